@@ -1,0 +1,136 @@
+import type { AdminState, Health, NodeSource } from '../nodes/node.ts';
+
+/**
+ * What the admin API asks of the rest of Breakwater, and the shapes that it answers with.
+ * `server.ts` passes the implementation in; the CLI reads the same shapes.
+ */
+
+export interface NodeView {
+  readonly id: string;
+  readonly pool: string;
+  readonly url: string;
+  readonly weight: number;
+  readonly state: AdminState;
+  readonly health: Health;
+  /** Live connections. */
+  readonly connections: number;
+  readonly source: NodeSource;
+}
+
+/** One node with what only `node inspect` shows. */
+export interface NodeDetail extends NodeView {
+  readonly probeUrl: string | undefined;
+  /** Resolved address that is dialled, `host:port`; absent while the name does not resolve. */
+  readonly address: string | undefined;
+  /** Why the health last changed, and when (RFC 3339). */
+  readonly healthCause: string | undefined;
+  readonly healthSince: string | undefined;
+}
+
+export interface NodeCreate {
+  readonly url: string;
+  /** Absent: made from the URL's host and port. */
+  readonly id?: string | undefined;
+  readonly pool?: string | undefined;
+  readonly weight?: number | undefined;
+  readonly probeUrl?: string | undefined;
+}
+
+export interface NodePatch {
+  readonly weight?: number | undefined;
+  readonly state?: AdminState | undefined;
+}
+
+export interface ClientView {
+  readonly clientId: string;
+  readonly node: string;
+  readonly proxy: string;
+  readonly listener: string;
+  /** `address:port`. */
+  readonly remoteAddress: string;
+  readonly protocolVersion: 3 | 4 | 5;
+  /** Seconds. */
+  readonly keepAlive: number;
+  readonly mode: 'relay' | 'session';
+  /** RFC 3339. */
+  readonly connectedAt: string;
+  readonly reattachments: number;
+}
+
+export interface ClientQuery {
+  readonly node?: string | undefined;
+  /** Only client ids that contain this. */
+  readonly match?: string | undefined;
+  /** At most so many, 1 to 10,000. */
+  readonly limit: number;
+}
+
+export interface ClientList {
+  readonly clients: readonly ClientView[];
+  /** How many match in all, also beyond `limit`. */
+  readonly total: number;
+}
+
+export interface PoolView {
+  readonly name: string;
+  readonly strategy: string;
+  readonly persistence: string;
+  readonly probe: string;
+  readonly nodes: number;
+  readonly healthy: number;
+  readonly connections: number;
+}
+
+export interface ProxyView {
+  readonly id: string;
+  readonly version: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly engine: string;
+  readonly threads: number;
+  readonly listeners: readonly string[];
+  readonly connections: number;
+  readonly startedAt: string;
+  /** Seconds since its last heartbeat. */
+  readonly lastSeen: number;
+}
+
+export interface StatusView {
+  readonly cluster: string;
+  readonly proxy: ProxyView;
+  readonly store: { readonly kind: 'memory' | 'redis'; readonly up: boolean };
+  readonly nodes: { readonly total: number; readonly healthy: number; readonly enabled: number };
+  readonly connections: number;
+  readonly connectionsTotal: number;
+  readonly rejectedTotal: number;
+  /** True while the proxy accepts devices and has at least one node to send them to. */
+  readonly ready: boolean;
+}
+
+/** What `GET events` streams; `type` is the server-sent event's name. */
+export interface BreakwaterEvent {
+  readonly type: 'placed' | 'ended' | 'rejected' | 'dial-failed' | 'node-health' | 'node-state' | 'node-added' | 'node-removed' | 'node-drained';
+  /** RFC 3339. */
+  readonly at: string;
+  readonly [detail: string]: string | number | boolean | undefined;
+}
+
+/** All throw BreakwaterError with a code of `errors.ts`; its `status` is the HTTP status. */
+export interface Backend {
+  nodes(): readonly NodeView[];
+  node(id: string): NodeDetail;
+  addNode(create: NodeCreate): Promise<NodeView>;
+  patchNode(id: string, patch: NodePatch): Promise<NodeView>;
+  removeNode(id: string): Promise<void>;
+  drainNode(id: string): Promise<NodeView>;
+  clients(query: ClientQuery): Promise<ClientList>;
+  client(clientId: string): Promise<ClientView>;
+  kickClient(clientId: string): Promise<void>;
+  pools(): readonly PoolView[];
+  proxies(): Promise<readonly ProxyView[]>;
+  status(): StatusView;
+  /** Prometheus text exposition. */
+  metrics(): Promise<{ contentType: string; body: string }>;
+  /** Calls the listener for every event until the returned function is called. */
+  subscribe(listener: (event: BreakwaterEvent) => void): () => void;
+}

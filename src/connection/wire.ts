@@ -1,0 +1,70 @@
+/**
+ * The two halves of the border between a connection (pure, sans-I/O) and the engine that owns its sockets.
+ *
+ * A connection has one device side and, over its life, any number of upstream links to nodes. Links are numbered
+ * from 0 by `dial`; the number is the epoch that fences: after `endNode(link)` no event of that link arrives.
+ *
+ * Bytes are passed as (bytes, start, end) so that an engine can hand over its one scratch buffer and take back a
+ * piece of it without a copy or an allocation. They are valid during the call only: keep a copy, or nothing.
+ */
+
+/** Number of an upstream link within its connection, growing with every dial. */
+export type Link = number;
+
+/** Where to dial: a node's slot in the routing table and its resolved address. */
+export interface Target {
+  /** The node's slot in the routing table; live connections are counted there. */
+  readonly slot: number;
+  readonly nodeId: string;
+  /** IPv4 or IPv6 literal. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. */
+export type EndCause = 'fin' | 'reset' | 'timeout' | 'error';
+
+/** What the connection asks of the engine. No call calls back into the connection before it returns. */
+export interface Wire {
+  /** Queues bytes to the device. Order is kept; while bytes wait here the engine stops reading the current link. */
+  toDevice(bytes: Uint8Array, start: number, end: number): void;
+  /** Queues bytes to a link that is open. While bytes wait here the engine stops reading the device. */
+  toNode(link: Link, bytes: Uint8Array, start: number, end: number): void;
+  /** Starts a TCP connection to a node; answered by `linkOpened` or `linkFailed`. */
+  dial(target: Target): Link;
+  /**
+   * From now on the engine moves bytes both ways by itself, unseen (relay mode): with bounded buffers,
+   * back-pressure and half-close. `deviceEnded`, `linkEnded`, `timer` and `closed` are still told.
+   */
+  splice(link: Link): void;
+  /** Stops or resumes reading the device, besides the engine's own back-pressure. */
+  holdDevice(hold: boolean): void;
+  /** Ends the device side: `flush` sends what waits and then FIN and closes; `reset` discards and resets. */
+  endDevice(how: 'flush' | 'reset'): void;
+  /** Ends one link likewise; nothing of that link is told any more. */
+  endNode(link: Link, how: 'flush' | 'reset'): void;
+  /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
+  setTimer(ms: number): void;
+}
+
+/** What the engine tells the connection. */
+export interface Conversation {
+  deviceData(bytes: Uint8Array, start: number, end: number): void;
+  /** The device sent FIN, reset, or timed out. After `fin` it may still be written to. Told once. */
+  deviceEnded(cause: EndCause): void;
+  linkOpened(link: Link): void;
+  /** The dial failed; `reason` is an errno name such as `ECONNREFUSED`. The link is gone. */
+  linkFailed(link: Link, reason: string): void;
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
+  /** The node sent FIN (it may still be written to), reset, or timed out. Told once. */
+  linkEnded(link: Link, cause: EndCause): void;
+  timer(): void;
+  /** Last call of all: every socket of the connection is closed. Byte counts are of payload, both ways, since accept. */
+  closed(bytesFromDevice: number, bytesToDevice: number): void;
+}
+
+/** The device's end of the TCP connection, as the listener saw it. */
+export interface Peer {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}

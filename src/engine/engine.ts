@@ -1,0 +1,43 @@
+import type { Conversation, Peer, Wire } from '../connection/wire.ts';
+
+/**
+ * An engine owns the sockets of one data thread: listeners, device sides, upstream links and timers.
+ * Every implementation passes `test/contract/engine.ts`.
+ */
+export interface Engine {
+  readonly name: 'epoll' | 'node';
+  /**
+   * Binds and starts to accept. `index` comes back in `accept`. Several threads bind the same address.
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+   */
+  listen(listener: ListenOptions): Promise<BoundAddress>;
+  /** Closes the listening sockets; connections go on. */
+  stopAccepting(): void;
+  /** Resets whatever is still open, and stops. */
+  close(): Promise<void>;
+  /** A descriptor to write 8 bytes (a u64 of 1) to after `postMessage`, where the thread waits in the kernel. */
+  readonly wakeFd?: number;
+}
+
+export interface ListenOptions {
+  readonly index: number;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+export interface BoundAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Called for every accepted device; `undefined` refuses it (the socket is reset). */
+export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => Conversation | undefined;
+
+export interface EngineOptions {
+  readonly accept: Accept;
+  /** Bytes that may wait towards one peer before its source is no longer read; in relay mode the most that is held. */
+  readonly highWaterBytes: number;
+  /** An exception in one connection's code: that connection is reset, the engine goes on. */
+  readonly onFault: (error: unknown) => void;
+}

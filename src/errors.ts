@@ -1,0 +1,66 @@
+/**
+ * Coded errors. Every failure that a person or another program may see has a code from this one table,
+ * says whose fault it is, and whether trying again can help.
+ */
+
+/** Who caused the failure: the device, a node, the person's configuration or command, the store, or Breakwater itself. */
+export type ErrorSource = 'device' | 'node' | 'user' | 'store' | 'internal';
+
+interface ErrorKind {
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+  /** HTTP status that the admin API answers with. */
+  readonly status: number;
+}
+
+export const errorCodes = {
+  CONFIG_INVALID: { source: 'user', retryable: false, status: 400 },
+  CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400 },
+  USAGE: { source: 'user', retryable: false, status: 400 },
+  ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
+  ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },
+  NODE_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  NODE_EXISTS: { source: 'user', retryable: false, status: 409 },
+  NODE_INVALID: { source: 'user', retryable: false, status: 400 },
+  POOL_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  CLIENT_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  REQUEST_INVALID: { source: 'user', retryable: false, status: 400 },
+  NOT_FOUND: { source: 'user', retryable: false, status: 404 },
+  UNAUTHORIZED: { source: 'user', retryable: false, status: 401 },
+  ADMIN_UNREACHABLE: { source: 'user', retryable: true, status: 502 },
+  ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400 },
+  ENGINE_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TABLE_FULL: { source: 'user', retryable: false, status: 409 },
+  NAME_UNRESOLVED: { source: 'node', retryable: true, status: 502 },
+  PROBE_FAILED: { source: 'node', retryable: true, status: 502 },
+  PROBE_TIMEOUT: { source: 'node', retryable: true, status: 504 },
+  STORE_UNAVAILABLE: { source: 'store', retryable: true, status: 503 },
+  STORE_CONFLICT: { source: 'store', retryable: true, status: 409 },
+  THREAD_UNAVAILABLE: { source: 'internal', retryable: true, status: 503 },
+  INTERNAL: { source: 'internal', retryable: false, status: 500 },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export class BreakwaterError extends Error {
+  readonly code: ErrorCode;
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+  readonly status: number;
+
+  /** `message` names the place and the remedy; it must hold no secret and no payload. */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'BreakwaterError';
+    this.code = code;
+    const kind: ErrorKind = errorCodes[code];
+    this.source = kind.source;
+    this.retryable = kind.retryable;
+    this.status = kind.status;
+  }
+}
+
+/** The text of anything thrown, for a log line or an error's own message. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,38 @@
+/** A node: one broker endpoint behind the cluster address. */
+
+/** What a person decided about a node. Kept apart from health, which is what was observed. */
+export type AdminState = 'enabled' | 'draining' | 'disabled';
+
+export type Health = 'healthy' | 'unhealthy' | 'unknown';
+
+/** Where a node came from; `config` and `flag` nodes are this proxy's own, all others were added at run time. */
+export type NodeSource = 'config' | 'flag' | 'api' | 'dns' | 'emqx' | 'self';
+
+export const WEIGHT_MIN = 1;
+export const WEIGHT_MAX = 100;
+export const WEIGHT_DEFAULT = 10;
+
+/** What is declared of a node. */
+export interface NodeSpec {
+  /** Unique over all pools; 1 to 64 characters of `[A-Za-z0-9._:@-]`. */
+  readonly id: string;
+  readonly pool: string;
+  /** `mqtt://host:port`; the host may be a name. */
+  readonly url: string;
+  /** Relative share of connections, 1 to 100. */
+  readonly weight: number;
+  /** Where probes go when not to `url` itself. */
+  readonly probeUrl?: string;
+  readonly source: NodeSource;
+}
+
+/** A node as it stands now. */
+export interface Node extends NodeSpec {
+  readonly state: AdminState;
+  readonly health: Health;
+}
+
+/** May new connections be sent there, health apart? */
+export function acceptsConnections(node: Pick<Node, 'state'>): boolean {
+  return node.state === 'enabled';
+}
