@@ -1,0 +1,484 @@
+import type { EndCause, Link } from '../../connection/wire.ts';
+import {
+  EAGAIN,
+  ECONNRESET,
+  EINTR,
+  EPIPE,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  ETIMEDOUT,
+  errnoName,
+  type Libc,
+  MSG_NOSIGNAL,
+  type Pinned,
+  SHUT_WR,
+} from './libc.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import { type Poller, STREAM_EVENTS } from './poller.ts';
+import type { SocketTable } from './socket-table.ts';
+import * as is from './socket-table.ts';
+import type { Sockets } from './sockets.ts';
+
+/** What the streams tell the connection that owns a socket. Each of these may call the streams again. */
+export interface Owner {
+  deviceData(bytes: Uint8Array, start: number, end: number): void;
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
+  /** The socket's FIN was read, or (any other cause) the socket is closed. */
+  deviceEnded(cause: EndCause): void;
+  linkEnded(link: Link, cause: EndCause): void;
+  linkOpened(link: Link): void;
+  linkFailed(link: Link, reason: string): void;
+  /** Called once for every socket, after its fd was closed; must only take note. */
+  socketClosed(fd: number): void;
+  /** Whether bytes wait towards any of the connection's links. */
+  linksWaiting(): boolean;
+  /** Calls `each` with the fd of every open link. */
+  eachLink(each: (fd: number) => void): void;
+  readonly deviceFd: number;
+}
+
+export interface StreamsOptions {
+  /** Most that one read takes, hence most that waits towards one peer in relay mode. */
+  readonly readBytes: number;
+  /** How long a flushed socket may make no progress towards its end before it is reset. */
+  readonly lingerMs: number;
+}
+
+/** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
+const READS_PER_TURN = 2;
+const COPY_BYTES = 65_536;
+
+/**
+ * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
+ * objects are touched only where its code must be told something, so relayed bytes touch none.
+ */
+export class Streams {
+  readonly outbox: Outbox;
+  private readonly libc: Libc;
+  private readonly table: SocketTable;
+  private readonly flags: Uint16Array;
+  private readonly peer: Int32Array;
+  private readonly waiting: Uint32Array;
+  private readonly sockets: Sockets;
+  private readonly poller: Poller;
+  private readonly ownerOf: (slot: number) => Owner;
+  private readonly linger: (fd: number, ms: number) => void;
+  private readonly options: StreamsOptions;
+  private readonly scratch: Pinned;
+  private readonly copy: Pinned;
+  private ready: number[] = [];
+  private serving: number[] = [];
+
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    sockets: Sockets,
+    poller: Poller,
+    options: StreamsOptions,
+    ownerOf: (slot: number) => Owner,
+    /** Sets, or clears with 0, the timer after which a flushed socket is reset. */
+    linger: (fd: number, ms: number) => void,
+  ) {
+    this.libc = libc;
+    this.table = table;
+    this.flags = table.flags;
+    this.peer = table.peer;
+    this.sockets = sockets;
+    this.poller = poller;
+    this.options = options;
+    this.ownerOf = ownerOf;
+    this.linger = linger;
+    this.scratch = libc.pin(options.readBytes);
+    this.copy = libc.pin(COPY_BYTES);
+    this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
+      this.transmit(fd, address, length),
+    );
+    this.waiting = this.outbox.waiting;
+  }
+
+  /** Takes over a connected or connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
+  adopt(fd: number, slot: number, state: number, link: Link): number {
+    const { table } = this;
+    table.flags[fd] = state;
+    table.slot[fd] = slot + 1;
+    table.link[fd] = link;
+    table.peer[fd] = -1;
+    const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
+    if (added === 0) return 0;
+    table.flags[fd] = 0;
+    table.slot[fd] = 0;
+    this.sockets.reset(fd);
+    return added;
+  }
+
+  // ---- what the connection asks for ------------------------------------------------------------------------
+
+  /** Sends now what the kernel takes; the rest waits. */
+  write(fd: number, bytes: Uint8Array, start: number, end: number): void {
+    const flags = this.flags[fd] as number;
+    if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
+    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0)
+      return this.outbox.push(fd, bytes, start, end);
+    const { scratch, copy } = this;
+    if (bytes.buffer === scratch.bytes.buffer) {
+      const sent = this.send(fd, scratch.address + bytes.byteOffset + start, end - start);
+      if (sent >= 0) this.outbox.push(fd, bytes, start + sent, end);
+      return;
+    }
+    for (let at = start; at < end; ) {
+      const length = Math.min(end - at, COPY_BYTES);
+      copy.bytes.set(bytes.subarray(at, at + length), 0);
+      const sent = this.send(fd, copy.address, length);
+      if (sent < 0) return;
+      at += sent;
+      if (sent < length) {
+        this.outbox.push(fd, bytes, at, end);
+        return;
+      }
+    }
+  }
+
+  hold(fd: number, hold: boolean): void {
+    if (hold) this.flags[fd] = (this.flags[fd] as number) | is.HELD;
+    else {
+      this.flags[fd] = (this.flags[fd] as number) & ~is.HELD;
+      this.queue(fd);
+    }
+  }
+
+  splice(device: number, node: number): void {
+    this.pair(device, node);
+    this.pair(node, device);
+    if ((this.flags[device] as number) & is.EOF) this.finish(node);
+    if ((this.flags[node] as number) & is.EOF) this.finish(device);
+  }
+
+  private pair(fd: number, peer: number): void {
+    this.peer[fd] = peer;
+    this.flags[fd] = (this.flags[fd] as number) | is.SPLICED;
+    this.queue(fd);
+  }
+
+  private unpair(fd: number): void {
+    const peer = this.peer[fd] as number;
+    if (peer < 0) return;
+    for (const half of [fd, peer]) {
+      this.peer[half] = -1;
+      this.flags[half] = (this.flags[half] as number) & ~is.SPLICED;
+    }
+  }
+
+  /** Sends what waits, then FIN, discards what still comes, and closes at the peer's FIN. */
+  flush(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & (is.CONNECTING | is.BROKEN)) !== 0) {
+      this.reset(fd);
+      return;
+    }
+    this.unpair(fd);
+    this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
+    this.linger(fd, this.options.lingerMs);
+    this.queue(fd);
+    this.finish(fd);
+  }
+
+  reset(fd: number): void {
+    if (this.table.slot[fd] === 0) return;
+    this.release(fd);
+    this.sockets.reset(fd);
+    this.told(fd);
+  }
+
+  private close(fd: number): void {
+    this.release(fd);
+    this.libc.close(fd);
+    this.told(fd);
+  }
+
+  /** Forgets the socket, so that nothing that is still queued for it finds it, nor its successor. */
+  private release(fd: number): void {
+    this.unpair(fd);
+    this.outbox.clear(fd);
+    if (((this.flags[fd] as number) & is.DETACHED) !== 0) this.linger(fd, 0);
+    this.flags[fd] = 0;
+    this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
+  }
+
+  private told(fd: number): void {
+    const slot = (this.table.slot[fd] as number) - 1;
+    this.table.slot[fd] = 0;
+    this.ownerOf(slot).socketClosed(fd);
+  }
+
+  // ---- what the kernel reports -----------------------------------------------------------------------------
+
+  event(fd: number, mask: number): void {
+    if (((this.flags[fd] as number) & is.CONNECTING) !== 0 && !this.connected(fd, mask)) return;
+    if ((mask & EPOLLOUT) !== 0 && this.waiting[fd] !== 0) {
+      this.drain(fd);
+      if (this.table.slot[fd] === 0) return;
+    }
+    if ((mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0) return;
+    let flags = (this.flags[fd] as number) | is.READABLE;
+    if ((mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) flags |= is.ENDING;
+    if ((mask & EPOLLERR) !== 0) flags |= is.ERRED;
+    this.flags[fd] = flags;
+    this.read(fd);
+  }
+
+  /** Serves the sockets that were left readable. Those that become so meanwhile wait for the next call. */
+  serveReady(each: (fd: number) => void): void {
+    const now = this.ready;
+    this.ready = this.serving;
+    this.serving = now;
+    for (const fd of now) {
+      const flags = this.flags[fd] as number;
+      if ((flags & is.QUEUED) === 0) continue; // closed since
+      this.flags[fd] = flags & ~is.QUEUED;
+      each(fd);
+    }
+    now.length = 0;
+  }
+
+  get hasReady(): boolean {
+    return this.ready.length > 0;
+  }
+
+  private queue(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & (is.READABLE | is.QUEUED)) !== is.READABLE) return;
+    this.flags[fd] = flags | is.QUEUED;
+    this.ready.push(fd);
+  }
+
+  /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
+  private connected(fd: number, mask: number): boolean {
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
+      const reason = errnoName(this.sockets.takeError(fd) || ECONNRESET);
+      this.close(fd);
+      owner.linkFailed(link, reason);
+      return false;
+    }
+    if ((mask & EPOLLOUT) === 0) return false;
+    this.flags[fd] = (this.flags[fd] as number) & ~is.CONNECTING;
+    const generation = this.table.generation[fd];
+    owner.linkOpened(link);
+    return this.table.generation[fd] === generation;
+  }
+
+  private owner(fd: number): Owner {
+    return this.ownerOf((this.table.slot[fd] as number) - 1);
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------------------
+
+  read(fd: number): void {
+    for (let reads = 0; reads < READS_PER_TURN; reads++) {
+      const flags = this.flags[fd] as number;
+      if ((flags & is.READABLE) === 0) return;
+      if ((flags & is.EOF) !== 0 || this.isBlocked(fd, flags)) {
+        // A reset voids what is still unread, and there is nobody left to wait for.
+        if ((flags & (is.ERRED | is.BROKEN)) !== 0) this.broken(fd);
+        return;
+      }
+      if ((flags & is.SPLICED) !== 0) this.relay(fd, flags);
+      else this.deliver(fd, flags);
+    }
+    this.queue(fd);
+  }
+
+  /** While bytes wait towards one peer its source is not read: this is what bounds the outbox. */
+  private isBlocked(fd: number, flags: number): boolean {
+    if ((flags & is.HELD) !== 0) return true;
+    if ((flags & is.SPLICED) !== 0) return this.waiting[this.peer[fd] as number] !== 0;
+    if ((flags & is.DETACHED) !== 0) return false;
+    const owner = this.owner(fd);
+    if ((flags & is.DEVICE) !== 0) return owner.linksWaiting();
+    return owner.deviceFd >= 0 && this.waiting[owner.deviceFd] !== 0;
+  }
+
+  private relay(fd: number, flags: number): void {
+    const { scratch } = this;
+    const got = this.receive(fd, flags);
+    if (got <= 0) {
+      this.readEnded(fd, got);
+      return;
+    }
+    const peer = this.peer[fd] as number;
+    const sent = this.send(peer, scratch.address, got);
+    if (sent >= 0 && sent < got) this.outbox.push(peer, scratch.bytes, sent, got);
+  }
+
+  private deliver(fd: number, flags: number): void {
+    const got = this.receive(fd, flags);
+    if (got <= 0) {
+      this.readEnded(fd, got);
+      return;
+    }
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(this.scratch.bytes, 0, got);
+    else this.owner(fd).linkData(this.table.link[fd] as number, this.scratch.bytes, 0, got);
+  }
+
+  private receive(fd: number, flags: number): number {
+    const { options, table } = this;
+    let got: number;
+    do got = this.libc.recv(fd, this.scratch.address, options.readBytes, 0);
+    while (got === -EINTR);
+    if (got > 0) {
+      // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
+      if (got < options.readBytes && (flags & is.ENDING) === 0) this.flags[fd] = flags & ~is.READABLE;
+      if ((flags & is.DEVICE) !== 0) {
+        const slot = (table.slot[fd] as number) - 1;
+        table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
+      }
+    }
+    return got;
+  }
+
+  private readEnded(fd: number, result: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.BROKEN) !== 0) {
+      this.broken(fd);
+      return;
+    }
+    if (result === -EAGAIN) this.flags[fd] = flags & ~is.READABLE;
+    else if (result === 0) this.finRead(fd);
+    else this.dead(fd, causeOf(-result));
+  }
+
+  private finRead(fd: number): void {
+    const flags = ((this.flags[fd] as number) & ~is.READABLE) | is.EOF;
+    this.flags[fd] = flags;
+    if ((flags & is.DETACHED) !== 0) {
+      if ((flags & is.FIN_SENT) !== 0) this.close(fd);
+      return;
+    }
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    if ((flags & is.SPLICED) !== 0) this.finish(this.peer[fd] as number);
+    if ((flags & is.DEVICE) !== 0) owner.deviceEnded('fin');
+    else owner.linkEnded(link, 'fin');
+  }
+
+  private broken(fd: number): void {
+    const errno = this.table.brokenBy[fd] || this.sockets.takeError(fd) || ECONNRESET;
+    this.dead(fd, causeOf(errno));
+  }
+
+  /** The socket is gone. Relayed, a device's reset goes on to the node, and a node's ends the device politely. */
+  private dead(fd: number, cause: EndCause): void {
+    const flags = this.flags[fd] as number;
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    const peer = this.peer[fd] as number;
+    this.close(fd);
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & is.DEVICE) !== 0) {
+      if (peer >= 0) this.reset(peer);
+      if ((flags & is.EOF) === 0) owner.deviceEnded(cause);
+    } else {
+      if (peer >= 0) this.flush(peer);
+      if ((flags & is.EOF) === 0) owner.linkEnded(link, cause);
+    }
+  }
+
+  // ---- writing ---------------------------------------------------------------------------------------------
+
+  /** Bytes taken by the kernel, 0 where it takes none now, negative where the socket is broken. */
+  private send(fd: number, address: number, length: number): number {
+    const sent = this.transmit(fd, address, length);
+    if (sent >= 0) return sent;
+    if (sent === -EAGAIN) return 0;
+    this.sendFailed(fd, sent);
+    return sent;
+  }
+
+  private transmit(fd: number, address: number, length: number): number {
+    let sent: number;
+    do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
+    while (sent === -EINTR);
+    if (sent > 0 && ((this.flags[fd] as number) & is.DEVICE) !== 0) {
+      const { table } = this;
+      const slot = (table.slot[fd] as number) - 1;
+      table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
+    }
+    return sent;
+  }
+
+  /** Told from the ready list, because a call of the connection must not call it back. */
+  private sendFailed(fd: number, error: number): void {
+    this.outbox.clear(fd);
+    this.table.brokenBy[fd] = -error;
+    this.flags[fd] = (this.flags[fd] as number) | is.BROKEN | is.READABLE | is.ENDING;
+    this.queue(fd);
+  }
+
+  private drain(fd: number): void {
+    const flushed = this.outbox.flush(fd);
+    if (flushed < 0) {
+      this.sendFailed(fd, flushed);
+      return;
+    }
+    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0)
+      this.linger(fd, this.options.lingerMs);
+    if (this.waiting[fd] !== 0) return;
+    this.resumeSources(fd);
+    if (((this.flags[fd] as number) & is.FIN_WANTED) !== 0) this.sendFin(fd);
+  }
+
+  private resumeSources(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.SPLICED) !== 0) {
+      this.queue(this.peer[fd] as number);
+      return;
+    }
+    const owner = this.owner(fd);
+    if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.queue(link));
+    else if (owner.deviceFd >= 0) this.queue(owner.deviceFd);
+  }
+
+  private finish(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.FIN_WANTED) !== 0) {
+      this.closeIfDone(fd);
+      return;
+    }
+    this.flags[fd] = flags | is.FIN_WANTED;
+    if (this.waiting[fd] === 0) this.sendFin(fd);
+  }
+
+  private sendFin(fd: number): void {
+    this.libc.shutdown(fd, SHUT_WR); // ENOTCONN: the reset that caused it is about to be read
+    this.flags[fd] = (this.flags[fd] as number) | is.FIN_SENT;
+    this.closeIfDone(fd);
+  }
+
+  private closeIfDone(fd: number): void {
+    if (!this.isDone(fd)) return;
+    if (((this.flags[fd] as number) & is.DETACHED) !== 0) {
+      this.close(fd);
+      return;
+    }
+    const peer = this.peer[fd] as number;
+    if (peer < 0 || !this.isDone(peer)) return;
+    this.close(fd);
+    this.close(peer);
+  }
+
+  /** Both directions have ended. */
+  private isDone(fd: number): boolean {
+    return ((this.flags[fd] as number) & (is.EOF | is.FIN_SENT)) === (is.EOF | is.FIN_SENT);
+  }
+}
+
+function causeOf(errno: number): EndCause {
+  if (errno === ECONNRESET || errno === EPIPE) return 'reset';
+  return errno === ETIMEDOUT ? 'timeout' : 'error';
+}
