@@ -1,5 +1,5 @@
 import type { Refusal } from '../connection/world.ts';
-import { type NodeSpec, WEIGHT_DEFAULT } from '../nodes/node.ts';
+import type { NodeSpec } from '../nodes/node.ts';
 import { formatAuthority, parseAddress } from './address.ts';
 import type { Document } from './schema.ts';
 
@@ -153,7 +153,7 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       id: id ?? defaultNodeId(url),
       pool: name,
       url,
-      weight: weight ?? WEIGHT_DEFAULT,
+      weight,
       ...(probeUrl === undefined ? {} : { probeUrl }),
       source: isFlagNode(name, index) ? ('flag' as const) : ('config' as const),
     })),

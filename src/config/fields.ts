@@ -59,7 +59,11 @@ export function address(schemes: readonly string[], later: readonly string[] = [
   });
 }
 
-function addressProblem(value: string, schemes: readonly string[], later: readonly string[]): string | undefined {
+function addressProblem(
+  value: string,
+  schemes: readonly string[],
+  later: readonly string[],
+): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(value)?.[1];
   if (scheme !== undefined && later.includes(scheme)) {
     return `scheme '${scheme}' is not supported yet; use ${list(schemes)}`;

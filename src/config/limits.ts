@@ -13,7 +13,8 @@ export const limitsSchema = z.strictObject({
     min: 1,
     max: 300,
     default: 10,
-    about: 'From accept to a whole CONNECT: slow radio links need seconds, silent sockets are not kept longer.',
+    about:
+      'From accept to a whole CONNECT: slow radio links need seconds, silent sockets are not kept longer.',
   }),
   maxPacketSize: count({
     min: 256,
@@ -41,6 +42,7 @@ export const limitsSchema = z.strictObject({
     min: 0,
     max: 3600,
     default: 30,
-    about: 'After SIGTERM connections may end by themselves for so long. Below what service managers wait for.',
+    about:
+      'After SIGTERM connections may end by themselves for so long. systemd kills after 90 s; Kubernetes after 30 s, so set it lower there.',
   }),
 });

@@ -18,7 +18,8 @@ const nodeSchema = z.strictObject({
     max: WEIGHT_MAX,
     default: WEIGHT_DEFAULT,
     unit: 'relative share',
-    about: 'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
+    about:
+      'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
   }),
   probeUrl: probeUrl().optional().meta({
     kind: 'URL (`http`, `mqtt`, `tcp`)',
@@ -118,7 +119,8 @@ export const poolSchema = z.strictObject({
 function probeUrl() {
   return text().check((ctx) => {
     if (/^(http|mqtt|tcp):\/\/[^\s@]+$/.test(ctx.value) && URL.canParse(ctx.value)) return;
-    const message = 'must look like http://host:port/path, mqtt://host:port or tcp://host:port, without a password';
+    const message =
+      'must look like http://host:port/path, mqtt://host:port or tcp://host:port, without a password';
     ctx.issues.push({ code: 'custom', input: ctx.value, message });
   });
 }

@@ -4,9 +4,10 @@ import { choice, name, network, pattern } from './fields.ts';
 export const ruleSchema = z
   .strictObject({
     when: z.strictObject({
-      clientId: pattern()
-        .optional()
-        .meta({ kind: 'regular expression', description: 'Matches the client id anywhere; anchor with `^` and `$`.' }),
+      clientId: pattern().optional().meta({
+        kind: 'regular expression',
+        description: 'Matches the client id anywhere; anchor with `^` and `$`.',
+      }),
       username: pattern().optional().meta({
         kind: 'regular expression',
         description: 'Matches the username likewise; a device without one does not match.',

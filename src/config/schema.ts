@@ -5,6 +5,9 @@ import { listenerSchema } from './listeners.ts';
 import { poolSchema } from './pools.ts';
 import { ruleSchema } from './rules.ts';
 
+/** More than 64 data threads is more than one proxy can feed. */
+const THREAD_COUNTS = Array.from({ length: 64 }, (_, index) => index + 1);
+
 /**
  * The configuration file: one schema for validation, defaults and `docs/configuration.md`. It keeps the file's
  * words and units; `config.ts` turns them into the program's. Unknown keys are refused.
@@ -20,7 +23,7 @@ export const documentSchema = z.strictObject({
         description: 'Name of this proxy in lists and logs. Without one it is made from the host name.',
       }),
       threads: z
-        .union([z.literal('auto'), z.int().min(1).max(64)], { error: "must be 'auto' or a whole number from 1 to 64" })
+        .literal(['auto', ...THREAD_COUNTS], { error: "must be 'auto' or a whole number from 1 to 64" })
         .default('auto')
         .meta({
           kind: '`auto` or 1-64',
@@ -29,7 +32,9 @@ export const documentSchema = z.strictObject({
         }),
       engine: choice(['auto', 'epoll', 'node'])
         .default('auto')
-        .describe('Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why.'),
+        .describe(
+          'Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why.',
+        ),
     })
     .prefault({})
     .describe('This proxy.'),
@@ -54,7 +59,9 @@ export const documentSchema = z.strictObject({
     .strictObject({
       store: choice(['memory'], ['redis'])
         .default('memory')
-        .describe('Where nodes and proxies are kept. `memory` is this proxy’s own: lost with it, shared with none.'),
+        .describe(
+          'Where nodes and proxies are kept. `memory` is this proxy’s own: lost with it, shared with none.',
+        ),
     })
     .prefault({})
     .describe('Which nodes and proxies exist.'),
@@ -62,15 +69,14 @@ export const documentSchema = z.strictObject({
     .strictObject({
       url: address(['http'], ['https']).default('http://127.0.0.1:9883').meta({
         kind: '`http://host:port`',
-        description: 'Address of the admin API and the dashboard. Elsewhere than on loopback it needs `token`.',
+        description:
+          'Address of the admin API and the dashboard. Elsewhere than on loopback it needs `token`.',
       }),
-      token: text(1024)
-        .optional()
-        .meta({
-          kind: 'text',
-          description:
-            'Bearer token that every request must carry. Without one in the file, the environment variable `BREAKWATER_TOKEN`.',
-        }),
+      token: text(1024).optional().meta({
+        kind: 'text',
+        description:
+          'Bearer token that every request must carry. Without one in the file, the environment variable `BREAKWATER_TOKEN`.',
+      }),
     })
     .prefault({})
     .describe('The admin API, which the command line and the dashboard use.'),
@@ -79,7 +85,9 @@ export const documentSchema = z.strictObject({
     .strictObject({
       level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
         .default('info')
-        .describe('Least severe level that is logged. `info` has one line when a device is placed and one when it ends.'),
+        .describe(
+          'Least severe level that is logged. `info` has one line when a device is placed and one when it ends.',
+        ),
       format: choice(['json', 'pretty'])
         .default('json')
         .describe('`json` for machines, `pretty` for people at a terminal.'),
