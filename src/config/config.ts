@@ -1,5 +1,6 @@
-import type { Refusal } from '../connection/world.ts';
+import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
+import type { ConnectRule } from '../routing/rules.ts';
 import { formatAuthority, parseAddress } from './address.ts';
 import type { Document } from './schema.ts';
 
@@ -47,8 +48,6 @@ export interface PoolConfig {
   readonly nodes: readonly NodeSpec[];
 }
 
-export type StrategyName = Document['pools'][string]['strategy'];
-
 export interface HealthConfig {
   readonly probe: 'tcp' | 'http' | 'mqtt';
   readonly intervalMs: number;
@@ -66,21 +65,8 @@ export interface UpstreamConfig {
   readonly deadlineMs: number;
 }
 
-/** All that `when` names must hold; exactly one of `pool` and `reject` is set. */
-export interface RuleConfig {
-  readonly when: RuleCondition;
-  readonly pool: string | undefined;
-  readonly reject: Refusal | undefined;
-}
-
-export interface RuleCondition {
-  /** Source of a regular expression without flags. */
-  readonly clientId: string | undefined;
-  /** Likewise; a device without a username does not match. */
-  readonly username: string | undefined;
-  /** IPv4 or IPv6 address, or a CIDR block. */
-  readonly source: string | undefined;
-}
+/** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
+export type RuleConfig = ConnectRule;
 
 export interface AdminConfig {
   readonly url: string;

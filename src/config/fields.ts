@@ -79,11 +79,11 @@ function addressProblem(
   }
 }
 
-/** The source of a regular expression. The length bound keeps a mistake in the file from costing each connection. */
+/** The source of a regular expression with Unicode matching; bounded, because each connection pays for it. */
 export function pattern() {
   return text(1024).check((ctx) => {
     try {
-      new RegExp(ctx.value);
+      new RegExp(ctx.value, 'u'); // as rules are compiled
     } catch (error) {
       ctx.issues.push({ code: 'custom', input: ctx.value, message: messageOf(error) });
     }

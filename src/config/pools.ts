@@ -1,8 +1,14 @@
 import { z } from 'zod';
+import type { StrategyName } from '../balance/index.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { address, choice, count, name, seconds, text } from './fields.ts';
 
-export const strategyNames = ['round-robin', 'least-connections', 'source-hash', 'client-id-hash'] as const;
+const strategyNames = [
+  'round-robin',
+  'least-connections',
+  'source-hash',
+  'client-id-hash',
+] as const satisfies readonly StrategyName[];
 
 const nodeSchema = z.strictObject({
   id: name().optional().meta({

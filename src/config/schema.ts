@@ -83,7 +83,7 @@ export const documentSchema = z.strictObject({
   limits: limitsSchema.prefault({}).describe('Bounds that keep one proxy in its memory.'),
   log: z
     .strictObject({
-      level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      level: choice(['debug', 'info', 'warn', 'error', 'silent'])
         .default('info')
         .describe(
           'Least severe level that is logged. `info` has one line when a device is placed and one when it ends.',
