@@ -1,4 +1,14 @@
-import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Node as YamlNode } from 'yaml';
+import {
+  isMap,
+  isNode,
+  isPair,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document as YamlDocument,
+  type Node as YamlNode,
+} from 'yaml';
+import { messageOf } from '../errors.ts';
 import { type Config, toConfig } from './config.ts';
 import { type Flags, mergeFlags } from './flags.ts';
 import { ConfigError, type Finding, findingsOf, formatPath, type Path, type Problem } from './problems.ts';
@@ -11,7 +21,7 @@ import { documentSchema } from './schema.ts';
  */
 export function parseConfig(text: string, fileName: string, flags: Flags = {}): Config {
   const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const yaml = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const faults = [...yaml.errors, ...yaml.warnings];
   if (faults.length > 0) {
     const at = (offset: number) => lines.linePos(offset).line;
@@ -21,7 +31,7 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
     );
   }
 
-  const { raw, flagOf, findings } = mergeFlags(yaml.toJS({ maxAliasCount: 100 }) ?? {}, flags);
+  const { raw, flagOf, findings } = mergeFlags(toValue(yaml, fileName) ?? {}, flags);
   const checked = documentSchema.safeParse(raw, { reportInput: true });
   const found: Finding[] = [
     ...findings,
@@ -35,6 +45,15 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
   };
   if (!checked.success || found.length > 0) throw new ConfigError(fileName, found.map(locate).sort(byLine));
   return toConfig(checked.data, (pool, index) => flagOf(['pools', pool, 'nodes', index]) !== undefined);
+}
+
+/** The aliases of a few lines may unfold to gigabytes; their number is bounded. */
+function toValue(yaml: YamlDocument, fileName: string): unknown {
+  try {
+    return yaml.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new ConfigError(fileName, [{ path: '', line: undefined, message: messageOf(error) }]);
+  }
 }
 
 /** What runs without a file. */
