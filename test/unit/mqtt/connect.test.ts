@@ -112,6 +112,12 @@ test('3.1: the remaining length takes precedence over the user name and password
   expect(whole(packet)).toMatchObject({ connect: { username: undefined, hasPassword: false } });
 });
 
+test("3.1: the unused flag and the will flags of no will are the sender's own affair (clause 3.1)", () => {
+  const packet = connectPacket({ ...plain, version: 3 });
+  packet.writeUInt8(0x3b, 11);
+  expect(whole(packet)).toMatchObject({ kind: 'connect', connect: { hasWill: false } });
+});
+
 test.each([3, 4] as const)('the bridge bit of mosquitto is let through: level 0x8%i', (version) => {
   const packet = connectPacket({ ...plain, version });
   const levelAt = version === 3 ? 10 : 8;
