@@ -42,6 +42,8 @@ export class Connection implements Conversation, ConnectionView {
   private deadlineMs = 0;
   private dialledAtMs = 0;
   private link: Link = -1;
+  /** Whether the connection is counted at `target`. */
+  private counted = false;
 
   constructor(wire: Wire, peer: Peer, world: World) {
     this.wire = wire;
@@ -75,18 +77,29 @@ export class Connection implements Conversation, ConnectionView {
   /** Tries the next best node, within the bounds on attempts and time. */
   private dialNext(placement: Placement): void {
     const left = this.deadlineMs - this.world.now();
-    const next = this.attempts < placement.patience.maxAttempts && left > 0 ? placement.candidates.next() : undefined;
+    const next =
+      this.attempts < placement.patience.maxAttempts && left > 0 ? placement.candidates.next() : undefined;
     if (next === undefined || next.done) {
       const version = (this.connect as Connect).protocolVersion;
       return this.refuse('no-node', refusalConnack(version, 'server-unavailable'), 'no-node');
     }
     this.attempts++;
     this.phase = 'dialling';
-    this.target = next.value;
     this.dialledAtMs = this.world.now();
-    this.world.take(next.value);
+    this.take(next.value);
     this.link = this.wire.dial(next.value);
     this.wire.setTimer(Math.min(placement.patience.connectTimeoutMs, left));
+  }
+
+  private take(target: Target): void {
+    this.target = target;
+    this.counted = true;
+    this.world.take(target);
+  }
+
+  private release(): void {
+    if (this.counted) this.world.release(this.target as Target);
+    this.counted = false;
   }
 
   linkOpened(link: Link): void {
@@ -110,7 +123,8 @@ export class Connection implements Conversation, ConnectionView {
     const { answer } = this;
     const peek = peekConnack(answer.bytes, 0, answer.length);
     if (peek.kind === 'incomplete') return;
-    if (peek.kind === 'other') return this.abandonLink('closed-before-connack', 'first packet is not CONNACK');
+    if (peek.kind === 'other')
+      return this.abandonLink('closed-before-connack', 'first packet is not CONNACK');
     if (isRetryable((this.connect as Connect).protocolVersion, peek.code)) {
       return this.abandonLink('busy', `CONNACK 0x${peek.code.toString(16).padStart(2, '0')}`);
     }
@@ -139,7 +153,7 @@ export class Connection implements Conversation, ConnectionView {
 
   private attemptFailed(failure: DialFailure, detail: string): void {
     if (this.placement === undefined || this.target === undefined) return;
-    this.world.release(this.target);
+    this.release();
     this.world.dialFailed(this.target, failure, detail);
     this.target = undefined;
     this.answer = undefined;
@@ -158,6 +172,7 @@ export class Connection implements Conversation, ConnectionView {
   linkEnded(_link: Link, cause: EndCause): void {
     if (this.phase === 'answering') return this.abandonLink('closed-before-connack', cause);
     if (this.phase !== 'relay') return;
+    this.release();
     if (this.reason === undefined) this.world.linkLost(this.target as Target, cause);
     this.reason ??= cause === 'fin' ? 'node-closed' : cause === 'reset' ? 'node-reset' : 'node-timeout';
     this.relayEnded();
@@ -204,7 +219,7 @@ export class Connection implements Conversation, ConnectionView {
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {
     this.phase = 'closing';
-    if (this.target !== undefined) this.world.release(this.target);
+    this.release();
     this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
   }
 }

@@ -31,7 +31,12 @@ export interface Placement {
 
 /** Why a dial did not lead to a served device; passive health counts these. */
 export type DialFailure =
-  | 'refused' | 'timeout' | 'unreachable' | 'closed-before-connack' | 'connack-timeout' | 'busy';
+  | 'refused'
+  | 'timeout'
+  | 'unreachable'
+  | 'closed-before-connack'
+  | 'connack-timeout'
+  | 'busy';
 
 /** Why a connection ended: one word for logs and metrics. */
 export type EndReason =

@@ -64,7 +64,13 @@ export type Command =
   | { readonly type: 'kick'; readonly request: number; readonly clientId: string };
 
 export type ThreadEvent =
-  | { readonly type: 'placed'; readonly clientId: string; readonly node: string; readonly listener: number; readonly remoteAddress: string }
+  | {
+      readonly type: 'placed';
+      readonly clientId: string;
+      readonly node: string;
+      readonly listener: number;
+      readonly remoteAddress: string;
+    }
   | {
       readonly type: 'ended';
       readonly clientId: string;
@@ -76,8 +82,19 @@ export type ThreadEvent =
       readonly bytesFromDevice: number;
       readonly bytesToDevice: number;
     }
-  | { readonly type: 'rejected'; readonly reason: string; readonly clientId: string | undefined; readonly listener: number; readonly remoteAddress: string }
-  | { readonly type: 'dial-failed'; readonly node: string; readonly failure: DialFailure; readonly detail: string }
+  | {
+      readonly type: 'rejected';
+      readonly reason: string;
+      readonly clientId: string | undefined;
+      readonly listener: number;
+      readonly remoteAddress: string;
+    }
+  | {
+      readonly type: 'dial-failed';
+      readonly node: string;
+      readonly failure: DialFailure;
+      readonly detail: string;
+    }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
   | { readonly type: 'link-lost'; readonly node: string; readonly cause: EndCause; readonly live: number };

@@ -117,7 +117,8 @@ export class TableWriter {
     this.slotOf.set(state.id, slot);
     const { table } = this;
     this.write(() => {
-      table.flags[slot] = USED | (state.enabled && state.host !== '' ? ENABLED : 0) | (state.usable ? USABLE : 0);
+      table.flags[slot] =
+        USED | (state.enabled && state.host !== '' ? ENABLED : 0) | (state.usable ? USABLE : 0);
       table.weight[slot] = state.weight;
       table.pool[slot] = state.pool;
       table.port[slot] = state.port;
@@ -152,7 +153,10 @@ export class TableWriter {
       header[SLOTS] = Math.max(header[SLOTS] ?? 0, slot + 1);
       return slot;
     }
-    throw new BreakwaterError('TABLE_FULL', `no room for another node: at most ${MAX_NODES}; remove one first`);
+    throw new BreakwaterError(
+      'TABLE_FULL',
+      `no room for another node: at most ${MAX_NODES}; remove one first`,
+    );
   }
 
   private write(change: () => void): void {
@@ -161,6 +165,7 @@ export class TableWriter {
     Atomics.add(this.table.header, GENERATION, 1);
   }
 
+  /** Live connections at a node of this proxy. */
   liveAt(id: string): number {
     const slot = this.slotOf.get(id);
     return slot === undefined ? 0 : Atomics.load(this.table.live, slot);
@@ -190,10 +195,10 @@ export class TableWriter {
     return this.sum(REJECTED + rejectReasons.indexOf(reason));
   }
 
-  /** Dial durations: counts by bucket (the last is +Inf) and their sum in seconds. */
-  dials(): { readonly counts: readonly number[]; readonly sumSeconds: number } {
+  /** Dial durations in seconds: counts by bucket (the last is +Inf) and their sum. */
+  dials(): { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number } {
     const counts = Array.from({ length: dialBuckets.length + 1 }, (_, bucket) => this.sum(DIALS + bucket));
-    return { counts, sumSeconds: this.sum(DIAL_SUM) };
+    return { bounds: dialBuckets, counts, sum: this.sum(DIAL_SUM) };
   }
 
   /** Connections accepted at a listener. */

@@ -58,7 +58,9 @@ export class ListenerWorld implements World {
     const decision = decide({ clientId, username, sourceAddress });
     if (decision !== undefined && 'reject' in decision) return decision.reject;
     const index =
-      decision === undefined ? this.listener.pool : pools.findIndex((candidate) => candidate.name === decision.pool);
+      decision === undefined
+        ? this.listener.pool
+        : pools.findIndex((candidate) => candidate.name === decision.pool);
     const pool = pools[index];
     if (pool === undefined) return 'server-unavailable';
     return { candidates: balancer.candidates(index, { clientId, sourceAddress }), patience: pool.upstream };

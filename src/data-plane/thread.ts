@@ -7,7 +7,14 @@ import { compileRules } from '../routing/rules.ts';
 import { systemClock, systemRandom } from '../time.ts';
 import { createBalancer } from './balancer.ts';
 import { EventBatch } from './event-batch.ts';
-import type { ClientAnswer, ClientFilter, Command, ListenerSettings, Report, ThreadStart } from './messages.ts';
+import type {
+  ClientAnswer,
+  ClientFilter,
+  Command,
+  ListenerSettings,
+  Report,
+  ThreadStart,
+} from './messages.ts';
 import { openTable, TableReader } from './routing-table.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 
@@ -42,7 +49,11 @@ const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: settings.limits.highWaterBytes,
   onFault: (error) =>
-    report({ type: 'fault', message: messageOf(error), stack: error instanceof Error ? error.stack : undefined }),
+    report({
+      type: 'fault',
+      message: messageOf(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    }),
 });
 
 async function listen(listeners: readonly ListenerSettings[]): Promise<void> {

@@ -40,7 +40,10 @@ interface Thread {
 export class Threads {
   private readonly options: ThreadsOptions;
   private readonly threads: Thread[] = [];
-  private readonly pending = new Map<number, { resolve: (report: Report) => void; reject: (error: Error) => void }>();
+  private readonly pending = new Map<
+    number,
+    { resolve: (report: Report) => void; reject: (error: Error) => void }
+  >();
   private listeners: readonly ListenerSettings[] = [];
   private requests = 0;
   private verbose = true;
@@ -62,7 +65,10 @@ export class Threads {
     return bound;
   }
 
-  private startThread(thread: number, listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+  private startThread(
+    thread: number,
+    listeners: readonly ListenerSettings[],
+  ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, settings, onDeath } = this.options;
     const workerData: ThreadStart = { thread, threads: count, table, engine, settings };
     const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData });
@@ -84,7 +90,8 @@ export class Threads {
           this.tell(thread, { type: 'verbose', on: this.verbose });
           this.tell(thread, { type: 'listen', listeners });
         } else if (report.type === 'listening') resolve(report.addresses);
-        else if (report.type === 'failed') reject(new BreakwaterError(report.code as ErrorCode, report.message));
+        else if (report.type === 'failed')
+          reject(new BreakwaterError(report.code as ErrorCode, report.message));
         else this.receive(thread, report);
       });
     });

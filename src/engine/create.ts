@@ -5,7 +5,10 @@ import { createNodeEngine } from './node/engine.ts';
 export type EngineName = 'epoll' | 'node';
 
 /** The engine of the configuration's `proxy.engine`, and for `auto` why it is not the faster one. */
-export function chooseEngine(wanted: EngineName | 'auto'): { readonly name: EngineName; readonly why?: string } {
+export function chooseEngine(wanted: EngineName | 'auto'): {
+  readonly name: EngineName;
+  readonly why?: string;
+} {
   if (wanted === 'epoll') {
     throw new BreakwaterError('ENGINE_UNAVAILABLE', 'proxy.engine: epoll is not available; use auto or node');
   }

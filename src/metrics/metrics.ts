@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { boundLabel } from './label.ts';
+import { type SharedHistogram, sharedHistogram } from './shared-histogram.ts';
 
 /** Counts that are kept elsewhere (shared memory, the node table) and read when Prometheus asks. */
 export interface Snapshot {
@@ -16,6 +17,8 @@ export interface Snapshot {
   /** Payload bytes since the start. */
   readonly bytesFromDevices: number;
   readonly bytesToDevices: number;
+  /** From the dial of a node to its CONNACK. */
+  readonly dials: SharedHistogram;
   readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
   readonly storeUp: boolean;
 }
@@ -23,8 +26,6 @@ export interface Snapshot {
 export interface Metrics {
   /** One active probe took so long, whatever it found. */
   probed(seconds: number): void;
-  /** A node answered CONNACK so long after its dial began. */
-  dialled(seconds: number): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -34,8 +35,6 @@ const MAX_REASONS = 64;
 const MAX_LISTENERS = 256;
 const MAX_NODES = 4096;
 
-/** From a dial on the same host to the connect timeout; 3 s, the default, has its own bucket. */
-const DIAL_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10];
 /** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
@@ -50,17 +49,17 @@ export function createMetrics(collect: () => Snapshot): Metrics {
     buckets: PROBE_BUCKETS_SECONDS,
     registers: [registry],
   });
-  const dial = new Histogram({
-    name: 'breakwater_dial_duration_seconds',
-    help: 'From the dial of a node to the CONNACK that served the device.',
-    buckets: DIAL_BUCKETS_SECONDS,
-    registers: [registry],
-  });
+  const dials = sharedHistogram(
+    'breakwater_dial_duration_seconds',
+    'From the dial of a node to the CONNACK that served the device.',
+  );
+  registry.registerMetric(dials.metric);
   return {
     probed: (seconds) => probe.observe(seconds),
-    dialled: (seconds) => dial.observe(seconds),
     exposition: async () => {
-      refresh(collect());
+      const snapshot = collect();
+      refresh(snapshot);
+      dials.set(snapshot.dials);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };

@@ -65,5 +65,7 @@ function listenError(listener: ListenOptions, error: NodeJS.ErrnoException): Bre
   if (error.code === 'EADDRINUSE') {
     return new BreakwaterError('ADDRESS_IN_USE', `${where} is in use by another program`, { cause: error });
   }
-  return new BreakwaterError('ADDRESS_NOT_AVAILABLE', `cannot listen on ${where}: ${error.code}`, { cause: error });
+  return new BreakwaterError('ADDRESS_NOT_AVAILABLE', `cannot listen on ${where}: ${error.code}`, {
+    cause: error,
+  });
 }

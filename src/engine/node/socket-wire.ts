@@ -74,7 +74,14 @@ export class SocketWire implements Wire {
     const link = this.nextLink++;
     const { host, port } = target;
     const highWaterMark = this.options.highWaterBytes;
-    const socket = dialSocket({ host, port, noDelay: true, keepAlive: true, allowHalfOpen: true, highWaterMark } as never);
+    const socket = dialSocket({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      allowHalfOpen: true,
+      highWaterMark,
+    } as never);
     this.links.set(link, socket);
     this.openSockets++;
     let opened = false;
