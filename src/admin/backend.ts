@@ -109,7 +109,16 @@ export interface StatusView {
 
 /** What `GET events` streams; `type` is the server-sent event's name. */
 export interface BreakwaterEvent {
-  readonly type: 'placed' | 'ended' | 'rejected' | 'dial-failed' | 'node-health' | 'node-state' | 'node-added' | 'node-removed' | 'node-drained';
+  readonly type:
+    | 'placed'
+    | 'ended'
+    | 'rejected'
+    | 'dial-failed'
+    | 'node-health'
+    | 'node-state'
+    | 'node-added'
+    | 'node-removed'
+    | 'node-drained';
   /** RFC 3339. */
   readonly at: string;
   readonly [detail: string]: string | number | boolean | undefined;

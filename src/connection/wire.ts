@@ -34,14 +34,19 @@ export interface Wire {
   dial(target: Target): Link;
   /**
    * From now on the engine moves bytes both ways by itself, unseen (relay mode): with bounded buffers,
-   * back-pressure and half-close. `deviceEnded`, `linkEnded`, `timer` and `closed` are still told.
+   * back-pressure and half-close: a FIN (also one seen before) is carried over behind the last byte, a device's reset
+   * resets the link, a node's reset ends the device after the last byte. `deviceEnded`, `linkEnded`, `timer` and
+   * `closed` are still told. When both directions have ended, the engine closes both sockets.
    */
   splice(link: Link): void;
   /** Stops or resumes reading the device, besides the engine's own back-pressure. */
   holdDevice(hold: boolean): void;
-  /** Ends the device side: `flush` sends what waits and then FIN and closes; `reset` discards and resets. */
+  /**
+   * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
+   * sends is discarded); `reset`, also after `flush`, discards and resets at once. Only `timer` and `closed` are still told.
+   */
   endDevice(how: 'flush' | 'reset'): void;
-  /** Ends one link likewise; nothing of that link is told any more. */
+  /** Ends one link likewise (`flush` closes without waiting for the node); nothing of that link is told any more. */
   endNode(link: Link, how: 'flush' | 'reset'): void;
   /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
   setTimer(ms: number): void;

@@ -1,4 +1,5 @@
 import type { Connect } from '../mqtt/connect.ts';
+import type { Refusal } from '../routing/rules.ts';
 import type { EndCause, Peer, Target } from './wire.ts';
 
 /** Bounds on one connection, in milliseconds and bytes; defaults and reasons are in the configuration schema. */
@@ -11,24 +12,31 @@ export interface ConnectionLimits {
   readonly halfCloseTimeoutMs: number;
 }
 
-/** Where one connection may go: nodes best first, and how patiently each is tried. */
-export interface Placement {
-  readonly pool: string;
-  readonly candidates: Iterator<Target, undefined>;
+/** How patiently nodes are tried for one device. */
+export interface Patience {
   /** TCP connect, each attempt. */
-  readonly dialTimeoutMs: number;
-  /** From the dial's success to CONNACK, each attempt. */
+  readonly connectTimeoutMs: number;
+  /** From the connect to CONNACK, each attempt. */
   readonly connackTimeoutMs: number;
   readonly maxAttempts: number;
   /** All attempts together. */
   readonly deadlineMs: number;
 }
 
-/** Why a connection is refused before any node is asked; each has its MQTT reason code. */
-export type Refusal = 'not-authorized' | 'banned' | 'server-unavailable';
+/** Where one connection may go: nodes best first, each at most once. */
+export interface Placement {
+  readonly candidates: Iterator<Target, undefined>;
+  readonly patience: Patience;
+}
 
 /** Why a dial did not lead to a served device; passive health counts these. */
-export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'closed-before-connack' | 'connack-timeout' | 'busy';
+export type DialFailure =
+  | 'refused'
+  | 'timeout'
+  | 'unreachable'
+  | 'closed-before-connack'
+  | 'connack-timeout'
+  | 'busy';
 
 /** Why a connection ended: one word for logs and metrics. */
 export type EndReason =

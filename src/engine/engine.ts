@@ -15,6 +15,8 @@ export interface Engine {
   stopAccepting(): void;
   /** Resets whatever is still open, and stops. */
   close(): Promise<void>;
+  /** Runs the task once, after the present batch of socket events. */
+  defer(task: () => void): void;
   /** A descriptor to write 8 bytes (a u64 of 1) to after `postMessage`, where the thread waits in the kernel. */
   readonly wakeFd?: number;
 }

@@ -1,0 +1,131 @@
+import Fastify from 'fastify';
+import { BreakwaterError, messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { guard, requireSafeBinding } from './access.ts';
+import { type Api, speakZod, type ZodTypes } from './api.ts';
+import type { Backend } from './backend.ts';
+import { clientRoutes } from './clients.ts';
+import { dashboardRoutes } from './dashboard.ts';
+import { defaultEventLimits, type EventLimits } from './event-hub.ts';
+import { eventRoutes } from './events.ts';
+import { answerFailures, pathOf } from './failure.ts';
+import { nodeRoutes } from './nodes.ts';
+import { describeApi } from './openapi.ts';
+import { poolRoutes } from './pools.ts';
+import { proxyRoutes } from './proxies.ts';
+import { statusRoutes } from './status.ts';
+
+export interface AdminOptions {
+  /** `http://host:port`; port 0 lets the system choose. */
+  readonly url: string;
+  /** Bearer token; absent: loopback only. */
+  readonly token: string | undefined;
+  readonly backend: Backend;
+  readonly log: Log;
+  readonly eventLimits?: Partial<EventLimits>;
+}
+
+export interface Admin {
+  /** Where it listens, with the port that was chosen. */
+  readonly url: string;
+  /** Ends event streams and open requests, and stops. */
+  close(): Promise<void>;
+}
+
+/** A client id has up to 65,535 bytes [MQTT-1.5.4] and may come percent-encoded in the URL. */
+const MAX_CLIENT_ID_LENGTH = 3 * 65_535;
+const MAX_HEADER_BYTES = 256 * 1024;
+/** The largest request is `POST nodes`: two URLs of 2 kB. */
+const MAX_BODY_BYTES = 16 * 1024;
+/** From the first byte of a request to its last. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Every event stream holds one; the rest are requests of people, scripts and Prometheus. */
+const MAX_CONNECTIONS = 256;
+
+/**
+ * Serves the admin API, the metrics and the dashboard.
+ * @throws BreakwaterError ADMIN_TOKEN_REQUIRED, ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, CONFIG_INVALID
+ */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const url = parseUrl(options.url);
+  requireSafeBinding(url, options.token);
+  const app = await compose(options);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  try {
+    await app.listen({ host, port: Number(url.port || 80) });
+  } catch (error) {
+    await app.close();
+    throw bindingError(url, error);
+  }
+  const bound = new URL(url);
+  const address = app.server.address();
+  if (typeof address === 'object' && address !== null) bound.port = String(address.port);
+  return { url: bound.origin, close: () => app.close() };
+}
+
+async function compose({ backend, token, log, eventLimits }: AdminOptions): Promise<Api> {
+  const app: Api = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: MAX_CLIENT_ID_LENGTH },
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    return503OnClosing: false,
+  }).withTypeProvider<ZodTypes>();
+  app.server.maxConnections = MAX_CONNECTIONS;
+  speakZod(app);
+  answerFailures(app, log);
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+  });
+  guard(app, token);
+  app.addHook('onResponse', async (request, reply) => {
+    const line = {
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      remoteAddress: request.ip,
+    };
+    if (request.method === 'GET' || request.method === 'HEAD') log.debug(line, 'admin request');
+    else log.info(line, 'admin request');
+  });
+  await describeApi(app);
+  nodeRoutes(app, backend);
+  clientRoutes(app, backend);
+  poolRoutes(app, backend);
+  proxyRoutes(app, backend);
+  statusRoutes(app, backend);
+  eventRoutes(app, backend, { ...defaultEventLimits, ...eventLimits });
+  dashboardRoutes(app);
+  return app;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'http:' && url.pathname === '/' && url.username === '' && url.password === '')
+    return url;
+  throw new BreakwaterError(
+    'CONFIG_INVALID',
+    'admin: the address must look like http://127.0.0.1:9883 (flag --admin)',
+  );
+}
+
+function bindingError(url: URL, error: unknown): BreakwaterError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'EADDRINUSE') {
+    return new BreakwaterError(
+      'ADDRESS_IN_USE',
+      `admin: ${url.host} is taken by another program; choose another address with --admin http://${url.hostname}:PORT`,
+      { cause: error },
+    );
+  }
+  return new BreakwaterError(
+    'ADDRESS_NOT_AVAILABLE',
+    `admin: cannot listen on ${url.host} (${code ?? messageOf(error)}); choose another address with --admin URL`,
+    { cause: error },
+  );
+}

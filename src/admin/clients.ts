@@ -1,0 +1,44 @@
+import { API_PREFIX, type Api } from './api.ts';
+import type { Backend } from './backend.ts';
+import { clientParams, clientQuery, named, nothing } from './schemas.ts';
+
+type Clients = Pick<Backend, 'clients' | 'client' | 'kickClient'>;
+
+const CLIENTS = `${API_PREFIX}/clients`;
+const CLIENT = `${CLIENTS}/:clientId`;
+const tags = ['clients'];
+
+export function clientRoutes(api: Api, backend: Clients): void {
+  api.get(
+    CLIENTS,
+    {
+      schema: {
+        tags,
+        summary: 'Connected clients.',
+        querystring: clientQuery,
+        response: { 200: named.ClientList },
+      },
+    },
+    async (request) => backend.clients(request.query),
+  );
+  api.get(
+    CLIENT,
+    { schema: { tags, summary: 'One client.', params: clientParams, response: { 200: named.Client } } },
+    async (request) => backend.client(request.params.clientId),
+  );
+  api.delete(
+    CLIENT,
+    {
+      schema: {
+        tags,
+        summary: 'Disconnect a client.',
+        params: clientParams,
+        response: { 204: nothing('Kicked.') },
+      },
+    },
+    async (request, reply) => {
+      await backend.kickClient(request.params.clientId);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { BreakwaterError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Api } from './api.ts';
+import type { Failure } from './schemas.ts';
+
+/** Every answer that is not a success is one JSON shape: `{code, message, retryable, fields?}`. */
+export function answerFailures(app: Api, log: Pick<Log, 'error'>): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    if (error instanceof BreakwaterError) return send(reply, error.status, error);
+    if (error.validation !== undefined || error instanceof z.ZodError) return sendInvalid(reply, error);
+    const status = error.statusCode ?? 500;
+    if (status < 500) return send(reply, status, new BreakwaterError('REQUEST_INVALID', error.message));
+    // What an unforeseen error says may be anything: it goes to the log, not to the caller.
+    log.error(
+      { err: error, method: request.method, path: pathOf(request), requestId: request.id },
+      'admin request failed',
+    );
+    const hint = `the request failed inside Breakwater; its log says why (requestId ${request.id})`;
+    return send(reply, 500, new BreakwaterError('INTERNAL', hint));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const hint = `${request.method} ${pathOf(request)} does not exist; /api/v1/openapi.json lists what does`;
+    return send(reply, 404, new BreakwaterError('NOT_FOUND', hint));
+  });
+}
+
+function send(
+  reply: FastifyReply,
+  status: number,
+  error: BreakwaterError,
+  fields?: Failure['fields'],
+): FastifyReply {
+  const body: Failure = { code: error.code, message: error.message, retryable: error.retryable, fields };
+  return reply.code(status).send(body);
+}
+
+function sendInvalid(reply: FastifyReply, error: FastifyError): FastifyReply {
+  // Fastify hands the validator's error through, and adds in which part of the request it stands.
+  const issues = (error as unknown as z.ZodError).issues ?? [];
+  const fields = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ field: [...issue.path, key].join('.'), message: 'is not known here' }))
+      : [{ field: issue.path.join('.') || (error.validationContext ?? 'request'), message: issue.message }],
+  );
+  const message = fields.map(({ field, message }) => `${field}: ${message}`).join('; ') || error.message;
+  return send(reply, 400, new BreakwaterError('REQUEST_INVALID', message), fields);
+}
+
+/** Without the query, which may hold what does not belong into a log. */
+export function pathOf(request: Pick<FastifyRequest, 'url'>): string {
+  return request.url.split('?', 1)[0] ?? '';
+}

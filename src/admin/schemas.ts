@@ -1,0 +1,160 @@
+import { z } from 'zod';
+import { WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import type {
+  ClientList,
+  ClientQuery,
+  ClientView,
+  NodeCreate,
+  NodeDetail,
+  NodePatch,
+  NodeView,
+  PoolView,
+  ProxyView,
+  StatusView,
+} from './backend.ts';
+
+/**
+ * What the admin API reads and answers with, as schemas: requests are validated by them, and the OpenAPI document
+ * is made from them. `satisfies` keeps them equal to the shapes of `backend.ts`.
+ */
+
+const nodeId = z
+  .string()
+  .regex(/^[A-Za-z0-9._:@-]{1,64}$/, 'must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -')
+  .meta({ example: 'emqx-1' });
+const weight = z
+  .int()
+  .min(WEIGHT_MIN)
+  .max(WEIGHT_MAX)
+  .meta({ description: 'Relative share of connections.' });
+const state = z.enum(['enabled', 'draining', 'disabled']);
+const url = z.string().min(1).max(2048);
+const timestamp = z.string().meta({ format: 'date-time' });
+const count = z.int().min(0);
+
+const nodeView = z.object({
+  id: nodeId,
+  pool: z.string(),
+  url: z.string().meta({ example: 'mqtt://10.0.0.1:1883' }),
+  weight,
+  state,
+  health: z.enum(['healthy', 'unhealthy', 'unknown']),
+  connections: count.meta({ description: 'Live connections.' }),
+  source: z.enum(['config', 'flag', 'api', 'dns', 'emqx', 'self']),
+}) satisfies z.ZodType<NodeView>;
+
+const nodeDetail = nodeView.extend({
+  probeUrl: z.string().optional(),
+  address: z
+    .string()
+    .optional()
+    .meta({ description: 'What is dialled, host:port; absent while unresolved.' }),
+  healthCause: z.string().optional(),
+  healthSince: timestamp.optional(),
+}) satisfies z.ZodType<NodeView & Partial<NodeDetail>>;
+
+const nodeCreate = z.strictObject({
+  url: url.meta({ example: 'mqtt://10.0.0.4:1883' }),
+  id: nodeId.optional(),
+  pool: z.string().min(1).max(64).optional(),
+  weight: weight.optional(),
+  probeUrl: url.optional(),
+}) satisfies z.ZodType<NodeCreate>;
+
+const nodePatch = z
+  .strictObject({ weight: weight.optional(), state: state.optional() })
+  .refine((patch) => patch.weight !== undefined || patch.state !== undefined, 'give weight, state or both')
+  .meta({ minProperties: 1 }) satisfies z.ZodType<NodePatch>;
+
+const clientView = z.object({
+  clientId: z.string(),
+  node: z.string(),
+  proxy: z.string(),
+  listener: z.string(),
+  remoteAddress: z.string().meta({ example: '192.0.2.7:51234' }),
+  protocolVersion: z.union([z.literal(3), z.literal(4), z.literal(5)]),
+  keepAlive: count.meta({ description: 'Seconds; 0 is off.' }),
+  mode: z.enum(['relay', 'session']),
+  connectedAt: timestamp,
+  reattachments: count,
+}) satisfies z.ZodType<ClientView>;
+
+const clientList = z.object({
+  clients: z.array(clientView).readonly(),
+  total: count.meta({ description: 'How many match in all, also beyond the limit.' }),
+}) satisfies z.ZodType<ClientList>;
+
+const poolView = z.object({
+  name: z.string(),
+  strategy: z.string(),
+  persistence: z.string(),
+  probe: z.string(),
+  nodes: count,
+  healthy: count,
+  connections: count,
+}) satisfies z.ZodType<PoolView>;
+
+const proxyView = z.object({
+  id: z.string(),
+  version: z.string(),
+  host: z.string(),
+  pid: z.int(),
+  engine: z.string(),
+  threads: count,
+  listeners: z.array(z.string()).readonly(),
+  connections: count,
+  startedAt: timestamp,
+  lastSeen: z.number().meta({ description: 'Seconds since its last heartbeat.' }),
+}) satisfies z.ZodType<ProxyView>;
+
+const statusView = z.object({
+  cluster: z.string(),
+  proxy: proxyView,
+  store: z.object({ kind: z.enum(['memory', 'redis']), up: z.boolean() }).readonly(),
+  nodes: z.object({ total: count, healthy: count, enabled: count }).readonly(),
+  connections: count,
+  connectionsTotal: count,
+  rejectedTotal: count,
+  ready: z.boolean().meta({ description: 'Devices are accepted and there is a node to send them to.' }),
+}) satisfies z.ZodType<StatusView>;
+
+const failure = z.object({
+  code: z.string().meta({ example: 'NODE_UNKNOWN' }),
+  message: z.string().meta({ description: 'What is wrong, where, and what helps.' }),
+  retryable: z.boolean(),
+  fields: z
+    .array(z.object({ field: z.string(), message: z.string() }))
+    .optional()
+    .meta({ description: 'With REQUEST_INVALID: each field that is wrong.' }),
+});
+export type Failure = z.infer<typeof failure>;
+
+const readiness = z.object({ ready: z.boolean(), reason: z.string().optional() });
+
+/** Under these names they stand in the OpenAPI document. */
+export const named = {
+  Node: nodeView,
+  NodeDetail: nodeDetail,
+  NodeCreate: nodeCreate,
+  NodePatch: nodePatch,
+  Client: clientView,
+  ClientList: clientList,
+  Pool: poolView,
+  Proxy: proxyView,
+  Status: statusView,
+  Failure: failure,
+  Readiness: readiness,
+} as const;
+
+export const nodeParams = z.strictObject({ id: nodeId });
+export const clientParams = z.strictObject({
+  clientId: z.string().meta({ description: 'Any character, percent-encoded.' }),
+});
+export const clientQuery = z.strictObject({
+  node: z.string().optional(),
+  match: z.string().optional().meta({ description: 'Only client ids that contain this.' }),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
+}) satisfies z.ZodType<ClientQuery>;
+
+/** A response without a body. */
+export const nothing = (description: string) => z.null().meta({ description });

@@ -1,0 +1,29 @@
+import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
+
+/** What the person typed or wrote was wrong; everything else has failed although it was right. */
+const usageCodes: ReadonlySet<ErrorCode> = new Set([
+  'USAGE',
+  'CONFIG_INVALID',
+  'CONFIG_UNREADABLE',
+  'ADMIN_TOKEN_REQUIRED',
+  'REQUEST_INVALID',
+  'NODE_INVALID',
+]);
+
+/** 1 failed, 2 wrong usage or configuration. */
+export function exitCodeOf(error: unknown): 1 | 2 {
+  return error instanceof BreakwaterError && usageCodes.has(error.code) ? 2 : 1;
+}
+
+/** Says on standard error what went wrong; the stack only of what nobody foresaw. */
+export function reportError(error: unknown): void {
+  const foreseen = error instanceof BreakwaterError;
+  const text = foreseen || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
+  console.error(`error: ${text}${foreseen ? remedyOf(error) : ''}`);
+}
+
+/** Whoever binds an address does not know the flag that it came from; the admin API's errors name their own. */
+function remedyOf({ code, message }: BreakwaterError): string {
+  if (code !== 'ADDRESS_IN_USE' && code !== 'ADDRESS_NOT_AVAILABLE') return '';
+  return message.includes('--') ? '' : '; choose another address with --listen URL';
+}

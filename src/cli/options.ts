@@ -1,0 +1,44 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AdminOptions } from './admin-client.ts';
+
+/** Options that several commands share. */
+
+export interface DataOptions extends AdminOptions {
+  /** Print JSON instead of a table. */
+  readonly json?: boolean;
+}
+
+/** For commands that talk to the admin API; `--json` where they print data. */
+export function withAdminOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--admin <url>', 'address of the admin API').default('http://127.0.0.1:9883'))
+    .addOption(
+      new Option(
+        '--token <token>',
+        'token of the admin API; BREAKWATER_TOKEN keeps it out of the process list',
+      ),
+    )
+    .option('--json', 'print JSON');
+}
+
+export function withExample(command: Command, ...examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  breakwater ${example}`);
+  return command.addHelpText(
+    'after',
+    `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.join('\n')}`,
+  );
+}
+
+/** Reads a whole number within bounds. */
+export function wholeNumber(min: number, max: number): (typed: string) => number {
+  return (typed) => {
+    const value = Number(typed);
+    if (/^\d+$/.test(typed) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** For options that may be given several times. */
+export function collect(typed: string, before: readonly string[] = []): readonly string[] {
+  return [...before, typed];
+}

@@ -1,0 +1,56 @@
+import { Command, CommanderError } from 'commander';
+import { brokerCommand } from './broker-command.ts';
+import { checkCommand } from './check.ts';
+import { clientCommand } from './client.ts';
+import { demoCommand } from './demo-command.ts';
+import { exitCodeOf, reportError } from './exit.ts';
+import { nodeCommand } from './node.ts';
+import { proxyCommand } from './proxy.ts';
+import { referenceCommand } from './reference.ts';
+import { startCommand } from './start.ts';
+import { statusCommand } from './status.ts';
+import { version } from './version.ts';
+
+/** Handlers import what they need when they run, so that `breakwater node list` does not load a server. */
+function createProgram(): Command {
+  const program = new Command('breakwater')
+    .description('The cluster address of an MQTT broker cluster.')
+    .version(version())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  breakwater demo                       a whole cluster on this machine\n  breakwater start -c breakwater.yaml   the proxy\n  breakwater node list                  what it knows\n\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.',
+    );
+  const commands = [
+    startCommand(),
+    checkCommand(),
+    demoCommand(),
+    brokerCommand(),
+    nodeCommand(),
+    clientCommand(),
+    proxyCommand(),
+    statusCommand(),
+  ];
+  for (const command of commands) program.addCommand(command);
+  program.addCommand(referenceCommand(), { hidden: true });
+  for (const command of everyCommand(program))
+    command.exitOverride().showHelpAfterError('(--help shows how)');
+  return program;
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
+
+/** Runs one command line, `process.argv` as it is, and says how it went: 0 done, 1 failed, 2 wrong usage or configuration. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  try {
+    await createProgram().parseAsync([...argv]);
+    code = Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own message
+    reportError(error);
+    code = exitCodeOf(error);
+  }
+  return code;
+}

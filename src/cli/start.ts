@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { collect, withExample } from './options.ts';
+import { untilStopped } from './signals.ts';
+
+interface StartOptions {
+  readonly config?: string;
+  readonly listen?: readonly string[];
+  readonly node?: readonly string[];
+  readonly strategy?: string;
+  readonly redis?: string;
+  readonly admin?: string;
+}
+
+/** `breakwater start`: the proxy, until SIGTERM or SIGINT. */
+export function startCommand(): Command {
+  const command = new Command('start')
+    .description('start the proxy')
+    .option('-c, --config <file>', 'configuration file (YAML); flags are laid over it')
+    .option('--listen <url>', 'address for devices, such as mqtt://0.0.0.0:1883; may be repeated', collect)
+    .option('--node <url[,weight=N][,id=ID][,pool=P]>', 'a node behind the address; may be repeated', collect)
+    .option('--strategy <name>', 'round-robin, least-connections, source-hash or client-id-hash')
+    .option('--redis <url>', 'membership store that proxies share')
+    .option('--admin <url>', 'address of the admin API, such as http://127.0.0.1:9883')
+    .action(async (options: StartOptions) => {
+      process.exitCode = await start(options);
+    });
+  return withExample(
+    command,
+    'start -c breakwater.yaml',
+    'start --listen mqtt://0.0.0.0:1883 --node mqtt://10.0.0.1:1883,weight=20 --node mqtt://10.0.0.2:1883,id=b',
+  );
+}
+
+async function start(options: StartOptions): Promise<number> {
+  const config = await readConfig(options);
+  const { startServer } = await import('../server.ts');
+  return untilStopped(await startServer(config));
+}
+
+async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {
+  const { parseConfig, defaultConfig } = await import('../config/load.ts');
+  const token = process.env.BREAKWATER_TOKEN;
+  const flags = { ...given, ...(token ? { adminToken: token } : {}) };
+  if (path === undefined) return defaultConfig(flags);
+  const { readConfigFile } = await import('./config-file.ts');
+  return parseConfig(await readConfigFile(path), path, flags);
+}

@@ -1,0 +1,171 @@
+import type { StrategyName } from '../balance/index.ts';
+import type { NodeSpec } from '../nodes/node.ts';
+import type { ConnectRule } from '../routing/rules.ts';
+import { formatAuthority, parseAddress } from './address.ts';
+import type { Document } from './schema.ts';
+
+/**
+ * The configuration as the program reads it: validated, complete, frozen, and in the program's own units
+ * (milliseconds and bytes, said last in each name). The file's own words and units are in `schema.ts`.
+ */
+export interface Config {
+  readonly cluster: string;
+  readonly proxy: ProxyConfig;
+  /** At least one. */
+  readonly listeners: readonly ListenerConfig[];
+  /** At least one; names are unique and every name that a listener or rule uses is here. */
+  readonly pools: readonly PoolConfig[];
+  /** The first that matches decides; none: the listener's pool. */
+  readonly rules: readonly RuleConfig[];
+  readonly membership: { readonly store: 'memory' };
+  readonly admin: AdminConfig;
+  readonly limits: LimitsConfig;
+  readonly log: { readonly level: Document['log']['level']; readonly format: 'json' | 'pretty' };
+}
+
+export interface ProxyConfig {
+  /** Absent: whoever starts the proxy makes one. */
+  readonly id: string | undefined;
+  readonly threads: number | 'auto';
+  readonly engine: 'auto' | 'epoll' | 'node';
+}
+
+export interface ListenerConfig {
+  readonly url: string;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly mode: Document['listeners'][number]['mode'];
+  readonly pool: string;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly strategy: StrategyName;
+  readonly persistence: { readonly by: 'none' };
+  readonly health: HealthConfig;
+  readonly upstream: UpstreamConfig;
+  readonly nodes: readonly NodeSpec[];
+}
+
+export interface HealthConfig {
+  readonly probe: 'tcp' | 'http' | 'mqtt';
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+  /** For the `http` probe. */
+  readonly path: string;
+}
+
+export interface UpstreamConfig {
+  readonly connectTimeoutMs: number;
+  readonly connackTimeoutMs: number;
+  readonly maxAttempts: number;
+  readonly deadlineMs: number;
+}
+
+/** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
+export type RuleConfig = ConnectRule;
+
+export interface AdminConfig {
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** Always set where `host` is not loopback. */
+  readonly token: string | undefined;
+}
+
+export interface LimitsConfig {
+  readonly maxConnections: number;
+  readonly connectTimeoutMs: number;
+  readonly maxPacketBytes: number;
+  readonly highWaterBytes: number;
+  readonly halfCloseTimeoutMs: number;
+  readonly shutdownGraceMs: number;
+}
+
+/** Whether a node was declared by a flag rather than in the file. */
+export type IsFlagNode = (pool: string, index: number) => boolean;
+
+/** From the file's words and units to the program's. The document must have passed the schema. */
+export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
+  const { cluster, proxy, listeners, pools, rules, membership, admin, limits, log } = document;
+  return deepFreeze({
+    cluster,
+    proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
+    listeners: listeners.map(({ url, mode, pool }) => ({ ...endpoint(url), mode, pool })),
+    pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
+    rules: rules.map(({ when, pool, reject }) => ({
+      when: { clientId: when.clientId, username: when.username, source: when.source },
+      pool,
+      reject,
+    })),
+    membership,
+    admin: { ...endpoint(admin.url), token: admin.token },
+    limits: {
+      maxConnections: limits.maxConnections,
+      connectTimeoutMs: toMs(limits.connectTimeout),
+      maxPacketBytes: limits.maxPacketSize,
+      highWaterBytes: limits.highWater,
+      halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
+      shutdownGraceMs: toMs(limits.shutdownGrace),
+    },
+    log,
+  });
+}
+
+function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFlagNode): PoolConfig {
+  const { strategy, persistence, health, upstream, nodes } = pool;
+  return {
+    name,
+    strategy,
+    persistence,
+    health: {
+      probe: health.probe,
+      intervalMs: toMs(health.interval),
+      timeoutMs: toMs(health.timeout),
+      unhealthyThreshold: health.unhealthyThreshold,
+      healthyThreshold: health.healthyThreshold,
+      path: health.path,
+    },
+    upstream: {
+      connectTimeoutMs: toMs(upstream.connectTimeout),
+      connackTimeoutMs: toMs(upstream.connackTimeout),
+      maxAttempts: upstream.attempts,
+      deadlineMs: toMs(upstream.deadline),
+    },
+    nodes: nodes.map(({ id, url, weight, probeUrl }, index) => ({
+      id: id ?? defaultNodeId(url),
+      pool: name,
+      url,
+      weight,
+      ...(probeUrl === undefined ? {} : { probeUrl }),
+      source: isFlagNode(name, index) ? ('flag' as const) : ('config' as const),
+    })),
+  };
+}
+
+/** The id of a node that was given none: its host and port, such as `10.0.0.1:1883`. */
+export function defaultNodeId(url: string): string {
+  const { host, port } = parseAddress(url);
+  return `${host}:${port}`;
+}
+
+/** `url` in its full form (port always there) with its host and port. */
+function endpoint(text: string): { url: string; host: string; port: number } {
+  const { scheme, host, port } = parseAddress(text);
+  return { url: `${scheme}://${formatAuthority(host, port)}`, host, port };
+}
+
+function toMs(seconds: number): number {
+  return Math.round(seconds * 1000);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,37 @@
+/** Every key once, in a file that is valid; a test reads it. It stands in `docs/configuration.md`. */
+export const exampleDocument = `cluster: default
+proxy: { id: edge-1, threads: auto, engine: auto }
+listeners:
+  - url: mqtt://0.0.0.0:1883
+    mode: relay
+    pool: default
+  - url: mqtt://[::1]:1884
+    pool: meters
+pools:
+  default:
+    strategy: least-connections
+    persistence: { by: none }
+    health: { probe: tcp, interval: 5, timeout: 5, unhealthyThreshold: 3, healthyThreshold: 2 }
+    upstream: { connectTimeout: 3, connackTimeout: 5, attempts: 5, deadline: 15 }
+    nodes:
+      - { id: emqx-1, url: "mqtt://10.0.0.1:1883", weight: 10 }
+      - { id: emqx-2, url: "mqtt://10.0.0.2:1883", weight: 20 }
+  meters:
+    strategy: client-id-hash
+    health: { probe: http, path: /status }
+    nodes:
+      - { id: emqx-3, url: "mqtt://10.0.0.3:1883", probeUrl: "http://10.0.0.3:18083/status" }
+rules:
+  - { when: { username: "^banned$" }, reject: not-authorized }
+  - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
+membership: { store: memory }
+admin: { url: "http://127.0.0.1:9883", token: "change-me" }
+limits:
+  maxConnections: 100000
+  connectTimeout: 10
+  maxPacketSize: 1048576
+  highWater: 65536
+  halfCloseTimeout: 10
+  shutdownGrace: 30
+log: { level: info, format: json }
+`;

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { count, seconds } from './fields.ts';
+
+export const limitsSchema = z.strictObject({
+  maxConnections: count({
+    min: 1,
+    max: 1_000_000,
+    default: 100_000,
+    unit: 'connections',
+    about: 'Devices at one time on this proxy; more are closed at once. Raise `ulimit -n` to twice as many.',
+  }),
+  connectTimeout: seconds({
+    min: 1,
+    max: 300,
+    default: 10,
+    about:
+      'From accept to a whole CONNECT: slow radio links need seconds, silent sockets are not kept longer.',
+  }),
+  maxPacketSize: count({
+    min: 256,
+    max: 268_435_460,
+    default: 1_048_576,
+    unit: 'bytes',
+    about:
+      'Largest CONNECT, and the most that is kept of what a device sends before its node answered. Brokers commonly allow 1 MiB.',
+  }),
+  highWater: count({
+    min: 4096,
+    max: 16_777_216,
+    default: 65_536,
+    unit: 'bytes',
+    about:
+      'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device.',
+  }),
+  halfCloseTimeout: seconds({
+    min: 1,
+    max: 3600,
+    default: 10,
+    about: 'When one side has ended, the other may still finish for so long. MQTT has no use for longer.',
+  }),
+  shutdownGrace: seconds({
+    min: 0,
+    max: 3600,
+    default: 30,
+    about:
+      'After SIGTERM connections may end by themselves for so long. systemd kills after 90 s; Kubernetes after 30 s, so set it lower there.',
+  }),
+});

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import type { StrategyName } from '../balance/index.ts';
+import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { address, choice, count, name, seconds, text } from './fields.ts';
+
+const strategyNames = [
+  'round-robin',
+  'least-connections',
+  'source-hash',
+  'client-id-hash',
+] as const satisfies readonly StrategyName[];
+
+const nodeSchema = z.strictObject({
+  id: name().optional().meta({
+    kind: 'name',
+    description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
+  }),
+  url: address(['mqtt'], ['mqtts', 'ws', 'wss', 'tcp']).meta({
+    kind: '`mqtt://host:port`',
+    description: 'Where the broker accepts MQTT. The host may be a name; port 1883 when none is given.',
+  }),
+  weight: count({
+    min: WEIGHT_MIN,
+    max: WEIGHT_MAX,
+    default: WEIGHT_DEFAULT,
+    unit: 'relative share',
+    about:
+      'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
+  }),
+  probeUrl: probeUrl().optional().meta({
+    kind: 'URL (`http`, `mqtt`, `tcp`)',
+    description: 'Where probes go when not to `url` itself, such as the broker’s status page.',
+  }),
+});
+
+const healthSchema = z.strictObject({
+  probe: choice(['tcp', 'http', 'mqtt'])
+    .default('tcp')
+    .describe(
+      'How a node is probed: `tcp` connects, `http` asks for status 200 at `path`, `mqtt` exchanges CONNECT, CONNACK and DISCONNECT. `tcp` works with every broker.',
+    ),
+  interval: seconds({
+    min: 2,
+    max: 60,
+    default: 5,
+    about:
+      'Between two probes of one node. Failing dials isolate a dead node without waiting for it, so 5 is often enough.',
+  }),
+  timeout: seconds({
+    min: 5,
+    max: 300,
+    default: 5,
+    about: 'A probe without an answer for so long has failed. Probes of one node never overlap.',
+  }),
+  unhealthyThreshold: count({
+    min: 2,
+    max: 10,
+    default: 3,
+    unit: 'probes',
+    about: 'So many failures in a row make a node unhealthy: one lost probe is no failure.',
+  }),
+  healthyThreshold: count({
+    min: 2,
+    max: 10,
+    default: 2,
+    unit: 'probes',
+    about: 'So many successes in a row make it healthy again: a node that is still starting is left alone.',
+  }),
+  path: text()
+    .regex(/^\/[^\s#]*$/, { error: "must begin with '/' and hold no space or '#'" })
+    .default('/')
+    .meta({ kind: 'path', description: 'Of the `http` probe, where `probeUrl` has no path of its own.' }),
+});
+
+const upstreamSchema = z.strictObject({
+  connectTimeout: seconds({
+    min: 0.1,
+    max: 60,
+    default: 3,
+    about: 'For one TCP connect to a node: long enough for one lost SYN (sent again after 1 s).',
+  }),
+  connackTimeout: seconds({
+    min: 0.1,
+    max: 60,
+    default: 5,
+    about: 'From the connect to the node’s CONNACK: brokers may ask an authentication service first.',
+  }),
+  attempts: count({
+    min: 1,
+    max: 20,
+    default: 5,
+    unit: 'nodes',
+    about: 'At most so many nodes are tried for one device, then it is told "server unavailable".',
+  }),
+  deadline: seconds({
+    min: 1,
+    max: 120,
+    default: 15,
+    about: 'For all attempts together: devices commonly give up after 20 to 30 seconds.',
+  }),
+});
+
+export const poolSchema = z.strictObject({
+  strategy: choice(strategyNames)
+    .default('least-connections')
+    .describe(
+      'How nodes are ordered for one device, best first. `least-connections` also evens out after a node was away.',
+    ),
+  persistence: z
+    .strictObject({
+      by: choice(['none'], ['client-id', 'cookie'])
+        .default('none')
+        .describe('Session stickiness. `client-id-hash` needs none: it is sticky by itself.'),
+    })
+    .prefault({}),
+  health: healthSchema.prefault({}),
+  upstream: upstreamSchema.prefault({}),
+  nodes: z
+    .array(nodeSchema)
+    .max(1024, { error: 'must hold at most 1024 nodes' })
+    .default([])
+    .describe('The brokers; at most 1024. More can be added while running (`breakwater node add`).'),
+});
+
+function probeUrl() {
+  return text().check((ctx) => {
+    if (/^(http|mqtt|tcp):\/\/[^\s@]+$/.test(ctx.value) && URL.canParse(ctx.value)) return;
+    const message =
+      'must look like http://host:port/path, mqtt://host:port or tcp://host:port, without a password';
+    ctx.issues.push({ code: 'custom', input: ctx.value, message });
+  });
+}

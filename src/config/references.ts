@@ -1,0 +1,108 @@
+import { formatAuthority, isLoopback, parseAddress } from './address.ts';
+import { defaultNodeId } from './config.ts';
+import { type Finding, type Path, unknownName } from './problems.ts';
+
+/**
+ * What one value of the file says about another: names that must exist, addresses that must differ.
+ * Works on the raw file, whatever else is wrong with it, so that all problems are reported at once;
+ * whatever has not even the right type is passed over, because the schema reports it.
+ */
+export function findBrokenReferences(raw: unknown): Finding[] {
+  const pools = keysOf(at(raw, 'pools')) ?? ['default'];
+  return [
+    ...unknownPools(raw, pools),
+    ...duplicates(nodeIds(raw, pools), (id) => `node id '${id}'`),
+    ...duplicates(addresses(raw), (address) => `address ${address}`),
+    ...missingToken(raw),
+  ];
+}
+
+interface Placed {
+  readonly path: Path;
+  readonly value: string;
+}
+
+function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
+  const used: { path: Path; pool: unknown }[] = [
+    ...(listOf(at(raw, 'listeners')) ?? [{}]).map((listener, index) => ({
+      path: at(listener, 'pool') === undefined ? ['listeners', index] : ['listeners', index, 'pool'],
+      pool: at(listener, 'pool') ?? 'default',
+    })),
+    ...(listOf(at(raw, 'rules')) ?? []).map((rule, index) => ({
+      path: ['rules', index, 'pool'],
+      pool: at(rule, 'pool'),
+    })),
+  ];
+  return used
+    .filter(({ pool }) => typeof pool === 'string' && !pools.includes(pool))
+    .map(({ path, pool }) => ({ path, message: unknownName(pool, pools) }));
+}
+
+function nodeIds(raw: unknown, pools: readonly string[]): Placed[] {
+  return pools.flatMap((pool) =>
+    (listOf(at(at(at(raw, 'pools'), pool), 'nodes')) ?? []).flatMap((node, index) => {
+      const path = ['pools', pool, 'nodes', index];
+      const id = at(node, 'id');
+      if (typeof id === 'string') return [{ path: [...path, 'id'], value: id }];
+      const made = attempt(() => defaultNodeId(String(at(node, 'url'))));
+      return made === undefined ? [] : [{ path: [...path, 'url'], value: made }];
+    }),
+  );
+}
+
+/** Every address that this proxy would bind, the admin API's last; port 0 never collides. */
+function addresses(raw: unknown): Placed[] {
+  const urls: { path: Path; url: unknown }[] = (listOf(at(raw, 'listeners')) ?? []).map(
+    (listener, index) => ({
+      path: ['listeners', index, 'url'],
+      url: at(listener, 'url'),
+    }),
+  );
+  urls.push({ path: ['admin', 'url'], url: at(at(raw, 'admin'), 'url') });
+  return urls.flatMap(({ path, url }) => {
+    const address = attempt(() => parseAddress(String(url)));
+    if (address === undefined || address.port === 0) return [];
+    return [{ path, value: formatAuthority(address.host, address.port) }];
+  });
+}
+
+function missingToken(raw: unknown): Finding[] {
+  const admin = at(raw, 'admin');
+  const address = attempt(() => parseAddress(String(at(admin, 'url'))));
+  if (address === undefined || isLoopback(address.host) || at(admin, 'token') !== undefined) return [];
+  const message = `${address.host} is not loopback, so the admin API needs a token: set admin.token or BREAKWATER_TOKEN, or use http://127.0.0.1:${address.port}`;
+  return [{ path: ['admin', 'url'], message, code: 'ADMIN_TOKEN_REQUIRED' }];
+}
+
+function duplicates(placed: readonly Placed[], describe: (value: string) => string): Finding[] {
+  const seen = new Set<string>();
+  return placed.flatMap(({ path, value }) => {
+    if (seen.has(value)) return [{ path, message: `${describe(value)} is used twice` }];
+    seen.add(value);
+    return [];
+  });
+}
+
+function at(value: unknown, key: string): unknown {
+  return isMapping(value) ? value[key] : undefined;
+}
+
+function keysOf(value: unknown): string[] | undefined {
+  return isMapping(value) ? Object.keys(value) : undefined;
+}
+
+function listOf(value: unknown): readonly unknown[] | undefined {
+  return Array.isArray(value) ? value : undefined;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { address, choice, name, text } from './fields.ts';
+import { limitsSchema } from './limits.ts';
+import { listenerSchema } from './listeners.ts';
+import { poolSchema } from './pools.ts';
+import { ruleSchema } from './rules.ts';
+
+/** More than 64 data threads is more than one proxy can feed. */
+const THREAD_COUNTS = Array.from({ length: 64 }, (_, index) => index + 1);
+
+/**
+ * The configuration file: one schema for validation, defaults and `docs/configuration.md`. It keeps the file's
+ * words and units; `config.ts` turns them into the program's. Unknown keys are refused.
+ */
+export const documentSchema = z.strictObject({
+  cluster: name()
+    .default('default')
+    .meta({ kind: 'name', description: 'Name of the cluster that this proxy belongs to.' }),
+  proxy: z
+    .strictObject({
+      id: name().optional().meta({
+        kind: 'name',
+        description: 'Name of this proxy in lists and logs. Without one it is made from the host name.',
+      }),
+      threads: z
+        .literal(['auto', ...THREAD_COUNTS], { error: "must be 'auto' or a whole number from 1 to 64" })
+        .default('auto')
+        .meta({
+          kind: '`auto` or 1-64',
+          description:
+            'Data threads. `auto` chooses what the engine makes use of: one per core with `epoll`, one with `node`.',
+        }),
+      engine: choice(['auto', 'epoll', 'node'])
+        .default('auto')
+        .describe(
+          'Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why.',
+        ),
+    })
+    .prefault({})
+    .describe('This proxy.'),
+  listeners: z
+    .array(listenerSchema)
+    .min(1, { error: 'must hold at least one listener' })
+    .max(64, { error: 'must hold at most 64 listeners' })
+    .prefault([{ url: 'mqtt://0.0.0.0:1883' }])
+    .describe('Addresses that devices connect to; 1 to 64.'),
+  pools: z
+    .record(name(), poolSchema)
+    .prefault({ default: {} })
+    .describe('Named sets of nodes, each with one strategy, one persistence rule and one health check.'),
+  rules: z
+    .array(ruleSchema)
+    .max(1000, { error: 'must hold at most 1000 rules' })
+    .default([])
+    .describe(
+      'Conditions on a connection that choose a pool or reject; at most 1000. The first that matches decides; all conditions of one rule must hold.',
+    ),
+  membership: z
+    .strictObject({
+      store: choice(['memory'], ['redis'])
+        .default('memory')
+        .describe(
+          'Where nodes and proxies are kept. `memory` is this proxy’s own: lost with it, shared with none.',
+        ),
+    })
+    .prefault({})
+    .describe('Which nodes and proxies exist.'),
+  admin: z
+    .strictObject({
+      url: address(['http'], ['https']).default('http://127.0.0.1:9883').meta({
+        kind: '`http://host:port`',
+        description:
+          'Address of the admin API and the dashboard. Elsewhere than on loopback it needs `token`.',
+      }),
+      token: text(1024).optional().meta({
+        kind: 'text',
+        description:
+          'Bearer token that every request must carry. Without one in the file, the environment variable `BREAKWATER_TOKEN`.',
+      }),
+    })
+    .prefault({})
+    .describe('The admin API, which the command line and the dashboard use.'),
+  limits: limitsSchema.prefault({}).describe('Bounds that keep one proxy in its memory.'),
+  log: z
+    .strictObject({
+      level: choice(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe(
+          'Least severe level that is logged. `info` has one line when a device is placed and one when it ends.',
+        ),
+      format: choice(['json', 'pretty'])
+        .default('json')
+        .describe('`json` for machines, `pretty` for people at a terminal.'),
+    })
+    .prefault({})
+    .describe('Logs go to standard output.'),
+});
+
+/** The file's content after validation, with every default filled in. */
+export type Document = z.output<typeof documentSchema>;

@@ -1,0 +1,23 @@
+/**
+ * Bytes kept in order because nobody can take them yet. Grows with what arrives, never with what was announced:
+ * a device that claims a large packet costs only what it really sends.
+ */
+export class HeldBytes {
+  /** Valid up to `length`. */
+  bytes: Buffer = EMPTY;
+  length = 0;
+
+  append(bytes: Uint8Array, start: number, end: number): void {
+    const needed = this.length + end - start;
+    if (needed > this.bytes.length) {
+      // The first piece is nearly always a whole CONNECT: exact size then, doubling afterwards.
+      const grown = Buffer.allocUnsafe(this.length === 0 ? needed : Math.max(needed, 2 * this.bytes.length));
+      grown.set(this.bytes.subarray(0, this.length));
+      this.bytes = grown;
+    }
+    this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.length);
+    this.length = needed;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,74 @@
+import { BreakwaterError } from '../errors.ts';
+import type { MembershipStore } from '../membership/store.ts';
+import type { AdminState, Node, NodeSpec } from '../nodes/node.ts';
+import { checkWeight, nodeSpec } from '../nodes/spec.ts';
+import type { NodeTable } from '../nodes/table.ts';
+
+export interface NodeRequest {
+  readonly url: string;
+  /** Default: `host:port` of the URL. */
+  readonly id?: string | undefined;
+  /** Default: the first pool of the configuration. */
+  readonly pool?: string | undefined;
+  readonly weight?: number | undefined;
+  readonly probeUrl?: string | undefined;
+}
+
+export interface NodeAdminOptions {
+  readonly table: NodeTable;
+  readonly store: Pick<MembershipStore, 'addNode' | 'removeNode' | 'decide'>;
+  /** Names, in the configuration's order. */
+  readonly pools: readonly string[];
+  /** Nodes of the configuration and the flags. */
+  readonly declared: readonly NodeSpec[];
+}
+
+/** What people do to nodes while Breakwater runs. A change goes to the store and comes back as its snapshot. */
+export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOptions) {
+  const declarationOf = (id: string): NodeSpec | undefined => declared.find((spec) => spec.id === id);
+
+  return {
+    /** @throws BreakwaterError NODE_INVALID, NODE_EXISTS, POOL_UNKNOWN, STORE_UNAVAILABLE */
+    async add(request: NodeRequest): Promise<Node> {
+      const pool = request.pool ?? pools[0] ?? '';
+      if (!pools.includes(pool)) {
+        throw new BreakwaterError('POOL_UNKNOWN', `no pool "${pool}"; pools are ${pools.join(', ')}`);
+      }
+      const spec = nodeSpec({ ...request, pool, source: 'api' });
+      const declaration = declarationOf(spec.id);
+      if (table.has(spec.id) || (declaration !== undefined && declaration.url !== spec.url)) {
+        const where = declaration === undefined ? 'exists already' : `is declared as ${declaration.url}`;
+        throw new BreakwaterError('NODE_EXISTS', `node ${spec.id} ${where}; choose another id`);
+      }
+      if (declaration === undefined) await store.addNode(spec);
+      else await store.decide(spec.id, { removed: false, weight: request.weight, state: 'enabled' });
+      return table.get(spec.id);
+    },
+
+    /** @throws BreakwaterError NODE_UNKNOWN, NODE_INVALID, STORE_UNAVAILABLE */
+    async change(
+      id: string,
+      patch: { weight?: number | undefined; state?: AdminState | undefined },
+    ): Promise<Node> {
+      table.get(id);
+      if (patch.weight !== undefined) checkWeight(id, patch.weight);
+      await store.decide(
+        id,
+        Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)),
+      );
+      return table.get(id);
+    },
+
+    /**
+     * It takes no new connection; those that it has stay until they end. A declared node stays away until it is
+     * added again. @throws BreakwaterError NODE_UNKNOWN, STORE_UNAVAILABLE
+     */
+    async remove(id: string): Promise<void> {
+      table.get(id);
+      if (declarationOf(id) === undefined) await store.removeNode(id);
+      else await store.decide(id, { removed: true });
+    },
+  };
+}
+
+export type NodeAdmin = ReturnType<typeof createNodeAdmin>;

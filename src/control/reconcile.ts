@@ -1,0 +1,35 @@
+import type { Membership } from '../membership/store.ts';
+import type { AdminState, NodeSpec } from '../nodes/node.ts';
+import type { NodeTable } from '../nodes/table.ts';
+
+/** A node as it shall be. */
+export interface DesiredNode {
+  readonly spec: NodeSpec;
+  readonly state: AdminState;
+}
+
+/**
+ * What all sources together say. Precedence where two name one id: what this proxy's own configuration and flags
+ * declare, then what was discovered, then what was added at run time; what a person decided is laid over any of them.
+ */
+export function desiredNodes(declared: readonly NodeSpec[], membership: Membership): DesiredNode[] {
+  const specs = new Map<string, NodeSpec>(membership.nodes);
+  for (const spec of declared) specs.set(spec.id, spec);
+  const desired: DesiredNode[] = [];
+  for (const spec of specs.values()) {
+    const decision = membership.decisions.get(spec.id);
+    if (decision?.removed) continue;
+    desired.push({
+      spec: { ...spec, weight: decision?.weight ?? spec.weight },
+      state: decision?.state ?? 'enabled',
+    });
+  }
+  return desired;
+}
+
+/** Brings the node table to what is desired; nodes that stay as they are, are not touched. */
+export function reconcile(table: NodeTable, desired: readonly DesiredNode[]): void {
+  const ids = new Set(desired.map(({ spec }) => spec.id));
+  for (const { id } of table.list()) if (!ids.has(id)) table.remove(id);
+  for (const { spec, state } of desired) table.put(spec, state);
+}

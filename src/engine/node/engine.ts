@@ -1,0 +1,71 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { BreakwaterError } from '../../errors.ts';
+import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
+import { SocketWire } from './socket-wire.ts';
+
+/** The portable engine: `node:net` sockets on Node's own event loop. */
+export function createNodeEngine(options: EngineOptions): Engine {
+  const servers = new Set<Server>();
+  const open = new Set<SocketWire>();
+
+  function accept(socket: Socket, listenerIndex: number): void {
+    const wire = new SocketWire(socket, options, () => open.delete(wire));
+    const peer = { remoteAddress: plainAddress(socket.remoteAddress), remotePort: socket.remotePort ?? 0 };
+    const conversation = options.accept(wire, peer, listenerIndex);
+    if (conversation === undefined) return void socket.resetAndDestroy();
+    open.add(wire);
+    wire.start(conversation);
+  }
+
+  function listen(listener: ListenOptions): Promise<BoundAddress> {
+    const server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      highWaterMark: options.highWaterBytes,
+    });
+    server.on('connection', (socket) => accept(socket, listener.index));
+    return new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
+      server.listen({ host: listener.host, port: listener.port, backlog: 4096 }, () => {
+        servers.add(server);
+        server.on('error', options.onFault);
+        const bound = server.address();
+        if (bound === null || typeof bound === 'string') throw new BreakwaterError('INTERNAL', 'no address');
+        resolve({ host: bound.address, port: bound.port });
+      });
+    });
+  }
+
+  function stopAccepting(): void {
+    for (const server of servers) server.close();
+    servers.clear();
+  }
+
+  return {
+    name: 'node',
+    listen,
+    stopAccepting,
+    defer: setImmediate,
+    close: async () => {
+      stopAccepting();
+      for (const wire of open) wire.abort();
+    },
+  };
+}
+
+/** A dual-stack listener shows IPv4 devices as `::ffff:a.b.c.d`: rules and hashes want the plain form. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function listenError(listener: ListenOptions, error: NodeJS.ErrnoException): BreakwaterError {
+  const where = `${listener.host}:${listener.port}`;
+  if (error.code === 'EADDRINUSE') {
+    return new BreakwaterError('ADDRESS_IN_USE', `${where} is in use by another program`, { cause: error });
+  }
+  return new BreakwaterError('ADDRESS_NOT_AVAILABLE', `cannot listen on ${where}: ${error.code}`, {
+    cause: error,
+  });
+}

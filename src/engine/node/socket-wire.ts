@@ -1,0 +1,206 @@
+import { connect as dialSocket, type Socket } from 'node:net';
+import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
+import type { EngineOptions } from '../engine.ts';
+
+/** The wire of one connection over `node:net` sockets. */
+export class SocketWire implements Wire {
+  private readonly device: Socket;
+  private readonly options: EngineOptions;
+  private readonly onClosed: () => void;
+  private conversation: Conversation | undefined;
+  /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
+  private readonly links = new Map<Link, Socket>();
+  private nextLink: Link = 0;
+  private spliced: Socket | undefined;
+  private openSockets = 1;
+  private timeout: NodeJS.Timeout | undefined;
+  private deviceHeld = false;
+  private deviceEndTold = false;
+  /** `endDevice` was called, or the socket is closed. */
+  private deviceDone = false;
+  /** The spliced link is closed while the device is not: what the device still sends is discarded. */
+  private nodeGone = false;
+
+  constructor(device: Socket, options: EngineOptions, onClosed: () => void) {
+    this.device = device;
+    this.options = options;
+    this.onClosed = onClosed;
+  }
+
+  start(conversation: Conversation): void {
+    this.conversation = conversation;
+    const { device } = this;
+    device.on('data', (chunk: Buffer) => this.guard(() => this.deviceReadable(chunk)));
+    device.on('end', () => this.guard(() => this.deviceEnd('fin')));
+    device.on('drain', () => this.resumeLinks());
+    device.on('error', (error) => this.guard(() => this.deviceEnd(causeOf(error))));
+    device.on('close', () => this.guard(() => this.deviceClosed()));
+  }
+
+  private deviceReadable(chunk: Buffer): void {
+    if (this.deviceDone || this.nodeGone) return; // nobody is left to take it
+    if (this.spliced === undefined) return this.conversation?.deviceData(chunk, 0, chunk.length);
+    if (!this.spliced.write(chunk)) this.device.pause();
+  }
+
+  private deviceEnd(cause: EndCause): void {
+    if (this.deviceDone || this.deviceEndTold) return;
+    this.deviceEndTold = true;
+    if (this.spliced !== undefined) {
+      if (cause === 'fin') this.spliced.end();
+      else reset(this.spliced);
+    }
+    this.conversation?.deviceEnded(cause);
+  }
+
+  private deviceClosed(): void {
+    this.deviceEnd('reset');
+    this.deviceDone = true;
+    this.socketClosed();
+  }
+
+  toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.deviceDone || end === start) return;
+    if (!this.device.write(copyOf(bytes, start, end))) for (const link of this.links.values()) link.pause();
+  }
+
+  toNode(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    const socket = this.links.get(link);
+    if (socket === undefined || end === start) return;
+    if (!socket.write(copyOf(bytes, start, end))) this.device.pause();
+  }
+
+  dial(target: Target): Link {
+    const link = this.nextLink++;
+    const { host, port } = target;
+    const highWaterMark = this.options.highWaterBytes;
+    const socket = dialSocket({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      allowHalfOpen: true,
+      highWaterMark,
+    } as never);
+    this.links.set(link, socket);
+    this.openSockets++;
+    let opened = false;
+    let endTold = false;
+    const current = (): boolean => this.links.get(link) === socket;
+    const ended = (cause: EndCause): void => {
+      if (endTold || !current()) return;
+      endTold = true;
+      if (this.spliced === socket) this.device.end();
+      this.conversation?.linkEnded(link, cause);
+    };
+    socket.on('connect', () => {
+      opened = true;
+      if (current()) this.guard(() => this.conversation?.linkOpened(link));
+    });
+    socket.on('data', (chunk: Buffer) => {
+      if (this.spliced === socket) {
+        if (!this.device.write(chunk)) socket.pause();
+      } else if (current()) this.guard(() => this.conversation?.linkData(link, chunk, 0, chunk.length));
+    });
+    socket.on('drain', () => this.resumeDevice());
+    socket.on('end', () => this.guard(() => ended('fin')));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      this.guard(() => {
+        if (opened) return ended(causeOf(error));
+        if (this.links.delete(link)) this.conversation?.linkFailed(link, error.code ?? 'EUNKNOWN');
+      }),
+    );
+    socket.on('close', () =>
+      this.guard(() => {
+        if (opened) ended('reset');
+        if (this.spliced === socket) this.nodeGone = true;
+        this.links.delete(link);
+        this.resumeDevice();
+        this.socketClosed();
+      }),
+    );
+    return link;
+  }
+
+  splice(link: Link): void {
+    this.spliced = this.links.get(link);
+    if (this.spliced === undefined || !this.deviceEndTold) return;
+    this.spliced.end();
+  }
+
+  holdDevice(hold: boolean): void {
+    this.deviceHeld = hold;
+    if (hold) this.device.pause();
+    else this.resumeDevice();
+  }
+
+  private resumeDevice(): void {
+    if (this.deviceHeld) return;
+    for (const link of this.links.values()) if (link.writableNeedDrain) return;
+    this.device.resume();
+  }
+
+  private resumeLinks(): void {
+    for (const link of this.links.values()) link.resume();
+  }
+
+  endDevice(how: 'flush' | 'reset'): void {
+    this.deviceDone = true;
+    if (how === 'reset') return reset(this.device);
+    this.device.end();
+    this.device.resume();
+  }
+
+  endNode(link: Link, how: 'flush' | 'reset'): void {
+    const socket = this.links.get(link);
+    if (socket === undefined) return;
+    this.links.delete(link);
+    if (this.spliced === socket) this.spliced = undefined;
+    if (how === 'flush') socket.destroySoon();
+    else reset(socket);
+  }
+
+  setTimer(ms: number): void {
+    clearTimeout(this.timeout);
+    this.timeout = ms > 0 ? setTimeout(() => this.guard(() => this.conversation?.timer()), ms) : undefined;
+  }
+
+  /** Resets every socket at once; `closed` is told as ever. */
+  abort(): void {
+    for (const link of [...this.links.keys()]) this.endNode(link, 'reset');
+    this.endDevice('reset');
+  }
+
+  private socketClosed(): void {
+    if (--this.openSockets > 0) return;
+    clearTimeout(this.timeout);
+    this.onClosed();
+    this.conversation?.closed(this.device.bytesRead, this.device.bytesWritten);
+  }
+
+  /** One connection's fault ends that connection and no other. */
+  private guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.options.onFault(error);
+      this.abort();
+    }
+  }
+}
+
+/** `node:net` keeps what it cannot send at once, and the caller's bytes are only lent. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  return Buffer.copyBytesFrom(bytes, start, end - start);
+}
+
+/** `resetAndDestroy` alone would wait for a socket that is still connecting. */
+function reset(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+function causeOf(error: NodeJS.ErrnoException): EndCause {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'reset';
+  return error.code === 'ETIMEDOUT' ? 'timeout' : 'error';
+}

@@ -1,0 +1,89 @@
+import { BreakwaterError, messageOf } from '../errors.ts';
+import type { NodeSpec } from '../nodes/node.ts';
+import { type Endpoint, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
+
+export type ProbeName = 'tcp' | 'http' | 'mqtt';
+
+export interface ProbeTarget {
+  readonly nodeId: string;
+  /** Name or IP literal. */
+  readonly host: string;
+  readonly port: number;
+  /** What `http` asks for; the others do not look at it. */
+  readonly path: string;
+}
+
+export interface ProbeLimits {
+  /** From the start to the verdict, name resolution included. */
+  readonly timeoutMs: number;
+  /** Ends the probe early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One active health check: resolves when the node serves.
+ * @throws BreakwaterError PROBE_FAILED, PROBE_TIMEOUT; the message of its `cause` is the bare reason (`ECONNREFUSED`)
+ */
+export type Probe = (target: ProbeTarget, limits: ProbeLimits) => Promise<void>;
+
+/**
+ * Where a node is probed: at its `probeUrl` where it has one, else at the node itself.
+ * @param path what to ask for when the probe URL names no path
+ * @throws BreakwaterError NODE_INVALID
+ */
+export function probeTarget(node: Pick<NodeSpec, 'id' | 'url' | 'probeUrl'>, path: string): ProbeTarget {
+  const own: Endpoint & { path?: string } =
+    node.probeUrl === undefined ? parseNodeUrl(node.url) : parseProbeUrl(node.probeUrl);
+  const ownPath = own.path === undefined || own.path === '/' ? path : own.path;
+  return { nodeId: node.id, host: own.host, port: own.port, path: ownPath };
+}
+
+/** Ends an attempt: without a failure the node serves. Only the first call counts. */
+export type Settle = (failure?: Error) => void;
+
+/**
+ * Runs one attempt within its bounds of time and signal.
+ * @param begin opens the socket and returns what closes it, which is called once, whatever the verdict
+ */
+export function attempt(
+  name: ProbeName,
+  target: ProbeTarget,
+  { timeoutMs, signal }: ProbeLimits,
+  begin: (settle: Settle) => () => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(probeError('PROBE_FAILED', name, target, new Error('aborted')));
+    let settled = false;
+    let close = () => {};
+    const settle = (failure?: Error, code: 'PROBE_FAILED' | 'PROBE_TIMEOUT' = 'PROBE_FAILED') => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      close();
+      if (failure) reject(probeError(code, name, target, failure));
+      else resolve();
+    };
+    const abort = () => settle(new Error('aborted'));
+    const expire = () => settle(new Error(`no answer within ${timeoutMs} ms`), 'PROBE_TIMEOUT');
+    const timer = setTimeout(expire, timeoutMs);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      close = begin((failure) => settle(failure));
+    } catch (error) {
+      settle(error instanceof Error ? error : new Error(messageOf(error))); // such as a path that is not one
+    }
+  });
+}
+
+function probeError(
+  code: 'PROBE_FAILED' | 'PROBE_TIMEOUT',
+  name: ProbeName,
+  { nodeId, host, port }: ProbeTarget,
+  failure: Error,
+): BreakwaterError {
+  const reason = 'code' in failure ? String(failure.code) : messageOf(failure);
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const cause = new Error(reason, { cause: failure });
+  return new BreakwaterError(code, `${name} probe of node ${nodeId} (${address}): ${reason}`, { cause });
+}

@@ -1,0 +1,102 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { boundLabel } from './label.ts';
+import { type SharedHistogram, sharedHistogram } from './shared-histogram.ts';
+
+/** Counts that are kept elsewhere (shared memory, the node table) and read when Prometheus asks. */
+export interface Snapshot {
+  /** Live connections by listener and node. */
+  readonly connections: Iterable<{
+    readonly listener: string;
+    readonly node: string;
+    readonly count: number;
+  }>;
+  /** Connections accepted since the start, by listener. */
+  readonly connectionsTotal: Iterable<{ readonly listener: string; readonly count: number }>;
+  /** Devices turned away since the start, by reason. */
+  readonly rejectedTotal: Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Payload bytes since the start. */
+  readonly bytesFromDevices: number;
+  readonly bytesToDevices: number;
+  /** From the dial of a node to its CONNACK. */
+  readonly dials: SharedHistogram;
+  readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
+  readonly storeUp: boolean;
+}
+
+export interface Metrics {
+  /** One active probe took so long, whatever it found. */
+  probed(seconds: number): void;
+  exposition(): Promise<{ contentType: string; body: string }>;
+}
+
+/** Reasons are words of ours, of which there are two dozen; the bound is for the day that one is not. */
+const MAX_REASONS = 64;
+/** Listeners are in the configuration and node slots in the routing table; both are fewer. */
+const MAX_LISTENERS = 256;
+const MAX_NODES = 4096;
+
+/** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
+const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
+
+/** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
+export function createMetrics(collect: () => Snapshot): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const refresh = createCollected(registry);
+  const probe = new Histogram({
+    name: 'breakwater_probe_duration_seconds',
+    help: 'Duration of active health probes, successful or not.',
+    buckets: PROBE_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  const dials = sharedHistogram(
+    'breakwater_dial_duration_seconds',
+    'From the dial of a node to the CONNACK that served the device.',
+  );
+  registry.registerMetric(dials.metric);
+  return {
+    probed: (seconds) => probe.observe(seconds),
+    exposition: async () => {
+      const snapshot = collect();
+      refresh(snapshot);
+      dials.set(snapshot.dials);
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+/** The metrics that a snapshot fills. They are emptied first: a node that left takes its series with it. */
+function createCollected(registry: Registry): (snapshot: Snapshot) => void {
+  const registers = [registry];
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+
+  const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
+  const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
+  const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
+  const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
+  const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
+  const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
+
+  const reasonOf = boundLabel(MAX_REASONS);
+  const listenerOf = boundLabel(MAX_LISTENERS);
+
+  return (snapshot) => {
+    // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
+    const nodeOf = boundLabel(MAX_NODES);
+    for (const metric of [connections, connectionsTotal, rejected, bytes, nodeUp]) metric.reset();
+    for (const { listener, node, count } of snapshot.connections) {
+      connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
+    }
+    for (const { listener, count } of snapshot.connectionsTotal) {
+      connectionsTotal.inc({ listener: listenerOf(listener) }, count);
+    }
+    for (const { reason, count } of snapshot.rejectedTotal) rejected.inc({ reason: reasonOf(reason) }, count);
+    bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
+    bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
+    for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
+    storeUp.set(snapshot.storeUp ? 1 : 0);
+  };
+}

@@ -1,0 +1,87 @@
+import { BreakwaterError } from '../errors.ts';
+
+/** Where a node, or its probe, is reached. The host is a name in lower case or an IP literal without brackets. */
+export interface Endpoint {
+  readonly host: string;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+export interface ProbeEndpoint extends Endpoint {
+  /** With its query; `/` where the URL has none. */
+  readonly path: string;
+}
+
+const NODE_PORTS: Readonly<Record<string, number>> = { mqtt: 1883 };
+const PROBE_PORTS: Readonly<Record<string, number>> = { http: 80, mqtt: 1883, tcp: 1883 };
+const SHAPE = /^([a-z]+):\/\/(\[[^\]/]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?][^#\s]*)?$/i;
+
+/**
+ * Reads `mqtt://host[:port]`; the default port is 1883.
+ * @throws BreakwaterError NODE_INVALID
+ */
+export function parseNodeUrl(text: string): Endpoint {
+  const fail = failure('node URL', text, 'mqtt://10.0.0.1:1883');
+  const { host, port, path } = parse(text, NODE_PORTS, fail);
+  if (path !== '/') throw fail('a node has no path');
+  return { host, port };
+}
+
+/**
+ * Reads a probe's own URL: `http://host[:port]/path`, `tcp://host:port` or `mqtt://host:port`.
+ * @throws BreakwaterError NODE_INVALID
+ */
+export function parseProbeUrl(text: string): ProbeEndpoint {
+  return parse(text, PROBE_PORTS, failure('probe URL', text, 'http://10.0.0.1:18083/status'));
+}
+
+/** `host:port`, IPv6 without brackets: it reads well, and is a valid id. */
+export function defaultNodeId({ host, port }: Endpoint): string {
+  return `${host}:${port}`;
+}
+
+type Fail = (problem: string) => BreakwaterError;
+
+/** The URL is quoted, unless it may hold a password. */
+function failure(what: string, text: string, example: string): Fail {
+  const shown = text.includes('@') ? '' : ` ${JSON.stringify(text.slice(0, 100))}`;
+  return (problem) =>
+    new BreakwaterError('NODE_INVALID', `${what}${shown}: ${problem}; for example ${example}`);
+}
+
+function parse(text: string, ports: Readonly<Record<string, number>>, fail: Fail): ProbeEndpoint {
+  if (text.includes('@')) throw fail('credentials do not belong here, devices bring their own');
+  const [, scheme = '', host = '', port, path = '/'] = SHAPE.exec(text) ?? [];
+  const defaultPort = ports[scheme.toLowerCase()];
+  const schemes = Object.keys(ports).map((known) => `${known}://`);
+  if (scheme === '') throw fail(`is not ${schemes.join(', ')} followed by host:port`);
+  if (defaultPort === undefined) throw fail(`unknown scheme ${scheme}://, expected ${schemes.join(', ')}`);
+  if (port?.includes(':')) throw fail('an IPv6 address stands in brackets, [::1]:1883');
+  return { host: parseHost(host, fail), port: parsePort(port, defaultPort, fail), path };
+}
+
+function parseHost(host: string, fail: Fail): string {
+  if (host === '') throw fail('the host is missing');
+  if (host.startsWith('[')) {
+    if (!URL.canParse(`http://${host}`)) throw fail(`${host} is not an IPv6 address`);
+    return new URL(`http://${host}`).hostname.slice(1, -1);
+  }
+  if (/^[\d.]+$/.test(host)) {
+    const octets = host.split('.');
+    if (octets.length !== 4 || !octets.every((octet) => /^\d{1,3}$/.test(octet) && Number(octet) <= 255)) {
+      throw fail(`${host} is not an IPv4 address`);
+    }
+    return octets.map(Number).join('.');
+  }
+  if (host.length > 253 || !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?$/i.test(host))
+    throw fail('the host is not a name');
+  return host.toLowerCase();
+}
+
+function parsePort(text: string | undefined, fallback: number, fail: Fail): number {
+  if (text === undefined) return fallback;
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
+    throw fail(`port ${JSON.stringify(text)} is not 1 to 65535`);
+  return port;
+}

@@ -1,0 +1,227 @@
+import { availableParallelism, hostname } from 'node:os';
+import { type Admin, startAdmin } from './admin/admin.ts';
+import { version } from './cli/version.ts';
+import type { Config } from './config/config.ts';
+import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
+import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
+import { createNodeAdmin } from './control/node-admin.ts';
+import { desiredNodes, reconcile } from './control/reconcile.ts';
+import { keepRoutes } from './control/routes.ts';
+import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
+import { Threads } from './data-plane/threads.ts';
+import { resolveHost } from './discovery/resolve.ts';
+import { chooseEngine } from './engine/create.ts';
+import { messageOf } from './errors.ts';
+import { probes } from './health/index.ts';
+import { probeTarget } from './health/probe.ts';
+import { createLog } from './log.ts';
+import { createMemoryStore } from './membership/memory.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { NodeTable } from './nodes/table.ts';
+import { createBackend, type Identity } from './server/backend.ts';
+import { createConnectionEvents } from './server/connection-events.ts';
+import { createEventBus } from './server/event-bus.ts';
+import { watchNodes } from './server/node-events.ts';
+import { snapshotOf } from './server/snapshot.ts';
+import { systemClock, systemRandom } from './time.ts';
+
+/** A proxy that runs. */
+export interface RunningServer {
+  /** Where devices connect, with the ports that were chosen; `listener` is the configuration's URL. */
+  readonly addresses: readonly { readonly listener: string; readonly url: string }[];
+  readonly adminUrl: string;
+  /** Resolves when everything has stopped. */
+  readonly closed: Promise<void>;
+  /** Stops accepting, gives connections their time of grace, and ends. */
+  stop(): Promise<void>;
+  /** Cuts the grace short. */
+  abort(): void;
+}
+
+/** How often it is looked whether the last device has left. */
+const GRACE_POLL_MS = 100;
+
+/**
+ * The composition root: builds every part of one proxy, and lets them meet.
+ * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
+ */
+export async function startServer(config: Config): Promise<RunningServer> {
+  const log = createLog(config.log);
+  const engine = chooseEngine(config.proxy.engine);
+  const identity: Identity = {
+    id: config.proxy.id ?? `${hostname()}-${process.pid}`,
+    version: version(),
+    host: hostname(),
+    engine: engine.name,
+    threads: threadCount(config, engine.name),
+    startedAt: new Date().toISOString(),
+  };
+  const { why } = engine;
+  log.info(
+    { proxy: identity.id, version: identity.version, engine: engine.name, threads: identity.threads, why },
+    'starting',
+  );
+
+  // The control plane: what is declared and decided about nodes, and how they fare.
+  const pools = config.pools.map((pool) => pool.name);
+  const memory = createTableMemory(identity.threads);
+  const table = new TableWriter(openTable(memory, identity.threads));
+  const nodes = new NodeTable();
+  const store = createMemoryStore();
+  const declared = config.pools.flatMap((pool) => pool.nodes);
+  const nodeAdmin = createNodeAdmin({ table: nodes, store, pools, declared });
+  const isVerbose = config.log.level === 'debug' || config.log.level === 'info';
+  const bus = createEventBus((anybody) => threads.setVerbose(isVerbose || anybody));
+  const { lastFlip } = watchNodes(nodes, log, bus.emit);
+  const checker = new Checker({
+    probe: (node, health, signal) => probeNode(node, health, signal),
+    healthOf: (pool) => (config.pools[pools.indexOf(pool)] as Config['pools'][number]).health,
+    onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
+    onProbe: (_id, seconds) => metrics.probed(seconds),
+    clock: systemClock,
+    random: systemRandom,
+    timers: {
+      setTimeout: (run, ms) => setTimeout(run, ms),
+      clearTimeout: (timer) => clearTimeout(timer as never),
+    },
+  });
+  nodes.onChange(({ kind, node }) => {
+    if (kind === 'removed') checker.remove(node.id);
+    else checker.update(node);
+  });
+  const routes = keepRoutes({
+    table: nodes,
+    pools,
+    sink: table,
+    resolve: resolveHost,
+    onUnresolved: (node, error) =>
+      log.warn({ node: node.id, error: messageOf(error) }, 'node has no address'),
+  });
+
+  // The data plane: threads that own the sockets.
+  let listenerUrls: readonly string[] = config.listeners.map((listener) => listener.url);
+  const onEvents = createConnectionEvents({
+    log,
+    emit: bus.emit,
+    health: checker,
+    listenerUrl: (index) => listenerUrls[index] ?? '',
+  });
+  const threads = new Threads({
+    count: identity.threads,
+    engine: engine.name,
+    table: memory,
+    settings: { limits: config.limits, pools: config.pools, rules: config.rules },
+    onEvents,
+    onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
+    onDeath: (thread, error) => {
+      table.releaseThread(thread);
+      log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
+    },
+  });
+  threads.setVerbose(isVerbose);
+
+  // Everything that people and programs ask.
+  let accepting = false;
+  const metrics = createMetrics(() => snapshotOf(table, nodes, store, listenerUrls));
+  const backend = createBackend({
+    config,
+    identity,
+    nodes,
+    store,
+    nodeAdmin,
+    table,
+    threads,
+    addressOf: routes.addressOf,
+    lastFlip,
+    listenerUrls: () => listenerUrls,
+    accepting: () => accepting,
+    metrics: metrics.exposition,
+    subscribe: bus.subscribe,
+  });
+  const watchDrains = createDrainWatch(
+    (id) => table.liveAt(id),
+    (node) => {
+      log.info({ node: node.id }, 'node drained: its last connection has left');
+      bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
+    },
+  );
+  const drainTimer = setInterval(() => watchDrains(nodes.list()), DRAIN_WATCH_MS);
+
+  let admin: Admin | undefined;
+  async function close(): Promise<void> {
+    clearInterval(drainTimer);
+    checker.stop();
+    routes.stop();
+    await threads.close();
+    await admin?.close();
+    await store.close();
+  }
+
+  try {
+    await store.open((membership) => reconcile(nodes, desiredNodes(declared, membership)));
+    await routes.settled();
+    admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
+    log.info({ url: admin.url }, 'admin listening');
+    const bound = await threads.start(
+      config.listeners.map(({ host, port, pool }, index) => ({
+        index,
+        host,
+        port,
+        pool: pools.indexOf(pool),
+      })),
+    );
+    listenerUrls = config.listeners.map(({ url }, i) => withPort(url, bound[i]?.port ?? 0));
+    for (const [i, { url }] of config.listeners.entries())
+      log.info({ listener: url, url: listenerUrls[i] }, 'listening');
+    accepting = true;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  let graceEndsAt = Number.POSITIVE_INFINITY;
+  let stopping: Promise<void> | undefined;
+  let resolveClosed: () => void;
+  const closed = new Promise<void>((resolve) => {
+    resolveClosed = resolve;
+  });
+
+  async function stopInOrder(): Promise<void> {
+    graceEndsAt = systemClock.now() + config.limits.shutdownGraceMs;
+    accepting = false;
+    threads.stopAccepting();
+    log.info({ devices: table.devices(), grace: config.limits.shutdownGraceMs / 1000 }, 'stopping');
+    while (table.devices() > 0 && systemClock.now() < graceEndsAt) {
+      await new Promise((resolve) => setTimeout(resolve, GRACE_POLL_MS));
+    }
+    log.info({ devices: table.devices() }, 'stopped');
+    await close();
+    resolveClosed();
+  }
+
+  return {
+    addresses: config.listeners.map(({ url }, i) => ({ listener: url, url: listenerUrls[i] ?? url })),
+    adminUrl: admin.url,
+    closed,
+    stop: () => (stopping ??= stopInOrder()),
+    abort: () => {
+      graceEndsAt = 0;
+      stopping ??= stopInOrder();
+      graceEndsAt = 0;
+    },
+  };
+}
+
+/** One worker does for Node's own event loop; the epoll engine takes a thread a core. */
+function threadCount(config: Config, engine: 'epoll' | 'node'): number {
+  if (engine === 'node') return 1;
+  return config.proxy.threads === 'auto' ? availableParallelism() : config.proxy.threads;
+}
+
+function probeNode(node: CheckedNode, health: HealthOptions, signal: AbortSignal): Promise<void> {
+  return probes[health.probe](probeTarget(node, health.path), { timeoutMs: health.timeoutMs, signal });
+}
+
+function withPort(url: string, port: number): string {
+  return url.replace(/:\d+$/, `:${port}`);
+}

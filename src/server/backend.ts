@@ -1,0 +1,160 @@
+import type {
+  Backend,
+  ClientQuery,
+  ClientView,
+  NodeDetail,
+  NodeView,
+  PoolView,
+  ProxyView,
+} from '../admin/backend.ts';
+import type { Config } from '../config/config.ts';
+import type { NodeAdmin } from '../control/node-admin.ts';
+import type { ClientFilter, ClientRecord } from '../data-plane/messages.ts';
+import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
+import type { Threads } from '../data-plane/threads.ts';
+import { BreakwaterError } from '../errors.ts';
+import type { MembershipStore } from '../membership/store.ts';
+import { acceptsConnections, type Node } from '../nodes/node.ts';
+import type { NodeTable } from '../nodes/table.ts';
+
+/** What this proxy is, apart from what it does. */
+export interface Identity {
+  readonly id: string;
+  readonly version: string;
+  readonly host: string;
+  readonly engine: string;
+  readonly threads: number;
+  readonly startedAt: string;
+}
+
+export interface BackendParts {
+  readonly config: Config;
+  readonly identity: Identity;
+  readonly nodes: NodeTable;
+  readonly store: MembershipStore;
+  readonly nodeAdmin: NodeAdmin;
+  readonly table: TableWriter;
+  readonly threads: Threads;
+  readonly addressOf: (node: Node) => string | undefined;
+  /** Why and when the health of a node last changed. */
+  readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
+  readonly listenerUrls: () => readonly string[];
+  readonly accepting: () => boolean;
+  readonly metrics: Backend['metrics'];
+  readonly subscribe: Backend['subscribe'];
+}
+
+/** The admin API's view of one running proxy. */
+export function createBackend(parts: BackendParts): Backend {
+  const { config, identity, nodes, store, nodeAdmin, table, threads } = parts;
+
+  const viewOf = ({ id, pool, url, weight, state, health, source }: Node): NodeView => ({
+    id,
+    pool,
+    url,
+    weight,
+    state,
+    health,
+    connections: table.liveAt(id),
+    source,
+  });
+
+  function detailOf(node: Node): NodeDetail {
+    const flip = parts.lastFlip(node.id);
+    return {
+      ...viewOf(node),
+      probeUrl: node.probeUrl,
+      address: parts.addressOf(node),
+      healthCause: flip?.cause,
+      healthSince: flip?.at,
+    };
+  }
+
+  const clientOf = (record: ClientRecord): ClientView => ({
+    clientId: record.clientId,
+    node: record.node,
+    proxy: identity.id,
+    listener: parts.listenerUrls()[record.listener] ?? '',
+    remoteAddress: record.remoteAddress,
+    protocolVersion: record.protocolVersion,
+    keepAlive: record.keepAlive,
+    mode: 'relay',
+    connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
+    reattachments: 0,
+  });
+
+  async function clients(filter: ClientFilter) {
+    const answer = await threads.clients(filter);
+    return { clients: answer.clients.map(clientOf), total: answer.total };
+  }
+
+  const unknownClient = (clientId: string): BreakwaterError =>
+    new BreakwaterError(
+      'CLIENT_UNKNOWN',
+      `no device with client id ${JSON.stringify(clientId.slice(0, 64))} is connected here`,
+    );
+
+  const self = (): ProxyView => ({
+    ...identity,
+    pid: process.pid,
+    listeners: parts.listenerUrls(),
+    connections: table.devices(),
+    lastSeen: 0,
+  });
+
+  function poolView({ name, strategy, persistence, health }: Config['pools'][number]): PoolView {
+    const members = nodes.byPool(name);
+    return {
+      name,
+      strategy,
+      persistence: persistence.by,
+      probe: health.probe,
+      nodes: members.length,
+      healthy: members.filter((node) => node.health === 'healthy').length,
+      connections: members.reduce((sum, node) => sum + table.liveAt(node.id), 0),
+    };
+  }
+
+  return {
+    nodes: () => nodes.list().map(viewOf),
+    node: (id) => detailOf(nodes.get(id)),
+    addNode: async (create) => viewOf(await nodeAdmin.add(create)),
+    patchNode: async (id, patch) => viewOf(await nodeAdmin.change(id, patch)),
+    removeNode: (id) => nodeAdmin.remove(id),
+    drainNode: async (id) => viewOf(await nodeAdmin.change(id, { state: 'draining' })),
+    clients: (query: ClientQuery) => clients(query),
+    client: async (clientId) => {
+      // A device that reconnects may be there twice for a moment: the newest is the one.
+      const [newest] = (await clients({ clientId, limit: 16 })).clients.toSorted((a, b) =>
+        b.connectedAt.localeCompare(a.connectedAt),
+      );
+      if (newest === undefined) throw unknownClient(clientId);
+      return newest;
+    },
+    kickClient: async (clientId) => {
+      if ((await threads.kick(clientId)) === 0) throw unknownClient(clientId);
+    },
+    pools: () => config.pools.map(poolView),
+    proxies: async () => [self()],
+    status: () => {
+      const list = nodes.list();
+      const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
+      return {
+        cluster: config.cluster,
+        proxy: self(),
+        store: { kind: store.kind, up: store.isUp() },
+        nodes: {
+          total: list.length,
+          healthy: list.filter((node) => node.health === 'healthy').length,
+          enabled: list.filter(acceptsConnections).length,
+        },
+        connections: table.devices(),
+        connectionsTotal: config.listeners.reduce((sum, _, index) => sum + table.accepted(index), 0),
+        rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
+        ready: parts.accepting() && takers.length > 0,
+      };
+    },
+    metrics: parts.metrics,
+    subscribe: parts.subscribe,
+  };
+}

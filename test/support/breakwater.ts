@@ -1,0 +1,74 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { main } from './cli.ts';
+import type { Spawned } from './process.ts';
+import { start, temporaryDirectory } from './process.ts';
+import { until } from './wait.ts';
+
+export interface Breakwater extends Omit<Spawned, 'child'> {
+  /** `mqtt://127.0.0.1:port` of the first listener. */
+  readonly url: string;
+  /** Port of the first listener. */
+  readonly port: number;
+  readonly adminUrl: string;
+  /** Log lines so far. */
+  logs(): LogLine[];
+  /** The admin API's answer to `GET /api/v1/path`, or to what `init` says; throws unless it is 2xx. */
+  api<T = unknown>(path: string, init?: { method: string; body?: object }): Promise<T>;
+}
+
+export interface LogLine {
+  readonly msg: string;
+  readonly level: string;
+  readonly [field: string]: unknown;
+}
+
+/**
+ * Runs `breakwater start -c FILE` with this configuration; what it does not say is: one listener and the admin API on
+ * free ports of the loopback, log in JSON.
+ */
+export async function startBreakwater(config: object, args: readonly string[] = []): Promise<Breakwater> {
+  const file = join(temporaryDirectory(), 'breakwater.yaml');
+  const defaults = {
+    listeners: [{ url: 'mqtt://127.0.0.1:0' }],
+    admin: { url: 'http://127.0.0.1:0' },
+    log: { level: 'info', format: 'json' },
+  };
+  writeFileSync(file, JSON.stringify({ ...defaults, ...config })); // YAML holds JSON
+  const server = start(process.execPath, [main, 'start', '-c', file, ...args]);
+
+  let ended: number | string | undefined;
+  server.exited.then((code) => {
+    ended = code;
+  });
+  const logs = () => server.output().split('\n').flatMap(parse);
+  const told = (msg: string) =>
+    until(() => {
+      if (ended !== undefined) throw new Error(`breakwater ended (${ended}): ${server.output()}`);
+      return logs().find((line) => line.msg === msg)?.url as string | undefined;
+    }, `the log to say '${msg}'`);
+  const url = await told('listening');
+  const adminUrl = await told('admin listening');
+  return {
+    ...server,
+    url,
+    port: Number(new URL(url).port),
+    adminUrl,
+    logs,
+    api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),
+  };
+}
+
+function parse(line: string): LogLine[] {
+  return line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as LogLine] : [];
+}
+
+async function request<T>(url: string, init?: { method: string; body?: object }): Promise<T> {
+  const response = await fetch(url, {
+    method: init?.method ?? 'GET',
+    ...(init?.body && { body: JSON.stringify(init.body), headers: { 'content-type': 'application/json' } }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${init?.method ?? 'GET'} ${url}: ${response.status} ${text}`);
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}

@@ -1,0 +1,19 @@
+import { execFile } from 'node:child_process';
+
+export interface Finished {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const main = new URL('../../dist/src/main.js', import.meta.url).pathname;
+
+/** Runs `breakwater …args` to its end, at most 20 seconds. */
+export function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  return new Promise((resolve) => {
+    const options = { env: { ...process.env, ...env }, timeout: 20_000 };
+    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? 'unknown'), stdout, stderr });
+    });
+  });
+}

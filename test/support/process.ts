@@ -1,0 +1,103 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { until } from './wait.ts';
+
+/** Everything that a test file started ends with the file, also when a test failed. */
+const cleanups = new Set<() => unknown>();
+
+export function atEnd(cleanup: () => unknown): void {
+  cleanups.add(cleanup);
+}
+
+afterAll(async () => {
+  const all = [...cleanups].reverse();
+  cleanups.clear();
+  await Promise.allSettled(all.map((cleanup) => cleanup()));
+});
+
+export interface Spawned {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Standard output and error so far, in the order of arrival. */
+  output(): string;
+  kill(signal: NodeJS.Signals): void;
+  /** Exit code, or the name of the signal that ended it. */
+  readonly exited: Promise<number | string>;
+  /** SIGTERM, after 3 seconds SIGKILL; waits for the end. */
+  stop(): Promise<void>;
+}
+
+/** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+
+export function start(command: string, args: readonly string[], extraEnv: NodeJS.ProcessEnv = {}): Spawned {
+  const child = spawn(command, args, { env: { ...env, ...extraEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const keep = (chunk: string) => {
+    text += chunk;
+  };
+  child.stdout?.setEncoding('utf8').on('data', keep);
+  child.stderr?.setEncoding('utf8').on('data', keep);
+  const exited = new Promise<number | string>((resolve) => {
+    child.once('error', (error) => {
+      text += `${error.message}; run test/install-servers.sh\n`;
+      resolve('not started');
+    });
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  const ended = () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+  const kill = (signal: NodeJS.Signals) => {
+    if (!ended()) child.kill(signal);
+  };
+  const stop = async () => {
+    kill('SIGCONT');
+    kill('SIGTERM');
+    const last = setTimeout(() => kill('SIGKILL'), 3_000);
+    await exited;
+    clearTimeout(last);
+  };
+  atEnd(stop);
+  return { child, pid: child.pid ?? -1, output: () => text, kill, exited, stop };
+}
+
+/** A directory that is removed when the test file ends. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'breakwater-test-'));
+  atEnd(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A port that was free a moment ago, for servers that cannot choose one themselves. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Waits until something accepts on the port, or fails with the output of the server that should. */
+export async function accepts(port: number, server: Spawned): Promise<void> {
+  let ended: number | string | undefined;
+  server.exited.then((code) => {
+    ended = code;
+  });
+  await until(async () => {
+    if (ended !== undefined) throw new Error(`server ended (${ended}): ${server.output()}`);
+    const socket = connect(port, '127.0.0.1');
+    const open = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    return open;
+  }, `a server on port ${port}`);
+}

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { defaultConfig, parseConfig } from '../../../src/config/load.ts';
+import { ConfigError, formatProblem } from '../../../src/config/problems.ts';
+import { BreakwaterError } from '../../../src/errors.ts';
+
+/** The problems of a file, one text each. */
+function problemsOf(text: string, flags = {}): string[] {
+  try {
+    parseConfig(text, 'test.yaml', flags);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(formatProblem);
+  }
+}
+
+describe('a valid file', () => {
+  it('is complete without any key: relay mode on port 1883, one empty pool, admin on loopback', () => {
+    const config = parseConfig('', 'empty.yaml');
+    expect(config).toEqual(defaultConfig());
+    expect(config.listeners).toEqual([
+      { url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883, mode: 'relay', pool: 'default' },
+    ]);
+    expect(config.pools.map(({ name, strategy, nodes }) => ({ name, strategy, nodes }))).toEqual([
+      { name: 'default', strategy: 'least-connections', nodes: [] },
+    ]);
+    expect(config.admin).toMatchObject({ host: '127.0.0.1', port: 9883, token: undefined });
+  });
+
+  it('comes out in milliseconds and bytes', () => {
+    const { limits, pools } = defaultConfig();
+    expect(limits).toEqual({
+      maxConnections: 100_000,
+      connectTimeoutMs: 10_000,
+      maxPacketBytes: 1_048_576,
+      highWaterBytes: 65_536,
+      halfCloseTimeoutMs: 10_000,
+      shutdownGraceMs: 30_000,
+    });
+    expect(pools[0]?.upstream).toEqual({
+      connectTimeoutMs: 3000,
+      connackTimeoutMs: 5000,
+      maxAttempts: 5,
+      deadlineMs: 15_000,
+    });
+    expect(pools[0]?.health).toMatchObject({ probe: 'tcp', intervalMs: 5000, timeoutMs: 5000 });
+  });
+
+  it('names a node without an id by its host and port, IPv6 too', () => {
+    const text = 'pools: { default: { nodes: [{ url: "mqtt://[::1]:1884" }, { url: mqtt://emqx }] } }';
+    const [pool] = parseConfig(text, 'test.yaml').pools;
+    expect(pool?.nodes.map(({ id, source }) => [id, source])).toEqual([
+      ['::1:1884', 'config'],
+      ['emqx:1883', 'config'],
+    ]);
+  });
+
+  it('is frozen to its depth', () => {
+    const config = defaultConfig({ node: ['mqtt://a:1'] });
+    for (const part of [config, config.listeners, config.pools[0]?.health, config.pools[0]?.nodes[0]]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
+
+describe('a bad file', () => {
+  it('is one CONFIG_INVALID that lists all problems in order, each with line and path', () => {
+    const text = [
+      'cluster: a b',
+      'listeners:',
+      '  - url: wss://0.0.0.0:8884',
+      '    pool: nope',
+      'pools:',
+      '  default:',
+      '    nodes:',
+      '      - { id: a, url: "mqtt://10.0.0.1:1883", weight: 101 }',
+      'colour: red',
+    ].join('\n');
+    expect(() => parseConfig(text, 'test.yaml')).toThrow(BreakwaterError);
+    expect(() => parseConfig(text, 'test.yaml')).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: expect.stringMatching(/^test\.yaml: 5 problems\n/),
+      }),
+    );
+    expect(problemsOf(text)).toEqual([
+      expect.stringMatching(/^line 1: cluster: must be 1 to 64 letters/),
+      "line 3: listeners[0].url: scheme 'wss' is not supported yet; use mqtt",
+      "line 4: listeners[0].pool: pool 'nope' does not exist; use default",
+      'line 8: pools.default.nodes[0].weight: must be a whole number from 1 to 100 (relative share), not 101',
+      'line 9: colour: is not a known key',
+    ]);
+  });
+
+  it.each([
+    ['interval', 1.9, '2 to 60'],
+    ['interval', 61, '2 to 60'],
+    ['timeout', 4, '5 to 300'],
+    ['timeout', 301, '5 to 300'],
+    ['unhealthyThreshold', 1, '2 to 10'],
+    ['unhealthyThreshold', 11, '2 to 10'],
+    ['healthyThreshold', 1, '2 to 10'],
+    ['healthyThreshold', 2.5, '2 to 10'],
+  ])('refuses health.%s of %d and says the range', (key, value, range) => {
+    const [problem, ...rest] = problemsOf(`pools: { default: { health: { ${key}: ${value} } } }`);
+    expect(problem).toContain(`pools.default.health.${key}: must be`);
+    expect(problem).toContain(range);
+    expect(rest).toEqual([]);
+  });
+
+  it.each([
+    ['listeners: [{ url: mqtt://a:1, mode: session }]', "'session' is not supported yet; use relay"],
+    ['listeners: [{ url: mqtt://a:1 }, { url: mqtt://a:1 }]', 'address a:1 is used twice'],
+    [
+      'listeners: [{ url: "mqtt://127.0.0.1:9883" }]\nadmin: { url: "http://127.0.0.1:9883" }',
+      'is used twice',
+    ],
+    ['listeners: []', 'at least one listener'],
+    ['listeners: [{}]', 'listeners[0].url: is required'],
+    ['pools: { a: {} }', "pool 'default' does not exist; use a"],
+    [
+      'pools: { default: { nodes: [{ url: mqtt://a }, { url: mqtt://a }] } }',
+      "node id 'a:1883' is used twice",
+    ],
+    ['pools: { default: { nodes: [{ url: mqtt://300.1.1.1 }] } }', 'no valid host'],
+    ['pools: { default: { nodes: [{ url: mqtt://a:65536 }] } }', 'port above 65535'],
+    ['pools: { default: { nodes: [{ url: mqtt://a, probeUrl: ftp://a }] } }', 'must look like http://'],
+    ['pools: { default: { strategy: fastest } }', 'must be round-robin, least-connections'],
+    ['pools: { default: { persistence: { by: cookie } } }', "'cookie' is not supported yet"],
+    ['rules: [{ when: { clientId: "(" }, pool: default }]', 'Invalid regular expression'],
+    ['rules: [{ when: { source: 10.0.0.0/33 }, pool: default }]', 'CIDR block'],
+    ['rules: [{ when: { username: a }, pool: b }]', "pool 'b' does not exist"],
+    ['rules: [{ when: { username: a }, pool: default, reject: banned }]', 'either pool or reject'],
+    ['rules: [{ when: {}, pool: default }]', 'at least one of clientId'],
+    ['proxy: { threads: 65 }', "must be 'auto' or a whole number from 1 to 64"],
+    ['membership: { store: redis }', "'redis' is not supported yet; use memory"],
+    ['limits:', 'limits: is empty'],
+    ['log: pretty', 'log: must be a mapping'],
+    ['a: 1\na: 2', 'Map keys must be unique'],
+    ['- 1', 'must be a mapping'],
+    ['? [1]\n: 2', 'keys must be strings'],
+    [
+      `a: &a [${'x, '.repeat(99)}]\nb: &b [${'*a, '.repeat(99)}]\nc: [${'*b, '.repeat(99)}]`,
+      'Excessive alias count',
+    ],
+  ])('%j: %s', (text, message) => {
+    expect(problemsOf(text).join('\n')).toContain(message);
+  });
+
+  it('needs a token for an admin API beyond loopback, and takes it from the environment too', () => {
+    const text = 'admin: { url: "http://0.0.0.0:9883" }';
+    expect(() => parseConfig(text, 'test.yaml')).toThrow(
+      expect.objectContaining({
+        problems: [expect.objectContaining({ code: 'ADMIN_TOKEN_REQUIRED', line: 1 })],
+      }),
+    );
+    expect(parseConfig(text, 'test.yaml', { adminToken: 's3cret' }).admin.token).toBe('s3cret');
+    expect(problemsOf('admin: { url: "http://[::1]:9883" }')).toEqual([]);
+  });
+
+  it('never repeats a password of a URL', () => {
+    const inFile = problemsOf('pools: { default: { nodes: [{ url: "mqtt://user:hunter2@a:1" }] } }');
+    const inFlag = problemsOf('', { node: ['mqtt://user:hunter2@a:1'] });
+    expect([inFile.length, inFlag.length]).toEqual([1, 1]);
+    expect(`${inFile}${inFlag}`).not.toContain('hunter2');
+  });
+
+  it('is refused with ConfigError whatever it holds', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.constantFrom('&a [*a]', '!!x 1', '? [1]: 2', '--- 1\n--- 2'),
+    );
+    fc.assert(
+      fc.property(text, fc.constantFrom('', 'pools: ', 'listeners: ', 'rules: ', 'admin: '), (value, key) => {
+        try {
+          parseConfig(key + value, 'fuzz.yaml', { node: ['mqtt://a'], strategy: 'source-hash' });
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
