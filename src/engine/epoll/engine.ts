@@ -63,6 +63,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
   return {
     name: 'epoll',
     wakeFd: loop.wakeFd,
+    defer: (task) => loop.defer(task),
     listen,
     stopAccepting: () => loop.listeners.close(),
     close: async () => closeNow(),

@@ -44,6 +44,7 @@ export class Loop implements WireHost {
   private readonly wires: (EpollWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
   private readonly doneWires: EpollWire[] = [];
+  private deferred: (() => void)[] = [];
   private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
   private readonly acceptRetryKey: number;
   private readonly wakeBuffer: { readonly address: number };
@@ -100,7 +101,7 @@ export class Loop implements WireHost {
 
   private turn(): void {
     const { poller, streams, wheel, table } = this;
-    const timeoutMs = streams.hasReady || this.postponed.length > 0 ? 0 : wheel.waitMs(this.nowMs);
+    const timeoutMs = streams.hasReady || this.deferred.length > 0 ? 0 : wheel.waitMs(this.nowMs);
     const count = poller.wait(timeoutMs);
     if (wheel.size > 0) this.nowMs = this.options.clock.now();
     const { words, stride, fdAt, generationAt } = poller;
@@ -114,7 +115,20 @@ export class Loop implements WireHost {
     if (streams.hasReady) streams.serveReady(this.serveReady);
     if (wheel.size > 0) wheel.advance(this.nowMs, this.fireTimer);
     this.settle();
+    if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
+  }
+
+  /** Runs the task once, at the end of a turn. */
+  defer(task: () => void): void {
+    this.deferred.push(task);
+  }
+
+  private runDeferred(): void {
+    const tasks = this.deferred;
+    this.deferred = [];
+    for (const task of tasks) this.attempt(undefined, task);
+    this.settle();
   }
 
   private wake(): void {
@@ -134,7 +148,7 @@ export class Loop implements WireHost {
     if (this.doneWires.length > 0) this.settle();
   }
 
-  private attempt(wire: EpollWire, run: () => void): void {
+  private attempt(wire: EpollWire | undefined, run: () => void): void {
     try {
       run();
     } catch (error) {

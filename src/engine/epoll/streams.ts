@@ -120,8 +120,10 @@ export class Streams {
   write(fd: number, bytes: Uint8Array, start: number, end: number): void {
     const flags = this.flags[fd] as number;
     if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
-    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0)
-      return this.outbox.push(fd, bytes, start, end);
+    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0) {
+      this.outbox.push(fd, bytes, start, end);
+      return;
+    }
     const { scratch, copy } = this;
     if (bytes.buffer === scratch.bytes.buffer) {
       const sent = this.send(fd, scratch.address + bytes.byteOffset + start, end - start);
@@ -171,7 +173,7 @@ export class Streams {
     }
   }
 
-  /** Sends what waits, then FIN, discards what still comes, and closes at the peer's FIN. */
+  /** Sends what waits, then FIN, and closes: a link at once, a device when it has closed too. */
   flush(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) return;
@@ -447,7 +449,7 @@ export class Streams {
   private finish(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.FIN_WANTED) !== 0) {
-      this.closeIfDone(fd);
+      if ((flags & is.FIN_SENT) !== 0) this.closeIfDone(fd);
       return;
     }
     this.flags[fd] = flags | is.FIN_WANTED;
@@ -460,14 +462,15 @@ export class Streams {
     this.closeIfDone(fd);
   }
 
+  /** A detached link is not waited for: only a device may still lose what it has not read to a reset. */
   private closeIfDone(fd: number): void {
-    if (!this.isDone(fd)) return;
-    if (((this.flags[fd] as number) & is.DETACHED) !== 0) {
-      this.close(fd);
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) {
+      if ((flags & (is.EOF | is.DEVICE)) !== is.DEVICE) this.close(fd);
       return;
     }
     const peer = this.peer[fd] as number;
-    if (peer < 0 || !this.isDone(peer)) return;
+    if (peer < 0 || !this.isDone(fd) || !this.isDone(peer)) return;
     this.close(fd);
     this.close(peer);
   }
