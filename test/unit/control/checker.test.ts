@@ -144,7 +144,6 @@ describe('dials', () => {
     expect(flips).toEqual([]);
     for (const _ of 'ab') checker.dialFailed('a', 'refused');
     expect(flips).toEqual(['a unhealthy: 3 dials failed: refused']);
-    checker.dialSucceeded('a');
     await pass(5000);
     expect(flips).toHaveLength(1);
     await pass(5000);
@@ -162,6 +161,13 @@ describe('dials', () => {
     expect(flips).toEqual([]);
     checker.dialFailed('a', 'connack-timeout');
     expect(flips).toEqual(['a unhealthy: 3 dials failed: connack-timeout']);
+  });
+
+  test('that succeed do not bring a node back: probes do', async () => {
+    await healthyNode();
+    for (const _ of 'abc') checker.dialFailed('a', 'refused');
+    for (const _ of 'abc') checker.dialSucceeded('a');
+    expect(flips).toHaveLength(1);
   });
 
   test('isolate a node that no probe has reached yet', () => {
