@@ -175,7 +175,7 @@ export class Checker {
     }
     watch.running = undefined;
     if (!this.#watches(watch)) return;
-    if (running.signal.aborted) return this.#scheduleIn(watch, 0);
+    if (running.signal.aborted) return watch.suspect ? this.#scheduleIn(watch, 0) : this.#scheduleDue(watch);
     onProbe(node.id, (clock.now() - startedAt) / 1000, failure === undefined);
     this.#judge(watch, failure);
     if (!this.#watches(watch)) return; // whoever was told of the flip removed it
