@@ -124,8 +124,8 @@ export class Connection implements Conversation, ConnectionView {
     const peek = peekConnack(answer.bytes, 0, answer.length);
     if (peek.kind === 'incomplete') return;
     if (peek.kind === 'other')
-      return this.abandonLink('closed-before-connack', 'first packet is not CONNACK');
-    if (isRetryable((this.connect as Connect).protocolVersion, peek.code)) {
+      return this.abandonLink('closed-before-connack', 'first packet is neither CONNACK nor AUTH');
+    if (peek.kind === 'connack' && isRetryable((this.connect as Connect).protocolVersion, peek.code)) {
       return this.abandonLink('busy', `CONNACK 0x${peek.code.toString(16).padStart(2, '0')}`);
     }
     this.answered(link, answer);

@@ -13,16 +13,21 @@ export type ConnackPeek =
       readonly sessionPresent: boolean;
       readonly end: number;
     }
-  /** Not a CONNACK: AUTH of an enhanced authentication (MQTT 5 clause 4.12), or no MQTT at all. */
+  /** AUTH: the node goes on with an enhanced authentication (MQTT 5 clause 4.12). */
+  | { readonly kind: 'auth' }
+  /** No packet that a node may send first. */
   | { readonly kind: 'other' };
 
 const CONNACK = 0x20;
+const AUTH = 0xf0;
 const incomplete: ConnackPeek = { kind: 'incomplete' };
+const auth: ConnackPeek = { kind: 'auth' };
 const other: ConnackPeek = { kind: 'other' };
 
 /** Answers as soon as the flags and the code are there: 4 bytes, or up to 7 with long MQTT 5 properties. */
 export function peekConnack(bytes: Uint8Array, start: number, end: number): ConnackPeek {
   if (start >= end) return incomplete;
+  if (bytes[start] === AUTH) return auth;
   if (bytes[start] !== CONNACK) return other;
   const bodyAt = varintEnd(bytes, start + 1, end);
   if (bodyAt === INCOMPLETE) return incomplete;

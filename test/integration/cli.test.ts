@@ -4,7 +4,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { startAedes } from '../support/aedes.ts';
+import { startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
+import { connectDevice } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
 
 function file(text: string): string {
@@ -125,5 +128,114 @@ describe('an admin API that is not there', () => {
     const { code, stderr } = await run(['status', '--admin', await stranger(status, body)]);
     expect(code).toBe(1);
     expect(stderr).toContain('something else than the admin API answered');
+  });
+});
+
+describe('a running proxy', () => {
+  const TOKEN = 'correct-horse';
+
+  async function running() {
+    const brokers = await startAedes(2);
+    const nodes = brokers.map(({ url, id }) => ({ url, id }));
+    const proxy = await startBreakwater({ pools: { default: { nodes } } });
+    const cli = async (...args: string[]) => {
+      const { code, stdout, stderr } = await run([...args, '--admin', proxy.adminUrl]);
+      return { code, text: stdout + stderr };
+    };
+    const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).text);
+    return { brokers, proxy, cli, json };
+  }
+
+  it('shows its nodes, itself and its state, to people and to machines', async () => {
+    const { proxy, brokers, cli, json } = await running();
+    const table = (await cli('node', 'list')).text.split('\n');
+    expect(table[0]).toMatch(/^ID +POOL +URL +WEIGHT +STATE +HEALTH +CONNECTIONS +SOURCE$/);
+    expect(table[1]).toMatch(/^aedes-1 +default +mqtt:.* 10 +enabled +/);
+    expect(await json('node', 'list')).toMatchObject(brokers.map(({ id, url }) => ({ id, url, weight: 10 })));
+    expect(await json('node', 'list', '--pool', 'other')).toEqual([]);
+    expect((await cli('proxy', 'list')).text).toContain(proxy.url);
+    expect(await json('proxy', 'list')).toMatchObject([{ listeners: [proxy.url], pid: proxy.pid }]);
+    expect((await cli('status')).text).toMatch(/^ready +yes$/m);
+    expect(await json('status')).toMatchObject({ ready: true, nodes: { total: 2, enabled: 2 } });
+  });
+
+  it('takes nodes in and out, and changes them', async () => {
+    const { cli, json, brokers } = await running();
+    const [third] = await startAedes(1);
+    const url = third?.url ?? '';
+    expect(await cli('node', 'add', url, '--id', 'x', '--weight', '20')).toEqual({
+      code: 0,
+      text: 'node x added to pool default with weight 20\n',
+    });
+    expect(await cli('node', 'weight', 'x', '50')).toEqual({
+      code: 0,
+      text: 'node x is enabled with weight 50\n',
+    });
+    expect((await cli('node', 'disable', 'x')).text).toBe('node x is disabled with weight 50\n');
+    expect((await cli('node', 'enable', 'x')).text).toBe('node x is enabled with weight 50\n');
+    expect((await cli('node', 'drain', 'x')).text).toBe('node x is draining; connections left: 0\n');
+    expect(await json('node', 'inspect', 'x')).toMatchObject({
+      state: 'draining',
+      weight: 50,
+      source: 'api',
+    });
+    expect((await cli('node', 'inspect', 'x')).text).toMatch(/^state +draining$/m);
+    expect((await cli('node', 'remove', 'x')).text).toBe('node x removed\n');
+    expect(await json('node', 'list')).toHaveLength(brokers.length);
+  });
+
+  it('says of an unknown node which ones exist, and refuses bad ones: exit codes 1 and 2', async () => {
+    const { cli } = await running();
+    const unknown = await cli('node', 'inspect', 'nobody');
+    expect(unknown.code).toBe(1);
+    expect(unknown.text).toMatch(/nobody.*aedes-1.*aedes-2/);
+    expect(await cli('node', 'add', 'wss://a:1')).toMatchObject({ code: 2 });
+    expect(await cli('node', 'add', 'mqtt://127.0.0.1:1', '--id', 'aedes-1')).toMatchObject({ code: 1 });
+  });
+
+  it('lists, inspects and kicks devices, whatever their client id', async () => {
+    const { proxy, cli, json } = await running();
+    const [odd] = await Promise.all([
+      connectDevice(proxy.port, 'a/b c%?#\u00e9'),
+      connectDevice(proxy.port, 'plain'),
+    ]);
+    expect(await json('client', 'list')).toMatchObject({ total: 2 });
+    expect(await json('client', 'list', '--match', 'pla')).toMatchObject({
+      total: 1,
+      clients: [{ clientId: 'plain' }],
+    });
+    expect((await cli('client', 'list', '--limit', '1')).text).toContain('… and 1 more');
+    expect((await cli('client', 'inspect', odd.clientId)).text).toMatch(/^mode +relay$/m);
+    const closed = once(odd.socket, 'close');
+    expect(await cli('client', 'kick', odd.clientId)).toEqual({
+      code: 0,
+      text: `client ${odd.clientId} disconnected\n`,
+    });
+    await closed;
+    expect(await cli('client', 'inspect', 'nobody')).toMatchObject({ code: 1 });
+  });
+
+  it('asks for its token, from --token or BREAKWATER_TOKEN', async () => {
+    const { adminUrl } = await startBreakwater({ admin: { url: 'http://127.0.0.1:0', token: TOKEN } });
+    const list = ['node', 'list', '--admin', adminUrl];
+    const without = await run(list, { BREAKWATER_TOKEN: '' });
+    expect(without.code).toBe(1);
+    expect(without.stderr).toContain('--token or BREAKWATER_TOKEN');
+    expect(await run([...list, '--token', TOKEN])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('no nodes'),
+    });
+    expect(await run(list, { BREAKWATER_TOKEN: TOKEN })).toMatchObject({ code: 0 });
+  });
+
+  it('says of a taken port which flag changes it: exit code 1', async () => {
+    const taken = new URL(await stranger(200, '')).host;
+    const free = 'http://127.0.0.1:0';
+    const listener = await run(['start', '--listen', `mqtt://${taken}`, '--admin', free]);
+    expect(listener.code).toBe(1);
+    expect(listener.stderr).toMatch(new RegExp(`error: .*${taken}.*--listen`));
+    const admin = await run(['start', '--listen', 'mqtt://127.0.0.1:0', '--admin', `http://${taken}`]);
+    expect(admin.code).toBe(1);
+    expect(admin.stderr).toMatch(new RegExp(`error: .*${taken}.*--admin`));
   });
 });

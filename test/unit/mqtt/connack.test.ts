@@ -27,7 +27,6 @@ test.each<[string, Buffer, number, number, boolean]>([
 });
 
 test.each<[string, Uint8Array]>([
-  ['AUTH (MQTT 5 clause 4.12)', Uint8Array.of(0xf0, 2, 0x18, 0)],
   ['text', Buffer.from('HTTP/1.1 400')],
   ['reserved header flags [MQTT-2.2.2-2]', Uint8Array.of(0x21, 2, 0, 0)],
   ['reserved acknowledge flags [MQTT-3.2.2-1]', Uint8Array.of(0x20, 2, 2, 0)],
@@ -57,4 +56,8 @@ test('the next node is tried when the refusal speaks of the node, not of the dev
   expect(codes.filter((code) => isRetryable(3, code))).toEqual([3]);
   expect(codes.filter((code) => isRetryable(4, code))).toEqual([3]);
   expect(codes.filter((code) => isRetryable(5, code))).toEqual([0x88, 0x89, 0x8b, 0x9c, 0x9d, 0x9f]);
+});
+
+test('AUTH: the node goes on with an enhanced authentication (MQTT 5 clause 4.12)', () => {
+  expect(peekConnack(Uint8Array.of(0xf0, 2, 0x18, 0), 0, 4)).toEqual({ kind: 'auth' });
 });

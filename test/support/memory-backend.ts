@@ -1,0 +1,156 @@
+import type { Backend, BreakwaterEvent, ClientView, NodeView } from '../../src/admin/backend.ts';
+import { BreakwaterError } from '../../src/errors.ts';
+import type { Log } from '../../src/log.ts';
+
+/** The admin API's backend, in memory: what it was asked is what it shows. */
+export interface MemoryBackend extends Backend {
+  readonly nodeTable: Map<string, NodeView>;
+  readonly clientTable: Map<string, ClientView>;
+  readonly listeners: Set<(event: BreakwaterEvent) => void>;
+  ready: boolean;
+  accepted: number;
+  emit(event: BreakwaterEvent): void;
+}
+
+export const silentLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLog,
+};
+
+export function memoryNode(id: string, more: Partial<NodeView> = {}): NodeView {
+  const base = {
+    pool: 'default',
+    weight: 10,
+    state: 'enabled',
+    health: 'healthy',
+    connections: 0,
+    source: 'config',
+  } as const;
+  return { id, url: `mqtt://${id}:1883`, ...base, ...more };
+}
+
+export function memoryClient(clientId: string, more: Partial<ClientView> = {}): ClientView {
+  return {
+    clientId,
+    node: 'a',
+    proxy: 'edge-1',
+    listener: 'mqtt://127.0.0.1:1883',
+    remoteAddress: '192.0.2.7:51234',
+    protocolVersion: 5,
+    keepAlive: 60,
+    mode: 'relay',
+    connectedAt: new Date().toISOString(),
+    reattachments: 0,
+    ...more,
+  };
+}
+
+export function createMemoryBackend(
+  nodes: readonly NodeView[],
+  clients: readonly ClientView[] = [],
+): MemoryBackend {
+  const nodeTable = new Map(nodes.map((node) => [node.id, node]));
+  const clientTable = new Map(clients.map((client) => [client.clientId, client]));
+  const listeners = new Set<(event: BreakwaterEvent) => void>();
+  const find = <T>(table: Map<string, T>, id: string, code: 'NODE_UNKNOWN' | 'CLIENT_UNKNOWN'): T => {
+    const found = table.get(id);
+    if (found === undefined) throw new BreakwaterError(code, `"${id}" is unknown`);
+    return found;
+  };
+  const put = (node: NodeView) => {
+    nodeTable.set(node.id, node);
+    return node;
+  };
+  const node = (id: string) => find(nodeTable, id, 'NODE_UNKNOWN');
+  const views = () => [...nodeTable.values()];
+  const proxy = () => ({
+    id: 'edge-1',
+    version: '0.1.0',
+    host: 'here',
+    pid: 1,
+    engine: 'node',
+    threads: 2,
+    listeners: ['mqtt://127.0.0.1:1883'],
+    connections: clientTable.size,
+    startedAt: new Date().toISOString(),
+    lastSeen: 0,
+  });
+  const backend: MemoryBackend = {
+    nodeTable,
+    clientTable,
+    listeners,
+    ready: true,
+    accepted: 1000,
+    emit: (event) => {
+      for (const listener of listeners) listener(event);
+    },
+    nodes: views,
+    node: (id) => ({
+      ...node(id),
+      probeUrl: undefined,
+      address: '127.0.0.1:1883',
+      healthCause: 'probe passed',
+      healthSince: new Date().toISOString(),
+    }),
+    addNode: async ({ url, id = new URL(url).host, pool = 'default', weight = 10 }) => {
+      if (nodeTable.has(id)) throw new BreakwaterError('NODE_EXISTS', `node "${id}" exists`);
+      return put(memoryNode(id, { url, pool, weight, source: 'api', health: 'unknown' }));
+    },
+    patchNode: async (id, { weight, state }) => {
+      const before = node(id);
+      return put({ ...before, weight: weight ?? before.weight, state: state ?? before.state });
+    },
+    removeNode: async (id) => {
+      nodeTable.delete(node(id).id);
+    },
+    drainNode: async (id) => put({ ...node(id), state: 'draining' }),
+    clients: async ({ node: wanted, match = '', limit }) => {
+      const found = [...clientTable.values()].filter(
+        (client) => client.clientId.includes(match) && (wanted === undefined || client.node === wanted),
+      );
+      return { clients: found.slice(0, limit), total: found.length };
+    },
+    client: async (clientId) => find(clientTable, clientId, 'CLIENT_UNKNOWN'),
+    kickClient: async (clientId) => {
+      clientTable.delete(find(clientTable, clientId, 'CLIENT_UNKNOWN').clientId);
+    },
+    pools: () => [
+      {
+        name: 'default',
+        strategy: 'round-robin',
+        persistence: 'none',
+        probe: 'tcp',
+        nodes: 1,
+        healthy: 1,
+        connections: 0,
+      },
+    ],
+    proxies: async () => [proxy()],
+    status: () => ({
+      cluster: 'default',
+      proxy: proxy(),
+      store: { kind: 'memory', up: true },
+      nodes: {
+        total: nodeTable.size,
+        healthy: views().filter(({ health }) => health === 'healthy').length,
+        enabled: views().filter(({ state }) => state === 'enabled').length,
+      },
+      connections: views().reduce((sum, { connections }) => sum + connections, 0),
+      connectionsTotal: backend.accepted,
+      rejectedTotal: 12,
+      ready: backend.ready,
+    }),
+    metrics: async () => ({
+      contentType: 'text/plain; version=0.0.4',
+      body: 'breakwater_node_up{node="a"} 1\n',
+    }),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return backend;
+}
