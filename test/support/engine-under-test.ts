@@ -29,7 +29,8 @@ export interface RemoteConnection {
 export interface EngineUnderTest {
   readonly port: number;
   readonly faults: string[];
-  script(script: Script, target?: Target): void;
+  /** What connections accepted from now on do by themselves. */
+  script(script: Script, target?: Target): Promise<unknown>;
   listen(host: string, port: number, index?: number): Promise<BoundAddress>;
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
@@ -39,6 +40,9 @@ export interface EngineUnderTest {
   connection(devicePort: number): RemoteConnection;
   stop(): Promise<void>;
 }
+
+/** A command that is answered, before it has its number. */
+type Question = Command extends infer C ? (C extends { readonly id: number } ? Omit<C, 'id'> : never) : never;
 
 class RemoteLog implements RemoteConnection {
   readonly events: ConnectionEvent[] = [];
@@ -109,13 +113,11 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     if (wakeFd !== undefined && !closed) writeSync(wakeFd, WAKE);
   }
 
-  function ask(
-    command: { call: 'stopAccepting' | 'close' | 'defer' } | Omit<Command & { call: 'listen' }, 'id'>,
-  ) {
+  function ask(command: Question): Promise<unknown> {
     const id = ++lastId;
     return new Promise<unknown>((resolve, reject) => {
       answers.set(id, { resolve, reject });
-      post({ ...command, id });
+      post({ ...command, id } as Command);
     });
   }
 
@@ -159,8 +161,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
   return {
     port,
     faults,
-    script: (script, target) =>
-      post(target === undefined ? { call: 'script', script } : { call: 'script', script, target }),
+    script: (script, target) => ask({ call: 'script', script, ...(target && { target }) }),
     listen,
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),

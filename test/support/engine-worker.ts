@@ -13,7 +13,7 @@ export interface WorkerSettings {
 export type Script = 'manual' | 'relay' | 'forward' | 'throw' | 'throw-on-accept' | 'refuse';
 
 export type Command =
-  | { readonly call: 'script'; readonly script: Script; readonly target?: Target }
+  | { readonly call: 'script'; readonly id: number; readonly script: Script; readonly target?: Target }
   | {
       readonly call: 'listen';
       readonly id: number;
@@ -154,6 +154,7 @@ port.on('message', (command: Command) => {
     case 'script':
       script = command.script;
       target = command.target;
+      report({ told: 'answer', id: command.id });
       return;
     case 'listen':
       return void answer(command.id, () => engine.listen(command));

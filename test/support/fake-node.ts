@@ -36,19 +36,24 @@ export async function fakeNode(): Promise<FakeNode> {
 /** All that a socket receives until its FIN; rejects where it is reset. */
 export async function received(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
   await once(socket, 'end');
   return Buffer.concat(chunks);
 }
 
-/** The first bytes of a socket, once there are at least so many. */
-export async function firstBytes(socket: Socket, length: number): Promise<string> {
-  let text = '';
-  while (text.length < length) {
+/** The first bytes of a socket, as soon as there are so many; none may be lost to another listener. */
+export async function bytesOf(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let missing = length; missing > 0; ) {
     const [chunk] = (await once(socket, 'data')) as [Buffer];
-    text += chunk.toString('latin1');
+    chunks.push(chunk);
+    missing -= chunk.length;
   }
-  return text;
+  return Buffer.concat(chunks);
+}
+
+export async function firstBytes(socket: Socket, length: number): Promise<string> {
+  return (await bytesOf(socket, length)).toString('latin1');
 }
 
 /** How a socket ended: 'fin', or the code of its error. */

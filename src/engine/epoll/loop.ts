@@ -96,6 +96,7 @@ export class Loop implements WireHost {
 
   run(): void {
     this.woken = false;
+    this.settle(); // a message may have ended a connection
     while (!this.woken) this.turn();
   }
 
