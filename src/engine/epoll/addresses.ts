@@ -7,6 +7,8 @@ export interface SocketAddress {
   readonly family: number;
   readonly address: number;
   readonly length: number;
+  /** Where it lies: an address alone would not keep the memory from the garbage collector. */
+  readonly bytes: Buffer;
 }
 
 export const SOCKADDR_BYTES = 28;
@@ -20,7 +22,7 @@ export function encodeAddress(libc: Libc, host: string, port: number): SocketAdd
   bytes.writeUInt16LE(family, 0);
   bytes.writeUInt16BE(port, 2);
   if (libc.inetPton(family, host, address + (version === 6 ? 8 : 4)) !== 1) return undefined;
-  return { family, address, length: version === 6 ? 28 : 16 };
+  return { family, address, length: version === 6 ? 28 : 16, bytes };
 }
 
 export function portOf(sockaddr: Buffer): number {

@@ -29,7 +29,7 @@ export interface Libc {
   /** Writes the address of an IP literal; 1 done, 0 not a literal. */
   inetPton(family: number, text: string, address: number): number;
   getrlimit(resource: number, address: number): number;
-  /** A zeroed buffer outside V8's heap, so that it never moves, and its address. */
+  /** A zeroed buffer outside V8's heap, so that it never moves, and its address, valid while `bytes` is referenced. */
   pin(bytes: number): Pinned;
 }
 
