@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import type { Figures, Task } from './load/measures.ts';
 import { contenders, type Running, run } from './proxies.ts';
@@ -25,14 +26,43 @@ const FIRST_PORT = 21_900;
 type Settings = Pick<Task, 'connections' | 'ratePerSecond' | 'warmUpMs' | 'windowMs'>;
 const windowMs = Number(values.windowMs);
 const settings: Readonly<Record<string, Settings>> = {
-  fanIn: { connections: 500, ratePerSecond: 40_000, warmUpMs: 700, windowMs },
-  echo: { connections: 64, ratePerSecond: 0, warmUpMs: 700, windowMs },
-  latency: { connections: 500, ratePerSecond: 20_000, warmUpMs: 700, windowMs },
-  connects: { connections: 64, ratePerSecond: 0, warmUpMs: 700, windowMs },
+  fanIn: { connections: 500, ratePerSecond: 40_000, warmUpMs: 400, windowMs },
+  echo: { connections: 64, ratePerSecond: 0, warmUpMs: 400, windowMs },
+  latency: { connections: 500, ratePerSecond: 20_000, warmUpMs: 400, windowMs },
+  connects: { connections: 64, ratePerSecond: 0, warmUpMs: 400, windowMs },
   idle: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
 };
 
 const LOAD = resolve('dist/bench/load/main.js');
+
+/** A window in which something else wanted the cores is measured again, a few times. */
+const PREEMPTIONS_PER_SECOND = 60;
+const ATTEMPTS = 5;
+
+/** Waits for a moment in which nobody else uses the machine, but not for ever. */
+async function calm(): Promise<void> {
+  const ticks = (): number[] =>
+    (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '').split(/\s+/).slice(1).map(Number);
+  for (let tries = 0; tries < 100; tries++) {
+    const before = ticks();
+    await sleep(200);
+    const spent = ticks().map((now, i) => now - (before[i] as number));
+    const total = spent.reduce((sum, part) => sum + part, 0);
+    if ((spent[3] as number) > 0.9 * total) return; // the fourth is idle time (proc(5))
+  }
+}
+
+async function calmest(name: string, contender: Running): Promise<Figures> {
+  let best: Figures | undefined;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await calm();
+    const figures = await measure(name, contender);
+    const preempted = figures.preempted ?? 0;
+    if (best === undefined || preempted < (best.preempted ?? 0)) best = figures;
+    if (preempted <= (PREEMPTIONS_PER_SECOND * (settings[name] as Settings).windowMs) / 1000) break;
+  }
+  return best as Figures;
+}
 
 async function measure(name: string, contender: Running): Promise<Figures> {
   const at = (port: number) => ({ host: '127.0.0.1', port });
@@ -86,7 +116,7 @@ try {
     for (let round = 0; round < rounds; round++) {
       for (const proxy of running) {
         if (name === 'idle' && proxy.name === 'direct') continue;
-        all.get(proxy.name)?.push(await measure(name, proxy));
+        all.get(proxy.name)?.push(await calmest(name, proxy));
       }
     }
     await stopAll();

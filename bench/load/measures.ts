@@ -1,5 +1,5 @@
 import { Devices } from './devices.ts';
-import { cpuUs, Histogram, residentBytes } from './gauges.ts';
+import { cpuUs, Histogram, preemptions, residentBytes } from './gauges.ts';
 import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
 import { Sink } from './sink.ts';
 import { type Address, Station } from './station.ts';
@@ -17,23 +17,30 @@ export interface Task {
 
 export type Figures = Readonly<Record<string, number>>;
 
-/** Runs `step` until the warm-up and the window have passed; gives the CPU time of the window, and its length. */
-function measured(
-  task: Task,
-  step: (nowMs: number) => void,
-  begin: () => void,
-): { cpuUs: number; seconds: number } {
+interface Window {
+  readonly cpuUs: number;
+  readonly seconds: number;
+  /** Times that the proxy or the load lost its core to something else. */
+  readonly preempted: number;
+}
+
+/** Runs `step` through the warm-up, then through the window that counts. */
+function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
   const startMs = performance.now();
   const beginMs = startMs + task.warmUpMs;
-  const endMs = beginMs + task.windowMs;
-  let nowMs = startMs;
-  for (; nowMs < beginMs; nowMs = performance.now()) step(nowMs);
+  const everyone = [...task.pids, process.pid];
+  for (let nowMs = startMs; nowMs < beginMs; nowMs = performance.now()) step(nowMs);
   begin();
+  const preempted = preemptions(everyone);
+  const cpu = cpuUs(task.pids);
   const fromMs = performance.now();
-  const before = cpuUs(task.pids);
-  for (nowMs = fromMs; nowMs < endMs; nowMs = performance.now()) step(nowMs);
-  const after = cpuUs(task.pids);
-  return { cpuUs: after - before, seconds: (performance.now() - fromMs) / 1000 };
+  let nowMs = fromMs;
+  for (; nowMs < fromMs + task.windowMs; nowMs = performance.now()) step(nowMs);
+  return {
+    cpuUs: cpuUs(task.pids) - cpu,
+    seconds: (nowMs - fromMs) / 1000,
+    preempted: preemptions(everyone) - preempted,
+  };
 }
 
 function prepare(task: Task, echo: boolean) {
@@ -65,7 +72,11 @@ export function fanIn(task: Task): Figures {
     },
   );
   const messages = (sink.bytes - before) / MESSAGE_BYTES;
-  return { cpuUsPerMessage: window.cpuUs / messages, messagesPerSecond: messages / window.seconds };
+  return {
+    cpuUsPerMessage: window.cpuUs / messages,
+    messagesPerSecond: messages / window.seconds,
+    preempted: window.preempted,
+  };
 }
 
 /** Every device sends its next message when the last has come back. */
@@ -96,6 +107,7 @@ export function echo(task: Task): Figures {
   return {
     tripsPerSecond: trips / window.seconds,
     cpuUsPerTrip: window.cpuUs / trips,
+    preempted: window.preempted,
     ...quantiles(histogram),
   };
 }
@@ -109,7 +121,7 @@ export function latency(task: Task): Figures {
   devices.onBytes = (fd) => histogram.add((performance.now() - (dueAt[fd] as number)) * 1000);
   const startMs = performance.now();
   let sent = 0;
-  measured(
+  const { preempted } = measured(
     task,
     (nowMs) => {
       for (let due = dueMs(sent); due <= nowMs; due = dueMs(++sent)) {
@@ -126,7 +138,7 @@ export function latency(task: Task): Figures {
   function dueMs(message: number): number {
     return startMs + (message * 1000) / task.ratePerSecond;
   }
-  return quantiles(histogram);
+  return { preempted, ...quantiles(histogram) };
 }
 
 function quantiles(histogram: Histogram): Figures {
