@@ -123,7 +123,7 @@ export async function run(
     return { name: contender.name, port: ports.sink, pids: () => [], stop: async () => undefined };
   }
   const child = spawn('taskset', ['-c', String(core), ...command], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: 'ignore',
     env: { ...process.env, PATH },
   });
   await accepting(ports.proxy, child);

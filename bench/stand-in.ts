@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { Conversation, Link, Target, Wire } from '../src/connection/wire.ts';
-import type { EngineOptions } from '../src/engine/engine.ts';
+import type { EpollOptions } from '../src/engine/epoll/engine.ts';
 import { loadEpoll } from '../src/engine/epoll/load.ts';
 import { createNodeEngine } from '../src/engine/node/engine.ts';
 
@@ -8,8 +8,8 @@ import { createNodeEngine } from '../src/engine/node/engine.ts';
 const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'epoll' },
-    port: { type: 'string' },
-    node: { type: 'string' },
+    port: { type: 'string', default: '0' },
+    node: { type: 'string', default: '1883' },
   },
 });
 const target: Target = { slot: 0, nodeId: 'sink', host: '127.0.0.1', port: Number(values.node) };
@@ -62,13 +62,16 @@ class StandIn implements Conversation {
   closed(): void {}
 }
 
-const options: EngineOptions = {
+const options: EpollOptions = {
   accept: (wire) => new StandIn(wire),
   highWaterBytes: 65_536,
   onFault: (error) => console.error(error),
+  onAcceptPaused: (reason) => console.error(`accept paused: ${reason}`),
+  onAcceptResumed: () => console.error('accept resumed'),
 };
 const support = loadEpoll();
 if (values.engine === 'epoll' && !support.available) throw new Error(support.reason);
 const engine =
   values.engine === 'epoll' && support.available ? support.create(options) : createNodeEngine(options);
-await engine.listen({ index: 0, host: '127.0.0.1', port: Number(values.port) });
+const bound = await engine.listen({ index: 0, host: '127.0.0.1', port: Number(values.port) });
+console.error(`listening on ${bound.port}`);

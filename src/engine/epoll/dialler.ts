@@ -1,14 +1,11 @@
 import type { Target } from '../../connection/wire.ts';
 import { encodeAddress, type SocketAddress } from './addresses.ts';
-import { EADDRINUSE, EADDRNOTAVAIL, type Libc } from './libc.ts';
+import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, type Libc } from './libc.ts';
 import { encodeSources, type Sockets } from './sockets.ts';
-
-/** What `dial` gives for a host that is no IP literal; there is no errno for it. */
-export const NOT_AN_ADDRESS = -100_000;
 
 /**
  * Opens links to nodes, taking the source addresses in turn: each brings its own 28,000 ports for one node address.
- * Returns the connecting fd, a negative errno, or `NOT_AN_ADDRESS`.
+ * Returns the connecting fd or a negative errno, EINVAL where the host is no IP literal.
  */
 export type Dial = (target: Target) => number;
 
@@ -27,7 +24,7 @@ export function createDialler(libc: Libc, sockets: Sockets, sourceHosts: readonl
 
   return function dial(target) {
     const to = addressOf(target);
-    if (to === undefined) return NOT_AN_ADDRESS;
+    if (to === undefined) return -EINVAL;
     let result = sources.some((source) => source.family === to.family)
       ? -EADDRNOTAVAIL
       : sockets.dial(to, undefined);

@@ -75,7 +75,7 @@ export const RLIMIT_NOFILE = 7;
 
 export const { EAGAIN, EINTR, EINPROGRESS, ECONNABORTED, ECONNRESET, EPIPE, ETIMEDOUT, EMFILE, ENFILE } =
   os.errno;
-export const { EADDRINUSE, EADDRNOTAVAIL, ENOBUFS, ENOMEM } = os.errno;
+export const { EADDRINUSE, EADDRNOTAVAIL, EINVAL } = os.errno;
 
 const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));
 
