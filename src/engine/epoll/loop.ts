@@ -189,7 +189,7 @@ export class Loop implements WireHost {
       return;
     }
     if (key >= capacity) {
-      this.streams.reset(key - capacity);
+      this.streams.timer(key - capacity);
       return;
     }
     const wire = this.wires[key];

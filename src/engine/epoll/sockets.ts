@@ -6,8 +6,7 @@ import * as c from './libc.ts';
 export interface KeepAlive {
   readonly idleSeconds: number;
   readonly intervalSeconds: number;
-  readonly probes: number;
-  /** Longest that sent bytes may stay unacknowledged. */
+  /** Longest that sent bytes, or a probe, may stay unacknowledged. */
   readonly userTimeoutMs: number;
 }
 
@@ -15,7 +14,6 @@ export interface KeepAlive {
 export const DEFAULT_KEEP_ALIVE: KeepAlive = {
   idleSeconds: 30,
   intervalSeconds: 10,
-  probes: 3,
   userTimeoutMs: 30_000,
 };
 
@@ -26,8 +24,10 @@ const STREAM = c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
 export interface Sockets {
   /** A bound, listening socket. Its options are inherited by what it accepts. */
   listen(at: SocketAddress): number;
-  /** A connecting socket. */
+  /** A connecting socket, which does not yet notice that its peer is gone: see `watchPeer`. */
   dial(to: SocketAddress, from: SocketAddress | undefined): number;
+  /** Has the kernel notice a peer that has vanished. */
+  watchPeer(fd: number): void;
   /** Accepts one device; its address is in `remote` until the next call. */
   accept(listener: number): number;
   readonly remote: Buffer;
@@ -52,12 +52,10 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     return libc.setsockopt(fd, level, name, option.address, 4);
   }
 
-  function tune(fd: number): void {
-    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  function watchPeer(fd: number): void {
     set(fd, c.SOL_SOCKET, c.SO_KEEPALIVE, 1);
     set(fd, c.IPPROTO_TCP, c.TCP_KEEPIDLE, keepAlive.idleSeconds);
     set(fd, c.IPPROTO_TCP, c.TCP_KEEPINTVL, keepAlive.intervalSeconds);
-    set(fd, c.IPPROTO_TCP, c.TCP_KEEPCNT, keepAlive.probes);
     set(fd, c.IPPROTO_TCP, c.TCP_USER_TIMEOUT, keepAlive.userTimeoutMs);
   }
 
@@ -70,7 +68,8 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   function listen(at: SocketAddress): number {
     const fd = libc.socket(at.family, STREAM, 0);
     if (fd < 0) return fd;
-    tune(fd);
+    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+    watchPeer(fd);
     set(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
     set(fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
     if (at.family === c.AF_INET6) set(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 0);
@@ -83,7 +82,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   function dial(to: SocketAddress, from: SocketAddress | undefined): number {
     const fd = libc.socket(to.family, STREAM, 0);
     if (fd < 0) return fd;
-    tune(fd);
+    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
     if (from !== undefined) {
       // The port is chosen at connect, where only the whole pair of addresses must be unique (ip(7)).
       set(fd, c.IPPROTO_IP, c.IP_BIND_ADDRESS_NO_PORT, 1);
@@ -119,7 +118,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     libc.close(fd);
   }
 
-  return { listen, dial, accept, remote: remote.bytes, localAddress, takeError, reset };
+  return { listen, dial, watchPeer, accept, remote: remote.bytes, localAddress, takeError, reset };
 }
 
 /** Encodes source addresses for `Dialler`; the port is left to the kernel. */

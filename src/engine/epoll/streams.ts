@@ -50,6 +50,8 @@ export interface StreamsOptions {
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
 const COPY_BYTES = 65_536;
+/** Four system calls that most short links never need, and that a storm of connects must not wait for. */
+const WATCH_AFTER_MS = 1000;
 
 /**
  * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
@@ -65,7 +67,7 @@ export class Streams {
   private readonly sockets: Sockets;
   private readonly poller: Poller;
   private readonly ownerOf: (slot: number) => Owner;
-  private readonly linger: (fd: number, ms: number) => void;
+  private readonly setTimer: (fd: number, ms: number) => void;
   private readonly options: StreamsOptions;
   private readonly scratch: Pinned;
   private readonly copy: Pinned;
@@ -79,8 +81,8 @@ export class Streams {
     poller: Poller,
     options: StreamsOptions,
     ownerOf: (slot: number) => Owner,
-    /** Sets, or clears with 0, the timer after which a flushed socket is reset. */
-    linger: (fd: number, ms: number) => void,
+    /** Sets, or clears with 0, a socket's one timer, which calls `timer`. */
+    setTimer: (fd: number, ms: number) => void,
   ) {
     this.libc = libc;
     this.table = table;
@@ -90,7 +92,7 @@ export class Streams {
     this.poller = poller;
     this.options = options;
     this.ownerOf = ownerOf;
-    this.linger = linger;
+    this.setTimer = setTimer;
     this.scratch = libc.pin(options.readBytes);
     this.copy = libc.pin(COPY_BYTES);
     this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
@@ -107,7 +109,10 @@ export class Streams {
     table.link[fd] = link;
     table.peer[fd] = -1;
     const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
-    if (added === 0) return 0;
+    if (added === 0) {
+      if ((state & is.DEVICE) === 0) this.setTimer(fd, WATCH_AFTER_MS); // devices inherit it from the listener
+      return 0;
+    }
     table.flags[fd] = 0;
     table.slot[fd] = 0;
     this.sockets.reset(fd);
@@ -183,9 +188,15 @@ export class Streams {
     }
     this.unpair(fd);
     this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
-    this.linger(fd, this.options.lingerMs);
+    this.setTimer(fd, this.options.lingerMs);
     this.queue(fd);
     this.finish(fd);
+  }
+
+  /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
+  timer(fd: number): void {
+    if (((this.flags[fd] as number) & is.DETACHED) !== 0) this.reset(fd);
+    else this.sockets.watchPeer(fd);
   }
 
   reset(fd: number): void {
@@ -205,7 +216,7 @@ export class Streams {
   private release(fd: number): void {
     this.unpair(fd);
     this.outbox.clear(fd);
-    if (((this.flags[fd] as number) & is.DETACHED) !== 0) this.linger(fd, 0);
+    this.setTimer(fd, 0);
     this.flags[fd] = 0;
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
   }
@@ -429,7 +440,7 @@ export class Streams {
       return;
     }
     if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0)
-      this.linger(fd, this.options.lingerMs);
+      this.setTimer(fd, this.options.lingerMs);
     if (this.waiting[fd] !== 0) return;
     this.resumeSources(fd);
     if (((this.flags[fd] as number) & is.FIN_WANTED) !== 0) this.sendFin(fd);
