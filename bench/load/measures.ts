@@ -170,6 +170,7 @@ export function connects(task: Task): Figures {
     connectsPerSecond: done / window.seconds,
     cpuUsPerConnect: window.cpuUs / done,
     failed: devices.failed,
+    preempted: window.preempted,
   };
 }
 
