@@ -194,9 +194,12 @@ function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start);
 }
 
-/** `resetAndDestroy` alone would wait for a socket that is still connecting. */
+/**
+ * `resetAndDestroy` alone would wait for a socket that is still connecting, and behind `end` it leaves a handle that
+ * keeps the thread from exiting.
+ */
 function reset(socket: Socket): void {
-  if (socket.connecting) socket.destroy();
+  if (socket.connecting || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
 
