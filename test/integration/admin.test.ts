@@ -275,6 +275,7 @@ test('without a token only loopback may be bound', async () => {
     code: 'ADMIN_TOKEN_REQUIRED',
     message: expect.stringMatching(/0\.0\.0\.0.*set admin\.token/),
   });
+  await expect(start({ token: '' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
   await expect(start({ url: 'http://[::]:0' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
   const { call } = await start({ url: 'http://0.0.0.0:0', token: 'T' });
   expect((await call('GET', '/livez')).status).toBe(200);
@@ -315,12 +316,14 @@ test('a taken port names the address and the flag', async () => {
   other.close();
 });
 
-test.each(['https://127.0.0.1:0', '127.0.0.1:9883', 'http://127.0.0.1:0/path', 'nonsense'])(
-  '%s is refused',
-  async (url) => {
-    await expect(start({ url })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-  },
-);
+test.each([
+  'https://127.0.0.1:0',
+  '127.0.0.1:9883',
+  'http://127.0.0.1:0/path',
+  'nonsense',
+])('%s is refused', async (url) => {
+  await expect(start({ url })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});
 
 test('an address of another machine is not available', async () => {
   await expect(start({ url: 'http://192.0.2.1:0', token: 'T' })).rejects.toMatchObject({
