@@ -27,6 +27,8 @@ const READ_BYTES_MAX = 65_536;
 /** Descriptors are refused above this, whatever the process may open: the table has a bound. */
 const DESCRIPTORS_MAX = 1 << 20;
 const ACCEPT_RETRY_MS = 250;
+/** A thread that waits in the kernel cannot be terminated, nor can the process exit, until it returns to V8. */
+const WAIT_MS_MAX = 200;
 
 /** The event loop of one thread. `run` blocks until the wake descriptor is written or `stop` was called. */
 export class Loop implements WireHost {
@@ -75,7 +77,7 @@ export class Loop implements WireHost {
       (slot) => this.wires[slot] as EpollWire,
       (fd, ms) => this.setKey(capacity + fd, ms),
     );
-    this.waiting = this.streams.outbox.waiting;
+    this.waiting = this.streams.writer.waiting;
     const adopt = (fd: number, index: number): void => this.adoptDevice(fd, index);
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
@@ -102,8 +104,7 @@ export class Loop implements WireHost {
 
   private turn(): void {
     const { poller, streams, wheel, table } = this;
-    const timeoutMs = streams.hasReady || this.deferred.length > 0 ? 0 : wheel.waitMs(this.nowMs);
-    const count = poller.wait(timeoutMs);
+    const count = poller.wait(this.timeoutMs());
     if (wheel.size > 0) this.nowMs = this.options.clock.now();
     const { words, stride, fdAt, generationAt } = poller;
     for (let i = 0, at = 0; i < count; i++, at += stride) {
@@ -113,11 +114,16 @@ export class Loop implements WireHost {
       else if (fd === this.wakeFd) this.wake();
       else if (this.listeners.owns(fd)) this.listeners.accept(fd);
     }
-    if (streams.hasReady) streams.serveReady(this.serveReady);
+    if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (wheel.size > 0) wheel.advance(this.nowMs, this.fireTimer);
     this.settle();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
+  }
+
+  private timeoutMs(): number {
+    if (!this.streams.ready.isEmpty || this.deferred.length > 0) return 0;
+    return this.wheel.size > 0 ? this.wheel.waitMs(this.nowMs) : WAIT_MS_MAX;
   }
 
   /** Runs the task once, at the end of a turn. */
@@ -240,7 +246,7 @@ export class Loop implements WireHost {
   // ---- WireHost --------------------------------------------------------------------------------------------
 
   write(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    this.streams.write(fd, bytes, start, end);
+    this.streams.writer.write(fd, bytes, start, end);
   }
 
   hold(fd: number, hold: boolean): void {

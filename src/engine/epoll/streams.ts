@@ -3,42 +3,23 @@ import {
   EAGAIN,
   ECONNRESET,
   EINTR,
-  EPIPE,
   EPOLLERR,
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
-  ETIMEDOUT,
   errnoName,
   type Libc,
-  MSG_NOSIGNAL,
   type Pinned,
   SHUT_WR,
 } from './libc.ts';
-import { createOutbox, type Outbox } from './outbox.ts';
+import { causeOf, type Owner } from './owner.ts';
 import { type Poller, STREAM_EVENTS } from './poller.ts';
+import { ReadyList } from './ready-list.ts';
 import type { SocketTable } from './socket-table.ts';
 import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
-
-/** What the streams tell the connection that owns a socket. Each of these may call the streams again. */
-export interface Owner {
-  deviceData(bytes: Uint8Array, start: number, end: number): void;
-  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
-  /** The socket's FIN was read, or (any other cause) the socket is closed. */
-  deviceEnded(cause: EndCause): void;
-  linkEnded(link: Link, cause: EndCause): void;
-  linkOpened(link: Link): void;
-  linkFailed(link: Link, reason: string): void;
-  /** Called once for every socket, after its fd was closed; must only take note. */
-  socketClosed(fd: number): void;
-  /** Whether bytes wait towards any of the connection's links. */
-  linksWaiting(): boolean;
-  /** Calls `each` with the fd of every open link. */
-  eachLink(each: (fd: number) => void): void;
-  readonly deviceFd: number;
-}
+import { Writer } from './writer.ts';
 
 export interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
@@ -49,7 +30,6 @@ export interface StreamsOptions {
 
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
-const COPY_BYTES = 65_536;
 /** Four system calls that most short links never need, and that a storm of connects must not wait for. */
 const WATCH_AFTER_MS = 1000;
 
@@ -58,7 +38,8 @@ const WATCH_AFTER_MS = 1000;
  * objects are touched only where its code must be told something, so relayed bytes touch none.
  */
 export class Streams {
-  readonly outbox: Outbox;
+  readonly writer: Writer;
+  readonly ready: ReadyList;
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly flags: Uint16Array;
@@ -70,9 +51,6 @@ export class Streams {
   private readonly setTimer: (fd: number, ms: number) => void;
   private readonly options: StreamsOptions;
   private readonly scratch: Pinned;
-  private readonly copy: Pinned;
-  private ready: number[] = [];
-  private serving: number[] = [];
 
   constructor(
     libc: Libc,
@@ -87,6 +65,7 @@ export class Streams {
     this.libc = libc;
     this.table = table;
     this.flags = table.flags;
+    this.ready = new ReadyList(table.flags);
     this.peer = table.peer;
     this.sockets = sockets;
     this.poller = poller;
@@ -94,11 +73,8 @@ export class Streams {
     this.ownerOf = ownerOf;
     this.setTimer = setTimer;
     this.scratch = libc.pin(options.readBytes);
-    this.copy = libc.pin(COPY_BYTES);
-    this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
-      this.transmit(fd, address, length),
-    );
-    this.waiting = this.outbox.waiting;
+    this.writer = new Writer(libc, table, this.scratch, (fd, error) => this.sendFailed(fd, error));
+    this.waiting = this.writer.waiting;
   }
 
   /** Takes over a connected or connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
@@ -121,38 +97,11 @@ export class Streams {
 
   // ---- what the connection asks for ------------------------------------------------------------------------
 
-  /** Sends now what the kernel takes; the rest waits. */
-  write(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    const flags = this.flags[fd] as number;
-    if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
-    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0) {
-      this.outbox.push(fd, bytes, start, end);
-      return;
-    }
-    const { scratch, copy } = this;
-    if (bytes.buffer === scratch.bytes.buffer) {
-      const sent = this.send(fd, scratch.address + bytes.byteOffset + start, end - start);
-      if (sent >= 0) this.outbox.push(fd, bytes, start + sent, end);
-      return;
-    }
-    for (let at = start; at < end; ) {
-      const length = Math.min(end - at, COPY_BYTES);
-      copy.bytes.set(bytes.subarray(at, at + length), 0);
-      const sent = this.send(fd, copy.address, length);
-      if (sent < 0) return;
-      at += sent;
-      if (sent < length) {
-        this.outbox.push(fd, bytes, at, end);
-        return;
-      }
-    }
-  }
-
   hold(fd: number, hold: boolean): void {
     if (hold) this.flags[fd] = (this.flags[fd] as number) | is.HELD;
     else {
       this.flags[fd] = (this.flags[fd] as number) & ~is.HELD;
-      this.queue(fd);
+      this.ready.add(fd);
     }
   }
 
@@ -166,7 +115,7 @@ export class Streams {
   private pair(fd: number, peer: number): void {
     this.peer[fd] = peer;
     this.flags[fd] = (this.flags[fd] as number) | is.SPLICED;
-    this.queue(fd);
+    this.ready.add(fd);
   }
 
   private unpair(fd: number): void {
@@ -189,7 +138,7 @@ export class Streams {
     this.unpair(fd);
     this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
     this.setTimer(fd, this.options.lingerMs);
-    this.queue(fd);
+    this.ready.add(fd);
     this.finish(fd);
   }
 
@@ -215,7 +164,7 @@ export class Streams {
   /** Forgets the socket, so that nothing that is still queued for it finds it, nor its successor. */
   private release(fd: number): void {
     this.unpair(fd);
-    this.outbox.clear(fd);
+    this.writer.outbox.clear(fd);
     this.setTimer(fd, 0);
     this.flags[fd] = 0;
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
@@ -241,31 +190,6 @@ export class Streams {
     if ((mask & EPOLLERR) !== 0) flags |= is.ERRED;
     this.flags[fd] = flags;
     this.read(fd);
-  }
-
-  /** Serves the sockets that were left readable. Those that become so meanwhile wait for the next call. */
-  serveReady(each: (fd: number) => void): void {
-    const now = this.ready;
-    this.ready = this.serving;
-    this.serving = now;
-    for (const fd of now) {
-      const flags = this.flags[fd] as number;
-      if ((flags & is.QUEUED) === 0) continue; // closed since
-      this.flags[fd] = flags & ~is.QUEUED;
-      each(fd);
-    }
-    now.length = 0;
-  }
-
-  get hasReady(): boolean {
-    return this.ready.length > 0;
-  }
-
-  private queue(fd: number): void {
-    const flags = this.flags[fd] as number;
-    if ((flags & (is.READABLE | is.QUEUED)) !== is.READABLE) return;
-    this.flags[fd] = flags | is.QUEUED;
-    this.ready.push(fd);
   }
 
   /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
@@ -303,7 +227,7 @@ export class Streams {
       if ((flags & is.SPLICED) !== 0) this.relay(fd, flags);
       else this.deliver(fd, flags);
     }
-    this.queue(fd);
+    this.ready.add(fd);
   }
 
   /** While bytes wait towards one peer its source is not read: this is what bounds the outbox. */
@@ -324,8 +248,8 @@ export class Streams {
       return;
     }
     const peer = this.peer[fd] as number;
-    const sent = this.send(peer, scratch.address, got);
-    if (sent >= 0 && sent < got) this.outbox.push(peer, scratch.bytes, sent, got);
+    const sent = this.writer.send(peer, scratch.address, got);
+    if (sent >= 0 && sent < got) this.writer.outbox.push(peer, scratch.bytes, sent, got);
   }
 
   private deliver(fd: number, flags: number): void {
@@ -404,37 +328,16 @@ export class Streams {
 
   // ---- writing ---------------------------------------------------------------------------------------------
 
-  /** Bytes taken by the kernel, 0 where it takes none now, negative where the socket is broken. */
-  private send(fd: number, address: number, length: number): number {
-    const sent = this.transmit(fd, address, length);
-    if (sent >= 0) return sent;
-    if (sent === -EAGAIN) return 0;
-    this.sendFailed(fd, sent);
-    return sent;
-  }
-
-  private transmit(fd: number, address: number, length: number): number {
-    let sent: number;
-    do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
-    while (sent === -EINTR);
-    if (sent > 0 && ((this.flags[fd] as number) & is.DEVICE) !== 0) {
-      const { table } = this;
-      const slot = (table.slot[fd] as number) - 1;
-      table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
-    }
-    return sent;
-  }
-
   /** Told from the ready list, because a call of the connection must not call it back. */
   private sendFailed(fd: number, error: number): void {
-    this.outbox.clear(fd);
+    this.writer.outbox.clear(fd);
     this.table.brokenBy[fd] = -error;
     this.flags[fd] = (this.flags[fd] as number) | is.BROKEN | is.READABLE | is.ENDING;
-    this.queue(fd);
+    this.ready.add(fd);
   }
 
   private drain(fd: number): void {
-    const flushed = this.outbox.flush(fd);
+    const flushed = this.writer.outbox.flush(fd);
     if (flushed < 0) {
       this.sendFailed(fd, flushed);
       return;
@@ -449,12 +352,12 @@ export class Streams {
   private resumeSources(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.SPLICED) !== 0) {
-      this.queue(this.peer[fd] as number);
+      this.ready.add(this.peer[fd] as number);
       return;
     }
     const owner = this.owner(fd);
-    if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.queue(link));
-    else if (owner.deviceFd >= 0) this.queue(owner.deviceFd);
+    if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.ready.add(link));
+    else if (owner.deviceFd >= 0) this.ready.add(owner.deviceFd);
   }
 
   private finish(fd: number): void {
@@ -490,9 +393,4 @@ export class Streams {
   private isDone(fd: number): boolean {
     return ((this.flags[fd] as number) & (is.EOF | is.FIN_SENT)) === (is.EOF | is.FIN_SENT);
   }
-}
-
-function causeOf(errno: number): EndCause {
-  if (errno === ECONNRESET || errno === EPIPE) return 'reset';
-  return errno === ETIMEDOUT ? 'timeout' : 'error';
 }

@@ -1,6 +1,6 @@
 import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
 import { errnoName } from './libc.ts';
-import type { Owner } from './streams.ts';
+import type { Owner } from './owner.ts';
 
 /** What a wire needs of the loop. */
 export interface WireHost {
