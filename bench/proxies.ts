@@ -78,6 +78,27 @@ const standIn = (engine: string): Contender => ({
   ],
 });
 
+/** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
+const breakwater = (engine: string): Contender => ({
+  name: `breakwater-${engine}`,
+  command: ({ proxy, sink }, directory) => {
+    const config = {
+      proxy: { engine, threads: 1 },
+      listeners: [{ url: `mqtt://127.0.0.1:${proxy}`, mode: 'relay' }],
+      pools: {
+        default: {
+          health: { interval: 60, unhealthyThreshold: 10 },
+          nodes: [{ id: 'sink', url: `mqtt://127.0.0.1:${sink}` }],
+        },
+      },
+      admin: { url: 'http://127.0.0.1:0' },
+      log: { level: 'error' },
+    };
+    const file = written(directory, `${engine}.yaml`, JSON.stringify(config));
+    return [process.execPath, resolve('dist/src/main.js'), 'start', '-c', file];
+  },
+});
+
 export const contenders: readonly Contender[] = [
   { name: 'direct', command: () => undefined },
   {
@@ -102,6 +123,8 @@ export const contenders: readonly Contender[] = [
   },
   standIn('epoll'),
   standIn('node'),
+  breakwater('epoll'),
+  breakwater('node'),
 ];
 
 export interface Running {
