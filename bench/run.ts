@@ -14,6 +14,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: contenders.map(({ name }) => name).join(',') },
     measures: { type: 'string', default: 'fanIn,echo,latency,connects,idle' },
     windowMs: { type: 'string', default: '2000' },
+    patienceMs: { type: 'string', default: '20000' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -43,7 +44,7 @@ const ATTEMPTS = 5;
 async function calm(): Promise<void> {
   const ticks = (): number[] =>
     (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '').split(/\s+/).slice(1).map(Number);
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < Number(values.patienceMs) / 200; tries++) {
     const before = ticks();
     await sleep(200);
     const spent = ticks().map((now, i) => now - (before[i] as number));
