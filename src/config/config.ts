@@ -1,5 +1,6 @@
 import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
+import { nodeSpec } from '../nodes/spec.ts';
 import type { ConnectRule } from '../routing/rules.ts';
 import { formatAuthority, parseAddress } from './address.ts';
 import type { Document } from './schema.ts';
@@ -135,21 +136,11 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
     },
-    nodes: nodes.map(({ id, url, weight, probeUrl }, index) => ({
-      id: id ?? defaultNodeId(url),
-      pool: name,
-      url,
-      weight,
-      ...(probeUrl === undefined ? {} : { probeUrl }),
-      source: isFlagNode(name, index) ? ('flag' as const) : ('config' as const),
-    })),
+    nodes: nodes.map((node, index) => {
+      const source = isFlagNode(name, index) ? 'flag' : 'config';
+      return nodeSpec({ ...node, pool: name, source });
+    }),
   };
-}
-
-/** The id of a node that was given none: its host and port, such as `10.0.0.1:1883`. */
-export function defaultNodeId(url: string): string {
-  const { host, port } = parseAddress(url);
-  return `${host}:${port}`;
 }
 
 /** `url` in its full form (port always there) with its host and port. */

@@ -51,28 +51,31 @@ export function choice<const Words extends readonly [string, ...string[]]>(
   });
 }
 
-/** `scheme://host[:port]` with one of `schemes`. */
-export function address(schemes: readonly string[], later: readonly string[] = []) {
+/** `scheme://host[:port]` with one of `schemes`. `parse` throws what is wrong with the rest. */
+export function address(
+  schemes: readonly string[],
+  later: readonly string[],
+  parse: (text: string) => unknown = parseAddress,
+) {
   return text().check((ctx) => {
-    const problem = addressProblem(ctx.value, schemes, later);
+    const problem = schemeProblem(ctx.value, schemes, later) ?? parseProblem(ctx.value, parse);
     if (problem !== undefined) ctx.issues.push({ code: 'custom', input: ctx.value, message: problem });
   });
 }
 
-function addressProblem(
+function schemeProblem(
   value: string,
   schemes: readonly string[],
   later: readonly string[],
 ): string | undefined {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(value)?.[1];
-  if (scheme !== undefined && later.includes(scheme)) {
-    return `scheme '${scheme}' is not supported yet; use ${list(schemes)}`;
-  }
-  if (scheme !== undefined && !schemes.includes(scheme)) {
-    return `scheme '${scheme}' is unknown; use ${list(schemes)}`;
-  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]?.toLowerCase();
+  if (scheme === undefined || schemes.includes(scheme)) return undefined;
+  return `scheme '${scheme}' is ${later.includes(scheme) ? 'not supported yet' : 'unknown'}; use ${list(schemes)}`;
+}
+
+function parseProblem(value: string, parse: (text: string) => unknown): string | undefined {
   try {
-    parseAddress(value);
+    parse(value);
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { StrategyName } from '../balance/index.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import { address, choice, count, name, seconds, text } from './fields.ts';
 
 const strategyNames = [
@@ -10,28 +11,33 @@ const strategyNames = [
   'client-id-hash',
 ] as const satisfies readonly StrategyName[];
 
-const nodeSchema = z.strictObject({
-  id: name().optional().meta({
-    kind: 'name',
-    description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
-  }),
-  url: address(['mqtt'], ['mqtts', 'ws', 'wss', 'tcp']).meta({
-    kind: '`mqtt://host:port`',
-    description: 'Where the broker accepts MQTT. The host may be a name; port 1883 when none is given.',
-  }),
-  weight: count({
-    min: WEIGHT_MIN,
-    max: WEIGHT_MAX,
-    default: WEIGHT_DEFAULT,
-    unit: 'relative share',
-    about:
-      'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
-  }),
-  probeUrl: probeUrl().optional().meta({
-    kind: 'URL (`http`, `mqtt`, `tcp`)',
-    description: 'Where probes go when not to `url` itself, such as the broker’s status page.',
-  }),
-});
+const nodeSchema = z
+  .strictObject({
+    id: name().optional().meta({
+      kind: 'name',
+      description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
+    }),
+    url: address(['mqtt'], ['mqtts', 'ws', 'wss', 'tcp'], parseNodeUrl).meta({
+      kind: '`mqtt://host:port`',
+      description: 'Where the broker accepts MQTT. The host may be a name; port 1883 when none is given.',
+    }),
+    weight: count({
+      min: WEIGHT_MIN,
+      max: WEIGHT_MAX,
+      default: WEIGHT_DEFAULT,
+      unit: 'relative share',
+      about:
+        'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
+    }),
+    probeUrl: address(['http', 'mqtt', 'tcp'], ['https', 'mqtts'], parseProbeUrl).optional().meta({
+      kind: 'URL (`http`, `mqtt`, `tcp`)',
+      description: 'Where probes go when not to `url` itself, such as the broker’s status page.',
+    }),
+  })
+  .refine(({ id, url }) => id !== undefined || defaultNodeId(parseNodeUrl(url)).length <= 64, {
+    path: ['id'],
+    error: 'is required, because the host and port of url are longer than 64 characters',
+  });
 
 const healthSchema = z.strictObject({
   probe: choice(['tcp', 'http', 'mqtt'])
@@ -121,12 +127,3 @@ export const poolSchema = z.strictObject({
     .default([])
     .describe('The brokers; at most 1024. More can be added while running (`breakwater node add`).'),
 });
-
-function probeUrl() {
-  return text().check((ctx) => {
-    if (/^(http|mqtt|tcp):\/\/[^\s@]+$/.test(ctx.value) && URL.canParse(ctx.value)) return;
-    const message =
-      'must look like http://host:port/path, mqtt://host:port or tcp://host:port, without a password';
-    ctx.issues.push({ code: 'custom', input: ctx.value, message });
-  });
-}

@@ -1,5 +1,5 @@
+import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
 import { formatAuthority, isLoopback, parseAddress } from './address.ts';
-import { defaultNodeId } from './config.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 
 /**
@@ -11,6 +11,10 @@ export function findBrokenReferences(raw: unknown): Finding[] {
   const pools = keysOf(at(raw, 'pools')) ?? ['default'];
   return [
     ...unknownPools(raw, pools),
+    // the schema's library passes over this one key in silence
+    ...(pools.includes('__proto__')
+      ? [{ path: ['pools', '__proto__'], message: 'is not a possible name' }]
+      : []),
     ...duplicates(nodeIds(raw, pools), (id) => `node id '${id}'`),
     ...duplicates(addresses(raw), (address) => `address ${address}`),
     ...missingToken(raw),
@@ -44,7 +48,7 @@ function nodeIds(raw: unknown, pools: readonly string[]): Placed[] {
       const path = ['pools', pool, 'nodes', index];
       const id = at(node, 'id');
       if (typeof id === 'string') return [{ path: [...path, 'id'], value: id }];
-      const made = attempt(() => defaultNodeId(String(at(node, 'url'))));
+      const made = attempt(() => defaultNodeId(parseNodeUrl(String(at(node, 'url')))));
       return made === undefined ? [] : [{ path: [...path, 'url'], value: made }];
     }),
   );

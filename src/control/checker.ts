@@ -53,6 +53,8 @@ interface Watch {
   running: AbortController | undefined;
   /** Probed every SUSPECT_INTERVAL_MS until it flips or succeeds. */
   suspect: boolean;
+  /** Made unhealthy by failed dials: what brings it back must be more than an open port. */
+  dialsFailed: boolean;
 }
 
 /**
@@ -61,6 +63,9 @@ interface Watch {
  * Each node is probed once an interval at a moment of its own, so that many nodes are not probed together, and never
  * by two probes at a time: while a slow one runs, those that fall due are left out. A node starts `unknown`, which is
  * as good as healthy, and its first probe decides at once. Traffic can only make a node unhealthy; probes bring it back.
+ * Where dials failed, it is the `mqtt` probe at the node itself that brings it back, whatever the pool's probe is: the
+ * kernel accepts for a process that hangs, and a status page may be served by another one, so that a weaker probe would
+ * let the node flap.
  */
 export class Checker {
   readonly #options: CheckerOptions;
@@ -76,14 +81,8 @@ export class Checker {
     const { clock, random, healthOf } = this.#options;
     const health = healthOf(node.pool);
     const dueAt = clock.now() + random() * health.intervalMs;
-    const state = {
-      flip: unobserved,
-      passive: undisturbed,
-      running: undefined,
-      timer: undefined,
-      suspect: false,
-    };
-    const watch: Watch = { node, health, dueAt, ...state };
+    const state = { flip: unobserved, passive: undisturbed, running: undefined, timer: undefined };
+    const watch: Watch = { node, health, dueAt, ...state, suspect: false, dialsFailed: false };
     this.#byId.set(node.id, watch);
     this.#scheduleDue(watch);
   }
@@ -115,6 +114,8 @@ export class Checker {
     watch.passive = afterFailedDial(watch.passive);
     const { failedDials } = watch.passive;
     if (failedDials < watch.health.unhealthyThreshold) return;
+    watch.dialsFailed = true;
+    watch.running?.abort(); // its verdict would be about less than what failed
     this.#turn(watch, 'unhealthy', `${failedDials} dials failed: ${reason}`);
   }
 
@@ -161,18 +162,20 @@ export class Checker {
   async #probe(watch: Watch): Promise<void> {
     const { clock, probe, onProbe } = this.#options;
     const { node, health } = watch;
+    const { id, pool, url } = node;
+    const itself = watch.dialsFailed ? { id, pool, url } : node;
     const running = new AbortController();
     watch.running = running;
     const startedAt = clock.now();
     let failure: string | undefined;
     try {
-      await probe(node, health, running.signal);
+      await probe(itself, { ...health, probe: probeName(watch) }, running.signal);
     } catch (error) {
       failure = reasonOf(error);
     }
     watch.running = undefined;
     if (!this.#watches(watch)) return;
-    if (running.signal.aborted) return this.#scheduleIn(watch, 0);
+    if (running.signal.aborted) return watch.suspect ? this.#scheduleIn(watch, 0) : this.#scheduleDue(watch);
     onProbe(node.id, (clock.now() - startedAt) / 1000, failure === undefined);
     this.#judge(watch, failure);
     if (!this.#watches(watch)) return; // whoever was told of the flip removed it
@@ -188,15 +191,17 @@ export class Checker {
     const { flip: before, health } = watch;
     const ok = failure === undefined;
     watch.flip = flip(before, ok, health);
+    const name = probeName(watch);
     if (ok) watch.suspect = false;
     if (watch.flip.health === before.health) return;
+    if (ok) watch.dialsFailed = false;
     const count = before.streak + 1;
     const times = count === 1 ? '' : ` ${count} times`;
-    const successes = count === 1 ? `${health.probe} probe` : `${count} probes`;
+    const successes = count === 1 ? `${name} probe` : `${count} probes`;
     this.#turn(
       watch,
       ok ? 'healthy' : 'unhealthy',
-      ok ? `${successes} succeeded` : `${health.probe} probe failed${times}: ${failure}`,
+      ok ? `${successes} succeeded` : `${name} probe failed${times}: ${failure}`,
     );
   }
 
@@ -206,6 +211,10 @@ export class Checker {
     watch.suspect = false;
     this.#options.onFlip(watch.node.id, health, cause);
   }
+}
+
+function probeName({ dialsFailed, health }: Watch): HealthOptions['probe'] {
+  return dialsFailed ? 'mqtt' : health.probe;
 }
 
 /** A probe's error names the node and its address; the reason alone is the message of its cause. */

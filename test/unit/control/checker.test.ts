@@ -138,6 +138,24 @@ describe('probes', () => {
 });
 
 describe('dials', () => {
+  test('what failed dials took away, only mqtt probes at the node itself bring back', async () => {
+    await healthyNode();
+    const asked: string[] = [];
+    probe = (target, { probe: name }) => {
+      asked.push(`${name} ${target.probeUrl ?? target.url}`);
+      return name === 'mqtt' ? refused() : serves();
+    };
+    checker.update(node('a', { probeUrl: 'tcp://status:1' }));
+    await pass(2500);
+    for (const _ of 'abc') checker.dialFailed('a', 'connack-timeout');
+    await pass(15_000);
+    expect(asked).toEqual(['tcp tcp://status:1', ...Array(3).fill('mqtt mqtt://a:1883')]);
+    expect(flips.at(-1)).toBe('a unhealthy: 3 dials failed: connack-timeout');
+    probe = serves;
+    await pass(10_000);
+    expect(flips.at(-1)).toBe('a healthy: 2 probes succeeded');
+  });
+
   test('three failures in a row isolate at once; probes bring the node back', async () => {
     await healthyNode();
     for (const _ of 'ab') checker.dialFailed('a', 'refused');
