@@ -5,6 +5,12 @@ import type { Api } from './api.ts';
 
 /** @throws BreakwaterError ADMIN_TOKEN_REQUIRED where the API would be open to other machines. */
 export function requireSafeBinding(url: URL, token: string | undefined): void {
+  if (token === '') {
+    throw new BreakwaterError(
+      'ADMIN_TOKEN_REQUIRED',
+      'admin: the token is empty; set admin.token, or leave it out',
+    );
+  }
   if (token !== undefined || isLoopback(url.hostname)) return;
   throw new BreakwaterError(
     'ADMIN_TOKEN_REQUIRED',

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type MqttClient } from 'mqtt';
+import type { NodeView } from '../admin/backend.ts';
 
 /** Counts since the start. */
 export interface DeviceCounts {
+  /** Devices that there should be. */
+  readonly wanted: number;
   readonly connected: number;
   readonly sent: number;
   readonly received: number;
@@ -68,7 +71,11 @@ export function startDevices(url: string, count: number): DemoDevices {
   }, 1000 / TICKS);
 
   return {
-    counts: () => ({ ...totals, connected: devices.filter((device) => device.connected).length }),
+    counts: () => ({
+      ...totals,
+      wanted: count,
+      connected: devices.filter((device) => device.connected).length,
+    }),
     async stop() {
       stopping.abort();
       clearInterval(publisher);
@@ -80,4 +87,23 @@ export function startDevices(url: string, count: number): DemoDevices {
 
 function topicOf(index: number): string {
   return `demo/${index + 1}`;
+}
+
+/** `20/20 devices · out 20/s · in 20/s · reconnects 0 · broker-1 7 · …`, with rates since `before`. */
+export function describeDevices(
+  now: DeviceCounts,
+  before: DeviceCounts,
+  seconds: number,
+  nodes: readonly NodeView[],
+): string {
+  const rate = (count: 'sent' | 'received') => `${Math.round((now[count] - before[count]) / seconds)}/s`;
+  return [
+    `${now.connected}/${now.wanted} devices`,
+    `out ${rate('sent')}`,
+    `in ${rate('received')}`,
+    `reconnects ${now.reconnects}`,
+    ...nodes.map(
+      ({ id, connections, health }) => `${id} ${connections}${health === 'unhealthy' ? ' (down)' : ''}`,
+    ),
+  ].join(' · ');
 }

@@ -9,7 +9,8 @@ export async function* readEvents(
   token: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<BreakwaterEvent> {
-  const response = await fetch(`${adminUrl}/api/v1/events`, { headers: bearer(token), signal });
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(`${adminUrl}/api/v1/events`, { headers, signal });
   if (!response.ok || response.body === null) return;
   let rest = '';
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
@@ -20,9 +21,4 @@ export async function* readEvents(
       if (line.startsWith('data:')) yield JSON.parse(line.slice('data:'.length)) as BreakwaterEvent;
     }
   }
-}
-
-/** The header that carries the admin API's token, where there is one. */
-export function bearer(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }

@@ -275,6 +275,7 @@ test('without a token only loopback may be bound', async () => {
     code: 'ADMIN_TOKEN_REQUIRED',
     message: expect.stringMatching(/0\.0\.0\.0.*set admin\.token/),
   });
+  await expect(start({ token: '' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
   await expect(start({ url: 'http://[::]:0' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
   const { call } = await start({ url: 'http://0.0.0.0:0', token: 'T' });
   expect((await call('GET', '/livez')).status).toBe(200);

@@ -10,6 +10,8 @@ export interface Breakwater extends Omit<Spawned, 'child'> {
   readonly url: string;
   /** Port of the first listener. */
   readonly port: number;
+  /** Ports of all listeners. */
+  readonly ports: readonly number[];
   readonly adminUrl: string;
   /** Log lines so far. */
   logs(): LogLine[];
@@ -42,17 +44,24 @@ export async function startBreakwater(config: object, args: readonly string[] = 
     ended = code;
   });
   const logs = () => server.output().split('\n').flatMap(parse);
+  const wanted: Record<string, number> = {
+    'admin listening': 1,
+    listening: ('listeners' in config ? (config.listeners as object[]) : defaults.listeners).length,
+  };
   const told = (msg: string) =>
     until(() => {
       if (ended !== undefined) throw new Error(`breakwater ended (${ended}): ${server.output()}`);
-      return logs().find((line) => line.msg === msg)?.url as string | undefined;
+      const lines = logs().filter((line) => line.msg === msg);
+      return lines.length === wanted[msg] && lines.map((line) => String(line.url));
     }, `the log to say '${msg}'`);
-  const url = await told('listening');
-  const adminUrl = await told('admin listening');
+  const urls = await told('listening');
+  const [adminUrl = ''] = await told('admin listening');
+  const ports = urls.map((url) => Number(new URL(url).port));
   return {
     ...server,
-    url,
-    port: Number(new URL(url).port),
+    url: urls[0] ?? '',
+    port: ports[0] ?? 0,
+    ports,
     adminUrl,
     logs,
     api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),

@@ -27,7 +27,7 @@ export async function startMosquitto(
   const lines = [
     `listener ${port} 127.0.0.1`,
     'allow_anonymous true',
-    'log_dest stdout',
+    'log_dest stderr',
     'log_type notice',
     'log_type error',
     'log_type warning',

@@ -141,7 +141,6 @@ function showStatus(status) {
   showReady(status.ready ? 'ready' : 'not ready', status.ready ? 'good' : 'bad');
   setText(byId('connections'), number.format(status.connections));
   setText(byId('healthy'), `${nodes.healthy} of ${nodes.total}`);
-  byId('healthy').classList.toggle('bad', nodes.healthy < nodes.total);
   setText(byId('enabled'), `${nodes.enabled} enabled`);
   setText(byId('rejected'), number.format(status.rejectedTotal));
   setText(byId('total'), number.format(status.connectionsTotal));
@@ -150,7 +149,7 @@ function showStatus(status) {
 
 function showReady(text, tone) {
   setText(byId('ready'), text);
-  byId('ready').className = `pill ${tone}`;
+  byId('ready').className = `pill dot ${tone}`;
 }
 
 let previous;
@@ -189,6 +188,9 @@ const tones = {
 
 function showNodes(nodes) {
   byId('no-nodes').hidden = nodes.length > 0;
+  // A node that a person disabled may well be down: that is no alarm.
+  const alarm = nodes.some((node) => node.health === 'unhealthy' && node.state !== 'disabled');
+  byId('healthy').classList.toggle('bad', alarm);
   const most = Math.max(1, ...nodes.map((node) => node.connections));
   const body = document.querySelector('#nodes tbody');
   syncRows(
@@ -330,14 +332,13 @@ function drawEvents() {
   for (const event of waiting.splice(0)) {
     const { type, at, ...details } = event;
     const isNode = type.startsWith('node-');
-    const shown = Object.entries(details).filter(([, value]) => value !== undefined && value !== '');
+    const { clientId, node, ...rest } = details;
+    const subject = [clientId, node].filter((part) => part !== undefined && part !== '').join(' → ');
+    const shown = Object.entries(rest).filter(([, value]) => value !== undefined && value !== '');
+    const detail = shown.map(([key, value]) => `${key} ${value}`).join(' · ');
     const row = newRow('event-row');
-    const detail = shown.map(([key, value]) => `${key} ${value}`).join(', ');
-    fill(row, {
-      time: new Date(at).toLocaleTimeString('en-GB'),
-      type: type.replace(/^node-/, 'node '),
-      detail,
-    });
+    const time = new Date(at).toLocaleTimeString('en-GB');
+    fill(row, { time, type: type.replace(/^node-/, 'node '), subject, detail });
     row.dataset.group = isNode ? 'node' : 'device';
     const badNews = details.health === 'unhealthy' || type === 'node-removed';
     row.querySelector('.kind').classList.add(eventTones[type] ?? (badNews ? 'bad' : 'kind'));

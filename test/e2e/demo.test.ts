@@ -1,0 +1,63 @@
+import { connectAsync } from 'mqtt';
+import { expect, test } from 'vitest';
+import { startAedes } from '../support/aedes.ts';
+import { main, run } from '../support/cli.ts';
+import { start } from '../support/process.ts';
+import { until } from '../support/wait.ts';
+
+const anyPort = ['--listen', 'mqtt://127.0.0.1:0', '--admin', 'http://127.0.0.1:0'];
+const startCli = (...args: string[]) => start(process.execPath, [main, ...args]);
+
+test('the demo prints where everything is, carries messages across its nodes, and stops at Ctrl-C', async () => {
+  const demo = startCli('demo', '--devices', '20', ...anyPort);
+  const shown = (pattern: RegExp) => until(() => pattern.exec(demo.output()), `the demo to print ${pattern}`);
+  const [, url] = await shown(/cluster address +(mqtt:\/\/127\.0\.0\.1:\d+)/);
+  const [, admin] = await shown(/dashboard, API +(http:\/\/127\.0\.0\.1:\d+)/);
+  for (const node of ['broker-1', 'broker-2', 'broker-3'])
+    await shown(new RegExp(`${node} +default +mqtt://`));
+  await shown(/mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t/);
+  await shown(/npx mqtt publish -h 127\.0\.0\.1 -p \d+ -t/);
+  await shown(
+    /20\/20 devices · out \d+\/s · in \d+\/s · reconnects 0 · broker-1 \d+ · broker-2 \d+ · broker-3 \d+/,
+  );
+  expect((await fetch(`${admin}/readyz`)).status).toBe(200);
+
+  const subscribers = await Promise.all(
+    [1, 2, 3].map(() => connectAsync(String(url), { reconnectPeriod: 0 })),
+  );
+  const inbox: string[] = [];
+  for (const subscriber of subscribers) {
+    subscriber.on('message', (_, payload) => inbox.push(String(payload)));
+    await subscriber.subscribeAsync('greeting');
+  }
+  await subscribers[0]?.publishAsync('greeting', 'hello');
+  await until(() => inbox.length === 3, 'the message at every node');
+
+  demo.kill('SIGINT');
+  expect(await demo.exited).toBe(0);
+});
+
+test.each([
+  ['demo', '--listen', 'mqtt://', anyPort],
+  ['demo', '--admin', 'http://', anyPort],
+  ['broker', '--listen', 'mqtt://', []],
+])('%s: a taken port is told with %s', async (command, flag, scheme, others) => {
+  const [taken] = await startAedes(1);
+  const kept = others.flatMap((value, i) =>
+    i % 2 === 0 && value !== flag ? [value, others[i + 1] as string] : [],
+  );
+  const { code, stderr } = await run([command, ...kept, flag, `${scheme}127.0.0.1:${taken?.port}`]);
+  expect(stderr).toContain(`127.0.0.1:${taken?.port}`);
+  expect(stderr).toContain(flag);
+  expect(code).toBe(1);
+});
+
+test('a broker node serves until SIGTERM', async () => {
+  const broker = startCli('broker', '--listen', 'mqtt://127.0.0.1:0');
+  const [url] = await until(() => /mqtt:\/\/127\.0\.0\.1:\d+/.exec(broker.output()), 'its address');
+  const device = await connectAsync(url, { reconnectPeriod: 0 });
+  const closed = new Promise<void>((resolve) => device.once('close', () => resolve()));
+  broker.kill('SIGTERM');
+  await closed;
+  expect(await broker.exited).toBe(0);
+});
