@@ -1,3 +1,4 @@
+import type { DiscoveredNode } from '../discovery/discovery.ts';
 import type { Membership } from '../membership/store.ts';
 import type { AdminState, NodeSpec } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -12,8 +13,18 @@ export interface DesiredNode {
  * What all sources together say. Precedence where two name one id: what this proxy's own configuration and flags
  * declare, then what was discovered, then what was added at run time; what a person decided is laid over any of them.
  */
-export function desiredNodes(declared: readonly NodeSpec[], membership: Membership): DesiredNode[] {
-  const specs = new Map<string, NodeSpec>(membership.nodes);
+export function desiredNodes(
+  declared: readonly NodeSpec[],
+  discovered: readonly DiscoveredNode[],
+  membership: Membership,
+): DesiredNode[] {
+  const specs = new Map<string, NodeSpec>();
+  const draining = new Set<string>();
+  for (const { late: _, ...spec } of membership.nodes.values()) specs.set(spec.id, spec);
+  for (const node of discovered) {
+    specs.set(node.spec.id, node.spec);
+    if (node.draining) draining.add(node.spec.id);
+  }
   for (const spec of declared) specs.set(spec.id, spec);
   const desired: DesiredNode[] = [];
   for (const spec of specs.values()) {
@@ -21,7 +32,7 @@ export function desiredNodes(declared: readonly NodeSpec[], membership: Membersh
     if (decision?.removed) continue;
     desired.push({
       spec: { ...spec, weight: decision?.weight ?? spec.weight },
-      state: decision?.state ?? 'enabled',
+      state: decision?.state ?? (draining.has(spec.id) ? 'draining' : 'enabled'),
     });
   }
   return desired;

@@ -9,6 +9,7 @@ export interface Route {
   /** IP literal; empty while the name does not resolve. */
   readonly host: string;
   readonly port: number;
+  /** Relative share in hundredths of the node's weight, so that a slow start has room below weight 1. */
   readonly weight: number;
   readonly enabled: boolean;
   readonly usable: boolean;
@@ -26,6 +27,8 @@ export interface RoutesOptions {
   readonly sink: RouteSink;
   /** Name to IP literal; an IP literal is answered with itself. Rejects when there is none. */
   readonly resolve: (host: string) => Promise<string>;
+  /** How much of its weight a node has by now, above 0 and up to 1 (slow start). */
+  readonly shareOf: (node: Node) => number;
   readonly onUnresolved: (node: Node, error: unknown) => void;
 }
 
@@ -36,7 +39,7 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * Keeps the routing table in step with the node table. Names are resolved here, because a data thread must not wait
  * for a resolver; a name that no longer resolves keeps its last address.
  */
-export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: RoutesOptions) {
+export function keepRoutes({ table, pools, sink, resolve, shareOf, onUnresolved }: RoutesOptions) {
   const addresses = new Map<string, string>();
   const unresolved = new Set<string>();
 
@@ -47,7 +50,7 @@ export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: Routes
       pool: pools.indexOf(node.pool),
       host: addresses.get(host) ?? '',
       port,
-      weight: node.weight,
+      weight: Math.max(1, Math.round(node.weight * 100 * shareOf(node))),
       enabled: acceptsConnections(node),
       usable: node.health !== 'unhealthy',
     });
@@ -89,6 +92,10 @@ export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: Routes
     /** When every node that is there now has its address, or has none: the first devices need it. */
     async settled(): Promise<void> {
       await Promise.all(table.list().map(look));
+    },
+    /** Writes a node anew, because its share has grown. */
+    refresh(node: Node): void {
+      write(node);
     },
     /** `host:port` that is dialled; undefined while the name does not resolve. */
     addressOf(node: Node): string | undefined {

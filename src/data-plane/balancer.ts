@@ -16,28 +16,34 @@ export interface SlotSource {
  */
 export function createBalancer(source: SlotSource, strategies: readonly Strategy[], random: Random) {
   const targets: Target[] = [];
-  let preferred: Selection[] = [];
+  let slots: readonly Slot[] = [];
+  let healthy: Selection[] = [];
   let lastResort: Selection[] = [];
 
-  function rebuild(slots: readonly Slot[]): void {
+  function rebuild(): void {
     for (const { slot, id, host, port } of slots) targets[slot] = { slot, nodeId: id, host, port };
     const context = { connections: (slot: number) => source.connections(slot), random };
     const select = (usable: boolean): Selection[] =>
       strategies.map((strategy, pool) => strategy(setOf(slots, pool, usable), context));
-    preferred = select(true);
+    healthy = select(true);
     lastResort = select(false);
   }
 
   return {
-    /** Nodes of a pool for one connection, best first. */
-    *candidates(pool: number, key: SelectionKey): Generator<Target, undefined> {
-      const slots = source.changed();
-      if (slots !== undefined) rebuild(slots);
-      for (const selections of [preferred, lastResort]) {
+    /** Nodes of a pool for one connection, best first; before all others the preferred one, if it may take it. */
+    *candidates(pool: number, key: SelectionKey, preferred?: string): Generator<Target, undefined> {
+      const changed = source.changed();
+      if (changed !== undefined) {
+        slots = changed;
+        rebuild();
+      }
+      const first = preferred === undefined ? undefined : takerOf(slots, pool, preferred)?.slot;
+      if (first !== undefined) yield targets[first] as Target;
+      for (const selections of [healthy, lastResort]) {
         const order = selections[pool]?.candidates(key);
         for (let next = order?.next(); next !== undefined && !next.done; next = order?.next()) {
           const target = targets[next.value];
-          if (target !== undefined) yield target;
+          if (target !== undefined && next.value !== first) yield target;
         }
       }
       return undefined;
@@ -46,6 +52,10 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
 }
 
 export type Balancer = ReturnType<typeof createBalancer>;
+
+function takerOf(slots: readonly Slot[], pool: number, id: string): Slot | undefined {
+  return slots.find((slot) => slot.id === id && slot.pool === pool && slot.enabled && slot.usable);
+}
 
 function setOf(slots: readonly Slot[], pool: number, usable: boolean): Candidate[] {
   return slots.filter((slot) => slot.pool === pool && slot.enabled && slot.usable === usable);
