@@ -9,6 +9,7 @@ export interface Flags {
   readonly node?: readonly string[];
   /** Of every pool. */
   readonly strategy?: string;
+  /** URL of the Redis that holds the membership; may hold a password. */
   readonly redis?: string;
   /** URL of the admin API. */
   readonly admin?: string;
@@ -48,8 +49,8 @@ export function mergeFlags(file: unknown, flags: Flags): Merged {
     origins.push({ path: ['admin', 'token'], flag: 'BREAKWATER_TOKEN' });
   }
   if (flags.redis !== undefined) {
-    raw.membership = { store: 'redis' };
-    origins.push({ path: ['membership'], flag: '--redis' });
+    raw.membership = { ...mappingOf(raw.membership), store: 'redis', url: flags.redis };
+    for (const key of ['store', 'url']) origins.push({ path: ['membership', key], flag: '--redis' });
   }
   const pools: Mapping = { ...mappingOf(raw.pools ?? { default: {} }) };
   for (const typed of flags.node ?? []) {
