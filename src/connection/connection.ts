@@ -59,8 +59,9 @@ export class Connection implements Conversation, ConnectionView {
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === 'closing' || this.held === undefined) return;
     this.held.append(bytes, start, end);
-    if (this.phase === 'greeting') this.greet(this.held);
-    else if (this.held.length > this.world.limits.maxPacketBytes) this.wire.holdDevice(true);
+    if (this.phase === 'greeting') return this.greet(this.held);
+    if (this.phase === 'answering') this.wire.toNode(this.link, bytes, start, end);
+    if (this.held.length > this.world.limits.maxPacketBytes) this.wire.holdDevice(true);
   }
 
   private greet(held: HeldBytes): void {
@@ -154,7 +155,8 @@ export class Connection implements Conversation, ConnectionView {
     this.placedAtMs = this.world.now();
     this.world.dialled(this.target as Target, this.placedAtMs - this.dialledAtMs);
     this.world.placed(this);
-    this.wire.setTimer(0);
+    // The device may have ended meanwhile: the splice carries that over, and the node's time to end begins.
+    this.wire.setTimer(this.reason === undefined ? 0 : this.world.limits.halfCloseTimeoutMs);
     this.wire.toDevice(answer.bytes, 0, answer.length);
     this.wire.splice(link);
     this.wire.holdDevice(false);

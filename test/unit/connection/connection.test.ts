@@ -1,0 +1,340 @@
+import { describe, expect, test } from 'vitest';
+import { connectPacket } from '../mqtt/packets.ts';
+import { limits, packet, patience, Scene } from './scene.ts';
+
+const { CONNECT, CONNECT5, ACCEPTED, ACCEPTED5, UNAVAILABLE, UNAVAILABLE5, BUSY5, BAD_LOGIN, AUTH5 } = packet;
+const placed = ['a answered after 0', 'placed at a', 'no timer'];
+
+describe('a device is served', () => {
+  test('from CONNECT to CONNACK, and from then on the engine moves the bytes', () => {
+    const scene = new Scene().says(CONNECT);
+    expect(scene.did()).toEqual(['dial a', 'timer 3000']);
+    expect(scene.opens().did()).toEqual(['node gets CONNECT', 'timer 5000']);
+    expect(scene.after(40).node(ACCEPTED).did()).toEqual([
+      'a answered after 40',
+      'placed at a',
+      'no timer',
+      'device gets ACCEPTED',
+      'splice',
+      'read device',
+    ]);
+  });
+
+  test('when CONNECT and CONNACK come one byte at a time', () => {
+    const scene = new Scene();
+    for (const byte of CONNECT) scene.says(Buffer.of(byte));
+    scene.opens();
+    for (const byte of ACCEPTED) if (scene.spliced === undefined) scene.node(Buffer.of(byte));
+    expect(scene.did()).toEqual([
+      ...['dial a', 'timer 3000', 'node gets CONNECT', 'timer 5000'],
+      ...[...placed, 'device gets ACCEPTED', 'splice', 'read device'],
+    ]);
+  });
+
+  test('with what it sent behind CONNECT, verbatim and in order, whenever it came', () => {
+    const scene = new Scene().says(CONNECT, 'one ').says('two ').opens();
+    scene.says('three ').says('four').node(ACCEPTED);
+    expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}one two three four`);
+  });
+
+  test('and gets what the node sent behind CONNACK', () => {
+    const scene = new Scene()
+      .says(CONNECT)
+      .opens()
+      .node(Buffer.concat([ACCEPTED, Buffer.from('retained')]));
+    expect(scene.did()).toContain('device gets ACCEPTED+retained');
+  });
+
+  test('or finally refused by its node: another one would not know better', () => {
+    const scene = new Scene().says(CONNECT).opens().node(BAD_LOGIN);
+    expect(scene.did()).toContain('device gets BAD_LOGIN');
+    expect(scene.nodeEnds('fin').closes().did()).toContain('ended: node-closed');
+  });
+
+  test('AUTH of an enhanced authentication goes through to the device (4.12)', () => {
+    expect(new Scene().says(CONNECT5).opens().node(AUTH5).did()).toContain('device gets AUTH5');
+  });
+});
+
+describe('a node that does not answer costs the device nothing', () => {
+  const next = ['dial b', 'timer 3000'];
+  const dialled = () => {
+    const scene = new Scene().says(CONNECT, 'more');
+    scene.did();
+    return scene;
+  };
+  const opened = (connect: Uint8Array = CONNECT) => {
+    const scene = new Scene().says(connect, 'more').opens();
+    scene.did();
+    return scene;
+  };
+
+  test.each([
+    ['ECONNREFUSED', 'refused'],
+    ['ECONNRESET', 'refused'],
+    ['ETIMEDOUT', 'timeout'],
+    ['EHOSTUNREACH', 'unreachable'],
+    ['ENETUNREACH', 'unreachable'],
+  ])('the dial fails with %s: %s', (errno, failure) => {
+    expect(dialled().refuses(errno).did()).toEqual([`a failed: ${failure}`, ...next]);
+  });
+
+  test('no answer to SYN in time', () => {
+    expect(dialled().after(patience.connectTimeoutMs).did()).toEqual([
+      'end node: reset',
+      'a failed: timeout',
+      ...next,
+    ]);
+  });
+
+  test('no CONNACK in time', () => {
+    expect(opened().after(patience.connackTimeoutMs).did()).toEqual([
+      'end node: reset',
+      'a failed: connack-timeout',
+      ...next,
+    ]);
+  });
+
+  test.each(['fin', 'reset', 'timeout'] as const)('closed before CONNACK: %s', (cause) => {
+    const scene = opened().nodeEnds(cause);
+    expect(scene.did()).toEqual(['end node: reset', 'a failed: closed-before-connack', ...next]);
+  });
+
+  test('closed after half a CONNACK: the other half of the next node is not added to it', () => {
+    const scene = opened().node(ACCEPTED.subarray(0, 2)).nodeEnds('reset').opens();
+    scene.did();
+    expect(scene.node(ACCEPTED).did()).toContain('device gets ACCEPTED');
+  });
+
+  test.each([
+    ['3.1.1 with 0x03', CONNECT, UNAVAILABLE],
+    ['5.0 with 0x88', CONNECT5, UNAVAILABLE5],
+    ['5.0 with 0x89', CONNECT5, BUSY5],
+  ])('CONNACK says busy: %s', (_, connect, connack) => {
+    expect(opened(connect).node(connack).did()).toEqual(['end node: reset', 'a failed: busy', ...next]);
+  });
+
+  test('the first packet is no CONNACK', () => {
+    expect(opened().node(Buffer.from('HTTP/1.1 400')).did()).toEqual([
+      'end node: reset',
+      'a failed: closed-before-connack',
+      ...next,
+    ]);
+  });
+
+  test('the next node gets all the bytes again, those that followed too', () => {
+    const scene = opened().says(' and more').nodeEnds('reset').opens();
+    expect(scene.did()).toContain('node gets CONNECT+more and more');
+  });
+});
+
+describe('trying ends', () => {
+  test.each([
+    [CONNECT, 'UNAVAILABLE'],
+    [CONNECT5, 'UNAVAILABLE5'],
+  ])('after the last node: CONNACK server unavailable', (connect, connack) => {
+    const scene = new Scene({ nodes: ['a', 'b'] }).says(connect).refuses();
+    scene.did();
+    expect(scene.refuses().did()).toEqual([
+      'b failed: refused',
+      'rejected: no-node',
+      `device gets ${connack}`,
+      `timer ${limits.halfCloseTimeoutMs}`,
+      'end device: flush',
+    ]);
+    expect(scene.closes().did()).toEqual(['ended: no-node']);
+  });
+
+  test('at once where there is no node at all', () => {
+    expect(new Scene({ nodes: [] }).says(CONNECT).did()).toContain('device gets UNAVAILABLE');
+  });
+
+  test('after the attempts that are allowed', () => {
+    const scene = new Scene({ nodes: ['a', 'b', 'c', 'd', 'e'] }).says(CONNECT).refuses().refuses().refuses();
+    expect(scene.dials).toBe(patience.maxAttempts);
+    expect(scene.did()).toContain('rejected: no-node');
+  });
+
+  test('at the deadline: a late attempt has only the time that is left', () => {
+    const scene = new Scene().says(CONNECT).opens().after(5_000).opens();
+    scene.did();
+    expect(scene.after(5_000).did()).toContain('timer 2000');
+    expect(scene.opens().did()).toContain('timer 2000');
+    expect(scene.after(2_000).did()).toContain('device gets UNAVAILABLE');
+  });
+});
+
+describe('a device is turned away', () => {
+  const refused = (...bytes: (Uint8Array | string)[]) => new Scene().says(...bytes).did();
+  const flush = [`timer ${limits.halfCloseTimeoutMs}`, 'end device: flush'];
+  const reset = ['no timer', 'end device: reset'];
+
+  test('by a rule, in the words of its protocol version', () => {
+    const by = (refusal: 'banned' | 'not-authorized', connect: Uint8Array) =>
+      new Scene({ refusal }).says(connect).did();
+    expect(by('not-authorized', CONNECT)).toEqual([
+      'rejected: not-authorized',
+      'device gets NOT_AUTHORIZED',
+      ...flush,
+    ]);
+    expect(by('banned', CONNECT5)).toEqual(['rejected: banned', 'device gets BANNED5', ...flush]);
+  });
+
+  test.each([
+    ['HTTP', Buffer.from('GET / HTTP/1.1\r\n')],
+    ['TLS', Buffer.of(0x16, 3, 1)],
+  ])('because it does not speak MQTT: %s', (_, bytes) => {
+    expect(refused(bytes)).toEqual(['rejected: not-mqtt', ...reset]);
+  });
+
+  test.each([
+    [2, 'PROTOCOL_VERSION'],
+    [6, 'PROTOCOL_VERSION5'],
+  ])('because of its protocol level %i [MQTT-3.1.2-2]', (level, connack) => {
+    const unknown = CONNECT.with(8, level);
+    expect(refused(unknown)).toEqual(['rejected: protocol-version', `device gets ${connack}`, ...flush]);
+  });
+
+  test('because it has no client id and wants a session [MQTT-3.1.3-8]', () => {
+    const named = connectPacket({ version: 4, clientId: 'x', clean: false, keepalive: 0 });
+    const nameless = Buffer.concat([named.subarray(0, -3), Buffer.of(0, 0)]).with(1, 12);
+    expect(refused(nameless)).toEqual(['rejected: client-id', 'device gets CLIENT_ID', ...flush]);
+  });
+
+  test('because its CONNECT is too large, before it has sent it', () => {
+    expect(refused(Buffer.of(0x10, 0xff, 0xff, 0xff, 0x7f))).toEqual(['rejected: too-large', ...reset]);
+  });
+
+  test('because its CONNECT is malformed', () => {
+    expect(refused(CONNECT.with(9, 0x03))).toEqual(['rejected: malformed', ...reset]);
+  });
+
+  test('because no whole CONNECT came in time, however it was dribbled', () => {
+    const scene = new Scene().says(CONNECT.subarray(0, 1)).after(9_000).says(CONNECT.subarray(1, 5));
+    expect(scene.did()).toEqual([]);
+    expect(scene.after(1_000).did()).toEqual(['rejected: connect-timeout', ...reset]);
+    expect(scene.closes().did()).toEqual(['ended: connect-timeout']);
+  });
+
+  test('and reset when it does not take its last bytes', () => {
+    const scene = new Scene({ refusal: 'banned' }).says(CONNECT);
+    scene.did();
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual(['no timer', 'end device: reset']);
+    expect(scene.closes().did()).toEqual(['ended: connect-rejected']);
+  });
+});
+
+describe('a device leaves', () => {
+  test.each(['fin', 'reset'] as const)('before its CONNECT is whole: %s', (cause) => {
+    const scene = new Scene().says(CONNECT.subarray(0, 4)).deviceEnds(cause);
+    expect(scene.did()).toEqual(['no timer', 'end device: reset']);
+    expect(scene.closes().did()).toEqual([`ended: device-${cause === 'fin' ? 'closed' : 'reset'}`]);
+  });
+
+  test('politely while its node is dialled: it may still read, so its node is still found', () => {
+    const scene = new Scene().says(CONNECT, 'publish').deviceEnds('fin');
+    scene.did();
+    expect(scene.refuses().opens().node(ACCEPTED).did()).toContain('device gets ACCEPTED');
+  });
+
+  test('politely before it is served: how long the node may still send is bounded', () => {
+    const scene = new Scene().says(CONNECT).deviceEnds('fin').opens().node(ACCEPTED);
+    scene.did();
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual([
+      'no timer',
+      'end node: reset',
+      'end device: reset',
+    ]);
+    expect(scene.closes().did()).toEqual(['ended: device-closed']);
+  });
+
+  test.each(['dialling', 'answering'] as const)(
+    'by reset while %s: the link is reset, the count given back',
+    (phase) => {
+      const scene = new Scene().says(CONNECT);
+      if (phase === 'answering') scene.opens();
+      scene.did();
+      expect(scene.deviceEnds('reset').did()).toEqual(['no timer', 'end node: reset', 'end device: reset']);
+      expect(scene.closes().did()).toEqual(['ended: device-reset']);
+      expect(scene.counted).toBe(0);
+    },
+  );
+
+  test.each([
+    ['fin', 'device-closed'],
+    ['reset', 'device-reset'],
+    ['timeout', 'device-timeout'],
+  ] as const)('after it was served, %s: the node has a bounded time to end too', (cause, reason) => {
+    const scene = new Scene().served().deviceEnds(cause);
+    expect(scene.did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.nodeEnds('fin').closes().did()).toContain(`ended: ${reason}`);
+  });
+
+  test('and its node is not blamed for what follows', () => {
+    const scene = new Scene().served().deviceEnds('fin').nodeEnds('reset');
+    expect(scene.did().join()).not.toContain('lost');
+  });
+});
+
+describe('a node leaves a served device', () => {
+  test.each([
+    ['fin', 'node-closed'],
+    ['reset', 'node-reset'],
+    ['timeout', 'node-timeout'],
+  ] as const)('%s: told once, given back at once, and the device has a bounded time', (cause, reason) => {
+    const scene = new Scene().served().nodeEnds(cause);
+    expect(scene.did()).toEqual([`a lost: ${cause}`, `timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.counted).toBe(0);
+    scene.after(limits.halfCloseTimeoutMs);
+    expect(scene.did()).toContain('end device: reset');
+    expect(scene.closes().did()).toEqual([`ended: ${reason}`]);
+  });
+});
+
+describe('a device is ended from outside', () => {
+  test('once served: its link is reset so that its Will fires, and it gets a FIN', () => {
+    const scene = new Scene().served();
+    scene.connection.end('kicked');
+    expect(scene.did()).toEqual([
+      `timer ${limits.halfCloseTimeoutMs}`,
+      'end node: reset',
+      'end device: flush',
+    ]);
+    scene.connection.end('shutdown');
+    expect(scene.closes().did()).toEqual(['ended: kicked']);
+  });
+
+  test.each([0, 1, 2])('before it is served (%i)', (steps) => {
+    const scene = new Scene();
+    if (steps > 0) scene.says(CONNECT);
+    if (steps > 1) scene.opens();
+    scene.connection.end('shutdown');
+    expect(scene.did()).toContain('end device: flush');
+    expect(scene.closes().did()).toEqual(['ended: shutdown']);
+    expect(scene.counted).toBe(0);
+  });
+});
+
+describe('what a device sends before its node answered', () => {
+  const flood = 'x'.repeat(limits.maxPacketBytes);
+
+  test.each(['dialling', 'answering'])('is bounded: it is no longer read (%s)', (phase) => {
+    const scene = new Scene().says(CONNECT);
+    if (phase === 'answering') scene.opens();
+    expect(scene.held).toBe(false);
+    expect(scene.says(flood).held).toBe(true);
+  });
+
+  test('is read again once it is served', () => {
+    const scene = new Scene().says(CONNECT).says(flood).opens().node(ACCEPTED);
+    expect(scene.held).toBe(false);
+  });
+
+  test('is held still while the next node is tried', () => {
+    expect(new Scene().says(CONNECT).says(flood).refuses().opens().held).toBe(true);
+  });
+});
+
+test('5.0 is served like 3.1.1', () => {
+  expect(new Scene().says(CONNECT5).opens().node(ACCEPTED5).did()).toContain('device gets ACCEPTED5');
+});

@@ -1,0 +1,240 @@
+import { Connection } from '../../../src/connection/connection.ts';
+import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
+import type { ConnectionLimits, EndReason, Patience, World } from '../../../src/connection/world.ts';
+import type { Refusal } from '../../../src/routing/rules.ts';
+import { connectPacket } from '../mqtt/packets.ts';
+
+/**
+ * One connection on a stage: the test plays the device, the nodes and the clock, and reads what the connection did as
+ * lines of text. The wire is strict, as an engine may be: what its contract forbids throws.
+ */
+
+export const limits: ConnectionLimits = {
+  connectTimeoutMs: 10_000,
+  maxPacketBytes: 256,
+  halfCloseTimeoutMs: 8_000,
+};
+export const patience: Patience = {
+  connectTimeoutMs: 3_000,
+  connackTimeoutMs: 5_000,
+  maxAttempts: 3,
+  deadlineMs: 12_000,
+};
+const peer = { remoteAddress: '10.0.0.1', remotePort: 40_000 };
+
+/** Keyed by what the lines call them. */
+export const packet = {
+  CONNECT: connectPacket({ version: 4, clientId: 'meter-1', clean: true, keepalive: 60 }),
+  CONNECT5: connectPacket({ version: 5, clientId: 'meter-1', clean: true, keepalive: 60 }),
+  ACCEPTED: Buffer.of(0x20, 2, 0, 0),
+  BAD_LOGIN: Buffer.of(0x20, 2, 0, 4),
+  UNAVAILABLE: Buffer.of(0x20, 2, 0, 3),
+  ACCEPTED5: Buffer.of(0x20, 3, 0, 0, 0),
+  UNAVAILABLE5: Buffer.of(0x20, 3, 0, 0x88, 0),
+  BUSY5: Buffer.of(0x20, 3, 0, 0x89, 0),
+  PROTOCOL_VERSION: Buffer.of(0x20, 2, 0, 1),
+  PROTOCOL_VERSION5: Buffer.of(0x20, 3, 0, 0x84, 0),
+  CLIENT_ID: Buffer.of(0x20, 2, 0, 2),
+  NOT_AUTHORIZED: Buffer.of(0x20, 2, 0, 5),
+  BANNED5: Buffer.of(0x20, 3, 0, 0x8a, 0),
+  AUTH5: Buffer.of(0xf0, 2, 0x18, 0),
+};
+
+/** `CONNECT+ping`: the names of known packets, other bytes as they are. */
+function show(bytes: Buffer): string {
+  if (bytes.length === 0) return '';
+  for (const [name, known] of Object.entries(packet)) {
+    if (!bytes.subarray(0, known.length).equals(known)) continue;
+    const rest = show(bytes.subarray(known.length));
+    return rest === '' ? name : `${name}+${rest}`;
+  }
+  return bytes.toString('latin1');
+}
+
+export interface SceneOptions {
+  readonly nodes?: readonly string[];
+  readonly refusal?: Refusal;
+}
+
+type LinkState = 'dialling' | 'open' | 'ended';
+
+export class Scene {
+  readonly connection: Connection;
+  nowMs = 1_000;
+  /** When the timer fires; undefined while there is none. */
+  timerAtMs: number | undefined;
+  readonly links = new Map<Link, LinkState>();
+  spliced: Link | undefined;
+  deviceEnd: EndCause | undefined;
+  deviceDone: 'flush' | 'reset' | undefined;
+  isClosed = false;
+  held = false;
+  dials = 0;
+  /** Times that a node is counted, less times that it is released. */
+  counted = 0;
+  ends = 0;
+  /** Everything that the last link was given before the splice. */
+  given: Buffer = Buffer.alloc(0);
+  /** Everything that the device sent before the splice. */
+  sent: Buffer = Buffer.alloc(0);
+  private lines: string[] = [];
+
+  constructor({ nodes = ['a', 'b', 'c', 'd'], refusal }: SceneOptions = {}) {
+    this.connection = new Connection(this.wire(), peer, this.world(nodes, refusal));
+    this.did(); // the timer for CONNECT is everywhere the same
+  }
+
+  /** What happened since it was asked last. */
+  did(): string[] {
+    const { lines } = this;
+    this.lines = [];
+    return lines;
+  }
+
+  private wire(): Wire {
+    const told = (line: string): void => {
+      if (this.isClosed) throw new Error(`${line}: the connection is closed`);
+      this.lines.push(line);
+    };
+    const live = (line: string): void => {
+      if (this.deviceDone !== undefined) throw new Error(`${line}: endDevice was called`);
+      told(line);
+    };
+    return {
+      toDevice: (bytes, start, end) =>
+        live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
+      toNode: (link, bytes, start, end) => {
+        if (this.links.get(link) !== 'open') throw new Error(`link ${link} is not open`);
+        const copy = Buffer.copyBytesFrom(bytes, start, end - start);
+        this.given = Buffer.concat([this.given, copy]);
+        live(`node gets ${show(copy)}`);
+      },
+      dial: ({ nodeId }) => {
+        if (this.links.size > 0) throw new Error('a second link is dialled');
+        live(`dial ${nodeId}`);
+        this.links.set(this.dials, 'dialling');
+        this.given = Buffer.alloc(0);
+        return this.dials++;
+      },
+      splice: (link) => {
+        if (this.links.get(link) !== 'open') throw new Error(`splice of link ${link}, which is not open`);
+        live('splice');
+        this.spliced = link;
+      },
+      holdDevice: (hold) => {
+        live(hold ? 'hold device' : 'read device');
+        this.held = hold;
+      },
+      endDevice: (how) => {
+        told(`end device: ${how}`);
+        this.deviceDone = how;
+        this.spliced = undefined;
+      },
+      endNode: (link, how) => {
+        told(`end node: ${how}`);
+        this.links.delete(link);
+        if (this.spliced === link) this.spliced = undefined;
+      },
+      setTimer: (ms) => {
+        told(ms === 0 ? 'no timer' : `timer ${ms}`);
+        this.timerAtMs = ms === 0 ? undefined : this.nowMs + ms;
+      },
+    };
+  }
+
+  private world(nodes: readonly string[], refusal: Refusal | undefined): World {
+    const targets = nodes.map((nodeId, slot): Target => ({ slot, nodeId, host: '127.0.0.1', port: 1883 }));
+    const count = (by: number): void => {
+      this.counted += by;
+      if (this.counted < 0 || this.counted > 1) throw new Error(`counted ${this.counted} times`);
+    };
+    return {
+      limits,
+      now: () => this.nowMs,
+      place: () => refusal ?? { candidates: iterate(targets), patience },
+      take: () => count(1),
+      release: () => count(-1),
+      dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
+      dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
+      placed: ({ target }) => this.lines.push(`placed at ${target?.nodeId}`),
+      linkLost: ({ nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
+      rejected: (reason) => this.lines.push(`rejected: ${reason}`),
+      ended: (_, reason: EndReason) => {
+        this.ends++;
+        this.lines.push(`ended: ${reason}`);
+      },
+    };
+  }
+
+  private get link(): Link {
+    return this.dials - 1;
+  }
+
+  /** The device sends these bytes, in the middle of a larger buffer that the engine then uses for something else. */
+  says(...parts: readonly (Uint8Array | string)[]): this {
+    const sent = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+    this.sent = Buffer.concat([this.sent, sent]);
+    const scratch = Buffer.concat([Buffer.from('<<'), sent, Buffer.from('>>')]);
+    this.connection.deviceData(scratch, 2, 2 + sent.length);
+    scratch.fill(0xee);
+    return this;
+  }
+
+  deviceEnds(cause: EndCause): this {
+    this.deviceEnd = cause;
+    this.connection.deviceEnded(cause);
+    return this;
+  }
+
+  /** The node accepts the TCP connection. */
+  opens(): this {
+    this.links.set(this.link, 'open');
+    this.connection.linkOpened(this.link);
+    return this;
+  }
+
+  refuses(errno = 'ECONNREFUSED'): this {
+    const { link } = this;
+    this.links.delete(link);
+    this.connection.linkFailed(link, errno);
+    return this;
+  }
+
+  node(bytes: Uint8Array): this {
+    this.connection.linkData(this.link, bytes, 0, bytes.length);
+    return this;
+  }
+
+  nodeEnds(cause: EndCause): this {
+    this.links.set(this.link, 'ended');
+    this.connection.linkEnded(this.link, cause);
+    return this;
+  }
+
+  after(ms: number): this {
+    this.nowMs += ms;
+    if (this.timerAtMs === undefined || this.timerAtMs > this.nowMs) return this;
+    this.timerAtMs = undefined;
+    this.connection.timer();
+    return this;
+  }
+
+  /** The engine has closed every socket. */
+  closes(): this {
+    this.isClosed = true;
+    this.connection.closed(1, 2);
+    return this;
+  }
+
+  /** Served by the first node. */
+  served(connect: Uint8Array = packet.CONNECT): this {
+    this.says(connect).opens().node(packet.ACCEPTED);
+    this.did();
+    return this;
+  }
+}
+
+function* iterate(targets: readonly Target[]): Generator<Target, undefined> {
+  yield* targets;
+  return undefined;
+}
