@@ -9,41 +9,74 @@ export interface SlotSource {
   connections(slot: number): number;
 }
 
+/** What one reading of the routing table gave; a retry may still walk the selections of an older one. */
+interface View {
+  /** Of the nodes that take devices, by slot. */
+  readonly targets: readonly (Target | undefined)[];
+  readonly poolOf: readonly (number | undefined)[];
+  readonly usable: readonly (boolean | undefined)[];
+  /** By pool: a selection over the usable nodes, and one over the unusable. */
+  readonly selections: readonly (readonly Selection[])[];
+}
+
 /**
  * Chooses nodes for this thread: one selection a pool over the usable nodes, and behind it one over the unusable
  * ones. Health orders, it does not exclude: a device whose healthy candidates have all failed tries the others too,
  * and when no node is healthy all are tried (panic mode) by the same rule.
  */
 export function createBalancer(source: SlotSource, strategies: readonly Strategy[], random: Random) {
-  const targets: Target[] = [];
-  let slots: readonly Slot[] = [];
-  let healthy: Selection[] = [];
-  let lastResort: Selection[] = [];
+  const context = { connections: (slot: number) => source.connections(slot), random };
+  let view: View = { targets: [], poolOf: [], usable: [], selections: [] };
 
-  function rebuild(): void {
-    for (const { slot, id, host, port } of slots) targets[slot] = { slot, nodeId: id, host, port };
-    const context = { connections: (slot: number) => source.connections(slot), random };
-    const select = (usable: boolean): Selection[] =>
-      strategies.map((strategy, pool) => strategy(setOf(slots, pool, usable), context));
-    healthy = select(true);
-    lastResort = select(false);
+  function refresh(): void {
+    const slots = source.changed();
+    if (slots !== undefined) view = viewOf(slots);
+  }
+
+  function viewOf(slots: readonly Slot[]): View {
+    const targets: Target[] = [];
+    const poolOf: number[] = [];
+    const usable: boolean[] = [];
+    for (const { slot, id, host, port, pool, enabled, ...state } of slots) {
+      if (!enabled) continue;
+      targets[slot] = { slot, nodeId: id, host, port };
+      poolOf[slot] = pool;
+      usable[slot] = state.usable;
+    }
+    const selections = strategies.map((strategy, pool) =>
+      [true, false].map((healthy) => strategy(setOf(slots, pool, healthy), context)),
+    );
+    return { targets, poolOf, usable, selections };
+  }
+
+  /** The slot of a node that can take a device now, or -1. */
+  function slotOf(pool: number, nodeId: string): number {
+    const { targets, poolOf, usable } = view;
+    return targets.findIndex(
+      (target, slot) => target?.nodeId === nodeId && poolOf[slot] === pool && usable[slot],
+    );
   }
 
   return {
-    /** Nodes of a pool for one connection, best first; before all others the preferred one, if it may take it. */
+    /**
+     * Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device.
+     * Between two of them nodes may come, go and change.
+     */
     *candidates(pool: number, key: SelectionKey, preferred?: string): Generator<Target, undefined> {
-      const changed = source.changed();
-      if (changed !== undefined) {
-        slots = changed;
-        rebuild();
+      refresh();
+      const { targets, selections } = view;
+      const first = preferred === undefined ? -1 : slotOf(pool, preferred);
+      if (first >= 0) {
+        yield targets[first] as Target;
+        refresh();
       }
-      const first = preferred === undefined ? undefined : takerOf(slots, pool, preferred)?.slot;
-      if (first !== undefined) yield targets[first] as Target;
-      for (const selections of [healthy, lastResort]) {
-        const order = selections[pool]?.candidates(key);
-        for (let next = order?.next(); next !== undefined && !next.done; next = order?.next()) {
-          const target = targets[next.value];
-          if (target !== undefined && next.value !== first) yield target;
+      for (const selection of selections[pool] ?? []) {
+        const order = selection.candidates(key);
+        for (let next = order.next(); !next.done; next = order.next()) {
+          const target = view.targets[next.value];
+          const isSame = target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === pool;
+          if (target !== undefined && isSame && next.value !== first) yield target;
+          refresh();
         }
       }
       return undefined;
@@ -52,10 +85,6 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
 }
 
 export type Balancer = ReturnType<typeof createBalancer>;
-
-function takerOf(slots: readonly Slot[], pool: number, id: string): Slot | undefined {
-  return slots.find((slot) => slot.id === id && slot.pool === pool && slot.enabled && slot.usable);
-}
 
 function setOf(slots: readonly Slot[], pool: number, usable: boolean): Candidate[] {
   return slots.filter((slot) => slot.pool === pool && slot.enabled && slot.usable === usable);

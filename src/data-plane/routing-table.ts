@@ -250,7 +250,8 @@ export class TableReader {
     for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
       if (((this.table.flags[slot] ?? 0) & USED) !== 0) slots.push(this.decode(slot));
     }
-    if (Atomics.load(header, GENERATION) !== generation) return undefined;
+    // Read by `add`, not `load`: on ARM the reads above could still move behind a load.
+    if (Atomics.add(header, GENERATION, 0) !== generation) return undefined;
     this.seen = generation;
     return slots;
   }
