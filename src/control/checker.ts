@@ -125,7 +125,8 @@ export class Checker {
     if (!watch?.absent) return;
     watch.absent = false;
     watch.flip = { health: 'unhealthy', streak: watch.health.healthyThreshold - 1 };
-    if (!watch.running) this.#scheduleIn(watch, 0); // else it follows the one that was broken off
+    if (!watch.running)
+      this.#scheduleIn(watch, 0); // else it follows the one that was broken off
     else watch.suspect = true;
   }
 

@@ -11,7 +11,12 @@ export interface PoolRoute extends Route {
   readonly claimTtlMs: number;
 }
 
-export function createPoolRoute(pool: PoolConfig, index: number, balancer: Balancer, recallTimeoutMs: number): PoolRoute {
+export function createPoolRoute(
+  pool: PoolConfig,
+  index: number,
+  balancer: Balancer,
+  recallTimeoutMs: number,
+): PoolRoute {
   const { name, persistence, upstream } = pool;
   return {
     name,

@@ -39,7 +39,9 @@ const balancer = createBalancer(
 );
 const context: ThreadContext = {
   limits: settings.limits,
-  routes: settings.pools.map((pool, index) => createPoolRoute(pool, index, balancer, settings.recallTimeoutMs)),
+  routes: settings.pools.map((pool, index) =>
+    createPoolRoute(pool, index, balancer, settings.recallTimeoutMs),
+  ),
   recalls: new Recalls((event) => events.add(event)),
   table,
   decide: compileRules(settings.rules),

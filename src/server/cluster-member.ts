@@ -67,6 +67,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     claims,
     declared,
     proxies: () => proxies,
+    isRemoved: (nodeId: string): boolean => membership.decisions.get(nodeId)?.removed === true,
     /** Resolves when the first nodes are known, as far as they can be. */
     async start(): Promise<void> {
       update();

@@ -27,7 +27,10 @@ export function withPeers(local: Local, store: Pick<MembershipStore, 'ask'>) {
 
   return {
     async clients(query: ClientQuery): Promise<ClientList> {
-      const [own, others] = await Promise.all([local.clients(query), ask<ClientList>({ type: 'clients', query })]);
+      const [own, others] = await Promise.all([
+        local.clients(query),
+        ask<ClientList>({ type: 'clients', query }),
+      ]);
       const lists = [own, ...others];
       return {
         clients: lists.flatMap((list) => list.clients).slice(0, query.limit),
@@ -42,7 +45,10 @@ export function withPeers(local: Local, store: Pick<MembershipStore, 'ask'>) {
       return [...own, ...others.flat()];
     },
     async kick(clientId: string): Promise<number> {
-      const [own, others] = await Promise.all([local.kick(clientId), ask<number>({ type: 'kick', clientId })]);
+      const [own, others] = await Promise.all([
+        local.kick(clientId),
+        ask<number>({ type: 'kick', clientId }),
+      ]);
       return others.reduce((sum, count) => sum + count, own);
     },
     /** Answers another proxy. Questions of a newer version are not understood, and not answered. */
@@ -61,3 +67,5 @@ export function withPeers(local: Local, store: Pick<MembershipStore, 'ask'>) {
     },
   };
 }
+
+export type Peers = ReturnType<typeof withPeers>;
