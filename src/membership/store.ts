@@ -6,6 +6,7 @@ import type { AdminState, NodeSpec } from '../nodes/node.ts';
  * The store holds nodes that were added at run time or registered themselves, what people decided about any node
  * (declared elsewhere or not), the heartbeats of proxies, and where devices were served last.
  * It tells whole snapshots, not changes: whoever missed one is right again with the next.
+ * When a write has resolved, the watcher of the proxy that wrote has been told of it.
  */
 export interface MembershipStore {
   readonly kind: 'memory' | 'redis';
