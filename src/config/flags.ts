@@ -1,4 +1,5 @@
 import { withoutSecrets } from './address.ts';
+import type { Environment } from './environment.ts';
 import type { Finding, Path } from './problems.ts';
 
 /** What `breakwater start` takes besides, or instead of, a file. */
@@ -15,6 +16,8 @@ export interface Flags {
   readonly admin?: string;
   /** From the environment: used where the file has no token. */
   readonly adminToken?: string;
+  /** Where values of the file that are `${NAME}` are looked up. */
+  readonly environment?: Environment;
 }
 
 /** The file's content with the flags laid over it, not yet validated. */

@@ -31,7 +31,7 @@ export const redisSchemes = [
 ] as const;
 
 const MOST_HOSTS = 32;
-const SHAPE = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^?#]*))?$/;
+const SHAPE = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^@?#]*))?$/;
 const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(?::(\d{1,5}))?$/;
 
 /**
@@ -62,7 +62,9 @@ export function parseRedisUrl(text: string): RedisEndpoint {
 function parseHost(text: string, defaultPort: number): RedisHost {
   const [, host, port] = HOST.exec(text) ?? [];
   const number = port === undefined ? defaultPort : Number(port);
-  if (host === undefined || number < 1 || number > 65_535) throw new Error(`has no valid host: '${text}'`);
+  // not quoted: without its @ a password stands where the host should
+  if (host === undefined || number < 1 || number > 65_535)
+    throw new Error('has a host that is not name:port');
   return { host: host.replace(/^\[|\]$/g, ''), port: number };
 }
 
