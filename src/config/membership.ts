@@ -11,7 +11,7 @@ export const membershipSchema = z.strictObject({
   url: address(redisSchemes, [], parseRedisUrl).default('redis://127.0.0.1:6379').meta({
     kind: '`redis://host:port`',
     description:
-      'For `redis`: `redis://[user:password@]host[:port][/database]`, `redis+sentinel://host:port,host:port/master`, `redis+cluster://host:port,host:port`; `rediss` for TLS.',
+      'For `redis`: `redis://[user:password@]host[:port][/database]`, `redis+sentinel://host:port,host:port/master`, `redis+cluster://host:port,host:port`; `rediss` for TLS, with `?ca=FILE&cert=FILE&key=FILE` as needed; `?sentinelUsername=…&sentinelPassword=…` for the sentinels.',
   }),
   heartbeat: seconds({
     min: 0.2,

@@ -9,88 +9,122 @@ export interface RedisHost {
 export interface RedisEndpoint {
   /** `sentinel` asks the hosts for the master; `cluster` learns the other nodes from them. */
   readonly kind: 'single' | 'sentinel' | 'cluster';
-  readonly tls: boolean;
   /** One for `single`, at least one otherwise. */
   readonly hosts: readonly RedisHost[];
-  /** What Sentinel calls the group; only there. */
-  readonly masterName: string | undefined;
-  /** For the Redis servers themselves, not for Sentinel. */
+  /** What the sentinels call the master; empty without sentinels. */
+  readonly master: string;
+  /** Number of the database; 0 in a cluster. */
+  readonly db: number;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** Number of the database; 0 in a cluster. */
-  readonly database: number;
+  readonly sentinelUsername: string | undefined;
+  readonly sentinelPassword: string | undefined;
+  /** Paths of PEM files; undefined without TLS. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
+  /** The URL without credentials and parameters: the only form of it that may be shown. */
+  readonly label: string;
 }
 
-export const redisSchemes = [
-  'redis',
-  'rediss',
-  'redis+sentinel',
-  'rediss+sentinel',
-  'redis+cluster',
-  'rediss+cluster',
-] as const;
+const REDIS_PORT = 6379;
+const SENTINEL_PORT = 26_379;
+const HOSTS_MAX = 64;
+const PARAMETERS = ['ca', 'cert', 'key', 'sentinelUsername', 'sentinelPassword'];
 
-const MOST_HOSTS = 32;
-const SHAPE = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^@?#]*))?$/;
+export const redisSchemes = ['', '+sentinel', '+cluster'].flatMap((kind) => [
+  `redis${kind}`,
+  `rediss${kind}`,
+]);
+
+const SHAPE =
+  /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/([^@?#]*))?(?:\?([^#]*))?$/;
 const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(?::(\d{1,5}))?$/;
 
 /**
- * Reads `redis[s]://[user:password@]host[:port][/database]`, `redis[s]+sentinel://host[:port],…/master[/database]` or
- * `redis[s]+cluster://host[:port],…`. Characters of user and password that mean something in a URL are percent-encoded.
- * @throws Error whose message completes the sentence "the address …"; it never holds the credentials
+ * Reads
+ *
+ *     redis://[user:password@]host[:port][/db]
+ *     redis+sentinel://[user:password@]host[:port],host[:port].../master[/db]
+ *     redis+cluster://[user:password@]host[:port],host[:port]...
+ *
+ * `rediss` in place of `redis` is TLS. User and password are percent-encoded. After `?`: `ca`, `cert` and `key` name
+ * PEM files for TLS; `sentinelUsername` and `sentinelPassword` are for the sentinels, where they ask for one.
+ * @throws Error whose message completes the sentence "the address …"; it quotes nothing, because without its `@`
+ * a password stands where the host should
  */
 export function parseRedisUrl(text: string): RedisEndpoint {
-  const [, scheme, cluster, credentials, hosts, path = ''] = SHAPE.exec(text) ?? [];
-  if (scheme === undefined || hosts === undefined) {
+  const [, scheme, variant, login, authority, path = '', query = ''] = SHAPE.exec(text) ?? [];
+  if (scheme === undefined || authority === undefined) {
     throw new Error('must look like redis://host:6379; encode @ and / of a password as %40 and %2F');
   }
-  const kind = cluster === 'sentinel' || cluster === 'cluster' ? cluster : 'single';
-  const many = hosts.split(',');
-  if (kind === 'single' && many.length > 1) {
+  const kind = variant === 'sentinel' || variant === 'cluster' ? variant : 'single';
+  const hosts = authority
+    .split(',')
+    .map((one) => parseHost(one, kind === 'sentinel' ? SENTINEL_PORT : REDIS_PORT));
+  if (kind === 'single' && hosts.length > 1) {
     throw new Error('names several hosts; use redis+sentinel:// or redis+cluster://');
   }
-  if (many.length > MOST_HOSTS) throw new Error(`names more than ${MOST_HOSTS} hosts`);
+  if (hosts.length > HOSTS_MAX) throw new Error(`names more than ${HOSTS_MAX} hosts`);
+  const { ca, cert, key, sentinelUsername, sentinelPassword } = parseParameters(query);
+  if (scheme === 'redis' && (ca ?? cert ?? key) !== undefined)
+    throw new Error('names files for TLS; use rediss://');
   return {
     kind,
-    tls: scheme === 'rediss',
-    hosts: many.map((one) => parseHost(one, kind === 'sentinel' ? 26_379 : 6379)),
+    hosts,
     ...parsePath(kind, path),
-    ...parseCredentials(credentials),
+    ...parseLogin(login),
+    sentinelUsername,
+    sentinelPassword,
+    tls: scheme === 'redis' ? undefined : { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+    label: `${scheme}${variant ? `+${variant}` : ''}://${authority}${path ? `/${path}` : ''}`,
   };
 }
 
 function parseHost(text: string, defaultPort: number): RedisHost {
   const [, host, port] = HOST.exec(text) ?? [];
   const number = port === undefined ? defaultPort : Number(port);
-  // not quoted: without its @ a password stands where the host should
   if (host === undefined || number < 1 || number > 65_535)
     throw new Error('has a host that is not name:port');
   return { host: host.replace(/^\[|\]$/g, ''), port: number };
 }
 
-function parsePath(kind: RedisEndpoint['kind'], path: string) {
+function parsePath(kind: RedisEndpoint['kind'], path: string): { master: string; db: number } {
   const parts = path === '' ? [] : path.split('/');
-  const masterName = kind === 'sentinel' ? parts.shift() : undefined;
-  if (kind === 'sentinel' && !masterName) {
+  const master = kind === 'sentinel' ? decode(parts.shift() ?? '') : '';
+  if (kind === 'sentinel' && master === '') {
     throw new Error("needs the master's name: redis+sentinel://host:26379/mymaster");
   }
-  const [database = '0', ...more] = parts;
-  if (more.length > 0 || !/^\d{1,4}$/.test(database))
+  const [db = '0', ...more] = parts;
+  if (more.length > 0 || !/^\d{1,5}$/.test(db)) {
     throw new Error('ends in something else than a database number');
-  if (kind === 'cluster' && Number(database) !== 0)
+  }
+  if (kind === 'cluster' && Number(db) !== 0) {
     throw new Error('names a database; a Redis cluster has only 0');
-  return { masterName, database: Number(database) };
+  }
+  return { master, db: Number(db) };
 }
 
-function parseCredentials(text: string | undefined): Pick<RedisEndpoint, 'username' | 'password'> {
-  if (text === undefined || text === '') return { username: undefined, password: undefined };
-  const [, username = '', password] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
+function parseLogin(login: string | undefined): Pick<RedisEndpoint, 'username' | 'password'> {
+  if (login === undefined) return { username: undefined, password: undefined };
+  const colon = login.indexOf(':');
+  if (colon === -1) throw new Error('has credentials that are not user:password@ or :password@');
+  return {
+    username: decode(login.slice(0, colon)) || undefined,
+    password: decode(login.slice(colon + 1)) || undefined,
+  };
+}
+
+function parseParameters(query: string): Readonly<Record<string, string | undefined>> {
+  const parameters = new URLSearchParams(query);
+  for (const name of parameters.keys()) {
+    if (!PARAMETERS.includes(name)) throw new Error(`knows after '?' only ${PARAMETERS.join(', ')}`);
+  }
+  return Object.fromEntries(parameters);
+}
+
+function decode(text: string): string {
   try {
-    return {
-      username: username === '' ? undefined : decodeURIComponent(username),
-      password: password === undefined ? undefined : decodeURIComponent(password),
-    };
+    return decodeURIComponent(text);
   } catch {
-    throw new Error('has a user or password that is not percent-encoded');
+    throw new Error('has a part whose percent-encoding is broken');
   }
 }

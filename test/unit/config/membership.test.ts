@@ -24,59 +24,48 @@ describe('membership', () => {
 });
 
 describe('parseRedisUrl', () => {
-  const plain = {
-    kind: 'single',
-    tls: false,
-    masterName: undefined,
-    username: undefined,
-    password: undefined,
-    database: 0,
-  };
+  const a = { host: 'a', port: 6379 };
   it.each([
-    ['redis://a', { ...plain, hosts: [{ host: 'a', port: 6379 }] }],
-    ['redis://[::1]:6380/2', { ...plain, hosts: [{ host: '::1', port: 6380 }], database: 2 }],
-    ['rediss://:p%40ss@a/', { ...plain, tls: true, hosts: [{ host: 'a', port: 6379 }], password: 'p@ss' }],
-    ['redis://u:a:b@a', { ...plain, hosts: [{ host: 'a', port: 6379 }], username: 'u', password: 'a:b' }],
+    ['redis://a', { kind: 'single', hosts: [a], master: '', db: 0, tls: undefined, password: undefined }],
+    ['redis://[::1]:6380/2', { hosts: [{ host: '::1', port: 6380 }], db: 2 }],
+    ['redis://u:a:b@a', { hosts: [a], username: 'u', password: 'a:b', label: 'redis://a' }],
     [
-      'redis+sentinel://a,b:5000/mymaster/3',
+      'rediss://:p%40ss@a/?ca=/etc/ca.pem',
+      { password: 'p@ss', tls: { ca: '/etc/ca.pem' }, label: 'rediss://a' },
+    ],
+    [
+      'redis+sentinel://a,b:5000/mymaster/3?sentinelPassword=s%26t',
       {
-        ...plain,
         kind: 'sentinel',
         hosts: [
           { host: 'a', port: 26_379 },
           { host: 'b', port: 5000 },
         ],
-        masterName: 'mymaster',
-        database: 3,
+        master: 'mymaster',
+        db: 3,
+        sentinelPassword: 's&t',
+        label: 'redis+sentinel://a,b:5000/mymaster/3',
       },
     ],
-    [
-      'rediss+cluster://a:7000,b:7001',
-      {
-        ...plain,
-        kind: 'cluster',
-        tls: true,
-        hosts: [
-          { host: 'a', port: 7000 },
-          { host: 'b', port: 7001 },
-        ],
-      },
-    ],
+    ['rediss+cluster://a,b:7001', { kind: 'cluster', tls: {}, hosts: [a, { host: 'b', port: 7001 }] }],
   ])('reads %s', (url, endpoint) => {
-    expect(parseRedisUrl(url)).toEqual(endpoint);
+    expect(parseRedisUrl(url)).toMatchObject(endpoint);
   });
 
   it.each([
     ['redis://', 'must look like'],
     ['redis://u:p/w@a', 'encode @ and /'],
-    ['redis://u:%zz@a', 'not percent-encoded'],
+    ['redis://u:%zz@a', 'percent-encoding is broken'],
+    ['redis://u@a', 'not user:password@'],
+    ['redis://a?x=1', "after '?' only ca,"],
+    ['redis://a?ca=f', 'use rediss://'],
     ['redis://a,b', 'redis+sentinel:// or redis+cluster://'],
     ['redis://a:70000', 'not name:port'],
     ['redis://a/x', 'database number'],
     ['redis://a/0/1', 'database number'],
     ['redis+sentinel://a', "master's name"],
     ['redis+cluster://a/1', 'only 0'],
-    [`redis+cluster://${'a,'.repeat(32)}a`, 'more than 32'],
+    [`redis+cluster://${'a,'.repeat(64)}a`, 'more than 64'],
   ])('refuses %s: %s', (url, message) => {
     expect(() => parseRedisUrl(url)).toThrow(message);
   });
@@ -90,6 +79,7 @@ describe('parseRedisUrl', () => {
       'redis+cluster://u:hunter2@a/9',
       'redis://u:hunter2/x@a',
       'redis://u:hunter2',
+      'redis://a?hunter2=hunter2',
     );
     fc.assert(
       fc.property(broken, fc.constantFrom('', '/x', ',', '?q', ' '), (url, tail) => {
