@@ -119,12 +119,12 @@ export class Checker {
     if (watch.flip.health !== 'unhealthy') this.#turn(watch, 'unhealthy', cause);
   }
 
-  /** The node says again that it lives: one probe must agree. */
+  /** The node says again that it lives: it starts over, and its first probe decides at once. */
   present(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch?.absent) return;
     watch.absent = false;
-    watch.flip = { health: 'unhealthy', streak: watch.health.healthyThreshold - 1 };
+    watch.flip = unobserved;
     if (!watch.running)
       this.#scheduleIn(watch, 0); // else it follows the one that was broken off
     else watch.suspect = true;
