@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { messageOf } from '../errors.ts';
 import type { Script } from './redis-scripts.ts';
-import type { RedisTarget } from './redis-url.ts';
+import { type RedisTarget, withoutSecrets } from './redis-target.ts';
 
 /** One connection to Redis, which ends for good: whoever wants another, opens another. */
 export interface RedisConnection {
@@ -37,7 +37,12 @@ const DISCONNECT_MS = 100;
 export function openConnection(options: ConnectionOptions): RedisConnection {
   const { target } = options;
   let cause: string | undefined;
-  const plain = (error: unknown): string => withoutSecrets(messageOf(error), target);
+  const plain = (error: unknown): string => {
+    const text = messageOf(error);
+    // ioredis fell back to RESP2, where a subscribed connection takes no commands.
+    if (text.includes('subscriber mode')) return 'it is older than Redis 6, which is needed';
+    return withoutSecrets(text, target);
+  };
   const client = target.kind === 'cluster' ? clusterClient(options) : singleClient(options);
   const note = (error: unknown): void => {
     cause ??= plain(error);
@@ -139,11 +144,4 @@ function commonOptions({ username, password, tls }: RedisTarget, name: string, t
 function rotated<T>(list: readonly T[], by: number): T[] {
   const at = by % list.length;
   return [...list.slice(at), ...list.slice(0, at)];
-}
-
-function withoutSecrets(text: string, target: RedisTarget): string {
-  const secrets = [target.password, target.sentinelPassword, target.username, target.sentinelUsername];
-  let shown = text.includes('subscriber mode') ? 'Redis 6 or later is needed (RESP3)' : text;
-  for (const secret of secrets) if (secret) shown = shown.replaceAll(secret, '…');
-  return shown;
 }

@@ -175,13 +175,14 @@ return (changed or was_late) and 1 or 0`),
 
   /**
    * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 proxy id, 4 lease (ms), 5 version of the beat,
-   * 6 its JSON. A new proxy is told at once, the beats of known ones are seen at the next sync.
+   * 6 its JSON. A new proxy is told at once (answers 1), the beats of known ones are seen at the next sync.
    */
   beatProxy: script(`${membership}
 local there = redis.call('HGET', PROXIES, ARGV[3])
 if there and tonumber(string.match(there, '^%d+ %d+ %d+ (%d+)')) > tonumber(ARGV[5]) then return 0 end
 redis.call('HSET', PROXIES, ARGV[3], table.concat({text(now + ARGV[4]), ARGV[4], text(now), ARGV[5], ARGV[6]}, ' '))
-if not there then redis.call('PUBLISH', ARGV[2], 'proxies') end
+if there then return 0 end
+redis.call('PUBLISH', ARGV[2], 'proxies')
 return 1`),
 
   /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 proxy id. */

@@ -6,11 +6,11 @@ import { redisKeys } from './redis-keys.ts';
 import { keepLink, whyOf } from './redis-link.ts';
 import { PULSE, shareMembership } from './redis-membership.ts';
 import { type Script, scripts } from './redis-scripts.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { redisTarget } from './redis-target.ts';
 import type { MembershipStore, StoreWatcher } from './store.ts';
 
 export interface RedisStoreOptions {
-  /** See `redis-url.ts`. */
+  /** See `config/redis-url.ts`. */
   readonly url: string;
   /** Stores with one Redis and one cluster share everything. */
   readonly cluster: string;
@@ -59,7 +59,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   let beats = Date.now(); // versions of this proxy's heartbeats; they grow over restarts too
 
   const link = keepLink({
-    target: parseRedisUrl(url),
+    target: redisTarget(url),
     name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
     channels: [keys.changes, keys.claims, keys.questions, keys.inbox],
     connectTimeoutMs,
@@ -188,10 +188,12 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     },
 
     async beatProxy(beat, leaseMs) {
-      await write(scripts.beatProxy, beat.id, Math.ceil(leaseMs), ++beats, JSON.stringify(beat));
+      const args = [beat.id, Math.ceil(leaseMs), ++beats, JSON.stringify(beat)];
+      if ((await write(scripts.beatProxy, ...args)) === 1) await refresh();
     },
     async leaveProxy(id) {
       await write(scripts.leaveProxy, id);
+      await refresh();
     },
 
     recallClient: claims.recall,
