@@ -68,8 +68,7 @@ export const discoverySchema = z
       min: 0.2,
       max: 3600,
       default: 5,
-      about:
-        'Between two questions, and the most that one waits for its answer. A scaled cluster is followed within 10 s.',
+      about: 'Between two questions. At 5 a scaled cluster is followed within 10 s.',
     }),
   })
   .check((ctx) => {
