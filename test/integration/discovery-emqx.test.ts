@@ -142,5 +142,8 @@ it('keeps the last answer while the API is away', async () => {
   await heard.until([one]);
   await emqx.stopAll();
   await heard.untilFault();
-  expect([heard.faults[0], heard.now()]).toEqual([expect.stringMatching(/GET .* failed \((ECONN|UND_ERR)/), [one]]);
+  expect([heard.faults[0], heard.now()]).toEqual([
+    expect.stringMatching(/GET .* failed \((ECONN|UND_ERR)/),
+    [one],
+  ]);
 });
