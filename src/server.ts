@@ -98,8 +98,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     sink: table,
     resolve: resolveHost,
     shareOf: slowStart.shareOf,
-    onUnresolved: (node, error) =>
-      log.warn({ node: node.id, error: messageOf(error) }, 'node has no address'),
+    onUnrouted: (node, error) =>
+      log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });
 
   const slowStartTimer = setInterval(() => {

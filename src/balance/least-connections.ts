@@ -2,8 +2,7 @@ import { bestFirst } from './best-first.ts';
 import type { Strategy } from './strategy.ts';
 
 /**
- * The node with the fewest live connections for its weight, counted at the moment of each pick, retries too. The
- * connection to be placed counts as well: an empty node of a tiny weight (slow start) is then not the best of all.
+ * The node with the fewest live connections for its weight, counted at the moment of each pick, retries too.
  * Ties are drawn by weight, so that an empty cluster does not send its first devices from all proxies to one node.
  */
 export const leastConnections: Strategy = (set, { connections, random }) => {
@@ -16,7 +15,7 @@ export const leastConnections: Strategy = (set, { connections, random }) => {
     for (let i = 0; i < slots.length; i++) {
       if (tried?.[i] === 1) continue;
       const weight = weights[i] ?? 0;
-      const load = (connections(slots[i] ?? 0) + 1) / weight;
+      const load = connections(slots[i] ?? 0) / weight;
       if (load > bestLoad) continue;
       tiedWeight = load < bestLoad ? weight : tiedWeight + weight;
       if (load < bestLoad || random() * tiedWeight < weight) best = i;

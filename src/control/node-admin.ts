@@ -43,7 +43,8 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
         throw new BreakwaterError('NODE_EXISTS', `node ${spec.id} ${where}; choose another id`);
       }
       if (isRemoved(spec.id)) {
-        await store.decide(spec.id, { removed: false, weight: request.weight, state: 'enabled' });
+        const weight = request.weight ?? declaration?.weight ?? spec.weight;
+        await store.decide(spec.id, { removed: false, weight, state: 'enabled' });
         if (table.has(spec.id)) return table.get(spec.id);
       }
       await store.addNode(spec);
@@ -57,10 +58,7 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
     ): Promise<Node> {
       table.get(id);
       if (patch.weight !== undefined) checkWeight(id, patch.weight);
-      await store.decide(
-        id,
-        Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)),
-      );
+      await store.decide(id, patch);
       return table.get(id);
     },
 

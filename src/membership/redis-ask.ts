@@ -40,6 +40,19 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
     if (awaited?.every((id) => answered.has(id))) finish();
   }
 
+  /** @returns undefined where there is no answer */
+  async function answerTo(id: string, question: unknown): Promise<string | undefined> {
+    if (answering >= OUTSTANDING_MAX) return undefined;
+    answering++;
+    try {
+      return sealed({ id, from: proxyId, payload: (await onAsk(question)) ?? null });
+    } catch {
+      return undefined;
+    } finally {
+      answering--;
+    }
+  }
+
   return {
     /** @throws BreakwaterError REQUEST_INVALID, STORE_UNAVAILABLE */
     async ask(question: unknown, timeoutMs: number): Promise<readonly unknown[]> {
@@ -81,16 +94,8 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
       const envelope = opened(text);
       if (!envelope || envelope.from === proxyId) return;
       const { id, from } = envelope;
+      const answer = await answerTo(id, envelope.payload);
       const refusal = JSON.stringify({ id, from: proxyId });
-      let answer: string | undefined;
-      if (answering < OUTSTANDING_MAX) {
-        answering++;
-        answer = await onAsk(envelope.payload).then(
-          (payload) => sealed({ id, from: proxyId, payload: payload ?? null }),
-          () => undefined,
-        );
-        answering--;
-      }
       await sendAnswer(from, answer ?? refusal).catch(() => {}); // the asker's time-out ends its wait
     },
 

@@ -136,7 +136,6 @@ function commonOptions({ username, password, tls }: RedisTarget, name: string, t
     disableClientInfo: true,
     enableReadyCheck: false, // a Redis that still loads refuses the first command, and is tried again
     connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
     disconnectTimeout: DISCONNECT_MS,
   } as const;
 }

@@ -4,11 +4,12 @@
  *
  * | key | what it holds |
  * | --- | --- |
- * | `{breakwater:NAME}:meta` | hash: `version` and `born` and `base` of the data set, `sweptAt` (ms) |
+ * | `{breakwater:NAME}:meta` | hash: `version` of nodes and decisions; `base`, the version up to which all is contained; `sweptAt` (ms) |
  * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION JSON` |
  * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION JSON` |
  * | `{breakwater:NAME}:leases` | hash: id of a self-registered node to `ENDS LASTS FORGET LATE` (ms, ms, ms, 0 or 1) |
  * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION JSON` (ms, ms, ms) |
+ * | `{breakwater:NAME}:history` | sorted set: the last versions |
  * | `{breakwater:NAME}:epoch` | the last epoch given to a claim |
  * | `{breakwater:NAME}:client:CLIENT_ID` | hash: `node`, `proxy`, `epoch`; expires |
  */
@@ -17,7 +18,9 @@ export function redisKeys(cluster: string, proxyId: string) {
   const inboxOf = (proxy: string): string => `${tag}:proxy:${proxy}`;
   return {
     /** In the order that the scripts name them. */
-    membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies'].map((name) => `${tag}:${name}`),
+    membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'].map(
+      (name) => `${tag}:${name}`,
+    ),
     epoch: `${tag}:epoch`,
     client: (clientId: string): string => `${tag}:client:${clientId}`,
 

@@ -10,6 +10,9 @@ type Records = Readonly<Record<string, string>>;
 /** What a sync sends to its own inbox: while it comes back, the messages of others arrive too. */
 export const PULSE = 'pulse';
 
+/** Now, whether the known version is lost, proxies; and where there is news: its version, nodes, decisions, leases. */
+type SyncReply = [number, 0 | 1, string[], number?, ...string[][]];
+
 interface Known {
   readonly version: number;
   readonly nodes: Records;
@@ -56,12 +59,18 @@ export function shareMembership(
   const ask = (script: Script, ...args: (string | number)[]): Promise<unknown> =>
     run(script, keys.membership, [0, keys.changes, ...args]);
 
-  async function sweep() {
-    const reply = await ask(scripts.sync, pauseMs, keys.inbox, PULSE);
-    const [version, base, born, storeNow, living] = reply as [number, number, number, number, string[]];
+  /** @returns whether Redis has lost what is known here */
+  async function fetch(): Promise<boolean> {
+    const reply = await ask(scripts.sync, pauseMs, keys.inbox, PULSE, known.version);
+    const [storeNow, lost, living, version, ...parts] = reply as SyncReply;
     clockAhead = storeNow - now();
-    const lost = known.version > version || (known.version > base && known.version < born);
-    return { version, lost, storeNow, living: records(living) };
+    if (lost === 1) return true;
+    proxies = records(living);
+    if (version === undefined) return false;
+    const [nodes, decisions, leases] = [records(parts[0]), records(parts[1]), records(parts[2])];
+    membership = membershipOf(nodes, decisions, leases);
+    known = { version, nodes, decisions, leases };
+    return false;
   }
 
   async function restore(): Promise<void> {
@@ -69,28 +78,18 @@ export function shareMembership(
     await ask(scripts.restore, version, JSON.stringify({ nodes, decisions, leases, proxies }));
   }
 
-  async function load(): Promise<void> {
-    const [version, ...parts] = (await ask(scripts.snapshot)) as [number, string[], string[], string[]];
-    const [nodes, decisions, leases] = [records(parts[0]), records(parts[1]), records(parts[2])];
-    membership = membershipOf(nodes, decisions, leases);
-    known = { version, nodes, decisions, leases };
-  }
-
   return {
     membership: () => membership,
     storeNow: () => now() + clockAhead,
     async sync() {
-      let swept = await sweep();
-      if (swept.lost) {
+      const before = known.version;
+      if (await fetch()) {
         await restore();
-        swept = await sweep();
+        if (await fetch()) throw new Error('it lost what it was given back a moment ago');
       }
-      proxies = swept.living;
-      const isNews = swept.version !== known.version;
-      if (isNews) await load();
       return {
-        isNews,
-        proxies: Object.entries(proxies).map(([id, record]) => proxyOf(id, record, swept.storeNow)),
+        isNews: known.version !== before,
+        proxies: Object.entries(proxies).map(([id, record]) => proxyOf(id, record, now() + clockAhead)),
       };
     },
   };
@@ -126,7 +125,7 @@ function parsed<T>(key: string, id: string, record: string, words: number): T {
   }
 }
 
-function records(flat: readonly string[]): Records {
+function records(flat: readonly string[] = []): Records {
   const entries: [string, string][] = [];
   for (let i = 0; i + 1 < flat.length; i += 2) entries.push([flat[i] as string, flat[i + 1] as string]);
   return Object.fromEntries(entries);

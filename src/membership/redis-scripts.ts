@@ -24,22 +24,34 @@ if deadline > 0 and now > deadline then return redis.error_reply('LATE its sende
 local function text(number) return string.format('%.0f', number) end
 `;
 
+/** Versions that are kept to tell what a proxy knows from what Redis lost; more than all proxies together may lag. */
+const HISTORY_LENGTH = 1_000;
+
 /**
- * Keys: 1 meta, 2 nodes, 3 decisions, 4 leases, 5 proxies. Arguments: 1 deadline, 2 channel of changes.
- * An empty Redis is founded by whoever comes first: `born` is that moment, and nothing from before it is known (base 0).
+ * Keys: 1 meta, 2 nodes, 3 decisions, 4 leases, 5 proxies, 6 history. Arguments: 1 deadline, 2 channel of changes.
+ * A version that is neither in the history nor covered by `base` was lost by Redis: it came back empty, from a backup,
+ * or as a replica that lacked the last writes.
  */
 const membership = `${clock}
-local META, NODES, DECISIONS, LEASES, PROXIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local META, NODES, DECISIONS, LEASES, PROXIES, HISTORY = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local function stored(field) return tonumber(redis.call('HGET', META, field) or '0') end
-if redis.call('HEXISTS', META, 'version') == 0 then
-  redis.call('HSET', META, 'version', text(micros), 'born', text(micros), 'base', '0')
+local function remember(version)
+  redis.call('ZADD', HISTORY, version, version)
+  if redis.call('ZCARD', HISTORY) > ${HISTORY_LENGTH} then
+    local oldest = redis.call('ZPOPMIN', HISTORY)[1]
+    if tonumber(oldest) > stored('base') then redis.call('HSET', META, 'base', oldest) end
+  end
 end
-local function next_version() return text(math.max(stored('version') + 1, micros)) end
 local function change()
-  local version = next_version()
+  local version = text(math.max(stored('version') + 1, micros))
   redis.call('HSET', META, 'version', version)
+  remember(version)
   redis.call('PUBLISH', ARGV[2], version)
   return version
+end
+if stored('version') == 0 then change() end
+local function is_lost(version)
+  return version > stored('base') and not redis.call('ZSCORE', HISTORY, text(version))
 end
 local function version_of(record) return tonumber(string.match(record, '^%d+')) end
 local function json_of(record) return string.match(record, '^%d+ (.*)$') end
@@ -48,8 +60,9 @@ local function json_of(record) return string.match(record, '^%d+ (.*)$') end
 export const scripts = {
   /**
    * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 longest pause without anybody's sync (ms),
-   * 4 own inbox, 5 pulse.
-   * Ends leases; answers {version, base, born, now, {proxy id, beat at, beat, ...}}, and a pulse over the inbox.
+   * 4 own inbox, 5 pulse, 6 version that the sender knows (0: none).
+   * Ends leases, and sends the pulse over the inbox. Answers {now, 1 if Redis lost that version, proxies}, and where it
+   * did not but has another: version, nodes, decisions, leases.
    * A time in which nobody synced, because Redis was away or stopped, counts against no lease: nobody could renew one.
    */
   sync: script(`${membership}
@@ -89,22 +102,22 @@ for i = 1, #proxies, 2 do
   end
 end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
-return {stored('version'), stored('base'), stored('born'), now, living}`),
-
-  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes. Answers {version, nodes, decisions, leases}. */
-  snapshot: script(`${membership}
-return {stored('version'), redis.call('HGETALL', NODES), redis.call('HGETALL', DECISIONS), redis.call('HGETALL', LEASES)}`),
+local known = tonumber(ARGV[6])
+if known > 0 and is_lost(known) then return {now, 1, living} end
+local version = stored('version')
+if version == known then return {now, 0, living} end
+return {now, 0, living, version,
+  redis.call('HGETALL', NODES), redis.call('HGETALL', DECISIONS), redis.call('HGETALL', LEASES)}`),
 
   /**
    * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 version that the sender knows,
    * 4 JSON {nodes, decisions, leases, proxies}: all records of that version as they were stored.
-   * Lays what a proxy knows over what Redis lost: Redis is older than that version, or was born again after it. Of each
-   * record the newer version stays; what the sender knows to be removed goes. Leases begin anew. Answers 1 if it did so.
+   * Lays what a proxy knows over a Redis that lost it. Of each record the newer version stays; what the sender knows to
+   * be removed goes. What Redis was told meanwhile is newer by its clock, and stays. Leases begin anew.
    */
   restore: script(`${membership}
 local known = tonumber(ARGV[3])
-local lost = known > stored('version') or (known > stored('base') and known < stored('born'))
-if not lost then return 0 end
+if not is_lost(known) then return 0 end
 local given = cjson.decode(ARGV[4])
 local function lay(key, records)
   local present = redis.call('HGETALL', key)
@@ -132,7 +145,8 @@ for id, proxy in pairs(given.proxies) do
   local lasts, rest = string.match(proxy, '^%d+ (%d+) (.*)$')
   redis.call('HSETNX', PROXIES, id, table.concat({text(now + lasts), lasts, rest}, ' '))
 end
-redis.call('HSET', META, 'base', text(known), 'born', change())
+redis.call('HSET', META, 'base', text(known), 'version', text(math.max(stored('version'), known)))
+change()
 return 1`),
 
   /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id, 4 its JSON. Answers 0 if it exists. */

@@ -140,8 +140,8 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     if (channel === keys.changes) refresh().catch((error) => link.fail(whyOf(error)));
     else if (channel === keys.claims) claims.onMessage(text);
     else if (channel === keys.questions) asking.onQuestion(text);
-    else if (text === PULSE) silentTicks = 0;
-    else asking.onAnswer(text);
+    else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
+    else if (channel === keys.inbox) asking.onAnswer(text);
   }
 
   return {

@@ -4,10 +4,13 @@ import { connectionsElsewhere, startHeartbeat } from '../control/heartbeat.ts';
 import { desiredNodes, reconcile } from '../control/reconcile.ts';
 import type { DiscoveredNode } from '../discovery/discovery.ts';
 import { createDiscovery } from '../discovery/index.ts';
+import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { createMemoryStore } from '../membership/memory.ts';
 import { createRedisStore } from '../membership/redis.ts';
 import type { LivingProxy, Membership, MembershipStore, ProxyBeat } from '../membership/store.ts';
+import type { NodeSpec } from '../nodes/node.ts';
+import { nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
@@ -49,9 +52,26 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
   let proxies: readonly LivingProxy[] = [];
 
+  /** The store may hold what this proxy cannot use: nodes of pools it does not have, or of a newer version. */
+  const refused = new Set<string>();
+  function isUsable({ id, pool, url, weight, probeUrl, source }: NodeSpec): boolean {
+    try {
+      if (!config.pools.some(({ name }) => name === pool)) throw new Error(`no pool ${pool} here`);
+      nodeSpec({ id, pool, url, weight, probeUrl, source });
+      refused.delete(id);
+      return true;
+    } catch (error) {
+      if (!refused.has(id)) log.warn({ node: id, cause: messageOf(error) }, 'shared node is not used');
+      refused.add(id);
+      return false;
+    }
+  }
+
   function update(): void {
-    reconcile(nodes, desiredNodes(declared, discovered.flat(), membership));
-    for (const { id, late } of membership.nodes.values()) {
+    const shared = [...membership.nodes].filter(([, node]) => isUsable(node));
+    const usable = { ...membership, nodes: new Map(shared) };
+    reconcile(nodes, desiredNodes(declared, discovered.flat(), usable));
+    for (const [, { id, late }] of shared) {
       if (late) health.absent(id, 'heartbeats missed');
       else health.present(id);
     }

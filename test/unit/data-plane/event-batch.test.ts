@@ -21,7 +21,7 @@ function open() {
   const turn = (): void => {
     for (const task of tasks.splice(0)) task();
   };
-  return { add, turn, batches, count };
+  return { add, turn, batches, count, flush: () => batch.flush() };
 }
 
 test('one message for each batch of socket events, in order', () => {
@@ -60,4 +60,12 @@ test('is bounded: what is beyond is counted, and the next batch begins anew', ()
   add(dialled('a'));
   turn();
   expect(batches[1]).toEqual([dialled('a')]);
+});
+
+test('sends what there is at once when the thread is about to exit, and nothing twice', () => {
+  const { add, turn, flush, batches } = open();
+  add(lost(1));
+  flush();
+  turn();
+  expect(batches).toEqual([[lost(1)]]);
 });
