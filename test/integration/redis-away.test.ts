@@ -138,7 +138,7 @@ test('who missed more changes than Redis remembers is told them, and gives nothi
 });
 
 test('a Redis that comes back with an old backup is brought up to date', async () => {
-  const { store, heard } = await opened('one');
+  const { store, heard } = await opened('one', { heartbeatMs: LONG_MS }); // it sees the backup whole
   await store.addNode(node('a'));
   await store.addNode(node('b'));
   const keys = ['meta', 'nodes'].map((name) => `{breakwater:test}:${name}`);
