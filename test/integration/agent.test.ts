@@ -1,7 +1,8 @@
+import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 import { createRedisStore } from '../../src/membership/redis.ts';
 import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store.ts';
-import { main } from '../support/cli.ts';
+import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { atEnd, freePort, type Spawned, start } from '../support/process.ts';
@@ -135,6 +136,39 @@ describe('breakwater broker --join', () => {
     const advertised = await newCluster();
     startBroker(advertised, '--advertise', 'mqtt://broker.example:2883');
     expect(await appears(advertised, 'b')).toMatchObject({ url: 'mqtt://broker.example:2883' });
+  });
+
+  test('keeps its devices while Redis is away, also those that publish', async () => {
+    const view = await newCluster();
+    const broker = startBroker(view);
+    const { url } = await appears(view, 'b');
+    const device = await connectAsync(url, { protocolVersion: 4, reconnectPeriod: 0, keepalive: 1 });
+    atEnd(() => device.endAsync(true));
+    const inbox: string[] = [];
+    device.on('message', (_, payload) => inbox.push(String(payload)));
+    await device.subscribeAsync('t', { qos: 1 });
+    await redis.stop();
+    await says(broker, 'no heartbeat');
+    await device.publishAsync('t', 'lost', { qos: 1 });
+    await says(broker, 'Redis: '); // about the message
+    await redis.restart();
+    await says(broker, 'node b is heard again');
+    await until(async () => {
+      await device.publishAsync('t', 'heard', { qos: 1 });
+      return inbox.includes('heard');
+    }, 'the bus to be back');
+    expect(device.connected).toBe(true);
+  });
+
+  test('refuses a Redis that cannot hold sessions, without showing its password', async () => {
+    const { code, stderr } = await run([
+      'broker',
+      '--redis',
+      'redis+sentinel://:secret@127.0.0.1/m',
+      '--join',
+    ]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('single Redis') });
+    expect(stderr).not.toContain('secret');
   });
 
   test('waits for a Redis that is away, says so once, and stops when it is told to', async () => {
