@@ -65,11 +65,12 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
 
   function scheduleSweep(): void {
     clearTimeout(sweeping);
-    const ends = [...leases.values()].flatMap(({ endsAt, forgetAt }) => [endsAt, forgetAt]);
+    const ends = [...leases].map(([id, { endsAt, forgetAt }]) => (nodes.get(id)?.late ? forgetAt : endsAt));
     for (const { endsAt } of proxies.values()) ends.push(endsAt);
-    const now = clock.now();
-    const next = Math.min(...ends.filter((at) => at > now));
-    if (Number.isFinite(next)) sweeping = setTimeout(sweep, Math.ceil(next - now)).unref();
+    // What has ended since the last look is due at once, not passed over.
+    const next = Math.min(...ends);
+    if (Number.isFinite(next))
+      sweeping = setTimeout(sweep, Math.max(0, Math.ceil(next - clock.now()))).unref();
   }
 
   return {
@@ -126,6 +127,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
     claimClient: async (clientId, place, ttlMs) => places.claim(clientId, place, ttlMs),
     renewClients: async (proxy, clientIds, ttlMs) => {
       for (const id of clientIds) places.renew(proxy, id, ttlMs);
+      return clientIds.filter((id) => places.recall(id) === undefined);
     },
 
     ask: async () => [],
