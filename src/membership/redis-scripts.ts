@@ -238,19 +238,22 @@ return tonumber(epoch)`),
 
   /**
    * Keys: clients. Arguments: 1 deadline, 2 proxy, 3 TTL (ms).
-   * Answers {index of the key, node, proxy, epoch, ...} of those that another proxy holds by now.
+   * Answers {{index of the key, node, proxy, epoch, ...} of those that another proxy holds by now, {index of the key, ...}
+   * of those that nobody holds}.
    */
   renewClients: script(`${clock}
-local others = {}
+local others, unknown = {}, {}
 for i, key in ipairs(KEYS) do
   local place = redis.call('HMGET', key, 'node', 'proxy', 'epoch')
   if place[2] == ARGV[2] then
     redis.call('PEXPIRE', key, ARGV[3])
   elseif place[2] then
     for _, each in ipairs({text(i), place[1], place[2], place[3]}) do others[#others + 1] = each end
+  else
+    unknown[#unknown + 1] = text(i)
   end
 end
-return others`),
+return {others, unknown}`),
 } as const;
 
 function script(lua: string): Script {

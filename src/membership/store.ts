@@ -43,8 +43,11 @@ export interface MembershipStore {
    * with every claim of this client id. Watchers at other proxies are told. @throws BreakwaterError STORE_UNAVAILABLE
    */
   claimClient(clientId: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number): Promise<number>;
-  /** Keeps claims of this proxy that are still in use from expiring; others are left alone. @throws STORE_UNAVAILABLE */
-  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<void>;
+  /**
+   * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the client ids that
+   * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]>;
 
   /**
    * Asks every other proxy, and resolves with the answers of those that gave one within `timeoutMs`; payloads are JSON

@@ -257,7 +257,7 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     test('renewing keeps own claims, and leaves those of others and unknown ones alone', async () => {
       await store.claimClient('mine', { node: 'a', proxy: 'one' }, 500);
       await store.claimClient('theirs', { node: 'a', proxy: 'two' }, 500);
-      await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS);
+      expect(await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS)).toEqual(['unknown']);
       await until(async () => !(await store.recallClient('theirs')), "the other proxy's claim to expire");
       expect(await store.recallClient('mine')).toMatchObject({ node: 'a' });
       expect(await store.recallClient('unknown')).toBeUndefined();
