@@ -20,10 +20,14 @@ export function startProxy(
 }
 
 /** `breakwater broker --join`: one of brokers that share their sessions in that Redis. */
-export function startJoining(redis: Pick<RedisServer, 'url'>, id: string): Spawned {
+export function startJoining(
+  redis: Pick<RedisServer, 'url'>,
+  id: string,
+  ...args: readonly string[]
+): Spawned {
   const beats = ['--heartbeat', `${HEARTBEAT}`, '--forget-after', '1', '--grace', '1'];
   const broker = ['broker', '--listen', 'mqtt://127.0.0.1:0', '--id', id, '--redis', redis.url];
-  return start(process.execPath, [main, ...broker, '--join', 'default', ...beats]);
+  return start(process.execPath, [main, ...broker, '--join', 'default', ...beats, ...args]);
 }
 
 /** As `node list` shows them, without what each proxy finds out by itself. */
