@@ -1,7 +1,7 @@
 import { BreakwaterError } from '../errors.ts';
-import type { NodeSpec } from '../nodes/node.ts';
 import { type Clock, systemClock } from '../time.ts';
 import type {
+  BeatingNode,
   ClientPlace,
   Decision,
   Membership,
@@ -103,6 +103,10 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       decisions.set(id, { ...decisions.get(id), ...Object.fromEntries(given) });
       changed();
     },
+    leaveNode: async (id) => {
+      leases.delete(id);
+      if (nodes.delete(id)) changed();
+    },
     beatNode: async (spec, leaseMs, forgetAfterMs) => {
       const before = nodes.get(spec.id);
       if (before && !leases.has(spec.id)) return; // a person added it, and it stays as that person did
@@ -170,6 +174,12 @@ function createPlaces(clock: Clock) {
   };
 }
 
-function sameSpec(a: NodeSpec, b: NodeSpec): boolean {
-  return a.url === b.url && a.pool === b.pool && a.weight === b.weight && a.probeUrl === b.probeUrl;
+function sameSpec(a: BeatingNode, b: BeatingNode): boolean {
+  return (
+    a.url === b.url &&
+    a.pool === b.pool &&
+    a.weight === b.weight &&
+    a.probeUrl === b.probeUrl &&
+    a.leaving === b.leaving
+  );
 }

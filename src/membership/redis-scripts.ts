@@ -163,6 +163,12 @@ redis.call('HDEL', LEASES, ARGV[3])
 if removed > 0 then change() end
 return removed`),
 
+  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id. What was decided about it stays. */
+  leaveNode: script(`${membership}
+redis.call('HDEL', LEASES, ARGV[3])
+if redis.call('HDEL', NODES, ARGV[3]) == 1 then change() end
+return 1`),
+
   /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id, 4 JSON of the decided fields. */
   decide: script(`${membership}
 local there = redis.call('HGET', DECISIONS, ARGV[3])

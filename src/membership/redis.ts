@@ -187,6 +187,10 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       await write(scripts.removeNode, id);
       await refresh();
     },
+    async leaveNode(id) {
+      await write(scripts.leaveNode, id);
+      await refresh();
+    },
     async decide(id, decision) {
       await write(scripts.decide, id, JSON.stringify(decision));
       await refresh();

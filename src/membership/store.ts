@@ -29,7 +29,9 @@ export interface MembershipStore {
    * A node (source `self`) says that it lives: registers it if need be, and renews its lease. When the lease runs
    * out the node is `late`; after `forgetAfterMs` more it is removed. @throws BreakwaterError STORE_UNAVAILABLE
    */
-  beatNode(spec: NodeSpec, leaseMs: number, forgetAfterMs: number): Promise<void>;
+  beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void>;
+  /** A node leaves in order: gone at once; what was decided about it stays. @throws BreakwaterError STORE_UNAVAILABLE */
+  leaveNode(id: string): Promise<void>;
 
   /** A proxy says that it lives. It is gone from `proxies` when it has not done so for `leaseMs`. @throws STORE_UNAVAILABLE */
   beatProxy(beat: ProxyBeat, leaseMs: number): Promise<void>;
@@ -77,7 +79,13 @@ export interface Membership {
   readonly decisions: ReadonlyMap<string, Decision>;
 }
 
-export interface StoredNode extends NodeSpec {
+/** What a self-registered node says of itself. */
+export interface BeatingNode extends NodeSpec {
+  /** It is about to leave, and takes no new device. */
+  readonly leaving?: boolean;
+}
+
+export interface StoredNode extends BeatingNode {
   /** A self-registered node whose lease has run out: it missed heartbeats. */
   readonly late: boolean;
 }

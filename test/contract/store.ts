@@ -202,6 +202,21 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(heard.last()?.decisions).toEqual({ a: { state: 'disabled' } });
     });
 
+    test('a node that says that it leaves is told so, until it says otherwise', async () => {
+      await store.beatNode({ ...self(), leaving: true }, LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBe(true);
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBeFalsy();
+    });
+
+    test('a node that leaves is gone at once, but not what was decided about it', async () => {
+      await store.decide('a', { state: 'disabled' });
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      await store.leaveNode('a');
+      await store.leaveNode('unknown');
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { a: { state: 'disabled' } } });
+    });
+
     test('a node that a person added stays so when one of its id registers', async () => {
       await store.addNode(node('a'));
       await store.beatNode(self({ url: 'mqtt://other:1883' }), 1, 1);

@@ -60,7 +60,7 @@ function goes(view: View, id: string) {
 }
 
 function drains(view: View, id: string) {
-  return until(() => view.membership().decisions.get(id)?.state === 'draining', `node ${id} to drain`);
+  return until(() => view.membership().nodes.get(id)?.leaving, `node ${id} to drain`);
 }
 
 function says(process: Spawned, text: string) {
