@@ -21,15 +21,25 @@ export interface Local {
 
 /** Lays the other proxies' devices over this proxy's own: the same questions, answered by all together. */
 export function withPeers(local: Local, store: Pick<MembershipStore, 'ask'>) {
-  /** A store that is away leaves this proxy to answer alone: a list that is short is better than none. */
   const ask = async <T>(question: Question): Promise<readonly T[]> =>
-    (await store.ask(question, ASK_TIMEOUT_MS).catch(() => [])) as readonly T[];
+    (await store.ask(question, ASK_TIMEOUT_MS)) as readonly T[];
+
+  /** A store that is away leaves this proxy to answer alone; but what it lacks itself may well be elsewhere. */
+  async function askAbsent<T>(question: Question, isHere: boolean): Promise<readonly T[]> {
+    try {
+      return await ask<T>(question);
+    } catch (error) {
+      if (isHere) return [];
+      throw error;
+    }
+  }
 
   return {
+    /** While the store is away, this proxy's own: a list that is short is better than none. */
     async clients(query: ClientQuery): Promise<ClientList> {
       const [own, others] = await Promise.all([
         local.clients(query),
-        ask<ClientList>({ type: 'clients', query }),
+        ask<ClientList>({ type: 'clients', query }).catch(() => []),
       ]);
       const lists = [own, ...others];
       return {
@@ -37,18 +47,17 @@ export function withPeers(local: Local, store: Pick<MembershipStore, 'ask'>) {
         total: lists.reduce((sum, list) => sum + list.total, 0),
       };
     },
+    /** @throws BreakwaterError STORE_UNAVAILABLE where it is not here, and others cannot be asked */
     async client(clientId: string): Promise<readonly ClientView[]> {
-      const [own, others] = await Promise.all([
-        local.client(clientId),
-        ask<readonly ClientView[]>({ type: 'client', clientId }),
-      ]);
+      const own = await local.client(clientId);
+      const question = { type: 'client', clientId } as const;
+      const others = await askAbsent<readonly ClientView[]>(question, own.length > 0);
       return [...own, ...others.flat()];
     },
+    /** @throws BreakwaterError STORE_UNAVAILABLE likewise */
     async kick(clientId: string): Promise<number> {
-      const [own, others] = await Promise.all([
-        local.kick(clientId),
-        ask<number>({ type: 'kick', clientId }),
-      ]);
+      const own = await local.kick(clientId);
+      const others = await askAbsent<number>({ type: 'kick', clientId }, own > 0);
       return others.reduce((sum, count) => sum + count, own);
     },
     /** Answers another proxy. Questions of a newer version are not understood, and not answered. */
