@@ -105,7 +105,11 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
     },
     leaveNode: async (id) => {
       leases.delete(id);
-      if (nodes.delete(id)) changed();
+      if (!nodes.delete(id)) return;
+      const { state, ...others } = decisions.get(id) ?? {};
+      if (state === 'draining') decisions.delete(id);
+      if (state === 'draining' && Object.keys(others).length > 0) decisions.set(id, others);
+      changed();
     },
     beatNode: async (spec, leaseMs, forgetAfterMs) => {
       const before = nodes.get(spec.id);

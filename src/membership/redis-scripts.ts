@@ -163,10 +163,20 @@ redis.call('HDEL', LEASES, ARGV[3])
 if removed > 0 then change() end
 return removed`),
 
-  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id. What was decided about it stays. */
+  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id. Of what was decided, that it drains is over. */
   leaveNode: script(`${membership}
 redis.call('HDEL', LEASES, ARGV[3])
-if redis.call('HDEL', NODES, ARGV[3]) == 1 then change() end
+if redis.call('HDEL', NODES, ARGV[3]) == 0 then return 0 end
+local version = change()
+local there = redis.call('HGET', DECISIONS, ARGV[3])
+local decision = there and cjson.decode(json_of(there)) or {}
+if decision.state ~= 'draining' then return 1 end
+decision.state = nil
+if next(decision) then
+  redis.call('HSET', DECISIONS, ARGV[3], version .. ' ' .. cjson.encode(decision))
+else
+  redis.call('HDEL', DECISIONS, ARGV[3])
+end
 return 1`),
 
   /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id, 4 JSON of the decided fields. */

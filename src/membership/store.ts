@@ -30,7 +30,10 @@ export interface MembershipStore {
    * out the node is `late`; after `forgetAfterMs` more it is removed. @throws BreakwaterError STORE_UNAVAILABLE
    */
   beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void>;
-  /** A node leaves in order: gone at once; what was decided about it stays. @throws BreakwaterError STORE_UNAVAILABLE */
+  /**
+   * A node leaves in order: gone at once. What was decided about it stays, but that it drains: it has.
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
   leaveNode(id: string): Promise<void>;
 
   /** A proxy says that it lives. It is gone from `proxies` when it has not done so for `leaseMs`. @throws STORE_UNAVAILABLE */

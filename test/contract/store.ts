@@ -217,6 +217,18 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(heard.last()).toEqual({ nodes: {}, decisions: { a: { state: 'disabled' } } });
     });
 
+    test('a node that was drained and leaves may come back, by its weight as decided', async () => {
+      for (const [id, weight] of [
+        ['a', undefined],
+        ['b', 30],
+      ] as const) {
+        await store.decide(id, { state: 'draining', weight });
+        await store.beatNode({ ...self(), id }, LONG_MS, LONG_MS);
+        await store.leaveNode(id);
+      }
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { b: { weight: 30 } } });
+    });
+
     test('a node that a person added stays so when one of its id registers', async () => {
       await store.addNode(node('a'));
       await store.beatNode(self({ url: 'mqtt://other:1883' }), 1, 1);
