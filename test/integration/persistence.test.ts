@@ -1,8 +1,14 @@
-import { once } from 'node:events';
 import { beforeAll, expect, test } from 'vitest';
 import type { Breakwater } from '../support/breakwater.ts';
 import { agree, nodeOf, startProxy } from '../support/cluster.ts';
-import { clientIds, connectDevice, connectDevices, endDevices, placement } from '../support/devices.ts';
+import {
+  clientIds,
+  connectDevice,
+  connectDevices,
+  type Device,
+  endDevices,
+  placement,
+} from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
@@ -38,7 +44,7 @@ async function brokerOf(clientId: string): Promise<number> {
   );
 }
 
-async function isClosed({ socket }: { socket: { destroyed: boolean } }): Promise<boolean> {
+function isClosed({ socket }: Device): boolean {
   return socket.destroyed;
 }
 
@@ -69,6 +75,7 @@ test.each(['draining', 'unhealthy'])(
     const first = await connectDevice(p1.port, id);
     const home = await brokerOf(id);
     endDevices([first]);
+    await until(() => !placement(brokers).has(id), 'the device to be gone');
     if (what === 'draining') await setState(`n${home}`, 'draining');
     else brokers[home]?.kill('SIGKILL');
     if (what === 'unhealthy') {
@@ -102,7 +109,7 @@ test.each(['draining', 'unhealthy'])(
 test('of one client id at two proxies the newest wins, although their brokers know nothing of each other', async () => {
   const older = await connectDevice(p1.port, 'twin');
   const old = await connectDevice(p1.port, 'twin'); // taken over by the broker itself
-  await once(older.socket, 'close');
+  await until(() => isClosed(older), 'the broker to have taken over');
   const home = await brokerOf('twin');
   await setState(`n${home}`, 'draining');
   const newest = await connectDevice(p2.port, 'twin');
