@@ -74,4 +74,5 @@ test.each(Object.entries(ways))(
       await until(async () => (await nodeOf(proxy, 'n1')).state === 'draining', 'the drain', 1_000);
     expect([fleet.connected(), fleet.losses()]).toEqual([fleet.size, 0]);
   },
+  60_000,
 );
