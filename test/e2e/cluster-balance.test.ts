@@ -14,7 +14,7 @@ test('under least-connections two proxies, of which one has more to do, fill fou
   const redis = await startRedis();
   const brokers = await Promise.all(Array.from({ length: 4 }, () => startMosquitto()));
   const pools = { default: { nodes: brokers.map(({ url }, i) => ({ id: `n${i}`, url })) } };
-  const membership = { store: 'redis', url: redis.url }; // heartbeats as they are by default
+  const membership = { heartbeat: 1 }; // as it is by default
   const proxies = await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id, { pools, membership })));
   const shares = [500, 300];
   await Promise.all(proxies.map(({ port }, i) => connectDevices(port, clientIds(shares[i] ?? 0, `p${i}`))));

@@ -1,8 +1,14 @@
-import { once } from 'node:events';
 import { beforeAll, expect, test } from 'vitest';
 import type { Breakwater } from '../support/breakwater.ts';
 import { agree, nodeOf, startProxy } from '../support/cluster.ts';
-import { clientIds, connectDevice, connectDevices, endDevices, placement } from '../support/devices.ts';
+import {
+  clientIds,
+  connectDevice,
+  connectDevices,
+  type Device,
+  endDevices,
+  placement,
+} from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
@@ -12,19 +18,19 @@ let redis: RedisServer;
 let brokers: Mosquitto[];
 let p1: Breakwater;
 let p2: Breakwater;
+let pools: object;
 
 beforeAll(async () => {
   redis = await startRedis();
   brokers = await Promise.all([startMosquitto(), startMosquitto(), startMosquitto()]);
   const nodes = brokers.map(({ url }, i) => ({ id: `n${i}`, url }));
   const persistence = { by: 'client-id', ttl: 60 };
-  const pools = {
+  pools = {
     default: { nodes, persistence, strategy: 'round-robin', slowStart: 0, health: { interval: 2 } },
   };
-  [p1, p2] = (await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id, { pools })))) as [
-    Breakwater,
-    Breakwater,
-  ];
+  const membership = { recallTimeout: 1 }; // no machine is so busy that chance decides
+  const start = (id: string) => startProxy(redis, id, { pools, membership });
+  [p1, p2] = await Promise.all([start('p1'), start('p2')]);
   await agree([p1, p2], ['n0', 'n1', 'n2']);
 });
 
@@ -38,7 +44,7 @@ async function brokerOf(clientId: string): Promise<number> {
   );
 }
 
-async function isClosed({ socket }: { socket: { destroyed: boolean } }): Promise<boolean> {
+function isClosed({ socket }: Device): boolean {
   return socket.destroyed;
 }
 
@@ -70,6 +76,7 @@ test.each([
   const first = await connectDevice(p1.port, id);
   const home = await brokerOf(id);
   endDevices([first]);
+  await until(() => !placement(brokers).has(id), 'the device to be gone');
   if (what === 'draining') await setState(`n${home}`, 'draining');
   else brokers[home]?.kill('SIGKILL');
   if (what === 'unhealthy') {
@@ -99,7 +106,7 @@ test.each([
 test('of one client id at two proxies the newest wins, although their brokers know nothing of each other', async () => {
   const older = await connectDevice(p1.port, 'twin');
   const old = await connectDevice(p1.port, 'twin'); // taken over by the broker itself
-  await once(older.socket, 'close');
+  await until(() => isClosed(older), 'the broker to have taken over');
   const home = await brokerOf('twin');
   await setState(`n${home}`, 'draining');
   const newest = await connectDevice(p2.port, 'twin');
@@ -128,13 +135,14 @@ test('what Redis forgot is remembered for devices that are connected', async () 
 });
 
 test('a Redis that hangs holds no device up, and none fails', async () => {
+  const proxy = await startProxy(redis, 'p3', { pools, membership: { heartbeat: 30 } });
   redis.kill('SIGSTOP');
   const begin = performance.now();
   for (const id of clientIds(5, 'hurried')) {
-    const device = await connectDevice(p1.port, id);
+    const device = await connectDevice(proxy.port, id);
     expect(device.code).toBe(0);
     endDevices([device]);
   }
-  expect(performance.now() - begin).toBeLessThan(5 * (50 + 150)); // its own bound is 2 s for each
+  expect(performance.now() - begin).toBeLessThan(1_500); // 50 ms each; Redis itself would be waited for 2 s
   redis.kill('SIGCONT');
 });

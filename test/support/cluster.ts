@@ -9,14 +9,14 @@ import { until } from './wait.ts';
 /** Seconds; a proxy or node that is killed is missed after three of them. */
 export const HEARTBEAT = 0.2;
 
-/** A proxy of the cluster in that Redis. */
+/** A proxy of the cluster in that Redis; `config.membership` is laid over what it says of it. */
 export function startProxy(
   redis: Pick<RedisServer, 'url'>,
   id: string,
-  config: object = {},
+  { membership, ...config }: { readonly membership?: object; readonly [key: string]: unknown } = {},
 ): Promise<Breakwater> {
-  const membership = { store: 'redis', url: redis.url, heartbeat: HEARTBEAT };
-  return startBreakwater({ proxy: { id }, membership, ...config });
+  const shared = { store: 'redis', url: redis.url, heartbeat: HEARTBEAT, ...membership };
+  return startBreakwater({ proxy: { id }, membership: shared, ...config });
 }
 
 /** `breakwater broker --join`: one of brokers that share their sessions in that Redis. */
