@@ -30,7 +30,7 @@ export function parseIp(text: string, into: IpWords): IpFamily | 0 {
 }
 
 /** Is it an IPv4 address in its IPv6 form? */
-export function isMapped(words: IpWords): boolean {
+function isMapped(words: IpWords): boolean {
   return words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
 }
 
