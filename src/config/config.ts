@@ -2,7 +2,8 @@ import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { ConnectRule } from '../routing/rules.ts';
-import { formatAuthority, parseAddress } from './address.ts';
+import { fullUrl, parseAddress } from './address.ts';
+import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
 
 /**
@@ -97,11 +98,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
     listeners: listeners.map(({ url, mode, pool }) => ({ ...endpoint(url), mode, pool })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
-    rules: rules.map(({ when, pool, reject }) => ({
-      when: { clientId: when.clientId, username: when.username, source: when.source },
-      pool,
-      reject,
-    })),
+    rules: rules.map(toRule),
     membership,
     admin: { ...endpoint(admin.url), token: admin.token },
     limits: {
@@ -143,10 +140,10 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
   };
 }
 
-/** `url` in its full form (port always there) with its host and port. */
+/** `url` in its full form with its host and port. */
 function endpoint(text: string): { url: string; host: string; port: number } {
-  const { scheme, host, port } = parseAddress(text);
-  return { url: `${scheme}://${formatAuthority(host, port)}`, host, port };
+  const { host, port } = parseAddress(text);
+  return { url: fullUrl(text), host, port };
 }
 
 function toMs(seconds: number): number {

@@ -15,6 +15,8 @@ export interface ThreadStart {
 }
 
 export interface ListenerSettings extends ListenOptions {
+  /** As configured, for rules. */
+  readonly url: string;
   /** Index of the pool that takes what no rule decides. */
   readonly pool: number;
 }

@@ -53,17 +53,20 @@ export class ListenerWorld implements World {
 
   place(connect: Connect, peer: Peer): Placement | Refusal {
     const { pools, balancer, decide } = this.context;
-    const { clientId, username } = connect;
+    const { clientId, username, protocolVersion, cleanStart } = connect;
     const sourceAddress = peer.remoteAddress;
-    const decision = decide({ clientId, username, sourceAddress });
+    const listener = this.listener.url;
+    const decision = decide({ clientId, username, sourceAddress, protocolVersion, cleanStart, listener });
     if (decision !== undefined && 'reject' in decision) return decision.reject;
     const index =
-      decision === undefined
+      decision?.pool === undefined
         ? this.listener.pool
         : pools.findIndex((candidate) => candidate.name === decision.pool);
     const pool = pools[index];
     if (pool === undefined) return 'server-unavailable';
-    return { candidates: balancer.candidates(index, { clientId, sourceAddress }), patience: pool.upstream };
+    // A rule's key stands in for whatever the pool's strategy hashes.
+    const hashed = { clientId: decision?.key ?? clientId, sourceAddress: decision?.key ?? sourceAddress };
+    return { candidates: balancer.candidates(index, hashed), patience: pool.upstream };
   }
 
   take(target: Target): void {

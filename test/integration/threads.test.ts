@@ -38,7 +38,7 @@ const settings: ThreadsOptions['settings'] = {
   ],
   rules: [],
 };
-const listener = { index: 0, host: '127.0.0.1', port: 0, pool: 0 };
+const listener = { index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0, pool: 0 };
 
 const servers: Server[] = [];
 const running: Threads[] = [];
