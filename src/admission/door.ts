@@ -33,6 +33,7 @@ export const doorRefusals = {
   'listener-connections': 'quota-exceeded',
 } as const satisfies Record<string, ConnackRefusal>;
 export type DoorRefusal = keyof typeof doorRefusals;
+export const doorRefusalLabels = Object.keys(doorRefusals) as readonly DoorRefusal[];
 
 /** What all threads share: typed arrays over shared memory, to be handed to Workers as they are. */
 export interface DoorMemory {
@@ -40,7 +41,7 @@ export interface DoorMemory {
   readonly seed: number;
   readonly sourceLevels: Float64Array;
   readonly listenerLevels: Float64Array;
-  /** One stripe a thread. Whoever restarts a thread fills its two stripes with zeros. */
+  /** One stripe a thread; see `forgetThread`. */
   readonly sourceCounts: readonly Int32Array[];
   readonly listenerCounts: readonly Int32Array[];
 }
@@ -68,6 +69,12 @@ export function createDoorMemory(options: {
     sourceCounts: stripes(sketchLength(Math.min(maxConnections / 2, MAX_COUNT_SLOTS))),
     listenerCounts: stripes(listeners),
   };
+}
+
+/** Gives back what a thread had counted that died. */
+export function forgetThread({ sourceCounts, listenerCounts }: DoorMemory, thread: number): void {
+  sourceCounts[thread]?.fill(0);
+  listenerCounts[thread]?.fill(0);
 }
 
 export interface Door {

@@ -1,3 +1,4 @@
+import type { DoorLimits } from '../admission/door.ts';
 import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
@@ -85,6 +86,8 @@ export interface LimitsConfig {
   readonly highWaterBytes: number;
   readonly halfCloseTimeoutMs: number;
   readonly shutdownGraceMs: number;
+  /** Asked before the first byte. */
+  readonly door: DoorLimits;
 }
 
 /** Whether a node was declared by a flag rather than in the file. */
@@ -108,6 +111,14 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
       highWaterBytes: limits.highWater,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
       shutdownGraceMs: toMs(limits.shutdownGrace),
+      door: {
+        allow: limits.allow,
+        deny: limits.deny,
+        connectRate: limits.connectRate,
+        connectRatePerSource: limits.connectRatePerSource,
+        maxConnectionsPerListener: limits.maxConnectionsPerListener,
+        maxConnectionsPerSource: limits.maxConnectionsPerSource,
+      },
     },
     log,
   });

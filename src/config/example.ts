@@ -23,11 +23,14 @@ pools:
       - { id: emqx-3, url: "mqtt://10.0.0.3:1883", probeUrl: "http://10.0.0.3:18083/status" }
 rules:
   - { when: { username: "^banned$" }, reject: not-authorized }
+  - { when: { clientId: "^site-([0-9]+)-", protocolVersion: [4, 5] }, pool: meters, key: "$1" }
   - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
 membership: { store: memory }
 admin: { url: "http://127.0.0.1:9883", token: "change-me" }
 limits:
   maxConnections: 100000
+  connectRatePerSource: 200
+  deny: [192.0.2.0/24]
   connectTimeout: 10
   maxPacketSize: 1048576
   highWater: 65536

@@ -1,3 +1,4 @@
+import type { DoorMemory } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause } from '../connection/wire.ts';
 import type { DialFailure, EndReason } from '../connection/world.ts';
@@ -10,6 +11,7 @@ export interface ThreadStart {
   readonly thread: number;
   readonly threads: number;
   readonly table: SharedArrayBuffer;
+  readonly door: DoorMemory;
   readonly engine: 'epoll' | 'node';
   readonly settings: ThreadSettings;
 }

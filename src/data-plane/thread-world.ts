@@ -1,9 +1,11 @@
+import type { Door } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { EndCause, Peer, Target, Wire } from '../connection/wire.ts';
 import type { ConnectionView, DialFailure, EndReason, Placement, World } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
+import { sharedClock } from '../time.ts';
 import type { Balancer } from './balancer.ts';
 import type { ClientAnswer, ClientFilter, ClientRecord, ListenerSettings, ThreadEvent } from './messages.ts';
 import type { TableReader } from './routing-table.ts';
@@ -27,23 +29,31 @@ export class ListenerWorld implements World {
   readonly now: () => number;
   private readonly context: ThreadContext;
   private readonly listener: ListenerSettings;
+  private readonly door: Door;
   /** Every open connection, from accept on. */
   private readonly open = new Set<Connection>();
 
-  constructor(context: ThreadContext, listener: ListenerSettings) {
+  constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
+    this.door = door;
     this.context = context;
     this.listener = listener;
     this.limits = context.limits;
     this.now = context.now;
   }
 
-  /** A new device; `undefined` when there are already as many as may be. */
+  /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
   accept(wire: Wire, peer: Peer): Connection | undefined {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     if (table.countDevice(1) >= this.limits.maxConnections) {
       table.countDevice(-1);
       table.countRejected('max-connections');
+      return undefined;
+    }
+    const refusal = this.door.admit(peer.remoteAddress, sharedClock.now());
+    if (refusal !== undefined) {
+      table.countDevice(-1);
+      table.countRejected(refusal);
       return undefined;
     }
     const connection = new Connection(wire, peer, this);
@@ -106,6 +116,7 @@ export class ListenerWorld implements World {
   ended(connection: Connection, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
+    this.door.release(connection.peer.remoteAddress);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);

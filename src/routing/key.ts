@@ -31,16 +31,20 @@ export function compileKey(
   patterns: readonly (readonly [PatternField, Pattern])[],
 ): (input: RuleInput) => string | undefined {
   const ordered = patternFields.flatMap((field) => patterns.filter(([name]) => name === field));
-  const isFixed = !/\$\d/.test(template.replaceAll('$$', ''));
+  const parts = template.split(/(\$[1-9$])/).map((part) => {
+    if (part === '$$') return '$';
+    return /^\$[1-9]$/.test(part) ? Number(part[1]) - 1 : part;
+  });
+  const isFixed = parts.every((part) => typeof part === 'string');
   return (input) => {
     const groups = ordered.flatMap(([field, pattern]) => pattern.capture(input[field] ?? ''));
     let matched = isFixed;
-    const key = template.replace(/\$(\d|\$)/g, (_, which: string) => {
-      if (which === '$') return '$';
-      const text = groups[Number(which) - 1] ?? '';
-      matched ||= text !== '';
-      return text;
-    });
+    let key = '';
+    for (const part of parts) {
+      const text = typeof part === 'string' ? part : (groups[part] ?? '');
+      matched ||= typeof part === 'number' && text !== '';
+      key += text;
+    }
     return matched ? key : undefined;
   };
 }

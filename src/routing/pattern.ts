@@ -35,8 +35,12 @@ export function compilePattern(source: string): Pattern {
     groups,
     test: literalTest(source) ?? general,
     capture(text) {
-      const found: readonly unknown[] | null = groups === 0 ? null : compiled.exec(text);
-      return Array.from({ length: groups }, (_, index) => found?.[index + 1] as string | undefined);
+      const found: (string | undefined)[] = new Array(groups);
+      if (groups === 0) return found;
+      const matcher = compiled.matcher(text);
+      const matches = text.startsWith(prefix) && matcher.find();
+      for (let i = 0; i < groups; i++) found[i] = matches ? (matcher.group(i + 1) ?? undefined) : undefined;
+      return found;
     },
   };
 }

@@ -22,6 +22,10 @@ const settings: ThreadsOptions['settings'] = {
     highWaterBytes: 65_536,
     halfCloseTimeoutMs: 5_000,
     shutdownGraceMs: 0,
+    door: {
+      ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
+      ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
+    },
   },
   pools: [
     {

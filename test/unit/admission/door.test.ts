@@ -7,6 +7,7 @@ import {
   type DoorLimits,
   type DoorMemory,
   doorRefusals,
+  forgetThread,
 } from '../../../src/admission/door.ts';
 import { refusalConnack } from '../../../src/mqtt/reason-codes.ts';
 
@@ -78,13 +79,12 @@ test('connections of a source are counted over all threads and listeners', () =>
   expect(doors[0]?.admit('10.0.0.1', 0)).toBe('source-connections');
 });
 
-test('the connections of a thread that died count no more once its stripes are zero', () => {
+test('the connections of a thread that died count no more once it is forgotten', () => {
   const memory = memoryFor(2);
   const [dying, living] = [0, 1].map((thread) => doorWith({ maxConnectionsPerListener: 1 }, memory, thread));
   dying?.admit('10.0.0.1', 0);
   expect(living?.admit('10.0.0.2', 0)).toBe('listener-connections');
-  memory.sourceCounts[0]?.fill(0);
-  memory.listenerCounts[0]?.fill(0);
+  forgetThread(memory, 0);
   expect(living?.admit('10.0.0.2', 0)).toBeUndefined();
 });
 

@@ -37,6 +37,10 @@ describe('a valid file', () => {
       highWaterBytes: 65_536,
       halfCloseTimeoutMs: 10_000,
       shutdownGraceMs: 30_000,
+      door: {
+        ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
+        ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
+      },
     });
     expect(pools[0]?.upstream).toEqual({
       connectTimeoutMs: 3000,
