@@ -1,12 +1,12 @@
 import { availableParallelism, hostname } from 'node:os';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import { version } from './cli/version.ts';
-import type { Config } from './config/config.ts';
+import type { Config, PoolConfig } from './config/config.ts';
 import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
-import { desiredNodes, reconcile } from './control/reconcile.ts';
 import { keepRoutes } from './control/routes.ts';
+import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
@@ -15,13 +15,15 @@ import { messageOf } from './errors.ts';
 import { probes } from './health/index.ts';
 import { probeTarget } from './health/probe.ts';
 import { createLog } from './log.ts';
-import { createMemoryStore } from './membership/memory.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend, type Identity } from './server/backend.ts';
+import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
+import { createLocalClients } from './server/local-clients.ts';
 import { watchNodes } from './server/node-events.ts';
+import { withPeers } from './server/peers.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { systemClock, systemRandom } from './time.ts';
 
@@ -67,15 +69,13 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const memory = createTableMemory(identity.threads);
   const table = new TableWriter(openTable(memory, identity.threads));
   const nodes = new NodeTable();
-  const store = createMemoryStore();
-  const declared = config.pools.flatMap((pool) => pool.nodes);
-  const nodeAdmin = createNodeAdmin({ table: nodes, store, pools, declared });
+  const store = createStore(config, identity.id);
   const isVerbose = config.log.level === 'debug' || config.log.level === 'info';
   const bus = createEventBus((anybody) => threads.setVerbose(isVerbose || anybody));
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
     probe: (node, health, signal) => probeNode(node, health, signal),
-    healthOf: (pool) => (config.pools[pools.indexOf(pool)] as Config['pools'][number]).health,
+    healthOf: (pool) => poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
     onProbe: (_id, seconds) => metrics.probed(seconds),
     clock: systemClock,
@@ -85,17 +85,61 @@ export async function startServer(config: Config): Promise<RunningServer> {
       clearTimeout: (timer) => clearTimeout(timer as never),
     },
   });
-  nodes.onChange(({ kind, node }) => {
-    if (kind === 'removed') checker.remove(node.id);
-    else checker.update(node);
+  const poolNamed = (name: string) => config.pools[pools.indexOf(name)] as PoolConfig;
+  const slowStart = createSlowStart(systemClock, (pool) => poolNamed(pool).slowStartMs);
+  nodes.onChange((change) => {
+    slowStart.changed(change, !accepting);
+    if (change.kind === 'removed') checker.remove(change.node.id);
+    else checker.update(change.node);
   });
   const routes = keepRoutes({
     table: nodes,
     pools,
     sink: table,
     resolve: resolveHost,
+    shareOf: slowStart.shareOf,
     onUnrouted: (node, error) =>
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
+  });
+
+  const slowStartTimer = setInterval(() => {
+    for (const node of slowStart.starting(nodes.list())) routes.refresh(node);
+  }, SLOW_START_STEP_MS);
+
+  // What this proxy shares with the others of its cluster.
+  let accepting = false;
+  const local = createLocalClients(
+    {
+      clients: (filter) => threads.clients(filter),
+      kick: (clientId) => threads.kick(clientId),
+    },
+    identity.id,
+    (index) => listenerUrls[index] ?? '',
+  );
+  const peers = withPeers(local, store);
+  const cluster = joinCluster(store, {
+    config,
+    proxyId: identity.id,
+    nodes,
+    log,
+    beat: () => ({
+      ...identity,
+      pid: process.pid,
+      listeners: listenerUrls,
+      connections: table.devices(),
+      nodeConnections: table.liveByNode(),
+    }),
+    kick: (clientId) => void threads.kick(clientId).catch(() => {}),
+    setRemote: (id, connections) => table.setRemote(id, connections),
+    answer: peers.answer,
+    health: checker,
+  });
+  const nodeAdmin = createNodeAdmin({
+    table: nodes,
+    store,
+    pools,
+    declared: cluster.declared,
+    isRemoved: cluster.isRemoved,
   });
 
   // The data plane: threads that own the sockets.
@@ -104,13 +148,20 @@ export async function startServer(config: Config): Promise<RunningServer> {
     log,
     emit: bus.emit,
     health: checker,
+    memory: cluster.claims,
+    recalled: (thread, request, node) => threads.recalled(thread, request, node),
     listenerUrl: (index) => listenerUrls[index] ?? '',
   });
   const threads = new Threads({
     count: identity.threads,
     engine: engine.name,
     table: memory,
-    settings: { limits: config.limits, pools: config.pools, rules: config.rules },
+    settings: {
+      limits: config.limits,
+      pools: config.pools,
+      rules: config.rules,
+      recallTimeoutMs: config.membership.recallTimeoutMs,
+    },
     onEvents,
     onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
     onDeath: (thread, error) => {
@@ -121,7 +172,6 @@ export async function startServer(config: Config): Promise<RunningServer> {
   threads.setVerbose(isVerbose);
 
   // Everything that people and programs ask.
-  let accepting = false;
   const metrics = createMetrics(() => snapshotOf(table, nodes, store, listenerUrls));
   const backend = createBackend({
     config,
@@ -130,7 +180,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     store,
     nodeAdmin,
     table,
-    threads,
+    peers,
+    proxies: cluster.proxies,
     addressOf: routes.addressOf,
     lastFlip,
     listenerUrls: () => listenerUrls,
@@ -139,7 +190,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     subscribe: bus.subscribe,
   });
   const watchDrains = createDrainWatch(
-    (id) => table.liveAt(id),
+    (id) => table.connectionsAt(id),
     (node) => {
       log.info({ node: node.id }, 'node drained: its last connection has left');
       bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
@@ -150,15 +201,16 @@ export async function startServer(config: Config): Promise<RunningServer> {
   let admin: Admin | undefined;
   async function close(): Promise<void> {
     clearInterval(drainTimer);
+    clearInterval(slowStartTimer);
     checker.stop();
     routes.stop();
     await threads.close();
     await admin?.close();
-    await store.close();
+    await cluster.leave();
   }
 
   try {
-    await store.open((membership) => reconcile(nodes, desiredNodes(declared, membership)));
+    await cluster.start();
     await routes.settled();
     admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
     log.info({ url: admin.url }, 'admin listening');

@@ -6,7 +6,7 @@ export interface Candidate {
   readonly slot: number;
   /** Node id: hashes are over ids, so that all proxies agree and slots may differ. */
   readonly id: string;
-  /** 1 to 100. */
+  /** Relative share, above 0; only the proportions count. */
   readonly weight: number;
 }
 

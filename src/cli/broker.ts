@@ -1,33 +1,66 @@
-import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { startBroker } from '../../cluster/broker.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Broker, type BrokerOptions, startBroker } from '../../cluster/broker.ts';
 import { redisCluster } from '../../cluster/over-redis.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
+import { advertisedUrl } from './advertise.ts';
+import { aborted, watchSignals } from './leaving.ts';
+import { beMember } from './member.ts';
+import type { NodeOptions } from './registration-options.ts';
 
-export interface BrokerCommandOptions {
+export interface BrokerCommandOptions extends NodeOptions {
   /** `mqtt://host:port`; port 0 lets the system choose. */
   readonly listen: string;
-  /** `redis://host:port`: brokers that name the same Redis are one cluster. Absent: this broker stands alone. */
+  /** Brokers that name the same Redis share sessions and messages. Absent: this broker stands alone. */
   readonly redis?: string;
+  /** Cluster of proxies that this broker registers with, in that Redis. */
+  readonly join?: string;
+  /** `mqtt://host:port` that proxies dial. */
+  readonly advertise?: string;
 }
+
+/** Between two attempts to reach a Redis that is away at the start. */
+const REDIS_RETRY_MS = 1_000;
 
 /** `breakwater broker`: one broker node, until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function runBroker(options: BrokerCommandOptions): Promise<number> {
-  const { host, port } = parseListen(options.listen);
-  const cluster = options.redis === undefined ? undefined : redisCluster(options.redis, reportStore());
-  const broker = await startBroker({
-    host,
-    port,
-    id: `${hostname()}-${process.pid}`,
-    ...(cluster && { cluster }),
-  });
-  const company = options.redis === undefined ? 'stands alone' : 'shares its cluster over Redis';
-  console.log(
-    `broker ${broker.id} listens on ${broker.url} (MQTT 3.1 and 3.1.1) and ${company}; Ctrl-C stops it`,
-  );
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-  await broker.stop();
+  const { listen, redis, join } = options;
+  const { host, port } = parseListen(listen);
+  const leaving = watchSignals();
+  const cluster = redis === undefined ? undefined : redisCluster(redis, reportStore());
+  const id = options.id ?? `${hostname()}-${process.pid}`;
+  const broker = await startPatiently({ host, port, id, ...(cluster && { cluster }) }, leaving.asked);
+  if (broker === undefined) return 0;
+  try {
+    const company = redis === undefined ? 'stands alone' : 'shares its sessions over Redis';
+    console.log(`broker listens on ${broker.url} (MQTT 3.1 and 3.1.1) and ${company}; Ctrl-C stops it`);
+    if (join === undefined || redis === undefined) await aborted(leaving.asked);
+    else {
+      const url = options.advertise ?? (await advertisedUrl(host, broker.port));
+      const isEmpty = () => broker.clients().length === 0;
+      await beMember({ ...options, redis, cluster: join, url, isEmpty }, leaving);
+    }
+  } finally {
+    await broker.stop();
+  }
   return 0;
+}
+
+/**
+ * Sessions are in Redis: without it no device could be served, so the port is opened when Redis answers.
+ * @returns undefined when a signal came first
+ */
+async function startPatiently(options: BrokerOptions, asked: AbortSignal): Promise<Broker | undefined> {
+  for (let attempt = 0; !asked.aborted; attempt++) {
+    try {
+      return await startBroker(options);
+    } catch (error) {
+      if (!(error instanceof BreakwaterError && error.code === 'STORE_UNAVAILABLE')) throw error;
+      if (attempt === 0) console.error(`broker: ${error.message}; it is tried again until it answers`);
+      await sleep(REDIS_RETRY_MS, undefined, { signal: asked }).catch(() => {});
+    }
+  }
+  return undefined;
 }
 
 function parseListen(listen: string): { host: string; port: number } {

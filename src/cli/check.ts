@@ -26,7 +26,10 @@ async function check({ config: path, json }: CheckOptions): Promise<void> {
   const text = await readConfigFile(path);
   const token = process.env.BREAKWATER_TOKEN;
   try {
-    const config = parseConfig(text, path, token ? { adminToken: token } : {});
+    const config = parseConfig(text, path, {
+      environment: process.env,
+      ...(token ? { adminToken: token } : {}),
+    });
     const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
     if (json) printJson({ valid: true, problems: [] });
     else {

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { agentCommand } from './agent-command.ts';
 import { brokerCommand } from './broker-command.ts';
 import { checkCommand } from './check.ts';
 import { clientCommand } from './client.ts';
@@ -25,6 +26,7 @@ function createProgram(): Command {
     checkCommand(),
     demoCommand(),
     brokerCommand(),
+    agentCommand(),
     nodeCommand(),
     clientCommand(),
     proxyCommand(),

@@ -41,7 +41,7 @@ async function start(options: StartOptions): Promise<number> {
 async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {
   const { parseConfig, defaultConfig } = await import('../config/load.ts');
   const token = process.env.BREAKWATER_TOKEN;
-  const flags = { ...given, ...(token ? { adminToken: token } : {}) };
+  const flags = { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
   if (path === undefined) return defaultConfig(flags);
   const { readConfigFile } = await import('./config-file.ts');
   return parseConfig(await readConfigFile(path), path, flags);

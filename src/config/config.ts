@@ -20,7 +20,7 @@ export interface Config {
   readonly pools: readonly PoolConfig[];
   /** The first that matches decides; none: the listener's pool. */
   readonly rules: readonly RuleConfig[];
-  readonly membership: { readonly store: 'memory' };
+  readonly membership: MembershipConfig;
   readonly admin: AdminConfig;
   readonly limits: LimitsConfig;
   readonly log: { readonly level: Document['log']['level']; readonly format: 'json' | 'pretty' };
@@ -45,10 +45,44 @@ export interface ListenerConfig {
 export interface PoolConfig {
   readonly name: string;
   readonly strategy: StrategyName;
-  readonly persistence: { readonly by: 'none' };
+  readonly persistence: PersistenceConfig;
+  /** 0: at once. */
+  readonly slowStartMs: number;
   readonly health: HealthConfig;
   readonly upstream: UpstreamConfig;
   readonly nodes: readonly NodeSpec[];
+  readonly discovery: readonly DiscoveryConfig[];
+}
+
+export type PersistenceConfig =
+  | { readonly by: 'none' }
+  /** `ttlMs`: how long a device's node is remembered after it left. */
+  | { readonly by: 'client-id'; readonly ttlMs: number };
+
+export type DiscoveryConfig = DnsDiscoveryConfig | EmqxDiscoveryConfig;
+
+export interface DnsDiscoveryConfig {
+  readonly kind: 'dns';
+  readonly name: string;
+  readonly srv: boolean;
+  /** Of the nodes, where the records do not say it. */
+  readonly port: number;
+  /** Absent: IPv4, or IPv6 where there is none. */
+  readonly family: 4 | 6 | undefined;
+  /** `address:port` of a DNS server; absent: the system's way. */
+  readonly resolver: string | undefined;
+  readonly intervalMs: number;
+}
+
+export interface EmqxDiscoveryConfig {
+  readonly kind: 'emqx';
+  /** Origin of the HTTP API, such as `http://10.0.0.1:18083`. */
+  readonly url: string;
+  readonly key: string;
+  readonly secret: string;
+  /** MQTT port of the nodes. */
+  readonly port: number;
+  readonly intervalMs: number;
 }
 
 export interface HealthConfig {
@@ -70,6 +104,14 @@ export interface UpstreamConfig {
 
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
 export type RuleConfig = ConnectRule;
+
+export interface MembershipConfig {
+  readonly store: 'memory' | 'redis';
+  /** Validated by `parseRedisUrl`, which also reads it; may hold a password, so it never goes to a log. */
+  readonly url: string;
+  readonly heartbeatMs: number;
+  readonly recallTimeoutMs: number;
+}
 
 export interface AdminConfig {
   readonly url: string;
@@ -102,7 +144,12 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
     listeners: listeners.map(({ url, mode, pool }) => ({ ...endpoint(url), mode, pool })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
     rules: rules.map(toRule),
-    membership,
+    membership: {
+      store: membership.store,
+      url: membership.url,
+      heartbeatMs: toMs(membership.heartbeat),
+      recallTimeoutMs: toMs(membership.recallTimeout),
+    },
     admin: { ...endpoint(admin.url), token: admin.token },
     limits: {
       maxConnections: limits.maxConnections,
@@ -125,11 +172,13 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
 }
 
 function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFlagNode): PoolConfig {
-  const { strategy, persistence, health, upstream, nodes } = pool;
+  const { strategy, persistence, slowStart, health, upstream, nodes, discovery } = pool;
   return {
     name,
     strategy,
-    persistence,
+    persistence:
+      persistence.by === 'none' ? { by: 'none' } : { by: persistence.by, ttlMs: toMs(persistence.ttl) },
+    slowStartMs: toMs(slowStart),
     health: {
       probe: health.probe,
       intervalMs: toMs(health.interval),
@@ -148,7 +197,15 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       const source = isFlagNode(name, index) ? 'flag' : 'config';
       return nodeSpec({ ...node, pool: name, source });
     }),
+    discovery: discovery.map(toDiscovery),
   };
+}
+
+function toDiscovery(entry: Document['pools'][string]['discovery'][number]): DiscoveryConfig {
+  const { dns, srv = false, family, resolver, emqx = '', key = '', secret = '', port, interval } = entry;
+  const intervalMs = toMs(interval);
+  if (dns !== undefined) return { kind: 'dns', name: dns, srv, port, family, resolver, intervalMs };
+  return { kind: 'emqx', url: new URL(emqx).origin, key, secret, port, intervalMs };
 }
 
 /** `url` in its full form with its host and port. */

@@ -27,7 +27,9 @@ export function configurationPage(): string {
   return `${[
     '# Configuration',
     'Made from the schema by `npm run docs`; a test fails when it is not current.',
-    'One YAML file, given as `breakwater start -c breakwater.yaml`. Every key is optional unless marked as required. Unknown keys are refused, and `breakwater check -c breakwater.yaml` lists everything that is wrong at once, each with its path and line. Flags are laid over the file: `--listen` replaces its listeners, `--node` adds to its nodes, `--strategy` holds for every pool, `--admin` moves the admin API.',
+    'One YAML file, given as `breakwater start -c breakwater.yaml`. Every key is optional unless marked as required. Unknown keys are refused, and `breakwater check -c breakwater.yaml` lists everything that is wrong at once, each with its path and line. Flags are laid over the file: `--listen` replaces its listeners, `--node` adds to its nodes, `--strategy` holds for every pool, `--redis` keeps the membership there, `--admin` moves the admin API.',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: that is what people write
+    'Where a value is to be text, `"${NAME}"` as a whole takes it from the environment variable of that name; a variable that is not set is a problem. Secrets need not stand in the file.',
     ...(plain.length === 0 ? [] : [table(plain.map(([name, value]) => row(name, value, false)))]),
     ...sections.flatMap(([name, value]) => [
       `## \`${name}\``,

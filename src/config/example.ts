@@ -10,22 +10,28 @@ listeners:
 pools:
   default:
     strategy: least-connections
-    persistence: { by: none }
+    persistence: { by: client-id, ttl: 3600 }
+    slowStart: 10
     health: { probe: tcp, interval: 5, timeout: 5, unhealthyThreshold: 3, healthyThreshold: 2 }
     upstream: { connectTimeout: 3, connackTimeout: 5, attempts: 5, deadline: 15 }
     nodes:
       - { id: emqx-1, url: "mqtt://10.0.0.1:1883", weight: 10 }
       - { id: emqx-2, url: "mqtt://10.0.0.2:1883", weight: 20 }
+    discovery:
+      - { dns: emqx.internal, port: 1883, interval: 5, family: 4, resolver: "10.0.0.53:53" }
+      - { dns: _mqtt._tcp.example.org, srv: true }
   meters:
     strategy: client-id-hash
     health: { probe: http, path: /status }
     nodes:
       - { id: emqx-3, url: "mqtt://10.0.0.3:1883", probeUrl: "http://10.0.0.3:18083/status" }
+    discovery:
+      - { emqx: "http://10.0.1.1:18083", key: breakwater, secret: change-me, port: 1883 }
 rules:
   - { when: { username: "^banned$" }, reject: not-authorized }
   - { when: { clientId: "^site-([0-9]+)-", protocolVersion: [4, 5] }, pool: meters, key: "$1" }
   - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
-membership: { store: memory }
+membership: { store: redis, url: "redis://127.0.0.1:6379", heartbeat: 1, recallTimeout: 0.05 }
 admin: { url: "http://127.0.0.1:9883", token: "change-me" }
 limits:
   maxConnections: 100000

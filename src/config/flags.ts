@@ -1,4 +1,5 @@
 import { withoutSecrets } from './address.ts';
+import type { Environment } from './environment.ts';
 import type { Finding, Path } from './problems.ts';
 
 /** What `breakwater start` takes besides, or instead of, a file. */
@@ -9,11 +10,14 @@ export interface Flags {
   readonly node?: readonly string[];
   /** Of every pool. */
   readonly strategy?: string;
+  /** URL of the Redis that holds the membership; may hold a password. */
   readonly redis?: string;
   /** URL of the admin API. */
   readonly admin?: string;
   /** From the environment: used where the file has no token. */
   readonly adminToken?: string;
+  /** Where values of the file that are `${NAME}` are looked up. */
+  readonly environment?: Environment;
 }
 
 /** The file's content with the flags laid over it, not yet validated. */
@@ -48,8 +52,8 @@ export function mergeFlags(file: unknown, flags: Flags): Merged {
     origins.push({ path: ['admin', 'token'], flag: 'BREAKWATER_TOKEN' });
   }
   if (flags.redis !== undefined) {
-    raw.membership = { store: 'redis' };
-    origins.push({ path: ['membership'], flag: '--redis' });
+    raw.membership = { ...mappingOf(raw.membership), store: 'redis', url: flags.redis };
+    for (const key of ['store', 'url']) origins.push({ path: ['membership', key], flag: '--redis' });
   }
   const pools: Mapping = { ...mappingOf(raw.pools ?? { default: {} }) };
   for (const typed of flags.node ?? []) {

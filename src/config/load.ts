@@ -10,6 +10,7 @@ import {
 } from 'yaml';
 import { messageOf } from '../errors.ts';
 import { type Config, toConfig } from './config.ts';
+import { substituteEnvironment } from './environment.ts';
 import { type Flags, mergeFlags } from './flags.ts';
 import { ConfigError, type Finding, findingsOf, formatPath, type Path, type Problem } from './problems.ts';
 import { findBrokenReferences } from './references.ts';
@@ -31,13 +32,18 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
     );
   }
 
+  const environment = substituteEnvironment(yaml.contents, flags.environment ?? {});
   const { raw, flagOf, findings } = mergeFlags(toValue(yaml, fileName) ?? {}, flags);
   const checked = documentSchema.safeParse(raw, { reportInput: true });
+  const unset = new Set(environment.findings.map(({ path }) => formatPath(path)));
   const found: Finding[] = [
-    ...findings,
-    ...(checked.success ? [] : findingsOf(checked.error)),
-    ...findBrokenReferences(raw),
-  ];
+    ...environment.findings,
+    ...[
+      ...findings,
+      ...(checked.success ? [] : findingsOf(checked.error)),
+      ...findBrokenReferences(raw),
+    ].filter(({ path }) => !unset.has(formatPath(path))),
+  ].map(environment.hide);
   const locate = ({ path, message, code }: Finding): Problem => {
     const flag = flagOf(path);
     const line = flag === undefined ? lineOf(yaml.contents, path, lines) : undefined;

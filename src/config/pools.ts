@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { StrategyName } from '../balance/index.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
+import { discoverySchema } from './discovery.ts';
 import { address, choice, count, name, seconds, text } from './fields.ts';
 
 const strategyNames = [
@@ -114,11 +115,27 @@ export const poolSchema = z.strictObject({
     ),
   persistence: z
     .strictObject({
-      by: choice(['none'], ['client-id', 'cookie'])
+      by: choice(['none', 'client-id'], ['cookie'])
         .default('none')
-        .describe('Session stickiness. `client-id-hash` needs none: it is sticky by itself.'),
+        .describe(
+          'Session stickiness. `client-id`: the device goes to the node that served it last while that node takes devices, at any proxy if membership is in Redis. `client-id-hash` needs none: it is sticky by itself.',
+        ),
+      ttl: seconds({
+        min: 1,
+        max: 2_592_000,
+        default: 3600,
+        about:
+          'For `client-id`: so long after the device has left its node is remembered. Sessions commonly expire within an hour.',
+      }),
     })
     .prefault({}),
+  slowStart: seconds({
+    min: 0,
+    max: 600,
+    default: 10,
+    about:
+      'A node that returns, or joins while running, grows from 1 % to its full share in so long, so that it is not stormed; 0 is at once.',
+  }),
   health: healthSchema.prefault({}),
   upstream: upstreamSchema.prefault({}),
   nodes: z
@@ -126,4 +143,9 @@ export const poolSchema = z.strictObject({
     .max(1024, { error: 'must hold at most 1024 nodes' })
     .default([])
     .describe('The brokers; at most 1024. More can be added while running (`breakwater node add`).'),
+  discovery: z
+    .array(discoverySchema)
+    .max(16, { error: 'must hold at most 16 discoveries' })
+    .default([])
+    .describe('Where nodes come from by themselves, besides `nodes`; at most 16.'),
 });

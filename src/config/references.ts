@@ -1,5 +1,5 @@
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
-import { formatAuthority, fullUrl, isLoopback, parseAddress } from './address.ts';
+import { formatAuthority, fullUrl, isLoopback, parseAddress, withoutSecrets } from './address.ts';
 import { list } from './fields.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 
@@ -18,6 +18,7 @@ export function findBrokenReferences(raw: unknown): Finding[] {
       ? [{ path: ['pools', '__proto__'], message: 'is not a possible name' }]
       : []),
     ...duplicates(nodeIds(raw, pools), (id) => `node id '${id}'`),
+    ...duplicates(discoveries(raw, pools), (what) => what),
     ...duplicates(addresses(raw), (address) => `address ${address}`),
     ...missingToken(raw),
   ];
@@ -71,6 +72,22 @@ function nodeIds(raw: unknown, pools: readonly string[]): Placed[] {
       if (typeof id === 'string') return [{ path: [...path, 'id'], value: id }];
       const made = attempt(() => defaultNodeId(parseNodeUrl(String(at(node, 'url')))));
       return made === undefined ? [] : [{ path: [...path, 'url'], value: made }];
+    }),
+  );
+}
+
+/** Two that would find the same nodes, in whatever pools: a node is in one. */
+function discoveries(raw: unknown, pools: readonly string[]): Placed[] {
+  return pools.flatMap((pool) =>
+    (listOf(at(at(at(raw, 'pools'), pool), 'discovery')) ?? []).flatMap((entry, index) => {
+      const kind = at(entry, 'dns') === undefined ? 'emqx' : 'dns';
+      const name = at(entry, kind);
+      if (typeof name !== 'string') return [];
+      const details = ['port', 'family', 'resolver', 'srv'].flatMap((key) =>
+        at(entry, key) === undefined ? [] : [`${key} ${at(entry, key)}`],
+      );
+      const value = [`${kind} ${withoutSecrets(name)}`, ...details].join(', ');
+      return [{ path: ['pools', pool, 'discovery', index], value }];
     }),
   );
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { address, choice, name, text } from './fields.ts';
 import { limitsSchema } from './limits.ts';
 import { listenerSchema } from './listeners.ts';
+import { membershipSchema } from './membership.ts';
 import { poolSchema } from './pools.ts';
 import { ruleSchema } from './rules.ts';
 
@@ -55,16 +56,7 @@ export const documentSchema = z.strictObject({
     .describe(
       'Conditions on a connection that choose a pool or reject; at most 1000. The first that matches decides; all conditions of one rule must hold.',
     ),
-  membership: z
-    .strictObject({
-      store: choice(['memory'], ['redis'])
-        .default('memory')
-        .describe(
-          'Where nodes and proxies are kept. `memory` is this proxy’s own: lost with it, shared with none.',
-        ),
-    })
-    .prefault({})
-    .describe('Which nodes and proxies exist.'),
+  membership: membershipSchema.prefault({}).describe('Which nodes and proxies exist.'),
   admin: z
     .strictObject({
       url: address(['http'], ['https']).default('http://127.0.0.1:9883').meta({

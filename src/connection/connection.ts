@@ -3,20 +3,22 @@ import { type Connect, decodeConnect } from '../mqtt/connect.ts';
 import { refusalConnack } from '../mqtt/reason-codes.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
-import type { ConnectionView, DialFailure, EndReason, Placement, World } from './world.ts';
+import type { ConnectionView, DialFailure, EndReason, Placement, PoolRoute, World } from './world.ts';
 
 /**
  * The life of one device connection, without I/O:
  *
- *   greeting ──CONNECT──► dialling ──opened──► answering ──CONNACK──► relay ──► closing
- *                            ▲  └──── failed, timed out, busy ────┘
- *                            └────────── next candidate
+ *   greeting ──CONNECT──► recalling ──► dialling ──opened──► answering ──CONNACK──► relay ──► closing
+ *                                         ▲  └──── failed, timed out, busy ────┘
+ *                                         └────────── next candidate
+ *
+ * `recalling` waits, never for long, for where the device was served last; most pools do not ask.
  *
  * Until a node has accepted the CONNECT, everything that the device sent is held, so that the next candidate can
  * be given the same bytes; from then on the engine moves the bytes by itself.
  * Session mode takes the place of `relay` behind the same CONNACK (see `answered`).
  */
-type Phase = 'greeting' | 'dialling' | 'answering' | 'relay' | 'closing';
+type Phase = 'greeting' | 'recalling' | 'dialling' | 'answering' | 'relay' | 'closing';
 
 const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
@@ -28,6 +30,7 @@ export class Connection implements Conversation, ConnectionView {
   readonly peer: Peer;
   connect: Connect | undefined;
   target: Target | undefined;
+  route: PoolRoute | undefined;
   /** When the device was served, on the world's clock. */
   placedAtMs = 0;
 
@@ -66,10 +69,24 @@ export class Connection implements Conversation, ConnectionView {
     if (result.kind === 'incomplete') return;
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply);
     this.connect = result.connect;
-    const placement = this.world.place(result.connect, this.peer);
-    if (typeof placement === 'string') {
-      return this.refuse(placement, refusalConnack(result.connect.protocolVersion, placement));
+    const route = this.world.route(result.connect, this.peer);
+    if (typeof route === 'string') {
+      return this.refuse(route, refusalConnack(result.connect.protocolVersion, route));
     }
+    this.route = route;
+    if (route.recallTimeoutMs === 0) return this.place(undefined);
+    this.phase = 'recalling';
+    this.wire.setTimer(route.recallTimeoutMs);
+    this.world.recall(result.connect.clientId, this);
+  }
+
+  recalled(nodeId: string | undefined): void {
+    if (this.phase === 'recalling') this.place(nodeId);
+  }
+
+  private place(preferred: string | undefined): void {
+    if (this.route === undefined || this.connect === undefined) return;
+    const placement = this.route.place(this.connect, this.peer, preferred);
     this.placement = placement;
     this.deadlineMs = this.world.now() + placement.patience.deadlineMs;
     this.dialNext(placement);
@@ -167,8 +184,12 @@ export class Connection implements Conversation, ConnectionView {
     this.reason ??= cause === 'fin' ? 'device-closed' : cause === 'reset' ? 'device-reset' : 'device-timeout';
     if (this.phase === 'relay') return this.relayEnded();
     // A FIN behind a whole CONNECT is a half-close: the device may still read, and its node is still found.
-    if (cause === 'fin' && (this.phase === 'dialling' || this.phase === 'answering')) return;
+    if (cause === 'fin' && this.placing()) return;
     this.close('reset');
+  }
+
+  private placing(): boolean {
+    return this.phase === 'recalling' || this.phase === 'dialling' || this.phase === 'answering';
   }
 
   linkEnded(_link: Link, cause: EndCause): void {
@@ -187,6 +208,7 @@ export class Connection implements Conversation, ConnectionView {
 
   timer(): void {
     if (this.phase === 'greeting') return this.refuse('connect-timeout', undefined, 'connect-timeout');
+    if (this.phase === 'recalling') return this.place(undefined);
     if (this.phase === 'dialling') return this.abandonLink('timeout', 'no answer to SYN in time');
     if (this.phase === 'answering') return this.abandonLink('connack-timeout', 'no CONNACK in time');
     // Half-closed, or flushing to a device that does not read: it has had its time.

@@ -29,6 +29,22 @@ export interface Placement {
   readonly patience: Patience;
 }
 
+/** The pool that takes a connection, as its rules decided. */
+export interface PoolRoute {
+  /**
+   * The longest that a connect waits for where its device was served last (persistence by client id), in ms;
+   * 0: the pool does not remember.
+   */
+  readonly recallTimeoutMs: number;
+  /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
+  place(connect: Connect, peer: Peer, preferred: string | undefined): Placement;
+}
+
+/** Who asked where its device was served last. */
+export interface Recaller {
+  recalled(nodeId: string | undefined): void;
+}
+
 /** Why a dial did not lead to a served device; passive health counts these. */
 export type DialFailure =
   | 'refused'
@@ -57,6 +73,7 @@ export interface ConnectionView {
   readonly peer: Peer;
   readonly connect: Connect | undefined;
   readonly target: Target | undefined;
+  readonly route: PoolRoute | undefined;
 }
 
 /** What a connection asks of, and tells to, the thread that runs it. */
@@ -64,7 +81,9 @@ export interface World {
   readonly limits: ConnectionLimits;
   /** Milliseconds, monotonic. */
   now(): number;
-  place(connect: Connect, peer: Peer): Placement | Refusal;
+  route(connect: Connect, peer: Peer): PoolRoute | Refusal;
+  /** Asks where the device was served last; `recalled` is called later, or never. */
+  recall(clientId: string, asker: Recaller): void;
   /** Counts the connection at the node from the moment it is dialled, so that concurrent picks see it. */
   take(target: Target): void;
   release(target: Target): void;

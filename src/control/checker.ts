@@ -55,6 +55,8 @@ interface Watch {
   suspect: boolean;
   /** Made unhealthy by failed dials: what brings it back must be more than an open port. */
   dialsFailed: boolean;
+  /** It has stopped its own heartbeats: unhealthy, and not probed. */
+  absent: boolean;
 }
 
 /**
@@ -82,7 +84,7 @@ export class Checker {
     const health = healthOf(node.pool);
     const dueAt = clock.now() + random() * health.intervalMs;
     const state = { flip: unobserved, passive: undisturbed, running: undefined, timer: undefined };
-    const watch: Watch = { node, health, dueAt, ...state, suspect: false, dialsFailed: false };
+    const watch: Watch = { node, health, dueAt, ...state, suspect: false, dialsFailed: false, absent: false };
     this.#byId.set(node.id, watch);
     this.#scheduleDue(watch);
   }
@@ -105,6 +107,27 @@ export class Checker {
 
   stop(): void {
     for (const nodeId of [...this.#byId.keys()]) this.remove(nodeId);
+  }
+
+  /** The node no longer says that it lives: unhealthy, whatever a probe would find, until `present`. */
+  absent(nodeId: string, cause: string): void {
+    const watch = this.#byId.get(nodeId);
+    if (!watch || watch.absent) return;
+    watch.absent = true;
+    this.#options.timers.clearTimeout(watch.timer);
+    watch.running?.abort();
+    if (watch.flip.health !== 'unhealthy') this.#turn(watch, 'unhealthy', cause);
+  }
+
+  /** The node says again that it lives: it starts over, and its first probe decides at once. */
+  present(nodeId: string): void {
+    const watch = this.#byId.get(nodeId);
+    if (!watch?.absent) return;
+    watch.absent = false;
+    watch.flip = unobserved;
+    if (!watch.running)
+      this.#scheduleIn(watch, 0); // else it follows the one that was broken off
+    else watch.suspect = true;
   }
 
   /** A device could not be served there; `reason` is a word such as `refused`. */
@@ -174,7 +197,7 @@ export class Checker {
       failure = reasonOf(error);
     }
     watch.running = undefined;
-    if (!this.#watches(watch)) return;
+    if (!this.#watches(watch) || watch.absent) return;
     if (running.signal.aborted) return watch.suspect ? this.#scheduleIn(watch, 0) : this.#scheduleDue(watch);
     onProbe(node.id, (clock.now() - startedAt) / 1000, failure === undefined);
     this.#judge(watch, failure);

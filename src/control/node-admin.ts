@@ -21,10 +21,12 @@ export interface NodeAdminOptions {
   readonly pools: readonly string[];
   /** Nodes of the configuration and the flags. */
   readonly declared: readonly NodeSpec[];
+  /** A person removed this node, which is still declared, discovered or registering itself. */
+  readonly isRemoved: (id: string) => boolean;
 }
 
 /** What people do to nodes while Breakwater runs. A change goes to the store and comes back as its snapshot. */
-export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOptions) {
+export function createNodeAdmin({ table, store, pools, declared, isRemoved }: NodeAdminOptions) {
   const declarationOf = (id: string): NodeSpec | undefined => declared.find((spec) => spec.id === id);
 
   return {
@@ -40,11 +42,12 @@ export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOpti
         const where = declaration === undefined ? 'exists already' : `is declared as ${declaration.url}`;
         throw new BreakwaterError('NODE_EXISTS', `node ${spec.id} ${where}; choose another id`);
       }
-      if (declaration === undefined) await store.addNode(spec);
-      else {
-        const weight = request.weight ?? declaration.weight;
+      if (isRemoved(spec.id)) {
+        const weight = request.weight ?? declaration?.weight ?? spec.weight;
         await store.decide(spec.id, { removed: false, weight, state: 'enabled' });
+        if (table.has(spec.id)) return table.get(spec.id);
       }
+      await store.addNode(spec);
       return table.get(spec.id);
     },
 
@@ -60,12 +63,11 @@ export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOpti
     },
 
     /**
-     * It takes no new connection; those that it has stay until they end. A declared node stays away until it is
-     * added again. @throws BreakwaterError NODE_UNKNOWN, STORE_UNAVAILABLE
+     * It takes no new connection; those that it has stay until they end. A node that would come again by itself
+     * (declared, discovered, registering itself) stays away until it is added again. @throws BreakwaterError NODE_UNKNOWN, STORE_UNAVAILABLE
      */
     async remove(id: string): Promise<void> {
-      table.get(id);
-      if (declarationOf(id) === undefined) await store.removeNode(id);
+      if (table.get(id).source === 'api') await store.removeNode(id);
       else await store.decide(id, { removed: true });
     },
   };

@@ -1,3 +1,4 @@
+import type { DiscoveredNode } from '../discovery/discovery.ts';
 import type { Membership } from '../membership/store.ts';
 import type { AdminState, NodeSpec } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -12,16 +13,32 @@ export interface DesiredNode {
  * What all sources together say. Precedence where two name one id: what this proxy's own configuration and flags
  * declare, then what was discovered, then what was added at run time; what a person decided is laid over any of them.
  */
-export function desiredNodes(declared: readonly NodeSpec[], membership: Membership): DesiredNode[] {
-  const specs = new Map<string, NodeSpec>(membership.nodes);
+export function desiredNodes(
+  declared: readonly NodeSpec[],
+  discovered: readonly DiscoveredNode[],
+  membership: Membership,
+): DesiredNode[] {
+  const specs = new Map<string, NodeSpec>();
+  const draining = new Set<string>();
+  const leaving = new Set<string>();
+  for (const { late: _, leaving: leaves, ...spec } of membership.nodes.values()) {
+    specs.set(spec.id, spec);
+    if (leaves) leaving.add(spec.id);
+  }
+  for (const node of discovered) {
+    specs.set(node.spec.id, node.spec);
+    if (node.draining) draining.add(node.spec.id);
+  }
   for (const spec of declared) specs.set(spec.id, spec);
   const desired: DesiredNode[] = [];
   for (const spec of specs.values()) {
     const decision = membership.decisions.get(spec.id);
     if (decision?.removed) continue;
+    const state = decision?.state ?? (draining.has(spec.id) ? 'draining' : 'enabled');
     desired.push({
       spec: { ...spec, weight: decision?.weight ?? spec.weight },
-      state: decision?.state ?? 'enabled',
+      // Who leaves takes no device, also where a person once enabled it.
+      state: state === 'enabled' && leaving.has(spec.id) ? 'draining' : state,
     });
   }
   return desired;

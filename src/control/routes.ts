@@ -9,6 +9,7 @@ export interface Route {
   /** IP literal; empty while the name does not resolve. */
   readonly host: string;
   readonly port: number;
+  /** Relative share in hundredths of the node's weight, so that a slow start has room below weight 1. */
   readonly weight: number;
   readonly enabled: boolean;
   readonly usable: boolean;
@@ -26,6 +27,8 @@ export interface RoutesOptions {
   readonly sink: RouteSink;
   /** Name to IP literal; an IP literal is answered with itself. Rejects when there is none. */
   readonly resolve: (host: string) => Promise<string>;
+  /** How much of its weight a node has by now, above 0 and up to 1 (slow start). */
+  readonly shareOf: (node: Node) => number;
   /** A node that takes no devices: its name does not resolve, or there is no room. Once for each time it happens. */
   readonly onUnrouted: (node: Node, error: unknown) => void;
 }
@@ -37,7 +40,7 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * Keeps the routing table in step with the node table. Names are resolved here, because a data thread must not wait
  * for a resolver; a name that no longer resolves keeps its last address.
  */
-export function keepRoutes({ table, pools, sink, resolve, onUnrouted }: RoutesOptions) {
+export function keepRoutes({ table, pools, sink, resolve, shareOf, onUnrouted }: RoutesOptions) {
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, string>();
@@ -53,7 +56,7 @@ export function keepRoutes({ table, pools, sink, resolve, onUnrouted }: RoutesOp
       pool: pools.indexOf(node.pool),
       host: addresses.get(host) ?? '',
       port,
-      weight: node.weight,
+      weight: Math.max(1, Math.round(node.weight * 100 * shareOf(node))),
       enabled: acceptsConnections(node),
       usable: node.health !== 'unhealthy',
     };
@@ -134,6 +137,10 @@ export function keepRoutes({ table, pools, sink, resolve, onUnrouted }: RoutesOp
     /** When every node that is there now has its address, or has none: the first devices need it. */
     async settled(): Promise<void> {
       await lookAll();
+    },
+    /** Writes a node anew, because its share has grown. */
+    refresh(node: Node): void {
+      write(node);
     },
     /** `host:port` that is dialled; undefined while the name does not resolve. */
     addressOf(node: Node): string | undefined {

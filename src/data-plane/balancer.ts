@@ -14,6 +14,7 @@ interface View {
   /** Of the nodes that take devices, by slot. */
   readonly targets: readonly (Target | undefined)[];
   readonly poolOf: readonly (number | undefined)[];
+  readonly usable: readonly (boolean | undefined)[];
   /** By pool: a selection over the usable nodes, and one over the unusable. */
   readonly selections: readonly (readonly Selection[])[];
 }
@@ -25,7 +26,7 @@ interface View {
  */
 export function createBalancer(source: SlotSource, strategies: readonly Strategy[], random: Random) {
   const context = { connections: (slot: number) => source.connections(slot), random };
-  let view: View = { targets: [], poolOf: [], selections: [] };
+  let view: View = { targets: [], poolOf: [], usable: [], selections: [] };
 
   function refresh(): void {
     const slots = source.changed();
@@ -35,28 +36,46 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
   function viewOf(slots: readonly Slot[]): View {
     const targets: Target[] = [];
     const poolOf: number[] = [];
-    for (const { slot, id, host, port, pool, enabled } of slots) {
+    const usable: boolean[] = [];
+    for (const { slot, id, host, port, pool, enabled, ...state } of slots) {
       if (!enabled) continue;
       targets[slot] = { slot, nodeId: id, host, port };
       poolOf[slot] = pool;
+      usable[slot] = state.usable;
     }
     const selections = strategies.map((strategy, pool) =>
-      [true, false].map((usable) => strategy(setOf(slots, pool, usable), context)),
+      [true, false].map((healthy) => strategy(setOf(slots, pool, healthy), context)),
     );
-    return { targets, poolOf, selections };
+    return { targets, poolOf, usable, selections };
+  }
+
+  /** The slot of a node that can take a device now, or -1. */
+  function slotOf(pool: number, nodeId: string): number {
+    const { targets, poolOf, usable } = view;
+    return targets.findIndex(
+      (target, slot) => target?.nodeId === nodeId && poolOf[slot] === pool && usable[slot],
+    );
   }
 
   return {
-    /** Nodes of a pool for one connection, best first. Between two of them nodes may come, go and change. */
-    *candidates(pool: number, key: SelectionKey): Generator<Target, undefined> {
+    /**
+     * Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device.
+     * Between two of them nodes may come, go and change.
+     */
+    *candidates(pool: number, key: SelectionKey, preferred?: string): Generator<Target, undefined> {
       refresh();
       const { targets, selections } = view;
+      const first = preferred === undefined ? -1 : slotOf(pool, preferred);
+      if (first >= 0) {
+        yield targets[first] as Target;
+        refresh();
+      }
       for (const selection of selections[pool] ?? []) {
         const order = selection.candidates(key);
         for (let next = order.next(); !next.done; next = order.next()) {
           const target = view.targets[next.value];
           const isSame = target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === pool;
-          if (target !== undefined && isSame) yield target;
+          if (target !== undefined && isSame && next.value !== first) yield target;
           refresh();
         }
       }

@@ -28,6 +28,8 @@ export interface ThreadSettings {
   /** A pool's index here is its number in the routing table. */
   readonly pools: readonly PoolConfig[];
   readonly rules: readonly RuleConfig[];
+  /** The longest that a connect waits for what is remembered of its device. */
+  readonly recallTimeoutMs: number;
 }
 
 /** A served connection, as `client list` shows it. */
@@ -65,6 +67,8 @@ export type Command =
   /** Whether placed and ended connections are told one by one. */
   | { readonly type: 'verbose'; readonly on: boolean }
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
+  /** Answers `recall`: where the device was served last. */
+  | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
   | { readonly type: 'kick'; readonly request: number; readonly clientId: string };
 
 export type ThreadEvent =
@@ -99,6 +103,11 @@ export type ThreadEvent =
       readonly failure: DialFailure;
       readonly detail: string;
     }
+  /** A device of a pool that remembers wants to know where it was; answered by the command `recalled`. */
+  | { readonly type: 'recall'; readonly request: number; readonly clientId: string }
+  /** A device of such a pool is served, and is no longer served. */
+  | { readonly type: 'claimed'; readonly clientId: string; readonly node: string; readonly ttlMs: number }
+  | { readonly type: 'released'; readonly clientId: string }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
   | { readonly type: 'link-lost'; readonly node: string; readonly cause: EndCause; readonly live: number };

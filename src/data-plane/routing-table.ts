@@ -29,6 +29,7 @@ export interface SlotState {
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
   readonly port: number;
+  /** Relative share; only the proportions count. */
   readonly weight: number;
   /** Takes new connections, by a person's decision. */
   readonly enabled: boolean;
@@ -170,6 +171,18 @@ export class TableWriter {
   liveAt(id: string): number {
     const slot = this.slotOf.get(id);
     return slot === undefined ? 0 : Atomics.load(this.table.live, slot);
+  }
+
+  /** Live connections of this proxy by node id; nodes without any are left out. */
+  liveByNode(): Record<string, number> {
+    const counts = [...this.slotOf.keys()].map((id): [string, number] => [id, this.liveAt(id)]);
+    return Object.fromEntries(counts.filter(([, count]) => count > 0));
+  }
+
+  /** Live connections at a node, of all proxies. */
+  connectionsAt(id: string): number {
+    const slot = this.slotOf.get(id);
+    return slot === undefined ? 0 : this.liveAt(id) + Atomics.load(this.table.remote, slot);
   }
 
   /** Devices connected to this proxy, served or not yet. */

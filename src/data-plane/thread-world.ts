@@ -1,21 +1,23 @@
 import type { Door } from '../admission/door.ts';
-import type { LimitsConfig, PoolConfig } from '../config/config.ts';
+import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { EndCause, Peer, Target, Wire } from '../connection/wire.ts';
-import type { ConnectionView, DialFailure, EndReason, Placement, World } from '../connection/world.ts';
+import type { ConnectionView, DialFailure, EndReason, Recaller, World } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
-import type { Balancer } from './balancer.ts';
 import type { ClientAnswer, ClientFilter, ClientRecord, ListenerSettings, ThreadEvent } from './messages.ts';
+import type { PoolRoute } from './pool-route.ts';
+import type { Recalls } from './recalls.ts';
 import type { TableReader } from './routing-table.ts';
 
 /** What all listeners of one data thread share. */
 export interface ThreadContext {
   readonly limits: LimitsConfig;
-  readonly pools: readonly PoolConfig[];
+  /** In the order of the configuration's pools. */
+  readonly routes: readonly PoolRoute[];
+  readonly recalls: Recalls;
   readonly table: TableReader;
-  readonly balancer: Balancer;
   readonly decide: (input: RuleInput) => Decision;
   readonly now: () => number;
   readonly tell: (event: ThreadEvent) => void;
@@ -61,22 +63,23 @@ export class ListenerWorld implements World {
     return connection;
   }
 
-  place(connect: Connect, peer: Peer): Placement | Refusal {
-    const { pools, balancer, decide } = this.context;
+  route(connect: Connect, peer: Peer): PoolRoute | Refusal {
+    const { routes, decide } = this.context;
     const { clientId, username, protocolVersion, cleanStart } = connect;
     const sourceAddress = peer.remoteAddress;
     const listener = this.listener.url;
     const decision = decide({ clientId, username, sourceAddress, protocolVersion, cleanStart, listener });
     if (decision !== undefined && 'reject' in decision) return decision.reject;
-    const index =
+    const route =
       decision?.pool === undefined
-        ? this.listener.pool
-        : pools.findIndex((candidate) => candidate.name === decision.pool);
-    const pool = pools[index];
-    if (pool === undefined) return 'server-unavailable';
-    // A rule's key stands in for whatever the pool's strategy hashes.
-    const hashed = { clientId: decision?.key ?? clientId, sourceAddress: decision?.key ?? sourceAddress };
-    return { candidates: balancer.candidates(index, hashed), patience: pool.upstream };
+        ? routes[this.listener.pool]
+        : routes.find((candidate) => candidate.name === decision.pool);
+    if (route === undefined) return 'server-unavailable';
+    return decision?.key === undefined ? route : route.hashedBy(decision.key);
+  }
+
+  recall(clientId: string, asker: Recaller): void {
+    this.context.recalls.ask(clientId, asker);
   }
 
   take(target: Target): void {
@@ -96,7 +99,12 @@ export class ListenerWorld implements World {
     this.context.tell({ type: 'dialled', node: target.nodeId });
   }
 
-  placed(connection: ConnectionView): void {
+  placed(connection: Connection): void {
+    const ttlMs = claimTtlOf(connection);
+    if (ttlMs > 0) {
+      const { clientId, node } = this.nameOf(connection);
+      this.context.tell({ type: 'claimed', clientId, node, ttlMs });
+    }
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
   }
 
@@ -120,7 +128,9 @@ export class ListenerWorld implements World {
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
-    if (!verbose || connection.placedAtMs === 0) return;
+    if (connection.placedAtMs === 0) return;
+    if (claimTtlOf(connection) > 0) tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
+    if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
   }
@@ -171,6 +181,11 @@ export class ListenerWorld implements World {
     }
     return { clients, total };
   }
+}
+
+/** How long it is remembered where this device is served, in ms; 0: not at all. */
+function claimTtlOf({ route }: Connection): number {
+  return (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
 }
 
 function addressOf({ remoteAddress, remotePort }: Peer): string {

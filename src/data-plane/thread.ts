@@ -16,6 +16,8 @@ import type {
   Report,
   ThreadStart,
 } from './messages.ts';
+import { createPoolRoute } from './pool-route.ts';
+import { Recalls } from './recalls.ts';
 import { openTable, TableReader } from './routing-table.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 
@@ -31,15 +33,18 @@ const events = new EventBatch(
   (batch) => report({ type: 'events', events: batch }),
   () => table.count('eventsDropped', 1),
 );
+const balancer = createBalancer(
+  table,
+  settings.pools.map((pool) => strategies[pool.strategy]),
+  systemRandom,
+);
 const context: ThreadContext = {
   limits: settings.limits,
-  pools: settings.pools,
-  table,
-  balancer: createBalancer(
-    table,
-    settings.pools.map((pool) => strategies[pool.strategy]),
-    systemRandom,
+  routes: settings.pools.map((pool, index) =>
+    createPoolRoute(pool, index, balancer, settings.recallTimeoutMs),
   ),
+  recalls: new Recalls((event) => events.add(event)),
+  table,
   decide: compileRules(settings.rules),
   now: systemClock.now,
   tell: (event) => events.add(event),
@@ -103,6 +108,8 @@ parentPort?.on('message', (command: Command) => {
       return;
     case 'clients':
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
+    case 'recalled':
+      return context.recalls.answered(command.request, command.node);
     case 'kick': {
       const count = worlds.reduce((sum, world) => sum + world.kick(command.clientId), 0);
       return report({ type: 'kicked', request: command.request, count });

@@ -27,7 +27,7 @@ export interface ThreadsOptions {
   readonly engine: 'epoll' | 'node';
   readonly table: SharedArrayBuffer;
   readonly settings: ThreadSettings;
-  readonly onEvents: (events: readonly ThreadEvent[]) => void;
+  readonly onEvents: (events: readonly ThreadEvent[], thread: number) => void;
   /** One connection's exception; the thread goes on. */
   readonly onFault: (thread: number, message: string, stack: string | undefined) => void;
   /** A thread died; what it had counted must be given back. It is started again. */
@@ -151,7 +151,7 @@ export class Threads {
   }
 
   private receive(report: Report, thread: number): void {
-    if (report.type === 'events') return this.options.onEvents(report.events);
+    if (report.type === 'events') return this.options.onEvents(report.events, thread);
     if (report.type === 'fault') return this.options.onFault(thread, report.message, report.stack);
     if ('request' in report) this.pending.get(report.request)?.resolve(report);
   }
@@ -199,6 +199,11 @@ export class Threads {
       clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
       total: reports.reduce((sum, report) => sum + report.answer.total, 0),
     };
+  }
+
+  /** Answers a thread's question where a device was served last. */
+  recalled(thread: number, request: number, node: string | undefined): void {
+    this.tell(thread, { type: 'recalled', request, node });
   }
 
   /** Ends the connections of a client id; returns how many there were. */

@@ -1,38 +1,130 @@
 import type { AdminState, NodeSpec } from '../nodes/node.ts';
 
 /**
- * Membership: what the proxies of one cluster share about nodes. Every implementation passes `test/contract/store.ts`.
+ * Membership: what the proxies of one cluster share. Every implementation passes `test/contract/store.ts`.
  *
- * The store holds nodes that were added at run time, and what people decided about any node, declared elsewhere or not.
+ * The store holds nodes that were added at run time or registered themselves, what people decided about any node
+ * (declared elsewhere or not), the heartbeats of proxies, and where devices were served last.
  * It tells whole snapshots, not changes: whoever missed one is right again with the next.
+ * When a write has resolved, the watcher of the proxy that wrote has been told of it.
  */
+export interface MembershipStore {
+  readonly kind: 'memory' | 'redis';
+  /** Whether the store answers; the memory store always does. */
+  isUp(): boolean;
+  /**
+   * Begins to tell. Resolves after the first snapshot, or when the store does not answer within its connect bound:
+   * then it goes on trying by itself, and tells as soon as it can.
+   */
+  open(watcher: StoreWatcher): Promise<void>;
+
+  /** @throws BreakwaterError NODE_EXISTS, STORE_UNAVAILABLE */
+  addNode(spec: NodeSpec): Promise<void>;
+  /** Forgets the node and what was decided about it; unknown ids are no error. @throws BreakwaterError STORE_UNAVAILABLE */
+  removeNode(id: string): Promise<void>;
+  /** Lays the given fields over what was decided before. @throws BreakwaterError STORE_UNAVAILABLE */
+  decide(id: string, decision: Decision): Promise<void>;
+
+  /**
+   * A node (source `self`) says that it lives: registers it if need be, and renews its lease. When the lease runs
+   * out the node is `late`; after `forgetAfterMs` more it is removed. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void>;
+  /**
+   * A node leaves in order: gone at once. What was decided about it stays, but that it drains: it has.
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  leaveNode(id: string): Promise<void>;
+
+  /** A proxy says that it lives. It is gone from `proxies` when it has not done so for `leaseMs`. @throws STORE_UNAVAILABLE */
+  beatProxy(beat: ProxyBeat, leaseMs: number): Promise<void>;
+  /** A proxy leaves in order: gone at once. @throws BreakwaterError STORE_UNAVAILABLE */
+  leaveProxy(id: string): Promise<void>;
+
+  /** Where the device was served last; undefined when nobody remembers. @throws BreakwaterError STORE_UNAVAILABLE */
+  recallClient(clientId: string): Promise<ClientPlace | undefined>;
+  /**
+   * The device is now served by this proxy at this node: the newest claim wins. Returns the claim's epoch, which grows
+   * with every claim of this client id. Watchers at other proxies are told. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  claimClient(clientId: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number): Promise<number>;
+  /**
+   * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the client ids that
+   * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]>;
+
+  /**
+   * Asks every other proxy, and resolves with the answers of those that gave one within `timeoutMs`; payloads are JSON
+   * of at most 1 MiB. The memory store has no others: []. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  ask(question: unknown, timeoutMs: number): Promise<readonly unknown[]>;
+
+  close(): Promise<void>;
+}
+
+/** What a proxy is told by its store. */
+export interface StoreWatcher {
+  /** Nodes or decisions changed; also told after the store was away. */
+  onMembership(membership: Membership): void;
+  /** The proxies that live, this one included; told about once a second where there are several. */
+  onProxies(proxies: readonly LivingProxy[]): void;
+  /** Another proxy claimed a device. */
+  onClaim(clientId: string, place: ClientPlace): void;
+  /** Another proxy asks; the answer is sent back. Rejections are not sent. */
+  onAsk(question: unknown): Promise<unknown>;
+  /** The store stopped answering, or answers again. */
+  onUp(up: boolean, cause: string | undefined): void;
+}
+
 export interface Membership {
-  readonly nodes: ReadonlyMap<string, NodeSpec>;
+  readonly nodes: ReadonlyMap<string, StoredNode>;
   readonly decisions: ReadonlyMap<string, Decision>;
+}
+
+/** What a self-registered node says of itself. */
+export interface BeatingNode extends NodeSpec {
+  /** It is about to leave, and takes no new device. */
+  readonly leaving?: boolean;
+}
+
+export interface StoredNode extends BeatingNode {
+  /** A self-registered node whose lease has run out: it missed heartbeats. */
+  readonly late: boolean;
 }
 
 /** What a person decided about a node; it outlives restarts of the node, and overrides what was declared. */
 export interface Decision {
   readonly state?: AdminState | undefined;
   readonly weight?: number | undefined;
-  /** A declared node that was removed at run time; adding it again takes this back. */
+  /** A declared or discovered node that was removed at run time; adding it again takes this back. */
   readonly removed?: boolean | undefined;
 }
 
-export interface MembershipStore {
-  readonly kind: 'memory' | 'redis';
-  /** Whether the store answers; the memory store always does. */
-  isUp(): boolean;
-  /**
-   * Tells the present snapshot before it resolves, and every later one. A change that was made through this store is
-   * told before its promise resolves.
-   */
-  open(onChange: (membership: Membership) => void): Promise<void>;
-  /** @throws BreakwaterError NODE_EXISTS, STORE_UNAVAILABLE */
-  addNode(spec: NodeSpec): Promise<void>;
-  /** Forgets the node and what was decided about it; unknown ids are no error. @throws BreakwaterError STORE_UNAVAILABLE */
-  removeNode(id: string): Promise<void>;
-  /** Lays the fields that are given, not undefined, over what was decided before. @throws BreakwaterError STORE_UNAVAILABLE */
-  decide(id: string, decision: Decision): Promise<void>;
-  close(): Promise<void>;
+/** One heartbeat of a proxy. */
+export interface ProxyBeat {
+  readonly id: string;
+  readonly version: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly engine: string;
+  readonly threads: number;
+  readonly listeners: readonly string[];
+  /** Devices connected to this proxy. */
+  readonly connections: number;
+  /** Live connections by node id; nodes without any are left out. */
+  readonly nodeConnections: Readonly<Record<string, number>>;
+  /** RFC 3339. */
+  readonly startedAt: string;
+}
+
+export interface LivingProxy extends ProxyBeat {
+  /** Seconds since its last heartbeat, by the store's clock. */
+  readonly lastSeen: number;
+}
+
+export interface ClientPlace {
+  readonly node: string;
+  readonly proxy: string;
+  readonly epoch: number;
 }

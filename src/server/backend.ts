@@ -1,21 +1,12 @@
-import type {
-  Backend,
-  ClientQuery,
-  ClientView,
-  NodeDetail,
-  NodeView,
-  PoolView,
-  ProxyView,
-} from '../admin/backend.ts';
+import type { Backend, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
 import type { Config } from '../config/config.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
-import type { ClientFilter, ClientRecord } from '../data-plane/messages.ts';
 import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
-import type { Threads } from '../data-plane/threads.ts';
 import { BreakwaterError } from '../errors.ts';
-import type { MembershipStore } from '../membership/store.ts';
+import type { LivingProxy, MembershipStore } from '../membership/store.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import type { Peers } from './peers.ts';
 
 /** What this proxy is, apart from what it does. */
 export interface Identity {
@@ -34,7 +25,10 @@ export interface BackendParts {
   readonly store: MembershipStore;
   readonly nodeAdmin: NodeAdmin;
   readonly table: TableWriter;
-  readonly threads: Threads;
+  /** Devices of this proxy and of all others. */
+  readonly peers: Peers;
+  /** Proxies that live, by their heartbeats. */
+  readonly proxies: () => readonly LivingProxy[];
   readonly addressOf: (node: Node) => string | undefined;
   /** Why and when the health of a node last changed. */
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
@@ -46,7 +40,7 @@ export interface BackendParts {
 
 /** The admin API's view of one running proxy. */
 export function createBackend(parts: BackendParts): Backend {
-  const { config, identity, nodes, store, nodeAdmin, table, threads } = parts;
+  const { config, identity, nodes, store, nodeAdmin, table, peers } = parts;
 
   const viewOf = ({ id, pool, url, weight, state, health, source }: Node): NodeView => ({
     id,
@@ -55,7 +49,7 @@ export function createBackend(parts: BackendParts): Backend {
     weight,
     state,
     health,
-    connections: table.liveAt(id),
+    connections: table.connectionsAt(id),
     source,
   });
 
@@ -70,28 +64,10 @@ export function createBackend(parts: BackendParts): Backend {
     };
   }
 
-  const clientOf = (record: ClientRecord): ClientView => ({
-    clientId: record.clientId,
-    node: record.node,
-    proxy: identity.id,
-    listener: parts.listenerUrls()[record.listener] ?? '',
-    remoteAddress: record.remoteAddress,
-    protocolVersion: record.protocolVersion,
-    keepAlive: record.keepAlive,
-    mode: 'relay',
-    connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
-    reattachments: 0,
-  });
-
-  async function clients(filter: ClientFilter) {
-    const answer = await threads.clients(filter);
-    return { clients: answer.clients.map(clientOf), total: answer.total };
-  }
-
   const unknownClient = (clientId: string): BreakwaterError =>
     new BreakwaterError(
       'CLIENT_UNKNOWN',
-      `no device with client id ${JSON.stringify(clientId.slice(0, 64))} is connected here`,
+      `no device with client id ${JSON.stringify(clientId.slice(0, 64))} is connected`,
     );
 
   const self = (): ProxyView => ({
@@ -111,7 +87,7 @@ export function createBackend(parts: BackendParts): Backend {
       probe: health.probe,
       nodes: members.length,
       healthy: members.filter((node) => node.health === 'healthy').length,
-      connections: members.reduce((sum, node) => sum + table.liveAt(node.id), 0),
+      connections: members.reduce((sum, node) => sum + table.connectionsAt(node.id), 0),
     };
   }
 
@@ -122,20 +98,23 @@ export function createBackend(parts: BackendParts): Backend {
     patchNode: async (id, patch) => viewOf(await nodeAdmin.change(id, patch)),
     removeNode: (id) => nodeAdmin.remove(id),
     drainNode: async (id) => viewOf(await nodeAdmin.change(id, { state: 'draining' })),
-    clients: (query: ClientQuery) => clients(query),
+    clients: peers.clients,
     client: async (clientId) => {
       // A device that reconnects may be there twice for a moment: the newest is the one.
-      const [newest] = (await clients({ clientId, limit: 16 })).clients.toSorted((a, b) =>
+      const [newest] = (await peers.client(clientId)).toSorted((a, b) =>
         b.connectedAt.localeCompare(a.connectedAt),
       );
       if (newest === undefined) throw unknownClient(clientId);
       return newest;
     },
     kickClient: async (clientId) => {
-      if ((await threads.kick(clientId)) === 0) throw unknownClient(clientId);
+      if ((await peers.kick(clientId)) === 0) throw unknownClient(clientId);
     },
     pools: () => config.pools.map(poolView),
-    proxies: async () => [self()],
+    proxies: async () => {
+      const others = parts.proxies().filter(({ id }) => id !== identity.id);
+      return [self(), ...others.map(({ nodeConnections: _, ...view }) => view)];
+    },
     status: () => {
       const list = nodes.list();
       const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');

@@ -9,16 +9,27 @@ export interface PassiveHealth {
   linkLost(nodeId: string, liveConnections: number): void;
 }
 
+/** What is remembered of where devices are served. */
+export interface ClientMemory {
+  recall(clientId: string): Promise<string | undefined>;
+  claim(clientId: string, node: string, ttlMs: number): Promise<void>;
+  released(clientId: string): void;
+}
+
 export interface ConnectionEventsOptions {
   readonly log: Log;
   readonly emit: (event: BreakwaterEvent) => void;
   readonly health: PassiveHealth;
+  readonly memory: ClientMemory;
+  readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly listenerUrl: (index: number) => string;
 }
 
 /** Turns what the data threads tell into log lines, server-sent events and passive health. */
-export function createConnectionEvents({ log, emit, health, listenerUrl }: ConnectionEventsOptions) {
-  function receive(event: ThreadEvent, at: string): void {
+export function createConnectionEvents(options: ConnectionEventsOptions) {
+  const { log, emit, health, memory, listenerUrl } = options;
+
+  function receive(event: ThreadEvent, thread: number, at: string): void {
     switch (event.type) {
       case 'placed': {
         const { type, listener, ...rest } = event;
@@ -48,11 +59,19 @@ export function createConnectionEvents({ log, emit, health, listenerUrl }: Conne
         return health.dialSucceeded(event.node);
       case 'link-lost':
         return health.linkLost(event.node, event.live);
+      case 'recall':
+        return void memory
+          .recall(event.clientId)
+          .then((node) => options.recalled(thread, event.request, node));
+      case 'claimed':
+        return void memory.claim(event.clientId, event.node, event.ttlMs);
+      case 'released':
+        return memory.released(event.clientId);
     }
   }
 
-  return (events: readonly ThreadEvent[]): void => {
+  return (events: readonly ThreadEvent[], thread: number): void => {
     const at = new Date().toISOString();
-    for (const event of events) receive(event, at);
+    for (const event of events) receive(event, thread, at);
   };
 }

@@ -1,15 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Membership, MembershipStore } from '../../src/membership/store.ts';
+import type {
+  ClientPlace,
+  Decision,
+  LivingProxy,
+  Membership,
+  MembershipStore,
+  ProxyBeat,
+  StoredNode,
+  StoreWatcher,
+} from '../../src/membership/store.ts';
 import type { NodeSpec } from '../../src/nodes/node.ts';
+import { until } from '../support/wait.ts';
 
-/** One proxy's store, over the membership of a cluster that is still empty. */
+/** A cluster that is still empty. */
 export interface StoreFixture {
-  readonly store: MembershipStore;
-  /** Ends what the store does not own, such as a server. */
+  /** The store of one of its proxies. */
+  store(proxyId: string): MembershipStore;
+  /** Ends what the stores do not own, such as a server. */
   readonly end?: () => Promise<void>;
 }
 
-const node = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
+export const node = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
   id,
   pool: 'default',
   url: `mqtt://${id}:1883`,
@@ -18,25 +29,75 @@ const node = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
   ...changes,
 });
 
-/** What every membership store does. `factory` makes a new one, over an empty cluster, for each test. */
+export const beat = (id: string, changes: Partial<ProxyBeat> = {}): ProxyBeat => ({
+  id,
+  version: '0.1.0',
+  host: 'h',
+  pid: 1,
+  engine: 'node',
+  threads: 1,
+  listeners: ['mqtt://0.0.0.0:1883'],
+  connections: 0,
+  nodeConnections: {},
+  startedAt: '2026-01-01T00:00:00Z',
+  ...changes,
+});
+
+/** Long enough that nothing runs out within a test. */
+const LONG_MS = 60_000;
+
+/** Everything that a watcher was told. */
+export class Recorder implements StoreWatcher {
+  /** Copies, made when they were told: a snapshot may be the store's own map. */
+  readonly told: { nodes: Record<string, StoredNode>; decisions: Record<string, Decision> }[] = [];
+  proxies: readonly LivingProxy[] = [];
+  claims: [string, ClientPlace][] = [];
+  readonly ups: boolean[] = [];
+  readonly causes: (string | undefined)[] = [];
+  answer: (question: unknown) => Promise<unknown> = async (question) => question;
+
+  onMembership({ nodes, decisions }: Membership): void {
+    this.told.push(
+      structuredClone({ nodes: Object.fromEntries(nodes), decisions: Object.fromEntries(decisions) }),
+    );
+  }
+  onProxies(proxies: readonly LivingProxy[]): void {
+    this.proxies = structuredClone([...proxies]);
+  }
+  onClaim(clientId: string, place: ClientPlace): void {
+    this.claims.push([clientId, place]);
+  }
+  onAsk(question: unknown): Promise<unknown> {
+    return this.answer(question);
+  }
+  onUp(up: boolean, cause: string | undefined): void {
+    this.ups.push(up);
+    this.causes.push(cause);
+  }
+
+  last() {
+    return this.told.at(-1);
+  }
+  nodeIds(): string[] {
+    return Object.keys(this.last()?.nodes ?? {}).sort();
+  }
+  proxyIds(): string[] {
+    return this.proxies.map(({ id }) => id).sort();
+  }
+}
+
+/** What every membership store does. `factory` makes an empty cluster for each test. */
 export function storeContract(name: string, factory: () => StoreFixture | Promise<StoreFixture>): void {
   describe(`${name} membership store`, () => {
     let fixture: StoreFixture;
     let store: MembershipStore;
-    /** Copies of what was told, made when it was told: a snapshot may be the store's own map. */
-    let told: { nodes: Record<string, NodeSpec>; decisions: Record<string, object> }[];
-    const last = () => told.at(-1);
-    const remember = ({ nodes, decisions }: Membership): void => {
-      told.push(
-        structuredClone({ nodes: Object.fromEntries(nodes), decisions: Object.fromEntries(decisions) }),
-      );
-    };
+    let heard: Recorder;
 
     beforeEach(async () => {
-      told = [];
       fixture = await factory();
-      store = fixture.store;
-      await store.open(remember);
+      store = fixture.store('one');
+      heard = new Recorder();
+      await store.open(heard);
     });
     afterEach(async () => {
       await store.close();
@@ -44,41 +105,37 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     });
 
     test('tells the present snapshot before it is open, and is up', () => {
-      expect(told).toEqual([{ nodes: {}, decisions: {} }]);
+      expect(heard.told).toEqual([{ nodes: {}, decisions: {} }]);
       expect(store.isUp()).toBe(true);
+      expect(heard.ups).toEqual([]);
     });
 
     test('gives back a node with all that was declared of it', async () => {
-      const spec = node('a', {
-        pool: 'meters',
-        weight: 100,
-        probeUrl: 'http://a:18083/status',
-        source: 'self',
-      });
+      const spec = node('a', { pool: 'meters', weight: 100, probeUrl: 'http://a:18083/status' });
       await store.addNode(spec);
-      expect(last()?.nodes).toEqual({ a: spec });
+      expect(heard.last()?.nodes).toEqual({ a: { ...spec, late: false } });
     });
 
     test('tells a change before it says that it is done', async () => {
       await store.addNode(node('a'));
-      expect(last()?.nodes).toHaveProperty('a');
+      expect(heard.nodeIds()).toEqual(['a']);
       await store.decide('a', { weight: 20 });
-      expect(last()?.decisions).toEqual({ a: { weight: 20 } });
+      expect(heard.last()?.decisions).toEqual({ a: { weight: 20 } });
       await store.removeNode('a');
-      expect(last()).toEqual({ nodes: {}, decisions: {} });
+      expect(heard.last()).toEqual({ nodes: {}, decisions: {} });
     });
 
     test('tells whole snapshots', async () => {
       await store.addNode(node('a'));
       await store.addNode(node('b'));
-      expect(Object.keys(last()?.nodes ?? {}).sort()).toEqual(['a', 'b']);
+      expect(heard.nodeIds()).toEqual(['a', 'b']);
     });
 
     test('refuses a second node of one id, and the first stays as it is', async () => {
       await store.addNode(node('a'));
       const second = store.addNode(node('a', { url: 'mqtt://other:1883' }));
       await expect(second).rejects.toMatchObject({ code: 'NODE_EXISTS' });
-      expect(last()?.nodes).toEqual({ a: node('a') });
+      expect(heard.last()?.nodes.a?.url).toBe('mqtt://a:1883');
     });
 
     test('of two that add one id at once, one wins', async () => {
@@ -90,36 +147,167 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       await store.decide('a', { state: 'draining', weight: 20 });
       await store.decide('a', { weight: 30 });
       await store.decide('a', { removed: true });
-      expect(last()?.decisions).toEqual({ a: { state: 'draining', weight: 30, removed: true } });
+      expect(heard.last()?.decisions).toEqual({ a: { state: 'draining', weight: 30, removed: true } });
     });
 
     test('a field that is undefined is not given', async () => {
       await store.decide('a', { weight: 20, state: 'disabled' });
       await store.decide('a', { weight: undefined, state: 'enabled', removed: undefined });
-      expect(last()?.decisions).toEqual({ a: { weight: 20, state: 'enabled' } });
+      expect(heard.last()?.decisions).toEqual({ a: { weight: 20, state: 'enabled' } });
     });
 
     test('decides about nodes that are declared elsewhere', async () => {
       await store.decide('declared', { removed: true });
-      expect(last()).toEqual({ nodes: {}, decisions: { declared: { removed: true } } });
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { declared: { removed: true } } });
     });
 
     test('a new node begins without what was decided about an earlier one of its id', async () => {
       await store.decide('a', { state: 'disabled' });
       await store.addNode(node('a'));
-      expect(last()).toEqual({ nodes: { a: node('a') }, decisions: {} });
+      expect(heard.last()).toMatchObject({ nodes: { a: node('a') }, decisions: {} });
     });
 
     test('removing an unknown node is no error', async () => {
       await store.removeNode('a');
-      expect(last()).toEqual({ nodes: {}, decisions: {} });
+      expect(heard.last()).toEqual({ nodes: {}, decisions: {} });
+    });
+
+    const self = (changes: Partial<NodeSpec> = {}) => node('a', { source: 'self', ...changes });
+
+    test('a node registers itself, and is told anew when it has moved', async () => {
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes).toEqual({ a: { ...self(), late: false } });
+      await store.beatNode(self({ url: 'mqtt://moved:1883' }), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.url).toBe('mqtt://moved:1883');
+    });
+
+    test('a heartbeat that says nothing new is not told', async () => {
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      const before = heard.told.length;
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.told).toHaveLength(before);
+    });
+
+    test('a node that misses its lease is late, and in time again with the next heartbeat', async () => {
+      await store.beatNode(self(), 1, LONG_MS);
+      await until(() => heard.last()?.nodes.a?.late, 'the node to be late');
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.late).toBe(false);
+    });
+
+    test('a node that stays away is forgotten, but not what was decided about it', async () => {
+      await store.decide('a', { state: 'disabled' });
+      await store.beatNode(self(), 1, 1);
+      await until(() => heard.nodeIds().length === 0, 'the node to be forgotten');
+      expect(heard.last()?.decisions).toEqual({ a: { state: 'disabled' } });
+    });
+
+    test('a node that says that it leaves is told so, until it says otherwise', async () => {
+      await store.beatNode({ ...self(), leaving: true }, LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBe(true);
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBeFalsy();
+    });
+
+    test('a node that leaves is gone at once, but not what was decided about it', async () => {
+      await store.decide('a', { state: 'disabled' });
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      await store.leaveNode('a');
+      await store.leaveNode('unknown');
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { a: { state: 'disabled' } } });
+    });
+
+    test('a node that was drained and leaves may come back, by its weight as decided', async () => {
+      for (const [id, weight] of [
+        ['a', undefined],
+        ['b', 30],
+      ] as const) {
+        await store.decide(id, { state: 'draining', weight });
+        await store.beatNode({ ...self(), id }, LONG_MS, LONG_MS);
+        await store.leaveNode(id);
+      }
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { b: { weight: 30 } } });
+    });
+
+    test('a node that a person added stays so when one of its id registers', async () => {
+      await store.addNode(node('a'));
+      await store.beatNode(self({ url: 'mqtt://other:1883' }), 1, 1);
+      expect(heard.last()?.nodes.a).toEqual({ ...node('a'), late: false });
+    });
+
+    test('a proxy that beats lives, with all that it says of itself', async () => {
+      const said = beat('one', { connections: 3, nodeConnections: { a: 2, b: 1 } });
+      await store.beatProxy(said, LONG_MS);
+      await until(() => heard.proxies.length === 1, 'the proxy');
+      expect(heard.proxies).toEqual([{ ...said, lastSeen: expect.any(Number) }]);
+      await store.beatProxy({ ...said, connections: 4 }, LONG_MS);
+      await until(() => heard.proxies[0]?.connections === 4, 'the next beat');
+    });
+
+    test('a proxy that beats no more is gone', async () => {
+      await store.beatProxy(beat('one'), LONG_MS);
+      await store.beatProxy(beat('other'), 300);
+      await until(() => heard.proxies.length === 2, 'both proxies');
+      await until(() => heard.proxyIds().join() === 'one', 'the other to be gone');
+    });
+
+    test('a proxy that leaves is gone', async () => {
+      await store.beatProxy(beat('one'), LONG_MS);
+      await until(() => heard.proxies.length === 1, 'the proxy');
+      await store.leaveProxy('one');
+      await until(() => heard.proxies.length === 0, 'the proxy to be gone');
+    });
+
+    test('nobody remembers a device that was never claimed', async () => {
+      expect(await store.recallClient('d')).toBeUndefined();
+    });
+
+    test('the newest claim of a device wins, and has the greatest epoch', async () => {
+      const first = await store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
+      const second = await store.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      expect(second).toBeGreaterThan(first);
+      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'two', epoch: second });
+    });
+
+    test('the epoch of a device grows over the end of its claim', async () => {
+      const first = await store.claimClient('d', { node: 'a', proxy: 'one' }, 1);
+      await until(async () => !(await store.recallClient('d')), 'the claim to expire');
+      expect(await store.claimClient('d', { node: 'a', proxy: 'one' }, 1)).toBeGreaterThan(first);
+    });
+
+    test('device ids may hold anything', async () => {
+      const id = 'a b\n"}{:é/%\u0000';
+      await store.claimClient(id, { node: 'a', proxy: 'one' }, LONG_MS);
+      expect(await store.recallClient(id)).toMatchObject({ node: 'a' });
+    });
+
+    test('renewing keeps own claims, and leaves those of others and unknown ones alone', async () => {
+      await store.claimClient('mine', { node: 'a', proxy: 'one' }, 500);
+      await store.claimClient('theirs', { node: 'a', proxy: 'two' }, 500);
+      expect(await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS)).toEqual(['unknown']);
+      await until(async () => !(await store.recallClient('theirs')), "the other proxy's claim to expire");
+      expect(await store.recallClient('mine')).toMatchObject({ node: 'a' });
+      expect(await store.recallClient('unknown')).toBeUndefined();
+    });
+
+    test('renews more claims than fit one batch', async () => {
+      const ids = Array.from({ length: 1_100 }, (_, i) => `d${i}`);
+      await Promise.all(ids.map((id) => store.claimClient(id, { node: 'a', proxy: 'one' }, 1_500)));
+      await store.renewClients('one', ids.slice(1), LONG_MS);
+      await until(async () => !(await store.recallClient('d0')), 'the one that was not renewed to expire');
+      expect(await store.recallClient('d1099')).toBeDefined();
+    });
+
+    test('where there are no others, nobody answers', async () => {
+      await store.beatProxy(beat('one'), LONG_MS);
+      expect(await store.ask('?', LONG_MS)).toEqual([]);
     });
 
     test('tells nothing once it is closed', async () => {
       await store.close();
-      const before = told.length;
+      const before = heard.told.length;
       await store.addNode(node('a')).catch(() => {}); // it may refuse by then
-      expect(told).toHaveLength(before);
+      expect(heard.told).toHaveLength(before);
     });
 
     test('closes a second time without complaint', async () => {

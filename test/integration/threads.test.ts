@@ -32,6 +32,8 @@ const settings: ThreadsOptions['settings'] = {
       name: 'default',
       strategy: 'round-robin',
       persistence: { by: 'none' },
+      slowStartMs: 0,
+      discovery: [],
       health: {
         ...{ probe: 'tcp', intervalMs: 5_000, timeoutMs: 5_000, path: '/' },
         ...{ unhealthyThreshold: 3, healthyThreshold: 2 },
@@ -41,6 +43,7 @@ const settings: ThreadsOptions['settings'] = {
     },
   ],
   rules: [],
+  recallTimeoutMs: 50,
 };
 const listener = { index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0, pool: 0 };
 

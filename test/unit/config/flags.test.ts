@@ -30,13 +30,19 @@ describe('flags over a file', () => {
     expect(config.admin).toEqual({ url: 'http://10.0.0.1:80', host: '10.0.0.1', port: 80, token: 't' });
   });
 
+  it('--redis keeps the membership there, and the rest of it as it is in the file', () => {
+    const { membership } = parseConfig('membership: { heartbeat: 2 }', 'f', { redis: 'redis://one:6380' });
+    expect(membership).toMatchObject({ store: 'redis', url: 'redis://one:6380', heartbeatMs: 2000 });
+  });
+
   it.each([
     [{ node: ['mqtt://b,weight=0'] }, '--node mqtt://b,weight=0: must be a whole number from 1 to 100'],
     [{ node: ['mqtt://b,colour=red'] }, "'colour=red' is not weight=N, id=ID or pool=P"],
     [{ node: ['mqtt://b,pool=nope'] }, "pool 'nope' is not in the file"],
     [{ node: ['mqtt://b,id=one'] }, "--node mqtt://b,id=one: node id 'one' is used twice"],
     [{ strategy: 'fastest' }, '--strategy: must be round-robin'],
-    [{ redis: 'redis://127.0.0.1' }, "--redis: 'redis' is not supported yet"],
+    [{ redis: 'http://127.0.0.1' }, "--redis: scheme 'http' is unknown; use redis,"],
+    [{ redis: 'redis://127.0.0.1:0' }, '--redis: has a host that is not name:port'],
     [{ admin: 'http://0.0.0.0:9883' }, '--admin http://0.0.0.0:9883: 0.0.0.0 is not loopback'],
   ])('%j is refused by the name of the flag', (flags, message) => {
     expect(() => parseConfig(file, 'f', flags)).toThrow(message);

@@ -56,6 +56,38 @@ describe('a device is served', () => {
   });
 });
 
+describe('where the pool remembers its devices', () => {
+  const remembering = () => new Scene({ recallTimeoutMs: 50 }).says(CONNECT);
+
+  test('the node that served the device last is tried first', () => {
+    const scene = remembering();
+    expect(scene.did()).toEqual(['timer 50', 'where was meter-1?']);
+    expect(scene.remembers('c').did()).toEqual(['dial c', 'timer 3000']);
+    expect(scene.refuses().did()).toContain('dial a');
+  });
+
+  test('nobody knows, and the strategy decides', () => {
+    expect(remembering().remembers(undefined).did()).toContain('dial a');
+  });
+
+  test('an answer that is late is not waited for, and changes nothing', () => {
+    const scene = remembering().after(50);
+    expect(scene.did()).toContain('dial a');
+    expect(scene.remembers('c').did()).toEqual([]);
+  });
+
+  test('what the device sends meanwhile goes to the node behind CONNECT', () => {
+    const scene = remembering().says('early').remembers('b').opens();
+    expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}early`);
+  });
+
+  test('a device that leaves meanwhile is not placed', () => {
+    const scene = remembering().deviceEnds('reset');
+    scene.did();
+    expect(scene.remembers('c').did()).toEqual([]);
+  });
+});
+
 describe('a node that does not answer costs the device nothing', () => {
   const next = ['dial b', 'timer 3000'];
   const dialled = () => {

@@ -1,6 +1,12 @@
 import { Connection } from '../../../src/connection/connection.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
-import type { ConnectionLimits, EndReason, Patience, World } from '../../../src/connection/world.ts';
+import type {
+  ConnectionLimits,
+  EndReason,
+  Patience,
+  Recaller,
+  World,
+} from '../../../src/connection/world.ts';
 import type { Refusal } from '../../../src/routing/rules.ts';
 import { connectPacket } from '../mqtt/packets.ts';
 
@@ -54,6 +60,8 @@ function show(bytes: Buffer): string {
 export interface SceneOptions {
   readonly nodes?: readonly string[];
   readonly refusal?: Refusal;
+  /** 0, when absent: the pool does not remember. */
+  readonly recallTimeoutMs?: number;
 }
 
 type LinkState = 'dialling' | 'open' | 'ended';
@@ -78,8 +86,11 @@ export class Scene {
   /** Everything that the device sent before the splice. */
   sent: Buffer = Buffer.alloc(0);
   private lines: string[] = [];
+  private asker: Recaller | undefined;
+  private readonly recallTimeoutMs: number;
 
-  constructor({ nodes = ['a', 'b', 'c', 'd'], refusal }: SceneOptions = {}) {
+  constructor({ nodes = ['a', 'b', 'c', 'd'], refusal, recallTimeoutMs = 0 }: SceneOptions = {}) {
+    this.recallTimeoutMs = recallTimeoutMs;
     this.connection = new Connection(this.wire(), peer, this.world(nodes, refusal));
     this.did(); // the timer for CONNECT is everywhere the same
   }
@@ -148,10 +159,21 @@ export class Scene {
       this.counted += by;
       if (this.counted < 0 || this.counted > 1) throw new Error(`counted ${this.counted} times`);
     };
+    const place = (preferred: string | undefined) => ({
+      candidates: iterate(
+        targets.toSorted((a, b) => Number(b.nodeId === preferred) - Number(a.nodeId === preferred)),
+      ),
+      patience,
+    });
     return {
       limits,
       now: () => this.nowMs,
-      place: () => refusal ?? { candidates: iterate(targets), patience },
+      route: () =>
+        refusal ?? { recallTimeoutMs: this.recallTimeoutMs, place: (_, __, preferred) => place(preferred) },
+      recall: (clientId, asker) => {
+        this.lines.push(`where was ${clientId}?`);
+        this.asker = asker;
+      },
       take: () => count(1),
       release: () => count(-1),
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
@@ -177,6 +199,12 @@ export class Scene {
     const scratch = Buffer.concat([Buffer.from('<<'), sent, Buffer.from('>>')]);
     this.connection.deviceData(scratch, 2, 2 + sent.length);
     scratch.fill(0xee);
+    return this;
+  }
+
+  /** The answer to where the device was served last. */
+  remembers(nodeId: string | undefined): this {
+    this.asker?.recalled(nodeId);
     return this;
   }
 

@@ -137,6 +137,37 @@ describe('probes', () => {
   });
 });
 
+describe('heartbeats of the node itself', () => {
+  test('missed: unhealthy at once, whatever a probe would find', async () => {
+    await healthyNode();
+    checker.absent('a', 'heartbeats missed');
+    checker.absent('a', 'heartbeats missed');
+    await pass(60_000);
+    expect(flips).toEqual(['a unhealthy: heartbeats missed']);
+    expect(starts).toEqual([]);
+  });
+
+  test('heard again: a probe is made at once, and decides', async () => {
+    await healthyNode();
+    checker.absent('a', 'heartbeats missed');
+    checker.present('a');
+    await pass(0);
+    expect(flips).toEqual(['a unhealthy: heartbeats missed', 'a healthy: tcp probe succeeded']);
+    probe = refused;
+    checker.absent('a', 'heartbeats missed');
+    checker.present('a');
+    await pass(0);
+    expect(flips.at(-1)).toBe('a unhealthy: tcp probe failed: ECONNREFUSED');
+  });
+
+  test('heard all along: nothing changes', async () => {
+    await healthyNode();
+    checker.present('a');
+    await pass(2500);
+    expect(flips).toEqual([]);
+  });
+});
+
 describe('dials', () => {
   test('what failed dials took away, only mqtt probes at the node itself bring back', async () => {
     await healthyNode();

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { createNodeAdmin } from '../../../src/control/node-admin.ts';
 import { desiredNodes, reconcile } from '../../../src/control/reconcile.ts';
 import { createMemoryStore } from '../../../src/membership/memory.ts';
+import type { Membership } from '../../../src/membership/store.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 
@@ -18,8 +19,19 @@ async function open() {
   const table = new NodeTable();
   const store = createMemoryStore();
   const declared = [declaredNode];
-  const admin = createNodeAdmin({ table, store, pools: ['default', 'meters'], declared });
-  await store.open((membership) => reconcile(table, desiredNodes(declared, membership)));
+  let decisions: Membership['decisions'] = new Map();
+  const isRemoved = (id: string) => decisions.get(id)?.removed === true;
+  const admin = createNodeAdmin({ table, store, pools: ['default', 'meters'], declared, isRemoved });
+  await store.open({
+    onMembership: (membership) => {
+      decisions = membership.decisions;
+      reconcile(table, desiredNodes(declared, [], membership));
+    },
+    onProxies: () => {},
+    onClaim: () => {},
+    onAsk: async () => undefined,
+    onUp: () => {},
+  });
   return { table, admin };
 }
 const code = (expected: string) => expect.objectContaining({ code: expected });

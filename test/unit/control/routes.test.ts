@@ -12,7 +12,7 @@ const spec = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
 });
 
 /** Routes over a resolver whose answers the test gives, when it wants. */
-function open({ room = 100 } = {}) {
+function open({ room = 100, share = 1 } = {}) {
   const table = new NodeTable();
   const routes = new Map<string, Route>();
   const waiting: { host: string; answer: (address: string | undefined) => void }[] = [];
@@ -33,6 +33,7 @@ function open({ room = 100 } = {}) {
           address === undefined ? reject(new Error('ENOTFOUND')) : resolve(address);
         waiting.push({ host, answer });
       }),
+    shareOf: () => share,
     onUnrouted: ({ id }, error) => told.push(`${id}: ${(error as Error).message}`),
   });
   /** Answers all lookups that wait, and lets the answers arrive. */
@@ -47,7 +48,7 @@ function open({ room = 100 } = {}) {
 test('a node takes devices once its name has an address', async () => {
   const { table, routes, keeper, answer } = open();
   const node = table.put(spec('a', { pool: 'meters', weight: 20 }));
-  expect(routes.get('a')).toMatchObject({ host: '', pool: 1, port: 1883, weight: 20 });
+  expect(routes.get('a')).toMatchObject({ host: '', pool: 1, port: 1883, weight: 2000 });
   expect(keeper.addressOf(node)).toBeUndefined();
   await answer('10.0.0.1');
   expect(routes.get('a')).toMatchObject({ host: '10.0.0.1' });
@@ -184,4 +185,16 @@ test('stopped, it follows nothing any more', async () => {
   table.put(spec('a'));
   await nextLook();
   expect([routes.size, waiting.length]).toEqual([0, 0]);
+});
+
+test('a starting node has a share of its weight, in hundredths, and never none', async () => {
+  for (const [share, weight] of [
+    [1, 1000],
+    [0.25, 250],
+    [0.0001, 1],
+  ] as const) {
+    const { table, routes } = open({ share });
+    table.put(spec('a'));
+    expect(routes.get('a')?.weight).toBe(weight);
+  }
 });

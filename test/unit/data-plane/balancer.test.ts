@@ -36,7 +36,8 @@ function balancerOver(...slots: Slot[]) {
       fresh = next;
     },
     candidates: (pool = 0) => balancer.candidates(pool, key),
-    ids: (pool = 0) => [...balancer.candidates(pool, key)].map(({ nodeId }) => nodeId),
+    ids: (pool = 0, preferred?: string) =>
+      [...balancer.candidates(pool, key, preferred)].map(({ nodeId }) => nodeId),
   };
 }
 
@@ -108,4 +109,12 @@ test('a retry goes to where the node is now', () => {
   order.next();
   change(at(0, 'a'), at(1, 'b', { host: '10.9.9.9' }));
   expect(order.next().value).toMatchObject({ nodeId: 'b', host: '10.9.9.9' });
+});
+
+test('the node that served the device last comes first, if it can take it, and once', () => {
+  const others = [at(1, 'b', { usable: false }), at(2, 'c', { enabled: false }), at(3, 'd', { pool: 1 })];
+  const { ids, live } = balancerOver(at(0, 'a'), at(4, 'e'), ...others);
+  live[0] = 9;
+  expect(ids(0, 'a')).toEqual(['a', 'e', 'b']);
+  for (const unfit of ['b', 'c', 'd', 'gone']) expect(ids(0, unfit)).toEqual(['e', 'a', 'b']);
 });

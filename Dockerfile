@@ -1,0 +1,30 @@
+# The proxy; with the command "broker" or "agent" a node of its cluster.
+ARG NODE_IMAGE=node:22-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+# No install scripts: koffi brings its native part ready-made, and "prepare" would build before the source is there.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+COPY cluster ./cluster
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+# Whom the image calls "node"; as a number, so that Kubernetes can see that it is not root.
+USER 1000:1000
+EXPOSE 1883 9883
+# /livez needs no token.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+  CMD ["node", "-e", "http.get('http://127.0.0.1:9883/livez', (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+# Node is process 1 and handles SIGTERM itself: devices get their time of grace (limits.shutdownGrace, 30 s), so allow
+# more than Docker's 10 s between SIGTERM and SIGKILL (docker stop --time, stop_grace_period).
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "dist/src/main.js"]
+CMD ["start"]

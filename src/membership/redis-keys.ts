@@ -1,0 +1,39 @@
+/**
+ * Every key and channel that Breakwater has in Redis. All begin with one hash tag, so that in a Redis Cluster they live
+ * in one slot and a script may touch several of them.
+ *
+ * | key | what it holds |
+ * | --- | --- |
+ * | `{breakwater:NAME}:meta` | hash: `version` of nodes and decisions; `base`, the version up to which all is contained; `sweptAt` (ms) |
+ * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION JSON` |
+ * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION JSON` |
+ * | `{breakwater:NAME}:leases` | hash: id of a self-registered node to `ENDS LASTS FORGET LATE` (ms, ms, ms, 0 or 1) |
+ * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION JSON` (ms, ms, ms) |
+ * | `{breakwater:NAME}:history` | sorted set: the last versions |
+ * | `{breakwater:NAME}:epoch` | the last epoch given to a claim |
+ * | `{breakwater:NAME}:client:CLIENT_ID` | hash: `node`, `proxy`, `epoch`; expires |
+ */
+export function redisKeys(cluster: string, proxyId: string) {
+  const tag = `{breakwater:${cluster}}`;
+  const inboxOf = (proxy: string): string => `${tag}:proxy:${proxy}`;
+  return {
+    /** In the order that the scripts name them. */
+    membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'].map(
+      (name) => `${tag}:${name}`,
+    ),
+    epoch: `${tag}:epoch`,
+    client: (clientId: string): string => `${tag}:client:${clientId}`,
+
+    /** Channel: nodes, decisions or proxies changed. */
+    changes: `${tag}:changes`,
+    /** Channel: a proxy claimed a device. */
+    claims: `${tag}:claims`,
+    /** Channel: a proxy asks all others. */
+    questions: `${tag}:questions`,
+    /** Channel: answers to this proxy, and its own pulse. */
+    inbox: inboxOf(proxyId),
+    inboxOf,
+  };
+}
+
+export type RedisKeys = ReturnType<typeof redisKeys>;

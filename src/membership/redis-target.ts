@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { parseRedisUrl, type RedisEndpoint } from '../config/redis-url.ts';
+import { BreakwaterError, messageOf } from '../errors.ts';
+
+/** Where Redis is, with the PEM files read. Of it, only `label` may be shown. */
+export interface RedisTarget extends Omit<RedisEndpoint, 'tls'> {
+  /** Undefined without TLS. */
+  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined;
+}
+
+/** @throws BreakwaterError CONFIG_INVALID, which does not show the URL: it may hold a password */
+export function redisTarget(url: string): RedisTarget {
+  try {
+    const { tls, ...endpoint } = parseRedisUrl(url);
+    const files = Object.entries(tls ?? {}).map(([name, path]) => [name, readPem(path)]);
+    return { ...endpoint, tls: tls && Object.fromEntries(files) };
+  } catch (error) {
+    // Without its cause: errors of file and URL parsing may carry the whole address.
+    throw new BreakwaterError('CONFIG_INVALID', `membership.url: the address ${messageOf(error)}`);
+  }
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Error(`names a file that cannot be read: ${messageOf(error)}`);
+  }
+}
+
+const SECRETS = ['password', 'sentinelPassword', 'username', 'sentinelUsername'] as const;
+
+/** For what Redis and the network say: they may quote what they were sent. */
+export function withoutSecrets(text: string, target: Pick<RedisTarget, (typeof SECRETS)[number]>): string {
+  return SECRETS.reduce((shown, name) => {
+    const secret = target[name];
+    return secret ? shown.replaceAll(secret, '…') : shown;
+  }, text);
+}

@@ -1,0 +1,241 @@
+import { BreakwaterError } from '../errors.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../time.ts';
+import { createAsking } from './redis-ask.ts';
+import { createClaims } from './redis-claims.ts';
+import { redisKeys } from './redis-keys.ts';
+import { keepLink, whyOf } from './redis-link.ts';
+import { PULSE, shareMembership } from './redis-membership.ts';
+import { type Script, scripts } from './redis-scripts.ts';
+import { redisTarget } from './redis-target.ts';
+import type { MembershipStore, StoreWatcher } from './store.ts';
+
+export interface RedisStoreOptions {
+  /** See `config/redis-url.ts`. */
+  readonly url: string;
+  /** Stores with one Redis and one cluster share everything. */
+  readonly cluster: string;
+  /** Unique in the cluster. */
+  readonly proxyId: string;
+  /** How often it is looked whether a message was missed, and whether Redis answers. Default 1,000. */
+  readonly heartbeatMs?: number;
+  /** Longest wait for one answer. Default 2,000. */
+  readonly commandTimeoutMs?: number;
+  /** Longest wait for one connection, and of `open` for the first snapshot. Default 2,000. */
+  readonly connectTimeoutMs?: number;
+  /** Longest pause between two attempts to connect. Default 2,000. */
+  readonly reconnectDelayMaxMs?: number;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** A sync may take a heartbeat, so that silence is told after two; but so long even where hearts beat fast. */
+const SYNC_TIMEOUT_MIN_MS = 500;
+
+const nobody: StoreWatcher = {
+  onMembership() {},
+  onProxies() {},
+  onClaim() {},
+  onAsk: () => Promise.reject(new Error('nobody answers')),
+  onUp() {},
+};
+
+/**
+ * Membership in Redis: one server, one that sentinels watch, or a Redis Cluster.
+ *
+ * Messages make it quick, and a sync every `heartbeatMs` makes it right: it ends leases, fetches what a lost message
+ * did not tell, and shows that Redis lives. Nothing here waits longer than the command timeout; while Redis is away
+ * every command fails at once, and the last snapshot stays. A command that timed out may have been carried out, but is
+ * not carried out later.
+ * @throws BreakwaterError CONFIG_INVALID
+ */
+export function createRedisStore(options: RedisStoreOptions): MembershipStore {
+  const { url, cluster, proxyId, clock = systemClock, random = systemRandom } = options;
+  const { heartbeatMs = 1_000, commandTimeoutMs = 2_000 } = options;
+  const { connectTimeoutMs = 2_000, reconnectDelayMaxMs = 2_000 } = options;
+  const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
+  const silentTicksMax = Math.ceil(commandTimeoutMs / heartbeatMs) + 1;
+  const keys = redisKeys(cluster, proxyId);
+  let watcher = nobody;
+  let toldUp: boolean | undefined; // undefined until `open` is done
+  let onFirstUp = (): void => {};
+  let ticking: NodeJS.Timeout | undefined;
+  let silentTicks = 0;
+  let beats = Date.now(); // versions of this proxy's heartbeats; they grow over restarts too
+
+  const link = keepLink({
+    target: redisTarget(url),
+    name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
+    channels: [keys.changes, keys.claims, keys.questions, keys.inbox],
+    connectTimeoutMs,
+    commandTimeoutMs,
+    reconnectDelayMaxMs,
+    random,
+    onMessage,
+    onConnect: async () => {
+      silentTicks = 0;
+      await refresh();
+    },
+    onUp() {
+      tellUp(true, undefined);
+      onFirstUp();
+      ticking = setTimeout(tick, heartbeatMs);
+    },
+    onDown(cause) {
+      clearTimeout(ticking);
+      asking.fail(link.unavailable());
+      tellUp(false, cause);
+    },
+  });
+  const shared = shareMembership(
+    keys,
+    (script, names, args) => link.run(script, names, args, syncTimeoutMs),
+    2 * heartbeatMs,
+    () => clock.now(),
+  );
+  const asking = createAsking({
+    proxyId,
+    sendQuestion: async (text) => (await write(scripts.ask, keys.questions, text)) as string[],
+    sendAnswer: (proxy, text) => link.publish(keys.inboxOf(proxy), text),
+    onAsk: (question) => watcher.onAsk(question),
+  });
+  const claims = createClaims({
+    keys,
+    proxyId,
+    run: async (...command) => {
+      requireUp();
+      return link.run(...command);
+    },
+    deadline,
+    onClaim: (clientId, place) => watcher.onClaim(clientId, place),
+  });
+
+  function deadline(): number {
+    return Math.ceil(shared.storeNow() + commandTimeoutMs);
+  }
+
+  /** Connected is not enough: before the first sync Redis's clock is not known. */
+  function requireUp(): void {
+    if (!link.isUp()) throw link.unavailable();
+  }
+
+  async function write(script: Script, ...args: (string | number)[]): Promise<unknown> {
+    requireUp();
+    return link.run(script, keys.membership, [deadline(), keys.changes, ...args]);
+  }
+
+  function tellUp(up: boolean, cause: string | undefined): void {
+    if (toldUp === undefined || toldUp === up) return;
+    toldUp = up;
+    watcher.onUp(up, cause);
+  }
+
+  const refresh = coalesced(async () => {
+    const { isNews, proxies } = await shared.sync();
+    if (isNews || !link.isUp()) watcher.onMembership(shared.membership()); // who was away is told it all
+    watcher.onProxies(proxies);
+  });
+
+  async function tick(): Promise<void> {
+    try {
+      await refresh();
+      if (++silentTicks > silentTicksMax) throw new Error('its messages do not arrive');
+      if (link.isUp()) ticking = setTimeout(tick, heartbeatMs);
+    } catch (error) {
+      link.fail(whyOf(error));
+    }
+  }
+
+  function onMessage(channel: string, text: string): void {
+    if (channel === keys.changes) refresh().catch((error) => link.fail(whyOf(error)));
+    else if (channel === keys.claims) claims.onMessage(text);
+    else if (channel === keys.questions) asking.onQuestion(text);
+    else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
+    else if (channel === keys.inbox) asking.onAnswer(text);
+  }
+
+  return {
+    kind: 'redis',
+    isUp: link.isUp,
+    async open(openWatcher) {
+      watcher = openWatcher;
+      await new Promise<void>((resolve) => {
+        const bound = setTimeout(resolve, connectTimeoutMs);
+        onFirstUp = () => {
+          clearTimeout(bound);
+          resolve();
+        };
+        link.start();
+      });
+      onFirstUp = () => {};
+      toldUp = true;
+      if (link.isUp()) return;
+      watcher.onMembership(shared.membership());
+      tellUp(false, link.cause());
+    },
+
+    async addNode(spec) {
+      const added = await write(scripts.addNode, spec.id, JSON.stringify(spec));
+      if (added === 0) {
+        throw new BreakwaterError(
+          'NODE_EXISTS',
+          `node ${spec.id} exists already; choose another id, or remove it first`,
+        );
+      }
+      await refresh();
+    },
+    async removeNode(id) {
+      await write(scripts.removeNode, id);
+      await refresh();
+    },
+    async leaveNode(id) {
+      await write(scripts.leaveNode, id);
+      await refresh();
+    },
+    async decide(id, decision) {
+      await write(scripts.decide, id, JSON.stringify(decision));
+      await refresh();
+    },
+    async beatNode(spec, leaseMs, forgetAfterMs) {
+      const args = [spec.id, JSON.stringify(spec), Math.ceil(leaseMs), Math.ceil(forgetAfterMs)];
+      if ((await write(scripts.beatNode, ...args)) === 1) await refresh();
+    },
+
+    async beatProxy(beat, leaseMs) {
+      const args = [beat.id, Math.ceil(leaseMs), ++beats, JSON.stringify(beat)];
+      if ((await write(scripts.beatProxy, ...args)) === 1) await refresh();
+    },
+    async leaveProxy(id) {
+      await write(scripts.leaveProxy, id);
+      await refresh();
+    },
+
+    recallClient: claims.recall,
+    claimClient: claims.claim,
+    renewClients: claims.renew,
+    ask: asking.ask,
+
+    async close() {
+      watcher = nobody;
+      clearTimeout(ticking);
+      await link.close();
+      asking.fail(link.unavailable());
+    },
+  };
+}
+
+/** Calls while one runs share the next, which begins after them and so sees what they want seen. */
+function coalesced(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const start = (): Promise<void> => {
+    next = undefined;
+    running = run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running) next ??= running.catch(() => {}).then(start);
+    return next ?? start();
+  };
+}

@@ -1,0 +1,38 @@
+import type { ClientView } from '../admin/backend.ts';
+import type { ClientFilter, ClientRecord } from '../data-plane/messages.ts';
+import type { Threads } from '../data-plane/threads.ts';
+import type { Local } from './peers.ts';
+
+/** Most connections of one client id that are looked at: a device that reconnects is there twice for a moment. */
+const MAX_TWINS = 16;
+
+/** The devices of this proxy, as its data threads know them. */
+export function createLocalClients(
+  threads: Pick<Threads, 'clients' | 'kick'>,
+  proxyId: string,
+  listenerUrl: (index: number) => string,
+): Local {
+  const viewOf = (record: ClientRecord): ClientView => ({
+    clientId: record.clientId,
+    node: record.node,
+    proxy: proxyId,
+    listener: listenerUrl(record.listener),
+    remoteAddress: record.remoteAddress,
+    protocolVersion: record.protocolVersion,
+    keepAlive: record.keepAlive,
+    mode: 'relay',
+    connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
+    reattachments: 0,
+  });
+
+  async function clients(filter: ClientFilter) {
+    const answer = await threads.clients(filter);
+    return { clients: answer.clients.map(viewOf), total: answer.total };
+  }
+
+  return {
+    clients,
+    client: async (clientId) => (await clients({ clientId, limit: MAX_TWINS })).clients,
+    kick: (clientId) => threads.kick(clientId),
+  };
+}

@@ -1,0 +1,138 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { MembershipStore } from '../../src/membership/store.ts';
+import { until } from '../support/wait.ts';
+import { beat, node, Recorder, type StoreFixture } from './store.ts';
+
+const LONG_MS = 60_000;
+
+/** What every store does that several proxies share, beyond `storeContract`. */
+export function sharedStoreContract(name: string, factory: () => StoreFixture | Promise<StoreFixture>): void {
+  describe(`${name} membership store of two proxies`, () => {
+    let fixture: StoreFixture;
+    let one: MembershipStore;
+    let two: MembershipStore;
+    let heardByOne: Recorder;
+    let heardByTwo: Recorder;
+
+    beforeEach(async () => {
+      fixture = await factory();
+      [one, two] = [fixture.store('one'), fixture.store('two')];
+      [heardByOne, heardByTwo] = [new Recorder(), new Recorder()];
+      await Promise.all([one.open(heardByOne), two.open(heardByTwo)]);
+    });
+    afterEach(async () => {
+      await Promise.all([one.close(), two.close()]);
+      await fixture.end?.();
+    });
+
+    const bothLive = async () => {
+      await one.beatProxy(beat('one'), LONG_MS);
+      await two.beatProxy(beat('two'), LONG_MS);
+      await until(() => heardByOne.proxies.length === 2 && heardByTwo.proxies.length === 2, 'both proxies');
+    };
+
+    test('what is said to one holds for the other', async () => {
+      await one.addNode(node('a'));
+      await until(() => heardByTwo.nodeIds().join() === 'a', 'the node');
+      await two.decide('a', { state: 'draining', weight: 5 });
+      await until(() => heardByOne.last()?.decisions.a?.state === 'draining', 'the decision');
+      await two.removeNode('a');
+      await until(() => heardByOne.nodeIds().length === 0, 'the removal');
+      expect(heardByOne.last()).toEqual({ nodes: {}, decisions: {} });
+    });
+
+    test('of two that add one id, one wins at both', async () => {
+      const results = await Promise.allSettled([
+        one.addNode(node('a', { url: 'mqtt://first:1' })),
+        two.addNode(node('a', { url: 'mqtt://second:1' })),
+      ]);
+      expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+      await until(() => heardByOne.last()?.nodes.a && heardByTwo.last()?.nodes.a, 'the node');
+      expect(heardByOne.last()).toEqual(heardByTwo.last());
+    });
+
+    test('decisions about different fields of one node, made at once, both hold', async () => {
+      await Promise.all([one.decide('a', { weight: 7 }), two.decide('a', { state: 'disabled' })]);
+      const both = { a: { weight: 7, state: 'disabled' } };
+      await until(() => heardByOne.last()?.decisions.a?.state, 'the state');
+      await until(() => heardByTwo.last()?.decisions.a?.weight, 'the weight');
+      expect([heardByOne.last()?.decisions, heardByTwo.last()?.decisions]).toEqual([both, both]);
+    });
+
+    test('one who comes later is told what is there', async () => {
+      await one.addNode(node('a'));
+      const heard = new Recorder();
+      const three = fixture.store('three');
+      await three.open(heard);
+      expect(heard.nodeIds()).toEqual(['a']);
+      await three.close();
+    });
+
+    test('both see both live, and one that leaves is gone', async () => {
+      await bothLive();
+      await one.leaveProxy('one');
+      await until(() => heardByTwo.proxyIds().join() === 'two', 'one to be gone');
+    });
+
+    test('a late node is late at both', async () => {
+      await one.beatNode(node('a', { source: 'self' }), 1, LONG_MS);
+      await until(() => heardByOne.last()?.nodes.a?.late && heardByTwo.last()?.nodes.a?.late, 'lateness');
+      await two.beatNode(node('a', { source: 'self' }), LONG_MS, LONG_MS);
+      await until(() => heardByOne.last()?.nodes.a?.late === false, 'the node to be in time');
+    });
+
+    test("another proxy's claim is told, and one's own is not", async () => {
+      const epoch = await one.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
+      await until(() => heardByTwo.claims.length > 0, 'the claim');
+      expect(heardByTwo.claims).toEqual([['d', { node: 'a', proxy: 'one', epoch }]]);
+      const newer = await two.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      await until(() => heardByOne.claims.length > 0, 'the newer claim');
+      expect(heardByOne.claims).toEqual([['d', { node: 'b', proxy: 'two', epoch: newer }]]);
+      expect(await one.recallClient('d')).toEqual({ node: 'b', proxy: 'two', epoch: newer });
+    });
+
+    test('whoever renews what another proxy has claimed is told of it', async () => {
+      await one.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
+      const epoch = await two.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      await until(() => heardByOne.claims.length > 0, 'the claim');
+      heardByOne.claims.length = 0; // as if its message had been lost
+      await one.renewClients('one', ['other', 'd'], LONG_MS);
+      expect(heardByOne.claims).toEqual([['d', { node: 'b', proxy: 'two', epoch }]]);
+    });
+
+    test('the others answer a question, without waiting for its time-out', async () => {
+      await bothLive();
+      heardByTwo.answer = async (question) => ({ from: 'two', question });
+      expect(await one.ask({ list: 'clients' }, LONG_MS)).toEqual([
+        { from: 'two', question: { list: 'clients' } },
+      ]);
+    });
+
+    test('who cannot answer is left out, and not waited for', async () => {
+      await bothLive();
+      heardByTwo.answer = () => Promise.reject(new Error('busy'));
+      expect(await one.ask('?', LONG_MS)).toEqual([]);
+      heardByTwo.answer = async () => 'x'.repeat(2 * 1024 * 1024);
+      expect(await one.ask('?', LONG_MS)).toEqual([]);
+    });
+
+    test('who does not answer in time is left out', async () => {
+      await bothLive();
+      heardByTwo.answer = () => new Promise(() => {});
+      expect(await one.ask('?', 100)).toEqual([]);
+    });
+
+    test('a question of more than 1 MiB is refused', async () => {
+      const question = one.ask('x'.repeat(1024 * 1024), LONG_MS);
+      await expect(question).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+    });
+
+    test('questions that cross are told apart', async () => {
+      await bothLive();
+      heardByTwo.answer = async (question) => question;
+      heardByOne.answer = async (question) => question;
+      const answers = await Promise.all([one.ask(1, LONG_MS), two.ask(2, LONG_MS), one.ask(3, LONG_MS)]);
+      expect(answers).toEqual([[1], [2], [3]]);
+    });
+  });
+}
