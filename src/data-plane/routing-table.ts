@@ -1,4 +1,6 @@
+import { doorRefusalLabels } from '../admission/door.ts';
 import { BreakwaterError } from '../errors.ts';
+import { refusals } from '../routing/rules.ts';
 
 /**
  * The routing table: the one place where the control plane and the data threads meet. A SharedArrayBuffer of node
@@ -52,10 +54,9 @@ export const rejectReasons = [
   'client-id',
   'connect-timeout',
   'no-node',
-  'not-authorized',
-  'banned',
-  'server-unavailable',
+  ...refusals,
   'max-connections',
+  ...doorRefusalLabels,
 ] as const;
 
 /** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */

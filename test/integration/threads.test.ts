@@ -22,6 +22,10 @@ const settings: ThreadsOptions['settings'] = {
     highWaterBytes: 65_536,
     halfCloseTimeoutMs: 5_000,
     shutdownGraceMs: 0,
+    door: {
+      ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
+      ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
+    },
   },
   pools: [
     {
@@ -41,7 +45,7 @@ const settings: ThreadsOptions['settings'] = {
   rules: [],
   recallTimeoutMs: 50,
 };
-const listener = { index: 0, host: '127.0.0.1', port: 0, pool: 0 };
+const listener = { index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0, pool: 0 };
 
 const servers: Server[] = [];
 const running: Threads[] = [];
