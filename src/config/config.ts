@@ -100,6 +100,8 @@ export interface UpstreamConfig {
   readonly connackTimeoutMs: number;
   readonly maxAttempts: number;
   readonly deadlineMs: number;
+  /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
+  readonly sourceAddresses: readonly string[];
 }
 
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
@@ -192,6 +194,7 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       connackTimeoutMs: toMs(upstream.connackTimeout),
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
+      sourceAddresses: upstream.sourceAddresses,
     },
     nodes: nodes.map((node, index) => {
       const source = isFlagNode(name, index) ? 'flag' : 'config';

@@ -3,6 +3,7 @@ import type { Peer } from '../connection/wire.ts';
 import type { Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
+import { createSources, sourced } from './source-addresses.ts';
 
 /** One pool of this thread. */
 export interface PoolRoute extends Route {
@@ -18,17 +19,20 @@ export function createPoolRoute(
   index: number,
   balancer: Balancer,
   recallTimeoutMs: number,
-  fixedKey?: string,
 ): PoolRoute {
   const { name, persistence, upstream } = pool;
-  return {
+  const hasSources = upstream.sourceAddresses.length > 0;
+  const source = createSources(upstream.sourceAddresses);
+  const routeBy = (fixedKey: string | undefined): PoolRoute => ({
     name,
-    hashedBy: (key) => createPoolRoute(pool, index, balancer, recallTimeoutMs, key),
+    hashedBy: routeBy,
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {
       const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? remoteAddress };
-      return { candidates: balancer.candidates(index, key, preferred), patience: upstream };
+      const candidates = balancer.candidates(index, key, preferred);
+      return { candidates: hasSources ? sourced(candidates, source) : candidates, patience: upstream };
     },
-  };
+  });
+  return routeBy(undefined);
 }

@@ -18,7 +18,6 @@ export interface LoopOptions extends AcceptPressure {
   readonly highWaterBytes: number;
   readonly lingerMs: number;
   readonly keepAlive: KeepAlive;
-  readonly sourceAddresses: readonly string[];
   readonly clock: Clock;
 }
 
@@ -66,7 +65,7 @@ export class Loop implements WireHost {
     this.wheel = createTimerWheel(2 * capacity + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
-    this.dialNode = createDialler(libc, this.sockets, options.sourceAddresses);
+    this.dialNode = createDialler(libc, this.sockets);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
       libc,

@@ -1,4 +1,4 @@
-import { encodeAddress, hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
+import { hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
 import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
 
@@ -119,13 +119,4 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   }
 
   return { listen, dial, watchPeer, accept, remote: remote.bytes, localAddress, takeError, reset };
-}
-
-/** Encodes source addresses for `Dialler`; the port is left to the kernel. */
-export function encodeSources(libc: Libc, hosts: readonly string[]): SocketAddress[] {
-  return hosts.map((host) => {
-    const source = encodeAddress(libc, host, 0);
-    if (source === undefined) throw new Error(`the source address ${host} is not an IP address`);
-    return source;
-  });
 }

@@ -73,11 +73,12 @@ export class SocketWire implements Wire {
 
   dial(target: Target): Link {
     const link = this.nextLink++;
-    const { host, port } = target;
+    const { host, port, sourceAddress } = target;
     const highWaterMark = this.options.highWaterBytes;
     const socket = dialSocket({
       host,
       port,
+      localAddress: sourceAddress,
       noDelay: true,
       keepAlive: true,
       allowHalfOpen: true,

@@ -47,6 +47,7 @@ describe('a valid file', () => {
       connackTimeoutMs: 5000,
       maxAttempts: 5,
       deadlineMs: 15_000,
+      sourceAddresses: [],
     });
     expect(pools[0]?.health).toMatchObject({ probe: 'tcp', intervalMs: 5000, timeoutMs: 5000 });
   });
