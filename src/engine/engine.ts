@@ -26,6 +26,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** No other thread is expected at this address yet: whoever is there is another program. */
+  readonly isFirst?: boolean | undefined;
 }
 
 export interface BoundAddress {

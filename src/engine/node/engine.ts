@@ -3,10 +3,16 @@ import { BreakwaterError } from '../../errors.ts';
 import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
 import { SocketWire } from './socket-wire.ts';
 
+/** How often devices that are not read are looked at. */
+const GLANCE_MS = 1000;
+
 /** The portable engine: `node:net` sockets on Node's own event loop. */
 export function createNodeEngine(options: EngineOptions): Engine {
   const servers = new Set<Server>();
   const open = new Set<SocketWire>();
+  const glances = setInterval(() => {
+    for (const wire of open) wire.glance();
+  }, GLANCE_MS).unref();
   let closing: Promise<void> | undefined;
   let allClosed = (): void => {};
 
@@ -17,6 +23,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
 
   function close(): Promise<void> {
     stopAccepting();
+    clearInterval(glances);
     return new Promise((resolve) => {
       allClosed = resolve;
       if (open.size === 0) resolve();
