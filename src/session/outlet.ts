@@ -1,0 +1,41 @@
+/** Takes a piece of a buffer, which is valid during the call only. */
+export type Emit = (bytes: Uint8Array, start: number, end: number) => void;
+
+/**
+ * The way to one side. Packets that are passed on one behind another leave as one run, straight from the buffer
+ * that they arrived in; a packet of our own is written between runs, in its place.
+ */
+export class Outlet {
+  private readonly emit: Emit;
+  private bytes: Uint8Array | undefined;
+  private start = 0;
+  private end = 0;
+
+  constructor(emit: Emit) {
+    this.emit = emit;
+  }
+
+  /** Joins the run when the piece follows it. The buffer must stay as it is until `flush`. */
+  pass(bytes: Uint8Array, start: number, end: number): void {
+    if (bytes === this.bytes && start === this.end) {
+      this.end = end;
+      return;
+    }
+    this.flush();
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  write(packet: Uint8Array): void {
+    this.flush();
+    this.emit(packet, 0, packet.length);
+  }
+
+  flush(): void {
+    if (this.bytes === undefined) return;
+    const { bytes, start, end } = this;
+    this.bytes = undefined;
+    this.emit(bytes, start, end);
+  }
+}
