@@ -116,3 +116,25 @@ export function play(version: Version, script: string, overrides: Partial<Sessio
   }
   return stage as Stage;
 }
+
+/** The lines of a first CONNECT that a node accepts. */
+export function opening(connect: string, connack = 'CONNACK'): string {
+  return `
+    device> ${connect}
+    link
+    >node   ${connect}
+    node>   ${connack}
+    >device ${connack}
+    event   accepted sessionPresent=${connack.includes('present')}`;
+}
+
+/** The lines of a lost link and the next one, up to the CONNECT there. */
+export function moving(connect: string): string {
+  return `
+    lost
+    link
+    >node   ${connect.replace(' clean', '')}`;
+}
+
+export const shared = 'event   resumed sessionPresent=true leftBehind=false';
+export const rebuilt = 'event   resumed sessionPresent=false leftBehind=false';
