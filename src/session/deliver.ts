@@ -29,11 +29,11 @@ export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number,
   }
   const id = uint16(bytes, idAt);
   if (drop) return swallow(s, id, qos);
-  const hash = qos === 2 ? payloadHash(s, bytes, idAt + 2, end) : 0;
+  const hash = payloadHash(s, bytes, idAt + 2, end);
   const deliveries = s.needDeliveries();
   const again = (header & DUP) !== 0;
   if (deliveries.foreign > 0 || again || (s.held !== undefined && s.held.count > 0)) {
-    if (redelivered(s, deliveries, id, qos, hash, again, bytes, at, end, idAt)) return;
+    if (redelivered(s, deliveries, id, qos, hash)) return;
     if (mustWait(s, deliveries)) return hold(s, id, bytes, at, end);
   }
   give(s, deliveries, id, owner.node, hash, bytes, at, end, idAt);
@@ -66,24 +66,15 @@ function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: num
   return payloadAt < 0 ? 0 : hashOf(bytes, payloadAt, end);
 }
 
-/** Is it a message that the device holds already, or has finished with? Then it is dealt with here. */
-function redelivered(
-  s: State,
-  deliveries: Deliveries,
-  id: number,
-  qos: number,
-  hash: number,
-  again: boolean,
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-  idAt: number,
-): boolean {
+/**
+ * Is it a message that the device has already? Its connection has stood all the while, so whatever was passed on is
+ * there or on its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload tells,
+ * not DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
+ */
+function redelivered(s: State, deliveries: Deliveries, id: number, qos: number, hash: number): boolean {
   const entry = deliveries.byNode(id);
   if (entry < 0) return false;
-  const same = deliveries.isQos2(entry) === (qos === 2);
-  // DUP is a MUST [MQTT-3.3.1-1], but aedes leaves it out; for QoS 2 it matters, so the payload tells.
-  if (!same || !(again || (qos === 2 && deliveries.hash(entry) === hash))) {
+  if (deliveries.isQos2(entry) !== (qos === 2) || deliveries.hash(entry) !== hash) {
     abandon(s, deliveries, entry);
     return false;
   }
@@ -95,7 +86,6 @@ function redelivered(
   }
   deliveries.set(entry, now, owner.node);
   if (now !== step.published) s.toNode.write(ackPacket(packetType.pubrec, id));
-  else passAs(s, deliveries.deviceId(entry), id, bytes, at, end, idAt);
   return true;
 }
 
@@ -131,8 +121,7 @@ export function giveHeld(s: State): void {
   for (let at = held.first(); at >= 0 && deliveries.unfinished < s.deviceReceiveMaximum; at = held.first()) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
-    const qos2 = qosOf(packet[0] as number) === 2;
-    const hash = qos2 ? payloadHash(s, packet, idAt + 2, packet.length) : 0;
+    const hash = payloadHash(s, packet, idAt + 2, packet.length);
     const by = held.stage(at) === stage.local ? owner.orphan : owner.node;
     give(s, deliveries, held.id(at), by, hash, packet, 0, packet.length, idAt);
     held.remove(at);
@@ -194,8 +183,9 @@ export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
     deliveries.remove(entry);
     return s.toNode.write(ackPacket(packetType.pubcomp, id));
   }
+  const known = deliveries.step(entry) === step.released; // the device has this PUBREL; its PUBCOMP will come
   deliveries.set(entry, step.released, owner.node);
-  passAs(s, deliveries.deviceId(entry), id, bytes, at, end, bodyAt);
+  if (!known) passAs(s, deliveries.deviceId(entry), id, bytes, at, end, bodyAt);
 }
 
 /** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it says nothing to any node. */

@@ -23,7 +23,7 @@ export const owner = {
 export type Step = (typeof step)[keyof typeof step];
 export type Owner = (typeof owner)[keyof typeof owner];
 
-/** Three words an entry: node id << 16 | device id (0: free); bits of state; hash of the payload (QoS 2). */
+/** Three words an entry: node id << 16 | device id (0: free); bits of state; hash of the payload. */
 const WORDS = 3;
 const FIRST_ENTRIES = 4;
 /** An empty table of up to so many words is kept; a larger one is let go. */

@@ -9,8 +9,8 @@ export interface FrameHandler<S> {
   packet(s: S, bytes: Uint8Array, at: number, bodyAt: number, end: number): void;
   /** May an unfinished packet with this first byte and whole size be given away piece by piece, instead of kept? */
   streams(s: S, header: number, size: number): boolean;
-  /** A piece of a packet that streams. */
-  piece(s: S, bytes: Uint8Array, start: number, end: number, first: boolean): void;
+  /** A piece of a packet that streams, in the order of the packets. */
+  piece(s: S, bytes: Uint8Array, start: number, end: number, first: boolean, last: boolean): void;
   broken(s: S, fault: FrameFault): void;
 }
 
@@ -88,7 +88,7 @@ export class Frames {
   ): number {
     const behind = Math.min(end, at + this.streaming);
     this.streaming -= behind - at;
-    handler.piece(s, bytes, at, behind, first);
+    handler.piece(s, bytes, at, behind, first, this.streaming === 0);
     return behind;
   }
 
@@ -113,7 +113,8 @@ export class Frames {
         return end;
       }
       this.size = bodyAt + varintValue(carry, 1, bodyAt);
-      if (handler.streams(s, carry[0] as number, this.size)) return this.streamCarried(s, at, handler);
+      if (handler.streams(s, carry[0] as number, this.size))
+        return this.streamCarried(s, bytes, at, end, handler);
       if (this.size > maxPacketBytes) {
         this.fail(s, 'too-large', handler);
         return end;
@@ -130,13 +131,20 @@ export class Frames {
     return behind;
   }
 
-  private streamCarried<S>(s: S, at: number, handler: FrameHandler<S>): number {
+  /** What is carried goes first; returns where the rest of the packet ends, or `end`. */
+  private streamCarried<S>(
+    s: S,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    handler: FrameHandler<S>,
+  ): number {
     const carry = this.carry as Uint8Array;
     const { carried, size } = this;
     this.reset();
     this.streaming = size - carried;
-    handler.piece(s, carry, 0, carried, true);
-    return at;
+    handler.piece(s, carry, 0, carried, true, carried === size);
+    return this.streaming > 0 ? this.stream(s, bytes, at, end, handler, false) : at;
   }
 
   private keep(bytes: Uint8Array, start: number, end: number): void {

@@ -10,6 +10,8 @@ export class Outlet {
   private bytes: Uint8Array | undefined;
   private start = 0;
   private end = 0;
+  /** Packets of our own that must not fall into the middle of one that streams. */
+  private later: Uint8Array[] | undefined;
 
   constructor(emit: Emit) {
     this.emit = emit;
@@ -27,7 +29,28 @@ export class Outlet {
     this.end = end;
   }
 
+  /** A piece of a packet of which the next piece may come much later. */
+  stream(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    this.pass(bytes, start, end);
+    if (!last) {
+      this.later ??= [];
+      return;
+    }
+    const waiting = this.later;
+    this.later = undefined;
+    for (const packet of waiting ?? []) this.write(packet);
+  }
+
+  /** Nothing of what was streaming or waiting counts any more: the other end is gone. */
+  abort(): void {
+    this.later = undefined;
+  }
+
   write(packet: Uint8Array): void {
+    if (this.later !== undefined) {
+      this.later.push(packet);
+      return;
+    }
     this.flush();
     this.emit(packet, 0, packet.length);
   }

@@ -92,6 +92,7 @@ export class Session {
     if (state.phase === 'connecting' || state.phase === 'over') return whole;
     state.phase = 'detached';
     if (this.deviceFrames.midStream) state.cut = true;
+    state.toNode.abort();
     for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
     state.pingsSent = 0;
     state.deliveries?.suspend();
@@ -224,9 +225,9 @@ const deviceSide: FrameHandler<State> = {
     const looksInside = s.version === 5 && s.told.topicAliasMaximum > 0;
     return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
   },
-  piece(s, bytes, start, end, first) {
+  piece(s, bytes, start, end, first, last) {
     if (first) s.cut = false;
-    if (!s.cut && s.phase === 'attached') s.toNode.pass(bytes, start, end);
+    if (!s.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
   },
   broken(s, fault) {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
@@ -242,8 +243,8 @@ const nodeSide: FrameHandler<State> = {
       answered && size > s.options.maxPacketBytes && header >> 4 === packetType.publish && qosOf(header) === 0
     );
   },
-  piece(s, bytes, start, end) {
-    if (s.phase !== 'over') s.toDevice.pass(bytes, start, end);
+  piece(s, bytes, start, end, _first, last) {
+    if (s.phase !== 'over') s.toDevice.stream(bytes, start, end, last);
   },
   broken(s, fault) {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
