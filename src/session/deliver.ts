@@ -90,11 +90,19 @@ function redelivered(s: State, deliveries: Deliveries, id: number, qos: number, 
 }
 
 /** The node no longer knows this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */
-export function abandon(s: State, deliveries: Deliveries, entry: number): void {
+function abandon(s: State, deliveries: Deliveries, entry: number): void {
   const now = deliveries.step(entry);
   if (now === step.done) return deliveries.remove(entry);
   if (now === step.received) s.toDevice.write(ackPacket(packetType.pubrel, deliveries.deviceId(entry)));
   deliveries.set(entry, now === step.received ? step.released : now, owner.orphan);
+}
+
+/** No node will take these up again. */
+export function abandonSuspended(s: State, deliveries: Deliveries): void {
+  for (let at = deliveries.first(), next = -1; at >= 0; at = next) {
+    next = deliveries.next(at);
+    if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
+  }
 }
 
 /** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
@@ -102,9 +110,7 @@ function mustWait(s: State, deliveries: Deliveries): boolean {
   if (s.held !== undefined && s.held.count > 0) return true;
   if (deliveries.unfinished < s.deviceReceiveMaximum) return false;
   // The node sends new messages, so it will not come back to the old ones: let the device finish them.
-  for (let at = deliveries.first(); at >= 0; at = deliveries.next(at)) {
-    if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
-  }
+  abandonSuspended(s, deliveries);
   return deliveries.unfinished >= s.deviceReceiveMaximum;
 }
 

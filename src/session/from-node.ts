@@ -1,5 +1,5 @@
 import { reasonCode } from '../mqtt/reason-codes.ts';
-import { deliver, releasedByNode } from './deliver.ts';
+import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { packetType } from './encode.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
@@ -93,6 +93,8 @@ function answeredByNode(
 
 /** The device's pings first: who of the two asked first makes no difference to either. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
+  if (s.settling && s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
+  s.settling = false;
   if (s.pingsSent > 0) s.pingsSent--;
   if (s.pingsOwed === 0) return;
   s.pingsOwed--;

@@ -1,8 +1,7 @@
 import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../mqtt/varint.ts';
-import { abandon, giveHeld } from './deliver.ts';
-import { owner } from './deliveries.ts';
-import { ackPacket, copyOf, packetType } from './encode.ts';
+import { abandonSuspended, giveHeld } from './deliver.ts';
+import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
 import { packetFromDevice } from './from-device.ts';
 import { qosOf, RETAIN } from './publish.ts';
 import type { State } from './state.ts';
@@ -23,6 +22,7 @@ export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt:
   const terms = readConnack(bytes, bodyAt, end, s.version);
   if (terms === undefined) return s.nodeFault('malformed CONNACK');
   s.answered = true;
+  s.asking = false;
   if (terms.code !== 0) {
     s.linkDead = true;
     const { code, serverReference } = terms;
@@ -50,7 +50,8 @@ function resume(s: State, terms: Terms): void {
     s.held = undefined; // the node sends these again: the device never saw them
   else forgetNodeSide(s);
   s.subscriptions?.markReplayed(false);
-  if (!terms.sessionPresent || s.incomplete) replaySubscriptions(s);
+  if (!terms.sessionPresent) s.doubtful = true;
+  if (s.doubtful) replaySubscriptions(s);
   if (s.replays === undefined) attach(s);
   else s.phase = 'rebuilding';
 }
@@ -87,10 +88,7 @@ function forgetNodeSide(s: State): void {
     s.toDevice.write(ackPacket(packetType.pubcomp, window.id(at)));
     window.remove(at);
   }
-  for (let at = deliveries?.first() ?? -1, next = -1; deliveries !== undefined && at >= 0; at = next) {
-    next = deliveries.next(at);
-    if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
-  }
+  if (deliveries !== undefined) abandonSuspended(s, deliveries);
   for (let at = held?.first() ?? -1; held !== undefined && at >= 0; at = held.next(at)) {
     held.setStage(at, stage.local);
   }
@@ -100,7 +98,6 @@ function forgetNodeSide(s: State): void {
 function replaySubscriptions(s: State): void {
   const { subscriptions } = s;
   if (subscriptions === undefined || subscriptions.count === 0) return;
-  s.incomplete = true;
   s.replayed = true;
   s.replays = [];
   subscriptions.markReplayed(true);
@@ -140,13 +137,20 @@ function denial(code: number): ReasonCode {
 function attach(s: State): void {
   s.phase = 'attached';
   s.replays = undefined;
-  s.incomplete = false;
+  if (s.doubtful && s.sessionPresent) settle(s);
   resend(s);
   const { sessionPresent } = s;
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
   const leftBehind = s.mustPurge && !sessionPresent && s.attachments > 2;
   s.event({ kind: 'resumed', sessionPresent, leftBehind });
   drainGap(s);
+}
+
+/** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
+function settle(s: State): void {
+  s.settling = true;
+  s.pingsSent++;
+  s.toNode.write(pingreqPacket);
 }
 
 /** In the original order, under the same ids, DUP 1 where a node may have had it (rule 4) [MQTT-4.4.0-1, 4.6.0-1]. */

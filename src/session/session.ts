@@ -56,6 +56,8 @@ export class Session {
   connectPacket(): Uint8Array {
     const { state } = this;
     this.nodeFrames.reset();
+    if (state.asking) state.doubtful = true;
+    state.asking = state.attachments > 0;
     state.answered = false;
     state.linkDead = false;
     if (state.attachments === 0) return connectAs(this.raw, this.clientId);
@@ -98,6 +100,7 @@ export class Session {
     state.deliveries?.suspend();
     state.replays = undefined;
     state.replayed = false;
+    state.settling = false;
     state.swallowed = undefined;
     this.flush();
     return whole;

@@ -37,12 +37,19 @@ export class State {
   answered = false;
   /** Nothing more of this link is understood or wanted: the fence behind `detached()` (rule 14). */
   linkDead = false;
+  /** Has a node been asked for the session, and not answered? */
+  asking = false;
   /** Nodes that have taken the session so far. */
   attachments = 0;
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
-  /** Subscriptions must be replayed, whatever the next node says: a rebuild was cut short. */
-  incomplete = false;
+  /**
+   * Session Present 1 proves nothing: a node before did not have the session, or was asked and not heard, so the next
+   * may have an old copy, or an empty one that was made by asking.
+   */
+  doubtful = false;
+  /** The first PINGRESP of this link tells that the node has redelivered all that it will. */
+  settling = false;
   /** A 3.1.1 node has been asked, with clean session 0, for a session that was to be clean (rule 2). */
   mustPurge = false;
   /** Of the last CONNACK. */

@@ -28,7 +28,6 @@ export function newSession(firstId: number): BrokerSession {
 }
 
 export interface BrokerRules {
-  readonly shared: boolean;
   /** Leaves DUP out when it redelivers, as aedes does. */
   readonly forgetsDup: boolean;
   readonly receiveMaximum: number;

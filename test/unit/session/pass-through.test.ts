@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { play } from './transcript.ts';
 
 describe('an undisturbed session', () => {
-  it('passes everything on unchanged in both directions', () => {
+  it.each([3, 4] as const)('passes everything on unchanged in both directions (level %i)', (version) => {
     const { session } = play(
-      4,
+      version,
       `
       device> CONNECT id=dev clean keepalive=60 user=me password=secret
       link

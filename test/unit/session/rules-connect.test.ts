@@ -142,7 +142,7 @@ describe('rules 1 and 2: asking for the session', () => {
     );
   });
 
-  it('replays again what a rebuild that was cut short may have left out', () => {
+  it('replays to every node once one has not had the session: a rebuild was cut short, or a copy is old', () => {
     play(
       4,
       `${opening(v4)}
@@ -157,7 +157,28 @@ describe('rules 1 and 2: asking for the session', () => {
       node>   CONNACK present
       >node   SUBSCRIBE #65535 a:1
       node>   SUBACK #65535 1
+      >node   PINGREQ
       ${shared}`,
+    );
+  });
+
+  it('does not trust Session Present after a node was asked and not heard: the asking may have made it', () => {
+    play(
+      4,
+      `${opening(v4)}
+      node>   PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2
+      >device PUBLISH #1 q1 a=1
+      >device PUBLISH #2 q2 a=2
+      ${moving(v4)}
+      ${moving(v4)}
+      device> PUBREC #2
+      node>   CONNACK present
+      >node   PINGREQ
+      ${shared}
+      node>   PUBLISH #1 q1 dup a=1 | PINGRESP
+      >device PUBREL #2
+      device> PUBACK #1 | PUBCOMP #2
+      >node   PUBACK #1`,
     );
   });
 });
