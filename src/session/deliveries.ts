@@ -1,3 +1,5 @@
+import { Spares } from './spares.ts';
+
 /** How far one delivery to the device has come, as the device sees it. */
 export const step = {
   /** PUBLISH given, not acknowledged. */
@@ -25,10 +27,9 @@ export type Owner = (typeof owner)[keyof typeof owner];
 
 /** Three words an entry: node id << 16 | device id (0: free); bits of state; hash of the payload. */
 const WORDS = 3;
-const FIRST_ENTRIES = 4;
-/** An empty table of up to so many words is kept; a larger one is let go. */
-const KEPT_WORDS = 48;
-const NOTHING = new Uint32Array(0);
+const FIRST_CAPACITY = 8 * WORDS;
+const NOTHING: Uint32Array = new Uint32Array(0);
+const spares = new Spares<Uint32Array>(() => new Uint32Array(FIRST_CAPACITY), 64);
 const QOS2 = 0x10;
 
 /**
@@ -120,7 +121,8 @@ export class Deliveries {
     }
     this.head = 0;
     this.tail = 0;
-    if (this.words.length > KEPT_WORDS) this.words = NOTHING;
+    spares.give(this.words);
+    this.words = NOTHING;
   }
 
   /** An id that the device holds for nothing, from the top: nodes mostly count from 1. 0 when all are taken. */
@@ -151,16 +153,21 @@ export class Deliveries {
   private makeRoom(): void {
     let live = 0;
     for (let at = this.first(); at >= 0; at = this.next(at)) live += WORDS;
-    let capacity = FIRST_ENTRIES * WORDS;
+    let capacity = FIRST_CAPACITY;
     while (capacity < live * 2) capacity *= 2;
-    const to = capacity <= this.words.length ? this.words : new Uint32Array(capacity);
+    const to = this.words.length >= capacity ? this.words : newTable(capacity);
     let tail = 0;
     for (let at = this.first(); at >= 0; at = this.next(at)) {
       for (let i = 0; i < WORDS; i++) to[tail + i] = this.words[at + i] as number;
       tail += WORDS;
     }
+    if (to !== this.words) spares.give(this.words);
     this.words = to;
     this.head = 0;
     this.tail = tail;
   }
+}
+
+function newTable(capacity: number): Uint32Array {
+  return capacity === FIRST_CAPACITY ? spares.take() : new Uint32Array(capacity);
 }

@@ -1,20 +1,21 @@
-/** Takes a piece of a buffer, which is valid during the call only. */
-export type Emit = (bytes: Uint8Array, start: number, end: number) => void;
+import type { SessionOutput } from './events.ts';
 
 /**
  * The way to one side. Packets that are passed on one behind another leave as one run, straight from the buffer
  * that they arrived in; a packet of our own is written between runs, in its place.
  */
 export class Outlet {
-  private readonly emit: Emit;
+  private readonly output: SessionOutput;
+  private readonly side: 'node' | 'device';
   private bytes: Uint8Array | undefined;
   private start = 0;
   private end = 0;
   /** Packets of our own that must not fall into the middle of one that streams. */
   private later: Uint8Array[] | undefined;
 
-  constructor(emit: Emit) {
-    this.emit = emit;
+  constructor(output: SessionOutput, side: 'node' | 'device') {
+    this.output = output;
+    this.side = side;
   }
 
   /** Joins the run when the piece follows it. The buffer must stay as it is until `flush`. */
@@ -60,5 +61,10 @@ export class Outlet {
     const { bytes, start, end } = this;
     this.bytes = undefined;
     this.emit(bytes, start, end);
+  }
+
+  private emit(bytes: Uint8Array, start: number, end: number): void {
+    if (this.side === 'node') this.output.toNode(bytes, start, end);
+    else this.output.toDevice(bytes, start, end);
   }
 }

@@ -7,7 +7,7 @@ import { qosOf, RETAIN } from './publish.ts';
 import type { State } from './state.ts';
 import { batches, qosAsked, subscribePacket } from './subscribe.ts';
 import type { Subscription } from './subscriptions.ts';
-import { plainTerms, readConnack, type Terms } from './terms.ts';
+import { interned, plainTerms, readConnack, type Terms } from './terms.ts';
 import { hasWildcard, isShared } from './topic-filter.ts';
 import { stage, type Window } from './window.ts';
 
@@ -28,7 +28,7 @@ export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt:
     const { code, serverReference } = terms;
     return s.event({ kind: 'refused', code, serverReference, packet: copyOf(bytes, at, end) });
   }
-  s.terms = s.version === 5 ? terms : plainTerms;
+  s.terms = s.version === 5 ? interned(terms) : plainTerms;
   s.sessionPresent = terms.sessionPresent;
   s.attachments++;
   if (s.attachments > 1) return resume(s, terms);

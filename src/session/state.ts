@@ -89,8 +89,8 @@ export class State {
     this.deviceReceiveMaximum = deviceReceiveMaximum;
     this.options = options;
     this.output = output;
-    this.toNode = new Outlet((bytes, start, end) => output.toNode(bytes, start, end));
-    this.toDevice = new Outlet((bytes, start, end) => output.toDevice(bytes, start, end));
+    this.toNode = new Outlet(output, 'node');
+    this.toDevice = new Outlet(output, 'device');
   }
 
   needWindow(): Window {

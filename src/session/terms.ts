@@ -56,6 +56,19 @@ export function readConnack(
   return terms;
 }
 
+let known: Terms = plainTerms;
+
+/** The same terms as one value for as many devices as possible, because nodes say the same to all of them. */
+export function interned(terms: Terms): Terms {
+  if (!equal(terms, known)) known = terms;
+  return known;
+}
+
+function equal(left: Terms, right: Terms): boolean {
+  for (const name in left) if (left[name as keyof Terms] !== right[name as keyof Terms]) return false;
+  return true;
+}
+
 /** The Server Reference of a whole DISCONNECT (clause 3.14.2.2.5). */
 export function readServerReference(bytes: Uint8Array, bodyAt: number, end: number): string | undefined {
   const terms: { serverReference: string | undefined } = { serverReference: undefined };

@@ -1,5 +1,6 @@
 import { uint16 } from '../mqtt/field.ts';
 import { DUP } from './publish.ts';
+import { Spares } from './spares.ts';
 
 /** How far one exchange of the device's has come. */
 export const stage = {
@@ -23,10 +24,9 @@ export type Stage = (typeof stage)[keyof typeof stage];
 
 /** Slot length (4 bytes), packet id (2), stage (1), one to spare; then the packet. */
 const HEADER = 8;
-const FIRST_CAPACITY = 256;
-/** An empty log of up to so many bytes is kept for the next packet; a larger one is let go. */
-const KEPT_CAPACITY = 512;
-const NOTHING = new Uint8Array(0);
+const FIRST_CAPACITY = 1024;
+const NOTHING: Uint8Array = new Uint8Array(0);
+const spares = new Spares<Uint8Array>(() => new Uint8Array(FIRST_CAPACITY), 64);
 
 /**
  * Packets in their original order, each found by its packet id, in one byte log: appended at the tail, reclaimed when
@@ -121,7 +121,8 @@ export class Window {
     }
     this.head = 0;
     this.tail = 0;
-    if (this.log.length > KEPT_CAPACITY) this.log = NOTHING;
+    spares.give(this.log);
+    this.log = NOTHING;
   }
 
   /** Overwrites all that was kept. */
@@ -155,7 +156,7 @@ export class Window {
     const wanted = (this.live + slot) * 2;
     let capacity = FIRST_CAPACITY;
     while (capacity < wanted) capacity *= 2;
-    const to = capacity <= this.log.length ? this.log : new Uint8Array(capacity);
+    const to = this.log.length >= capacity ? this.log : newLog(capacity);
     let tail = 0;
     let next = -1;
     for (let at = this.first(); at >= 0; at = next) {
@@ -168,8 +169,13 @@ export class Window {
       to[tail + 3] = length;
       tail += length;
     }
+    if (to !== this.log) spares.give(this.log);
     this.log = to;
     this.head = 0;
     this.tail = tail;
   }
+}
+
+function newLog(capacity: number): Uint8Array {
+  return capacity === FIRST_CAPACITY ? spares.take() : new Uint8Array(capacity);
 }
