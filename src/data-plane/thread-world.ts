@@ -84,7 +84,6 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: Connection): void {
-    this.context.table.count('placed', 1);
     const ttlMs = claimTtlOf(connection);
     if (ttlMs > 0) {
       const { clientId, node } = this.nameOf(connection);

@@ -170,24 +170,24 @@ test('moves megabytes both ways at once, byte for byte, and counts them', async 
   expect(talk.told).toEqual(expect.arrayContaining(['device fin', 'link 0 fin']));
 });
 
-test.each(['device', 'node'] as const)(
-  'a %s that does not read stops its source; nothing is lost',
-  async (who) => {
-    const { device, link, talk } = await spliced();
-    const [reader, writer, inner] =
-      who === 'device'
-        ? [device, link, talk.inside.device]
-        : [link, device, talk.inside.links.get(0) as Socket];
-    const sent = randomBytes(32 << 20);
-    writer.end(sent);
-    await until(() => inner.writableNeedDrain, 'back-pressure');
-    for (let i = 0; i < 50; i++) {
-      await turns(1);
-      expect(inner.writableLength).toBeLessThanOrEqual(2 * HIGH_WATER);
-    }
-    expect((await readAll(reader)).equals(sent)).toBe(true);
-  },
-);
+test.each([
+  'device',
+  'node',
+] as const)('a %s that does not read stops its source; nothing is lost', async (who) => {
+  const { device, link, talk } = await spliced();
+  const [reader, writer, inner] =
+    who === 'device'
+      ? [device, link, talk.inside.device]
+      : [link, device, talk.inside.links.get(0) as Socket];
+  const sent = randomBytes(32 << 20);
+  writer.end(sent);
+  await until(() => inner.writableNeedDrain, 'back-pressure');
+  for (let i = 0; i < 50; i++) {
+    await turns(1);
+    expect(inner.writableLength).toBeLessThanOrEqual(2 * HIGH_WATER);
+  }
+  expect((await readAll(reader)).equals(sent)).toBe(true);
+});
 
 test('a half-close passes behind the last byte, and the other direction goes on', async () => {
   const { device, link, talk } = await spliced();

@@ -136,11 +136,11 @@ describe('counts', () => {
     for (const reader of [first, first, second]) {
       reader.countDevice(1);
       reader.countConnection(1, 0, 1);
-      reader.count('placed', 1);
+      reader.count('eventsDropped', 1);
     }
     writer.releaseThread(0);
     expect([writer.liveAt('a'), writer.liveByListener('a', 1), writer.devices()]).toEqual([1, 1, 1]);
-    expect(writer.counter('placed')).toBe(3); // a total never goes back
+    expect(writer.counter('eventsDropped')).toBe(3); // a total never goes back
     writer.releaseThread(0);
     expect([writer.liveAt('a'), writer.devices()]).toEqual([1, 1]);
   });
