@@ -23,6 +23,42 @@ export interface Patience {
   readonly deadlineMs: number;
 }
 
+/** Bounds on one session and its moves; defaults and reasons are in the configuration schema. */
+export interface SessionLimits {
+  /** Device bytes kept while no node has the session; beyond it the device is not read. */
+  readonly maxGapBytes: number;
+  /** Unacknowledged packets kept for a resend, each direction. */
+  readonly maxInflightBytes: number;
+  /** Subscriptions and topic aliases; beyond it the session cannot be moved. */
+  readonly maxStateBytes: number;
+  /** From the loss of a node to the end of the device, when no other node takes the session. */
+  readonly reattachDeadlineMs: number;
+  /** A node that does not answer PINGREQ for so long has lost this session's link. */
+  readonly livenessTimeoutMs: number;
+}
+
+/** Why a session moves to another node: a metric label. */
+export type MoveCause =
+  | 'link-lost'
+  | 'node-silent'
+  | 'node-leaving'
+  | 'drain'
+  | 'removed'
+  | 'move'
+  | 'rebalance';
+
+/** One re-attach that has ended, well or not. */
+export interface Reattachment {
+  readonly cause: MoveCause;
+  readonly from: string;
+  /** Absent when no node took the session. */
+  readonly to: string | undefined;
+  /** From the loss of the old node, or the order to move. */
+  readonly durationMs: number;
+  /** Did the new node have the session already? */
+  readonly sessionPresent: boolean;
+}
+
 /** Where one connection may go: nodes best first, each at most once. */
 export interface Placement {
   readonly candidates: Iterator<Target, undefined>;
@@ -31,6 +67,8 @@ export interface Placement {
 
 /** The pool that takes a connection, as its rules decided. */
 export interface PoolRoute {
+  /** Does a takeover fire the Will at the old node, as the standard has it? */
+  readonly takeoverFiresWill: boolean;
   /**
    * The longest that a connect waits for where its device was served last (persistence by client id), in ms;
    * 0: the pool does not remember.
@@ -66,6 +104,12 @@ export type EndReason =
   | 'connect-rejected'
   | 'no-node'
   | 'kicked'
+  | 'taken-over'
+  | 'keep-alive'
+  | 'protocol-error'
+  | 'immovable'
+  | 'granted-less'
+  | 'session-lost'
   | 'shutdown';
 
 /** A live connection as the outside may see it. */
@@ -79,11 +123,21 @@ export interface ConnectionView {
 /** What a connection asks of, and tells to, the thread that runs it. */
 export interface World {
   readonly limits: ConnectionLimits;
+  readonly sessionLimits: SessionLimits;
+  /** How devices are carried here. */
+  readonly mode: 'relay' | 'session';
   /** Milliseconds, monotonic. */
   now(): number;
   route(connect: Connect, peer: Peer): PoolRoute | Refusal;
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(clientId: string, asker: Recaller): void;
+  /** In session mode: from now on this connection has the client id, and an older one has not. */
+  claim(clientId: string): void;
+  /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
+  pace(target: Target): number;
+  reattached(connection: ConnectionView, reattachment: Reattachment): void;
+  /** A number in [0, 1). */
+  random(): number;
   /** Counts the connection at the node from the moment it is dialled, so that concurrent picks see it. */
   take(target: Target): void;
   release(target: Target): void;
