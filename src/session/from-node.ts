@@ -93,8 +93,10 @@ function answeredByNode(
 
 /** The device's pings first: who of the two asked first makes no difference to either. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
-  if (s.settling && s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
-  s.settling = false;
+  if (s.moved?.settling) {
+    s.moved.settling = false;
+    if (s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
+  }
   if (s.pingsSent > 0) s.pingsSent--;
   if (s.pingsOwed === 0) return;
   s.pingsOwed--;
