@@ -116,7 +116,7 @@ export class Frames {
         this.partial = undefined;
         this.streaming = size;
         this.stream(s, partial.bytes, 0, partial.length, handler, true);
-        return this.streaming > 0 ? this.stream(s, bytes, at, end, handler, false) : at;
+        return this.streaming > 0 && at < end ? this.stream(s, bytes, at, end, handler, false) : at;
       }
       if (size > maxPacketBytes) {
         this.fail(s, 'too-large', handler);

@@ -81,6 +81,8 @@ function answeredByNode(
   if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) return;
   const filters = readFilters(window.packet(entry), s.version) ?? [];
   window.remove(entry);
+  s.toDevice.pass(bytes, at, end);
+  if (s.overflown) return;
   const subscriptions = s.needSubscriptions();
   filters.forEach((asked, i) => {
     const code = codes[i] ?? 0;
@@ -88,7 +90,7 @@ function answeredByNode(
     if (type === packetType.suback) subscriptions.set(granted(asked, code));
     else subscriptions.delete(asked.filter);
   });
-  s.toDevice.pass(bytes, at, end);
+  s.boundKnown();
 }
 
 /** The device's pings first: who of the two asked first makes no difference to either. */

@@ -143,7 +143,7 @@ export class Session {
     const { state } = this;
     if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
     if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
-    if (this.stateBytes > state.options.maxStateBytes) return 'too-much-state';
+    if (state.overflown) return 'too-much-state';
     return this.nodeFrames.midStream ? 'mid-delivery' : undefined;
   }
 
@@ -196,7 +196,7 @@ export class Session {
       fromDevice: window?.count ?? 0,
       toDevice: (deliveries?.unfinished ?? 0) + (held?.count ?? 0),
       reattachments: Math.max(0, attachments - 1),
-      rememberedBytes: this.stateBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
+      rememberedBytes: this.state.knownBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
     };
   }
 
@@ -218,10 +218,6 @@ export class Session {
   /** Of the device's CONNECT; a copy. */
   private get raw(): Uint8Array {
     return vault.read(this.handle);
-  }
-
-  private get stateBytes(): number {
-    return (this.state.subscriptions?.bytes ?? 0) + (this.state.aliases?.bytes ?? 0);
   }
 
   private flush(): void {

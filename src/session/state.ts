@@ -39,6 +39,8 @@ export class State {
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
   deviceLeft = false;
+  /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
+  overflown = false;
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
   told: Terms = plainTerms;
   terms: Terms = plainTerms;
@@ -98,6 +100,19 @@ export class State {
   needGap(): KeptBytes {
     this.gap ??= new KeptBytes(GAP_CAPACITY);
     return this.gap;
+  }
+
+  /** Bytes of subscriptions and aliases. */
+  get knownBytes(): number {
+    return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);
+  }
+
+  /** To be called when they have grown. */
+  boundKnown(): void {
+    if (this.knownBytes <= this.options.maxStateBytes) return;
+    this.overflown = true;
+    this.subscriptions = undefined;
+    this.aliases = undefined;
   }
 
   event(event: SessionEvent): void {
