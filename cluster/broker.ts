@@ -45,6 +45,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     persistence: membership.persistence,
     maxClientsIdLength: 65_535, // MQTT 3.1 allows 23, real devices send more
   });
+  acknowledgeWhenStored(aedes);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();
@@ -82,6 +83,29 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       for (const socket of sockets) socket.resetAndDestroy();
       return stop();
     },
+  };
+}
+
+/**
+ * aedes sends PUBACK before it stores and routes a QoS 1 message, so a node that is killed in between loses what it
+ * acknowledged, and a device that comes back at once may come before its message. Here the message is published
+ * first, in the step that aedes asks for permission in, and not a second time behind the PUBACK.
+ */
+function acknowledgeWhenStored(aedes: Aedes): void {
+  const { authorizePublish } = aedes;
+  const publish = aedes.publish.bind(aedes) as (...args: unknown[]) => void;
+  const published = new WeakSet<object>();
+  aedes.authorizePublish = (client, packet, done) =>
+    authorizePublish(client, packet, (refusal) => {
+      if (refusal != null || packet.qos !== 1 || client === null) return done(refusal);
+      publish(packet, client, (error?: Error) => {
+        published.add(packet);
+        done(error);
+      });
+    });
+  aedes.publish = (packet: object, ...rest: unknown[]) => {
+    if (!published.delete(packet)) return publish(packet, ...rest);
+    (rest.at(-1) as () => void)();
   };
 }
 

@@ -94,8 +94,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     pools,
     sink: table,
     resolve: resolveHost,
-    onUnresolved: (node, error) =>
-      log.warn({ node: node.id, error: messageOf(error) }, 'node has no address'),
+    onUnrouted: (node, error) =>
+      log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });
 
   // The data plane: threads that own the sockets.

@@ -52,5 +52,5 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
 function reasonOf({ nodes }: StatusView): string {
   if (nodes.total === 0) return 'no node is known';
   if (nodes.enabled === 0) return 'no node is enabled';
-  return 'no devices are accepted';
+  return nodes.healthy === 0 ? 'no enabled node is healthy' : 'no devices are accepted';
 }

@@ -22,7 +22,7 @@ export function tellActivity(events: readonly BreakwaterEvent[]): string[] {
 const deviceWords = { placed: 'connected', ended: 'ended', rejected: 'rejected' } as const;
 
 function tellDevice(event: BreakwaterEvent): string {
-  const id = printable(event.clientId ?? event.remoteAddress ?? 'unknown');
+  const id = printable(event.clientId || event.remoteAddress); // the client id may be empty [MQTT-3.1.3-6]
   switch (event.type) {
     case 'placed':
       return `device ${id} → ${event.node}`;

@@ -31,7 +31,7 @@ function list(): Command {
 
 function add(): Command {
   const command = new Command('add')
-    .description('add a node; devices go there as soon as it is healthy')
+    .description('add a node; devices go there at once, until it is found unhealthy')
     .argument('<url>', 'mqtt://host:port')
     .option('--id <id>', 'its id; without one, its host and port')
     .option('--pool <name>', 'its pool; without one, default')

@@ -50,7 +50,6 @@ export type EndReason =
   | 'connect-rejected'
   | 'no-node'
   | 'kicked'
-  | 'half-close-timeout'
   | 'shutdown';
 
 /** A live connection as the outside may see it. */

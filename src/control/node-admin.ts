@@ -41,7 +41,10 @@ export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOpti
         throw new BreakwaterError('NODE_EXISTS', `node ${spec.id} ${where}; choose another id`);
       }
       if (declaration === undefined) await store.addNode(spec);
-      else await store.decide(spec.id, { removed: false, weight: request.weight, state: 'enabled' });
+      else {
+        const weight = request.weight ?? declaration.weight;
+        await store.decide(spec.id, { removed: false, weight, state: 'enabled' });
+      }
       return table.get(spec.id);
     },
 
@@ -52,10 +55,7 @@ export function createNodeAdmin({ table, store, pools, declared }: NodeAdminOpti
     ): Promise<Node> {
       table.get(id);
       if (patch.weight !== undefined) checkWeight(id, patch.weight);
-      await store.decide(
-        id,
-        Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)),
-      );
+      await store.decide(id, patch);
       return table.get(id);
     },
 

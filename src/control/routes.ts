@@ -26,7 +26,8 @@ export interface RoutesOptions {
   readonly sink: RouteSink;
   /** Name to IP literal; an IP literal is answered with itself. Rejects when there is none. */
   readonly resolve: (host: string) => Promise<string>;
-  readonly onUnresolved: (node: Node, error: unknown) => void;
+  /** A node that takes no devices: its name does not resolve, or there is no room. Once for each time it happens. */
+  readonly onUnrouted: (node: Node, error: unknown) => void;
 }
 
 /** How often the names of nodes are looked up again. */
@@ -36,13 +37,18 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * Keeps the routing table in step with the node table. Names are resolved here, because a data thread must not wait
  * for a resolver; a name that no longer resolves keeps its last address.
  */
-export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: RoutesOptions) {
+export function keepRoutes({ table, pools, sink, resolve, onUnrouted }: RoutesOptions) {
+  /** Ids of the nodes at each host. */
+  const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, string>();
+  /** By host: a resolver that hangs is not asked again meanwhile. */
+  const lookups = new Map<string, Promise<void>>();
   const unresolved = new Set<string>();
+  const unwritten = new Set<string>();
 
   function write(node: Node): void {
     const { host, port } = parseNodeUrl(node.url);
-    sink.put({
+    const route: Route = {
       id: node.id,
       pool: pools.indexOf(node.pool),
       host: addresses.get(host) ?? '',
@@ -50,45 +56,84 @@ export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: Routes
       weight: node.weight,
       enabled: acceptsConnections(node),
       usable: node.health !== 'unhealthy',
-    });
-  }
-
-  async function look(node: Node): Promise<void> {
-    const { host } = parseNodeUrl(node.url);
-    const before = addresses.get(host);
+    };
     try {
-      addresses.set(host, await resolve(host));
-      unresolved.delete(node.id);
+      sink.put(route);
+      unwritten.delete(node.id);
     } catch (error) {
-      if (!unresolved.has(node.id)) onUnresolved(node, error); // once for each time that it is lost
-      unresolved.add(node.id);
+      tellOnce(unwritten, node, error);
     }
-    if (table.has(node.id) && addresses.get(host) !== before) write(table.get(node.id));
   }
 
-  /** Forgets the addresses of hosts that no node has any more. */
-  function forget(): void {
-    const used = new Set(table.list().map((node) => parseNodeUrl(node.url).host));
-    for (const host of addresses.keys()) if (!used.has(host)) addresses.delete(host);
+  function tellOnce(told: Set<string>, node: Node, error: unknown): void {
+    if (told.has(node.id)) return;
+    told.add(node.id);
+    onUnrouted(node, error);
+  }
+
+  function enter(node: Node): void {
+    const host = hostOf(node);
+    hosts.set(host, (hosts.get(host) ?? new Set()).add(node.id));
+  }
+
+  function leave(node: Node): void {
+    const host = hostOf(node);
+    const ids = hosts.get(host);
+    ids?.delete(node.id);
+    if (ids === undefined || ids.size > 0) return;
+    hosts.delete(host);
+    addresses.delete(host);
+  }
+
+  function look(host: string): Promise<void> {
+    const lookup = lookups.get(host) ?? lookUp(host).finally(() => lookups.delete(host));
+    lookups.set(host, lookup);
+    return lookup;
+  }
+
+  async function lookUp(host: string): Promise<void> {
+    // Read after the answer is there: those that asked may have gone meanwhile.
+    const nodesAtHost = (): Node[] => [...(hosts.get(host) ?? [])].map((id) => table.get(id));
+    try {
+      const address = await resolve(host);
+      const nodes = nodesAtHost();
+      for (const { id } of nodes) unresolved.delete(id);
+      if (nodes.length === 0 || addresses.get(host) === address) return;
+      addresses.set(host, address);
+      for (const node of nodes) write(node);
+    } catch (error) {
+      for (const node of nodesAtHost()) tellOnce(unresolved, node, error);
+    }
+  }
+
+  function lookAll(): Promise<unknown> {
+    return Promise.all([...hosts.keys()].map(look));
+  }
+
+  function forget(node: Node): void {
+    leave(node);
+    sink.remove(node.id);
+    unresolved.delete(node.id);
+    unwritten.delete(node.id);
   }
 
   const unsubscribe = table.onChange((change) => {
-    if (change.kind === 'removed') {
-      sink.remove(change.node.id);
-      unresolved.delete(change.node.id);
-      return forget();
-    }
-    write(change.node);
-    if (change.kind === 'added' || change.kind === 'changed') void look(change.node);
+    const { kind, node } = change;
+    if (kind === 'removed') return forget(node);
+    if (kind === 'changed' && hostOf(change.previous) !== hostOf(node)) leave(change.previous);
+    enter(node);
+    write(node);
+    if (kind === 'added' || kind === 'changed') void look(hostOf(node));
   });
   const timer = setInterval(() => {
-    for (const node of table.list()) void look(node);
+    for (const id of unwritten) write(table.get(id));
+    void lookAll();
   }, RESOLVE_INTERVAL_MS);
 
   return {
     /** When every node that is there now has its address, or has none: the first devices need it. */
     async settled(): Promise<void> {
-      await Promise.all(table.list().map(look));
+      await lookAll();
     },
     /** `host:port` that is dialled; undefined while the name does not resolve. */
     addressOf(node: Node): string | undefined {
@@ -102,6 +147,10 @@ export function keepRoutes({ table, pools, sink, resolve, onUnresolved }: Routes
       clearInterval(timer);
     },
   };
+}
+
+function hostOf(node: Node): string {
+  return parseNodeUrl(node.url).host;
 }
 
 export type Routes = ReturnType<typeof keepRoutes>;

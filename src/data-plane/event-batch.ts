@@ -30,13 +30,15 @@ export class EventBatch {
     if (event.type === 'dialled') this.dialled.add(event.node);
     if (event.type === 'dial-failed') this.dialled.delete(event.node); // the order of the two decides health
     this.events.push(event);
-    if (this.events.length === 1) this.defer(this.flush);
+    if (this.events.length === 1) this.defer(() => this.flush());
   }
 
-  private readonly flush = (): void => {
+  /** Sends what there is, without waiting for the end of the batch. */
+  flush(): void {
     const { events } = this;
+    if (events.length === 0) return;
     this.events = [];
     this.dialled.clear();
     this.send(events);
-  };
+  }
 }

@@ -11,7 +11,7 @@ import { BreakwaterError } from '../errors.ts';
  * - A slot is used again only when its node is gone and nobody is counted at it any more.
  */
 export const MAX_NODES = 1024;
-export const MAX_LISTENERS = 32;
+export const MAX_LISTENERS = 64; // as many as the configuration may hold
 const TEXT_BYTES = 128; // id (64) and address (45 at most for IPv6)
 const ID_BYTES = 64;
 
@@ -39,7 +39,7 @@ export interface Slot extends SlotState {
 }
 
 /** Counters of one thread, in the order they lie in shared memory; `devices` is the one that also goes down. */
-const threadCounters = ['devices', 'placed', 'bytesFromDevice', 'bytesToDevice', 'eventsDropped'] as const;
+const threadCounters = ['devices', 'bytesFromDevice', 'bytesToDevice', 'eventsDropped'] as const;
 type ThreadCounter = (typeof threadCounters)[number];
 
 /** Why a device is turned away: the `reason` label of `connect_rejected_total`. */
@@ -250,7 +250,8 @@ export class TableReader {
     for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
       if (((this.table.flags[slot] ?? 0) & USED) !== 0) slots.push(this.decode(slot));
     }
-    if (Atomics.load(header, GENERATION) !== generation) return undefined;
+    // Read by `add`, not `load`: on ARM the reads above could still move behind a load.
+    if (Atomics.add(header, GENERATION, 0) !== generation) return undefined;
     this.seen = generation;
     return slots;
   }

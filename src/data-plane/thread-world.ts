@@ -84,7 +84,6 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: ConnectionView): void {
-    this.context.table.count('placed', 1);
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
   }
 

@@ -79,6 +79,11 @@ function clients(filter: ClientFilter): ClientAnswer {
   };
 }
 
+function exit(): void {
+  events.flush();
+  process.exit(0); // in a Worker this ends the thread, not the process
+}
+
 parentPort?.on('message', (command: Command) => {
   switch (command.type) {
     case 'listen':
@@ -88,7 +93,7 @@ parentPort?.on('message', (command: Command) => {
     case 'endAll':
       return endAll(command.reason);
     case 'close':
-      return void engine.close().then(() => process.exit(0)); // in a Worker this ends the thread, not the process
+      return void engine.close().then(exit);
     case 'verbose':
       context.verbose = command.on;
       return;

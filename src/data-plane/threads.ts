@@ -32,22 +32,29 @@ export interface ThreadsOptions {
 }
 
 interface Thread {
-  worker: Worker;
+  readonly worker: Worker;
+  readonly exited: Promise<unknown>;
   wakeFd: number | undefined;
+}
+
+/** What a thread was asked and has not answered yet. */
+interface Request {
+  readonly thread: number;
+  readonly resolve: (report: Report) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class Threads {
   private readonly options: ThreadsOptions;
-  private readonly threads: Thread[] = [];
-  private readonly pending = new Map<
-    number,
-    { resolve: (report: Report) => void; reject: (error: Error) => void }
-  >();
+  /** By number; undefined while a thread is dead. */
+  private readonly threads: (Thread | undefined)[] = [];
+  private readonly pending = new Map<number, Request>();
   private listeners: readonly ListenerSettings[] = [];
   private requests = 0;
   private verbose = true;
-  private stopping = false;
+  private accepting = true;
+  private closing: Promise<void> | undefined;
 
   constructor(options: ThreadsOptions) {
     this.options = options;
@@ -55,63 +62,87 @@ export class Threads {
 
   /**
    * Starts every thread and binds the listeners on each. A port 0 is chosen by the first thread and shared.
+   * When one thread cannot, all are closed again.
    * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
    */
   async start(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
     const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
-    const bound = await this.startThread(first ?? 0, listeners);
-    this.listeners = listeners.map((listener, i) => ({ ...listener, port: bound[i]?.port ?? listener.port }));
-    await Promise.all(others.map((thread) => this.startThread(thread, this.listeners)));
-    return bound;
+    try {
+      const bound = await this.startThread(first ?? 0, listeners);
+      this.listeners = listeners.map((listener, i) => ({
+        ...listener,
+        port: bound[i]?.port ?? listener.port,
+      }));
+      await Promise.all(others.map((thread) => this.startThread(thread, this.listeners)));
+      return bound;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
+  /** Rejects, once the thread is gone, when it ends before it listens. */
   private startThread(
     thread: number,
     listeners: readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, settings, onDeath } = this.options;
+    const { engine, table, count, settings } = this.options;
     const workerData: ThreadStart = { thread, threads: count, table, engine, settings };
     const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData });
-    this.threads[thread] = { worker, wakeFd: undefined };
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    const started: Thread = { worker, exited, wakeFd: undefined };
+    this.threads[thread] = started;
     return new Promise((resolve, reject) => {
       let failure = new Error('the thread ended by itself');
+      let isListening = false;
       worker.on('error', (error) => {
         failure = error;
       });
       worker.on('exit', () => {
-        if (this.stopping) return;
-        reject(failure);
-        onDeath(thread, failure);
-        setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
+        this.forget(thread);
+        if (isListening) this.died(thread, failure);
+        else reject(failure);
       });
       worker.on('message', (report: Report) => {
         if (report.type === 'ready') {
-          this.threads[thread] = { worker, wakeFd: report.wakeFd };
+          started.wakeFd = report.wakeFd;
           this.tell(thread, { type: 'verbose', on: this.verbose });
           this.tell(thread, { type: 'listen', listeners });
-        } else if (report.type === 'listening') resolve(report.addresses);
-        else if (report.type === 'failed')
-          reject(new BreakwaterError(report.code as ErrorCode, report.message));
-        else this.receive(thread, report);
+        } else if (report.type === 'listening') {
+          isListening = true;
+          resolve(report.addresses);
+        } else if (report.type === 'failed') {
+          failure = new BreakwaterError(report.code as ErrorCode, report.message);
+          void worker.terminate();
+        } else this.receive(report, thread);
       });
     });
   }
 
-  private restart(thread: number): void {
-    if (this.stopping) return;
-    this.startThread(thread, this.listeners).catch((error: Error) => {
-      // A death has been told; a listener that cannot be bound again has not.
-      if (error instanceof BreakwaterError) this.options.onFault(thread, error.message, undefined);
-    });
+  /** Nothing may be told to a dead thread: its descriptor may by now be another connection's. */
+  private forget(thread: number): void {
+    this.threads[thread] = undefined;
+    for (const request of this.pending.values()) {
+      if (request.thread !== thread) continue;
+      request.reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${thread} died; try again`));
+    }
   }
 
-  private receive(thread: number, report: Report): void {
+  private died(thread: number, error: Error): void {
+    if (this.closing !== undefined) return;
+    this.options.onDeath(thread, error);
+    if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
+  }
+
+  private restart(thread: number): void {
+    if (this.closing !== undefined || !this.accepting) return;
+    this.startThread(thread, this.listeners).catch((error: Error) => this.died(thread, error));
+  }
+
+  private receive(report: Report, thread: number): void {
     if (report.type === 'events') return this.options.onEvents(report.events);
     if (report.type === 'fault') return this.options.onFault(thread, report.message, report.stack);
-    if ('request' in report) {
-      this.pending.get(report.request)?.resolve(report);
-      this.pending.delete(report.request);
-    }
+    if ('request' in report) this.pending.get(report.request)?.resolve(report);
   }
 
   private tell(thread: number, command: Command): void {
@@ -125,26 +156,26 @@ export class Threads {
     for (const thread of this.threads.keys()) this.tell(thread, command);
   }
 
-  /** Asks every thread, and gathers the answers. @throws BreakwaterError THREAD_UNAVAILABLE */
+  private ask<T extends Report>(thread: number, command: (request: number) => Command): Promise<T> {
+    const request = ++this.requests;
+    const answer = new Promise<T>((resolve, reject) => {
+      this.pending.set(request, { thread, resolve: (report) => resolve(report as T), reject });
+    });
+    const timeout = setTimeout(() => {
+      const message = `data thread ${thread} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s; try again`;
+      this.pending.get(request)?.reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
+    }, REQUEST_TIMEOUT_MS);
+    this.tell(thread, command(request));
+    return answer.finally(() => {
+      clearTimeout(timeout);
+      this.pending.delete(request);
+    });
+  }
+
+  /** Asks every thread that lives; a dead one has no connections to speak of. */
   private askAll<T extends Report>(command: (request: number) => Command): Promise<T[]> {
-    return Promise.all(
-      [...this.threads.keys()].map((thread) => {
-        const request = ++this.requests;
-        return new Promise<T>((resolve, reject) => {
-          const timeout = setTimeout(() => {
-            this.pending.delete(request);
-            const message = `data thread ${thread} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s; try again`;
-            reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
-          }, REQUEST_TIMEOUT_MS);
-          const done = (report: Report): void => {
-            clearTimeout(timeout);
-            resolve(report as T);
-          };
-          this.pending.set(request, { resolve: done, reject });
-          this.tell(thread, command(request));
-        });
-      }),
-    );
+    const alive = this.threads.flatMap((thread, index) => (thread === undefined ? [] : [index]));
+    return Promise.all(alive.map((thread) => this.ask<T>(thread, command)));
   }
 
   async clients(filter: ClientFilter): Promise<ClientAnswer> {
@@ -176,20 +207,26 @@ export class Threads {
     this.tellAll({ type: 'verbose', on });
   }
 
+  /** A thread that dies from now on is not started again: there is nothing to accept. */
   stopAccepting(): void {
+    this.accepting = false;
     this.tellAll({ type: 'stop' });
   }
 
   /** Ends every connection in order, and then the threads. */
-  async close(): Promise<void> {
-    this.stopping = true;
-    const exits = this.threads.map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)));
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    const alive = this.threads.filter((thread) => thread !== undefined);
     this.tellAll({ type: 'endAll', reason: 'shutdown' });
     this.tellAll({ type: 'close' });
     const late = setTimeout(() => {
-      for (const { worker } of this.threads) void worker.terminate();
+      for (const { worker } of alive) void worker.terminate();
     }, REQUEST_TIMEOUT_MS);
-    await Promise.all(exits);
+    await Promise.all(alive.map(({ exited }) => exited));
     clearTimeout(late);
   }
 }

@@ -13,7 +13,7 @@ export interface Engine {
   listen(listener: ListenOptions): Promise<BoundAddress>;
   /** Closes the listening sockets; connections go on. */
   stopAccepting(): void;
-  /** Resets whatever is still open, and stops. */
+  /** Resets whatever is still open, and resolves when `closed` has been told of every connection. */
   close(): Promise<void>;
   /** Runs the task once, after the present batch of socket events. */
   defer(task: () => void): void;

@@ -33,7 +33,8 @@ export function createMemoryStore(): MembershipStore {
       changed();
     },
     decide: async (id, decision) => {
-      decisions.set(id, { ...decisions.get(id), ...decision });
+      const given = Object.entries(decision).filter(([, value]) => value !== undefined);
+      decisions.set(id, { ...decisions.get(id), ...Object.fromEntries(given) });
       changed();
     },
     close: async () => {

@@ -23,13 +23,16 @@ export interface MembershipStore {
   readonly kind: 'memory' | 'redis';
   /** Whether the store answers; the memory store always does. */
   isUp(): boolean;
-  /** Tells the present snapshot before it resolves, and every later one. */
+  /**
+   * Tells the present snapshot before it resolves, and every later one. A change that was made through this store is
+   * told before its promise resolves.
+   */
   open(onChange: (membership: Membership) => void): Promise<void>;
   /** @throws BreakwaterError NODE_EXISTS, STORE_UNAVAILABLE */
   addNode(spec: NodeSpec): Promise<void>;
   /** Forgets the node and what was decided about it; unknown ids are no error. @throws BreakwaterError STORE_UNAVAILABLE */
   removeNode(id: string): Promise<void>;
-  /** Lays the given fields over what was decided before. @throws BreakwaterError STORE_UNAVAILABLE */
+  /** Lays the fields that are given, not undefined, over what was decided before. @throws BreakwaterError STORE_UNAVAILABLE */
   decide(id: string, decision: Decision): Promise<void>;
   close(): Promise<void>;
 }

@@ -21,6 +21,8 @@ export interface Snapshot {
   readonly dials: SharedHistogram;
   readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
   readonly storeUp: boolean;
+  /** Placed, ended and rejected devices that a burst left untold in log and events. */
+  readonly eventsDropped: number;
 }
 
 export interface Metrics {
@@ -77,6 +79,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
   const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
   const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
+  const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
@@ -86,7 +89,8 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   return (snapshot) => {
     // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
     const nodeOf = boundLabel(MAX_NODES);
-    for (const metric of [connections, connectionsTotal, rejected, bytes, nodeUp]) metric.reset();
+    for (const metric of [connections, connectionsTotal, rejected, bytes, nodeUp, eventsDropped])
+      metric.reset();
     for (const { listener, node, count } of snapshot.connections) {
       connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
     }
@@ -97,6 +101,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
+    eventsDropped.inc(snapshot.eventsDropped);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
 }

@@ -3,6 +3,12 @@ import { poolsInPanic } from '../control/pool-watch.ts';
 import type { Log } from '../log.ts';
 import type { NodeChange, NodeTable } from '../nodes/table.ts';
 
+const changeText = {
+  changed: 'node declared anew',
+  state: 'node state changed',
+  weight: 'node weight changed',
+} as const;
+
 export interface Flip {
   readonly cause: string;
   /** RFC 3339. */
@@ -33,7 +39,7 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
         return emit({ type: 'node-health', at, node: id, health, cause });
       }
       default:
-        log.info({ node: id, state, weight, url }, `node ${change.kind} changed`);
+        log.info({ node: id, state, weight, url }, changeText[change.kind]);
         return emit({ type: 'node-state', at, node: id, state, weight });
     }
   }

@@ -22,5 +22,6 @@ export function snapshotOf(
     dials: table.dials(),
     nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
     storeUp: store.isUp(),
+    eventsDropped: table.counter('eventsDropped'),
   };
 }

@@ -50,27 +50,26 @@ async function place(
   return placed;
 }
 
-describe.each(Object.entries(kinds))(
-  '600 devices over three %s brokers of weight 10, 20, 30',
-  (_, startBrokers) => {
-    test('are shared by weight under each strategy', async () => {
-      const brokers = await startBrokers(3);
-      const breakwater = await startBreakwater(poolsFor(brokers));
-      for (const [index, strategy] of strategies.entries()) {
-        const port = breakwater.ports[index] ?? 0;
-        const placed = await place(port, clientIds(DEVICES, strategy), brokers);
-        for (const [node, weight] of weights.entries()) {
-          const share = weight / 60;
-          const count = [...placed.values()].filter((at) => at === node).length;
-          // Counting strategies are even to a few devices (several dial at one time); hashes scatter binomially.
-          const bound = strategy.endsWith('-hash') ? 4.5 * Math.sqrt(DEVICES * share * (1 - share)) : 5;
-          const off = Math.abs(count - DEVICES * share);
-          expect(off, `${strategy}: ${count} at node ${node}`).toBeLessThanOrEqual(bound);
-        }
+describe.each(
+  Object.entries(kinds),
+)('600 devices over three %s brokers of weight 10, 20, 30', (_, startBrokers) => {
+  test('are shared by weight under each strategy', async () => {
+    const brokers = await startBrokers(3);
+    const breakwater = await startBreakwater(poolsFor(brokers));
+    for (const [index, strategy] of strategies.entries()) {
+      const port = breakwater.ports[index] ?? 0;
+      const placed = await place(port, clientIds(DEVICES, strategy), brokers);
+      for (const [node, weight] of weights.entries()) {
+        const share = weight / 60;
+        const count = [...placed.values()].filter((at) => at === node).length;
+        // Counting strategies are even to a few devices (several dial at one time); hashes scatter binomially.
+        const bound = strategy.endsWith('-hash') ? 4.5 * Math.sqrt(DEVICES * share * (1 - share)) : 5;
+        const off = Math.abs(count - DEVICES * share);
+        expect(off, `${strategy}: ${count} at node ${node}`).toBeLessThanOrEqual(bound);
       }
-    });
-  },
-);
+    }
+  });
+});
 
 test('under client-id-hash removing one of four nodes moves only its share, and its return brings them back', async () => {
   const brokers = await startAedes(4);

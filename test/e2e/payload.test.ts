@@ -36,18 +36,19 @@ async function receive(port: number, version: string): Promise<Buffer> {
   return stdout;
 }
 
-test.each(['mqttv31', 'mqttv311', 'mqttv5'])(
-  '200 kB at QoS 2 pass byte for byte through mosquitto with %s',
-  async (version) => {
-    const broker = await startMosquitto({ config: 'log_type subscribe' });
-    const { port } = await startBreakwater({ pools: { default: { nodes: [{ url: broker.url }] } } });
-    const payload = randomBytes(200_000);
-    const received = receive(port, version);
-    await until(() => broker.output().includes(' big'), 'the subscription');
-    await publish(port, version, payload);
-    expect((await received).equals(payload)).toBe(true);
-  },
-);
+test.each([
+  'mqttv31',
+  'mqttv311',
+  'mqttv5',
+])('200 kB at QoS 2 pass byte for byte through mosquitto with %s', async (version) => {
+  const broker = await startMosquitto({ config: 'log_type subscribe' });
+  const { port } = await startBreakwater({ pools: { default: { nodes: [{ url: broker.url }] } } });
+  const payload = randomBytes(200_000);
+  const received = receive(port, version);
+  await until(() => broker.output().includes(' big'), 'the subscription');
+  await publish(port, version, payload);
+  expect((await received).equals(payload)).toBe(true);
+});
 
 test('200 kB at QoS 2 pass byte for byte from one aedes node to another, retained', async () => {
   const brokers = await startAedes(2);

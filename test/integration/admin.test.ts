@@ -316,12 +316,14 @@ test('a taken port names the address and the flag', async () => {
   other.close();
 });
 
-test.each(['https://127.0.0.1:0', '127.0.0.1:9883', 'http://127.0.0.1:0/path', 'nonsense'])(
-  '%s is refused',
-  async (url) => {
-    await expect(start({ url })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-  },
-);
+test.each([
+  'https://127.0.0.1:0',
+  '127.0.0.1:9883',
+  'http://127.0.0.1:0/path',
+  'nonsense',
+])('%s is refused', async (url) => {
+  await expect(start({ url })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});
 
 test('an address of another machine is not available', async () => {
   await expect(start({ url: 'http://192.0.2.1:0', token: 'T' })).rejects.toMatchObject({

@@ -64,6 +64,22 @@ describe.each(Object.entries(clusters))('a cluster %s', (_, startCluster) => {
     expect(after.inbox).toEqual(['night/1 missed']);
   });
 
+  test('acknowledges a QoS 1 message when it is stored: a device that comes back with the PUBACK finds it', async () => {
+    const [a, b, c] = (await startCluster()) as [Broker, Broker, Broker];
+    const publisher = await device(b);
+    for (let round = 0; round < 20; round++) {
+      const session = { clientId: `sleeper-${round}`, clean: false };
+      const before = await device(a, session);
+      await before.subscribeAsync(`night/${round}`, { qos: 1 });
+      await before.endAsync();
+      await until(() => a.clients().length === 0, 'the device to be gone');
+      await publisher.publishAsync(`night/${round}`, 'missed', { qos: 1 });
+      const after = await device(c, session);
+      await until(() => after.inbox.length === 1, 'the queued message');
+      await after.endAsync();
+    }
+  });
+
   test('gives retained messages to subscribers of any node [MQTT-3.3.1-6]', async () => {
     const [a, b] = (await startCluster()) as [Broker, Broker];
     await (await device(a)).publishAsync('state/lamp', 'on', { qos: 1, retain: true });

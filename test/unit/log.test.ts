@@ -52,24 +52,24 @@ test('pretty: colours on request only', () => {
   expect(formatPretty(line, false)).not.toContain('\u001b');
 });
 
-test.each(['json', 'pretty'] as const)(
-  '%s: tokens, passwords and credentials in URLs are never written',
-  (format) => {
-    const { log, lines } = capture(format);
-    log.info(
-      { token: 'S3CRET', admin: { token: 'S3CRET' }, request: { headers: { authorization: 'S3CRET' } } },
-      'a',
-    );
-    log.info(
-      { url: 'redis://user:S3CRET@host:6379', err: new Error('cannot reach redis://:S3@CRET@host') },
-      'b',
-    );
-    log.info('connecting to mqtt://u:S3CRET@host:1883');
-    const all = lines.join('');
-    expect(all).not.toMatch(/S3CRET|CRET/);
-    expect(all).toContain('redis://host:6379');
-  },
-);
+test.each([
+  'json',
+  'pretty',
+] as const)('%s: tokens, passwords and credentials in URLs are never written', (format) => {
+  const { log, lines } = capture(format);
+  log.info(
+    { token: 'S3CRET', admin: { token: 'S3CRET' }, request: { headers: { authorization: 'S3CRET' } } },
+    'a',
+  );
+  log.info(
+    { url: 'redis://user:S3CRET@host:6379', err: new Error('cannot reach redis://:S3@CRET@host') },
+    'b',
+  );
+  log.info('connecting to mqtt://u:S3CRET@host:1883');
+  const all = lines.join('');
+  expect(all).not.toMatch(/S3CRET|CRET/);
+  expect(all).toContain('redis://host:6379');
+});
 
 test.each([
   ['redis://user:pass@host:6379/0', 'redis://host:6379/0'],

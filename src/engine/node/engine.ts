@@ -7,14 +7,35 @@ import { SocketWire } from './socket-wire.ts';
 export function createNodeEngine(options: EngineOptions): Engine {
   const servers = new Set<Server>();
   const open = new Set<SocketWire>();
+  let closing: Promise<void> | undefined;
+  let allClosed = (): void => {};
+
+  function closed(wire: SocketWire): void {
+    open.delete(wire);
+    if (open.size === 0) allClosed();
+  }
+
+  function close(): Promise<void> {
+    stopAccepting();
+    return new Promise((resolve) => {
+      allClosed = resolve;
+      if (open.size === 0) resolve();
+      for (const wire of open) wire.abort();
+    });
+  }
 
   function accept(socket: Socket, listenerIndex: number): void {
-    const wire = new SocketWire(socket, options, () => open.delete(wire));
+    const wire = new SocketWire(socket, options, closed);
     const peer = { remoteAddress: plainAddress(socket.remoteAddress), remotePort: socket.remotePort ?? 0 };
-    const conversation = options.accept(wire, peer, listenerIndex);
-    if (conversation === undefined) return void socket.resetAndDestroy();
-    open.add(wire);
-    wire.start(conversation);
+    try {
+      const conversation = options.accept(wire, peer, listenerIndex);
+      if (conversation === undefined) return wire.abort();
+      open.add(wire);
+      wire.start(conversation);
+    } catch (error) {
+      options.onFault(error);
+      wire.abort();
+    }
   }
 
   function listen(listener: ListenOptions): Promise<BoundAddress> {
@@ -47,10 +68,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     listen,
     stopAccepting,
     defer: setImmediate,
-    close: async () => {
-      stopAccepting();
-      for (const wire of open) wire.abort();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

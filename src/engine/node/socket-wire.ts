@@ -6,7 +6,7 @@ import type { EngineOptions } from '../engine.ts';
 export class SocketWire implements Wire {
   private readonly device: Socket;
   private readonly options: EngineOptions;
-  private readonly onClosed: () => void;
+  private readonly onClosed: (wire: SocketWire) => void;
   private conversation: Conversation | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
@@ -21,7 +21,7 @@ export class SocketWire implements Wire {
   /** The spliced link is closed while the device is not: what the device still sends is discarded. */
   private nodeGone = false;
 
-  constructor(device: Socket, options: EngineOptions, onClosed: () => void) {
+  constructor(device: Socket, options: EngineOptions, onClosed: (wire: SocketWire) => void) {
     this.device = device;
     this.options = options;
     this.onClosed = onClosed;
@@ -44,17 +44,18 @@ export class SocketWire implements Wire {
   }
 
   private deviceEnd(cause: EndCause): void {
-    if (this.deviceDone || this.deviceEndTold) return;
-    this.deviceEndTold = true;
+    if (this.deviceDone) return;
     if (this.spliced !== undefined) {
       if (cause === 'fin') this.spliced.end();
-      else reset(this.spliced);
+      else reset(this.spliced); // also behind a FIN: nobody is left to read what the node says
     }
+    if (this.deviceEndTold) return;
+    this.deviceEndTold = true;
     this.conversation?.deviceEnded(cause);
   }
 
   private deviceClosed(): void {
-    this.deviceEnd('reset');
+    if (!this.deviceEndTold) this.deviceEnd('reset');
     this.deviceDone = true;
     this.socketClosed();
   }
@@ -174,8 +175,11 @@ export class SocketWire implements Wire {
   private socketClosed(): void {
     if (--this.openSockets > 0) return;
     clearTimeout(this.timeout);
-    this.onClosed();
-    this.conversation?.closed(this.device.bytesRead, this.device.bytesWritten);
+    try {
+      this.conversation?.closed(this.device.bytesRead, this.device.bytesWritten);
+    } finally {
+      this.onClosed(this);
+    }
   }
 
   /** One connection's fault ends that connection and no other. */
@@ -194,9 +198,12 @@ function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start);
 }
 
-/** `resetAndDestroy` alone would wait for a socket that is still connecting. */
+/**
+ * `resetAndDestroy` alone would wait for a socket that is still connecting, and behind `end` it leaves a handle that
+ * keeps the thread from exiting.
+ */
 function reset(socket: Socket): void {
-  if (socket.connecting) socket.destroy();
+  if (socket.connecting || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
 

@@ -12,7 +12,7 @@ test('tells a few devices one by one', () => {
   const lines = tellActivity([
     event('placed', { clientId: 'lamp', node: 'a' }),
     event('ended', { clientId: 'lamp', node: 'a', reason: 'device-closed' }),
-    event('rejected', { remoteAddress: '10.0.0.1', reason: 'not-mqtt' }),
+    event('rejected', { clientId: '', remoteAddress: '10.0.0.1', reason: 'not-mqtt' }),
   ]);
   expect(lines).toEqual([
     'device lamp → a',

@@ -248,17 +248,17 @@ describe('a device leaves', () => {
     expect(scene.closes().did()).toEqual(['ended: device-closed']);
   });
 
-  test.each(['dialling', 'answering'] as const)(
-    'by reset while %s: the link is reset, the count given back',
-    (phase) => {
-      const scene = new Scene().says(CONNECT);
-      if (phase === 'answering') scene.opens();
-      scene.did();
-      expect(scene.deviceEnds('reset').did()).toEqual(['no timer', 'end node: reset', 'end device: reset']);
-      expect(scene.closes().did()).toEqual(['ended: device-reset']);
-      expect(scene.counted).toBe(0);
-    },
-  );
+  test.each([
+    'dialling',
+    'answering',
+  ] as const)('by reset while %s: the link is reset, the count given back', (phase) => {
+    const scene = new Scene().says(CONNECT);
+    if (phase === 'answering') scene.opens();
+    scene.did();
+    expect(scene.deviceEnds('reset').did()).toEqual(['no timer', 'end node: reset', 'end device: reset']);
+    expect(scene.closes().did()).toEqual(['ended: device-reset']);
+    expect(scene.counted).toBe(0);
+  });
 
   test.each([
     ['fin', 'device-closed'],

@@ -11,6 +11,7 @@ const empty: Snapshot = {
   bytesToDevices: 0,
   nodes: [],
   storeUp: true,
+  eventsDropped: 0,
 };
 
 async function lines(snapshot: Snapshot): Promise<string[]> {
@@ -30,6 +31,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
       { node: 'b', up: false },
     ],
     storeUp: false,
+    eventsDropped: 0,
   });
   for (const line of [
     'breakwater_connections{listener="mqtt://:1883",node="a"} 3',

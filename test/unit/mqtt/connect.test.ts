@@ -39,33 +39,32 @@ test('any valid CONNECT decodes to what was put in', () => {
   );
 });
 
-test.each([3, 4, 5] as const)(
-  'one byte at a time, inside a larger buffer, with pipelined bytes behind: level %i',
-  (version) => {
-    const shape: ConnectShape = {
-      version,
-      clientId: 'zähler-1',
-      clean: false,
-      keepalive: 10,
-      username: 'u',
-      password: Buffer.from('p'),
-      will: { topic: 'gone', payload: Buffer.alloc(300), qos: 1, retain: true },
-      properties: { sessionExpiryInterval: 60, authenticationMethod: 'SCRAM-SHA-1' },
-    };
-    const packet = connectPacket(shape);
-    const start = 7;
-    const bytes = Buffer.concat([Buffer.alloc(start, 0xff), packet, Buffer.of(0xc0, 0)]);
-    for (let length = 0; length < packet.length; length++) {
-      expect(decodeConnect(bytes, start, start + length, MAX)).toEqual({ kind: 'incomplete' });
-    }
-    const end = start + packet.length;
-    expect(decodeConnect(bytes, start, bytes.length, MAX)).toEqual({
-      kind: 'connect',
-      connect: expected(shape),
-      end,
-    });
-  },
-);
+test.each([
+  3, 4, 5,
+] as const)('one byte at a time, inside a larger buffer, with pipelined bytes behind: level %i', (version) => {
+  const shape: ConnectShape = {
+    version,
+    clientId: 'zähler-1',
+    clean: false,
+    keepalive: 10,
+    username: 'u',
+    password: Buffer.from('p'),
+    will: { topic: 'gone', payload: Buffer.alloc(300), qos: 1, retain: true },
+    properties: { sessionExpiryInterval: 60, authenticationMethod: 'SCRAM-SHA-1' },
+  };
+  const packet = connectPacket(shape);
+  const start = 7;
+  const bytes = Buffer.concat([Buffer.alloc(start, 0xff), packet, Buffer.of(0xc0, 0)]);
+  for (let length = 0; length < packet.length; length++) {
+    expect(decodeConnect(bytes, start, start + length, MAX)).toEqual({ kind: 'incomplete' });
+  }
+  const end = start + packet.length;
+  expect(decodeConnect(bytes, start, bytes.length, MAX)).toEqual({
+    kind: 'connect',
+    connect: expected(shape),
+    end,
+  });
+});
 
 test('an empty client id asks the server for one [MQTT-3.1.3-6], with clean session in 3.1.1 [MQTT-3.1.3-7]', () => {
   for (const version of [4, 5] as const) {

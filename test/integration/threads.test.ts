@@ -1,0 +1,197 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Worker } from 'node:worker_threads';
+import { afterEach, expect, test } from 'vitest';
+import type { ThreadEvent } from '../../src/data-plane/messages.ts';
+import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/routing-table.ts';
+import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
+import { connectDevice, openSocket } from '../support/devices.ts';
+import { until } from '../support/wait.ts';
+
+// A Worker runs the built program.
+const built = pathToFileURL(join(import.meta.dirname, '../../dist/src/data-plane/threads.js')).href;
+const { Threads: BuiltThreads } = (await import(built)) as { Threads: typeof Threads };
+
+const settings: ThreadsOptions['settings'] = {
+  limits: {
+    maxConnections: 100,
+    connectTimeoutMs: 5_000,
+    maxPacketBytes: 65_536,
+    highWaterBytes: 65_536,
+    halfCloseTimeoutMs: 5_000,
+    shutdownGraceMs: 0,
+  },
+  pools: [
+    {
+      name: 'default',
+      strategy: 'round-robin',
+      persistence: { by: 'none' },
+      health: {
+        ...{ probe: 'tcp', intervalMs: 5_000, timeoutMs: 5_000, path: '/' },
+        ...{ unhealthyThreshold: 3, healthyThreshold: 2 },
+      },
+      upstream: { connectTimeoutMs: 3_000, connackTimeoutMs: 3_000, maxAttempts: 3, deadlineMs: 9_000 },
+      nodes: [],
+    },
+  ],
+  rules: [],
+};
+const listener = { index: 0, host: '127.0.0.1', port: 0, pool: 0 };
+
+const servers: Server[] = [];
+const running: Threads[] = [];
+afterEach(async () => {
+  for (const threads of running.splice(0)) await threads.close();
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A broker that accepts every device and then says nothing. */
+async function startBroker(): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.write(Buffer.of(0x20, 2, 0, 0)));
+  });
+  servers.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function startThreads(port = 0) {
+  const memory = createTableMemory(1);
+  const table = new TableWriter(openTable(memory, 1));
+  const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
+  table.put({ ...node, port: await startBroker() });
+  const events: ThreadEvent[] = [];
+  const deaths: string[] = [];
+  const threads = new BuiltThreads({
+    ...{ count: 1, engine: 'node', table: memory, settings },
+    onEvents: (batch) => events.push(...batch),
+    onFault: (_, message) =>
+      events.push({ type: 'dial-failed', node: '', failure: 'refused', detail: message }),
+    onDeath: (thread, error) => {
+      deaths.push(error.message);
+      table.releaseThread(thread);
+    },
+  });
+  running.push(threads);
+  const [address] = await threads.start([{ ...listener, port }]);
+  const types = () => events.map(({ type }) => type);
+  return { threads, table, events, types, deaths, port: address?.port ?? 0 };
+}
+
+/** What a fault of ours would do to the thread. */
+async function kill(threads: Threads): Promise<void> {
+  const { worker } = (threads as unknown as { threads: { worker: Worker }[] }).threads[0] ?? {};
+  await worker?.terminate();
+}
+
+const anyone = { limit: 10 };
+
+test('lists the devices that it serves, by client id, by node, by a part of the id, up to a limit', async () => {
+  const { threads, port } = await startThreads();
+  for (const id of ['meter-1', 'meter-2', 'gate-1']) await connectDevice(port, id);
+  const list = async (filter: object) => {
+    const { clients, total } = await threads.clients({ ...anyone, ...filter });
+    return [clients.map(({ clientId }) => clientId), total];
+  };
+  expect(await list({})).toEqual([['meter-1', 'meter-2', 'gate-1'], 3]);
+  expect(await list({ match: 'meter', limit: 1 })).toEqual([['meter-1'], 2]);
+  expect(await list({ clientId: 'gate-1' })).toEqual([['gate-1'], 1]);
+  expect(await list({ clientId: 'gate' })).toEqual([[], 0]);
+  expect(await list({ node: 'a' })).toMatchObject([{ length: 3 }, 3]);
+  expect(await list({ node: 'b' })).toEqual([[], 0]);
+  expect((await threads.clients(anyone)).clients[0]).toMatchObject({
+    ...{ clientId: 'meter-1', node: 'a', listener: 0, protocolVersion: 4, keepAlive: 60 },
+    remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+  });
+});
+
+test('kicks the connections of one client id, and says how many there were', async () => {
+  const { threads, table, events, port } = await startThreads();
+  const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
+  kicked.socket.resume();
+  expect(await threads.kick('meter-1')).toBe(1);
+  await once(kicked.socket, 'close');
+  expect(await threads.kick('nobody')).toBe(0);
+  await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
+  expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
+  expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
+});
+
+test('tells of single devices only while it is wanted; counts them always', async () => {
+  const { threads, table, types, port } = await startThreads();
+  threads.setVerbose(false);
+  await connectDevice(port, 'meter-1');
+  threads.setVerbose(true);
+  await connectDevice(port, 'meter-2');
+  await until(() => types().includes('placed'), 'a device to be told of');
+  expect(types().filter((type) => type === 'placed')).toHaveLength(1);
+  expect([table.accepted(0), table.devices()]).toEqual([2, 2]);
+});
+
+test('a device that speaks no MQTT is counted and told of by its reason', async () => {
+  const { table, events, port } = await startThreads();
+  openSocket(port).write('GET / HTTP/1.1\r\n\r\n');
+  await until(() => events.length > 0, 'the rejection');
+  expect(events).toMatchObject([{ type: 'rejected', reason: 'not-mqtt', clientId: undefined }]);
+  expect(table.rejected('not-mqtt')).toBe(1);
+});
+
+test('more devices than are allowed are closed at once and counted', async () => {
+  const { table, port } = await startThreads();
+  for (let i = 0; i < 101; i++) openSocket(port);
+  await until(() => table.rejected('max-connections') === 1, 'the last to be closed');
+  expect(table.devices()).toBe(100);
+});
+
+test('a thread that dies gives back what it had counted, and is started again at the same address', async () => {
+  const { threads, table, deaths, port } = await startThreads();
+  await connectDevice(port, 'meter-1');
+  const asked = threads.clients(anyone); // it dies before it has answered
+  await kill(threads);
+  await expect(asked).rejects.toMatchObject({ code: 'THREAD_UNAVAILABLE' });
+  expect([deaths.length, table.liveAt('a'), table.devices()]).toEqual([1, 0, 0]);
+  expect(await threads.clients(anyone)).toEqual({ clients: [], total: 0 });
+
+  const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
+  expect(again.code).toBe(0);
+  expect([table.liveAt('a'), table.accepted(0)]).toEqual([1, 2]);
+});
+
+test('a restart that finds its address taken is tried again until it is free', async () => {
+  const { threads, deaths, port } = await startThreads();
+  await kill(threads);
+  const thief = createServer();
+  await once(thief.listen(port, '127.0.0.1'), 'listening');
+  await until(() => deaths.some((message) => message.includes('in use')), 'the address to be missed');
+  await new Promise((resolve) => thief.close(resolve));
+  await until(() => connectDevice(port, 'meter-1').catch(() => undefined), 'the restart');
+});
+
+test('a thread that dies while nothing is accepted any more is not started again, and can be closed', async () => {
+  const { threads, table, deaths, port } = await startThreads();
+  await connectDevice(port, 'meter-1');
+  threads.stopAccepting();
+  await kill(threads);
+  expect([deaths.length, table.devices()]).toEqual([1, 0]);
+  await threads.close();
+});
+
+test('an address in use is said before anything else starts, and nothing is left running', async () => {
+  const { port } = await startThreads();
+  await expect(startThreads(port)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  await running.at(-1)?.close(); // once more does no harm
+});
+
+test('close ends every device, and tells of it before the thread exits', async () => {
+  const { threads, table, events, port } = await startThreads();
+  const { socket } = await connectDevice(port, 'meter-1');
+  socket.resume();
+  const gone = once(socket, 'close');
+  await threads.close();
+  await gone;
+  expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', reason: 'shutdown' });
+  expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
+});

@@ -1,0 +1,111 @@
+import { expect, test } from 'vitest';
+import { strategies } from '../../../src/balance/index.ts';
+import { createBalancer } from '../../../src/data-plane/balancer.ts';
+import type { Slot } from '../../../src/data-plane/routing-table.ts';
+import { seeded } from '../balance/support.ts';
+
+const key = { clientId: 'meter-1', sourceAddress: '10.0.0.1' };
+
+const at = (slot: number, id: string, changes: Partial<Slot> = {}): Slot => ({
+  slot,
+  id,
+  pool: 0,
+  host: `10.0.0.${slot}`,
+  port: 1883,
+  weight: 10,
+  enabled: true,
+  usable: true,
+  ...changes,
+});
+
+/** A balancer of two pools over slots that the test may change. */
+function balancerOver(...slots: Slot[]) {
+  let fresh: Slot[] | undefined = slots;
+  const changed = (): Slot[] | undefined => {
+    const told = fresh;
+    fresh = undefined;
+    return told;
+  };
+  const live = [0, 0, 0, 0, 0];
+  const source = { changed, connections: (slot: number) => live[slot] ?? 0 };
+  const strategy = strategies['least-connections'];
+  const balancer = createBalancer(source, [strategy, strategy], seeded(1));
+  return {
+    live,
+    change: (...next: Slot[]) => {
+      fresh = next;
+    },
+    candidates: (pool = 0) => balancer.candidates(pool, key),
+    ids: (pool = 0) => [...balancer.candidates(pool, key)].map(({ nodeId }) => nodeId),
+  };
+}
+
+test('a target is the node with its slot and its address', () => {
+  expect([...balancerOver(at(3, 'a', { port: 1884 })).candidates()]).toEqual([
+    { slot: 3, nodeId: 'a', host: '10.0.0.3', port: 1884 },
+  ]);
+});
+
+test('only nodes of the pool, and none that is draining, disabled or without an address', () => {
+  const { ids } = balancerOver(at(0, 'a'), at(1, 'b', { pool: 1 }), at(2, 'c', { enabled: false }));
+  expect([ids(0), ids(1), ids(2)]).toEqual([['a'], ['b'], []]);
+});
+
+test('unhealthy nodes come last, however few devices they have', () => {
+  const { ids, live } = balancerOver(at(0, 'a', { usable: false }), at(1, 'b'), at(2, 'c'));
+  live[1] = 9;
+  live[2] = 8;
+  expect(ids()).toEqual(['c', 'b', 'a']);
+});
+
+test('where no node is healthy all are tried (panic mode)', () => {
+  const { ids, live } = balancerOver(at(0, 'a', { usable: false }), at(1, 'b', { usable: false }));
+  live[0] = 1;
+  expect(ids()).toEqual(['b', 'a']);
+});
+
+test('counts are read at the moment of each pick, retries too', () => {
+  const { candidates, live } = balancerOver(at(0, 'a'), at(1, 'b'), at(2, 'c'));
+  live[1] = 1;
+  live[2] = 2;
+  const order = candidates();
+  expect(order.next().value?.nodeId).toBe('a');
+  live[1] = 3;
+  expect(order.next().value?.nodeId).toBe('c');
+});
+
+test('a change is followed by the next connection', () => {
+  const { ids, change } = balancerOver(at(0, 'a'));
+  expect(ids()).toEqual(['a']);
+  change(at(1, 'b'));
+  expect(ids()).toEqual(['b']);
+});
+
+test.each(['removed', 'drained'])('a node that was %s meanwhile is no retry any more', (what) => {
+  const { candidates, ids, change, live } = balancerOver(at(0, 'a'), at(1, 'b'), at(2, 'c'));
+  live[1] = 1;
+  live[2] = 2;
+  const order = candidates();
+  order.next();
+  change(at(0, 'a'), ...(what === 'drained' ? [at(1, 'b', { enabled: false })] : []), at(2, 'c'));
+  ids(); // another connection has seen the change
+  expect([...order].map(({ nodeId }) => nodeId)).toEqual(['c']);
+});
+
+test('nor is another node that got its slot: it may belong to another pool', () => {
+  const { candidates, ids, change } = balancerOver(at(0, 'a'), at(1, 'b'));
+  const order = candidates();
+  order.next();
+  change(at(0, 'x', { pool: 1 }), at(1, 'y', { pool: 1 }));
+  ids();
+  expect([...order]).toEqual([]);
+});
+
+test('a retry goes to where the node is now', () => {
+  const { candidates, change, live } = balancerOver(at(0, 'a'), at(1, 'b'));
+  live[1] = 1;
+  const order = candidates();
+  order.next();
+  change(at(0, 'a'), at(1, 'b', { host: '10.9.9.9' }));
+  expect(order.next().value).toMatchObject({ nodeId: 'b', host: '10.9.9.9' });
+});
