@@ -18,7 +18,7 @@ const FAILED = 0x80;
 export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const header = bytes[at] as number;
   const qos = qosOf(header);
-  const mayBeReplay = s.replayed && s.version !== 5 && (header & RETAIN) !== 0;
+  const mayBeReplay = s.moved?.replayed && s.version !== 5 && (header & RETAIN) !== 0;
   if (qos === 0 && !mayBeReplay) return s.toDevice.pass(bytes, at, end);
   const idAt = topicEnd(bytes, at, bodyAt, end);
   if (idAt === MALFORMED || qos === 3) return s.nodeFault('malformed PUBLISH');
@@ -32,7 +32,7 @@ export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number,
   const hash = payloadHash(s, bytes, idAt + 2, end);
   const deliveries = s.needDeliveries();
   const again = (header & DUP) !== 0;
-  if (deliveries.foreign > 0 || again || (s.held !== undefined && s.held.count > 0)) {
+  if (deliveries.foreign > 0 || again || s.moved?.holds) {
     if (redelivered(s, deliveries, id, qos, hash)) return;
     if (mustWait(s, deliveries)) return hold(s, id, bytes, at, end);
   }
@@ -57,8 +57,9 @@ function deviceAsked(s: State, bytes: Uint8Array, start: number, end: number): b
 function swallow(s: State, id: number, qos: number): void {
   s.toNode.write(ackPacket(qos === 1 ? packetType.puback : packetType.pubrec, id));
   if (qos === 1) return;
-  s.swallowed ??= new Set();
-  s.swallowed.add(id);
+  const moved = s.needMoved();
+  moved.swallowed ??= new Set();
+  moved.swallowed.add(id);
 }
 
 function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: number): number {
@@ -107,7 +108,7 @@ export function abandonSuspended(s: State, deliveries: Deliveries): void {
 
 /** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
 function mustWait(s: State, deliveries: Deliveries): boolean {
-  if (s.held !== undefined && s.held.count > 0) return true;
+  if (s.moved?.holds) return true;
   if (deliveries.unfinished < s.deviceReceiveMaximum) return false;
   // The node sends new messages, so it will not come back to the old ones: let the device finish them.
   abandonSuspended(s, deliveries);
@@ -115,14 +116,14 @@ function mustWait(s: State, deliveries: Deliveries): boolean {
 }
 
 function hold(s: State, id: number, bytes: Uint8Array, at: number, end: number): void {
-  const held = s.needHeld();
-  held.append(id, stage.sent, bytes, at, end);
+  const held = s.needMoved().hold(id, bytes, at, end, stage.sent);
   if (held.bytes > s.options.maxInflightBytes) s.end(reasonCode.quotaExceeded, 'too-much-held');
 }
 
 /** The device has finished something: what waited for it goes, oldest first. */
 export function giveHeld(s: State): void {
-  const { held, deliveries } = s;
+  const { moved, deliveries } = s;
+  const held = moved?.held;
   if (held === undefined || deliveries === undefined) return;
   for (let at = held.first(); at >= 0 && deliveries.unfinished < s.deviceReceiveMaximum; at = held.first()) {
     const packet = held.packet(at);
@@ -174,7 +175,7 @@ function passAs(
 /** PUBREL from the node. */
 export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const id = leadingId(bytes, bodyAt, end);
-  if (s.swallowed?.delete(id)) return s.toNode.write(ackPacket(packetType.pubcomp, id));
+  if (s.moved?.swallowed?.delete(id)) return s.toNode.write(ackPacket(packetType.pubcomp, id));
   const deliveries = s.needDeliveries();
   const entry = deliveries.byNode(id);
   if (entry < 0) {

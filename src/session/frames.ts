@@ -1,4 +1,5 @@
 import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../mqtt/varint.ts';
+import { KeptBytes } from './kept-bytes.ts';
 
 /** What breaks the framing; nothing behind it can be understood. */
 export type FrameFault = 'malformed' | 'too-large';
@@ -15,6 +16,7 @@ export interface FrameHandler<S> {
 }
 
 const FIRST_CAPACITY = 64;
+const BROKEN = -1;
 
 /**
  * Follows the packet boundaries of one direction. A packet that lies whole in what is fed is handed on from there;
@@ -22,28 +24,25 @@ const FIRST_CAPACITY = 64;
  * Between packets nothing is held.
  */
 export class Frames {
-  private carry: Uint8Array | undefined;
-  private carried = 0;
-  /** Of the carried packet; 0 while its fixed header is unfinished. */
+  private partial: KeptBytes | undefined;
+  /** Of the partial packet; 0 while its fixed header is unfinished. */
   private size = 0;
+  /** Bytes still to come of a packet of which the first part is given away; BROKEN when nothing more is understood. */
   private streaming = 0;
-  private dead = false;
 
   /** Is part of a packet given away, and the rest still to come? */
   get midStream(): boolean {
     return this.streaming > 0;
   }
 
-  get heldBytes(): number {
-    return this.carried;
+  get keptBytes(): number {
+    return this.partial?.length ?? 0;
   }
 
   reset(): void {
-    this.carry = undefined;
-    this.carried = 0;
+    this.partial = undefined;
     this.size = 0;
     this.streaming = 0;
-    this.dead = false;
   }
 
   feed<S>(
@@ -56,25 +55,25 @@ export class Frames {
   ): void {
     let at = start;
     if (this.streaming > 0) at = this.stream(s, bytes, at, end, handler, false);
-    if (this.carried > 0) at = this.complete(s, bytes, at, end, handler, maxPacketBytes);
-    while (at < end && !this.dead) {
+    if (this.partial !== undefined) at = this.complete(s, bytes, at, end, handler, maxPacketBytes);
+    while (at < end && this.streaming !== BROKEN) {
       const bodyAt = varintEnd(bytes, at + 1, end);
-      if (bodyAt < 0)
-        return bodyAt === MALFORMED ? this.fail(s, 'malformed', handler) : this.keep(bytes, at, end);
+      if (bodyAt === MALFORMED) return this.fail(s, 'malformed', handler);
+      if (bodyAt === INCOMPLETE) return this.keep(bytes, at, end);
       const size = bodyAt - at + varintValue(bytes, at + 1, bodyAt);
       const behind = at + size;
-      if (size > maxPacketBytes || behind > end) {
-        if (handler.streams(s, bytes[at] as number, size)) {
-          this.streaming = size;
-          at = this.stream(s, bytes, at, end, handler, true);
-          continue;
-        }
-        if (size > maxPacketBytes) return this.fail(s, 'too-large', handler);
+      if (size <= maxPacketBytes && behind <= end) {
+        handler.packet(s, bytes, at, bodyAt, behind);
+        at = behind;
+      } else if (handler.streams(s, bytes[at] as number, size)) {
+        this.streaming = size;
+        at = this.stream(s, bytes, at, end, handler, true);
+      } else if (size <= maxPacketBytes) {
         this.size = size;
         return this.keep(bytes, at, end);
+      } else {
+        return this.fail(s, 'too-large', handler);
       }
-      handler.packet(s, bytes, at, bodyAt, behind);
-      at = behind;
     }
   }
 
@@ -92,7 +91,7 @@ export class Frames {
     return behind;
   }
 
-  /** Goes on with the carried packet; returns where the next one begins, or `end`. */
+  /** Goes on with the partial packet; returns where the next one begins, or `end`. */
   private complete<S>(
     s: S,
     bytes: Uint8Array,
@@ -101,70 +100,47 @@ export class Frames {
     handler: FrameHandler<S>,
     maxPacketBytes: number,
   ): number {
+    const partial = this.partial as KeptBytes;
     let at = start;
     while (this.size === 0) {
       if (at === end) return end;
-      this.keep(bytes, at, ++at);
-      const carry = this.carry as Uint8Array;
-      const bodyAt = varintEnd(carry, 1, this.carried);
+      partial.append(bytes, at, ++at);
+      const bodyAt = varintEnd(partial.bytes, 1, partial.length);
       if (bodyAt === INCOMPLETE) continue;
       if (bodyAt === MALFORMED) {
         this.fail(s, 'malformed', handler);
         return end;
       }
-      this.size = bodyAt + varintValue(carry, 1, bodyAt);
-      if (handler.streams(s, carry[0] as number, this.size))
-        return this.streamCarried(s, bytes, at, end, handler);
-      if (this.size > maxPacketBytes) {
+      const size = bodyAt + varintValue(partial.bytes, 1, bodyAt);
+      if (handler.streams(s, partial.bytes[0] as number, size)) {
+        this.partial = undefined;
+        this.streaming = size;
+        this.stream(s, partial.bytes, 0, partial.length, handler, true);
+        return this.streaming > 0 && at < end ? this.stream(s, bytes, at, end, handler, false) : at;
+      }
+      if (size > maxPacketBytes) {
         this.fail(s, 'too-large', handler);
         return end;
       }
+      this.size = size;
     }
-    const behind = Math.min(end, at + this.size - this.carried);
-    this.keep(bytes, at, behind);
-    if (this.carried === this.size) {
-      const carry = this.carry as Uint8Array;
-      const { size } = this;
+    const behind = Math.min(end, at + this.size - partial.length);
+    partial.append(bytes, at, behind);
+    if (partial.length === this.size) {
       this.reset();
-      handler.packet(s, carry, 0, varintEnd(carry, 1, size), size);
+      handler.packet(s, partial.bytes, 0, varintEnd(partial.bytes, 1, partial.length), partial.length);
     }
     return behind;
   }
 
-  /** What is carried goes first; returns where the rest of the packet ends, or `end`. */
-  private streamCarried<S>(
-    s: S,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-    handler: FrameHandler<S>,
-  ): number {
-    const carry = this.carry as Uint8Array;
-    const { carried, size } = this;
-    this.reset();
-    this.streaming = size - carried;
-    handler.piece(s, carry, 0, carried, true, carried === size);
-    return this.streaming > 0 ? this.stream(s, bytes, at, end, handler, false) : at;
-  }
-
   private keep(bytes: Uint8Array, start: number, end: number): void {
-    const length = this.carried + end - start;
-    let carry = this.carry;
-    if (carry === undefined || length > carry.length) {
-      let capacity = FIRST_CAPACITY;
-      while (capacity < length) capacity *= 2;
-      const grown = new Uint8Array(capacity);
-      if (carry !== undefined) grown.set(carry.subarray(0, this.carried));
-      carry = grown;
-      this.carry = grown;
-    }
-    carry.set(bytes.subarray(start, end), this.carried);
-    this.carried = length;
+    this.partial = new KeptBytes(FIRST_CAPACITY);
+    this.partial.append(bytes, start, end);
   }
 
   private fail<S>(s: S, fault: FrameFault, handler: FrameHandler<S>): void {
     this.reset();
-    this.dead = true;
+    this.streaming = BROKEN;
     handler.broken(s, fault);
   }
 }

@@ -88,7 +88,7 @@ function mayComeFromDevice(s: State, type: number): boolean {
 
 function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const qos = qosOf(bytes[at] as number);
-  const aliases = s.version === 5 && s.told.topicAliasMaximum > 0;
+  const aliases = s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
   if (qos === 0 && !aliases) return s.toNode.pass(bytes, at, end);
   const idAt = topicEnd(bytes, at, bodyAt, end);
   const aliasAt = idAt !== MALFORMED && aliases ? topicAliasAt(bytes, qos === 0 ? idAt : idAt + 2, end) : 0;
@@ -129,7 +129,12 @@ function remember(
   }
   if (!waits) window.markDuplicate(entry);
   if (topic !== undefined && waits && uint16(bytes, bodyAt) > 0)
-    s.needAliases().set(uint16(bytes, aliasAt + 1), topic, false);
+    defineAlias(s, uint16(bytes, aliasAt + 1), topic, false);
+}
+
+function defineAlias(s: State, number: number, topic: Uint8Array, established: boolean): void {
+  s.needAliases().set(number, topic, established);
+  s.boundKnown();
 }
 
 /** The topic that a PUBLISH with this alias means; undefined when the device never said. */
@@ -153,7 +158,7 @@ function passAliased(
   const topic = topicOf(s, bytes, bodyAt, number);
   // An alias that the device never defined is for the node to judge [MQTT-3.3.2-9].
   if (topic === undefined) return s.toNode.pass(bytes, at, end);
-  if (uint16(bytes, bodyAt) > 0) s.needAliases().set(number, topic, taken);
+  if (uint16(bytes, bodyAt) > 0) defineAlias(s, number, topic, taken);
   else if (alias?.established) return s.toNode.pass(bytes, at, end);
   else if (alias !== undefined) alias.established = taken;
   if (uint16(bytes, bodyAt) > 0 && taken) return s.toNode.pass(bytes, at, end);

@@ -81,6 +81,8 @@ function answeredByNode(
   if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) return;
   const filters = readFilters(window.packet(entry), s.version) ?? [];
   window.remove(entry);
+  s.toDevice.pass(bytes, at, end);
+  if (s.overflown) return;
   const subscriptions = s.needSubscriptions();
   filters.forEach((asked, i) => {
     const code = codes[i] ?? 0;
@@ -88,13 +90,15 @@ function answeredByNode(
     if (type === packetType.suback) subscriptions.set(granted(asked, code));
     else subscriptions.delete(asked.filter);
   });
-  s.toDevice.pass(bytes, at, end);
+  s.boundKnown();
 }
 
 /** The device's pings first: who of the two asked first makes no difference to either. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
-  if (s.settling && s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
-  s.settling = false;
+  if (s.moved?.settling) {
+    s.moved.settling = false;
+    if (s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
+  }
   if (s.pingsSent > 0) s.pingsSent--;
   if (s.pingsOwed === 0) return;
   s.pingsOwed--;

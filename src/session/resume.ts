@@ -3,6 +3,7 @@ import { varintEnd, varintValue } from '../mqtt/varint.ts';
 import { abandonSuspended, giveHeld } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
 import { packetFromDevice } from './from-device.ts';
+import type { Moved } from './moved.ts';
 import { qosOf, RETAIN } from './publish.ts';
 import type { State } from './state.ts';
 import { batches, qosAsked, subscribePacket } from './subscribe.ts';
@@ -22,14 +23,13 @@ export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt:
   const terms = readConnack(bytes, bodyAt, end, s.version);
   if (terms === undefined) return s.nodeFault('malformed CONNACK');
   s.answered = true;
-  s.asking = false;
+  if (s.moved !== undefined) s.moved.asking = false;
   if (terms.code !== 0) {
     s.linkDead = true;
     const { code, serverReference } = terms;
     return s.event({ kind: 'refused', code, serverReference, packet: copyOf(bytes, at, end) });
   }
   s.terms = s.version === 5 ? interned(terms) : plainTerms;
-  s.sessionPresent = terms.sessionPresent;
   s.attachments++;
   if (s.attachments > 1) return resume(s, terms);
   s.told = s.terms;
@@ -46,13 +46,15 @@ function resume(s: State, terms: Terms): void {
   if (!terms.sessionPresent && s.inherited) return s.end(reasonCode.serverShuttingDown, 'session-lost');
   const missing = whatMatters(s, terms);
   if (missing !== undefined) return s.end(missing, 'promised-less');
-  if (terms.sessionPresent)
-    s.held = undefined; // the node sends these again: the device never saw them
-  else forgetNodeSide(s);
+  const moved = s.needMoved();
+  moved.sessionPresent = terms.sessionPresent;
+  if (!terms.sessionPresent) moved.doubtful = true;
+  // What is held of a session that the node has comes again: the device never saw it.
+  if (terms.sessionPresent) moved.held = undefined;
+  else forgetNodeSide(s, moved);
   s.subscriptions?.markReplayed(false);
-  if (!terms.sessionPresent) s.doubtful = true;
-  if (s.doubtful) replaySubscriptions(s);
-  if (s.replays === undefined) attach(s);
+  if (moved.doubtful) replaySubscriptions(s, moved);
+  if (moved.replays === undefined) attach(s, moved);
   else s.phase = 'rebuilding';
 }
 
@@ -79,8 +81,8 @@ function whatMatters(s: State, terms: Terms): ReasonCode | undefined {
 }
 
 /** Session Present 0: everything that only the old node knew is finished with the device alone (rules 4 and 5). */
-function forgetNodeSide(s: State): void {
-  const { window, deliveries, held } = s;
+function forgetNodeSide(s: State, { held }: Moved): void {
+  const { window, deliveries } = s;
   for (let at = window?.first() ?? -1, next = -1; window !== undefined && at >= 0; at = next) {
     next = window.next(at);
     if (window.stage(at) === stage.received) window.setStage(at, stage.local);
@@ -95,11 +97,11 @@ function forgetNodeSide(s: State): void {
   giveHeld(s);
 }
 
-function replaySubscriptions(s: State): void {
+function replaySubscriptions(s: State, moved: Moved): void {
   const { subscriptions } = s;
   if (subscriptions === undefined || subscriptions.count === 0) return;
-  s.replayed = true;
-  s.replays = [];
+  moved.replayed = true;
+  moved.replays = [];
   subscriptions.markReplayed(true);
   let id = 0x1_0000;
   const maxBytes = Math.min(BATCH_BYTES, s.terms.maximumPacketSize);
@@ -107,23 +109,24 @@ function replaySubscriptions(s: State): void {
     do id--;
     while (s.window !== undefined && s.window.find(id) >= 0);
     s.toNode.write(subscribePacket(s.version, id, batch));
-    s.replays.push({ id, qos: batch.map((each: Subscription) => qosAsked(each)) });
+    moved.replays.push({ id, qos: batch.map((each: Subscription) => qosAsked(each)) });
   }
 }
 
 /** SUBACK: is it for a replay? Less than before is not passed over (rule 7). */
 export function replayAnswered(s: State, id: number, codes: Uint8Array): boolean {
-  const { replays } = s;
+  const { moved } = s;
+  const replays = moved?.replays;
   const index = replays?.findIndex((replay) => replay.id === id) ?? -1;
   const replay = replays?.[index];
-  if (replays === undefined || replay === undefined) return false;
+  if (moved === undefined || replays === undefined || replay === undefined) return false;
   const less = replay.qos.findIndex((qos, i) => (codes[i] ?? FAILED) >= FAILED || (codes[i] as number) < qos);
   if (less >= 0) {
     s.end(denial(codes[less] ?? FAILED), 'granted-less');
     return true;
   }
   replays.splice(index, 1);
-  if (replays.length === 0) attach(s);
+  if (replays.length === 0) attach(s, moved);
   return true;
 }
 
@@ -134,21 +137,21 @@ function denial(code: number): ReasonCode {
 }
 
 /** The node has the session: resend what it has not acknowledged, then what came in the gap. */
-function attach(s: State): void {
+function attach(s: State, moved: Moved): void {
+  const { sessionPresent } = moved;
   s.phase = 'attached';
-  s.replays = undefined;
-  if (s.doubtful && s.sessionPresent) settle(s);
+  moved.replays = undefined;
+  if (moved.doubtful && sessionPresent) settle(s, moved);
   resend(s);
-  const { sessionPresent } = s;
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
-  const leftBehind = s.mustPurge && !sessionPresent && s.attachments > 2;
+  const leftBehind = moved.mustPurge && !sessionPresent && s.attachments > 2;
   s.event({ kind: 'resumed', sessionPresent, leftBehind });
   drainGap(s);
 }
 
 /** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
-function settle(s: State): void {
-  s.settling = true;
+function settle(s: State, moved: Moved): void {
+  moved.settling = true;
   s.pingsSent++;
   s.toNode.write(pingreqPacket);
 }

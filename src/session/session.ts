@@ -1,13 +1,16 @@
 import type { Connect } from '../mqtt/connect.ts';
 import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { connectAgain, connectAs, connectToPurge, willDelay } from './connect-again.ts';
-import { copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
+import { packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
 import { type FrameHandler, Frames } from './frames.ts';
 import { packetFromDevice } from './from-device.ts';
 import { packetFromNode } from './from-node.ts';
 import { qosOf } from './publish.ts';
 import { State } from './state.ts';
+import { type Handle, Vault } from './vault.ts';
+
+const vault = new Vault();
 
 /** Why a session cannot go to another node. `mid-delivery` passes by itself; the others stay. */
 export type Immovable = 'connecting' | 'over' | 'enhanced-auth' | 'too-much-state' | 'mid-delivery';
@@ -35,7 +38,8 @@ export interface SessionFacts {
  */
 export class Session {
   private readonly connect: Connect;
-  private readonly raw: Uint8Array;
+  private readonly handle: Handle;
+  private wiped = false;
   private clientId: Uint8Array | undefined;
   private readonly state: State;
   private readonly deviceFrames = new Frames();
@@ -44,7 +48,7 @@ export class Session {
   /** `rawConnect` is the whole packet that `connect` was decoded from; it is copied. */
   constructor(connect: Connect, rawConnect: Uint8Array, options: SessionOptions, output: SessionOutput) {
     this.connect = connect;
-    this.raw = copyOf(rawConnect, 0, rawConnect.length);
+    this.handle = vault.keep(rawConnect);
     this.state = new State(connect.protocolVersion, connect.receiveMaximum, options, output);
     if (connect.protocolVersion !== 5 && connect.clientId === '') this.clientId = encode(options.clientId);
   }
@@ -56,16 +60,17 @@ export class Session {
   connectPacket(): Uint8Array {
     const { state } = this;
     this.nodeFrames.reset();
-    if (state.asking) state.doubtful = true;
-    state.asking = state.attachments > 0;
     state.answered = false;
     state.linkDead = false;
     if (state.attachments === 0) return connectAs(this.raw, this.clientId);
+    const moved = state.needMoved();
+    if (moved.asking) moved.doubtful = true;
+    moved.asking = true;
     if (state.version === 5) {
       const assigned = state.told.assignedClientId;
       return connectAgain(this.raw, assigned === undefined ? undefined : encode(assigned)); // [MQTT-3.2.2-16]
     }
-    state.mustPurge = this.connect.cleanStart;
+    moved.mustPurge = this.connect.cleanStart;
     return connectAgain(this.raw, this.clientId);
   }
 
@@ -93,15 +98,12 @@ export class Session {
     state.linkDead = true;
     if (state.phase === 'connecting' || state.phase === 'over') return whole;
     state.phase = 'detached';
-    if (this.deviceFrames.midStream) state.cut = true;
+    state.needMoved().linkLost();
+    if (this.deviceFrames.midStream) state.needMoved().cut = true;
     state.toNode.abort();
     for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
     state.pingsSent = 0;
     state.deliveries?.suspend();
-    state.replays = undefined;
-    state.replayed = false;
-    state.settling = false;
-    state.swallowed = undefined;
     this.flush();
     return whole;
   }
@@ -141,7 +143,7 @@ export class Session {
     const { state } = this;
     if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
     if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
-    if (this.stateBytes > state.options.maxStateBytes) return 'too-much-state';
+    if (state.overflown) return 'too-much-state';
     return this.nodeFrames.midStream ? 'mid-delivery' : undefined;
   }
 
@@ -177,7 +179,7 @@ export class Session {
 
   /** Once the device has gone: must a node be told to drop a session that was to be clean (rule 2)? */
   get mustPurge(): boolean {
-    return this.state.mustPurge;
+    return this.state.moved?.mustPurge ?? false;
   }
 
   /** The CONNECT of a link of its own that drops the session; send `goodbye(true)` there when CONNACK has come. */
@@ -186,32 +188,36 @@ export class Session {
   }
 
   get facts(): SessionFacts {
-    const { window, deliveries, held, gap, subscriptions, attachments } = this.state;
-    const kept = this.deviceFrames.heldBytes + this.nodeFrames.heldBytes + (gap?.length ?? 0);
+    const { window, deliveries, moved, gap, subscriptions, attachments } = this.state;
+    const held = moved?.held;
+    const kept = this.deviceFrames.keptBytes + this.nodeFrames.keptBytes + (gap?.length ?? 0);
     return {
       subscriptions: subscriptions?.count ?? 0,
       fromDevice: window?.count ?? 0,
       toDevice: (deliveries?.unfinished ?? 0) + (held?.count ?? 0),
       reattachments: Math.max(0, attachments - 1),
-      rememberedBytes: this.stateBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
+      rememberedBytes: this.state.knownBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
     };
   }
 
-  /** The connection has ended: overwrites credentials and payloads (rule 17). */
+  /** The connection has ended: overwrites credentials and payloads (rule 17). Must come, and nothing after it. */
   wipe(): void {
     const { state } = this;
+    if (this.wiped) return;
+    this.wiped = true;
     state.phase = 'over';
-    this.raw.fill(0);
+    vault.erase(this.handle);
     state.window?.wipe();
-    state.held?.wipe();
+    state.moved?.held?.wipe();
     state.gap?.bytes.fill(0);
     state.gap = undefined;
     this.deviceFrames.reset();
     this.nodeFrames.reset();
   }
 
-  private get stateBytes(): number {
-    return (this.state.subscriptions?.bytes ?? 0) + (this.state.aliases?.bytes ?? 0);
+  /** Of the device's CONNECT; a copy. */
+  private get raw(): Uint8Array {
+    return vault.read(this.handle);
   }
 
   private flush(): void {
@@ -229,8 +235,8 @@ const deviceSide: FrameHandler<State> = {
     return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
   },
   piece(s, bytes, start, end, first, last) {
-    if (first) s.cut = false;
-    if (!s.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
+    if (first && s.moved !== undefined) s.moved.cut = false;
+    if (!s.moved?.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
   },
   broken(s, fault) {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');

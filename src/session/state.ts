@@ -3,11 +3,14 @@ import { disconnectPacket, type ReasonCode } from '../mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
 import { Deliveries } from './deliveries.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
-import { Gap } from './gap.ts';
+import { KeptBytes } from './kept-bytes.ts';
+import { Moved } from './moved.ts';
 import { Outlet } from './outlet.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { plainTerms, type Terms } from './terms.ts';
 import { Window } from './window.ts';
+
+const GAP_CAPACITY = 256;
 
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
@@ -15,12 +18,6 @@ import { Window } from './window.ts';
  *   any ──DISCONNECT, fault──► over
  */
 export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'over';
-
-/** A replayed SUBSCRIBE that the node has not answered: packet id, and the QoS that each filter must be granted. */
-export interface Replay {
-  readonly id: number;
-  readonly qos: readonly number[];
-}
 
 /**
  * Everything that is remembered of one session. What most sessions never need is made when it is first needed,
@@ -37,26 +34,13 @@ export class State {
   answered = false;
   /** Nothing more of this link is understood or wanted: the fence behind `detached()` (rule 14). */
   linkDead = false;
-  /** Has a node been asked for the session, and not answered? */
-  asking = false;
   /** Nodes that have taken the session so far. */
   attachments = 0;
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
-  /**
-   * Session Present 1 proves nothing: a node before did not have the session, or was asked and not heard, so the next
-   * may have an old copy, or an empty one that was made by asking.
-   */
-  doubtful = false;
-  /** The first PINGRESP of this link tells that the node has redelivered all that it will. */
-  settling = false;
-  /** A 3.1.1 node has been asked, with clean session 0, for a session that was to be clean (rule 2). */
-  mustPurge = false;
-  /** Of the last CONNACK. */
-  sessionPresent = false;
   deviceLeft = false;
-  /** The rest of a PUBLISH whose first part went to a lost link is dropped; QoS 0 only. */
-  cut = false;
+  /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
+  overflown = false;
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
   told: Terms = plainTerms;
   terms: Terms = plainTerms;
@@ -68,16 +52,11 @@ export class State {
   window: Window | undefined;
   /** Messages on their way to the device. */
   deliveries: Deliveries | undefined;
-  /** Messages that wait because the device's Receive Maximum is used up by a lost node's. */
-  held: Window | undefined;
   subscriptions: Subscriptions | undefined;
   aliases: Aliases | undefined;
-  gap: Gap | undefined;
-  replays: Replay[] | undefined;
-  /** Subscriptions were replayed on this link, so retained messages may come again (rule 8). */
-  replayed = false;
-  /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
-  swallowed: Set<number> | undefined;
+  /** Whole packets that the device sent while no node had its session. */
+  gap: KeptBytes | undefined;
+  moved: Moved | undefined;
 
   constructor(
     version: ProtocolVersion,
@@ -103,11 +82,6 @@ export class State {
     return this.deliveries;
   }
 
-  needHeld(): Window {
-    this.held ??= new Window();
-    return this.held;
-  }
-
   needSubscriptions(): Subscriptions {
     this.subscriptions ??= new Subscriptions();
     return this.subscriptions;
@@ -118,9 +92,27 @@ export class State {
     return this.aliases;
   }
 
-  needGap(): Gap {
-    this.gap ??= new Gap();
+  needMoved(): Moved {
+    this.moved ??= new Moved();
+    return this.moved;
+  }
+
+  needGap(): KeptBytes {
+    this.gap ??= new KeptBytes(GAP_CAPACITY);
     return this.gap;
+  }
+
+  /** Bytes of subscriptions and aliases. */
+  get knownBytes(): number {
+    return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);
+  }
+
+  /** To be called when they have grown. */
+  boundKnown(): void {
+    if (this.knownBytes <= this.options.maxStateBytes) return;
+    this.overflown = true;
+    this.subscriptions = undefined;
+    this.aliases = undefined;
   }
 
   event(event: SessionEvent): void {

@@ -315,6 +315,30 @@ describe('rule 11: Receive Maximum', () => {
     );
   });
 
+  it('sets DUP on what waited only once a node has had it [MQTT-3.3.1-1]', () => {
+    play(
+      5,
+      `${opening(dev, 'CONNACK receiveMaximum:2')}
+      device> PUBLISH #1 q1 a=1
+      >node   PUBLISH #1 q1 a=1
+      ${move}
+      node>   CONNACK present receiveMaximum:1
+      >node   PUBLISH #1 q1 dup a=1
+      ${shared}
+      device> PUBLISH #2 q1 a=2
+      ${move}
+      node>   CONNACK present
+      >node   PUBLISH #1 q1 dup a=1
+      >node   PUBLISH #2 q1 a=2
+      ${shared}
+      ${move}
+      node>   CONNACK present
+      >node   PUBLISH #1 q1 dup a=1
+      >node   PUBLISH #2 q1 dup a=2
+      ${shared}`,
+    );
+  });
+
   const small = 'CONNECT id=dev receiveMaximum:1';
 
   it('gives the device no more than it takes while it still has a lost node’s messages [MQTT-3.3.4-9]', () => {

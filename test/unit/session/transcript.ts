@@ -1,6 +1,11 @@
 import { expect } from 'vitest';
 import { decodeConnect } from '../../../src/mqtt/connect.ts';
-import { Session, type SessionEvent, type SessionOptions } from '../../../src/session/index.ts';
+import {
+  Session,
+  type SessionEvent,
+  type SessionOptions,
+  type SessionOutput,
+} from '../../../src/session/index.ts';
 import { bytesOf, packetsIn, textOf, type Version } from './packet-text.ts';
 
 export const options: SessionOptions = {
@@ -19,6 +24,8 @@ export const options: SessionOptions = {
 export class Stage {
   readonly version: Version;
   readonly session: Session;
+  /** Where the session's bytes go; a test may listen for itself. */
+  readonly output: SessionOutput;
   readonly events: SessionEvent[] = [];
   private readonly chunk: number;
   private nodeBytes: Buffer[] = [];
@@ -31,19 +38,15 @@ export class Stage {
     const raw = bytesOf(connect, version);
     const result = decodeConnect(raw, 0, raw.length, 1 << 20);
     if (result.kind !== 'connect') throw new Error(`not a CONNECT: ${connect}`);
-    this.session = new Session(
-      result.connect,
-      raw,
-      { ...options, ...overrides },
-      {
-        toNode: (bytes, start, end) => this.nodeBytes.push(Buffer.from(bytes.subarray(start, end))),
-        toDevice: (bytes, start, end) => this.deviceBytes.push(Buffer.from(bytes.subarray(start, end))),
-        event: (event) => {
-          this.events.push(event);
-          this.lines.push(`event   ${eventText(event)}`);
-        },
+    this.output = {
+      toNode: (bytes, start, end) => this.nodeBytes.push(Buffer.from(bytes.subarray(start, end))),
+      toDevice: (bytes, start, end) => this.deviceBytes.push(Buffer.from(bytes.subarray(start, end))),
+      event: (event) => {
+        this.events.push(event);
+        this.lines.push(`event   ${eventText(event)}`);
       },
-    );
+    };
+    this.session = new Session(result.connect, raw, { ...options, ...overrides }, this.output);
     raw.fill(0xee);
   }
 

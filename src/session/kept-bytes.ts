@@ -1,9 +1,12 @@
-const FIRST_CAPACITY = 256;
-
-/** Whole packets that the device sent while no node had its session, one behind another, in order. */
-export class Gap {
-  bytes = new Uint8Array(FIRST_CAPACITY);
+/** Bytes that are kept one behind another, in memory that grows with them. Its owner bounds them. */
+export class KeptBytes {
+  bytes: Uint8Array;
   length = 0;
+
+  /** `capacity` is a first guess. */
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(capacity);
+  }
 
   append(bytes: Uint8Array, start: number, end: number): void {
     const length = this.length + end - start;
