@@ -7,6 +7,7 @@ import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
 import { keepRoutes } from './control/routes.ts';
 import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
+import { NODE_WATCH_MS } from './data-plane/node-watch.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
@@ -23,6 +24,7 @@ import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { watchNodes } from './server/node-events.ts';
+import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { systemClock, systemRandom } from './time.ts';
@@ -150,6 +152,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     health: checker,
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
+    owners: createOwners((thread, clientId) => threads.superseded(thread, clientId)),
+    reattached: (reattachment) => metrics.reattached(reattachment),
     listenerUrl: (index) => listenerUrls[index] ?? '',
   });
   const threads = new Threads({
@@ -161,6 +165,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
       pools: config.pools,
       rules: config.rules,
       recallTimeoutMs: config.membership.recallTimeoutMs,
+      isShared: store.kind === 'redis',
     },
     onEvents,
     onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
@@ -198,9 +203,15 @@ export async function startServer(config: Config): Promise<RunningServer> {
   );
   const drainTimer = setInterval(() => watchDrains(nodes.list()), DRAIN_WATCH_MS);
 
+  const watchTimer = setInterval(() => {
+    const unhealthy = nodes.list().filter((node) => node.health === 'unhealthy');
+    threads.watchNodes(unhealthy.map((node) => node.id));
+  }, NODE_WATCH_MS);
+
   let admin: Admin | undefined;
   async function close(): Promise<void> {
     clearInterval(drainTimer);
+    clearInterval(watchTimer);
     clearInterval(slowStartTimer);
     checker.stop();
     routes.stop();
@@ -215,10 +226,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
     admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
     log.info({ url: admin.url }, 'admin listening');
     const bound = await threads.start(
-      config.listeners.map(({ host, port, pool }, index) => ({
+      config.listeners.map(({ host, port, pool, mode }, index) => ({
         index,
         host,
         port,
+        mode,
         pool: pools.indexOf(pool),
       })),
     );

@@ -113,6 +113,7 @@ export interface BreakwaterEvent {
     | 'placed'
     | 'ended'
     | 'rejected'
+    | 'reattached'
     | 'dial-failed'
     | 'node-health'
     | 'node-state'

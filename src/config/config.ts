@@ -98,6 +98,11 @@ export interface UpstreamConfig {
   readonly connackTimeoutMs: number;
   readonly maxAttempts: number;
   readonly deadlineMs: number;
+  readonly reattachDeadlineMs: number;
+  /** Re-attachments to one node, a second, by this proxy. */
+  readonly reattachRate: number;
+  readonly silenceTimeoutMs: number;
+  readonly takeoverFiresWill: boolean;
 }
 
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
@@ -125,6 +130,9 @@ export interface LimitsConfig {
   readonly maxPacketBytes: number;
   readonly highWaterBytes: number;
   readonly halfCloseTimeoutMs: number;
+  readonly maxGapBytes: number;
+  readonly maxInflightBytes: number;
+  readonly maxStateBytes: number;
   readonly shutdownGraceMs: number;
 }
 
@@ -157,6 +165,9 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
       maxPacketBytes: limits.maxPacketSize,
       highWaterBytes: limits.highWater,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
+      maxGapBytes: limits.sessionGap,
+      maxInflightBytes: limits.sessionInflight,
+      maxStateBytes: limits.sessionState,
       shutdownGraceMs: toMs(limits.shutdownGrace),
     },
     log,
@@ -184,6 +195,10 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       connackTimeoutMs: toMs(upstream.connackTimeout),
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
+      reattachDeadlineMs: toMs(upstream.reattachDeadline),
+      reattachRate: upstream.reattachRate,
+      silenceTimeoutMs: toMs(upstream.silenceTimeout),
+      takeoverFiresWill: upstream.takeoverFiresWill,
     },
     nodes: nodes.map((node, index) => {
       const source = isFlagNode(name, index) ? 'flag' : 'config';

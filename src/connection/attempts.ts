@@ -1,7 +1,7 @@
+import type { Shell } from './carrier.ts';
+import { Seat } from './seat.ts';
 import type { Link, Target } from './wire.ts';
 import type { DialFailure, Placement } from './world.ts';
-import { Seat } from './seat.ts';
-import type { Shell } from './carrier.ts';
 
 const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
@@ -104,12 +104,17 @@ export class Attempts {
 
   private failed(failure: DialFailure, detail: string): void {
     const { seat } = this;
-    this.cancel();
+    this.forget();
     if (seat !== undefined) this.shell.world.dialFailed(seat.target, failure, detail);
   }
 
-  /** Gives the seat back; the link, if there is one, is the caller's to end. */
-  cancel(): void {
+  /** Resets the link that is tried, if there is one, without holding anything against its node. */
+  giveUp(): void {
+    if (this.link >= 0) this.shell.wire.endNode(this.link, 'reset');
+    this.forget();
+  }
+
+  private forget(): void {
     this.seat?.release();
     this.seat = undefined;
     this.link = -1;

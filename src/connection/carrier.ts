@@ -1,5 +1,5 @@
-import type { EndCause, Link, Peer, Target, Wire } from './wire.ts';
-import type { EndReason, World } from './world.ts';
+import type { EndCause, Link, Target, Wire } from './wire.ts';
+import type { ConnectionView, EndReason, World } from './world.ts';
 
 /**
  * How a device is carried once its CONNECT is understood: `Relay` or `SessionCarrier`. It finds the device its node,
@@ -26,10 +26,9 @@ export interface Carrier {
 }
 
 /** What a carrier needs of its connection. */
-export interface Shell {
+export interface Shell extends ConnectionView {
   readonly wire: Wire;
   readonly world: World;
-  readonly peer: Peer;
   /** The device is served from now on. Told once. */
   placed(): void;
   /** Why the connection ends; the first reason given stays. */

@@ -30,6 +30,8 @@ export class Connection implements Conversation, ConnectionView, Shell {
   private reason: EndReason | undefined;
   /** What the device sent until it is carried: CONNECT first. */
   private held: HeldBytes | undefined = new HeldBytes();
+  /** Where CONNECT ends in `held`. */
+  private connectEnd = 0;
   private carrier: Carrier | undefined;
   private deviceFin = false;
 
@@ -64,6 +66,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply, 'connect-rejected');
     const { connect } = result;
     this.connect = connect;
+    this.connectEnd = result.end;
     const route = this.world.route(connect, this.peer);
     if (typeof route === 'string') {
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');
@@ -84,8 +87,10 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.held = undefined;
-    const Carrier = world.mode === 'relay' ? Relay : SessionCarrier;
-    this.carrier = new Carrier(this, connect, route, held);
+    this.carrier =
+      world.mode === 'relay'
+        ? new Relay(this, connect, route, held)
+        : new SessionCarrier(this, connect, route, held, this.connectEnd);
     if (this.deviceFin) this.carrier.deviceEnded('fin');
     this.carrier.place(preferred);
   }

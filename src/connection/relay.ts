@@ -75,7 +75,7 @@ export class Relay implements Carrier {
 
   /** The node's first bytes decide whether it serves this device. */
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    const { attempts, shell } = this;
+    const { attempts } = this;
     if (attempts === undefined) return;
     this.answer ??= new HeldBytes();
     this.answer.append(bytes, start, end);
@@ -148,9 +148,8 @@ export class Relay implements Carrier {
 
   leave(): void {
     const { wire } = this.shell;
-    const link = this.attempts?.link ?? this.link;
-    if (link >= 0) wire.endNode(link, 'reset');
-    this.attempts?.cancel();
+    if (this.link >= 0) wire.endNode(this.link, 'reset');
+    this.attempts?.giveUp();
     this.seat?.release();
     this.held = undefined;
   }

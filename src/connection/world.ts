@@ -23,7 +23,17 @@ export interface Patience {
   readonly deadlineMs: number;
 }
 
-/** Bounds on one session and its moves; defaults and reasons are in the configuration schema. */
+/** How sessions of one pool are moved between its nodes. */
+export interface MovePolicy {
+  /** From the loss of a node to the end of the device, when no other node takes the session. */
+  readonly reattachDeadlineMs: number;
+  /** A node that hangs is left within this time; it covers the suspicion and the proof. */
+  readonly silenceTimeoutMs: number;
+  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
+  readonly takeoverFiresWill: boolean;
+}
+
+/** Bounds on what is remembered of one session, in bytes. */
 export interface SessionLimits {
   /** Device bytes kept while no node has the session; beyond it the device is not read. */
   readonly maxGapBytes: number;
@@ -31,10 +41,6 @@ export interface SessionLimits {
   readonly maxInflightBytes: number;
   /** Subscriptions and topic aliases; beyond it the session cannot be moved. */
   readonly maxStateBytes: number;
-  /** From the loss of a node to the end of the device, when no other node takes the session. */
-  readonly reattachDeadlineMs: number;
-  /** A node that does not answer PINGREQ for so long has lost this session's link. */
-  readonly livenessTimeoutMs: number;
 }
 
 /** Why a session moves to another node: a metric label. */
@@ -55,6 +61,8 @@ export interface Reattachment {
   readonly to: string | undefined;
   /** From the loss of the old node, or the order to move. */
   readonly durationMs: number;
+  /** When it ended, on the world's clock. */
+  readonly atMs: number;
   /** Did the new node have the session already? */
   readonly sessionPresent: boolean;
 }
@@ -67,13 +75,14 @@ export interface Placement {
 
 /** The pool that takes a connection, as its rules decided. */
 export interface PoolRoute {
-  /** Does a takeover fire the Will at the old node, as the standard has it? */
-  readonly takeoverFiresWill: boolean;
+  readonly moves: MovePolicy;
   /**
    * The longest that a connect waits for where its device was served last (persistence by client id), in ms;
    * 0: the pool does not remember.
    */
   readonly recallTimeoutMs: number;
+  /** The node of this pool that a Server Reference means (MQTT 5, 4.11): its id, `host:port` or host. */
+  named(reference: string): string | undefined;
   /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
   place(connect: Connect, peer: Peer, preferred: string | undefined): Placement;
 }
@@ -90,7 +99,8 @@ export type DialFailure =
   | 'unreachable'
   | 'closed-before-connack'
   | 'connack-timeout'
-  | 'busy';
+  | 'busy'
+  | 'silent';
 
 /** Why a connection ended: one word for logs and metrics. */
 export type EndReason =
@@ -132,7 +142,7 @@ export interface World {
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(clientId: string, asker: Recaller): void;
   /** In session mode: from now on this connection has the client id, and an older one has not. */
-  claim(clientId: string): void;
+  claim(connection: ConnectionView): void;
   /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
   pace(target: Target): number;
   reattached(connection: ConnectionView, reattachment: Reattachment): void;

@@ -9,6 +9,7 @@ export interface PoolRoute extends Route {
   readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
+  readonly reattachRate: number;
 }
 
 export function createPoolRoute(
@@ -20,6 +21,9 @@ export function createPoolRoute(
   const { name, persistence, upstream } = pool;
   return {
     name,
+    reattachRate: upstream.reattachRate,
+    moves: upstream,
+    named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {

@@ -56,6 +56,7 @@ export const rejectReasons = [
   'banned',
   'server-unavailable',
   'max-connections',
+  'node-refused',
 ] as const;
 
 /** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */

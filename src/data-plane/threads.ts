@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode } from '../errors.ts';
 import type {
@@ -7,11 +8,13 @@ import type {
   ClientFilter,
   Command,
   ListenerSettings,
+  MoveTally,
   Report,
   ThreadEvent,
   ThreadSettings,
   ThreadStart,
 } from './messages.ts';
+import { addTallies } from './move-tally.ts';
 
 /** An answer that a thread owes longer than this is not coming. */
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -188,6 +191,41 @@ export class Threads {
       clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
       total: reports.reduce((sum, report) => sum + report.answer.total, 0),
     };
+  }
+
+  /** Asks every thread to look whether the nodes of its sessions still answer. */
+  watchNodes(unhealthy: readonly string[]): void {
+    this.tellAll({ type: 'watch', unhealthy });
+  }
+
+  /** A connection of another thread has this client id now. */
+  superseded(thread: number, clientId: string): void {
+    this.tell(thread, { type: 'superseded', clientId });
+  }
+
+  /** Orders at most so many sessions away from a node, each thread its part. */
+  async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
+    const each = Math.ceil(count / this.options.count);
+    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
+      type: 'moveSome',
+      request,
+      node,
+      count: each,
+      cause,
+      to,
+    }));
+    return addTallies(reports.map((report) => report.tally));
+  }
+
+  /** Moves one device, to a node of that id if one is given. */
+  async move(clientId: string, to: string | undefined): Promise<MoveTally> {
+    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
+      type: 'move',
+      request,
+      clientId,
+      to,
+    }));
+    return addTallies(reports.map((report) => report.tally));
   }
 
   /** Answers a thread's question where a device was served last. */

@@ -28,6 +28,12 @@ export interface Snapshot {
 export interface Metrics {
   /** One active probe took so long, whatever it found. */
   probed(seconds: number): void;
+  /** A session moved to another node, or no node took it (`to` is absent). */
+  reattached(reattachment: {
+    readonly cause: string;
+    readonly to: string | undefined;
+    readonly durationMs: number;
+  }): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -38,6 +44,7 @@ const MAX_LISTENERS = 256;
 const MAX_NODES = 4096;
 
 /** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
+const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
 /** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
@@ -56,7 +63,23 @@ export function createMetrics(collect: () => Snapshot): Metrics {
     'From the dial of a node to the CONNACK that served the device.',
   );
   registry.registerMetric(dials.metric);
+  const reattachments = new Counter({
+    name: 'breakwater_reattachments_total',
+    help: 'Moves of sessions to another node, by cause and result (ok, failed).',
+    labelNames: ['cause', 'result'],
+    registers: [registry],
+  });
+  const reattachSeconds = new Histogram({
+    name: 'breakwater_reattach_duration_seconds',
+    help: 'From the loss of a node, or the order to move, to the session being served again.',
+    buckets: REATTACH_BUCKETS_SECONDS,
+    registers: [registry],
+  });
   return {
+    reattached: ({ cause, to, durationMs }) => {
+      reattachments.inc({ cause, result: to === undefined ? 'failed' : 'ok' });
+      if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
+    },
     probed: (seconds) => probe.observe(seconds),
     exposition: async () => {
       const snapshot = collect();

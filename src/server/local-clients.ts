@@ -20,9 +20,9 @@ export function createLocalClients(
     remoteAddress: record.remoteAddress,
     protocolVersion: record.protocolVersion,
     keepAlive: record.keepAlive,
-    mode: 'relay',
+    mode: record.mode,
     connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
-    reattachments: 0,
+    reattachments: record.reattachments,
   });
 
   async function clients(filter: ClientFilter) {
