@@ -70,12 +70,13 @@ export class SessionCarrier implements Carrier {
     this.shell = shell;
     this.connect = connect;
     this.route = route;
-    const { limits, sessionLimits, random } = shell.world;
+    const { limits, sessionLimits, messages, random } = shell.world;
     const options = {
       ...sessionLimits,
       maxPacketBytes: limits.maxPacketBytes,
       clientId: `breakwater-${Math.floor(random() * 2 ** 48).toString(36)}`,
       takeoverFiresWill: route.moves.takeoverFiresWill,
+      messages,
     };
     this.session = new Session(connect, held.bytes.subarray(0, connectEnd), options, this);
     if (held.length > connectEnd) this.deviceData(held.bytes, connectEnd, held.length);

@@ -134,6 +134,8 @@ export interface ConnectionView {
 export interface World {
   readonly limits: ConnectionLimits;
   readonly sessionLimits: SessionLimits;
+  /** Where sessions count their packets, by type: 16 of devices, then 16 of nodes. Absent: not counted. */
+  readonly messages?: Float64Array;
   /** How devices are carried here. */
   readonly mode: 'relay' | 'session';
   /** Milliseconds, monotonic. */

@@ -75,8 +75,10 @@ export interface MoveTally {
   readonly moving: number;
   /** Cannot be moved just now. */
   readonly later: number;
-  /** Cannot be moved at all, or (relay mode) by us. */
+  /** Cannot be moved at all, or (relay mode) not by us. */
   readonly stuck: number;
+  /** Cannot be moved at all, and were disconnected so that they find another node. */
+  readonly ended: number;
   /** No node would take them. */
   readonly noNode: number;
 }

@@ -22,6 +22,7 @@ import type {
   SessionRecord,
   ThreadEvent,
 } from './messages.ts';
+import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
@@ -54,6 +55,7 @@ export interface ThreadContext {
 export class ListenerWorld implements World {
   readonly limits: LimitsConfig;
   readonly sessionLimits: LimitsConfig;
+  readonly messages: Float64Array;
   readonly mode: 'relay' | 'session';
   readonly now: () => number;
   readonly random: () => number;
@@ -67,6 +69,7 @@ export class ListenerWorld implements World {
     this.listener = listener;
     this.limits = context.limits;
     this.sessionLimits = context.limits;
+    this.messages = context.table.messages;
     this.mode = listener.mode;
     this.now = context.now;
     this.random = context.random;
@@ -177,6 +180,7 @@ export class ListenerWorld implements World {
     table.count('bytesToDevice', bytesToDevice);
     if (this.mode === 'session') this.disown(connection);
     if (connection.placedAtMs === 0) return;
+    table.countEnded(reason);
     if (this.claimTtlOf(connection) > 0)
       tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
     if (!verbose) return;
@@ -199,18 +203,21 @@ export class ListenerWorld implements World {
     return ttlMs === 0 && this.mode === 'session' && this.context.isShared ? OWNED_TTL_MS : ttlMs;
   }
 
-  /** Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved is ended. */
+  /**
+   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved is ended,
+   * or on a rebalance left alone.
+   */
   moveSome(node: string, count: number, cause: MoveCause, to: string | undefined): MoveTally {
-    const tally = { moving: 0, later: 0, stuck: 0, noNode: 0 };
+    const tally = { ...noMoves };
     for (const connection of this.open) {
-      if (tally.moving >= count) break;
+      if (tally.moving + tally.noNode + tally.ended >= count) break;
       if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
       const answer = connection.session?.moveAway(cause, to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
       else if (answer === undefined || cause === 'rebalance') tally.stuck++;
       else if (answer === 'enhanced-auth' || answer === 'too-much-state') {
-        tally.stuck++;
+        tally.ended++;
         connection.end('immovable'); // rule 17: it is told to come again, and finds another node
       } else tally.later++;
     }
@@ -218,7 +225,7 @@ export class ListenerWorld implements World {
   }
 
   move(clientId: string, to: string | undefined): MoveTally {
-    const tally = { moving: 0, later: 0, stuck: 0, noNode: 0 };
+    const tally = { ...noMoves };
     for (const connection of this.open) {
       if (connection.placedAtMs === 0 || connection.connect?.clientId !== clientId) continue;
       const answer = connection.session?.moveAway('move', to);

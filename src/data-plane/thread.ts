@@ -91,7 +91,7 @@ function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome
   let left = count;
   for (const world of worlds) {
     const tally = world.moveSome(node, left, cause, to);
-    left -= tally.moving;
+    left -= tally.moving + tally.noNode + tally.ended;
     tallies.push(tally);
   }
   return addTallies(tallies);

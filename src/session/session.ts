@@ -226,8 +226,19 @@ export class Session {
   }
 }
 
+/** Where in `State.messages` the packets of nodes are counted. */
+const NODES = 16;
+
+function count({ messages }: State, from: 0 | 16, header: number): void {
+  const at = from + (header >> 4);
+  messages[at] = (messages[at] as number) + 1;
+}
+
 const deviceSide: FrameHandler<State> = {
-  packet: packetFromDevice,
+  packet(s, bytes, at, bodyAt, end) {
+    count(s, 0, bytes[at] as number);
+    packetFromDevice(s, bytes, at, bodyAt, end);
+  },
   /** QoS 0 where nothing in it matters; what a lost link had of it is gone, as QoS 0 may be. */
   streams(s, header, size) {
     if (s.phase !== 'attached' || size > s.options.maxPacketBytes) return false;
@@ -235,6 +246,7 @@ const deviceSide: FrameHandler<State> = {
     return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
   },
   piece(s, bytes, start, end, first, last) {
+    if (first) count(s, 0, bytes[start] as number);
     if (first && s.moved !== undefined) s.moved.cut = false;
     if (!s.moved?.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
   },
@@ -245,14 +257,18 @@ const deviceSide: FrameHandler<State> = {
 };
 
 const nodeSide: FrameHandler<State> = {
-  packet: packetFromNode,
+  packet(s, bytes, at, bodyAt, end) {
+    count(s, NODES, bytes[at] as number);
+    packetFromNode(s, bytes, at, bodyAt, end);
+  },
   streams(s, header, size) {
     const answered = s.answered && s.phase !== 'over';
     return (
       answered && size > s.options.maxPacketBytes && header >> 4 === packetType.publish && qosOf(header) === 0
     );
   },
-  piece(s, bytes, start, end, _first, last) {
+  piece(s, bytes, start, end, first, last) {
+    if (first) count(s, NODES, bytes[start] as number);
     if (s.phase !== 'over') s.toDevice.stream(bytes, start, end, last);
   },
   broken(s, fault) {

@@ -11,6 +11,7 @@ import { plainTerms, type Terms } from './terms.ts';
 import { Window } from './window.ts';
 
 const GAP_CAPACITY = 256;
+const uncounted = new Float64Array(32);
 
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
@@ -26,6 +27,7 @@ export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'ove
 export class State {
   readonly version: ProtocolVersion;
   readonly options: SessionOptions;
+  readonly messages: Float64Array;
   readonly toNode: Outlet;
   readonly toDevice: Outlet;
   private readonly output: SessionOutput;
@@ -67,6 +69,7 @@ export class State {
     this.version = version;
     this.deviceReceiveMaximum = deviceReceiveMaximum;
     this.options = options;
+    this.messages = options.messages ?? uncounted;
     this.output = output;
     this.toNode = new Outlet(output, 'node');
     this.toDevice = new Outlet(output, 'device');
