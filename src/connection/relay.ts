@@ -64,8 +64,8 @@ export class Relay implements Carrier {
     const { held, attempts, shell } = this;
     if (held === undefined || attempts === undefined) return;
     this.isOpen = true;
-    attempts.opened();
     shell.wire.toNode(link, held.bytes, 0, held.length);
+    attempts.opened();
   }
 
   linkFailed(_link: Link, errno: string): void {
