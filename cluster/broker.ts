@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import { Aedes } from 'aedes';
 import { BreakwaterError, messageOf } from '../src/errors.ts';
 import type { Cluster } from './cluster.ts';
+import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
 import { inMemoryCluster } from './in-memory.ts';
+import { deliverInTurn } from './in-turn.ts';
 
 export interface BrokerOptions {
   readonly host: string;
@@ -46,6 +48,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     maxClientsIdLength: 65_535, // MQTT 3.1 allows 23, real devices send more
   });
   acknowledgeWhenStored(aedes);
+  publishExactlyOnce(aedes, membership.persistence as Incoming);
+  deliverInTurn(aedes);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();
