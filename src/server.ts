@@ -2,8 +2,10 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import { version } from './cli/version.ts';
 import type { Config, PoolConfig } from './config/config.ts';
+import { createCarryOut } from './control/carry-out.ts';
 import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
+import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
 import { keepRoutes } from './control/routes.ts';
 import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
@@ -23,9 +25,12 @@ import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { createLocalClients } from './server/local-clients.ts';
+import { createLocalMoves } from './server/local-moves.ts';
+import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
 import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
+import { createRebalancer } from './server/rebalancer.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { systemClock, systemRandom } from './time.ts';
 
@@ -41,6 +46,11 @@ export interface RunningServer {
   /** Cuts the grace short. */
   abort(): void;
 }
+
+const systemTimers = {
+  setTimeout: (run: () => void, ms: number): unknown => setTimeout(run, ms),
+  clearTimeout: (timer: unknown): void => clearTimeout(timer as never),
+};
 
 /** How often it is looked whether the last device has left. */
 const GRACE_POLL_MS = 100;
@@ -82,10 +92,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     onProbe: (_id, seconds) => metrics.probed(seconds),
     clock: systemClock,
     random: systemRandom,
-    timers: {
-      setTimeout: (run, ms) => setTimeout(run, ms),
-      clearTimeout: (timer) => clearTimeout(timer as never),
-    },
+    timers: systemTimers,
   });
   const poolNamed = (name: string) => config.pools[pools.indexOf(name)] as PoolConfig;
   const slowStart = createSlowStart(systemClock, (pool) => poolNamed(pool).slowStartMs);
@@ -110,15 +117,40 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
   // What this proxy shares with the others of its cluster.
   let accepting = false;
-  const local = createLocalClients(
+  const proxyCount = (): number => Math.max(1, cluster.proxies().length);
+  const drains = createDrains({
+    liveAt: (id) => table.liveAt(id),
+    move: (node, count, cause) => threads.moveSome(node, count, cause),
+    proxies: proxyCount,
+    onProgress: (node, progress) => tellDrain(log, bus.emit, node, progress),
+    ...{ clock: systemClock, timers: systemTimers },
+  });
+  nodes.onChange((change) => drains.changed(change));
+  const carryOut = createCarryOut({
+    move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
+    ...{ clock: systemClock, timers: systemTimers },
+  });
+  const peers = withPeers(
     {
-      clients: (filter) => threads.clients(filter),
-      kick: (clientId) => threads.kick(clientId),
+      ...createLocalClients(
+        {
+          clients: (filter) => threads.clients(filter),
+          kick: (clientId) => threads.kick(clientId),
+          move: (clientId, node) => threads.move(clientId, node),
+        },
+        identity.id,
+        (index) => listenerUrls[index] ?? '',
+      ),
+      ...createLocalMoves({
+        proxyId: identity.id,
+        table,
+        drains,
+        carryOut,
+        rebalance: () => rebalancer.progress(),
+      }),
     },
-    identity.id,
-    (index) => listenerUrls[index] ?? '',
+    { store, proxies: proxyCount },
   );
-  const peers = withPeers(local, store);
   const cluster = joinCluster(store, {
     config,
     proxyId: identity.id,
@@ -153,7 +185,12 @@ export async function startServer(config: Config): Promise<RunningServer> {
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
     owners: createOwners((thread, clientId) => threads.superseded(thread, clientId)),
-    reattached: (reattachment) => metrics.reattached(reattachment),
+    reattached: (reattachment) => {
+      const { cause, from, to } = reattachment;
+      metrics.reattached(reattachment);
+      drains.reattached(from, cause, to !== undefined);
+      carryOut.reattached(cause, to !== undefined);
+    },
     listenerUrl: (index) => listenerUrls[index] ?? '',
   });
   const threads = new Threads({
@@ -178,6 +215,14 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
   // Everything that people and programs ask.
   const metrics = createMetrics(() => snapshotOf(table, nodes, store, listenerUrls));
+  const rebalancer = createRebalancer({
+    pools: config.pools,
+    nodes,
+    connectionsAt: (id) => table.connectionsAt(id),
+    peers,
+    log,
+    onProgress: (view) => bus.emit(rebalanceEvent(view)),
+  });
   const backend = createBackend({
     config,
     identity,
@@ -186,6 +231,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     nodeAdmin,
     table,
     peers,
+    rebalancer,
+    isLeft: (id) => drains.progress(id) !== undefined,
     proxies: cluster.proxies,
     addressOf: routes.addressOf,
     lastFlip,
@@ -213,6 +260,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
     clearInterval(drainTimer);
     clearInterval(watchTimer);
     clearInterval(slowStartTimer);
+    drains.stop();
+    carryOut.stop();
+    rebalancer.stop();
     checker.stop();
     routes.stop();
     await threads.close();
