@@ -14,6 +14,14 @@ export interface Snapshot {
   readonly connectionsTotal: Iterable<{ readonly listener: string; readonly count: number }>;
   /** Devices turned away since the start, by reason. */
   readonly rejectedTotal: Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Served devices whose connection ended since the start, by cause. */
+  readonly disconnectsTotal: Iterable<{ readonly cause: string; readonly count: number }>;
+  /** Packets of session mode since the start, by MQTT packet type; those that nodes sent are `to_device`. */
+  readonly messages: Iterable<{
+    readonly direction: 'from_device' | 'to_device';
+    readonly type: string;
+    readonly count: number;
+  }>;
   /** Payload bytes since the start. */
   readonly bytesFromDevices: number;
   readonly bytesToDevices: number;
@@ -101,19 +109,33 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
   const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
   const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
+  const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
+  const messages = counter('messages_total', 'MQTT packets that devices and nodes sent, in session mode.', [
+    'direction',
+    'type',
+  ]);
   const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
   const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
+  const filled = [
+    connections,
+    connectionsTotal,
+    rejected,
+    disconnects,
+    messages,
+    bytes,
+    nodeUp,
+    eventsDropped,
+  ];
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
 
   return (snapshot) => {
     // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
     const nodeOf = boundLabel(MAX_NODES);
-    for (const metric of [connections, connectionsTotal, rejected, bytes, nodeUp, eventsDropped])
-      metric.reset();
+    for (const metric of filled) metric.reset();
     for (const { listener, node, count } of snapshot.connections) {
       connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
     }
@@ -121,6 +143,8 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
       connectionsTotal.inc({ listener: listenerOf(listener) }, count);
     }
     for (const { reason, count } of snapshot.rejectedTotal) rejected.inc({ reason: reasonOf(reason) }, count);
+    for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
+    for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
