@@ -20,13 +20,20 @@ interface Fill {
   count: number;
 }
 
-const fillOf = ({ count, weight }: Fill): number => count / weight;
+const afterGiving = ({ count, weight }: Fill): number => (count - 1) / weight;
+const afterTaking = ({ count, weight }: Fill): number => (count + 1) / weight;
+
+function highest(fills: readonly Fill[], by: (fill: Fill) => number): Fill | undefined {
+  let best: Fill | undefined;
+  for (const fill of fills) if (best === undefined || by(fill) > by(best)) best = fill;
+  return best;
+}
 
 /** How far the fullest node is from the emptiest, in parts of the fair share; 0 where there is nothing to share. */
 export function spreadOf(nodes: readonly Loaded[]): number {
   const fair = fairFill(nodes);
   if (fair === 0) return 0;
-  const fills = nodes.map(fillOf);
+  const fills = nodes.map(({ count, weight }) => count / weight);
   return (Math.max(...fills) - Math.min(...fills)) / fair;
 }
 
@@ -41,27 +48,22 @@ function fairFill(nodes: readonly Loaded[]): number {
  * other from the fullest node to the emptiest.
  */
 export function planRebalance(nodes: readonly Loaded[], tolerance: number): PlannedMove[] {
-  const fair = fairFill(nodes);
+  const tolerated = tolerance * fairFill(nodes);
   const fills: Fill[] = nodes.map((node) => ({ ...node }));
   const planned = new Map<string, Map<string, number>>();
   for (;;) {
-    const fullest = fills.reduce<Fill | undefined>(
-      (a, b) => (a && fillOf(a) >= fillOf(b) ? a : b),
-      undefined,
-    );
-    const emptiest = fills.reduce<Fill | undefined>(
-      (a, b) => (a && fillOf(a) <= fillOf(b) ? a : b),
-      undefined,
-    );
+    const fullest = highest(fills, (node) => node.count / node.weight);
+    const emptiest = highest(fills, (node) => -node.count / node.weight);
     if (fullest === undefined || emptiest === undefined) break;
-    if (fillOf(fullest) - fillOf(emptiest) <= tolerance * fair) break;
-    // One more would only turn the two around.
-    if ((fullest.count - 1) / fullest.weight < (emptiest.count + 1) / emptiest.weight) break;
-    fullest.count--;
-    emptiest.count++;
-    const targets = planned.get(fullest.id) ?? new Map<string, number>();
-    targets.set(emptiest.id, (targets.get(emptiest.id) ?? 0) + 1);
-    planned.set(fullest.id, targets);
+    if (fullest.count / fullest.weight - emptiest.count / emptiest.weight <= tolerated) break;
+    const giver = highest(fills, afterGiving) as Fill;
+    const taker = highest(fills, (node) => -afterTaking(node)) as Fill;
+    if (afterGiving(giver) < afterTaking(taker)) break; // one more would only turn the two around
+    giver.count--;
+    taker.count++;
+    const targets = planned.get(giver.id) ?? new Map<string, number>();
+    targets.set(taker.id, (targets.get(taker.id) ?? 0) + 1);
+    planned.set(giver.id, targets);
   }
   return [...planned].flatMap(([from, targets]) => [...targets].map(([to, count]) => ({ from, to, count })));
 }
