@@ -46,7 +46,10 @@ export interface Wire {
    * sends is discarded); `reset`, also after `flush`, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
-  /** Ends one link likewise (`flush` closes without waiting for the node); nothing of that link is told any more. */
+  /**
+   * Ends one link likewise: `flush` waits for the node to close too, for a minute at most. Nothing of that link is told
+   * any more.
+   */
   endNode(link: Link, how: 'flush' | 'reset'): void;
   /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
   setTimer(ms: number): void;

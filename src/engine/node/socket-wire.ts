@@ -2,6 +2,9 @@ import { connect as dialSocket, type Socket } from 'node:net';
 import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
 import type { EngineOptions } from '../engine.ts';
 
+/** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
+const LINGER_MS = 60_000;
+
 /** The wire of one connection over `node:net` sockets. */
 export class SocketWire implements Wire {
   private readonly device: Socket;
@@ -10,6 +13,8 @@ export class SocketWire implements Wire {
   private conversation: Conversation | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
+  /** Links that are left and not yet closed. */
+  private readonly left = new Set<Socket>();
   private nextLink: Link = 0;
   private spliced: Socket | undefined;
   private openSockets = 1;
@@ -116,6 +121,7 @@ export class SocketWire implements Wire {
         if (opened) ended('reset');
         if (this.spliced === socket) this.nodeGone = true;
         this.links.delete(link);
+        this.left.delete(socket);
         this.resumeDevice();
         this.socketClosed();
       }),
@@ -157,8 +163,20 @@ export class SocketWire implements Wire {
     if (socket === undefined) return;
     this.links.delete(link);
     if (this.spliced === socket) this.spliced = undefined;
-    if (how === 'flush') socket.destroySoon();
-    else reset(socket);
+    if (how === 'reset' || socket.connecting || socket.destroyed) reset(socket);
+    else this.leave(socket);
+    this.resumeDevice(); // it may have waited for this link to drain
+  }
+
+  /**
+   * A node that hangs still has to read what it was told last, and it would not if its answers to what came before were
+   * met by a reset: then the Will of a live device fires.
+   */
+  private leave(socket: Socket): void {
+    this.left.add(socket);
+    socket.end();
+    socket.resume();
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
   setTimer(ms: number): void {
@@ -169,6 +187,7 @@ export class SocketWire implements Wire {
   /** Resets every socket at once; `closed` is told as ever. */
   abort(): void {
     for (const link of [...this.links.keys()]) this.endNode(link, 'reset');
+    for (const socket of this.left) socket.destroy();
     this.endDevice('reset');
   }
 
