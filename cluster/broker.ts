@@ -7,6 +7,7 @@ import type { Cluster } from './cluster.ts';
 import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
 import { inMemoryCluster } from './in-memory.ts';
 import { deliverInTurn } from './in-turn.ts';
+import { keepWillsOnTakeover, type Wills } from './takeover.ts';
 
 export interface BrokerOptions {
   readonly host: string;
@@ -50,6 +51,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   acknowledgeWhenStored(aedes);
   publishExactlyOnce(aedes, membership.persistence as Incoming);
   deliverInTurn(aedes);
+  keepWillsOnTakeover(aedes, membership.persistence as Wills);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();

@@ -10,6 +10,8 @@ interface Will {
 }
 interface Persistence {
   putWill(client: object, will: Will): Promise<void>;
+  getWill(client: object): Promise<Will | undefined>;
+  delWill(client: object): Promise<Will | undefined>;
 }
 
 /**
@@ -68,6 +70,11 @@ function viewOf(store: Persistence): object {
     async putWill(client: object, will: Will) {
       await store.putWill(client, will);
       if (brokerId !== undefined) will.brokerId = brokerId; // the store keeps this very object
+    },
+    /** Not the one that the same device has at another broker by now. */
+    async delWill(client: { readonly brokerId?: string }) {
+      const will = await store.getWill(client);
+      return will?.brokerId === (client.brokerId ?? brokerId) ? store.delWill(client) : undefined;
     },
   });
 }

@@ -10,10 +10,17 @@ const COMMAND_TIMEOUT_MS = 5_000;
 
 /**
  * A cluster of brokers in separate processes: the bus is Redis publish and subscribe, the store is Redis.
- * @param redisUrl `redis://host:port/db`
+ * @param redisUrl `redis://host:port` or `rediss://host:port`
  * @param onError what Redis connections report while the broker runs; they reconnect by themselves
+ * @throws BreakwaterError USAGE for any other scheme, such as that of Sentinel
  */
 export function redisCluster(redisUrl: string, onError: (error: unknown) => void): Cluster {
+  if (!/^rediss?:\/\//.test(redisUrl)) {
+    throw new BreakwaterError(
+      'USAGE',
+      'embedded brokers keep their sessions in a single Redis; write --redis redis://host:6379',
+    );
+  }
   return {
     async join() {
       const connections = [connection(redisUrl), connection(redisUrl), connection(redisUrl)] as const;
@@ -64,7 +71,9 @@ function busOver(sub: Redis, pub: Redis, onError: (error: unknown) => void): MQE
     emit(message: Parameters<MQEmitter['emit']>[0], done?: (error?: Error) => void) {
       emit(message, (error) => {
         if (error) onError(error);
-        done?.(error);
+        // A QoS 1 or 2 message that was not stored is not acknowledged: aedes ends the connection, and the device sends
+        // it again. A QoS 0 message is lost, as it may be, and its device with it would be one loss more.
+        done?.(message.qos === 0 ? undefined : error);
       });
     },
     // The package's own close waits for ever where Redis is away.

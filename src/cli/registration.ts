@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LEASE_BEATS } from '../control/heartbeat.ts';
 import { messageOf } from '../errors.ts';
-import type { MembershipStore } from '../membership/store.ts';
+import type { BeatingNode, MembershipStore } from '../membership/store.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 
 export interface RegistrationOptions {
-  readonly store: Pick<MembershipStore, 'beatNode' | 'decide' | 'removeNode'>;
+  readonly store: Pick<MembershipStore, 'beatNode' | 'leaveNode'>;
   readonly spec: NodeSpec;
   readonly heartbeatMs: number;
   /** So long after its lease has run out the node is removed. */
@@ -44,13 +44,14 @@ export function register({
   let state: 'new' | 'heard' | 'silent' = 'new';
   let registered = false;
   let stopped = false;
+  let said: BeatingNode = spec;
   let running: Promise<void> | undefined;
 
   async function beat(): Promise<void> {
     try {
       await serves?.();
       if (stopped) return;
-      await store.beatNode(spec, LEASE_BEATS * heartbeatMs, forgetAfterMs);
+      await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
       if (!registered)
         console.log(`node ${spec.id} is registered: ${spec.url}, pool ${spec.pool}, weight ${spec.weight}`);
       else if (state === 'silent') console.log(`node ${spec.id} is heard again`);
@@ -83,12 +84,15 @@ export function register({
     async leave({ isEmpty, graceMs, hurry }) {
       try {
         if (!registered) return await stopBeating();
-        await store.decide(spec.id, { state: 'draining' });
+        // Said by the node of itself, not decided for it: if it is killed meanwhile, the next start takes it back.
+        said = { ...spec, leaving: true };
+        await running;
+        await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
         const start = performance.now();
         const drainingMs = () => performance.now() - start;
         while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !hurry.aborted) await sleep(LEAVE_POLL_MS);
         await stopBeating();
-        await store.removeNode(spec.id);
+        await store.leaveNode(spec.id);
         console.log(`node ${spec.id} has left`);
       } catch (error) {
         console.error(`node ${spec.id} could not leave in order: ${messageOf(error)}`);

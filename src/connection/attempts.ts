@@ -20,7 +20,7 @@ export class Attempts {
   seat: Seat | undefined;
   private readonly shell: Pick<Shell, 'wire' | 'world'>;
   private readonly placement: Placement;
-  private readonly deadlineMs: number;
+  private deadlineMs: number;
   private avoided: string | undefined;
   private lastResort: Target | undefined;
   private tried = 0;
@@ -57,6 +57,13 @@ export class Attempts {
     this.avoided = undefined;
     this.lastResort = next.value;
     return this.nextTarget();
+  }
+
+  /** Dials what `choose` gave when its turn has come. That wait is not the node's fault, and costs no patience. */
+  dialIn(ms: number): void {
+    if (ms <= 0) return this.dial();
+    this.deadlineMs += ms;
+    this.shell.wire.setTimer(ms);
   }
 
   /** Dials what `choose` gave. */
@@ -108,10 +115,15 @@ export class Attempts {
     if (seat !== undefined) this.shell.world.dialFailed(seat.target, failure, detail);
   }
 
-  /** Resets the link that is tried, if there is one, without holding anything against its node. */
-  giveUp(): void {
-    if (this.link >= 0) this.shell.wire.endNode(this.link, 'reset');
+  /** Ends the link that is tried, if there is one, without holding anything against its node. */
+  giveUp(how: 'flush' | 'reset' = 'reset'): void {
+    if (this.link >= 0) this.shell.wire.endNode(this.link, how);
     this.forget();
+  }
+
+  /** Every link is closed: gives back what is counted. */
+  closed(): void {
+    this.seat?.release();
   }
 
   private forget(): void {

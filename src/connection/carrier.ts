@@ -19,9 +19,9 @@ export interface Carrier {
   timer(): void;
   /** Ends the connection from outside. */
   end(reason: EndReason): void;
-  /** The connection closes: ends the links, and gives back what is counted. */
+  /** The connection closes: ends the links, and gives back what is counted. Once more: ends what is still under way. */
   leave(): void;
-  /** Every socket is closed: nothing more will happen. */
+  /** Every socket is closed, perhaps without a `leave`: nothing more will happen. */
   closed(): void;
 }
 

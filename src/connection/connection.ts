@@ -87,12 +87,15 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.held = undefined;
-    this.carrier =
-      world.mode === 'relay'
-        ? new Relay(this, connect, route, held)
-        : new SessionCarrier(this, connect, route, held, this.connectEnd);
+    if (world.mode === 'relay') {
+      this.carrier = new Relay(this, connect, route, held);
+    } else {
+      const raw = held.bytes.subarray(0, this.connectEnd);
+      this.carrier = new SessionCarrier(this, connect, route, raw);
+      this.carrier.deviceData(held.bytes, this.connectEnd, held.length);
+    }
     if (this.deviceFin) this.carrier.deviceEnded('fin');
-    this.carrier.place(preferred);
+    this.carrier.place(preferred); // unless what was held has ended it
   }
 
   deviceEnded(cause: EndCause): void {
@@ -128,7 +131,11 @@ export class Connection implements Conversation, ConnectionView, Shell {
 
   /** Ends the connection from outside. */
   end(reason: EndReason): void {
-    if (this.phase === 'closing') return;
+    if (this.phase === 'closing') {
+      // The client id is another connection's now: nothing may be done in its name any more.
+      if (reason === 'taken-over') this.carrier?.leave();
+      return;
+    }
     if (this.carrier !== undefined) return this.carrier.end(reason);
     this.because(reason);
     this.close('flush');

@@ -149,10 +149,14 @@ export class Relay implements Carrier {
   leave(): void {
     const { wire } = this.shell;
     if (this.link >= 0) wire.endNode(this.link, 'reset');
+    this.link = -1;
     this.attempts?.giveUp();
     this.seat?.release();
     this.held = undefined;
   }
 
-  closed(): void {}
+  closed(): void {
+    this.attempts?.closed();
+    this.seat?.release();
+  }
 }

@@ -4,20 +4,18 @@ import { type ReasonCode, reasonCode, refusalConnack } from '../mqtt/reason-code
 import { type EndWhy, type Immovable, Session, type SessionEvent } from '../session/index.ts';
 import { Attempts } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import type { HeldBytes } from './held-bytes.ts';
-import { Move } from './move.ts';
+import { isUnwelcome, Move } from './move.ts';
+import { Purge } from './purge.ts';
 import type { Seat } from './seat.ts';
 import { Vigil } from './vigil.ts';
 import type { EndCause, Link, Target } from './wire.ts';
-import type { EndReason, MoveCause, PoolRoute, Reattachment } from './world.ts';
+import type { DialFailure, EndReason, MoveCause, PoolRoute, Reattachment } from './world.ts';
 
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
-/** For one node to drop a session that was to be clean. */
-const PURGE_TIMEOUT_MS = 5_000;
+const noHistory: readonly Reattachment[] = [];
 /** Part of `silenceTimeout` in which a suspected node must answer; the rest is for the suspicion. */
 const PROOF = 0.4;
-const CONNACK = 0x20;
 
 const REASON_OF_END: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
   'device-protocol-error': 'protocol-error',
@@ -27,6 +25,12 @@ const REASON_OF_END: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
   'session-lost': 'session-lost',
   'too-much-held': 'session-lost',
 };
+
+/**
+ * How a node is left. `reset`: as by a device that vanished, so that its Will fires. `goodbye`: with a DISCONNECT of
+ * ours, so that it does not. `flush`: behind whatever the device said last.
+ */
+type Parting = 'reset' | 'goodbye' | 'flush';
 
 /** What becomes of an order to move: `later` passes by itself. */
 export type MoveAnswer = 'moving' | 'later' | 'no-node' | Immovable;
@@ -38,35 +42,40 @@ export type MoveAnswer = 'moving' | 'later' | 'no-node' | Immovable;
  *   first node  dial ──► CONNECT ──► accepted ──► served
  *   node lost   served ──► detached ──► its turn ──► dial ──► CONNECT again ──► resumed ──► served
  *   planned     served ──► dial ──► detached ──► CONNECT again ──► resumed ──► goodbye at the old node ──► served
+ *
+ * Until it is over, exactly one of these has the connection's timer: `attempts`, while a node is sought; else `move`,
+ * between two rounds of them; else `vigil`, while a node serves. When it is over, `purge`.
  */
 export class SessionCarrier implements Carrier {
   readonly session: Session;
   /** The last re-attachments, newest last. */
-  history: readonly Reattachment[] = [];
+  history = noHistory;
 
   private readonly shell: Shell;
   private readonly connect: Connect;
   private readonly route: PoolRoute;
   private attempts: Attempts | undefined;
+  /** At the node that serves. */
   private seat: Seat | undefined;
   /** The link that the session speaks on. */
   private link: Link = -1;
-  /** The link of a planned move's old node, until the new one has the session. */
+  /** The link to a planned move's old node, until the new one has the session. */
   private oldLink: Link = -1;
   private move: Move | undefined;
   private vigil: Vigil | undefined;
-  /** The next timer asks whether the node has answered PINGREQ. */
-  private isChecking = false;
   private events: SessionEvent[] | undefined;
   private holds = false;
+  /** A node has begun to talk to the device before it accepted it. */
+  private spoken = false;
   /** The device sent DISCONNECT, which waits for the next node. */
   private leaving = false;
-  /** How the node's link ends with the device: reset where the device vanished, so that its Will fires. */
-  private nodeEnd: 'flush' | 'reset' = 'reset';
-  private purgeLink: Link = -1;
+  private parting: Parting = 'reset';
+  private mayPurge = true;
+  private purge: Purge | undefined;
   private isOver = false;
 
-  constructor(shell: Shell, connect: Connect, route: PoolRoute, held: HeldBytes, connectEnd: number) {
+  /** `raw` is the packet that `connect` was decoded from. */
+  constructor(shell: Shell, connect: Connect, route: PoolRoute, raw: Uint8Array) {
     this.shell = shell;
     this.connect = connect;
     this.route = route;
@@ -78,21 +87,21 @@ export class SessionCarrier implements Carrier {
       takeoverFiresWill: route.moves.takeoverFiresWill,
       messages,
     };
-    this.session = new Session(connect, held.bytes.subarray(0, connectEnd), options, this);
-    if (held.length > connectEnd) this.deviceData(held.bytes, connectEnd, held.length);
+    this.session = new Session(connect, raw, options, this);
   }
 
   get target(): Target | undefined {
     return (this.seat ?? this.attempts?.seat)?.target;
   }
 
-  // ---- what the session writes -----------------------------------------------------------------------------
+  // ---- what the session writes, and what it tells ----------------------------------------------------------
 
   toNode(bytes: Uint8Array, start: number, end: number): void {
-    this.shell.wire.toNode(this.link, bytes, start, end);
+    if (this.link >= 0) this.shell.wire.toNode(this.link, bytes, start, end);
   }
 
   toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.seat === undefined) this.spoken = true;
     this.shell.wire.toDevice(bytes, start, end);
   }
 
@@ -103,105 +112,16 @@ export class SessionCarrier implements Carrier {
 
   /** After every call of the session: what it told is done when it has returned. */
   private settle(): void {
-    for (let event = this.events?.shift(); event !== undefined; event = this.events?.shift()) {
-      if (!this.isOver) this.on(event);
+    while (this.events !== undefined) {
+      const { events } = this;
+      this.events = undefined;
+      for (const event of events) if (!this.isOver) this.on(event);
     }
-    this.events = undefined;
     const holds = this.session.holdsDevice;
     if (holds === this.holds || this.isOver) return;
     this.holds = holds;
     this.shell.wire.holdDevice(holds);
   }
-
-  // ---- finding a node --------------------------------------------------------------------------------------
-
-  place(preferred: string | undefined): void {
-    this.shell.world.claim(this.shell);
-    this.search(preferred);
-  }
-
-  private search(preferred: string | undefined): void {
-    const { shell, connect, route, move } = this;
-    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred), move?.from);
-    this.dialNext();
-  }
-
-  private dialNext(): void {
-    const { attempts, move, shell } = this;
-    const target = attempts?.choose();
-    if (attempts === undefined || target === undefined) return this.exhausted();
-    const isPlanned = move !== undefined && this.seat !== undefined;
-    if (isPlanned && move.to !== undefined && move.to !== target.nodeId) return this.exhausted();
-    const wait = move === undefined || isPlanned ? 0 : shell.world.pace(target);
-    if (wait > 0) shell.wire.setTimer(wait);
-    else attempts.dial();
-  }
-
-  /** Every candidate has failed. */
-  private exhausted(): void {
-    const { shell, move } = this;
-    this.attempts?.giveUp();
-    this.attempts = undefined;
-    if (move === undefined) {
-      const reply = refusalConnack(this.connect.protocolVersion, 'server-unavailable');
-      return shell.refuse('no-node', reply, 'no-node');
-    }
-    if (this.seat !== undefined) return this.moveFailed(move); // planned, and the old node still serves
-    const wait = move.backoff(shell.world.now(), shell.world.random());
-    if (wait !== undefined) return shell.wire.setTimer(wait);
-    this.moveFailed(move);
-    this.endWith(reasonCode.serverBusy, 'no-node');
-  }
-
-  private moveFailed(move: Move): void {
-    this.move = undefined;
-    this.record(move, undefined, false);
-    if (this.seat !== undefined) this.watch();
-  }
-
-  linkOpened(link: Link): void {
-    if (link === this.purgeLink) return this.sendOn(link, this.session.purgeConnect());
-    const { attempts } = this;
-    if (attempts === undefined) return;
-    attempts.opened();
-    if (this.seat !== undefined) {
-      // A planned move: from here on the old node is not listened to, and the session goes on as if it was lost.
-      this.seat.release();
-      this.seat = undefined;
-      this.oldLink = this.link;
-      if (!this.detach()) return;
-    }
-    this.link = link;
-    this.sendOn(link, this.session.connectPacket());
-  }
-
-  linkFailed(link: Link, errno: string): void {
-    if (link === this.purgeLink) return this.purged();
-    this.attempts?.dialFailed(errno);
-    this.dialNext();
-  }
-
-  private sendOn(link: Link, packet: Uint8Array): void {
-    this.shell.wire.toNode(link, packet, 0, packet.length);
-  }
-
-  // ---- bytes -----------------------------------------------------------------------------------------------
-
-  deviceData(bytes: Uint8Array, start: number, end: number): void {
-    if (this.isOver) return;
-    if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
-    this.session.fromDevice(bytes, start, end);
-    this.settle();
-  }
-
-  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    if (link === this.purgeLink) return this.purgeAnswered(bytes, start);
-    if (link !== this.link || this.isOver) return; // an old node's late bytes reach nobody (rule 14)
-    this.session.fromNode(bytes, start, end);
-    this.settle();
-  }
-
-  // ---- what the session tells ------------------------------------------------------------------------------
 
   private on(event: SessionEvent): void {
     switch (event.kind) {
@@ -213,9 +133,10 @@ export class SessionCarrier implements Carrier {
       case 'resumed':
         return this.resumed(event.sessionPresent);
       case 'node-leaving':
-        return this.lost('node-leaving', this.route.named(event.serverReference ?? ''));
+        if (this.seat === undefined) return this.tryAnother('busy', `DISCONNECT ${hex(event.code)}`);
+        return this.lost('node-leaving', 'goodbye', this.route.named(event.serverReference ?? ''));
       case 'taken-over':
-        return this.endWith(reasonCode.sessionTakenOver, 'taken-over');
+        return this.end('taken-over');
       case 'node-ended':
         this.shell.because('node-closed');
         return this.shell.close('flush');
@@ -231,121 +152,253 @@ export class SessionCarrier implements Carrier {
     }
   }
 
-  private seated(): void {
-    this.seat = this.attempts?.succeeded();
+  // ---- finding a node --------------------------------------------------------------------------------------
+
+  place(preferred: string | undefined): void {
+    if (this.isOver) return;
+    this.shell.world.claim(this.shell);
+    this.search(preferred);
+  }
+
+  private search(preferred: string | undefined): void {
+    const { shell, connect, route, move } = this;
+    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred), move?.from);
+    this.tryNext();
+  }
+
+  private tryNext(): void {
+    const { attempts, move, seat, shell } = this;
+    const target = this.mayAskAgain ? attempts?.choose() : undefined;
+    if (attempts === undefined || target === undefined) return this.exhausted();
+    if (seat === undefined) attempts.dialIn(move === undefined ? 0 : shell.world.pace(target));
+    else if (move?.wants(target)) attempts.dial();
+    else this.exhausted();
+  }
+
+  /** What a node has begun to say to the device, no other node can go on with [MQTT-4.12.1-1] (rule 17). */
+  private get mayAskAgain(): boolean {
+    return this.move !== undefined || !this.spoken;
+  }
+
+  /** Every candidate has failed. */
+  private exhausted(): void {
+    const { shell, move, seat } = this;
+    this.attempts?.giveUp();
     this.attempts = undefined;
-    this.watch();
+    if (move === undefined) {
+      const reply = refusalConnack(this.connect.protocolVersion, 'server-unavailable');
+      return shell.refuse('no-node', reply, 'no-node');
+    }
+    if (seat !== undefined) return this.callOff(move);
+    const wait = move.backoff(shell.world.now(), shell.world.random());
+    if (wait !== undefined) return shell.wire.setTimer(wait);
+    this.record(move, undefined, false);
+    this.endWith(reasonCode.serverBusy, 'no-node');
+  }
+
+  linkOpened(link: Link): void {
+    if (this.isOver) return this.purge?.opened();
+    const { attempts } = this;
+    if (attempts === undefined) return;
+    if (this.seat !== undefined && !this.turnFrom(this.seat)) return;
+    this.link = link;
+    this.sendOn(link, this.session.connectPacket());
+    attempts.opened();
+  }
+
+  linkFailed(_link: Link, errno: string): void {
+    if (this.isOver) return this.purge?.failed();
+    this.attempts?.dialFailed(errno);
+    this.tryNext();
+  }
+
+  private sendOn(link: Link, packet: Uint8Array): void {
+    this.shell.wire.toNode(link, packet, 0, packet.length);
   }
 
   private refused(code: number, packet: Uint8Array): void {
-    const { attempts, shell, move } = this;
-    if (attempts === undefined) return;
-    if (isRetryable(this.connect.protocolVersion, code)) {
-      attempts.abandon('busy', `CONNACK 0x${code.toString(16).padStart(2, '0')}`);
-      return this.dialNext();
-    }
-    if (move === undefined) return shell.refuse('node-refused', packet, 'connect-rejected');
-    attempts.giveUp(); // it speaks of the device, not of the node: another may say yes
-    this.dialNext();
+    if (isRetryable(this.connect.protocolVersion, code)) return this.tryAnother('busy', `CONNACK ${hex(code)}`);
+    if (this.move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
+    if (!this.unlink()) return;
+    this.attempts?.giveUp(); // it speaks of the device, not of the node: another may say yes
+    this.tryNext();
+  }
+
+  private tryAnother(failure: DialFailure, detail: string): void {
+    if (!this.unlink()) return;
+    this.attempts?.abandon(failure, detail);
+    this.tryNext();
+  }
+
+  /** The link that is tried is the session's no longer. False when that was the end. */
+  private unlink(): boolean {
+    if (this.link !== this.attempts?.link) return true;
+    this.link = -1;
+    return this.detach();
+  }
+
+  private seated(): void {
+    this.seat = this.attempts?.succeeded();
+    this.attempts = undefined;
+    this.vigil = new Vigil(this.session, this.shell.world.now());
+    this.watch();
   }
 
   private resumed(sessionPresent: boolean): void {
-    const { move, shell, session } = this;
-    this.seated();
+    const { move, shell, session, oldLink } = this;
     this.move = undefined;
-    if (this.oldLink >= 0) {
-      this.sendOn(this.oldLink, session.goodbye(!sessionPresent));
-      shell.wire.endNode(this.oldLink, 'flush');
+    this.seated();
+    if (oldLink >= 0) {
       this.oldLink = -1;
+      this.sendOn(oldLink, session.goodbye(!sessionPresent));
+      shell.wire.endNode(oldLink, 'flush');
     }
     if (move !== undefined) this.record(move, this.seat?.target, sessionPresent);
   }
 
-  private record({ cause, from, startedAtMs }: Move, to: Target | undefined, sessionPresent: boolean): void {
+  private record(move: Move, to: Target | undefined, sessionPresent: boolean): void {
     const { world } = this.shell;
-    const atMs = world.now();
-    const durationMs = atMs - startedAtMs;
-    const reattachment: Reattachment = { cause, from, to: to?.nodeId, durationMs, atMs, sessionPresent };
+    const reattachment = move.ended(to, sessionPresent, world.now());
     this.history = [...this.history, reattachment].slice(-HISTORY);
     world.reattached(this.shell, reattachment);
+  }
+
+  // ---- bytes -----------------------------------------------------------------------------------------------
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.isOver) return;
+    if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
+    this.session.fromDevice(bytes, start, end);
+    this.settle();
+  }
+
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    if (this.isOver) return this.purge?.answered(bytes, start);
+    if (link !== this.link) return; // an old node's late bytes reach nobody (rule 14)
+    if (this.vigil !== undefined) this.vigil.heard++;
+    this.session.fromNode(bytes, start, end);
+    this.settle();
   }
 
   // ---- losing a node ---------------------------------------------------------------------------------------
 
   linkEnded(link: Link, cause: EndCause): void {
-    const { attempts, shell } = this;
-    if (link === this.purgeLink) return this.purged();
+    const { seat, shell } = this;
+    if (this.isOver) return this.purge?.giveUp();
     if (link === this.oldLink) {
       this.oldLink = -1;
       return shell.wire.endNode(link, 'reset');
     }
-    if (attempts !== undefined && link === attempts.link) {
-      if (!this.detach()) return;
-      attempts.abandon('closed-before-connack', cause);
-      return this.dialNext();
-    }
-    if (link !== this.link || this.seat === undefined) return;
-    shell.world.linkLost(this.seat.target, cause);
-    this.lost('link-lost');
+    if (link === this.attempts?.link) return this.tryAnother('closed-before-connack', cause);
+    if (seat === undefined) return;
+    shell.world.linkLost(seat.target, cause);
+    this.lost('link-lost', 'reset');
   }
 
   /** The node is gone, hangs, or asks us to go: the session moves, at its turn. `to` is tried first. */
-  private lost(cause: MoveCause, to?: string): void {
-    const { session, shell, seat, attempts } = this;
-    const from = seat?.target.nodeId ?? '';
+  private lost(cause: MoveCause, parting: Parting, to?: string): void {
+    const { session, seat, shell } = this;
+    if (seat === undefined) return;
     const stays = session.immovable;
-    attempts?.giveUp();
-    seat?.release();
-    this.seat = undefined;
-    if (this.link >= 0) shell.wire.endNode(this.link, 'reset');
-    this.link = -1;
+    this.attempts?.giveUp(); // of a planned move
+    this.leaveNode(seat, parting);
     if (!this.detach()) return;
     if (stays === 'enhanced-auth' || stays === 'too-much-state') {
       return this.endWith(reasonCode.serverShuttingDown, 'immovable'); // rule 17
     }
-    this.move = this.startMove(cause, from, undefined);
+    if (isUnwelcome(this.history, shell.world.now())) {
+      return this.endWith(reasonCode.unspecifiedError, 'node-closed');
+    }
+    this.move = this.startMove(cause, seat, undefined);
     this.search(to);
   }
 
-  /** False when the device has part of a message that no other node can complete: then it is reset. */
+  private leaveNode(seat: Seat, parting: Parting): void {
+    this.part(this.link, parting);
+    this.link = -1;
+    seat.release();
+    this.seat = undefined;
+  }
+
+  private part(link: Link, parting: Parting): void {
+    // Nothing of ours may come into the middle of a packet.
+    const how = parting === 'goodbye' && this.session.midPublish ? 'reset' : parting;
+    if (how === 'goodbye') this.sendOn(link, this.session.goodbye(false));
+    this.shell.wire.endNode(link, how === 'reset' ? 'reset' : 'flush');
+  }
+
+  /** False when that was the end: of a message that the device has in part, no other node has the rest. */
   private detach(): boolean {
     this.vigil = undefined;
-    this.isChecking = false;
-    const whole = this.session.detached();
-    if (!whole) {
+    if (this.session.detached()) {
+      this.settle();
+    } else {
       this.shell.because('node-reset');
       this.shell.close('reset');
-      return false;
     }
-    this.settle();
     return !this.isOver;
   }
 
-  private startMove(cause: MoveCause, from: string, to: string | undefined): Move {
-    return new Move(cause, from, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
+  private startMove(cause: MoveCause, { target }: Seat, to: string | undefined): Move {
+    return new Move(cause, target.nodeId, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
   }
 
   // ---- planned moves ---------------------------------------------------------------------------------------
 
   /** Moves the session to another node, or to that one and no other. */
   moveAway(cause: MoveCause, to?: string): MoveAnswer {
-    const { session, seat, shell } = this;
+    const { connect, route, session, seat, shell } = this;
     if (this.isOver) return 'over';
-    if (seat === undefined || this.move !== undefined || session.midPublish || this.leaving) return 'later';
     const stays = session.immovable;
-    if (stays !== undefined) return stays === 'mid-delivery' || stays === 'connecting' ? 'later' : stays;
-    if (to === seat.target.nodeId) return 'no-node';
-    this.move = this.startMove(cause, seat.target.nodeId, to);
+    if (stays === 'enhanced-auth' || stays === 'too-much-state') return stays;
+    if (seat === undefined || this.move !== undefined || !this.canGo) return 'later';
+    const move = this.startMove(cause, seat, to);
+    const attempts = new Attempts(shell, route.place(connect, shell.peer, to), move.from);
+    const target = attempts.choose();
+    if (target === undefined || to === move.from || !move.wants(target)) {
+      attempts.giveUp();
+      return 'no-node';
+    }
+    this.move = move;
+    this.attempts = attempts;
     if (session.leavesFirst) {
-      this.sendOn(this.link, session.goodbye(false));
-      shell.wire.endNode(this.link, 'flush');
-      this.link = -1;
-      seat.release();
-      this.seat = undefined;
+      this.leaveNode(seat, 'goodbye');
       if (!this.detach()) return 'over';
     }
-    this.search(to);
-    return this.move === undefined ? 'no-node' : 'moving';
+    attempts.dial();
+    return 'moving';
+  }
+
+  /** Is neither side in the middle of a packet? */
+  private get canGo(): boolean {
+    return this.session.immovable === undefined && !this.session.midPublish;
+  }
+
+  /** The new node's link is open: from here on the old node is not listened to. False when the move is off. */
+  private turnFrom(seat: Seat): boolean {
+    if (!this.canGo) {
+      this.exhausted();
+      return false;
+    }
+    this.oldLink = this.link;
+    this.link = -1;
+    seat.release();
+    this.seat = undefined;
+    return this.detach();
+  }
+
+  /** The old node goes on serving. */
+  private callOff(move: Move): void {
+    this.move = undefined;
+    this.record(move, undefined, false);
+    this.watch();
+  }
+
+  // ---- watching --------------------------------------------------------------------------------------------
+
+  private watch(): void {
+    const { wire, world } = this.shell;
+    if (this.vigil !== undefined) wire.setTimer(this.vigil.dueMs(world.now()));
   }
 
   /** A node that hangs is left within this time. */
@@ -353,55 +406,43 @@ export class SessionCarrier implements Carrier {
     return this.route.moves.silenceTimeoutMs;
   }
 
-  // ---- watching --------------------------------------------------------------------------------------------
-
-  private watch(): void {
-    this.isChecking = false;
-    this.vigil = new Vigil(this.session, this.shell.world.now());
-    this.shell.wire.setTimer(this.vigil.intervalMs);
+  /** Asks the node for a sign of life; `isSilent` wants to know the answer. Undefined while no node serves. */
+  ask(): number | undefined {
+    return this.vigil?.ask();
   }
 
-  private untilLook({ dueAtMs }: Vigil): void {
-    this.shell.wire.setTimer(Math.max(1, dueAtMs - this.shell.world.now()));
+  /** Has the node said nothing since? */
+  isSilent(heardThen: number): boolean {
+    return this.vigil?.isSilent(heardThen) ?? false;
   }
 
-  /** The node may hang: unless it answers PINGREQ in time, the session moves. */
+  /** The node may hang: unless it gives a sign of life in time, the session moves. */
   check(): void {
-    if (this.seat === undefined || this.move !== undefined || this.isChecking) return;
-    this.session.pingNode();
-    this.isChecking = true;
-    this.shell.wire.setTimer(this.route.moves.silenceTimeoutMs * PROOF);
+    if (this.vigil === undefined || this.move !== undefined) return;
+    this.vigil.check(this.shell.world.now(), this.silenceTimeoutMs * PROOF);
+    this.watch();
   }
 
   timer(): void {
-    const { attempts, move, vigil } = this;
-    if (this.purgeLink >= 0) return this.purged();
+    const { attempts, move, vigil, seat, shell } = this;
     if (attempts !== undefined) return this.searchTimer(attempts);
     if (move !== undefined) return this.search(undefined);
-    if (this.isChecking) {
-      this.isChecking = false;
-      if (this.session.pingUnanswered) return this.silent();
-      if (vigil !== undefined) this.untilLook(vigil);
-      return;
+    switch (vigil?.look(shell.world.now())) {
+      case 'alive':
+        return this.watch();
+      case 'device-gone':
+        return this.endWith(reasonCode.keepAliveTimeout, 'keep-alive');
+      case 'node-silent':
+        if (seat !== undefined) shell.world.dialFailed(seat.target, 'silent', 'PINGREQ unanswered');
+        return this.lost('node-silent', 'goodbye'); // when it goes on, no Will may fire (rule 13)
     }
-    if (vigil === undefined) return;
-    const verdict = vigil.look();
-    if (verdict === 'node-silent') return this.silent();
-    if (verdict === 'device-gone') return this.endWith(reasonCode.keepAliveTimeout, 'keep-alive');
-    this.untilLook(vigil);
-  }
-
-  private silent(): void {
-    if (this.seat !== undefined)
-      this.shell.world.dialFailed(this.seat.target, 'silent', 'PINGREQ unanswered');
-    this.lost('node-silent');
   }
 
   private searchTimer(attempts: Attempts): void {
     if (attempts.link < 0) return attempts.dial(); // its turn has come
-    if (this.link === attempts.link && !this.detach()) return;
+    if (!this.unlink()) return;
     attempts.timedOut();
-    this.dialNext();
+    this.tryNext();
   }
 
   // ---- ends ------------------------------------------------------------------------------------------------
@@ -409,26 +450,29 @@ export class SessionCarrier implements Carrier {
   /** A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. */
   deviceEnded(cause: EndCause): void {
     if (cause === 'fin' && this.leaving) return;
-    this.nodeEnd = cause === 'fin' ? 'flush' : 'reset'; // both are abnormal to the node; a FIN loses nothing on the way
-    this.shell.close('reset');
+    const how = cause === 'fin' ? 'flush' : 'reset'; // both are abnormal to the node; a FIN loses nothing on the way
+    this.parting = how;
+    this.shell.close(how);
   }
 
   /** The device's DISCONNECT is on its way to the node. */
   private left(): void {
-    this.nodeEnd = 'flush';
+    this.leaving = false;
+    this.parting = 'flush';
     this.shell.because('device-closed');
     this.shell.close('flush');
   }
 
   end(reason: EndReason): void {
-    if (reason === 'shutdown' && this.link >= 0 && this.seat !== undefined) {
+    if (reason === 'shutdown' || reason === 'immovable') {
       // The device is alive and will be back: its Will must not fire because of us (rule 13).
-      this.sendOn(this.link, this.session.goodbye(false));
-      this.nodeEnd = 'flush';
+      this.parting = 'goodbye';
+      this.mayPurge = false;
       return this.endWith(reasonCode.serverShuttingDown, reason);
     }
-    const code = reason === 'taken-over' ? reasonCode.sessionTakenOver : reasonCode.administrativeAction;
-    this.endWith(code, reason);
+    if (reason !== 'taken-over') return this.endWith(reasonCode.administrativeAction, reason);
+    this.mayPurge = false; // what a node has under this client id is another connection's
+    this.endWith(reasonCode.sessionTakenOver, reason);
   }
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
@@ -440,35 +484,34 @@ export class SessionCarrier implements Carrier {
   }
 
   leave(): void {
-    const { wire } = this.shell;
-    if (this.purgeLink >= 0) return this.purged();
-    if (this.isOver) return;
+    if (this.isOver) return this.purge?.giveUp();
     this.isOver = true;
     this.vigil = undefined;
-    const target = this.seat?.target;
-    if (this.link >= 0 && this.link !== this.attempts?.link) wire.endNode(this.link, this.nodeEnd);
-    if (this.oldLink >= 0) wire.endNode(this.oldLink, 'reset');
-    this.attempts?.giveUp();
+    const { attempts, link, oldLink, session, shell } = this;
+    const parting = this.leaving ? 'goodbye' : this.parting;
+    const holder = link >= 0 ? this.target : undefined;
+    if (oldLink >= 0) this.part(oldLink, parting);
+    if (link >= 0 && link === attempts?.link) {
+      if (parting === 'goodbye') this.sendOn(link, session.goodbye(false));
+      attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
+    } else {
+      if (link >= 0) this.part(link, parting);
+      attempts?.giveUp();
+    }
     this.seat?.release();
-    if (!this.session.mustPurge || target === undefined) return;
-    this.purgeLink = wire.dial(target);
-    wire.setTimer(PURGE_TIMEOUT_MS);
-  }
-
-  /** A node was asked to keep a session that was to be clean; now that the device has gone, it drops it (rule 2). */
-  private purgeAnswered(bytes: Uint8Array, start: number): void {
-    if (bytes[start] !== CONNACK) return this.purged();
-    this.sendOn(this.purgeLink, this.session.goodbye(true));
-    this.shell.wire.endNode(this.purgeLink, 'flush');
-    this.purgeLink = -1;
-  }
-
-  private purged(): void {
-    this.shell.wire.endNode(this.purgeLink, 'reset');
-    this.purgeLink = -1;
+    if (session.mustPurge && this.mayPurge && holder !== undefined) {
+      this.purge = new Purge(shell.wire, session, holder);
+    }
   }
 
   closed(): void {
+    this.isOver = true;
+    this.attempts?.closed();
+    this.seat?.release();
     this.session.wipe();
   }
+}
+
+function hex(code: number): string {
+  return `0x${code.toString(16).padStart(2, '0')}`;
 }

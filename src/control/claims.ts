@@ -1,6 +1,6 @@
 import type { ClientPlace, MembershipStore } from '../membership/store.ts';
 
-/** How many claims are renewed with one call to the store. */
+/** How many claims are renewed, or made good, at one time. */
 const RENEW_BATCH = 500;
 
 export interface ClaimsOptions {
@@ -11,11 +11,16 @@ export interface ClaimsOptions {
 }
 
 interface Claim {
+  readonly node: string;
   readonly ttlMs: number;
+  /** Of the client id, here: a device that comes back may be there twice for a moment. */
+  connections: number;
   /** Undefined until the store has answered. */
   epoch: number | undefined;
   /** The newest epoch that another proxy claimed meanwhile. */
   rival: number;
+  /** Given up: its connections are on their way out. */
+  yielded: boolean;
 }
 
 /**
@@ -24,12 +29,31 @@ interface Claim {
  * its connection: nothing is recalled then, and claims are made good with the next renewal.
  */
 export function createClaims({ proxy, store, kick }: ClaimsOptions) {
+  /** One for each client id that is connected here. */
   const claims = new Map<string, Claim>();
 
   function yieldTo(clientId: string, claim: Claim): void {
-    if (claim.epoch === undefined || claim.rival <= claim.epoch) return;
-    claims.delete(clientId);
+    if (claim.yielded || claim.epoch === undefined || claim.rival <= claim.epoch) return;
+    claim.yielded = true;
     kick(clientId);
+  }
+
+  async function make(clientId: string, claim: Claim): Promise<void> {
+    try {
+      claim.epoch = await store.claimClient(clientId, { node: claim.node, proxy }, claim.ttlMs);
+      if (claims.get(clientId) === claim) yieldTo(clientId, claim);
+    } catch {
+      // the store is away: the device is served all the same, and not remembered for now
+    }
+  }
+
+  async function makeGood(clientIds: readonly string[]): Promise<void> {
+    await Promise.all(
+      clientIds.map(async (clientId) => {
+        const claim = claims.get(clientId);
+        if (claim !== undefined && !claim.yielded) await make(clientId, claim);
+      }),
+    );
   }
 
   return {
@@ -39,18 +63,16 @@ export function createClaims({ proxy, store, kick }: ClaimsOptions) {
     },
 
     async claim(clientId: string, node: string, ttlMs: number): Promise<void> {
-      const claim: Claim = { ttlMs, epoch: undefined, rival: 0 };
+      const connections = (claims.get(clientId)?.connections ?? 0) + 1;
+      const claim: Claim = { node, ttlMs, connections, epoch: undefined, rival: 0, yielded: false };
       claims.set(clientId, claim);
-      try {
-        claim.epoch = await store.claimClient(clientId, { node, proxy }, ttlMs);
-        if (claims.get(clientId) === claim) yieldTo(clientId, claim);
-      } catch {
-        // the store is away: the device is served all the same, and not remembered
-      }
+      await make(clientId, claim);
     },
 
+    /** One connection of the device has ended. */
     released(clientId: string): void {
-      claims.delete(clientId);
+      const claim = claims.get(clientId);
+      if (claim !== undefined && --claim.connections === 0) claims.delete(clientId);
     },
 
     /** Another proxy serves the device now. */
@@ -61,19 +83,26 @@ export function createClaims({ proxy, store, kick }: ClaimsOptions) {
       yieldTo(clientId, claim);
     },
 
-    /** Keeps the claims of connected devices from expiring: call it a few times within the shortest ttl. */
+    /**
+     * Keeps the claims of connected devices from expiring, and makes good those that the store was away for, or has
+     * lost since: call it a few times within the shortest ttl, and when the store is back.
+     */
     async renew(): Promise<void> {
       const byTtl = new Map<number, string[]>();
-      for (const [clientId, { ttlMs }] of claims) {
-        const ids = byTtl.get(ttlMs) ?? [];
+      const unmade: string[] = [];
+      for (const [clientId, { ttlMs, epoch }] of claims) {
+        const ids = epoch === undefined ? unmade : (byTtl.get(ttlMs) ?? []);
         ids.push(clientId);
-        byTtl.set(ttlMs, ids);
+        if (epoch !== undefined) byTtl.set(ttlMs, ids);
       }
+      for (const batch of batches(unmade)) await makeGood(batch);
       for (const [ttlMs, ids] of byTtl) {
-        for (let i = 0; i < ids.length; i += RENEW_BATCH) {
-          await store.renewClients(proxy, ids.slice(i, i + RENEW_BATCH), ttlMs);
-        }
+        for (const batch of batches(ids)) await makeGood(await store.renewClients(proxy, batch, ttlMs));
       }
     },
   };
+}
+
+function* batches(ids: readonly string[]): Generator<readonly string[]> {
+  for (let i = 0; i < ids.length; i += RENEW_BATCH) yield ids.slice(i, i + RENEW_BATCH);
 }

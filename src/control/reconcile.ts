@@ -20,7 +20,11 @@ export function desiredNodes(
 ): DesiredNode[] {
   const specs = new Map<string, NodeSpec>();
   const draining = new Set<string>();
-  for (const { late: _, ...spec } of membership.nodes.values()) specs.set(spec.id, spec);
+  const leaving = new Set<string>();
+  for (const { late: _, leaving: leaves, ...spec } of membership.nodes.values()) {
+    specs.set(spec.id, spec);
+    if (leaves) leaving.add(spec.id);
+  }
   for (const node of discovered) {
     specs.set(node.spec.id, node.spec);
     if (node.draining) draining.add(node.spec.id);
@@ -30,9 +34,11 @@ export function desiredNodes(
   for (const spec of specs.values()) {
     const decision = membership.decisions.get(spec.id);
     if (decision?.removed) continue;
+    const state = decision?.state ?? (draining.has(spec.id) ? 'draining' : 'enabled');
     desired.push({
       spec: { ...spec, weight: decision?.weight ?? spec.weight },
-      state: decision?.state ?? (draining.has(spec.id) ? 'draining' : 'enabled'),
+      // Who leaves takes no device, also where a person once enabled it.
+      state: state === 'enabled' && leaving.has(spec.id) ? 'draining' : state,
     });
   }
   return desired;

@@ -1,20 +1,35 @@
 import { BreakwaterError } from '../errors.ts';
 import type { Engine, EngineOptions } from './engine.ts';
+import { loadEpoll } from './epoll/load.ts';
 import { createNodeEngine } from './node/engine.ts';
 
 export type EngineName = 'epoll' | 'node';
 
-/** The engine of the configuration's `proxy.engine`, and for `auto` why it is not the faster one. */
+/**
+ * The engine of the configuration's `proxy.engine`, and for `auto` why it is not the faster one.
+ * @throws BreakwaterError ENGINE_UNAVAILABLE where `epoll` is asked for and this machine cannot run it
+ */
 export function chooseEngine(wanted: EngineName | 'auto'): {
   readonly name: EngineName;
   readonly why?: string;
 } {
-  if (wanted === 'epoll') {
-    throw new BreakwaterError('ENGINE_UNAVAILABLE', 'proxy.engine: epoll is not available; use auto or node');
-  }
-  return { name: 'node' };
+  if (wanted === 'node') return { name: 'node' };
+  const epoll = loadEpoll();
+  if (epoll.available) return { name: 'epoll' };
+  if (wanted === 'auto') return { name: 'node', why: epoll.reason };
+  throw unavailable(epoll.reason);
 }
 
-export function createEngine(_name: EngineName, options: EngineOptions): Engine {
-  return createNodeEngine(options);
+export function createEngine(name: EngineName, options: EngineOptions): Engine {
+  if (name === 'node') return createNodeEngine(options);
+  const epoll = loadEpoll();
+  if (!epoll.available) throw unavailable(epoll.reason);
+  return epoll.create(options);
+}
+
+function unavailable(reason: string): BreakwaterError {
+  return new BreakwaterError(
+    'ENGINE_UNAVAILABLE',
+    `proxy.engine: epoll is not available: ${reason}; use auto or node`,
+  );
 }

@@ -1,7 +1,7 @@
 import { BreakwaterError } from '../errors.ts';
-import type { NodeSpec } from '../nodes/node.ts';
 import { type Clock, systemClock } from '../time.ts';
 import type {
+  BeatingNode,
   ClientPlace,
   Decision,
   Membership,
@@ -65,11 +65,12 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
 
   function scheduleSweep(): void {
     clearTimeout(sweeping);
-    const ends = [...leases.values()].flatMap(({ endsAt, forgetAt }) => [endsAt, forgetAt]);
+    const ends = [...leases].map(([id, { endsAt, forgetAt }]) => (nodes.get(id)?.late ? forgetAt : endsAt));
     for (const { endsAt } of proxies.values()) ends.push(endsAt);
-    const now = clock.now();
-    const next = Math.min(...ends.filter((at) => at > now));
-    if (Number.isFinite(next)) sweeping = setTimeout(sweep, Math.ceil(next - now)).unref();
+    // What has ended since the last look is due at once, not passed over.
+    const next = Math.min(...ends);
+    if (Number.isFinite(next))
+      sweeping = setTimeout(sweep, Math.max(0, Math.ceil(next - clock.now()))).unref();
   }
 
   return {
@@ -102,6 +103,14 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       decisions.set(id, { ...decisions.get(id), ...Object.fromEntries(given) });
       changed();
     },
+    leaveNode: async (id) => {
+      leases.delete(id);
+      if (!nodes.delete(id)) return;
+      const { state, ...others } = decisions.get(id) ?? {};
+      if (state === 'draining') decisions.delete(id);
+      if (state === 'draining' && Object.keys(others).length > 0) decisions.set(id, others);
+      changed();
+    },
     beatNode: async (spec, leaseMs, forgetAfterMs) => {
       const before = nodes.get(spec.id);
       if (before && !leases.has(spec.id)) return; // a person added it, and it stays as that person did
@@ -126,6 +135,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
     claimClient: async (clientId, place, ttlMs) => places.claim(clientId, place, ttlMs),
     renewClients: async (proxy, clientIds, ttlMs) => {
       for (const id of clientIds) places.renew(proxy, id, ttlMs);
+      return clientIds.filter((id) => places.recall(id) === undefined);
     },
 
     ask: async () => [],
@@ -168,6 +178,12 @@ function createPlaces(clock: Clock) {
   };
 }
 
-function sameSpec(a: NodeSpec, b: NodeSpec): boolean {
-  return a.url === b.url && a.pool === b.pool && a.weight === b.weight && a.probeUrl === b.probeUrl;
+function sameSpec(a: BeatingNode, b: BeatingNode): boolean {
+  return (
+    a.url === b.url &&
+    a.pool === b.pool &&
+    a.weight === b.weight &&
+    a.probeUrl === b.probeUrl &&
+    a.leaving === b.leaving
+  );
 }

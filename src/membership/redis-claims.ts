@@ -34,16 +34,20 @@ export function createClaims({ keys, proxyId, run, deadline, onClaim }: ClaimsOp
     },
 
     /** What another proxy holds by now is told as its claim: so a lost message heals. */
-    async renew(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<void> {
+    async renew(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]> {
+      const lost: string[] = [];
       for (let at = 0; at < clientIds.length; at += RENEW_BATCH) {
         const batch = clientIds.slice(at, at + RENEW_BATCH);
         const args = [deadline(), proxy, Math.ceil(ttlMs)];
-        const others = (await run(scripts.renewClients, batch.map(keys.client), args)) as string[];
+        const reply = await run(scripts.renewClients, batch.map(keys.client), args);
+        const [others, unknown] = reply as [string[], string[]];
         for (let i = 0; i + 3 < others.length; i += 4) {
           const [index, node, holder, epoch] = others.slice(i, i + 4) as [string, string, string, string];
           onClaim(batch[Number(index) - 1] as string, { node, proxy: holder, epoch: Number(epoch) });
         }
+        lost.push(...unknown.map((index) => batch[Number(index) - 1] as string));
       }
+      return lost;
     },
 
     /** Another proxy's message. What cannot be read is not for us: another version of Breakwater sent it. */

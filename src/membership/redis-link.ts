@@ -8,6 +8,8 @@ export type RunScript = (
   script: Script,
   keys: readonly string[],
   args: readonly (string | number)[],
+  /** Default: the command timeout. */
+  timeoutMs?: number,
 ) => Promise<unknown>;
 
 /** Keeps one connection to Redis: opens it, notices its end, and opens the next. */
@@ -18,9 +20,9 @@ export interface RedisLink {
   cause(): string;
   /** STORE_UNAVAILABLE with that cause, and the remedy. */
   unavailable(): BreakwaterError;
-  /** Never waits longer than the command timeout. @throws BreakwaterError STORE_UNAVAILABLE */
+  /** Never waits longer than the timeout. @throws BreakwaterError STORE_UNAVAILABLE */
   run: RunScript;
-  /** As `run`. */
+  /** As `run`, with the command timeout. */
   publish(channel: string, text: string): Promise<void>;
   /** Gives the present connection up, as if it had ended. */
   fail(cause: string): void;
@@ -67,7 +69,7 @@ export function keepLink(options: LinkOptions): RedisLink {
     );
 
   /** Bounds the wait. A time-out ends the connection: what is half open would hold up every other command too. */
-  function bounded<T>(work: (connection: RedisConnection) => Promise<T>): Promise<T> {
+  function bounded<T>(work: (connection: RedisConnection) => Promise<T>, timeoutMs: number): Promise<T> {
     if (connection === undefined) return Promise.reject(unavailable(cause));
     if (pending.size >= PENDING_MAX) {
       return Promise.reject(unavailable(`${PENDING_MAX} commands wait for it already`));
@@ -83,10 +85,10 @@ export function keepLink(options: LinkOptions): RedisLink {
         reject(unavailable(why));
       };
       const late = (): void => {
-        if (pending.has(give)) end(`it did not answer within ${commandTimeoutMs} ms`);
+        if (pending.has(give)) end(`it did not answer within ${timeoutMs} ms`);
       };
       // After a stall of this process the answer may lie in the socket: it is read before the verdict.
-      const timer = setTimeout(() => setImmediate(late), commandTimeoutMs);
+      const timer = setTimeout(() => setImmediate(late), timeoutMs);
       pending.add(give);
       work(used).then(
         (value) => {
@@ -163,9 +165,10 @@ export function keepLink(options: LinkOptions): RedisLink {
     isUp: () => up,
     cause: () => cause,
     unavailable: () => unavailable(cause),
-    run: (script, keys, args) => bounded((used) => used.evaluate(script, keys, args)),
+    run: (script, keys, args, timeoutMs = commandTimeoutMs) =>
+      bounded((used) => used.evaluate(script, keys, args), timeoutMs),
     publish: async (channel, text) => {
-      await bounded((used) => used.publish(channel, text));
+      await bounded((used) => used.publish(channel, text), commandTimeoutMs);
     },
     fail: (why) => end(why),
     async close() {

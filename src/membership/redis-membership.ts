@@ -1,8 +1,7 @@
-import type { NodeSpec } from '../nodes/node.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { type Script, scripts } from './redis-scripts.ts';
-import type { Decision, LivingProxy, Membership, ProxyBeat, StoredNode } from './store.ts';
+import type { BeatingNode, Decision, LivingProxy, Membership, ProxyBeat, StoredNode } from './store.ts';
 
 /** Records as Redis keeps them, by id; see `redis-keys.ts`. */
 type Records = Readonly<Record<string, string>>;
@@ -100,7 +99,7 @@ function membershipOf(nodes: Records, decisions: Records, leases: Records): Memb
     nodes: new Map(
       Object.entries(nodes).map(([id, record]): [string, StoredNode] => [
         id,
-        { ...parsed<NodeSpec>('nodes', id, record, 1), late: leases[id]?.endsWith(' 1') ?? false },
+        { ...parsed<BeatingNode>('nodes', id, record, 1), late: leases[id]?.endsWith(' 1') ?? false },
       ]),
     ),
     decisions: new Map(

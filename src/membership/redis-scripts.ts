@@ -163,6 +163,22 @@ redis.call('HDEL', LEASES, ARGV[3])
 if removed > 0 then change() end
 return removed`),
 
+  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id. Of what was decided, that it drains is over. */
+  leaveNode: script(`${membership}
+redis.call('HDEL', LEASES, ARGV[3])
+if redis.call('HDEL', NODES, ARGV[3]) == 0 then return 0 end
+local version = change()
+local there = redis.call('HGET', DECISIONS, ARGV[3])
+local decision = there and cjson.decode(json_of(there)) or {}
+if decision.state ~= 'draining' then return 1 end
+decision.state = nil
+if next(decision) then
+  redis.call('HSET', DECISIONS, ARGV[3], version .. ' ' .. cjson.encode(decision))
+else
+  redis.call('HDEL', DECISIONS, ARGV[3])
+end
+return 1`),
+
   /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 node id, 4 JSON of the decided fields. */
   decide: script(`${membership}
 local there = redis.call('HGET', DECISIONS, ARGV[3])
@@ -238,19 +254,22 @@ return tonumber(epoch)`),
 
   /**
    * Keys: clients. Arguments: 1 deadline, 2 proxy, 3 TTL (ms).
-   * Answers {index of the key, node, proxy, epoch, ...} of those that another proxy holds by now.
+   * Answers {{index of the key, node, proxy, epoch, ...} of those that another proxy holds by now, {index of the key, ...}
+   * of those that nobody holds}.
    */
   renewClients: script(`${clock}
-local others = {}
+local others, unknown = {}, {}
 for i, key in ipairs(KEYS) do
   local place = redis.call('HMGET', key, 'node', 'proxy', 'epoch')
   if place[2] == ARGV[2] then
     redis.call('PEXPIRE', key, ARGV[3])
   elseif place[2] then
     for _, each in ipairs({text(i), place[1], place[2], place[3]}) do others[#others + 1] = each end
+  else
+    unknown[#unknown + 1] = text(i)
   end
 end
-return others`),
+return {others, unknown}`),
 } as const;
 
 function script(lua: string): Script {

@@ -28,6 +28,9 @@ export interface RedisStoreOptions {
   readonly random?: Random;
 }
 
+/** A sync may take a heartbeat, so that silence is told after two; but so long even where hearts beat fast. */
+const SYNC_TIMEOUT_MIN_MS = 500;
+
 const nobody: StoreWatcher = {
   onMembership() {},
   onProxies() {},
@@ -49,6 +52,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const { url, cluster, proxyId, clock = systemClock, random = systemRandom } = options;
   const { heartbeatMs = 1_000, commandTimeoutMs = 2_000 } = options;
   const { connectTimeoutMs = 2_000, reconnectDelayMaxMs = 2_000 } = options;
+  const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
   const silentTicksMax = Math.ceil(commandTimeoutMs / heartbeatMs) + 1;
   const keys = redisKeys(cluster, proxyId);
   let watcher = nobody;
@@ -82,7 +86,12 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       tellUp(false, cause);
     },
   });
-  const shared = shareMembership(keys, link.run, 2 * heartbeatMs, () => clock.now());
+  const shared = shareMembership(
+    keys,
+    (script, names, args) => link.run(script, names, args, syncTimeoutMs),
+    2 * heartbeatMs,
+    () => clock.now(),
+  );
   const asking = createAsking({
     proxyId,
     sendQuestion: async (text) => (await write(scripts.ask, keys.questions, text)) as string[],
@@ -176,6 +185,10 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     },
     async removeNode(id) {
       await write(scripts.removeNode, id);
+      await refresh();
+    },
+    async leaveNode(id) {
+      await write(scripts.leaveNode, id);
       await refresh();
     },
     async decide(id, decision) {

@@ -29,7 +29,12 @@ export interface MembershipStore {
    * A node (source `self`) says that it lives: registers it if need be, and renews its lease. When the lease runs
    * out the node is `late`; after `forgetAfterMs` more it is removed. @throws BreakwaterError STORE_UNAVAILABLE
    */
-  beatNode(spec: NodeSpec, leaseMs: number, forgetAfterMs: number): Promise<void>;
+  beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void>;
+  /**
+   * A node leaves in order: gone at once. What was decided about it stays, but that it drains: it has.
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  leaveNode(id: string): Promise<void>;
 
   /** A proxy says that it lives. It is gone from `proxies` when it has not done so for `leaseMs`. @throws STORE_UNAVAILABLE */
   beatProxy(beat: ProxyBeat, leaseMs: number): Promise<void>;
@@ -43,8 +48,11 @@ export interface MembershipStore {
    * with every claim of this client id. Watchers at other proxies are told. @throws BreakwaterError STORE_UNAVAILABLE
    */
   claimClient(clientId: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number): Promise<number>;
-  /** Keeps claims of this proxy that are still in use from expiring; others are left alone. @throws STORE_UNAVAILABLE */
-  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<void>;
+  /**
+   * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the client ids that
+   * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]>;
 
   /**
    * Asks every other proxy, and resolves with the answers of those that gave one within `timeoutMs`; payloads are JSON
@@ -74,7 +82,13 @@ export interface Membership {
   readonly decisions: ReadonlyMap<string, Decision>;
 }
 
-export interface StoredNode extends NodeSpec {
+/** What a self-registered node says of itself. */
+export interface BeatingNode extends NodeSpec {
+  /** It is about to leave, and takes no new device. */
+  readonly leaving?: boolean;
+}
+
+export interface StoredNode extends BeatingNode {
   /** A self-registered node whose lease has run out: it missed heartbeats. */
   readonly late: boolean;
 }

@@ -48,7 +48,9 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   const discovered: (readonly DiscoveredNode[])[] = discoveries.map(() => []);
   const claims = createClaims({ proxy: proxyId, store, kick: options.kick });
   const heartbeat = startHeartbeat({ store, intervalMs: config.membership.heartbeatMs, beat: options.beat });
-  const renewal = setInterval(() => void claims.renew().catch(() => {}), RENEW_INTERVAL_MS);
+  /** What fails is made good by the next. */
+  const renew = (): void => void claims.renew().catch(() => {});
+  const renewal = setInterval(renew, RENEW_INTERVAL_MS);
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
   let proxies: readonly LivingProxy[] = [];
 
@@ -100,8 +102,10 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
         onClaim: claims.rivalled,
         onAsk: options.answer,
         onUp: (up, cause) => {
-          if (up) log.info('membership store answers again');
-          else log.error({ cause }, 'membership store does not answer: membership stays as it is');
+          if (up) {
+            log.info('membership store answers again');
+            renew();
+          } else log.error({ cause }, 'membership store does not answer: membership stays as it is');
         },
       });
       await heartbeat.first();

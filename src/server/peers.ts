@@ -56,9 +56,21 @@ export interface PeersOptions {
 
 /** Lays the other proxies' devices over this proxy's own: the same questions, answered by all together. */
 export function withPeers(local: Local, { store, proxies }: PeersOptions) {
-  /** A store that is away leaves this proxy to answer alone: a list that is short is better than none. */
   const ask = async <T>(question: Question): Promise<readonly T[]> =>
-    (await store.ask(question, ASK_TIMEOUT_MS).catch(() => [])) as readonly T[];
+    (await store.ask(question, ASK_TIMEOUT_MS)) as readonly T[];
+
+  /** A store that is away leaves this proxy to answer alone. */
+  const askAvailable = <T>(question: Question): Promise<readonly T[]> => ask<T>(question).catch(() => []);
+
+  /** Likewise; but a device that is not here may well be elsewhere. */
+  async function askAbsent<T>(question: Question, isHere: boolean): Promise<readonly T[]> {
+    try {
+      return await ask<T>(question);
+    } catch (error) {
+      if (isHere) return [];
+      throw error;
+    }
+  }
 
   /** One that lives and does not answer may have something left. */
   function sum(answers: readonly MoverProgress[]): MoverProgress {
@@ -67,10 +79,11 @@ export function withPeers(local: Local, { store, proxies }: PeersOptions) {
   }
 
   return {
+    /** While the store is away, this proxy's own: a list that is short is better than none. */
     async clients(query: ClientQuery): Promise<ClientList> {
       const [own, others] = await Promise.all([
         local.clients(query),
-        ask<ClientList>({ type: 'clients', query }),
+        askAvailable<ClientList>({ type: 'clients', query }),
       ]);
       const lists = [own, ...others];
       return {
@@ -78,54 +91,51 @@ export function withPeers(local: Local, { store, proxies }: PeersOptions) {
         total: lists.reduce((total, list) => total + list.total, 0),
       };
     },
+    /** @throws BreakwaterError STORE_UNAVAILABLE where it is not here, and others cannot be asked */
     async client(clientId: string): Promise<readonly ClientDetail[]> {
-      const [own, others] = await Promise.all([
-        local.client(clientId),
-        ask<readonly ClientDetail[]>({ type: 'client', clientId }),
-      ]);
+      const own = await local.client(clientId);
+      const question = { type: 'client', clientId } as const;
+      const others = await askAbsent<readonly ClientDetail[]>(question, own.length > 0);
       return [...own, ...others.flat()];
     },
+    /** @throws BreakwaterError STORE_UNAVAILABLE likewise */
     async kick(clientId: string): Promise<number> {
-      const [own, others] = await Promise.all([
-        local.kick(clientId),
-        ask<number>({ type: 'kick', clientId }),
-      ]);
+      const own = await local.kick(clientId);
+      const others = await askAbsent<number>({ type: 'kick', clientId }, own > 0);
       return others.reduce((total, count) => total + count, own);
     },
     async move(clientId: string, node: string): Promise<MoveTally> {
-      const [own, others] = await Promise.all([
-        local.move(clientId, node),
-        ask<MoveTally>({ type: 'move', clientId, node }),
-      ]);
+      const own = await local.move(clientId, node);
+      const others = await askAbsent<MoveTally>({ type: 'move', clientId, node }, own.moving > 0);
       return addTallies([own, ...others]);
     },
     /** `rate` is of all proxies together; each takes its part. */
     async setDrainRate(node: string, rate: number): Promise<void> {
       local.setDrainRate(node, rate);
-      await ask({ type: 'drain-rate', node, rate });
+      await askAvailable({ type: 'drain-rate', node, rate });
     },
     async drainProgress(node: string): Promise<MoverProgress> {
-      const others = await ask<MoverProgress>({ type: 'drain-progress', node });
+      const others = await askAvailable<MoverProgress>({ type: 'drain-progress', node });
       return sum([local.drainProgress(node), ...others]);
     },
     async loads(): Promise<readonly Load[]> {
-      const others = await ask<Load>({ type: 'load' });
+      const others = await askAvailable<Load>({ type: 'load' });
       return [local.load(), ...others];
     },
     /** `rate` is each proxy's. */
     async carryOut(moves: MovesByProxy, rate: number): Promise<void> {
       local.carryOut(moves, rate);
-      await ask({ type: 'carry-out', moves, rate });
+      await askAvailable({ type: 'carry-out', moves, rate });
     },
     async carried(): Promise<MoverProgress> {
-      const others = await ask<MoverProgress>({ type: 'carried' });
+      const others = await askAvailable<MoverProgress>({ type: 'carried' });
       return sum([local.carried(), ...others]);
     },
     /** The one under way, at whichever proxy it began; else the last of this proxy, if there was one. */
     async rebalance(): Promise<RebalanceView | undefined> {
       const own = local.rebalance();
       if (own?.state === 'moving') return own;
-      const others = await ask<RebalanceView>({ type: 'rebalance' });
+      const others = await askAvailable<RebalanceView>({ type: 'rebalance' });
       return (
         others.find((other) => other?.state === 'moving') ?? own ?? others.find((other) => other !== null)
       );

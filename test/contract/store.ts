@@ -202,6 +202,33 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(heard.last()?.decisions).toEqual({ a: { state: 'disabled' } });
     });
 
+    test('a node that says that it leaves is told so, until it says otherwise', async () => {
+      await store.beatNode({ ...self(), leaving: true }, LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBe(true);
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      expect(heard.last()?.nodes.a?.leaving).toBeFalsy();
+    });
+
+    test('a node that leaves is gone at once, but not what was decided about it', async () => {
+      await store.decide('a', { state: 'disabled' });
+      await store.beatNode(self(), LONG_MS, LONG_MS);
+      await store.leaveNode('a');
+      await store.leaveNode('unknown');
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { a: { state: 'disabled' } } });
+    });
+
+    test('a node that was drained and leaves may come back, by its weight as decided', async () => {
+      for (const [id, weight] of [
+        ['a', undefined],
+        ['b', 30],
+      ] as const) {
+        await store.decide(id, { state: 'draining', weight });
+        await store.beatNode({ ...self(), id }, LONG_MS, LONG_MS);
+        await store.leaveNode(id);
+      }
+      expect(heard.last()).toEqual({ nodes: {}, decisions: { b: { weight: 30 } } });
+    });
+
     test('a node that a person added stays so when one of its id registers', async () => {
       await store.addNode(node('a'));
       await store.beatNode(self({ url: 'mqtt://other:1883' }), 1, 1);
@@ -257,7 +284,7 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     test('renewing keeps own claims, and leaves those of others and unknown ones alone', async () => {
       await store.claimClient('mine', { node: 'a', proxy: 'one' }, 500);
       await store.claimClient('theirs', { node: 'a', proxy: 'two' }, 500);
-      await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS);
+      expect(await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS)).toEqual(['unknown']);
       await until(async () => !(await store.recallClient('theirs')), "the other proxy's claim to expire");
       expect(await store.recallClient('mine')).toMatchObject({ node: 'a' });
       expect(await store.recallClient('unknown')).toBeUndefined();

@@ -74,7 +74,9 @@ describe.each(
 test('under client-id-hash removing one of four nodes moves only its share, and its return brings them back', async () => {
   const brokers = await startAedes(4);
   const nodes = brokers.map(({ id, url }) => ({ id, url }));
-  const breakwater = await startBreakwater({ pools: { default: { strategy: 'client-id-hash', nodes } } });
+  const breakwater = await startBreakwater({
+    pools: { default: { strategy: 'client-id-hash', slowStart: 0, nodes } },
+  });
   const ids = clientIds(400);
   const before = await place(breakwater.port, ids, brokers);
   expect(await place(breakwater.port, ids, brokers), 'the same nodes again').toEqual(before);

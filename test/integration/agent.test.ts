@@ -1,7 +1,8 @@
+import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 import { createRedisStore } from '../../src/membership/redis.ts';
 import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store.ts';
-import { main } from '../support/cli.ts';
+import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { atEnd, freePort, type Spawned, start } from '../support/process.ts';
@@ -59,7 +60,7 @@ function goes(view: View, id: string) {
 }
 
 function drains(view: View, id: string) {
-  return until(() => view.membership().decisions.get(id)?.state === 'draining', `node ${id} to drain`);
+  return until(() => view.membership().nodes.get(id)?.leaving, `node ${id} to drain`);
 }
 
 function says(process: Spawned, text: string) {
@@ -137,6 +138,47 @@ describe('breakwater broker --join', () => {
     expect(await appears(advertised, 'b')).toMatchObject({ url: 'mqtt://broker.example:2883' });
   });
 
+  test('while Redis is away keeps its devices, and acknowledges nothing that it cannot store', async () => {
+    const view = await newCluster();
+    const broker = startBroker(view);
+    const { url } = await appears(view, 'b');
+    const device = await connectAsync(url, { protocolVersion: 4, reconnectPeriod: 0, keepalive: 1 });
+    atEnd(() => device.endAsync(true));
+    const sender = await connectAsync(url, { protocolVersion: 4, reconnectPeriod: 0 });
+    atEnd(() => sender.endAsync(true));
+    const inbox: string[] = [];
+    device.on('message', (_, payload) => inbox.push(String(payload)));
+    await device.subscribeAsync('t', { qos: 1 });
+    await redis.stop();
+    await says(broker, 'no heartbeat');
+    await device.publishAsync('t', 'lost', { qos: 0 });
+    await says(broker, 'Redis: '); // about the message
+    let acknowledged = false;
+    sender.publish('t', 'unstored', { qos: 1 }, (error) => {
+      acknowledged = error == null;
+    });
+    await until(() => !sender.connected, 'the sender to be told so by the end of its connection');
+    expect(acknowledged).toBe(false);
+    await redis.restart();
+    await says(broker, 'node b is heard again');
+    await until(async () => {
+      await device.publishAsync('t', 'heard', { qos: 1 });
+      return inbox.includes('heard');
+    }, 'the bus to be back');
+    expect(device.connected).toBe(true);
+  });
+
+  test('refuses a Redis that cannot hold sessions, without showing its password', async () => {
+    const { code, stderr } = await run([
+      'broker',
+      '--redis',
+      'redis+sentinel://:secret@127.0.0.1/m',
+      '--join',
+    ]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('single Redis') });
+    expect(stderr).not.toContain('secret');
+  });
+
   test('waits for a Redis that is away, says so once, and stops when it is told to', async () => {
     const away = ['--redis', `redis://user:secret@127.0.0.1:${await freePort()}`];
     const broker = startCli('broker', '--listen', 'mqtt://127.0.0.1:0', '--join', ...away);
@@ -186,15 +228,18 @@ describe('breakwater agent', () => {
     const broker = await startMosquitto();
     const agent = startAgent(view, broker.url);
     await appears(view, 'a');
-    await view.store.beatProxy({ ...proxy, nodeConnections: { a: 2 } }, 60_000);
-    await view.store.beatProxy({ ...proxy, id: 'p2' }, 60_000);
+    let beats = 0;
+    const beatBoth = async (connections: number) => {
+      await view.store.beatProxy({ ...proxy, nodeConnections: { a: connections } }, 60_000);
+      await view.store.beatProxy({ ...proxy, id: 'p2' }, 60_000);
+      beats++;
+    };
+    await beatBoth(2);
     agent.kill('SIGTERM');
     await drains(view, 'a');
-    await view.store.beatProxy({ ...proxy, id: 'p2' }, 60_000);
-    await view.store.beatProxy({ ...proxy, nodeConnections: { a: 1 } }, 60_000);
+    await until(() => beatBoth(1).then(() => beats > 50), 'some time'); // half a second, in which it looks several times
     expect(view.membership().nodes.has('a')).toBe(true);
-    await view.store.beatProxy(proxy, 60_000);
-    await goes(view, 'a');
+    await until(() => beatBoth(0).then(() => !view.membership().nodes.has('a')), 'node a to be gone');
     expect(await agent.exited).toBe(0);
     expect(await connectDevice(broker.port, 'still-served')).toMatchObject({ code: 0 });
   });

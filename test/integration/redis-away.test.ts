@@ -51,6 +51,7 @@ test('a Redis that stops: commands fail at once with the remedy, and the last sn
     store.decide('a', { weight: 1 }),
     store.beatNode(self, LONG_MS, LONG_MS),
     store.beatProxy(beat('one'), LONG_MS),
+    store.leaveNode('agent'),
     store.leaveProxy('one'),
     store.recallClient('d'),
     store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS),

@@ -46,6 +46,35 @@ test('a device that has left is not kicked any more', async () => {
   expect(kicked).toEqual([]);
 });
 
+test('of two connections at one proxy the end of the older one leaves the claim of the newer', async () => {
+  const { a, kicked } = scene();
+  await a.claim('meter', 'n1', 1000);
+  await a.claim('meter', 'n2', 1000);
+  a.released('meter');
+  a.rivalled('meter', { node: 'n3', proxy: 'b', epoch: 99 });
+  expect(kicked).toEqual(['meter@a']);
+});
+
+test('a claim outlives the ends of connections that were given up before it', async () => {
+  const { a, kicked } = scene();
+  await a.claim('meter', 'n1', 1000);
+  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 50 });
+  await a.claim('meter', 'n1', 1000);
+  a.released('meter');
+  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 99 });
+  expect(kicked).toEqual(['meter@a', 'meter@a']);
+});
+
+test('what was claimed while the store was away is claimed with the next renewal', async () => {
+  const { store, a, b } = scene();
+  const { claimClient } = store;
+  store.claimClient = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
+  await a.claim('meter', 'n1', 1000);
+  store.claimClient = claimClient;
+  await a.renew();
+  expect(await b.recall('meter')).toBe('n1');
+});
+
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   const store = { recallClient: away, claimClient: away, renewClients: away };
@@ -54,13 +83,24 @@ test('a store that is away costs nothing but the memory', async () => {
   await claims.claim('meter', 'n1', 1000);
 });
 
+test('what the store has lost is claimed anew', async () => {
+  const { store, a, b } = scene();
+  await a.claim('meter', 'n1', 1000);
+  store.renewClients = async (_, ids) => ids;
+  await b.claim('meter', 'n2', 1000); // as if the store had come back empty, and knew another node since
+  await a.renew();
+  expect(await b.recall('meter')).toBe('n1');
+});
+
 test('claims of connected devices are renewed in bounded batches, by their ttl', async () => {
   const calls: string[] = [];
   const store = {
     recallClient: async () => undefined,
     claimClient: async () => 1,
-    renewClients: async (_: string, ids: readonly string[], ttlMs: number) =>
-      void calls.push(`${ids.length} for ${ttlMs}`),
+    renewClients: async (_: string, ids: readonly string[], ttlMs: number) => {
+      calls.push(`${ids.length} for ${ttlMs}`);
+      return [];
+    },
   };
   const claims = createClaims({ proxy: 'a', store, kick: () => {} });
   for (let i = 0; i < 501; i++) await claims.claim(`m${i}`, 'n', 1000);

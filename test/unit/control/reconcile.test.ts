@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { desiredNodes, reconcile } from '../../../src/control/reconcile.ts';
 import type { DiscoveredNode } from '../../../src/discovery/discovery.ts';
-import type { Decision, Membership } from '../../../src/membership/store.ts';
+import type { BeatingNode, Decision, Membership } from '../../../src/membership/store.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import { type NodeChange, NodeTable } from '../../../src/nodes/table.ts';
 
@@ -14,7 +14,7 @@ const spec = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
   ...changes,
 });
 
-const membership = (nodes: readonly NodeSpec[], decisions: Record<string, Decision> = {}) => ({
+const membership = (nodes: readonly BeatingNode[], decisions: Record<string, Decision> = {}) => ({
   nodes: new Map(nodes.map((node) => [node.id, { ...node, late: false }])),
   decisions: new Map(Object.entries(decisions)),
 });
@@ -76,6 +76,15 @@ test('a discovered node stands over one that was added and behind a declared one
   expect(desired([], membership([spec('a')]), discovered)).toEqual([{ spec: found, state: 'draining' }]);
   const declared = spec('a', { source: 'config' });
   expect(desired([declared], membership([]), discovered)[0]?.spec).toEqual(declared);
+});
+
+test.each([
+  [undefined, 'draining'],
+  ['enabled', 'draining'],
+  ['disabled', 'disabled'],
+] as const)('a node that is leaving, and that a person %s, is %s', (state, expected) => {
+  const shared = membership([{ ...spec('a', { source: 'self' }), leaving: true }], { a: { state } });
+  expect(desired([], shared)).toEqual([{ spec: spec('a', { source: 'self' }), state: expected }]);
 });
 
 test('a discovered node that a person disabled, or enabled, stays so', () => {

@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const PAGE_BYTES = 4096;
+
+/** CPU microseconds that the processes have used, all threads, exact to the nanosecond (schedstat). */
+export function cpuUs(pids: readonly number[]): number {
+  let ns = 0;
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+    }
+  }
+  return ns / 1000;
+}
+
+/** How often the kernel took the core away from the processes: a sign that something else wanted it. */
+export function preemptions(pids: readonly number[]): number {
+  let count = 0;
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1');
+      count += Number(/nonvoluntary_ctxt_switches:\s*(\d+)/.exec(status)?.[1]);
+    }
+  }
+  return count;
+}
+
+export function residentBytes(pids: readonly number[]): number {
+  let pages = 0;
+  for (const pid of pids) pages += Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
+  return pages * PAGE_BYTES;
+}
+
+/** Latencies in microseconds, exact up to 20 ms. */
+export class Histogram {
+  private readonly counts = new Uint32Array(20_001);
+  private total = 0;
+
+  add(us: number): void {
+    const at = Math.min(this.counts.length - 1, Math.round(us));
+    this.counts[at] = (this.counts[at] as number) + 1;
+    this.total++;
+  }
+
+  quantile(share: number): number {
+    let left = share * this.total;
+    for (let us = 0; us < this.counts.length; us++) {
+      left -= this.counts[us] as number;
+      if (left <= 0) return us;
+    }
+    return this.counts.length - 1;
+  }
+}

@@ -1,0 +1,184 @@
+import { Devices } from './devices.ts';
+import { cpuUs, Histogram, preemptions, residentBytes } from './gauges.ts';
+import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
+import { Sink } from './sink.ts';
+import { type Address, Station } from './station.ts';
+
+export interface Task {
+  readonly proxy: Address;
+  readonly sink: Address;
+  /** The proxy's processes; none for a direct connection. */
+  readonly pids: readonly number[];
+  readonly connections: number;
+  readonly ratePerSecond: number;
+  readonly warmUpMs: number;
+  readonly windowMs: number;
+}
+
+export type Figures = Readonly<Record<string, number>>;
+
+interface Window {
+  readonly cpuUs: number;
+  readonly seconds: number;
+  /** Times that the proxy or the load lost its core to something else. */
+  readonly preempted: number;
+}
+
+/** Runs `step` through the warm-up, then through the window that counts. */
+function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
+  const startMs = performance.now();
+  const beginMs = startMs + task.warmUpMs;
+  const everyone = [...task.pids, process.pid];
+  for (let nowMs = startMs; nowMs < beginMs; nowMs = performance.now()) step(nowMs);
+  begin();
+  const preempted = preemptions(everyone);
+  const cpu = cpuUs(task.pids);
+  const fromMs = performance.now();
+  let nowMs = fromMs;
+  for (; nowMs < fromMs + task.windowMs; nowMs = performance.now()) step(nowMs);
+  return {
+    cpuUs: cpuUs(task.pids) - cpu,
+    seconds: (nowMs - fromMs) / 1000,
+    preempted: preemptions(everyone) - preempted,
+  };
+}
+
+function prepare(task: Task, echo: boolean) {
+  const station = new Station();
+  const packets = createPackets(station.libc);
+  const sink = new Sink(station, packets, task.sink, echo);
+  const devices = new Devices(station, packets, task.proxy);
+  return { station, packets, sink, devices };
+}
+
+/** Many devices publish at a fixed rate; what does one message cost the proxy? */
+export function fanIn(task: Task): Figures {
+  const { station, packets, sink, devices } = prepare(task, false);
+  devices.open(task.connections);
+  const startMs = performance.now();
+  let sent = 0;
+  let before = 0;
+  const window = measured(
+    task,
+    (nowMs) => {
+      const due = ((nowMs - startMs) * task.ratePerSecond) / 1000;
+      for (; sent < due; sent++) {
+        station.send(devices.fds[sent % devices.fds.length] as number, packets.publish, MESSAGE_BYTES);
+      }
+      station.turn(0);
+    },
+    () => {
+      before = sink.bytes;
+    },
+  );
+  const messages = (sink.bytes - before) / MESSAGE_BYTES;
+  return {
+    cpuUsPerMessage: window.cpuUs / messages,
+    messagesPerSecond: messages / window.seconds,
+    preempted: window.preempted,
+  };
+}
+
+/** Every device sends its next message when the last has come back. */
+export function echo(task: Task): Figures {
+  const { station, packets, devices } = prepare(task, true);
+  devices.open(task.connections);
+  const sentAt = new Float64Array(20_000);
+  let histogram = new Histogram();
+  let trips = 0;
+  const send = (fd: number): void => {
+    sentAt[fd] = performance.now();
+    station.send(fd, packets.publish, MESSAGE_BYTES);
+  };
+  devices.onBytes = (fd) => {
+    histogram.add((performance.now() - (sentAt[fd] as number)) * 1000);
+    trips++;
+    send(fd);
+  };
+  for (const fd of devices.fds) send(fd);
+  const window = measured(
+    task,
+    () => station.turn(1),
+    () => {
+      histogram = new Histogram();
+      trips = 0;
+    },
+  );
+  return {
+    tripsPerSecond: trips / window.seconds,
+    cpuUsPerTrip: window.cpuUs / trips,
+    preempted: window.preempted,
+    ...quantiles(histogram),
+  };
+}
+
+/** Round trips at a fixed rate, timed from when each was due, so that a stall is not hidden by waiting for it. */
+export function latency(task: Task): Figures {
+  const { station, packets, devices } = prepare(task, true);
+  devices.open(task.connections);
+  const dueAt = new Float64Array(20_000);
+  let histogram = new Histogram();
+  devices.onBytes = (fd) => histogram.add((performance.now() - (dueAt[fd] as number)) * 1000);
+  const startMs = performance.now();
+  let sent = 0;
+  const { preempted } = measured(
+    task,
+    (nowMs) => {
+      for (let due = dueMs(sent); due <= nowMs; due = dueMs(++sent)) {
+        const fd = devices.fds[sent % devices.fds.length] as number;
+        dueAt[fd] = due;
+        station.send(fd, packets.publish, MESSAGE_BYTES);
+      }
+      station.turn(0);
+    },
+    () => {
+      histogram = new Histogram();
+    },
+  );
+  function dueMs(message: number): number {
+    return startMs + (message * 1000) / task.ratePerSecond;
+  }
+  return { preempted, ...quantiles(histogram) };
+}
+
+function quantiles(histogram: Histogram): Figures {
+  return {
+    p50Us: histogram.quantile(0.5),
+    p99Us: histogram.quantile(0.99),
+    p999Us: histogram.quantile(0.999),
+  };
+}
+
+/** Connect, CONNECT, CONNACK, reset, again: how many in a second? */
+export function connects(task: Task): Figures {
+  const { station, devices } = prepare(task, false);
+  let done = 0;
+  devices.onConnected = (fd) => {
+    done++;
+    station.reset(fd);
+    devices.dial();
+  };
+  for (let i = 0; i < task.connections; i++) devices.dial();
+  const window = measured(
+    task,
+    () => station.turn(1),
+    () => {
+      done = 0;
+    },
+  );
+  return {
+    connectsPerSecond: done / window.seconds,
+    cpuUsPerConnect: window.cpuUs / done,
+    failed: devices.failed,
+    preempted: window.preempted,
+  };
+}
+
+/** What does a connected device that says nothing cost in resident memory? */
+export function idle(task: Task): Figures {
+  const { station, devices } = prepare(task, false);
+  const before = residentBytes(task.pids);
+  devices.open(task.connections);
+  for (const end = performance.now() + task.windowMs; performance.now() < end; ) station.turn(50);
+  return { bytesPerConnection: (residentBytes(task.pids) - before) / task.connections };
+}

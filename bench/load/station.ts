@@ -1,0 +1,124 @@
+import { encodeAddress, type SocketAddress } from '../../src/engine/epoll/addresses.ts';
+import * as c from '../../src/engine/epoll/libc.ts';
+import { type Libc, loadLibc, type Pinned } from '../../src/engine/epoll/libc.ts';
+import { createPoller, type Poller, STREAM_EVENTS } from '../../src/engine/epoll/poller.ts';
+import { createSockets, DEFAULT_KEEP_ALIVE, type Sockets } from '../../src/engine/epoll/sockets.ts';
+
+/** What is done with the events of one socket. */
+export interface Role {
+  event(fd: number, mask: number): void;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const MAX_FD = 20_000;
+const RECEIVE_BYTES = 65_536;
+
+/** A bare epoll loop for devices and nodes: a slow generator would hide a fast proxy. */
+export class Station {
+  readonly libc: Libc = loadLibc();
+  readonly scratch: Pinned;
+  readonly sockets: Sockets;
+  private readonly poller: Poller;
+  private readonly roles: (Role | undefined)[] = new Array(MAX_FD).fill(undefined);
+  private readonly generation = new Uint32Array(MAX_FD);
+  private readonly addresses = new Map<string, SocketAddress>();
+  private readonly noDelay: Pinned;
+
+  constructor() {
+    this.scratch = this.libc.pin(RECEIVE_BYTES);
+    this.noDelay = this.libc.pin(4);
+    this.noDelay.bytes.writeInt32LE(1, 0);
+    this.sockets = createSockets(this.libc, DEFAULT_KEEP_ALIVE);
+    this.poller = createPoller(this.libc, 1024);
+  }
+
+  /** One round of events; 0 does not wait, -1 waits until there is one. */
+  turn(timeoutMs: number): void {
+    const { poller, generation } = this;
+    const { words, stride, fdAt, generationAt } = poller;
+    const count = poller.wait(timeoutMs);
+    for (let i = 0, at = 0; i < count; i++, at += stride) {
+      const fd = words[at + fdAt] as number;
+      if (generation[fd] === words[at + generationAt]) this.roles[fd]?.event(fd, words[at] as number);
+    }
+  }
+
+  listen(at: Address, role: Role): void {
+    const fd = must('listen', this.sockets.listen(this.encoded(at)));
+    const accept: Role = {
+      event: (listener) => {
+        for (
+          let device = this.sockets.accept(listener);
+          device >= 0;
+          device = this.sockets.accept(listener)
+        ) {
+          this.watch(device, role);
+        }
+      },
+    };
+    this.roles[fd] = accept;
+    this.poller.add(fd, this.generation[fd] as number, c.EPOLLIN);
+  }
+
+  dial(to: Address, role: Role): number {
+    const address = this.encoded(to);
+    const { libc } = this;
+    const fd = must(
+      'socket',
+      libc.socket(address.family, c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0),
+    );
+    libc.setsockopt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, this.noDelay.address, 4);
+    const connected = libc.connect(fd, address.address, address.length);
+    if (connected !== -c.EINPROGRESS) must('connect', connected);
+    this.watch(fd, role);
+    return fd;
+  }
+
+  private watch(fd: number, role: Role): void {
+    this.roles[fd] = role;
+    this.poller.add(fd, this.generation[fd] as number, STREAM_EVENTS);
+  }
+
+  private encoded(at: Address): SocketAddress {
+    const key = `${at.host} ${at.port}`;
+    const known = this.addresses.get(key) ?? encodeAddress(this.libc, at.host, at.port);
+    if (known === undefined) throw new Error(`${at.host} is not an address`);
+    this.addresses.set(key, known);
+    return known;
+  }
+
+  /** Bytes received into `scratch`, 0 for FIN, or the negative errno. */
+  receive(fd: number): number {
+    return this.libc.recv(fd, this.scratch.address, RECEIVE_BYTES, 0);
+  }
+
+  send(fd: number, from: Pinned, length: number): void {
+    const sent = this.libc.send(fd, from.address, length, c.MSG_NOSIGNAL);
+    if (sent !== length && sent >= 0)
+      throw new Error(`short send of ${sent}: the load is heavier than the path`);
+  }
+
+  reset(fd: number): void {
+    this.forget(fd);
+    this.sockets.reset(fd);
+  }
+
+  close(fd: number): void {
+    this.forget(fd);
+    this.libc.close(fd);
+  }
+
+  private forget(fd: number): void {
+    this.generation[fd] = (this.generation[fd] as number) + 1;
+    this.roles[fd] = undefined;
+  }
+}
+
+function must(what: string, result: number): number {
+  if (result < 0) throw new Error(`${what}: ${c.errnoName(result)}`);
+  return result;
+}

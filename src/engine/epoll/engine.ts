@@ -1,0 +1,71 @@
+import { type Clock, systemClock } from '../../time.ts';
+import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
+import type { Libc } from './libc.ts';
+import { Loop } from './loop.ts';
+import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
+
+export interface EpollOptions extends EngineOptions {
+  /** Addresses of this machine to dial nodes from, in turn; none leaves the choice to the kernel. */
+  readonly sourceAddresses?: readonly string[];
+  readonly keepAlive?: KeepAlive;
+  /** How long a flushed socket may make no progress towards its end before it is reset; 3 seconds by default. */
+  readonly lingerMs?: number;
+  /** Descriptors or memory ran out: nothing is accepted until some are free again. */
+  readonly onAcceptPaused?: (reason: string) => void;
+  readonly onAcceptResumed?: () => void;
+  readonly clock?: Clock;
+}
+
+const LINGER_MS = 3000;
+
+/**
+ * The engine of one thread. From the first `listen` on it blocks the thread in `epoll_wait`, and goes back to
+ * Node's own event loop, which delivers messages and settles promises, only when `wakeFd` is written.
+ */
+export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & { readonly wakeFd: number } {
+  const ignore = (): void => undefined;
+  const loop = new Loop(libc, {
+    accept: options.accept,
+    onFault: options.onFault,
+    highWaterBytes: options.highWaterBytes,
+    lingerMs: options.lingerMs ?? LINGER_MS,
+    keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
+    sourceAddresses: options.sourceAddresses ?? [],
+    clock: options.clock ?? systemClock,
+    onAcceptPaused: options.onAcceptPaused ?? ignore,
+    onAcceptResumed: options.onAcceptResumed ?? ignore,
+  });
+  let started = false;
+  let closed = false;
+
+  function turn(): void {
+    if (closed) return;
+    loop.run();
+    if (!closed) setImmediate(turn);
+  }
+
+  async function listen(listener: ListenOptions): Promise<BoundAddress> {
+    const bound = loop.listeners.listen(listener);
+    if (!started) setImmediate(turn);
+    started = true;
+    return bound;
+  }
+
+  /** Descriptors belong to the process, so a thread that dies would leave its sockets open for ever. */
+  function closeNow(): void {
+    if (closed) return;
+    closed = true;
+    process.off('exit', closeNow);
+    loop.close();
+  }
+  process.on('exit', closeNow);
+
+  return {
+    name: 'epoll',
+    wakeFd: loop.wakeFd,
+    defer: (task) => loop.defer(task),
+    listen,
+    stopAccepting: () => loop.listeners.close(),
+    close: async () => closeNow(),
+  };
+}

@@ -1,0 +1,146 @@
+import { createRequire } from 'node:module';
+import { endianness, constants as os } from 'node:os';
+
+/**
+ * The system calls that the engine makes, through koffi. The only place that knows libc's symbols.
+ *
+ * Every call returns what the man page says, or the negative errno. Addresses are plain numbers (user space ends
+ * at 2^47, so they are exact): `pin` gives a buffer its address once, and nothing is converted per call.
+ */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: number, length: number): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: number, lengthAddress: number, flags: number): number;
+  connect(fd: number, address: number, length: number): number;
+  getsockname(fd: number, address: number, lengthAddress: number): number;
+  getsockopt(fd: number, level: number, name: number, value: number, lengthAddress: number): number;
+  setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  recv(fd: number, address: number, length: number, flags: number): number;
+  send(fd: number, address: number, length: number, flags: number): number;
+  shutdown(fd: number, how: number): number;
+  close(fd: number): number;
+  epollCreate(flags: number): number;
+  epollCtl(epfd: number, operation: number, fd: number, event: number): number;
+  epollWait(epfd: number, events: number, maxEvents: number, timeoutMs: number): number;
+  eventfd(initial: number, flags: number): number;
+  read(fd: number, address: number, length: number): number;
+  open(path: string, flags: number): number;
+  /** Writes the address of an IP literal; 1 done, 0 not a literal. */
+  inetPton(family: number, text: string, address: number): number;
+  getrlimit(resource: number, address: number): number;
+  /** A zeroed buffer outside V8's heap, so that it never moves, and its address, valid while `bytes` is referenced. */
+  pin(bytes: number): Pinned;
+}
+
+export interface Pinned {
+  readonly bytes: Buffer;
+  readonly address: number;
+}
+
+/** Constants of `asm-generic`, which x64 and arm64 share. */
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_KEEPALIVE = 9;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const IPPROTO_IP = 0;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
+export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_USER_TIMEOUT = 18;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+export const MSG_NOSIGNAL = 0x4000;
+export const SHUT_WR = 1;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = 0x80000000;
+export const RLIMIT_NOFILE = 7;
+
+export const { EAGAIN, EINTR, EINPROGRESS, ECONNABORTED, ECONNRESET, EPIPE, ETIMEDOUT, EMFILE, ENFILE } =
+  os.errno;
+export const { EADDRINUSE, EADDRNOTAVAIL, EINVAL } = os.errno;
+
+const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));
+
+/** `ECONNREFUSED` for 111 or -111. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(Math.abs(errno)) ?? `errno ${Math.abs(errno)}`;
+}
+
+/**
+ * @throws Error with a readable reason where the platform, koffi or a symbol does not allow it.
+ */
+export function loadLibc(): Libc {
+  if (process.platform !== 'linux') throw new Error(`epoll needs Linux, this is ${process.platform}`);
+  if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
+    throw new Error(`epoll knows the struct layouts of x64 and arm64, this is ${process.arch}`);
+  }
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const libc = koffi.load(null);
+  const { errno } = koffi;
+
+  type Native = (...args: (number | string)[]) => number;
+  function call<F extends (...args: never[]) => number>(prototype: string): F {
+    const native = libc.func(prototype) as unknown as Native;
+    switch (prototype.split(',').length) {
+      // One closure for each number of arguments: a rest parameter would allocate at every call.
+      case 1:
+        return ((a: number) => result(native(a))) as unknown as F;
+      case 2:
+        return ((a: number, b: number) => result(native(a, b))) as unknown as F;
+      case 3:
+        return ((a: number, b: number, c: number) => result(native(a, b, c))) as unknown as F;
+      case 4:
+        return ((a: number, b: number, c: number, d: number) => result(native(a, b, c, d))) as unknown as F;
+      default:
+        return ((a: number, b: number, c: number, d: number, e: number) =>
+          result(native(a, b, c, d, e))) as unknown as F;
+    }
+  }
+  function result(value: number): number {
+    return value >= 0 ? value : -errno();
+  }
+
+  return {
+    socket: call('int socket(int domain, int type, int protocol)'),
+    bind: call('int bind(int fd, uintptr_t address, uint32_t length)'),
+    listen: call('int listen(int fd, int backlog)'),
+    accept4: call('int accept4(int fd, uintptr_t address, uintptr_t length, int flags)'),
+    connect: call('int connect(int fd, uintptr_t address, uint32_t length)'),
+    getsockname: call('int getsockname(int fd, uintptr_t address, uintptr_t length)'),
+    getsockopt: call('int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)'),
+    setsockopt: call('int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t length)'),
+    recv: call('intptr_t recv(int fd, uintptr_t address, size_t length, int flags)'),
+    send: call('intptr_t send(int fd, uintptr_t address, size_t length, int flags)'),
+    shutdown: call('int shutdown(int fd, int how)'),
+    close: call('int close(int fd)'),
+    epollCreate: call('int epoll_create1(int flags)'),
+    epollCtl: call('int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)'),
+    epollWait: call('int epoll_wait(int epfd, uintptr_t events, int maxEvents, int timeoutMs)'),
+    eventfd: call('int eventfd(unsigned int initial, int flags)'),
+    read: call('intptr_t read(int fd, uintptr_t address, size_t length)'),
+    open: call('int open(const char *path, int flags)'),
+    inetPton: call('int inet_pton(int family, const char *text, uintptr_t address)'),
+    getrlimit: call('int getrlimit(int resource, uintptr_t address)'),
+    pin(size) {
+      const bytes = Buffer.allocUnsafeSlow(size).fill(0);
+      return { bytes, address: Number(koffi.address(bytes)) };
+    },
+  };
+}

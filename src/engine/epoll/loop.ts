@@ -1,0 +1,304 @@
+import type { Link, Target } from '../../connection/wire.ts';
+import type { Clock } from '../../time.ts';
+import type { Accept } from '../engine.ts';
+import { peerOf } from './addresses.ts';
+import { createDialler, type Dial } from './dialler.ts';
+import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
+import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
+import { createPoller, type Poller } from './poller.ts';
+import { CONNECTING, createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
+import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
+import { Streams } from './streams.ts';
+import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
+import { EpollWire, type WireHost } from './wire.ts';
+
+export interface LoopOptions extends AcceptPressure {
+  readonly accept: Accept;
+  readonly onFault: (error: unknown) => void;
+  readonly highWaterBytes: number;
+  readonly lingerMs: number;
+  readonly keepAlive: KeepAlive;
+  readonly sourceAddresses: readonly string[];
+  readonly clock: Clock;
+}
+
+const EVENTS_PER_TURN = 512;
+const READ_BYTES_MAX = 65_536;
+/** Descriptors are refused above this, whatever the process may open: the table has a bound. */
+const DESCRIPTORS_MAX = 1 << 20;
+const ACCEPT_RETRY_MS = 250;
+/** A thread that waits in the kernel cannot be terminated, nor can the process exit, until it returns to V8. */
+const WAIT_MS_MAX = 200;
+
+/** The event loop of one thread. `run` blocks until the wake descriptor is written or `stop` was called. */
+export class Loop implements WireHost {
+  readonly wakeFd: number;
+  readonly listeners: Listeners;
+  readonly waiting: Uint32Array;
+  private readonly libc: Libc;
+  private readonly options: LoopOptions;
+  private readonly table: SocketTable;
+  private readonly poller: Poller;
+  private readonly sockets: Sockets;
+  private readonly streams: Streams;
+  private readonly dialNode: Dial;
+  private readonly wheel: TimerWheel;
+  private readonly wires: (EpollWire | undefined)[] = [];
+  private readonly freeSlots: number[] = [];
+  private readonly doneWires: EpollWire[] = [];
+  private deferred: (() => void)[] = [];
+  private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
+  private readonly acceptRetryKey: number;
+  private readonly wakeBuffer: { readonly address: number };
+  private readonly serveReady: (fd: number) => void;
+  private readonly fireTimer: (key: number) => void;
+  private nowMs: number;
+  private descriptorFreed = false;
+  private woken = false;
+
+  constructor(libc: Libc, options: LoopOptions) {
+    this.libc = libc;
+    this.options = options;
+    const capacity = descriptorLimit(libc);
+    this.table = createSocketTable(capacity);
+    this.nowMs = options.clock.now();
+    this.acceptRetryKey = 2 * capacity;
+    this.wheel = createTimerWheel(2 * capacity + 1, this.nowMs);
+    this.poller = createPoller(libc, EVENTS_PER_TURN);
+    this.sockets = createSockets(libc, options.keepAlive);
+    this.dialNode = createDialler(libc, this.sockets, options.sourceAddresses);
+    const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
+    this.streams = new Streams(
+      libc,
+      this.table,
+      this.sockets,
+      this.poller,
+      { readBytes, lingerMs: options.lingerMs },
+      (slot) => this.wires[slot] as EpollWire,
+      (fd, ms) => this.setKey(capacity + fd, ms),
+    );
+    this.waiting = this.streams.writer.waiting;
+    const adopt = (fd: number, index: number): void => this.adoptDevice(fd, index);
+    this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
+      onAcceptPaused: (reason) => {
+        this.descriptorFreed = false;
+        this.setKey(this.acceptRetryKey, ACCEPT_RETRY_MS);
+        options.onAcceptPaused(reason);
+      },
+      onAcceptResumed: options.onAcceptResumed,
+    });
+    this.serveReady = (fd) => this.guarded(fd, 0);
+    this.fireTimer = (key) => this.fire(key);
+    this.wakeFd = libc.eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    this.wakeBuffer = libc.pin(8);
+    this.poller.add(this.wakeFd, 0, 1);
+  }
+
+  // ---- turning ---------------------------------------------------------------------------------------------
+
+  run(): void {
+    this.woken = false;
+    this.settle(); // a message may have ended a connection
+    while (!this.woken) this.turn();
+  }
+
+  private turn(): void {
+    const { poller, streams, wheel, table } = this;
+    const count = poller.wait(this.timeoutMs());
+    if (wheel.size > 0) this.nowMs = this.options.clock.now();
+    const { words, stride, fdAt, generationAt } = poller;
+    for (let i = 0, at = 0; i < count; i++, at += stride) {
+      const fd = words[at + fdAt] as number;
+      if (table.generation[fd] !== words[at + generationAt]) continue;
+      if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
+      else if (fd === this.wakeFd) this.wake();
+      else if (this.listeners.owns(fd)) this.listeners.accept(fd);
+    }
+    if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
+    if (wheel.size > 0) wheel.advance(this.nowMs, this.fireTimer);
+    this.settle();
+    if (this.deferred.length > 0) this.runDeferred();
+    if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
+  }
+
+  private timeoutMs(): number {
+    if (!this.streams.ready.isEmpty || this.deferred.length > 0) return 0;
+    return this.wheel.size > 0 ? this.wheel.waitMs(this.nowMs) : WAIT_MS_MAX;
+  }
+
+  /** Runs the task once, at the end of a turn. */
+  defer(task: () => void): void {
+    this.deferred.push(task);
+  }
+
+  private runDeferred(): void {
+    const tasks = this.deferred;
+    this.deferred = [];
+    for (const task of tasks) this.attempt(undefined, task);
+    this.settle();
+  }
+
+  private wake(): void {
+    this.libc.read(this.wakeFd, this.wakeBuffer.address, 8);
+    this.woken = true;
+  }
+
+  /** Serves one socket; mask 0 means that it was left readable. A fault ends its connection and no other. */
+  private guarded(fd: number, mask: number): void {
+    const wire = this.wires[(this.table.slot[fd] as number) - 1];
+    try {
+      if (mask === 0) this.streams.read(fd);
+      else this.streams.event(fd, mask);
+    } catch (error) {
+      this.fault(error, wire);
+    }
+    if (this.doneWires.length > 0) this.settle();
+  }
+
+  private attempt(wire: EpollWire | undefined, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fault(error, wire);
+    }
+  }
+
+  private fault(error: unknown, wire: EpollWire | undefined): void {
+    this.options.onFault(error);
+    wire?.abort();
+  }
+
+  /** What must wait until the connection's present call has returned: failed dials, and the last call of all. */
+  private settle(): void {
+    for (let next = this.postponed.shift(); next !== undefined; next = this.postponed.shift()) {
+      this.attempt(next.wire, next.run);
+    }
+    for (let wire = this.doneWires.pop(); wire !== undefined; wire = this.doneWires.pop()) this.release(wire);
+  }
+
+  private release(wire: EpollWire): void {
+    const { slot } = wire;
+    this.wheel.clear(slot);
+    this.wires[slot] = undefined;
+    this.freeSlots.push(slot);
+    try {
+      wire.conversation?.closed(this.table.fromDevice[slot] as number, this.table.toDevice[slot] as number);
+    } catch (error) {
+      this.options.onFault(error);
+    }
+  }
+
+  private fire(key: number): void {
+    const { capacity } = this.table;
+    if (key === this.acceptRetryKey) {
+      this.listeners.resume();
+      return;
+    }
+    if (key >= capacity) {
+      this.streams.timer(key - capacity);
+      return;
+    }
+    const wire = this.wires[key];
+    if (wire !== undefined) this.attempt(wire, () => wire.conversation?.timer());
+  }
+
+  // ---- connections -----------------------------------------------------------------------------------------
+
+  private adoptDevice(fd: number, listenerIndex: number): void {
+    if (fd >= this.table.capacity) {
+      this.sockets.reset(fd);
+      return;
+    }
+    const slot = this.freeSlots.pop() ?? this.wires.length;
+    const wire = new EpollWire(this, slot, fd);
+    this.wires[slot] = wire;
+    this.table.fromDevice[slot] = 0;
+    this.table.toDevice[slot] = 0;
+    const peer = peerOf(this.sockets.remote);
+    if (this.streams.adopt(fd, slot, DEVICE, -1) < 0) {
+      this.abandon(wire);
+      return;
+    }
+    this.attempt(wire, () => {
+      wire.conversation = this.options.accept(wire, peer, listenerIndex);
+      if (wire.conversation === undefined) wire.abort();
+    });
+    if (this.doneWires.length > 0) this.settle();
+  }
+
+  /** The kernel would not watch the device's socket, which is closed already. */
+  private abandon(wire: EpollWire): void {
+    wire.deviceFd = -1;
+    wire.socketClosed();
+    this.settle();
+  }
+
+  /** Resets every connection and stops accepting. */
+  close(): void {
+    this.listeners.close();
+    for (let fd = 0; fd < this.table.capacity; fd++) if (this.table.slot[fd] !== 0) this.streams.reset(fd);
+    this.settle();
+    this.poller.close();
+    this.libc.close(this.wakeFd);
+    this.woken = true;
+  }
+
+  // ---- WireHost --------------------------------------------------------------------------------------------
+
+  write(fd: number, bytes: Uint8Array, start: number, end: number): void {
+    this.streams.writer.write(fd, bytes, start, end);
+  }
+
+  hold(fd: number, hold: boolean): void {
+    this.streams.hold(fd, hold);
+  }
+
+  splice(device: number, node: number): void {
+    this.streams.splice(device, node);
+  }
+
+  flush(fd: number): void {
+    this.streams.flush(fd);
+  }
+
+  reset(fd: number): void {
+    this.streams.reset(fd);
+  }
+
+  dial(slot: number, link: Link, target: Target): number {
+    const fd = this.dialNode(target);
+    if (fd < 0) return fd;
+    if (fd >= this.table.capacity) {
+      this.libc.close(fd);
+      return -EMFILE;
+    }
+    const added = this.streams.adopt(fd, slot, CONNECTING, link);
+    return added < 0 ? added : fd;
+  }
+
+  later(wire: EpollWire, run: () => void): void {
+    this.postponed.push({ wire, run });
+  }
+
+  setTimer(slot: number, ms: number): void {
+    this.setKey(slot, ms);
+  }
+
+  done(wire: EpollWire): void {
+    this.doneWires.push(wire);
+    this.descriptorFreed = true;
+  }
+
+  private setKey(key: number, ms: number): void {
+    if (ms > 0) this.wheel.set(key, ms, this.options.clock.now());
+    else this.wheel.clear(key);
+  }
+}
+
+/** The process's limit on open files, which every fd is below (getrlimit(2)). */
+function descriptorLimit(libc: Libc): number {
+  const limit = libc.pin(16);
+  if (libc.getrlimit(RLIMIT_NOFILE, limit.address) < 0) return DESCRIPTORS_MAX;
+  const soft = limit.bytes.readBigUInt64LE(0);
+  return soft > BigInt(DESCRIPTORS_MAX) ? DESCRIPTORS_MAX : Number(soft);
+}

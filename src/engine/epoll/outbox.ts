@@ -1,0 +1,79 @@
+import { EAGAIN, EINTR } from './libc.ts';
+
+/** Smallest piece of memory for waiting bytes, so that many small writes share one. */
+const CHUNK_BYTES = 4096;
+
+interface Chunk {
+  readonly bytes: Buffer;
+  readonly address: number;
+  start: number;
+  end: number;
+}
+
+/**
+ * Bytes that the kernel would not take yet, by fd. Nothing here limits them: the loop does, by not reading the
+ * source of a destination that has bytes waiting.
+ */
+export interface Outbox {
+  /** Bytes waiting, by fd. */
+  readonly waiting: Uint32Array;
+  push(fd: number, bytes: Uint8Array, start: number, end: number): void;
+  /** Sends what the kernel takes. Bytes sent, or the negative errno of an error that ends the socket. */
+  flush(fd: number): number;
+  clear(fd: number): void;
+}
+
+export type Send = (fd: number, address: number, length: number) => number;
+export type Pin = (bytes: number) => { readonly bytes: Buffer; readonly address: number };
+
+export function createOutbox(capacity: number, pin: Pin, send: Send): Outbox {
+  const waiting = new Uint32Array(capacity);
+  const queues = new Map<number, Chunk[]>();
+
+  function push(fd: number, bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length === 0) return;
+    let queue = queues.get(fd);
+    if (queue === undefined) {
+      queue = [];
+      queues.set(fd, queue);
+    }
+    let last = queue.at(-1);
+    if (last === undefined || last.bytes.length - last.end < length) {
+      last = { ...pin(Math.max(CHUNK_BYTES, length)), start: 0, end: 0 };
+      queue.push(last);
+    }
+    last.bytes.set(bytes.subarray(start, end), last.end);
+    last.end += length;
+    waiting[fd] = (waiting[fd] as number) + length;
+  }
+
+  function flush(fd: number): number {
+    const queue = queues.get(fd);
+    let total = 0;
+    let error = 0;
+    for (let chunk = queue?.[0]; chunk !== undefined; chunk = queue?.[0]) {
+      const sent = send(fd, chunk.address + chunk.start, chunk.end - chunk.start);
+      if (sent < 0) {
+        if (sent === -EINTR) continue;
+        if (sent !== -EAGAIN) error = sent;
+        break;
+      }
+      total += sent;
+      chunk.start += sent;
+      if (chunk.start < chunk.end) continue; // the next send says EAGAIN, which arms the edge
+      queue?.shift();
+    }
+    waiting[fd] = (waiting[fd] as number) - total;
+    if (waiting[fd] === 0) queues.delete(fd);
+    return error < 0 ? error : total;
+  }
+
+  function clear(fd: number): void {
+    if (waiting[fd] === 0) return;
+    waiting[fd] = 0;
+    queues.delete(fd);
+  }
+
+  return { waiting, push, flush, clear };
+}

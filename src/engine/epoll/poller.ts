@@ -1,0 +1,68 @@
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  errnoName,
+  type Libc,
+  SOCK_CLOEXEC,
+} from './libc.ts';
+
+/** Edge-triggered, for reading and writing at once: one `epoll_ctl` in the life of a socket. */
+export const STREAM_EVENTS = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
+
+/**
+ * One epoll instance. After `wait` returned n, event i < n is in `words` at `i * stride`: its mask there, then at
+ * `+ fdAt` the fd and at `+ generationAt` the generation that were given to `add`.
+ */
+export interface Poller {
+  readonly words: Uint32Array;
+  readonly stride: number;
+  readonly fdAt: number;
+  readonly generationAt: number;
+  /** Returns 0, or the negative errno (ENOMEM and ENOSPC are the ones that can happen). */
+  add(fd: number, generation: number, events: number): number;
+  modify(fd: number, generation: number, events: number): number;
+  remove(fd: number): void;
+  /** Number of events, or the negative errno (EINTR). */
+  wait(timeoutMs: number): number;
+  close(): void;
+}
+
+/** The kernel packs `epoll_event` on x64 only (epoll_ctl(2), `__EPOLL_PACKED`): 12 bytes there, 16 elsewhere. */
+export function createPoller(libc: Libc, maxEvents: number): Poller {
+  const packed = process.arch === 'x64';
+  const stride = packed ? 3 : 4;
+  const fdAt = packed ? 1 : 2;
+  const generationAt = fdAt + 1;
+
+  const events = libc.pin(maxEvents * stride * 4);
+  const words = new Uint32Array(events.bytes.buffer, events.bytes.byteOffset, maxEvents * stride);
+  const one = libc.pin(16);
+  const request = new Uint32Array(one.bytes.buffer, one.bytes.byteOffset, 4);
+
+  const epfd = libc.epollCreate(SOCK_CLOEXEC);
+  if (epfd < 0) throw new Error(`epoll_create1: ${errnoName(epfd)}`);
+
+  function control(operation: number, fd: number, generation: number, mask: number): number {
+    request[0] = mask;
+    request[fdAt] = fd;
+    request[generationAt] = generation;
+    return libc.epollCtl(epfd, operation, fd, one.address);
+  }
+
+  return {
+    words,
+    stride,
+    fdAt,
+    generationAt,
+    add: (fd, generation, mask) => control(EPOLL_CTL_ADD, fd, generation, mask),
+    modify: (fd, generation, mask) => control(EPOLL_CTL_MOD, fd, generation, mask),
+    remove: (fd) => void control(EPOLL_CTL_DEL, fd, 0, 0),
+    wait: (timeoutMs) => libc.epollWait(epfd, events.address, maxEvents, timeoutMs),
+    close: () => void libc.close(epfd),
+  };
+}

@@ -1,0 +1,396 @@
+import type { EndCause, Link } from '../../connection/wire.ts';
+import {
+  EAGAIN,
+  ECONNRESET,
+  EINTR,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  errnoName,
+  type Libc,
+  type Pinned,
+  SHUT_WR,
+} from './libc.ts';
+import { causeOf, type Owner } from './owner.ts';
+import { type Poller, STREAM_EVENTS } from './poller.ts';
+import { ReadyList } from './ready-list.ts';
+import type { SocketTable } from './socket-table.ts';
+import * as is from './socket-table.ts';
+import type { Sockets } from './sockets.ts';
+import { Writer } from './writer.ts';
+
+export interface StreamsOptions {
+  /** Most that one read takes, hence most that waits towards one peer in relay mode. */
+  readonly readBytes: number;
+  /** How long a flushed socket may make no progress towards its end before it is reset. */
+  readonly lingerMs: number;
+}
+
+/** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
+const READS_PER_TURN = 2;
+/** Four system calls that most short links never need, and that a storm of connects must not wait for. */
+const WATCH_AFTER_MS = 1000;
+
+/**
+ * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
+ * objects are touched only where its code must be told something, so relayed bytes touch none.
+ */
+export class Streams {
+  readonly writer: Writer;
+  readonly ready: ReadyList;
+  private readonly libc: Libc;
+  private readonly table: SocketTable;
+  private readonly flags: Uint16Array;
+  private readonly peer: Int32Array;
+  private readonly waiting: Uint32Array;
+  private readonly sockets: Sockets;
+  private readonly poller: Poller;
+  private readonly ownerOf: (slot: number) => Owner;
+  private readonly setTimer: (fd: number, ms: number) => void;
+  private readonly options: StreamsOptions;
+  private readonly scratch: Pinned;
+
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    sockets: Sockets,
+    poller: Poller,
+    options: StreamsOptions,
+    ownerOf: (slot: number) => Owner,
+    /** Sets, or clears with 0, a socket's one timer, which calls `timer`. */
+    setTimer: (fd: number, ms: number) => void,
+  ) {
+    this.libc = libc;
+    this.table = table;
+    this.flags = table.flags;
+    this.ready = new ReadyList(table.flags);
+    this.peer = table.peer;
+    this.sockets = sockets;
+    this.poller = poller;
+    this.options = options;
+    this.ownerOf = ownerOf;
+    this.setTimer = setTimer;
+    this.scratch = libc.pin(options.readBytes);
+    this.writer = new Writer(libc, table, this.scratch, (fd, error) => this.sendFailed(fd, error));
+    this.waiting = this.writer.waiting;
+  }
+
+  /** Takes over a connected or connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
+  adopt(fd: number, slot: number, state: number, link: Link): number {
+    const { table } = this;
+    table.flags[fd] = state;
+    table.slot[fd] = slot + 1;
+    table.link[fd] = link;
+    table.peer[fd] = -1;
+    const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
+    if (added === 0) {
+      if ((state & is.DEVICE) === 0) this.setTimer(fd, WATCH_AFTER_MS); // devices inherit it from the listener
+      return 0;
+    }
+    table.flags[fd] = 0;
+    table.slot[fd] = 0;
+    this.sockets.reset(fd);
+    return added;
+  }
+
+  // ---- what the connection asks for ------------------------------------------------------------------------
+
+  hold(fd: number, hold: boolean): void {
+    if (hold) this.flags[fd] = (this.flags[fd] as number) | is.HELD;
+    else {
+      this.flags[fd] = (this.flags[fd] as number) & ~is.HELD;
+      this.ready.add(fd);
+    }
+  }
+
+  splice(device: number, node: number): void {
+    this.pair(device, node);
+    this.pair(node, device);
+    if ((this.flags[device] as number) & is.EOF) this.finish(node);
+    if ((this.flags[node] as number) & is.EOF) this.finish(device);
+  }
+
+  private pair(fd: number, peer: number): void {
+    this.peer[fd] = peer;
+    this.flags[fd] = (this.flags[fd] as number) | is.SPLICED;
+    this.ready.add(fd);
+  }
+
+  private unpair(fd: number): void {
+    const peer = this.peer[fd] as number;
+    if (peer < 0) return;
+    for (const half of [fd, peer]) {
+      this.peer[half] = -1;
+      this.flags[half] = (this.flags[half] as number) & ~is.SPLICED;
+    }
+  }
+
+  /** Sends what waits, then FIN, and closes: a link at once, a device when it has closed too. */
+  flush(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & (is.CONNECTING | is.BROKEN)) !== 0) {
+      this.reset(fd);
+      return;
+    }
+    this.unpair(fd);
+    this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
+    this.setTimer(fd, this.options.lingerMs);
+    this.ready.add(fd);
+    this.finish(fd);
+  }
+
+  /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
+  timer(fd: number): void {
+    if (((this.flags[fd] as number) & is.DETACHED) !== 0) this.reset(fd);
+    else this.sockets.watchPeer(fd);
+  }
+
+  reset(fd: number): void {
+    if (this.table.slot[fd] === 0) return;
+    this.release(fd);
+    this.sockets.reset(fd);
+    this.told(fd);
+  }
+
+  private close(fd: number): void {
+    this.release(fd);
+    this.libc.close(fd);
+    this.told(fd);
+  }
+
+  /** Forgets the socket, so that nothing that is still queued for it finds it, nor its successor. */
+  private release(fd: number): void {
+    this.unpair(fd);
+    this.writer.outbox.clear(fd);
+    this.setTimer(fd, 0);
+    this.flags[fd] = 0;
+    this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
+  }
+
+  private told(fd: number): void {
+    const slot = (this.table.slot[fd] as number) - 1;
+    this.table.slot[fd] = 0;
+    this.ownerOf(slot).socketClosed(fd);
+  }
+
+  // ---- what the kernel reports -----------------------------------------------------------------------------
+
+  event(fd: number, mask: number): void {
+    if (((this.flags[fd] as number) & is.CONNECTING) !== 0 && !this.connected(fd, mask)) return;
+    if ((mask & EPOLLOUT) !== 0 && this.waiting[fd] !== 0) {
+      this.drain(fd);
+      if (this.table.slot[fd] === 0) return;
+    }
+    if ((mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0) return;
+    let flags = (this.flags[fd] as number) | is.READABLE;
+    if ((mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) flags |= is.ENDING;
+    if ((mask & EPOLLERR) !== 0) flags |= is.ERRED;
+    this.flags[fd] = flags;
+    this.read(fd);
+  }
+
+  /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
+  private connected(fd: number, mask: number): boolean {
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
+      const reason = errnoName(this.sockets.takeError(fd) || ECONNRESET);
+      this.close(fd);
+      owner.linkFailed(link, reason);
+      return false;
+    }
+    if ((mask & EPOLLOUT) === 0) return false;
+    this.flags[fd] = (this.flags[fd] as number) & ~is.CONNECTING;
+    const generation = this.table.generation[fd];
+    owner.linkOpened(link);
+    return this.table.generation[fd] === generation;
+  }
+
+  private owner(fd: number): Owner {
+    return this.ownerOf((this.table.slot[fd] as number) - 1);
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------------------
+
+  read(fd: number): void {
+    for (let reads = 0; reads < READS_PER_TURN; reads++) {
+      const flags = this.flags[fd] as number;
+      if ((flags & is.READABLE) === 0) return;
+      if ((flags & is.EOF) !== 0 || this.isBlocked(fd, flags)) {
+        // A reset voids what is still unread, and there is nobody left to wait for.
+        if ((flags & (is.ERRED | is.BROKEN)) !== 0) this.broken(fd);
+        return;
+      }
+      if ((flags & is.SPLICED) !== 0) this.relay(fd, flags);
+      else this.deliver(fd, flags);
+    }
+    this.ready.add(fd);
+  }
+
+  /** While bytes wait towards one peer its source is not read: this is what bounds the outbox. */
+  private isBlocked(fd: number, flags: number): boolean {
+    if ((flags & is.HELD) !== 0) return true;
+    if ((flags & is.SPLICED) !== 0) return this.waiting[this.peer[fd] as number] !== 0;
+    if ((flags & is.DETACHED) !== 0) return false;
+    const owner = this.owner(fd);
+    if ((flags & is.DEVICE) !== 0) return owner.linksWaiting();
+    return owner.deviceFd >= 0 && this.waiting[owner.deviceFd] !== 0;
+  }
+
+  private relay(fd: number, flags: number): void {
+    const { scratch } = this;
+    const got = this.receive(fd, flags);
+    if (got <= 0) {
+      this.readEnded(fd, got);
+      return;
+    }
+    const peer = this.peer[fd] as number;
+    const sent = this.writer.send(peer, scratch.address, got);
+    if (sent >= 0 && sent < got) this.writer.outbox.push(peer, scratch.bytes, sent, got);
+  }
+
+  private deliver(fd: number, flags: number): void {
+    const got = this.receive(fd, flags);
+    if (got <= 0) {
+      this.readEnded(fd, got);
+      return;
+    }
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(this.scratch.bytes, 0, got);
+    else this.owner(fd).linkData(this.table.link[fd] as number, this.scratch.bytes, 0, got);
+  }
+
+  private receive(fd: number, flags: number): number {
+    const { options, table } = this;
+    let got: number;
+    do got = this.libc.recv(fd, this.scratch.address, options.readBytes, 0);
+    while (got === -EINTR);
+    if (got > 0) {
+      // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
+      if (got < options.readBytes && (flags & is.ENDING) === 0) this.flags[fd] = flags & ~is.READABLE;
+      if ((flags & is.DEVICE) !== 0) {
+        const slot = (table.slot[fd] as number) - 1;
+        table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
+      }
+    }
+    return got;
+  }
+
+  private readEnded(fd: number, result: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.BROKEN) !== 0) {
+      this.broken(fd);
+      return;
+    }
+    if (result === -EAGAIN) this.flags[fd] = flags & ~is.READABLE;
+    else if (result === 0) this.finRead(fd);
+    else this.dead(fd, causeOf(-result));
+  }
+
+  private finRead(fd: number): void {
+    const flags = ((this.flags[fd] as number) & ~is.READABLE) | is.EOF;
+    this.flags[fd] = flags;
+    if ((flags & is.DETACHED) !== 0) {
+      if ((flags & is.FIN_SENT) !== 0) this.close(fd);
+      return;
+    }
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    if ((flags & is.SPLICED) !== 0) this.finish(this.peer[fd] as number);
+    if ((flags & is.DEVICE) !== 0) owner.deviceEnded('fin');
+    else owner.linkEnded(link, 'fin');
+  }
+
+  private broken(fd: number): void {
+    const errno = this.table.brokenBy[fd] || this.sockets.takeError(fd) || ECONNRESET;
+    this.dead(fd, causeOf(errno));
+  }
+
+  /** The socket is gone. Relayed, a device's reset goes on to the node, and a node's ends the device politely. */
+  private dead(fd: number, cause: EndCause): void {
+    const flags = this.flags[fd] as number;
+    const owner = this.owner(fd);
+    const link = this.table.link[fd] as number;
+    const peer = this.peer[fd] as number;
+    this.close(fd);
+    if ((flags & is.DETACHED) !== 0) return;
+    if ((flags & is.DEVICE) !== 0) {
+      if (peer >= 0) this.reset(peer);
+      if ((flags & is.EOF) === 0) owner.deviceEnded(cause);
+    } else {
+      if (peer >= 0) this.flush(peer);
+      if ((flags & is.EOF) === 0) owner.linkEnded(link, cause);
+    }
+  }
+
+  // ---- writing ---------------------------------------------------------------------------------------------
+
+  /** Told from the ready list, because a call of the connection must not call it back. */
+  private sendFailed(fd: number, error: number): void {
+    this.writer.outbox.clear(fd);
+    this.table.brokenBy[fd] = -error;
+    this.flags[fd] = (this.flags[fd] as number) | is.BROKEN | is.READABLE | is.ENDING;
+    this.ready.add(fd);
+  }
+
+  private drain(fd: number): void {
+    const flushed = this.writer.outbox.flush(fd);
+    if (flushed < 0) {
+      this.sendFailed(fd, flushed);
+      return;
+    }
+    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0)
+      this.setTimer(fd, this.options.lingerMs);
+    if (this.waiting[fd] !== 0) return;
+    this.resumeSources(fd);
+    if (((this.flags[fd] as number) & is.FIN_WANTED) !== 0) this.sendFin(fd);
+  }
+
+  private resumeSources(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.SPLICED) !== 0) {
+      this.ready.add(this.peer[fd] as number);
+      return;
+    }
+    const owner = this.owner(fd);
+    if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.ready.add(link));
+    else if (owner.deviceFd >= 0) this.ready.add(owner.deviceFd);
+  }
+
+  private finish(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.FIN_WANTED) !== 0) {
+      if ((flags & is.FIN_SENT) !== 0) this.closeIfDone(fd);
+      return;
+    }
+    this.flags[fd] = flags | is.FIN_WANTED;
+    if (this.waiting[fd] === 0) this.sendFin(fd);
+  }
+
+  private sendFin(fd: number): void {
+    this.libc.shutdown(fd, SHUT_WR); // ENOTCONN: the reset that caused it is about to be read
+    this.flags[fd] = (this.flags[fd] as number) | is.FIN_SENT;
+    this.closeIfDone(fd);
+  }
+
+  /** A detached link is not waited for: only a device may still lose what it has not read to a reset. */
+  private closeIfDone(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) {
+      if ((flags & (is.EOF | is.DEVICE)) !== is.DEVICE) this.close(fd);
+      return;
+    }
+    const peer = this.peer[fd] as number;
+    if (peer < 0 || !this.isDone(fd) || !this.isDone(peer)) return;
+    this.close(fd);
+    this.close(peer);
+  }
+
+  /** Both directions have ended. */
+  private isDone(fd: number): boolean {
+    return ((this.flags[fd] as number) & (is.EOF | is.FIN_SENT)) === (is.EOF | is.FIN_SENT);
+  }
+}

@@ -1,0 +1,169 @@
+import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
+import { errnoName } from './libc.ts';
+import type { Owner } from './owner.ts';
+
+/** What a wire needs of the loop. */
+export interface WireHost {
+  readonly waiting: Uint32Array;
+  write(fd: number, bytes: Uint8Array, start: number, end: number): void;
+  hold(fd: number, hold: boolean): void;
+  splice(device: number, node: number): void;
+  flush(fd: number): void;
+  reset(fd: number): void;
+  /** The fd of a connecting link, or a negative errno. */
+  dial(slot: number, link: Link, target: Target): number;
+  /** Runs after the connection's present call has returned. */
+  later(wire: EpollWire, run: () => void): void;
+  setTimer(slot: number, ms: number): void;
+  /** Every socket of the connection is closed. */
+  done(wire: EpollWire): void;
+}
+
+const NO_FD = -1;
+/** The dial failed at once, which is not told before the connection's call has returned. */
+const FAILED_FD = -2;
+
+/** One connection: its slot, and the fds of its device and links. */
+export class EpollWire implements Wire, Owner {
+  readonly slot: number;
+  deviceFd: number;
+  conversation: Conversation | undefined;
+  private readonly host: WireHost;
+  private link: Link = -1;
+  private linkFd = NO_FD;
+  /** Links before the newest that are still open: hardly ever any. */
+  private older: Map<Link, number> | undefined;
+  private openSockets = 1;
+
+  constructor(host: WireHost, slot: number, deviceFd: number) {
+    this.host = host;
+    this.slot = slot;
+    this.deviceFd = deviceFd;
+  }
+
+  // ---- Wire
+
+  toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.deviceFd >= 0) this.host.write(this.deviceFd, bytes, start, end);
+  }
+
+  toNode(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    const fd = this.fdOf(link);
+    if (fd >= 0) this.host.write(fd, bytes, start, end);
+  }
+
+  dial(target: Target): Link {
+    if (this.linkFd !== NO_FD) {
+      this.older ??= new Map();
+      this.older.set(this.link, this.linkFd);
+    }
+    const link = ++this.link;
+    const result = this.host.dial(this.slot, link, target);
+    this.openSockets++;
+    this.linkFd = result >= 0 ? result : FAILED_FD;
+    if (result < 0) this.host.later(this, () => this.dialFailed(link, errnoName(result)));
+    return link;
+  }
+
+  private dialFailed(link: Link, reason: string): void {
+    const cancelled = this.fdOf(link) !== FAILED_FD;
+    this.forget(link);
+    if (!cancelled) this.conversation?.linkFailed(link, reason);
+    this.socketClosed();
+  }
+
+  splice(link: Link): void {
+    const fd = this.fdOf(link);
+    if (fd >= 0 && this.deviceFd >= 0) this.host.splice(this.deviceFd, fd);
+  }
+
+  holdDevice(hold: boolean): void {
+    if (this.deviceFd >= 0) this.host.hold(this.deviceFd, hold);
+  }
+
+  endDevice(how: 'flush' | 'reset'): void {
+    const fd = this.deviceFd;
+    if (fd < 0) return;
+    if (how === 'reset') this.host.reset(fd);
+    else this.host.flush(fd);
+  }
+
+  endNode(link: Link, how: 'flush' | 'reset'): void {
+    const fd = this.fdOf(link);
+    this.forget(link);
+    if (fd < 0) return;
+    if (how === 'reset') this.host.reset(fd);
+    else this.host.flush(fd);
+  }
+
+  setTimer(ms: number): void {
+    if (this.openSockets > 0) this.host.setTimer(this.slot, ms);
+  }
+
+  // ---- Owner
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    this.conversation?.deviceData(bytes, start, end);
+  }
+
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    this.conversation?.linkData(link, bytes, start, end);
+  }
+
+  deviceEnded(cause: EndCause): void {
+    this.conversation?.deviceEnded(cause);
+  }
+
+  linkEnded(link: Link, cause: EndCause): void {
+    if (cause !== 'fin') this.forget(link);
+    this.conversation?.linkEnded(link, cause);
+  }
+
+  linkOpened(link: Link): void {
+    this.conversation?.linkOpened(link);
+  }
+
+  linkFailed(link: Link, reason: string): void {
+    this.forget(link);
+    this.conversation?.linkFailed(link, reason);
+  }
+
+  socketClosed(fd = NO_FD): void {
+    if (fd >= 0) {
+      if (fd === this.deviceFd) this.deviceFd = NO_FD;
+      else if (fd === this.linkFd) this.linkFd = NO_FD;
+      else for (const [link, other] of this.older ?? []) if (other === fd) this.older?.delete(link);
+    }
+    if (--this.openSockets === 0) this.host.done(this);
+  }
+
+  linksWaiting(): boolean {
+    const { waiting } = this.host;
+    if (this.linkFd >= 0 && waiting[this.linkFd] !== 0) return true;
+    if (this.older !== undefined) for (const fd of this.older.values()) if (waiting[fd] !== 0) return true;
+    return false;
+  }
+
+  eachLink(each: (fd: number) => void): void {
+    if (this.linkFd >= 0) each(this.linkFd);
+    if (this.older !== undefined) for (const fd of this.older.values()) if (fd >= 0) each(fd);
+  }
+
+  /** Resets every socket at once; `closed` is told as ever. */
+  abort(): void {
+    this.eachLink((fd) => this.host.reset(fd));
+    if (this.linkFd === FAILED_FD) this.linkFd = NO_FD;
+    this.endDevice('reset');
+  }
+
+  // ---- links
+
+  private fdOf(link: Link): number {
+    return link === this.link ? this.linkFd : (this.older?.get(link) ?? NO_FD);
+  }
+
+  private forget(link: Link): void {
+    if (link === this.link) this.linkFd = NO_FD;
+    else this.older?.delete(link);
+  }
+}

@@ -1,0 +1,79 @@
+import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import type { SocketTable } from './socket-table.ts';
+import * as is from './socket-table.ts';
+
+const COPY_BYTES = 65_536;
+
+/** Sends now what the kernel takes, and keeps the rest until it takes more. */
+export class Writer {
+  /** Bytes waiting, by fd. */
+  readonly waiting: Uint32Array;
+  readonly outbox: Outbox;
+  private readonly libc: Libc;
+  private readonly table: SocketTable;
+  private readonly scratch: Pinned;
+  private readonly copy: Pinned;
+  private readonly failed: (fd: number, error: number) => void;
+
+  /** Bytes in `scratch` are sent from where they are; `failed` is told the negative errno that ends a socket. */
+  constructor(libc: Libc, table: SocketTable, scratch: Pinned, failed: (fd: number, error: number) => void) {
+    this.libc = libc;
+    this.table = table;
+    this.scratch = scratch;
+    this.copy = libc.pin(COPY_BYTES);
+    this.failed = failed;
+    this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
+      this.transmit(fd, address, length),
+    );
+    this.waiting = this.outbox.waiting;
+  }
+
+  /** Sends now what the kernel takes; the rest waits. */
+  write(fd: number, bytes: Uint8Array, start: number, end: number): void {
+    const flags = this.table.flags[fd] as number;
+    if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
+    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0) {
+      this.outbox.push(fd, bytes, start, end);
+      return;
+    }
+    const { scratch, copy } = this;
+    if (bytes.buffer === scratch.bytes.buffer) {
+      const sent = this.send(fd, scratch.address + bytes.byteOffset + start, end - start);
+      if (sent >= 0) this.outbox.push(fd, bytes, start + sent, end);
+      return;
+    }
+    for (let at = start; at < end; ) {
+      const length = Math.min(end - at, COPY_BYTES);
+      copy.bytes.set(bytes.subarray(at, at + length), 0);
+      const sent = this.send(fd, copy.address, length);
+      if (sent < 0) return;
+      at += sent;
+      if (sent < length) {
+        this.outbox.push(fd, bytes, at, end);
+        return;
+      }
+    }
+  }
+
+  /** Bytes taken by the kernel, 0 where it takes none now, negative where the socket is broken. */
+  send(fd: number, address: number, length: number): number {
+    const sent = this.transmit(fd, address, length);
+    if (sent >= 0) return sent;
+    if (sent === -EAGAIN) return 0;
+    this.failed(fd, sent);
+    return sent;
+  }
+
+  private transmit(fd: number, address: number, length: number): number {
+    let sent: number;
+    do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
+    while (sent === -EINTR);
+    if (sent > 0 && ((this.table.flags[fd] as number) & is.DEVICE) !== 0) {
+      const { table } = this;
+      const slot = (table.slot[fd] as number) - 1;
+      table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
+    }
+    return sent;
+  }
+}

@@ -1,0 +1,467 @@
+import { readdirSync } from 'node:fs';
+import { connect as dial, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Target } from '../../src/connection/wire.ts';
+import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
+import {
+  bytesOf,
+  digest,
+  endOf,
+  type FakeNode,
+  fakeNode,
+  firstBytes,
+  payload,
+  received,
+} from '../support/fake-node.ts';
+import { freePort } from '../support/process.ts';
+import { until } from '../support/wait.ts';
+
+const HIGH_WATER = 65_536;
+/** More than the kernel's buffers of two sockets and the engine's own can hold. */
+const FLOOD = 64 * 1024 * 1024;
+
+/** What `Engine`, `Wire` and `Conversation` promise, checked with real sockets against an engine in its own thread. */
+export function engineContract(name: 'epoll' | 'node'): void {
+  let engine: EngineUnderTest;
+  let node: FakeNode;
+  const sockets: Socket[] = [];
+
+  async function connect() {
+    const pair = await engine.connect();
+    sockets.push(pair.device);
+    return pair;
+  }
+
+  async function link(): Promise<Socket> {
+    const socket = await node.link();
+    sockets.push(socket);
+    return socket;
+  }
+
+  /** A device, its connection, and its link at the node, relayed or forwarded by the script. */
+  async function through(script: 'relay' | 'forward') {
+    await engine.script(script, node.target);
+    const pair = await connect();
+    const upstream = await link();
+    await pair.connection.told('linkOpened');
+    return { ...pair, upstream };
+  }
+
+  async function dialled() {
+    await engine.script('manual');
+    const pair = await connect();
+    pair.connection.call('dial', node.target);
+    const upstream = await link();
+    await pair.connection.told('linkOpened');
+    return { ...pair, upstream };
+  }
+
+  beforeAll(async () => {
+    engine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+  });
+  beforeEach(async () => {
+    node = await fakeNode();
+    await engine.script('manual');
+  });
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    node.stop();
+    expect(engine.faults.splice(0)).toEqual([]);
+  });
+  afterAll(() => engine.stop());
+
+  describe('listening', () => {
+    it('says which listener accepted, and who connected', async () => {
+      const bound = await engine.listen('127.0.0.1', 0, 7);
+      expect(bound.host).toBe('127.0.0.1');
+      const { device, connection } = await engine.connect(bound.port);
+      sockets.push(device);
+      expect(await connection.told('accepted')).toEqual([7, '127.0.0.1']);
+    });
+
+    it('shows an IPv4 device of a dual-stack listener as IPv4', async () => {
+      const bound = await engine.listen('::', 0, 8);
+      const { device, connection } = await engine.connect(bound.port);
+      sockets.push(device);
+      expect(await connection.told('accepted')).toEqual([8, '127.0.0.1']);
+    });
+
+    it('refuses an address that another program uses', async () => {
+      await expect(engine.listen('127.0.0.1', node.target.port)).rejects.toMatchObject({
+        code: 'ADDRESS_IN_USE',
+      });
+    });
+
+    it('refuses an address that is not of this machine', async () => {
+      await expect(engine.listen('192.0.2.1', 0)).rejects.toMatchObject({ code: 'ADDRESS_NOT_AVAILABLE' });
+    });
+
+    it('resets a device that is refused', async () => {
+      await engine.script('refuse');
+      const device = dial(engine.port, '127.0.0.1');
+      expect(await endOf(device)).toBe('ECONNRESET');
+    });
+  });
+
+  describe('device', () => {
+    it('is read and written, and its bytes are counted', async () => {
+      const { device, connection } = await connect();
+      device.write('hello');
+      expect(await connection.text('deviceData', 5)).toBe('hello');
+      connection.write('device', 'answer');
+      expect(await firstBytes(device, 6)).toBe('answer');
+      device.end();
+      expect(await connection.told('deviceEnded')).toEqual(['fin']);
+      connection.call('endDevice', 'flush');
+      expect(await connection.told('closed')).toEqual([5, 6]);
+    });
+
+    it('may still be written to after its FIN', async () => {
+      const { device, connection } = await connect();
+      device.end('bye');
+      await connection.told('deviceEnded');
+      connection.write('device', 'late');
+      connection.call('endDevice', 'flush');
+      expect((await received(device)).toString()).toBe('late');
+    });
+
+    it('is flushed to the last byte before FIN, while what it still sends is discarded', async () => {
+      const { device, connection } = await connect();
+      const { bytes, digest: expected } = payload(4 * 1024 * 1024);
+      connection.call('toDevice', new Uint8Array(bytes), 0, bytes.length);
+      connection.call('endDevice', 'flush');
+      await engine.defer();
+      device.write('ignored');
+      expect(digest(await received(device))).toBe(expected);
+      device.end('ignored too');
+      expect(await connection.told('closed')).toEqual([expect.any(Number), bytes.length]);
+      expect(connection.names()).toEqual(['accepted', 'closed']);
+    });
+
+    it('is reset on request, also when it does not read what was flushed to it', async () => {
+      const { device, connection } = await connect();
+      device.pause();
+      const bytes = new Uint8Array(FLOOD);
+      connection.call('toDevice', bytes, 0, bytes.length);
+      connection.call('endDevice', 'flush');
+      connection.call('endDevice', 'reset');
+      await connection.told('closed');
+      await endOf(device);
+      expect(device.bytesRead).toBeLessThan(FLOOD);
+    });
+
+    it('that resets is told once, with the cause', async () => {
+      const { device, connection } = await connect();
+      device.resetAndDestroy();
+      expect(await connection.told('deviceEnded')).toEqual(['reset']);
+      await connection.told('closed');
+      expect(connection.names()).toEqual(['accepted', 'deviceEnded', 'closed']);
+    });
+
+    it('is not read while held', async () => {
+      const { device, connection } = await connect();
+      connection.call('holdDevice', true);
+      await engine.defer();
+      device.write('held');
+      const other = await connect();
+      other.device.write('other');
+      await other.connection.text('deviceData', 5);
+      expect(connection.names()).toEqual(['accepted']);
+      connection.call('holdDevice', false);
+      expect(await connection.text('deviceData', 4)).toBe('held');
+    });
+  });
+
+  describe('links', () => {
+    it('are numbered, opened, written and read', async () => {
+      const { connection, upstream } = await dialled();
+      expect(await connection.told('linkOpened')).toEqual([0]);
+      connection.write(0, 'to the node');
+      expect(await firstBytes(upstream, 11)).toBe('to the node');
+      upstream.write('from the node');
+      expect(await connection.text('linkData', 13)).toBe('from the node');
+      upstream.end();
+      expect(await connection.told('linkEnded')).toEqual([0, 'fin']);
+      connection.write(0, '!');
+      connection.call('endNode', 0, 'flush');
+      expect((await received(upstream)).toString()).toBe('!');
+    });
+
+    it('say why they failed, after the dial has returned', async () => {
+      const { connection } = await connect();
+      connection.call('dial', { ...node.target, port: await freePort() });
+      expect(await connection.told('linkFailed')).toEqual([0, 'ECONNREFUSED']);
+      connection.call('dial', node.target);
+      expect(await connection.told('linkOpened')).toEqual([1]);
+    });
+
+    it('that fail at once are not told inside the dial', async () => {
+      await engine.script('forward', { ...node.target, host: '255.255.255.255' } satisfies Target);
+      const { connection } = await connect();
+      expect((await connection.told('linkFailed'))[0]).toBe(0);
+    });
+
+    it('are fenced: after endNode nothing of a link is told, and the next link takes over', async () => {
+      const { connection, upstream } = await dialled();
+      connection.call('endNode', 0, 'reset');
+      connection.call('dial', node.target);
+      expect(await endOf(upstream)).toBe('ECONNRESET');
+      const second = await link();
+      second.write('second');
+      expect(await connection.text('linkData', 6)).toBe('second');
+      expect(connection.names()).toEqual(['accepted', 'linkOpened', 'linkOpened', 'linkData']);
+    });
+
+    it('may be two for a while', async () => {
+      const { connection, upstream } = await dialled();
+      connection.call('dial', node.target);
+      const second = await link();
+      await until(
+        () => connection.names().filter((event) => event === 'linkOpened').length === 2,
+        'both links',
+      );
+      connection.write(0, 'old');
+      connection.write(1, 'new');
+      expect(await Promise.all([firstBytes(upstream, 3), firstBytes(second, 3)])).toEqual(['old', 'new']);
+      connection.call('endNode', 0, 'flush');
+      expect(await endOf(upstream)).toBe('fin');
+      second.write('still here');
+      expect(await connection.text('linkData', 10)).toBe('still here');
+    });
+
+    it('that are reset are told with the cause', async () => {
+      const { connection, upstream } = await dialled();
+      upstream.resetAndDestroy();
+      expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
+    });
+
+    it('end with the connection: closed is told when the last socket is gone', async () => {
+      const { device, connection } = await dialled();
+      device.resetAndDestroy();
+      await connection.told('deviceEnded');
+      await engine.defer();
+      expect(connection.names()).not.toContain('closed');
+      connection.call('endNode', 0, 'reset');
+      await connection.told('closed');
+    });
+  });
+
+  for (const script of ['relay', 'forward'] as const) {
+    describe(`${script}ed bytes`, () => {
+      it('arrive whole and in order in both directions at once, and are counted', async () => {
+        const { device, connection, upstream } = await through(script);
+        const [up, down] = [payload(6_000_001), payload(7_000_001)];
+        const arrived = Promise.all([bytesOf(upstream, up.bytes.length), bytesOf(device, down.bytes.length)]);
+        device.write(up.bytes);
+        upstream.write(down.bytes);
+        const [atNode, atDevice] = await arrived;
+        device.end();
+        upstream.end();
+        expect([digest(atNode), digest(atDevice)]).toEqual([up.digest, down.digest]);
+        expect(await connection.told('closed')).toEqual([up.bytes.length, down.bytes.length]);
+      });
+
+      it('wait at the node while the device does not read', async () => {
+        const { device, upstream } = await through(script);
+        device.pause();
+        const { bytes, digest: expected } = payload(FLOOD);
+        upstream.write(bytes);
+        await stalled(upstream);
+        const arrived = received(device);
+        upstream.end();
+        expect(digest(await arrived)).toBe(expected);
+      });
+
+      it('wait at the device while the node does not read', async () => {
+        const { device, upstream } = await through(script);
+        upstream.pause();
+        const { bytes, digest: expected } = payload(FLOOD);
+        device.write(bytes);
+        await stalled(device);
+        const arrived = received(upstream);
+        device.end();
+        expect(digest(await arrived)).toBe(expected);
+      });
+
+      it('of one busy connection do not starve another', async () => {
+        const busy = await through(script);
+        busy.upstream.resume();
+        let flooding = true;
+        const flood = Buffer.alloc(1 << 20);
+        const pour = (): void => {
+          while (flooding && busy.device.write(flood));
+        };
+        busy.device.on('drain', pour);
+        pour();
+        const calm = await through(script);
+        calm.upstream.pipe(calm.upstream);
+        for (let i = 0; i < 20; i++) {
+          calm.device.write('ping');
+          expect(await firstBytes(calm.device, 4)).toBe('ping');
+        }
+        flooding = false;
+      });
+    });
+  }
+
+  describe('splice', () => {
+    it('carries a FIN of the device behind its last byte, and the answer back', async () => {
+      const { device, connection, upstream } = await through('relay');
+      const { bytes, digest: expected } = payload(3_000_000);
+      device.end('question');
+      expect((await received(upstream)).toString()).toBe('question');
+      expect(await connection.told('deviceEnded')).toEqual(['fin']);
+      upstream.end(bytes);
+      expect(digest(await received(device))).toBe(expected);
+      expect(await connection.told('closed')).toEqual([8, bytes.length]);
+    });
+
+    it('carries a FIN of the node, and the rest of the device', async () => {
+      const { device, connection, upstream } = await through('relay');
+      upstream.end('bye');
+      expect((await received(device)).toString()).toBe('bye');
+      expect(await connection.told('linkEnded')).toEqual([0, 'fin']);
+      device.end('last');
+      expect((await received(upstream)).toString()).toBe('last');
+      await connection.told('closed');
+    });
+
+    it('carries a FIN that came before it', async () => {
+      const { device, connection, upstream } = await dialled();
+      device.end();
+      await connection.told('deviceEnded');
+      connection.call('splice', 0);
+      expect(await endOf(upstream)).toBe('fin');
+    });
+
+    it('resets the link when the device resets', async () => {
+      const { device, connection, upstream } = await through('relay');
+      device.resetAndDestroy();
+      expect(await endOf(upstream)).toBe('ECONNRESET');
+      expect(await connection.told('deviceEnded')).toEqual(['reset']);
+      await connection.told('closed');
+    });
+
+    it('ends the device after the last byte when the node resets', async () => {
+      const { device, connection, upstream } = await through('relay');
+      upstream.write('last words', () => upstream.resetAndDestroy());
+      expect((await received(device)).toString()).toBe('last words');
+      expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
+      device.end();
+      await connection.told('closed');
+    });
+
+    it('resets the link although the node does not read', async () => {
+      const { device, connection, upstream } = await through('relay');
+      upstream.pause();
+      device.write(Buffer.alloc(FLOOD));
+      await stalled(device);
+      device.resetAndDestroy();
+      expect(await connection.told('deviceEnded')).toEqual(['reset']);
+      await connection.told('closed');
+    });
+
+    it('ends with endNode: the device speaks to the connection again', async () => {
+      const { device, connection } = await through('relay');
+      connection.call('endNode', 0, 'reset');
+      await engine.defer();
+      device.write('again');
+      expect(await connection.text('deviceData', 5)).toBe('again');
+    });
+  });
+
+  describe('timer', () => {
+    it('fires once, and a later setting replaces an earlier', async () => {
+      const { connection } = await connect();
+      const other = await connect();
+      connection.call('setTimer', 60_000);
+      connection.call('setTimer', 20);
+      await connection.told('timer');
+      other.connection.call('setTimer', 150);
+      await other.connection.told('timer');
+      expect(connection.names()).toEqual(['accepted', 'timer']);
+    });
+
+    it('is cleared with 0', async () => {
+      const { connection } = await connect();
+      const other = await connect();
+      connection.call('setTimer', 20);
+      connection.call('setTimer', 0);
+      other.connection.call('setTimer', 150);
+      await other.connection.told('timer');
+      expect(connection.names()).toEqual(['accepted']);
+    });
+  });
+
+  describe('faults', () => {
+    it('reset their own connection only, and are told', async () => {
+      const healthy = await connect();
+      await engine.script('throw');
+      const { device, connection } = await connect();
+      device.write('boom');
+      expect(await endOf(device)).toBe('ECONNRESET');
+      await connection.told('closed');
+      expect(engine.faults.splice(0)).toEqual(['Error: scripted fault']);
+      healthy.device.write('fine');
+      expect(await healthy.connection.text('deviceData', 4)).toBe('fine');
+    });
+
+    it('at accept reset the device', async () => {
+      await engine.script('throw-on-accept');
+      const device = dial(engine.port, '127.0.0.1');
+      expect(await endOf(device)).toBe('ECONNRESET');
+      await until(() => engine.faults.length > 0, 'the fault');
+      expect(engine.faults.splice(0)).toEqual(['Error: scripted fault at accept']);
+    });
+  });
+
+  describe('in the long run', () => {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+
+    it('keeps no descriptor of connections that are gone', async () => {
+      await engine.defer();
+      const before = open();
+      for (let round = 0; round < 10; round++) {
+        const trios: Awaited<ReturnType<typeof through>>[] = [];
+        while (trios.length < 21) trios.push(await through('relay'));
+        trios.forEach(({ device, upstream }, i) => {
+          if (i % 3 === 0) device.resetAndDestroy();
+          else if (i % 3 === 1) upstream.resetAndDestroy();
+          else device.end();
+          upstream.on('end', () => upstream.end()).resume();
+          device.on('end', () => device.end()).resume();
+        });
+        await Promise.all(trios.map(({ connection }) => connection.told('closed')));
+        sockets.length = 0;
+      }
+      await until(() => open() <= before, `${before} descriptors, as before`);
+    });
+  });
+
+  describe('stopping', () => {
+    it('stops accepting while connections go on, then resets what is open', async () => {
+      const mine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+      const { device, connection } = await mine.connect();
+      await mine.stopAccepting();
+      expect(await endOf(dial(mine.port, '127.0.0.1'))).toBe('ECONNREFUSED');
+      device.write('on');
+      expect(await connection.text('deviceData', 2)).toBe('on');
+      const ended = endOf(device);
+      await mine.close();
+      expect(await ended).toBe('ECONNRESET');
+      await connection.told('closed');
+      await mine.stop();
+    });
+  });
+}
+
+/** Waits until a socket's own buffer holds bytes that the other side does not take any more. */
+async function stalled(socket: Socket): Promise<void> {
+  let last = -1;
+  await until(() => {
+    const now = socket.bytesWritten - socket.writableLength;
+    const still = now === last && socket.writableLength > 0;
+    last = now;
+    return still;
+  }, 'the sender to be held back');
+}

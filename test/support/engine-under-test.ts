@@ -1,0 +1,183 @@
+import { writeSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Target, Wire } from '../../src/connection/wire.ts';
+import type { BoundAddress } from '../../src/engine/engine.ts';
+import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
+
+const WORKER = resolve('dist/test/support/engine-worker.js');
+const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+export interface ConnectionEvent {
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+/** What the engine has told about one connection, and its wire by remote control. */
+export interface RemoteConnection {
+  readonly events: readonly ConnectionEvent[];
+  names(): string[];
+  /** The arguments of the first such event, past or to come. */
+  told(name: string): Promise<readonly unknown[]>;
+  /** All bytes of the events so named, joined, once they are at least so long. */
+  text(name: 'deviceData' | 'linkData', length: number): Promise<string>;
+  call<M extends keyof Wire>(method: M, ...args: Parameters<Wire[M]>): void;
+  write(to: 'device' | number, text: string): void;
+}
+
+export interface EngineUnderTest {
+  readonly port: number;
+  readonly faults: string[];
+  /** What connections accepted from now on do by themselves. */
+  script(script: Script, target?: Target): Promise<unknown>;
+  listen(host: string, port: number, index?: number): Promise<BoundAddress>;
+  stopAccepting(): Promise<unknown>;
+  defer(): Promise<unknown>;
+  close(): Promise<unknown>;
+  /** A device's socket and its connection in the engine. */
+  connect(port?: number): Promise<{ device: Socket; connection: RemoteConnection }>;
+  connection(devicePort: number): RemoteConnection;
+  stop(): Promise<void>;
+}
+
+/** A command that is answered, before it has its number. */
+type Question = Command extends infer C ? (C extends { readonly id: number } ? Omit<C, 'id'> : never) : never;
+
+class RemoteLog implements RemoteConnection {
+  readonly events: ConnectionEvent[] = [];
+  private readonly waiting = new Set<() => void>();
+  private readonly send: (method: keyof Wire, args: readonly unknown[]) => void;
+
+  constructor(send: (method: keyof Wire, args: readonly unknown[]) => void) {
+    this.send = send;
+  }
+
+  add(event: ConnectionEvent): void {
+    this.events.push(event);
+    for (const check of this.waiting) check();
+  }
+
+  private until<T>(look: () => T | undefined): Promise<T> {
+    return new Promise((done) => {
+      const check = (): void => {
+        const found = look();
+        if (found === undefined) return;
+        this.waiting.delete(check);
+        done(found);
+      };
+      this.waiting.add(check);
+      check();
+    });
+  }
+
+  names(): string[] {
+    return this.events.map((event) => event.name);
+  }
+
+  told(name: string): Promise<readonly unknown[]> {
+    return this.until(() => this.events.find((event) => event.name === name)?.args);
+  }
+
+  text(name: string, length: number): Promise<string> {
+    return this.until(() => {
+      const parts = this.events.filter((event) => event.name === name).map((event) => event.args.at(-1));
+      const text = parts.join('');
+      return text.length >= length ? text : undefined;
+    });
+  }
+
+  call(method: keyof Wire, ...args: unknown[]): void {
+    this.send(method, args);
+  }
+
+  write(to: 'device' | number, text: string): void {
+    const bytes = new Uint8Array(Buffer.from(text, 'latin1'));
+    if (to === 'device') this.call('toDevice', bytes, 0, bytes.length);
+    else this.call('toNode', to, bytes, 0, bytes.length);
+  }
+}
+
+/** Starts an engine in a thread of its own, listening on a free port of 127.0.0.1. */
+export async function startEngine(settings: WorkerSettings): Promise<EngineUnderTest> {
+  const worker = new Worker(WORKER, { workerData: settings });
+  const connections = new Map<number, RemoteLog>();
+  const answers = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  const faults: string[] = [];
+  let wakeFd: number | undefined;
+  let closed = false;
+  let lastId = 0;
+
+  function post(command: Command): void {
+    worker.postMessage(command);
+    if (wakeFd !== undefined && !closed) writeSync(wakeFd, WAKE);
+  }
+
+  function ask(command: Question): Promise<unknown> {
+    const id = ++lastId;
+    return new Promise<unknown>((resolve, reject) => {
+      answers.set(id, { resolve, reject });
+      post({ ...command, id } as Command);
+    });
+  }
+
+  function connection(device: number): RemoteLog {
+    let known = connections.get(device);
+    if (known === undefined) {
+      known = new RemoteLog((method, args) => post({ call: 'wire', device, method, args }));
+      connections.set(device, known);
+    }
+    return known;
+  }
+
+  const listen = (host: string, port: number, index = 0): Promise<BoundAddress> =>
+    ask({ call: 'listen', index, host, port }) as Promise<BoundAddress>;
+
+  await new Promise<void>((ready, failed) => {
+    worker.on('error', failed);
+    worker.on('message', (report: Report) => {
+      if (report.told === 'event') {
+        connection(report.device).add(report);
+        if (report.name === 'closed') connections.delete(report.device); // its port may come again
+      } else if (report.told === 'fault') faults.push(report.message);
+      else if (report.told === 'answer') {
+        const { resolve, reject } = answers.get(report.id) as NonNullable<ReturnType<typeof answers.get>>;
+        if (report.code === undefined) resolve(report.value);
+        else reject(Object.assign(new Error(report.code), { code: report.code }));
+      } else {
+        wakeFd = report.wakeFd;
+        ready();
+      }
+    });
+  });
+  const { port } = await listen('127.0.0.1', 0);
+
+  async function close(): Promise<unknown> {
+    const done = ask({ call: 'close' });
+    closed = true;
+    return done;
+  }
+
+  return {
+    port,
+    faults,
+    script: (script, target) => ask({ call: 'script', script, ...(target && { target }) }),
+    listen,
+    stopAccepting: () => ask({ call: 'stopAccepting' }),
+    defer: () => ask({ call: 'defer' }),
+    close,
+    connection,
+    async connect(to = port) {
+      const device = connect({ host: '127.0.0.1', port: to, allowHalfOpen: true, noDelay: true });
+      await new Promise((opened, failed) => device.once('connect', opened).once('error', failed));
+      device.on('error', () => undefined);
+      const remote = connection(device.localPort as number);
+      await remote.told('accepted');
+      return { device, connection: remote };
+    },
+    async stop() {
+      if (!closed) await close();
+      await worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../src/connection/wire.ts';
+import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
+import { loadEpoll } from '../../src/engine/epoll/load.ts';
+import { createNodeEngine } from '../../src/engine/node/engine.ts';
+
+/** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
+export interface WorkerSettings {
+  readonly engine: 'epoll' | 'node';
+  readonly highWaterBytes: number;
+}
+
+export type Script = 'manual' | 'relay' | 'forward' | 'throw' | 'throw-on-accept' | 'refuse';
+
+export type Command =
+  | { readonly call: 'script'; readonly id: number; readonly script: Script; readonly target?: Target }
+  | {
+      readonly call: 'listen';
+      readonly id: number;
+      readonly index: number;
+      readonly host: string;
+      readonly port: number;
+    }
+  | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
+  | {
+      readonly call: 'wire';
+      readonly device: number;
+      readonly method: keyof Wire;
+      readonly args: readonly unknown[];
+    };
+
+export type Report =
+  | { readonly told: 'ready'; readonly wakeFd: number | undefined }
+  | { readonly told: 'answer'; readonly id: number; readonly value?: unknown; readonly code?: string }
+  | { readonly told: 'fault'; readonly message: string }
+  | {
+      readonly told: 'event';
+      readonly device: number;
+      readonly name: string;
+      readonly args: readonly unknown[];
+    };
+
+const port = parentPort as NonNullable<typeof parentPort>;
+const settings = workerData as WorkerSettings;
+const wires = new Map<number, Wire>();
+let script: Script = 'manual';
+let target: Target | undefined;
+
+function report(message: Report): void {
+  port.postMessage(message);
+}
+
+/** Tells each event by the device's port; 'relay' and 'forward' carry bytes to the target and back besides. */
+class Scripted implements Conversation {
+  private readonly device: number;
+  private readonly wire: Wire;
+  private readonly script: Script = script;
+  private inside = false;
+
+  constructor(wire: Wire, peer: Peer, listenerIndex: number) {
+    this.wire = wire;
+    this.device = peer.remotePort;
+    wires.set(this.device, wire);
+    this.tell('accepted', listenerIndex, peer.remoteAddress);
+    if (this.script === 'throw-on-accept') throw new Error('scripted fault at accept');
+    if (target === undefined || (this.script !== 'relay' && this.script !== 'forward')) return;
+    wire.holdDevice(true);
+    this.dial(target);
+  }
+
+  private tell(name: string, ...args: unknown[]): void {
+    report({ told: 'event', device: this.device, name, args });
+  }
+
+  /** A call must never call back before it returns; told as an event, so that any test would see it. */
+  private dial(to: Target): Link {
+    this.inside = true;
+    const link = this.wire.dial(to);
+    this.inside = false;
+    return link;
+  }
+
+  private text(bytes: Uint8Array, start: number, end: number): string {
+    return Buffer.from(bytes.subarray(start, end)).toString('latin1');
+  }
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.script === 'throw') throw new Error('scripted fault');
+    if (this.script === 'forward') this.wire.toNode(0, bytes, start, end);
+    else this.tell('deviceData', this.text(bytes, start, end));
+  }
+
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    if (this.script === 'forward') this.wire.toDevice(bytes, start, end);
+    else this.tell('linkData', link, this.text(bytes, start, end));
+  }
+
+  deviceEnded(cause: EndCause): void {
+    this.tell('deviceEnded', cause);
+    if (this.script === 'forward') this.wire.endNode(0, cause === 'fin' ? 'flush' : 'reset');
+    if (this.script === 'forward') this.wire.endDevice('flush');
+  }
+
+  linkEnded(link: Link, cause: EndCause): void {
+    this.tell('linkEnded', link, cause);
+    if (this.script === 'forward') this.wire.endDevice('flush');
+  }
+
+  linkOpened(link: Link): void {
+    this.tell('linkOpened', link);
+    if (this.script === 'relay') this.wire.splice(link);
+    if (this.script === 'relay' || this.script === 'forward') this.wire.holdDevice(false);
+  }
+
+  linkFailed(link: Link, reason: string): void {
+    this.tell(this.inside ? 'calledBackInside' : 'linkFailed', link, reason);
+  }
+
+  timer(): void {
+    this.tell('timer');
+  }
+
+  closed(bytesFromDevice: number, bytesToDevice: number): void {
+    this.tell('closed', bytesFromDevice, bytesToDevice);
+    wires.delete(this.device);
+  }
+}
+
+const options: EngineOptions = {
+  accept: (wire, peer, index) => (script === 'refuse' ? undefined : new Scripted(wire, peer, index)),
+  highWaterBytes: settings.highWaterBytes,
+  onFault: (error) => report({ told: 'fault', message: String(error) }),
+};
+
+function createEngine(): Engine {
+  if (settings.engine === 'node') return createNodeEngine(options);
+  const support = loadEpoll();
+  if (!support.available) throw new Error(support.reason);
+  return support.create(options);
+}
+
+const engine = createEngine();
+
+async function answer(id: number, run: () => unknown): Promise<void> {
+  try {
+    report({ told: 'answer', id, value: await run() });
+  } catch (error) {
+    report({ told: 'answer', id, code: (error as { code?: string }).code ?? String(error) });
+  }
+}
+
+port.on('message', (command: Command) => {
+  switch (command.call) {
+    case 'script':
+      script = command.script;
+      target = command.target;
+      report({ told: 'answer', id: command.id });
+      return;
+    case 'listen':
+      return void answer(command.id, () => engine.listen(command));
+    case 'stopAccepting':
+      return void answer(command.id, () => engine.stopAccepting());
+    case 'defer':
+      return engine.defer(() => report({ told: 'answer', id: command.id }));
+    case 'close':
+      return void answer(command.id, () => engine.close());
+    case 'wire': {
+      const wire = wires.get(command.device);
+      const method = wire?.[command.method] as ((...args: readonly unknown[]) => unknown) | undefined;
+      method?.apply(wire, [...command.args]);
+    }
+  }
+});
+report({ told: 'ready', wakeFd: engine.wakeFd });

@@ -1,0 +1,76 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Target } from '../../src/connection/wire.ts';
+
+/** A server that stands for a node, and the sockets that it has accepted. */
+export interface FakeNode {
+  readonly target: Target;
+  /** The next link, in the order of acceptance. */
+  link(): Promise<Socket>;
+  stop(): void;
+}
+
+export async function fakeNode(): Promise<FakeNode> {
+  const accepted: Socket[] = [];
+  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
+    socket.on('error', () => undefined);
+    accepted.push(socket);
+    server.emit('link');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    target: { slot: 0, nodeId: 'n1', host: '127.0.0.1', port },
+    async link() {
+      while (accepted.length === 0) await once(server, 'link');
+      return accepted.shift() as Socket;
+    },
+    stop() {
+      for (const socket of accepted) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** All that a socket receives until its FIN; rejects where it is reset. */
+export async function received(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
+  await once(socket, 'end');
+  return Buffer.concat(chunks);
+}
+
+/** The first bytes of a socket, as soon as there are so many; none may be lost to another listener. */
+export async function bytesOf(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let missing = length; missing > 0; ) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    chunks.push(chunk);
+    missing -= chunk.length;
+  }
+  return Buffer.concat(chunks);
+}
+
+export async function firstBytes(socket: Socket, length: number): Promise<string> {
+  return (await bytesOf(socket, length)).toString('latin1');
+}
+
+/** How a socket ended: 'fin', or the code of its error. */
+export function endOf(socket: Socket): Promise<string> {
+  socket.resume();
+  return new Promise((ended) => {
+    socket.once('end', () => ended('fin'));
+    socket.once('error', (error: NodeJS.ErrnoException) => ended(error.code ?? 'error'));
+    socket.once('close', () => ended('closed'));
+  });
+}
+
+export function payload(bytes: number): { bytes: Buffer; digest: string } {
+  const buffer = randomBytes(bytes);
+  return { bytes: buffer, digest: digest(buffer) };
+}
+
+export function digest(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
