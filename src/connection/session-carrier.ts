@@ -217,7 +217,8 @@ export class SessionCarrier implements Carrier {
   }
 
   private refused(code: number, packet: Uint8Array): void {
-    if (isRetryable(this.connect.protocolVersion, code)) return this.tryAnother('busy', `CONNACK ${hex(code)}`);
+    if (isRetryable(this.connect.protocolVersion, code))
+      return this.tryAnother('busy', `CONNACK ${hex(code)}`);
     if (this.move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
     if (!this.unlink()) return;
     this.attempts?.giveUp(); // it speaks of the device, not of the node: another may say yes

@@ -62,17 +62,25 @@ function chances(scene: SessionScene): Chance[] {
   return found;
 }
 
-const plays = fc.record({
+interface Play {
+  readonly version: Version;
+  readonly connect: number;
+  readonly takeoverFiresWill: boolean;
+  /** Most plays begin with a device that is served, or few would get there. */
+  readonly isServed: boolean;
+  readonly choices: readonly number[];
+}
+
+const plays: fc.Arbitrary<Play> = fc.record({
   version: fc.constantFrom<Version>(4, 5),
   connect: fc.nat(),
   takeoverFiresWill: fc.boolean(),
-  /** Most plays begin with a device that is served, or few would get there. */
   isServed: fc.boolean(),
   choices: fc.array(fc.nat(), { maxLength: 80 }),
 });
 
 function play(
-  { version, connect, takeoverFiresWill, isServed, choices }: fc.infer<typeof plays>,
+  { version, connect, takeoverFiresWill, isServed, choices }: Play,
   afterEach: (scene: SessionScene) => void,
 ): SessionScene {
   const scene = new SessionScene({ version, takeoverFiresWill, maxPacketBytes: 64 });
