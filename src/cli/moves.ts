@@ -15,7 +15,7 @@ export function movesLine({ moved, failed, left, pace, timeLeft }: MovesView): s
   const bar = `${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}`;
   const percent = `${Math.floor(part * 100)}%`.padStart(4);
   const ahead = timeLeft === undefined || left === 0 ? '' : `, ${durationText(timeLeft)} to go`;
-  return `[${bar}]${percent}  moved ${moved}, failed ${failed}, left ${left}, ${pace.toFixed(0)}/s${ahead}`;
+  return `[${bar}] ${percent}  moved ${moved}, failed ${failed}, left ${left}, ${pace.toFixed(0)}/s${ahead}`;
 }
 
 function durationText(seconds: number): string {

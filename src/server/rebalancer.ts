@@ -50,7 +50,7 @@ export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onPr
   function loaded(pool: PoolConfig, countOf: (id: string) => number): Loaded[] {
     return nodes
       .byPool(pool.name)
-      .filter(({ state, health }) => state === 'enabled' && health === 'healthy')
+      .filter(({ state, health }) => state === 'enabled' && health !== 'unhealthy')
       .map(({ id, weight }) => ({ id, weight, count: countOf(id) }));
   }
 

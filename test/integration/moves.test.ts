@@ -7,6 +7,7 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
 import { clientIds, connectDevices } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
+import { startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
 interface Fleet {
@@ -22,11 +23,11 @@ afterEach(async () => {
 });
 
 /** Devices of both protocol versions, each subscribed, that note every end of a connection. */
-async function startFleet(port: number, count: number): Promise<Fleet> {
+async function startFleet(port: number, count: number, prefix?: string): Promise<Fleet> {
   const ended: string[] = [];
   const heard = new Map<string, number>();
   const devices = await Promise.all(
-    clientIds(count).map(async (clientId, i) => {
+    clientIds(count, prefix).map(async (clientId, i) => {
       const device = await connectAsync(`mqtt://127.0.0.1:${port}`, {
         clientId,
         protocolVersion: i % 2 === 0 ? 4 : 5,
@@ -202,6 +203,38 @@ test('rebalance evens the nodes out after one came back empty, and no device is 
     pools: ['default'],
     tolerance: 0.1,
   });
+});
+
+test('what is said to one proxy of a cluster holds for all: drain and rebalance', async () => {
+  const redis = await startRedis();
+  const brokers = await Promise.all([startMosquitto(), startMosquitto()]);
+  const nodes = brokers.map(({ url }, i) => ({ id: `node-${i + 1}`, url }));
+  const config = {
+    listeners: [{ url: 'mqtt://127.0.0.1:0', mode: 'session' }],
+    membership: { store: 'redis', url: redis.url, heartbeat: 0.2 },
+    pools: { default: { nodes, slowStart: 0 } },
+  };
+  const [one, two] = [await startBreakwater(config), await startBreakwater(config)];
+  await until(async () => (await one.api<unknown[]>('proxies')).length === 2, 'both proxies');
+  const first = await startFleet(one.port, 12, 'one');
+  const second = await startFleet(two.port, 12, 'two');
+  await until(async () => (await countsOf(one)).reduce((a, b) => a + b) === 24, 'all devices to be counted');
+
+  const { code, stdout } = await cli(one, 'node', 'drain', 'node-1', '--json');
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { state: 'done', left: 0, rate: 100 }]);
+  expect(brokers[0]?.clients()).toEqual([]);
+  expect(brokers[1]?.clients()).toHaveLength(24);
+
+  const { node } = await one.api<ClientDetail>('clients/two-0');
+  await cli(one, 'node', 'enable', 'node-1');
+  expect(await cli(one, 'client', 'move', 'two-0', 'node-1')).toMatchObject({ code: 0 });
+  expect([node, (await two.api<ClientDetail>('clients/two-0')).node]).toEqual(['node-2', 'node-1']);
+  await until(async () => (await nodesOf(two))[0]?.state === 'enabled', 'the other proxy to hear of it');
+  expect(await cli(two, 'rebalance')).toMatchObject({ code: 0 });
+  const loads = brokers.map((broker) => broker.clients().length);
+  expect(Math.abs((loads[0] ?? 0) - (loads[1] ?? 0))).toBeLessThanOrEqual(2);
+  await Promise.all([first.hear('at one'), second.hear('at the other')]);
+  expect([...first.ended, ...second.ended]).toEqual([]);
 });
 
 test('rebalance refuses what makes no sense', async () => {
