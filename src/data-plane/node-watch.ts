@@ -1,4 +1,3 @@
-import type { Connection } from '../connection/connection.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
 import type { Random } from '../time.ts';
 
@@ -7,9 +6,27 @@ export const NODE_WATCH_MS = 500;
 /** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
 const SUSPICION = 0.3;
 
+/** What is needed of a connection. */
+export interface Watched {
+  readonly placedAtMs: number;
+  readonly session:
+    | Pick<SessionCarrier, 'target' | 'silenceTimeoutMs' | 'ask' | 'isSilent' | 'check'>
+    | undefined;
+}
+
+type Carrier = NonNullable<Watched['session']>;
+
+/** The session that was asked for its node. */
 interface Canary {
-  readonly carrier: SessionCarrier;
-  readonly sinceMs: number;
+  readonly carrier: Carrier;
+  readonly heard: number;
+  readonly askedAtMs: number;
+}
+
+/** One of a node's sessions, each with the same chance. */
+interface Draw {
+  carrier: Carrier;
+  count: number;
 }
 
 /**
@@ -19,41 +36,41 @@ interface Canary {
  */
 export function createNodeWatch(now: () => number, random: Random) {
   const canaries = new Map<string, Canary>();
+  let unhealthyBefore: readonly string[] = [];
 
-  function suspects(): Set<string> {
-    const nowMs = now();
+  function lateCanaries(nowMs: number): Set<string> {
     const late = new Set<string>();
-    for (const [node, { carrier, sinceMs }] of canaries) {
-      const waits = carrier.target?.nodeId === node && carrier.session.pingUnanswered;
-      if (!waits) canaries.delete(node);
-      else if (nowMs - sinceMs >= carrier.silenceTimeoutMs * SUSPICION) {
-        late.add(node);
-        canaries.delete(node);
-      }
+    for (const [node, { carrier, heard, askedAtMs }] of canaries) {
+      const isSilent = carrier.target?.nodeId === node && carrier.isSilent(heard);
+      const isLate = nowMs - askedAtMs >= carrier.silenceTimeoutMs * SUSPICION;
+      if (isSilent && isLate) late.add(node);
+      if (!isSilent || isLate) canaries.delete(node);
     }
     return late;
   }
 
   return {
-    /** One look. `unhealthy` nodes, as probes found them, are suspected as well. */
-    look(connections: Iterable<Connection>, unhealthy: readonly string[]): void {
-      const suspected = suspects();
-      for (const node of unhealthy) suspected.add(node);
-      const chosen = new Map<string, SessionCarrier>();
-      const seen = new Map<string, number>();
-      for (const { session: carrier, placedAtMs } of connections) {
-        const node = carrier?.target?.nodeId;
-        if (carrier === undefined || node === undefined || placedAtMs === 0) continue;
-        if (suspected.has(node)) carrier.check();
-        else if (!canaries.has(node)) {
-          const count = (seen.get(node) ?? 0) + 1;
-          seen.set(node, count);
-          if (random() * count < 1) chosen.set(node, carrier);
-        }
+    /**
+     * One look. A node that probes find `unhealthy` is suspected once; if it hangs only later, its canary tells.
+     */
+    look(connections: Iterable<Watched>, unhealthy: readonly string[]): void {
+      const nowMs = now();
+      const suspected = lateCanaries(nowMs);
+      for (const node of unhealthy) if (!unhealthyBefore.includes(node)) suspected.add(node);
+      unhealthyBefore = unhealthy;
+      const draws = new Map<string, Draw>();
+      for (const { session, placedAtMs } of connections) {
+        const node = session?.target?.nodeId;
+        if (session === undefined || node === undefined || placedAtMs === 0) continue;
+        if (suspected.has(node)) session.check();
+        const draw = draws.get(node);
+        if (draw === undefined) draws.set(node, { carrier: session, count: 1 });
+        else if (random() * ++draw.count < 1) draw.carrier = session;
       }
-      for (const [node, carrier] of chosen) {
-        carrier.session.pingNode();
-        canaries.set(node, { carrier, sinceMs: now() });
+      for (const [node, { carrier }] of draws) {
+        if (canaries.has(node) || suspected.has(node)) continue;
+        const heard = carrier.ask();
+        if (heard !== undefined) canaries.set(node, { carrier, heard, askedAtMs: nowMs });
       }
     },
   };
