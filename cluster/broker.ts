@@ -51,7 +51,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   acknowledgeWhenStored(aedes);
   publishExactlyOnce(aedes, membership.persistence as Incoming);
   deliverInTurn(aedes);
-  keepWillsOnTakeover(aedes, membership.persistence as Wills);
+  keepWillsOnTakeover(aedes, membership.mq, membership.persistence as Wills);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();

@@ -53,8 +53,9 @@ class Turn {
   private live(deliver: Deliver, packet: AedesPublishPacket, done: Done): void {
     const { held, client } = this;
     if (held === undefined) return this.once(deliver, packet, done);
-    if (held.length < MAX_HELD) held.push(() => this.once(deliver, packet, done));
+    if (held.length < MAX_HELD) held.push(() => this.once(deliver, packet, () => {}));
     else client.close();
+    setImmediate(done); // the publisher does not wait for it
   }
 
   private once(deliver: Deliver, packet: AedesPublishPacket, done: Done): void {

@@ -1,4 +1,5 @@
 import type { Aedes, Client } from 'aedes';
+import type { MQEmitter } from 'mqemitter';
 
 interface Will {
   readonly brokerId?: string;
@@ -17,15 +18,14 @@ const NEW_CLIENTS = '$SYS/+/new/clients';
  * left publishes none, nor do the others when that node dies. (EMQX does the same; by [MQTT-3.1.2-8] to the letter, each
  * would be published.) To be called before the broker listens to its bus itself.
  */
-export function keepWillsOnTakeover(aedes: Aedes, wills: Wills): void {
+export function keepWillsOnTakeover(aedes: Aedes, mq: Pick<MQEmitter, 'on'>, wills: Wills): void {
   const { streamWill } = wills;
   const inside = aedes as unknown as {
     clients: Record<string, Client & { will: object | null }>;
-    brokers: Record<string, number>;
   };
 
-  aedes.mq.on(NEW_CLIENTS, (message, done) => {
-    const clientId = `${message.payload}`;
+  mq.on(NEW_CLIENTS, (message, done) => {
+    const clientId = `${message.payload as Buffer}`;
     const client = inside.clients[clientId];
     if (client?.will && message.topic !== NEW_CLIENTS.replace('+', aedes.id)) {
       client.will = null;
