@@ -55,7 +55,6 @@ export class MoveMeter {
     return Math.floor(Math.min(this.tokens, Math.max(1, this.rate) - this.underWay));
   }
 
-  /** May be more than there was room for, by the number of threads: the next ones wait for it. */
   began(count: number, nowMs: number): void {
     this.tokens -= count;
     const over = Math.min(this.early, count);

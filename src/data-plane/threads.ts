@@ -203,18 +203,20 @@ export class Threads {
     this.tell(thread, { type: 'superseded', clientId });
   }
 
-  /** Orders at most so many sessions away from a node, each thread its part. */
+  /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
   async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
-    const each = Math.ceil(count / this.options.count);
-    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
-      type: 'moveSome',
-      request,
-      node,
-      count: each,
-      cause,
-      to,
-    }));
-    return addTallies(reports.map((report) => report.tally));
+    const alive = this.threads.flatMap((thread, index) => (thread === undefined ? [] : [index]));
+    const tallies: MoveTally[] = [];
+    let left = count;
+    for (const [asked, thread] of alive.entries()) {
+      const share = Math.ceil(left / (alive.length - asked));
+      const { tally } = await this.ask<Extract<Report, { type: 'moved' }>>(thread, (request) => ({
+        ...{ type: 'moveSome', request, node, count: share, cause, to },
+      }));
+      left -= tally.moving + tally.noNode + tally.ended;
+      tallies.push(tally);
+    }
+    return addTallies(tallies);
   }
 
   /** Moves one device, to a node of that id if one is given. */
