@@ -7,6 +7,7 @@ import type { Carrier, Shell } from './carrier.ts';
 import { isUnwelcome, Move } from './move.ts';
 import { Purge } from './purge.ts';
 import type { Seat } from './seat.ts';
+import { sessionOptions } from './session-options.ts';
 import { Vigil } from './vigil.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 import type { DialFailure, EndReason, MoveCause, PoolRoute, Reattachment } from './world.ts';
@@ -79,14 +80,7 @@ export class SessionCarrier implements Carrier {
     this.shell = shell;
     this.connect = connect;
     this.route = route;
-    const { limits, sessionLimits, messages, random } = shell.world;
-    const options = {
-      ...sessionLimits,
-      maxPacketBytes: limits.maxPacketBytes,
-      clientId: `breakwater-${Math.floor(random() * 2 ** 48).toString(36)}`,
-      takeoverFiresWill: route.moves.takeoverFiresWill,
-      messages,
-    };
+    const options = sessionOptions(shell.world, route, connect.clientId === '');
     this.session = new Session(connect, raw, options, this);
   }
 

@@ -2,7 +2,7 @@ import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.t
 
 /** The longest between two looks; and where no keep-alive was named, how often the node is asked for a sign of life. */
 const IDLE_LOOK_MS = 60_000;
-const NEVER = Number.POSITIVE_INFINITY;
+const UNASKED = -1;
 
 export type Verdict = 'alive' | 'device-gone' | 'node-silent';
 
@@ -16,31 +16,25 @@ export class Vigil {
   /** To be counted up whenever the node says anything. */
   heard = 0;
   private readonly session: Session;
-  private readonly intervalMs: number;
-  private readonly looksToDevice: number;
-  private readonly looksToNode: number;
+  /** Looks since the device last spoke. */
   private quietLooks = 0;
   private lookAtMs: number;
   /** What was heard when the look before found a PINGREQ unanswered. */
-  private heardAtLook = -1;
-  /** The same for a check, and when it ends. */
-  private heardAtCheck = -1;
-  private checkEndsAtMs = NEVER;
+  private heardAtLook = UNASKED;
+  /** The same for a check, which ends at that time. */
+  private heardAtCheck = UNASKED;
+  private checkEndsAtMs = 0;
 
   constructor(session: Session, nowMs: number) {
     this.session = session;
-    const deviceMs = deviceSilenceMs(session.deviceKeepAlive);
-    const nodeMs = nodeSilenceMs(session.nodeKeepAlive);
-    // A third of the device's 1.5 keep-alives: it is given up between 1.5 keep-alives and 2.
-    this.intervalMs = Math.max(1_000, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
-    this.lookAtMs = nowMs + this.intervalMs;
-    this.looksToDevice = Math.ceil(deviceMs / this.intervalMs);
-    this.looksToNode = nodeMs === NEVER ? 1 : Math.max(1, Math.floor(nodeMs / this.intervalMs) - 1);
+    this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
   }
 
   /** How long until `look`, in ms. */
   dueMs(nowMs: number): number {
-    return Math.max(1, Math.min(this.lookAtMs, this.checkEndsAtMs) - nowMs);
+    const dueAtMs =
+      this.heardAtCheck === UNASKED ? this.lookAtMs : Math.min(this.lookAtMs, this.checkEndsAtMs);
+    return Math.max(1, dueAtMs - nowMs);
   }
 
   /** Asks for a sign of life now; returns what `isSilent` wants to know. */
@@ -56,24 +50,42 @@ export class Vigil {
 
   /** The node may hang: it has so many ms to prove the contrary. */
   check(nowMs: number, withinMs: number): void {
-    if (this.checkEndsAtMs !== NEVER) return;
+    if (this.heardAtCheck !== UNASKED) return;
     this.heardAtCheck = this.ask();
-    this.checkEndsAtMs = nowMs + withinMs;
+    this.checkEndsAtMs = Math.ceil(nowMs + withinMs);
   }
 
   look(nowMs: number): Verdict {
-    if (nowMs >= this.checkEndsAtMs) {
-      this.checkEndsAtMs = NEVER;
-      if (this.isSilent(this.heardAtCheck)) return 'node-silent';
+    if (this.heardAtCheck !== UNASKED && nowMs >= this.checkEndsAtMs) {
+      const isSilent = this.isSilent(this.heardAtCheck);
+      this.heardAtCheck = UNASKED;
+      if (isSilent) return 'node-silent';
     }
     if (nowMs < this.lookAtMs) return 'alive';
-    this.lookAtMs = nowMs + this.intervalMs;
     if (this.isSilent(this.heardAtLook)) return 'node-silent';
+    const { intervalMs, session } = this;
+    this.lookAtMs = Math.ceil(nowMs + intervalMs);
     this.quietLooks = this.deviceSpoke ? 0 : this.quietLooks + 1;
     this.deviceSpoke = false;
-    if (this.quietLooks >= this.looksToDevice) return 'device-gone';
-    if (this.quietLooks >= this.looksToNode) this.session.pingNode();
-    this.heardAtLook = this.session.pingUnanswered ? this.heard : -1;
+    if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
+    if (this.mayBeMissed) session.pingNode();
+    this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
     return 'alive';
+  }
+
+  /** A third of the device's 1.5 keep-alives: it is given up between 1.5 keep-alives and 2. */
+  private get intervalMs(): number {
+    const deviceMs = deviceSilenceMs(this.session.deviceKeepAlive);
+    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
+    return Math.max(1_000, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
+  }
+
+  /** Would the node have heard nothing for its whole keep-alive by the look after the next? */
+  private get mayBeMissed(): boolean {
+    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
+    return (
+      this.quietLooks > 0 &&
+      (nodeMs === Number.POSITIVE_INFINITY || (this.quietLooks + 2) * this.intervalMs > nodeMs)
+    );
   }
 }

@@ -58,17 +58,18 @@ export function createNodeWatch(now: () => number, random: Random) {
       const suspected = lateCanaries(nowMs);
       for (const node of unhealthy) if (!unhealthyBefore.includes(node)) suspected.add(node);
       unhealthyBefore = unhealthy;
-      const draws = new Map<string, Draw>();
+      const draws: Draw[] = []; // by slot
       for (const { session, placedAtMs } of connections) {
-        const node = session?.target?.nodeId;
-        if (session === undefined || node === undefined || placedAtMs === 0) continue;
-        if (suspected.has(node)) session.check();
-        const draw = draws.get(node);
-        if (draw === undefined) draws.set(node, { carrier: session, count: 1 });
+        const target = session?.target;
+        if (session === undefined || target === undefined || placedAtMs === 0) continue;
+        if (suspected.size > 0 && suspected.has(target.nodeId)) session.check();
+        const draw = draws[target.slot];
+        if (draw === undefined) draws[target.slot] = { carrier: session, count: 1 };
         else if (random() * ++draw.count < 1) draw.carrier = session;
       }
-      for (const [node, { carrier }] of draws) {
-        if (canaries.has(node) || suspected.has(node)) continue;
+      for (const { carrier } of Object.values(draws)) {
+        const node = carrier.target?.nodeId;
+        if (node === undefined || canaries.has(node) || suspected.has(node)) continue;
         const heard = carrier.ask();
         if (heard !== undefined) canaries.set(node, { carrier, heard, askedAtMs: nowMs });
       }

@@ -17,7 +17,7 @@ class Session {
   }
 
   get target() {
-    return { slot: 0, nodeId: this.node, host: '', port: 0 };
+    return { slot: this.node.charCodeAt(0), nodeId: this.node, host: '', port: 0 };
   }
 
   ask(): number {
