@@ -24,7 +24,12 @@ export function inMemoryCluster(): Cluster {
   const bus = mqemitter({ concurrency: 0, matchEmptyLevels: true }); // [MQTT-4.7.1-3]
   const store = (aedesMemory as unknown as () => Persistence)(); // its types describe a class, it exports a factory
   return {
-    join: async () => ({ mq: endOf(bus), persistence: viewOf(store), leave: async () => {} }),
+    join: async () => ({
+      mq: endOf(bus),
+      persistence: viewOf(store),
+      caughtUp: async () => {},
+      leave: async () => {},
+    }),
   };
 }
 
