@@ -276,8 +276,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
     admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
     log.info({ url: admin.url }, 'admin listening');
     const bound = await threads.start(
-      config.listeners.map(({ host, port, pool, mode }, index) => ({
+      config.listeners.map(({ url, host, port, pool, mode }, index) => ({
         index,
+        url,
         host,
         port,
         mode,

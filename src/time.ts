@@ -10,4 +10,12 @@ export type Random = () => number;
 
 export const systemClock: Clock = { now: () => performance.now() };
 
+/** The same for all threads of the process, whose `performance.now` each begin at their own start. */
+export const sharedClock: Clock = {
+  now() {
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1000 + nanoseconds / 1e6;
+  },
+};
+
 export const systemRandom: Random = Math.random;

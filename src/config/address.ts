@@ -28,6 +28,12 @@ export function parseAddress(text: string): Address {
   return { scheme, host, port };
 }
 
+/** The same address in its full form: the port is always there. @throws Error as `parseAddress` */
+export function fullUrl(text: string): string {
+  const { scheme, host, port } = parseAddress(text);
+  return `${scheme}://${formatAuthority(host, port)}`;
+}
+
 /** `host:port`, with brackets around IPv6. */
 export function formatAuthority(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

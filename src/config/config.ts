@@ -1,8 +1,10 @@
+import type { DoorLimits } from '../admission/door.ts';
 import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { ConnectRule } from '../routing/rules.ts';
-import { formatAuthority, parseAddress } from './address.ts';
+import { fullUrl, parseAddress } from './address.ts';
+import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
 
 /**
@@ -134,6 +136,8 @@ export interface LimitsConfig {
   readonly maxInflightBytes: number;
   readonly maxStateBytes: number;
   readonly shutdownGraceMs: number;
+  /** Asked before the first byte. */
+  readonly door: DoorLimits;
 }
 
 /** Whether a node was declared by a flag rather than in the file. */
@@ -147,11 +151,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
     listeners: listeners.map(({ url, mode, pool }) => ({ ...endpoint(url), mode, pool })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
-    rules: rules.map(({ when, pool, reject }) => ({
-      when: { clientId: when.clientId, username: when.username, source: when.source },
-      pool,
-      reject,
-    })),
+    rules: rules.map(toRule),
     membership: {
       store: membership.store,
       url: membership.url,
@@ -169,6 +169,14 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
       maxInflightBytes: limits.sessionInflight,
       maxStateBytes: limits.sessionState,
       shutdownGraceMs: toMs(limits.shutdownGrace),
+      door: {
+        allow: limits.allow,
+        deny: limits.deny,
+        connectRate: limits.connectRate,
+        connectRatePerSource: limits.connectRatePerSource,
+        maxConnectionsPerListener: limits.maxConnectionsPerListener,
+        maxConnectionsPerSource: limits.maxConnectionsPerSource,
+      },
     },
     log,
   });
@@ -215,10 +223,10 @@ function toDiscovery(entry: Document['pools'][string]['discovery'][number]): Dis
   return { kind: 'emqx', url: new URL(emqx).origin, key, secret, port, intervalMs };
 }
 
-/** `url` in its full form (port always there) with its host and port. */
+/** `url` in its full form with its host and port. */
 function endpoint(text: string): { url: string; host: string; port: number } {
-  const { scheme, host, port } = parseAddress(text);
-  return { url: `${scheme}://${formatAuthority(host, port)}`, host, port };
+  const { host, port } = parseAddress(text);
+  return { url: fullUrl(text), host, port };
 }
 
 function toMs(seconds: number): number {

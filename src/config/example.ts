@@ -29,11 +29,14 @@ pools:
       - { emqx: "http://10.0.1.1:18083", key: breakwater, secret: change-me, port: 1883 }
 rules:
   - { when: { username: "^banned$" }, reject: not-authorized }
+  - { when: { clientId: "^site-([0-9]+)-", protocolVersion: [4, 5] }, pool: meters, key: "$1" }
   - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
 membership: { store: redis, url: "redis://127.0.0.1:6379", heartbeat: 1, recallTimeout: 0.05 }
 admin: { url: "http://127.0.0.1:9883", token: "change-me" }
 limits:
   maxConnections: 100000
+  connectRatePerSource: 200
+  deny: [192.0.2.0/24]
   connectTimeout: 10
   maxPacketSize: 1048576
   highWater: 65536

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
+import { patternProblem } from '../routing/pattern.ts';
 import { parseAddress } from './address.ts';
 
 /** The kinds of value that the schema is made of. Each says in one sentence what it must be, and what it was. */
@@ -82,14 +83,11 @@ function parseProblem(value: string, parse: (text: string) => unknown): string |
   }
 }
 
-/** The source of a regular expression with Unicode matching; bounded, because each connection pays for it. */
+/** The source of a regular expression in the syntax of RE2; bounded, because each connection pays for it. */
 export function pattern() {
   return text(1024).check((ctx) => {
-    try {
-      new RegExp(ctx.value, 'u'); // as rules are compiled
-    } catch (error) {
-      ctx.issues.push({ code: 'custom', input: ctx.value, message: messageOf(error) });
-    }
+    const problem = patternProblem(ctx.value);
+    if (problem !== undefined) ctx.issues.push({ code: 'custom', input: ctx.value, message: problem });
   });
 }
 

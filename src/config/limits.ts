@@ -1,5 +1,15 @@
 import { z } from 'zod';
-import { count, seconds } from './fields.ts';
+import { count, network, seconds } from './fields.ts';
+
+const MAX_NETWORKS = 10_000;
+
+function networks(about: string) {
+  return z
+    .array(network())
+    .max(MAX_NETWORKS, { error: `must hold at most ${MAX_NETWORKS} networks` })
+    .default([])
+    .meta({ kind: 'list of IP addresses and CIDR blocks', description: `${about} At most ${MAX_NETWORKS}.` });
+}
 
 export const limitsSchema = z.strictObject({
   maxConnections: count({
@@ -9,6 +19,38 @@ export const limitsSchema = z.strictObject({
     unit: 'connections',
     about: 'Devices at one time on this proxy; more are closed at once. Raise `ulimit -n` to twice as many.',
   }),
+  maxConnectionsPerListener: count({
+    min: 0,
+    max: 1_000_000,
+    default: 0,
+    unit: 'connections',
+    about: 'Devices at one time on one listener; 0 sets no limit besides `maxConnections`.',
+  }),
+  maxConnectionsPerSource: count({
+    min: 0,
+    max: 1_000_000,
+    default: 0,
+    unit: 'connections',
+    about:
+      'Devices at one time from one source: an IPv4 address, or the /64 network of an IPv6 address. 0 sets no limit, because many devices may stand behind one NAT.',
+  }),
+  connectRate: count({
+    min: 0,
+    max: 1_000_000,
+    default: 0,
+    unit: 'connections per second',
+    about:
+      'Taken by one listener; one second’s worth may come at once. What is more is reset before its first byte is read. 0 sets no limit.',
+  }),
+  connectRatePerSource: count({
+    min: 0,
+    max: 1_000_000,
+    default: 0,
+    unit: 'connections per second',
+    about: 'The same for one source over all listeners. 0 sets no limit.',
+  }),
+  allow: networks('Networks that may connect; none given: all.'),
+  deny: networks('Networks that may not connect, also where `allow` has them.'),
   connectTimeout: seconds({
     min: 1,
     max: 300,

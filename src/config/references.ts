@@ -1,5 +1,6 @@
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
-import { formatAuthority, isLoopback, parseAddress, withoutSecrets } from './address.ts';
+import { formatAuthority, fullUrl, isLoopback, parseAddress, withoutSecrets } from './address.ts';
+import { list } from './fields.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 
 /**
@@ -11,6 +12,7 @@ export function findBrokenReferences(raw: unknown): Finding[] {
   const pools = keysOf(at(raw, 'pools')) ?? ['default'];
   return [
     ...unknownPools(raw, pools),
+    ...unknownListeners(raw),
     // the schema's library passes over this one key in silence
     ...(pools.includes('__proto__')
       ? [{ path: ['pools', '__proto__'], message: 'is not a possible name' }]
@@ -41,6 +43,25 @@ function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
   return used
     .filter(({ pool }) => typeof pool === 'string' && !pools.includes(pool))
     .map(({ path, pool }) => ({ path, message: unknownName(pool, pools) }));
+}
+
+function unknownListeners(raw: unknown): Finding[] {
+  const urlOf = (text: unknown): string | undefined => attempt(() => fullUrl(String(text)));
+  const known = (listOf(at(raw, 'listeners')) ?? []).map((listener) => urlOf(at(listener, 'url')));
+  return (listOf(at(raw, 'rules')) ?? []).flatMap((rule, index) => {
+    const named = at(at(rule, 'when'), 'listener');
+    const path = ['rules', index, 'when', 'listener'];
+    return (listOf(named) ?? (named === undefined ? [] : [named])).flatMap((url) => {
+      const full = urlOf(url);
+      if (full === undefined || known.includes(full)) return [];
+      return [
+        {
+          path,
+          message: `listener '${full}' does not exist; use ${list(known.flatMap((one) => one ?? []))}`,
+        },
+      ];
+    });
+  });
 }
 
 function nodeIds(raw: unknown, pools: readonly string[]): Placed[] {

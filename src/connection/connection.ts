@@ -87,7 +87,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.held = undefined;
-    if (world.mode === 'relay') {
+    if ((route.mode ?? world.mode) === 'relay') {
       this.carrier = new Relay(this, connect, route, held);
     } else {
       const raw = held.bytes.subarray(0, this.connectEnd);

@@ -75,6 +75,8 @@ export interface Placement {
 
 /** The pool that takes a connection, as its rules decided. */
 export interface PoolRoute {
+  /** How its devices are carried, where a rule says so; else as the listener has it. */
+  readonly mode: 'relay' | 'session' | undefined;
   readonly moves: MovePolicy;
   /**
    * The longest that a connect waits for where its device was served last (persistence by client id), in ms;

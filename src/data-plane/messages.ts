@@ -1,3 +1,4 @@
+import type { DoorMemory } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
@@ -10,11 +11,14 @@ export interface ThreadStart {
   readonly thread: number;
   readonly threads: number;
   readonly table: SharedArrayBuffer;
+  readonly door: DoorMemory;
   readonly engine: 'epoll' | 'node';
   readonly settings: ThreadSettings;
 }
 
 export interface ListenerSettings extends ListenOptions {
+  /** As configured, for rules. */
+  readonly url: string;
   /** Index of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';

@@ -10,6 +10,13 @@ export interface PoolRoute extends Route {
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
   readonly reattachRate: number;
+  /** The same pool as a rule has it: a key in place of whatever its strategy hashes, and how devices are carried. */
+  as(rule: RouteChange): PoolRoute;
+}
+
+interface RouteChange {
+  readonly key?: string | undefined;
+  readonly mode?: 'relay' | 'session' | undefined;
 }
 
 export function createPoolRoute(
@@ -17,6 +24,7 @@ export function createPoolRoute(
   index: number,
   balancer: Balancer,
   recallTimeoutMs: number,
+  { key: fixedKey, mode }: RouteChange = {},
 ): PoolRoute {
   const { name, persistence, upstream } = pool;
   return {
@@ -24,10 +32,12 @@ export function createPoolRoute(
     reattachRate: upstream.reattachRate,
     moves: upstream,
     named: (reference) => balancer.named(index, reference),
+    mode,
+    as: (rule) => createPoolRoute(pool, index, balancer, recallTimeoutMs, rule),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {
-      const key = { clientId, sourceAddress: remoteAddress };
+      const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? remoteAddress };
       return { candidates: balancer.candidates(index, key, preferred), patience: upstream };
     },
   };

@@ -1,5 +1,7 @@
+import { doorRefusalLabels } from '../admission/door.ts';
 import type { EndReason } from '../connection/world.ts';
 import { BreakwaterError } from '../errors.ts';
+import { refusals } from '../routing/rules.ts';
 
 /**
  * The routing table: the one place where the control plane and the data threads meet. A SharedArrayBuffer of node
@@ -53,11 +55,10 @@ export const rejectReasons = [
   'client-id',
   'connect-timeout',
   'no-node',
-  'not-authorized',
-  'banned',
-  'server-unavailable',
+  ...refusals,
   'max-connections',
   'node-refused',
+  ...doorRefusalLabels,
 ] as const;
 
 /** Why a served device's connection ended: the `cause` label of `device_disconnects_total`. */

@@ -1,3 +1,4 @@
+import type { Door } from '../admission/door.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
@@ -13,6 +14,7 @@ import type {
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
+import { sharedClock } from '../time.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -61,10 +63,12 @@ export class ListenerWorld implements World {
   readonly random: () => number;
   private readonly context: ThreadContext;
   private readonly listener: ListenerSettings;
+  private readonly door: Door;
   /** Every open connection, from accept on. */
   readonly open = new Set<Connection>();
 
-  constructor(context: ThreadContext, listener: ListenerSettings) {
+  constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
+    this.door = door;
     this.context = context;
     this.listener = listener;
     this.limits = context.limits;
@@ -75,13 +79,19 @@ export class ListenerWorld implements World {
     this.random = context.random;
   }
 
-  /** A new device; `undefined` when there are already as many as may be. */
+  /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
   accept(wire: Wire, peer: Peer): Connection | undefined {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     if (table.countDevice(1) >= this.limits.maxConnections) {
       table.countDevice(-1);
       table.countRejected('max-connections');
+      return undefined;
+    }
+    const refusal = this.door.admit(peer.remoteAddress, sharedClock.now());
+    if (refusal !== undefined) {
+      table.countDevice(-1);
+      table.countRejected(refusal);
       return undefined;
     }
     const connection = new Connection(wire, peer, this);
@@ -91,11 +101,17 @@ export class ListenerWorld implements World {
 
   route(connect: Connect, peer: Peer): PoolRoute | Refusal {
     const { routes, decide } = this.context;
-    const { clientId, username } = connect;
-    const decision = decide({ clientId, username, sourceAddress: peer.remoteAddress });
-    if (decision === undefined) return routes[this.listener.pool] ?? 'server-unavailable';
-    if ('reject' in decision) return decision.reject;
-    return routes.find((route) => route.name === decision.pool) ?? 'server-unavailable';
+    const { clientId, username, protocolVersion, cleanStart } = connect;
+    const sourceAddress = peer.remoteAddress;
+    const listener = this.listener.url;
+    const decision = decide({ clientId, username, sourceAddress, protocolVersion, cleanStart, listener });
+    if (decision !== undefined && 'reject' in decision) return decision.reject;
+    const route =
+      decision?.pool === undefined
+        ? routes[this.listener.pool]
+        : routes.find((candidate) => candidate.name === decision.pool);
+    if (route === undefined) return 'server-unavailable';
+    return decision?.key === undefined && decision?.mode === undefined ? route : route.as(decision);
   }
 
   recall(clientId: string, asker: Recaller): void {
@@ -175,10 +191,11 @@ export class ListenerWorld implements World {
   ended(connection: Connection, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
+    this.door.release(connection.peer.remoteAddress);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
-    if (this.mode === 'session') this.disown(connection);
+    if (connection.session !== undefined) this.disown(connection);
     if (connection.placedAtMs === 0) return;
     table.countEnded(reason);
     if (this.claimTtlOf(connection) > 0)
@@ -269,7 +286,7 @@ export class ListenerWorld implements World {
         remoteAddress: addressOf(peer),
         protocolVersion: connect.protocolVersion,
         keepAlive: connect.keepAlive,
-        mode: this.mode,
+        mode: session === undefined ? 'relay' : 'session',
         reattachments: session?.session.facts.reattachments ?? 0,
         session: clientId === undefined ? undefined : session && sessionRecord(session, this.now()),
         ageMs: this.now() - placedAtMs,

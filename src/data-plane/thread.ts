@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { createDoor } from '../admission/door.ts';
 import { strategies } from '../balance/index.ts';
 import type { EndReason } from '../connection/world.ts';
 import { createEngine } from '../engine/create.ts';
@@ -73,7 +74,10 @@ const engine = createEngine(start.engine, {
 
 async function listen(listeners: readonly ListenerSettings[]): Promise<void> {
   try {
-    for (const listener of listeners) worlds[listener.index] = new ListenerWorld(context, listener);
+    for (const listener of listeners) {
+      const door = createDoor(start.door, start.thread, listener.index, settings.limits.door);
+      worlds[listener.index] = new ListenerWorld(context, listener, door);
+    }
     const addresses = await Promise.all(listeners.map((listener) => engine.listen(listener)));
     report({ type: 'listening', addresses });
   } catch (error) {

@@ -1,8 +1,10 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
 import type { MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode } from '../errors.ts';
+import { systemRandom } from '../time.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -15,6 +17,7 @@ import type {
   ThreadStart,
 } from './messages.ts';
 import { addTallies } from './move-tally.ts';
+import { MAX_LISTENERS } from './routing-table.ts';
 
 /** An answer that a thread owes longer than this is not coming. */
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -50,6 +53,7 @@ interface Request {
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class Threads {
   private readonly options: ThreadsOptions;
+  private readonly door: DoorMemory;
   /** By number; undefined while a thread is dead. */
   private readonly threads: (Thread | undefined)[] = [];
   private readonly pending = new Map<number, Request>();
@@ -61,6 +65,12 @@ export class Threads {
 
   constructor(options: ThreadsOptions) {
     this.options = options;
+    this.door = createDoorMemory({
+      threads: options.count,
+      listeners: MAX_LISTENERS,
+      maxConnections: options.settings.limits.maxConnections,
+      seed: Math.floor(systemRandom() * 2 ** 32),
+    });
   }
 
   /**
@@ -90,7 +100,7 @@ export class Threads {
     listeners: readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, settings } = this.options;
-    const workerData: ThreadStart = { thread, threads: count, table, engine, settings };
+    const workerData: ThreadStart = { thread, threads: count, table, door: this.door, engine, settings };
     const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData });
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     const started: Thread = { worker, exited, wakeFd: undefined };
@@ -132,6 +142,7 @@ export class Threads {
   }
 
   private died(thread: number, error: Error): void {
+    forgetThread(this.door, thread);
     if (this.closing !== undefined) return;
     this.options.onDeath(thread, error);
     if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();

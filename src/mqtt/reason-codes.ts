@@ -61,6 +61,8 @@ const refusals = {
   'server-busy': [returnCode.serverUnavailable, reasonCode.serverBusy],
   'quota-exceeded': [returnCode.serverUnavailable, reasonCode.quotaExceeded],
   'rate-exceeded': [returnCode.serverUnavailable, reasonCode.connectionRateExceeded],
+  'use-another-server': [returnCode.serverUnavailable, reasonCode.useAnotherServer],
+  'server-moved': [returnCode.serverUnavailable, reasonCode.serverMoved],
 } as const satisfies Record<string, readonly [ReturnCode, ReasonCode]>;
 
 export type ConnackRefusal = keyof typeof refusals;

@@ -1,57 +1,107 @@
-import { BlockList, isIPv6 } from 'node:net';
+import type { ConnackRefusal } from '../mqtt/reason-codes.ts';
+import {
+  type Condition,
+  compileWhen,
+  type RuleInput,
+  type Subject,
+  subjectOf,
+  type When,
+} from './conditions.ts';
+import { compileKey, type KeyTemplate } from './key.ts';
+
+export type { RuleInput, When } from './conditions.ts';
 
 /** Why a device is refused before any node is asked; each has its MQTT reason code. */
-export type Refusal = 'not-authorized' | 'banned' | 'server-unavailable';
+export const refusals = [
+  ...['not-authorized', 'banned', 'server-unavailable', 'server-busy', 'quota-exceeded', 'rate-exceeded'],
+  ...['use-another-server', 'server-moved'],
+] as const satisfies readonly ConnackRefusal[];
+export type Refusal = (typeof refusals)[number];
+
+/** How connections are carried. */
+export type RouteMode = 'relay' | 'session';
 
 /** A rule as it is written in the configuration: all conditions of `when` must hold; the first match decides. */
 export interface ConnectRule {
-  readonly when: {
-    /** Regular expression over the client id. */
-    readonly clientId?: string | undefined;
-    readonly username?: string | undefined;
-    /** Address or CIDR network of the device. */
-    readonly source?: string | undefined;
-  };
-  /** Name of a pool. Either this or `reject`. */
+  readonly when: When;
+  /** Name of a pool; none: the listener's. */
   readonly pool?: string | undefined;
+  /** What the pool's strategy hashes by. */
+  readonly key?: KeyTemplate | undefined;
+  /** Instead of the listener's. */
+  readonly mode?: RouteMode | undefined;
+  /** Excludes all others. */
   readonly reject?: Refusal | undefined;
 }
 
-/** What a rule may look at. */
-export interface RuleInput {
-  readonly clientId: string;
-  readonly username: string | undefined;
-  readonly sourceAddress: string;
+/** Where a device goes; whatever is undefined stays as the listener and the pool have it. */
+export interface Route {
+  readonly pool?: string | undefined;
+  readonly key?: string | undefined;
+  readonly mode?: RouteMode | undefined;
 }
 
-export type Decision = { readonly pool: string } | { readonly reject: Refusal } | undefined;
+export type Decision = Route | { readonly reject: Refusal } | undefined;
 
-/** Compiles once; `undefined` from the result means that no rule matched. */
+interface CompiledRule {
+  readonly conditions: readonly Condition[];
+  readonly decide: (input: RuleInput) => Decision;
+}
+
+/**
+ * Compiles once; `undefined` from the result means that no rule matched.
+ * @throws Error for a pattern or network that the configuration's schema would have refused
+ */
 export function compileRules(rules: readonly ConnectRule[]): (input: RuleInput) => Decision {
-  const compiled = rules.map((rule) => ({ matches: compileCondition(rule), decision: decisionOf(rule) }));
-  return (input) => compiled.find((rule) => rule.matches(input))?.decision;
+  const compiled = rules.map(compileRule);
+  if (compiled.length === 0) return () => undefined;
+  return (input) => {
+    const subject = subjectOf(input);
+    return compiled.find(({ conditions }) => allHold(conditions, subject))?.decide(input);
+  };
 }
 
-function decisionOf(rule: ConnectRule): Decision {
-  if (rule.reject !== undefined) return { reject: rule.reject };
-  return rule.pool === undefined ? undefined : { pool: rule.pool };
+/** What one rule says of a connection. */
+export interface RuleVerdict {
+  /** From 0, as in the configuration. */
+  readonly index: number;
+  readonly matches: boolean;
+  /** The first that matches. */
+  readonly decides: boolean;
+  readonly conditions: readonly {
+    readonly name: keyof When;
+    readonly expected: string;
+    /** Undefined where the connection has nothing of the kind, or it was not given. */
+    readonly actual: string | undefined;
+    readonly holds: boolean;
+  }[];
 }
 
-function compileCondition({ when }: ConnectRule): (input: RuleInput) => boolean {
-  const clientId = when.clientId === undefined ? undefined : new RegExp(when.clientId, 'u');
-  const username = when.username === undefined ? undefined : new RegExp(when.username, 'u');
-  const source = when.source === undefined ? undefined : compileNetwork(when.source);
-  return (input) =>
-    (clientId === undefined || clientId.test(input.clientId)) &&
-    (username === undefined || (input.username !== undefined && username.test(input.username))) &&
-    (source === undefined || source(input.sourceAddress));
+/** Each rule's verdict, and why; and what comes of it all. */
+export function explain(
+  rules: readonly ConnectRule[],
+  input: RuleInput,
+): { readonly verdicts: readonly RuleVerdict[]; readonly decision: Decision } {
+  const compiled = rules.map(compileRule);
+  const subject = subjectOf(input);
+  const first = compiled.findIndex(({ conditions }) => allHold(conditions, subject));
+  const verdicts = compiled.map(({ conditions }, index): RuleVerdict => {
+    const each = conditions.map(({ name, expected, actual, holds }) => {
+      return { name, expected, actual: actual(input), holds: holds(subject) };
+    });
+    return { index, matches: each.every(({ holds }) => holds), decides: index === first, conditions: each };
+  });
+  return { verdicts, decision: compiled[first]?.decide(input) };
 }
 
-function compileNetwork(network: string): (address: string) => boolean {
-  const [address = '', prefix] = network.split('/');
-  const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-  const list = new BlockList();
-  if (prefix === undefined) list.addAddress(address, family);
-  else list.addSubnet(address, Number(prefix), family);
-  return (candidate) => list.check(candidate, isIPv6(candidate) ? 'ipv6' : 'ipv4');
+function allHold(conditions: readonly Condition[], subject: Subject): boolean {
+  return conditions.every((condition) => condition.holds(subject));
+}
+
+function compileRule({ when, pool, key, mode, reject }: ConnectRule): CompiledRule {
+  const { conditions, patterns } = compileWhen(when);
+  if (reject !== undefined) return { conditions, decide: () => ({ reject }) };
+  if (key === undefined) return { conditions, decide: () => ({ pool, mode, key }) };
+  const keyOf = compileKey(key, patterns);
+  return { conditions, decide: (input) => ({ pool, mode, key: keyOf(input) }) };
 }

@@ -23,6 +23,10 @@ const settings: ThreadsOptions['settings'] = {
     halfCloseTimeoutMs: 5_000,
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     shutdownGraceMs: 0,
+    door: {
+      ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
+      ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
+    },
   },
   pools: [
     {
@@ -51,7 +55,10 @@ const settings: ThreadsOptions['settings'] = {
   recallTimeoutMs: 50,
   isShared: false,
 };
-const listener: ListenerSettings = { index: 0, host: '127.0.0.1', port: 0, pool: 0, mode: 'relay' };
+const listener: ListenerSettings = {
+  ...{ index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0 },
+  ...{ pool: 0, mode: 'relay' },
+};
 
 const servers: Server[] = [];
 const running: Threads[] = [];

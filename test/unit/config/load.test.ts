@@ -37,6 +37,10 @@ describe('a valid file', () => {
       highWaterBytes: 65_536,
       halfCloseTimeoutMs: 10_000,
       shutdownGraceMs: 30_000,
+      door: {
+        ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
+        ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
+      },
     });
     expect(pools[0]?.upstream).toEqual({
       connectTimeoutMs: 3000,
@@ -131,10 +135,25 @@ describe('a bad file', () => {
     ],
     ['pools: { default: { strategy: fastest } }', 'must be round-robin, least-connections'],
     ['pools: { default: { persistence: { by: cookie } } }', "'cookie' is not supported yet"],
-    ['rules: [{ when: { clientId: "(" }, pool: default }]', 'Invalid regular expression'],
+    ['rules: [{ when: { clientId: "(" }, pool: default }]', 'missing closing )'],
+    ['rules: [{ when: { clientId: "(" }, key: $1 }]', 'missing closing )'],
+    ['rules: [{ when: { clientId: "(?=a)" }, pool: default }]', 'look-around'],
+    [
+      'rules: [{ when: { source: [10.0.0.0/8, x] }, pool: default }]',
+      'rules[0].when.source[1]: must be an IP address',
+    ],
+    ['rules: [{ when: { source: [] }, pool: default }]', 'empty list'],
+    ['rules: [{ when: { protocolVersion: 6 }, pool: default }]', 'must be 3 (MQTT 3.1)'],
+    [
+      'rules: [{ when: { listener: "mqtt://1.2.3.4" }, pool: default }]',
+      "listener 'mqtt://1.2.3.4:1883' does not exist",
+    ],
+    ['rules: [{ when: { clientId: "^a" }, key: $1 }]', 'rules[0].key: $1 refers to nothing'],
+    ['rules: [{ when: { clientId: a }, mode: session }]', "'session' is not supported yet"],
+    ['rules: [{ when: { clientId: a } }]', 'needs either reject, or at least one of pool, key and mode'],
     ['rules: [{ when: { source: 10.0.0.0/33 }, pool: default }]', 'CIDR block'],
     ['rules: [{ when: { username: a }, pool: b }]', "pool 'b' does not exist"],
-    ['rules: [{ when: { username: a }, pool: default, reject: banned }]', 'either pool or reject'],
+    ['rules: [{ when: { username: a }, pool: default, reject: banned }]', 'either reject, or'],
     ['rules: [{ when: {}, pool: default }]', 'at least one of clientId'],
     [
       `pools: { default: { nodes: [{ url: "mqtt://${'long.'.repeat(12)}name" }] } }`,

@@ -46,6 +46,8 @@ export class SessionScene {
   deviceDone: 'flush' | 'reset' | undefined;
   isClosed = false;
   held = false;
+  /** Set by a test: the device does not read, so the link is not read either. */
+  isDeviceBehind = false;
   ends = 0;
   /** Connections counted at each node. */
   readonly counted = new Map<string, number>();
@@ -69,6 +71,7 @@ export class SessionScene {
   }
 
   private wire(): Wire {
+    const isBehind = (): boolean => this.isDeviceBehind;
     const told = (line: string): void => {
       if (this.isClosed) throw new Error(`${line}: the connection is closed`);
       this.lines.push(line);
@@ -78,6 +81,9 @@ export class SessionScene {
       told(line);
     };
     return {
+      get isDeviceBehind() {
+        return isBehind();
+      },
       toDevice: (bytes, start, end) => {
         if (this.deviceEnd === 'reset') return; // an engine drops it
         for (const text of this.read(bytes, start, end)) live(`device gets ${text}`);

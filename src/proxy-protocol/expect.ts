@@ -1,0 +1,15 @@
+/** What a listener does with PROXY protocol headers. */
+export type ProxyProtocolMode = 'off' | 'accept' | 'require';
+
+/**
+ * What to do with a new connection: `read` a header before anything else; `peek`: there may be one, and bytes that are
+ * none (`no-header`) are the device's own; `skip`: whatever comes is the device's own; `refuse` it. Only a trusted
+ * proxy's header is ever looked at, because whoever may send one chooses the address that rules and limits see.
+ */
+export type HeaderExpectation = 'read' | 'peek' | 'skip' | 'refuse';
+
+export function expectHeader(mode: ProxyProtocolMode, isTrusted: boolean): HeaderExpectation {
+  if (mode === 'off') return 'skip';
+  if (mode === 'accept') return isTrusted ? 'peek' : 'skip';
+  return isTrusted ? 'read' : 'refuse';
+}

@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { beforeAll, expect, test } from 'vitest';
+import type { Broker } from '../../cluster/broker.ts';
+import { startAedes } from '../support/aedes.ts';
+import type { Breakwater } from '../support/breakwater.ts';
+import { startBreakwater } from '../support/breakwater.ts';
+import { clientIds, connectDevice, connectDevices, openSocket, placement } from '../support/devices.ts';
+import { until } from '../support/wait.ts';
+
+let brokers: Broker[];
+let breakwater: Breakwater;
+beforeAll(async () => {
+  brokers = await startAedes(3);
+  breakwater = await startBreakwater({
+    proxy: { threads: 2 },
+    pools: { default: { strategy: 'client-id-hash', nodes: brokers.map(({ url }) => ({ url })) } },
+    rules: [
+      { when: { clientId: '^old-', protocolVersion: 4 }, reject: 'server-moved' },
+      { when: { clientId: '^old-', listener: 'mqtt://127.0.0.1:0' }, reject: 'use-another-server' },
+      { when: { clientId: '^site-([0-9]+)-', source: ['127.0.0.0/8'] }, key: '$1' },
+    ],
+    limits: { deny: ['127.0.66.0/24'], maxConnectionsPerSource: 40, connectRatePerSource: 100 },
+  });
+});
+
+async function rejected(reason: string): Promise<number> {
+  const text = await (await fetch(`${breakwater.adminUrl}/metrics`)).text();
+  return Number(new RegExp(`connect_rejected_total\\{reason="${reason}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
+}
+
+test('a rule’s key keeps the devices of a site together, and sites apart', async () => {
+  const sites = Array.from({ length: 12 }, (_, site) => site);
+  for (const site of sites) {
+    await connectDevices(breakwater.port, clientIds(5, `site-${site}-meter`), () => ({
+      localAddress: `127.0.1.${site + 1}`,
+    }));
+  }
+  const at = await until(() => {
+    const where = placement(brokers);
+    return where.size === 60 && where;
+  }, 'all devices at the brokers');
+  const nodesOf = (site: number) =>
+    new Set([...at].filter(([id]) => id.startsWith(`site-${site}-`)).map(([, broker]) => broker));
+  expect(sites.map((site) => nodesOf(site).size)).toEqual(sites.map(() => 1));
+  expect(new Set(at.values()).size).toBeGreaterThan(1);
+});
+
+test('a refusal by rule has its reason code in both generations of the protocol', async () => {
+  const code = async (protocolVersion: 4 | 5) =>
+    (await connectDevice(breakwater.port, 'old-1', { protocolVersion })).code;
+  expect(await code(4)).toBe(3);
+  expect(await code(5)).toBe(0x9c);
+});
+
+test('a denied network is reset before its first byte, and counted', async () => {
+  const socket = openSocket(breakwater.port, '127.0.66.1');
+  expect(await once(socket, 'error')).toMatchObject([{ code: 'ECONNRESET' }]);
+  expect(socket.bytesRead).toBe(0);
+  await until(async () => (await rejected('source-denied')) === 1, 'the count');
+});
+
+test('a source has no more connections than it may, over all threads, and gets places back', async () => {
+  const from = { localAddress: '127.0.77.1' };
+  const devices = await connectDevices(breakwater.port, clientIds(40, 'full'), () => from);
+  await expect(connectDevice(breakwater.port, 'one-more', from)).rejects.toThrow('closed before CONNACK');
+  expect(await rejected('source-connections')).toBe(1);
+  expect((await connectDevice(breakwater.port, 'other', { localAddress: '127.0.77.2' })).code).toBe(0);
+  devices[0]?.socket.destroy();
+  await until(
+    () =>
+      connectDevice(breakwater.port, 'one-more', from).then(
+        ({ code }) => code === 0,
+        () => false,
+      ),
+    'the place of the device that left',
+  );
+});
+
+test('a source that connects too fast is turned away, others are not', async () => {
+  const burst = Array.from({ length: 400 }, () => openSocket(breakwater.port, '127.0.88.1'));
+  await until(
+    async () => (await rejected('source-rate')) + (await rejected('source-connections')) > 300,
+    'refusals',
+  );
+  expect((await connectDevice(breakwater.port, 'calm', { localAddress: '127.0.88.2' })).code).toBe(0);
+  for (const socket of burst) socket.destroy();
+});
