@@ -185,7 +185,7 @@ export class Scene {
       now: () => this.nowMs,
       route: () =>
         refusal ?? {
-          ...{ moves, recallTimeoutMs, named: () => undefined },
+          ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
           place: (_, __, preferred) => place(preferred),
         },
       recall: (clientId, asker) => {

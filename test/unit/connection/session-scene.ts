@@ -150,6 +150,7 @@ export class SessionScene {
       random: () => RANDOM,
       route: () => ({
         recallTimeoutMs: options.recallTimeoutMs ?? 0,
+        mode: undefined,
         moves: { ...moves, takeoverFiresWill },
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
