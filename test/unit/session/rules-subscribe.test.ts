@@ -235,21 +235,20 @@ describe('rule 12: capability drift', () => {
     ['', 'PUBLISH #1 q1 retain a=1', 'retainAvailable:false', 154],
     ['', `PUBLISH #1 q1 a=${'x'.repeat(50)}`, 'maximumPacketSize:40', 149],
   ];
-  it.each(cases)(
-    'tells the device when the next node cannot take %s%s: %s',
-    (told, remembered, next, code) => {
-      play(
-        5,
-        `${opening(dev, `CONNACK${told}`)}
+  it.each(
+    cases,
+  )('tells the device when the next node cannot take %s%s: %s', (told, remembered, next, code) => {
+    play(
+      5,
+      `${opening(dev, `CONNACK${told}`)}
       device> ${remembered}
       >node   ${remembered}
       ${move}
       node>   CONNACK ${next}
       >device DISCONNECT code=${code}
       event   end code=${code} why=promised-less`,
-      );
-    },
-  );
+    );
+  });
 
   it.each([
     ['$share/g/a:1', 'sharedSubscriptionAvailable:false', 158],
