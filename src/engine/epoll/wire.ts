@@ -77,6 +77,10 @@ export class EpollWire implements Wire, Owner {
     if (fd >= 0 && this.deviceFd >= 0) this.host.splice(this.deviceFd, fd);
   }
 
+  isDeviceBehind(): boolean {
+    return this.deviceFd >= 0 && this.host.waiting[this.deviceFd] !== 0;
+  }
+
   holdDevice(hold: boolean): void {
     if (this.deviceFd >= 0) this.host.hold(this.deviceFd, hold);
   }
