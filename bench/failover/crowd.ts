@@ -20,6 +20,8 @@ export interface Crowd {
   readonly figures: () => CrowdFigures;
   /** Publishes at the given rate until `quieten`. */
   publish(): void;
+  /** What is published from now on counts as later. */
+  markLater(): void;
   /** Stops publishing, and waits until everything is acknowledged and received, or nothing has come for a while. */
   quieten(): Promise<void>;
   leave(): Promise<void>;
@@ -104,6 +106,7 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
         for (; turn < due; turn++) speak(turn % count, Math.floor(turn / count));
       }, TICK_MS);
     },
+    markLater: () => ledger.markLater(),
     async quieten() {
       clearInterval(timer);
       lastNewsMs = performance.now();

@@ -15,6 +15,8 @@ export interface Account {
   readonly unacknowledged: number;
   /** Acknowledged publishes that the subscriber never received. */
   readonly lost: Losses;
+  /** Of these, the ones that were published after `markLater`. */
+  readonly lostLater: Losses;
   readonly duplicates: Losses;
   /** Messages that came for the first time behind a later one of the same topic and publisher. */
   readonly outOfOrder: number;
@@ -31,6 +33,8 @@ interface Topic {
   /** By sequence number. */
   readonly acknowledged: boolean[];
   readonly received: number[];
+  /** Number of the first message behind the fault. */
+  later: number;
   highest: number;
   outOfOrder: number;
 }
@@ -46,7 +50,7 @@ export class Ledger {
   constructor(topics: readonly { readonly subscriber: number; readonly qos: Qos }[]) {
     this.topics = topics.map(({ subscriber, qos }, publisher) => ({
       ...{ publisher, subscriber, qos },
-      ...{ acknowledged: [], received: [], highest: -1, outOfOrder: 0 },
+      ...{ acknowledged: [], received: [], later: 0, highest: -1, outOfOrder: 0 },
     }));
   }
 
@@ -74,6 +78,11 @@ export class Ledger {
     topic.highest = Math.max(topic.highest, sequence);
   }
 
+  /** From here on nothing that is published may be lost, whatever was before. */
+  markLater(): void {
+    for (const topic of this.topics) topic.later = topic.received.length;
+  }
+
   account(): Account {
     const sum = (of: (topic: Topic) => number) => this.topics.reduce((total, topic) => total + of(topic), 0);
     const byQos = (of: (topic: Topic) => number) => ({
@@ -97,6 +106,7 @@ export class Ledger {
         qos === 0 ? 0 : acknowledged.filter((acked) => !acked).length,
       ),
       lost: byQos((topic) => lost(topic).length),
+      lostLater: byQos((topic) => lost(topic).filter((sequence) => sequence >= topic.later).length),
       duplicates: byQos(({ received }) =>
         received.reduce((total, count) => total + Math.max(0, count - 1), 0),
       ),

@@ -71,6 +71,7 @@ export async function perform(play: Play): Promise<Report> {
     const affected = await connectionsAt(scene, nodes[0] as Actor);
     const faultAtMs = Date.now();
     await faults[play.fault](scene, affected, faultAtMs);
+    crowd.markLater();
     await sleep(play.calmMs);
     await crowd.quieten();
     const moves = play.front === 'haproxy' ? undefined : movesIn(front.output(), faultAtMs);

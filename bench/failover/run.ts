@@ -39,10 +39,25 @@ function oneOf<const T extends string>(option: keyof typeof values, words: reado
   return word;
 }
 
-function rowOf({ moves, lost, duplicates, wills, violations, examples: _, ...rest }: Report): object {
+function rowOf({
+  moves,
+  lost,
+  lostLater,
+  duplicates,
+  wills,
+  violations,
+  examples: _,
+  ...rest
+}: Report): object {
   return {
     ...rest,
-    ...{ lostQos1: lost.qos1, lostQos2: lost.qos2, againQos1: duplicates.qos1, againQos2: duplicates.qos2 },
+    ...{
+      lostQos1: lost.qos1,
+      lostQos2: lost.qos2,
+      lostLater: lostLater.qos1 + lostLater.qos2,
+      againQos1: duplicates.qos1,
+      againQos2: duplicates.qos2,
+    },
     ...{ wills: wills.length, violations: violations.length },
     ...(moves && { ...moves, causes: JSON.stringify(moves.causes) }),
   };

@@ -28,7 +28,7 @@ export class Move {
 
   /** Is this node worth leaving one that still serves? */
   wants({ nodeId }: Target): boolean {
-    return this.to === undefined ? nodeId !== this.from : nodeId === this.to;
+    return nodeId !== this.from && (this.to === undefined || nodeId === this.to);
   }
 
   /** How long to wait before all candidates are tried anew, in ms; undefined when it is too late for that. */

@@ -1,4 +1,5 @@
 import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
+import type { Wire } from './wire.ts';
 
 /** The longest between two looks; and where no keep-alive was named, how often the node is asked for a sign of life. */
 const IDLE_LOOK_MS = 60_000;
@@ -16,6 +17,7 @@ export class Vigil {
   /** To be counted up whenever the node says anything. */
   heard = 0;
   private readonly session: Session;
+  private readonly wire: Pick<Wire, 'isDeviceBehind'>;
   /** Looks since the device last spoke. */
   private quietLooks = 0;
   private lookAtMs: number;
@@ -25,8 +27,9 @@ export class Vigil {
   private heardAtCheck = UNASKED;
   private checkEndsAtMs = 0;
 
-  constructor(session: Session, nowMs: number) {
+  constructor(session: Session, wire: Pick<Wire, 'isDeviceBehind'>, nowMs: number) {
     this.session = session;
+    this.wire = wire;
     this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
   }
 
@@ -43,9 +46,9 @@ export class Vigil {
     return this.heard;
   }
 
-  /** Has nothing come since `ask`? */
+  /** Has nothing come since `ask`, although it would have been read? */
   isSilent(heardThen: number): boolean {
-    return this.heard === heardThen && this.session.pingUnanswered;
+    return this.heard === heardThen && this.session.pingUnanswered && !this.wire.isDeviceBehind();
   }
 
   /** The node may hang: it has so many ms to prove the contrary. */

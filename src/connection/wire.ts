@@ -39,6 +39,8 @@ export interface Wire {
    * `closed` are still told. When both directions have ended, the engine closes both sockets.
    */
   splice(link: Link): void;
+  /** Do bytes wait for the device? Then its link is not read, and the node's silence proves nothing. */
+  isDeviceBehind(): boolean;
   /** Stops or resumes reading the device, besides the engine's own back-pressure. */
   holdDevice(hold: boolean): void;
   /**

@@ -8,7 +8,7 @@ export interface EpollOptions extends EngineOptions {
   /** Addresses of this machine to dial nodes from, in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses?: readonly string[];
   readonly keepAlive?: KeepAlive;
-  /** How long a flushed socket may make no progress towards its end before it is reset; 3 seconds by default. */
+  /** How long a flushed device may make no progress towards its end before it is reset; 3 seconds by default. */
   readonly lingerMs?: number;
   /** Descriptors or memory ran out: nothing is accepted until some are free again. */
   readonly onAcceptPaused?: (reason: string) => void;

@@ -253,6 +253,10 @@ export class Loop implements WireHost {
     this.streams.hold(fd, hold);
   }
 
+  resume(fd: number): void {
+    this.streams.ready.add(fd);
+  }
+
   splice(device: number, node: number): void {
     this.streams.splice(device, node);
   }

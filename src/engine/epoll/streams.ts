@@ -24,9 +24,15 @@ import { Writer } from './writer.ts';
 export interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
   readonly readBytes: number;
-  /** How long a flushed socket may make no progress towards its end before it is reset. */
+  /** How long a flushed device may make no progress towards its end before it is reset. */
   readonly lingerMs: number;
 }
+
+/**
+ * The same for a link: a node that hangs still has to read what it was told last, and it would not if its answers to
+ * what came before were met by a reset: then the Will of a live device fires.
+ */
+const LINK_LINGER_MS = 60_000;
 
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
@@ -127,7 +133,7 @@ export class Streams {
     }
   }
 
-  /** Sends what waits, then FIN, and closes: a link at once, a device when it has closed too. */
+  /** Sends what waits, then FIN, and closes when the other end has closed too. */
   flush(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) return;
@@ -137,9 +143,14 @@ export class Streams {
     }
     this.unpair(fd);
     this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
-    this.setTimer(fd, this.options.lingerMs);
+    this.linger(fd);
     this.ready.add(fd);
     this.finish(fd);
+  }
+
+  private linger(fd: number): void {
+    const isDevice = ((this.flags[fd] as number) & is.DEVICE) !== 0;
+    this.setTimer(fd, isDevice ? this.options.lingerMs : LINK_LINGER_MS);
   }
 
   /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
@@ -342,8 +353,7 @@ export class Streams {
       this.sendFailed(fd, flushed);
       return;
     }
-    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0)
-      this.setTimer(fd, this.options.lingerMs);
+    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0) this.linger(fd);
     if (this.waiting[fd] !== 0) return;
     this.resumeSources(fd);
     if (((this.flags[fd] as number) & is.FIN_WANTED) !== 0) this.sendFin(fd);
@@ -376,11 +386,11 @@ export class Streams {
     this.closeIfDone(fd);
   }
 
-  /** A detached link is not waited for: only a device may still lose what it has not read to a reset. */
+  /** The other end may still lose what it has not read to a reset. */
   private closeIfDone(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) {
-      if ((flags & (is.EOF | is.DEVICE)) !== is.DEVICE) this.close(fd);
+      if ((flags & is.EOF) !== 0) this.close(fd);
       return;
     }
     const peer = this.peer[fd] as number;

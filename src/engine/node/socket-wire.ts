@@ -135,6 +135,10 @@ export class SocketWire implements Wire {
     this.spliced.end();
   }
 
+  isDeviceBehind(): boolean {
+    return this.device.writableNeedDrain;
+  }
+
   holdDevice(hold: boolean): void {
     this.deviceHeld = hold;
     if (hold) this.device.pause();

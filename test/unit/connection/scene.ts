@@ -122,7 +122,7 @@ export class Scene {
       told(line);
     };
     return {
-      isDeviceBehind: false,
+      isDeviceBehind: () => false,
       toDevice: (bytes, start, end) =>
         live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
       toNode: (link, bytes, start, end) => {

@@ -441,6 +441,28 @@ describe('a node that hangs', () => {
     );
   });
 
+  test('nor while its link is not read, because the device does not read', () => {
+    const scene = served();
+    scene.isDeviceBehind = true;
+    goOn(
+      scene,
+      `
+      owner: check
+        a gets PINGREQ
+      time: 50000`,
+    );
+    scene.isDeviceBehind = false;
+    goOn(
+      scene,
+      `
+      owner: check
+      time: ${proofMs}
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush`,
+    );
+  });
+
   test('nor when it has answered, and the device has just asked again', () => {
     goOn(
       served(),

@@ -71,7 +71,6 @@ export class SessionScene {
   }
 
   private wire(): Wire {
-    const isBehind = (): boolean => this.isDeviceBehind;
     const told = (line: string): void => {
       if (this.isClosed) throw new Error(`${line}: the connection is closed`);
       this.lines.push(line);
@@ -81,9 +80,7 @@ export class SessionScene {
       told(line);
     };
     return {
-      get isDeviceBehind() {
-        return isBehind();
-      },
+      isDeviceBehind: () => this.isDeviceBehind,
       toDevice: (bytes, start, end) => {
         if (this.deviceEnd === 'reset') return; // an engine drops it
         for (const text of this.read(bytes, start, end)) live(`device gets ${text}`);
