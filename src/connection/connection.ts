@@ -24,6 +24,14 @@ const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ETIMEDOUT: 'timeout',
 };
 
+const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
+  fin: 'device-closed',
+  reset: 'device-reset',
+  timeout: 'device-timeout',
+  tls: 'tls-failed',
+  error: 'device-timeout',
+};
+
 export class Connection implements Conversation, ConnectionView {
   readonly peer: Peer;
   connect: Connect | undefined;
@@ -164,8 +172,12 @@ export class Connection implements Conversation, ConnectionView {
   }
 
   deviceEnded(cause: EndCause): void {
-    this.reason ??= cause === 'fin' ? 'device-closed' : cause === 'reset' ? 'device-reset' : 'device-timeout';
+    this.reason ??= DEVICE_END[cause];
     if (this.phase === 'relay') return this.relayEnded();
+    if (cause === 'tls') {
+      this.world.rejected('tls-failed', this);
+      return this.close('flush'); // its alert is on the way, which a reset could overtake
+    }
     // A FIN behind a whole CONNECT is a half-close: the device may still read, and its node is still found.
     if (cause === 'fin' && (this.phase === 'dialling' || this.phase === 'answering')) return;
     this.close('reset');
