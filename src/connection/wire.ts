@@ -46,7 +46,7 @@ export interface Wire {
   holdDevice(hold: boolean): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
-   * sends is discarded); `reset`, also after `flush`, discards and resets at once. Only `timer` and `closed` are still told.
+   * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
   /** Ends one link likewise (`flush` closes without waiting for the node); nothing of that link is told any more. */

@@ -36,7 +36,10 @@ export type Command =
 
 export type Report =
   | { readonly told: 'ready'; readonly wakeFd: number | undefined }
-  | { readonly told: 'answer'; readonly id: number; readonly value?: unknown;
+  | {
+      readonly told: 'answer';
+      readonly id: number;
+      readonly value?: unknown;
       readonly code?: string;
       readonly message?: string;
     }

@@ -47,6 +47,7 @@ export class Handshakes {
     const key = addressOf(socket);
     this.pending.set(key, handshake);
     socket.once('close', () => this.pending.delete(key));
+    socket.allowHalfOpen = false; // a device that leaves before it is secured has left
     this.server.emit('connection', socket);
   }
 
@@ -92,7 +93,10 @@ export class Handshakes {
     else if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) {
       socket.destroy();
       handshake.failed('tls');
-    } else handshake.done(socket);
+    } else {
+      socket.allowHalfOpen = true;
+      handshake.done(socket);
+    }
   }
 
   private take(socket: TLSSocket): Handshake | undefined {

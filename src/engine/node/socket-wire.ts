@@ -265,5 +265,6 @@ function reset(socket: Socket): void {
 
 function causeOf(error: NodeJS.ErrnoException): EndCause {
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'reset';
+  if (error.code?.startsWith('ERR_SSL_')) return 'tls';
   return error.code === 'ETIMEDOUT' ? 'timeout' : 'error';
 }
