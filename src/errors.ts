@@ -19,6 +19,7 @@ export const errorCodes = {
   USAGE: { source: 'user', retryable: false, status: 400 },
   ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
   ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TLS_INVALID: { source: 'user', retryable: false, status: 400 },
   NODE_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   NODE_EXISTS: { source: 'user', retryable: false, status: 409 },
   NODE_INVALID: { source: 'user', retryable: false, status: 400 },

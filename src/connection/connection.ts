@@ -17,6 +17,14 @@ import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
  */
 type Phase = 'greeting' | 'recalling' | 'carried' | 'closing';
 
+const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
+  fin: 'device-closed',
+  reset: 'device-reset',
+  timeout: 'device-timeout',
+  tls: 'tls-failed',
+  error: 'device-timeout',
+};
+
 export class Connection implements Conversation, ConnectionView, Shell {
   readonly wire: Wire;
   readonly world: World;
@@ -99,8 +107,12 @@ export class Connection implements Conversation, ConnectionView, Shell {
   }
 
   deviceEnded(cause: EndCause): void {
-    this.because(cause === 'fin' ? 'device-closed' : cause === 'reset' ? 'device-reset' : 'device-timeout');
+    this.because(DEVICE_END[cause]);
     if (this.phase === 'carried') return this.carrier?.deviceEnded(cause);
+    if (cause === 'tls') {
+      this.world.rejected('tls-failed', this);
+      return this.close('flush'); // its alert is on the way, which a reset could overtake
+    }
     if (cause === 'fin' && this.phase === 'recalling') this.deviceFin = true;
     else this.close('reset');
   }

@@ -21,8 +21,11 @@ export interface Target {
   readonly port: number;
 }
 
-/** How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. */
-export type EndCause = 'fin' | 'reset' | 'timeout' | 'error';
+/**
+ * How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. `tls`: the handshake
+ * or a record of TLS was refused, and the device was told so by an alert.
+ */
+export type EndCause = 'fin' | 'reset' | 'timeout' | 'tls' | 'error';
 
 /** What the connection asks of the engine. No call calls back into the connection before it returns. */
 export interface Wire {
@@ -45,7 +48,7 @@ export interface Wire {
   holdDevice(hold: boolean): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
-   * sends is discarded); `reset`, also after `flush`, discards and resets at once. Only `timer` and `closed` are still told.
+   * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
   /**
@@ -60,7 +63,10 @@ export interface Wire {
 /** What the engine tells the connection. */
 export interface Conversation {
   deviceData(bytes: Uint8Array, start: number, end: number): void;
-  /** The device sent FIN, reset, or timed out. After `fin` it may still be written to. Told once. */
+  /**
+   * The device sent FIN (in TLS: close_notify), reset, timed out, or broke TLS. After `fin` it may still be written
+   * to. Told once.
+   */
   deviceEnded(cause: EndCause): void;
   linkOpened(link: Link): void;
   /** The dial failed; `reason` is an errno name such as `ECONNREFUSED`. The link is gone. */
@@ -77,4 +83,18 @@ export interface Conversation {
 export interface Peer {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Absent on a plain connection, and until the handshake is done. */
+  readonly tls?: PeerTls | undefined;
+}
+
+/** What TLS has settled with the device. */
+export interface PeerTls {
+  readonly version: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's name of the cipher suite. */
+  readonly cipher: string;
+  /** The name that the device asked for (SNI, RFC 6066). */
+  readonly serverName: string | undefined;
+  readonly alpn: string | undefined;
+  /** Common name of the subject of the client certificate, which was verified. */
+  readonly clientCertificateCn: string | undefined;
 }

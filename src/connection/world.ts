@@ -109,6 +109,7 @@ export type EndReason =
   | 'device-closed'
   | 'device-reset'
   | 'device-timeout'
+  | 'tls-failed'
   | 'node-closed'
   | 'node-reset'
   | 'node-timeout'

@@ -57,6 +57,7 @@ export const rejectReasons = [
   'no-node',
   ...refusals,
   'max-connections',
+  'tls-failed',
   'node-refused',
   ...doorRefusalLabels,
 ] as const;
@@ -66,6 +67,7 @@ export const endReasons = [
   'device-closed',
   'device-reset',
   'device-timeout',
+  'tls-failed',
   'node-closed',
   'node-reset',
   'node-timeout',

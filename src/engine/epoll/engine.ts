@@ -1,5 +1,11 @@
 import { type Clock, systemClock } from '../../time.ts';
-import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
+import {
+  type BoundAddress,
+  type Engine,
+  type EngineOptions,
+  type ListenOptions,
+  MAX_HANDSHAKES,
+} from '../engine.ts';
 import type { Libc } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
@@ -34,6 +40,8 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     clock: options.clock ?? systemClock,
     onAcceptPaused: options.onAcceptPaused ?? ignore,
     onAcceptResumed: options.onAcceptResumed ?? ignore,
+    maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,
+    onHandshakeRefused: options.onHandshakeRefused ?? ignore,
   });
   let started = false;
   let closed = false;
@@ -45,6 +53,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
   }
 
   async function listen(listener: ListenOptions): Promise<BoundAddress> {
+    if (listener.tls !== undefined) loop.tls.configure(listener.index, listener.tls);
     const bound = loop.listeners.listen(listener);
     if (!started) setImmediate(turn);
     started = true;
@@ -65,6 +74,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     wakeFd: loop.wakeFd,
     defer: (task) => loop.defer(task),
     listen,
+    updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
     stopAccepting: () => loop.listeners.close(),
     close: async () => closeNow(),
   };
