@@ -7,7 +7,7 @@ import { type Actor, createStage, type Stage } from './stage.ts';
 export interface Play {
   /** `dist/src/main.js` */
   readonly main: string;
-  readonly fault: 'none' | 'kill' | 'hang' | 'rolling';
+  readonly fault: 'none' | 'kill' | 'hang' | 'rolling' | 'rebalance';
   /** aedes brokers share their sessions over Redis; mosquitto brokers share nothing. */
   readonly brokers: 'aedes' | 'mosquitto';
   readonly front: 'breakwater' | 'haproxy';
@@ -36,6 +36,7 @@ export interface Report extends CrowdFigures {
 }
 
 const NODES = 3;
+const TOLERANCE = 0.1;
 /** How long it may take until every affected device has another node. */
 const MOVES_TIMEOUT_MS = 30_000;
 
@@ -121,6 +122,20 @@ const faults: Readonly<
     scene.nodes[0]?.signal('SIGCONT');
   },
 
+  /** The node comes back empty, and gets its share. */
+  async rebalance(scene, affected, faultAtMs) {
+    const [node] = scene.nodes as [Actor];
+    node.signal('SIGKILL');
+    await moved(scene, affected, faultAtMs);
+    await node.stop();
+    await node.start();
+    await met(async () => (await nodeOf(scene, node)).health === 'healthy', `${node.id} to be healthy`);
+    await admin(scene, 'rebalance', 'POST', { tolerance: TOLERANCE });
+    await met(async () => (await rebalanceOf(scene)).state === 'done', 'the rebalance to end');
+    const { spread } = await rebalanceOf(scene);
+    if (spread > TOLERANCE) throw new Error(`still uneven after the rebalance: ${spread}`);
+  },
+
   async rolling(scene) {
     for (const node of scene.nodes) {
       await admin(scene, `nodes/${node.id}/drain`, 'POST');
@@ -141,6 +156,11 @@ async function moved({ play, front }: Scene, affected: number, faultAtMs: number
   });
 }
 
+interface RebalanceView {
+  readonly state: string;
+  readonly spread: number;
+}
+
 interface NodeView {
   readonly connections: number;
   readonly health: string;
@@ -152,6 +172,10 @@ async function connectionsAt(scene: Scene, node: Actor): Promise<number> {
 
 function nodeOf(scene: Scene, { id }: Actor): Promise<NodeView> {
   return admin(scene, `nodes/${id}`, 'GET') as Promise<NodeView>;
+}
+
+function rebalanceOf(scene: Scene): Promise<RebalanceView> {
+  return admin(scene, 'rebalance', 'GET') as Promise<RebalanceView>;
 }
 
 async function admin(

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 
 const play: Play = {
   main: new URL('../../src/main.js', import.meta.url).pathname,
-  fault: oneOf('fault', ['none', 'kill', 'hang', 'rolling']),
+  fault: oneOf('fault', ['none', 'kill', 'hang', 'rolling', 'rebalance']),
   brokers: oneOf('brokers', ['aedes', 'mosquitto']),
   front: oneOf('front', ['breakwater', 'haproxy']),
   engine: values.engine,
