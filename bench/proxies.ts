@@ -1,14 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCoreToSpare } from './plan.ts';
 
 /** One way from the load to the sink: a proxy on its own port, or none. */
 export interface Contender {
   readonly name: string;
   /** Command and arguments; none for the direct connection. */
   command(ports: Ports, directory: string): readonly string[] | undefined;
+  /** Cores to run on, where it is not the one that all proxies take turns on. */
+  readonly cores?: string;
 }
 
 export interface Ports {
@@ -16,9 +19,10 @@ export interface Ports {
   readonly sink: number;
 }
 
-const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+/** Where Debian keeps servers. */
+export const searchPath = `${process.env.PATH}:/usr/sbin:/sbin`;
 
-function haproxy({ proxy, sink }: Ports, frontend: string, backend: string): string {
+function haproxy({ proxy, sink }: Ports, frontend: string, backend: string, bind = ''): string {
   return `
 global
   nbthread 1
@@ -29,7 +33,7 @@ defaults
   timeout client 1h
   timeout server 1h
 frontend mqtt
-  bind 127.0.0.1:${proxy}
+  bind 127.0.0.1:${proxy} ${bind}
   ${frontend}
   default_backend brokers
 backend brokers
@@ -78,26 +82,55 @@ const standIn = (engine: string): Contender => ({
   ],
 });
 
+interface Variant {
+  readonly engine?: 'epoll' | 'node';
+  readonly threads?: number;
+  readonly mode?: 'relay' | 'session';
+  readonly tls?: boolean;
+}
+
 /** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
-const breakwater = (engine: string): Contender => ({
-  name: `breakwater-${engine}`,
-  command: ({ proxy, sink }, directory) => {
-    const config = {
-      proxy: { engine, threads: 1 },
-      listeners: [{ url: `mqtt://127.0.0.1:${proxy}`, mode: 'relay' }],
-      pools: {
-        default: {
-          health: { interval: 60, unhealthyThreshold: 10 },
-          nodes: [{ id: 'sink', url: `mqtt://127.0.0.1:${sink}` }],
+function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
+  const { engine = 'epoll', threads = 1, mode = 'relay', tls = false } = variant;
+  return {
+    name: `breakwater-${name}`,
+    ...(cores !== undefined && { cores }),
+    command: ({ proxy, sink }, directory) => {
+      const url = `${tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${proxy}`;
+      const config = {
+        proxy: { engine, threads },
+        listeners: [{ url, mode, ...(tls && { tls: certificate(directory) }) }],
+        pools: {
+          default: {
+            health: { interval: 60, unhealthyThreshold: 10 },
+            nodes: [{ id: 'sink', url: `mqtt://127.0.0.1:${sink}` }],
+          },
         },
-      },
-      admin: { url: 'http://127.0.0.1:0' },
-      log: { level: 'error' },
-    };
-    const file = written(directory, `${engine}.yaml`, JSON.stringify(config));
-    return [process.execPath, resolve('dist/src/main.js'), 'start', '-c', file];
-  },
-});
+        admin: { url: 'http://127.0.0.1:0' },
+        log: { level: 'error' },
+      };
+      const file = written(directory, `${name}.yaml`, JSON.stringify(config));
+      return [process.execPath, resolve('dist/src/main.js'), 'start', '-c', file];
+    },
+  };
+}
+
+/** A P-256 key and its self-signed certificate, made once. */
+function certificate(directory: string): { readonly cert: string; readonly key: string } {
+  const cert = join(directory, 'proxy.crt');
+  const key = join(directory, 'proxy.key');
+  if (!existsSync(cert)) {
+    const make = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost';
+    execFileSync('openssl', [...make.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  }
+  return { cert, key };
+}
+
+/** HAProxy wants the certificate and its key in one file. */
+function bundle(directory: string): string {
+  const { cert, key } = certificate(directory);
+  return written(directory, 'proxy.pem', readFileSync(cert, 'latin1') + readFileSync(key, 'latin1'));
+}
 
 export const contenders: readonly Contender[] = [
   { name: 'direct', command: () => undefined },
@@ -121,10 +154,26 @@ export const contenders: readonly Contender[] = [
     name: 'nginx',
     command: (ports, directory) => ['nginx', '-c', written(directory, 'nginx.conf', nginx(ports, directory))],
   },
+  {
+    name: 'haproxy-tls',
+    command: (ports, directory) => [
+      'haproxy',
+      '-f',
+      written(
+        directory,
+        'tls.cfg',
+        haproxy(ports, '', 'balance leastconn', `ssl crt ${bundle(directory)} alpn mqtt`),
+      ),
+    ],
+  },
   standIn('epoll'),
   standIn('node'),
   breakwater('epoll'),
-  breakwater('node'),
+  breakwater('node', { engine: 'node' }),
+  breakwater('session', { mode: 'session' }),
+  breakwater('2-threads', { threads: 2 }, hasCoreToSpare ? '0,2' : '0'),
+  breakwater('tls', { tls: true }),
+  breakwater('tls-node', { tls: true, engine: 'node' }),
 ];
 
 export interface Running {
@@ -134,7 +183,13 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts the contender pinned to a core, and waits until it accepts. */
+/** Says in one line why a contender cannot take part. */
+export class CannotRun extends Error {}
+
+/**
+ * Starts the contender pinned to a core, and waits until it accepts.
+ * @throws CannotRun where its program is missing or refuses the configuration
+ */
 export async function run(
   contender: Contender,
   ports: Ports,
@@ -145,26 +200,36 @@ export async function run(
   if (command === undefined) {
     return { name: contender.name, port: ports.sink, pids: () => [], stop: async () => undefined };
   }
-  const child = spawn('taskset', ['-c', String(core), ...command], {
-    stdio: 'ignore',
-    env: { ...process.env, PATH },
+  const child = spawn('taskset', ['-c', contender.cores ?? String(core), ...command], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: searchPath },
   });
-  await accepting(ports.proxy, child);
-  return {
-    name: contender.name,
-    port: ports.proxy,
-    pids: () => family(child.pid as number),
-    async stop() {
-      child.kill('SIGTERM');
-      await Promise.race([new Promise((ended) => child.once('close', ended)), sleep(2000)]);
-      child.kill('SIGKILL');
-    },
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null) return;
+    const ended = new Promise((done) => child.once('close', done));
+    child.kill('SIGTERM');
+    await Promise.race([ended, sleep(2000)]);
+    child.kill('SIGKILL');
   };
+  try {
+    await accepting(contender.name, ports.proxy, child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { name: contender.name, port: ports.proxy, pids: () => family(child.pid as number), stop };
 }
 
-async function accepting(port: number, child: ChildProcess): Promise<void> {
+async function accepting(name: string, port: number, child: ChildProcess): Promise<void> {
+  let said = '';
+  child.stderr?.on('data', (text) => {
+    if (said.length < 2000) said += text;
+  });
   for (let tries = 0; tries < 200; tries++) {
-    if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(' ')} ended with ${child.exitCode}`);
+    if (child.exitCode !== null) {
+      await sleep(50); // for its last words
+      throw new CannotRun(`${name} does not start: ${said.trim().replaceAll(/\s*\n\s*/g, '; ')}`);
+    }
     const open = await new Promise<boolean>((done) => {
       const socket = connect(port, '127.0.0.1', () => {
         socket.destroy();
@@ -175,7 +240,7 @@ async function accepting(port: number, child: ChildProcess): Promise<void> {
     if (open) return;
     await sleep(50);
   }
-  throw new Error(`nothing accepts on port ${port}`);
+  throw new CannotRun(`${name} does not accept on port ${port}`);
 }
 
 /** The process and its children (nginx works in one). */

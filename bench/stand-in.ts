@@ -47,7 +47,8 @@ class StandIn implements Conversation {
     this.wire.endDevice('reset');
   }
 
-  linkEnded(): void {
+  linkEnded(link: Link): void {
+    this.wire.endNode(link, 'reset');
     this.wire.endDevice('flush');
   }
 
@@ -56,6 +57,7 @@ class StandIn implements Conversation {
   }
 
   timer(): void {
+    this.wire.endNode(0, 'reset');
     this.wire.endDevice('reset');
   }
 

@@ -1,11 +1,13 @@
-import { connects, echo, type Figures, fanIn, idle, latency, type Task } from './measures.ts';
+import * as plain from './measures.ts';
+import * as tls from './tls.ts';
 
 /** A child process of the benchmark: `main.js MEASURE TASK-AS-JSON`, prints its figures as JSON. */
-const measures: Readonly<Record<string, (task: Task) => Figures>> = { fanIn, echo, latency, connects, idle };
+type Measure = (task: plain.Task) => plain.Figures | Promise<plain.Figures>;
+const measures: Readonly<Record<string, Measure>> = { ...plain, ...tls };
 
 const [name = '', json = ''] = process.argv.slice(2);
 const measure = measures[name];
 if (measure === undefined)
   throw new Error(`no measure ${name}; there are ${Object.keys(measures).join(', ')}`);
-console.log(JSON.stringify(measure(JSON.parse(json) as Task)));
+console.log(JSON.stringify(await measure(JSON.parse(json) as plain.Task)));
 process.exit(0);

@@ -1,7 +1,7 @@
 import { Devices } from './devices.ts';
 import { cpuUs, Histogram, preemptions, residentBytes } from './gauges.ts';
 import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
-import { Sink } from './sink.ts';
+import { type Manner, Sink } from './sink.ts';
 import { type Address, Station } from './station.ts';
 
 export interface Task {
@@ -43,18 +43,34 @@ function measured(task: Task, step: (nowMs: number) => void, begin: () => void):
   };
 }
 
-function prepare(task: Task, echo: boolean) {
+function prepare(task: Task, manner: Manner) {
   const station = new Station();
   const packets = createPackets(station.libc);
-  const sink = new Sink(station, packets, task.sink, echo);
+  const sink = new Sink(station, packets, task.sink, manner);
   const devices = new Devices(station, packets, task.proxy);
   return { station, packets, sink, devices };
 }
 
 /** Many devices publish at a fixed rate; what does one message cost the proxy? */
 export function fanIn(task: Task): Figures {
-  const { station, packets, sink, devices } = prepare(task, false);
+  const { station, packets, sink, devices } = prepare(task, 'swallow');
   devices.open(task.connections);
+  return fanInOf(task, station, sink, (message) => {
+    station.send(devices.fds[message % devices.fds.length] as number, packets.publish, MESSAGE_BYTES);
+  });
+}
+
+/** The same with acknowledgements. */
+export function qos1(task: Task): Figures {
+  const { station, packets, sink, devices } = prepare(task, 'broker');
+  devices.open(task.connections);
+  return fanInOf(task, station, sink, (message) => {
+    const id = (Math.floor(message / devices.fds.length) % 65_535) + 1;
+    station.send(devices.fds[message % devices.fds.length] as number, packets.publishQos1(id), MESSAGE_BYTES);
+  });
+}
+
+function fanInOf(task: Task, station: Station, sink: Sink, send: (message: number) => void): Figures {
   const startMs = performance.now();
   let sent = 0;
   let before = 0;
@@ -62,9 +78,7 @@ export function fanIn(task: Task): Figures {
     task,
     (nowMs) => {
       const due = ((nowMs - startMs) * task.ratePerSecond) / 1000;
-      for (; sent < due; sent++) {
-        station.send(devices.fds[sent % devices.fds.length] as number, packets.publish, MESSAGE_BYTES);
-      }
+      for (; sent < due; sent++) send(sent);
       station.turn(0);
     },
     () => {
@@ -81,7 +95,7 @@ export function fanIn(task: Task): Figures {
 
 /** Every device sends its next message when the last has come back. */
 export function echo(task: Task): Figures {
-  const { station, packets, devices } = prepare(task, true);
+  const { station, packets, devices } = prepare(task, 'echo');
   devices.open(task.connections);
   const sentAt = new Float64Array(20_000);
   let histogram = new Histogram();
@@ -114,7 +128,7 @@ export function echo(task: Task): Figures {
 
 /** Round trips at a fixed rate, timed from when each was due, so that a stall is not hidden by waiting for it. */
 export function latency(task: Task): Figures {
-  const { station, packets, devices } = prepare(task, true);
+  const { station, packets, devices } = prepare(task, 'echo');
   devices.open(task.connections);
   const dueAt = new Float64Array(20_000);
   let histogram = new Histogram();
@@ -151,7 +165,7 @@ function quantiles(histogram: Histogram): Figures {
 
 /** Connect, CONNECT, CONNACK, reset, again: how many in a second? */
 export function connects(task: Task): Figures {
-  const { station, devices } = prepare(task, false);
+  const { station, devices } = prepare(task, 'swallow');
   let done = 0;
   devices.onConnected = (fd) => {
     done++;
@@ -176,9 +190,30 @@ export function connects(task: Task): Figures {
 
 /** What does a connected device that says nothing cost in resident memory? */
 export function idle(task: Task): Figures {
-  const { station, devices } = prepare(task, false);
+  const { station, devices } = prepare(task, 'broker');
   const before = residentBytes(task.pids);
   devices.open(task.connections);
+  return { bytesPerConnection: (settled(task, station) - before) / task.connections };
+}
+
+/** The same with two subscriptions each. */
+export function subscribed(task: Task): Figures {
+  const { station, packets, devices } = prepare(task, 'broker');
+  const before = residentBytes(task.pids);
+  devices.open(task.connections);
+  let acknowledged = 0;
+  devices.onBytes = () => void acknowledged++;
+  for (const fd of devices.fds) {
+    station.send(fd, packets.subscribe, packets.subscribe.bytes.length);
+    station.turn(0);
+  }
+  for (const end = performance.now() + 30_000; acknowledged < task.connections; station.turn(50)) {
+    if (performance.now() > end) throw new Error(`${acknowledged} of ${task.connections} are subscribed`);
+  }
+  return { bytesPerConnection: (settled(task, station) - before) / task.connections };
+}
+
+function settled(task: Task, station: Station): number {
   for (const end = performance.now() + task.windowMs; performance.now() < end; ) station.turn(50);
-  return { bytesPerConnection: (residentBytes(task.pids) - before) / task.connections };
+  return residentBytes(task.pids);
 }

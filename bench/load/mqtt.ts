@@ -3,12 +3,23 @@ import type { Libc, Pinned } from '../../src/engine/epoll/libc.ts';
 /** Packets of MQTT 3.1.1, in pinned memory. */
 export const CONNACK_BYTES = 4;
 export const MESSAGE_BYTES = 100;
+export const ACK_BYTES = 4;
+const TOPIC = 'bench/topic';
+/** Where the packet identifier of a QoS 1 PUBLISH lies. */
+export const QOS1_ID_AT = 4 + TOPIC.length;
 const CLIENT_ID_DIGITS = 10;
 
 export interface Packets {
   readonly connack: Pinned;
   /** A QoS 0 PUBLISH of 100 bytes in all. */
   readonly publish: Pinned;
+  readonly pingresp: Pinned;
+  /** A SUBSCRIBE with two filters, and its answer. */
+  readonly subscribe: Pinned;
+  readonly suback: Pinned;
+  /** A QoS 1 PUBLISH of 100 bytes in all, with this packet identifier. The same memory every time. */
+  publishQos1(id: number): Pinned;
+  readonly puback: Pinned;
   /** A CONNECT with a client identifier that no other has. The same memory every time. */
   connect(): Pinned;
 }
@@ -18,9 +29,19 @@ export function createPackets(libc: Libc): Packets {
   connack.bytes.set([0x20, 2, 0, 0]);
 
   const publish = libc.pin(MESSAGE_BYTES);
-  const topic = 'bench/topic';
-  publish.bytes.fill(0x78).set([0x30, MESSAGE_BYTES - 2, 0, topic.length]);
-  publish.bytes.write(topic, 4, 'latin1');
+  publish.bytes.fill(0x78).set([0x30, MESSAGE_BYTES - 2, 0, TOPIC.length]);
+  publish.bytes.write(TOPIC, 4, 'latin1');
+  const publishQos1 = libc.pin(MESSAGE_BYTES);
+  publishQos1.bytes.set(publish.bytes);
+  publishQos1.bytes[0] = 0x32;
+
+  const filters = ['bench/down/+', 'bench/all/#'];
+  const body = filters.flatMap((filter) => [0, filter.length, ...Buffer.from(filter, 'latin1'), 0]);
+  const packet = (...bytes: number[]): Pinned => {
+    const pinned = libc.pin(bytes.length);
+    pinned.bytes.set(bytes);
+    return pinned;
+  };
 
   const prefix = 'bench-';
   const idBytes = prefix.length + CLIENT_ID_DIGITS;
@@ -32,6 +53,14 @@ export function createPackets(libc: Libc): Packets {
   return {
     connack,
     publish,
+    pingresp: packet(0xd0, 0),
+    subscribe: packet(0x82, body.length + 2, 0, 1, ...body),
+    suback: packet(0x90, 4, 0, 1, 0, 0),
+    puback: packet(0x40, 2, 0, 1),
+    publishQos1(id) {
+      publishQos1.bytes.writeUInt16BE(id, QOS1_ID_AT);
+      return publishQos1;
+    },
     connect() {
       connect.bytes.write(String(number++).padStart(CLIENT_ID_DIGITS, '0'), 14 + prefix.length, 'latin1');
       return connect;

@@ -1,19 +1,28 @@
 import { EAGAIN, EPOLLIN } from '../../src/engine/epoll/libc.ts';
-import { CONNACK_BYTES, type Packets } from './mqtt.ts';
+import { ACK_BYTES, CONNACK_BYTES, MESSAGE_BYTES, type Packets, QOS1_ID_AT } from './mqtt.ts';
 import type { Address, Role, Station } from './station.ts';
 
-/** Stands for the broker: answers the first bytes with CONNACK, then swallows the rest, or sends it back. */
+const PINGREQ = 0xc0;
+const SUBSCRIBE = 0x82;
+const PUBLISH_QOS1 = 0x32;
+
+/**
+ * Stands for the broker: answers the first bytes with CONNACK, then swallows the rest, sends it back, or answers the
+ * few packets that the load sends as a broker would.
+ */
+export type Manner = 'swallow' | 'echo' | 'broker';
+
 export class Sink implements Role {
   bytes = 0;
   private readonly station: Station;
   private readonly packets: Packets;
-  private readonly echo: boolean;
+  private readonly manner: Manner;
   private readonly greeted = new Uint8Array(20_000);
 
-  constructor(station: Station, packets: Packets, at: Address, echo: boolean) {
+  constructor(station: Station, packets: Packets, at: Address, manner: Manner) {
     this.station = station;
     this.packets = packets;
-    this.echo = echo;
+    this.manner = manner;
     station.listen(at, this);
   }
 
@@ -29,7 +38,26 @@ export class Sink implements Role {
       this.station.send(fd, this.packets.connack, CONNACK_BYTES);
     } else {
       this.bytes += got;
-      if (this.echo) this.station.send(fd, this.station.scratch, got);
+      if (this.manner === 'echo') this.station.send(fd, this.station.scratch, got);
+      if (this.manner === 'broker') this.answer(fd, got);
+    }
+  }
+
+  private answer(fd: number, got: number): void {
+    const { station, packets } = this;
+    const { bytes } = station.scratch;
+    switch (bytes[0]) {
+      case PINGREQ:
+        return station.send(fd, packets.pingresp, 2);
+      case SUBSCRIBE:
+        packets.suback.bytes.set(bytes.subarray(2, 4), 2);
+        return station.send(fd, packets.suback, packets.suback.bytes.length);
+      case PUBLISH_QOS1:
+        if (got % MESSAGE_BYTES !== 0) throw new Error('a message arrived in pieces');
+        for (let at = 0; at < got; at += MESSAGE_BYTES) {
+          packets.puback.bytes.set(bytes.subarray(at + QOS1_ID_AT, at + QOS1_ID_AT + 2), 2);
+          station.send(fd, packets.puback, ACK_BYTES);
+        }
     }
   }
 }

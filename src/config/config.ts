@@ -105,6 +105,8 @@ export interface UpstreamConfig {
   readonly reattachRate: number;
   readonly silenceTimeoutMs: number;
   readonly takeoverFiresWill: boolean;
+  /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
+  readonly sourceAddresses: readonly string[];
 }
 
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
@@ -207,6 +209,7 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       reattachRate: upstream.reattachRate,
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       takeoverFiresWill: upstream.takeoverFiresWill,
+      sourceAddresses: upstream.sourceAddresses,
     },
     nodes: nodes.map((node, index) => {
       const source = isFlagNode(name, index) ? 'flag' : 'config';

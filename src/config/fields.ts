@@ -98,6 +98,13 @@ export function network() {
   });
 }
 
+/** One address of IPv4 or IPv6. */
+export function ipAddress() {
+  return z.union([z.ipv4(), z.ipv6()], {
+    error: ({ input }) => `must be an IP address such as 10.0.0.7, not ${show(input)}`,
+  });
+}
+
 /** A name that appears in commands, logs and metrics: no spaces, nothing to quote. */
 export function name() {
   const error = ({ input }: { readonly input?: unknown }) =>

@@ -3,7 +3,7 @@ import type { StrategyName } from '../balance/index.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import { discoverySchema } from './discovery.ts';
-import { address, choice, count, name, seconds, text } from './fields.ts';
+import { address, choice, count, ipAddress, name, seconds, text } from './fields.ts';
 
 const strategyNames = [
   'round-robin',
@@ -130,6 +130,13 @@ const upstreamSchema = z.strictObject({
     .default(true)
     .describe(
       'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX: its takeover keeps the session whole.',
+    ),
+  sourceAddresses: z
+    .array(ipAddress())
+    .max(64, { error: 'must hold at most 64 addresses' })
+    .default([])
+    .describe(
+      'Addresses of this machine to dial nodes from, in turn; at most 64. Each brings its own 28,000 ports or so for one node; with none, the system chooses one.',
     ),
 });
 

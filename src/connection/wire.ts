@@ -19,6 +19,8 @@ export interface Target {
   /** IPv4 or IPv6 literal. */
   readonly host: string;
   readonly port: number;
+  /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
+  readonly sourceAddress?: string | undefined;
 }
 
 /**

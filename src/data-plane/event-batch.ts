@@ -4,28 +4,40 @@ import type { ThreadEvent } from './messages.ts';
 export const MAX_BATCH_EVENTS = 4096;
 
 /**
+ * That a node answered dials is told again after so long: a message costs both threads as much as several system calls,
+ * and only failures since the last one make it news (other threads' failures too, hence not never).
+ */
+export const DIALLED_AGAIN_MS = 100;
+
+/**
  * Gathers what one batch of socket events gave rise to, and sends it to the main thread as one message.
- * A node that answers thousands of dials is told of once a batch.
+ * A node that answers thousands of dials is told of ten times a second.
  */
 export class EventBatch {
   private readonly defer: (task: () => void) => void;
   private readonly send: (events: readonly ThreadEvent[]) => void;
   private readonly dropped: () => void;
   private events: ThreadEvent[] = [];
+  private readonly now: () => number;
+  /** Nodes that were told of as dialled since `dialledSinceMs`. */
   private readonly dialled = new Set<string>();
+  private dialledSinceMs = 0;
 
   constructor(
     defer: (task: () => void) => void,
     send: (events: readonly ThreadEvent[]) => void,
     dropped: () => void,
+    /** Milliseconds, monotonic. */
+    now: () => number,
   ) {
     this.defer = defer;
     this.send = send;
     this.dropped = dropped;
+    this.now = now;
   }
 
   add(event: ThreadEvent): void {
-    if (event.type === 'dialled' && this.dialled.has(event.node)) return;
+    if (event.type === 'dialled' && this.isKnown(event.node)) return;
     if (this.events.length >= MAX_BATCH_EVENTS) return this.dropped();
     if (event.type === 'dialled') this.dialled.add(event.node);
     if (event.type === 'dial-failed') this.dialled.delete(event.node); // the order of the two decides health
@@ -33,12 +45,20 @@ export class EventBatch {
     if (this.events.length === 1) this.defer(() => this.flush());
   }
 
+  private isKnown(node: string): boolean {
+    const nowMs = this.now();
+    if (nowMs - this.dialledSinceMs >= DIALLED_AGAIN_MS) {
+      this.dialled.clear();
+      this.dialledSinceMs = nowMs;
+    }
+    return this.dialled.has(node);
+  }
+
   /** Sends what there is, without waiting for the end of the batch. */
   flush(): void {
     const { events } = this;
     if (events.length === 0) return;
     this.events = [];
-    this.dialled.clear();
     this.send(events);
   }
 }

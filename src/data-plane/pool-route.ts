@@ -3,6 +3,7 @@ import type { Peer } from '../connection/wire.ts';
 import type { Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
+import { createSources, sourced } from './source-addresses.ts';
 
 /** One pool of this thread. */
 export interface PoolRoute extends Route {
@@ -24,21 +25,24 @@ export function createPoolRoute(
   index: number,
   balancer: Balancer,
   recallTimeoutMs: number,
-  { key: fixedKey, mode }: RouteChange = {},
 ): PoolRoute {
   const { name, persistence, upstream } = pool;
-  return {
+  const hasSources = upstream.sourceAddresses.length > 0;
+  const source = createSources(upstream.sourceAddresses);
+  const routeAs = ({ key: fixedKey, mode }: RouteChange): PoolRoute => ({
     name,
+    mode,
+    as: routeAs,
     reattachRate: upstream.reattachRate,
     moves: upstream,
     named: (reference) => balancer.named(index, reference),
-    mode,
-    as: (rule) => createPoolRoute(pool, index, balancer, recallTimeoutMs, rule),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {
       const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? remoteAddress };
-      return { candidates: balancer.candidates(index, key, preferred), patience: upstream };
+      const candidates = balancer.candidates(index, key, preferred);
+      return { candidates: hasSources ? sourced(candidates, source) : candidates, patience: upstream };
     },
-  };
+  });
+  return routeAs({});
 }

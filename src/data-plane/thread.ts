@@ -36,6 +36,7 @@ const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),
   () => table.count('eventsDropped', 1),
+  systemClock.now,
 );
 const balancer = createBalancer(
   table,

@@ -81,7 +81,8 @@ export class Threads {
   async start(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
     const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
     try {
-      const bound = await this.startThread(first ?? 0, listeners);
+      const alone = listeners.map((listener) => ({ ...listener, isFirst: true }));
+      const bound = await this.startThread(first ?? 0, alone);
       this.listeners = listeners.map((listener, i) => ({
         ...listener,
         port: bound[i]?.port ?? listener.port,

@@ -34,6 +34,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Absent: plain TCP. */
   readonly tls?: TlsOptions | undefined;
+  /** No other thread is expected at this address yet: whoever is there is another program. */
+  readonly isFirst?: boolean | undefined;
 }
 
 export interface BoundAddress {

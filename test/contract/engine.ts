@@ -173,6 +173,12 @@ export function engineContract(name: 'epoll' | 'node'): void {
   });
 
   describe('links', () => {
+    it('are dialled from the source address of the target', async () => {
+      const { connection } = await connect();
+      connection.call('dial', { ...node.target, sourceAddress: '127.0.0.9' });
+      expect((await link()).remoteAddress).toBe('127.0.0.9');
+    });
+
     it('are numbered, opened, written and read', async () => {
       const { connection, upstream } = await dialled();
       expect(await connection.told('linkOpened')).toEqual([0]);

@@ -47,6 +47,7 @@ const settings: ThreadsOptions['settings'] = {
           silenceTimeoutMs: 5_000,
           takeoverFiresWill: true,
         },
+        sourceAddresses: [],
       },
       nodes: [],
     },
@@ -78,7 +79,7 @@ async function startBroker(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function startThreads(port = 0) {
+async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node') {
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
   const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
@@ -86,7 +87,7 @@ async function startThreads(port = 0) {
   const events: ThreadEvent[] = [];
   const deaths: string[] = [];
   const threads = new BuiltThreads({
-    ...{ count: 1, engine: 'node', table: memory, settings },
+    ...{ count: 1, engine, table: memory, settings },
     onEvents: (batch) => events.push(...batch),
     onFault: (_, message) =>
       events.push({ type: 'dial-failed', node: '', failure: 'refused', detail: message }),
@@ -199,9 +200,12 @@ test('a thread that dies while nothing is accepted any more is not started again
   await threads.close();
 });
 
-test('an address in use is said before anything else starts, and nothing is left running', async () => {
-  const { port } = await startThreads();
-  await expect(startThreads(port)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+test.each([
+  'node',
+  'epoll',
+] as const)('%s: an address in use is said before anything else starts', async (engine) => {
+  const { port } = await startThreads(0, engine);
+  await expect(startThreads(port, engine)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
   await running.at(-1)?.close(); // once more does no harm
 });
 

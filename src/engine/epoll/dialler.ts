@@ -1,38 +1,31 @@
 import type { Target } from '../../connection/wire.ts';
 import { encodeAddress, type SocketAddress } from './addresses.ts';
-import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, type Libc } from './libc.ts';
-import { encodeSources, type Sockets } from './sockets.ts';
+import { EINVAL, type Libc } from './libc.ts';
+import type { Sockets } from './sockets.ts';
 
-/**
- * Opens links to nodes, taking the source addresses in turn: each brings its own 28,000 ports for one node address.
- * Returns the connecting fd or a negative errno, EINVAL where the host is no IP literal.
- */
+/** Opens links to nodes. Returns the connecting fd or a negative errno, EINVAL where a host is no IP literal. */
 export type Dial = (target: Target) => number;
 
-export function createDialler(libc: Libc, sockets: Sockets, sourceHosts: readonly string[]): Dial {
-  const sources = encodeSources(libc, sourceHosts);
-  const encoded = new WeakMap<Target, SocketAddress>();
-  let turn = 0;
+interface Route {
+  readonly to: SocketAddress | undefined;
+  readonly from: SocketAddress | undefined;
+}
 
-  function addressOf(target: Target): SocketAddress | undefined {
-    const known = encoded.get(target);
-    if (known !== undefined) return known;
-    const address = encodeAddress(libc, target.host, target.port);
-    if (address !== undefined) encoded.set(target, address);
-    return address;
+export function createDialler(libc: Libc, sockets: Sockets): Dial {
+  const routes = new WeakMap<Target, Route>();
+
+  function routeOf(target: Target): Route {
+    const { host, port, sourceAddress } = target;
+    const to = encodeAddress(libc, host, port);
+    // The port is left to the kernel.
+    const from = sourceAddress === undefined ? undefined : encodeAddress(libc, sourceAddress, 0);
+    const route = { to: from?.family === to?.family || sourceAddress === undefined ? to : undefined, from };
+    routes.set(target, route);
+    return route;
   }
 
   return function dial(target) {
-    const to = addressOf(target);
-    if (to === undefined) return -EINVAL;
-    let result = sources.some((source) => source.family === to.family)
-      ? -EADDRNOTAVAIL
-      : sockets.dial(to, undefined);
-    for (let tried = 0; tried < sources.length; tried++) {
-      if (result !== -EADDRNOTAVAIL && result !== -EADDRINUSE) break; // only a full source is worth the next one
-      const source = sources[turn++ % sources.length] as SocketAddress;
-      if (source.family === to.family) result = sockets.dial(to, source);
-    }
-    return result;
+    const { to, from } = routes.get(target) ?? routeOf(target);
+    return to === undefined ? -EINVAL : sockets.dial(to, from);
   };
 }

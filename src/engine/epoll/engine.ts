@@ -11,8 +11,6 @@ import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
 
 export interface EpollOptions extends EngineOptions {
-  /** Addresses of this machine to dial nodes from, in turn; none leaves the choice to the kernel. */
-  readonly sourceAddresses?: readonly string[];
   readonly keepAlive?: KeepAlive;
   /** How long a flushed device may make no progress towards its end before it is reset; 3 seconds by default. */
   readonly lingerMs?: number;
@@ -36,7 +34,6 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     highWaterBytes: options.highWaterBytes,
     lingerMs: options.lingerMs ?? LINGER_MS,
     keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
-    sourceAddresses: options.sourceAddresses ?? [],
     clock: options.clock ?? systemClock,
     onAcceptPaused: options.onAcceptPaused ?? ignore,
     onAcceptResumed: options.onAcceptResumed ?? ignore,

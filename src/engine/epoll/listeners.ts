@@ -45,7 +45,7 @@ export function createListeners(
     return libc.open('/dev/null', c.SOCK_CLOEXEC);
   }
 
-  function listen({ index, host, port }: ListenOptions): BoundAddress {
+  function listen({ index, host, port, isFirst = false }: ListenOptions): BoundAddress {
     const address = encodeAddress(libc, host === 'localhost' ? '127.0.0.1' : host, port);
     if (address === undefined) {
       throw new BreakwaterError(
@@ -53,7 +53,8 @@ export function createListeners(
         `cannot listen on ${host}: give an IP address of this machine`,
       );
     }
-    const fd = sockets.listen(address);
+    const taken = isFirst && port !== 0 ? sockets.probe(address) : 0;
+    const fd = taken < 0 ? taken : sockets.listen(address);
     if (fd === -c.EADDRINUSE) {
       throw new BreakwaterError('ADDRESS_IN_USE', `${host}:${port} is in use by another program`);
     }

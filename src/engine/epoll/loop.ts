@@ -19,7 +19,6 @@ export interface LoopOptions extends AcceptPressure {
   readonly highWaterBytes: number;
   readonly lingerMs: number;
   readonly keepAlive: KeepAlive;
-  readonly sourceAddresses: readonly string[];
   readonly clock: Clock;
   readonly maxHandshakes: number;
   readonly onHandshakeRefused: (listenerIndex: number) => void;
@@ -73,7 +72,7 @@ export class Loop implements WireHost {
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
     this.tls = new TlsSessions(libc, this.table);
-    this.dialNode = createDialler(libc, this.sockets, options.sourceAddresses);
+    this.dialNode = createDialler(libc, this.sockets);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
       libc,

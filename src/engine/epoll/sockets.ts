@@ -1,4 +1,4 @@
-import { encodeAddress, hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
+import { hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
 import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
 
@@ -24,6 +24,8 @@ const STREAM = c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
 export interface Sockets {
   /** A bound, listening socket. Its options are inherited by what it accepts. */
   listen(at: SocketAddress): number;
+  /** 0 where nobody listens at this address, else the errno: `listen` would share it with its owner's other programs. */
+  probe(at: SocketAddress): number;
   /** A connecting socket, which does not yet notice that its peer is gone: see `watchPeer`. */
   dial(to: SocketAddress, from: SocketAddress | undefined): number;
   /** Has the kernel notice a peer that has vanished. */
@@ -65,15 +67,27 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     return error;
   }
 
+  function bind(fd: number, at: SocketAddress): number {
+    set(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
+    if (at.family === c.AF_INET6) set(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 0);
+    return libc.bind(fd, at.address, at.length);
+  }
+
+  function probe(at: SocketAddress): number {
+    const fd = libc.socket(at.family, STREAM, 0);
+    if (fd < 0) return fd;
+    const bound = bind(fd, at);
+    libc.close(fd);
+    return bound;
+  }
+
   function listen(at: SocketAddress): number {
     const fd = libc.socket(at.family, STREAM, 0);
     if (fd < 0) return fd;
     set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
     watchPeer(fd);
-    set(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
     set(fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
-    if (at.family === c.AF_INET6) set(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 0);
-    const bound = libc.bind(fd, at.address, at.length);
+    const bound = bind(fd, at);
     if (bound < 0) return failed(fd, bound);
     const listening = libc.listen(fd, BACKLOG);
     return listening < 0 ? failed(fd, listening) : fd;
@@ -118,14 +132,5 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     libc.close(fd);
   }
 
-  return { listen, dial, watchPeer, accept, remote: remote.bytes, localAddress, takeError, reset };
-}
-
-/** Encodes source addresses for `Dialler`; the port is left to the kernel. */
-export function encodeSources(libc: Libc, hosts: readonly string[]): SocketAddress[] {
-  return hosts.map((host) => {
-    const source = encodeAddress(libc, host, 0);
-    if (source === undefined) throw new Error(`the source address ${host} is not an IP address`);
-    return source;
-  });
+  return { listen, probe, dial, watchPeer, accept, remote: remote.bytes, localAddress, takeError, reset };
 }

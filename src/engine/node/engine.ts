@@ -11,6 +11,9 @@ import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
 import { SocketWire } from './socket-wire.ts';
 
+/** How often devices that are not read are looked at. */
+const GLANCE_MS = 1000;
+
 /** The portable engine: `node:net` sockets on Node's own event loop. */
 export function createNodeEngine(options: EngineOptions): Engine {
   const servers = new Set<Server>();
@@ -18,6 +21,9 @@ export function createNodeEngine(options: EngineOptions): Engine {
   /** Of the TLS listeners, by index. */
   const handshakes = new Map<number, Handshakes>();
   const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
+  const glances = setInterval(() => {
+    for (const wire of open) wire.glance();
+  }, GLANCE_MS).unref();
   let closing: Promise<void> | undefined;
   let allClosed = (): void => {};
 
@@ -28,6 +34,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
 
   function close(): Promise<void> {
     stopAccepting();
+    clearInterval(glances);
     return new Promise((resolve) => {
       allClosed = resolve;
       if (open.size === 0) resolve();

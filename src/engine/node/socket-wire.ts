@@ -133,11 +133,12 @@ export class SocketWire implements Wire {
 
   dial(target: Target): Link {
     const link = this.nextLink++;
-    const { host, port } = target;
+    const { host, port, sourceAddress } = target;
     const highWaterMark = this.options.highWaterBytes;
     const socket = dialSocket({
       host,
       port,
+      localAddress: sourceAddress,
       noDelay: true,
       keepAlive: true,
       allowHalfOpen: true,
@@ -243,6 +244,13 @@ export class SocketWire implements Wire {
     this.timeout = ms > 0 ? setTimeout(() => this.guard(() => this.conversation?.timer()), ms) : undefined;
   }
 
+  /** `node:net` does not poll a paused socket, so a reset behind bytes that nobody takes must be looked for. */
+  glance(): void {
+    const { device } = this;
+    if (!device.isPaused() || device.destroyed || hasPeer(device)) return;
+    device.destroy(Object.assign(new Error('reset while paused'), { code: 'ECONNRESET' }));
+  }
+
   /** Resets every socket at once; `closed` is told as ever. */
   abort(): void {
     for (const link of [...this.links.keys()]) this.endNode(link, 'reset');
@@ -284,6 +292,12 @@ function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
 function reset(socket: Socket): void {
   if (socket.connecting || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
+}
+
+/** Whether the kernel still knows the peer (getpeername(2)); `remoteAddress` would answer from memory. */
+function hasPeer(socket: Socket): boolean {
+  const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };
+  return _handle?.getpeername?.({}) === 0;
 }
 
 function causeOf(error: NodeJS.ErrnoException): EndCause {

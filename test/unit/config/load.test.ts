@@ -54,6 +54,7 @@ describe('a valid file', () => {
       reattachRate: 500,
       silenceTimeoutMs: 5000,
       takeoverFiresWill: true,
+      sourceAddresses: [],
     });
     expect(pools[0]?.health).toMatchObject({ probe: 'tcp', intervalMs: 5000, timeoutMs: 5000 });
   });

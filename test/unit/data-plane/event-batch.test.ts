@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EventBatch, MAX_BATCH_EVENTS } from '../../../src/data-plane/event-batch.ts';
+import { DIALLED_AGAIN_MS, EventBatch, MAX_BATCH_EVENTS } from '../../../src/data-plane/event-batch.ts';
 import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 
 const dialled = (node: string): ThreadEvent => ({ type: 'dialled', node });
@@ -10,10 +10,12 @@ function open() {
   const tasks: (() => void)[] = [];
   const batches: (readonly ThreadEvent[])[] = [];
   const count = { dropped: 0 };
+  const clock = { ms: 1000 };
   const batch = new EventBatch(
     (task) => tasks.push(task),
     (events) => batches.push(events),
     () => count.dropped++,
+    () => clock.ms,
   );
   const add = (...events: ThreadEvent[]): void => {
     for (const event of events) batch.add(event);
@@ -21,7 +23,7 @@ function open() {
   const turn = (): void => {
     for (const task of tasks.splice(0)) task();
   };
-  return { add, turn, batches, count, flush: () => batch.flush() };
+  return { add, turn, batches, count, clock, flush: () => batch.flush() };
 }
 
 test('one message for each batch of socket events, in order', () => {
@@ -35,10 +37,14 @@ test('one message for each batch of socket events, in order', () => {
   expect(batches).toEqual([[lost(3), lost(2)], [lost(1)]]);
 });
 
-test('a node that answers many dials is told of once a batch', () => {
-  const { add, turn, batches } = open();
+test('a node that answers many dials is told of once in a while', () => {
+  const { add, turn, batches, clock } = open();
   add(dialled('a'), dialled('b'), dialled('a'));
   turn();
+  clock.ms += DIALLED_AGAIN_MS - 1;
+  add(dialled('a'));
+  turn();
+  clock.ms += 1;
   add(dialled('a'));
   turn();
   expect(batches).toEqual([[dialled('a'), dialled('b')], [dialled('a')]]);

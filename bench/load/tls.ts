@@ -1,0 +1,81 @@
+import { createServer, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type TLSSocket } from 'node:tls';
+import { cpuUs, preemptions } from './gauges.ts';
+import type { Figures, Task } from './measures.ts';
+
+/** The load of the TLS measures. It runs on `node:tls`, slower than any proxy: only the proxy's CPU counts here. */
+const MESSAGE_BYTES = 100;
+const MESSAGE = Buffer.alloc(MESSAGE_BYTES, 'x').fill(Buffer.from([0x30, MESSAGE_BYTES - 2, 0, 1]), 0, 4);
+const CONNACK = Buffer.from([0x20, 2, 0, 0]);
+const CONNECT = Buffer.from('100f00044d5154540402003c0003746c73', 'hex');
+
+/** Answers the first bytes with CONNACK and sends the rest back. */
+function broker({ sink }: Task): Promise<Server> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    socket.once('data', () => {
+      socket.write(CONNACK);
+      socket.on('data', (bytes) => socket.write(bytes));
+    });
+    socket.on('error', () => undefined);
+  });
+  return new Promise((done) => server.listen(sink.port, sink.host, () => done(server)));
+}
+
+/** A full handshake every time: no session is offered. */
+function dial({ proxy }: Task): TLSSocket {
+  const options = { ...proxy, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['mqtt'] };
+  const socket = connect(options as never, () => socket.write(CONNECT));
+  socket.setNoDelay(true);
+  socket.on('error', () => undefined);
+  return socket;
+}
+
+async function counted(task: Task, count: () => number): Promise<{ cpuUs: number; figures: Figures }> {
+  await sleep(task.warmUpMs);
+  const everyone = [...task.pids, process.pid];
+  const preempted = preemptions(everyone);
+  const cpu = cpuUs(task.pids);
+  const before = count();
+  await sleep(task.windowMs);
+  const done = count() - before;
+  if (done === 0) throw new Error('nothing came through TLS');
+  return {
+    cpuUs: (cpuUs(task.pids) - cpu) / done,
+    figures: { count: done, preempted: preemptions(everyone) - preempted },
+  };
+}
+
+export async function tlsEcho(task: Task): Promise<Figures> {
+  await broker(task);
+  let trips = 0;
+  for (let i = 0; i < task.connections; i++) {
+    const device = dial(task);
+    device.once('data', () => {
+      let got = 0;
+      device.on('data', (bytes) => {
+        got += bytes.length;
+        if (got < MESSAGE_BYTES) return;
+        got = 0;
+        trips++;
+        device.write(MESSAGE);
+      });
+      device.write(MESSAGE);
+    });
+  }
+  const { cpuUs: cpuUsPerTrip, figures } = await counted(task, () => trips);
+  return { cpuUsPerTrip, ...figures };
+}
+
+export async function tlsConnects(task: Task): Promise<Figures> {
+  await broker(task);
+  let greeted = 0;
+  function again(): void {
+    const device = dial(task);
+    device.once('data', () => greeted++).once('data', () => device.destroy());
+    device.once('close', again);
+  }
+  for (let i = 0; i < task.connections; i++) again();
+  const { cpuUs: cpuUsPerHandshake, figures } = await counted(task, () => greeted);
+  return { cpuUsPerHandshake, ...figures };
+}

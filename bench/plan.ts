@@ -1,0 +1,103 @@
+import { cpus } from 'node:os';
+import type { Task } from './load/measures.ts';
+
+/** One load, against whom, and under which settings. */
+export interface Measure {
+  readonly name: string;
+  /** Heading and explanation in docs/benchmarks.md. */
+  readonly title: string;
+  /** The function of `load/main.ts`. */
+  readonly load: string;
+  readonly contenders: readonly string[];
+  readonly settings: Omit<Task, 'proxy' | 'sink' | 'pids'>;
+  /** Every round begins with new processes, because memory that is given back stays with its process. */
+  readonly fresh?: boolean;
+}
+
+const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakwater-node'] as const;
+const EVERYONE = ['direct', ...PROXIES];
+const ENGINES = ['engine-epoll', 'engine-node']; // only when asked for with --only
+const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-node'];
+
+/** Whether two threads can have a core each beside the load's. */
+export const hasCoreToSpare = cpus().length >= 3;
+
+export function plan(windowMs: number): readonly Measure[] {
+  const steady = { warmUpMs: 400, windowMs };
+  const saturating = { connections: 64, ratePerSecond: 0, ...steady };
+  return [
+    {
+      name: 'fanIn',
+      title: 'CPU per message: 500 devices publish 100 bytes with QoS 0, 40,000 a second',
+      load: 'fanIn',
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      settings: { connections: 500, ratePerSecond: 40_000, ...steady },
+    },
+    {
+      name: 'echo',
+      title: 'Round trips: 64 devices send 100 bytes as soon as their last have come back',
+      load: 'echo',
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      settings: saturating,
+    },
+    {
+      name: 'latency',
+      title:
+        'Latency at a rate that nobody saturates: 50 devices, 10,000 round trips a second, timed from when due',
+      load: 'latency',
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      settings: { connections: 50, ratePerSecond: 10_000, ...steady },
+    },
+    {
+      name: 'connects',
+      title: 'Connects: TCP, CONNECT, CONNACK, reset, 64 at a time',
+      load: 'connects',
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      settings: saturating,
+    },
+    {
+      name: 'idle',
+      title: 'Memory: 8,000 devices that are connected and say nothing',
+      load: 'idle',
+      contenders: [...PROXIES, ...ENGINES],
+      settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
+      fresh: true,
+    },
+    {
+      name: 'subscribed',
+      title: 'Memory: 8,000 devices with two subscriptions each, in relay and in session mode',
+      load: 'subscribed',
+      contenders: ['breakwater-epoll', 'breakwater-session'],
+      settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
+      fresh: true,
+    },
+    {
+      name: 'qos1',
+      title: 'CPU per acknowledged message: 500 devices publish 100 bytes with QoS 1, 15,000 a second',
+      load: 'qos1',
+      contenders: ['haproxy', 'breakwater-epoll', 'breakwater-session'],
+      settings: { connections: 500, ratePerSecond: 15_000, ...steady },
+    },
+    {
+      name: 'threads',
+      title: 'Two threads over one: round trips of 128 devices',
+      load: 'echo',
+      contenders: ['breakwater-epoll', 'breakwater-2-threads'],
+      settings: { ...saturating, connections: 128 },
+    },
+    {
+      name: 'tlsEcho',
+      title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
+      load: 'tlsEcho',
+      contenders: TLS,
+      settings: saturating,
+    },
+    {
+      name: 'tlsConnects',
+      title: 'TLS 1.3: CPU per full handshake (P-256), CONNECT and CONNACK included',
+      load: 'tlsConnects',
+      contenders: TLS,
+      settings: { ...saturating, connections: 16 },
+    },
+  ];
+}
