@@ -4,7 +4,11 @@ import { createServer } from 'node:net';
 import { Aedes } from 'aedes';
 import { BreakwaterError, messageOf } from '../src/errors.ts';
 import type { Cluster } from './cluster.ts';
+import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
+import { fenceAfterAbsence } from './fence.ts';
 import { inMemoryCluster } from './in-memory.ts';
+import { deliverInTurn } from './in-turn.ts';
+import { keepWillsOnTakeover, type Wills } from './takeover.ts';
 
 export interface BrokerOptions {
   readonly host: string;
@@ -46,6 +50,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     maxClientsIdLength: 65_535, // MQTT 3.1 allows 23, real devices send more
   });
   acknowledgeWhenStored(aedes);
+  publishExactlyOnce(aedes, membership.persistence as Incoming);
+  deliverInTurn(aedes);
+  keepWillsOnTakeover(aedes, membership.mq, membership.persistence as Wills);
+  const endFence = fenceAfterAbsence(aedes, membership.caughtUp);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();
@@ -57,6 +65,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const stop = async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    endFence();
     await new Promise<void>((resolve) => aedes.close(resolve));
     for (const socket of sockets) socket.destroy(); // those that never sent a CONNECT
     await closed;

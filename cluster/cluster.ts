@@ -13,6 +13,8 @@ export interface Membership {
   readonly mq: MQEmitter;
   /** An aedes persistence, fit for `new Aedes({ persistence })`. */
   readonly persistence: object;
+  /** Resolves when everything that the other nodes had said before is handled. */
+  caughtUp(): Promise<void>;
   /** After the broker has closed: gives back connections that this node held for itself. */
   leave(): Promise<void>;
 }

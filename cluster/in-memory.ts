@@ -10,6 +10,8 @@ interface Will {
 }
 interface Persistence {
   putWill(client: object, will: Will): Promise<void>;
+  getWill(client: object): Promise<Will | undefined>;
+  delWill(client: object): Promise<Will | undefined>;
 }
 
 /**
@@ -22,7 +24,12 @@ export function inMemoryCluster(): Cluster {
   const bus = mqemitter({ concurrency: 0, matchEmptyLevels: true }); // [MQTT-4.7.1-3]
   const store = (aedesMemory as unknown as () => Persistence)(); // its types describe a class, it exports a factory
   return {
-    join: async () => ({ mq: endOf(bus), persistence: viewOf(store), leave: async () => {} }),
+    join: async () => ({
+      mq: endOf(bus),
+      persistence: viewOf(store),
+      caughtUp: async () => {},
+      leave: async () => {},
+    }),
   };
 }
 
@@ -68,6 +75,11 @@ function viewOf(store: Persistence): object {
     async putWill(client: object, will: Will) {
       await store.putWill(client, will);
       if (brokerId !== undefined) will.brokerId = brokerId; // the store keeps this very object
+    },
+    /** Not the one that the same device has at another broker by now. */
+    async delWill(client: { readonly brokerId?: string }) {
+      const will = await store.getWill(client);
+      return will?.brokerId === (client.brokerId ?? brokerId) ? store.delWill(client) : undefined;
     },
   });
 }

@@ -2,11 +2,14 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import { version } from './cli/version.ts';
 import type { Config, PoolConfig } from './config/config.ts';
+import { createCarryOut } from './control/carry-out.ts';
 import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
+import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
 import { keepRoutes } from './control/routes.ts';
 import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
+import { NODE_WATCH_MS } from './data-plane/node-watch.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
@@ -22,8 +25,12 @@ import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { createLocalClients } from './server/local-clients.ts';
+import { createLocalMoves } from './server/local-moves.ts';
+import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
+import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
+import { createRebalancer } from './server/rebalancer.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { systemClock, systemRandom } from './time.ts';
 
@@ -39,6 +46,11 @@ export interface RunningServer {
   /** Cuts the grace short. */
   abort(): void;
 }
+
+const systemTimers = {
+  setTimeout: (run: () => void, ms: number): unknown => setTimeout(run, ms),
+  clearTimeout: (timer: unknown): void => clearTimeout(timer as never),
+};
 
 /** How often it is looked whether the last device has left. */
 const GRACE_POLL_MS = 100;
@@ -80,10 +92,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     onProbe: (_id, seconds) => metrics.probed(seconds),
     clock: systemClock,
     random: systemRandom,
-    timers: {
-      setTimeout: (run, ms) => setTimeout(run, ms),
-      clearTimeout: (timer) => clearTimeout(timer as never),
-    },
+    timers: systemTimers,
   });
   const poolNamed = (name: string) => config.pools[pools.indexOf(name)] as PoolConfig;
   const slowStart = createSlowStart(systemClock, (pool) => poolNamed(pool).slowStartMs);
@@ -108,15 +117,40 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
   // What this proxy shares with the others of its cluster.
   let accepting = false;
-  const local = createLocalClients(
+  const proxyCount = (): number => Math.max(1, cluster.proxies().length);
+  const drains = createDrains({
+    liveAt: (id) => table.liveAt(id),
+    move: (node, count, cause) => threads.moveSome(node, count, cause),
+    proxies: proxyCount,
+    onProgress: (node, progress) => tellDrain(log, bus.emit, node, progress),
+    ...{ clock: systemClock, timers: systemTimers },
+  });
+  nodes.onChange((change) => drains.changed(change));
+  const carryOut = createCarryOut({
+    move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
+    ...{ clock: systemClock, timers: systemTimers },
+  });
+  const peers = withPeers(
     {
-      clients: (filter) => threads.clients(filter),
-      kick: (clientId) => threads.kick(clientId),
+      ...createLocalClients(
+        {
+          clients: (filter) => threads.clients(filter),
+          kick: (clientId) => threads.kick(clientId),
+          move: (clientId, node) => threads.move(clientId, node),
+        },
+        identity.id,
+        (index) => listenerUrls[index] ?? '',
+      ),
+      ...createLocalMoves({
+        proxyId: identity.id,
+        table,
+        drains,
+        carryOut,
+        rebalance: () => rebalancer.progress(),
+      }),
     },
-    identity.id,
-    (index) => listenerUrls[index] ?? '',
+    { store, proxies: proxyCount },
   );
-  const peers = withPeers(local, store);
   const cluster = joinCluster(store, {
     config,
     proxyId: identity.id,
@@ -150,6 +184,13 @@ export async function startServer(config: Config): Promise<RunningServer> {
     health: checker,
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
+    owners: createOwners((thread, clientId) => threads.superseded(thread, clientId)),
+    reattached: (reattachment) => {
+      const { cause, from, to } = reattachment;
+      metrics.reattached(reattachment);
+      drains.reattached(from, cause, to !== undefined);
+      carryOut.reattached(cause, to !== undefined);
+    },
     listenerUrl: (index) => listenerUrls[index] ?? '',
   });
   const threads = new Threads({
@@ -161,6 +202,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
       pools: config.pools,
       rules: config.rules,
       recallTimeoutMs: config.membership.recallTimeoutMs,
+      isShared: store.kind === 'redis',
     },
     onEvents,
     onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
@@ -173,6 +215,14 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
   // Everything that people and programs ask.
   const metrics = createMetrics(() => snapshotOf(table, nodes, store, listenerUrls));
+  const rebalancer = createRebalancer({
+    pools: config.pools,
+    nodes,
+    connectionsAt: (id) => table.connectionsAt(id),
+    peers,
+    log,
+    onProgress: (view) => bus.emit(rebalanceEvent(view)),
+  });
   const backend = createBackend({
     config,
     identity,
@@ -181,6 +231,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
     nodeAdmin,
     table,
     peers,
+    rebalancer,
+    isLeft: (id) => drains.progress(id) !== undefined,
     proxies: cluster.proxies,
     addressOf: routes.addressOf,
     lastFlip,
@@ -198,10 +250,19 @@ export async function startServer(config: Config): Promise<RunningServer> {
   );
   const drainTimer = setInterval(() => watchDrains(nodes.list()), DRAIN_WATCH_MS);
 
+  const watchTimer = setInterval(() => {
+    const unhealthy = nodes.list().filter((node) => node.health === 'unhealthy');
+    threads.watchNodes(unhealthy.map((node) => node.id));
+  }, NODE_WATCH_MS);
+
   let admin: Admin | undefined;
   async function close(): Promise<void> {
     clearInterval(drainTimer);
+    clearInterval(watchTimer);
     clearInterval(slowStartTimer);
+    drains.stop();
+    carryOut.stop();
+    rebalancer.stop();
     checker.stop();
     routes.stop();
     await threads.close();
@@ -215,11 +276,12 @@ export async function startServer(config: Config): Promise<RunningServer> {
     admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
     log.info({ url: admin.url }, 'admin listening');
     const bound = await threads.start(
-      config.listeners.map(({ url, host, port, pool }, index) => ({
+      config.listeners.map(({ url, host, port, pool, mode }, index) => ({
         index,
         url,
         host,
         port,
+        mode,
         pool: pools.indexOf(pool),
       })),
     );

@@ -13,6 +13,7 @@ import { nodeRoutes } from './nodes.ts';
 import { describeApi } from './openapi.ts';
 import { poolRoutes } from './pools.ts';
 import { proxyRoutes } from './proxies.ts';
+import { rebalanceRoutes } from './rebalance.ts';
 import { statusRoutes } from './status.ts';
 
 export interface AdminOptions {
@@ -97,6 +98,7 @@ async function compose({ backend, token, log, eventLimits }: AdminOptions): Prom
   nodeRoutes(app, backend);
   clientRoutes(app, backend);
   poolRoutes(app, backend);
+  rebalanceRoutes(app, backend);
   proxyRoutes(app, backend);
   statusRoutes(app, backend);
   eventRoutes(app, backend, { ...defaultEventLimits, ...eventLimits });

@@ -57,6 +57,81 @@ export interface ClientView {
   readonly reattachments: number;
 }
 
+/** One device with what only `client inspect` shows. */
+export interface ClientDetail extends ClientView {
+  /** In session mode. */
+  readonly session?: SessionView | undefined;
+}
+
+export interface SessionView {
+  readonly subscriptions: number;
+  /** Packets that the device waits for, and messages that it has not finished with. */
+  readonly inflightFromDevice: number;
+  readonly inflightToDevice: number;
+  readonly rememberedBytes: number;
+  /** Why it cannot be moved now; absent where it can. */
+  readonly immovable?: string | undefined;
+  /** The last re-attachments, newest last. */
+  readonly history: readonly ReattachmentView[];
+}
+
+export interface ReattachmentView {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly cause: string;
+  readonly from: string;
+  /** Absent where no node took the session. */
+  readonly to?: string | undefined;
+  /** Seconds, from the loss of the old node or the order to move. */
+  readonly duration: number;
+  /** Had the new node the session already? */
+  readonly sessionPresent: boolean;
+}
+
+/** How far sessions have moved, over all proxies. */
+export interface MovesView {
+  /**
+   * `off`: nothing is to move. `blocked`: nothing that is left can be moved now, by relay mode or because no node takes
+   * it. `done`: nothing is left.
+   */
+  readonly state: 'off' | 'moving' | 'blocked' | 'done';
+  readonly moved: number;
+  /** Tries that failed, and devices that were disconnected because they cannot be moved. */
+  readonly failed: number;
+  /** Still to go. */
+  readonly left: number;
+  /** Sessions a second that may move, and that moved of late. */
+  readonly rate: number;
+  readonly pace: number;
+  /** Seconds at this pace; absent while there is none. */
+  readonly timeLeft?: number | undefined;
+}
+
+export interface DrainView extends MovesView {
+  readonly node: string;
+  /** Of those left: they stay until they leave by themselves, because they are relayed or hold too much. */
+  readonly stays: number;
+}
+
+export interface RebalanceView extends MovesView {
+  readonly pools: readonly string[];
+  readonly tolerance: number;
+  /** Between the fullest and the emptiest node, in parts of the fair share; the largest of all pools. */
+  readonly spread: number;
+}
+
+export interface DrainRequest {
+  /** Sessions a second, over all proxies. */
+  readonly rate?: number | undefined;
+}
+
+export interface RebalanceRequest extends DrainRequest {
+  /** Absent: every pool whose strategy allows it. */
+  readonly pool?: string | undefined;
+  /** Part of the fair share by which the fullest and the emptiest node may differ. */
+  readonly tolerance?: number | undefined;
+}
+
 export interface ClientQuery {
   readonly node?: string | undefined;
   /** Only client ids that contain this. */
@@ -113,12 +188,15 @@ export interface BreakwaterEvent {
     | 'placed'
     | 'ended'
     | 'rejected'
+    | 'reattached'
     | 'dial-failed'
     | 'node-health'
     | 'node-state'
     | 'node-added'
     | 'node-removed'
-    | 'node-drained';
+    | 'node-drained'
+    | 'drain-progress'
+    | 'rebalance-progress';
   /** RFC 3339. */
   readonly at: string;
   readonly [detail: string]: string | number | boolean | undefined;
@@ -131,10 +209,15 @@ export interface Backend {
   addNode(create: NodeCreate): Promise<NodeView>;
   patchNode(id: string, patch: NodePatch): Promise<NodeView>;
   removeNode(id: string): Promise<void>;
-  drainNode(id: string): Promise<NodeView>;
+  drainNode(id: string, request: DrainRequest): Promise<NodeView>;
+  drainProgress(id: string): Promise<DrainView>;
   clients(query: ClientQuery): Promise<ClientList>;
-  client(clientId: string): Promise<ClientView>;
+  client(clientId: string): Promise<ClientDetail>;
   kickClient(clientId: string): Promise<void>;
+  /** Resolves when the node serves the device. */
+  moveClient(clientId: string, node: string): Promise<ClientDetail>;
+  rebalance(request: RebalanceRequest): Promise<RebalanceView>;
+  rebalanceProgress(): Promise<RebalanceView>;
   pools(): readonly PoolView[];
   proxies(): Promise<readonly ProxyView[]>;
   status(): StatusView;

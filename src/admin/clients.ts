@@ -2,7 +2,7 @@ import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { clientParams, clientQuery, named, nothing } from './schemas.ts';
 
-type Clients = Pick<Backend, 'clients' | 'client' | 'kickClient'>;
+type Clients = Pick<Backend, 'clients' | 'client' | 'kickClient' | 'moveClient'>;
 
 const CLIENTS = `${API_PREFIX}/clients`;
 const CLIENT = `${CLIENTS}/:clientId`;
@@ -23,7 +23,7 @@ export function clientRoutes(api: Api, backend: Clients): void {
   );
   api.get(
     CLIENT,
-    { schema: { tags, summary: 'One client.', params: clientParams, response: { 200: named.Client } } },
+    { schema: { tags, summary: 'One client.', params: clientParams, response: { 200: named.ClientDetail } } },
     async (request) => backend.client(request.params.clientId),
   );
   api.delete(
@@ -40,5 +40,18 @@ export function clientRoutes(api: Api, backend: Clients): void {
       await backend.kickClient(request.params.clientId);
       return reply.code(204).send();
     },
+  );
+  api.post(
+    `${CLIENT}/move`,
+    {
+      schema: {
+        tags,
+        summary: 'Move a session to another node while its device stays connected; answers when it is there.',
+        params: clientParams,
+        body: named.ClientMove,
+        response: { 200: named.ClientDetail },
+      },
+    },
+    async (request) => backend.moveClient(request.params.clientId, request.body.node),
   );
 }

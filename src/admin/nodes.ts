@@ -3,7 +3,10 @@ import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { named, nodeParams, nothing } from './schemas.ts';
 
-type Nodes = Pick<Backend, 'nodes' | 'node' | 'addNode' | 'patchNode' | 'removeNode' | 'drainNode'>;
+type Nodes = Pick<
+  Backend,
+  'nodes' | 'node' | 'addNode' | 'patchNode' | 'removeNode' | 'drainNode' | 'drainProgress'
+>;
 
 const NODES = `${API_PREFIX}/nodes`;
 const NODE = `${NODES}/:id`;
@@ -55,16 +58,32 @@ export function nodeRoutes(api: Api, backend: Nodes): void {
       return reply.code(204).send();
     },
   );
-  api.post(
+  api.get(
     `${NODE}/drain`,
     {
       schema: {
         tags,
-        summary: 'Send no new connection to a node and let its present ones leave.',
+        summary: 'How far a drain has come.',
         params: nodeParams,
+        response: { 200: named.Drain },
+      },
+    },
+    async (request) => backend.drainProgress(request.params.id),
+  );
+  api.post(
+    `${NODE}/drain`,
+    {
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+      schema: {
+        tags,
+        summary: 'Send no new connection to a node, and move its sessions to others.',
+        params: nodeParams,
+        body: named.DrainRequest,
         response: { 200: named.Node },
       },
     },
-    async (request) => backend.drainNode(request.params.id),
+    async (request) => backend.drainNode(request.params.id, request.body),
   );
 }

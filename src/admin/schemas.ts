@@ -1,15 +1,22 @@
 import { z } from 'zod';
 import { WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import type {
+  ClientDetail,
   ClientList,
   ClientQuery,
   ClientView,
+  DrainRequest,
+  DrainView,
+  MovesView,
   NodeCreate,
   NodeDetail,
   NodePatch,
   NodeView,
   PoolView,
   ProxyView,
+  RebalanceRequest,
+  RebalanceView,
+  SessionView,
   StatusView,
 } from './backend.ts';
 
@@ -79,6 +86,74 @@ const clientView = z.object({
   reattachments: count,
 }) satisfies z.ZodType<ClientView>;
 
+const sessionView = z.object({
+  subscriptions: count,
+  inflightFromDevice: count.meta({ description: 'Packets that the device waits for.' }),
+  inflightToDevice: count.meta({ description: 'Messages that the device has not finished with.' }),
+  rememberedBytes: count,
+  immovable: z.string().optional().meta({ description: 'Why it cannot be moved now; absent where it can.' }),
+  history: z
+    .array(
+      z.object({
+        at: timestamp,
+        cause: z.string().meta({ example: 'link-lost' }),
+        from: z.string(),
+        to: z.string().optional().meta({ description: 'Absent where no node took the session.' }),
+        duration: z.number().meta({ description: 'Seconds.' }),
+        sessionPresent: z.boolean().meta({ description: 'The new node had the session already.' }),
+      }),
+    )
+    .readonly()
+    .meta({ description: 'The last re-attachments, newest last.' }),
+}) satisfies z.ZodType<SessionView>;
+
+const clientDetail = clientView.extend({
+  session: sessionView.optional().meta({ description: 'In session mode.' }),
+}) satisfies z.ZodType<ClientDetail>;
+
+const movesView = z.object({
+  state: z.enum(['off', 'moving', 'blocked', 'done']).meta({
+    description:
+      '`blocked`: nothing that is left can be moved now, by relay mode or because no node takes it; a drain goes on trying.',
+  }),
+  moved: count,
+  failed: count.meta({ description: 'Tries that failed, and devices that were disconnected instead.' }),
+  left: count.meta({ description: 'Still to go.' }),
+  rate: z.number().meta({ description: 'Sessions a second that may move.' }),
+  pace: z.number().meta({ description: 'Sessions a second that moved of late.' }),
+  timeLeft: z.number().optional().meta({ description: 'Seconds at this pace.' }),
+}) satisfies z.ZodType<MovesView>;
+
+const drainView = movesView.extend({
+  node: nodeId,
+  stays: count.meta({ description: 'Of those left: they stay until they leave by themselves.' }),
+}) satisfies z.ZodType<DrainView>;
+
+const rebalanceView = movesView.extend({
+  pools: z.array(z.string()).readonly(),
+  tolerance: z.number(),
+  spread: z.number().meta({
+    description: 'Between the fullest and the emptiest node, in parts of the fair share.',
+  }),
+}) satisfies z.ZodType<RebalanceView>;
+
+const rate = z.number().min(0.1).max(100_000).meta({ description: 'Sessions a second, over all proxies.' });
+
+const drainRequest = z.strictObject({ rate: rate.optional() }) satisfies z.ZodType<DrainRequest>;
+
+const rebalanceRequest = z.strictObject({
+  pool: z.string().min(1).max(64).optional(),
+  rate: rate.optional(),
+  tolerance: z
+    .number()
+    .min(0)
+    .max(10)
+    .optional()
+    .meta({ description: 'Part of the fair share by which the fullest and the emptiest node may differ.' }),
+}) satisfies z.ZodType<RebalanceRequest>;
+
+const clientMove = z.strictObject({ node: nodeId });
+
 const clientList = z.object({
   clients: z.array(clientView).readonly(),
   total: count.meta({ description: 'How many match in all, also beyond the limit.' }),
@@ -138,7 +213,13 @@ export const named = {
   NodeCreate: nodeCreate,
   NodePatch: nodePatch,
   Client: clientView,
+  ClientDetail: clientDetail,
+  ClientMove: clientMove,
   ClientList: clientList,
+  Drain: drainView,
+  DrainRequest: drainRequest,
+  Rebalance: rebalanceView,
+  RebalanceRequest: rebalanceRequest,
   Pool: poolView,
   Proxy: proxyView,
   Status: statusView,

@@ -19,13 +19,20 @@ export function tellActivity(events: readonly BreakwaterEvent[]): string[] {
   return [...nodeLines, `devices: ${counts.join(', ')}`];
 }
 
-const deviceWords = { placed: 'connected', ended: 'ended', rejected: 'rejected' } as const;
+const deviceWords = {
+  placed: 'connected',
+  reattached: 'moved',
+  ended: 'ended',
+  rejected: 'rejected',
+} as const;
 
 function tellDevice(event: BreakwaterEvent): string {
   const id = printable(event.clientId || event.remoteAddress); // the client id may be empty [MQTT-3.1.3-6]
   switch (event.type) {
     case 'placed':
       return `device ${id} → ${event.node}`;
+    case 'reattached':
+      return `device ${id} moved ${event.from} → ${event.to ?? 'nowhere'}${because(event)}`;
     case 'ended':
       return `device ${id} ended at ${event.node ?? 'no node'}${because(event)}`;
     default:
@@ -51,7 +58,8 @@ function printable(text: unknown): string {
 /** ` (broker-1 34, broker-2 33)` */
 function byNode(events: readonly BreakwaterEvent[]): string {
   const counts = new Map<string, number>();
-  for (const { node } of events) {
+  for (const { type, to, node: at } of events) {
+    const node = type === 'reattached' ? to : at;
     if (typeof node === 'string') counts.set(node, (counts.get(node) ?? 0) + 1);
   }
   if (counts.size === 0) return '';

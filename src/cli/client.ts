@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ClientList, ClientView } from '../admin/backend.ts';
+import type { ClientDetail, ClientList, ClientView, ReattachmentView } from '../admin/backend.ts';
 import { createAdminClient } from './admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from './options.ts';
 import { printDetails, printJson, printTable } from './print.ts';
@@ -12,8 +12,22 @@ const columns: readonly Column<ClientView>[] = [
   { title: 'MQTT', value: ({ protocolVersion }) => versions[protocolVersion] },
   { title: 'KEEP ALIVE', value: ({ keepAlive }) => `${keepAlive} s`, align: 'right' },
   { title: 'MODE', value: ({ mode }) => mode },
+  { title: 'MOVES', value: ({ reattachments }) => reattachments, align: 'right' },
   { title: 'CONNECTED AT', value: ({ connectedAt }) => connectedAt },
   { title: 'PROXY', value: ({ proxy }) => proxy },
+];
+
+const historyColumns: readonly Column<ReattachmentView>[] = [
+  { title: 'RE-ATTACHED AT', value: ({ at }) => at },
+  { title: 'CAUSE', value: ({ cause }) => cause },
+  { title: 'FROM', value: ({ from }) => from },
+  {
+    title: 'TO',
+    value: ({ to }) => to ?? 'nowhere',
+    colour: ({ to }) => (to === undefined ? 'red' : undefined),
+  },
+  { title: 'TOOK', value: ({ duration }) => `${duration.toFixed(3)} s`, align: 'right' },
+  { title: 'SESSION', value: ({ sessionPresent }) => (sessionPresent ? 'kept' : 'rebuilt') },
 ];
 
 const versions: Readonly<Record<ClientView['protocolVersion'], string>> = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
@@ -21,9 +35,9 @@ const versions: Readonly<Record<ClientView['protocolVersion'], string>> = { 3: '
 /** `breakwater client …`: the devices that are connected now. */
 export function clientCommand(): Command {
   const family = new Command('client').description(
-    'list, inspect and disconnect the devices that are connected',
+    'list, inspect, move and disconnect the devices that are connected',
   );
-  for (const command of [list(), inspect(), kick()]) family.addCommand(command);
+  for (const command of [list(), inspect(), move(), kick()]) family.addCommand(command);
   return withExample(family, 'client list --node emqx-1', 'client kick meter-17');
 }
 
@@ -51,11 +65,31 @@ function inspect(): Command {
     .description('show all that is known of one device')
     .argument('<clientId>', 'client id')
     .action(async (clientId: string, options: DataOptions) => {
-      const client = await createAdminClient(options).get<ClientView>(pathOf(clientId));
-      if (options.json) printJson(client);
-      else printDetails({ ...client });
+      const client = await createAdminClient(options).get<ClientDetail>(pathOf(clientId));
+      if (options.json) return printJson(client);
+      const { session, ...view } = client;
+      if (session === undefined) return printDetails({ ...view });
+      const { history, immovable, ...facts } = session;
+      printDetails({ ...view, ...facts, movable: immovable === undefined ? 'yes' : `no (${immovable})` });
+      if (history.length > 0) console.log('');
+      if (history.length > 0) printTable(historyColumns, history, '');
     });
   return withExample(withAdminOptions(command), 'client inspect meter-17');
+}
+
+function move(): Command {
+  const command = new Command('move')
+    .description('move a session to another node while its device stays connected')
+    .argument('<clientId>', 'client id')
+    .argument('<node>', 'node id')
+    .action(async (clientId: string, node: string, options: DataOptions) => {
+      const client = await createAdminClient(options).post<ClientDetail>(`${pathOf(clientId)}/move`, {
+        node,
+      });
+      if (options.json) return printJson(client);
+      console.log(`client ${clientId} is at ${client.node}`);
+    });
+  return withExample(withAdminOptions(command), 'client move meter-17 emqx-2');
 }
 
 function kick(): Command {

@@ -20,7 +20,11 @@ interface Output {
   write(text: string): unknown;
 }
 
-export function liveLine(output: Output, nowMs: () => number): LiveLine {
+export function liveLine(
+  output: Output,
+  nowMs: () => number,
+  plainIntervalMs: number = PLAIN_INTERVAL_MS,
+): LiveLine {
   const clear = '\r\u001b[2K';
   let live = '';
   let printedMs = Number.NEGATIVE_INFINITY;
@@ -33,7 +37,7 @@ export function liveLine(output: Output, nowMs: () => number): LiveLine {
       if (output.isTTY) {
         live = line;
         output.write(clear + cut(line));
-      } else if (nowMs() - printedMs >= PLAIN_INTERVAL_MS) {
+      } else if (nowMs() - printedMs >= plainIntervalMs) {
         printedMs = nowMs();
         output.write(`${line}\n`);
       }

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import type { NodeCreate, NodeDetail, NodePatch, NodeView } from '../admin/backend.ts';
+import type { DrainView, NodeCreate, NodeDetail, NodePatch, NodeView } from '../admin/backend.ts';
 import type { AdminState } from '../nodes/node.ts';
 import { WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { createAdminClient } from './admin-client.ts';
+import { followMoves, RATE_OPTION } from './moves.ts';
 import { nodeColumns } from './node-table.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from './options.ts';
 import { printDetails, printJson, printTable } from './print.ts';
@@ -48,7 +49,7 @@ function add(): Command {
 
 function remove(): Command {
   const command = new Command('remove')
-    .description('remove a node; see `node drain` to let its devices leave first')
+    .description('remove a node; its sessions move to other nodes')
     .argument('<id>', 'node id')
     .action(async (id: string, options: DataOptions) => {
       await createAdminClient(options).delete(pathOf(id));
@@ -57,15 +58,45 @@ function remove(): Command {
   return withExample(withAdminOptions(command), 'node remove emqx-4');
 }
 
+interface DrainOptions extends DataOptions {
+  readonly rate?: number;
+  readonly wait: boolean;
+}
+
 function drain(): Command {
   const command = new Command('drain')
-    .description('send a node no new device; present ones stay until they leave')
+    .description('send a node no new device, move its sessions to other nodes, and wait until it is empty')
     .argument('<id>', 'node id')
-    .action(async (id: string, options: DataOptions) => {
-      const node = await createAdminClient(options).post<NodeView>(`${pathOf(id)}/drain`);
-      report(options, node, `node ${id} is draining; connections left: ${node.connections}`);
+    .option(...RATE_OPTION, wholeNumber(1, 100_000))
+    .option('--no-wait', 'do not wait for the end')
+    .action(async (id: string, options: DrainOptions) => {
+      const admin = createAdminClient(options);
+      const path = `${pathOf(id)}/drain`;
+      const node = await admin.post<NodeView>(path, { rate: options.rate });
+      if (!options.wait) {
+        return report(options, node, `node ${id} is draining; connections left: ${node.connections}`);
+      }
+      const end = await followMoves(() => admin.get<DrainView>(path), options.json === true);
+      report(options, end, drainSentence(end));
+      if (end.state !== 'done') process.exitCode = 1;
     });
-  return withExample(withAdminOptions(command), 'node drain emqx-4');
+  return withExample(
+    withAdminOptions(command),
+    'node drain emqx-4',
+    'node drain emqx-4 --rate 500 --no-wait',
+  );
+}
+
+/** How a drain ended, for people. */
+export function drainSentence({ node, state, moved, left, stays }: DrainView): string {
+  if (state === 'done') return `node ${node} is empty; sessions moved: ${moved}`;
+  if (state === 'off') return `node ${node} is not draining any more; connections left: ${left}`;
+  const unmoved = left - stays;
+  const why = [
+    stays > 0 ? `${stays} stay until they leave by themselves (relay mode)` : '',
+    unmoved > 0 ? `${unmoved} are taken by no other node` : '',
+  ].filter((part) => part !== '');
+  return `node ${node} is not empty; sessions moved: ${moved}, left: ${left}, of which ${why.join(' and ')}`;
 }
 
 function enable(): Command {

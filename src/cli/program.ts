@@ -7,6 +7,7 @@ import { demoCommand } from './demo-command.ts';
 import { exitCodeOf, reportError } from './exit.ts';
 import { nodeCommand } from './node.ts';
 import { proxyCommand } from './proxy.ts';
+import { rebalanceCommand } from './rebalance.ts';
 import { referenceCommand } from './reference.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
@@ -29,6 +30,7 @@ function createProgram(): Command {
     agentCommand(),
     nodeCommand(),
     clientCommand(),
+    rebalanceCommand(),
     proxyCommand(),
     statusCommand(),
   ];

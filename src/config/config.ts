@@ -100,6 +100,11 @@ export interface UpstreamConfig {
   readonly connackTimeoutMs: number;
   readonly maxAttempts: number;
   readonly deadlineMs: number;
+  readonly reattachDeadlineMs: number;
+  /** Re-attachments to one node, a second, by this proxy. */
+  readonly reattachRate: number;
+  readonly silenceTimeoutMs: number;
+  readonly takeoverFiresWill: boolean;
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
 }
@@ -129,6 +134,9 @@ export interface LimitsConfig {
   readonly maxPacketBytes: number;
   readonly highWaterBytes: number;
   readonly halfCloseTimeoutMs: number;
+  readonly maxGapBytes: number;
+  readonly maxInflightBytes: number;
+  readonly maxStateBytes: number;
   readonly shutdownGraceMs: number;
   /** Asked before the first byte. */
   readonly door: DoorLimits;
@@ -159,6 +167,9 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
       maxPacketBytes: limits.maxPacketSize,
       highWaterBytes: limits.highWater,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
+      maxGapBytes: limits.sessionGap,
+      maxInflightBytes: limits.sessionInflight,
+      maxStateBytes: limits.sessionState,
       shutdownGraceMs: toMs(limits.shutdownGrace),
       door: {
         allow: limits.allow,
@@ -194,6 +205,10 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       connackTimeoutMs: toMs(upstream.connackTimeout),
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
+      reattachDeadlineMs: toMs(upstream.reattachDeadline),
+      reattachRate: upstream.reattachRate,
+      silenceTimeoutMs: toMs(upstream.silenceTimeout),
+      takeoverFiresWill: upstream.takeoverFiresWill,
       sourceAddresses: upstream.sourceAddresses,
     },
     nodes: nodes.map((node, index) => {

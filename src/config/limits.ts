@@ -80,6 +80,29 @@ export const limitsSchema = z.strictObject({
     default: 10,
     about: 'When one side has ended, the other may still finish for so long. MQTT has no use for longer.',
   }),
+  sessionGap: count({
+    min: 1024,
+    max: 16_777_216,
+    default: 65_536,
+    unit: 'bytes',
+    about:
+      'Session mode: kept of what one device sends while its session moves; then it is not read until a node has it.',
+  }),
+  sessionInflight: count({
+    min: 1024,
+    max: 268_435_456,
+    default: 1_048_576,
+    unit: 'bytes',
+    about:
+      'Session mode: unacknowledged packets kept for a resend, each direction of one device; then it is not read.',
+  }),
+  sessionState: count({
+    min: 1024,
+    max: 16_777_216,
+    default: 65_536,
+    unit: 'bytes',
+    about: 'Session mode: subscriptions and topic aliases of one device; one with more cannot be moved.',
+  }),
   shutdownGrace: seconds({
     min: 0,
     max: 3600,

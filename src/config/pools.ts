@@ -105,6 +105,32 @@ const upstreamSchema = z.strictObject({
     default: 15,
     about: 'For all attempts together: devices commonly give up after 20 to 30 seconds.',
   }),
+  reattachDeadline: seconds({
+    min: 1,
+    max: 300,
+    default: 20,
+    about:
+      'Session mode: a device whose node is lost keeps its connection for so long while another is sought; then it is told to go.',
+  }),
+  reattachRate: count({
+    min: 1,
+    max: 100_000,
+    default: 500,
+    unit: 'sessions a second',
+    about: 'Session mode: re-attachments to one node by this proxy, so that survivors are not stormed.',
+  }),
+  silenceTimeout: seconds({
+    min: 1,
+    max: 60,
+    default: 5,
+    about: 'Session mode: a node that hangs (accepts, but answers no PINGREQ) is left within this time.',
+  }),
+  takeoverFiresWill: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX: its takeover keeps the session whole.',
+    ),
   sourceAddresses: z
     .array(ipAddress())
     .max(64, { error: 'must hold at most 64 addresses' })

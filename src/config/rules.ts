@@ -79,7 +79,7 @@ export const ruleSchema = z
       description:
         'What the pool’s hash strategy hashes instead of client id or address. `$1` is the first capture group of the rule’s patterns, counted through clientId, username, clientCn, sni, host, path: `clientId: "^site-([0-9]+)-"` with `key: $1` keeps a site together. `$$` is a dollar sign. Of no use to other strategies.',
     }),
-    mode: choice(['relay'], ['session'])
+    mode: choice(['session', 'relay'])
       .optional()
       .describe('How the connection is carried, instead of the listener’s `mode`.'),
     reject: choice(refusals)

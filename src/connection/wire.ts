@@ -23,8 +23,11 @@ export interface Target {
   readonly sourceAddress?: string | undefined;
 }
 
-/** How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. */
-export type EndCause = 'fin' | 'reset' | 'timeout' | 'error';
+/**
+ * How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. `tls`: the handshake
+ * or a record of TLS was refused, and the device was told so by an alert.
+ */
+export type EndCause = 'fin' | 'reset' | 'timeout' | 'tls' | 'error';
 
 /** What the connection asks of the engine. No call calls back into the connection before it returns. */
 export interface Wire {
@@ -41,14 +44,19 @@ export interface Wire {
    * `closed` are still told. When both directions have ended, the engine closes both sockets.
    */
   splice(link: Link): void;
+  /** Do bytes wait for the device? Then its link is not read, and the node's silence proves nothing. */
+  isDeviceBehind(): boolean;
   /** Stops or resumes reading the device, besides the engine's own back-pressure. */
   holdDevice(hold: boolean): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
-   * sends is discarded); `reset`, also after `flush`, discards and resets at once. Only `timer` and `closed` are still told.
+   * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
-  /** Ends one link likewise (`flush` closes without waiting for the node); nothing of that link is told any more. */
+  /**
+   * Ends one link likewise: `flush` waits for the node to close too, for a minute at most. Nothing of that link is told
+   * any more.
+   */
   endNode(link: Link, how: 'flush' | 'reset'): void;
   /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
   setTimer(ms: number): void;
@@ -57,7 +65,10 @@ export interface Wire {
 /** What the engine tells the connection. */
 export interface Conversation {
   deviceData(bytes: Uint8Array, start: number, end: number): void;
-  /** The device sent FIN, reset, or timed out. After `fin` it may still be written to. Told once. */
+  /**
+   * The device sent FIN (in TLS: close_notify), reset, timed out, or broke TLS. After `fin` it may still be written
+   * to. Told once.
+   */
   deviceEnded(cause: EndCause): void;
   linkOpened(link: Link): void;
   /** The dial failed; `reason` is an errno name such as `ECONNREFUSED`. The link is gone. */
@@ -74,4 +85,18 @@ export interface Conversation {
 export interface Peer {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Absent on a plain connection, and until the handshake is done. */
+  readonly tls?: PeerTls | undefined;
+}
+
+/** What TLS has settled with the device. */
+export interface PeerTls {
+  readonly version: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's name of the cipher suite. */
+  readonly cipher: string;
+  /** The name that the device asked for (SNI, RFC 6066). */
+  readonly serverName: string | undefined;
+  readonly alpn: string | undefined;
+  /** Common name of the subject of the client certificate, which was verified. */
+  readonly clientCertificateCn: string | undefined;
 }

@@ -23,6 +23,50 @@ export interface Patience {
   readonly deadlineMs: number;
 }
 
+/** How sessions of one pool are moved between its nodes. */
+export interface MovePolicy {
+  /** From the loss of a node to the end of the device, when no other node takes the session. */
+  readonly reattachDeadlineMs: number;
+  /** A node that hangs is left within this time; it covers the suspicion and the proof. */
+  readonly silenceTimeoutMs: number;
+  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
+  readonly takeoverFiresWill: boolean;
+}
+
+/** Bounds on what is remembered of one session, in bytes. */
+export interface SessionLimits {
+  /** Device bytes kept while no node has the session; beyond it the device is not read. */
+  readonly maxGapBytes: number;
+  /** Unacknowledged packets kept for a resend, each direction. */
+  readonly maxInflightBytes: number;
+  /** Subscriptions and topic aliases; beyond it the session cannot be moved. */
+  readonly maxStateBytes: number;
+}
+
+/** Why a session moves to another node: a metric label. */
+export type MoveCause =
+  | 'link-lost'
+  | 'node-silent'
+  | 'node-leaving'
+  | 'drain'
+  | 'removed'
+  | 'move'
+  | 'rebalance';
+
+/** One re-attach that has ended, well or not. */
+export interface Reattachment {
+  readonly cause: MoveCause;
+  readonly from: string;
+  /** Absent when no node took the session. */
+  readonly to: string | undefined;
+  /** From the loss of the old node, or the order to move. */
+  readonly durationMs: number;
+  /** When it ended, on the world's clock. */
+  readonly atMs: number;
+  /** Did the new node have the session already? */
+  readonly sessionPresent: boolean;
+}
+
 /** Where one connection may go: nodes best first, each at most once. */
 export interface Placement {
   readonly candidates: Iterator<Target, undefined>;
@@ -31,11 +75,16 @@ export interface Placement {
 
 /** The pool that takes a connection, as its rules decided. */
 export interface PoolRoute {
+  /** How its devices are carried, where a rule says so; else as the listener has it. */
+  readonly mode: 'relay' | 'session' | undefined;
+  readonly moves: MovePolicy;
   /**
    * The longest that a connect waits for where its device was served last (persistence by client id), in ms;
    * 0: the pool does not remember.
    */
   readonly recallTimeoutMs: number;
+  /** The node of this pool that a Server Reference means (MQTT 5, 4.11): its id, `host:port` or host. */
+  named(reference: string): string | undefined;
   /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
   place(connect: Connect, peer: Peer, preferred: string | undefined): Placement;
 }
@@ -52,13 +101,15 @@ export type DialFailure =
   | 'unreachable'
   | 'closed-before-connack'
   | 'connack-timeout'
-  | 'busy';
+  | 'busy'
+  | 'silent';
 
 /** Why a connection ended: one word for logs and metrics. */
 export type EndReason =
   | 'device-closed'
   | 'device-reset'
   | 'device-timeout'
+  | 'tls-failed'
   | 'node-closed'
   | 'node-reset'
   | 'node-timeout'
@@ -66,6 +117,12 @@ export type EndReason =
   | 'connect-rejected'
   | 'no-node'
   | 'kicked'
+  | 'taken-over'
+  | 'keep-alive'
+  | 'protocol-error'
+  | 'immovable'
+  | 'granted-less'
+  | 'session-lost'
   | 'shutdown';
 
 /** A live connection as the outside may see it. */
@@ -79,11 +136,23 @@ export interface ConnectionView {
 /** What a connection asks of, and tells to, the thread that runs it. */
 export interface World {
   readonly limits: ConnectionLimits;
+  readonly sessionLimits: SessionLimits;
+  /** Where sessions count their packets, by type: 16 of devices, then 16 of nodes. Absent: not counted. */
+  readonly messages?: Float64Array;
+  /** How devices are carried here. */
+  readonly mode: 'relay' | 'session';
   /** Milliseconds, monotonic. */
   now(): number;
   route(connect: Connect, peer: Peer): PoolRoute | Refusal;
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(clientId: string, asker: Recaller): void;
+  /** In session mode: from now on this connection has the client id, and an older one has not. */
+  claim(connection: ConnectionView): void;
+  /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
+  pace(target: Target): number;
+  reattached(connection: ConnectionView, reattachment: Reattachment): void;
+  /** A number in [0, 1). */
+  random(): number;
   /** Counts the connection at the node from the moment it is dialled, so that concurrent picks see it. */
   take(target: Target): void;
   release(target: Target): void;

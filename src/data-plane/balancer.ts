@@ -58,6 +58,17 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
   }
 
   return {
+    /** The node of a pool that this names: by its id, its `host:port` or its host. */
+    named(pool: number, reference: string): string | undefined {
+      refresh();
+      const { targets, poolOf } = view;
+      const isNamed = (target: Target | undefined, slot: number): boolean =>
+        target !== undefined &&
+        poolOf[slot] === pool &&
+        [target.nodeId, `${target.host}:${target.port}`, target.host].includes(reference);
+      return targets.find(isNamed)?.nodeId;
+    },
+
     /**
      * Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device.
      * Between two of them nodes may come, go and change.

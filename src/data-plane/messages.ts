@@ -1,7 +1,7 @@
 import type { DoorMemory } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause } from '../connection/wire.ts';
-import type { DialFailure, EndReason } from '../connection/world.ts';
+import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
@@ -21,6 +21,7 @@ export interface ListenerSettings extends ListenOptions {
   readonly url: string;
   /** Index of the pool that takes what no rule decides. */
   readonly pool: number;
+  readonly mode: 'relay' | 'session';
 }
 
 export interface ThreadSettings {
@@ -30,6 +31,8 @@ export interface ThreadSettings {
   readonly rules: readonly RuleConfig[];
   /** The longest that a connect waits for what is remembered of its device. */
   readonly recallTimeoutMs: number;
+  /** Other proxies share the membership store: they are told which devices are served here. */
+  readonly isShared: boolean;
 }
 
 /** A served connection, as `client list` shows it. */
@@ -40,8 +43,25 @@ export interface ClientRecord {
   readonly remoteAddress: string;
   readonly protocolVersion: 3 | 4 | 5;
   readonly keepAlive: number;
+  readonly mode: 'relay' | 'session';
+  readonly reattachments: number;
+  /** Session mode, and only where one device is asked for. */
+  readonly session?: SessionRecord | undefined;
   /** Milliseconds that it has been served. */
   readonly ageMs: number;
+}
+
+/** What `client inspect` shows of a session. */
+export interface SessionRecord {
+  readonly subscriptions: number;
+  /** Packets that the device waits for, and messages that it has not finished with. */
+  readonly inflightFromDevice: number;
+  readonly inflightToDevice: number;
+  readonly rememberedBytes: number;
+  /** Why it cannot be moved now, if it cannot. */
+  readonly immovable: string | undefined;
+  /** The last ones, newest last. */
+  readonly history: readonly (Omit<Reattachment, 'atMs'> & { readonly agoMs: number })[];
 }
 
 export interface ClientFilter {
@@ -51,6 +71,20 @@ export interface ClientFilter {
   /** Part of the client id. */
   readonly match?: string | undefined;
   readonly limit: number;
+}
+
+/** What became of an order to move sessions. */
+export interface MoveTally {
+  /** Under way. */
+  readonly moving: number;
+  /** Cannot be moved just now. */
+  readonly later: number;
+  /** Cannot be moved at all, or (relay mode) not by us. */
+  readonly stuck: number;
+  /** Cannot be moved at all, and were disconnected so that they find another node. */
+  readonly ended: number;
+  /** No node would take them. */
+  readonly noNode: number;
 }
 
 export interface ClientAnswer {
@@ -69,6 +103,25 @@ export type Command =
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
   /** Answers `recall`: where the device was served last. */
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
+  /** Looks whether the nodes of the sessions still answer; `unhealthy` are ids of nodes, as probes found them. */
+  | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
+  /** Another connection, of another thread, has this client id now. */
+  | { readonly type: 'superseded'; readonly clientId: string }
+  /** Moves sessions away from a node, at most `count`. */
+  | {
+      readonly type: 'moveSome';
+      readonly request: number;
+      readonly node: string;
+      readonly count: number;
+      readonly cause: MoveCause;
+      readonly to: string | undefined;
+    }
+  | {
+      readonly type: 'move';
+      readonly request: number;
+      readonly clientId: string;
+      readonly to: string | undefined;
+    }
   | { readonly type: 'kick'; readonly request: number; readonly clientId: string };
 
 export type ThreadEvent =
@@ -90,6 +143,15 @@ export type ThreadEvent =
       readonly bytesFromDevice: number;
       readonly bytesToDevice: number;
     }
+  | {
+      readonly type: 'reattached';
+      readonly clientId: string;
+      readonly remoteAddress: string;
+      readonly reattachment: Reattachment;
+    }
+  /** Session mode: a connection of this thread has the client id from now on, and no longer. */
+  | { readonly type: 'owned'; readonly clientId: string }
+  | { readonly type: 'disowned'; readonly clientId: string }
   | {
       readonly type: 'rejected';
       readonly reason: string;
@@ -119,4 +181,5 @@ export type Report =
   | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
   | { readonly type: 'fault'; readonly message: string; readonly stack: string | undefined }
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
+  | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
   | { readonly type: 'kicked'; readonly request: number; readonly count: number };

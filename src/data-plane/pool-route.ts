@@ -10,8 +10,14 @@ export interface PoolRoute extends Route {
   readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
-  /** The same pool, with a rule's key in place of whatever its strategy hashes. */
-  hashedBy(key: string): PoolRoute;
+  readonly reattachRate: number;
+  /** The same pool as a rule has it: a key in place of whatever its strategy hashes, and how devices are carried. */
+  as(rule: RouteChange): PoolRoute;
+}
+
+interface RouteChange {
+  readonly key?: string | undefined;
+  readonly mode?: 'relay' | 'session' | undefined;
 }
 
 export function createPoolRoute(
@@ -23,9 +29,13 @@ export function createPoolRoute(
   const { name, persistence, upstream } = pool;
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
-  const routeBy = (fixedKey: string | undefined): PoolRoute => ({
+  const routeAs = ({ key: fixedKey, mode }: RouteChange): PoolRoute => ({
     name,
-    hashedBy: routeBy,
+    mode,
+    as: routeAs,
+    reattachRate: upstream.reattachRate,
+    moves: upstream,
+    named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {
@@ -34,5 +44,5 @@ export function createPoolRoute(
       return { candidates: hasSources ? sourced(candidates, source) : candidates, patience: upstream };
     },
   });
-  return routeBy(undefined);
+  return routeAs({});
 }

@@ -1,4 +1,5 @@
 import { doorRefusalLabels } from '../admission/door.ts';
+import type { EndReason } from '../connection/world.ts';
 import { BreakwaterError } from '../errors.ts';
 import { refusals } from '../routing/rules.ts';
 
@@ -56,8 +57,35 @@ export const rejectReasons = [
   'no-node',
   ...refusals,
   'max-connections',
+  'tls-failed',
+  'node-refused',
   ...doorRefusalLabels,
 ] as const;
+
+/** Why a served device's connection ended: the `cause` label of `device_disconnects_total`. */
+export const endReasons = [
+  'device-closed',
+  'device-reset',
+  'device-timeout',
+  'tls-failed',
+  'node-closed',
+  'node-reset',
+  'node-timeout',
+  'connect-timeout',
+  'connect-rejected',
+  'no-node',
+  'kicked',
+  'taken-over',
+  'keep-alive',
+  'protocol-error',
+  'immovable',
+  'granted-less',
+  'session-lost',
+  'shutdown',
+] as const satisfies readonly EndReason[];
+
+/** MQTT has so many packet types; messages are counted by type, those of devices first and then those of nodes. */
+export const PACKET_TYPES = 16;
 
 /** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */
 export const dialBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
@@ -69,7 +97,9 @@ const REJECTED = threadCounters.length;
 const DIALS = REJECTED + rejectReasons.length;
 const DIAL_SUM = DIALS + dialBuckets.length + 1;
 const ACCEPTED = DIAL_SUM + 1;
-const DOUBLES_PER_THREAD = ACCEPTED + MAX_LISTENERS;
+const ENDED = ACCEPTED + MAX_LISTENERS;
+const MESSAGES = ENDED + endReasons.length;
+const DOUBLES_PER_THREAD = MESSAGES + 2 * PACKET_TYPES;
 
 /** The views over the shared memory; every thread makes its own from the same buffer. */
 export function openTable(memory: SharedArrayBuffer, threads: number) {
@@ -108,6 +138,8 @@ const DEVICES = 2;
 export class TableWriter {
   private readonly table: Table;
   private readonly slotOf = new Map<string, number>();
+  /** Slots of nodes that were removed while connections were counted there. */
+  private readonly departed = new Map<string, number>();
 
   constructor(table: Table) {
     this.table = table;
@@ -115,7 +147,8 @@ export class TableWriter {
 
   /** Adds or changes a node. @throws BreakwaterError TABLE_FULL beyond 1,024 nodes, those still in use included */
   put(state: SlotState): void {
-    const slot = this.slotOf.get(state.id) ?? this.freeSlot();
+    const slot = this.slotOf.get(state.id) ?? this.departed.get(state.id) ?? this.freeSlot();
+    this.departed.delete(state.id);
     this.slotOf.set(state.id, slot);
     const { table } = this;
     this.write(() => {
@@ -136,6 +169,7 @@ export class TableWriter {
     const slot = this.slotOf.get(id);
     if (slot === undefined) return;
     this.slotOf.delete(id);
+    this.departed.set(id, slot);
     this.write(() => {
       this.table.flags[slot] = 0;
     });
@@ -149,6 +183,9 @@ export class TableWriter {
 
   private freeSlot(): number {
     const { flags, live, remote, header } = this.table;
+    for (const [id, slot] of this.departed) {
+      if (Atomics.load(live, slot) <= 0) this.departed.delete(id);
+    }
     for (let slot = 0; slot < MAX_NODES; slot++) {
       if (flags[slot] !== 0 || Atomics.load(live, slot) > 0) continue;
       remote[slot] = 0;
@@ -167,9 +204,9 @@ export class TableWriter {
     Atomics.add(this.table.header, GENERATION, 1);
   }
 
-  /** Live connections at a node of this proxy. */
+  /** Live connections of this proxy at a node, also at one that was removed. */
   liveAt(id: string): number {
-    const slot = this.slotOf.get(id);
+    const slot = this.slotOf.get(id) ?? this.departed.get(id);
     return slot === undefined ? 0 : Atomics.load(this.table.live, slot);
   }
 
@@ -207,6 +244,16 @@ export class TableWriter {
 
   rejected(reason: (typeof rejectReasons)[number]): number {
     return this.sum(REJECTED + rejectReasons.indexOf(reason));
+  }
+
+  /** Served devices whose connection ended for this reason. */
+  ended(reason: EndReason): number {
+    return this.sum(ENDED + endReasons.indexOf(reason));
+  }
+
+  /** Packets of a type that devices (0) or nodes (1) sent in session mode. */
+  messages(side: 0 | 1, packetType: number): number {
+    return this.sum(MESSAGES + side * PACKET_TYPES + packetType);
   }
 
   /** Dial durations in seconds: counts by bucket (the last is +Inf) and their sum. */
@@ -319,6 +366,16 @@ export class TableReader {
   countRejected(reason: string): void {
     const index = (rejectReasons as readonly string[]).indexOf(reason);
     if (index >= 0) this.add(REJECTED + index, 1);
+  }
+
+  countEnded(reason: EndReason): void {
+    this.add(ENDED + endReasons.indexOf(reason), 1);
+  }
+
+  /** This thread's counts of messages, for sessions to add to: devices' by packet type, and from 16 on nodes'. */
+  get messages(): Float64Array {
+    const from = this.thread * DOUBLES_PER_THREAD + MESSAGES;
+    return this.table.doubles.subarray(from, from + 2 * PACKET_TYPES);
   }
 
   observeDial(seconds: number): void {

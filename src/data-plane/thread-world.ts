@@ -1,15 +1,37 @@
 import type { Door } from '../admission/door.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
+import type { SessionCarrier } from '../connection/session-carrier.ts';
 import type { EndCause, Peer, Target, Wire } from '../connection/wire.ts';
-import type { ConnectionView, DialFailure, EndReason, Recaller, World } from '../connection/world.ts';
+import type {
+  ConnectionView,
+  DialFailure,
+  EndReason,
+  MoveCause,
+  Reattachment,
+  Recaller,
+  World,
+} from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
-import type { ClientAnswer, ClientFilter, ClientRecord, ListenerSettings, ThreadEvent } from './messages.ts';
+import type {
+  ClientAnswer,
+  ClientFilter,
+  ClientRecord,
+  ListenerSettings,
+  MoveTally,
+  SessionRecord,
+  ThreadEvent,
+} from './messages.ts';
+import { noMoves } from './move-tally.ts';
+import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import type { TableReader } from './routing-table.ts';
+
+/** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
+const OWNED_TTL_MS = 600_000;
 
 /** What all listeners of one data thread share. */
 export interface ThreadContext {
@@ -17,6 +39,12 @@ export interface ThreadContext {
   /** In the order of the configuration's pools. */
   readonly routes: readonly PoolRoute[];
   readonly recalls: Recalls;
+  readonly pacer: Pacer;
+  /** Session mode: who has each client id, over all listeners of this thread. */
+  readonly owners: Map<string, Connection>;
+  readonly threads: number;
+  readonly isShared: boolean;
+  readonly random: () => number;
   readonly table: TableReader;
   readonly decide: (input: RuleInput) => Decision;
   readonly now: () => number;
@@ -28,19 +56,27 @@ export interface ThreadContext {
 /** The world of one listener's connections on one data thread: places them, counts them, tells of them. */
 export class ListenerWorld implements World {
   readonly limits: LimitsConfig;
+  readonly sessionLimits: LimitsConfig;
+  readonly messages: Float64Array;
+  readonly mode: 'relay' | 'session';
   readonly now: () => number;
+  readonly random: () => number;
   private readonly context: ThreadContext;
   private readonly listener: ListenerSettings;
   private readonly door: Door;
   /** Every open connection, from accept on. */
-  private readonly open = new Set<Connection>();
+  readonly open = new Set<Connection>();
 
   constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
     this.door = door;
     this.context = context;
     this.listener = listener;
     this.limits = context.limits;
+    this.sessionLimits = context.limits;
+    this.messages = context.table.messages;
+    this.mode = listener.mode;
     this.now = context.now;
+    this.random = context.random;
   }
 
   /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
@@ -75,11 +111,42 @@ export class ListenerWorld implements World {
         ? routes[this.listener.pool]
         : routes.find((candidate) => candidate.name === decision.pool);
     if (route === undefined) return 'server-unavailable';
-    return decision?.key === undefined ? route : route.hashedBy(decision.key);
+    return decision?.key === undefined && decision?.mode === undefined ? route : route.as(decision);
   }
 
   recall(clientId: string, asker: Recaller): void {
     this.context.recalls.ask(clientId, asker);
+  }
+
+  claim(connection: Connection): void {
+    const { owners, threads, tell } = this.context;
+    const clientId = connection.connect?.clientId ?? '';
+    if (clientId === '') return; // the node, or we, will choose one that nobody else has
+    owners.get(clientId)?.end('taken-over');
+    owners.set(clientId, connection);
+    if (threads > 1) tell({ type: 'owned', clientId });
+  }
+
+  private disown(connection: Connection): void {
+    const { owners, threads, tell } = this.context;
+    const clientId = connection.connect?.clientId ?? '';
+    if (owners.get(clientId) !== connection) return;
+    owners.delete(clientId);
+    if (threads > 1) tell({ type: 'disowned', clientId });
+  }
+
+  pace(target: Target): number {
+    const { routes, pacer, threads } = this.context;
+    const rate = routes[this.listener.pool]?.reattachRate ?? 1;
+    return pacer.turn(target.slot, rate / threads);
+  }
+
+  reattached(connection: ConnectionView, reattachment: Reattachment): void {
+    const { clientId, remoteAddress, node } = this.nameOf(connection);
+    this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
+    const ttlMs = this.claimTtlOf(connection);
+    if (ttlMs > 0 && reattachment.to !== undefined)
+      this.context.tell({ type: 'claimed', clientId, node, ttlMs });
   }
 
   take(target: Target): void {
@@ -100,7 +167,7 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: Connection): void {
-    const ttlMs = claimTtlOf(connection);
+    const ttlMs = this.claimTtlOf(connection);
     if (ttlMs > 0) {
       const { clientId, node } = this.nameOf(connection);
       this.context.tell({ type: 'claimed', clientId, node, ttlMs });
@@ -128,8 +195,11 @@ export class ListenerWorld implements World {
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
+    if (connection.session !== undefined) this.disown(connection);
     if (connection.placedAtMs === 0) return;
-    if (claimTtlOf(connection) > 0) tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
+    table.countEnded(reason);
+    if (this.claimTtlOf(connection) > 0)
+      tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
@@ -142,6 +212,46 @@ export class ListenerWorld implements World {
       listener: this.listener.index,
       remoteAddress: addressOf(peer),
     };
+  }
+
+  /** How long it is remembered where this device is served, in ms; 0: not at all. */
+  private claimTtlOf({ route }: ConnectionView): number {
+    const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
+    return ttlMs === 0 && this.mode === 'session' && this.context.isShared ? OWNED_TTL_MS : ttlMs;
+  }
+
+  /**
+   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved is ended,
+   * or on a rebalance left alone.
+   */
+  moveSome(node: string, count: number, cause: MoveCause, to: string | undefined): MoveTally {
+    const tally = { ...noMoves };
+    for (const connection of this.open) {
+      if (tally.moving + tally.noNode + tally.ended >= count) break;
+      if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
+      const answer = connection.session?.moveAway(cause, to);
+      if (answer === 'moving') tally.moving++;
+      else if (answer === 'no-node') tally.noNode++;
+      else if (answer === undefined || cause === 'rebalance') tally.stuck++;
+      else if (answer === 'enhanced-auth' || answer === 'too-much-state') {
+        tally.ended++;
+        connection.end('immovable'); // rule 17: it is told to come again, and finds another node
+      } else tally.later++;
+    }
+    return tally;
+  }
+
+  move(clientId: string, to: string | undefined): MoveTally {
+    const tally = { ...noMoves };
+    for (const connection of this.open) {
+      if (connection.placedAtMs === 0 || connection.connect?.clientId !== clientId) continue;
+      const answer = connection.session?.moveAway('move', to);
+      if (answer === 'moving') tally.moving++;
+      else if (answer === 'no-node') tally.noNode++;
+      else if (answer === 'later') tally.later++;
+      else tally.stuck++;
+    }
+    return tally;
   }
 
   endAll(reason: EndReason): void {
@@ -162,7 +272,7 @@ export class ListenerWorld implements World {
   clients({ clientId, node, match, limit }: ClientFilter): ClientAnswer {
     const clients: ClientRecord[] = [];
     let total = 0;
-    for (const { connect, target, peer, placedAtMs } of this.open) {
+    for (const { connect, target, peer, placedAtMs, session } of this.open) {
       if (connect === undefined || target === undefined || placedAtMs === 0) continue;
       if (clientId !== undefined && connect.clientId !== clientId) continue;
       if (node !== undefined && target.nodeId !== node) continue;
@@ -176,6 +286,9 @@ export class ListenerWorld implements World {
         remoteAddress: addressOf(peer),
         protocolVersion: connect.protocolVersion,
         keepAlive: connect.keepAlive,
+        mode: session === undefined ? 'relay' : 'session',
+        reattachments: session?.session.facts.reattachments ?? 0,
+        session: clientId === undefined ? undefined : session && sessionRecord(session, this.now()),
         ageMs: this.now() - placedAtMs,
       });
     }
@@ -183,9 +296,16 @@ export class ListenerWorld implements World {
   }
 }
 
-/** How long it is remembered where this device is served, in ms; 0: not at all. */
-function claimTtlOf({ route }: Connection): number {
-  return (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
+function sessionRecord({ session, history }: SessionCarrier, nowMs: number): SessionRecord {
+  const { subscriptions, fromDevice, toDevice, rememberedBytes } = session.facts;
+  return {
+    subscriptions,
+    inflightFromDevice: fromDevice,
+    inflightToDevice: toDevice,
+    rememberedBytes,
+    immovable: session.immovable,
+    history: history.map(({ atMs, ...rest }) => ({ ...rest, agoMs: nowMs - atMs })),
+  };
 }
 
 function addressOf({ remoteAddress, remotePort }: Peer): string {

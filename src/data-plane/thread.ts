@@ -13,9 +13,13 @@ import type {
   ClientFilter,
   Command,
   ListenerSettings,
+  MoveTally,
   Report,
   ThreadStart,
 } from './messages.ts';
+import { addTallies } from './move-tally.ts';
+import { createNodeWatch } from './node-watch.ts';
+import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { Recalls } from './recalls.ts';
 import { openTable, TableReader } from './routing-table.ts';
@@ -44,6 +48,11 @@ const context: ThreadContext = {
   routes: settings.pools.map((pool, index) =>
     createPoolRoute(pool, index, balancer, settings.recallTimeoutMs),
   ),
+  pacer: createPacer(systemClock.now, systemRandom),
+  owners: new Map(),
+  threads: start.threads,
+  isShared: settings.isShared,
+  random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
   table,
   decide: compileRules(settings.rules),
@@ -52,6 +61,7 @@ const context: ThreadContext = {
   verbose: true,
 };
 const worlds: ListenerWorld[] = [];
+const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: settings.limits.highWaterBytes,
@@ -79,6 +89,17 @@ async function listen(listeners: readonly ListenerSettings[]): Promise<void> {
 
 function endAll(reason: EndReason): void {
   for (const world of worlds) world.endAll(reason);
+}
+
+function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome' }>): MoveTally {
+  const tallies: MoveTally[] = [];
+  let left = count;
+  for (const world of worlds) {
+    const tally = world.moveSome(node, left, cause, to);
+    left -= tally.moving + tally.noNode + tally.ended;
+    tallies.push(tally);
+  }
+  return addTallies(tallies);
 }
 
 function clients(filter: ClientFilter): ClientAnswer {
@@ -109,6 +130,19 @@ parentPort?.on('message', (command: Command) => {
       return;
     case 'clients':
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
+    case 'watch':
+      return nodeWatch.look(
+        worlds.flatMap((world) => [...world.open]),
+        command.unhealthy,
+      );
+    case 'superseded':
+      return context.owners.get(command.clientId)?.end('taken-over');
+    case 'moveSome':
+      return report({ type: 'moved', request: command.request, tally: moveSome(command) });
+    case 'move': {
+      const tallies = worlds.map((world) => world.move(command.clientId, command.to));
+      return report({ type: 'moved', request: command.request, tally: addTallies(tallies) });
+    }
     case 'recalled':
       return context.recalls.answered(command.request, command.node);
     case 'kick': {

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
+import type { MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode } from '../errors.ts';
 import { systemRandom } from '../time.ts';
@@ -9,11 +10,13 @@ import type {
   ClientFilter,
   Command,
   ListenerSettings,
+  MoveTally,
   Report,
   ThreadEvent,
   ThreadSettings,
   ThreadStart,
 } from './messages.ts';
+import { addTallies } from './move-tally.ts';
 import { MAX_LISTENERS } from './routing-table.ts';
 
 /** An answer that a thread owes longer than this is not coming. */
@@ -205,6 +208,43 @@ export class Threads {
       clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
       total: reports.reduce((sum, report) => sum + report.answer.total, 0),
     };
+  }
+
+  /** Asks every thread to look whether the nodes of its sessions still answer. */
+  watchNodes(unhealthy: readonly string[]): void {
+    this.tellAll({ type: 'watch', unhealthy });
+  }
+
+  /** A connection of another thread has this client id now. */
+  superseded(thread: number, clientId: string): void {
+    this.tell(thread, { type: 'superseded', clientId });
+  }
+
+  /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
+  async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
+    const alive = this.threads.flatMap((thread, index) => (thread === undefined ? [] : [index]));
+    const tallies: MoveTally[] = [];
+    let left = count;
+    for (const [asked, thread] of alive.entries()) {
+      const share = Math.ceil(left / (alive.length - asked));
+      const { tally } = await this.ask<Extract<Report, { type: 'moved' }>>(thread, (request) => ({
+        ...{ type: 'moveSome', request, node, count: share, cause, to },
+      }));
+      left -= tally.moving + tally.noNode + tally.ended;
+      tallies.push(tally);
+    }
+    return addTallies(tallies);
+  }
+
+  /** Moves one device, to a node of that id if one is given. */
+  async move(clientId: string, to: string | undefined): Promise<MoveTally> {
+    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
+      type: 'move',
+      request,
+      clientId,
+      to,
+    }));
+    return addTallies(reports.map((report) => report.tally));
   }
 
   /** Answers a thread's question where a device was served last. */

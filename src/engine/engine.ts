@@ -1,4 +1,5 @@
 import type { Conversation, Peer, Wire } from '../connection/wire.ts';
+import type { TlsOptions } from './tls.ts';
 
 /**
  * An engine owns the sockets of one data thread: listeners, device sides, upstream links and timers.
@@ -8,9 +9,14 @@ export interface Engine {
   readonly name: 'epoll' | 'node';
   /**
    * Binds and starts to accept. `index` comes back in `accept`. Several threads bind the same address.
-   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, ENGINE_UNAVAILABLE (no OpenSSL)
    */
   listen(listener: ListenOptions): Promise<BoundAddress>;
+  /**
+   * Has a listener shake hands by these options from now on; connections that are open go on with what they have.
+   * @throws BreakwaterError TLS_INVALID with the reason; then the former options stay
+   */
+  updateTls(listenerIndex: number, tls: TlsOptions): void;
   /** Closes the listening sockets; connections go on. */
   stopAccepting(): void;
   /** Resets whatever is still open, and resolves when `closed` has been told of every connection. */
@@ -26,6 +32,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Absent: plain TCP. */
+  readonly tls?: TlsOptions | undefined;
   /** No other thread is expected at this address yet: whoever is there is another program. */
   readonly isFirst?: boolean | undefined;
 }
@@ -35,7 +43,10 @@ export interface BoundAddress {
   readonly port: number;
 }
 
-/** Called for every accepted device; `undefined` refuses it (the socket is reset). */
+/**
+ * Called for every accepted device, with TLS before the handshake, so that one time limit covers both; `undefined`
+ * refuses it (the socket is reset).
+ */
 export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => Conversation | undefined;
 
 export interface EngineOptions {
@@ -44,4 +55,10 @@ export interface EngineOptions {
   readonly highWaterBytes: number;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */
   readonly onFault: (error: unknown) => void;
+  /** TLS handshakes in progress at one time; a device beyond is reset before `accept` is asked. 1,000 by default. */
+  readonly maxHandshakes?: number;
+  readonly onHandshakeRefused?: (listenerIndex: number) => void;
 }
+
+/** A handshake holds some 50 kB, and takes half a millisecond: more at a time would only all be late. */
+export const MAX_HANDSHAKES = 1000;

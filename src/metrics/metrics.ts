@@ -14,6 +14,14 @@ export interface Snapshot {
   readonly connectionsTotal: Iterable<{ readonly listener: string; readonly count: number }>;
   /** Devices turned away since the start, by reason. */
   readonly rejectedTotal: Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Served devices whose connection ended since the start, by cause. */
+  readonly disconnectsTotal: Iterable<{ readonly cause: string; readonly count: number }>;
+  /** Packets of session mode since the start, by MQTT packet type; those that nodes sent are `to_device`. */
+  readonly messages: Iterable<{
+    readonly direction: 'from_device' | 'to_device';
+    readonly type: string;
+    readonly count: number;
+  }>;
   /** Payload bytes since the start. */
   readonly bytesFromDevices: number;
   readonly bytesToDevices: number;
@@ -28,6 +36,12 @@ export interface Snapshot {
 export interface Metrics {
   /** One active probe took so long, whatever it found. */
   probed(seconds: number): void;
+  /** A session moved to another node, or no node took it (`to` is absent). */
+  reattached(reattachment: {
+    readonly cause: string;
+    readonly to: string | undefined;
+    readonly durationMs: number;
+  }): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -38,6 +52,7 @@ const MAX_LISTENERS = 256;
 const MAX_NODES = 4096;
 
 /** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
+const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
 /** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
@@ -56,7 +71,23 @@ export function createMetrics(collect: () => Snapshot): Metrics {
     'From the dial of a node to the CONNACK that served the device.',
   );
   registry.registerMetric(dials.metric);
+  const reattachments = new Counter({
+    name: 'breakwater_reattachments_total',
+    help: 'Moves of sessions to another node, by cause and result (ok, failed).',
+    labelNames: ['cause', 'result'],
+    registers: [registry],
+  });
+  const reattachSeconds = new Histogram({
+    name: 'breakwater_reattach_duration_seconds',
+    help: 'From the loss of a node, or the order to move, to the session being served again.',
+    buckets: REATTACH_BUCKETS_SECONDS,
+    registers: [registry],
+  });
   return {
+    reattached: ({ cause, to, durationMs }) => {
+      reattachments.inc({ cause, result: to === undefined ? 'failed' : 'ok' });
+      if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
+    },
     probed: (seconds) => probe.observe(seconds),
     exposition: async () => {
       const snapshot = collect();
@@ -78,19 +109,33 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
   const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
   const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
+  const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
+  const messages = counter('messages_total', 'MQTT packets that devices and nodes sent, in session mode.', [
+    'direction',
+    'type',
+  ]);
   const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
   const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
+  const filled = [
+    connections,
+    connectionsTotal,
+    rejected,
+    disconnects,
+    messages,
+    bytes,
+    nodeUp,
+    eventsDropped,
+  ];
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
 
   return (snapshot) => {
     // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
     const nodeOf = boundLabel(MAX_NODES);
-    for (const metric of [connections, connectionsTotal, rejected, bytes, nodeUp, eventsDropped])
-      metric.reset();
+    for (const metric of filled) metric.reset();
     for (const { listener, node, count } of snapshot.connections) {
       connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
     }
@@ -98,6 +143,8 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
       connectionsTotal.inc({ listener: listenerOf(listener) }, count);
     }
     for (const { reason, count } of snapshot.rejectedTotal) rejected.inc({ reason: reasonOf(reason) }, count);
+    for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
+    for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);

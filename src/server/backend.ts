@@ -1,4 +1,4 @@
-import type { Backend, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
+import type { Backend, ClientDetail, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
 import type { Config } from '../config/config.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
 import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
@@ -6,7 +6,9 @@ import { BreakwaterError } from '../errors.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import { createMoves } from './moves.ts';
 import type { Peers } from './peers.ts';
+import type { Rebalancer } from './rebalancer.ts';
 
 /** What this proxy is, apart from what it does. */
 export interface Identity {
@@ -27,6 +29,9 @@ export interface BackendParts {
   readonly table: TableWriter;
   /** Devices of this proxy and of all others. */
   readonly peers: Peers;
+  readonly rebalancer: Rebalancer;
+  /** Is this node, which was removed, still being left? */
+  readonly isLeft: (nodeId: string) => boolean;
   /** Proxies that live, by their heartbeats. */
   readonly proxies: () => readonly LivingProxy[];
   readonly addressOf: (node: Node) => string | undefined;
@@ -70,6 +75,16 @@ export function createBackend(parts: BackendParts): Backend {
       `no device with client id ${JSON.stringify(clientId.slice(0, 64))} is connected`,
     );
 
+  /** A device that reconnects may be there twice for a moment: the newest is the one. */
+  async function client(clientId: string): Promise<ClientDetail> {
+    const all = await peers.client(clientId);
+    const [newest] = all.toSorted((a, b) => b.connectedAt.localeCompare(a.connectedAt));
+    if (newest === undefined) throw unknownClient(clientId);
+    return newest;
+  }
+
+  const { drain, ...moves } = createMoves({ ...parts, client });
+
   const self = (): ProxyView => ({
     ...identity,
     pid: process.pid,
@@ -97,16 +112,13 @@ export function createBackend(parts: BackendParts): Backend {
     addNode: async (create) => viewOf(await nodeAdmin.add(create)),
     patchNode: async (id, patch) => viewOf(await nodeAdmin.change(id, patch)),
     removeNode: (id) => nodeAdmin.remove(id),
-    drainNode: async (id) => viewOf(await nodeAdmin.change(id, { state: 'draining' })),
-    clients: peers.clients,
-    client: async (clientId) => {
-      // A device that reconnects may be there twice for a moment: the newest is the one.
-      const [newest] = (await peers.client(clientId)).toSorted((a, b) =>
-        b.connectedAt.localeCompare(a.connectedAt),
-      );
-      if (newest === undefined) throw unknownClient(clientId);
-      return newest;
+    drainNode: async (id, { rate }) => {
+      await drain(id, rate);
+      return viewOf(nodes.get(id));
     },
+    ...moves,
+    clients: peers.clients,
+    client,
     kickClient: async (clientId) => {
       if ((await peers.kick(clientId)) === 0) throw unknownClient(clientId);
     },

@@ -1,6 +1,8 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
+import type { Reattachment } from '../connection/world.ts';
 import type { ThreadEvent } from '../data-plane/messages.ts';
 import type { Log } from '../log.ts';
+import type { Owners } from './owners.ts';
 
 /** What connections mean for the health of their nodes. */
 export interface PassiveHealth {
@@ -22,6 +24,8 @@ export interface ConnectionEventsOptions {
   readonly health: PassiveHealth;
   readonly memory: ClientMemory;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
+  readonly owners: Pick<Owners, 'owned' | 'disowned'>;
+  readonly reattached: (reattachment: Reattachment) => void;
   readonly listenerUrl: (index: number) => string;
 }
 
@@ -65,6 +69,21 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
           .then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
         return void memory.claim(event.clientId, event.node, event.ttlMs);
+      case 'owned':
+        return options.owners.owned(thread, event.clientId);
+      case 'disowned':
+        return options.owners.disowned(thread, event.clientId);
+      case 'reattached': {
+        const { clientId, remoteAddress, reattachment } = event;
+        const { cause, from, to, durationMs, sessionPresent } = reattachment;
+        const result = to === undefined ? 'failed' : 'ok';
+        const duration = Math.round(durationMs) / 1000;
+        const fields = { clientId, remoteAddress, cause, from, to, result, duration, sessionPresent };
+        options.reattached(reattachment);
+        if (to === undefined) log.warn(fields, 'session not moved');
+        else log.info(fields, 'session moved');
+        return emit({ type: event.type, at, ...fields });
+      }
       case 'released':
         return memory.released(event.clientId);
     }

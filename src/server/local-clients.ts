@@ -1,5 +1,5 @@
-import type { ClientView } from '../admin/backend.ts';
-import type { ClientFilter, ClientRecord } from '../data-plane/messages.ts';
+import type { ClientDetail, SessionView } from '../admin/backend.ts';
+import type { ClientFilter, ClientRecord, SessionRecord } from '../data-plane/messages.ts';
 import type { Threads } from '../data-plane/threads.ts';
 import type { Local } from './peers.ts';
 
@@ -8,11 +8,11 @@ const MAX_TWINS = 16;
 
 /** The devices of this proxy, as its data threads know them. */
 export function createLocalClients(
-  threads: Pick<Threads, 'clients' | 'kick'>,
+  threads: Pick<Threads, 'clients' | 'kick' | 'move'>,
   proxyId: string,
   listenerUrl: (index: number) => string,
-): Local {
-  const viewOf = (record: ClientRecord): ClientView => ({
+): Pick<Local, 'clients' | 'client' | 'kick' | 'move'> {
+  const viewOf = (record: ClientRecord): ClientDetail => ({
     clientId: record.clientId,
     node: record.node,
     proxy: proxyId,
@@ -20,9 +20,10 @@ export function createLocalClients(
     remoteAddress: record.remoteAddress,
     protocolVersion: record.protocolVersion,
     keepAlive: record.keepAlive,
-    mode: 'relay',
+    mode: record.mode,
     connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
-    reattachments: 0,
+    reattachments: record.reattachments,
+    session: record.session && sessionView(record.session),
   });
 
   async function clients(filter: ClientFilter) {
@@ -34,5 +35,17 @@ export function createLocalClients(
     clients,
     client: async (clientId) => (await clients({ clientId, limit: MAX_TWINS })).clients,
     kick: (clientId) => threads.kick(clientId),
+    move: (clientId, node) => threads.move(clientId, node),
+  };
+}
+
+function sessionView({ history, ...facts }: SessionRecord): SessionView {
+  return {
+    ...facts,
+    history: history.map(({ agoMs, durationMs, ...rest }) => ({
+      at: new Date(Date.now() - agoMs).toISOString(),
+      ...rest,
+      duration: Math.round(durationMs) / 1000,
+    })),
   };
 }

@@ -1,7 +1,16 @@
-import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
+import { endReasons, rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
 import type { MembershipStore } from '../membership/store.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import type { NodeTable } from '../nodes/table.ts';
+
+const directions = ['from_device', 'to_device'] as const;
+/** CONNECT is no message of a session: a device sends one, and is counted as a connection. */
+const FIRST_COUNTED = 2;
+/** MQTT 5.0 clause 2.1.2, from CONNACK on. */
+const packetNames = [
+  ...['connack', 'publish', 'puback', 'pubrec', 'pubrel', 'pubcomp', 'subscribe', 'suback'],
+  ...['unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect', 'auth'],
+] as const;
 
 /** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
 export function snapshotOf(
@@ -17,6 +26,13 @@ export function snapshotOf(
     ),
     connectionsTotal: listenerUrls.map((listener, index) => ({ listener, count: table.accepted(index) })),
     rejectedTotal: rejectReasons.map((reason) => ({ reason, count: table.rejected(reason) })),
+    disconnectsTotal: endReasons.map((cause) => ({ cause, count: table.ended(cause) })),
+    messages: directions.flatMap((direction, side) =>
+      packetNames.flatMap((type, i) => {
+        const count = table.messages(side as 0 | 1, i + FIRST_COUNTED);
+        return count === 0 ? [] : [{ direction, type, count }];
+      }),
+    ),
     bytesFromDevices: table.counter('bytesFromDevice'),
     bytesToDevices: table.counter('bytesToDevice'),
     dials: table.dials(),

@@ -235,6 +235,40 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await connection.text('linkData', 10)).toBe('still here');
     });
 
+    it('that are left hear the node out: what it still says meets no reset [MQTT-3.14.4-3]', async () => {
+      const { device, connection, upstream } = await dialled();
+      connection.write(0, 'goodbye');
+      connection.call('endNode', 0, 'flush');
+      expect(await endOf(upstream)).toBe('fin');
+      for (let answer = 0; answer < 3; answer++) {
+        await new Promise((written) => upstream.write('late answer', written));
+        await engine.defer();
+      }
+      expect([upstream.errored, upstream.destroyed]).toEqual([null, false]);
+      device.resetAndDestroy();
+      await connection.told('deviceEnded');
+      await engine.defer();
+      expect(connection.names()).not.toContain('closed');
+      upstream.end();
+      await connection.told('closed');
+      expect(connection.names()).not.toContain('linkData');
+    });
+
+    it.each([
+      'flush',
+      'reset',
+    ] as const)('that do not drain and are left (%s) hold up the device no longer', async (how) => {
+      const { device, connection, upstream } = await dialled();
+      upstream.pause();
+      connection.call('toNode', 0, new Uint8Array(FLOOD), 0, FLOOD);
+      await engine.defer();
+      device.write('again');
+      await engine.defer();
+      expect(connection.names()).not.toContain('deviceData');
+      connection.call('endNode', 0, how);
+      expect(await connection.text('deviceData', 5)).toBe('again');
+    });
+
     it('that are reset are told with the cause', async () => {
       const { connection, upstream } = await dialled();
       upstream.resetAndDestroy();

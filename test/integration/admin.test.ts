@@ -76,6 +76,9 @@ test('nodes: list, inspect, add, change, drain, remove', async () => {
     status: 200,
     body: { state: 'draining' },
   });
+  expect((await call('GET', '/api/v1/nodes/a/drain')).body).toMatchObject({ node: 'a', state: 'done' });
+  expect((await call('GET', '/api/v1/nodes/b/drain')).body).toMatchObject({ node: 'b', state: 'off' });
+  expect(await call('POST', '/api/v1/nodes/b/drain', { rate: 50 })).toMatchObject({ status: 200 });
   expect(await call('DELETE', '/api/v1/nodes/c')).toMatchObject({ status: 204, text: '' });
   expect([...backend.nodeTable.keys()]).toEqual(['a', 'b']);
 });
@@ -88,6 +91,9 @@ test.each([
   ['POST', '/api/v1/nodes', { url: 'mqtt://a:1883', id: 'a' }, 409, 'NODE_EXISTS'],
   ['GET', '/api/v1/clients/x', undefined, 404, 'CLIENT_UNKNOWN'],
   ['DELETE', '/api/v1/clients/x', undefined, 404, 'CLIENT_UNKNOWN'],
+  ['POST', '/api/v1/clients/x/move', { node: 'a' }, 404, 'CLIENT_UNKNOWN'],
+  ['POST', '/api/v1/clients/meter-1/move', { node: 'x' }, 404, 'NODE_UNKNOWN'],
+  ['GET', '/api/v1/nodes/x/drain', undefined, 404, 'NODE_UNKNOWN'],
   ['GET', '/api/v1/nothing', undefined, 404, 'NOT_FOUND'],
   ['PUT', '/api/v1/nodes', {}, 404, 'NOT_FOUND'],
 ])('%s %s %o answers %i %s', async (method, path, body, status, code) => {
@@ -96,7 +102,20 @@ test.each([
   expect(answer).toMatchObject({ status, body: { code, message: expect.any(String), retryable: false } });
 });
 
+test('sessions: move one, rebalance all', async () => {
+  const { call } = await start();
+  const moved = await call('POST', '/api/v1/clients/meter-1/move', { node: 'b' });
+  expect(moved).toMatchObject({ status: 200, body: { clientId: 'meter-1', node: 'b' } });
+  expect((await call('GET', '/api/v1/rebalance')).body).toMatchObject({ state: 'off' });
+  const { body } = await call('POST', '/api/v1/rebalance', { rate: 7, tolerance: 0.2 });
+  expect(body).toMatchObject({ rate: 7, tolerance: 0.2, pools: ['default'] });
+  expect((await call('POST', '/api/v1/rebalance')).body).toMatchObject({ rate: 100, tolerance: 0.1 });
+});
+
 test.each([
+  ['POST', '/api/v1/nodes/a/drain', { rate: 0 }, 'rate'],
+  ['POST', '/api/v1/rebalance', { tolerance: -1 }, 'tolerance'],
+  ['POST', '/api/v1/clients/meter-1/move', {}, 'node'],
   ['POST', '/api/v1/nodes', {}, 'url'],
   ['POST', '/api/v1/nodes', { url: 'mqtt://c', weight: 101 }, 'weight'],
   ['POST', '/api/v1/nodes', { url: 'mqtt://c', weight: '5' }, 'weight'],
@@ -219,10 +238,14 @@ test('the OpenAPI document describes every route, and its references resolve', a
       'get /api/v1/nodes/{id}',
       'patch /api/v1/nodes/{id}',
       'delete /api/v1/nodes/{id}',
+      'get /api/v1/nodes/{id}/drain',
       'post /api/v1/nodes/{id}/drain',
       'get /api/v1/clients',
       'get /api/v1/clients/{clientId}',
       'delete /api/v1/clients/{clientId}',
+      'post /api/v1/clients/{clientId}/move',
+      'get /api/v1/rebalance',
+      'post /api/v1/rebalance',
       'get /api/v1/pools',
       'get /api/v1/proxies',
       'get /api/v1/status',

@@ -98,6 +98,22 @@ describe.each(Object.entries(clusters))('a cluster %s', (_, startCluster) => {
     expect([a.clients(), b.clients()]).toEqual([[], ['twin']]);
   });
 
+  test('a device that another node has taken over is alive: its Will goes with it', async () => {
+    const [a, b, c] = (await startCluster()) as [Broker, Broker, Broker];
+    const heir = await device(c);
+    await heir.subscribeAsync('wills', { qos: 1 });
+    const will = { topic: 'wills', payload: Buffer.from('gone'), qos: 1, retain: false } as const;
+    await device(a, { clientId: 'mover', will });
+    await device(b, { clientId: 'mover', will });
+    await until(() => a.clients().length === 0, 'the device to have left the first node');
+    await (await device(a)).publishAsync('wills', 'none so far', { qos: 1 });
+    await until(() => heir.inbox.length > 0, 'a message');
+    expect(heir.inbox).toEqual(['wills none so far']);
+    await b.abort();
+    await until(() => heir.inbox.length > 1, 'the will');
+    expect(heir.inbox.slice(1)).toEqual(['wills gone']);
+  });
+
   test('publishes the will of a device whose node is killed', async () => {
     const [a, b] = (await startCluster()) as [Broker, Broker];
     const heir = await device(b);

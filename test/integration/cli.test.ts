@@ -30,11 +30,13 @@ async function stranger(status: number, body: string): Promise<string> {
 describe('help and usage', () => {
   const families = {
     node: ['list', 'add', 'remove', 'drain', 'enable', 'disable', 'weight', 'inspect'],
-    client: ['list', 'inspect', 'kick'],
+    client: ['list', 'inspect', 'move', 'kick'],
     proxy: ['list'],
   };
   const commands = [
-    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'proxy'].map((name) => [name]),
+    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy'].map((name) => [
+      name,
+    ]),
     ...Object.entries(families).flatMap(([family, names]) => names.map((name) => [family, name])),
   ];
 
@@ -173,7 +175,7 @@ describe('a running proxy', () => {
     });
     expect((await cli('node', 'disable', 'x')).text).toBe('node x is disabled with weight 50\n');
     expect((await cli('node', 'enable', 'x')).text).toBe('node x is enabled with weight 50\n');
-    expect((await cli('node', 'drain', 'x')).text).toBe('node x is draining; connections left: 0\n');
+    expect((await cli('node', 'drain', 'x')).text).toContain('node x is empty; sessions moved: 0\n');
     expect(await json('node', 'inspect', 'x')).toMatchObject({
       state: 'draining',
       weight: 50,
@@ -205,7 +207,7 @@ describe('a running proxy', () => {
       clients: [{ clientId: 'plain' }],
     });
     expect((await cli('client', 'list', '--limit', '1')).text).toContain('… and 1 more');
-    expect((await cli('client', 'inspect', odd.clientId)).text).toMatch(/^mode +relay$/m);
+    expect((await cli('client', 'inspect', odd.clientId)).text).toMatch(/^mode +session$/m);
     const closed = once(odd.socket, 'close');
     expect(await cli('client', 'kick', odd.clientId)).toEqual({
       code: 0,

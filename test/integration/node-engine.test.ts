@@ -275,6 +275,48 @@ test('a dial that is given up while it runs is never told of', async () => {
   expect(talks[0]?.told).toEqual(['opened 1']);
 });
 
+test('a link that is left hears the node out: what the node still says meets no reset [MQTT-3.14.4-3]', async () => {
+  const node = await startNode();
+  const port = await startEngine([node.target], {
+    prepare: (talk) => {
+      talk.onOpened = (link) => {
+        talk.inside.toNode(link, Buffer.from('goodbye'), 0, 7);
+        talk.inside.endNode(link, 'flush');
+      };
+    },
+  });
+  const device = openDevice(port);
+  device.write('.');
+  const link = await node.taken();
+  const errors: Error[] = [];
+  link.on('error', (error) => errors.push(error));
+  for (let answer = 0; answer < 3; answer++) {
+    await new Promise((written) => link.write('late answer', written));
+    await new Promise(setImmediate);
+  }
+  expect((await readAll(link)).toString()).toBe('goodbye');
+  expect(errors).toEqual([]);
+  expect(link.destroyed).toBe(false);
+  link.end();
+  device.end();
+  talks[0]?.inside.endDevice('flush');
+  await closed(talks[0] as Talk);
+});
+
+test('close does not wait for a link that is left', async () => {
+  const node = await startNode();
+  const port = await startEngine([node.target], {
+    prepare: (talk) => {
+      talk.onOpened = (link) => talk.inside.endNode(link, 'flush');
+    },
+  });
+  openDevice(port).write('.');
+  await node.taken();
+  await until(() => talks[0]?.told.includes('opened 0'), 'the link');
+  await engine.close();
+  await closed(talks[0] as Talk);
+});
+
 test('endDevice flushes what waits, and then ends', async () => {
   const bye = randomBytes(1 << 20);
   const port = await startEngine([], {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
-import type { ThreadEvent } from '../../src/data-plane/messages.ts';
+import type { ListenerSettings, ThreadEvent } from '../../src/data-plane/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/routing-table.ts';
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
 import { connectDevice, openSocket } from '../support/devices.ts';
@@ -21,6 +21,7 @@ const settings: ThreadsOptions['settings'] = {
     maxPacketBytes: 65_536,
     highWaterBytes: 65_536,
     halfCloseTimeoutMs: 5_000,
+    ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     shutdownGraceMs: 0,
     door: {
       ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
@@ -39,10 +40,13 @@ const settings: ThreadsOptions['settings'] = {
         ...{ unhealthyThreshold: 3, healthyThreshold: 2 },
       },
       upstream: {
-        connectTimeoutMs: 3_000,
-        connackTimeoutMs: 3_000,
-        maxAttempts: 3,
-        deadlineMs: 9_000,
+        ...{ connectTimeoutMs: 3_000, connackTimeoutMs: 3_000, maxAttempts: 3, deadlineMs: 9_000 },
+        ...{
+          reattachDeadlineMs: 20_000,
+          reattachRate: 500,
+          silenceTimeoutMs: 5_000,
+          takeoverFiresWill: true,
+        },
         sourceAddresses: [],
       },
       nodes: [],
@@ -50,8 +54,12 @@ const settings: ThreadsOptions['settings'] = {
   ],
   rules: [],
   recallTimeoutMs: 50,
+  isShared: false,
 };
-const listener = { index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0, pool: 0 };
+const listener: ListenerSettings = {
+  ...{ index: 0, url: 'mqtt://127.0.0.1:0', host: '127.0.0.1', port: 0 },
+  ...{ pool: 0, mode: 'relay' },
+};
 
 const servers: Server[] = [];
 const running: Threads[] = [];

@@ -2,8 +2,9 @@ import { writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Target, Wire } from '../../src/connection/wire.ts';
+import type { PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
+import type { TlsOptions } from '../../src/engine/tls.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
 const WORKER = resolve('dist/test/support/engine-worker.js');
@@ -31,7 +32,12 @@ export interface EngineUnderTest {
   readonly faults: string[];
   /** What connections accepted from now on do by themselves. */
   script(script: Script, target?: Target): Promise<unknown>;
-  listen(host: string, port: number, index?: number): Promise<BoundAddress>;
+  listen(host: string, port: number, index?: number, tls?: TlsOptions): Promise<BoundAddress>;
+  updateTls(index: number, tls: TlsOptions): Promise<unknown>;
+  /** `tls` of the peer that the last connection from this port was accepted with. */
+  peerTls(devicePort: number): Promise<PeerTls | undefined>;
+  /** Listeners at which a device met too many handshakes, in the order of refusal. */
+  readonly handshakesRefused: readonly number[];
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
   close(): Promise<unknown>;
@@ -104,6 +110,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
   const connections = new Map<number, RemoteLog>();
   const answers = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const faults: string[] = [];
+  const handshakesRefused: number[] = [];
   let wakeFd: number | undefined;
   let closed = false;
   let lastId = 0;
@@ -130,8 +137,8 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     return known;
   }
 
-  const listen = (host: string, port: number, index = 0): Promise<BoundAddress> =>
-    ask({ call: 'listen', index, host, port }) as Promise<BoundAddress>;
+  const listen = (host: string, port: number, index = 0, tls?: TlsOptions): Promise<BoundAddress> =>
+    ask({ call: 'listen', index, host, port, tls }) as Promise<BoundAddress>;
 
   await new Promise<void>((ready, failed) => {
     worker.on('error', failed);
@@ -140,10 +147,11 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
         connection(report.device).add(report);
         if (report.name === 'closed') connections.delete(report.device); // its port may come again
       } else if (report.told === 'fault') faults.push(report.message);
+      else if (report.told === 'handshakeRefused') handshakesRefused.push(report.listener);
       else if (report.told === 'answer') {
         const { resolve, reject } = answers.get(report.id) as NonNullable<ReturnType<typeof answers.get>>;
         if (report.code === undefined) resolve(report.value);
-        else reject(Object.assign(new Error(report.code), { code: report.code }));
+        else reject(Object.assign(new Error(report.message), { code: report.code }));
       } else {
         wakeFd = report.wakeFd;
         ready();
@@ -163,6 +171,9 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     faults,
     script: (script, target) => ask({ call: 'script', script, ...(target && { target }) }),
     listen,
+    updateTls: (index, tls) => ask({ call: 'updateTls', index, tls }),
+    peerTls: (device) => ask({ call: 'peerTls', device }) as Promise<PeerTls | undefined>,
+    handshakesRefused,
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),
     close,

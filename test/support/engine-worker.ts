@@ -3,11 +3,13 @@ import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../src
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
+import type { TlsOptions } from '../../src/engine/tls.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {
   readonly engine: 'epoll' | 'node';
   readonly highWaterBytes: number;
+  readonly maxHandshakes?: number;
 }
 
 export type Script = 'manual' | 'relay' | 'forward' | 'throw' | 'throw-on-accept' | 'refuse';
@@ -20,7 +22,10 @@ export type Command =
       readonly index: number;
       readonly host: string;
       readonly port: number;
+      readonly tls?: TlsOptions | undefined;
     }
+  | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
+  | { readonly call: 'peerTls'; readonly id: number; readonly device: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
   | {
       readonly call: 'wire';
@@ -31,8 +36,15 @@ export type Command =
 
 export type Report =
   | { readonly told: 'ready'; readonly wakeFd: number | undefined }
-  | { readonly told: 'answer'; readonly id: number; readonly value?: unknown; readonly code?: string }
+  | {
+      readonly told: 'answer';
+      readonly id: number;
+      readonly value?: unknown;
+      readonly code?: string;
+      readonly message?: string;
+    }
   | { readonly told: 'fault'; readonly message: string }
+  | { readonly told: 'handshakeRefused'; readonly listener: number }
   | {
       readonly told: 'event';
       readonly device: number;
@@ -43,6 +55,7 @@ export type Report =
 const port = parentPort as NonNullable<typeof parentPort>;
 const settings = workerData as WorkerSettings;
 const wires = new Map<number, Wire>();
+const peers = new Map<number, Peer>();
 let script: Script = 'manual';
 let target: Target | undefined;
 
@@ -61,6 +74,7 @@ class Scripted implements Conversation {
     this.wire = wire;
     this.device = peer.remotePort;
     wires.set(this.device, wire);
+    peers.set(this.device, peer);
     this.tell('accepted', listenerIndex, peer.remoteAddress);
     if (this.script === 'throw-on-accept') throw new Error('scripted fault at accept');
     if (target === undefined || (this.script !== 'relay' && this.script !== 'forward')) return;
@@ -130,6 +144,8 @@ const options: EngineOptions = {
   accept: (wire, peer, index) => (script === 'refuse' ? undefined : new Scripted(wire, peer, index)),
   highWaterBytes: settings.highWaterBytes,
   onFault: (error) => report({ told: 'fault', message: String(error) }),
+  ...(settings.maxHandshakes !== undefined && { maxHandshakes: settings.maxHandshakes }),
+  onHandshakeRefused: (listener) => report({ told: 'handshakeRefused', listener }),
 };
 
 function createEngine(): Engine {
@@ -145,7 +161,8 @@ async function answer(id: number, run: () => unknown): Promise<void> {
   try {
     report({ told: 'answer', id, value: await run() });
   } catch (error) {
-    report({ told: 'answer', id, code: (error as { code?: string }).code ?? String(error) });
+    const { code, message } = error as { code?: string; message: string };
+    report({ told: 'answer', id, code: code ?? String(error), message });
   }
 }
 
@@ -158,6 +175,10 @@ port.on('message', (command: Command) => {
       return;
     case 'listen':
       return void answer(command.id, () => engine.listen(command));
+    case 'updateTls':
+      return void answer(command.id, () => engine.updateTls(command.index, command.tls));
+    case 'peerTls':
+      return void answer(command.id, () => peers.get(command.device)?.tls);
     case 'stopAccepting':
       return void answer(command.id, () => engine.stopAccepting());
     case 'defer':

@@ -1,14 +1,22 @@
-import type { Backend, BreakwaterEvent, ClientView, NodeView } from '../../src/admin/backend.ts';
+import type {
+  Backend,
+  BreakwaterEvent,
+  ClientDetail,
+  ClientView,
+  NodeView,
+  RebalanceView,
+} from '../../src/admin/backend.ts';
 import { BreakwaterError } from '../../src/errors.ts';
 import type { Log } from '../../src/log.ts';
 
 /** The admin API's backend, in memory: what it was asked is what it shows. */
 export interface MemoryBackend extends Backend {
   readonly nodeTable: Map<string, NodeView>;
-  readonly clientTable: Map<string, ClientView>;
+  readonly clientTable: Map<string, ClientDetail>;
   readonly listeners: Set<(event: BreakwaterEvent) => void>;
   ready: boolean;
   accepted: number;
+  rebalanced: RebalanceView;
   emit(event: BreakwaterEvent): void;
 }
 
@@ -48,9 +56,11 @@ export function memoryClient(clientId: string, more: Partial<ClientView> = {}): 
   };
 }
 
+const memoryMoves = { state: 'done', moved: 0, failed: 0, left: 0, rate: 100, pace: 0 } as const;
+
 export function createMemoryBackend(
   nodes: readonly NodeView[],
-  clients: readonly ClientView[] = [],
+  clients: readonly ClientDetail[] = [],
 ): MemoryBackend {
   const nodeTable = new Map(nodes.map((node) => [node.id, node]));
   const clientTable = new Map(clients.map((client) => [client.clientId, client]));
@@ -84,6 +94,7 @@ export function createMemoryBackend(
     listeners,
     ready: true,
     accepted: 1000,
+    rebalanced: { ...memoryMoves, pools: [], tolerance: 0, spread: 0, state: 'off' },
     emit: (event) => {
       for (const listener of listeners) listener(event);
     },
@@ -107,6 +118,10 @@ export function createMemoryBackend(
       nodeTable.delete(node(id).id);
     },
     drainNode: async (id) => put({ ...node(id), state: 'draining' }),
+    drainProgress: async (id) => {
+      const isOff = node(id).state !== 'draining';
+      return { ...memoryMoves, node: id, stays: 0, state: isOff ? 'off' : 'done' };
+    },
     clients: async ({ node: wanted, match = '', limit }) => {
       const found = [...clientTable.values()].filter(
         (client) => client.clientId.includes(match) && (wanted === undefined || client.node === wanted),
@@ -117,6 +132,16 @@ export function createMemoryBackend(
     kickClient: async (clientId) => {
       clientTable.delete(find(clientTable, clientId, 'CLIENT_UNKNOWN').clientId);
     },
+    moveClient: async (clientId, to) => {
+      const moved = { ...find(clientTable, clientId, 'CLIENT_UNKNOWN'), node: node(to).id };
+      clientTable.set(clientId, moved);
+      return moved;
+    },
+    rebalance: async ({ rate = 100, tolerance = 0.1 }) => {
+      backend.rebalanced = { ...memoryMoves, pools: ['default'], rate, tolerance, spread: 0 };
+      return backend.rebalanced;
+    },
+    rebalanceProgress: async () => backend.rebalanced,
     pools: () => [
       {
         name: 'default',

@@ -199,7 +199,7 @@ function showNodes(nodes) {
     (node) => node.id,
     createNodeRow,
     (row, node) => {
-      fill(row, { ...node, connections: number.format(node.connections) });
+      fill(row, { ...node, connections: number.format(node.connections), drain: drainText(node) });
       row.querySelector('.dot').className = `dot ${tones[node.health]}`;
       row.querySelector('.badge').className = `badge ${tones[node.state]}`;
       row.querySelector('.meter-fill').style.width = `${(node.connections / most) * 100}%`;
@@ -212,6 +212,30 @@ function showNodes(nodes) {
   );
 }
 
+/** How far each node that drains has come, by id; over all proxies. */
+const drains = new Map();
+
+async function refreshDrains(nodes) {
+  const draining = nodes.filter((node) => node.state === 'draining').map((node) => node.id);
+  for (const id of drains.keys()) if (!draining.includes(id)) drains.delete(id);
+  await Promise.all(
+    draining.map(async (id) => {
+      // A node may be removed in between; then there is nothing to tell.
+      const drain = await get(`/nodes/${encodeURIComponent(id)}/drain`).catch(() => undefined);
+      if (drain !== undefined) drains.set(id, drain);
+    }),
+  );
+}
+
+function drainText({ id, state }) {
+  const drain = drains.get(id);
+  if (state !== 'draining' || drain === undefined) return '';
+  if (drain.state === 'done') return 'empty';
+  const ahead = drain.timeLeft === undefined ? '' : `, ${Math.ceil(drain.timeLeft)} s to go`;
+  const stays = drain.stays > 0 ? `, ${number.format(drain.stays)} stay` : '';
+  return `${number.format(drain.moved)} moved, ${number.format(drain.left)} left${stays}${ahead}`;
+}
+
 function createNodeRow({ id }) {
   const row = newRow('node-row');
   const path = `/nodes/${encodeURIComponent(id)}`;
@@ -222,7 +246,7 @@ function createNodeRow({ id }) {
   };
   on('enable', () => patch({ state: 'enabled' }));
   on('drain', async () => {
-    const text = 'It gets no new connection, and its present ones leave.';
+    const text = 'It gets no new connection, and its sessions move to other nodes.';
     if (await confirmed(`Drain ${id}?`, text, 'Drain')) await request('POST', `${path}/drain`);
   });
   on('disable', async () => {
@@ -325,23 +349,37 @@ function takeFrame(frame) {
   if (waiting.length === 1) setTimeout(drawEvents, 50);
 }
 
-const eventTones = { rejected: 'warn', 'dial-failed': 'bad', placed: 'good', ended: 'muted' };
+const eventTones = {
+  rejected: 'warn',
+  'dial-failed': 'bad',
+  placed: 'good',
+  ended: 'muted',
+  reattached: 'good',
+};
+/** Told about nodes, though not by name. */
+const nodeEvents = ['drain-progress', 'rebalance-progress'];
 
 function drawEvents() {
   const list = byId('events');
   for (const event of waiting.splice(0)) {
     const { type, at, ...details } = event;
-    const isNode = type.startsWith('node-');
-    const { clientId, node, ...rest } = details;
-    const subject = [clientId, node].filter((part) => part !== undefined && part !== '').join(' → ');
+    const isNode = type.startsWith('node-') || nodeEvents.includes(type);
+    const { clientId, node, from, to, ...rest } = details;
+    const subject = [clientId, node, from, to]
+      .filter((part) => part !== undefined && part !== '')
+      .join(' → ');
     const shown = Object.entries(rest).filter(([, value]) => value !== undefined && value !== '');
     const detail = shown.map(([key, value]) => `${key} ${value}`).join(' · ');
     const row = newRow('event-row');
     const time = new Date(at).toLocaleTimeString('en-GB');
-    fill(row, { time, type: type.replace(/^node-/, 'node '), subject, detail });
+    fill(row, { time, type: type.replace('-', ' '), subject, detail });
     row.dataset.group = isNode ? 'node' : 'device';
-    const badNews = details.health === 'unhealthy' || type === 'node-removed';
-    row.querySelector('.kind').classList.add(eventTones[type] ?? (badNews ? 'bad' : 'kind'));
+    const badNews =
+      details.health === 'unhealthy' ||
+      type === 'node-removed' ||
+      details.state === 'blocked' ||
+      details.result === 'failed';
+    row.querySelector('.kind').classList.add(badNews ? 'bad' : (eventTones[type] ?? 'kind'));
     list.prepend(row);
     if (isNode) soon();
   }
@@ -364,6 +402,7 @@ byId('filter').onchange = filterEvents;
 
 async function refresh() {
   const [status, nodes] = await Promise.all([get('/status'), get('/nodes'), refreshClients()]);
+  await refreshDrains(nodes);
   showStatus(status);
   showNodes(nodes);
 }

@@ -1,12 +1,18 @@
 import { type Clock, systemClock } from '../../time.ts';
-import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
+import {
+  type BoundAddress,
+  type Engine,
+  type EngineOptions,
+  type ListenOptions,
+  MAX_HANDSHAKES,
+} from '../engine.ts';
 import type { Libc } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
 
 export interface EpollOptions extends EngineOptions {
   readonly keepAlive?: KeepAlive;
-  /** How long a flushed socket may make no progress towards its end before it is reset; 3 seconds by default. */
+  /** How long a flushed device may make no progress towards its end before it is reset; 3 seconds by default. */
   readonly lingerMs?: number;
   /** Descriptors or memory ran out: nothing is accepted until some are free again. */
   readonly onAcceptPaused?: (reason: string) => void;
@@ -31,6 +37,8 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     clock: options.clock ?? systemClock,
     onAcceptPaused: options.onAcceptPaused ?? ignore,
     onAcceptResumed: options.onAcceptResumed ?? ignore,
+    maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,
+    onHandshakeRefused: options.onHandshakeRefused ?? ignore,
   });
   let started = false;
   let closed = false;
@@ -42,6 +50,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
   }
 
   async function listen(listener: ListenOptions): Promise<BoundAddress> {
+    if (listener.tls !== undefined) loop.tls.configure(listener.index, listener.tls);
     const bound = loop.listeners.listen(listener);
     if (!started) setImmediate(turn);
     started = true;
@@ -62,6 +71,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     wakeFd: loop.wakeFd,
     defer: (task) => loop.defer(task),
     listen,
+    updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
     stopAccepting: () => loop.listeners.close(),
     close: async () => closeNow(),
   };

@@ -72,8 +72,18 @@ export const EPOLLRDHUP = 0x2000;
 export const EPOLLET = 0x80000000;
 export const RLIMIT_NOFILE = 7;
 
-export const { EAGAIN, EINTR, EINPROGRESS, ECONNABORTED, ECONNRESET, EPIPE, ETIMEDOUT, EMFILE, ENFILE } =
-  os.errno;
+export const {
+  EAGAIN,
+  EINTR,
+  EINPROGRESS,
+  ECONNABORTED,
+  ECONNRESET,
+  EPIPE,
+  EPROTO,
+  ETIMEDOUT,
+  EMFILE,
+  ENFILE,
+} = os.errno;
 export const { EADDRINUSE, EADDRNOTAVAIL, EINVAL } = os.errno;
 
 const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));

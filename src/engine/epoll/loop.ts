@@ -10,6 +10,7 @@ import { CONNECTING, createSocketTable, DEVICE, type SocketTable } from './socke
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
+import { TlsSessions } from './tls-sessions.ts';
 import { EpollWire, type WireHost } from './wire.ts';
 
 export interface LoopOptions extends AcceptPressure {
@@ -19,6 +20,8 @@ export interface LoopOptions extends AcceptPressure {
   readonly lingerMs: number;
   readonly keepAlive: KeepAlive;
   readonly clock: Clock;
+  readonly maxHandshakes: number;
+  readonly onHandshakeRefused: (listenerIndex: number) => void;
 }
 
 const EVENTS_PER_TURN = 512;
@@ -26,6 +29,8 @@ const READ_BYTES_MAX = 65_536;
 /** Descriptors are refused above this, whatever the process may open: the table has a bound. */
 const DESCRIPTORS_MAX = 1 << 20;
 const ACCEPT_RETRY_MS = 250;
+/** Each may sign, for a third of a millisecond, while the connected wait. */
+const HANDSHAKES_PER_TURN = 8;
 /** A thread that waits in the kernel cannot be terminated, nor can the process exit, until it returns to V8. */
 const WAIT_MS_MAX = 200;
 
@@ -34,6 +39,7 @@ export class Loop implements WireHost {
   readonly wakeFd: number;
   readonly listeners: Listeners;
   readonly waiting: Uint32Array;
+  readonly tls: TlsSessions;
   private readonly libc: Libc;
   private readonly options: LoopOptions;
   private readonly table: SocketTable;
@@ -65,6 +71,7 @@ export class Loop implements WireHost {
     this.wheel = createTimerWheel(2 * capacity + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
+    this.tls = new TlsSessions(libc, this.table);
     this.dialNode = createDialler(libc, this.sockets);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
@@ -72,6 +79,7 @@ export class Loop implements WireHost {
       this.table,
       this.sockets,
       this.poller,
+      this.tls,
       { readBytes, lingerMs: options.lingerMs },
       (slot) => this.wires[slot] as EpollWire,
       (fd, ms) => this.setKey(capacity + fd, ms),
@@ -114,6 +122,7 @@ export class Loop implements WireHost {
       else if (this.listeners.owns(fd)) this.listeners.accept(fd);
     }
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
+    if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
     if (wheel.size > 0) wheel.advance(this.nowMs, this.fireTimer);
     this.settle();
     if (this.deferred.length > 0) this.runDeferred();
@@ -121,7 +130,8 @@ export class Loop implements WireHost {
   }
 
   private timeoutMs(): number {
-    if (!this.streams.ready.isEmpty || this.deferred.length > 0) return 0;
+    const { ready, handshakes } = this.streams;
+    if (!ready.isEmpty || !handshakes.isEmpty || this.deferred.length > 0) return 0;
     return this.wheel.size > 0 ? this.wheel.waitMs(this.nowMs) : WAIT_MS_MAX;
   }
 
@@ -146,7 +156,7 @@ export class Loop implements WireHost {
   private guarded(fd: number, mask: number): void {
     const wire = this.wires[(this.table.slot[fd] as number) - 1];
     try {
-      if (mask === 0) this.streams.read(fd);
+      if (mask === 0) this.streams.resume(fd);
       else this.streams.event(fd, mask);
     } catch (error) {
       this.fault(error, wire);
@@ -208,15 +218,29 @@ export class Loop implements WireHost {
       this.sockets.reset(fd);
       return;
     }
+    const isTls = this.tls.isFor(listenerIndex);
+    if (isTls && this.tls.handshaking >= this.options.maxHandshakes) {
+      this.sockets.reset(fd);
+      this.options.onHandshakeRefused(listenerIndex);
+      return;
+    }
     const slot = this.freeSlots.pop() ?? this.wires.length;
     const wire = new EpollWire(this, slot, fd);
     this.wires[slot] = wire;
     this.table.fromDevice[slot] = 0;
     this.table.toDevice[slot] = 0;
-    const peer = peerOf(this.sockets.remote);
+    let peer = peerOf(this.sockets.remote);
     if (this.streams.adopt(fd, slot, DEVICE, -1) < 0) {
       this.abandon(wire);
       return;
+    }
+    if (isTls) {
+      peer = this.tls.peer(fd, peer);
+      if (!this.tls.open(fd, listenerIndex)) {
+        this.streams.reset(fd);
+        this.settle();
+        return;
+      }
     }
     this.attempt(wire, () => {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
@@ -237,6 +261,7 @@ export class Loop implements WireHost {
     this.listeners.close();
     for (let fd = 0; fd < this.table.capacity; fd++) if (this.table.slot[fd] !== 0) this.streams.reset(fd);
     this.settle();
+    this.tls.close();
     this.poller.close();
     this.libc.close(this.wakeFd);
     this.woken = true;
@@ -250,6 +275,10 @@ export class Loop implements WireHost {
 
   hold(fd: number, hold: boolean): void {
     this.streams.hold(fd, hold);
+  }
+
+  resume(fd: number): void {
+    this.streams.ready.add(fd);
   }
 
   splice(device: number, node: number): void {

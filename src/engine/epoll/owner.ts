@@ -1,5 +1,5 @@
 import type { EndCause, Link } from '../../connection/wire.ts';
-import { ECONNRESET, EPIPE, ETIMEDOUT } from './libc.ts';
+import { ECONNRESET, EPIPE, EPROTO, ETIMEDOUT } from './libc.ts';
 
 /** What the streams tell the connection that owns a socket. Each of these may call the streams again. */
 export interface Owner {
@@ -22,5 +22,6 @@ export interface Owner {
 /** What a positive errno of a socket is to its connection. */
 export function causeOf(errno: number): EndCause {
   if (errno === ECONNRESET || errno === EPIPE) return 'reset';
+  if (errno === EPROTO) return 'tls';
   return errno === ETIMEDOUT ? 'timeout' : 'error';
 }

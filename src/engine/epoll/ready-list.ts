@@ -22,14 +22,19 @@ export class ReadyList {
     this.waiting.push(fd);
   }
 
-  /** Serves all that are queued. Those that are added meanwhile wait for the next call. */
-  serve(each: (fd: number) => void): void {
+  /** Serves those that are queued, or so many of them. Those that are added meanwhile wait for the next call. */
+  serve(each: (fd: number) => void, limit = Number.POSITIVE_INFINITY): void {
     const now = this.waiting;
     this.waiting = this.serving;
     this.serving = now;
+    let served = 0;
     for (const fd of now) {
       const flags = this.flags[fd] as number;
       if ((flags & QUEUED) === 0) continue; // closed since
+      if (served++ >= limit) {
+        this.waiting.push(fd);
+        continue;
+      }
       this.flags[fd] = flags & ~QUEUED;
       each(fd);
     }

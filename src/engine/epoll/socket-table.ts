@@ -11,7 +11,12 @@ export const DETACHED = 1 << 8; // flushing its last bytes; the connection hears
 export const EOF = 1 << 9; // its FIN was read
 export const FIN_WANTED = 1 << 10; // FIN follows what waits
 export const FIN_SENT = 1 << 11;
-export const QUEUED = 1 << 12; // in the ready list
+export const QUEUED = 1 << 12; // in the ready list, or in line for a handshake
+export const TLS = 1 << 13; // read and written through its TLS session
+export const HANDSHAKING = 1 << 14; // which is not established yet
+export const RETRY = 1 << 15; // a read waits for room, or a write for bytes: any event retries both
+/** What an event means something else for than reading and writing. */
+export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 
 /**
  * What the engine knows of each socket, by fd, in memory that costs nothing until it is touched.

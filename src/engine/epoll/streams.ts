@@ -1,32 +1,41 @@
 import type { EndCause, Link } from '../../connection/wire.ts';
+import { BackPressure } from './back-pressure.ts';
+import { Endings } from './endings.ts';
 import {
   EAGAIN,
   ECONNRESET,
-  EINTR,
   EPOLLERR,
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
+  EPROTO,
   errnoName,
   type Libc,
-  type Pinned,
   SHUT_WR,
 } from './libc.ts';
 import { causeOf, type Owner } from './owner.ts';
 import { type Poller, STREAM_EVENTS } from './poller.ts';
+import { Reader } from './reader.ts';
 import { ReadyList } from './ready-list.ts';
 import type { SocketTable } from './socket-table.ts';
 import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
+import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
 
 export interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
   readonly readBytes: number;
-  /** How long a flushed socket may make no progress towards its end before it is reset. */
+  /** How long a flushed device may make no progress towards its end before it is reset. */
   readonly lingerMs: number;
 }
+
+/**
+ * The same for a link: a node that hangs still has to read what it was told last, and it would not if its answers to
+ * what came before were met by a reset: then the Will of a live device fires.
+ */
+const LINK_LINGER_MS = 60_000;
 
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
@@ -40,6 +49,8 @@ const WATCH_AFTER_MS = 1000;
 export class Streams {
   readonly writer: Writer;
   readonly ready: ReadyList;
+  /** In line for the next step of their handshake. */
+  readonly handshakes: ReadyList;
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly flags: Uint16Array;
@@ -47,16 +58,20 @@ export class Streams {
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
   private readonly poller: Poller;
+  private readonly tls: TlsSessions;
   private readonly ownerOf: (slot: number) => Owner;
   private readonly setTimer: (fd: number, ms: number) => void;
   private readonly options: StreamsOptions;
-  private readonly scratch: Pinned;
+  private readonly reader: Reader;
+  private readonly pressure: BackPressure;
+  private readonly endings: Endings;
 
   constructor(
     libc: Libc,
     table: SocketTable,
     sockets: Sockets,
     poller: Poller,
+    tls: TlsSessions,
     options: StreamsOptions,
     ownerOf: (slot: number) => Owner,
     /** Sets, or clears with 0, a socket's one timer, which calls `timer`. */
@@ -66,15 +81,21 @@ export class Streams {
     this.table = table;
     this.flags = table.flags;
     this.ready = new ReadyList(table.flags);
+    this.handshakes = new ReadyList(table.flags);
     this.peer = table.peer;
     this.sockets = sockets;
     this.poller = poller;
+    this.tls = tls;
     this.options = options;
     this.ownerOf = ownerOf;
     this.setTimer = setTimer;
-    this.scratch = libc.pin(options.readBytes);
-    this.writer = new Writer(libc, table, this.scratch, (fd, error) => this.sendFailed(fd, error));
+    this.reader = new Reader(libc, table, tls, options.readBytes);
+    this.writer = new Writer(libc, table, tls, this.reader.scratch, (fd, error) =>
+      this.sendFailed(fd, error),
+    );
     this.waiting = this.writer.waiting;
+    this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
+    this.endings = new Endings(libc, table, tls, this.waiting, (fd) => this.close(fd));
   }
 
   /** Takes over a connected or connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
@@ -108,8 +129,8 @@ export class Streams {
   splice(device: number, node: number): void {
     this.pair(device, node);
     this.pair(node, device);
-    if ((this.flags[device] as number) & is.EOF) this.finish(node);
-    if ((this.flags[node] as number) & is.EOF) this.finish(device);
+    if ((this.flags[device] as number) & is.EOF) this.endings.finish(node);
+    if ((this.flags[node] as number) & is.EOF) this.endings.finish(device);
   }
 
   private pair(fd: number, peer: number): void {
@@ -127,19 +148,24 @@ export class Streams {
     }
   }
 
-  /** Sends what waits, then FIN, and closes: a link at once, a device when it has closed too. */
+  /** Sends what waits, then FIN, and closes when the other end has closed too. */
   flush(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) return;
-    if ((flags & (is.CONNECTING | is.BROKEN)) !== 0) {
+    if ((flags & (is.CONNECTING | is.HANDSHAKING | is.BROKEN)) !== 0) {
       this.reset(fd);
       return;
     }
     this.unpair(fd);
     this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
-    this.setTimer(fd, this.options.lingerMs);
+    this.linger(fd);
     this.ready.add(fd);
-    this.finish(fd);
+    this.endings.finish(fd);
+  }
+
+  private linger(fd: number): void {
+    const isDevice = ((this.flags[fd] as number) & is.DEVICE) !== 0;
+    this.setTimer(fd, isDevice ? this.options.lingerMs : LINK_LINGER_MS);
   }
 
   /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
@@ -166,6 +192,7 @@ export class Streams {
     this.unpair(fd);
     this.writer.outbox.clear(fd);
     this.setTimer(fd, 0);
+    if (((this.flags[fd] as number) & is.TLS) !== 0) this.tls.free(fd);
     this.flags[fd] = 0;
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
   }
@@ -179,7 +206,8 @@ export class Streams {
   // ---- what the kernel reports -----------------------------------------------------------------------------
 
   event(fd: number, mask: number): void {
-    if (((this.flags[fd] as number) & is.CONNECTING) !== 0 && !this.connected(fd, mask)) return;
+    const before = this.flags[fd] as number;
+    if ((before & is.UNSETTLED) !== 0 && !this.opened(fd, mask, before)) return;
     if ((mask & EPOLLOUT) !== 0 && this.waiting[fd] !== 0) {
       this.drain(fd);
       if (this.table.slot[fd] === 0) return;
@@ -190,6 +218,19 @@ export class Streams {
     if ((mask & EPOLLERR) !== 0) flags |= is.ERRED;
     this.flags[fd] = flags;
     this.read(fd);
+  }
+
+  /** False where the socket is not, or not yet, one to read and write. */
+  private opened(fd: number, mask: number, flags: number): boolean {
+    if ((flags & is.CONNECTING) !== 0) return this.connected(fd, mask);
+    this.flags[fd] = (flags | is.READABLE) & ~is.RETRY;
+    if ((flags & is.HANDSHAKING) !== 0) {
+      this.handshakes.add(fd);
+      return false;
+    }
+    this.ready.add(fd); // the session waited for the other direction, so both are tried
+    this.drain(fd);
+    return this.table.slot[fd] !== 0;
   }
 
   /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
@@ -215,11 +256,25 @@ export class Streams {
 
   // ---- reading ---------------------------------------------------------------------------------------------
 
-  read(fd: number): void {
+  /** Goes on with a socket that was left readable. */
+  resume(fd: number): void {
+    if (((this.flags[fd] as number) & is.HANDSHAKING) !== 0) this.handshake(fd);
+    else this.read(fd);
+  }
+
+  private handshake(fd: number): void {
+    const result = this.tls.handshake(fd);
+    if (result === 1) {
+      this.drain(fd);
+      this.read(fd); // its first bytes may have come along
+    } else if (result !== -EAGAIN) this.readEnded(fd, result);
+  }
+
+  private read(fd: number): void {
     for (let reads = 0; reads < READS_PER_TURN; reads++) {
       const flags = this.flags[fd] as number;
       if ((flags & is.READABLE) === 0) return;
-      if ((flags & is.EOF) !== 0 || this.isBlocked(fd, flags)) {
+      if ((flags & is.EOF) !== 0 || this.pressure.isBlocked(fd, flags)) {
         // A reset voids what is still unread, and there is nobody left to wait for.
         if ((flags & (is.ERRED | is.BROKEN)) !== 0) this.broken(fd);
         return;
@@ -230,19 +285,9 @@ export class Streams {
     this.ready.add(fd);
   }
 
-  /** While bytes wait towards one peer its source is not read: this is what bounds the outbox. */
-  private isBlocked(fd: number, flags: number): boolean {
-    if ((flags & is.HELD) !== 0) return true;
-    if ((flags & is.SPLICED) !== 0) return this.waiting[this.peer[fd] as number] !== 0;
-    if ((flags & is.DETACHED) !== 0) return false;
-    const owner = this.owner(fd);
-    if ((flags & is.DEVICE) !== 0) return owner.linksWaiting();
-    return owner.deviceFd >= 0 && this.waiting[owner.deviceFd] !== 0;
-  }
-
   private relay(fd: number, flags: number): void {
-    const { scratch } = this;
-    const got = this.receive(fd, flags);
+    const { scratch } = this.reader;
+    const got = this.reader.receive(fd, flags);
     if (got <= 0) {
       this.readEnded(fd, got);
       return;
@@ -253,30 +298,14 @@ export class Streams {
   }
 
   private deliver(fd: number, flags: number): void {
-    const got = this.receive(fd, flags);
+    const got = this.reader.receive(fd, flags);
     if (got <= 0) {
       this.readEnded(fd, got);
       return;
     }
     if ((flags & is.DETACHED) !== 0) return;
-    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(this.scratch.bytes, 0, got);
-    else this.owner(fd).linkData(this.table.link[fd] as number, this.scratch.bytes, 0, got);
-  }
-
-  private receive(fd: number, flags: number): number {
-    const { options, table } = this;
-    let got: number;
-    do got = this.libc.recv(fd, this.scratch.address, options.readBytes, 0);
-    while (got === -EINTR);
-    if (got > 0) {
-      // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
-      if (got < options.readBytes && (flags & is.ENDING) === 0) this.flags[fd] = flags & ~is.READABLE;
-      if ((flags & is.DEVICE) !== 0) {
-        const slot = (table.slot[fd] as number) - 1;
-        table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
-      }
-    }
-    return got;
+    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(this.reader.scratch.bytes, 0, got);
+    else this.owner(fd).linkData(this.table.link[fd] as number, this.reader.scratch.bytes, 0, got);
   }
 
   private readEnded(fd: number, result: number): void {
@@ -287,6 +316,7 @@ export class Streams {
     }
     if (result === -EAGAIN) this.flags[fd] = flags & ~is.READABLE;
     else if (result === 0) this.finRead(fd);
+    else if (result === -EPROTO) this.tlsFailed(fd);
     else this.dead(fd, causeOf(-result));
   }
 
@@ -299,9 +329,28 @@ export class Streams {
     }
     const owner = this.owner(fd);
     const link = this.table.link[fd] as number;
-    if ((flags & is.SPLICED) !== 0) this.finish(this.peer[fd] as number);
+    if ((flags & is.SPLICED) !== 0) this.endings.finish(this.peer[fd] as number);
     if ((flags & is.DEVICE) !== 0) owner.deviceEnded('fin');
     else owner.linkEnded(link, 'fin');
+  }
+
+  /** An alert has told the device why. What it still sends is discarded, so that no reset overtakes the alert. */
+  private tlsFailed(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) {
+      this.close(fd);
+      return;
+    }
+    const node = this.peer[fd] as number;
+    this.unpair(fd);
+    this.writer.outbox.clear(fd);
+    this.tls.free(fd);
+    this.flags[fd] = is.DEVICE | is.DETACHED | is.READABLE | is.FIN_WANTED | is.FIN_SENT;
+    this.libc.shutdown(fd, SHUT_WR);
+    this.setTimer(fd, this.options.lingerMs);
+    this.ready.add(fd);
+    if (node >= 0) this.reset(node);
+    if ((flags & is.EOF) === 0) this.owner(fd).deviceEnded('tls');
   }
 
   private broken(fd: number): void {
@@ -342,55 +391,10 @@ export class Streams {
       this.sendFailed(fd, flushed);
       return;
     }
-    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0)
-      this.setTimer(fd, this.options.lingerMs);
+    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0) this.linger(fd);
     if (this.waiting[fd] !== 0) return;
-    this.resumeSources(fd);
-    if (((this.flags[fd] as number) & is.FIN_WANTED) !== 0) this.sendFin(fd);
-  }
-
-  private resumeSources(fd: number): void {
-    const flags = this.flags[fd] as number;
-    if ((flags & is.SPLICED) !== 0) {
-      this.ready.add(this.peer[fd] as number);
-      return;
-    }
-    const owner = this.owner(fd);
-    if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.ready.add(link));
-    else if (owner.deviceFd >= 0) this.ready.add(owner.deviceFd);
-  }
-
-  private finish(fd: number): void {
-    const flags = this.flags[fd] as number;
-    if ((flags & is.FIN_WANTED) !== 0) {
-      if ((flags & is.FIN_SENT) !== 0) this.closeIfDone(fd);
-      return;
-    }
-    this.flags[fd] = flags | is.FIN_WANTED;
-    if (this.waiting[fd] === 0) this.sendFin(fd);
-  }
-
-  private sendFin(fd: number): void {
-    this.libc.shutdown(fd, SHUT_WR); // ENOTCONN: the reset that caused it is about to be read
-    this.flags[fd] = (this.flags[fd] as number) | is.FIN_SENT;
-    this.closeIfDone(fd);
-  }
-
-  /** A detached link is not waited for: only a device may still lose what it has not read to a reset. */
-  private closeIfDone(fd: number): void {
-    const flags = this.flags[fd] as number;
-    if ((flags & is.DETACHED) !== 0) {
-      if ((flags & (is.EOF | is.DEVICE)) !== is.DEVICE) this.close(fd);
-      return;
-    }
-    const peer = this.peer[fd] as number;
-    if (peer < 0 || !this.isDone(fd) || !this.isDone(peer)) return;
-    this.close(fd);
-    this.close(peer);
-  }
-
-  /** Both directions have ended. */
-  private isDone(fd: number): boolean {
-    return ((this.flags[fd] as number) & (is.EOF | is.FIN_SENT)) === (is.EOF | is.FIN_SENT);
+    this.pressure.resumeSources(fd);
+    if (((this.flags[fd] as number) & (is.FIN_WANTED | is.FIN_SENT)) === is.FIN_WANTED)
+      this.endings.sendFin(fd);
   }
 }

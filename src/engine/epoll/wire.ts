@@ -7,6 +7,8 @@ export interface WireHost {
   readonly waiting: Uint32Array;
   write(fd: number, bytes: Uint8Array, start: number, end: number): void;
   hold(fd: number, hold: boolean): void;
+  /** Looks again whether the socket may be read. */
+  resume(fd: number): void;
   splice(device: number, node: number): void;
   flush(fd: number): void;
   reset(fd: number): void;
@@ -77,6 +79,10 @@ export class EpollWire implements Wire, Owner {
     if (fd >= 0 && this.deviceFd >= 0) this.host.splice(this.deviceFd, fd);
   }
 
+  isDeviceBehind(): boolean {
+    return this.deviceFd >= 0 && this.host.waiting[this.deviceFd] !== 0;
+  }
+
   holdDevice(hold: boolean): void {
     if (this.deviceFd >= 0) this.host.hold(this.deviceFd, hold);
   }
@@ -92,6 +98,7 @@ export class EpollWire implements Wire, Owner {
     const fd = this.fdOf(link);
     this.forget(link);
     if (fd < 0) return;
+    if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
     if (how === 'reset') this.host.reset(fd);
     else this.host.flush(fd);
   }

@@ -2,6 +2,7 @@ import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import type { SocketTable } from './socket-table.ts';
 import * as is from './socket-table.ts';
+import type { TlsSessions } from './tls-sessions.ts';
 
 const COPY_BYTES = 65_536;
 
@@ -12,14 +13,22 @@ export class Writer {
   readonly outbox: Outbox;
   private readonly libc: Libc;
   private readonly table: SocketTable;
+  private readonly tls: TlsSessions;
   private readonly scratch: Pinned;
   private readonly copy: Pinned;
   private readonly failed: (fd: number, error: number) => void;
 
   /** Bytes in `scratch` are sent from where they are; `failed` is told the negative errno that ends a socket. */
-  constructor(libc: Libc, table: SocketTable, scratch: Pinned, failed: (fd: number, error: number) => void) {
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    tls: TlsSessions,
+    scratch: Pinned,
+    failed: (fd: number, error: number) => void,
+  ) {
     this.libc = libc;
     this.table = table;
+    this.tls = tls;
     this.scratch = scratch;
     this.copy = libc.pin(COPY_BYTES);
     this.failed = failed;
@@ -33,7 +42,7 @@ export class Writer {
   write(fd: number, bytes: Uint8Array, start: number, end: number): void {
     const flags = this.table.flags[fd] as number;
     if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
-    if (this.waiting[fd] !== 0 || (flags & is.CONNECTING) !== 0) {
+    if (this.waiting[fd] !== 0 || (flags & (is.CONNECTING | is.HANDSHAKING)) !== 0) {
       this.outbox.push(fd, bytes, start, end);
       return;
     }
@@ -66,10 +75,14 @@ export class Writer {
   }
 
   private transmit(fd: number, address: number, length: number): number {
+    const flags = this.table.flags[fd] as number;
     let sent: number;
-    do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
-    while (sent === -EINTR);
-    if (sent > 0 && ((this.table.flags[fd] as number) & is.DEVICE) !== 0) {
+    if ((flags & is.TLS) !== 0) sent = this.tls.write(fd, address, length);
+    else {
+      do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
+      while (sent === -EINTR);
+    }
+    if (sent > 0 && (flags & is.DEVICE) !== 0) {
       const { table } = this;
       const slot = (table.slot[fd] as number) - 1;
       table.toDevice[slot] = (table.toDevice[slot] as number) + sent;

@@ -1,6 +1,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { BreakwaterError } from '../../errors.ts';
-import type { BoundAddress, Engine, EngineOptions, ListenOptions } from '../engine.ts';
+import {
+  type BoundAddress,
+  type Engine,
+  type EngineOptions,
+  type ListenOptions,
+  MAX_HANDSHAKES,
+} from '../engine.ts';
+import type { TlsOptions } from '../tls.ts';
+import { Handshakes } from './handshakes.ts';
 import { SocketWire } from './socket-wire.ts';
 
 /** How often devices that are not read are looked at. */
@@ -10,6 +18,9 @@ const GLANCE_MS = 1000;
 export function createNodeEngine(options: EngineOptions): Engine {
   const servers = new Set<Server>();
   const open = new Set<SocketWire>();
+  /** Of the TLS listeners, by index. */
+  const handshakes = new Map<number, Handshakes>();
+  const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
   const glances = setInterval(() => {
     for (const wire of open) wire.glance();
   }, GLANCE_MS).unref();
@@ -32,20 +43,45 @@ export function createNodeEngine(options: EngineOptions): Engine {
   }
 
   function accept(socket: Socket, listenerIndex: number): void {
+    const tls = handshakes.get(listenerIndex);
+    if (tls !== undefined && inProgress() >= maxHandshakes) {
+      socket.resetAndDestroy();
+      options.onHandshakeRefused?.(listenerIndex);
+      return;
+    }
     const wire = new SocketWire(socket, options, closed);
-    const peer = { remoteAddress: plainAddress(socket.remoteAddress), remotePort: socket.remotePort ?? 0 };
+    const peer = {
+      remoteAddress: plainAddress(socket.remoteAddress),
+      remotePort: socket.remotePort ?? 0,
+      get tls() {
+        return wire.tls;
+      },
+    };
     try {
       const conversation = options.accept(wire, peer, listenerIndex);
       if (conversation === undefined) return wire.abort();
       open.add(wire);
-      wire.start(conversation);
+      wire.start(conversation, tls);
     } catch (error) {
       options.onFault(error);
       wire.abort();
     }
   }
 
-  function listen(listener: ListenOptions): Promise<BoundAddress> {
+  function inProgress(): number {
+    let sum = 0;
+    for (const each of handshakes.values()) sum += each.inProgress;
+    return sum;
+  }
+
+  function updateTls(listenerIndex: number, tls: TlsOptions): void {
+    const known = handshakes.get(listenerIndex);
+    if (known === undefined) handshakes.set(listenerIndex, new Handshakes(listenerIndex, tls));
+    else known.update(tls);
+  }
+
+  async function listen(listener: ListenOptions): Promise<BoundAddress> {
+    if (listener.tls !== undefined) updateTls(listener.index, listener.tls);
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
@@ -73,6 +109,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
   return {
     name: 'node',
     listen,
+    updateTls,
     stopAccepting,
     defer: setImmediate,
     close: () => (closing ??= close()),

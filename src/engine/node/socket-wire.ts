@@ -1,15 +1,28 @@
 import { connect as dialSocket, type Socket } from 'node:net';
-import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
+import type { TLSSocket } from 'node:tls';
+import type { Conversation, EndCause, Link, PeerTls, Target, Wire } from '../../connection/wire.ts';
 import type { EngineOptions } from '../engine.ts';
+import { describe, type Handshakes } from './handshakes.ts';
+
+/** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
+const LINGER_MS = 60_000;
 
 /** The wire of one connection over `node:net` sockets. */
 export class SocketWire implements Wire {
-  private readonly device: Socket;
+  /** What was accepted; resets go there, because a TLS socket knows none. */
+  private readonly accepted: Socket;
+  private device: Socket;
+  private secured: TLSSocket | undefined;
+  private knownTls: PeerTls | undefined;
+  /** What waits for the end of the handshake; undefined without one, or behind it. */
+  private early: { readonly chunks: Buffer[]; end: boolean } | undefined;
   private readonly options: EngineOptions;
   private readonly onClosed: (wire: SocketWire) => void;
   private conversation: Conversation | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
+  /** Links that are left and not yet closed. */
+  private readonly left = new Set<Socket>();
   private nextLink: Link = 0;
   private spliced: Socket | undefined;
   private openSockets = 1;
@@ -22,14 +35,49 @@ export class SocketWire implements Wire {
   private nodeGone = false;
 
   constructor(device: Socket, options: EngineOptions, onClosed: (wire: SocketWire) => void) {
+    this.accepted = device;
     this.device = device;
     this.options = options;
     this.onClosed = onClosed;
   }
 
-  start(conversation: Conversation): void {
+  start(conversation: Conversation, handshakes?: Handshakes): void {
     this.conversation = conversation;
-    const { device } = this;
+    if (handshakes === undefined) this.attach(this.device);
+    else this.shakeHands(handshakes);
+  }
+
+  private shakeHands(handshakes: Handshakes): void {
+    this.early = { chunks: [], end: false };
+    this.accepted.on('error', () => undefined); // `close` follows
+    this.accepted.on('close', () => {
+      if (this.secured === undefined) this.guard(() => this.deviceClosed());
+    });
+    handshakes.begin(this.accepted, {
+      done: (socket) => this.guard(() => this.secure(socket)),
+      failed: (cause) => this.guard(() => this.deviceEnd(cause)),
+    });
+  }
+
+  private secure(socket: TLSSocket): void {
+    const { early } = this;
+    this.early = undefined;
+    this.secured = socket;
+    this.attach(socket);
+    if (this.deviceHeld) socket.pause();
+    for (const chunk of early?.chunks ?? []) socket.write(chunk);
+    if (early?.end) socket.end();
+    this.resumeLinks();
+  }
+
+  /** What TLS has settled with the device, once it has. */
+  get tls(): PeerTls | undefined {
+    if (this.secured !== undefined && !this.secured.destroyed) this.knownTls ??= describe(this.secured);
+    return this.knownTls;
+  }
+
+  private attach(device: Socket): void {
+    this.device = device;
     device.on('data', (chunk: Buffer) => this.guard(() => this.deviceReadable(chunk)));
     device.on('end', () => this.guard(() => this.deviceEnd('fin')));
     device.on('drain', () => this.resumeLinks());
@@ -62,7 +110,19 @@ export class SocketWire implements Wire {
 
   toDevice(bytes: Uint8Array, start: number, end: number): void {
     if (this.deviceDone || end === start) return;
-    if (!this.device.write(copyOf(bytes, start, end))) for (const link of this.links.values()) link.pause();
+    if (!this.writeDevice(copyOf(bytes, start, end))) for (const link of this.links.values()) link.pause();
+  }
+
+  /** False where its source is to wait. */
+  private writeDevice(chunk: Buffer): boolean {
+    if (this.early === undefined) return this.device.write(chunk);
+    this.early.chunks.push(chunk);
+    return false;
+  }
+
+  private finishDevice(): void {
+    if (this.early === undefined) this.device.end();
+    else this.early.end = true;
   }
 
   toNode(link: Link, bytes: Uint8Array, start: number, end: number): void {
@@ -92,7 +152,7 @@ export class SocketWire implements Wire {
     const ended = (cause: EndCause): void => {
       if (endTold || !current()) return;
       endTold = true;
-      if (this.spliced === socket) this.device.end();
+      if (this.spliced === socket) this.finishDevice();
       this.conversation?.linkEnded(link, cause);
     };
     socket.on('connect', () => {
@@ -101,7 +161,7 @@ export class SocketWire implements Wire {
     });
     socket.on('data', (chunk: Buffer) => {
       if (this.spliced === socket) {
-        if (!this.device.write(chunk)) socket.pause();
+        if (!this.writeDevice(chunk)) socket.pause();
       } else if (current()) this.guard(() => this.conversation?.linkData(link, chunk, 0, chunk.length));
     });
     socket.on('drain', () => this.resumeDevice());
@@ -117,6 +177,7 @@ export class SocketWire implements Wire {
         if (opened) ended('reset');
         if (this.spliced === socket) this.nodeGone = true;
         this.links.delete(link);
+        this.left.delete(socket);
         this.resumeDevice();
         this.socketClosed();
       }),
@@ -130,14 +191,18 @@ export class SocketWire implements Wire {
     this.spliced.end();
   }
 
+  isDeviceBehind(): boolean {
+    return this.device.writableNeedDrain;
+  }
+
   holdDevice(hold: boolean): void {
     this.deviceHeld = hold;
-    if (hold) this.device.pause();
-    else this.resumeDevice();
+    if (hold && this.early === undefined) this.device.pause();
+    else if (!hold) this.resumeDevice();
   }
 
   private resumeDevice(): void {
-    if (this.deviceHeld) return;
+    if (this.deviceHeld || this.early !== undefined) return;
     for (const link of this.links.values()) if (link.writableNeedDrain) return;
     this.device.resume();
   }
@@ -148,7 +213,7 @@ export class SocketWire implements Wire {
 
   endDevice(how: 'flush' | 'reset'): void {
     this.deviceDone = true;
-    if (how === 'reset') return reset(this.device);
+    if (how === 'reset' || this.early !== undefined) return reset(this.accepted);
     this.device.end();
     this.device.resume();
   }
@@ -158,8 +223,20 @@ export class SocketWire implements Wire {
     if (socket === undefined) return;
     this.links.delete(link);
     if (this.spliced === socket) this.spliced = undefined;
-    if (how === 'flush') socket.destroySoon();
-    else reset(socket);
+    if (how === 'reset' || socket.connecting || socket.destroyed) reset(socket);
+    else this.leave(socket);
+    this.resumeDevice(); // it may have waited for this link to drain
+  }
+
+  /**
+   * A node that hangs still has to read what it was told last, and it would not if its answers to what came before were
+   * met by a reset: then the Will of a live device fires.
+   */
+  private leave(socket: Socket): void {
+    this.left.add(socket);
+    socket.end();
+    socket.resume();
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
   setTimer(ms: number): void {
@@ -177,6 +254,7 @@ export class SocketWire implements Wire {
   /** Resets every socket at once; `closed` is told as ever. */
   abort(): void {
     for (const link of [...this.links.keys()]) this.endNode(link, 'reset');
+    for (const socket of this.left) socket.destroy();
     this.endDevice('reset');
   }
 
@@ -184,7 +262,8 @@ export class SocketWire implements Wire {
     if (--this.openSockets > 0) return;
     clearTimeout(this.timeout);
     try {
-      this.conversation?.closed(this.device.bytesRead, this.device.bytesWritten);
+      const wasOpen = this.early === undefined;
+      this.conversation?.closed(wasOpen ? this.device.bytesRead : 0, wasOpen ? this.device.bytesWritten : 0);
     } finally {
       this.onClosed(this);
     }
@@ -223,5 +302,6 @@ function hasPeer(socket: Socket): boolean {
 
 function causeOf(error: NodeJS.ErrnoException): EndCause {
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'reset';
+  if (error.code?.startsWith('ERR_SSL_')) return 'tls';
   return error.code === 'ETIMEDOUT' ? 'timeout' : 'error';
 }

@@ -11,11 +11,13 @@ const event = (type: BreakwaterEvent['type'], details: object): BreakwaterEvent 
 test('tells a few devices one by one', () => {
   const lines = tellActivity([
     event('placed', { clientId: 'lamp', node: 'a' }),
+    event('reattached', { clientId: 'lamp', from: 'a', to: 'b', cause: 'drain' }),
     event('ended', { clientId: 'lamp', node: 'a', reason: 'device-closed' }),
     event('rejected', { clientId: '', remoteAddress: '10.0.0.1', reason: 'not-mqtt' }),
   ]);
   expect(lines).toEqual([
     'device lamp → a',
+    'device lamp moved a → b (drain)',
     'device lamp ended at a (device-closed)',
     'device 10.0.0.1 rejected (not-mqtt)',
   ]);

@@ -16,11 +16,11 @@ function problemsOf(text: string, flags = {}): string[] {
 }
 
 describe('a valid file', () => {
-  it('is complete without any key: relay mode on port 1883, one empty pool, admin on loopback', () => {
+  it('is complete without any key: session mode on port 1883, one empty pool, admin on loopback', () => {
     const config = parseConfig('', 'empty.yaml');
     expect(config).toEqual(defaultConfig());
     expect(config.listeners).toEqual([
-      { url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883, mode: 'relay', pool: 'default' },
+      { url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883, mode: 'session', pool: 'default' },
     ]);
     expect(config.pools.map(({ name, strategy, nodes }) => ({ name, strategy, nodes }))).toEqual([
       { name: 'default', strategy: 'least-connections', nodes: [] },
@@ -36,6 +36,9 @@ describe('a valid file', () => {
       maxPacketBytes: 1_048_576,
       highWaterBytes: 65_536,
       halfCloseTimeoutMs: 10_000,
+      maxGapBytes: 65_536,
+      maxInflightBytes: 1_048_576,
+      maxStateBytes: 65_536,
       shutdownGraceMs: 30_000,
       door: {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
@@ -47,6 +50,10 @@ describe('a valid file', () => {
       connackTimeoutMs: 5000,
       maxAttempts: 5,
       deadlineMs: 15_000,
+      reattachDeadlineMs: 20_000,
+      reattachRate: 500,
+      silenceTimeoutMs: 5000,
+      takeoverFiresWill: true,
       sourceAddresses: [],
     });
     expect(pools[0]?.health).toMatchObject({ probe: 'tcp', intervalMs: 5000, timeoutMs: 5000 });
@@ -115,7 +122,7 @@ describe('a bad file', () => {
   });
 
   it.each([
-    ['listeners: [{ url: mqtt://a:1, mode: session }]', "'session' is not supported yet; use relay"],
+    ['listeners: [{ url: mqtt://a:1, mode: bridge }]', 'session'],
     ['listeners: [{ url: mqtt://a:1 }, { url: mqtt://a:1 }]', 'address a:1 is used twice'],
     [
       'listeners: [{ url: "mqtt://127.0.0.1:9883" }]\nadmin: { url: "http://127.0.0.1:9883" }',
@@ -150,7 +157,7 @@ describe('a bad file', () => {
       "listener 'mqtt://1.2.3.4:1883' does not exist",
     ],
     ['rules: [{ when: { clientId: "^a" }, key: $1 }]', 'rules[0].key: $1 refers to nothing'],
-    ['rules: [{ when: { clientId: a }, mode: session }]', "'session' is not supported yet"],
+    ['rules: [{ when: { clientId: a }, mode: bridge }]', 'session'],
     ['rules: [{ when: { clientId: a } }]', 'needs either reject, or at least one of pool, key and mode'],
     ['rules: [{ when: { source: 10.0.0.0/33 }, pool: default }]', 'CIDR block'],
     ['rules: [{ when: { username: a }, pool: b }]', "pool 'b' does not exist"],

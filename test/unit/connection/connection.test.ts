@@ -251,7 +251,7 @@ describe('a device is turned away', () => {
   test('and reset when it does not take its last bytes', () => {
     const scene = new Scene({ refusal: 'banned' }).says(CONNECT);
     scene.did();
-    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual(['no timer', 'end device: reset']);
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual(['end device: reset']);
     expect(scene.closes().did()).toEqual(['ended: connect-rejected']);
   });
 });

@@ -3,8 +3,10 @@ import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.
 import type {
   ConnectionLimits,
   EndReason,
+  MovePolicy,
   Patience,
   Recaller,
+  SessionLimits,
   World,
 } from '../../../src/connection/world.ts';
 import type { Refusal } from '../../../src/routing/rules.ts';
@@ -26,7 +28,17 @@ export const patience: Patience = {
   maxAttempts: 3,
   deadlineMs: 12_000,
 };
-const peer = { remoteAddress: '10.0.0.1', remotePort: 40_000 };
+export const moves: MovePolicy = {
+  reattachDeadlineMs: 20_000,
+  silenceTimeoutMs: 5_000,
+  takeoverFiresWill: false,
+};
+export const sessionLimits: SessionLimits = {
+  maxGapBytes: 64,
+  maxInflightBytes: 4_096,
+  maxStateBytes: 1_024,
+};
+export const peer = { remoteAddress: '10.0.0.1', remotePort: 40_000 };
 
 /** Keyed by what the lines call them. */
 export const packet = {
@@ -87,11 +99,9 @@ export class Scene {
   sent: Buffer = Buffer.alloc(0);
   private lines: string[] = [];
   private asker: Recaller | undefined;
-  private readonly recallTimeoutMs: number;
 
   constructor({ nodes = ['a', 'b', 'c', 'd'], refusal, recallTimeoutMs = 0 }: SceneOptions = {}) {
-    this.recallTimeoutMs = recallTimeoutMs;
-    this.connection = new Connection(this.wire(), peer, this.world(nodes, refusal));
+    this.connection = new Connection(this.wire(), peer, this.world(nodes, refusal, recallTimeoutMs));
     this.did(); // the timer for CONNECT is everywhere the same
   }
 
@@ -112,6 +122,7 @@ export class Scene {
       told(line);
     };
     return {
+      isDeviceBehind: () => false,
       toDevice: (bytes, start, end) =>
         live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
       toNode: (link, bytes, start, end) => {
@@ -153,7 +164,7 @@ export class Scene {
     };
   }
 
-  private world(nodes: readonly string[], refusal: Refusal | undefined): World {
+  private world(nodes: readonly string[], refusal: Refusal | undefined, recallTimeoutMs: number): World {
     const targets = nodes.map((nodeId, slot): Target => ({ slot, nodeId, host: '127.0.0.1', port: 1883 }));
     const count = (by: number): void => {
       this.counted += by;
@@ -165,11 +176,18 @@ export class Scene {
       ),
       patience,
     });
+    const notRelayed = (): never => {
+      throw new Error('only sessions move');
+    };
     return {
-      limits,
+      ...{ limits, sessionLimits, mode: 'relay' },
+      ...{ claim: notRelayed, pace: notRelayed, reattached: notRelayed, random: () => 0 },
       now: () => this.nowMs,
       route: () =>
-        refusal ?? { recallTimeoutMs: this.recallTimeoutMs, place: (_, __, preferred) => place(preferred) },
+        refusal ?? {
+          ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
+          place: (_, __, preferred) => place(preferred),
+        },
       recall: (clientId, asker) => {
         this.lines.push(`where was ${clientId}?`);
         this.asker = asker;

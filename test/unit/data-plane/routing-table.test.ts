@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   createTableMemory,
   dialBuckets,
+  endReasons,
   MAX_NODES,
   openTable,
   type Slot,
@@ -207,5 +208,44 @@ describe('slots', () => {
     writer.put(node('n7', { weight: 20 })); // a node that is there can still change
     writer.remove('n7');
     writer.put(node('one-more'));
+  });
+});
+
+describe('what departs, and what ends', () => {
+  test('a node that was removed is still counted while connections are there, and comes back to its slot', () => {
+    const { writer, first } = openAll();
+    writer.put(node('a'));
+    const slot = slotOf(first.changed(), 'a');
+    first.countConnection(0, slot, 1);
+    writer.remove('a');
+    expect(writer.liveAt('a')).toBe(1);
+    expect(writer.liveByNode()).toEqual({});
+    writer.put(node('b'));
+    writer.put(node('a'));
+    expect(slotOf(first.changed(), 'a')).toBe(slot);
+    expect(writer.liveByNode()).toEqual({ a: 1 });
+  });
+
+  test('a slot that a departed node no longer uses is not counted as its own', () => {
+    const { writer, first } = openAll();
+    writer.put(node('a'));
+    const slot = slotOf(first.changed(), 'a');
+    writer.remove('a');
+    writer.put(node('b'));
+    expect(slotOf(first.changed(), 'b')).toBe(slot);
+    first.countConnection(0, slot, 1);
+    expect(writer.liveAt('a')).toBe(0);
+  });
+
+  test('ends are counted by reason, messages by type and side, over all threads', () => {
+    const { writer, first, second } = openAll();
+    first.countEnded('kicked');
+    second.countEnded('kicked');
+    second.countEnded('shutdown');
+    expect(endReasons.map((reason) => writer.ended(reason)).filter((count) => count > 0)).toEqual([2, 1]);
+    for (const { messages } of [first, second]) messages[3] = (messages[3] ?? 0) + 1;
+    first.messages[16 + 4] = 7;
+    expect([writer.messages(0, 3), writer.messages(1, 4), writer.messages(0, 4)]).toEqual([2, 7, 0]);
+    expect(writer.accepted(63)).toBe(0);
   });
 });

@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Device } from './device.ts';
+import { type Account, Ledger, type Qos } from './ledger.ts';
+
+export interface CrowdOptions {
+  /** Where devices connect. */
+  readonly port: number;
+  readonly devices: number;
+  /** Messages a second, of all devices together. */
+  readonly rate: number;
+  /** Mixed over the devices. */
+  readonly versions: readonly (4 | 5)[];
+  /** Who receives a device's messages: the next device, or, where brokers share nothing, itself. */
+  readonly subscriber: 'next' | 'self';
+  readonly clean: boolean;
+  readonly comesBack: boolean;
+}
+
+export interface Crowd {
+  readonly figures: () => CrowdFigures;
+  /** Publishes at the given rate until `quieten`. */
+  publish(): void;
+  /** What is published from now on counts as later. */
+  markLater(): void;
+  /** Stops publishing, and waits until everything is acknowledged and received, or nothing has come for a while. */
+  quieten(): Promise<void>;
+  leave(): Promise<void>;
+}
+
+export interface CrowdFigures extends Account {
+  readonly disconnects: number;
+  readonly unansweredPings: number;
+  readonly violations: readonly string[];
+}
+
+const CONNECTING_AT_ONCE = 20;
+const MAX_INFLIGHT = 8;
+const TICK_MS = 20;
+const PING_EVERY = 10;
+/** Nothing more is waited for when nothing has come for so long. */
+const QUIET_MS = 5_000;
+const QOS: readonly Qos[] = [1, 2, 0];
+
+export const willTopic = 'will';
+
+/** So many devices, each of which publishes on its own topic, and receives the messages of one of them. */
+export async function gather(options: CrowdOptions): Promise<Crowd> {
+  const { port, devices: count, rate, versions, subscriber, clean, comesBack } = options;
+  const run = Math.random().toString(36).slice(2, 8);
+  const qosOf = (index: number) => QOS[index % QOS.length] as Qos;
+  const subscriberOf = (index: number) => (subscriber === 'self' ? index : (index + 1) % count);
+  const ledger = new Ledger(
+    Array.from({ length: count }, (_, index) => ({ subscriber: subscriberOf(index), qos: qosOf(index) })),
+  );
+  const violations: string[] = [];
+  let disconnects = 0;
+  let lastNewsMs = performance.now();
+
+  const devices = Array.from({ length: count }, (_, index) => {
+    const clientId = `${run}-${index}`;
+    return new Device({
+      ...{ port, clientId, clean, comesBack },
+      protocolVersion: versions[Math.floor(index / QOS.length) % versions.length] as 4 | 5,
+      willTopic: `${willTopic}/${clientId}`,
+      subscribeTo: topicOf(run, subscriber === 'self' ? index : (index + count - 1) % count),
+      onMessage(_topic, payload) {
+        lastNewsMs = performance.now();
+        const [publisher, sequence] = payload.split(' ').map(Number) as [number, number];
+        if (subscriberOf(publisher) === index) ledger.received(publisher, sequence);
+        else violations.push(`${clientId}: a message for another device: ${payload}`);
+      },
+      onDisconnect(why) {
+        disconnects++;
+        if (disconnects <= 5 && !comesBack) violations.push(`${clientId}: disconnected: ${why}`);
+      },
+      onViolation: (what) => violations.push(`${clientId}: ${what}`),
+    });
+  });
+
+  let next = 0;
+  const worker = async () => {
+    while (next < count) await devices[next++]?.start();
+  };
+  await Promise.all(Array.from({ length: CONNECTING_AT_ONCE }, worker));
+
+  let turn = 0;
+  function speak(index: number, round: number): void {
+    const device = devices[index];
+    if (!device?.isConnected || device.inflight >= MAX_INFLIGHT) return;
+    if ((round + index) % PING_EVERY === 0) device.ping();
+    const sequence = ledger.published(index);
+    const acknowledged = (afterMs: number) => {
+      lastNewsMs = performance.now();
+      ledger.acknowledged(index, sequence, afterMs);
+    };
+    device.publish(topicOf(run, index), `${index} ${sequence}`, qosOf(index), acknowledged);
+  }
+
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    publish() {
+      const startedAtMs = performance.now();
+      const before = turn;
+      timer = setInterval(() => {
+        const due = before + ((performance.now() - startedAtMs) * rate) / 1000;
+        for (; turn < due; turn++) speak(turn % count, Math.floor(turn / count));
+      }, TICK_MS);
+    },
+    markLater: () => ledger.markLater(),
+    async quieten() {
+      clearInterval(timer);
+      lastNewsMs = performance.now();
+      while (!ledger.isSettled && performance.now() - lastNewsMs < QUIET_MS) await sleep(50);
+      await sleep(500); // for what should not come
+    },
+    figures: () => ({
+      disconnects,
+      ...ledger.account(),
+      unansweredPings: devices.reduce((sum, device) => sum + device.unansweredPings, 0),
+      violations: violations.slice(0, 20),
+    }),
+    async leave() {
+      clearInterval(timer);
+      await Promise.all(devices.map((device) => device.leave()));
+    },
+  };
+}
+
+function topicOf(run: string, publisher: number): string {
+  return `failover/${run}/${publisher}`;
+}

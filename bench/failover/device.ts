@@ -1,0 +1,222 @@
+import { connect, type Socket } from 'node:net';
+import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
+import type { Qos } from './ledger.ts';
+
+export interface DeviceOptions {
+  readonly port: number;
+  readonly clientId: string;
+  readonly protocolVersion: 4 | 5;
+  /** Clean session, or Clean Start. */
+  readonly clean: boolean;
+  readonly willTopic?: string;
+  readonly subscribeTo: string;
+  /** After a disconnect it comes back in about a second, as mqtt.js does; without, it stays away. */
+  readonly comesBack: boolean;
+  readonly onMessage: (topic: string, payload: string) => void;
+  /** The connection ended though nobody asked for it. */
+  readonly onDisconnect: (why: string) => void;
+  /** A packet that the standard forbids here. */
+  readonly onViolation: (what: string) => void;
+}
+
+interface Exchange {
+  readonly packet: IPublishPacket;
+  readonly sentAtMs: number;
+  readonly acknowledged: (afterMs: number) => void;
+  isReceived: boolean;
+}
+
+const KEEP_ALIVE_S = 60;
+const COMES_BACK_MS = 1_000;
+const EXPIRY_S = 300;
+
+/** An MQTT client that is small enough to have thousands of, and strict about what it is sent. */
+export class Device {
+  private readonly options: DeviceOptions;
+  private socket: Socket | undefined;
+  private connected: (() => void) | undefined;
+  private isSubscribed = false;
+  private isLeaving = false;
+  /** Publishes that are not acknowledged, in their order. */
+  private readonly outgoing = new Map<number, Exchange>();
+  /** Packet ids of QoS 2 messages that are received and not released. */
+  private readonly incoming = new Set<number>();
+  private lastId = 1;
+  private pings = 0;
+
+  constructor(options: DeviceOptions) {
+    this.options = options;
+  }
+
+  get isConnected(): boolean {
+    return this.socket !== undefined;
+  }
+
+  get inflight(): number {
+    return this.outgoing.size;
+  }
+
+  /** PINGREQs that were not answered. */
+  get unansweredPings(): number {
+    return this.pings;
+  }
+
+  /** Resolves when the device is subscribed. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.connected = resolve;
+      this.open();
+    });
+  }
+
+  private open(): void {
+    const { port, protocolVersion } = this.options;
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    const packets = parser({ protocolVersion });
+    let error = '';
+    packets.on('packet', (packet: Packet) => this.receive(packet));
+    packets.on('error', ({ message }: Error) => this.options.onViolation(message));
+    socket.on('data', (chunk) => packets.parse(chunk));
+    socket.on('error', ({ message }) => {
+      error = message;
+    });
+    socket.once('close', () => this.closed(error || 'closed'));
+    this.socket = socket;
+    this.sendConnect();
+  }
+
+  private sendConnect(): void {
+    const { clientId, protocolVersion, clean, willTopic } = this.options;
+    this.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion,
+      clientId,
+      clean: clean && !this.isSubscribed,
+      keepalive: KEEP_ALIVE_S,
+      ...(willTopic !== undefined && {
+        will: { topic: willTopic, payload: Buffer.from(clientId), qos: 1, retain: false },
+      }),
+      ...(protocolVersion === 5 && { properties: { sessionExpiryInterval: EXPIRY_S } }),
+    });
+  }
+
+  private closed(why: string): void {
+    this.socket = undefined;
+    if (this.isLeaving) return;
+    this.options.onDisconnect(why);
+    this.pings = 0;
+    if (this.options.comesBack)
+      setTimeout(() => !this.isLeaving && this.open(), COMES_BACK_MS * (0.5 + Math.random()));
+  }
+
+  publish(topic: string, payload: string, qos: Qos, acknowledged: (afterMs: number) => void): void {
+    const packet: IPublishPacket = { cmd: 'publish', topic, payload, qos, dup: false, retain: false };
+    if (qos > 0) {
+      packet.messageId = this.freeId();
+      this.outgoing.set(packet.messageId, {
+        ...{ packet, acknowledged, sentAtMs: performance.now(), isReceived: false },
+      });
+    }
+    this.send(packet);
+  }
+
+  ping(): void {
+    if (this.socket === undefined) return;
+    this.pings++;
+    this.send({ cmd: 'pingreq' });
+  }
+
+  /** DISCONNECT; resolves when the socket is closed. */
+  leave(): Promise<void> {
+    const { socket } = this;
+    this.isLeaving = true;
+    if (socket === undefined) return Promise.resolve();
+    this.send({ cmd: 'disconnect' });
+    socket.end();
+    return new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  private freeId(): number {
+    do this.lastId = (this.lastId % 0xffff) + 1;
+    while (this.outgoing.has(this.lastId));
+    return this.lastId;
+  }
+
+  private send(packet: Packet): void {
+    this.socket?.write(generate(packet, { protocolVersion: this.options.protocolVersion } as never));
+  }
+
+  private receive(packet: Packet): void {
+    const id = packet.messageId ?? 0;
+    switch (packet.cmd) {
+      case 'connack':
+        return this.accepted(packet.returnCode ?? packet.reasonCode ?? 0, packet.sessionPresent);
+      case 'suback':
+        if (packet.granted.some((code) => (code as number) >= 0x80))
+          this.options.onViolation('SUBACK refuses');
+        this.isSubscribed = true;
+        this.connected?.();
+        this.connected = undefined;
+        return;
+      case 'publish':
+        return this.delivered(packet);
+      case 'pubrel':
+        this.incoming.delete(id); // one that is unknown is answered likewise (4.3.3)
+        return this.send({ cmd: 'pubcomp', messageId: id });
+      case 'puback':
+        return this.acknowledged(id, 1);
+      case 'pubrec':
+        return this.halfAcknowledged(id);
+      case 'pubcomp':
+        return this.acknowledged(id, 2);
+      case 'pingresp':
+        if (this.pings-- <= 0) this.options.onViolation('PINGRESP without PINGREQ');
+        return;
+      case 'disconnect':
+        return this.options.onViolation(`DISCONNECT 0x${(packet.reasonCode ?? 0).toString(16)}`);
+      default:
+        this.options.onViolation(`${packet.cmd} from a server`);
+    }
+  }
+
+  private accepted(code: number, sessionPresent: boolean): void {
+    if (code !== 0) return this.options.onViolation(`CONNACK ${code}`);
+    if (!sessionPresent) this.incoming.clear();
+    if (!sessionPresent || !this.isSubscribed) {
+      const subscriptions = [{ topic: this.options.subscribeTo, qos: 2 as const }];
+      this.send({ cmd: 'subscribe', messageId: 1, subscriptions });
+    }
+    for (const [messageId, exchange] of this.outgoing) {
+      if (!sessionPresent) exchange.isReceived = false;
+      if (exchange.isReceived) this.send({ cmd: 'pubrel', messageId });
+      else this.send({ ...exchange.packet, dup: true });
+    }
+  }
+
+  private delivered({ topic, payload, qos, messageId = 0 }: IPublishPacket): void {
+    if (qos === 2) {
+      if (!this.incoming.has(messageId)) this.options.onMessage(topic, payload.toString());
+      this.incoming.add(messageId);
+      return this.send({ cmd: 'pubrec', messageId });
+    }
+    this.options.onMessage(topic, payload.toString());
+    if (qos === 1) this.send({ cmd: 'puback', messageId });
+  }
+
+  private halfAcknowledged(id: number): void {
+    const exchange = this.outgoing.get(id);
+    if (exchange?.packet.qos !== 2) return this.options.onViolation(`PUBREC for unknown packet id ${id}`);
+    exchange.isReceived = true;
+    this.send({ cmd: 'pubrel', messageId: id });
+  }
+
+  private acknowledged(id: number, qos: Qos): void {
+    const exchange = this.outgoing.get(id);
+    if (exchange?.packet.qos !== qos || (qos === 2 && !exchange.isReceived)) {
+      return this.options.onViolation(`acknowledgement of unknown packet id ${id}, qos ${qos}`);
+    }
+    this.outgoing.delete(id);
+    exchange.acknowledged(performance.now() - exchange.sentAtMs);
+  }
+}

@@ -1,0 +1,139 @@
+/** What devices saw of numbered messages, and what that says about the proxy between them and the brokers. */
+
+export type Qos = 0 | 1 | 2;
+
+export interface Losses {
+  readonly qos1: number;
+  readonly qos2: number;
+}
+
+export interface Account {
+  readonly published: number;
+  readonly acknowledged: number;
+  readonly received: number;
+  /** QoS 1 and 2 publishes that nobody acknowledged. */
+  readonly unacknowledged: number;
+  /** Acknowledged publishes that the subscriber never received. */
+  readonly lost: Losses;
+  /** Of these, the ones that were published after `markLater`. */
+  readonly lostLater: Losses;
+  readonly duplicates: Losses;
+  /** Messages that came for the first time behind a later one of the same topic and publisher. */
+  readonly outOfOrder: number;
+  /** From PUBLISH to PUBACK or PUBCOMP, in milliseconds. */
+  readonly slowestAckMs: number;
+  /** A few of each finding, for the search of its cause: `lost 12→13 #4 qos 2`. */
+  readonly examples: readonly string[];
+}
+
+interface Topic {
+  readonly publisher: number;
+  readonly subscriber: number;
+  readonly qos: Qos;
+  /** By sequence number. */
+  readonly acknowledged: boolean[];
+  readonly received: number[];
+  /** Number of the first message behind the fault. */
+  later: number;
+  highest: number;
+  outOfOrder: number;
+}
+
+const EXAMPLES = 20;
+
+/** One topic for each publisher, with one subscriber, which is subscribed throughout. */
+export class Ledger {
+  private readonly topics: Topic[];
+  private slowestAckMs = 0;
+  private readonly disorder: string[] = [];
+
+  constructor(topics: readonly { readonly subscriber: number; readonly qos: Qos }[]) {
+    this.topics = topics.map(({ subscriber, qos }, publisher) => ({
+      ...{ publisher, subscriber, qos },
+      ...{ acknowledged: [], received: [], later: 0, highest: -1, outOfOrder: 0 },
+    }));
+  }
+
+  /** Returns the number of the message. */
+  published(publisher: number): number {
+    const { acknowledged, received } = this.topic(publisher);
+    received.push(0);
+    return acknowledged.push(false) - 1;
+  }
+
+  acknowledged(publisher: number, sequence: number, afterMs: number): void {
+    this.topic(publisher).acknowledged[sequence] = true;
+    this.slowestAckMs = Math.max(this.slowestAckMs, afterMs);
+  }
+
+  received(publisher: number, sequence: number): void {
+    const topic = this.topic(publisher);
+    const before = topic.received[sequence] ?? 0;
+    topic.received[sequence] = before + 1;
+    if (before > 0) return;
+    if (sequence < topic.highest) {
+      topic.outOfOrder++;
+      this.disorder.push(`out of order ${name(topic, sequence)} behind #${topic.highest}`);
+    }
+    topic.highest = Math.max(topic.highest, sequence);
+  }
+
+  /** From here on nothing that is published may be lost, whatever was before. */
+  markLater(): void {
+    for (const topic of this.topics) topic.later = topic.received.length;
+  }
+
+  account(): Account {
+    const sum = (of: (topic: Topic) => number) => this.topics.reduce((total, topic) => total + of(topic), 0);
+    const byQos = (of: (topic: Topic) => number) => ({
+      qos1: sum((topic) => (topic.qos === 1 ? of(topic) : 0)),
+      qos2: sum((topic) => (topic.qos === 2 ? of(topic) : 0)),
+    });
+    const examples = [
+      ...this.disorder,
+      ...this.topics.flatMap((topic) => lost(topic).map((sequence) => `lost ${name(topic, sequence)}`)),
+      ...this.topics.flatMap((topic) =>
+        topic.received.flatMap((count, sequence) =>
+          count > 1 && topic.qos === 2 ? [`duplicate ${name(topic, sequence)}`] : [],
+        ),
+      ),
+    ];
+    return {
+      published: sum(({ received }) => received.length),
+      acknowledged: sum(({ acknowledged }) => acknowledged.filter(Boolean).length),
+      received: sum(({ received }) => received.filter((count) => count > 0).length),
+      unacknowledged: sum(({ qos, acknowledged }) =>
+        qos === 0 ? 0 : acknowledged.filter((acked) => !acked).length,
+      ),
+      lost: byQos((topic) => lost(topic).length),
+      lostLater: byQos((topic) => lost(topic).filter((sequence) => sequence >= topic.later).length),
+      duplicates: byQos(({ received }) =>
+        received.reduce((total, count) => total + Math.max(0, count - 1), 0),
+      ),
+      outOfOrder: sum(({ outOfOrder }) => outOfOrder),
+      slowestAckMs: Math.round(this.slowestAckMs),
+      examples: examples.slice(0, EXAMPLES),
+    };
+  }
+
+  /** Does nothing wait any more, as far as QoS 1 and 2 promise that it will come? */
+  get isSettled(): boolean {
+    return this.topics.every(
+      (topic) => topic.qos === 0 || (topic.acknowledged.every(Boolean) && lost(topic).length === 0),
+    );
+  }
+
+  private topic(publisher: number): Topic {
+    const topic = this.topics[publisher];
+    if (topic === undefined) throw new Error(`no publisher ${publisher}`);
+    return topic;
+  }
+}
+
+function lost({ acknowledged, received }: Topic): number[] {
+  return acknowledged.flatMap((acked, sequence) => (acked && received[sequence] === 0 ? [sequence] : []));
+}
+
+function name({ publisher, subscriber, qos }: Topic, sequence: number): string {
+  return `${publisher}→${subscriber} #${sequence} qos ${qos}`;
+}

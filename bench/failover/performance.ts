@@ -1,0 +1,199 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Crowd, type CrowdFigures, gather, willTopic } from './crowd.ts';
+import { Device } from './device.ts';
+import { type Moves, movesIn } from './moves.ts';
+import { type Actor, createStage, type Stage } from './stage.ts';
+
+export interface Play {
+  /** `dist/src/main.js` */
+  readonly main: string;
+  readonly fault: 'none' | 'kill' | 'hang' | 'rolling' | 'rebalance';
+  /** aedes brokers share their sessions over Redis; mosquitto brokers share nothing. */
+  readonly brokers: 'aedes' | 'mosquitto';
+  readonly front: 'breakwater' | 'haproxy';
+  readonly engine: string;
+  readonly devices: number;
+  /** Messages a second, of all devices together. */
+  readonly rate: number;
+  readonly clean: boolean;
+  /** How long a hanging broker hangs. */
+  readonly hangMs: number;
+  /** Traffic before the fault and after its end. */
+  readonly calmMs: number;
+  /** Added to the pool's configuration. */
+  readonly pool?: object;
+  /** Where the proxy's log is kept. */
+  readonly logFile?: string | undefined;
+}
+
+export interface Report extends CrowdFigures {
+  /** Devices at the broker before its fault. */
+  readonly affected: number;
+  /** Absent behind HAProxy, which moves nothing. */
+  readonly moves: Moves | undefined;
+  /** Client ids whose Will somebody received. */
+  readonly wills: readonly string[];
+}
+
+const NODES = 3;
+const TOLERANCE = 0.1;
+/** How long it may take until every affected device has another node. */
+const MOVES_TIMEOUT_MS = 30_000;
+
+interface Scene {
+  readonly play: Play;
+  readonly nodes: readonly Actor[];
+  readonly front: Actor & { readonly adminUrl?: string };
+  readonly crowd: Crowd;
+}
+
+/** Real processes, many devices and one fault: what devices saw of it. */
+export async function perform(play: Play): Promise<Report> {
+  const stage = createStage(play.main);
+  try {
+    const nodes = await startNodes(stage, play);
+    const front = await (play.front === 'haproxy'
+      ? stage.haproxy(nodes)
+      : stage.breakwater(nodes, play.engine, play.pool));
+    const wills: string[] = [];
+    const watchers = await Promise.all(nodes.map(({ port }) => watchWills(port, wills)));
+    const crowd = await gather({
+      port: front.port,
+      devices: play.devices,
+      rate: play.rate,
+      versions: play.brokers === 'aedes' ? [4] : [4, 5],
+      subscriber: play.brokers === 'aedes' ? 'next' : 'self',
+      clean: play.clean,
+      comesBack: play.front === 'haproxy',
+    });
+    const scene = { play, nodes, front, crowd };
+    crowd.publish();
+    await sleep(play.calmMs);
+    const affected = await connectionsAt(scene, nodes[0] as Actor);
+    const faultAtMs = Date.now();
+    await faults[play.fault](scene, affected, faultAtMs);
+    crowd.markLater();
+    await sleep(play.calmMs);
+    await crowd.quieten();
+    const moves = play.front === 'haproxy' ? undefined : movesIn(front.output(), faultAtMs);
+    const report = { affected, moves, ...crowd.figures(), wills: [...wills] };
+    await crowd.leave();
+    await Promise.all(watchers.map((watcher) => watcher.leave()));
+    return report;
+  } finally {
+    if (play.logFile !== undefined) stage.keepOutput(play.logFile);
+    await stage.strike();
+  }
+}
+
+async function startNodes(stage: Stage, { brokers }: Play): Promise<Actor[]> {
+  const ids = Array.from({ length: NODES }, (_, index) => `${brokers}-${index + 1}`);
+  if (brokers === 'mosquitto') return Promise.all(ids.map((id) => stage.mosquitto(id)));
+  const redis = await stage.redis();
+  return Promise.all(ids.map((id) => stage.aedes(id, redis)));
+}
+
+async function watchWills(port: number, wills: string[]): Promise<Device> {
+  const watcher = new Device({
+    ...{ port, clientId: `watcher-${port}`, protocolVersion: 4, clean: true, comesBack: false },
+    subscribeTo: `${willTopic}/#`,
+    onMessage: (_topic, payload) => wills.push(payload),
+    onDisconnect() {}, // its broker has been killed
+    onViolation() {},
+  });
+  await watcher.start();
+  return watcher;
+}
+
+const faults: Readonly<
+  Record<Play['fault'], (scene: Scene, affected: number, faultAtMs: number) => Promise<void>>
+> = {
+  /** What there is to see without a fault. */
+  async none() {},
+
+  async kill(scene, affected, faultAtMs) {
+    scene.nodes[0]?.signal('SIGKILL');
+    await moved(scene, affected, faultAtMs);
+  },
+
+  async hang(scene, affected, faultAtMs) {
+    scene.nodes[0]?.signal('SIGSTOP');
+    await Promise.all([moved(scene, affected, faultAtMs), sleep(scene.play.hangMs)]);
+    scene.nodes[0]?.signal('SIGCONT');
+  },
+
+  /** The node comes back empty, and gets its share. */
+  async rebalance(scene, affected, faultAtMs) {
+    const [node] = scene.nodes as [Actor];
+    node.signal('SIGKILL');
+    await moved(scene, affected, faultAtMs);
+    await node.stop();
+    await node.start();
+    await met(async () => (await nodeOf(scene, node)).health === 'healthy', `${node.id} to be healthy`);
+    await admin(scene, 'rebalance', 'POST', { tolerance: TOLERANCE });
+    await met(async () => (await rebalanceOf(scene)).state === 'done', 'the rebalance to end');
+    const { spread } = await rebalanceOf(scene);
+    if (spread > TOLERANCE) throw new Error(`still uneven after the rebalance: ${spread}`);
+  },
+
+  async rolling(scene) {
+    for (const node of scene.nodes) {
+      await admin(scene, `nodes/${node.id}/drain`, 'POST');
+      await met(async () => (await connectionsAt(scene, node)) === 0, `${node.id} to be empty`);
+      await node.stop();
+      await node.start();
+      await admin(scene, `nodes/${node.id}`, 'PATCH', { state: 'enabled' });
+      await met(async () => (await nodeOf(scene, node)).health === 'healthy', `${node.id} to be healthy`);
+    }
+  },
+};
+
+async function moved({ play, front }: Scene, affected: number, faultAtMs: number): Promise<void> {
+  if (play.front === 'haproxy') return;
+  const all = () => movesIn(front.output(), faultAtMs);
+  await met(() => all().moved >= affected, `${affected} devices to be moved`).catch((error: Error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(all())}`);
+  });
+}
+
+interface RebalanceView {
+  readonly state: string;
+  readonly spread: number;
+}
+
+interface NodeView {
+  readonly connections: number;
+  readonly health: string;
+}
+
+async function connectionsAt(scene: Scene, node: Actor): Promise<number> {
+  return scene.front.adminUrl === undefined ? 0 : (await nodeOf(scene, node)).connections;
+}
+
+function nodeOf(scene: Scene, { id }: Actor): Promise<NodeView> {
+  return admin(scene, `nodes/${id}`, 'GET') as Promise<NodeView>;
+}
+
+function rebalanceOf(scene: Scene): Promise<RebalanceView> {
+  return admin(scene, 'rebalance', 'GET') as Promise<RebalanceView>;
+}
+
+async function admin(
+  { front: { adminUrl } }: Scene,
+  path: string,
+  method: string,
+  body?: object,
+): Promise<unknown> {
+  const json = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  const response = await fetch(`${adminUrl}/api/v1/${path}`, { method, ...json });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  return response.json();
+}
+
+async function met(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const endMs = performance.now() + MOVES_TIMEOUT_MS;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`waited ${MOVES_TIMEOUT_MS} ms for ${what}`);
+    await sleep(50);
+  }
+}

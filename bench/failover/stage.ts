@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 3_000;
+
+/** One real process, which can be ended and started again at the same address. */
+export interface Actor {
+  readonly id: string;
+  readonly port: number;
+  readonly url: string;
+  output(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** SIGTERM, then SIGKILL; waits for the end. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** The processes of one performance: whatever was started ends with `strike`. */
+export function createStage(main: string) {
+  const directory = mkdtempSync(join(tmpdir(), 'breakwater-failover-'));
+  const actors: Actor[] = [];
+
+  function written(name: string, text: string): string {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  async function actor(id: string, port: number, command: readonly string[]): Promise<Actor> {
+    const made = createActor(id, port, command);
+    actors.push(made);
+    await made.start();
+    return made;
+  }
+
+  return {
+    async redis(): Promise<Actor> {
+      const port = await freePort();
+      const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+      return actor('redis', port, ['redis-server', ...options, '--dir', directory]);
+    },
+    /** An embedded broker that shares its sessions over Redis. */
+    async aedes(id: string, redis: Actor): Promise<Actor> {
+      const port = await freePort();
+      const url = `redis://127.0.0.1:${redis.port}`;
+      const broker = ['broker', '--listen', `mqtt://127.0.0.1:${port}`, '--redis', url];
+      return actor(id, port, [process.execPath, main, ...broker]);
+    },
+    async mosquitto(id: string): Promise<Actor> {
+      const port = await freePort();
+      const lines = [
+        ...[`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'user root', 'log_type warning'],
+        ...['set_tcp_nodelay true', 'max_queued_messages 0', 'persistence false'],
+      ];
+      return actor(id, port, ['mosquitto', '-c', written(`${id}.conf`, lines.join('\n'))]);
+    },
+    /** `breakwater start` in front of the nodes; `pool` is added to its one pool. */
+    async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}): Promise<Actor> {
+      const [port, adminPort] = [await freePort(), await freePort()];
+      const config = {
+        proxy: { engine },
+        listeners: [{ url: `mqtt://127.0.0.1:${port}`, mode: 'session' }],
+        pools: { default: { nodes: nodes.map(({ id, url }) => ({ id, url })), ...pool } },
+        admin: { url: `http://127.0.0.1:${adminPort}` },
+        log: { level: 'info', format: 'json' },
+      };
+      const file = written('breakwater.yaml', JSON.stringify(config));
+      const proxy = await actor('breakwater', port, [process.execPath, main, 'start', '-c', file]);
+      return Object.assign(proxy, { adminUrl: config.admin.url });
+    },
+    async haproxy(nodes: readonly Actor[]): Promise<Actor> {
+      const port = await freePort();
+      const servers = nodes.map(
+        ({ id, port: at }) =>
+          `  server ${id} 127.0.0.1:${at} check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions`,
+      );
+      const text = [
+        ...[
+          'global',
+          '  maxconn 9500',
+          'defaults',
+          '  mode tcp',
+          '  timeout connect 3s',
+          '  timeout client 1h',
+        ],
+        ...['  timeout server 1h', '  retries 3', '  option redispatch', 'frontend devices'],
+        ...[
+          `  bind 127.0.0.1:${port}`,
+          '  default_backend brokers',
+          'backend brokers',
+          '  balance leastconn',
+        ],
+        ...[...servers, ''],
+      ];
+      return actor('haproxy', port, ['haproxy', '-f', written('haproxy.cfg', text.join('\n'))]);
+    },
+    keepOutput(file: string): void {
+      writeFileSync(file, actors.map(({ id, output }) => `--- ${id}\n${output()}`).join('\n'));
+    },
+    async strike(): Promise<void> {
+      await Promise.all(actors.map((each) => each.stop()));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Stage = ReturnType<typeof createStage>;
+
+function createActor(id: string, port: number, [command = '', ...args]: readonly string[]): Actor {
+  let child: ReturnType<typeof spawn> | undefined;
+  let text: string[] = [];
+  let error = '';
+  const isOver = () => child === undefined || child.exitCode !== null || child.signalCode !== null;
+  const signal = (name: NodeJS.Signals) => void (isOver() || child?.kill(name));
+  return {
+    id,
+    port,
+    url: `mqtt://127.0.0.1:${port}`,
+    output: () => text.join(''),
+    signal,
+    async stop() {
+      if (child === undefined || isOver()) return;
+      const ended = once(child, 'close');
+      signal('SIGCONT');
+      signal('SIGTERM');
+      const last = setTimeout(() => signal('SIGKILL'), STOP_TIMEOUT_MS);
+      await ended;
+      clearTimeout(last);
+    },
+    async start() {
+      text = [];
+      child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      child.once('error', ({ message }) => {
+        error = message;
+      });
+      for (const stream of [child.stdout, child.stderr])
+        stream?.setEncoding('utf8').on('data', (chunk) => text.push(chunk));
+      for (const endMs = performance.now() + START_TIMEOUT_MS; !(await accepts(port)); ) {
+        if (isOver() || error !== '' || performance.now() > endMs) {
+          throw new Error(`${command} ${args.join(' ')} does not accept: ${error}${text.join('')}`);
+        }
+        await sleep(50);
+      }
+    },
+  };
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const open = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return open;
+}
+
+/** A port that was free a moment ago: it has to be the same after a restart. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,134 @@
+import type { Shell } from './carrier.ts';
+import { Seat } from './seat.ts';
+import type { Link, Target } from './wire.ts';
+import type { DialFailure, Placement } from './world.ts';
+
+const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'refused',
+  ETIMEDOUT: 'timeout',
+};
+
+/**
+ * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time.
+ * The connection's timer is this object's while it searches.
+ */
+export class Attempts {
+  /** The link that is tried now. */
+  link: Link = -1;
+  /** The place that is tried now; counted from the dial on, so that concurrent picks see it. */
+  seat: Seat | undefined;
+  private readonly shell: Pick<Shell, 'wire' | 'world'>;
+  private readonly placement: Placement;
+  private deadlineMs: number;
+  private avoided: string | undefined;
+  private lastResort: Target | undefined;
+  private tried = 0;
+  private isOpen = false;
+  private dialledAtMs = 0;
+
+  /** `avoid` is a node to be asked only when all others have failed: the one that the device comes from. */
+  constructor(shell: Pick<Shell, 'wire' | 'world'>, placement: Placement, avoid?: string) {
+    this.shell = shell;
+    this.placement = placement;
+    this.avoided = avoid;
+    this.deadlineMs = shell.world.now() + placement.patience.deadlineMs;
+  }
+
+  /** The next candidate, counted as if it was dialled already; undefined when there is none, or no time. */
+  choose(): Target | undefined {
+    const { patience } = this.placement;
+    if (this.tried >= patience.maxAttempts || this.leftMs() <= 0) return undefined;
+    const target = this.nextTarget();
+    if (target === undefined) return undefined;
+    this.tried++;
+    this.seat = new Seat(this.shell.world, target);
+    return target;
+  }
+
+  private nextTarget(): Target | undefined {
+    const next = this.placement.candidates.next();
+    if (next.done) {
+      const { lastResort } = this;
+      this.lastResort = undefined;
+      return lastResort;
+    }
+    if (next.value.nodeId !== this.avoided) return next.value;
+    this.avoided = undefined;
+    this.lastResort = next.value;
+    return this.nextTarget();
+  }
+
+  /** Dials what `choose` gave when its turn has come. That wait is not the node's fault, and costs no patience. */
+  dialIn(ms: number): void {
+    if (ms <= 0) return this.dial();
+    this.deadlineMs += ms;
+    this.shell.wire.setTimer(ms);
+  }
+
+  /** Dials what `choose` gave. */
+  dial(): void {
+    const { wire, world } = this.shell;
+    if (this.seat === undefined) return;
+    this.dialledAtMs = world.now();
+    this.isOpen = false;
+    this.link = wire.dial(this.seat.target);
+    wire.setTimer(Math.max(1, Math.min(this.placement.patience.connectTimeoutMs, this.leftMs())));
+  }
+
+  /** The link is open: the node has its time to answer CONNECT. */
+  opened(): void {
+    this.isOpen = true;
+    this.shell.wire.setTimer(Math.max(1, Math.min(this.placement.patience.connackTimeoutMs, this.leftMs())));
+  }
+
+  private leftMs(): number {
+    return this.deadlineMs - this.shell.world.now();
+  }
+
+  /** The node took the device: the seat is the caller's now. */
+  succeeded(): Seat | undefined {
+    const { seat } = this;
+    if (seat !== undefined) this.shell.world.dialled(seat.target, this.shell.world.now() - this.dialledAtMs);
+    this.seat = undefined;
+    return seat;
+  }
+
+  dialFailed(errno: string): void {
+    this.failed(FAILURE_OF_ERRNO[errno] ?? 'unreachable', errno);
+  }
+
+  timedOut(): void {
+    if (this.isOpen) this.abandon('connack-timeout', 'no CONNACK in time');
+    else this.abandon('timeout', 'no answer to SYN in time');
+  }
+
+  /** Resets the link that is tried, and counts it as a failure of the node. */
+  abandon(failure: DialFailure, detail: string): void {
+    this.shell.wire.endNode(this.link, 'reset');
+    this.failed(failure, detail);
+  }
+
+  private failed(failure: DialFailure, detail: string): void {
+    const { seat } = this;
+    this.forget();
+    if (seat !== undefined) this.shell.world.dialFailed(seat.target, failure, detail);
+  }
+
+  /** Ends the link that is tried, if there is one, without holding anything against its node. */
+  giveUp(how: 'flush' | 'reset' = 'reset'): void {
+    if (this.link >= 0) this.shell.wire.endNode(this.link, how);
+    this.forget();
+  }
+
+  /** Every link is closed: gives back what is counted. */
+  closed(): void {
+    this.seat?.release();
+  }
+
+  private forget(): void {
+    this.seat?.release();
+    this.seat = undefined;
+    this.link = -1;
+  }
+}

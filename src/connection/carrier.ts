@@ -1,0 +1,40 @@
+import type { EndCause, Link, Target, Wire } from './wire.ts';
+import type { ConnectionView, EndReason, World } from './world.ts';
+
+/**
+ * How a device is carried once its CONNECT is understood: `Relay` or `SessionCarrier`. It finds the device its node,
+ * and is told everything that happens until the connection closes.
+ */
+export interface Carrier {
+  /** The node that serves the device, or is asked to. */
+  readonly target: Target | undefined;
+  /** Asks for a node: `preferred` first, where one is remembered. Called once. */
+  place(preferred: string | undefined): void;
+  deviceData(bytes: Uint8Array, start: number, end: number): void;
+  deviceEnded(cause: EndCause): void;
+  linkOpened(link: Link): void;
+  linkFailed(link: Link, errno: string): void;
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
+  linkEnded(link: Link, cause: EndCause): void;
+  timer(): void;
+  /** Ends the connection from outside. */
+  end(reason: EndReason): void;
+  /** The connection closes: ends the links, and gives back what is counted. Once more: ends what is still under way. */
+  leave(): void;
+  /** Every socket is closed, perhaps without a `leave`: nothing more will happen. */
+  closed(): void;
+}
+
+/** What a carrier needs of its connection. */
+export interface Shell extends ConnectionView {
+  readonly wire: Wire;
+  readonly world: World;
+  /** The device is served from now on. Told once. */
+  placed(): void;
+  /** Why the connection ends; the first reason given stays. */
+  because(reason: EndReason): void;
+  /** Turns the device away: `label` for the metric, then `reply` if there is one, and the close. */
+  refuse(label: string, reply: Uint8Array | undefined, reason: EndReason): void;
+  /** Ends the device side, and has the carrier `leave`. */
+  close(how: 'flush' | 'reset'): void;
+}

@@ -1,0 +1,27 @@
+import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import type { EndWhy } from '../session/index.ts';
+import type { EndReason } from './world.ts';
+
+/** What an MQTT 5 device is told in DISCONNECT when its session ends for this reason. */
+const codes: Partial<Record<EndReason, ReasonCode>> = {
+  'no-node': reasonCode.serverBusy,
+  'node-closed': reasonCode.unspecifiedError,
+  'keep-alive': reasonCode.keepAliveTimeout,
+  'taken-over': reasonCode.sessionTakenOver,
+  immovable: reasonCode.serverShuttingDown,
+  shutdown: reasonCode.serverShuttingDown,
+};
+
+export function codeOf(reason: EndReason): ReasonCode {
+  return codes[reason] ?? reasonCode.administrativeAction;
+}
+
+/** The device has been told already: by its session, which ended itself. */
+export const reasonOf: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
+  'device-protocol-error': 'protocol-error',
+  'packet-too-large': 'protocol-error',
+  'granted-less': 'granted-less',
+  'promised-less': 'granted-less',
+  'session-lost': 'session-lost',
+  'too-much-held': 'session-lost',
+};

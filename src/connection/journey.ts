@@ -1,0 +1,351 @@
+import { isRetryable } from '../mqtt/connack.ts';
+import type { Connect } from '../mqtt/connect.ts';
+import { refusalConnack } from '../mqtt/reason-codes.ts';
+import { Attempts } from './attempts.ts';
+import type { Shell } from './carrier.ts';
+import { isUnwelcome, Move } from './move.ts';
+import { Purge } from './purge.ts';
+import type { Seat } from './seat.ts';
+import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
+import type { EndCause, Link, Target } from './wire.ts';
+import type { DialFailure, MoveCause, PoolRoute, Reattachment } from './world.ts';
+
+/** Re-attachments that `client inspect` shows. */
+const HISTORY = 10;
+const noHistory: readonly Reattachment[] = [];
+
+/**
+ * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
+ *
+ *   first node  dial ──► CONNECT ──► accepted
+ *   node lost   detached ──► its turn ──► dial ──► CONNECT again ──► resumed
+ *   planned     dial ──► detached ──► CONNECT again ──► resumed ──► goodbye at the old node
+ *
+ * The connection's timer belongs to `attempts` while a node is sought, to `move` between two rounds of them, and to
+ * `purge` when it is over.
+ */
+export class Journey {
+  /** The link that the session speaks on. */
+  link: Link = -1;
+  /** The last re-attachments, newest last. */
+  history = noHistory;
+  /** The device was sent something while no node served it. */
+  spoken = false;
+  isOver = false;
+  private readonly shell: Shell;
+  private readonly traveller: Traveller;
+  private readonly connect: Connect;
+  private readonly route: PoolRoute;
+  private attempts: Attempts | undefined;
+  /** At the node that serves. */
+  private seat: Seat | undefined;
+  /** The link to a planned move's old node, until the new one has the session. */
+  private oldLink: Link = -1;
+  private move: Move | undefined;
+  private purge: Purge | undefined;
+
+  constructor(shell: Shell, connect: Connect, route: PoolRoute, traveller: Traveller) {
+    this.shell = shell;
+    this.connect = connect;
+    this.route = route;
+    this.traveller = traveller;
+  }
+
+  /** The node that serves, or is asked to. */
+  get target(): Target | undefined {
+    return (this.seat ?? this.attempts?.seat)?.target;
+  }
+
+  get isServed(): boolean {
+    return this.seat !== undefined;
+  }
+
+  get isMoving(): boolean {
+    return this.move !== undefined;
+  }
+
+  // ---- finding a node --------------------------------------------------------------------------------------
+
+  search(preferred: string | undefined): void {
+    this.attempts = this.attemptsFor(preferred, this.move?.from);
+    this.tryNext();
+  }
+
+  private attemptsFor(preferred: string | undefined, avoid: string | undefined): Attempts {
+    const { shell, connect, route } = this;
+    return new Attempts(shell, route.place(connect, shell.peer, preferred), avoid);
+  }
+
+  private tryNext(): void {
+    const { attempts, move, shell } = this;
+    // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
+    const mayAskAgain = move !== undefined || !this.spoken;
+    const target = mayAskAgain ? attempts?.choose() : undefined;
+    if (attempts === undefined || target === undefined) return this.exhausted();
+    if (this.seat === undefined) attempts.dialIn(move === undefined ? 0 : shell.world.pace(target));
+    else if (move?.wants(target)) attempts.dial();
+    else this.exhausted();
+  }
+
+  /** Every candidate has failed. */
+  private exhausted(): void {
+    const { shell, move } = this;
+    this.attempts?.giveUp();
+    this.attempts = undefined;
+    if (move === undefined) {
+      const reply = refusalConnack(this.connect.protocolVersion, 'server-unavailable');
+      return shell.refuse('no-node', reply, 'no-node');
+    }
+    if (this.seat !== undefined) return this.callOff(move);
+    const wait = move.backoff(shell.world.now(), shell.world.random());
+    if (wait !== undefined) return shell.wire.setTimer(wait);
+    this.record(move, undefined, false);
+    this.traveller.end('no-node');
+  }
+
+  /** The old node goes on serving. */
+  private callOff(move: Move): void {
+    this.move = undefined;
+    this.record(move, undefined, false);
+    this.traveller.served();
+  }
+
+  /** False when no node is sought: then the timer is not the journey's. */
+  timer(): boolean {
+    const { attempts, move } = this;
+    if (attempts !== undefined) this.attemptsTimer(attempts);
+    else if (move !== undefined) this.search(undefined);
+    return attempts !== undefined || move !== undefined;
+  }
+
+  private attemptsTimer(attempts: Attempts): void {
+    if (attempts.link < 0) return attempts.dial(); // its turn has come
+    if (!this.unlink()) return;
+    attempts.timedOut();
+    this.tryNext();
+  }
+
+  linkOpened(link: Link): void {
+    if (this.isOver) return this.purge?.opened();
+    const { attempts } = this;
+    if (attempts === undefined) return;
+    if (this.seat !== undefined && !this.turnFrom(this.seat)) return;
+    this.link = link;
+    this.send(link, this.traveller.session.connectPacket());
+    attempts.opened();
+  }
+
+  linkFailed(errno: string): void {
+    if (this.isOver) return this.purge?.failed();
+    this.attempts?.dialFailed(errno);
+    this.tryNext();
+  }
+
+  private send(link: Link, packet: Uint8Array): void {
+    this.shell.wire.toNode(link, packet, 0, packet.length);
+  }
+
+  refused(code: number, packet: Uint8Array): void {
+    if (isRetryable(this.connect.protocolVersion, code))
+      return this.tryAnother('busy', `CONNACK ${hex(code)}`);
+    if (this.move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
+    if (!this.unlink()) return;
+    this.attempts?.giveUp(); // it speaks of the device, not of the node: another may say yes
+    this.tryNext();
+  }
+
+  private tryAnother(failure: DialFailure, detail: string): void {
+    if (!this.unlink()) return;
+    this.attempts?.abandon(failure, detail);
+    this.tryNext();
+  }
+
+  /** The link that is tried is the session's no longer. False when that was the end. */
+  private unlink(): boolean {
+    if (this.link !== this.attempts?.link) return true;
+    this.link = -1;
+    return this.detach();
+  }
+
+  accepted(): void {
+    this.seat = this.attempts?.succeeded();
+    this.attempts = undefined;
+    this.traveller.served();
+  }
+
+  resumed(sessionPresent: boolean): void {
+    const { move, oldLink } = this;
+    this.move = undefined;
+    this.accepted();
+    if (oldLink >= 0) {
+      this.oldLink = -1;
+      this.send(oldLink, this.traveller.session.goodbye(!sessionPresent));
+      this.shell.wire.endNode(oldLink, 'flush');
+    }
+    if (move !== undefined) this.record(move, this.seat?.target, sessionPresent);
+  }
+
+  private record(move: Move, to: Target | undefined, sessionPresent: boolean): void {
+    const { world } = this.shell;
+    const reattachment = move.ended(to, sessionPresent, world.now());
+    this.history = [...this.history, reattachment].slice(-HISTORY);
+    world.reattached(this.shell, reattachment);
+  }
+
+  // ---- losing a node ---------------------------------------------------------------------------------------
+
+  linkEnded(link: Link, cause: EndCause): void {
+    if (this.isOver) return this.purge?.giveUp();
+    if (link === this.oldLink) {
+      this.oldLink = -1;
+      return this.shell.wire.endNode(link, 'reset');
+    }
+    if (link === this.attempts?.link) return this.tryAnother('closed-before-connack', cause);
+    if (this.seat === undefined) return;
+    this.shell.world.linkLost(this.seat.target, cause);
+    this.lost('link-lost', 'reset');
+  }
+
+  /** The node says that it goes, or that we should. */
+  nodeLeaves(code: number, serverReference: string | undefined): void {
+    if (this.seat === undefined) return this.tryAnother('busy', `DISCONNECT ${hex(code)}`);
+    this.lost('node-leaving', 'goodbye', this.route.named(serverReference ?? ''));
+  }
+
+  /** The node hangs. When it goes on, it finds our goodbye, so that no Will fires (rule 13). */
+  nodeHangs(): void {
+    if (this.seat !== undefined)
+      this.shell.world.dialFailed(this.seat.target, 'silent', 'PINGREQ unanswered');
+    this.lost('node-silent', 'goodbye');
+  }
+
+  /** The session moves, at its turn. `to` is tried first. */
+  private lost(cause: MoveCause, parting: Parting, to?: string): void {
+    const { seat, shell, traveller } = this;
+    if (seat === undefined) return;
+    const stays = traveller.session.immovable;
+    this.attempts?.giveUp(); // of a planned move
+    this.leaveNode(seat, parting);
+    if (!this.detach()) return;
+    if (stays === 'enhanced-auth' || stays === 'too-much-state') return traveller.end('immovable'); // rule 17
+    if (isUnwelcome(this.history, shell.world.now())) return traveller.end('node-closed');
+    this.move = this.startMove(cause, seat, undefined);
+    this.search(to);
+  }
+
+  private leaveNode(seat: Seat, parting: Parting): void {
+    this.part(this.link, parting);
+    this.link = -1;
+    seat.release();
+    this.seat = undefined;
+  }
+
+  private part(link: Link, parting: Parting): void {
+    const { session } = this.traveller;
+    // Nothing of ours may come into the middle of a packet.
+    const how = parting === 'goodbye' && session.midPublish ? 'reset' : parting;
+    if (how === 'goodbye') this.send(link, session.goodbye(false));
+    this.shell.wire.endNode(link, how === 'reset' ? 'reset' : 'flush');
+  }
+
+  /** False when that was the end: of a message that the device has in part, no other node has the rest. */
+  private detach(): boolean {
+    this.traveller.adrift();
+    if (this.traveller.session.detached()) {
+      this.traveller.settle();
+    } else {
+      this.shell.because('node-reset');
+      this.shell.close('reset');
+    }
+    return !this.isOver;
+  }
+
+  private startMove(cause: MoveCause, { target }: Seat, to: string | undefined): Move {
+    return new Move(cause, target.nodeId, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
+  }
+
+  // ---- planned moves ---------------------------------------------------------------------------------------
+
+  /** Leaves a node that serves for another, or for that one and no other. */
+  moveAway(cause: MoveCause, to: string | undefined): MoveAnswer {
+    const { seat, traveller } = this;
+    const { session } = traveller;
+    if (this.isOver) return 'over';
+    const stays = session.immovable;
+    if (stays === 'enhanced-auth' || stays === 'too-much-state') return stays;
+    if (seat === undefined || this.move !== undefined || !this.isBetweenPackets) return 'later';
+    const move = this.startMove(cause, seat, to);
+    const attempts = this.attemptsFor(to, move.from);
+    const target = attempts.choose();
+    if (target === undefined || !move.wants(target)) {
+      attempts.giveUp();
+      return 'no-node';
+    }
+    this.move = move;
+    this.attempts = attempts;
+    if (session.leavesFirst) {
+      this.leaveNode(seat, 'goodbye');
+      if (!this.detach()) return 'over';
+    }
+    attempts.dial();
+    return 'moving';
+  }
+
+  /** Is nothing half said, either way, that only this node can finish? */
+  private get isBetweenPackets(): boolean {
+    const { immovable, midPublish } = this.traveller.session;
+    return immovable === undefined && !midPublish;
+  }
+
+  /** The new node's link is open: from here on the old node is not listened to. False when the move is off. */
+  private turnFrom(seat: Seat): boolean {
+    if (!this.isBetweenPackets) {
+      this.exhausted();
+      return false;
+    }
+    this.oldLink = this.link;
+    this.link = -1;
+    seat.release();
+    this.seat = undefined;
+    return this.detach();
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------
+
+  /** `purges`: a node that was asked to keep a session that was to be clean is told to drop it. */
+  leave(parting: Parting, purges: boolean): void {
+    if (this.isOver) return this.purge?.giveUp();
+    this.isOver = true;
+    const { attempts, link, oldLink, shell } = this;
+    const { session } = this.traveller;
+    const holder = link >= 0 ? this.target : undefined;
+    this.link = -1;
+    if (oldLink >= 0) this.part(oldLink, parting);
+    if (link >= 0 && link === attempts?.link) {
+      if (parting === 'goodbye') this.send(link, session.goodbye(false));
+      attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
+    } else {
+      if (link >= 0) this.part(link, parting);
+      attempts?.giveUp();
+    }
+    this.seat?.release();
+    if (purges && session.mustPurge && holder !== undefined)
+      this.purge = new Purge(shell.wire, session, holder);
+  }
+
+  /** What comes on any link but the session's. An old node's late bytes reach nobody (rule 14). */
+  otherData(bytes: Uint8Array, start: number): void {
+    this.purge?.answered(bytes, start);
+  }
+
+  /** Every socket is closed. */
+  closed(): void {
+    this.isOver = true;
+    this.attempts?.closed();
+    this.seat?.release();
+  }
+}
+
+function hex(code: number): string {
+  return `0x${code.toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,162 @@
+import { isRetryable, peekConnack } from '../mqtt/connack.ts';
+import type { Connect } from '../mqtt/connect.ts';
+import { refusalConnack } from '../mqtt/reason-codes.ts';
+import { Attempts } from './attempts.ts';
+import type { Carrier, Shell } from './carrier.ts';
+import { HeldBytes } from './held-bytes.ts';
+import type { Seat } from './seat.ts';
+import type { EndCause, Link, Target } from './wire.ts';
+import type { EndReason, PoolRoute } from './world.ts';
+
+/**
+ * Relay mode: until a node has accepted the CONNECT, everything that the device sent is held, so that the next
+ * candidate can be given the same bytes; from then on the engine moves the bytes by itself, and nothing is parsed.
+ */
+export class Relay implements Carrier {
+  private readonly shell: Shell;
+  private readonly connect: Connect;
+  private readonly route: PoolRoute;
+  private attempts: Attempts | undefined;
+  private seat: Seat | undefined;
+  /** Everything from CONNECT on, until the splice. */
+  private held: HeldBytes | undefined;
+  private answer: HeldBytes | undefined;
+  private link: Link = -1;
+  /** The link that is tried is open. */
+  private isOpen = false;
+  /** One side has ended, and the other has its time to do so too. */
+  private halfClosed = false;
+
+  constructor(shell: Shell, connect: Connect, route: PoolRoute, held: HeldBytes) {
+    this.shell = shell;
+    this.connect = connect;
+    this.route = route;
+    this.held = held;
+  }
+
+  get target(): Target | undefined {
+    return (this.seat ?? this.attempts?.seat)?.target;
+  }
+
+  place(preferred: string | undefined): void {
+    const { shell, connect, route } = this;
+    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred));
+    this.dialNext();
+  }
+
+  private dialNext(): void {
+    const { attempts, shell } = this;
+    this.isOpen = false;
+    this.answer = undefined;
+    if (attempts?.choose() !== undefined) return attempts.dial();
+    shell.refuse('no-node', refusalConnack(this.connect.protocolVersion, 'server-unavailable'), 'no-node');
+  }
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    const { held, attempts, shell } = this;
+    if (held === undefined) return;
+    held.append(bytes, start, end);
+    if (this.isOpen && attempts !== undefined) shell.wire.toNode(attempts.link, bytes, start, end);
+    if (held.length > shell.world.limits.maxPacketBytes) shell.wire.holdDevice(true);
+  }
+
+  linkOpened(link: Link): void {
+    const { held, attempts, shell } = this;
+    if (held === undefined || attempts === undefined) return;
+    this.isOpen = true;
+    shell.wire.toNode(link, held.bytes, 0, held.length);
+    attempts.opened();
+  }
+
+  linkFailed(_link: Link, errno: string): void {
+    this.attempts?.dialFailed(errno);
+    this.dialNext();
+  }
+
+  /** The node's first bytes decide whether it serves this device. */
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    const { attempts } = this;
+    if (attempts === undefined) return;
+    this.answer ??= new HeldBytes();
+    this.answer.append(bytes, start, end);
+    const peek = peekConnack(this.answer.bytes, 0, this.answer.length);
+    if (peek.kind === 'incomplete') return;
+    if (peek.kind === 'other') {
+      attempts.abandon('closed-before-connack', 'first packet is neither CONNACK nor AUTH');
+      return this.dialNext();
+    }
+    if (peek.kind === 'connack' && isRetryable(this.connect.protocolVersion, peek.code)) {
+      attempts.abandon('busy', `CONNACK 0x${peek.code.toString(16).padStart(2, '0')}`);
+      return this.dialNext();
+    }
+    this.answered(link, this.answer, attempts);
+  }
+
+  /** The node has accepted (or finally refused) the device: hand the bytes over to the engine. */
+  private answered(link: Link, answer: HeldBytes, attempts: Attempts): void {
+    const { wire, world } = this.shell;
+    this.seat = attempts.succeeded();
+    this.attempts = undefined;
+    this.link = link;
+    this.shell.placed();
+    // The device may have ended meanwhile: the splice carries that over, and the node's time to end begins.
+    wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
+    wire.toDevice(answer.bytes, 0, answer.length);
+    wire.splice(link);
+    wire.holdDevice(false);
+    this.held = undefined;
+    this.answer = undefined;
+  }
+
+  /** While a node is sought, a FIN behind a whole CONNECT is a half-close: the device may still read. */
+  deviceEnded(cause: EndCause): void {
+    if (this.attempts === undefined) return this.waitForOther();
+    if (cause === 'fin') this.halfClosed = true;
+    else this.shell.close('reset');
+  }
+
+  linkEnded(_link: Link, cause: EndCause): void {
+    const { attempts, seat, shell } = this;
+    if (attempts !== undefined) {
+      attempts.abandon('closed-before-connack', cause);
+      return this.dialNext();
+    }
+    seat?.release();
+    if (seat !== undefined && !this.halfClosed) shell.world.linkLost(seat.target, cause);
+    shell.because(cause === 'fin' ? 'node-closed' : cause === 'reset' ? 'node-reset' : 'node-timeout');
+    this.waitForOther();
+  }
+
+  /** The engine carries the end over to the other side; only how long that may take is decided here. */
+  private waitForOther(): void {
+    this.halfClosed = true;
+    this.shell.wire.setTimer(this.shell.world.limits.halfCloseTimeoutMs);
+  }
+
+  timer(): void {
+    const { attempts, shell } = this;
+    if (attempts === undefined) return shell.close('reset');
+    attempts.timedOut();
+    this.dialNext();
+  }
+
+  /** The link is reset, so that a Will fires as the device's absence asks. */
+  end(reason: EndReason): void {
+    this.shell.because(reason);
+    this.shell.close('flush');
+  }
+
+  leave(): void {
+    const { wire } = this.shell;
+    if (this.link >= 0) wire.endNode(this.link, 'reset');
+    this.link = -1;
+    this.attempts?.giveUp();
+    this.seat?.release();
+    this.held = undefined;
+  }
+
+  closed(): void {
+    this.attempts?.closed();
+    this.seat?.release();
+  }
+}

@@ -1,0 +1,249 @@
+import type { Connect } from '../mqtt/connect.ts';
+import { Session, type SessionEvent } from '../session/index.ts';
+import type { Carrier, Shell } from './carrier.ts';
+import { codeOf, reasonOf } from './ends.ts';
+import { Journey } from './journey.ts';
+import { sessionOptions } from './session-options.ts';
+import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
+import { Vigil } from './vigil.ts';
+import type { EndCause, Link, Target } from './wire.ts';
+import type { EndReason, MoveCause, PoolRoute, Reattachment } from './world.ts';
+
+/** Part of `silenceTimeout` in which a suspected node must answer; the rest is for the suspicion. */
+const PROOF = 0.4;
+
+/**
+ * Session mode: the session follows the packets, so that when its node is lost, leaves or is drained, another node
+ * takes it while the device stays connected. Rules: `docs/session-mode.md`.
+ *
+ * The journey knows the nodes; here is what is said, how long nobody says anything, and how it ends. Until it does, the
+ * connection's timer is the journey's while no node serves, else the vigil's.
+ */
+export class SessionCarrier implements Carrier, Traveller {
+  readonly session: Session;
+  private readonly shell: Shell;
+  private readonly route: PoolRoute;
+  private readonly journey: Journey;
+  private vigil: Vigil | undefined;
+  private events: SessionEvent[] | undefined;
+  private holds = false;
+  /** The device sent DISCONNECT, which waits for the next node. */
+  private leaving = false;
+  private parting: Parting = 'reset';
+  private purges = true;
+
+  /** `raw` is the packet that `connect` was decoded from. */
+  constructor(shell: Shell, connect: Connect, route: PoolRoute, raw: Uint8Array) {
+    this.shell = shell;
+    this.route = route;
+    this.session = new Session(
+      connect,
+      raw,
+      sessionOptions(shell.world, route, connect.clientId === ''),
+      this,
+    );
+    this.journey = new Journey(shell, connect, route, this);
+  }
+
+  get target(): Target | undefined {
+    return this.journey.target;
+  }
+
+  /** The last re-attachments, newest last. */
+  get history(): readonly Reattachment[] {
+    return this.journey.history;
+  }
+
+  place(preferred: string | undefined): void {
+    if (this.journey.isOver) return;
+    this.shell.world.claim(this.shell);
+    this.journey.search(preferred);
+  }
+
+  /** Moves the session to another node, or to that one and no other. */
+  moveAway(cause: MoveCause, to?: string): MoveAnswer {
+    return this.journey.moveAway(cause, to);
+  }
+
+  // ---- bytes -----------------------------------------------------------------------------------------------
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.journey.isOver) return;
+    if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
+    this.session.fromDevice(bytes, start, end);
+    this.settle();
+  }
+
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    if (link !== this.journey.link) return this.journey.otherData(bytes, start);
+    if (this.vigil !== undefined) this.vigil.heard++;
+    this.session.fromNode(bytes, start, end);
+    this.settle();
+  }
+
+  toNode(bytes: Uint8Array, start: number, end: number): void {
+    const { link } = this.journey;
+    if (link >= 0) this.shell.wire.toNode(link, bytes, start, end);
+  }
+
+  toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.vigil === undefined) this.journey.spoken = true;
+    this.shell.wire.toDevice(bytes, start, end);
+  }
+
+  // ---- what the session tells ------------------------------------------------------------------------------
+
+  event(event: SessionEvent): void {
+    this.events ??= [];
+    this.events.push(event);
+  }
+
+  settle(): void {
+    while (this.events !== undefined) {
+      const { events } = this;
+      this.events = undefined;
+      for (const event of events) if (!this.journey.isOver) this.on(event);
+    }
+    const holds = this.session.holdsDevice;
+    if (holds === this.holds || this.journey.isOver) return;
+    this.holds = holds;
+    this.shell.wire.holdDevice(holds);
+  }
+
+  private on(event: SessionEvent): void {
+    const { journey, shell } = this;
+    switch (event.kind) {
+      case 'accepted':
+        journey.accepted();
+        return shell.placed();
+      case 'refused':
+        return journey.refused(event.code, event.packet);
+      case 'resumed':
+        return journey.resumed(event.sessionPresent);
+      case 'node-leaving':
+        return journey.nodeLeaves(event.code, event.serverReference);
+      case 'node-fault':
+        return journey.linkEnded(journey.link, 'error');
+      case 'taken-over':
+        return this.end('taken-over');
+      case 'node-ended':
+        shell.because('node-closed');
+        return shell.close('flush');
+      case 'device-left':
+        return event.forwarded ? this.left() : this.waitToLeave();
+      case 'end':
+        if (event.why !== 'asked') shell.because(reasonOf[event.why]);
+        return shell.close('flush');
+    }
+  }
+
+  // ---- links -----------------------------------------------------------------------------------------------
+
+  linkOpened(link: Link): void {
+    this.journey.linkOpened(link);
+  }
+
+  linkFailed(_link: Link, errno: string): void {
+    this.journey.linkFailed(errno);
+  }
+
+  linkEnded(link: Link, cause: EndCause): void {
+    this.journey.linkEnded(link, cause);
+  }
+
+  // ---- watching --------------------------------------------------------------------------------------------
+
+  served(): void {
+    const { wire, world } = this.shell;
+    this.vigil ??= new Vigil(this.session, wire, world.now());
+    this.watch(this.vigil);
+  }
+
+  adrift(): void {
+    this.vigil = undefined;
+  }
+
+  private watch(vigil: Vigil): void {
+    this.shell.wire.setTimer(vigil.dueMs(this.shell.world.now()));
+  }
+
+  /** A node that hangs is left within this time. */
+  get silenceTimeoutMs(): number {
+    return this.route.moves.silenceTimeoutMs;
+  }
+
+  /** Asks the node for a sign of life; `isSilent` wants to know the answer. Undefined while no node serves. */
+  ask(): number | undefined {
+    return this.vigil?.ask();
+  }
+
+  /** Has the node said nothing since? */
+  isSilent(heardThen: number): boolean {
+    return this.vigil?.isSilent(heardThen) ?? false;
+  }
+
+  /** The node may hang: unless it gives a sign of life in time, the session moves. */
+  check(): void {
+    if (this.vigil === undefined || this.journey.isMoving) return;
+    this.vigil.check(this.shell.world.now(), this.silenceTimeoutMs * PROOF);
+    this.watch(this.vigil);
+  }
+
+  timer(): void {
+    const { journey, vigil, shell } = this;
+    if (journey.timer() || vigil === undefined) return;
+    switch (vigil.look(shell.world.now())) {
+      case 'alive':
+        return this.watch(vigil);
+      case 'device-gone':
+        return this.end('keep-alive');
+      case 'node-silent':
+        return journey.nodeHangs();
+    }
+  }
+
+  // ---- ends ------------------------------------------------------------------------------------------------
+
+  /** A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. */
+  deviceEnded(cause: EndCause): void {
+    if (cause === 'fin' && this.leaving) return;
+    const how = cause === 'fin' ? 'flush' : 'reset'; // both are abnormal to the node; a FIN loses nothing on the way
+    if (!this.leaving) this.parting = how;
+    this.shell.close(how);
+  }
+
+  private waitToLeave(): void {
+    this.leaving = true;
+    this.parting = 'goodbye';
+  }
+
+  /** The device's DISCONNECT is on its way to the node. */
+  private left(): void {
+    this.parting = 'flush';
+    this.shell.because('device-closed');
+    this.shell.close('flush');
+  }
+
+  /** Tells the device why, where its protocol has a word for it, and closes. */
+  end(reason: EndReason): void {
+    const comesBack = reason === 'shutdown' || reason === 'immovable';
+    // It is alive, and its Will must not fire because of us (rule 13).
+    if (comesBack) this.parting = 'goodbye';
+    // It brings its clean session with it; or what a node has under this client id is another connection's by now.
+    if (comesBack || reason === 'taken-over') this.purges = false;
+    this.shell.because(reason);
+    this.session.endDevice(codeOf(reason));
+    this.settle();
+    this.shell.close('flush');
+  }
+
+  leave(): void {
+    this.vigil = undefined;
+    this.journey.leave(this.parting, this.purges);
+  }
+
+  closed(): void {
+    this.journey.closed();
+    this.session.wipe();
+  }
+}

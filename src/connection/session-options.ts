@@ -1,0 +1,28 @@
+import type { SessionOptions } from '../session/index.ts';
+import type { PoolRoute, World } from './world.ts';
+
+const made = new WeakMap<PoolRoute, SessionOptions>();
+
+/** What a session must know besides its CONNECT: one value for all sessions of a route, because there are very many. */
+export function sessionOptions(world: World, route: PoolRoute, isAnonymous: boolean): SessionOptions {
+  let options = made.get(route);
+  if (options === undefined) {
+    const { limits, sessionLimits, messages } = world;
+    options = {
+      maxPacketBytes: limits.maxPacketBytes,
+      maxGapBytes: sessionLimits.maxGapBytes,
+      maxInflightBytes: sessionLimits.maxInflightBytes,
+      maxStateBytes: sessionLimits.maxStateBytes,
+      clientId: '',
+      takeoverFiresWill: route.moves.takeoverFiresWill,
+      ...(messages && { messages }),
+    };
+    made.set(route, options);
+  }
+  return isAnonymous ? { ...options, clientId: chosenId(world.random()) } : options;
+}
+
+/** For a device that has none and is never told which the node chose (rule 15). */
+function chosenId(random: number): string {
+  return `breakwater-${Math.floor(random * 2 ** 48).toString(36)}`;
+}

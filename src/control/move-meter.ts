@@ -1,0 +1,81 @@
+/** The longest that a move is believed to be under way: a device may leave in the middle, and nobody tells. */
+const UNDER_WAY_MS = 30_000;
+/** The pace that is shown is that of the last seconds. */
+const PACE_WINDOW_MS = 5_000;
+/** What may go at once after a pause, as a time at the full rate. */
+const BURST_MS = 100;
+
+interface Mark {
+  readonly atMs: number;
+  count: number;
+}
+
+/** Counts moves, and says how many more may begin: at most `rate` a second, and never more than that under way. */
+export class MoveMeter {
+  moved = 0;
+  failed = 0;
+  private rate: number;
+  private tokens: number;
+  private filledAtMs: number;
+  private begun: Mark[] = [];
+  /** Moves whose end was told before their begin: the threads that began them speak each for itself. */
+  private early = 0;
+  private history: Mark[];
+
+  /** `rate` is in sessions a second. */
+  constructor(rate: number, nowMs: number) {
+    this.rate = rate;
+    this.tokens = this.burst;
+    this.filledAtMs = nowMs;
+    this.history = [{ atMs: nowMs, count: 0 }];
+  }
+
+  private get burst(): number {
+    return Math.max(1, (this.rate * BURST_MS) / 1000);
+  }
+
+  get sessionsPerSecond(): number {
+    return this.rate;
+  }
+
+  set sessionsPerSecond(rate: number) {
+    this.rate = rate;
+    this.tokens = Math.min(this.tokens, this.burst);
+  }
+
+  get underWay(): number {
+    return this.begun.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** How many may begin now. */
+  room(nowMs: number): number {
+    this.tokens = Math.min(this.burst, this.tokens + ((nowMs - this.filledAtMs) * this.rate) / 1000);
+    this.filledAtMs = nowMs;
+    this.begun = this.begun.filter(({ atMs, count }) => count > 0 && nowMs - atMs < UNDER_WAY_MS);
+    return Math.floor(Math.min(this.tokens, Math.max(1, this.rate) - this.underWay));
+  }
+
+  began(count: number, nowMs: number): void {
+    this.tokens -= count;
+    const over = Math.min(this.early, count);
+    this.early -= over;
+    if (count > over) this.begun.push({ atMs: nowMs, count: count - over });
+  }
+
+  ended(ok: boolean): void {
+    if (ok) this.moved++;
+    else this.failed++;
+    const oldest = this.begun.find(({ count }) => count > 0);
+    if (oldest !== undefined) oldest.count--;
+    else this.early++;
+  }
+
+  /** Moves a second of late; call it about once a second. */
+  pace(nowMs: number): number {
+    this.history.push({ atMs: nowMs, count: this.moved });
+    while ((this.history[1]?.atMs ?? nowMs) <= nowMs - PACE_WINDOW_MS) this.history.shift();
+    const [first] = this.history;
+    if (first === undefined || first.atMs === nowMs) return 0;
+    return ((this.moved - first.count) * 1000) / (nowMs - first.atMs);
+  }
+}

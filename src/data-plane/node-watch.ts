@@ -1,0 +1,80 @@
+import type { SessionCarrier } from '../connection/session-carrier.ts';
+import type { Random } from '../time.ts';
+
+/** How often the nodes of the sessions are looked at, in ms; the main thread gives the beat. */
+export const NODE_WATCH_MS = 500;
+/** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
+const SUSPICION = 0.3;
+
+/** What is needed of a connection. */
+export interface Watched {
+  readonly placedAtMs: number;
+  readonly session:
+    | Pick<SessionCarrier, 'target' | 'silenceTimeoutMs' | 'ask' | 'isSilent' | 'check'>
+    | undefined;
+}
+
+type Carrier = NonNullable<Watched['session']>;
+
+/** The session that was asked for its node. */
+interface Canary {
+  readonly carrier: Carrier;
+  readonly heard: number;
+  readonly askedAtMs: number;
+}
+
+/** One of a node's sessions, each with the same chance. */
+interface Draw {
+  carrier: Carrier;
+  count: number;
+}
+
+/**
+ * Finds nodes that hang: their kernel still accepts and acknowledges, so no socket says anything. One session of each
+ * node, another at every look, asks for a sign of life; when the answer is late, every session of that node asks, and
+ * those that get no answer move. Idle sessions cost nothing that way, however short the timeout.
+ */
+export function createNodeWatch(now: () => number, random: Random) {
+  const canaries = new Map<string, Canary>();
+  let unhealthyBefore: readonly string[] = [];
+
+  function lateCanaries(nowMs: number): Set<string> {
+    const late = new Set<string>();
+    for (const [node, { carrier, heard, askedAtMs }] of canaries) {
+      const isSilent = carrier.target?.nodeId === node && carrier.isSilent(heard);
+      const isLate = nowMs - askedAtMs >= carrier.silenceTimeoutMs * SUSPICION;
+      if (isSilent && isLate) late.add(node);
+      if (!isSilent || isLate) canaries.delete(node);
+    }
+    return late;
+  }
+
+  return {
+    /**
+     * One look. A node that probes find `unhealthy` is suspected once; if it hangs only later, its canary tells.
+     */
+    look(connections: Iterable<Watched>, unhealthy: readonly string[]): void {
+      const nowMs = now();
+      const suspected = lateCanaries(nowMs);
+      for (const node of unhealthy) if (!unhealthyBefore.includes(node)) suspected.add(node);
+      unhealthyBefore = unhealthy;
+      const draws: Draw[] = []; // by slot
+      for (const { session, placedAtMs } of connections) {
+        const target = session?.target;
+        if (session === undefined || target === undefined || placedAtMs === 0) continue;
+        if (suspected.size > 0 && suspected.has(target.nodeId)) session.check();
+        const draw = draws[target.slot];
+        if (draw === undefined) draws[target.slot] = { carrier: session, count: 1 };
+        else if (random() * ++draw.count < 1) draw.carrier = session;
+      }
+      for (const { carrier } of Object.values(draws)) {
+        const node = carrier.target?.nodeId;
+        if (node === undefined || canaries.has(node) || suspected.has(node)) continue;
+        const heard = carrier.ask();
+        if (heard !== undefined) canaries.set(node, { carrier, heard, askedAtMs: nowMs });
+      }
+    },
+  };
+}
+
+export type NodeWatch = ReturnType<typeof createNodeWatch>;

@@ -1,0 +1,222 @@
+import { createRequire } from 'node:module';
+import { BreakwaterError, messageOf } from '../../errors.ts';
+
+/**
+ * The functions of OpenSSL 3 that the engine calls, through koffi: those of the `node` executable itself, or where it
+ * does not export them, the system's. Pointers are plain numbers, as in `libc.ts`. See the man page of each name.
+ */
+export interface OpenSsl {
+  readonly newContext: () => number;
+  readonly freeContext: (context: number) => void;
+  readonly contextControl: (context: number, command: number, larg: number, parg: number) => number;
+  readonly setOptions: (context: number, options: number) => number;
+  readonly setCipherList: (context: number, names: string) => number;
+  readonly setCipherSuites: (context: number, names: string) => number;
+  readonly setTickets: (context: number, count: number) => number;
+  readonly setSessionScope: (context: number, bytes: string, length: number) => number;
+  readonly useCertificate: (context: number, certificate: number) => number;
+  readonly useKey: (context: number, key: number) => number;
+  readonly setVerify: (context: number, mode: number) => void;
+  readonly certificateStore: (context: number) => number;
+  readonly trust: (store: number, certificate: number) => number;
+  readonly nameAuthority: (context: number, certificate: number) => number;
+  readonly setServerNameCallback: (context: number, callback: number) => number;
+  readonly setAlpnCallback: (context: number, callback: number) => void;
+
+  readonly memoryBio: (address: number, length: number) => number;
+  readonly freeBio: (bio: number) => number;
+  readonly readCertificate: (bio: number) => number;
+  readonly freeCertificate: (certificate: number) => void;
+  readonly readKey: (bio: number) => number;
+  readonly freeKey: (key: number) => void;
+
+  readonly open: (context: number) => number;
+  readonly free: (ssl: number) => void;
+  readonly setFd: (ssl: number, fd: number) => number;
+  readonly accept: (ssl: number) => number;
+  readonly read: (ssl: number, address: number, length: number) => number;
+  readonly write: (ssl: number, address: number, length: number) => number;
+  readonly shutdown: (ssl: number) => number;
+  readonly errorOf: (ssl: number, result: number) => number;
+  readonly hasPending: (ssl: number) => number;
+  readonly contextOf: (ssl: number) => number;
+  readonly setContext: (ssl: number, context: number) => number;
+  readonly version: (ssl: number) => string;
+  readonly cipher: (ssl: number) => string;
+  readonly serverName: (ssl: number) => string | null;
+  readonly alpn: (ssl: number, nameAddress: number, lengthAddress: number) => void;
+  /** To be freed with `freeCertificate`; 0 for none. */
+  readonly peerCertificate: (ssl: number) => number;
+  /** Bytes of DER; with an address of a pointer, also writes them there. */
+  readonly encodeCertificate: (certificate: number, pointerAddress: number) => number;
+  readonly clearErrors: () => void;
+  /** What the last error was, in OpenSSL's words; clears the queue. */
+  readonly takeError: () => string;
+
+  readonly copy: (to: number, from: number, length: number) => void;
+  readonly errno: () => number;
+  /** Makes functions that OpenSSL may call within a call of this thread; they must not throw. */
+  readonly serverNameCallback: (run: (ssl: number) => number) => Callback;
+  readonly alpnCallback: (
+    run: (out: number, outLength: number, offered: number, offeredLength: number) => number,
+  ) => Callback;
+}
+
+export interface Callback {
+  readonly address: number;
+  free(): void;
+}
+
+export const SSL_ERROR_SSL = 1;
+export const SSL_ERROR_WANT_READ = 2;
+export const SSL_ERROR_WANT_WRITE = 3;
+export const SSL_ERROR_SYSCALL = 5;
+export const SSL_ERROR_ZERO_RETURN = 6;
+
+export const SSL_CTRL_MODE = 33;
+export const SSL_CTRL_SET_READ_AHEAD = 41;
+export const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
+export const SSL_CTRL_SET_TLSEXT_TICKET_KEYS = 59;
+export const SSL_CTRL_CHAIN_CERT = 89;
+export const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
+
+export const SSL_MODE_ENABLE_PARTIAL_WRITE = 0x1;
+export const SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2;
+export const SSL_MODE_RELEASE_BUFFERS = 0x10;
+export const SSL_OP_IGNORE_UNEXPECTED_EOF = 2 ** 7;
+export const SSL_OP_NO_COMPRESSION = 2 ** 17;
+export const SSL_OP_CIPHER_SERVER_PREFERENCE = 2 ** 22;
+export const SSL_OP_NO_RENEGOTIATION = 2 ** 30;
+export const TLS1_2_VERSION = 0x303;
+export const SSL_VERIFY_NONE = 0;
+export const SSL_VERIFY_PEER = 1;
+export const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
+export const SSL_TLSEXT_ERR_OK = 0;
+export const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
+
+const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB = 53;
+const TLSEXT_NAMETYPE_HOST_NAME = 0;
+
+let loaded: OpenSsl | undefined;
+
+/** @throws BreakwaterError ENGINE_UNAVAILABLE where this machine has no OpenSSL 3 to call */
+export function loadOpenSsl(): OpenSsl {
+  try {
+    loaded ??= bind();
+    return loaded;
+  } catch (error) {
+    throw new BreakwaterError(
+      'ENGINE_UNAVAILABLE',
+      `the epoll engine finds no OpenSSL 3 for TLS listeners (${messageOf(error)}); set proxy.engine to node`,
+    );
+  }
+}
+
+function bind(): OpenSsl {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const ours = koffi.load(null);
+  let libraries = [ours];
+  try {
+    ours.func('int SSL_get1_peer_certificate(int a)'); // new in version 3
+  } catch {
+    libraries = [koffi.load('libssl.so.3'), koffi.load('libcrypto.so.3'), ours];
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the prototype says what it is
+  function f(prototype: string): any {
+    for (const library of libraries) {
+      try {
+        return library.func(prototype);
+      } catch {
+        // it is in the next
+      }
+    }
+    throw new Error(`no ${/(\w+)\(/.exec(prototype)?.[1]}`);
+  }
+
+  const serverMethod = f('uintptr_t TLS_server_method()') as () => number;
+  const newContext = f('uintptr_t SSL_CTX_new(uintptr_t method)');
+  const setVerify = f('void SSL_CTX_set_verify(uintptr_t ctx, int mode, uintptr_t callback)');
+  const setAlpn = f('void SSL_CTX_set_alpn_select_cb(uintptr_t ctx, uintptr_t callback, uintptr_t arg)');
+  const callbackControl = f('intptr_t SSL_CTX_callback_ctrl(uintptr_t ctx, int cmd, uintptr_t callback)');
+  const readPem = 'uintptr_t bio, uintptr_t into, uintptr_t password, uintptr_t arg';
+  const readCertificate = f(`uintptr_t PEM_read_bio_X509_AUX(${readPem})`);
+  const readKey = f(`uintptr_t PEM_read_bio_PrivateKey(${readPem})`);
+  const serverName = f('const char *SSL_get_servername(uintptr_t ssl, int type)');
+  const currentCipher = f('uintptr_t SSL_get_current_cipher(uintptr_t ssl)');
+  const cipherName = f('const char *SSL_CIPHER_get_name(uintptr_t cipher)');
+  const lastError = f('unsigned long ERR_peek_last_error()');
+  const reason = f('const char *ERR_reason_error_string(unsigned long error)');
+  const clearErrors = f('void ERR_clear_error()');
+
+  const nameType = koffi.proto('int BreakwaterServerName(uintptr_t ssl, uintptr_t alert, uintptr_t arg)');
+  const alpnType = koffi.proto(
+    'int BreakwaterAlpn(uintptr_t ssl, uintptr_t out, uintptr_t outLength, uintptr_t in, uint32_t inLength, uintptr_t arg)',
+  );
+  type CallbackType = ReturnType<typeof koffi.proto>;
+  function callback(type: CallbackType, run: (...args: number[]) => number): Callback {
+    const registered = koffi.register(run, koffi.pointer(type));
+    return { address: Number(koffi.address(registered)), free: () => koffi.unregister(registered) };
+  }
+
+  return {
+    newContext: () => newContext(serverMethod()),
+    freeContext: f('void SSL_CTX_free(uintptr_t ctx)'),
+    contextControl: f('intptr_t SSL_CTX_ctrl(uintptr_t ctx, int cmd, intptr_t larg, uintptr_t parg)'),
+    setOptions: f('uint64_t SSL_CTX_set_options(uintptr_t ctx, uint64_t options)'),
+    setCipherList: f('int SSL_CTX_set_cipher_list(uintptr_t ctx, const char *names)'),
+    setCipherSuites: f('int SSL_CTX_set_ciphersuites(uintptr_t ctx, const char *names)'),
+    setTickets: f('int SSL_CTX_set_num_tickets(uintptr_t ctx, size_t count)'),
+    setSessionScope: f(
+      'int SSL_CTX_set_session_id_context(uintptr_t ctx, const char *bytes, uint32_t length)',
+    ),
+    useCertificate: f('int SSL_CTX_use_certificate(uintptr_t ctx, uintptr_t x509)'),
+    useKey: f('int SSL_CTX_use_PrivateKey(uintptr_t ctx, uintptr_t key)'),
+    setVerify: (context, mode) => setVerify(context, mode, 0),
+    certificateStore: f('uintptr_t SSL_CTX_get_cert_store(uintptr_t ctx)'),
+    trust: f('int X509_STORE_add_cert(uintptr_t store, uintptr_t x509)'),
+    nameAuthority: f('int SSL_CTX_add_client_CA(uintptr_t ctx, uintptr_t x509)'),
+    setServerNameCallback: (context, address) =>
+      callbackControl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, address),
+    setAlpnCallback: (context, address) => setAlpn(context, address, 0),
+
+    memoryBio: f('uintptr_t BIO_new_mem_buf(uintptr_t bytes, int length)'),
+    freeBio: f('int BIO_free(uintptr_t bio)'),
+    readCertificate: (bio) => readCertificate(bio, 0, 0, 0),
+    freeCertificate: f('void X509_free(uintptr_t x509)'),
+    readKey: (bio) => readKey(bio, 0, 0, 0),
+    freeKey: f('void EVP_PKEY_free(uintptr_t key)'),
+
+    open: f('uintptr_t SSL_new(uintptr_t ctx)'),
+    free: f('void SSL_free(uintptr_t ssl)'),
+    setFd: f('int SSL_set_fd(uintptr_t ssl, int fd)'),
+    accept: f('int SSL_accept(uintptr_t ssl)'),
+    read: f('int SSL_read(uintptr_t ssl, uintptr_t bytes, int length)'),
+    write: f('int SSL_write(uintptr_t ssl, uintptr_t bytes, int length)'),
+    shutdown: f('int SSL_shutdown(uintptr_t ssl)'),
+    errorOf: f('int SSL_get_error(uintptr_t ssl, int result)'),
+    hasPending: f('int SSL_has_pending(uintptr_t ssl)'),
+    contextOf: f('uintptr_t SSL_get_SSL_CTX(uintptr_t ssl)'),
+    setContext: f('uintptr_t SSL_set_SSL_CTX(uintptr_t ssl, uintptr_t ctx)'),
+    version: f('const char *SSL_get_version(uintptr_t ssl)'),
+    cipher: (ssl) => cipherName(currentCipher(ssl)),
+    serverName: (ssl) => serverName(ssl, TLSEXT_NAMETYPE_HOST_NAME),
+    alpn: f('void SSL_get0_alpn_selected(uintptr_t ssl, uintptr_t name, uintptr_t length)'),
+    peerCertificate: f('uintptr_t SSL_get1_peer_certificate(uintptr_t ssl)'),
+    encodeCertificate: f('int i2d_X509(uintptr_t x509, uintptr_t pointer)'),
+    clearErrors,
+    takeError() {
+      const text: string | null = reason(lastError());
+      clearErrors();
+      return text ?? 'unknown error';
+    },
+
+    copy: f('void *memcpy(uintptr_t to, uintptr_t from, size_t length)'),
+    errno: () => koffi.errno(),
+    serverNameCallback: (run) => callback(nameType, (ssl) => run(ssl as number)),
+    alpnCallback: (run) =>
+      callback(alpnType, (_ssl, out, outLength, offered, length) =>
+        run(out as number, outLength as number, offered as number, length as number),
+      ),
+  };
+}

@@ -1,0 +1,39 @@
+import { EINTR, type Libc, type Pinned } from './libc.ts';
+import type { SocketTable } from './socket-table.ts';
+import * as is from './socket-table.ts';
+import type { TlsSessions } from './tls-sessions.ts';
+
+/** Receives into the one scratch buffer, and counts what devices send. */
+export class Reader {
+  readonly scratch: Pinned;
+  private readonly libc: Libc;
+  private readonly table: SocketTable;
+  private readonly tls: TlsSessions;
+  private readonly readBytes: number;
+
+  constructor(libc: Libc, table: SocketTable, tls: TlsSessions, readBytes: number) {
+    this.libc = libc;
+    this.table = table;
+    this.tls = tls;
+    this.readBytes = readBytes;
+    this.scratch = libc.pin(readBytes);
+  }
+
+  /** Bytes received, 0 for the end, or a negative errno. */
+  receive(fd: number, flags: number): number {
+    const { table, scratch, readBytes } = this;
+    let got: number;
+    if ((flags & is.TLS) !== 0) got = this.tls.read(fd, scratch.address, readBytes);
+    else {
+      do got = this.libc.recv(fd, scratch.address, readBytes, 0);
+      while (got === -EINTR);
+      // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
+      if (got > 0 && got < readBytes && (flags & is.ENDING) === 0) table.flags[fd] = flags & ~is.READABLE;
+    }
+    if (got > 0 && (flags & is.DEVICE) !== 0) {
+      const slot = (table.slot[fd] as number) - 1;
+      table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
+    }
+    return got;
+  }
+}

@@ -1,0 +1,219 @@
+import { constants } from 'node:crypto';
+import { BreakwaterError } from '../../errors.ts';
+import {
+  ALPN,
+  chooseGroup,
+  groupCertificates,
+  sessionScope,
+  TICKET_KEY_BYTES,
+  type TlsCertificate,
+  type TlsOptions,
+} from '../tls.ts';
+import type { Libc, Pinned } from './libc.ts';
+import type { Callback, OpenSsl } from './openssl.ts';
+import * as o from './openssl.ts';
+
+/** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
+interface ContextSet {
+  /** The first serves devices that name no server. */
+  readonly contexts: readonly number[];
+  choose(serverName: string): number;
+}
+
+/** The TLS settings of one thread's listeners. */
+export interface TlsContexts {
+  /** @throws BreakwaterError TLS_INVALID; then the listener's former settings stay */
+  set(listenerIndex: number, tls: TlsOptions): void;
+  /** The SSL_CTX that a listener's handshakes begin with; 0 for a plain listener. */
+  of(listenerIndex: number): number;
+  close(): void;
+}
+
+const OPTIONS =
+  o.SSL_OP_NO_RENEGOTIATION +
+  o.SSL_OP_NO_COMPRESSION +
+  o.SSL_OP_CIPHER_SERVER_PREFERENCE +
+  o.SSL_OP_IGNORE_UNEXPECTED_EOF; // MQTT knows its own ends, and many devices close without close_notify
+const MODE =
+  o.SSL_MODE_RELEASE_BUFFERS + o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+
+export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
+  const sets = new Map<number, ContextSet>();
+  const setOf = new Map<number, ContextSet>();
+
+  const chooseByName = ssl.serverNameCallback((session) => {
+    const name = ssl.serverName(session);
+    const set = setOf.get(ssl.contextOf(session));
+    if (name !== null && set !== undefined) ssl.setContext(session, set.choose(name));
+    return o.SSL_TLSEXT_ERR_OK;
+  });
+  const chooseProtocol = createAlpnCallback(libc, ssl);
+
+  function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
+    const context = ssl.newContext();
+    try {
+      settle(libc, ssl, context, tls, scope);
+      for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
+      if (tls.clientAuth !== 'none') demandCertificate(libc, ssl, context, tls);
+      ssl.setAlpnCallback(context, chooseProtocol.address);
+      return context;
+    } catch (error) {
+      ssl.freeContext(context);
+      throw error;
+    } finally {
+      ssl.clearErrors();
+    }
+  }
+
+  function set(listenerIndex: number, tls: TlsOptions): void {
+    const groups = groupCertificates(tls);
+    const scope = sessionScope(listenerIndex, tls);
+    const contexts: number[] = [];
+    try {
+      for (const group of groups) contexts.push(build(group.certificates, tls, scope));
+    } catch (error) {
+      for (const context of contexts) ssl.freeContext(context);
+      throw error;
+    }
+    const built: ContextSet = {
+      contexts,
+      choose: (name) => contexts[chooseGroup(groups, name)] as number,
+    };
+    const first = contexts[0] as number;
+    if (contexts.length > 1) ssl.setServerNameCallback(first, chooseByName.address);
+    drop(listenerIndex);
+    sets.set(listenerIndex, built);
+    setOf.set(first, built);
+  }
+
+  /** Sessions hold on to their own; the rest is freed. */
+  function drop(listenerIndex: number): void {
+    const old = sets.get(listenerIndex);
+    if (old === undefined) return;
+    sets.delete(listenerIndex);
+    setOf.delete(old.contexts[0] as number);
+    for (const context of old.contexts) ssl.freeContext(context);
+  }
+
+  function close(): void {
+    for (const listenerIndex of [...sets.keys()]) drop(listenerIndex);
+    chooseByName.free();
+    chooseProtocol.free();
+  }
+
+  return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, close };
+}
+
+/** Everything but certificates. Ciphers are those that Node's own TLS servers take. */
+function settle(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
+  const control = (command: number, larg: number, parg = 0) =>
+    ssl.contextControl(context, command, larg, parg);
+  ssl.setOptions(context, OPTIONS);
+  control(o.SSL_CTRL_MODE, MODE);
+  control(o.SSL_CTRL_SET_READ_AHEAD, 1); // a record in one system call instead of two
+  control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, o.TLS1_2_VERSION);
+  control(o.SSL_CTRL_SET_SESS_CACHE_MODE, 0); // sessions are kept by the devices, in their tickets
+  ssl.setTickets(context, 1); // a device has one connection to resume
+  const keys = pinned(libc, tls.ticketKeys.subarray(0, TICKET_KEY_BYTES));
+  control(o.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, TICKET_KEY_BYTES, keys.address);
+  keys.bytes.fill(0);
+  ssl.setSessionScope(context, scope, scope.length);
+  const ciphers = constants.defaultCoreCipherList.split(':');
+  const isSuite = (name: string) => name.startsWith('TLS_');
+  ssl.setCipherSuites(context, ciphers.filter(isSuite).join(':'));
+  ssl.setCipherList(context, ciphers.filter((name) => !isSuite(name)).join(':'));
+}
+
+function addCertificate(libc: Libc, ssl: OpenSsl, context: number, { cert, key }: TlsCertificate): void {
+  eachCertificate(libc, ssl, cert, (certificate, index) => {
+    const added =
+      index === 0
+        ? ssl.useCertificate(context, certificate)
+        : ssl.contextControl(context, o.SSL_CTRL_CHAIN_CERT, 1, certificate);
+    must(ssl, added, 'the certificate is refused');
+  });
+  withBio(libc, ssl, key, (bio) => {
+    const privateKey = ssl.readKey(bio);
+    must(ssl, privateKey, 'the key cannot be read');
+    const used = ssl.useKey(context, privateKey);
+    ssl.freeKey(privateKey);
+    must(ssl, used, 'the key is refused');
+  });
+}
+
+function demandCertificate(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions): void {
+  const store = ssl.certificateStore(context);
+  eachCertificate(libc, ssl, tls.clientCa ?? '', (certificate) => {
+    must(ssl, ssl.trust(store, certificate), 'a certificate of clientCa is refused');
+    must(ssl, ssl.nameAuthority(context, certificate), 'a certificate of clientCa is refused');
+  });
+  const must_ = tls.clientAuth === 'require' ? o.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  ssl.setVerify(context, o.SSL_VERIFY_PEER + must_);
+}
+
+/** Each certificate of a PEM text, valid during the call. */
+function eachCertificate(
+  libc: Libc,
+  ssl: OpenSsl,
+  pem: string,
+  each: (certificate: number, index: number) => void,
+): void {
+  withBio(libc, ssl, pem, (bio) => {
+    for (let index = 0; ; index++) {
+      const certificate = ssl.readCertificate(bio);
+      if (certificate === 0) return; // the end of the text; what is in it was checked before
+      try {
+        each(certificate, index);
+      } finally {
+        ssl.freeCertificate(certificate);
+      }
+    }
+  });
+}
+
+function withBio(libc: Libc, ssl: OpenSsl, pem: string, use: (bio: number) => void): void {
+  const text = pinned(libc, Buffer.from(pem));
+  const bio = ssl.memoryBio(text.address, text.bytes.length);
+  try {
+    use(bio);
+  } finally {
+    ssl.freeBio(bio);
+    text.bytes.fill(0);
+  }
+}
+
+function pinned(libc: Libc, bytes: Uint8Array): Pinned {
+  const memory = libc.pin(bytes.length);
+  memory.bytes.set(bytes);
+  return memory;
+}
+
+function must(ssl: OpenSsl, result: number, what: string): void {
+  if (result === 0) throw new BreakwaterError('TLS_INVALID', `${what}: ${ssl.takeError()}`);
+}
+
+/**
+ * Takes `mqtt` where a device offers it. One that offers other protocols only is refused (RFC 7301, 3.2): what it is
+ * about to say is not MQTT, and a protocol may not be confused with another (the ALPACA attack).
+ */
+function createAlpnCallback(libc: Libc, ssl: OpenSsl): Callback {
+  const offered = libc.pin(65_536);
+  const name = pinned(libc, Buffer.from(ALPN));
+  const answer = libc.pin(9);
+  answer.bytes.writeBigUInt64LE(BigInt(name.address), 0);
+  answer.bytes.writeUInt8(ALPN.length, 8);
+  const callback = ssl.alpnCallback((out, outLength, offeredAddress, length) => {
+    if (length > offered.bytes.length) return o.SSL_TLSEXT_ERR_ALERT_FATAL;
+    ssl.copy(offered.address, offeredAddress, length);
+    for (let at = 0; at < length; at += 1 + (offered.bytes[at] as number)) {
+      const end = at + 1 + (offered.bytes[at] as number);
+      if (end > length || offered.bytes.toString('latin1', at + 1, end) !== ALPN) continue;
+      ssl.copy(out, answer.address, 8);
+      ssl.copy(outLength, answer.address + 8, 1);
+      return o.SSL_TLSEXT_ERR_OK;
+    }
+    return o.SSL_TLSEXT_ERR_ALERT_FATAL;
+  });
+  // `out` points at the name for as long as the handshake lasts.
+  return { address: callback.address, free: () => (name.bytes.length > 0 ? callback.free() : undefined) };
+}

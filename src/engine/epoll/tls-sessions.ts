@@ -1,0 +1,213 @@
+import { X509Certificate } from 'node:crypto';
+import type { Peer, PeerTls } from '../../connection/wire.ts';
+import { commonName, type TlsOptions } from '../tls.ts';
+import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
+import {
+  loadOpenSsl,
+  type OpenSsl,
+  SSL_ERROR_SYSCALL,
+  SSL_ERROR_WANT_READ,
+  SSL_ERROR_WANT_WRITE,
+  SSL_ERROR_ZERO_RETURN,
+} from './openssl.ts';
+import { HANDSHAKING, RETRY, type SocketTable, TLS } from './socket-table.ts';
+import { createTlsContexts, type TlsContexts } from './tls-contexts.ts';
+
+/** Below this, one read of the socket has brought all of it: OpenSSL reads ahead by a whole record of 16 KiB. */
+const SURELY_SHORT_BYTES = 4096;
+
+/**
+ * The TLS sessions of one thread, by fd. Results are those of recv(2) and send(2), errors as negative errnos: EAGAIN
+ * waits for the socket, EPROTO is a breach of TLS, of which the peer was told by an alert.
+ */
+export class TlsSessions {
+  /** Handshakes in progress. */
+  handshaking = 0;
+  private readonly libc: Libc;
+  private readonly flags: Uint16Array;
+  private readonly generation: Uint32Array;
+  private readonly sessions: Float64Array;
+  private readonly out: Pinned;
+  private loaded: { readonly ssl: OpenSsl; readonly contexts: TlsContexts } | undefined;
+  private ssl = undefined as unknown as OpenSsl; // there is a session, so OpenSSL is loaded
+
+  constructor(libc: Libc, table: SocketTable) {
+    this.libc = libc;
+    this.flags = table.flags;
+    this.generation = table.generation;
+    this.sessions = new Float64Array(table.capacity);
+    this.out = libc.pin(16);
+  }
+
+  /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
+  configure(listenerIndex: number, tls: TlsOptions): void {
+    if (this.loaded === undefined) {
+      this.ssl = loadOpenSsl();
+      this.loaded = { ssl: this.ssl, contexts: createTlsContexts(this.libc, this.ssl) };
+    }
+    this.loaded.contexts.set(listenerIndex, tls);
+  }
+
+  isFor(listenerIndex: number): boolean {
+    return this.loaded !== undefined && this.loaded.contexts.of(listenerIndex) !== 0;
+  }
+
+  /** Begins a session on an accepted socket. False where memory is out. */
+  open(fd: number, listenerIndex: number): boolean {
+    const { ssl } = this;
+    const session = ssl.open(this.loaded?.contexts.of(listenerIndex) ?? 0);
+    if (session === 0) {
+      ssl.clearErrors();
+      return false;
+    }
+    this.sessions[fd] = session;
+    this.flags[fd] = (this.flags[fd] as number) | TLS | HANDSHAKING;
+    this.handshaking++;
+    ssl.setFd(session, fd);
+    return true;
+  }
+
+  /** Ends a session without a word. */
+  free(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & HANDSHAKING) !== 0) this.handshaking--;
+    this.flags[fd] = flags & ~(TLS | HANDSHAKING | RETRY);
+    this.ssl.free(this.sessions[fd] as number);
+    this.sessions[fd] = 0;
+  }
+
+  /** 1 when the handshake is done. */
+  handshake(fd: number): number {
+    const session = this.sessions[fd] as number;
+    const result = this.ssl.accept(session);
+    if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
+    this.handshaking--;
+    this.flags[fd] = (this.flags[fd] as number) & ~HANDSHAKING;
+    return 1;
+  }
+
+  read(fd: number, address: number, length: number): number {
+    const session = this.sessions[fd] as number;
+    const got = this.ssl.read(session, address, length);
+    return got > 0 ? got : this.failure(fd, session, got, SSL_ERROR_WANT_WRITE);
+  }
+
+  /** Whether what a first read after an event brought is all that had arrived. */
+  isDrained(fd: number, got: number): boolean {
+    return got < SURELY_SHORT_BYTES && this.ssl.hasPending(this.sessions[fd] as number) === 0;
+  }
+
+  /** Takes what the socket has room for, record by record. What it did not take must be offered again, and first. */
+  write(fd: number, address: number, length: number): number {
+    if (((this.flags[fd] as number) & HANDSHAKING) !== 0) return -EAGAIN;
+    const session = this.sessions[fd] as number;
+    let sent = 0;
+    while (sent < length) {
+      const taken = this.ssl.write(session, address + sent, length - sent);
+      if (taken <= 0) {
+        const failure = this.failure(fd, session, taken, SSL_ERROR_WANT_READ);
+        return sent > 0 ? sent : failure || -ECONNRESET;
+      }
+      sent += taken;
+    }
+    return sent;
+  }
+
+  /** Says that nothing more will be sent. False where that must wait: for room, or for the handshake. */
+  closeNotify(fd: number): boolean {
+    if (((this.flags[fd] as number) & HANDSHAKING) !== 0) return false;
+    const session = this.sessions[fd] as number;
+    const result = this.ssl.shutdown(session);
+    if (result >= 0) return true;
+    return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) !== -EAGAIN;
+  }
+
+  /** @param crossed the direction that is not the call's own, so that any event must try it again */
+  private failure(fd: number, session: number, result: number, crossed: number): number {
+    const { ssl } = this;
+    const error = ssl.errorOf(session, result);
+    if (error === crossed) this.flags[fd] = (this.flags[fd] as number) | RETRY;
+    if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_WANT_WRITE) return -EAGAIN;
+    const errno = error === SSL_ERROR_SYSCALL ? ssl.errno() : 0;
+    ssl.clearErrors();
+    if (error === SSL_ERROR_ZERO_RETURN) return 0;
+    return error === SSL_ERROR_SYSCALL ? -(errno || ECONNRESET) : -EPROTO;
+  }
+
+  /** The peer with what TLS has settled, which is looked up when somebody asks. */
+  peer(fd: number, peer: Peer): Peer {
+    const generation = this.generation[fd];
+    const describe = (): PeerTls | undefined => {
+      const isOpen = this.generation[fd] === generation && this.sessions[fd] !== 0;
+      return isOpen && ((this.flags[fd] as number) & HANDSHAKING) === 0 ? this.describe(fd) : undefined;
+    };
+    return new TlsPeer(peer, describe);
+  }
+
+  private describe(fd: number): PeerTls {
+    const { ssl } = this;
+    const session = this.sessions[fd] as number;
+    return {
+      version: ssl.version(session) as PeerTls['version'],
+      cipher: ssl.cipher(session),
+      serverName: ssl.serverName(session) ?? undefined,
+      alpn: this.alpnOf(session),
+      clientCertificateCn: this.clientCn(session),
+    };
+  }
+
+  private alpnOf(session: number): string | undefined {
+    const { ssl, out } = this;
+    ssl.alpn(session, out.address, out.address + 8);
+    const length = out.bytes.readUInt32LE(8);
+    return length === 0
+      ? undefined
+      : this.bytesAt(Number(out.bytes.readBigUInt64LE(0)), length).toString('latin1');
+  }
+
+  private clientCn(session: number): string | undefined {
+    const { ssl, out } = this;
+    const certificate = ssl.peerCertificate(session);
+    if (certificate === 0) return undefined;
+    const der = this.libc.pin(Math.max(0, ssl.encodeCertificate(certificate, 0)));
+    out.bytes.writeBigUInt64LE(BigInt(der.address), 0);
+    ssl.encodeCertificate(certificate, out.address);
+    ssl.freeCertificate(certificate);
+    return commonName(new X509Certificate(der.bytes));
+  }
+
+  private bytesAt(address: number, length: number): Buffer {
+    const memory = this.libc.pin(length);
+    this.ssl.copy(memory.address, address, length);
+    return memory.bytes;
+  }
+
+  close(): void {
+    this.loaded?.contexts.close();
+    this.loaded = undefined;
+  }
+}
+
+class TlsPeer implements Peer {
+  private readonly peer: Peer;
+  private readonly describe: () => PeerTls | undefined;
+  private known: PeerTls | undefined;
+
+  constructor(peer: Peer, describe: () => PeerTls | undefined) {
+    this.peer = peer;
+    this.describe = describe;
+  }
+
+  get remoteAddress(): string {
+    return this.peer.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.peer.remotePort;
+  }
+
+  get tls(): PeerTls | undefined {
+    this.known ??= this.describe();
+    return this.known;
+  }
+}

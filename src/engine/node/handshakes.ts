@@ -1,0 +1,125 @@
+import type { Socket } from 'node:net';
+import {
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
+import type { EndCause, PeerTls } from '../../connection/wire.ts';
+import { ALPN, chooseGroup, commonName, groupCertificates, sessionScope, type TlsOptions } from '../tls.ts';
+
+/** As long as OpenSSL's own servers do; Node's default is five minutes. */
+const SESSION_SECONDS = 7200;
+/** Node's tickets take fewer bytes of key than OpenSSL's. */
+const NODE_TICKET_KEY_BYTES = 48;
+
+export interface Handshake {
+  done(socket: TLSSocket): void;
+  failed(cause: EndCause): void;
+}
+
+/** The TLS handshakes of one listener: a `tls.Server` that listens nowhere is handed each accepted socket. */
+export class Handshakes {
+  private server: Server;
+  private readonly listenerIndex: number;
+  /** By the device's address, which `tls.Server` gives back with its own socket. */
+  private readonly pending = new Map<string, Handshake>();
+
+  /** @throws BreakwaterError TLS_INVALID */
+  constructor(listenerIndex: number, tls: TlsOptions) {
+    this.listenerIndex = listenerIndex;
+    this.server = this.serverFor(tls);
+  }
+
+  get inProgress(): number {
+    return this.pending.size;
+  }
+
+  /** @throws BreakwaterError TLS_INVALID; then the former options stay */
+  update(tls: TlsOptions): void {
+    this.server = this.serverFor(tls);
+  }
+
+  /** Answered at most once; a socket that closes is told by its own `close`. */
+  begin(socket: Socket, handshake: Handshake): void {
+    const key = addressOf(socket);
+    this.pending.set(key, handshake);
+    socket.once('close', () => this.pending.delete(key));
+    socket.allowHalfOpen = false; // a device that leaves before it is secured has left
+    this.server.emit('connection', socket);
+  }
+
+  private serverFor(tls: TlsOptions): Server {
+    const groups = groupCertificates(tls);
+    const isAsked = tls.clientAuth !== 'none';
+    const settings = {
+      minVersion: 'TLSv1.2',
+      honorCipherOrder: true,
+      sessionIdContext: sessionScope(this.listenerIndex, tls),
+      sessionTimeout: SESSION_SECONDS,
+      ticketKeys: Buffer.from(tls.ticketKeys.subarray(0, NODE_TICKET_KEY_BYTES)),
+      ...(isAsked && { ca: tls.clientCa }),
+    } satisfies SecureContextOptions;
+    const options = groups.map(({ certificates }) => ({
+      ...settings,
+      cert: certificates.map(({ cert }) => cert),
+      key: certificates.map(({ key }) => key),
+    }));
+    const contexts = options.map((each) => createSecureContext(each));
+    const server = createServer({
+      ...options[0],
+      ALPNProtocols: [ALPN],
+      requestCert: isAsked,
+      rejectUnauthorized: tls.clientAuth === 'require',
+      ...(contexts.length > 1 && {
+        SNICallback: (name: string, choose: (error: null, context?: SecureContext) => void) =>
+          choose(null, contexts[chooseGroup(groups, name)]),
+      }),
+    });
+    server.on('secureConnection', (socket) => this.secured(socket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      const cause = error.code === 'ECONNRESET' ? 'reset' : 'tls';
+      this.take(socket)?.failed(cause);
+    });
+    return server;
+  }
+
+  private secured(socket: TLSSocket): void {
+    const handshake = this.take(socket);
+    if (handshake === undefined) socket.destroy();
+    // Node lets a bad certificate pass where none would do.
+    else if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) {
+      socket.destroy();
+      handshake.failed('tls');
+    } else {
+      socket.allowHalfOpen = true;
+      handshake.done(socket);
+    }
+  }
+
+  private take(socket: TLSSocket): Handshake | undefined {
+    const key = addressOf(socket);
+    const handshake = this.pending.get(key);
+    this.pending.delete(key);
+    return handshake;
+  }
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** What a TLS socket has settled. */
+export function describe(socket: TLSSocket): PeerTls {
+  const certificate = socket.getPeerX509Certificate();
+  const serverName = (socket as { servername?: string | false }).servername;
+  return {
+    version: socket.getProtocol() as PeerTls['version'],
+    cipher: socket.getCipher().name,
+    serverName: serverName || undefined,
+    alpn: socket.alpnProtocol || undefined,
+    clientCertificateCn: certificate === undefined ? undefined : commonName(certificate),
+  };
+}

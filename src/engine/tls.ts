@@ -1,0 +1,124 @@
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { BreakwaterError, messageOf } from '../errors.ts';
+
+/** How a listener speaks TLS. PEM texts: whoever makes this has read the files. Structured-cloneable. */
+export interface TlsOptions {
+  /** At least one. The first serves devices that name no server, or one that none is for. */
+  readonly certificates: readonly TlsCertificate[];
+  /** The authorities that sign client certificates. */
+  readonly clientCa?: string | undefined;
+  /** `request` serves devices without a certificate too; one that is shown must be good. */
+  readonly clientAuth: 'none' | 'request' | 'require';
+  /** Random bytes: listeners of several threads with the same ones resume each other's sessions. */
+  readonly ticketKeys: Uint8Array;
+}
+
+export interface TlsCertificate {
+  /** The server's own certificate, then those between it and the root. */
+  readonly cert: string;
+  readonly key: string;
+  /** Names that it is for, instead of those in it. */
+  readonly names?: readonly string[] | undefined;
+}
+
+export const TICKET_KEY_BYTES = 80;
+
+/** The one protocol of our listeners (IANA, TLS ALPN Protocol IDs). */
+export const ALPN = 'mqtt';
+
+/** Certificates that are alternatives to each other, such as one with an RSA and one with an EC key. */
+export interface CertificateGroup {
+  readonly certificates: readonly TlsCertificate[];
+  /** Lower case; the first label may be `*`. */
+  readonly names: readonly string[];
+}
+
+/**
+ * The certificates by the names that they are for.
+ * @throws BreakwaterError TLS_INVALID
+ */
+export function groupCertificates(tls: TlsOptions): readonly CertificateGroup[] {
+  const groups = new Map<string, { certificates: TlsCertificate[]; names: readonly string[] }>();
+  for (const certificate of tls.certificates) {
+    const x509 = checkCertificate(certificate);
+    const names = (certificate.names ?? namesOf(x509)).map((name) => name.toLowerCase());
+    const key = `${[...names].sort().join()}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { certificates: [certificate], names });
+    else group.certificates.push(certificate);
+  }
+  if (groups.size === 0) throw invalid('no certificate is given');
+  checkAuthorities(tls);
+  return [...groups.values()];
+}
+
+/** Index of the group for a name that a device asks for; 0 where none is for it. */
+export function chooseGroup(groups: readonly CertificateGroup[], serverName: string): number {
+  const name = serverName.toLowerCase();
+  const exact = groups.findIndex((group) => group.names.includes(name));
+  if (exact >= 0) return exact;
+  const wildcard = name.replace(/^[^.]+/, '*'); // stands for one label (RFC 6125, 6.4.3)
+  return Math.max(
+    0,
+    groups.findIndex((group) => group.names.includes(wildcard)),
+  );
+}
+
+/** Parses a certificate and its key, and sees that they belong together. */
+export function checkCertificate({ cert, key }: TlsCertificate): X509Certificate {
+  const [x509] = parseCertificates(cert, 'certificate');
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey(key);
+  } catch (error) {
+    throw invalid(`the key is not an unencrypted private key in PEM (${messageOf(error)})`);
+  }
+  if (!x509.checkPrivateKey(privateKey)) throw invalid('the key does not belong to the certificate');
+  return x509;
+}
+
+function checkAuthorities({ clientAuth, clientCa }: TlsOptions): void {
+  if (clientCa !== undefined) parseCertificates(clientCa, 'clientCa');
+  else if (clientAuth !== 'none') throw invalid(`clientAuth ${clientAuth} needs clientCa`);
+}
+
+/** Every certificate of a PEM text; there is at least one. */
+export function parseCertificates(pem: string, what: string): [X509Certificate, ...X509Certificate[]] {
+  const blocks = pem.match(
+    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g,
+  );
+  if (blocks === null) throw invalid(`the ${what} is not in PEM`);
+  try {
+    return blocks.map((block) => new X509Certificate(block)) as [X509Certificate, ...X509Certificate[]];
+  } catch (error) {
+    throw invalid(`the ${what} cannot be read (${messageOf(error)})`);
+  }
+}
+
+function namesOf(x509: X509Certificate): string[] {
+  const names = [...(x509.subjectAltName ?? '').matchAll(/(?:^|, )DNS:([^,"]+)/g)].map(
+    ([, name = '']) => name,
+  );
+  if (names.length > 0) return names;
+  const cn = commonName(x509);
+  return cn === undefined ? [] : [cn];
+}
+
+/** The subject's common name; the first, where there are several. */
+export function commonName(x509: X509Certificate): string | undefined {
+  const cn = x509.toLegacyObject().subject?.CN as string | string[] | undefined;
+  return Array.isArray(cn) ? cn[0] : cn;
+}
+
+/**
+ * Names what a session may be resumed on, 32 characters: it was made with the same demands on the client's certificate,
+ * so that nobody brings a session of one listener to a stricter one (RFC 5246, 7.4.1.2; SSL_CTX_set_session_id_context(3)).
+ */
+export function sessionScope(listenerIndex: number, { clientAuth, clientCa }: TlsOptions): string {
+  const text = JSON.stringify([listenerIndex, clientAuth, clientCa ?? '']);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+function invalid(reason: string): BreakwaterError {
+  return new BreakwaterError('TLS_INVALID', reason);
+}

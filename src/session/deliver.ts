@@ -1,0 +1,230 @@
+import { uint16 } from '../mqtt/field.ts';
+import { propertiesEnd } from '../mqtt/properties.ts';
+import { reasonCode } from '../mqtt/reason-codes.ts';
+import { MALFORMED } from '../mqtt/varint.ts';
+import { type Deliveries, type Owner, owner, step } from './deliveries.ts';
+import { ackPacket, packetType } from './encode.ts';
+import { DUP, hashOf, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
+import type { State } from './state.ts';
+import { leadingId, readFilters } from './subscribe.ts';
+import { matches } from './topic-filter.ts';
+import { stage } from './window.ts';
+
+/** Messages to the device: whose packet ids they bear, whether they come again, and who is told of their acknowledgement. */
+
+const FAILED = 0x80;
+
+/** PUBLISH from the node. */
+export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const header = bytes[at] as number;
+  const qos = qosOf(header);
+  const mayBeReplay = s.moved?.replayed && s.version !== 5 && (header & RETAIN) !== 0;
+  if (qos === 0 && !mayBeReplay) return s.toDevice.pass(bytes, at, end);
+  const idAt = topicEnd(bytes, at, bodyAt, end);
+  if (idAt === MALFORMED || qos === 3) return s.nodeFault('malformed PUBLISH');
+  const drop = mayBeReplay && !deviceAsked(s, bytes, bodyAt + 2, idAt);
+  if (qos === 0) {
+    if (!drop) s.toDevice.pass(bytes, at, end);
+    return;
+  }
+  const id = uint16(bytes, idAt);
+  if (drop) return swallow(s, id, qos);
+  const hash = payloadHash(s, bytes, idAt + 2, end);
+  const deliveries = s.needDeliveries();
+  const again = (header & DUP) !== 0;
+  if (deliveries.foreign > 0 || again || s.moved?.holds) {
+    if (redelivered(s, deliveries, id, qos, hash)) return;
+    if (mustWait(s, deliveries)) return hold(s, id, bytes, at, end);
+  }
+  give(s, deliveries, id, owner.node, hash, bytes, at, end, idAt);
+}
+
+/** Rule 8: before MQTT 5, RETAIN 1 means that a new subscription is being answered [MQTT-3.3.1-8]. Whose, then? */
+function deviceAsked(s: State, bytes: Uint8Array, start: number, end: number): boolean {
+  if (s.subscriptions?.asked(bytes, start, end)) return true;
+  const { window } = s;
+  if (window === undefined) return false;
+  for (let at = window.first(); at >= 0; at = window.next(at)) {
+    if (window.stage(at) !== stage.asked) continue;
+    const packet = window.packet(at);
+    if ((packet[0] as number) >> 4 !== packetType.subscribe) continue;
+    if (readFilters(packet, s.version)?.some(({ filter }) => matches(filter, bytes, start, end))) return true;
+  }
+  return false;
+}
+
+/** The device has had this one. The node is answered, so that it can forget it too. */
+function swallow(s: State, id: number, qos: number): void {
+  s.toNode.write(ackPacket(qos === 1 ? packetType.puback : packetType.pubrec, id));
+  if (qos === 1) return;
+  const moved = s.needMoved();
+  moved.swallowed ??= new Set();
+  moved.swallowed.add(id);
+}
+
+function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: number): number {
+  const payloadAt = s.version === 5 ? propertiesEnd(bytes, propertiesAt, end) : propertiesAt;
+  return payloadAt < 0 ? 0 : hashOf(bytes, payloadAt, end);
+}
+
+/**
+ * Is it a message that the device has already? Its connection has stood all the while, so whatever was passed on is
+ * there or on its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload tells,
+ * not DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
+ */
+function redelivered(s: State, deliveries: Deliveries, id: number, qos: number, hash: number): boolean {
+  const entry = deliveries.byNode(id);
+  if (entry < 0) return false;
+  if (deliveries.isQos2(entry) !== (qos === 2) || deliveries.hash(entry) !== hash) {
+    abandon(s, deliveries, entry);
+    return false;
+  }
+  const now = deliveries.step(entry);
+  if (qos === 1 && now === step.done) {
+    deliveries.remove(entry);
+    s.toNode.write(ackPacket(packetType.puback, id));
+    return true;
+  }
+  deliveries.set(entry, now, owner.node);
+  if (now !== step.published) s.toNode.write(ackPacket(packetType.pubrec, id));
+  return true;
+}
+
+/** The node no longer knows this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */
+function abandon(s: State, deliveries: Deliveries, entry: number): void {
+  const now = deliveries.step(entry);
+  if (now === step.done) return deliveries.remove(entry);
+  if (now === step.received) s.toDevice.write(ackPacket(packetType.pubrel, deliveries.deviceId(entry)));
+  deliveries.set(entry, now === step.received ? step.released : now, owner.orphan);
+}
+
+/** No node will take these up again. */
+export function abandonSuspended(s: State, deliveries: Deliveries): void {
+  for (let at = deliveries.first(), next = -1; at >= 0; at = next) {
+    next = deliveries.next(at);
+    if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
+  }
+}
+
+/** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
+function mustWait(s: State, deliveries: Deliveries): boolean {
+  if (s.moved?.holds) return true;
+  if (deliveries.unfinished < s.deviceReceiveMaximum) return false;
+  // The node sends new messages, so it will not come back to the old ones: let the device finish them.
+  abandonSuspended(s, deliveries);
+  return deliveries.unfinished >= s.deviceReceiveMaximum;
+}
+
+function hold(s: State, id: number, bytes: Uint8Array, at: number, end: number): void {
+  const held = s.needMoved().hold(id, bytes, at, end, stage.sent);
+  if (held.bytes > s.options.maxInflightBytes) s.end(reasonCode.quotaExceeded, 'too-much-held');
+}
+
+/** The device has finished something: what waited for it goes, oldest first. */
+export function giveHeld(s: State): void {
+  const { moved, deliveries } = s;
+  const held = moved?.held;
+  if (held === undefined || deliveries === undefined) return;
+  for (let at = held.first(); at >= 0 && deliveries.unfinished < s.deviceReceiveMaximum; at = held.first()) {
+    const packet = held.packet(at);
+    const idAt = heldIdAt(packet);
+    const hash = payloadHash(s, packet, idAt + 2, packet.length);
+    const by = held.stage(at) === stage.local ? owner.orphan : owner.node;
+    give(s, deliveries, held.id(at), by, hash, packet, 0, packet.length, idAt);
+    held.remove(at);
+  }
+}
+
+function heldIdAt(packet: Uint8Array): number {
+  let bodyAt = 2;
+  while ((packet[bodyAt - 1] as number) >= 0x80) bodyAt++;
+  return topicEnd(packet, 0, bodyAt, packet.length);
+}
+
+/** A message that is new to the device. */
+function give(
+  s: State,
+  deliveries: Deliveries,
+  id: number,
+  by: Owner,
+  hash: number,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  idAt: number,
+): void {
+  const collides = deliveries.foreign > 0 && deliveries.byDevice(id) >= 0;
+  const deviceId = collides ? deliveries.freeDeviceId() : id;
+  deliveries.add(id, deviceId, qosOf(bytes[at] as number) === 2, hash, step.published, by);
+  passAs(s, deviceId, id, bytes, at, end, idAt);
+}
+
+function passAs(
+  s: State,
+  deviceId: number,
+  id: number,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  idAt: number,
+): void {
+  if (deviceId === id) s.toDevice.pass(bytes, at, end);
+  else s.toDevice.write(withPacketId(bytes, at, end, idAt, deviceId));
+}
+
+/** PUBREL from the node. */
+export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const id = leadingId(bytes, bodyAt, end);
+  if (s.moved?.swallowed?.delete(id)) return s.toNode.write(ackPacket(packetType.pubcomp, id));
+  const deliveries = s.needDeliveries();
+  const entry = deliveries.byNode(id);
+  if (entry < 0) {
+    // From before this connection; or long finished, and then the device holds the id for something else.
+    if (deliveries.foreign > 0 && deliveries.byDevice(id) >= 0) {
+      return s.toNode.write(ackPacket(packetType.pubcomp, id));
+    }
+    deliveries.add(id, id, true, 0, step.released, owner.node);
+    return s.toDevice.pass(bytes, at, end);
+  }
+  if (deliveries.step(entry) === step.done) {
+    deliveries.remove(entry);
+    return s.toNode.write(ackPacket(packetType.pubcomp, id));
+  }
+  const known = deliveries.step(entry) === step.released; // the device has this PUBREL; its PUBCOMP will come
+  deliveries.set(entry, step.released, owner.node);
+  if (!known) passAs(s, deliveries.deviceId(entry), id, bytes, at, end, bodyAt);
+}
+
+/** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it says nothing to any node. */
+export function acknowledgedByDevice(
+  s: State,
+  type: number,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+): void {
+  const { deliveries } = s;
+  const id = leadingId(bytes, bodyAt, end);
+  const entry = deliveries?.byDevice(id) ?? -1;
+  if (deliveries === undefined || entry < 0) return;
+  const by = deliveries.owner(entry);
+  const nodeId = deliveries.nodeId(entry);
+  const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;
+  const goesOn = type === packetType.pubrec && !failed && deliveries.isQos2(entry);
+  if (by === owner.node) {
+    if (goesOn) deliveries.set(entry, step.received, by);
+    else deliveries.remove(entry);
+    if (nodeId === id) s.toNode.pass(bytes, at, end);
+    else s.toNode.write(withPacketId(bytes, at, end, bodyAt, nodeId));
+  } else if (by === owner.suspended) {
+    // The next node is told when it redelivers; until then the id means nothing to it.
+    deliveries.set(entry, goesOn ? step.received : step.done, by);
+  } else if (goesOn) {
+    deliveries.set(entry, step.released, by);
+    s.toDevice.write(ackPacket(packetType.pubrel, id));
+  } else {
+    deliveries.remove(entry);
+  }
+  if (!goesOn) giveHeld(s);
+}

@@ -1,0 +1,76 @@
+/** What the owner of a session must know besides the bytes. Terminal ones are marked: nothing follows on that link. */
+export type SessionEvent =
+  /** The first node took the device; its CONNACK is on the way to the device. */
+  | { readonly kind: 'accepted'; readonly sessionPresent: boolean }
+  /**
+   * The node's CONNACK says no (terminal). It was not passed on: try another node, or pass `packet` on and close.
+   * `packet` is a copy.
+   */
+  | {
+      readonly kind: 'refused';
+      readonly code: number;
+      readonly serverReference: string | undefined;
+      readonly packet: Uint8Array;
+    }
+  /**
+   * Another node has the session, and everything that waited is on its way. `leftBehind`: the node before it may hold
+   * an old copy of a session that was to be clean; purge it there too, if it can be reached (`purgeConnect`).
+   */
+  | { readonly kind: 'resumed'; readonly sessionPresent: boolean; readonly leftBehind: boolean }
+  /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */
+  | { readonly kind: 'node-leaving'; readonly code: number; readonly serverReference: string | undefined }
+  /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e)` if genuine, or re-attach. */
+  | { readonly kind: 'taken-over' }
+  /** The node's DISCONNECT with any other reason was passed on (terminal): close both sides. */
+  | { readonly kind: 'node-ended'; readonly code: number }
+  /** What came is not MQTT, or not allowed (terminal): treat it as a lost link. */
+  | { readonly kind: 'node-fault'; readonly detail: string }
+  /**
+   * The device's DISCONNECT. `forwarded`: it is on its way to the node; flush and close both sides, then purge if
+   * `mustPurge`. Otherwise it waits with the rest of the gap for the next node, and is told again when it has gone.
+   */
+  | { readonly kind: 'device-left'; readonly forwarded: boolean }
+  /**
+   * The device cannot be served any longer (terminal). DISCONNECT with `code` is on its way where MQTT 5 has one:
+   * flush and close the device, and reset the node so that the Will fires.
+   */
+  | { readonly kind: 'end'; readonly code: number; readonly why: EndWhy };
+
+export type EndWhy =
+  /** The device broke the standard. */
+  | 'device-protocol-error'
+  | 'packet-too-large'
+  /** The next node grants less than the device was told (rules 7 and 12). */
+  | 'granted-less'
+  | 'promised-less'
+  /** The session was older than this connection, and no node has it any more: nobody knows its subscriptions. */
+  | 'session-lost'
+  /** The device's Receive Maximum is used up by old deliveries, and too much waits behind it. */
+  | 'too-much-held'
+  /** The owner asked (`endDevice`). */
+  | 'asked';
+
+export interface SessionOutput {
+  /** Valid during the call only, as is everything that is handed over. None of the three may call the session. */
+  toNode(bytes: Uint8Array, start: number, end: number): void;
+  toDevice(bytes: Uint8Array, start: number, end: number): void;
+  event(event: SessionEvent): void;
+}
+
+/** Bounds, in bytes, and what the session cannot know by itself. */
+export interface SessionOptions {
+  /** Largest packet that is taken from the device, and the most that is kept of an unfinished one. */
+  readonly maxPacketBytes: number;
+  /** Device bytes kept while no node has the session; beyond it `holdsDevice` is true. */
+  readonly maxGapBytes: number;
+  /** Unacknowledged packets of the device kept for a resend; beyond it `holdsDevice` is true. Each direction. */
+  readonly maxInflightBytes: number;
+  /** Subscriptions and topic aliases kept; beyond it the session is not movable. */
+  readonly maxStateBytes: number;
+  /** Used where a 3.1.1 device brings an empty client id, which no node would ever reveal (rule 15). */
+  readonly clientId: string;
+  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
+  readonly takeoverFiresWill: boolean;
+  /** Packets are counted here by type: 16 of the device, then 16 of nodes. Absent: they are not. */
+  readonly messages?: Float64Array | undefined;
+}

@@ -1,0 +1,181 @@
+import { uint16 } from '../mqtt/field.ts';
+import { reasonCode } from '../mqtt/reason-codes.ts';
+import { MALFORMED } from '../mqtt/varint.ts';
+import { acknowledgedByDevice } from './deliver.ts';
+import { ackPacket, copyOf, packetType, pingrespPacket } from './encode.ts';
+import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
+import { quotaIsUsed } from './quota.ts';
+import type { State } from './state.ts';
+import { leadingId } from './subscribe.ts';
+import { stage } from './window.ts';
+
+/** A whole packet from the device. */
+export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  if (s.phase === 'over' || s.deviceLeft) return;
+  if (s.phase === 'attached') forward(s, bytes, at, bodyAt, end);
+  else keep(s, bytes, at, end);
+}
+
+/** No node has the session: what needs no node is answered, all else waits in order (rules 6 and 16). */
+function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
+  const type = (bytes[at] as number) >> 4;
+  switch (type) {
+    case packetType.pingreq:
+      if (s.phase !== 'connecting') return s.toDevice.write(pingrespPacket);
+      break;
+    case packetType.auth:
+      if (s.phase === 'connecting') return s.toNode.pass(bytes, at, end);
+      break;
+    case packetType.disconnect:
+      s.deviceLeft = true;
+      s.needGap().append(bytes, at, end);
+      return s.event({ kind: 'device-left', forwarded: false });
+  }
+  if (!mayComeFromDevice(s, type)) return protocolError(s);
+  s.needGap().append(bytes, at, end);
+}
+
+function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const type = (bytes[at] as number) >> 4;
+  switch (type) {
+    case packetType.publish:
+      return publish(s, bytes, at, bodyAt, end);
+    case packetType.puback:
+    case packetType.pubrec:
+    case packetType.pubcomp:
+      return acknowledgedByDevice(s, type, bytes, at, bodyAt, end);
+    case packetType.pubrel:
+      return released(s, bytes, at, bodyAt, end);
+    case packetType.subscribe:
+    case packetType.unsubscribe:
+      s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
+      return s.toNode.pass(bytes, at, end);
+    case packetType.pingreq:
+      s.pingsOwed++;
+      s.pingsSent++;
+      return s.toNode.pass(bytes, at, end);
+    case packetType.disconnect:
+      s.deviceLeft = true;
+      s.phase = 'over';
+      s.toNode.pass(bytes, at, end);
+      return s.event({ kind: 'device-left', forwarded: true });
+    case packetType.auth:
+      if (s.version === 5) return s.toNode.pass(bytes, at, end);
+  }
+  protocolError(s);
+}
+
+/** A second CONNECT [MQTT-3.1.0-2], or a packet that only a server sends. */
+function protocolError(s: State): void {
+  s.end(reasonCode.protocolError, 'device-protocol-error');
+}
+
+function mayComeFromDevice(s: State, type: number): boolean {
+  switch (type) {
+    case packetType.publish:
+    case packetType.puback:
+    case packetType.pubrec:
+    case packetType.pubrel:
+    case packetType.pubcomp:
+    case packetType.subscribe:
+    case packetType.unsubscribe:
+    case packetType.pingreq:
+      return true;
+    default:
+      return type === packetType.auth && s.version === 5;
+  }
+}
+
+function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const qos = qosOf(bytes[at] as number);
+  const aliases = s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
+  if (qos === 0 && !aliases) return s.toNode.pass(bytes, at, end);
+  const idAt = topicEnd(bytes, at, bodyAt, end);
+  const aliasAt = idAt !== MALFORMED && aliases ? topicAliasAt(bytes, qos === 0 ? idAt : idAt + 2, end) : 0;
+  if (idAt === MALFORMED || aliasAt === MALFORMED || qos === 3) {
+    return s.end(reasonCode.malformedPacket, 'device-protocol-error');
+  }
+  if (qos > 0) {
+    const id = uint16(bytes, idAt);
+    const resent = ((bytes[at] as number) & DUP) !== 0 && s.window !== undefined && s.window.find(id) >= 0;
+    const waits = !resent && quotaIsUsed(s);
+    if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
+    if (waits) return;
+  }
+  if (aliasAt === 0) s.toNode.pass(bytes, at, end);
+  else passAliased(s, bytes, at, bodyAt, end, aliasAt);
+}
+
+/** Keeps a copy that stands by itself: by the time of a resend the device may have given its alias another topic. */
+function remember(
+  s: State,
+  id: number,
+  waits: boolean,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+  aliasAt: number,
+): void {
+  const to = waits ? stage.waiting : stage.sent;
+  const topic = aliasAt === 0 ? undefined : topicOf(s, bytes, bodyAt, uint16(bytes, aliasAt + 1));
+  const window = s.needWindow();
+  let entry: number;
+  if (topic === undefined) {
+    entry = window.append(id, to, bytes, at, end);
+  } else {
+    const copy = withTopic(bytes, at, bodyAt, end, topic, aliasAt, false);
+    entry = window.append(id, to, copy, 0, copy.length);
+  }
+  if (!waits) window.markDuplicate(entry);
+  if (topic !== undefined && waits && uint16(bytes, bodyAt) > 0)
+    defineAlias(s, uint16(bytes, aliasAt + 1), topic, false);
+}
+
+function defineAlias(s: State, number: number, topic: Uint8Array, established: boolean): void {
+  s.needAliases().set(number, topic, established);
+  s.boundKnown();
+}
+
+/** The topic that a PUBLISH with this alias means; undefined when the device never said. */
+function topicOf(s: State, bytes: Uint8Array, bodyAt: number, number: number): Uint8Array | undefined {
+  const length = uint16(bytes, bodyAt);
+  return length > 0 ? copyOf(bytes, bodyAt + 2, bodyAt + 2 + length) : s.aliases?.get(number)?.topic;
+}
+
+/** Rule 10: unchanged where the node knows the alias, else with the topic, and without an alias that is too high. */
+function passAliased(
+  s: State,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+  aliasAt: number,
+): void {
+  const number = uint16(bytes, aliasAt + 1);
+  const taken = number <= s.terms.topicAliasMaximum;
+  const alias = s.aliases?.get(number);
+  const topic = topicOf(s, bytes, bodyAt, number);
+  // An alias that the device never defined is for the node to judge [MQTT-3.3.2-9].
+  if (topic === undefined) return s.toNode.pass(bytes, at, end);
+  if (uint16(bytes, bodyAt) > 0) defineAlias(s, number, topic, taken);
+  else if (alias?.established) return s.toNode.pass(bytes, at, end);
+  else if (alias !== undefined) alias.established = taken;
+  if (uint16(bytes, bodyAt) > 0 && taken) return s.toNode.pass(bytes, at, end);
+  s.toNode.write(withTopic(bytes, at, bodyAt, end, topic, aliasAt, taken));
+}
+
+/** PUBREL from the device. */
+function released(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const id = leadingId(bytes, bodyAt, end);
+  const window = s.needWindow();
+  const entry = window.find(id);
+  if (entry >= 0 && window.stage(entry) === stage.local) {
+    window.remove(entry);
+    return s.toDevice.write(ackPacket(packetType.pubcomp, id)); // rule 4
+  }
+  // Unknown: an exchange from before this connection [MQTT-4.4.0-1].
+  if (entry < 0) window.append(id, stage.released, bytes, at, at);
+  else window.setStage(entry, stage.released);
+  s.toNode.pass(bytes, at, end);
+}

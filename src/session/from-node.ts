@@ -1,0 +1,125 @@
+import { reasonCode } from '../mqtt/reason-codes.ts';
+import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
+import { packetType } from './encode.ts';
+import { sendWaiting } from './quota.ts';
+import { connackFromNode, replayAnswered } from './resume.ts';
+import type { State } from './state.ts';
+import { granted, leadingId, readCodes, readFilters } from './subscribe.ts';
+import { readServerReference } from './terms.ts';
+import { stage } from './window.ts';
+
+const FAILED = 0x80;
+
+/** A whole packet from the node on the link that is up. */
+export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  if (s.phase === 'over' || s.linkDead) return;
+  const type = (bytes[at] as number) >> 4;
+  if (!s.answered) {
+    if (type === packetType.connack) return connackFromNode(s, bytes, at, bodyAt, end);
+    if (type === packetType.auth && s.phase === 'connecting') return s.toDevice.pass(bytes, at, end);
+    return s.nodeFault('first packet is not CONNACK [MQTT-3.2.0-1]');
+  }
+  switch (type) {
+    case packetType.publish:
+      return deliver(s, bytes, at, bodyAt, end);
+    case packetType.puback:
+    case packetType.pubrec:
+    case packetType.pubcomp:
+      return acknowledgedByNode(s, type, bytes, at, bodyAt, end);
+    case packetType.pubrel:
+      return releasedByNode(s, bytes, at, bodyAt, end);
+    case packetType.suback:
+    case packetType.unsuback:
+      return answeredByNode(s, type, bytes, at, bodyAt, end);
+    case packetType.pingresp:
+      return ponged(s, bytes, at, end);
+    case packetType.auth:
+      if (s.version === 5) return s.toDevice.pass(bytes, at, end);
+      break;
+    case packetType.disconnect:
+      if (s.version === 5) return disconnected(s, bytes, at, bodyAt, end);
+  }
+  s.nodeFault(`packet type ${type} from a node`);
+}
+
+/** PUBACK, PUBREC or PUBCOMP from the node. One that answers nothing would be unknown to the device and is dropped. */
+function acknowledgedByNode(
+  s: State,
+  type: number,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+): void {
+  const { window } = s;
+  const entry = window?.find(leadingId(bytes, bodyAt, end)) ?? -1;
+  if (window === undefined || entry < 0) return;
+  const now = window.stage(entry);
+  if (now === stage.asked || now === stage.waiting || now === stage.local) return;
+  const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;
+  if (type !== packetType.pubrec || failed) window.remove(entry);
+  else if (now === stage.sent) window.setStage(entry, stage.received);
+  s.toDevice.pass(bytes, at, end);
+  sendWaiting(s);
+}
+
+/** SUBACK or UNSUBACK: to a replay of ours, or to the device. */
+function answeredByNode(
+  s: State,
+  type: number,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+): void {
+  const id = leadingId(bytes, bodyAt, end);
+  const codes = readCodes(bytes, bodyAt, end, s.version);
+  if (codes === undefined) return s.nodeFault('malformed SUBACK or UNSUBACK');
+  if (type === packetType.suback && replayAnswered(s, id, codes)) return;
+  const { window } = s;
+  const entry = window?.find(id) ?? -1;
+  if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) return;
+  const filters = readFilters(window.packet(entry), s.version) ?? [];
+  window.remove(entry);
+  s.toDevice.pass(bytes, at, end);
+  if (s.overflown) return;
+  const subscriptions = s.needSubscriptions();
+  filters.forEach((asked, i) => {
+    const code = codes[i] ?? 0;
+    if (code >= FAILED) return;
+    if (type === packetType.suback) subscriptions.set(granted(asked, code));
+    else subscriptions.delete(asked.filter);
+  });
+  s.boundKnown();
+}
+
+/** The device's pings first: who of the two asked first makes no difference to either. */
+function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
+  if (s.moved?.settling) {
+    s.moved.settling = false;
+    if (s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
+  }
+  if (s.pingsSent > 0) s.pingsSent--;
+  if (s.pingsOwed === 0) return;
+  s.pingsOwed--;
+  s.toDevice.pass(bytes, at, end);
+}
+
+/** What asks for another node is ours to do (rules 1 and 14); everything else is meant for the device. */
+function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const code = end > bodyAt ? (bytes[bodyAt] as number) : 0;
+  s.linkDead = true;
+  switch (code) {
+    case reasonCode.serverShuttingDown:
+    case reasonCode.useAnotherServer:
+    case reasonCode.serverMoved: {
+      const serverReference = readServerReference(bytes, bodyAt, end);
+      return s.event({ kind: 'node-leaving', code, serverReference });
+    }
+    case reasonCode.sessionTakenOver:
+      return s.event({ kind: 'taken-over' });
+  }
+  s.toDevice.pass(bytes, at, end);
+  s.phase = 'over';
+  s.event({ kind: 'node-ended', code });
+}

@@ -1,0 +1,3 @@
+export type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
+export { deviceSilenceMs, nodeSilenceMs } from './keep-alive.ts';
+export { type Immovable, Session, type SessionFacts } from './session.ts';

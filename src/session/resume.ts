@@ -1,0 +1,199 @@
+import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import { varintEnd, varintValue } from '../mqtt/varint.ts';
+import { abandonSuspended, giveHeld } from './deliver.ts';
+import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
+import { packetFromDevice } from './from-device.ts';
+import type { Moved } from './moved.ts';
+import { qosOf, RETAIN } from './publish.ts';
+import type { State } from './state.ts';
+import { batches, qosAsked, subscribePacket } from './subscribe.ts';
+import type { Subscription } from './subscriptions.ts';
+import { interned, plainTerms, readConnack, type Terms } from './terms.ts';
+import { hasWildcard, isShared } from './topic-filter.ts';
+import { stage, type Window } from './window.ts';
+
+const FAILED = 0x80;
+const PACKET_ID_IN_USE = 0x91;
+/** Replayed SUBSCRIBEs are kept small: brokers bound the filters of one packet (AWS IoT: 8), and packets as a whole. */
+const BATCH_FILTERS = 8;
+const BATCH_BYTES = 1024;
+
+/** The node's answer to CONNECT: the device's own, or one to a re-attach, which the device never sees. */
+export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const terms = readConnack(bytes, bodyAt, end, s.version);
+  if (terms === undefined) return s.nodeFault('malformed CONNACK');
+  s.answered = true;
+  if (s.moved !== undefined) s.moved.asking = false;
+  if (terms.code !== 0) {
+    s.linkDead = true;
+    const { code, serverReference } = terms;
+    return s.event({ kind: 'refused', code, serverReference, packet: copyOf(bytes, at, end) });
+  }
+  s.terms = s.version === 5 ? interned(terms) : plainTerms;
+  s.attachments++;
+  if (s.attachments > 1) return resume(s, terms);
+  s.told = s.terms;
+  s.inherited = terms.sessionPresent;
+  s.toDevice.pass(bytes, at, end);
+  s.phase = 'attached';
+  s.event({ kind: 'accepted', sessionPresent: terms.sessionPresent });
+  drainGap(s);
+}
+
+/** Rules 2 to 12. Subscriptions first, and answered, so that nothing that is sent or resent can miss them. */
+function resume(s: State, terms: Terms): void {
+  s.aliases?.linkLost();
+  if (!terms.sessionPresent && s.inherited) return s.end(reasonCode.serverShuttingDown, 'session-lost');
+  const missing = whatMatters(s, terms);
+  if (missing !== undefined) return s.end(missing, 'promised-less');
+  const moved = s.needMoved();
+  moved.sessionPresent = terms.sessionPresent;
+  if (!terms.sessionPresent) moved.doubtful = true;
+  // What is held of a session that the node has comes again: the device never saw it.
+  if (terms.sessionPresent) moved.held = undefined;
+  else forgetNodeSide(s, moved);
+  s.subscriptions?.markReplayed(false);
+  if (moved.doubtful) replaySubscriptions(s, moved);
+  if (moved.replays === undefined) attach(s, moved);
+  else s.phase = 'rebuilding';
+}
+
+/** Rule 12: does the node promise less than the device was told, where it matters now? What comes later, it says itself. */
+function whatMatters(s: State, terms: Terms): ReasonCode | undefined {
+  const { window, subscriptions } = s;
+  for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at)) {
+    if (window.stage(at) !== stage.sent && window.stage(at) !== stage.waiting) continue;
+    const packet = window.packet(at);
+    const header = packet[0] as number;
+    if (qosOf(header) > terms.maximumQos) return reasonCode.qosNotSupported;
+    if ((header & RETAIN) !== 0 && !terms.retainAvailable) return reasonCode.retainNotSupported;
+    if (packet.length > terms.maximumPacketSize) return reasonCode.packetTooLarge;
+  }
+  if (terms.sessionPresent || subscriptions === undefined || s.version !== 5) return undefined;
+  for (const { filter, identifier } of subscriptions) {
+    if (!terms.sharedAvailable && isShared(filter)) return reasonCode.sharedSubscriptionsNotSupported;
+    if (!terms.wildcardAvailable && hasWildcard(filter)) return reasonCode.wildcardSubscriptionsNotSupported;
+    if (!terms.identifiersAvailable && identifier > 0) {
+      return reasonCode.subscriptionIdentifiersNotSupported;
+    }
+  }
+  return undefined;
+}
+
+/** Session Present 0: everything that only the old node knew is finished with the device alone (rules 4 and 5). */
+function forgetNodeSide(s: State, { held }: Moved): void {
+  const { window, deliveries } = s;
+  for (let at = window?.first() ?? -1, next = -1; window !== undefined && at >= 0; at = next) {
+    next = window.next(at);
+    if (window.stage(at) === stage.received) window.setStage(at, stage.local);
+    if (window.stage(at) !== stage.released) continue;
+    s.toDevice.write(ackPacket(packetType.pubcomp, window.id(at)));
+    window.remove(at);
+  }
+  if (deliveries !== undefined) abandonSuspended(s, deliveries);
+  for (let at = held?.first() ?? -1; held !== undefined && at >= 0; at = held.next(at)) {
+    held.setStage(at, stage.local);
+  }
+  giveHeld(s);
+}
+
+function replaySubscriptions(s: State, moved: Moved): void {
+  const { subscriptions } = s;
+  if (subscriptions === undefined || subscriptions.count === 0) return;
+  moved.replayed = true;
+  moved.replays = [];
+  subscriptions.markReplayed(true);
+  let id = 0x1_0000;
+  const maxBytes = Math.min(BATCH_BYTES, s.terms.maximumPacketSize);
+  for (const batch of batches(subscriptions, BATCH_FILTERS, maxBytes)) {
+    do id--;
+    while (s.window !== undefined && s.window.find(id) >= 0);
+    s.toNode.write(subscribePacket(s.version, id, batch));
+    moved.replays.push({ id, qos: batch.map((each: Subscription) => qosAsked(each)) });
+  }
+}
+
+/** SUBACK: is it for a replay? Less than before is not passed over (rule 7). */
+export function replayAnswered(s: State, id: number, codes: Uint8Array): boolean {
+  const { moved } = s;
+  const replays = moved?.replays;
+  const index = replays?.findIndex((replay) => replay.id === id) ?? -1;
+  const replay = replays?.[index];
+  if (moved === undefined || replays === undefined || replay === undefined) return false;
+  const less = replay.qos.findIndex((qos, i) => (codes[i] ?? FAILED) >= FAILED || (codes[i] as number) < qos);
+  if (less >= 0) {
+    s.end(denial(codes[less] ?? FAILED), 'granted-less');
+    return true;
+  }
+  replays.splice(index, 1);
+  if (replays.length === 0) attach(s, moved);
+  return true;
+}
+
+/** What a DISCONNECT says for a code of SUBACK: a failure means the same in both (table 2-6). */
+function denial(code: number): ReasonCode {
+  if (code < FAILED) return reasonCode.qosNotSupported;
+  return code === PACKET_ID_IN_USE ? reasonCode.unspecifiedError : (code as ReasonCode);
+}
+
+/** The node has the session: resend what it has not acknowledged, then what came in the gap. */
+function attach(s: State, moved: Moved): void {
+  const { sessionPresent } = moved;
+  s.phase = 'attached';
+  moved.replays = undefined;
+  if (moved.doubtful && sessionPresent) settle(s, moved);
+  resend(s);
+  // The first node was asked for a clean session; those after it were not, and may keep what they had.
+  const leftBehind = moved.mustPurge && !sessionPresent && s.attachments > 2;
+  s.event({ kind: 'resumed', sessionPresent, leftBehind });
+  drainGap(s);
+}
+
+/** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
+function settle(s: State, moved: Moved): void {
+  moved.settling = true;
+  s.pingsSent++;
+  s.toNode.write(pingreqPacket);
+}
+
+/** In the original order, under the same ids, DUP 1 where a node may have had it (rule 4) [MQTT-4.4.0-1, 4.6.0-1]. */
+function resend(s: State): void {
+  const { window } = s;
+  if (window === undefined) return;
+  const limited = s.terms.receiveMaximum < s.told.receiveMaximum;
+  let room = limited ? s.terms.receiveMaximum - exchanged(window) : Number.POSITIVE_INFINITY;
+  for (let at = window.first(); at >= 0; at = window.next(at)) {
+    const now = window.stage(at);
+    if (now === stage.released) s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
+    if (now === stage.asked) s.toNode.write(window.packet(at));
+    if (now !== stage.sent && now !== stage.waiting) continue;
+    window.setStage(at, room > 0 ? stage.sent : stage.waiting);
+    if (room-- <= 0) continue;
+    s.toNode.write(window.packet(at));
+    window.markDuplicate(at);
+  }
+}
+
+/** QoS 2 exchanges past PUBREC, which this node has taken over. */
+function exchanged(window: Window): number {
+  let count = 0;
+  for (let at = window.first(); at >= 0; at = window.next(at)) {
+    const now = window.stage(at);
+    if (now === stage.received || now === stage.released) count++;
+  }
+  return count;
+}
+
+function drainGap(s: State): void {
+  const { gap } = s;
+  if (gap === undefined) return;
+  s.gap = undefined;
+  s.deviceLeft = false;
+  for (let at = 0; at < gap.length; ) {
+    const bodyAt = varintEnd(gap.bytes, at + 1, gap.length);
+    const end = bodyAt + varintValue(gap.bytes, at + 1, bodyAt);
+    packetFromDevice(s, gap.bytes, at, bodyAt, end);
+    at = end;
+  }
+  s.toNode.flush();
+}

@@ -1,0 +1,282 @@
+import type { Connect } from '../mqtt/connect.ts';
+import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import { connectAgain, connectAs, connectToPurge, willDelay } from './connect-again.ts';
+import { packetType, pingreqPacket, pingrespPacket } from './encode.ts';
+import type { SessionOptions, SessionOutput } from './events.ts';
+import { type FrameHandler, Frames } from './frames.ts';
+import { packetFromDevice } from './from-device.ts';
+import { packetFromNode } from './from-node.ts';
+import { qosOf } from './publish.ts';
+import { State } from './state.ts';
+import { type Handle, Vault } from './vault.ts';
+
+const vault = new Vault();
+
+/** Why a session cannot go to another node. `mid-delivery` passes by itself; the others stay. */
+export type Immovable = 'connecting' | 'over' | 'enhanced-auth' | 'too-much-state' | 'mid-delivery';
+
+export interface SessionFacts {
+  readonly subscriptions: number;
+  /** QoS 1 and 2 publishes, SUBSCRIBEs and UNSUBSCRIBEs that the device waits for. */
+  readonly fromDevice: number;
+  /** QoS 1 and 2 messages that the device has not finished with. */
+  readonly toDevice: number;
+  readonly reattachments: number;
+  readonly rememberedBytes: number;
+}
+
+/**
+ * One device's MQTT session, followed so that another node can take it while the device stays connected. A value:
+ * packets in, packets out; no socket, no timer, no clock. The rules in comments are those of `docs/session-mode.md`.
+ *
+ *   toNode(connectPacket()) ─ fromNode(…) ─► accepted ─ fromDevice / fromNode … ─ detached() ─┐
+ *        ▲ next link                                                                          │
+ *        └────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * A node that crashes in the middle of a packet must not leave half of it with the device, so packets to the device
+ * are passed on whole; only QoS 0 messages beyond `maxPacketBytes` stream.
+ */
+export class Session {
+  private readonly connect: Connect;
+  private readonly handle: Handle;
+  private wiped = false;
+  private clientId: Uint8Array | undefined;
+  private readonly state: State;
+  private readonly deviceFrames = new Frames();
+  private readonly nodeFrames = new Frames();
+
+  /** `rawConnect` is the whole packet that `connect` was decoded from; it is copied. */
+  constructor(connect: Connect, rawConnect: Uint8Array, options: SessionOptions, output: SessionOutput) {
+    this.connect = connect;
+    this.handle = vault.keep(rawConnect);
+    this.state = new State(connect.protocolVersion, connect.receiveMaximum, options, output);
+    if (connect.protocolVersion !== 5 && connect.clientId === '') this.clientId = encode(options.clientId);
+  }
+
+  /**
+   * A new link is open: the CONNECT to send there, once for each link. Until a node has accepted the device it is the
+   * device's own; from then on it asks for the session. `fromNode` then takes that link's bytes, CONNACK first.
+   */
+  connectPacket(): Uint8Array {
+    const { state } = this;
+    this.nodeFrames.reset();
+    state.answered = false;
+    state.linkDead = false;
+    if (state.attachments === 0) return connectAs(this.raw, this.clientId);
+    const moved = state.needMoved();
+    if (moved.asking) moved.doubtful = true;
+    moved.asking = true;
+    if (state.version === 5) {
+      const assigned = state.told.assignedClientId;
+      return connectAgain(this.raw, assigned === undefined ? undefined : encode(assigned)); // [MQTT-3.2.2-16]
+    }
+    moved.mustPurge = this.connect.cleanStart;
+    return connectAgain(this.raw, this.clientId);
+  }
+
+  /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */
+  fromDevice(bytes: Uint8Array, start: number, end: number): void {
+    this.deviceFrames.feed(this.state, bytes, start, end, deviceSide, this.state.options.maxPacketBytes);
+    this.flush();
+  }
+
+  /** What came on the link that the last `connectPacket` was for. */
+  fromNode(bytes: Uint8Array, start: number, end: number): void {
+    if (this.state.linkDead) return;
+    this.nodeFrames.feed(this.state, bytes, start, end, nodeSide, this.state.options.maxPacketBytes);
+    this.flush();
+  }
+
+  /**
+   * The link is lost, or is left: nothing more of it is taken. False when the device has part of a message that can
+   * never be completed: reset it. Its own half-sent QoS 0 message is lost likewise (`midPublish`).
+   */
+  detached(): boolean {
+    const { state } = this;
+    const whole = !this.nodeFrames.midStream;
+    this.nodeFrames.reset();
+    state.linkDead = true;
+    if (state.phase === 'connecting' || state.phase === 'over') return whole;
+    state.phase = 'detached';
+    state.needMoved().linkLost();
+    if (this.deviceFrames.midStream) state.needMoved().cut = true;
+    state.toNode.abort();
+    for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
+    state.pingsSent = 0;
+    state.deliveries?.suspend();
+    this.flush();
+    return whole;
+  }
+
+  /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */
+  endDevice(code: ReasonCode): void {
+    this.state.end(code, 'asked');
+    this.flush();
+  }
+
+  /** Asks the node for a sign of life, unless the device has just done so. The answer does not reach the device. */
+  pingNode(): void {
+    const { state } = this;
+    if (state.phase !== 'attached' || state.pingsSent > 0) return;
+    state.pingsSent++;
+    state.toNode.write(pingreqPacket);
+  }
+
+  /** Does the node owe a PINGRESP? */
+  get pingUnanswered(): boolean {
+    return this.state.pingsSent > 0;
+  }
+
+  /** Should the device not be read for now? Look after every call. */
+  get holdsDevice(): boolean {
+    const { gap, window, options } = this.state;
+    return (gap?.length ?? 0) >= options.maxGapBytes || (window?.bytes ?? 0) >= options.maxInflightBytes;
+  }
+
+  /** Is the device's connection served by a node now, with nothing left to replay? */
+  get attached(): boolean {
+    return this.state.phase === 'attached';
+  }
+
+  /** Undefined when the session can go to another node now. */
+  get immovable(): Immovable | undefined {
+    const { state } = this;
+    if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
+    if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
+    if (state.overflown) return 'too-much-state';
+    return this.nodeFrames.midStream ? 'mid-delivery' : undefined;
+  }
+
+  /** Is part of a QoS 0 message of the device given to the node? A planned move had better wait for the rest. */
+  get midPublish(): boolean {
+    return this.deviceFrames.midStream;
+  }
+
+  /** Seconds between packets that the device was told to keep to; 0 is off. It keeps the first node's word. */
+  get deviceKeepAlive(): number {
+    return this.state.told.serverKeepAlive ?? this.connect.keepAlive;
+  }
+
+  /** Seconds between packets that the node on this link waits for; 0 is off. */
+  get nodeKeepAlive(): number {
+    return this.state.terms.serverKeepAlive ?? this.connect.keepAlive;
+  }
+
+  /**
+   * On a planned move, must the old link be left with `goodbye` before the next node is asked? So it is where a
+   * takeover would fire the Will of a live device (rule 13). Otherwise the next node is asked first, the takeover keeps
+   * the session whole (rule 1), and `goodbye` follows on the old link.
+   */
+  get leavesFirst(): boolean {
+    return this.connect.hasWill && this.state.options.takeoverFiresWill && willDelay(this.raw) === 0;
+  }
+
+  /** The clean DISCONNECT that leaves a live node without its Will [MQTT-3.14.4-3]; `endSession` when another has it. */
+  goodbye(endSession: boolean): Uint8Array {
+    const expires = this.connect.protocolVersion === 5 && this.connect.sessionExpiryInterval > 0;
+    return endSession && expires ? Uint8Array.of(0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0) : Uint8Array.of(0xe0, 0);
+  }
+
+  /** Once the device has gone: must a node be told to drop a session that was to be clean (rule 2)? */
+  get mustPurge(): boolean {
+    return this.state.moved?.mustPurge ?? false;
+  }
+
+  /** The CONNECT of a link of its own that drops the session; send `goodbye(true)` there when CONNACK has come. */
+  purgeConnect(): Uint8Array {
+    return connectToPurge(this.raw, this.clientId);
+  }
+
+  get facts(): SessionFacts {
+    const { window, deliveries, moved, gap, subscriptions, attachments } = this.state;
+    const held = moved?.held;
+    const kept = this.deviceFrames.keptBytes + this.nodeFrames.keptBytes + (gap?.length ?? 0);
+    return {
+      subscriptions: subscriptions?.count ?? 0,
+      fromDevice: window?.count ?? 0,
+      toDevice: (deliveries?.unfinished ?? 0) + (held?.count ?? 0),
+      reattachments: Math.max(0, attachments - 1),
+      rememberedBytes: this.state.knownBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
+    };
+  }
+
+  /** The connection has ended: overwrites credentials and payloads (rule 17). Must come, and nothing after it. */
+  wipe(): void {
+    const { state } = this;
+    if (this.wiped) return;
+    this.wiped = true;
+    state.phase = 'over';
+    vault.erase(this.handle);
+    state.window?.wipe();
+    state.moved?.held?.wipe();
+    state.gap?.bytes.fill(0);
+    state.gap = undefined;
+    this.deviceFrames.reset();
+    this.nodeFrames.reset();
+  }
+
+  /** Of the device's CONNECT; a copy. */
+  private get raw(): Uint8Array {
+    return vault.read(this.handle);
+  }
+
+  private flush(): void {
+    this.state.toNode.flush();
+    this.state.toDevice.flush();
+  }
+}
+
+/** Where in `State.messages` the packets of nodes are counted. */
+const NODES = 16;
+
+function count({ messages }: State, from: 0 | 16, header: number): void {
+  const at = from + (header >> 4);
+  messages[at] = (messages[at] as number) + 1;
+}
+
+const deviceSide: FrameHandler<State> = {
+  packet(s, bytes, at, bodyAt, end) {
+    count(s, 0, bytes[at] as number);
+    packetFromDevice(s, bytes, at, bodyAt, end);
+  },
+  /** QoS 0 where nothing in it matters; what a lost link had of it is gone, as QoS 0 may be. */
+  streams(s, header, size) {
+    if (s.phase !== 'attached' || size > s.options.maxPacketBytes) return false;
+    const looksInside = s.version === 5 && s.told.topicAliasMaximum > 0;
+    return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
+  },
+  piece(s, bytes, start, end, first, last) {
+    if (first) count(s, 0, bytes[start] as number);
+    if (first && s.moved !== undefined) s.moved.cut = false;
+    if (!s.moved?.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
+  },
+  broken(s, fault) {
+    if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
+    else s.end(reasonCode.malformedPacket, 'device-protocol-error');
+  },
+};
+
+const nodeSide: FrameHandler<State> = {
+  packet(s, bytes, at, bodyAt, end) {
+    count(s, NODES, bytes[at] as number);
+    packetFromNode(s, bytes, at, bodyAt, end);
+  },
+  streams(s, header, size) {
+    const answered = s.answered && s.phase !== 'over';
+    return (
+      answered && size > s.options.maxPacketBytes && header >> 4 === packetType.publish && qosOf(header) === 0
+    );
+  },
+  piece(s, bytes, start, end, first, last) {
+    if (first) count(s, NODES, bytes[start] as number);
+    if (s.phase !== 'over') s.toDevice.stream(bytes, start, end, last);
+  },
+  broken(s, fault) {
+    if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
+    else s.nodeFault('malformed fixed header');
+  },
+};
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}

@@ -1,0 +1,138 @@
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import { disconnectPacket, type ReasonCode } from '../mqtt/reason-codes.ts';
+import { Aliases } from './aliases.ts';
+import { Deliveries } from './deliveries.ts';
+import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
+import { KeptBytes } from './kept-bytes.ts';
+import { Moved } from './moved.ts';
+import { Outlet } from './outlet.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { plainTerms, type Terms } from './terms.ts';
+import { Window } from './window.ts';
+
+const GAP_CAPACITY = 256;
+const uncounted = new Float64Array(32);
+
+/**
+ *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
+ *                              ▲                        └─CONNACK, no session─► rebuilding ──last SUBACK──┘
+ *   any ──DISCONNECT, fault──► over
+ */
+export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'over';
+
+/**
+ * Everything that is remembered of one session. What most sessions never need is made when it is first needed,
+ * because there is one of these for each of very many devices.
+ */
+export class State {
+  readonly version: ProtocolVersion;
+  readonly options: SessionOptions;
+  readonly messages: Float64Array;
+  readonly toNode: Outlet;
+  readonly toDevice: Outlet;
+  private readonly output: SessionOutput;
+  phase: Phase = 'connecting';
+  /** Has the node on this link answered CONNECT, one way or the other? */
+  answered = false;
+  /** Nothing more of this link is understood or wanted: the fence behind `detached()` (rule 14). */
+  linkDead = false;
+  /** Nodes that have taken the session so far. */
+  attachments = 0;
+  /** The device had the session before this connection, so its subscriptions are not all known. */
+  inherited = false;
+  deviceLeft = false;
+  /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
+  overflown = false;
+  /** What the device was told by its one CONNACK, and what the node on this link promised. */
+  told: Terms = plainTerms;
+  terms: Terms = plainTerms;
+  readonly deviceReceiveMaximum: number;
+  /** PINGRESPs that the device waits for, and that the node on this link owes. */
+  pingsOwed = 0;
+  pingsSent = 0;
+  /** PUBLISH, SUBSCRIBE and UNSUBSCRIBE of the device that no node has acknowledged. */
+  window: Window | undefined;
+  /** Messages on their way to the device. */
+  deliveries: Deliveries | undefined;
+  subscriptions: Subscriptions | undefined;
+  aliases: Aliases | undefined;
+  /** Whole packets that the device sent while no node had its session. */
+  gap: KeptBytes | undefined;
+  moved: Moved | undefined;
+
+  constructor(
+    version: ProtocolVersion,
+    deviceReceiveMaximum: number,
+    options: SessionOptions,
+    output: SessionOutput,
+  ) {
+    this.version = version;
+    this.deviceReceiveMaximum = deviceReceiveMaximum;
+    this.options = options;
+    this.messages = options.messages ?? uncounted;
+    this.output = output;
+    this.toNode = new Outlet(output, 'node');
+    this.toDevice = new Outlet(output, 'device');
+  }
+
+  needWindow(): Window {
+    this.window ??= new Window();
+    return this.window;
+  }
+
+  needDeliveries(): Deliveries {
+    this.deliveries ??= new Deliveries();
+    return this.deliveries;
+  }
+
+  needSubscriptions(): Subscriptions {
+    this.subscriptions ??= new Subscriptions();
+    return this.subscriptions;
+  }
+
+  needAliases(): Aliases {
+    this.aliases ??= new Aliases();
+    return this.aliases;
+  }
+
+  needMoved(): Moved {
+    this.moved ??= new Moved();
+    return this.moved;
+  }
+
+  needGap(): KeptBytes {
+    this.gap ??= new KeptBytes(GAP_CAPACITY);
+    return this.gap;
+  }
+
+  /** Bytes of subscriptions and aliases. */
+  get knownBytes(): number {
+    return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);
+  }
+
+  /** To be called when they have grown. */
+  boundKnown(): void {
+    if (this.knownBytes <= this.options.maxStateBytes) return;
+    this.overflown = true;
+    this.subscriptions = undefined;
+    this.aliases = undefined;
+  }
+
+  event(event: SessionEvent): void {
+    this.output.event(event);
+  }
+
+  /** Ends the device's side with a reason; 3.1.1 has no word for it and is just closed. */
+  end(code: ReasonCode, why: EndWhy): void {
+    if (this.phase === 'over') return;
+    if (this.version === 5 && this.attachments > 0) this.toDevice.write(disconnectPacket(code));
+    this.phase = 'over';
+    this.event({ kind: 'end', code, why });
+  }
+
+  nodeFault(detail: string): void {
+    this.answered = true;
+    this.linkDead = true;
+    this.event({ kind: 'node-fault', detail });
+  }
+}

@@ -1,0 +1,129 @@
+import { decodeText, uint16, uint32 } from '../mqtt/field.ts';
+import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import { varintEnd } from '../mqtt/varint.ts';
+
+/** What a node's CONNACK promises (MQTT 5.0 clause 3.2.2.3); where it is silent, the standard's defaults. */
+export interface Terms {
+  code: number;
+  sessionPresent: boolean;
+  receiveMaximum: number;
+  maximumQos: number;
+  retainAvailable: boolean;
+  /** Bytes; Infinity is no limit. */
+  maximumPacketSize: number;
+  topicAliasMaximum: number;
+  wildcardAvailable: boolean;
+  identifiersAvailable: boolean;
+  sharedAvailable: boolean;
+  /** Seconds; undefined leaves the device's own. */
+  serverKeepAlive: number | undefined;
+  assignedClientId: string | undefined;
+  serverReference: string | undefined;
+}
+
+/** What every 3.1.1 node promises, and an MQTT 5 node that says nothing. */
+export const plainTerms: Readonly<Terms> = {
+  code: 0,
+  sessionPresent: false,
+  receiveMaximum: 0xffff,
+  maximumQos: 2,
+  retainAvailable: true,
+  maximumPacketSize: Number.POSITIVE_INFINITY,
+  topicAliasMaximum: 0,
+  wildcardAvailable: true,
+  identifiersAvailable: true,
+  sharedAvailable: true,
+  serverKeepAlive: undefined,
+  assignedClientId: undefined,
+  serverReference: undefined,
+};
+
+/** Reads a whole CONNACK with its body in [bodyAt, end); undefined when it cannot be understood. */
+export function readConnack(
+  bytes: Uint8Array,
+  bodyAt: number,
+  end: number,
+  version: ProtocolVersion,
+): Terms | undefined {
+  if (end - bodyAt < 2) return undefined;
+  const terms: Terms = {
+    ...plainTerms,
+    code: bytes[bodyAt + 1] as number,
+    sessionPresent: ((bytes[bodyAt] as number) & 1) === 1,
+  };
+  if (version === 5 && bodyAt + 2 < end && !readProperties(bytes, bodyAt + 2, end, terms)) return undefined;
+  return terms;
+}
+
+let known: Terms = plainTerms;
+
+/** The same terms as one value for as many devices as possible, because nodes say the same to all of them. */
+export function interned(terms: Terms): Terms {
+  if (!equal(terms, known)) known = terms;
+  return known;
+}
+
+function equal(left: Terms, right: Terms): boolean {
+  for (const name in left) if (left[name as keyof Terms] !== right[name as keyof Terms]) return false;
+  return true;
+}
+
+/** The Server Reference of a whole DISCONNECT (clause 3.14.2.2.5). */
+export function readServerReference(bytes: Uint8Array, bodyAt: number, end: number): string | undefined {
+  const terms: { serverReference: string | undefined } = { serverReference: undefined };
+  if (bodyAt + 1 < end) readProperties(bytes, bodyAt + 1, end, terms as Terms);
+  return terms.serverReference;
+}
+
+function readProperties(bytes: Uint8Array, at: number, end: number, into: Terms): boolean {
+  const behind = propertiesEnd(bytes, at, end);
+  if (behind < 0) return false;
+  let next = varintEnd(bytes, at, behind);
+  while (next < behind) {
+    const id = bytes[next] as number;
+    const valueAt = next + 1;
+    next = propertyEnd(bytes, next, behind);
+    if (next < 0) return false;
+    take(id, bytes, valueAt, next, into);
+  }
+  return true;
+}
+
+function take(id: number, bytes: Uint8Array, at: number, behind: number, into: Terms): void {
+  switch (id) {
+    case property.receiveMaximum:
+      into.receiveMaximum = uint16(bytes, at);
+      return;
+    case property.maximumQos:
+      into.maximumQos = bytes[at] as number;
+      return;
+    case property.retainAvailable:
+      into.retainAvailable = bytes[at] === 1;
+      return;
+    case property.maximumPacketSize:
+      into.maximumPacketSize = uint32(bytes, at);
+      return;
+    case property.topicAliasMaximum:
+      into.topicAliasMaximum = uint16(bytes, at);
+      return;
+    case property.wildcardSubscriptionAvailable:
+      into.wildcardAvailable = bytes[at] === 1;
+      return;
+    case property.subscriptionIdentifierAvailable:
+      into.identifiersAvailable = bytes[at] === 1;
+      return;
+    case property.sharedSubscriptionAvailable:
+      into.sharedAvailable = bytes[at] === 1;
+      return;
+    case property.serverKeepAlive:
+      into.serverKeepAlive = uint16(bytes, at);
+      return;
+    case property.assignedClientIdentifier:
+      into.assignedClientId = decodeText(bytes, at + 2, behind);
+      return;
+    case property.serverReference:
+      into.serverReference = decodeText(bytes, at + 2, behind);
+      return;
+  }
+}

@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { tlsContract } from './engine-tls.ts';
+
+describe('node engine', () => tlsContract('node'));

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { perform } from '../../bench/failover/performance.ts';
+import { main } from '../support/cli.ts';
+
+test.concurrent.each([
+  'aedes',
+  'mosquitto',
+] as const)('a broker (%s) hangs and goes on: its devices were moved, no Will fires, nothing comes twice or late', async (brokers) => {
+  const report = await perform({
+    ...{ main, brokers, fault: 'hang', front: 'breakwater', engine: 'auto' },
+    ...{ devices: 100, rate: 150, clean: false, hangMs: 7_000, calmMs: 1_500 },
+  });
+  expect(report).toMatchObject({ disconnects: 0, unacknowledged: 0, unansweredPings: 0, outOfOrder: 0 });
+  expect(report).toMatchObject({ wills: [], violations: [], lost: { qos1: 0, qos2: 0 } });
+  expect(report.duplicates.qos2).toBe(0);
+  expect(report.moves).toMatchObject({ moved: report.affected, failed: 0, mostOfOneDevice: 1 });
+  expect(report.moves?.causes).toEqual({ 'node-silent': report.affected });
+});

@@ -1,0 +1,374 @@
+import { describe, expect, test } from 'vitest';
+import { limits } from './scene.ts';
+import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+
+// How a session ends: at the device, at its nodes, and in what is counted and kept.
+
+const v5 = { version: 5 } as const;
+
+describe('the device ends it', () => {
+  test('with DISCONNECT: the node gets it, and no Will fires', () => {
+    goOn(
+      served(),
+      `
+      device: PUBLISH t=x | DISCONNECT
+        a gets PUBLISH t=x
+        a gets DISCONNECT
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test.each([
+    ['fin', 'flush', 'device-closed'],
+    ['reset', 'reset', 'device-reset'],
+    ['timeout', 'reset', 'device-timeout'],
+  ])('by %s without DISCONNECT: the node’s link ends without one too, so that the Will fires', (cause, how, reason) => {
+    goOn(
+      served(),
+      `
+      device: ${cause}
+        end a: ${how}
+        end device: ${how}
+      wire: closed
+        ended: ${reason}`,
+    );
+  });
+
+  test('while it is moved: both nodes are left by reset', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev
+      device: reset
+        end a: reset
+        end b: reset
+        end device: reset
+      wire: closed
+        ended: device-reset`,
+    );
+  });
+
+  test('with DISCONNECT while another node is dialled: the old one gets it', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      device: DISCONNECT
+        a gets DISCONNECT
+        end a: flush
+        end b: reset
+        end device: flush`,
+    );
+  });
+});
+
+describe('a DISCONNECT in the gap', () => {
+  const lost = (options: SessionSceneOptions = {}): SessionScene =>
+    goOn(
+      served('CONNECT id=dev', options),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      device: PUBLISH q1 #1 t=x | DISCONNECT
+      device: fin
+      time: ${PACE_MS}
+        dial b`,
+    );
+
+  test('waits with all else for the next node, though the device has closed', () => {
+    goOn(
+      lost(),
+      `
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        b gets PUBLISH #1 q1 t=x
+        b gets DISCONNECT
+        moved (link-lost) from a to b present after ${PACE_MS}
+        end b: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('that comes too late for any node ends it all the same', () => {
+    const scene = lost();
+    scene.nodes = [];
+    scene.say('b', 'refuses');
+    scene.pass(20_000);
+    expect(scene.did().slice(-2)).toEqual([expect.stringContaining('to nowhere'), 'end device: flush']);
+  });
+
+  test('is not forgotten when the device resets behind it: neither node may fire its Will', () => {
+    goOn(
+      served('CONNECT id=dev will=gone'),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev will=gone
+      device: DISCONNECT
+      device: reset
+        a gets DISCONNECT
+        end a: flush
+        b gets DISCONNECT
+        end b: flush
+        end device: reset`,
+    );
+  });
+});
+
+describe('it is ended from outside', () => {
+  test.each([
+    ['kicked', 152],
+    ['taken-over', 142],
+  ])('%s: the device is told why, and the link reset', (reason, code) => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      owner: end ${reason}
+        device gets DISCONNECT code=${code}
+        end a: reset
+        end device: flush
+      owner: end shutdown
+      wire: closed
+        ended: ${reason}`,
+    );
+  });
+
+  test.each(['shutdown', 'immovable'])('%s: no Will fires because of us (rule 13)', (reason) => {
+    goOn(
+      served('CONNECT id=dev will=gone', v5),
+      `
+      owner: end ${reason}
+        device gets DISCONNECT code=139
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test('shutdown during a move: neither here nor there', () => {
+    goOn(
+      served('CONNECT id=dev will=gone'),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev will=gone
+      owner: end shutdown
+        a gets DISCONNECT
+        end a: flush
+        b gets DISCONNECT
+        end b: flush
+        end device: flush`,
+    );
+  });
+
+  test('shutdown in the middle of the device’s message: no goodbye falls into it', () => {
+    const scene = served();
+    scene.deviceSays(Buffer.of(0x30, 100, 0, 1, 0x74));
+    scene.did();
+    goOn(
+      scene,
+      `
+      owner: end shutdown
+        end a: reset
+        end device: flush`,
+    );
+  });
+
+  test('a device that does not take its last bytes is reset', () => {
+    goOn(
+      served(),
+      `
+      owner: end kicked
+        end a: reset
+        end device: flush
+      time: ${limits.halfCloseTimeoutMs}
+        end device: reset`,
+    );
+  });
+
+  test('a device that breaks the standard is told so [MQTT-3.1.0-2]', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      device: CONNECT id=dev
+        device gets DISCONNECT code=130
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: protocol-error`,
+    );
+  });
+});
+
+describe('a clean 3.1.1 session that has moved is dropped by the node that was asked to keep it (rule 2)', () => {
+  const moved = (): SessionScene =>
+    goOn(
+      served('CONNECT id=dev clean will=gone'),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev will=gone
+      b: CONNACK
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
+    );
+  const left = (): SessionScene =>
+    goOn(
+      moved(),
+      `
+      device: DISCONNECT
+        b gets DISCONNECT
+        end b: flush
+        dial b
+        end device: flush`,
+    );
+
+  test('once the device has left; without its Will', () => {
+    goOn(
+      left(),
+      `
+      b: opens
+        b gets CONNECT id=dev clean
+      b: CONNACK
+        b gets DISCONNECT
+        end b: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('or has vanished', () => {
+    goOn(
+      moved(),
+      `
+      device: reset
+        end b: reset
+        dial b
+        end device: reset
+      b: opens
+        b gets CONNECT id=dev clean`,
+    );
+  });
+
+  test('or vanished before the node had answered', () => {
+    goOn(
+      served('CONNECT id=dev clean'),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      device: reset
+        end b: reset
+        dial b
+        end device: reset`,
+    );
+  });
+
+  test.each([
+    ['refuses', '--'],
+    ['opens', 'b gets CONNECT id=dev clean'],
+  ])('a node that %s and says no more is not waited for', (what, gets) => {
+    goOn(
+      left(),
+      `
+      b: ${what}
+        ${gets}
+      time: 5000
+        end device: reset
+        ${what === 'opens' ? 'end b: reset' : '--'}
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test.each(['fin', 'reset', 'PINGRESP'])('nor one that does not answer properly: %s', (what) => {
+    goOn(
+      left(),
+      `
+      b: opens
+        b gets CONNECT id=dev clean
+      b: ${what}
+        end b: reset
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('not when another connection has the client id: that would end its session', () => {
+    goOn(
+      moved(),
+      `
+      owner: end taken-over
+        end b: reset
+        end device: flush`,
+    );
+  });
+
+  test('and no longer, when the device comes back in the middle of it', () => {
+    goOn(
+      left(),
+      `
+      b: opens
+        b gets CONNECT id=dev clean
+      owner: end taken-over
+        end b: reset
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('not on our own shutdown: the device comes back, and brings its clean session', () => {
+    goOn(
+      moved(),
+      `
+      owner: end shutdown
+        b gets DISCONNECT
+        end b: flush
+        end device: flush`,
+    );
+  });
+
+  test('never moved, never asked: nothing to drop', () => {
+    goOn(
+      served('CONNECT id=dev clean'),
+      `
+      device: DISCONNECT
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+});
+
+test('an engine that closes every socket by itself leaves nothing counted, and no secret', () => {
+  const scene = served();
+  scene.say('owner', 'move drain');
+  scene.did();
+  scene.closes();
+  expect([...scene.counted.values()]).toEqual([0, 0]);
+  expect(Reflect.get(scene.carrier?.session ?? {}, 'wiped')).toBe(true);
+});

@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'vitest';
+import { patience } from './scene.ts';
+import { play } from './session-scene.ts';
+
+// How a device in session mode finds its first node.
+
+test('served from CONNECT to CONNACK, what came behind CONNECT included', () => {
+  play(`
+    device: CONNECT id=dev clean | PUBLISH t=1
+      claimed
+      dial a
+    device: PUBLISH t=2
+    a: opens
+      a gets CONNECT id=dev clean
+    a: CONNACK
+      a gets PUBLISH t=1
+      a gets PUBLISH t=2
+      device gets CONNACK
+      placed at a
+    device: PUBLISH t=3
+      a gets PUBLISH t=3
+    a: PUBLISH u=4
+      device gets PUBLISH u=4`);
+});
+
+describe('a node that does not take it costs the device nothing', () => {
+  test('the dial fails', () => {
+    play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: refuses ECONNREFUSED
+        a failed: refused
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        device gets CONNACK
+        placed at b`);
+  });
+
+  test('it is busy', () => {
+    play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: CONNACK code=3
+        end a: reset
+        a failed: busy
+        dial b`);
+  });
+
+  test.each(['fin', 'reset', 'timeout'])('its link ends before CONNACK: %s', (cause) => {
+    play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: ${cause}
+        end a: reset
+        a failed: closed-before-connack
+        dial b`);
+  });
+
+  test('no CONNACK comes in time', () => {
+    play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      time: ${patience.connackTimeoutMs}
+        end a: reset
+        a failed: connack-timeout
+        dial b
+      time: ${patience.connectTimeoutMs}
+        end b: reset
+        b failed: timeout
+        dial c`);
+  });
+
+  test('it answers with what is no CONNACK [MQTT-3.2.0-1]', () => {
+    play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: PINGRESP
+        end a: reset
+        a failed: closed-before-connack
+        dial b`);
+  });
+});
+
+test('a refusal that speaks of the device is passed on, and no other node asked', () => {
+  play(
+    `
+    device: CONNECT id=dev
+      claimed
+      dial a
+    a: opens
+      a gets CONNECT id=dev
+    a: CONNACK code=135
+      rejected: node-refused
+      device gets CONNACK code=135
+      end a: reset
+      end device: flush
+    wire: closed
+      ended: connect-rejected`,
+    { version: 5 },
+  );
+});
+
+test.each([
+  [4, 3],
+  [5, 136],
+] as const)('no node at all: CONNACK server unavailable (version %i)', (version, code) => {
+  play(
+    `
+    device: CONNECT id=dev
+      claimed
+      rejected: no-node
+      device gets CONNACK code=${code}
+      end device: flush
+    wire: closed
+      ended: no-node`,
+    { version, nodes: [] },
+  );
+});
+
+describe('a device that goes before it is served', () => {
+  test('is forgotten when it resets', () => {
+    const scene = play(`
+      device: CONNECT id=dev
+        claimed
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      device: reset
+        end a: reset
+        end device: reset
+      wire: closed
+        ended: device-reset`);
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test('is served to the end when it has said DISCONNECT: publish and away', () => {
+    play(`
+      device: CONNECT id=dev clean | PUBLISH q1 #1 t=x | DISCONNECT
+        claimed
+        dial a
+      device: fin
+      a: opens
+        a gets CONNECT id=dev clean
+      a: CONNACK
+        a gets PUBLISH #1 q1 t=x
+        a gets DISCONNECT
+        device gets CONNACK
+        placed at a
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`);
+  });
+
+  test('is not placed when it went while it was looked for where it was', () => {
+    play(
+      `
+      device: CONNECT id=dev
+      device: fin
+      recalled: b
+        end device: flush
+      wire: closed
+        ended: device-closed`,
+      { recallTimeoutMs: 50 },
+    );
+  });
+});
+
+test('a device that breaks the standard behind its CONNECT is not placed [MQTT-3.1.0-2]', () => {
+  play(`
+    device: CONNECT id=dev | CONNECT id=dev
+      end device: flush
+    wire: closed
+      ended: protocol-error`);
+});
+
+describe('enhanced authentication (4.12)', () => {
+  const connect = 'CONNECT id=dev authenticationMethod:SCRAM';
+
+  test('is passed on both ways', () => {
+    play(
+      `
+      device: ${connect}
+        claimed
+        dial a
+      a: opens
+        a gets ${connect}
+      a: AUTH code=24 authenticationMethod:SCRAM
+        device gets AUTH code=24 authenticationMethod:SCRAM
+      device: AUTH code=24 authenticationMethod:SCRAM
+        a gets AUTH code=24 authenticationMethod:SCRAM
+      a: CONNACK
+        device gets CONNACK
+        placed at a`,
+      { version: 5 },
+    );
+  });
+
+  test('a node that is lost in the middle of it is not replaced: no other could go on', () => {
+    play(
+      `
+      device: ${connect}
+        claimed
+        dial a
+      a: opens
+        a gets ${connect}
+      a: AUTH code=24 authenticationMethod:SCRAM
+        device gets AUTH code=24 authenticationMethod:SCRAM
+      a: reset
+        end a: reset
+        a failed: closed-before-connack
+        rejected: no-node
+        device gets CONNACK code=136
+        end device: flush`,
+      { version: 5 },
+    );
+  });
+
+  test('a node that is busy before it has begun is', () => {
+    play(
+      `
+      device: ${connect}
+        claimed
+        dial a
+      a: opens
+        a gets ${connect}
+      a: CONNACK code=137
+        end a: reset
+        a failed: busy
+        dial b`,
+      { version: 5 },
+    );
+  });
+});

@@ -1,0 +1,550 @@
+import { describe, expect, test } from 'vitest';
+import { moves } from './scene.ts';
+import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+
+// A node is lost, and the session goes on at another while the device stays connected.
+
+const v5 = { version: 5 } as const;
+
+describe('a lost link', () => {
+  test.each([
+    'fin',
+    'reset',
+    'timeout',
+    'error',
+  ])('by %s: another node is asked at its turn, with Clean Start 0', (cause) => {
+    goOn(
+      served('CONNECT id=dev clean'),
+      `
+      a: ${cause}
+        a lost: ${cause}
+        end a: reset
+      time: ${PACE_MS - 1}
+      time: 1
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      time: 5
+      b: CONNACK
+        moved (link-lost) from a to b rebuilt after ${PACE_MS + 5}
+      device: PUBLISH t=x
+        b gets PUBLISH t=x
+      b: PUBLISH u=y
+        device gets PUBLISH u=y`,
+    );
+  });
+
+  test('at 5.0 too; the session is there already', () => {
+    goOn(
+      served('CONNECT id=dev clean sessionExpiryInterval:60', v5),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev sessionExpiryInterval:60
+      b: CONNACK present
+        moved (link-lost) from a to b present after ${PACE_MS}`,
+    );
+  });
+
+  test('what the device says meanwhile waits, and is said in order; its PINGREQ is answered (rules 6 and 16)', () => {
+    goOn(
+      served(),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      device: PUBLISH q1 #1 t=1 | PINGREQ | PUBLISH t=2
+        device gets PINGRESP
+      time: ${PACE_MS}
+        dial b
+      device: PUBLISH t=3
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        b gets PUBLISH #1 q1 t=1
+        b gets PUBLISH t=2
+        b gets PUBLISH t=3
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
+    );
+  });
+
+  test('beyond the bound the device is not read, until a node has the session', () => {
+    const long = 'x'.repeat(60);
+    goOn(
+      served(),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      device: PUBLISH t=${long}
+        hold device
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        b gets PUBLISH t=${long}
+        moved (link-lost) from a to b present after ${PACE_MS}
+        read device`,
+    );
+  });
+
+  test('the node that it comes from is asked last, and may take it back', () => {
+    const scene = served();
+    scene.nodes = ['a', 'b'];
+    goOn(
+      scene,
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: refuses
+        b failed: refused
+      time: ${PACE_MS}
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: CONNACK
+        moved (link-lost) from a to a rebuilt after ${2 * PACE_MS}`,
+    );
+  });
+
+  test.each(['CONNACK code=3', 'CONNACK code=5', 'reset'])('the next node does not take it: %s', (answer) => {
+    const failure = { 'CONNACK code=3': 'busy', reset: 'closed-before-connack' }[answer];
+    goOn(
+      served(),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: ${answer}
+        end b: reset
+        ${failure === undefined ? '--' : `b failed: ${failure}`}
+      time: ${PACE_MS}
+        dial c`,
+    );
+  });
+
+  test('a subscription is replayed first; a node lost in the middle of that is followed by the next', () => {
+    goOn(
+      served(),
+      `
+      device: SUBSCRIBE #1 t:1
+        a gets SUBSCRIBE #1 t:1
+      a: SUBACK #1 1
+        device gets SUBACK #1 1
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        b gets SUBSCRIBE #65535 t:1
+      b: fin
+        end b: reset
+        b failed: closed-before-connack
+      time: ${PACE_MS}
+        dial c
+      c: opens
+        c gets CONNECT id=dev
+      c: CONNACK
+        c gets SUBSCRIBE #65535 t:1
+      c: SUBACK #65535 1
+        moved (link-lost) from a to c rebuilt after ${2 * PACE_MS}`,
+    );
+  });
+
+  test('a node that grants less than before ends it, rather than a lie (rule 7)', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      device: SUBSCRIBE #1 t:1
+        a gets SUBSCRIBE #1 t:1
+      a: SUBACK #1 1
+        device gets SUBACK #1 1
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        b gets SUBSCRIBE #65535 t:1+rh2
+      b: SUBACK #65535 135
+        device gets DISCONNECT code=135
+        end b: reset
+        end device: flush
+      wire: closed
+        ended: granted-less`,
+    );
+  });
+
+  test('of a message that the device has in part there is no rest: reset', () => {
+    const scene = served('CONNECT id=dev', { maxPacketBytes: 64 });
+    const link = [...scene.links.keys()][0] ?? -1;
+    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    scene.connection.linkData(link, half, 0, half.length);
+    goOn(
+      scene,
+      `
+      a: reset
+        device gets 55 bytes
+        a lost: reset
+        end a: reset
+        end device: reset
+      wire: closed
+        ended: node-reset`,
+    );
+  });
+
+  test('enhanced authentication cannot be replayed: DISCONNECT server shutting down [MQTT-4.12.1-1] (rule 17)', () => {
+    goOn(
+      served('CONNECT id=dev authenticationMethod:SCRAM', v5),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+        device gets DISCONNECT code=139
+        end device: flush
+      wire: closed
+        ended: immovable`,
+    );
+  });
+});
+
+describe('no node takes it', () => {
+  const lost = `
+    a: reset
+      a lost: reset
+      end a: reset
+      --`;
+
+  function alone(options: SessionSceneOptions = {}): SessionScene {
+    const scene = served('CONNECT id=dev', options);
+    scene.nodes = [];
+    return goOn(scene, lost);
+  }
+
+  test.each([
+    [4, '--'],
+    [5, 'device gets DISCONNECT code=137'],
+  ] as const)('it is tried again and again until the deadline, and then told (version %i)', (version, told) => {
+    goOn(
+      alone({ version }),
+      `
+      time: ${moves.reattachDeadlineMs - 2_000}
+      time: 2000
+        moved (link-lost) from a to nowhere after 19312.5
+        ${told}
+        end device: flush
+      wire: closed
+        ended: no-node`,
+    );
+  });
+
+  test('the waits between grow, with jitter, up to a bound', () => {
+    const scene = alone();
+    const waits: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const wait = (scene.timerAtMs ?? 0) - scene.nowMs;
+      waits.push(wait);
+      scene.pass(wait);
+    }
+    expect(waits).toEqual([187.5, 375, 750, 1500, 1500, 1500]);
+  });
+
+  test('a node that comes back meanwhile takes it', () => {
+    const scene = alone();
+    scene.pass(5_000);
+    scene.nodes = ['c'];
+    goOn(
+      scene,
+      `
+      time: 1500
+        dial c
+      c: opens
+        c gets CONNECT id=dev
+      c: CONNACK present
+        moved (link-lost) from a to c present after 6500`,
+    );
+  });
+});
+
+test('a long wait for its turn is not held against the node, nor against the session', () => {
+  goOn(
+    served('CONNECT id=dev', { paceMs: 60_000 }),
+    `
+    a: reset
+      a lost: reset
+      end a: reset
+    time: 60000
+      dial b
+    time: 2999
+    b: opens
+      b gets CONNECT id=dev
+    b: CONNACK
+      moved (link-lost) from a to b rebuilt after 62999`,
+  );
+});
+
+describe('a node asks to go elsewhere', () => {
+  test.each([
+    [139, 'shutting down'],
+    [156, 'use another server'],
+    [157, 'server moved'],
+  ])('DISCONNECT %i (%s): the device sees nothing', (code) => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: DISCONNECT code=${code}
+        a gets DISCONNECT
+        end a: flush
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        moved (node-leaving) from a to b present after ${PACE_MS}`,
+    );
+  });
+
+  test('a Server Reference that names a node of the pool is followed (4.13)', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: DISCONNECT code=156 serverReference:c.example
+        a gets DISCONNECT
+        end a: flush
+      time: ${PACE_MS}
+        dial c`,
+    );
+  });
+
+  test('a node that does so before it has the session is just another that does not take it', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      device: SUBSCRIBE #1 t:1
+        a gets SUBSCRIBE #1 t:1
+      a: SUBACK #1 1
+        device gets SUBACK #1 1
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        b gets SUBSCRIBE #65535 t:1+rh2
+      b: DISCONNECT code=139
+        end b: reset
+        b failed: busy
+      time: ${PACE_MS}
+        dial c`,
+    );
+  });
+
+  test('0x8E: the session is somebody else’s now (rule 14) [MQTT-3.1.4-3]', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: DISCONNECT code=142
+        device gets DISCONNECT code=142
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('any other reason is meant for the device', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: DISCONNECT code=151
+        device gets DISCONNECT code=151
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+  });
+});
+
+test('a session that node after node drops at once is not passed round for ever', () => {
+  const scene = served('CONNECT id=dev', v5);
+  let losses = 0;
+  for (; scene.deviceDone === undefined && losses < 100; losses++) {
+    const { node } = [...scene.links.values()][0] ?? { node: '' };
+    scene.say(node, 'reset');
+    scene.pass(PACE_MS);
+    const next = [...scene.links.values()][0]?.node;
+    if (next === undefined) continue;
+    scene.say(next, 'opens');
+    scene.say(next, 'CONNACK present');
+  }
+  expect(losses).toBe(6);
+  expect(scene.did().slice(-3)).toEqual([
+    'end b: reset',
+    'device gets DISCONNECT code=128',
+    'end device: flush',
+  ]);
+});
+
+describe('a node that hangs', () => {
+  const proofMs = 0.4 * moves.silenceTimeoutMs;
+
+  test('is asked, and left when it does not answer; its goodbye waits there, so that no Will fires (rule 13)', () => {
+    goOn(
+      served('CONNECT id=dev will=gone'),
+      `
+      owner: check
+        a gets PINGREQ
+      time: ${proofMs - 1}
+      owner: check
+      time: 1
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev will=gone
+      b: CONNACK
+        moved (node-silent) from a to b rebuilt after ${PACE_MS}`,
+    );
+  });
+
+  test.each(['PINGRESP', 'PUBLISH t=x'])('but not when it says anything: %s', (sign) => {
+    goOn(
+      served(),
+      `
+      owner: check
+        a gets PINGREQ
+      a: ${sign}
+        ${sign === 'PINGRESP' ? '--' : 'device gets PUBLISH t=x'}
+      time: 50000`,
+    );
+  });
+
+  test('nor while its link is not read, because the device does not read', () => {
+    const scene = served();
+    scene.isDeviceBehind = true;
+    goOn(
+      scene,
+      `
+      owner: check
+        a gets PINGREQ
+      time: 50000`,
+    );
+    scene.isDeviceBehind = false;
+    goOn(
+      scene,
+      `
+      owner: check
+      time: ${proofMs}
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush`,
+    );
+  });
+
+  test('nor when it has answered, and the device has just asked again', () => {
+    goOn(
+      served(),
+      `
+      owner: check
+        a gets PINGREQ
+      a: PINGRESP
+      time: ${proofMs - 1}
+      device: PINGREQ
+        a gets PINGREQ
+      time: 1`,
+    );
+  });
+});
+
+describe('keep-alive (rule 16)', () => {
+  test('a device is given up when it was silent for 1.5 keep-alives, and before 2 [MQTT-3.1.2-22]', () => {
+    goOn(
+      served('CONNECT id=dev keepalive=60', v5),
+      `
+      time: 20000
+      device: PINGREQ
+        a gets PINGREQ
+      a: PINGRESP
+        device gets PINGRESP
+      time: 40000
+        a gets PINGREQ
+      a: PINGRESP
+      time: 30000
+        a gets PINGREQ
+      a: PINGRESP
+      time: 29999
+      time: 1
+        device gets DISCONNECT code=141
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: keep-alive`,
+    );
+  });
+
+  test('a node whose link is half open is found by its own PINGREQ', () => {
+    goOn(
+      served('CONNECT id=dev keepalive=60'),
+      `
+      time: 30000
+        a gets PINGREQ
+      device: PUBLISH t=x
+        a gets PUBLISH t=x
+      time: 30000
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush
+      time: ${PACE_MS}
+        dial b`,
+    );
+  });
+
+  test('checks in between do not put the look off for ever', () => {
+    const scene = served('CONNECT id=dev keepalive=60');
+    for (let i = 0; i < 200 && scene.deviceDone === undefined; i++) {
+      scene.carrier?.check();
+      scene.say('a', 'PINGRESP');
+      scene.pass(1_000);
+    }
+    expect(scene.nowMs).toBeLessThan(1_000 + 2 * 60_000 + 1_000);
+    expect(scene.did().at(-1)).toBe('end device: flush');
+  });
+
+  test('without any keep-alive the node is asked once a minute, and the device left in peace', () => {
+    goOn(
+      served(),
+      `
+      time: 60000
+        a gets PINGREQ
+      a: PINGRESP
+      time: 60000
+        a gets PINGREQ
+      time: 60000
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush`,
+    );
+  });
+});

@@ -1,0 +1,309 @@
+import { describe, expect, test } from 'vitest';
+import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
+
+// Planned moves: the old node lives, and the session leaves it for another.
+
+const v5 = { version: 5 } as const;
+
+test('the old node serves until the new link is open; then its late bytes reach nobody (rule 14)', () => {
+  goOn(
+    served(),
+    `
+    owner: move drain
+      dial b
+      answer moving
+    device: PUBLISH t=1
+      a gets PUBLISH t=1
+    a: PUBLISH u=2
+      device gets PUBLISH u=2
+    b: opens
+      b gets CONNECT id=dev
+    a: PUBLISH u=late
+    device: PUBLISH t=3
+    b: CONNACK present
+      b gets PUBLISH t=3
+      a gets DISCONNECT
+      end a: flush
+      moved (drain) from a to b present after 0
+  `,
+  );
+});
+
+test('a session that the new node does not have is ended at the old one, if it would outlive its link', () => {
+  goOn(
+    served('CONNECT id=dev sessionExpiryInterval:60', v5),
+    `
+    owner: move move
+      dial b
+      answer moving
+    b: opens
+      b gets CONNECT id=dev sessionExpiryInterval:60
+    b: CONNACK
+      a gets DISCONNECT sessionExpiryInterval:0
+      end a: flush
+      moved (move) from a to b rebuilt after 0`,
+  );
+});
+
+test.each([
+  'reset',
+  'fin',
+])('the old node may end its link by itself when the session is taken over: %s', (cause) => {
+  goOn(
+    served(),
+    `
+    owner: move rebalance
+      dial b
+      answer moving
+    b: opens
+      b gets CONNECT id=dev
+    a: ${cause}
+      end a: reset
+    b: CONNACK present
+      moved (rebalance) from a to b present after 0`,
+  );
+});
+
+test('of our own takeover the device sees nothing (rule 14) [MQTT-3.1.4-3]', () => {
+  goOn(
+    served('CONNECT id=dev', v5),
+    `
+    owner: move drain
+      dial b
+      answer moving
+    b: opens
+      b gets CONNECT id=dev
+    a: DISCONNECT code=142
+    b: CONNACK present
+      a gets DISCONNECT
+      end a: flush
+      moved (drain) from a to b present after 0`,
+  );
+});
+
+describe('the old node goes on serving', () => {
+  test('when the dials of all others fail', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: refuses
+        b failed: refused
+        dial c
+      time: 3000
+        end c: reset
+        c failed: timeout
+        moved (drain) from a to nowhere after 3000
+      device: PUBLISH t=x
+        a gets PUBLISH t=x
+      a: PUBLISH u=y
+        device gets PUBLISH u=y
+      time: 117000
+        a gets PINGREQ`,
+    );
+  });
+
+  test('when a message that is too large to keep is on its way to the device as the new link opens', () => {
+    const scene = served('CONNECT id=dev', { maxPacketBytes: 64 });
+    const [link = -1] = scene.links.keys();
+    scene.say('owner', 'move drain');
+    scene.did();
+    const start = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    scene.connection.linkData(link, start, 0, start.length);
+    goOn(
+      scene,
+      `
+      b: opens
+        device gets 55 bytes
+        end b: reset
+        moved (drain) from a to nowhere after 0`,
+    );
+    scene.connection.linkData(link, Buffer.alloc(47), 0, 47);
+    expect(scene.did()).toEqual(['device gets 47 bytes']);
+  });
+
+  test('when the device is in the middle of a message as the new link opens', () => {
+    const scene = served();
+    scene.say('owner', 'move drain');
+    scene.did();
+    scene.deviceSays(Buffer.of(0x30, 100, 0, 1, 0x74));
+    goOn(
+      scene,
+      `
+      b: opens
+        a gets 5 bytes
+        end b: reset
+        moved (drain) from a to nowhere after 0`,
+    );
+  });
+
+  test('but is lost as ever when its link ends while the other is dialled', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      a: reset
+        a lost: reset
+        end b: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b`,
+    );
+  });
+});
+
+test('a new node that does not take it, once the old one is not listened to: the next; the old one last', () => {
+  const scene = served();
+  scene.nodes = ['a', 'b'];
+  goOn(
+    scene,
+    `
+    owner: move drain
+      dial b
+      answer moving
+    b: opens
+      b gets CONNECT id=dev
+    b: CONNACK code=3
+      end b: reset
+      b failed: busy
+    time: ${PACE_MS}
+      dial a
+    a: opens
+      a gets CONNECT id=dev
+    old a: fin
+      end a: reset
+    a: CONNACK present
+      moved (drain) from a to a present after ${PACE_MS}`,
+  );
+});
+
+describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3.14.4-3]', () => {
+  const willed = (): SessionScene => served('CONNECT id=dev will=gone', { takeoverFiresWill: true });
+
+  test('the old node is left with goodbye before the new one is asked', () => {
+    goOn(
+      willed(),
+      `
+      owner: move drain
+        a gets DISCONNECT
+        end a: flush
+        dial b
+        answer moving
+      device: PUBLISH t=x
+      b: opens
+        b gets CONNECT id=dev will=gone
+      b: CONNACK
+        b gets PUBLISH t=x
+        moved (drain) from a to b rebuilt after 0`,
+    );
+  });
+
+  test('but not where there is nowhere to go', () => {
+    const scene = willed();
+    scene.nodes = ['a'];
+    goOn(
+      scene,
+      `
+      owner: move drain
+        answer no-node`,
+    );
+  });
+
+  test('a Will Delay Interval does not need it [MQTT-3.1.3-9]', () => {
+    goOn(
+      served('CONNECT id=dev will=gone willDelayInterval:5', { version: 5, takeoverFiresWill: true }),
+      `
+      owner: move drain
+        dial b
+        answer moving`,
+    );
+  });
+});
+
+describe('an order to move is answered', () => {
+  function answer(scene: SessionScene, order: string): string | undefined {
+    scene.say('owner', `move ${order}`);
+    return scene.did().at(-1);
+  }
+
+  test('no-node where there is no other, and nothing is dialled or recorded', () => {
+    const scene = served();
+    scene.nodes = ['a'];
+    scene.say('owner', 'move drain');
+    expect(scene.did()).toEqual(['answer no-node']);
+    expect(scene.counted.get('a')).toBe(1);
+  });
+
+  test('no-node where the named one is not to be had, or serves already', () => {
+    expect(answer(served(), 'move to=x')).toBe('answer no-node');
+    expect(answer(served(), 'move to=a')).toBe('answer no-node');
+  });
+
+  test('moving to the node that was named, and no other is tried', () => {
+    goOn(
+      served(),
+      `
+      owner: move move to=c
+        dial c
+        answer moving
+      c: refuses
+        c failed: refused
+        moved (move) from a to nowhere after 0`,
+    );
+  });
+
+  test('later while it moves already', () => {
+    const scene = served();
+    scene.say('owner', 'move drain');
+    expect(answer(scene, 'drain')).toBe('answer later');
+  });
+
+  test('later while no node serves', () => {
+    const scene = served();
+    scene.say('a', 'reset');
+    expect(answer(scene, 'drain')).toBe('answer later');
+  });
+
+  test('later while the device is in the middle of a message', () => {
+    const scene = served();
+    scene.deviceSays(Buffer.of(0x30, 100, 0, 1, 0x74));
+    expect(answer(scene, 'drain')).toBe('answer later');
+  });
+
+  test('enhanced-auth, which cannot be moved (rule 17)', () => {
+    expect(answer(served('CONNECT id=dev authenticationMethod:X', v5), 'drain')).toBe('answer enhanced-auth');
+  });
+
+  test('too-much-state, where its subscriptions are more than may be kept', () => {
+    const scene = served();
+    const filters = Array.from({ length: 40 }, (_, i) => `${'x'.repeat(30)}${i}:0`);
+    for (let i = 0; i < 40; i += 4) {
+      scene.say('device', `SUBSCRIBE #${i + 1} ${filters.slice(i, i + 4).join(' ')}`);
+      scene.say('a', `SUBACK #${i + 1} 0 0 0 0`);
+    }
+    expect(answer(scene, 'drain')).toBe('answer too-much-state');
+  });
+
+  test('over when the device has gone', () => {
+    const scene = served();
+    scene.say('device', 'reset');
+    expect(answer(scene, 'drain')).toBe('answer over');
+  });
+});
+
+test('the last ten moves are remembered', () => {
+  const scene = served();
+  for (let i = 0; i < 12; i++) {
+    scene.say('owner', 'move rebalance');
+    const next = [...scene.links.values()].at(-1)?.node ?? '';
+    scene.say(next, 'opens');
+    scene.say(next, 'CONNACK present');
+    scene.pass(1);
+  }
+  expect(scene.carrier?.history).toHaveLength(10);
+  expect(scene.carrier?.history.at(-1)).toMatchObject({ cause: 'rebalance', to: 'a' });
+});

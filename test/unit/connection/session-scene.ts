@@ -1,0 +1,298 @@
+import { expect } from 'vitest';
+import { Connection } from '../../../src/connection/connection.ts';
+import type { SessionCarrier } from '../../../src/connection/session-carrier.ts';
+import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
+import type { EndReason, MoveCause, Reattachment, Recaller, World } from '../../../src/connection/world.ts';
+import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
+import { limits, moves, patience, peer, sessionLimits } from './scene.ts';
+
+/** What the world of a session scene grants at every turn, and every time it is asked for a random number. */
+export const PACE_MS = 40;
+export const RANDOM = 0.5;
+
+export interface SessionSceneOptions {
+  readonly version?: Version;
+  /** `a`, `b` and `c`, best first. */
+  readonly nodes?: readonly string[];
+  readonly takeoverFiresWill?: boolean;
+  readonly maxPacketBytes?: number;
+  readonly paceMs?: number;
+  readonly recallTimeoutMs?: number;
+}
+
+type LinkState = 'dialling' | 'open' | 'ended';
+
+/**
+ * One connection in session mode: the test plays the device, every node and the clock. The wire is strict, as an engine
+ * may be: what its contract forbids throws. What the connection does comes out as lines of text.
+ *
+ *   device: PUBLISH t=x | PINGREQ    the device sends          a gets …          on the link that was dialled last
+ *   device: fin                      or reset, or timeout      device gets …
+ *   a: opens                         or refuses, which fails the dial
+ *   a: CONNACK present               the node says; a: reset is how its link ends
+ *   old a: PUBLISH t=x               the same on the link before the newest
+ *   time: 2000                       passes, and every timer that is due fires
+ *   owner: move drain to=c           or check, end kicked      answer moving
+ *   wire: closed                     every socket is
+ */
+export class SessionScene {
+  readonly connection: Connection;
+  readonly version: Version;
+  nowMs = 1_000;
+  timerAtMs: number | undefined;
+  /** Links that events may come from, oldest first. */
+  readonly links = new Map<Link, { readonly node: string; state: LinkState }>();
+  deviceEnd: EndCause | undefined;
+  deviceDone: 'flush' | 'reset' | undefined;
+  isClosed = false;
+  held = false;
+  /** Set by a test: the device does not read, so the link is not read either. */
+  isDeviceBehind = false;
+  ends = 0;
+  /** Connections counted at each node. */
+  readonly counted = new Map<string, number>();
+  /** Nodes whose Server Reference is known, and that a placement offers, best first. */
+  nodes: readonly string[];
+  carrier: SessionCarrier | undefined;
+  private dials = 0;
+  private lines: string[] = [];
+  private asker: Recaller | undefined;
+
+  constructor(options: SessionSceneOptions = {}) {
+    this.version = options.version ?? 4;
+    this.nodes = options.nodes ?? ['a', 'b', 'c'];
+    this.connection = new Connection(this.wire(), peer, this.world(options));
+  }
+
+  did(): string[] {
+    const { lines } = this;
+    this.lines = [];
+    return lines;
+  }
+
+  private wire(): Wire {
+    const told = (line: string): void => {
+      if (this.isClosed) throw new Error(`${line}: the connection is closed`);
+      this.lines.push(line);
+    };
+    const live = (line: string): void => {
+      if (this.deviceDone !== undefined) throw new Error(`${line}: endDevice was called`);
+      told(line);
+    };
+    return {
+      isDeviceBehind: () => this.isDeviceBehind,
+      toDevice: (bytes, start, end) => {
+        if (this.deviceEnd === 'reset') return; // an engine drops it
+        for (const text of this.read(bytes, start, end)) live(`device gets ${text}`);
+      },
+      toNode: (link, bytes, start, end) => {
+        const { node, state } = this.links.get(link) ?? {};
+        if (state === undefined || state === 'dialling') throw new Error(`link ${link} is not open`);
+        for (const text of this.read(bytes, start, end)) told(`${node} gets ${text}`);
+      },
+      dial: ({ nodeId }) => {
+        if (this.links.size > 1) throw new Error('a third link is dialled');
+        live(`dial ${nodeId}`);
+        this.links.set(this.dials, { node: nodeId, state: 'dialling' });
+        return this.dials++;
+      },
+      splice: () => {
+        throw new Error('a session is not spliced');
+      },
+      holdDevice: (hold) => {
+        live(hold ? 'hold device' : 'read device');
+        this.held = hold;
+      },
+      endDevice: (how) => {
+        if (this.deviceDone !== how) told(`end device: ${how}`);
+        this.deviceDone = how;
+      },
+      endNode: (link, how) => {
+        const node = this.links.get(link)?.node;
+        if (node === undefined) throw new Error(`link ${link} is gone`);
+        told(`end ${node}: ${how}`);
+        this.links.delete(link);
+      },
+      setTimer: (ms) => {
+        if (this.isClosed) throw new Error('timer: the connection is closed');
+        if (!(ms >= 0)) throw new Error(`timer ${ms}`);
+        this.timerAtMs = ms === 0 ? undefined : this.nowMs + ms;
+      },
+    };
+  }
+
+  private read(bytes: Uint8Array, start: number, end: number): string[] {
+    const copy = Buffer.copyBytesFrom(bytes, start, end - start);
+    try {
+      return packetsIn(copy, this.version).map(textOf);
+    } catch {
+      return [`${copy.length} bytes`];
+    }
+  }
+
+  private world(options: SessionSceneOptions): World {
+    const { paceMs = PACE_MS, takeoverFiresWill = false, maxPacketBytes = 256 } = options;
+    const count = (node: string, by: number): void => {
+      const counted = (this.counted.get(node) ?? 0) + by;
+      if (counted < 0) throw new Error(`${node} is released once too often`);
+      this.counted.set(node, counted);
+    };
+    const note = (line: string): void => void this.lines.push(line);
+    const place = (preferred: string | undefined) => ({ candidates: this.candidates(preferred), patience });
+    return {
+      limits: { ...limits, maxPacketBytes },
+      sessionLimits,
+      mode: 'session',
+      now: () => this.nowMs,
+      random: () => RANDOM,
+      route: () => ({
+        recallTimeoutMs: options.recallTimeoutMs ?? 0,
+        mode: undefined,
+        moves: { ...moves, takeoverFiresWill },
+        named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
+        place: (_, __, preferred) => place(preferred),
+      }),
+      recall: (_, asker) => {
+        this.asker = asker;
+      },
+      claim: () => note('claimed'),
+      pace: () => paceMs,
+      take: ({ nodeId }) => count(nodeId, 1),
+      release: ({ nodeId }) => count(nodeId, -1),
+      dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),
+      dialled: () => {},
+      placed: ({ target }) => {
+        this.carrier = this.connection.session;
+        note(`placed at ${target?.nodeId}`);
+      },
+      linkLost: ({ nodeId }, cause) => note(`${nodeId} lost: ${cause}`),
+      reattached: (_, reattachment) => note(movedText(reattachment)),
+      rejected: (reason) => note(`rejected: ${reason}`),
+      ended: (_, reason) => {
+        this.ends++;
+        note(`ended: ${reason}`);
+      },
+    };
+  }
+
+  private *candidates(preferred: string | undefined): Generator<Target, undefined> {
+    const first = this.nodes.filter((node) => node === preferred);
+    for (const nodeId of [...first, ...this.nodes.filter((node) => node !== preferred)]) {
+      yield { slot: nodeId.charCodeAt(0) - 97, nodeId, host: '127.0.0.1', port: 1883 };
+    }
+    return undefined;
+  }
+
+  // ---- what the test plays
+
+  /** Plays the left side of a line; see the class. */
+  say(who: string, what: string): void {
+    const [verb = '', ...words] = what.split(' ');
+    const { connection } = this;
+    if (who === 'time') return this.pass(Number(verb));
+    if (who === 'owner') return this.order(verb, words);
+    if (who === 'wire') return this.closes();
+    if (who === 'recalled') return this.asker?.recalled(verb);
+    if (who === 'device' && isEnd(verb)) {
+      this.deviceEnd = verb;
+      return connection.deviceEnded(verb);
+    }
+    if (who === 'device') return this.deviceSays(this.bytesOf(what));
+    const ofNode = [...this.links].filter(([, { node }]) => node === who.replace('old ', ''));
+    const [link, state] = ofNode.at(who.startsWith('old ') ? -2 : -1) ?? [];
+    if (link === undefined || state === undefined) throw new Error(`${who} has no link`);
+    if (verb === 'opens') {
+      state.state = 'open';
+      connection.linkOpened(link);
+    } else if (verb === 'refuses') {
+      this.links.delete(link);
+      connection.linkFailed(link, words[0] ?? 'ECONNREFUSED');
+    } else if (isEnd(verb)) {
+      state.state = 'ended';
+      connection.linkEnded(link, verb);
+    } else {
+      inScratch(this.bytesOf(what), (bytes, start, end) => connection.linkData(link, bytes, start, end));
+    }
+  }
+
+  deviceSays(bytes: Buffer): void {
+    inScratch(bytes, (scratch, start, end) => this.connection.deviceData(scratch, start, end));
+  }
+
+  private bytesOf(what: string): Buffer {
+    return Buffer.concat(what.split(' | ').map((text) => bytesOf(text, this.version)));
+  }
+
+  pass(ms: number): void {
+    const end = this.nowMs + ms;
+    while (this.timerAtMs !== undefined && this.timerAtMs <= end) {
+      this.nowMs = Math.max(this.nowMs, this.timerAtMs);
+      this.timerAtMs = undefined;
+      this.connection.timer();
+    }
+    this.nowMs = end;
+  }
+
+  private order(verb: string, words: readonly string[]): void {
+    const to = words.find((word) => word.startsWith('to='))?.slice(3);
+    if (verb === 'end') this.connection.end(words[0] as EndReason);
+    else if (verb === 'check') this.carrier?.check();
+    else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);
+  }
+
+  closes(): void {
+    this.isClosed = true;
+    this.connection.closed(1, 2);
+  }
+}
+
+function isEnd(word: string): word is EndCause {
+  return ['fin', 'reset', 'timeout', 'error'].includes(word);
+}
+
+function movedText({ cause, from, to, durationMs, sessionPresent }: Reattachment): string {
+  const end = to === undefined ? 'nowhere' : `${to} ${sessionPresent ? 'present' : 'rebuilt'}`;
+  return `moved (${cause}) from ${from} to ${end} after ${durationMs}`;
+}
+
+/** In the middle of a larger buffer, which the engine then uses for something else. */
+function inScratch(bytes: Buffer, use: (bytes: Uint8Array, start: number, end: number) => void): void {
+  const scratch = Buffer.concat([Buffer.from('<<'), bytes, Buffer.from('>>')]);
+  use(scratch, 2, 2 + bytes.length);
+  scratch.fill(0xee);
+}
+
+/**
+ * Plays a transcript, and expects exactly what it says. Lines with a colon behind the first word are played; the others
+ * are what comes of them.
+ */
+export function play(script: string, options: SessionSceneOptions = {}): SessionScene {
+  const scene = new SessionScene(options);
+  return goOn(scene, script);
+}
+
+export function goOn(scene: SessionScene, script: string): SessionScene {
+  const wanted = script
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('--'));
+  const heard: string[] = [];
+  for (const line of wanted) {
+    const [, who, what] = /^(device|time|owner|wire|recalled|(?:old )?[a-z]): +(.*)$/.exec(line) ?? [];
+    if (who === undefined || what === undefined) continue;
+    scene.say(who, what);
+    heard.push(line, ...scene.did());
+  }
+  expect(heard.join('\n')).toBe(wanted.join('\n'));
+  return scene;
+}
+
+/** A device that node `a` serves. */
+export function served(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): SessionScene {
+  const scene = new SessionScene(options);
+  scene.say('device', connect);
+  scene.say('a', 'opens');
+  scene.say('a', 'CONNACK');
+  scene.did();
+  return scene;
+}

@@ -1,0 +1,178 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { connectAgain, connectAs, connectToPurge, willDelay } from '../../../src/session/connect-again.ts';
+import { Deliveries, owner, step } from '../../../src/session/deliveries.ts';
+import { deviceSilenceMs, nodeSilenceMs } from '../../../src/session/index.ts';
+import { hashOf } from '../../../src/session/publish.ts';
+import { Subscriptions } from '../../../src/session/subscriptions.ts';
+import { matches } from '../../../src/session/topic-filter.ts';
+import { stage, Window } from '../../../src/session/window.ts';
+import { bytesOf, packetsIn, textOf } from './packet-text.ts';
+
+const text = (value: string) => new TextEncoder().encode(value);
+
+describe('window', () => {
+  it('is an ordered list by packet id, whatever is added and removed', () => {
+    const command = fc.record({ add: fc.boolean(), id: fc.integer({ min: 1, max: 30 }), size: fc.nat(400) });
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 80 }), (commands) => {
+        const window = new Window();
+        const model: { id: number; packet: Uint8Array }[] = [];
+        for (const { add, id, size } of commands) {
+          const index = model.findIndex((entry) => entry.id === id);
+          if (add && index < 0) {
+            const packet = new Uint8Array(size).fill(id);
+            window.append(id, stage.sent, packet, 0, size);
+            model.push({ id, packet });
+          } else if (!add && index >= 0) {
+            window.remove(window.find(id));
+            model.splice(index, 1);
+          }
+        }
+        const found = [];
+        for (let at = window.first(); at >= 0; at = window.next(at)) {
+          found.push({ id: window.id(at), packet: window.packet(at) });
+        }
+        expect(found).toEqual(model);
+        expect(window.count).toBe(model.length);
+        expect(window.bytes).toBe(model.reduce((sum, { packet }) => sum + 8 + packet.length, 0));
+      }),
+    );
+  });
+
+  it('needs no room for a message once the device has its PUBREC', () => {
+    const window = new Window();
+    window.append(1, stage.sent, new Uint8Array(1000), 0, 1000);
+    window.setStage(window.find(1), stage.received);
+    expect(window.bytes).toBe(8);
+  });
+});
+
+describe('deliveries', () => {
+  it('are found by either packet id, in order, and counted', () => {
+    const command = fc.record({ add: fc.boolean(), id: fc.integer({ min: 1, max: 40 }) });
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 100 }), (commands) => {
+        const deliveries = new Deliveries();
+        let model: number[] = [];
+        for (const { add, id } of commands) {
+          if (add && !model.includes(id)) {
+            deliveries.add(id, id + 100, false, 0, step.published, owner.node);
+            model.push(id);
+          } else if (!add && model.includes(id)) {
+            expect(deliveries.byNode(id)).toBe(deliveries.byDevice(id + 100));
+            deliveries.remove(deliveries.byNode(id));
+            model = model.filter((each) => each !== id);
+          }
+        }
+        const found = [];
+        for (let at = deliveries.first(); at >= 0; at = deliveries.next(at))
+          found.push(deliveries.nodeId(at));
+        expect(found).toEqual(model);
+        expect(deliveries.unfinished).toBe(model.length);
+      }),
+    );
+  });
+});
+
+describe('subscriptions', () => {
+  it('keep filter, options and identifier, one for each filter', () => {
+    const entry = fc.record({
+      filter: fc.constantFrom('a', 'a/b', 'ä/#', '$share/g/+'),
+      options: fc.nat(255),
+      identifier: fc.nat(268_435_455),
+      drop: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(entry), (entries) => {
+        const subscriptions = new Subscriptions();
+        const model = new Map<string, object>();
+        for (const { filter, options, identifier, drop } of entries) {
+          model.delete(filter);
+          if (drop) subscriptions.delete(text(filter));
+          else subscriptions.set({ filter: text(filter), options, identifier });
+          if (!drop) model.set(filter, { filter: text(filter), options, identifier });
+        }
+        expect([...subscriptions]).toEqual([...model.values()]);
+        expect(subscriptions.count).toBe(model.size);
+      }),
+    );
+  });
+});
+
+describe('topic filters [MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.2-1]', () => {
+  it.each([
+    ['a/b', 'a/b', true],
+    ['a/b', 'a/bc', false],
+    ['a/b', 'a', false],
+    ['a/+', 'a/b', true],
+    ['a/+', 'a/', true],
+    ['a/+', 'a', false],
+    ['a/+/c', 'a/b/c', true],
+    ['+/+', '/finance', true],
+    ['+', '/finance', false],
+    ['a/#', 'a', true],
+    ['a/#', 'a/b/c', true],
+    ['a/#', 'ab', false],
+    ['#', 'a/b', true],
+    ['#', '$SYS/a', false],
+    ['+/a', '$SYS/a', false],
+    ['$SYS/#', '$SYS/a', true],
+    ['$share/g/a/+', 'a/b', true],
+    ['$share/g/#', 'a', true],
+  ])('%s and %s: %s', (filter, topic, expected) => {
+    expect(matches(text(filter), text(`x${topic}`), 1, 1 + text(topic).length)).toBe(expected);
+  });
+});
+
+describe('CONNECT, again', () => {
+  const v5 = 'CONNECT id=dev clean keepalive=7 user=me password=pw will=gone receiveMaximum:5';
+
+  it('changes the client id and Clean Start only, also where the length field grows', () => {
+    const id = 'x'.repeat(200);
+    for (const [version, connect] of [
+      [5, v5],
+      [4, v5.replace(/ r.*/, '')],
+      [3, 'CONNECT id=dev clean'],
+    ] as const) {
+      const raw = bytesOf(connect, version);
+      const again = packetsIn(connectAgain(raw, text(id)), version).map(textOf);
+      expect(again).toEqual([connect.replace('id=dev clean', `id=${id}`)]);
+      expect(packetsIn(connectAs(raw, text(id)), version).map(textOf)).toEqual([
+        connect.replace('id=dev', `id=${id}`),
+      ]);
+      expect(Buffer.from(connectAs(raw, undefined))).toEqual(raw);
+    }
+  });
+
+  it('purges clean, with the credentials and without the Will', () => {
+    const raw = bytesOf('CONNECT id=dev user=me password=pw will=gone', 4);
+    const purge = packetsIn(connectToPurge(raw, undefined), 4).map(textOf);
+    expect(purge).toEqual(['CONNECT id=dev clean user=me password=pw']);
+    const bare = packetsIn(connectToPurge(bytesOf('CONNECT id=dev', 3), undefined), 3).map(textOf);
+    expect(bare).toEqual(['CONNECT id=dev clean']);
+  });
+
+  it('knows the Will Delay Interval', () => {
+    expect(willDelay(bytesOf(`${v5} willDelayInterval:70000`, 5))).toBe(70_000);
+    expect(willDelay(bytesOf(v5, 5))).toBe(0);
+    expect(willDelay(bytesOf('CONNECT id=dev', 5))).toBe(0);
+  });
+});
+
+it('tells payloads apart by length, beginning and end', () => {
+  const large = new Uint8Array(10_000);
+  const hashes = [
+    large,
+    large.with(0, 1),
+    large.with(9_999, 1),
+    new Uint8Array(9_999),
+    new Uint8Array(0),
+  ].map((payload) => hashOf(payload, 0, payload.length));
+  expect(new Set(hashes).size).toBe(hashes.length);
+});
+
+it('gives a device one and a half times its keep-alive, and never where that is off [MQTT-3.1.2-22]', () => {
+  expect([deviceSilenceMs(10), deviceSilenceMs(0)]).toEqual([15_000, Number.POSITIVE_INFINITY]);
+  expect([nodeSilenceMs(10), nodeSilenceMs(0)]).toEqual([10_000, Number.POSITIVE_INFINITY]);
+});

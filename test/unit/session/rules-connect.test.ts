@@ -1,0 +1,384 @@
+import { describe, expect, it } from 'vitest';
+import { bytesOf, packetsIn, textOf } from './packet-text.ts';
+import { moving, opening, play, rebuilt, Stage, shared } from './transcript.ts';
+
+const v4 = 'CONNECT id=dev clean keepalive=60 user=me password=secret will=gone';
+const v5 = 'CONNECT id=dev clean will=gone sessionExpiryInterval:30 receiveMaximum:9';
+
+describe('rules 1 and 2: asking for the session', () => {
+  it('asks with Clean Start 0 and everything else as the device said it [MQTT-3.1.2-4]', () => {
+    play(
+      4,
+      `${opening(v4)} ${moving(v4)}
+      node>   CONNACK present
+      ${shared}`,
+    );
+    play(
+      5,
+      `${opening(v5)} ${moving(v5)}
+      node>   CONNACK present
+      ${shared}`,
+    );
+  });
+
+  it('shows the device one CONNACK only, and rebuilds where Session Present is 0 [MQTT-3.2.2-3]', () => {
+    play(
+      4,
+      `${opening(v4)}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${moving(v4)}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1
+      node>   SUBACK #65535 1
+      ${rebuilt}
+      device> PUBLISH b=on
+      >node   PUBLISH b=on`,
+    );
+  });
+
+  it('repeats the device’s own CONNECT until a first node has accepted it', () => {
+    play(
+      4,
+      `
+      device> CONNECT id=dev clean
+      link
+      >node   CONNECT id=dev clean
+      node>   CONNACK code=3
+      event   refused code=3
+      link
+      >node   CONNECT id=dev clean
+      node>   CONNACK
+      >device CONNACK
+      event   accepted sessionPresent=false`,
+    );
+  });
+
+  it('lets the owner ask a next node when one refuses the re-attach', () => {
+    const stage = play(
+      5,
+      `${opening(v5)} ${moving(v5)}
+      node>   CONNACK code=156 serverReference:other
+      event   refused code=156 serverReference=other
+      link
+      >node   CONNECT id=dev will=gone sessionExpiryInterval:30 receiveMaximum:9
+      node>   CONNACK present
+      ${shared}`,
+    );
+    expect(stage.session.facts.reattachments).toBe(1);
+  });
+
+  it('holds back what the device pipelines before CONNACK, and lets AUTH through [MQTT-3.1.4-5] [MQTT-4.12.0-2]', () => {
+    play(
+      5,
+      `
+      device> CONNECT id=dev authenticationMethod:SCRAM
+      link
+      >node   CONNECT id=dev authenticationMethod:SCRAM
+      device> PUBLISH a=early
+      node>   AUTH code=24 authenticationMethod:SCRAM
+      >device AUTH code=24 authenticationMethod:SCRAM
+      device> AUTH code=24 authenticationMethod:SCRAM
+      >node   AUTH code=24 authenticationMethod:SCRAM
+      node>   CONNACK
+      >node   PUBLISH a=early
+      >device CONNACK
+      event   accepted sessionPresent=false`,
+    );
+  });
+
+  it('has a clean 3.1.1 session ended at the node once it was asked for with clean session 0 [MQTT-3.1.2-6]', () => {
+    const stage = play(
+      4,
+      `${opening(v4)} ${moving(v4)}
+      node>   CONNACK present
+      ${shared}
+      device> DISCONNECT
+      >node   DISCONNECT
+      event   device-left forwarded=true`,
+    );
+    expect(stage.session.mustPurge).toBe(true);
+    const purge = packetsIn(stage.session.purgeConnect(), 4).map(textOf);
+    expect(purge).toEqual(['CONNECT id=dev clean keepalive=60 user=me password=secret']);
+    expect(packetsIn(stage.session.goodbye(true), 4).map(textOf)).toEqual(['DISCONNECT']);
+  });
+
+  it('says which node keeps an old copy of a clean session', () => {
+    play(
+      4,
+      `${opening(v4)} ${moving(v4)}
+      node>   CONNACK
+      ${rebuilt}
+      ${moving(v4)}
+      node>   CONNACK
+      event   resumed sessionPresent=false leftBehind=true`,
+    );
+  });
+
+  it('needs no purge for a persistent 3.1.1 session, nor for MQTT 5, which has its expiry', () => {
+    for (const [version, connect] of [
+      [4, 'CONNECT id=dev'],
+      [5, 'CONNECT id=dev clean'],
+    ] as const) {
+      const stage = play(
+        version,
+        `${opening(connect)} ${moving(connect)}
+      node>   CONNACK present
+      ${shared}`,
+      );
+      expect(stage.session.mustPurge).toBe(false);
+    }
+  });
+
+  it('disconnects a device whose session is older than the connection and now gone, since nobody knows it (rule 3)', () => {
+    play(
+      5,
+      `${opening('CONNECT id=dev', 'CONNACK present')} ${moving('CONNECT id=dev')}
+      node>   CONNACK
+      >device DISCONNECT code=139
+      event   end code=139 why=session-lost`,
+    );
+  });
+
+  it('replays to every node once one has not had the session: a rebuild was cut short, or a copy is old', () => {
+    play(
+      4,
+      `${opening(v4)}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${moving(v4)}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1
+      ${moving(v4)}
+      node>   CONNACK present
+      >node   SUBSCRIBE #65535 a:1
+      node>   SUBACK #65535 1
+      >node   PINGREQ
+      ${shared}`,
+    );
+  });
+
+  it('does not trust Session Present after a node was asked and not heard: the asking may have made it', () => {
+    play(
+      4,
+      `${opening(v4)}
+      node>   PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2
+      >device PUBLISH #1 q1 a=1
+      >device PUBLISH #2 q2 a=2
+      ${moving(v4)}
+      ${moving(v4)}
+      device> PUBREC #2
+      node>   CONNACK present
+      >node   PINGREQ
+      ${shared}
+      node>   PUBLISH #1 q1 dup a=1 | PINGRESP
+      >device PUBREL #2
+      device> PUBACK #1 | PUBCOMP #2
+      >node   PUBACK #1`,
+    );
+  });
+});
+
+describe('rule 13: the Will', () => {
+  const stageOf = (version: 4 | 5, connect: string, takeoverFiresWill = true) =>
+    new Stage(version, connect, { takeoverFiresWill }).session;
+
+  it('leaves a live node first where a takeover would fire the Will [MQTT-3.1.2-8] [MQTT-3.14.4-3]', () => {
+    expect(stageOf(4, 'CONNECT id=dev will=gone').leavesFirst).toBe(true);
+    expect(stageOf(5, 'CONNECT id=dev will=gone').leavesFirst).toBe(true);
+  });
+
+  it('relies on Will Delay, on a broker that keeps the Will, or on there being none [MQTT-3.1.3-9]', () => {
+    expect(stageOf(5, 'CONNECT id=dev will=gone willDelayInterval:5').leavesFirst).toBe(false);
+    expect(stageOf(4, 'CONNECT id=dev will=gone', false).leavesFirst).toBe(false);
+    expect(stageOf(4, 'CONNECT id=dev').leavesFirst).toBe(false);
+  });
+
+  it('ends the session with the goodbye where another node has it [MQTT-3.14.2-2]', () => {
+    const { session } = new Stage(5, v5);
+    expect(packetsIn(session.goodbye(true), 5).map(textOf)).toEqual(['DISCONNECT sessionExpiryInterval:0']);
+    expect(packetsIn(session.goodbye(false), 5).map(textOf)).toEqual(['DISCONNECT']);
+  });
+
+  it('passes on a DISCONNECT that asks for the Will, untouched', () => {
+    play(
+      5,
+      `${opening(v5)}
+      device> DISCONNECT code=4
+      >node   DISCONNECT code=4
+      event   device-left forwarded=true`,
+    );
+  });
+});
+
+describe('rule 14: takeover', () => {
+  it('never passes late bytes of the old link on', () => {
+    play(
+      5,
+      `${opening(v5)}
+      lost
+      node>   PUBLISH a=late | DISCONNECT code=142
+      link
+      >node   CONNECT id=dev will=gone sessionExpiryInterval:30 receiveMaximum:9
+      node>   CONNACK present
+      ${shared}
+      node>   PUBLISH a=fresh
+      >device PUBLISH a=fresh`,
+    );
+  });
+
+  it('tells 0x8E on the link that is up, and lets the owner judge [MQTT-3.1.4-3]', () => {
+    play(
+      5,
+      `${opening(v5)}
+      node>   DISCONNECT code=142
+      event   taken-over
+      end     142
+      >device DISCONNECT code=142
+      event   end code=142 why=asked`,
+    );
+  });
+
+  it('takes 0x8B, 0x9C and 0x9D as a request to move, with the Server Reference', () => {
+    for (const code of [139, 156, 157]) {
+      play(
+        5,
+        `${opening(v5)}
+      node>   DISCONNECT code=${code} serverReference:node-2 | PUBLISH a=late
+      event   node-leaving code=${code} serverReference=node-2
+      ${moving(v5)}
+      node>   CONNACK present
+      ${shared}`,
+      );
+    }
+  });
+
+  it('passes on every other DISCONNECT, and then nothing', () => {
+    play(
+      5,
+      `${opening(v5)}
+      node>   DISCONNECT code=141 | PUBLISH a=late
+      >device DISCONNECT code=141
+      event   node-ended code=141
+      device> PUBLISH a=late`,
+    );
+  });
+});
+
+describe('rule 15: the assigned client id', () => {
+  it('re-attaches with the one that the node assigned [MQTT-3.2.2-16]', () => {
+    play(
+      5,
+      `${opening('CONNECT id= clean', 'CONNACK assignedClientIdentifier:auto-7')} ${moving('CONNECT id=auto-7')}
+      node>   CONNACK present
+      ${shared}`,
+    );
+  });
+
+  it('chooses one where a 3.1.1 device brings none, because no node would reveal it', () => {
+    play(
+      4,
+      `
+      device> CONNECT id= clean user=me
+      link
+      >node   CONNECT id=chosen clean user=me
+      node>   CONNACK
+      >device CONNACK
+      event   accepted sessionPresent=false
+      lost
+      link
+      >node   CONNECT id=chosen user=me
+      node>   CONNACK present
+      ${shared}`,
+    );
+  });
+});
+
+describe('rules 17 and 18: what cannot be', () => {
+  it('does not move a device with enhanced authentication [MQTT-4.12.1-1]', () => {
+    const stage = play(5, opening('CONNECT id=dev authenticationMethod:SCRAM'));
+    expect(stage.session.immovable).toBe('enhanced-auth');
+    expect(stage.say('end 157').slice(1)).toEqual([
+      '>device DISCONNECT code=157',
+      'event   end code=157 why=asked',
+    ]);
+  });
+
+  it('overwrites credentials and payloads when the connection has ended', () => {
+    const stage = play(
+      4,
+      `${opening(v4)}
+      device> PUBLISH #1 q1 a=payload
+      >node   PUBLISH #1 q1 a=payload
+      lost`,
+    );
+    const kept = () => Buffer.from(stage.session.purgeConnect()).includes('secret');
+    expect(kept()).toBe(true);
+    stage.session.wipe();
+    expect(kept).toThrow(); // there is no CONNECT any more
+    expect(stage.session.facts.rememberedBytes).toBe(0);
+  });
+
+  it('ends the connection at a second CONNECT, whether served or not [MQTT-3.1.0-2]', () => {
+    play(
+      5,
+      `${opening(v5)}
+      device> CONNECT id=dev | PUBLISH a=late
+      >device DISCONNECT code=130
+      event   end code=130 why=device-protocol-error`,
+    );
+    play(
+      4,
+      `${opening(v4)}
+      lost
+      device> CONNECT id=dev
+      event   end code=130 why=device-protocol-error`,
+    );
+  });
+
+  it('ends it likewise at a packet that only a server sends', () => {
+    play(
+      5,
+      `${opening(v5)}
+      device> SUBACK #1 0
+      >device DISCONNECT code=130
+      event   end code=130 why=device-protocol-error`,
+    );
+  });
+
+  it('is movable otherwise', () => {
+    expect(play(4, opening(v4)).session.immovable).toBeUndefined();
+    expect(new Stage(4, v4).session.immovable).toBe('connecting');
+    expect(
+      play(
+        4,
+        `${opening(v4)}
+      device> SUBSCRIBE #1 ${'x'.repeat(200)}:0
+      >node   SUBSCRIBE #1 ${'x'.repeat(200)}:0
+      node>   SUBACK #1 0
+      >device SUBACK #1 0`,
+        { maxStateBytes: 100 },
+      ).session.immovable,
+    ).toBe('too-much-state');
+  });
+
+  it('treats a node that does not speak MQTT as a lost link', () => {
+    play(
+      4,
+      `
+      device> CONNECT id=dev
+      link
+      >node   CONNECT id=dev
+      node>   PINGRESP | PUBLISH a=x
+      event   node-fault detail=first packet is not CONNACK [MQTT-3.2.0-1]`,
+    );
+    const stage = play(4, opening(v4));
+    const bad = Buffer.concat([Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 1]), bytesOf('PUBLISH a=x', 4)]);
+    stage.session.fromNode(bad, 0, bad.length);
+    expect(stage.events.at(-1)).toEqual({ kind: 'node-fault', detail: 'malformed fixed header' });
+  });
+});

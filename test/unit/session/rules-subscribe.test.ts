@@ -1,0 +1,289 @@
+import { describe, it } from 'vitest';
+import { moving, opening, play, rebuilt, shared } from './transcript.ts';
+
+const dev = 'CONNECT id=dev';
+const open = opening(dev);
+const move = moving(dev);
+
+function subscribed(filters: string, codes: string): string {
+  return `${open}
+      device> SUBSCRIBE #1 ${filters}
+      >node   SUBSCRIBE #1 ${filters}
+      node>   SUBACK #1 ${codes}
+      >device SUBACK #1 ${codes}`;
+}
+
+describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
+  it('replays those that are unanswered, under the device’s packet ids [MQTT-3.8.4-2]', () => {
+    for (const [present, outcome] of [
+      [' present', shared],
+      ['', rebuilt],
+    ]) {
+      play(
+        4,
+        `${open}
+      device> SUBSCRIBE #7 a:1 | UNSUBSCRIBE #8 b
+      >node   SUBSCRIBE #7 a:1
+      >node   UNSUBSCRIBE #8 b
+      ${move}
+      node>   CONNACK${present}
+      >node   SUBSCRIBE #7 a:1
+      >node   UNSUBSCRIBE #8 b
+      ${outcome}
+      node>   SUBACK #7 1 | UNSUBACK #8
+      >device SUBACK #7 1
+      >device UNSUBACK #8`,
+      );
+    }
+  });
+
+  it('resends publishes, and lets the device go on, only when every replay is answered', () => {
+    play(
+      4,
+      `${subscribed('a:1 b:2', '1 1')}
+      device> PUBLISH #2 q1 a=1
+      >node   PUBLISH #2 q1 a=1
+      ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1 b:1
+      device> PUBLISH a=2
+      node>   PUBLISH b=live
+      >device PUBLISH b=live
+      node>   SUBACK #65535 1 1
+      >node   PUBLISH #2 q1 dup a=1
+      >node   PUBLISH a=2
+      ${rebuilt}`,
+    );
+  });
+
+  it('forgets what failed or was unsubscribed, and the older of two with one filter [MQTT-3.8.4-3]', () => {
+    play(
+      5,
+      `${subscribed('a:1 b:1 c:1', '1 135 1')}
+      device> UNSUBSCRIBE #2 c | SUBSCRIBE #3 a:2+nl
+      >node   UNSUBSCRIBE #2 c
+      >node   SUBSCRIBE #3 a:2+nl
+      node>   UNSUBACK #2 0 | SUBACK #3 2
+      >device UNSUBACK #2 0
+      >device SUBACK #3 2
+      ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:2+nl+rh2
+      node>   SUBACK #65535 2
+      ${rebuilt}`,
+    );
+  });
+
+  it('disconnects the device when it is granted less than before, rather than lie', () => {
+    play(
+      5,
+      `${subscribed('a:1', '1')} ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1+rh2
+      node>   SUBACK #65535 135
+      >device DISCONNECT code=135
+      event   end code=135 why=granted-less`,
+    );
+    play(
+      4,
+      `${subscribed('a:1', '1')} ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1
+      node>   SUBACK #65535 0
+      event   end code=155 why=granted-less`,
+    );
+  });
+
+  it('splits the replay, and avoids the packet ids that the device uses', () => {
+    const filters = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `f${n}:0`).join(' ');
+    play(
+      4,
+      `${subscribed(filters, '0 0 0 0 0 0 0 0 0')}
+      device> PUBLISH #65535 q1 a=1
+      >node   PUBLISH #65535 q1 a=1
+      ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65534 ${filters.slice(0, 39)}
+      >node   SUBSCRIBE #65533 f9:0
+      node>   SUBACK #65533 0 | SUBACK #65534 0 0 0 0 0 0 0 0
+      >node   PUBLISH #65535 q1 dup a=1
+      ${rebuilt}`,
+    );
+  });
+});
+
+describe('rule 8: retained messages', () => {
+  it('asks MQTT 5 nodes not to send them again [MQTT-3.3.1-11]', () => {
+    play(
+      5,
+      `${subscribed('a:1+rh1', '1')} ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1+rh2
+      node>   SUBACK #65535 1
+      ${rebuilt}`,
+    );
+  });
+
+  it('drops what answers the replay before MQTT 5, and nothing that the device asked for itself [MQTT-3.3.1-8]', () => {
+    play(
+      4,
+      `${subscribed('a/+:2', '2')} ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a/+:2
+      node>   PUBLISH retain a/1=old | SUBACK #65535 2 | PUBLISH #1 q1 retain a/2=old | PUBLISH #2 q2 retain a/3=old
+      >node   PUBACK #1
+      >node   PUBREC #2
+      ${rebuilt}
+      node>   PUBREL #2 | PUBLISH #3 q1 a/1=live
+      >node   PUBCOMP #2
+      >device PUBLISH #3 q1 a/1=live
+      device> SUBSCRIBE #2 b/#:1
+      >node   SUBSCRIBE #2 b/#:1
+      node>   PUBLISH retain b=1 | SUBACK #2 1 | PUBLISH retain b/c=2 | PUBLISH retain a/1=old
+      >device PUBLISH retain b=1
+      >device SUBACK #2 1
+      >device PUBLISH retain b/c=2`,
+    );
+  });
+
+  it('lets them through where nothing was replayed', () => {
+    play(
+      4,
+      `${subscribed('a:0', '0')} ${move}
+      node>   CONNACK present
+      ${shared}
+      node>   PUBLISH retain a=1
+      >device PUBLISH retain a=1`,
+    );
+  });
+});
+
+describe('rule 9: identifiers, options, shared subscriptions', () => {
+  it('replays them verbatim, each identifier in a SUBSCRIBE of its own [MQTT-3.3.4-3]', () => {
+    play(
+      5,
+      `${open}
+      device> SUBSCRIBE #1 subscriptionIdentifier:300 a:1+nl+rap b:2 | SUBSCRIBE #2 subscriptionIdentifier:7 $share/g/c:1
+      >node   SUBSCRIBE #1 a:1+nl+rap b:2 subscriptionIdentifier:300
+      >node   SUBSCRIBE #2 $share/g/c:1 subscriptionIdentifier:7
+      node>   SUBACK #1 1 2 | SUBACK #2 1
+      >device SUBACK #1 1 2
+      >device SUBACK #2 1
+      ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1+nl+rap+rh2 b:2+rh2 subscriptionIdentifier:300
+      >node   SUBSCRIBE #65534 $share/g/c:1+rh2 subscriptionIdentifier:7
+      node>   SUBACK #65535 1 2 | SUBACK #65534 1
+      ${rebuilt}`,
+    );
+  });
+});
+
+describe('rule 10: topic aliases', () => {
+  const aliased = `${opening(dev, 'CONNACK topicAliasMaximum:5')}
+      device> PUBLISH a/b=1 topicAlias:1 | PUBLISH =2 topicAlias:1 | PUBLISH #1 q1 =3 topicAlias:1
+      >node   PUBLISH a/b=1 topicAlias:1
+      >node   PUBLISH =2 topicAlias:1
+      >node   PUBLISH #1 q1 =3 topicAlias:1`;
+
+  it('are established again at the next node, whose connection knows none [MQTT-3.3.2-7]', () => {
+    play(
+      5,
+      `${aliased} ${move}
+      node>   CONNACK present topicAliasMaximum:5
+      >node   PUBLISH #1 q1 dup a/b=3
+      ${shared}
+      device> PUBLISH =4 topicAlias:1 | PUBLISH =5 topicAlias:1
+      >node   PUBLISH a/b=4 topicAlias:1
+      >node   PUBLISH =5 topicAlias:1`,
+    );
+  });
+
+  it('are expanded where the node takes fewer than the device was told [MQTT-3.3.2-9]', () => {
+    play(
+      5,
+      `${aliased} ${move}
+      node>   CONNACK present
+      >node   PUBLISH #1 q1 dup a/b=3
+      ${shared}
+      device> PUBLISH =4 topicAlias:1 | PUBLISH #2 q2 c=5 topicAlias:2 | PUBLISH #3 q1 =6 topicAlias:2 messageExpiryInterval:9
+      >node   PUBLISH a/b=4
+      >node   PUBLISH #2 q2 c=5
+      >node   PUBLISH #3 q1 c=6 messageExpiryInterval:9`,
+    );
+  });
+
+  it('resend what was said under them, though they mean something else by now', () => {
+    play(
+      5,
+      `${aliased}
+      device> PUBLISH other=4 topicAlias:1
+      >node   PUBLISH other=4 topicAlias:1
+      ${move}
+      node>   CONNACK topicAliasMaximum:5
+      >node   PUBLISH #1 q1 dup a/b=3
+      ${rebuilt}
+      device> PUBLISH =5 topicAlias:1
+      >node   PUBLISH other=5 topicAlias:1`,
+    );
+  });
+});
+
+describe('rule 12: capability drift', () => {
+  const cases: [told: string, remembered: string, next: string, code: number][] = [
+    ['', 'PUBLISH #1 q2 a=1', 'maximumQoS:1', 155],
+    ['', 'PUBLISH #1 q1 retain a=1', 'retainAvailable:false', 154],
+    ['', `PUBLISH #1 q1 a=${'x'.repeat(50)}`, 'maximumPacketSize:40', 149],
+  ];
+  it.each(
+    cases,
+  )('tells the device when the next node cannot take %s%s: %s', (told, remembered, next, code) => {
+    play(
+      5,
+      `${opening(dev, `CONNACK${told}`)}
+      device> ${remembered}
+      >node   ${remembered}
+      ${move}
+      node>   CONNACK ${next}
+      >device DISCONNECT code=${code}
+      event   end code=${code} why=promised-less`,
+    );
+  });
+
+  it.each([
+    ['$share/g/a:1', 'sharedSubscriptionAvailable:false', 158],
+    ['a/#:1', 'wildcardSubscriptionAvailable:false', 162],
+  ])('or cannot serve its subscription to %s: %s', (filter, next, code) => {
+    play(
+      5,
+      `${subscribed(filter, '1')} ${move}
+      node>   CONNACK ${next}
+      >device DISCONNECT code=${code}
+      event   end code=${code} why=promised-less`,
+    );
+  });
+
+  it('or its Subscription Identifier', () => {
+    play(
+      5,
+      `${open}
+      device> SUBSCRIBE #1 a:1 subscriptionIdentifier:7
+      >node   SUBSCRIBE #1 a:1 subscriptionIdentifier:7
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${move}
+      node>   CONNACK subscriptionIdentifiersAvailable:false
+      >device DISCONNECT code=161
+      event   end code=161 why=promised-less`,
+    );
+  });
+
+  it('goes on where it does not matter', () => {
+    play(
+      5,
+      `${subscribed('a:1', '1')} ${move}
+      node>   CONNACK present maximumQoS:1 retainAvailable:false sharedSubscriptionAvailable:false
+      ${shared}`,
+    );
+  });
+});

@@ -1,0 +1,98 @@
+import { expect, it } from 'vitest';
+import { bytesOf } from './packet-text.ts';
+import { opening, options, play, Stage } from './transcript.ts';
+
+const open = opening('CONNECT id=dev');
+
+/** Counts the runs that leave for each side. */
+function runs(stage: Stage): { node: number[]; device: number[] } {
+  const seen = { node: [] as number[], device: [] as number[] };
+  const { output } = stage;
+  output.toNode = (_bytes, start, end) => seen.node.push(end - start);
+  output.toDevice = (_bytes, start, end) => seen.device.push(end - start);
+  return seen;
+}
+
+function feed(stage: Stage, side: 'fromDevice' | 'fromNode', bytes: Uint8Array, ...cuts: number[]): void {
+  let from = 0;
+  for (const to of [...cuts, bytes.length]) {
+    stage.session[side](bytes, from, to);
+    from = to;
+  }
+}
+
+it('passes packets that need no change on as one run of the buffer they came in', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  const packets = ['PUBLISH a=0', 'PUBLISH #1 q1 a=1', 'PINGREQ', 'SUBSCRIBE #2 a:1'].map((text) =>
+    bytesOf(text, 4),
+  );
+  const bytes = Buffer.concat(packets);
+  feed(stage, 'fromDevice', bytes);
+  expect(seen.node).toEqual([bytes.length]);
+});
+
+it('streams a QoS 0 message from the device, and keeps its own packets out of the middle of it', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
+  feed(stage, 'fromDevice', bytes.subarray(0, 60), 1, 2, 40);
+  expect(seen.node).toEqual([2, 38, 20]);
+  expect(stage.session.midPublish).toBe(true);
+  stage.session.pingNode();
+  expect(seen.node).toHaveLength(3);
+  feed(stage, 'fromDevice', bytes.subarray(60));
+  expect(seen.node).toEqual([2, 38, 20, bytes.length - 60, 2]);
+});
+
+it('does not go on with it on the next link', () => {
+  const stage = play(4, open);
+  const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
+  feed(stage, 'fromDevice', bytes.subarray(0, 60));
+  stage.session.detached();
+  stage.session.connectPacket();
+  feed(stage, 'fromNode', bytesOf('CONNACK present', 4));
+  const seen = runs(stage);
+  feed(stage, 'fromDevice', Buffer.concat([bytes.subarray(60), bytesOf('PUBLISH a=next', 4)]));
+  expect(seen.node).toEqual([bytesOf('PUBLISH a=next', 4).length]);
+});
+
+it('keeps a packet for the device until it is whole, so that a crash leaves no half of it there', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
+  feed(stage, 'fromNode', bytes.subarray(0, 60));
+  expect(seen.device).toEqual([]);
+  expect(stage.session.detached()).toBe(true);
+  expect(stage.session.facts.rememberedBytes).toBe(0);
+});
+
+it('streams a QoS 0 message beyond the bound, during which the session cannot move', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  const bytes = bytesOf(`PUBLISH a=${'x'.repeat(options.maxPacketBytes)}`, 4);
+  feed(stage, 'fromNode', bytes.subarray(0, 1000));
+  expect(seen.device).toEqual([1000]);
+  expect(stage.session.immovable).toBe('mid-delivery');
+  feed(stage, 'fromNode', bytes.subarray(1000));
+  expect(stage.session.immovable).toBeUndefined();
+  feed(stage, 'fromNode', bytes.subarray(0, 1000));
+  expect(stage.session.detached()).toBe(false);
+});
+
+it('takes no larger packet from the device [MQTT-3.1.2-24]', () => {
+  const large = 'x'.repeat(options.maxPacketBytes);
+  play(
+    5,
+    `${opening('CONNECT id=dev')}
+      device> PUBLISH #1 q1 a=${large}
+      >device DISCONNECT code=149
+      event   end code=149 why=packet-too-large`,
+  );
+});
+
+it('ends a device whose bytes are no MQTT', () => {
+  const stage = new Stage(5, 'CONNECT id=dev');
+  feed(stage, 'fromDevice', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01]));
+  expect(stage.events).toEqual([{ kind: 'end', code: 129, why: 'device-protocol-error' }]);
+});
