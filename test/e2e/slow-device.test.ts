@@ -7,8 +7,8 @@ import { startMosquitto } from '../support/mosquitto.ts';
 import { residentBytes } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
-const MESSAGES = 800;
-const PAYLOAD_BYTES = 100_000; // 80 MB in all
+const MESSAGES = 1600;
+const PAYLOAD_BYTES = 100_000; // 160 MB in all
 
 test('a device that stops reading costs bounded memory and loses nothing', async () => {
   const broker = await startMosquitto({ config: 'log_type subscribe' });

@@ -81,15 +81,15 @@ describe.skipIf(missing)(
     test('drain asks first; cancel does nothing, consent drains, enable takes it back', async () => {
       const { backend } = await open();
       const state = () => backend.nodeTable.get('a')?.state;
-      await nodeRow('a').getByText('Drain').click();
+      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).click();
       await page.getByText('Cancel').click();
       expect(state()).toBe('enabled');
-      await nodeRow('a').getByText('Drain').click();
+      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).click();
       await page.locator('#confirm-yes').click();
       await seen('#nodes .badge', 'draining');
       expect(state()).toBe('draining');
       await nodeRow('a').getByText('Enable').click();
-      await nodeRow('a').getByText('Drain').waitFor();
+      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).waitFor();
       expect(state()).toBe('enabled');
     });
 
