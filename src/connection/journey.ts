@@ -77,12 +77,13 @@ export class Journey {
   }
 
   private tryNext(): void {
-    const { attempts, move, shell } = this;
+    const { attempts, move, shell, route } = this;
     // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
     const mayAskAgain = move !== undefined || !this.spoken;
     const target = mayAskAgain ? attempts?.choose() : undefined;
     if (attempts === undefined || target === undefined) return this.exhausted();
-    if (this.seat === undefined) attempts.dialIn(move === undefined ? 0 : shell.world.pace(target));
+    if (this.seat === undefined)
+      attempts.dialIn(move === undefined ? 0 : shell.world.pace(target, route.moves.reattachRate));
     else if (move?.wants(target)) attempts.dial();
     else this.exhausted();
   }

@@ -27,6 +27,8 @@ export interface Patience {
 export interface MovePolicy {
   /** From the loss of a node to the end of the device, when no other node takes the session. */
   readonly reattachDeadlineMs: number;
+  /** Re-attachments to one node, a second, by this proxy. */
+  readonly reattachRate: number;
   /** A node that hangs is left within this time; it covers the suspicion and the proof. */
   readonly silenceTimeoutMs: number;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
@@ -149,7 +151,7 @@ export interface World {
   /** In session mode: from now on this connection has the client id, and an older one has not. */
   claim(connection: ConnectionView): void;
   /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
-  pace(target: Target): number;
+  pace(target: Target, reattachRate: number): number;
   reattached(connection: ConnectionView, reattachment: Reattachment): void;
   /** A number in [0, 1). */
   random(): number;

@@ -10,7 +10,6 @@ export interface PoolRoute extends Route {
   readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
-  readonly reattachRate: number;
   /** The same pool as a rule has it: a key in place of whatever its strategy hashes, and how devices are carried. */
   as(rule: RouteChange): PoolRoute;
 }
@@ -33,7 +32,6 @@ export function createPoolRoute(
     name,
     mode,
     as: routeAs,
-    reattachRate: upstream.reattachRate,
     moves: upstream,
     named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,

@@ -101,10 +101,7 @@ export class ListenerWorld implements World {
 
   route(connect: Connect, peer: Peer): PoolRoute | Refusal {
     const { routes, decide } = this.context;
-    const { clientId, username, protocolVersion, cleanStart } = connect;
-    const sourceAddress = peer.remoteAddress;
-    const listener = this.listener.url;
-    const decision = decide({ clientId, username, sourceAddress, protocolVersion, cleanStart, listener });
+    const decision = decide(ruleInput(connect, peer, this.listener.url));
     if (decision !== undefined && 'reject' in decision) return decision.reject;
     const route =
       decision?.pool === undefined
@@ -135,10 +132,9 @@ export class ListenerWorld implements World {
     if (threads > 1) tell({ type: 'disowned', clientId });
   }
 
-  pace(target: Target): number {
-    const { routes, pacer, threads } = this.context;
-    const rate = routes[this.listener.pool]?.reattachRate ?? 1;
-    return pacer.turn(target.slot, rate / threads);
+  pace(target: Target, reattachRate: number): number {
+    const { pacer, threads } = this.context;
+    return pacer.turn(target.slot, reattachRate / threads);
   }
 
   reattached(connection: ConnectionView, reattachment: Reattachment): void {
@@ -306,6 +302,16 @@ function sessionRecord({ session, history }: SessionCarrier, nowMs: number): Ses
     immovable: session.immovable,
     history: history.map(({ atMs, ...rest }) => ({ ...rest, agoMs: nowMs - atMs })),
   };
+}
+
+function ruleInput(
+  { clientId, username, protocolVersion, cleanStart }: Connect,
+  peer: Peer,
+  listener: string,
+) {
+  const { remoteAddress: sourceAddress, tls } = peer;
+  const device = { clientId, username, protocolVersion, cleanStart, sourceAddress, listener };
+  return { ...device, sni: tls?.serverName, clientCn: tls?.clientCertificateCn };
 }
 
 function addressOf({ remoteAddress, remotePort }: Peer): string {

@@ -30,6 +30,7 @@ export const patience: Patience = {
 };
 export const moves: MovePolicy = {
   reattachDeadlineMs: 20_000,
+  reattachRate: 7,
   silenceTimeoutMs: 5_000,
   takeoverFiresWill: false,
 };

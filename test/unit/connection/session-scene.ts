@@ -156,7 +156,10 @@ export class SessionScene {
         this.asker = asker;
       },
       claim: () => note('claimed'),
-      pace: () => paceMs,
+      pace: (_, reattachRate) => {
+        if (reattachRate !== moves.reattachRate) throw new Error(`paced at ${reattachRate}, not as the pool`);
+        return paceMs;
+      },
       take: ({ nodeId }) => count(nodeId, 1),
       release: ({ nodeId }) => count(nodeId, -1),
       dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),

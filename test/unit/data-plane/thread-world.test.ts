@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import type { Door } from '../../../src/admission/door.ts';
+import type { Peer } from '../../../src/connection/wire.ts';
+import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
+import { createTableMemory, openTable, TableReader } from '../../../src/data-plane/routing-table.ts';
+import { ListenerWorld, type ThreadContext } from '../../../src/data-plane/thread-world.ts';
+import { decodeConnect } from '../../../src/mqtt/connect.ts';
+import type { RuleInput } from '../../../src/routing/rules.ts';
+import { limits, sessionLimits } from '../connection/scene.ts';
+import { connectPacket } from '../mqtt/packets.ts';
+
+const packet = connectPacket({
+  version: 5,
+  clientId: 'meter-1',
+  clean: true,
+  keepalive: 60,
+  username: 'ann',
+});
+const decoded = decodeConnect(packet, 0, packet.length, 1_024);
+if (decoded.kind !== 'connect') throw new Error('the packet of this test is no CONNECT');
+const { connect } = decoded;
+
+const peer: Peer = {
+  ...{ remoteAddress: '10.0.0.1', remotePort: 40_000 },
+  tls: {
+    ...{ version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', alpn: undefined },
+    ...{ serverName: 'a.example', clientCertificateCn: 'meter' },
+  },
+};
+
+function worldWith(context: Partial<ThreadContext>): ListenerWorld {
+  const table = new TableReader(openTable(createTableMemory(1), 1), 0);
+  const whole = { table, limits: { ...limits, ...sessionLimits }, routes: [], threads: 1, ...context };
+  const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };
+  return new ListenerWorld(whole as never, listener as never, {} as Door);
+}
+
+test('rules are told all that is known of a device: its CONNECT, its address, its listener and its TLS', () => {
+  const asked: RuleInput[] = [];
+  const world = worldWith({
+    routes: [{ name: 'default' } as PoolRoute],
+    decide: (input) => void asked.push(input),
+  });
+  expect(world.route(connect, peer)).toMatchObject({ name: 'default' });
+  expect(asked).toEqual([
+    {
+      ...{ clientId: 'meter-1', username: 'ann', protocolVersion: 5, cleanStart: true },
+      ...{ sourceAddress: '10.0.0.1', listener: 'mqtts://0.0.0.0:8883', sni: 'a.example', clientCn: 'meter' },
+    },
+  ]);
+});
