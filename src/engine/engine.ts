@@ -17,6 +17,8 @@ export interface Engine {
    * @throws BreakwaterError TLS_INVALID with the reason; then the former options stay
    */
   updateTls(listenerIndex: number, tls: TlsOptions): void;
+  /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
+  unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */
   stopAccepting(): void;
   /** Resets whatever is still open, and resolves when `closed` has been told of every connection. */

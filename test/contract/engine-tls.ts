@@ -494,6 +494,20 @@ export function tlsContract(name: 'epoll' | 'node'): void {
       expect((await connect(port)).device.authorized).toBe(true);
     });
 
+    it('are forgotten with their listener, whose index may be a plain one next', async () => {
+      const port = await listen(tlsOptions([ec]));
+      const index = ports.length;
+      const old = await connect(port);
+      await engine.unlisten(index);
+      const bound = await engine.listen('127.0.0.1', 0, index);
+      const plain = await engine.connect(bound.port);
+      plain.device.write('plain');
+      expect(await plain.connection.text('deviceData', 5)).toBe('plain');
+      plain.device.destroy();
+      old.device.write('still here');
+      expect(await old.connection.text('deviceData', 10)).toBe('still here');
+    });
+
     it('may come a hundred times under traffic, and nobody is dropped', async () => {
       const port = await listen(tlsOptions([ec]));
       const pairs = await Promise.all([1, 2, 3].map(() => connect(port)));

@@ -96,6 +96,40 @@ export function engineContract(name: 'epoll' | 'node'): void {
       await expect(engine.listen('192.0.2.1', 0)).rejects.toMatchObject({ code: 'ADDRESS_NOT_AVAILABLE' });
     });
 
+    it('takes devices at several addresses of both families at one time', async () => {
+      const hosts = ['127.0.0.1', '127.0.0.2', '::1', '::'];
+      const bound = await Promise.all(hosts.map((host, i) => engine.listen(host, 0, 20 + i)));
+      expect(bound.map(({ host }) => host)).toEqual(hosts);
+      const dials: readonly (readonly [number, string, string])[] = [
+        [0, '127.0.0.1', '127.0.0.1'],
+        [1, '127.0.0.2', '127.0.0.1'],
+        [2, '::1', '::1'],
+        [3, '127.0.0.1', '127.0.0.1'],
+        [3, '::1', '::1'],
+      ];
+      for (const [i, host, from] of dials) {
+        const { device, connection } = await engine.connect(bound[i]?.port, host);
+        sockets.push(device);
+        expect(await connection.told('accepted')).toEqual([20 + i, from]);
+      }
+    });
+
+    it('stops at one listener, whose devices go on, and can begin there again', async () => {
+      const { port } = await engine.listen('127.0.0.1', 0, 9);
+      const { device, connection } = await engine.connect(port);
+      sockets.push(device);
+      await engine.unlisten(9);
+      expect(await endOf(dial(port, '127.0.0.1'))).toBe('ECONNREFUSED');
+      device.write('still here');
+      expect(await connection.text('deviceData', 10)).toBe('still here');
+      sockets.push((await engine.connect()).device); // the other listener
+
+      await engine.listen('127.0.0.1', port, 9);
+      const again = await engine.connect(port);
+      sockets.push(again.device);
+      expect(await again.connection.told('accepted')).toEqual([9, '127.0.0.1']);
+    });
+
     it('resets a device that is refused', async () => {
       await engine.script('refuse');
       const device = dial(engine.port, '127.0.0.1');

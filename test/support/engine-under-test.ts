@@ -38,11 +38,12 @@ export interface EngineUnderTest {
   peerTls(devicePort: number): Promise<PeerTls | undefined>;
   /** Listeners at which a device met too many handshakes, in the order of refusal. */
   readonly handshakesRefused: readonly number[];
+  unlisten(index: number): Promise<unknown>;
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
   close(): Promise<unknown>;
   /** A device's socket and its connection in the engine. */
-  connect(port?: number): Promise<{ device: Socket; connection: RemoteConnection }>;
+  connect(port?: number, host?: string): Promise<{ device: Socket; connection: RemoteConnection }>;
   connection(devicePort: number): RemoteConnection;
   stop(): Promise<void>;
 }
@@ -174,12 +175,13 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     updateTls: (index, tls) => ask({ call: 'updateTls', index, tls }),
     peerTls: (device) => ask({ call: 'peerTls', device }) as Promise<PeerTls | undefined>,
     handshakesRefused,
+    unlisten: (index) => ask({ call: 'unlisten', index }),
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),
     close,
     connection,
-    async connect(to = port) {
-      const device = connect({ host: '127.0.0.1', port: to, allowHalfOpen: true, noDelay: true });
+    async connect(to = port, host = '127.0.0.1') {
+      const device = connect({ host, port: to, allowHalfOpen: true, noDelay: true });
       await new Promise((opened, failed) => device.once('connect', opened).once('error', failed));
       device.on('error', () => undefined);
       const remote = connection(device.localPort as number);

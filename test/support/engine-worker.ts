@@ -26,6 +26,7 @@ export type Command =
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | { readonly call: 'peerTls'; readonly id: number; readonly device: number }
+  | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
   | {
       readonly call: 'wire';
@@ -179,6 +180,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => engine.updateTls(command.index, command.tls));
     case 'peerTls':
       return void answer(command.id, () => peers.get(command.device)?.tls);
+    case 'unlisten':
+      return void answer(command.id, () => engine.unlisten(command.index));
     case 'stopAccepting':
       return void answer(command.id, () => engine.stopAccepting());
     case 'defer':

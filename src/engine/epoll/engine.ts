@@ -72,6 +72,10 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     defer: (task) => loop.defer(task),
     listen,
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
+    unlisten(listenerIndex) {
+      loop.listeners.closeOne(listenerIndex);
+      loop.tls.forget(listenerIndex);
+    },
     stopAccepting: () => loop.listeners.close(),
     close: async () => closeNow(),
   };

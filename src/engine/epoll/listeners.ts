@@ -25,6 +25,8 @@ export interface Listeners {
   /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. */
   accept(fd: number): void;
   resume(): void;
+  /** The sockets of one listener. What had arrived there and was not accepted yet is reset by the kernel. */
+  closeOne(listenerIndex: number): void;
   close(): void;
 }
 
@@ -108,12 +110,18 @@ export function createListeners(
     pressure.onAcceptResumed();
   }
 
+  function drop(fd: number): void {
+    libc.close(fd);
+    generation[fd] = (generation[fd] as number) + 1;
+    indexOf.delete(fd);
+  }
+
+  function closeOne(listenerIndex: number): void {
+    for (const [fd, index] of indexOf) if (index === listenerIndex) drop(fd);
+  }
+
   function close(): void {
-    for (const fd of indexOf.keys()) {
-      libc.close(fd);
-      generation[fd] = (generation[fd] as number) + 1;
-    }
-    indexOf.clear();
+    for (const fd of indexOf.keys()) drop(fd);
     if (reserve >= 0) libc.close(reserve);
     reserve = -1;
   }
@@ -126,6 +134,7 @@ export function createListeners(
     owns: (fd) => indexOf.has(fd),
     accept,
     resume,
+    closeOne,
     close,
   };
 }

@@ -26,6 +26,8 @@ export interface TlsContexts {
   set(listenerIndex: number, tls: TlsOptions): void;
   /** The SSL_CTX that a listener's handshakes begin with; 0 for a plain listener. */
   of(listenerIndex: number): number;
+  /** Sessions hold on to their own; the rest is freed. */
+  drop(listenerIndex: number): void;
   close(): void;
 }
 
@@ -86,7 +88,6 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     setOf.set(first, built);
   }
 
-  /** Sessions hold on to their own; the rest is freed. */
   function drop(listenerIndex: number): void {
     const old = sets.get(listenerIndex);
     if (old === undefined) return;
@@ -101,7 +102,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     chooseProtocol.free();
   }
 
-  return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, close };
+  return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, drop, close };
 }
 
 /** Everything but certificates. Ciphers are those that Node's own TLS servers take. */

@@ -48,6 +48,11 @@ export class TlsSessions {
     this.loaded.contexts.set(listenerIndex, tls);
   }
 
+  /** The listener's next handshakes would be none: it is plain from now on. Sessions go on. */
+  forget(listenerIndex: number): void {
+    this.loaded?.contexts.drop(listenerIndex);
+  }
+
   isFor(listenerIndex: number): boolean {
     return this.loaded !== undefined && this.loaded.contexts.of(listenerIndex) !== 0;
   }

@@ -16,7 +16,8 @@ const GLANCE_MS = 1000;
 
 /** The portable engine: `node:net` sockets on Node's own event loop. */
 export function createNodeEngine(options: EngineOptions): Engine {
-  const servers = new Set<Server>();
+  /** By the index of the listener. */
+  const servers = new Map<number, Server>();
   const open = new Set<SocketWire>();
   /** Of the TLS listeners, by index. */
   const handshakes = new Map<number, Handshakes>();
@@ -92,7 +93,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
       server.listen({ host: listener.host, port: listener.port, backlog: 4096 }, () => {
-        servers.add(server);
+        servers.set(listener.index, server);
         server.on('error', options.onFault);
         const bound = server.address();
         if (bound === null || typeof bound === 'string') throw new BreakwaterError('INTERNAL', 'no address');
@@ -101,8 +102,14 @@ export function createNodeEngine(options: EngineOptions): Engine {
     });
   }
 
+  function unlisten(listenerIndex: number): void {
+    servers.get(listenerIndex)?.close();
+    servers.delete(listenerIndex);
+    handshakes.delete(listenerIndex); // those under way end by themselves
+  }
+
   function stopAccepting(): void {
-    for (const server of servers) server.close();
+    for (const server of servers.values()) server.close();
     servers.clear();
   }
 
@@ -110,6 +117,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     name: 'node',
     listen,
     updateTls,
+    unlisten,
     stopAccepting,
     defer: setImmediate,
     close: () => (closing ??= close()),
