@@ -152,6 +152,13 @@ function compileNetworkLists({ allow, deny }: DoorLimits): NetworkCheck {
   };
 }
 
+/** What the networks alone say of an address; undefined where it is not known. */
+export function networkRefusal(limits: DoorLimits, address: string | undefined): DoorRefusal | undefined {
+  if (address === undefined) return undefined;
+  const words = newIpWords();
+  return compileNetworkLists(limits)(parseIp(address, words), words);
+}
+
 /** How far one connect brings its source ahead of the pace, and how far ahead it may be. */
 function paceOf(perSecond: number): { intervalMs: number; burstMs: number } {
   if (perSecond === 0) return { intervalMs: 0, burstMs: Number.POSITIVE_INFINITY };

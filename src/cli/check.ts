@@ -5,6 +5,8 @@ import { printJson } from './print.ts';
 interface CheckOptions {
   readonly config: string;
   readonly json?: boolean;
+  /** What is said of one connection, as `name=value`. */
+  readonly explain?: readonly string[];
 }
 
 /** `breakwater check`: everything that is wrong with a configuration file, without starting anything. */
@@ -12,12 +14,20 @@ export function checkCommand(): Command {
   const command = new Command('check')
     .description('check a configuration file; lists everything that is wrong, each with its path and line')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
+    .option(
+      '--explain <name=value...>',
+      'say which rule decides over one connection and why those before it do not; names are those of a rule’s `when`',
+    )
     .option('--json', 'print JSON')
     .action(check);
-  return withExample(command, 'check -c breakwater.yaml');
+  return withExample(
+    command,
+    'check -c breakwater.yaml',
+    'check -c breakwater.yaml --explain clientId=meter-7 source=10.1.2.3',
+  );
 }
 
-async function check({ config: path, json }: CheckOptions): Promise<void> {
+async function check({ config: path, json, explain }: CheckOptions): Promise<void> {
   const [{ readConfigFile }, { parseConfig }, { ConfigError }] = await Promise.all([
     import('./config-file.ts'),
     import('../config/load.ts'),
@@ -30,6 +40,13 @@ async function check({ config: path, json }: CheckOptions): Promise<void> {
       environment: process.env,
       ...(token ? { adminToken: token } : {}),
     });
+    if (explain !== undefined) {
+      const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
+      const explanation = explainConnection(config, readConnection(explain));
+      if (json) printJson({ valid: true, problems: [], ...explanation });
+      else console.log(explanationText(explanation));
+      return;
+    }
     const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
     if (json) printJson({ valid: true, problems: [] });
     else {

@@ -113,6 +113,17 @@ describe('breakwater check', () => {
   });
 });
 
+describe('breakwater check --explain', () => {
+  it('says which rule decides over one connection', async () => {
+    const path = file('rules: [{ when: { clientId: "^a" }, reject: banned }]');
+    const { code, stdout } = await run(['check', '-c', path, '--explain', 'clientId=abc', 'source=10.1.2.3']);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "rules[0] decides: clientId is 'abc', as ^a\n=> rejected as banned\n",
+    });
+  });
+});
+
 describe('an admin API that is not there', () => {
   it('names the address that was tried and the flag that changes it: exit code 1', async () => {
     const admin = `http://127.0.0.1:${await freePort()}`;
