@@ -86,7 +86,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const bus = createEventBus((anybody) => threads.setVerbose(isVerbose || anybody));
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
-    probe: (node, health, signal) => probeNode(node, health, signal),
+    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), health, signal),
     healthOf: (pool) => poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
     onProbe: (_id, seconds) => metrics.probed(seconds),
@@ -333,8 +333,14 @@ function threadCount(config: Config, engine: 'epoll' | 'node'): number {
   return config.proxy.threads === 'auto' ? availableParallelism() : config.proxy.threads;
 }
 
-function probeNode(node: CheckedNode, health: HealthOptions, signal: AbortSignal): Promise<void> {
-  return probes[health.probe](probeTarget(node, health.path), { timeoutMs: health.timeoutMs, signal });
+function probeNode(
+  node: CheckedNode,
+  { upstream }: PoolConfig,
+  health: HealthOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = probeTarget(node, health.path, upstream.proxyProtocol);
+  return probes[health.probe](target, { timeoutMs: health.timeoutMs, signal });
 }
 
 function withPort(url: string, port: number): string {

@@ -2,8 +2,10 @@ import type { DoorLimits } from '../admission/door.ts';
 import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
+import type { V2Fields } from '../proxy-protocol/encode.ts';
 import type { ConnectRule } from '../routing/rules.ts';
 import { fullUrl, parseAddress } from './address.ts';
+import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
 
@@ -107,6 +109,10 @@ export interface UpstreamConfig {
   readonly takeoverFiresWill: boolean;
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
+  /** What begins each connection to a node. */
+  readonly proxyProtocol: 'none' | 'v1' | 'v2';
+  /** What version 2 says besides addresses. */
+  readonly proxyProtocolFields: V2Fields;
 }
 
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
@@ -210,12 +216,27 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       takeoverFiresWill: upstream.takeoverFiresWill,
       sourceAddresses: upstream.sourceAddresses,
+      proxyProtocol: upstream.proxyProtocol,
+      proxyProtocolFields: toV2Fields(upstream.proxyProtocolTlvs),
     },
     nodes: nodes.map((node, index) => {
       const source = isFlagNode(name, index) ? 'flag' : 'config';
       return nodeSpec({ ...node, pool: name, source });
     }),
     discovery: discovery.map(toDiscovery),
+  };
+}
+
+function toV2Fields(names: Document['pools'][string]['upstream']['proxyProtocolTlvs']): V2Fields {
+  const isNamed = (field: keyof V2Fields): boolean => names.some((name) => v2Fields[name] === field);
+  return {
+    alpn: isNamed('alpn'),
+    authority: isNamed('authority'),
+    tlsVersion: isNamed('tlsVersion'),
+    cipher: isNamed('cipher'),
+    clientCn: isNamed('clientCn'),
+    uniqueId: isNamed('uniqueId'),
+    crc32c: isNamed('crc32c'),
   };
 }
 

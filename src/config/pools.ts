@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { StrategyName } from '../balance/index.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
+import type { V2Fields } from '../proxy-protocol/encode.ts';
 import { discoverySchema } from './discovery.ts';
 import { address, choice, count, ipAddress, name, seconds, text } from './fields.ts';
 
@@ -11,6 +12,18 @@ const strategyNames = [
   'source-hash',
   'client-id-hash',
 ] as const satisfies readonly StrategyName[];
+
+/** By the words of the configuration: vectors of the PROXY protocol, version 2. */
+export const v2Fields = {
+  alpn: 'alpn',
+  authority: 'authority',
+  'tls-version': 'tlsVersion',
+  'tls-cipher': 'cipher',
+  'client-cn': 'clientCn',
+  'unique-id': 'uniqueId',
+  crc32c: 'crc32c',
+} as const satisfies Readonly<Record<string, keyof V2Fields>>;
+const v2FieldNames = Object.keys(v2Fields) as [keyof typeof v2Fields, ...(keyof typeof v2Fields)[]];
 
 const nodeSchema = z
   .strictObject({
@@ -131,6 +144,20 @@ const upstreamSchema = z.strictObject({
     .describe(
       'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX: its takeover keeps the session whole.',
     ),
+  proxyProtocol: choice(['none', 'v1', 'v2'])
+    .default('none')
+    .describe(
+      'PROXY protocol header that begins every connection to a node, and every probe of it, so that the node knows the device’s own address. The node must expect it. `v1` is one line of text; `v2` can say more.',
+    ),
+  proxyProtocolTlvs: z
+    .array(choice(v2FieldNames))
+    .max(v2FieldNames.length, { error: 'must not name anything twice' })
+    .default([...v2FieldNames])
+    .meta({
+      kind: 'list of words',
+      description:
+        'What `v2` says besides addresses; all of it unless some are named. Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header).',
+    }),
   sourceAddresses: z
     .array(ipAddress())
     .max(64, { error: 'must hold at most 64 addresses' })

@@ -1,3 +1,5 @@
+import type { Endpoint } from '../proxy-protocol/header.ts';
+
 /**
  * The two halves of the border between a connection (pure, sans-I/O) and the engine that owns its sockets.
  *
@@ -21,6 +23,8 @@ export interface Target {
   readonly port: number;
   /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
   readonly sourceAddress?: string | undefined;
+  /** Goes first on the link, before `linkOpened` and before any TLS: a PROXY protocol header of this connection. */
+  readonly header?: Uint8Array | undefined;
 }
 
 /**
@@ -85,6 +89,8 @@ export interface Conversation {
 export interface Peer {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Where the device connected to. Absent once its socket is closed. */
+  readonly destination?: Endpoint | undefined;
   /** Absent on a plain connection, and until the handshake is done. */
   readonly tls?: PeerTls | undefined;
 }

@@ -3,6 +3,7 @@ import type { Peer } from '../connection/wire.ts';
 import type { Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
+import { createIntroduction, introduced } from './introduction.ts';
 import { createSources, sourced } from './source-addresses.ts';
 
 /** One pool of this thread. */
@@ -28,6 +29,7 @@ export function createPoolRoute(
   const { name, persistence, upstream } = pool;
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
+  const introduce = createIntroduction(upstream, Date.now);
   const routeAs = ({ key: fixedKey, mode }: RouteChange): PoolRoute => ({
     name,
     mode,
@@ -36,10 +38,12 @@ export function createPoolRoute(
     named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
-    place({ clientId }: Connect, { remoteAddress }: Peer, preferred: string | undefined): Placement {
-      const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? remoteAddress };
-      const candidates = balancer.candidates(index, key, preferred);
-      return { candidates: hasSources ? sourced(candidates, source) : candidates, patience: upstream };
+    place({ clientId }: Connect, peer: Peer, preferred: string | undefined): Placement {
+      const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? peer.remoteAddress };
+      let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
+      if (hasSources) candidates = sourced(candidates, source);
+      if (introduce !== undefined) candidates = introduced(candidates, introduce(peer));
+      return { candidates, patience: upstream };
     },
   });
   return routeAs({});

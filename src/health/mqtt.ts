@@ -18,7 +18,10 @@ export const mqttProbe: Probe = (target, limits) =>
     const socket = connect({ host: target.host, port: target.port, noDelay: true });
     let answer = Buffer.alloc(0);
     let answered = false;
-    socket.on('connect', () => socket.write(connectPacket()));
+    socket.on('connect', () => {
+      if (target.header !== undefined) socket.write(target.header);
+      socket.write(connectPacket());
+    });
     const lost = (failure: Error) => settle(answered ? undefined : failure);
     socket.on('error', lost);
     socket.on('end', () => lost(new Error('closed before CONNACK')));

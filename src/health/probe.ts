@@ -1,6 +1,7 @@
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { type Endpoint, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
+import { encodeProxyLocal, encodeProxyV1 } from '../proxy-protocol/encode.ts';
 
 export type ProbeName = 'tcp' | 'http' | 'mqtt';
 
@@ -11,6 +12,8 @@ export interface ProbeTarget {
   readonly port: number;
   /** What `http` asks for; the others do not look at it. */
   readonly path: string;
+  /** Sent before all else: the PROXY protocol header that the node expects of every connection. */
+  readonly header?: Uint8Array | undefined;
 }
 
 export interface ProbeLimits {
@@ -29,14 +32,29 @@ export type Probe = (target: ProbeTarget, limits: ProbeLimits) => Promise<void>;
 /**
  * Where a node is probed: at its `probeUrl` where it has one, else at the node itself.
  * @param path what to ask for when the probe URL names no path
+ * @param proxyProtocol what the node expects of those who connect where devices do
  * @throws BreakwaterError NODE_INVALID
  */
-export function probeTarget(node: Pick<NodeSpec, 'id' | 'url' | 'probeUrl'>, path: string): ProbeTarget {
+export function probeTarget(
+  node: Pick<NodeSpec, 'id' | 'url' | 'probeUrl'>,
+  path: string,
+  proxyProtocol: 'none' | 'v1' | 'v2' = 'none',
+): ProbeTarget {
+  const itself = parseNodeUrl(node.url);
   const own: Endpoint & { path?: string } =
-    node.probeUrl === undefined ? parseNodeUrl(node.url) : parseProbeUrl(node.probeUrl);
+    node.probeUrl === undefined ? itself : parseProbeUrl(node.probeUrl);
   const ownPath = own.path === undefined || own.path === '/' ? path : own.path;
-  return { nodeId: node.id, host: own.host, port: own.port, path: ownPath };
+  const isItself = own.host === itself.host && own.port === itself.port;
+  const header = isItself ? headers[proxyProtocol] : undefined;
+  return { nodeId: node.id, host: own.host, port: own.port, path: ownPath, header };
 }
+
+/** Nobody stands behind a probe: LOCAL in version 2, and UNKNOWN, which is as much, in version 1. */
+const headers = {
+  none: undefined,
+  v1: encodeProxyV1({ source: undefined, destination: undefined }),
+  v2: encodeProxyLocal(),
+};
 
 /** Ends an attempt: without a failure the node serves. Only the first call counts. */
 export type Settle = (failure?: Error) => void;

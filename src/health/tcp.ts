@@ -6,7 +6,12 @@ import { discard } from './socket.ts';
 export const tcpProbe: Probe = (target, limits) =>
   attempt('tcp', target, limits, (settle) => {
     const socket = connect({ host: target.host, port: target.port });
-    socket.on('connect', () => settle());
+    const { header } = target;
+    socket.on('connect', () => {
+      // An orderly end behind a header, because a reset could overtake it, and the node would log a connection without.
+      if (header === undefined) settle();
+      else socket.end(header, () => settle());
+    });
     socket.on('error', settle);
-    return () => discard(socket);
+    return () => (socket.writableFinished ? socket.destroy() : discard(socket));
   });

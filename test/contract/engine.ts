@@ -79,6 +79,17 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await connection.told('accepted')).toEqual([7, '127.0.0.1']);
     });
 
+    it.each([
+      ['127.0.0.1', '127.0.0.1'],
+      ['0.0.0.0', '127.0.0.1'],
+      ['::', '127.0.0.1'],
+    ])('at %s knows where a device connected to', async (host, address) => {
+      const bound = await engine.listen(host, 0, 9);
+      const { device } = await engine.connect(bound.port);
+      sockets.push(device);
+      expect(await engine.destination(device.localPort as number)).toEqual({ address, port: bound.port });
+    });
+
     it('shows an IPv4 device of a dual-stack listener as IPv4', async () => {
       const bound = await engine.listen('::', 0, 8);
       const { device, connection } = await engine.connect(bound.port);
@@ -211,6 +222,26 @@ export function engineContract(name: 'epoll' | 'node'): void {
       const { connection } = await connect();
       connection.call('dial', { ...node.target, sourceAddress: '127.0.0.9' });
       expect((await link()).remoteAddress).toBe('127.0.0.9');
+    });
+
+    it('begin with the header of the target, whatever comes first of the rest', async () => {
+      const { device, connection } = await connect();
+      connection.call('dial', { ...node.target, header: Buffer.from('header ') });
+      await connection.told('linkOpened');
+      device.write('from the device');
+      await connection.text('deviceData', 15);
+      connection.write(0, 'to the node');
+      expect(await firstBytes(await link(), 18)).toBe('header to the node');
+    });
+
+    it('begin with the header in relay mode', async () => {
+      await engine.script('relay', { ...node.target, header: Buffer.from('header ') });
+      const { device, connection } = await connect();
+      device.end('hello');
+      const upstream = await link();
+      expect((await received(upstream)).toString()).toBe('header hello');
+      upstream.end();
+      expect(await connection.told('closed')).toEqual([5, 0]);
     });
 
     it('are numbered, opened, written and read', async () => {

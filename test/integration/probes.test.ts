@@ -5,6 +5,8 @@ import { Aedes, type AuthenticateError } from 'aedes';
 import { afterEach, describe, expect, test } from 'vitest';
 import { probes } from '../../src/health/index.ts';
 import { type ProbeName, type ProbeTarget, probeTarget } from '../../src/health/probe.ts';
+import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
+import { until } from '../support/wait.ts';
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -61,6 +63,41 @@ describe.each(all)('%s probe', (name) => {
     const probing = probes[name](target, { ...limits, signal: abort.signal });
     await expect(probing).rejects.toEqual(failure('PROBE_FAILED', expect.stringContaining('): aborted')));
   });
+});
+
+describe.each(all)('%s probe of a node that expects the PROXY protocol', (name) => {
+  test.each(['v1', 'v2'] as const)('begins with a header of %s for which nobody stands', async (version) => {
+    const told: Buffer[] = [];
+    const server = createServer((socket) => socket.on('data', (bytes) => told.push(bytes)));
+    const bare = await serve(server);
+    const url = `mqtt://${bare.host}:${bare.port}`;
+    const target = probeTarget({ id: 'emqx-1', url }, '/', version);
+    const abort = new AbortController();
+    const probing = probes[name](target, { ...limits, signal: abort.signal }).catch(() => {});
+    const header = await until(() => {
+      const bytes = Buffer.concat(told);
+      const decoded = decodeProxyHeader(bytes, 0, bytes.length);
+      return decoded.kind === 'header' && decoded;
+    }, 'a header');
+    expect(header.header).toEqual({
+      version: version === 'v1' ? 1 : 2,
+      source: undefined,
+      destination: undefined,
+      tlvs: [],
+    });
+    abort.abort();
+    await probing;
+  });
+});
+
+test('a probe elsewhere than at the node has no header', () => {
+  const node = { id: 'emqx-1', url: 'mqtt://10.0.0.1:1883' };
+  expect(probeTarget(node, '/', 'v2').header).toBeDefined();
+  expect(probeTarget({ ...node, probeUrl: 'mqtt://10.0.0.1:1883' }, '/', 'v2').header).toBeDefined();
+  expect(
+    probeTarget({ ...node, probeUrl: 'http://10.0.0.1:18083/status' }, '/', 'v2').header,
+  ).toBeUndefined();
+  expect(probeTarget(node, '/').header).toBeUndefined();
 });
 
 describe.each(['http', 'mqtt'] as const)('%s probe', (name) => {

@@ -7,6 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { ListenerSettings, ThreadEvent } from '../../src/data-plane/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/routing-table.ts';
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
+import { allV2Fields } from '../../src/proxy-protocol/encode.ts';
 import { connectDevice, openSocket } from '../support/devices.ts';
 import { until } from '../support/wait.ts';
 
@@ -48,6 +49,7 @@ const settings: ThreadsOptions['settings'] = {
           takeoverFiresWill: true,
         },
         sourceAddresses: [],
+        ...{ proxyProtocol: 'none', proxyProtocolFields: allV2Fields },
       },
       nodes: [],
     },

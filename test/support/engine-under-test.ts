@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
 import type { TlsOptions } from '../../src/engine/tls.ts';
+import type { Endpoint } from '../../src/proxy-protocol/header.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
 const WORKER = resolve('dist/test/support/engine-worker.js');
@@ -36,6 +37,8 @@ export interface EngineUnderTest {
   updateTls(index: number, tls: TlsOptions): Promise<unknown>;
   /** `tls` of the peer that the last connection from this port was accepted with. */
   peerTls(devicePort: number): Promise<PeerTls | undefined>;
+  /** Where that connection was made to. */
+  destination(devicePort: number): Promise<Endpoint | undefined>;
   /** Listeners at which a device met too many handshakes, in the order of refusal. */
   readonly handshakesRefused: readonly number[];
   unlisten(index: number): Promise<unknown>;
@@ -174,6 +177,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     listen,
     updateTls: (index, tls) => ask({ call: 'updateTls', index, tls }),
     peerTls: (device) => ask({ call: 'peerTls', device }) as Promise<PeerTls | undefined>,
+    destination: (device) => ask({ call: 'destination', device }) as Promise<Endpoint | undefined>,
     handshakesRefused,
     unlisten: (index) => ask({ call: 'unlisten', index }),
     stopAccepting: () => ask({ call: 'stopAccepting' }),

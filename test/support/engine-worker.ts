@@ -25,8 +25,8 @@ export type Command =
       readonly tls?: TlsOptions | undefined;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
-  | { readonly call: 'peerTls'; readonly id: number; readonly device: number }
   | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
+  | { readonly call: 'peerTls' | 'destination'; readonly id: number; readonly device: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
   | {
       readonly call: 'wire';
@@ -182,6 +182,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => peers.get(command.device)?.tls);
     case 'unlisten':
       return void answer(command.id, () => engine.unlisten(command.index));
+    case 'destination':
+      return void answer(command.id, () => peers.get(command.device)?.destination);
     case 'stopAccepting':
       return void answer(command.id, () => engine.stopAccepting());
     case 'defer':

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Peer } from '../../connection/wire.ts';
+import type { Endpoint } from '../../proxy-protocol/header.ts';
 import { AF_INET, AF_INET6, type Libc } from './libc.ts';
 
 /** A `sockaddr_in` or `sockaddr_in6` in pinned memory, to pass to bind and connect (ip(7), ipv6(7)). */
@@ -60,25 +61,42 @@ function ipv6(sockaddr: Buffer): string {
   return `${groups.slice(0, longest.start).join(':')}::${tail.join(':')}`;
 }
 
-/** An IPv4 device whose address becomes text only when somebody asks. */
+/** Knows where a device connected to, as long as its socket is open. */
+export interface Door {
+  readonly destination: Endpoint | undefined;
+}
+
+/** A device whose addresses become text only when somebody asks. */
 class Ipv4Peer implements Peer {
   readonly remotePort: number;
   private readonly address: number;
+  private readonly door: Door;
 
-  constructor(address: number, port: number) {
+  constructor(address: number, port: number, door: Door) {
     this.address = address;
     this.remotePort = port;
+    this.door = door;
   }
 
   get remoteAddress(): string {
     const { address } = this;
     return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
   }
+
+  get destination(): Endpoint | undefined {
+    return this.door.destination;
+  }
 }
 
 /** The device that `accept4` has just described; the buffer may be overwritten afterwards. */
-export function peerOf(sockaddr: Buffer): Peer {
+export function peerOf(sockaddr: Buffer, door: Door): Peer {
   const port = (((sockaddr[2] as number) << 8) | (sockaddr[3] as number)) >>> 0;
-  if (sockaddr[0] === AF_INET) return new Ipv4Peer(sockaddr.readUInt32BE(4), port);
-  return { remoteAddress: hostOf(sockaddr), remotePort: port };
+  if (sockaddr[0] === AF_INET) return new Ipv4Peer(sockaddr.readUInt32BE(4), port, door);
+  return {
+    remoteAddress: hostOf(sockaddr),
+    remotePort: port,
+    get destination() {
+      return door.destination;
+    },
+  };
 }

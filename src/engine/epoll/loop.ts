@@ -1,4 +1,5 @@
 import type { Link, Target } from '../../connection/wire.ts';
+import type { Endpoint } from '../../proxy-protocol/header.ts';
 import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
 import { peerOf } from './addresses.ts';
@@ -229,7 +230,7 @@ export class Loop implements WireHost {
     this.wires[slot] = wire;
     this.table.fromDevice[slot] = 0;
     this.table.toDevice[slot] = 0;
-    let peer = peerOf(this.sockets.remote);
+    let peer = peerOf(this.sockets.remote, wire);
     if (this.streams.adopt(fd, slot, DEVICE, -1) < 0) {
       this.abandon(wire);
       return;
@@ -310,6 +311,11 @@ export class Loop implements WireHost {
 
   setTimer(slot: number, ms: number): void {
     this.setKey(slot, ms);
+  }
+
+  localAddress(fd: number): Endpoint {
+    const { host, port } = this.sockets.localAddress(fd);
+    return { address: host, port };
   }
 
   done(wire: EpollWire): void {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { Peer, PeerTls } from '../../connection/wire.ts';
+import type { Endpoint } from '../../proxy-protocol/header.ts';
 import { commonName, type TlsOptions } from '../tls.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
@@ -209,6 +210,10 @@ class TlsPeer implements Peer {
 
   get remotePort(): number {
     return this.peer.remotePort;
+  }
+
+  get destination(): Endpoint | undefined {
+    return this.peer.destination;
   }
 
   get tls(): PeerTls | undefined {

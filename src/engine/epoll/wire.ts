@@ -1,4 +1,5 @@
 import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
+import type { Endpoint } from '../../proxy-protocol/header.ts';
 import { errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 
@@ -17,6 +18,8 @@ export interface WireHost {
   /** Runs after the connection's present call has returned. */
   later(wire: EpollWire, run: () => void): void;
   setTimer(slot: number, ms: number): void;
+  /** The socket's own end. */
+  localAddress(fd: number): Endpoint;
   /** Every socket of the connection is closed. */
   done(wire: EpollWire): void;
 }
@@ -35,12 +38,19 @@ export class EpollWire implements Wire, Owner {
   private linkFd = NO_FD;
   /** Links before the newest that are still open: hardly ever any. */
   private older: Map<Link, number> | undefined;
+  /** What goes first on links that are not open yet. */
+  private headers: Map<Link, Uint8Array> | undefined;
   private openSockets = 1;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
     this.host = host;
     this.slot = slot;
     this.deviceFd = deviceFd;
+  }
+
+  /** Where the device connected to. */
+  get destination(): Endpoint | undefined {
+    return this.deviceFd < 0 ? undefined : this.host.localAddress(this.deviceFd);
   }
 
   // ---- Wire
@@ -62,6 +72,10 @@ export class EpollWire implements Wire, Owner {
     const link = ++this.link;
     const result = this.host.dial(this.slot, link, target);
     this.openSockets++;
+    if (target.header !== undefined && result >= 0) {
+      this.headers ??= new Map();
+      this.headers.set(link, target.header);
+    }
     this.linkFd = result >= 0 ? result : FAILED_FD;
     if (result < 0) this.host.later(this, () => this.dialFailed(link, errnoName(result)));
     return link;
@@ -127,6 +141,11 @@ export class EpollWire implements Wire, Owner {
   }
 
   linkOpened(link: Link): void {
+    const header = this.headers?.get(link);
+    if (header !== undefined) {
+      this.headers?.delete(link);
+      this.toNode(link, header, 0, header.length);
+    }
     this.conversation?.linkOpened(link);
   }
 
@@ -170,6 +189,7 @@ export class EpollWire implements Wire, Owner {
   }
 
   private forget(link: Link): void {
+    this.headers?.delete(link);
     if (link === this.link) this.linkFd = NO_FD;
     else this.older?.delete(link);
   }

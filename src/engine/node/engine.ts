@@ -54,6 +54,10 @@ export function createNodeEngine(options: EngineOptions): Engine {
     const peer = {
       remoteAddress: plainAddress(socket.remoteAddress),
       remotePort: socket.remotePort ?? 0,
+      get destination() {
+        const { localAddress, localPort } = socket;
+        return localPort === undefined ? undefined : { address: plainAddress(localAddress), port: localPort };
+      },
       get tls() {
         return wire.tls;
       },

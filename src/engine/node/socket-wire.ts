@@ -133,7 +133,7 @@ export class SocketWire implements Wire {
 
   dial(target: Target): Link {
     const link = this.nextLink++;
-    const { host, port, sourceAddress } = target;
+    const { host, port, sourceAddress, header } = target;
     const highWaterMark = this.options.highWaterBytes;
     const socket = dialSocket({
       host,
@@ -157,6 +157,7 @@ export class SocketWire implements Wire {
     };
     socket.on('connect', () => {
       opened = true;
+      if (header !== undefined) socket.write(header);
       if (current()) this.guard(() => this.conversation?.linkOpened(link));
     });
     socket.on('data', (chunk: Buffer) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { defaultConfig, parseConfig } from '../../../src/config/load.ts';
 import { ConfigError, formatProblem } from '../../../src/config/problems.ts';
 import { BreakwaterError } from '../../../src/errors.ts';
+import { allV2Fields } from '../../../src/proxy-protocol/encode.ts';
 
 /** The problems of a file, one text each. */
 function problemsOf(text: string, flags = {}): string[] {
@@ -55,6 +56,8 @@ describe('a valid file', () => {
       silenceTimeoutMs: 5000,
       takeoverFiresWill: true,
       sourceAddresses: [],
+      proxyProtocol: 'none',
+      proxyProtocolFields: allV2Fields,
     });
     expect(pools[0]?.health).toMatchObject({ probe: 'tcp', intervalMs: 5000, timeoutMs: 5000 });
   });
