@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import { version } from './cli/version.ts';
 import type { Config, PoolConfig } from './config/config.ts';
+import { ConfigError } from './config/problems.ts';
 import { createCarryOut } from './control/carry-out.ts';
 import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
@@ -14,6 +16,7 @@ import { createTableMemory, openTable, TableWriter } from './data-plane/routing-
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
+import { TICKET_KEY_BYTES } from './engine/tls.ts';
 import { messageOf } from './errors.ts';
 import { probes } from './health/index.ts';
 import { probeTarget } from './health/probe.ts';
@@ -32,6 +35,7 @@ import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { snapshotOf } from './server/snapshot.ts';
+import { readTlsFiles } from './server/tls-files.ts';
 import { systemClock, systemRandom } from './time.ts';
 
 /** A proxy that runs. */
@@ -57,11 +61,13 @@ const GRACE_POLL_MS = 100;
 
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
- * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
+ * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   const log = createLog(config.log);
   const engine = chooseEngine(config.proxy.engine);
+  const tls = await readTlsFiles(config.listeners, randomBytes(TICKET_KEY_BYTES));
+  if (tls.problems.length > 0) throw new ConfigError('TLS', tls.problems);
   const identity: Identity = {
     id: config.proxy.id ?? `${hostname()}-${process.pid}`,
     version: version(),
@@ -283,6 +289,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         port,
         mode,
         pool: pools.indexOf(pool),
+        tls: tls.options[index],
       })),
     );
     listenerUrls = config.listeners.map(({ url }, i) => withPort(url, bound[i]?.port ?? 0));

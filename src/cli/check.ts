@@ -28,10 +28,11 @@ export function checkCommand(): Command {
 }
 
 async function check({ config: path, json, explain }: CheckOptions): Promise<void> {
-  const [{ readConfigFile }, { parseConfig }, { ConfigError }] = await Promise.all([
+  const [{ readConfigFile }, { parseConfig }, { ConfigError }, { readTlsFiles }] = await Promise.all([
     import('./config-file.ts'),
     import('../config/load.ts'),
     import('../config/problems.ts'),
+    import('../server/tls-files.ts'),
   ]);
   const text = await readConfigFile(path);
   const token = process.env.BREAKWATER_TOKEN;
@@ -40,6 +41,8 @@ async function check({ config: path, json, explain }: CheckOptions): Promise<voi
       environment: process.env,
       ...(token ? { adminToken: token } : {}),
     });
+    const { problems } = await readTlsFiles(config.listeners, new Uint8Array());
+    if (problems.length > 0) throw new ConfigError(path, problems);
     if (explain !== undefined) {
       const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
       const explanation = explainConnection(config, readConnection(explain));

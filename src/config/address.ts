@@ -8,7 +8,7 @@ export interface Address {
 }
 
 /** IANA's ports for each scheme; an address without a port has this one. The admin API has its own. */
-const defaultPorts: Readonly<Record<string, number>> = { mqtt: 1883, http: 9883 };
+const defaultPorts: Readonly<Record<string, number>> = { mqtt: 1883, mqtts: 8883, http: 9883 };
 
 /**
  * Reads `scheme://host[:port]`; IPv6 stands in brackets. A trailing `/` is allowed, a longer path is not.

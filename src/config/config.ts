@@ -8,6 +8,7 @@ import { fullUrl, parseAddress } from './address.ts';
 import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
+import { type TlsConfig, toTls } from './tls.ts';
 
 /**
  * The configuration as the program reads it: validated, complete, frozen, and in the program's own units
@@ -42,6 +43,8 @@ export interface ListenerConfig {
   readonly port: number;
   readonly mode: Document['listeners'][number]['mode'];
   readonly pool: string;
+  /** Absent: without TLS. */
+  readonly tls?: TlsConfig | undefined;
 }
 
 export interface PoolConfig {
@@ -151,13 +154,19 @@ export interface LimitsConfig {
 /** Whether a node was declared by a flag rather than in the file. */
 export type IsFlagNode = (pool: string, index: number) => boolean;
 
-/** From the file's words and units to the program's. The document must have passed the schema. */
-export function toConfig(document: Document, isFlagNode: IsFlagNode): Config {
+/**
+ * From the file's words and units to the program's. The document must have passed the schema; `fileName` is what the
+ * paths in it are relative to.
+ */
+export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: string): Config {
   const { cluster, proxy, listeners, pools, rules, membership, admin, limits, log } = document;
   return deepFreeze({
     cluster,
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
-    listeners: listeners.map(({ url, mode, pool }) => ({ ...endpoint(url), mode, pool })),
+    listeners: listeners.map(({ url, mode, pool, tls }) => ({
+      ...endpoint(url),
+      ...{ mode, pool, tls: tls && toTls(tls, fileName) },
+    })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
     rules: rules.map(toRule),
     membership: {

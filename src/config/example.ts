@@ -7,6 +7,13 @@ listeners:
     pool: default
   - url: mqtt://[::1]:1884
     pool: meters
+  - url: mqtts://0.0.0.0:8883
+    tls:
+      cert: a.crt
+      key: a.key
+      clientCa: ca.crt
+      clientAuth: request
+      certificates: [{ cert: b.crt, key: b.key, names: [b.example.org] }]
 pools:
   default:
     strategy: least-connections

@@ -50,7 +50,8 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
     return { path: flag ?? formatPath(path), line, message, ...(code === undefined ? {} : { code }) };
   };
   if (!checked.success || found.length > 0) throw new ConfigError(fileName, found.map(locate).sort(byLine));
-  return toConfig(checked.data, (pool, index) => flagOf(['pools', pool, 'nodes', index]) !== undefined);
+  const isFlagNode = (pool: string, index: number) => flagOf(['pools', pool, 'nodes', index]) !== undefined;
+  return toConfig(checked.data, isFlagNode, fileName);
 }
 
 /** The aliases of a few lines may unfold to gigabytes; their number is bounded. */

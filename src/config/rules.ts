@@ -53,7 +53,7 @@ const whenSchema = z.strictObject({
     kind: 'IP address or CIDR block, or a list',
     description: 'The device’s address, of IPv4 or IPv6, is in one of these networks.',
   }),
-  listener: oneOrMore(address(['mqtt'], ['mqtts', 'ws', 'wss', 'http', 'https', 'tcp'])).meta({
+  listener: oneOrMore(address(['mqtt', 'mqtts'], ['ws', 'wss', 'http', 'https', 'tcp'])).meta({
     kind: 'URL of a listener, or a list',
     description: 'The device came in by this listener; its `url` as it stands in `listeners`.',
   }),

@@ -9,6 +9,8 @@ export interface TlsOptions {
   readonly clientCa?: string | undefined;
   /** `request` serves devices without a certificate too; one that is shown must be good. */
   readonly clientAuth: 'none' | 'request' | 'require';
+  /** Protocols to agree on (ALPN), best first; a device that offers others only is refused. Empty: none is agreed on. */
+  readonly alpn: readonly string[];
   /** Random bytes: listeners of several threads with the same ones resume each other's sessions. */
   readonly ticketKeys: Uint8Array;
 }
@@ -22,9 +24,6 @@ export interface TlsCertificate {
 }
 
 export const TICKET_KEY_BYTES = 80;
-
-/** The one protocol of our listeners (IANA, TLS ALPN Protocol IDs). */
-export const ALPN = 'mqtt';
 
 /** Certificates that are alternatives to each other, such as one with an RSA and one with an EC key. */
 export interface CertificateGroup {

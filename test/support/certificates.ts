@@ -72,6 +72,7 @@ export function tlsOptions(certificates: readonly Issued[], more: Partial<TlsOpt
   return {
     certificates: certificates.map(({ cert, key }) => ({ cert, key })),
     clientAuth: 'none',
+    alpn: ['mqtt'],
     ticketKeys: randomBytes(TICKET_KEY_BYTES),
     ...more,
   };

@@ -169,7 +169,7 @@ test('pure folders import no I/O', () => {
     mqtt: ['node:buffer'],
     routing: ['re2js'],
     persistence: ['node:crypto'],
-    config: ['zod', 'yaml'],
+    config: ['zod', 'yaml', 'node:path'],
   };
   const wrong = pureFiles.flatMap(({ path, packages }) =>
     packages

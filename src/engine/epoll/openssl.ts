@@ -21,7 +21,8 @@ export interface OpenSsl {
   readonly trust: (store: number, certificate: number) => number;
   readonly nameAuthority: (context: number, certificate: number) => number;
   readonly setServerNameCallback: (context: number, callback: number) => number;
-  readonly setAlpnCallback: (context: number, callback: number) => void;
+  /** `arg` comes back in each call. */
+  readonly setAlpnCallback: (context: number, callback: number, arg: number) => void;
 
   readonly memoryBio: (address: number, length: number) => number;
   readonly freeBio: (bio: number) => number;
@@ -58,7 +59,7 @@ export interface OpenSsl {
   /** Makes functions that OpenSSL may call within a call of this thread; they must not throw. */
   readonly serverNameCallback: (run: (ssl: number) => number) => Callback;
   readonly alpnCallback: (
-    run: (out: number, outLength: number, offered: number, offeredLength: number) => number,
+    run: (out: number, outLength: number, offered: number, offeredLength: number, arg: number) => number,
   ) => Callback;
 }
 
@@ -137,7 +138,6 @@ function bind(): OpenSsl {
   const serverMethod = f('uintptr_t TLS_server_method()') as () => number;
   const newContext = f('uintptr_t SSL_CTX_new(uintptr_t method)');
   const setVerify = f('void SSL_CTX_set_verify(uintptr_t ctx, int mode, uintptr_t callback)');
-  const setAlpn = f('void SSL_CTX_set_alpn_select_cb(uintptr_t ctx, uintptr_t callback, uintptr_t arg)');
   const callbackControl = f('intptr_t SSL_CTX_callback_ctrl(uintptr_t ctx, int cmd, uintptr_t callback)');
   const readPem = 'uintptr_t bio, uintptr_t into, uintptr_t password, uintptr_t arg';
   const readCertificate = f(`uintptr_t PEM_read_bio_X509_AUX(${readPem})`);
@@ -178,7 +178,7 @@ function bind(): OpenSsl {
     nameAuthority: f('int SSL_CTX_add_client_CA(uintptr_t ctx, uintptr_t x509)'),
     setServerNameCallback: (context, address) =>
       callbackControl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, address),
-    setAlpnCallback: (context, address) => setAlpn(context, address, 0),
+    setAlpnCallback: f('void SSL_CTX_set_alpn_select_cb(uintptr_t ctx, uintptr_t callback, uintptr_t arg)'),
 
     memoryBio: f('uintptr_t BIO_new_mem_buf(uintptr_t bytes, int length)'),
     freeBio: f('int BIO_free(uintptr_t bio)'),
@@ -215,8 +215,6 @@ function bind(): OpenSsl {
     errno: () => koffi.errno(),
     serverNameCallback: (run) => callback(nameType, (ssl) => run(ssl as number)),
     alpnCallback: (run) =>
-      callback(alpnType, (_ssl, out, outLength, offered, length) =>
-        run(out as number, outLength as number, offered as number, length as number),
-      ),
+      callback(alpnType, (_ssl, ...args) => run(...(args as [number, number, number, number, number]))),
   };
 }

@@ -1,7 +1,6 @@
 import { constants } from 'node:crypto';
 import { BreakwaterError } from '../../errors.ts';
 import {
-  ALPN,
   chooseGroup,
   groupCertificates,
   sessionScope,
@@ -10,7 +9,7 @@ import {
   type TlsOptions,
 } from '../tls.ts';
 import type { Libc, Pinned } from './libc.ts';
-import type { Callback, OpenSsl } from './openssl.ts';
+import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
@@ -41,6 +40,8 @@ const MODE =
 
 export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   const sets = new Map<number, ContextSet>();
+  /** Those before: a device whose handshake has begun with them may be about to name its server. */
+  const former = new Map<number, ContextSet>();
   const setOf = new Map<number, ContextSet>();
 
   const chooseByName = ssl.serverNameCallback((session) => {
@@ -49,7 +50,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     if (name !== null && set !== undefined) ssl.setContext(session, set.choose(name));
     return o.SSL_TLSEXT_ERR_OK;
   });
-  const chooseProtocol = createAlpnCallback(libc, ssl);
+  const protocols = createProtocols(libc, ssl);
 
   function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
     const context = ssl.newContext();
@@ -57,7 +58,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
       settle(libc, ssl, context, tls, scope);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
       if (tls.clientAuth !== 'none') demandCertificate(libc, ssl, context, tls);
-      ssl.setAlpnCallback(context, chooseProtocol.address);
+      if (tls.alpn.length > 0) protocols.offer(context, tls.alpn);
       return context;
     } catch (error) {
       ssl.freeContext(context);
@@ -83,15 +84,22 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     };
     const first = contexts[0] as number;
     if (contexts.length > 1) ssl.setServerNameCallback(first, chooseByName.address);
-    drop(listenerIndex);
-    sets.set(listenerIndex, built);
     setOf.set(first, built);
+    const before = sets.get(listenerIndex);
+    free(former.get(listenerIndex));
+    sets.set(listenerIndex, built);
+    if (before !== undefined) former.set(listenerIndex, before);
   }
 
   function drop(listenerIndex: number): void {
-    const old = sets.get(listenerIndex);
+    for (const each of [former, sets]) {
+      free(each.get(listenerIndex));
+      each.delete(listenerIndex);
+    }
+  }
+
+  function free(old: ContextSet | undefined): void {
     if (old === undefined) return;
-    sets.delete(listenerIndex);
     setOf.delete(old.contexts[0] as number);
     for (const context of old.contexts) ssl.freeContext(context);
   }
@@ -99,7 +107,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   function close(): void {
     for (const listenerIndex of [...sets.keys()]) drop(listenerIndex);
     chooseByName.free();
-    chooseProtocol.free();
+    protocols.close();
   }
 
   return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, drop, close };
@@ -193,28 +201,49 @@ function must(ssl: OpenSsl, result: number, what: string): void {
   if (result === 0) throw new BreakwaterError('TLS_INVALID', `${what}: ${ssl.takeError()}`);
 }
 
+/** What listeners speak (ALPN). */
+interface Protocols {
+  offer(context: number, names: readonly string[]): void;
+  close(): void;
+}
+
 /**
- * Takes `mqtt` where a device offers it. One that offers other protocols only is refused (RFC 7301, 3.2): what it is
- * about to say is not MQTT, and a protocol may not be confused with another (the ALPACA attack).
+ * Takes the first of a listener's protocols that a device offers. One that offers others only is refused (RFC 7301,
+ * 3.2): what it is about to say is none of ours, and a protocol may not be confused with another (the ALPACA attack).
  */
-function createAlpnCallback(libc: Libc, ssl: OpenSsl): Callback {
+function createProtocols(libc: Libc, ssl: OpenSsl): Protocols {
+  /** Each once; its place is what a context hands to the callback. */
+  const lists: (readonly string[])[] = [];
   const offered = libc.pin(65_536);
-  const name = pinned(libc, Buffer.from(ALPN));
   const answer = libc.pin(9);
-  answer.bytes.writeBigUInt64LE(BigInt(name.address), 0);
-  answer.bytes.writeUInt8(ALPN.length, 8);
-  const callback = ssl.alpnCallback((out, outLength, offeredAddress, length) => {
+  const callback = ssl.alpnCallback((out, outLength, offeredAddress, length, which) => {
     if (length > offered.bytes.length) return o.SSL_TLSEXT_ERR_ALERT_FATAL;
     ssl.copy(offered.address, offeredAddress, length);
-    for (let at = 0; at < length; at += 1 + (offered.bytes[at] as number)) {
-      const end = at + 1 + (offered.bytes[at] as number);
-      if (end > length || offered.bytes.toString('latin1', at + 1, end) !== ALPN) continue;
+    for (const name of lists[which] ?? []) {
+      const at = placeOf(name, offered.bytes.subarray(0, length));
+      if (at < 0) continue;
+      // `out` points into what the device offered, which lasts as long as the handshake.
+      answer.bytes.writeBigUInt64LE(BigInt(offeredAddress + at), 0);
+      answer.bytes.writeUInt8(name.length, 8);
       ssl.copy(out, answer.address, 8);
       ssl.copy(outLength, answer.address + 8, 1);
       return o.SSL_TLSEXT_ERR_OK;
     }
     return o.SSL_TLSEXT_ERR_ALERT_FATAL;
   });
-  // `out` points at the name for as long as the handshake lasts.
-  return { address: callback.address, free: () => (name.bytes.length > 0 ? callback.free() : undefined) };
+  function offer(context: number, names: readonly string[]): void {
+    let which = lists.findIndex((list) => list.join() === names.join());
+    if (which < 0) which = lists.push(names) - 1;
+    ssl.setAlpnCallback(context, callback.address, which);
+  }
+  return { offer, close: () => callback.free() };
+}
+
+/** Where a name begins in a list of names, each behind its length (RFC 7301, 3.1); -1 where it is not in it. */
+function placeOf(name: string, list: Buffer): number {
+  for (let at = 0; at < list.length; at += 1 + (list[at] as number)) {
+    const end = at + 1 + (list[at] as number);
+    if (end <= list.length && list.toString('latin1', at + 1, end) === name) return at + 1;
+  }
+  return -1;
 }

@@ -8,7 +8,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { EndCause, PeerTls } from '../../connection/wire.ts';
-import { ALPN, chooseGroup, commonName, groupCertificates, sessionScope, type TlsOptions } from '../tls.ts';
+import { chooseGroup, commonName, groupCertificates, sessionScope, type TlsOptions } from '../tls.ts';
 
 /** As long as OpenSSL's own servers do; Node's default is five minutes. */
 const SESSION_SECONDS = 7200;
@@ -70,7 +70,7 @@ export class Handshakes {
     const contexts = options.map((each) => createSecureContext(each));
     const server = createServer({
       ...options[0],
-      ALPNProtocols: [ALPN],
+      ...(tls.alpn.length > 0 && { ALPNProtocols: [...tls.alpn] }),
       requestCert: isAsked,
       rejectUnauthorized: tls.clientAuth === 'require',
       ...(contexts.length > 1 && {

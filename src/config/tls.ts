@@ -1,0 +1,97 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { choice, text } from './fields.ts';
+
+/** How listeners speak TLS. The files that it names are read by whoever starts the proxy. */
+
+/** Schemes that need it; all others refuse it. */
+const secureSchemes = ['mqtts', 'wss', 'https'];
+
+/** What a listener's `tls` says. Paths are as the program opens them. */
+export interface TlsConfig {
+  /** At least one. The first serves devices that name no server, or one that none is for. */
+  readonly certificates: readonly CertificateConfig[];
+  readonly clientCa: string | undefined;
+  /** `request` serves devices without a certificate too; one that is shown must be good. */
+  readonly clientAuth: 'none' | 'request' | 'require';
+}
+
+export interface CertificateConfig {
+  readonly cert: string;
+  readonly key: string;
+  /** Instead of the names in the certificate. */
+  readonly names: readonly string[] | undefined;
+}
+
+const path = (description: string) => text(4096).meta({ kind: 'path', description });
+
+const certPath = () =>
+  path(
+    'The server’s certificate in PEM, with those between it and the root behind it. Relative to the folder of this file, as all paths of `tls`.',
+  );
+const keyPath = () => path('Its private key in PEM, not encrypted.');
+
+const serverName = text(253).regex(/^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, {
+  error: ({ input }) => `must be a host name such as mqtt.example.org or *.example.org, not '${input}'`,
+});
+
+export const tlsSchema = z
+  .strictObject({
+    cert: certPath(),
+    key: keyPath(),
+    clientCa: path('The authorities that sign the devices’ certificates, in PEM.').optional(),
+    clientAuth: choice(['none', 'request', 'require'])
+      .default('none')
+      .describe(
+        'Whether devices show a certificate. `request` serves those without one too; one that is shown must be good. Both need `clientCa`.',
+      ),
+    certificates: z
+      .array(
+        z.strictObject({
+          cert: certPath(),
+          key: keyPath(),
+          names: z
+            .array(serverName)
+            .min(1, { error: 'must not be an empty list' })
+            .max(256, { error: 'must hold at most 256 names' })
+            .optional()
+            .describe('Server names that it is for, instead of those in it; `*.` stands for one label.'),
+        }),
+      )
+      .max(256, { error: 'must hold at most 256 certificates' })
+      .default([])
+      .describe(
+        'More certificates, chosen by the server name that the device asks for (SNI); `cert` serves those that ask for none, or for one that none is for. At most 256.',
+      ),
+  })
+  .refine(({ clientAuth, clientCa }) => clientAuth === 'none' || clientCa !== undefined, {
+    path: ['clientCa'],
+    error: 'is required, because clientAuth asks devices for certificates',
+  });
+
+/** Whether a listener of this URL and its `tls` belong together: what is wrong, and undefined when nothing is. */
+export function tlsProblem(url: string, tls: unknown): string | undefined {
+  const scheme = /^[a-z]+/.exec(url)?.[0] ?? '';
+  const isSecure = secureSchemes.includes(scheme);
+  if (isSecure === (tls !== undefined)) return undefined;
+  return isSecure
+    ? `is required for ${scheme}; give at least { cert: FILE, key: FILE }`
+    : `is of no use to ${scheme}; use mqtts, or leave it out`;
+}
+
+/** Every certificate in one list, with paths from where the program runs. */
+export function toTls(
+  { cert, key, clientCa, clientAuth, certificates }: z.output<typeof tlsSchema>,
+  fileName: string,
+): TlsConfig {
+  const from = (file: string) => (isAbsolute(file) ? file : join(dirname(fileName), file));
+  return {
+    certificates: [{ cert, key, names: undefined }, ...certificates].map((each) => ({
+      cert: from(each.cert),
+      key: from(each.key),
+      names: each.names,
+    })),
+    clientCa: clientCa === undefined ? undefined : from(clientCa),
+    clientAuth,
+  };
+}

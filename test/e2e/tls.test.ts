@@ -1,0 +1,145 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
+import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
+import { temporaryDirectory } from '../support/process.ts';
+import { until } from '../support/wait.ts';
+
+const execute = promisify(execFile);
+
+let root: Authority;
+let one: Issued;
+let two: Issued;
+let device: Issued;
+let broker: Mosquitto;
+
+beforeAll(async () => {
+  root = createAuthority('root');
+  one = root.issue({ cn: 'one.test', names: 'DNS:one.test,IP:127.0.0.1' });
+  two = root.issue({ cn: 'two.test', names: 'DNS:two.test' });
+  device = root.issue({ cn: 'meter-7' });
+  broker = await startMosquitto({ config: 'log_type subscribe' });
+});
+
+describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
+  let proxy: Breakwater;
+
+  beforeAll(async () => {
+    const tls = {
+      ...{ cert: one.certFile, key: one.keyFile, clientCa: root.certFile, clientAuth: 'request' },
+      certificates: [{ cert: two.certFile, key: two.keyFile }],
+    };
+    proxy = await startBreakwater({
+      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
+      listeners: [{ url: 'mqtts://127.0.0.1:0', tls }],
+      pools: { default: { nodes: [{ url: broker.url }] } },
+    });
+  });
+
+  /** What `openssl s_client` says of one handshake. */
+  async function handshake(...args: string[]): Promise<string> {
+    const client = [
+      's_client',
+      '-connect',
+      `127.0.0.1:${proxy.port}`,
+      '-CAfile',
+      root.certFile,
+      '-verify_return_error',
+    ];
+    const running = execute('openssl', [...client, ...args]);
+    running.child.stdin?.end();
+    const { stdout, stderr } = await running.catch((error: { stdout: string; stderr: string }) => error);
+    return stdout + stderr;
+  }
+
+  it.each(['-tls1_2', '-tls1_3'])('shakes hands with openssl s_client %s, ALPN and SNI', async (version) => {
+    const plain = await handshake(version);
+    expect(plain).toContain('CN = one.test');
+    expect(plain).toContain('Verify return code: 0 (ok)');
+    expect(plain).toContain('No ALPN negotiated');
+    const named = await handshake(version, '-servername', 'two.test', '-alpn', 'mqtt');
+    expect(named).toContain('CN = two.test');
+    expect(named).toContain('ALPN protocol: mqtt');
+    expect(await handshake(version, '-alpn', 'h2')).toContain('alert no application protocol');
+  });
+
+  it('refuses TLS 1.1', async () => {
+    expect(await handshake('-tls1_1', '-cipher', 'ALL@SECLEVEL=0')).toContain('alert protocol version');
+  });
+
+  it('resumes a session, at whatever thread', async () => {
+    const file = join(temporaryDirectory(), 'session');
+    await handshake('-tls1_2', '-sess_out', file);
+    await until(() => existsSync(file), 'the session');
+    for (let time = 0; time < 6; time++)
+      expect(await handshake('-tls1_2', '-sess_in', file)).toContain('Reused, TLSv1.2');
+  });
+
+  it.each(['mqttv311', 'mqttv5'])('carries mosquitto_pub and mosquitto_sub with %s', async (version) => {
+    const payload = `hello-${engine}-${version}`;
+    const ca = [
+      '-h',
+      '127.0.0.1',
+      '-p',
+      `${proxy.port}`,
+      '-V',
+      version,
+      '--cafile',
+      root.certFile,
+      '-q',
+      '1',
+    ];
+    const certificate = ['--cert', device.certFile, '--key', device.keyFile];
+    const received = execute('mosquitto_sub', [...ca, ...certificate, '-t', payload, '-C', '1', '-W', '20']);
+    await until(() => broker.output().includes(` ${payload}`), 'the subscription');
+    await execute('mosquitto_pub', [...ca, '-t', payload, '-m', payload]);
+    expect((await received).stdout.trim()).toBe(payload);
+  });
+
+  it('refuses a certificate of an authority that it does not know', async () => {
+    const stranger = createAuthority('stranger').issue({ cn: 'meter-7' });
+    const ca = ['-h', '127.0.0.1', '-p', `${proxy.port}`, '--cafile', root.certFile, '-t', 'a', '-m', 'a'];
+    const sent = execute('mosquitto_pub', [...ca, '--cert', stranger.certFile, '--key', stranger.keyFile]);
+    await expect(sent).rejects.toThrow();
+  });
+
+  it('answers what is no TLS with an end, and goes on', async () => {
+    for (const garbage of [
+      Buffer.from('\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00'),
+      Buffer.alloc(5000, 0x16),
+    ]) {
+      const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined);
+      socket.write(garbage);
+      socket.resume();
+      await new Promise((ended) => socket.on('close', ended));
+    }
+    expect(await handshake()).toContain('Verify return code: 0 (ok)');
+  });
+});
+
+it('is checked by `breakwater check`: every file, all at once', () => {
+  const file = join(temporaryDirectory(), 'breakwater.yaml');
+  const tls = {
+    cert: 'missing.crt',
+    key: one.keyFile,
+    certificates: [{ cert: one.certFile, key: two.keyFile }],
+  };
+  writeFileSync(file, JSON.stringify({ listeners: [{ url: 'mqtts://127.0.0.1:0', tls }] }));
+  const main = new URL('../../dist/src/main.js', import.meta.url).pathname;
+  try {
+    execFileSync(process.execPath, [main, 'check', '-c', file], { stdio: 'pipe' });
+    throw new Error('the file is not valid');
+  } catch (error) {
+    const { status, stderr } = error as { status: number; stderr: Buffer };
+    expect(status).toBe(2);
+    expect(`${stderr}`).toMatch(
+      /2 problems\n.*listeners\[0\]\.tls\.cert: cannot read .*missing.crt: there is no/,
+    );
+    expect(`${stderr}`).toContain('listeners[0].tls.certificates[0].key: ');
+  }
+});

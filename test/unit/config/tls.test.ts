@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
+import { ConfigError, formatProblem } from '../../../src/config/problems.ts';
+
+const listener = (more: object) =>
+  JSON.stringify({ listeners: [{ url: 'mqtts://0.0.0.0', tls: { cert: 'a.crt', key: 'a.key', ...more } }] });
+
+function problemsOf(text: string): string[] {
+  try {
+    parseConfig(text, 'test.yaml');
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(formatProblem);
+  }
+}
+
+describe('listeners[].tls', () => {
+  it('listens on port 8883, with paths relative to the folder of the file', () => {
+    const more = {
+      clientCa: '/etc/ca.crt',
+      clientAuth: 'require',
+      certificates: [{ cert: 'b/b.crt', key: '../b.key', names: ['*.b.test'] }],
+    };
+    const [first] = parseConfig(listener(more), '/etc/breakwater/breakwater.yaml').listeners;
+    expect(first).toMatchObject({ url: 'mqtts://0.0.0.0:8883', port: 8883 });
+    expect(first?.tls).toEqual({
+      certificates: [
+        { cert: '/etc/breakwater/a.crt', key: '/etc/breakwater/a.key', names: undefined },
+        { cert: '/etc/breakwater/b/b.crt', key: '/etc/b.key', names: ['*.b.test'] },
+      ],
+      clientCa: '/etc/ca.crt',
+      clientAuth: 'require',
+    });
+  });
+
+  it('is relative to where the program runs when the file is named without a folder', () => {
+    expect(parseConfig(listener({}), 'breakwater.yaml').listeners[0]?.tls).toEqual({
+      certificates: [{ cert: 'a.crt', key: 'a.key', names: undefined }],
+      clientCa: undefined,
+      clientAuth: 'none',
+    });
+  });
+
+  it.each([
+    ['listeners: [{ url: mqtts://a }]', 'line 1: listeners[0].tls: is required for mqtts; give at least'],
+    ['listeners: [{ url: mqtt://a, tls: { cert: a, key: b } }]', 'listeners[0].tls: is of no use to mqtt'],
+    ['listeners: [{ url: mqtts://a, tls: { cert: a } }]', 'listeners[0].tls.key: is required'],
+    [listener({ clientAuth: 'require' }), 'listeners[0].tls.clientCa: is required, because clientAuth asks'],
+    [listener({ clientAuth: 'maybe' }), "tls.clientAuth: must be none, request or require, not 'maybe'"],
+    [listener({ certificates: [{ cert: 'b' }] }), 'listeners[0].tls.certificates[0].key: is required'],
+    [listener({ certificates: [{ cert: 'b', key: 'b', names: ['a.*'] }] }), 'names[0]: must be a host name'],
+    [listener({ certificates: [{ cert: 'b', key: 'b', names: [] }] }), 'names: must not be an empty list'],
+    [listener({ minVersion: '1.0' }), 'listeners[0].tls.minVersion: is not a known key'],
+  ])('%s', (text, problem) => {
+    expect(problemsOf(text)).toEqual([expect.stringContaining(problem)]);
+  });
+});
