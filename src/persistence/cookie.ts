@@ -12,7 +12,7 @@ export interface CookieOptions {
   /** How long a browser keeps an inserted cookie, counted anew with every answer; undefined: until it is closed. */
   readonly maxAgeSeconds: number | undefined;
   /** Of `deriveMarkKey`. */
-  readonly key: Uint8Array;
+  readonly key: string;
 }
 
 /** What a request says of where its device was. */

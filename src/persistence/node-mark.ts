@@ -21,16 +21,18 @@ const MAX_SEALED = 1024;
 /**
  * The key of a pool's marks. All proxies of a cluster with one secret have the same; without one, whoever knows the
  * names of cluster and pool can make marks, and so choose a node, but no more.
+ * @returns 64 bytes in base64: a configuration that is frozen and cloned holds no bytes
  */
-export function deriveMarkKey(secret: string | undefined, cluster: string, pool: string): Uint8Array {
+export function deriveMarkKey(secret: string | undefined, cluster: string, pool: string): string {
   const context = `breakwater cookie\0${cluster}\0${pool}`;
-  return new Uint8Array(hkdfSync('sha256', secret ?? '', '', context, 2 * KEY_BYTES));
+  return Buffer.from(hkdfSync('sha256', secret ?? '', '', context, 2 * KEY_BYTES)).toString('base64');
 }
 
-/** @param key 64 bytes, as `deriveMarkKey` makes them */
-export function createNodeMarks(key: Uint8Array): NodeMarks {
-  const macKey = key.subarray(0, KEY_BYTES);
-  const cipherKey = key.subarray(KEY_BYTES);
+/** @param key of `deriveMarkKey` */
+export function createNodeMarks(key: string): NodeMarks {
+  const bytesOfKey = Buffer.from(key, 'base64');
+  const macKey = bytesOfKey.subarray(0, KEY_BYTES);
+  const cipherKey = bytesOfKey.subarray(KEY_BYTES);
   const sealed = new Map<string, string>();
 
   const macOf = (id: Uint8Array): Buffer =>

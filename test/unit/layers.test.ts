@@ -25,6 +25,7 @@ const roots = ['main.ts', 'data-plane/thread.ts'];
 const ahead = [
   ...['proxy-protocol/decode.ts', 'proxy-protocol/expect.ts'],
   ...['admission/hold-back.ts', 'persistence/cookie.ts'],
+  ...['http/request-head.ts', 'http/upgrade.ts', 'http/forwarded.ts', 'http/hop-by-hop.ts'],
 ];
 const MAX_LINES = 400;
 
