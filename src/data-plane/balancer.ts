@@ -24,16 +24,25 @@ interface View {
  * ones. Health orders, it does not exclude: a device whose healthy candidates have all failed tries the others too,
  * and when no node is healthy all are tried (panic mode) by the same rule.
  */
-export function createBalancer(source: SlotSource, strategies: readonly Strategy[], random: Random) {
+export function createBalancer(
+  source: SlotSource,
+  /** By the number of the pool. */
+  strategies: readonly (Strategy | undefined)[],
+  random: Random,
+) {
+  let strategyOf = strategies;
+  let slots: readonly Slot[] = [];
   const context = { connections: (slot: number) => source.connections(slot), random };
   let view: View = { targets: [], poolOf: [], usable: [], selections: [] };
 
   function refresh(): void {
-    const slots = source.changed();
-    if (slots !== undefined) view = viewOf(slots);
+    const changed = source.changed();
+    if (changed === undefined) return;
+    slots = changed;
+    view = viewNow();
   }
 
-  function viewOf(slots: readonly Slot[]): View {
+  function viewNow(): View {
     const targets: Target[] = [];
     const poolOf: number[] = [];
     const usable: boolean[] = [];
@@ -43,8 +52,10 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
       poolOf[slot] = pool;
       usable[slot] = state.usable;
     }
-    const selections = strategies.map((strategy, pool) =>
-      [true, false].map((healthy) => strategy(setOf(slots, pool, healthy), context)),
+    const selections = strategyOf.map((strategy, pool) =>
+      strategy === undefined
+        ? []
+        : [true, false].map((healthy) => strategy(setOf(slots, pool, healthy), context)),
     );
     return { targets, poolOf, usable, selections };
   }
@@ -58,6 +69,12 @@ export function createBalancer(source: SlotSource, strategies: readonly Strategy
   }
 
   return {
+    /** The strategies of the pools from now on, by their numbers; a pool without one has no candidates. */
+    use(next: readonly (Strategy | undefined)[]): void {
+      strategyOf = next;
+      view = viewNow();
+    },
+
     /** The node of a pool that this names: by its id, its `host:port` or its host. */
     named(pool: number, reference: string): string | undefined {
       refresh();

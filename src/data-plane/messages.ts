@@ -24,10 +24,11 @@ export interface ListenerSettings extends ListenOptions {
   readonly mode: 'relay' | 'session';
 }
 
+/** What a data thread goes by, as the configuration has it now. */
 export interface ThreadSettings {
   readonly limits: LimitsConfig;
-  /** A pool's index here is its number in the routing table. */
-  readonly pools: readonly PoolConfig[];
+  /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */
+  readonly pools: readonly (PoolConfig | undefined)[];
   readonly rules: readonly RuleConfig[];
   /** The longest that a connect waits for what is remembered of its device. */
   readonly recallTimeoutMs: number;
@@ -93,10 +94,20 @@ export interface ClientAnswer {
 }
 
 export type Command =
-  | { readonly type: 'listen'; readonly listeners: readonly ListenerSettings[] }
+  /** Answered by `listening` or `failed`: all are bound, or none. */
+  | { readonly type: 'listen'; readonly request: number; readonly listeners: readonly ListenerSettings[] }
+  | { readonly type: 'unlisten'; readonly request: number; readonly listeners: readonly number[] }
+  /** From now on these; `listeners` are those that are bound. */
+  | {
+      readonly type: 'settings';
+      readonly request: number;
+      readonly settings: ThreadSettings;
+      readonly listeners: readonly ListenerSettings[];
+    }
   /** Stop accepting; `drained` follows when the last device has left. */
   | { readonly type: 'stop' }
-  | { readonly type: 'endAll'; readonly reason: EndReason }
+  /** Without `listener`: the devices of all. */
+  | { readonly type: 'endAll'; readonly reason: EndReason; readonly listener?: number }
   | { readonly type: 'close' }
   /** Whether placed and ended connections are told one by one. */
   | { readonly type: 'verbose'; readonly on: boolean }
@@ -176,8 +187,9 @@ export type ThreadEvent =
 
 export type Report =
   | { readonly type: 'ready'; readonly wakeFd: number | undefined }
-  | { readonly type: 'listening'; readonly addresses: readonly BoundAddress[] }
-  | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  | { readonly type: 'listening'; readonly request: number; readonly addresses: readonly BoundAddress[] }
+  | { readonly type: 'failed'; readonly request: number; readonly code: string; readonly message: string }
+  | { readonly type: 'done'; readonly request: number }
   | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
   | { readonly type: 'fault'; readonly message: string; readonly stack: string | undefined }
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }

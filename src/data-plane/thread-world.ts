@@ -33,11 +33,11 @@ import type { TableReader } from './routing-table.ts';
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
 const OWNED_TTL_MS = 600_000;
 
-/** What all listeners of one data thread share. */
+/** What all listeners of one data thread share; a reload swaps what comes from the configuration. */
 export interface ThreadContext {
   readonly limits: LimitsConfig;
-  /** In the order of the configuration's pools. */
-  readonly routes: readonly PoolRoute[];
+  /** By the pools' numbers; undefined where there is no such pool any more. */
+  readonly routes: readonly (PoolRoute | undefined)[];
   readonly recalls: Recalls;
   readonly pacer: Pacer;
   /** Session mode: who has each client id, over all listeners of this thread. */
@@ -55,15 +55,12 @@ export interface ThreadContext {
 
 /** The world of one listener's connections on one data thread: places them, counts them, tells of them. */
 export class ListenerWorld implements World {
-  readonly limits: LimitsConfig;
-  readonly sessionLimits: LimitsConfig;
   readonly messages: Float64Array;
-  readonly mode: 'relay' | 'session';
   readonly now: () => number;
   readonly random: () => number;
   private readonly context: ThreadContext;
-  private readonly listener: ListenerSettings;
-  private readonly door: Door;
+  private listener: ListenerSettings;
+  private door: Door;
   /** Every open connection, from accept on. */
   readonly open = new Set<Connection>();
 
@@ -71,12 +68,27 @@ export class ListenerWorld implements World {
     this.door = door;
     this.context = context;
     this.listener = listener;
-    this.limits = context.limits;
-    this.sessionLimits = context.limits;
     this.messages = context.table.messages;
-    this.mode = listener.mode;
     this.now = context.now;
     this.random = context.random;
+  }
+
+  get limits(): LimitsConfig {
+    return this.context.limits;
+  }
+
+  get sessionLimits(): LimitsConfig {
+    return this.context.limits;
+  }
+
+  get mode(): 'relay' | 'session' {
+    return this.listener.mode;
+  }
+
+  /** The listener as it is configured now: for devices that connect from now on. */
+  settle(listener: ListenerSettings, door: Door): void {
+    this.listener = listener;
+    this.door = door;
   }
 
   /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
@@ -106,7 +118,7 @@ export class ListenerWorld implements World {
     const route =
       decision?.pool === undefined
         ? routes[this.listener.pool]
-        : routes.find((candidate) => candidate.name === decision.pool);
+        : routes.find((candidate) => candidate?.name === decision.pool);
     if (route === undefined) return 'server-unavailable';
     return decision?.key === undefined && decision?.mode === undefined ? route : route.as(decision);
   }
@@ -140,7 +152,7 @@ export class ListenerWorld implements World {
   reattached(connection: ConnectionView, reattachment: Reattachment): void {
     const { clientId, remoteAddress, node } = this.nameOf(connection);
     this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
-    const ttlMs = this.claimTtlOf(connection);
+    const ttlMs = this.claimTtlOf(connection, true);
     if (ttlMs > 0 && reattachment.to !== undefined)
       this.context.tell({ type: 'claimed', clientId, node, ttlMs });
   }
@@ -163,7 +175,7 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: Connection): void {
-    const ttlMs = this.claimTtlOf(connection);
+    const ttlMs = this.claimTtlOf(connection, connection.session !== undefined);
     if (ttlMs > 0) {
       const { clientId, node } = this.nameOf(connection);
       this.context.tell({ type: 'claimed', clientId, node, ttlMs });
@@ -194,7 +206,7 @@ export class ListenerWorld implements World {
     if (connection.session !== undefined) this.disown(connection);
     if (connection.placedAtMs === 0) return;
     table.countEnded(reason);
-    if (this.claimTtlOf(connection) > 0)
+    if (this.claimTtlOf(connection, connection.session !== undefined) > 0)
       tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
@@ -211,9 +223,9 @@ export class ListenerWorld implements World {
   }
 
   /** How long it is remembered where this device is served, in ms; 0: not at all. */
-  private claimTtlOf({ route }: ConnectionView): number {
+  private claimTtlOf({ route }: ConnectionView, isSession: boolean): number {
     const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
-    return ttlMs === 0 && this.mode === 'session' && this.context.isShared ? OWNED_TTL_MS : ttlMs;
+    return ttlMs === 0 && isSession && this.context.isShared ? OWNED_TTL_MS : ttlMs;
   }
 
   /**

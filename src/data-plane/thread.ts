@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createDoor } from '../admission/door.ts';
+import { createDoor, type Door } from '../admission/door.ts';
 import { strategies } from '../balance/index.ts';
-import type { EndReason } from '../connection/world.ts';
+import type { Strategy } from '../balance/strategy.ts';
 import { createEngine } from '../engine/create.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import { compileRules } from '../routing/rules.ts';
@@ -15,6 +15,7 @@ import type {
   ListenerSettings,
   MoveTally,
   Report,
+  ThreadSettings,
   ThreadStart,
 } from './messages.ts';
 import { addTallies } from './move-tally.ts';
@@ -28,7 +29,6 @@ import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
 
 const start = workerData as ThreadStart;
-const { settings } = start;
 const report = (message: Report): void => parentPort?.postMessage(message);
 
 const table = new TableReader(openTable(start.table, start.threads), start.thread);
@@ -38,33 +38,24 @@ const events = new EventBatch(
   () => table.count('eventsDropped', 1),
   systemClock.now,
 );
-const balancer = createBalancer(
-  table,
-  settings.pools.map((pool) => strategies[pool.strategy]),
-  systemRandom,
-);
-const context: ThreadContext = {
-  limits: settings.limits,
-  routes: settings.pools.map((pool, index) =>
-    createPoolRoute(pool, index, balancer, settings.recallTimeoutMs),
-  ),
+const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
+const context = {
+  ...choicesBy(start.settings),
   pacer: createPacer(systemClock.now, systemRandom),
   owners: new Map(),
   threads: start.threads,
-  isShared: settings.isShared,
   random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
   table,
-  decide: compileRules(settings.rules),
   now: systemClock.now,
   tell: (event) => events.add(event),
-  verbose: true,
-};
+  verbose: true as boolean,
+} satisfies ThreadContext;
 const worlds: ListenerWorld[] = [];
 const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
-  highWaterBytes: settings.limits.highWaterBytes,
+  highWaterBytes: start.settings.limits.highWaterBytes,
   onFault: (error) =>
     report({
       type: 'fault',
@@ -73,22 +64,47 @@ const engine = createEngine(start.engine, {
     }),
 });
 
-async function listen(listeners: readonly ListenerSettings[]): Promise<void> {
-  try {
-    for (const listener of listeners) {
-      const door = createDoor(start.door, start.thread, listener.index, settings.limits.door);
-      worlds[listener.index] = new ListenerWorld(context, listener, door);
-    }
-    const addresses = await Promise.all(listeners.map((listener) => engine.listen(listener)));
-    report({ type: 'listening', addresses });
-  } catch (error) {
-    const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
-    report({ type: 'failed', code, message: messageOf(error) });
-  }
+/** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
+function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSettings) {
+  const routes = pools.map(
+    (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs),
+  );
+  return { limits, routes, decide: compileRules(rules), isShared };
 }
 
-function endAll(reason: EndReason): void {
-  for (const world of worlds) world.endAll(reason);
+function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {
+  return pools.map((pool) => pool && strategies[pool.strategy]);
+}
+
+function settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): void {
+  balancer.use(strategiesOf(settings));
+  Object.assign(context, choicesBy(settings));
+  for (const listener of listeners) worlds[listener.index]?.settle(listener, doorOf(listener));
+}
+
+function doorOf({ index }: ListenerSettings): Door {
+  return createDoor(start.door, start.thread, index, context.limits.door);
+}
+
+async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {
+  for (const listener of listeners) {
+    worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
+  }
+  const results = await Promise.allSettled(listeners.map((listener) => engine.listen(listener)));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined) {
+    const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
+    return report({ type: 'listening', request, addresses });
+  }
+  for (const { index } of listeners) engine.unlisten(index);
+  const error: unknown = failed.reason;
+  const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
+  report({ type: 'failed', request, code, message: messageOf(error) });
+}
+
+function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
+  const ended = listener === undefined ? worlds : worlds.slice(listener, listener + 1);
+  for (const world of ended) world.endAll(reason);
 }
 
 function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome' }>): MoveTally {
@@ -118,11 +134,17 @@ function exit(): void {
 parentPort?.on('message', (command: Command) => {
   switch (command.type) {
     case 'listen':
-      return void listen(command.listeners);
+      return void listen(command);
+    case 'unlisten':
+      for (const index of command.listeners) engine.unlisten(index);
+      return report({ type: 'done', request: command.request });
+    case 'settings':
+      settle(command.settings, command.listeners);
+      return report({ type: 'done', request: command.request });
     case 'stop':
       return engine.stopAccepting();
     case 'endAll':
-      return endAll(command.reason);
+      return endAll(command);
     case 'close':
       return void engine.close().then(exit);
     case 'verbose':

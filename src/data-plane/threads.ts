@@ -1,10 +1,9 @@
-import { writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
-import type { MoveCause } from '../connection/world.ts';
+import type { EndReason, MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
-import { BreakwaterError, type ErrorCode } from '../errors.ts';
+import { BreakwaterError } from '../errors.ts';
 import { systemRandom } from '../time.ts';
+import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -14,21 +13,12 @@ import type {
   Report,
   ThreadEvent,
   ThreadSettings,
-  ThreadStart,
 } from './messages.ts';
 import { addTallies } from './move-tally.ts';
 import { MAX_LISTENERS } from './routing-table.ts';
 
-/** An answer that a thread owes longer than this is not coming. */
-const REQUEST_TIMEOUT_MS = 5_000;
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
 const RESTART_DELAY_MS = 500;
-/**
- * A data thread's garbage is what connects leave behind. V8 would let 16 MB and more of it lie in memory before it looks;
- * with less it looks more often, at next to nothing, and an idle device costs half.
- */
-const resourceLimits = { maxYoungGenerationSizeMb: 4 };
-const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 export interface ThreadsOptions {
   readonly count: number;
@@ -42,34 +32,22 @@ export interface ThreadsOptions {
   readonly onDeath: (thread: number, error: Error) => void;
 }
 
-interface Thread {
-  readonly worker: Worker;
-  readonly exited: Promise<unknown>;
-  wakeFd: number | undefined;
-}
-
-/** What a thread was asked and has not answered yet. */
-interface Request {
-  readonly thread: number;
-  readonly resolve: (report: Report) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class Threads {
   private readonly options: ThreadsOptions;
   private readonly door: DoorMemory;
   /** By number; undefined while a thread is dead. */
-  private readonly threads: (Thread | undefined)[] = [];
-  private readonly pending = new Map<number, Request>();
+  private readonly threads: (DataThread | undefined)[] = [];
+  /** As they are bound, for threads that start again. */
   private listeners: readonly ListenerSettings[] = [];
-  private requests = 0;
+  private settings: ThreadSettings;
   private verbose = true;
   private accepting = true;
   private closing: Promise<void> | undefined;
 
   constructor(options: ThreadsOptions) {
     this.options = options;
+    this.settings = options.settings;
     this.door = createDoorMemory({
       threads: options.count,
       listeners: MAX_LISTENERS,
@@ -105,46 +83,29 @@ export class Threads {
     thread: number,
     listeners: readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, settings } = this.options;
-    const workerData: ThreadStart = { thread, threads: count, table, door: this.door, engine, settings };
-    const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData, resourceLimits });
-    const exited = new Promise((resolve) => worker.once('exit', resolve));
-    const started: Thread = { worker, exited, wakeFd: undefined };
-    this.threads[thread] = started;
+    const { engine, table, count, onEvents, onFault } = this.options;
+    const { door, settings } = this;
     return new Promise((resolve, reject) => {
-      let failure = new Error('the thread ended by itself');
-      let isListening = false;
-      worker.on('error', (error) => {
-        failure = error;
-      });
-      worker.on('exit', () => {
-        this.forget(thread);
-        if (isListening) this.died(thread, failure);
-        else reject(failure);
-      });
-      worker.on('message', (report: Report) => {
-        if (report.type === 'ready') {
-          started.wakeFd = report.wakeFd;
-          this.tell(thread, { type: 'verbose', on: this.verbose });
-          this.tell(thread, { type: 'listen', listeners });
-        } else if (report.type === 'listening') {
-          isListening = true;
-          resolve(report.addresses);
-        } else if (report.type === 'failed') {
-          failure = new BreakwaterError(report.code as ErrorCode, report.message);
-          void worker.terminate();
-        } else this.receive(report, thread);
-      });
+      const started = new DataThread(
+        { thread, threads: count, table, door, engine, settings },
+        {
+          onReport: (report) => {
+            if (report.type === 'events') onEvents(report.events, thread);
+            else if (report.type === 'fault') onFault(thread, report.message, report.stack);
+            else if (report.type === 'ready') {
+              started.tell({ type: 'verbose', on: this.verbose });
+              started.begin(listeners).then(resolve, reject);
+            }
+          },
+          onExit: (failure, hasListened) => {
+            this.threads[thread] = undefined;
+            if (hasListened) this.died(thread, failure);
+            else reject(failure);
+          },
+        },
+      );
+      this.threads[thread] = started;
     });
-  }
-
-  /** Nothing may be told to a dead thread: its descriptor may by now be another connection's. */
-  private forget(thread: number): void {
-    this.threads[thread] = undefined;
-    for (const request of this.pending.values()) {
-      if (request.thread !== thread) continue;
-      request.reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${thread} died; try again`));
-    }
   }
 
   private died(thread: number, error: Error): void {
@@ -159,43 +120,69 @@ export class Threads {
     this.startThread(thread, this.listeners).catch((error: Error) => this.died(thread, error));
   }
 
-  private receive(report: Report, thread: number): void {
-    if (report.type === 'events') return this.options.onEvents(report.events, thread);
-    if (report.type === 'fault') return this.options.onFault(thread, report.message, report.stack);
-    if ('request' in report) this.pending.get(report.request)?.resolve(report);
-  }
-
-  private tell(thread: number, command: Command): void {
-    const target = this.threads[thread];
-    if (target === undefined) return;
-    target.worker.postMessage(command);
-    if (target.wakeFd !== undefined) writeSync(target.wakeFd, WAKE);
-  }
-
   private tellAll(command: Command): void {
-    for (const thread of this.threads.keys()) this.tell(thread, command);
+    for (const thread of this.alive) thread.tell(command);
   }
 
-  private ask<T extends Report>(thread: number, command: (request: number) => Command): Promise<T> {
-    const request = ++this.requests;
-    const answer = new Promise<T>((resolve, reject) => {
-      this.pending.set(request, { thread, resolve: (report) => resolve(report as T), reject });
-    });
-    const timeout = setTimeout(() => {
-      const message = `data thread ${thread} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s; try again`;
-      this.pending.get(request)?.reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
-    }, REQUEST_TIMEOUT_MS);
-    this.tell(thread, command(request));
-    return answer.finally(() => {
-      clearTimeout(timeout);
-      this.pending.delete(request);
-    });
+  private get alive(): DataThread[] {
+    return this.threads.filter((thread) => thread !== undefined);
   }
 
   /** Asks every thread that lives; a dead one has no connections to speak of. */
   private askAll<T extends Report>(command: (request: number) => Command): Promise<T[]> {
-    const alive = this.threads.flatMap((thread, index) => (thread === undefined ? [] : [index]));
-    return Promise.all(alive.map((thread) => this.ask<T>(thread, command)));
+    return Promise.all(this.alive.map((thread) => thread.ask<T>(command)));
+  }
+
+  /**
+   * Binds further listeners, on every thread or on none. A port 0 is chosen by the first thread and shared.
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID; THREAD_UNAVAILABLE while one starts again
+   */
+  async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    if (added.length === 0) return [];
+    const { alive } = this;
+    const [first, ...others] = alive;
+    if (first === undefined || alive.length < this.options.count || !alive.every(({ listens }) => listens))
+      throw new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
+    const indexes = added.map(({ index }) => index);
+    try {
+      const bound = await first.listen(added.map((listener) => ({ ...listener, isFirst: true })));
+      const shared = added.map((listener, i) => ({ ...listener, port: bound[i]?.port ?? listener.port }));
+      await Promise.all(others.map((thread) => thread.listen(shared)));
+      if (alive.some((thread, i) => this.threads[i] !== thread))
+        throw new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread died meanwhile; try again');
+      this.listeners = [...this.listeners, ...shared];
+      return bound;
+    } catch (error) {
+      await this.unlisten(indexes).catch(() => {}); // a thread that is gone listens no more
+      throw error;
+    }
+  }
+
+  /** Closes listeners on every thread; their connections go on. */
+  async unlisten(indexes: readonly number[]): Promise<void> {
+    this.listeners = this.listeners.filter(({ index }) => !indexes.includes(index));
+    await this.askAll((request) => ({ type: 'unlisten', request, listeners: indexes }));
+  }
+
+  /** Ends the devices of a listener. */
+  endAt(listener: number, reason: EndReason): void {
+    this.tellAll({ type: 'endAll', reason, listener });
+  }
+
+  /** Devices that a listener has, over all threads; its index is free when there are none. */
+  devicesAt(listener: number): number {
+    return this.door.listenerCounts.reduce((sum, counts) => sum + (counts[listener] ?? 0), 0);
+  }
+
+  /** Swaps what every thread goes by, and what becomes of the devices of listeners; resolves when all have it. */
+  async settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+    this.settings = settings;
+    this.listeners = this.listeners.map((bound) => {
+      const next = listeners.find(({ index }) => index === bound.index);
+      return next === undefined ? bound : { ...next, port: bound.port };
+    });
+    const command = { type: 'settings', settings, listeners: this.listeners } as const;
+    await this.askAll((request) => ({ ...command, request }));
   }
 
   async clients(filter: ClientFilter): Promise<ClientAnswer> {
@@ -217,17 +204,17 @@ export class Threads {
 
   /** A connection of another thread has this client id now. */
   superseded(thread: number, clientId: string): void {
-    this.tell(thread, { type: 'superseded', clientId });
+    this.threads[thread]?.tell({ type: 'superseded', clientId });
   }
 
   /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
   async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
-    const alive = this.threads.flatMap((thread, index) => (thread === undefined ? [] : [index]));
+    const { alive } = this;
     const tallies: MoveTally[] = [];
     let left = count;
     for (const [asked, thread] of alive.entries()) {
       const share = Math.ceil(left / (alive.length - asked));
-      const { tally } = await this.ask<Extract<Report, { type: 'moved' }>>(thread, (request) => ({
+      const { tally } = await thread.ask<Extract<Report, { type: 'moved' }>>((request) => ({
         ...{ type: 'moveSome', request, node, count: share, cause, to },
       }));
       left -= tally.moving + tally.noNode + tally.ended;
@@ -249,7 +236,7 @@ export class Threads {
 
   /** Answers a thread's question where a device was served last. */
   recalled(thread: number, request: number, node: string | undefined): void {
-    this.tell(thread, { type: 'recalled', request, node });
+    this.threads[thread]?.tell({ type: 'recalled', request, node });
   }
 
   /** Ends the connections of a client id; returns how many there were. */
@@ -282,11 +269,11 @@ export class Threads {
   }
 
   private async closeAll(): Promise<void> {
-    const alive = this.threads.filter((thread) => thread !== undefined);
+    const { alive } = this;
     this.tellAll({ type: 'endAll', reason: 'shutdown' });
     this.tellAll({ type: 'close' });
     const late = setTimeout(() => {
-      for (const { worker } of alive) void worker.terminate();
+      for (const thread of alive) thread.end('it did not end in time');
     }, REQUEST_TIMEOUT_MS);
     await Promise.all(alive.map(({ exited }) => exited));
     clearTimeout(late);

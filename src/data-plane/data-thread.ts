@@ -1,0 +1,124 @@
+import { writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { BoundAddress } from '../engine/engine.ts';
+import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
+import type { Command, ListenerSettings, Report, ThreadStart } from './messages.ts';
+
+/** An answer that a thread owes longer than this is not coming. */
+export const REQUEST_TIMEOUT_MS = 5_000;
+/** A machine that is short of cores starts many threads at a time. */
+const LISTEN_TIMEOUT_MS = 30_000;
+/**
+ * A data thread's garbage is what connects leave behind. V8 would let 16 MB and more of it lie in memory before it looks;
+ * with less it looks more often, at next to nothing, and an idle device costs half.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** What it was asked and has not answered yet. */
+interface Request {
+  readonly resolve: (report: Report) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What is told of a thread besides the answers to questions. */
+export interface DataThreadEvents {
+  readonly onReport: (report: Report) => void;
+  /** It has ended: after it listened, or else before. */
+  readonly onExit: (error: Error, hasListened: boolean) => void;
+}
+
+/** One data thread as the main thread sees it: a Worker, what it is told, and what it was asked. */
+export class DataThread {
+  readonly worker: Worker;
+  readonly exited: Promise<unknown>;
+  /** Bound, with all listeners that it was started with. */
+  listens = false;
+  private readonly number: number;
+  private readonly pending = new Map<number, Request>();
+  private wakeFd: number | undefined;
+  private requests = 0;
+  private failure = new Error('the thread ended by itself');
+
+  constructor(start: ThreadStart, events: DataThreadEvents) {
+    this.number = start.thread;
+    this.worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: start, resourceLimits });
+    this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
+    this.worker.on('error', (error) => {
+      this.failure = error;
+    });
+    this.worker.on('exit', () => {
+      this.forget();
+      events.onExit(this.failure, this.listens);
+    });
+    this.worker.on('message', (report: Report) => {
+      if (report.type === 'ready') this.wakeFd = report.wakeFd;
+      if (!('request' in report)) return events.onReport(report);
+      const request = this.pending.get(report.request);
+      if (report.type === 'failed')
+        request?.reject(new BreakwaterError(report.code as ErrorCode, report.message));
+      else request?.resolve(report);
+    });
+  }
+
+  /** Nothing may be told to a dead thread: its descriptor may by now be another connection's. */
+  private forget(): void {
+    this.wakeFd = undefined;
+    for (const { reject } of this.pending.values())
+      reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${this.number} died; try again`));
+  }
+
+  /** The first listeners; where one cannot be bound, the thread ends with that error. */
+  async begin(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    try {
+      const addresses = await this.listen(listeners, LISTEN_TIMEOUT_MS);
+      this.listens = true;
+      return addresses;
+    } catch (error) {
+      this.end(error);
+      await this.exited;
+      throw error;
+    }
+  }
+
+  /** Binds all or none. @throws BreakwaterError as `Engine.listen`, THREAD_UNAVAILABLE */
+  async listen(
+    listeners: readonly ListenerSettings[],
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<readonly BoundAddress[]> {
+    const ask = (request: number): Command => ({ type: 'listen', request, listeners });
+    const { addresses } = await this.ask<Extract<Report, { type: 'listening' }>>(ask, timeoutMs);
+    return addresses;
+  }
+
+  tell(command: Command): void {
+    this.worker.postMessage(command);
+    if (this.wakeFd !== undefined) writeSync(this.wakeFd, WAKE);
+  }
+
+  /** @throws BreakwaterError THREAD_UNAVAILABLE, and what the thread says */
+  ask<T extends Report>(
+    command: (request: number) => Command,
+    timeoutMs: number = REQUEST_TIMEOUT_MS,
+  ): Promise<T> {
+    const request = ++this.requests;
+    const answer = new Promise<T>((resolve, reject) => {
+      this.pending.set(request, { resolve: (report) => resolve(report as T), reject });
+    });
+    const timeout = setTimeout(() => {
+      const message = `data thread ${this.number} did not answer within ${timeoutMs / 1000} s; try again`;
+      this.pending.get(request)?.reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
+    }, timeoutMs);
+    this.tell(command(request));
+    return answer.finally(() => {
+      clearTimeout(timeout);
+      this.pending.delete(request);
+    });
+  }
+
+  /** At once, whatever it carries. */
+  end(reason: unknown): void {
+    this.failure = reason instanceof Error ? reason : new Error(messageOf(reason));
+    void this.worker.terminate();
+  }
+}
