@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import { version } from './cli/version.ts';
@@ -16,7 +15,6 @@ import { createTableMemory, openTable, TableWriter } from './data-plane/routing-
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
-import { TICKET_KEY_BYTES } from './engine/tls.ts';
 import { messageOf } from './errors.ts';
 import { probes } from './health/index.ts';
 import { probeTarget } from './health/probe.ts';
@@ -24,6 +22,7 @@ import { createLog } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend, type Identity } from './server/backend.ts';
+import { createCertificates } from './server/certificates.ts';
 import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
@@ -35,7 +34,6 @@ import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { snapshotOf } from './server/snapshot.ts';
-import { readTlsFiles } from './server/tls-files.ts';
 import { systemClock, systemRandom } from './time.ts';
 
 /** A proxy that runs. */
@@ -45,6 +43,8 @@ export interface RunningServer {
   readonly adminUrl: string;
   /** Resolves when everything has stopped. */
   readonly closed: Promise<void>;
+  /** Reads the files of TLS again; what is wrong with one is logged, and the former one stays. */
+  refreshCertificates(): Promise<unknown>;
   /** Stops accepting, gives connections their time of grace, and ends. */
   stop(): Promise<void>;
   /** Cuts the grace short. */
@@ -66,7 +66,9 @@ const GRACE_POLL_MS = 100;
 export async function startServer(config: Config): Promise<RunningServer> {
   const log = createLog(config.log);
   const engine = chooseEngine(config.proxy.engine);
-  const tls = await readTlsFiles(config.listeners, randomBytes(TICKET_KEY_BYTES));
+  const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
+  const listeners = config.listeners.map((listener, index) => ({ ...listener, index }));
+  const tls = await certificates.read(listeners);
   if (tls.problems.length > 0) throw new ConfigError('TLS', tls.problems);
   const identity: Identity = {
     id: config.proxy.id ?? `${hostname()}-${process.pid}`,
@@ -266,6 +268,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     clearInterval(drainTimer);
     clearInterval(watchTimer);
     clearInterval(slowStartTimer);
+    certificates.stop();
     drains.stop();
     carryOut.stop();
     rebalancer.stop();
@@ -295,6 +298,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     listenerUrls = config.listeners.map(({ url }, i) => withPort(url, bound[i]?.port ?? 0));
     for (const [i, { url }] of config.listeners.entries())
       log.info({ listener: url, url: listenerUrls[i] }, 'listening');
+    certificates.use(listeners, tls.options);
     accepting = true;
   } catch (error) {
     await close();
@@ -325,6 +329,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     addresses: config.listeners.map(({ url }, i) => ({ listener: url, url: listenerUrls[i] ?? url })),
     adminUrl: admin.url,
     closed,
+    refreshCertificates: certificates.refresh,
     stop: () => (stopping ??= stopInOrder()),
     abort: () => {
       graceEndsAt = 0;

@@ -35,7 +35,9 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<number> {
   const config = await readConfig(options);
   const { startServer } = await import('../server.ts');
-  return untilStopped(await startServer(config));
+  const server = await startServer(config);
+  process.on('SIGHUP', () => void server.refreshCertificates());
+  return untilStopped(server);
 }
 
 async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {

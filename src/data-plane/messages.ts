@@ -3,6 +3,7 @@ import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
+import type { TlsOptions } from '../engine/tls.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
 
@@ -133,7 +134,13 @@ export type Command =
       readonly clientId: string;
       readonly to: string | undefined;
     }
-  | { readonly type: 'kick'; readonly request: number; readonly clientId: string };
+  | { readonly type: 'kick'; readonly request: number; readonly clientId: string }
+  | {
+      readonly type: 'updateTls';
+      readonly request: number;
+      readonly listener: number;
+      readonly tls: TlsOptions;
+    };
 
 export type ThreadEvent =
   | {
@@ -194,4 +201,6 @@ export type Report =
   | { readonly type: 'fault'; readonly message: string; readonly stack: string | undefined }
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
   | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
-  | { readonly type: 'kicked'; readonly request: number; readonly count: number };
+  | { readonly type: 'kicked'; readonly request: number; readonly count: number }
+  /** `problem`: why the former options stay. */
+  | { readonly type: 'tlsUpdated'; readonly request: number; readonly problem: string | undefined };

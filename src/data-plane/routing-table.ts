@@ -58,6 +58,7 @@ export const rejectReasons = [
   ...refusals,
   'max-connections',
   'tls-failed',
+  'tls-busy',
   'node-refused',
   ...doorRefusalLabels,
 ] as const;

@@ -56,6 +56,7 @@ const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
+  onHandshakeRefused: () => table.countRejected('tls-busy'),
   onFault: (error) =>
     report({
       type: 'fault',
@@ -126,6 +127,15 @@ function clients(filter: ClientFilter): ClientAnswer {
   };
 }
 
+function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {
+  try {
+    engine.updateTls(listener, tls);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 function exit(): void {
   events.flush();
   process.exit(0); // in a Worker this ends the thread, not the process
@@ -167,6 +177,8 @@ parentPort?.on('message', (command: Command) => {
     }
     case 'recalled':
       return context.recalls.answered(command.request, command.node);
+    case 'updateTls':
+      return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {
       const count = worlds.reduce((sum, world) => sum + world.kick(command.clientId), 0);
       return report({ type: 'kicked', request: command.request, count });

@@ -1,6 +1,7 @@
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
 import type { EndReason, MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
+import type { TlsOptions } from '../engine/tls.ts';
 import { BreakwaterError } from '../errors.ts';
 import { systemRandom } from '../time.ts';
 import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
@@ -247,6 +248,22 @@ export class Threads {
       clientId,
     }));
     return reports.reduce((sum, report) => sum + report.count, 0);
+  }
+
+  /**
+   * Has every thread shake hands at a listener by these options from now on, also those that are started again.
+   * @throws BreakwaterError TLS_INVALID, THREAD_UNAVAILABLE
+   */
+  async updateTls(listener: number, tls: TlsOptions): Promise<void> {
+    const reports = await this.askAll<Extract<Report, { type: 'tlsUpdated' }>>((request) => ({
+      type: 'updateTls',
+      request,
+      listener,
+      tls,
+    }));
+    for (const { problem } of reports)
+      if (problem !== undefined) throw new BreakwaterError('TLS_INVALID', problem);
+    this.listeners = this.listeners.map((each) => (each.index === listener ? { ...each, tls } : each));
   }
 
   /** Whether placed, ended and rejected devices are told one by one. */

@@ -1,8 +1,10 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
+import { connectAsync } from 'mqtt';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
@@ -119,6 +121,59 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
       await new Promise((ended) => socket.on('close', ended));
     }
     expect(await handshake()).toContain('Verify return code: 0 (ok)');
+  });
+});
+
+describe.each(['epoll', 'node'])('TLS files on the %s engine', (engine) => {
+  it('are taken when they change and on SIGHUP, bad ones are not, and no device is dropped', async () => {
+    const folder = temporaryDirectory();
+    const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') };
+    const write = ({ certFile, keyFile }: Issued) => {
+      for (const [from, to] of [
+        [certFile, files.cert],
+        [keyFile, files.key],
+      ] as const) {
+        copyFileSync(from, `${to}.new`);
+        renameSync(`${to}.new`, to);
+      }
+    };
+    write(one);
+    const proxy = await startBreakwater({
+      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
+      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: files }],
+      pools: { default: { nodes: [{ url: broker.url }] } },
+    });
+    const tls = { host: '127.0.0.1', port: proxy.port, ca: root.cert, rejectUnauthorized: false };
+    const shown = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connectTls(tls, () => {
+          resolve(socket.getPeerCertificate().subject.CN as string);
+          socket.destroy();
+        }).on('error', reject);
+      });
+    const devices = await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        connectAsync({ ...tls, protocol: 'mqtts', clientId: `stays-${index}`, reconnectPeriod: 0 }),
+      ),
+    );
+    let dropped = 0;
+    for (const each of devices) each.on('close', () => dropped++);
+
+    expect(await shown()).toBe('one.test');
+    write(two);
+    await until(async () => (await shown()) === 'two.test', 'the new certificate');
+    writeFileSync(files.cert, 'no certificate');
+    proxy.kill('SIGHUP');
+    await until(() => proxy.logs().some(({ msg }) => msg.startsWith('TLS file is bad')), 'the complaint');
+    expect(await shown()).toBe('two.test');
+    write(one);
+    proxy.kill('SIGHUP');
+    for (let thread = 0; thread < 4; thread++)
+      await until(async () => (await shown()) === 'one.test', 'the first certificate again');
+
+    await Promise.all(devices.map((each) => each.publishAsync('still', 'here', { qos: 1 })));
+    expect(dropped).toBe(0);
+    await Promise.all(devices.map((each) => each.endAsync()));
   });
 });
 
