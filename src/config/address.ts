@@ -7,14 +7,17 @@ export interface Address {
   readonly port: number;
 }
 
-/** IANA's ports for each scheme; an address without a port has this one. The admin API has its own. */
-const defaultPorts: Readonly<Record<string, number>> = { mqtt: 1883, mqtts: 8883, http: 9883 };
+type Ports = Readonly<Record<string, number>>;
+
+/** IANA's ports for each scheme; an address without a port has this one. */
+const defaultPorts: Ports = { mqtt: 1883, mqtts: 8883, http: 80, https: 443 };
+const adminPorts: Ports = { http: 9883 };
 
 /**
  * Reads `scheme://host[:port]`; IPv6 stands in brackets. A trailing `/` is allowed, a longer path is not.
  * @throws Error whose message completes the sentence "the address …"
  */
-export function parseAddress(text: string): Address {
+export function parseAddress(text: string, ports: Ports = defaultPorts): Address {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(text);
   const [, scheme, rawHost, rawPort] = match ?? [];
   if (scheme === undefined || rawHost === undefined) {
@@ -22,15 +25,23 @@ export function parseAddress(text: string): Address {
   }
   const host = rawHost.replace(/^\[|\]$/g, '');
   if (!isHost(host, rawHost.startsWith('['))) throw new Error(`has no valid host: '${host}'`);
-  const port = rawPort === undefined ? defaultPorts[scheme] : Number(rawPort);
+  const port = rawPort === undefined ? ports[scheme] : Number(rawPort);
   if (port === undefined) throw new Error(`needs a port: '${text}'`);
   if (port > 65_535) throw new Error(`has a port above 65535: ${port}`);
   return { scheme, host, port };
 }
 
+/** Where the admin API is: it has a port of its own. @throws Error as `parseAddress` */
+export function parseAdminAddress(text: string): Address {
+  return parseAddress(text, adminPorts);
+}
+
 /** The same address in its full form: the port is always there. @throws Error as `parseAddress` */
 export function fullUrl(text: string): string {
-  const { scheme, host, port } = parseAddress(text);
+  return formatUrl(parseAddress(text));
+}
+
+export function formatUrl({ scheme, host, port }: Address): string {
   return `${scheme}://${formatAuthority(host, port)}`;
 }
 

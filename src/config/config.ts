@@ -4,7 +4,9 @@ import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
 import type { ConnectRule } from '../routing/rules.ts';
-import { fullUrl, parseAddress } from './address.ts';
+import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
+import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
+import { type PersistenceConfig, toPersistence } from './persistence.ts';
 import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
@@ -59,11 +61,6 @@ export interface PoolConfig {
   readonly discovery: readonly DiscoveryConfig[];
 }
 
-export type PersistenceConfig =
-  | { readonly by: 'none' }
-  /** `ttlMs`: how long a device's node is remembered after it left. */
-  | { readonly by: 'client-id'; readonly ttlMs: number };
-
 export type DiscoveryConfig = DnsDiscoveryConfig | EmqxDiscoveryConfig;
 
 export interface DnsDiscoveryConfig {
@@ -112,6 +109,7 @@ export interface UpstreamConfig {
   readonly takeoverFiresWill: boolean;
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
+  readonly http: HttpUpstream;
   /** What begins each connection to a node. */
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
   /** What version 2 says besides addresses. */
@@ -147,6 +145,7 @@ export interface LimitsConfig {
   readonly maxInflightBytes: number;
   readonly maxStateBytes: number;
   readonly shutdownGraceMs: number;
+  readonly http: HttpLimits;
   /** Asked before the first byte. */
   readonly door: DoorLimits;
 }
@@ -167,7 +166,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
     })),
-    pools: Object.entries(pools).map(([name, pool]) => toPool(name, pool, isFlagNode)),
+    pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode)),
     rules: rules.map(toRule),
     membership: {
       store: membership.store,
@@ -175,7 +174,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       heartbeatMs: toMs(membership.heartbeat),
       recallTimeoutMs: toMs(membership.recallTimeout),
     },
-    admin: { ...endpoint(admin.url), token: admin.token },
+    admin: { ...endpoint(admin.url, parseAdminAddress), token: admin.token },
     limits: {
       maxConnections: limits.maxConnections,
       connectTimeoutMs: toMs(limits.connectTimeout),
@@ -186,6 +185,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       maxInflightBytes: limits.sessionInflight,
       maxStateBytes: limits.sessionState,
       shutdownGraceMs: toMs(limits.shutdownGrace),
+      http: toHttpLimits(limits.http),
       door: {
         allow: limits.allow,
         deny: limits.deny,
@@ -199,13 +199,17 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
   });
 }
 
-function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFlagNode): PoolConfig {
+function toPool(
+  cluster: string,
+  name: string,
+  pool: Document['pools'][string],
+  isFlagNode: IsFlagNode,
+): PoolConfig {
   const { strategy, persistence, slowStart, health, upstream, nodes, discovery } = pool;
   return {
     name,
     strategy,
-    persistence:
-      persistence.by === 'none' ? { by: 'none' } : { by: persistence.by, ttlMs: toMs(persistence.ttl) },
+    persistence: toPersistence(persistence, cluster, name),
     slowStartMs: toMs(slowStart),
     health: {
       probe: health.probe,
@@ -225,6 +229,7 @@ function toPool(name: string, pool: Document['pools'][string], isFlagNode: IsFla
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       takeoverFiresWill: upstream.takeoverFiresWill,
       sourceAddresses: upstream.sourceAddresses,
+      http: toHttpUpstream(upstream.http),
       proxyProtocol: upstream.proxyProtocol,
       proxyProtocolFields: toV2Fields(upstream.proxyProtocolTlvs),
     },
@@ -257,9 +262,9 @@ function toDiscovery(entry: Document['pools'][string]['discovery'][number]): Dis
 }
 
 /** `url` in its full form with its host and port. */
-function endpoint(text: string): { url: string; host: string; port: number } {
-  const { host, port } = parseAddress(text);
-  return { url: fullUrl(text), host, port };
+function endpoint(text: string, parse = parseAddress): { url: string; host: string; port: number } {
+  const address = parse(text);
+  return { url: formatUrl(address), host: address.host, port: address.port };
 }
 
 function toMs(seconds: number): number {

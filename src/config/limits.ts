@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, network, seconds } from './fields.ts';
+import { httpLimitsSchema } from './http.ts';
 
 const MAX_NETWORKS = 10_000;
 
@@ -103,6 +104,7 @@ export const limitsSchema = z.strictObject({
     unit: 'bytes',
     about: 'Session mode: subscriptions and topic aliases of one device; one with more cannot be moved.',
   }),
+  http: httpLimitsSchema.prefault({}).describe('For `http` and `https` listeners.'),
   shutdownGrace: seconds({
     min: 0,
     max: 3600,

@@ -5,6 +5,8 @@ import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
 import { discoverySchema } from './discovery.ts';
 import { address, choice, count, ipAddress, name, seconds, text } from './fields.ts';
+import { httpUpstreamSchema } from './http.ts';
+import { persistenceSchema } from './persistence.ts';
 
 const strategyNames = [
   'round-robin',
@@ -31,9 +33,10 @@ const nodeSchema = z
       kind: 'name',
       description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
     }),
-    url: address(['mqtt'], ['mqtts', 'ws', 'wss', 'tcp'], parseNodeUrl).meta({
-      kind: '`mqtt://host:port`',
-      description: 'Where the broker accepts MQTT. The host may be a name; port 1883 when none is given.',
+    url: address(['mqtt', 'http'], ['mqtts', 'https', 'ws', 'wss', 'tcp'], parseNodeUrl).meta({
+      kind: '`mqtt://host:port`, `http://host:port`',
+      description:
+        'Where the broker accepts MQTT, or HTTP for the pool of an `http` or `https` listener. The host may be a name; port 1883, or 80, when none is given.',
     }),
     weight: count({
       min: WEIGHT_MIN,
@@ -158,6 +161,7 @@ const upstreamSchema = z.strictObject({
       description:
         'What `v2` says besides addresses; all of it unless some are named. Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header).',
     }),
+  http: httpUpstreamSchema.prefault({}).describe('For `http` nodes.'),
   sourceAddresses: z
     .array(ipAddress())
     .max(64, { error: 'must hold at most 64 addresses' })
@@ -173,22 +177,7 @@ export const poolSchema = z.strictObject({
     .describe(
       'How nodes are ordered for one device, best first. `least-connections` also evens out after a node was away.',
     ),
-  persistence: z
-    .strictObject({
-      by: choice(['none', 'client-id'], ['cookie'])
-        .default('none')
-        .describe(
-          'Session stickiness. `client-id`: the device goes to the node that served it last while that node takes devices, at any proxy if membership is in Redis. `client-id-hash` needs none: it is sticky by itself.',
-        ),
-      ttl: seconds({
-        min: 1,
-        max: 2_592_000,
-        default: 3600,
-        about:
-          'For `client-id`: so long after the device has left its node is remembered. Sessions commonly expire within an hour.',
-      }),
-    })
-    .prefault({}),
+  persistence: persistenceSchema.prefault({}),
   slowStart: seconds({
     min: 0,
     max: 600,

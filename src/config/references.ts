@@ -1,5 +1,13 @@
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
-import { formatAuthority, fullUrl, isLoopback, parseAddress, withoutSecrets } from './address.ts';
+import {
+  type Address,
+  formatAuthority,
+  fullUrl,
+  isLoopback,
+  parseAddress,
+  parseAdminAddress,
+  withoutSecrets,
+} from './address.ts';
 import { list } from './fields.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 
@@ -94,15 +102,15 @@ function discoveries(raw: unknown, pools: readonly string[]): Placed[] {
 
 /** Every address that this proxy would bind, the admin API's last; port 0 never collides. */
 function addresses(raw: unknown): Placed[] {
-  const urls: { path: Path; url: unknown }[] = (listOf(at(raw, 'listeners')) ?? []).map(
+  const bound: { path: Path; address: Address | undefined }[] = (listOf(at(raw, 'listeners')) ?? []).map(
     (listener, index) => ({
       path: ['listeners', index, 'url'],
-      url: at(listener, 'url'),
+      address: attempt(() => parseAddress(String(at(listener, 'url')))),
     }),
   );
-  urls.push({ path: ['admin', 'url'], url: at(at(raw, 'admin'), 'url') });
-  return urls.flatMap(({ path, url }) => {
-    const address = attempt(() => parseAddress(String(url)));
+  const admin = attempt(() => parseAdminAddress(String(at(at(raw, 'admin'), 'url'))));
+  bound.push({ path: ['admin', 'url'], address: admin });
+  return bound.flatMap(({ path, address }) => {
     if (address === undefined || address.port === 0) return [];
     return [{ path, value: formatAuthority(address.host, address.port) }];
   });
@@ -110,7 +118,7 @@ function addresses(raw: unknown): Placed[] {
 
 function missingToken(raw: unknown): Finding[] {
   const admin = at(raw, 'admin');
-  const address = attempt(() => parseAddress(String(at(admin, 'url'))));
+  const address = attempt(() => parseAdminAddress(String(at(admin, 'url'))));
   if (address === undefined || isLoopback(address.host) || at(admin, 'token') !== undefined) return [];
   const message = `${address.host} is not loopback, so the admin API needs a token: set admin.token or BREAKWATER_TOKEN, or use http://127.0.0.1:${address.port}`;
   return [{ path: ['admin', 'url'], message, code: 'ADMIN_TOKEN_REQUIRED' }];

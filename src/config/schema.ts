@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseAdminAddress } from './address.ts';
 import { address, choice, name, text } from './fields.ts';
 import { limitsSchema } from './limits.ts';
 import { listenerSchema } from './listeners.ts';
@@ -59,7 +60,7 @@ export const documentSchema = z.strictObject({
   membership: membershipSchema.prefault({}).describe('Which nodes and proxies exist.'),
   admin: z
     .strictObject({
-      url: address(['http'], ['https']).default('http://127.0.0.1:9883').meta({
+      url: address(['http'], ['https'], parseAdminAddress).default('http://127.0.0.1:9883').meta({
         kind: '`http://host:port`',
         description:
           'Address of the admin API and the dashboard. Elsewhere than on loopback it needs `token`.',

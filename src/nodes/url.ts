@@ -12,12 +12,12 @@ export interface ProbeEndpoint extends Endpoint {
   readonly path: string;
 }
 
-const NODE_PORTS: Readonly<Record<string, number>> = { mqtt: 1883 };
+const NODE_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, http: 80 };
 const PROBE_PORTS: Readonly<Record<string, number>> = { http: 80, mqtt: 1883, tcp: 1883 };
 const SHAPE = /^([a-z]+):\/\/(\[[^\]/]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?][^#\s]*)?$/i;
 
 /**
- * Reads `mqtt://host[:port]`; the default port is 1883.
+ * Reads `mqtt://host[:port]` or `http://host[:port]`; the default ports are 1883 and 80.
  * @throws BreakwaterError NODE_INVALID
  */
 export function parseNodeUrl(text: string): Endpoint {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
+import type { PoolConfig } from '../../src/config/config.ts';
+import { defaultConfig } from '../../src/config/load.ts';
 import type { ListenerSettings, ThreadEvent } from '../../src/data-plane/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/routing-table.ts';
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
@@ -15,6 +17,8 @@ import { until } from '../support/wait.ts';
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/src/data-plane/threads.js')).href;
 const { Threads: BuiltThreads } = (await import(built)) as { Threads: typeof Threads };
 
+const { limits, pools } = defaultConfig();
+
 const settings: ThreadsOptions['settings'] = {
   limits: {
     maxConnections: 100,
@@ -23,6 +27,7 @@ const settings: ThreadsOptions['settings'] = {
     highWaterBytes: 65_536,
     halfCloseTimeoutMs: 5_000,
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
+    http: limits.http,
     shutdownGraceMs: 0,
     door: {
       ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
@@ -49,6 +54,7 @@ const settings: ThreadsOptions['settings'] = {
           takeoverFiresWill: true,
         },
         sourceAddresses: [],
+        http: (pools[0] as PoolConfig).upstream.http,
         ...{ proxyProtocol: 'none', proxyProtocolFields: allV2Fields },
       },
       nodes: [],

@@ -40,6 +40,13 @@ describe('a valid file', () => {
       maxGapBytes: 65_536,
       maxInflightBytes: 1_048_576,
       maxStateBytes: 65_536,
+      http: {
+        maxHeadBytes: 16_384,
+        maxBodyBytes: 67_108_864,
+        requestTimeoutMs: 300_000,
+        stallTimeoutMs: 60_000,
+        keepAliveMs: 60_000,
+      },
       shutdownGraceMs: 30_000,
       door: {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
@@ -56,6 +63,7 @@ describe('a valid file', () => {
       silenceTimeoutMs: 5000,
       takeoverFiresWill: true,
       sourceAddresses: [],
+      http: { answerTimeoutMs: 60_000, silenceTimeoutMs: 300_000, maxRequests: 1024 },
       proxyProtocol: 'none',
       proxyProtocolFields: allV2Fields,
     });
@@ -145,7 +153,6 @@ describe('a bad file', () => {
       "scheme 'ftp' is unknown; use http, mqtt or tcp",
     ],
     ['pools: { default: { strategy: fastest } }', 'must be round-robin, least-connections'],
-    ['pools: { default: { persistence: { by: cookie } } }', "'cookie' is not supported yet"],
     ['rules: [{ when: { clientId: "(" }, pool: default }]', 'missing closing )'],
     ['rules: [{ when: { clientId: "(" }, key: $1 }]', 'missing closing )'],
     ['rules: [{ when: { clientId: "(?=a)" }, pool: default }]', 'look-around'],
