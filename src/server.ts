@@ -285,7 +285,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
     log.info({ url: admin.url }, 'admin listening');
     const bound = await threads.start(
-      config.listeners.map(({ url, host, port, pool, mode }, index) => ({
+      config.listeners.map(({ url, host, port, pool, mode, websocket }, index) => ({
         index,
         url,
         host,
@@ -293,6 +293,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         mode,
         pool: pools.indexOf(pool),
         tls: tls.options[index],
+        websocket,
       })),
     );
     listenerUrls = config.listeners.map(({ url }, i) => withPort(url, bound[i]?.port ?? 0));
@@ -356,5 +357,5 @@ function probeNode(
 }
 
 function withPort(url: string, port: number): string {
-  return url.replace(/:\d+$/, `:${port}`);
+  return url.replace(/:\d+(?=\/|$)/, `:${port}`);
 }

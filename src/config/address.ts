@@ -5,21 +5,31 @@ export interface Address {
   /** IPv4 or IPv6 literal without brackets, or a name. */
   readonly host: string;
   readonly port: number;
+  /** Of WebSocket: where devices ask for it; may end with `*`. */
+  readonly path?: string;
 }
 
 type Ports = Readonly<Record<string, number>>;
 
-/** IANA's ports for each scheme; an address without a port has this one. */
-const defaultPorts: Ports = { mqtt: 1883, mqtts: 8883, http: 80, https: 443 };
+/**
+ * An address without a port has the one of its scheme: IANA's, and for WebSocket, which has none of its own beside HTTP's,
+ * those of EMQX.
+ */
+const defaultPorts: Ports = {
+  ...{ mqtt: 1883, mqtts: 8883, ws: 8083, wss: 8084 },
+  ...{ http: 80, https: 443 },
+};
 const adminPorts: Ports = { http: 9883 };
+/** Where clients look for MQTT by custom: EMQX, Mosquitto's documentation, AWS. */
+const DEFAULT_PATH = '/mqtt';
 
 /**
- * Reads `scheme://host[:port]`; IPv6 stands in brackets. A trailing `/` is allowed, a longer path is not.
+ * Reads `scheme://host[:port]`; IPv6 stands in brackets. A trailing `/` is allowed; `ws` and `wss` have a path.
  * @throws Error whose message completes the sentence "the address …"
  */
 export function parseAddress(text: string, ports: Ports = defaultPorts): Address {
-  const match = /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(text);
-  const [, scheme, rawHost, rawPort] = match ?? [];
+  const match = ADDRESS.exec(text);
+  const [, scheme, rawHost, rawPort, path] = match ?? [];
   if (scheme === undefined || rawHost === undefined) {
     throw new Error(`must look like mqtt://host:port, not '${withoutSecrets(text)}'`);
   }
@@ -28,7 +38,18 @@ export function parseAddress(text: string, ports: Ports = defaultPorts): Address
   const port = rawPort === undefined ? ports[scheme] : Number(rawPort);
   if (port === undefined) throw new Error(`needs a port: '${text}'`);
   if (port > 65_535) throw new Error(`has a port above 65535: ${port}`);
+  if (scheme === 'ws' || scheme === 'wss') return { scheme, host, port, path: wantedPath(path) };
+  if (path !== undefined && path !== '/') throw new Error(`must have no path: '${withoutSecrets(text)}'`);
   return { scheme, host, port };
+}
+
+const ADDRESS =
+  /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?$/;
+
+function wantedPath(path: string | undefined): string {
+  if (path?.slice(0, -1).includes('*'))
+    throw new Error(`may have a '*' only at the end of its path: '${path}'`);
+  return path ?? DEFAULT_PATH;
 }
 
 /** Where the admin API is: it has a port of its own. @throws Error as `parseAddress` */
@@ -41,8 +62,8 @@ export function fullUrl(text: string): string {
   return formatUrl(parseAddress(text));
 }
 
-export function formatUrl({ scheme, host, port }: Address): string {
-  return `${scheme}://${formatAuthority(host, port)}`;
+export function formatUrl({ scheme, host, port, path = '' }: Address): string {
+  return `${scheme}://${formatAuthority(host, port)}${path}`;
 }
 
 /** `host:port`, with brackets around IPv6. */

@@ -4,6 +4,7 @@ import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
 import type { ConnectRule } from '../routing/rules.ts';
+import type { UpgradeTerms } from '../websocket/upgrade.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { type PersistenceConfig, toPersistence } from './persistence.ts';
@@ -11,6 +12,7 @@ import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
 import { type TlsConfig, toTls } from './tls.ts';
+import { toUpgradeTerms } from './websocket.ts';
 
 /**
  * The configuration as the program reads it: validated, complete, frozen, and in the program's own units
@@ -47,6 +49,8 @@ export interface ListenerConfig {
   readonly pool: string;
   /** Absent: without TLS. */
   readonly tls?: TlsConfig | undefined;
+  /** Absent: devices speak plain MQTT. */
+  readonly websocket: UpgradeTerms | undefined;
 }
 
 export interface PoolConfig {
@@ -162,9 +166,10 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
   return deepFreeze({
     cluster,
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
-    listeners: listeners.map(({ url, mode, pool, tls }) => ({
+    listeners: listeners.map(({ url, mode, pool, tls, websocket }) => ({
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
+      websocket: toUpgradeTerms(url, websocket),
     })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode)),
     rules: rules.map(toRule),

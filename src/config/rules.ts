@@ -6,6 +6,7 @@ import { compilePattern } from '../routing/pattern.ts';
 import { type ConnectRule, refusals } from '../routing/rules.ts';
 import { fullUrl } from './address.ts';
 import { address, choice, name, network, pattern, text } from './fields.ts';
+import { laterSchemes, listenerSchemes } from './listeners.ts';
 
 /** Conditions and what comes of them. The words are those of `routing/rules.ts`. */
 
@@ -53,7 +54,7 @@ const whenSchema = z.strictObject({
     kind: 'IP address or CIDR block, or a list',
     description: 'The device’s address, of IPv4 or IPv6, is in one of these networks.',
   }),
-  listener: oneOrMore(address(['mqtt', 'mqtts'], ['ws', 'wss', 'http', 'https', 'tcp'])).meta({
+  listener: oneOrMore(address(listenerSchemes, laterSchemes)).meta({
     kind: 'URL of a listener, or a list',
     description: 'The device came in by this listener; its `url` as it stands in `listeners`.',
   }),

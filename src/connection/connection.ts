@@ -1,6 +1,7 @@
 import { type Connect, decodeConnect } from '../mqtt/connect.ts';
 import { refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Carrier, Shell } from './carrier.ts';
+import { closingOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { Relay } from './relay.ts';
 import { SessionCarrier } from './session-carrier.ts';
@@ -22,6 +23,7 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   reset: 'device-reset',
   timeout: 'device-timeout',
   tls: 'tls-failed',
+  websocket: 'protocol-error',
   error: 'device-timeout',
 };
 
@@ -103,15 +105,15 @@ export class Connection implements Conversation, ConnectionView, Shell {
       this.carrier.deviceData(held.bytes, this.connectEnd, held.length);
     }
     if (this.deviceFin) this.carrier.deviceEnded('fin');
-    this.carrier.place(preferred); // unless what was held has ended it
+    this.carrier.place(preferred ?? this.peer.request?.preferredNode); // unless what was held has ended it
   }
 
   deviceEnded(cause: EndCause): void {
     this.because(DEVICE_END[cause]);
     if (this.phase === 'carried') return this.carrier?.deviceEnded(cause);
-    if (cause === 'tls') {
-      this.world.rejected('tls-failed', this);
-      return this.close('flush'); // its alert is on the way, which a reset could overtake
+    if (cause === 'tls' || cause === 'websocket') {
+      this.world.rejected(cause === 'tls' ? 'tls-failed' : 'websocket-refused', this);
+      return this.close(closingOf(cause));
     }
     if (cause === 'fin' && this.phase === 'recalling') this.deviceFin = true;
     else this.close('reset');

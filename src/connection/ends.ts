@@ -1,5 +1,6 @@
 import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import type { EndWhy } from '../session/index.ts';
+import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';
 
 /** What an MQTT 5 device is told in DISCONNECT when its session ends for this reason. */
@@ -25,3 +26,8 @@ export const reasonOf: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
   'session-lost': 'session-lost',
   'too-much-held': 'session-lost',
 };
+
+/** How the device's side is closed once it has ended: what tells it why may still be on the way, and a reset overtakes. */
+export function closingOf(cause: EndCause): 'flush' | 'reset' {
+  return cause === 'fin' || cause === 'tls' || cause === 'websocket' ? 'flush' : 'reset';
+}

@@ -3,6 +3,7 @@ import type { Connect } from '../mqtt/connect.ts';
 import { refusalConnack } from '../mqtt/reason-codes.ts';
 import { Attempts } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
+import { closingOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
 import type { EndCause, Link, Target } from './wire.ts';
@@ -112,7 +113,7 @@ export class Relay implements Carrier {
   deviceEnded(cause: EndCause): void {
     if (this.attempts === undefined) return this.waitForOther();
     if (cause === 'fin') this.halfClosed = true;
-    else this.shell.close('reset');
+    else this.shell.close(closingOf(cause));
   }
 
   linkEnded(_link: Link, cause: EndCause): void {

@@ -1,7 +1,7 @@
 import type { Connect } from '../mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import { codeOf, reasonOf } from './ends.ts';
+import { closingOf, codeOf, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
 import { sessionOptions } from './session-options.ts';
 import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
@@ -207,9 +207,9 @@ export class SessionCarrier implements Carrier, Traveller {
   /** A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. */
   deviceEnded(cause: EndCause): void {
     if (cause === 'fin' && this.leaving) return;
-    const how = cause === 'fin' ? 'flush' : 'reset'; // both are abnormal to the node; a FIN loses nothing on the way
-    if (!this.leaving) this.parting = how;
-    this.shell.close(how);
+    // Both are abnormal to the node; a FIN loses nothing on the way.
+    if (!this.leaving) this.parting = cause === 'fin' ? 'flush' : 'reset';
+    this.shell.close(closingOf(cause));
   }
 
   private waitToLeave(): void {

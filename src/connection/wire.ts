@@ -29,9 +29,10 @@ export interface Target {
 
 /**
  * How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. `tls`: the handshake
- * or a record of TLS was refused, and the device was told so by an alert.
+ * or a record of TLS was refused, and the device was told so by an alert. `websocket`: its upgrade or a frame was
+ * refused, and it was told so by a status or a close code.
  */
-export type EndCause = 'fin' | 'reset' | 'timeout' | 'tls' | 'error';
+export type EndCause = 'fin' | 'reset' | 'timeout' | 'tls' | 'websocket' | 'error';
 
 /** What the connection asks of the engine. No call calls back into the connection before it returns. */
 export interface Wire {
@@ -93,6 +94,20 @@ export interface Peer {
   readonly destination?: Endpoint | undefined;
   /** Absent on a plain connection, and until the handshake is done. */
   readonly tls?: PeerTls | undefined;
+  /** What it asked for over HTTP; absent where it speaks no WebSocket, and until the upgrade. */
+  readonly request?: PeerRequest | undefined;
+}
+
+/** The request by which a device came to WebSocket. */
+export interface PeerRequest {
+  /** Without the query. */
+  readonly path: string;
+  /** In lower case, without the port. */
+  readonly host: string;
+  /** Of the page; what is no browser has none. */
+  readonly origin: string | undefined;
+  /** Id of the node that persistence by cookie names. */
+  readonly preferredNode?: string | undefined;
 }
 
 /** What TLS has settled with the device. */

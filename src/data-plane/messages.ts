@@ -4,6 +4,7 @@ import type { EndCause } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import type { UpgradeTerms } from '../websocket/upgrade.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
 
@@ -23,6 +24,8 @@ export interface ListenerSettings extends ListenOptions {
   /** Index of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';
+  /** Absent: devices speak plain MQTT. */
+  readonly websocket?: UpgradeTerms | undefined;
 }
 
 /** What a data thread goes by, as the configuration has it now. */

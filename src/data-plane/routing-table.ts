@@ -59,6 +59,7 @@ export const rejectReasons = [
   'max-connections',
   'tls-failed',
   'tls-busy',
+  'websocket-refused',
   'node-refused',
   ...doorRefusalLabels,
 ] as const;

@@ -2,7 +2,7 @@ import type { Door } from '../admission/door.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
-import type { EndCause, Peer, Target, Wire } from '../connection/wire.ts';
+import type { Conversation, EndCause, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
   ConnectionView,
   DialFailure,
@@ -15,6 +15,7 @@ import type {
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
+import { WebSocketLayer } from '../websocket/layer.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -92,7 +93,7 @@ export class ListenerWorld implements World {
   }
 
   /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
-  accept(wire: Wire, peer: Peer): Connection | undefined {
+  accept(wire: Wire, peer: Peer): Conversation | undefined {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     if (table.countDevice(1) >= this.limits.maxConnections) {
@@ -106,6 +107,14 @@ export class ListenerWorld implements World {
       table.countRejected(refusal);
       return undefined;
     }
+    const { websocket } = this.listener;
+    if (websocket === undefined) return this.begin(wire, peer);
+    const layer = new WebSocketLayer(wire, peer, websocket);
+    layer.carry(this.begin(layer, layer));
+    return layer;
+  }
+
+  private begin(wire: Wire, peer: Peer): Connection {
     const connection = new Connection(wire, peer, this);
     this.open.add(connection);
     return connection;
@@ -321,9 +330,10 @@ function ruleInput(
   peer: Peer,
   listener: string,
 ) {
-  const { remoteAddress: sourceAddress, tls } = peer;
+  const { remoteAddress: sourceAddress, tls, request } = peer;
   const device = { clientId, username, protocolVersion, cleanStart, sourceAddress, listener };
-  return { ...device, sni: tls?.serverName, clientCn: tls?.clientCertificateCn };
+  const handshake = { sni: tls?.serverName, clientCn: tls?.clientCertificateCn };
+  return { ...device, ...handshake, host: request?.host, path: request?.path };
 }
 
 function addressOf({ remoteAddress, remotePort }: Peer): string {

@@ -92,7 +92,7 @@ describe('a bad file', () => {
     const text = [
       'cluster: a b',
       'listeners:',
-      '  - url: wss://0.0.0.0:8884',
+      '  - url: ftp://0.0.0.0:8884',
       '    pool: nope',
       'pools:',
       '  default:',
@@ -109,7 +109,7 @@ describe('a bad file', () => {
     );
     expect(problemsOf(text)).toEqual([
       expect.stringMatching(/^line 1: cluster: must be 1 to 64 letters/),
-      "line 3: listeners[0].url: scheme 'wss' is not supported yet; use mqtt or mqtts",
+      expect.stringMatching(/^line 3: listeners\[0\]\.url: scheme 'ftp' is unknown; use mqtt\b/),
       "line 4: listeners[0].pool: pool 'nope' does not exist; use default",
       'line 8: pools.default.nodes[0].weight: must be a whole number from 1 to 100 (relative share), not 101',
       'line 9: colour: is not a known key',

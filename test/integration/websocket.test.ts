@@ -1,0 +1,180 @@
+import { once } from 'node:events';
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { generate, parser } from 'mqtt-packet';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { connectBytes } from '../support/devices.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
+import { until } from '../support/wait.ts';
+
+const open: { terminate(): void }[] = [];
+afterEach(() => {
+  for (const each of open.splice(0)) each.terminate();
+});
+
+async function device(port: number, options: IClientOptions = {}, path = '/mqtt'): Promise<MqttClient> {
+  const client = await connectAsync(`ws://127.0.0.1:${port}${path}`, { reconnectPeriod: 0, ...options });
+  open.push({ terminate: () => client.end(true) });
+  return client;
+}
+
+/** A WebSocket, and the packets that come over it. */
+async function openSocket(port: number, path = '/mqtt') {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, 'mqtt');
+  open.push(socket);
+  const packets: string[] = [];
+  const reader = parser();
+  reader.on('packet', ({ cmd }) => packets.push(cmd));
+  socket.on('message', (data: Buffer) => reader.parse(data));
+  const closed = once(socket, 'close').then(([code]) => code as number);
+  await once(socket, 'open');
+  return { socket, closed, packets, hears: (cmd: string) => until(() => packets.includes(cmd), cmd) };
+}
+
+const refusedWith = async (port: number, path: string, options = {}, protocols: string[] = ['mqtt']) => {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, options);
+  const [error] = await once(socket, 'error');
+  return String(error);
+};
+
+describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
+  let proxy: Breakwater;
+  beforeAll(async () => {
+    const broker = await startMosquitto();
+    proxy = await startBreakwater({
+      proxy: { engine, threads: 1 },
+      listeners: [
+        { url: 'ws://127.0.0.1:0' },
+        {
+          url: 'ws://127.0.0.1:0/plant/*',
+          mode: 'relay',
+          websocket: { origins: ['https://App.example.com'] },
+        },
+      ],
+      pools: { default: { nodes: [{ id: 'm', url: broker.url }] } },
+      rules: [
+        { when: { path: '^/plant/closed$' }, reject: 'banned' },
+        { when: { host: '^localhost$' }, reject: 'not-authorized' },
+      ],
+    });
+  });
+  const modes = [
+    { mode: 'session', port: () => proxy.ports[0] ?? 0, path: '/mqtt' },
+    { mode: 'relay', port: () => proxy.ports[1] ?? 0, path: '/plant/a?x=1' },
+  ] as const;
+
+  for (const { mode, port, path } of modes) {
+    test.each([4, 5] as const)(`${mode} mode carries messages of any size, MQTT level %i`, async (level) => {
+      const client = await device(port(), { protocolVersion: level, clientId: `${mode}-${level}` }, path);
+      const got: number[] = [];
+      client.on('message', (_topic, payload) => got.push(payload.length));
+      await client.subscribeAsync(`sizes/${mode}/${level}`, { qos: 1 });
+      const sizes = [0, 1, 100, 125, 126, 4000, 65_535, 65_536, 300_000];
+      for (const size of sizes) {
+        await client.publishAsync(`sizes/${mode}/${level}`, Buffer.alloc(size, 'x'), { qos: 1 });
+      }
+      await until(() => got.length === sizes.length, 'every message');
+      expect(got).toEqual(sizes);
+      await client.endAsync();
+    });
+
+    test(`${mode} mode reads frames that are cut, joined and interrupted by pings`, async () => {
+      const { socket, hears, packets, closed } = await openSocket(port(), path);
+      const pongs: string[] = [];
+      socket.on('pong', (data) => pongs.push(`${data}`));
+      const bytes = Buffer.concat([
+        connectBytes(`cut-${mode}`),
+        generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'cut', qos: 0 }] }),
+      ]);
+      for (let at = 0; at < bytes.length; at++) {
+        socket.send(bytes.subarray(at, at + 1), { fin: at % 3 === 2 || at === bytes.length - 1 });
+        if (at % 7 === 0) socket.ping(`p${at}`);
+      }
+      await hears('suback');
+      expect(packets).toEqual(['connack', 'suback']);
+      await until(() => pongs.at(-1) === `p${bytes.length - 1 - ((bytes.length - 1) % 7)}`, 'the last pong');
+      socket.close(4321);
+      expect(await closed).toBe(4321);
+    });
+
+    test(`${mode} mode refuses text, and says so`, async () => {
+      const { socket, closed } = await openSocket(port(), path);
+      socket.send('hello');
+      expect(await closed).toBe(1003);
+      const served = await openSocket(port(), path);
+      served.socket.send(connectBytes(`text-${mode}`));
+      await served.hears('connack');
+      served.socket.send('hello');
+      expect(await served.closed).toBe(1003);
+    });
+
+    test(`${mode} mode closes when the broker does`, async () => {
+      const { socket, closed, hears } = await openSocket(port(), path);
+      socket.send(connectBytes(`twice-${mode}`));
+      await hears('connack');
+      socket.send(connectBytes(`twice-${mode}`)); // a protocol error [MQTT-3.1.0-2]
+      expect(await closed).toBe(1000);
+    });
+  }
+
+  test('a device is listed with its listener, and kicked with a close code', async () => {
+    const { socket, closed, hears } = await openSocket(proxy.ports[0] ?? 0);
+    socket.send(connectBytes('listed'));
+    await hears('connack');
+    const url = `ws://127.0.0.1:${proxy.ports[0]}/mqtt`;
+    expect(await proxy.api('clients/listed')).toMatchObject({ listener: url, mode: 'session' });
+    await proxy.api('clients/listed', { method: 'DELETE' });
+    expect(await closed).toBe(1000);
+  });
+
+  test('what is no upgrade for MQTT is refused with its status', async () => {
+    const [first = 0, second = 0] = proxy.ports;
+    expect(await refusedWith(first, '/other')).toContain('404');
+    expect(await refusedWith(first, '/mqtt', {}, ['chat'])).toContain('400');
+    expect(await refusedWith(first, '/mqtt', { protocolVersion: 8 })).toContain('426');
+    expect(await refusedWith(second, '/plant/a', { origin: 'https://evil.example.com' })).toContain('403');
+    const page = await fetch(`http://127.0.0.1:${first}/mqtt`);
+    expect([page.status, await page.text()]).toEqual([426, 'This is MQTT over WebSocket.\n']);
+    expect((await fetch(`http://127.0.0.1:${first}/mqtt`, { method: 'POST', body: 'x' })).status).toBe(405);
+    const welcome = new WebSocket(`ws://127.0.0.1:${second}/plant/a`, 'mqtt', {
+      origin: 'https://app.example.com',
+    });
+    open.push(welcome);
+    await once(welcome, 'open');
+    const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    expect(metrics).toMatch(/connect_rejected_total\{reason="websocket-refused"\} [5-9]/);
+  });
+
+  test('rules know path and host', async () => {
+    const [first = 0, second = 0] = proxy.ports;
+    await expect(device(second, { clientId: 'p' }, '/plant/closed')).rejects.toThrow(/Not authorized/);
+    const wsOptions = { headers: { host: 'localhost:80' } };
+    await expect(device(first, { clientId: 'h', wsOptions })).rejects.toThrow(/Not authorized/);
+  });
+});
+
+test('a broker is killed: the WebSocket stays, the session moves', async () => {
+  const brokers = await Promise.all([startMosquitto(), startMosquitto()]);
+  const proxy = await startBreakwater({
+    listeners: [{ url: 'ws://127.0.0.1:0' }],
+    pools: {
+      default: { nodes: brokers.map(({ url }, i) => ({ id: `m${i}`, url })) },
+    },
+  });
+  const client = await device(proxy.port, { clientId: 'survivor', protocolVersion: 5 });
+  const ends: string[] = [];
+  client.on('close', () => ends.push('closed'));
+  const got: string[] = [];
+  client.on('message', (_topic, payload) => got.push(`${payload}`));
+  await client.subscribeAsync('news', { qos: 1 });
+  const { node } = await proxy.api<{ node: string }>('clients/survivor');
+  brokers[node === 'm0' ? 0 : 1]?.kill('SIGKILL');
+  await until(
+    async () => (await proxy.api<{ node: string }>('clients/survivor').catch(() => undefined))?.node !== node,
+    'the move',
+  );
+  await client.publishAsync('news', 'still here', { qos: 1 });
+  await until(() => got.includes('still here'), 'the message');
+  expect(ends).toEqual([]);
+});
