@@ -115,6 +115,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     sink: table,
     resolve: resolveHost,
     shareOf: slowStart.shareOf,
+    connectRateOf: (pool) => poolNamed(pool).upstream.connectRate,
     onUnrouted: (node, error) =>
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });

@@ -10,6 +10,8 @@ export interface NodeView {
   readonly pool: string;
   readonly url: string;
   readonly weight: number;
+  /** Absent: no limit. */
+  readonly maxConnections?: number | undefined;
   readonly state: AdminState;
   readonly health: Health;
   /** Live connections. */
@@ -33,11 +35,14 @@ export interface NodeCreate {
   readonly id?: string | undefined;
   readonly pool?: string | undefined;
   readonly weight?: number | undefined;
+  readonly maxConnections?: number | undefined;
   readonly probeUrl?: string | undefined;
 }
 
 export interface NodePatch {
   readonly weight?: number | undefined;
+  /** 0: no limit. */
+  readonly maxConnections?: number | undefined;
   readonly state?: AdminState | undefined;
 }
 

@@ -40,7 +40,7 @@ export function nodeRoutes(api: Api, backend: Nodes): void {
     {
       schema: {
         tags,
-        summary: "Change a node's weight or state.",
+        summary: "Change a node's weight, greatest number of connections or state.",
         params: nodeParams,
         body: named.NodePatch,
         response: { 200: named.Node },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import type {
   ClientDetail,
   ClientList,
@@ -34,6 +34,9 @@ const weight = z
   .min(WEIGHT_MIN)
   .max(WEIGHT_MAX)
   .meta({ description: 'Relative share of connections.' });
+const maxConnections = z.int().min(0).max(MAX_CONNECTIONS_MAX).meta({
+  description: 'Connections at one time, of all proxies; what is more goes to the next node. 0: no limit.',
+});
 const state = z.enum(['enabled', 'draining', 'disabled']);
 const url = z.string().min(1).max(2048);
 const timestamp = z.string().meta({ format: 'date-time' });
@@ -44,6 +47,7 @@ const nodeView = z.object({
   pool: z.string(),
   url: z.string().meta({ example: 'mqtt://10.0.0.1:1883' }),
   weight,
+  maxConnections: maxConnections.optional(),
   state,
   health: z.enum(['healthy', 'unhealthy', 'unknown']),
   connections: count.meta({ description: 'Live connections.' }),
@@ -65,12 +69,20 @@ const nodeCreate = z.strictObject({
   id: nodeId.optional(),
   pool: z.string().min(1).max(64).optional(),
   weight: weight.optional(),
+  maxConnections: maxConnections.optional(),
   probeUrl: url.optional(),
 }) satisfies z.ZodType<NodeCreate>;
 
 const nodePatch = z
-  .strictObject({ weight: weight.optional(), state: state.optional() })
-  .refine((patch) => patch.weight !== undefined || patch.state !== undefined, 'give weight, state or both')
+  .strictObject({
+    weight: weight.optional(),
+    maxConnections: maxConnections.optional(),
+    state: state.optional(),
+  })
+  .refine(
+    (patch) => Object.values(patch).some((value) => value !== undefined),
+    'give weight, maxConnections, state or several',
+  )
   .meta({ minProperties: 1 }) satisfies z.ZodType<NodePatch>;
 
 const clientView = z.object({

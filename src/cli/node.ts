@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { DrainView, NodeCreate, NodeDetail, NodePatch, NodeView } from '../admin/backend.ts';
 import type { AdminState } from '../nodes/node.ts';
-import { WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { createAdminClient } from './admin-client.ts';
 import { followMoves, RATE_OPTION } from './moves.ts';
 import { nodeColumns } from './node-table.ts';
@@ -37,10 +37,15 @@ function add(): Command {
     .option('--id <id>', 'its id; without one, its host and port')
     .option('--pool <name>', 'its pool; without one, default')
     .option('--weight <n>', 'its share, 1 to 100; without one, 10', wholeNumber(WEIGHT_MIN, WEIGHT_MAX))
+    .option(
+      '--max-connections <n>',
+      'most connections at one time; what is more goes to the next node',
+      wholeNumber(0, MAX_CONNECTIONS_MAX),
+    )
     .option('--probe-url <url>', 'where probes go when not to the node itself')
     .action(async (url: string, options: DataOptions & Omit<NodeCreate, 'url'>) => {
-      const { id, pool, weight, probeUrl } = options;
-      const create: NodeCreate = { url, id, pool, weight, probeUrl };
+      const { id, pool, weight, maxConnections, probeUrl } = options;
+      const create: NodeCreate = { url, id, pool, weight, maxConnections, probeUrl };
       const node = await createAdminClient(options).post<NodeView>('nodes', create);
       report(options, node, `node ${node.id} added to pool ${node.pool} with weight ${node.weight}`);
     });

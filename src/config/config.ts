@@ -106,6 +106,9 @@ export interface UpstreamConfig {
   readonly connackTimeoutMs: number;
   readonly maxAttempts: number;
   readonly deadlineMs: number;
+  /** New devices at one node, a second, by this proxy; 0: no limit. */
+  readonly connectRate: number;
+  readonly connectQueue: number;
   readonly reattachDeadlineMs: number;
   /** Re-attachments to one node, a second, by this proxy. */
   readonly reattachRate: number;
@@ -229,6 +232,8 @@ function toPool(
       connackTimeoutMs: toMs(upstream.connackTimeout),
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
+      connectRate: upstream.connectRate,
+      connectQueue: upstream.connectQueue,
       reattachDeadlineMs: toMs(upstream.reattachDeadline),
       reattachRate: upstream.reattachRate,
       silenceTimeoutMs: toMs(upstream.silenceTimeout),

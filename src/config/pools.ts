@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StrategyName } from '../balance/index.ts';
-import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { MAX_CONNECTIONS_MAX, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
 import { discoverySchema } from './discovery.ts';
@@ -45,6 +45,14 @@ const nodeSchema = z
       unit: 'relative share',
       about:
         'A node of weight 20 gets twice the devices of one of weight 10. The default leaves room both ways.',
+    }),
+    maxConnections: count({
+      min: 0,
+      max: MAX_CONNECTIONS_MAX,
+      default: 0,
+      unit: 'connections',
+      about:
+        'At one time, of all proxies together as far as they have told each other; what is more goes to the next node of the pool. 0 sets no limit.',
     }),
     probeUrl: address(['http', 'mqtt', 'tcp'], ['https', 'mqtts'], parseProbeUrl).optional().meta({
       kind: 'URL (`http`, `mqtt`, `tcp`)',
@@ -120,6 +128,22 @@ const upstreamSchema = z.strictObject({
     max: 120,
     default: 15,
     about: 'For all attempts together: devices commonly give up after 20 to 30 seconds.',
+  }),
+  connectRate: count({
+    min: 0,
+    max: 100_000,
+    default: 0,
+    unit: 'connections a second',
+    about:
+      'New devices at one node, by this proxy; a tenth of a second’s worth may come at once. What is more waits for its turn. In a slow start it grows with the node’s share, so that a node that is up again is not stormed. 0 sets no limit.',
+  }),
+  connectQueue: count({
+    min: 1,
+    max: 100_000,
+    default: 1000,
+    unit: 'devices',
+    about:
+      'That wait for their turn at one node at one time, under `connectRate`; what is more goes to the next node, and is refused where all have so many waiting.',
   }),
   reattachDeadline: seconds({
     min: 1,

@@ -1,3 +1,5 @@
+import type { Connect } from '../mqtt/connect.ts';
+import { type ConnackRefusal, refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Shell } from './carrier.ts';
 import { Seat } from './seat.ts';
 import type { Link, Target } from './wire.ts';
@@ -8,6 +10,21 @@ const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ECONNRESET: 'refused',
   ETIMEDOUT: 'timeout',
 };
+
+/** Why no node was even asked, though there are nodes: all have as many connections, or as many waiting, as they may. */
+export const shortages = ['nodes-full', 'nodes-busy'] as const;
+export type Shortage = (typeof shortages)[number];
+const saysOf = {
+  'no-node': 'server-unavailable',
+  'nodes-full': 'quota-exceeded',
+  'nodes-busy': 'rate-exceeded',
+} as const satisfies Record<Shortage | 'no-node', ConnackRefusal>;
+
+/** Turns away a device that no node takes. */
+export function turnAway(shell: Shell, { protocolVersion }: Connect, shortage: Shortage | undefined): void {
+  const label = shortage ?? 'no-node';
+  shell.refuse(label, refusalConnack(protocolVersion, saysOf[label]), 'no-node');
+}
 
 /**
  * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time.
@@ -24,6 +41,8 @@ export class Attempts {
   private avoided: string | undefined;
   private lastResort: Target | undefined;
   private tried = 0;
+  private lastShortage: Shortage | undefined;
+  private turnMs = 0;
   private isOpen = false;
   private dialledAtMs = 0;
 
@@ -35,15 +54,32 @@ export class Attempts {
     this.deadlineMs = shell.world.now() + placement.patience.deadlineMs;
   }
 
-  /** The next candidate, counted as if it was dialled already; undefined when there is none, or no time. */
-  choose(): Target | undefined {
-    const { patience } = this.placement;
-    if (this.tried >= patience.maxAttempts || this.leftMs() <= 0) return undefined;
-    const target = this.nextTarget();
-    if (target === undefined) return undefined;
-    this.tried++;
-    this.seat = new Seat(this.shell.world, target);
+  /**
+   * The next candidate with room, counted as if it was dialled already; undefined when there is none, or no time.
+   * A device that is `new` also takes its place in the node's queue, where there is one; `dialInTurn` then.
+   */
+  choose(isNew = false): Target | undefined {
+    if (this.tried >= this.placement.patience.maxAttempts || this.leftMs() <= 0) return undefined;
+    let target = this.nextTarget();
+    while (target !== undefined && !this.sit(target, isNew)) target = this.nextTarget();
+    if (target !== undefined) this.tried++;
     return target;
+  }
+
+  private sit(target: Target, isNew: boolean): boolean {
+    const { world } = this.shell;
+    const seat = Seat.take(world, target);
+    const turnMs =
+      isNew && seat !== undefined ? world.queue(target, this.placement.patience.connectQueue) : 0;
+    if (seat === undefined) this.lastShortage = 'nodes-full';
+    else if (turnMs === undefined) this.lastShortage = 'nodes-busy';
+    else {
+      this.seat = seat;
+      this.turnMs = turnMs;
+      return true;
+    }
+    seat?.release();
+    return false;
   }
 
   private nextTarget(): Target | undefined {
@@ -57,6 +93,11 @@ export class Attempts {
     this.avoided = undefined;
     this.lastResort = next.value;
     return this.nextTarget();
+  }
+
+  /** Dials a new device's node when its turn in the queue has come. */
+  dialInTurn(): void {
+    this.dialIn(this.turnMs);
   }
 
   /** Dials what `choose` gave when its turn has come. That wait is not the node's fault, and costs no patience. */
@@ -113,6 +154,11 @@ export class Attempts {
     const { seat } = this;
     this.forget();
     if (seat !== undefined) this.shell.world.dialFailed(seat.target, failure, detail);
+  }
+
+  /** Why no node was asked; undefined when one was, or there is none. */
+  get shortage(): Shortage | undefined {
+    return this.tried === 0 ? this.lastShortage : undefined;
   }
 
   /** Ends the link that is tried, if there is one, without holding anything against its node. */

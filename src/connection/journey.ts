@@ -1,7 +1,6 @@
 import { isRetryable } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
-import { refusalConnack } from '../mqtt/reason-codes.ts';
-import { Attempts } from './attempts.ts';
+import { Attempts, turnAway } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { isUnwelcome, Move } from './move.ts';
 import { Purge } from './purge.ts';
@@ -78,25 +77,23 @@ export class Journey {
 
   private tryNext(): void {
     const { attempts, move, shell, route } = this;
+    const isNew = move === undefined;
     // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
-    const mayAskAgain = move !== undefined || !this.spoken;
-    const target = mayAskAgain ? attempts?.choose() : undefined;
+    const mayAskAgain = !isNew || !this.spoken;
+    const target = mayAskAgain ? attempts?.choose(isNew) : undefined;
     if (attempts === undefined || target === undefined) return this.exhausted();
-    if (this.seat === undefined)
-      attempts.dialIn(move === undefined ? 0 : shell.world.pace(target, route.moves.reattachRate));
-    else if (move?.wants(target)) attempts.dial();
+    if (isNew) attempts.dialInTurn();
+    else if (this.seat === undefined) attempts.dialIn(shell.world.pace(target, route.moves.reattachRate));
+    else if (move.wants(target)) attempts.dial();
     else this.exhausted();
   }
 
   /** Every candidate has failed. */
   private exhausted(): void {
-    const { shell, move } = this;
-    this.attempts?.giveUp();
+    const { attempts, shell, move } = this;
+    attempts?.giveUp();
     this.attempts = undefined;
-    if (move === undefined) {
-      const reply = refusalConnack(this.connect.protocolVersion, 'server-unavailable');
-      return shell.refuse('no-node', reply, 'no-node');
-    }
+    if (move === undefined) return turnAway(shell, this.connect, attempts?.shortage);
     if (this.seat !== undefined) return this.callOff(move);
     const wait = move.backoff(shell.world.now(), shell.world.random());
     if (wait !== undefined) return shell.wire.setTimer(wait);

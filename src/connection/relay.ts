@@ -1,7 +1,6 @@
 import { isRetryable, peekConnack } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
-import { refusalConnack } from '../mqtt/reason-codes.ts';
-import { Attempts } from './attempts.ts';
+import { Attempts, turnAway } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -49,8 +48,8 @@ export class Relay implements Carrier {
     const { attempts, shell } = this;
     this.isOpen = false;
     this.answer = undefined;
-    if (attempts?.choose() !== undefined) return attempts.dial();
-    shell.refuse('no-node', refusalConnack(this.connect.protocolVersion, 'server-unavailable'), 'no-node');
+    if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
+    turnAway(shell, this.connect, attempts?.shortage);
   }
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
@@ -137,6 +136,7 @@ export class Relay implements Carrier {
   timer(): void {
     const { attempts, shell } = this;
     if (attempts === undefined) return shell.close('reset');
+    if (attempts.link < 0) return attempts.dial(); // its turn has come
     attempts.timedOut();
     this.dialNext();
   }

@@ -4,12 +4,16 @@ import type { World } from './world.ts';
 /** One connection counted at one node: taken when it is made, given back once. */
 export class Seat {
   readonly target: Target;
-  private world: Pick<World, 'take' | 'release'> | undefined;
+  private world: Pick<World, 'release'> | undefined;
 
-  constructor(world: Pick<World, 'take' | 'release'>, target: Target) {
+  private constructor(world: Pick<World, 'release'>, target: Target) {
     this.world = world;
     this.target = target;
-    world.take(target);
+  }
+
+  /** Undefined when the node has none left. */
+  static take(world: Pick<World, 'take' | 'release'>, target: Target): Seat | undefined {
+    return world.take(target) ? new Seat(world, target) : undefined;
   }
 
   release(): void {

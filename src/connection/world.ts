@@ -21,6 +21,8 @@ export interface Patience {
   readonly maxAttempts: number;
   /** All attempts together. */
   readonly deadlineMs: number;
+  /** Devices that wait for their turn at one node, at most. */
+  readonly connectQueue: number;
 }
 
 /** How sessions of one pool are moved between its nodes. */
@@ -155,8 +157,13 @@ export interface World {
   reattached(connection: ConnectionView, reattachment: Reattachment): void;
   /** A number in [0, 1). */
   random(): number;
-  /** Counts the connection at the node from the moment it is dialled, so that concurrent picks see it. */
-  take(target: Target): void;
+  /**
+   * Counts the connection at the node from the moment it is chosen, so that concurrent picks see it. False, and not
+   * counted, when the node has as many as it may.
+   */
+  take(target: Target): boolean;
+  /** How long a new device has to wait for its turn at this node, in ms; undefined when too many wait already. */
+  queue(target: Target, connectQueue: number): number | undefined;
   release(target: Target): void;
   dialFailed(target: Target, failure: DialFailure, detail: string): void;
   /** The node answered CONNACK `ms` after the dial began. */

@@ -1,7 +1,7 @@
 import { BreakwaterError } from '../errors.ts';
 import type { MembershipStore } from '../membership/store.ts';
 import type { AdminState, Node, NodeSpec } from '../nodes/node.ts';
-import { checkWeight, nodeSpec } from '../nodes/spec.ts';
+import { checkMaxConnections, checkWeight, nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
 
 export interface NodeRequest {
@@ -11,7 +11,15 @@ export interface NodeRequest {
   /** Default: the first pool of the configuration. */
   readonly pool?: string | undefined;
   readonly weight?: number | undefined;
+  readonly maxConnections?: number | undefined;
   readonly probeUrl?: string | undefined;
+}
+
+export interface NodePatch {
+  readonly weight?: number | undefined;
+  /** 0: no limit. */
+  readonly maxConnections?: number | undefined;
+  readonly state?: AdminState | undefined;
 }
 
 export interface NodeAdminOptions {
@@ -44,7 +52,8 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
       }
       if (isRemoved(spec.id)) {
         const weight = request.weight ?? declaration?.weight ?? spec.weight;
-        await store.decide(spec.id, { removed: false, weight, state: 'enabled' });
+        const { maxConnections } = request;
+        await store.decide(spec.id, { removed: false, weight, maxConnections, state: 'enabled' });
         if (table.has(spec.id)) return table.get(spec.id);
       }
       await store.addNode(spec);
@@ -52,12 +61,10 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
     },
 
     /** @throws BreakwaterError NODE_UNKNOWN, NODE_INVALID, STORE_UNAVAILABLE */
-    async change(
-      id: string,
-      patch: { weight?: number | undefined; state?: AdminState | undefined },
-    ): Promise<Node> {
+    async change(id: string, patch: NodePatch): Promise<Node> {
       table.get(id);
       if (patch.weight !== undefined) checkWeight(id, patch.weight);
+      if (patch.maxConnections !== undefined) checkMaxConnections(id, patch.maxConnections);
       await store.decide(id, patch);
       return table.get(id);
     },

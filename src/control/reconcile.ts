@@ -1,5 +1,5 @@
 import type { DiscoveredNode } from '../discovery/discovery.ts';
-import type { Membership } from '../membership/store.ts';
+import type { Decision, Membership } from '../membership/store.ts';
 import type { AdminState, NodeSpec } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 
@@ -36,12 +36,18 @@ export function desiredNodes(
     if (decision?.removed) continue;
     const state = decision?.state ?? (draining.has(spec.id) ? 'draining' : 'enabled');
     desired.push({
-      spec: { ...spec, weight: decision?.weight ?? spec.weight },
+      spec: decision === undefined ? spec : decided(spec, decision),
       // Who leaves takes no device, also where a person once enabled it.
       state: state === 'enabled' && leaving.has(spec.id) ? 'draining' : state,
     });
   }
   return desired;
+}
+
+function decided(spec: NodeSpec, { weight = spec.weight, maxConnections }: Decision): NodeSpec {
+  const { maxConnections: declared, ...rest } = spec;
+  const most = maxConnections ?? declared ?? 0;
+  return { ...rest, weight, ...(most === 0 ? {} : { maxConnections: most }) };
 }
 
 /** Brings the node table to what is desired; nodes that stay as they are, are not touched. */

@@ -11,6 +11,10 @@ export interface Route {
   readonly port: number;
   /** Relative share in hundredths of the node's weight, so that a slow start has room below weight 1. */
   readonly weight: number;
+  /** Connections at one time; 0: no limit. */
+  readonly maxConnections: number;
+  /** New devices a second, as much of it as the node's share allows; 0: no limit. */
+  readonly connectRate: number;
   readonly enabled: boolean;
   readonly usable: boolean;
 }
@@ -29,6 +33,8 @@ export interface RoutesOptions {
   readonly resolve: (host: string) => Promise<string>;
   /** How much of its weight a node has by now, above 0 and up to 1 (slow start). */
   readonly shareOf: (node: Node) => number;
+  /** New devices a second at one node of this pool, by this proxy; 0: no limit. */
+  readonly connectRateOf: (pool: string) => number;
   /** A node that takes no devices: its name does not resolve, or there is no room. Once for each time it happens. */
   readonly onUnrouted: (node: Node, error: unknown) => void;
 }
@@ -40,7 +46,8 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * Keeps the routing table in step with the node table. Names are resolved here, because a data thread must not wait
  * for a resolver; a name that no longer resolves keeps its last address.
  */
-export function keepRoutes({ table, pools, sink, resolve, shareOf, onUnrouted }: RoutesOptions) {
+export function keepRoutes(options: RoutesOptions) {
+  const { table, pools, sink, resolve, shareOf, connectRateOf, onUnrouted } = options;
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, string>();
@@ -51,12 +58,15 @@ export function keepRoutes({ table, pools, sink, resolve, shareOf, onUnrouted }:
 
   function write(node: Node): void {
     const { host, port } = parseNodeUrl(node.url);
+    const share = shareOf(node);
     const route: Route = {
       id: node.id,
       pool: pools.indexOf(node.pool),
       host: addresses.get(host) ?? '',
       port,
-      weight: Math.max(1, Math.round(node.weight * 100 * shareOf(node))),
+      weight: Math.max(1, Math.round(node.weight * 100 * share)),
+      maxConnections: node.maxConnections ?? 0,
+      connectRate: Math.ceil(connectRateOf(node.pool) * share),
       enabled: acceptsConnections(node),
       usable: node.health !== 'unhealthy',
     };

@@ -1,4 +1,5 @@
 import { doorRefusalLabels } from '../admission/door.ts';
+import { shortages } from '../connection/attempts.ts';
 import type { EndReason } from '../connection/world.ts';
 import { BreakwaterError } from '../errors.ts';
 import { refusals } from '../routing/rules.ts';
@@ -15,12 +16,12 @@ import { refusals } from '../routing/rules.ts';
  */
 export const MAX_NODES = 1024;
 export const MAX_LISTENERS = 64; // as many as the configuration may hold
-const TEXT_BYTES = 128; // id (64) and address (45 at most for IPv6)
-const ID_BYTES = 64;
+export const TEXT_BYTES = 128; // id (64) and address (45 at most for IPv6)
+export const ID_BYTES = 64;
 
-const USED = 1;
-const ENABLED = 2;
-const USABLE = 4;
+export const USED = 1;
+export const ENABLED = 2;
+export const USABLE = 4;
 
 /** What control says of one node. */
 export interface SlotState {
@@ -32,6 +33,10 @@ export interface SlotState {
   readonly port: number;
   /** Relative share; only the proportions count. */
   readonly weight: number;
+  /** Connections at one time, of all proxies; 0: no limit. */
+  readonly maxConnections: number;
+  /** New devices a second, by this proxy; 0: no limit. */
+  readonly connectRate: number;
   /** Takes new connections, by a person's decision. */
   readonly enabled: boolean;
   /** Healthy, or not known to be unhealthy. */
@@ -43,8 +48,8 @@ export interface Slot extends SlotState {
 }
 
 /** Counters of one thread, in the order they lie in shared memory; `devices` is the one that also goes down. */
-const threadCounters = ['devices', 'bytesFromDevice', 'bytesToDevice', 'eventsDropped'] as const;
-type ThreadCounter = (typeof threadCounters)[number];
+export const threadCounters = ['devices', 'bytesFromDevice', 'bytesToDevice', 'eventsDropped'] as const;
+export type ThreadCounter = (typeof threadCounters)[number];
 
 /** Why a device is turned away: the `reason` label of `connect_rejected_total`. */
 export const rejectReasons = [
@@ -55,6 +60,7 @@ export const rejectReasons = [
   'client-id',
   'connect-timeout',
   'no-node',
+  ...shortages,
   ...refusals,
   'max-connections',
   'tls-failed',
@@ -95,13 +101,13 @@ export const dialBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 const HEADER_INTS = 4; // generation, slots in use, live devices, spare
 
 /** Where each group of a thread's doubles begins. */
-const REJECTED = threadCounters.length;
-const DIALS = REJECTED + rejectReasons.length;
-const DIAL_SUM = DIALS + dialBuckets.length + 1;
-const ACCEPTED = DIAL_SUM + 1;
-const ENDED = ACCEPTED + MAX_LISTENERS;
-const MESSAGES = ENDED + endReasons.length;
-const DOUBLES_PER_THREAD = MESSAGES + 2 * PACKET_TYPES;
+export const REJECTED = threadCounters.length;
+export const DIALS = REJECTED + rejectReasons.length;
+export const DIAL_SUM = DIALS + dialBuckets.length + 1;
+export const ACCEPTED = DIAL_SUM + 1;
+export const ENDED = ACCEPTED + MAX_LISTENERS;
+export const MESSAGES = ENDED + endReasons.length;
+export const DOUBLES_PER_THREAD = MESSAGES + 2 * PACKET_TYPES;
 
 /** The views over the shared memory; every thread makes its own from the same buffer. */
 export function openTable(memory: SharedArrayBuffer, threads: number) {
@@ -118,23 +124,26 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const port = ints(MAX_NODES);
   const live = ints(MAX_NODES);
   const remote = ints(MAX_NODES);
+  const maxConnections = ints(MAX_NODES);
+  const connectRate = ints(MAX_NODES);
   const counts = ints(threads * MAX_LISTENERS * MAX_NODES);
   const doubles = new Float64Array(memory, offset, threads * DOUBLES_PER_THREAD);
   offset += doubles.byteLength;
   const text = Buffer.from(memory, offset, MAX_NODES * TEXT_BYTES);
-  return { header, flags, weight, pool, port, live, remote, counts, doubles, text, threads };
+  const perNode = { flags, weight, pool, port, live, remote, maxConnections, connectRate };
+  return { header, ...perNode, counts, doubles, text, threads };
 }
 
 export type Table = ReturnType<typeof openTable>;
 
 export function createTableMemory(threads: number): SharedArrayBuffer {
-  const ints = HEADER_INTS + MAX_NODES * 6 + threads * MAX_LISTENERS * MAX_NODES;
+  const ints = HEADER_INTS + MAX_NODES * 8 + threads * MAX_LISTENERS * MAX_NODES;
   return new SharedArrayBuffer(ints * 4 + threads * DOUBLES_PER_THREAD * 8 + MAX_NODES * TEXT_BYTES);
 }
 
-const GENERATION = 0;
-const SLOTS = 1;
-const DEVICES = 2;
+export const GENERATION = 0;
+export const SLOTS = 1;
+export const DEVICES = 2;
 
 /** Control's side: one writer. */
 export class TableWriter {
@@ -159,6 +168,8 @@ export class TableWriter {
       table.weight[slot] = state.weight;
       table.pool[slot] = state.pool;
       table.port[slot] = state.port;
+      table.maxConnections[slot] = state.maxConnections;
+      table.connectRate[slot] = state.connectRate;
       const text = slot * TEXT_BYTES;
       table.text.fill(0, text, text + TEXT_BYTES);
       table.text.write(state.id, text, ID_BYTES);
@@ -291,109 +302,4 @@ export class TableWriter {
     Atomics.sub(header, DEVICES, doubles[devices] ?? 0);
     doubles[devices] = 0;
   }
-}
-
-/** A data thread's side: reads slots, counts connections. */
-export class TableReader {
-  private readonly table: Table;
-  private readonly thread: number;
-  private seen = -1;
-
-  constructor(table: Table, thread: number) {
-    this.table = table;
-    this.thread = thread;
-  }
-
-  /** The slots, if they changed since the last call; otherwise (or while control writes) undefined. */
-  changed(): Slot[] | undefined {
-    const { header } = this.table;
-    const generation = Atomics.load(header, GENERATION);
-    if (generation === this.seen || (generation & 1) === 1) return undefined;
-    const slots: Slot[] = [];
-    for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
-      if (((this.table.flags[slot] ?? 0) & USED) !== 0) slots.push(this.decode(slot));
-    }
-    // Read by `add`, not `load`: on ARM the reads above could still move behind a load.
-    if (Atomics.add(header, GENERATION, 0) !== generation) return undefined;
-    this.seen = generation;
-    return slots;
-  }
-
-  private decode(slot: number): Slot {
-    const { flags, weight, pool, port, text } = this.table;
-    const at = slot * TEXT_BYTES;
-    const flag = flags[slot] ?? 0;
-    return {
-      slot,
-      id: untilZero(text, at, at + ID_BYTES),
-      host: untilZero(text, at + ID_BYTES, at + TEXT_BYTES),
-      port: port[slot] ?? 0,
-      pool: pool[slot] ?? 0,
-      weight: weight[slot] ?? 0,
-      enabled: (flag & ENABLED) !== 0,
-      usable: (flag & USABLE) !== 0,
-    };
-  }
-
-  /** Live connections at a slot, over all threads and all proxies. */
-  connections(slot: number): number {
-    return Atomics.load(this.table.live, slot) + Atomics.load(this.table.remote, slot);
-  }
-
-  liveAt(slot: number): number {
-    return Atomics.load(this.table.live, slot);
-  }
-
-  /** `by` is 1 or -1. */
-  countConnection(listener: number, slot: number, by: number): void {
-    Atomics.add(this.table.live, slot, by);
-    const at = (this.thread * MAX_LISTENERS + listener) * MAX_NODES + slot;
-    this.table.counts[at] = (this.table.counts[at] ?? 0) + by;
-  }
-
-  /** `by` is 1 or -1; returns how many devices there were before. */
-  countDevice(by: number): number {
-    this.count('devices', by);
-    return Atomics.add(this.table.header, DEVICES, by);
-  }
-
-  count(name: ThreadCounter, by: number): void {
-    this.add(threadCounters.indexOf(name), by);
-  }
-
-  countAccepted(listener: number): void {
-    this.add(ACCEPTED + listener, 1);
-  }
-
-  countRejected(reason: string): void {
-    const index = (rejectReasons as readonly string[]).indexOf(reason);
-    if (index >= 0) this.add(REJECTED + index, 1);
-  }
-
-  countEnded(reason: EndReason): void {
-    this.add(ENDED + endReasons.indexOf(reason), 1);
-  }
-
-  /** This thread's counts of messages, for sessions to add to: devices' by packet type, and from 16 on nodes'. */
-  get messages(): Float64Array {
-    const from = this.thread * DOUBLES_PER_THREAD + MESSAGES;
-    return this.table.doubles.subarray(from, from + 2 * PACKET_TYPES);
-  }
-
-  observeDial(seconds: number): void {
-    let bucket = 0;
-    while (bucket < dialBuckets.length && seconds > (dialBuckets[bucket] ?? 0)) bucket++;
-    this.add(DIALS + bucket, 1);
-    this.add(DIAL_SUM, seconds);
-  }
-
-  private add(index: number, by: number): void {
-    const at = this.thread * DOUBLES_PER_THREAD + index;
-    this.table.doubles[at] = (this.table.doubles[at] ?? 0) + by;
-  }
-}
-
-function untilZero(text: Buffer, start: number, end: number): string {
-  const zero = text.indexOf(0, start);
-  return text.toString('utf8', start, zero < 0 || zero > end ? end : zero);
 }

@@ -29,7 +29,7 @@ import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
-import type { TableReader } from './routing-table.ts';
+import type { TableReader } from './table-reader.ts';
 
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
 const OWNED_TTL_MS = 600_000;
@@ -166,12 +166,18 @@ export class ListenerWorld implements World {
       this.context.tell({ type: 'claimed', clientId, node, ttlMs });
   }
 
-  take(target: Target): void {
-    this.context.table.countConnection(this.listener.index, target.slot, 1);
+  take(target: Target): boolean {
+    return this.context.table.takeConnection(this.listener.index, target.slot);
+  }
+
+  queue({ slot }: Target, connectQueue: number): number | undefined {
+    const { table, pacer, threads } = this.context;
+    const rate = table.connectRate(slot);
+    return rate === 0 ? 0 : pacer.queue(slot, rate / threads, Math.ceil(connectQueue / threads));
   }
 
   release(target: Target): void {
-    this.context.table.countConnection(this.listener.index, target.slot, -1);
+    this.context.table.releaseConnection(this.listener.index, target.slot);
   }
 
   dialFailed(target: Target, failure: DialFailure, detail: string): void {

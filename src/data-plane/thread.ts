@@ -23,7 +23,8 @@ import { createNodeWatch } from './node-watch.ts';
 import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { Recalls } from './recalls.ts';
-import { openTable, TableReader } from './routing-table.ts';
+import { openTable } from './routing-table.ts';
+import { TableReader } from './table-reader.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */

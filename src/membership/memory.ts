@@ -183,6 +183,7 @@ function sameSpec(a: BeatingNode, b: BeatingNode): boolean {
     a.url === b.url &&
     a.pool === b.pool &&
     a.weight === b.weight &&
+    a.maxConnections === b.maxConnections &&
     a.probeUrl === b.probeUrl &&
     a.leaving === b.leaving
   );

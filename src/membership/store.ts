@@ -97,6 +97,8 @@ export interface StoredNode extends BeatingNode {
 export interface Decision {
   readonly state?: AdminState | undefined;
   readonly weight?: number | undefined;
+  /** 0: no limit. */
+  readonly maxConnections?: number | undefined;
   /** A declared or discovered node that was removed at run time; adding it again takes this back. */
   readonly removed?: boolean | undefined;
 }

@@ -11,6 +11,7 @@ export type NodeSource = 'config' | 'flag' | 'api' | 'dns' | 'emqx' | 'self';
 export const WEIGHT_MIN = 1;
 export const WEIGHT_MAX = 100;
 export const WEIGHT_DEFAULT = 10;
+export const MAX_CONNECTIONS_MAX = 10_000_000;
 
 /** What is declared of a node. */
 export interface NodeSpec {
@@ -21,6 +22,8 @@ export interface NodeSpec {
   readonly url: string;
   /** Relative share of connections, 1 to 100. */
   readonly weight: number;
+  /** Connections at one time, of all proxies; absent: no limit. What is more goes to the next node. */
+  readonly maxConnections?: number;
   /** Where probes go when not to `url` itself. */
   readonly probeUrl?: string;
   readonly source: NodeSource;

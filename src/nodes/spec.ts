@@ -1,5 +1,12 @@
 import { BreakwaterError } from '../errors.ts';
-import { type NodeSource, type NodeSpec, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from './node.ts';
+import {
+  MAX_CONNECTIONS_MAX,
+  type NodeSource,
+  type NodeSpec,
+  WEIGHT_DEFAULT,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
+} from './node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from './url.ts';
 
 /** What a person or a discovery says of a node; what is left out has a default. */
@@ -9,6 +16,8 @@ export interface NodeDeclaration {
   readonly id?: string | undefined;
   readonly pool: string;
   readonly weight?: number | undefined;
+  /** Default, and what 0 means: no limit. */
+  readonly maxConnections?: number | undefined;
   readonly probeUrl?: string | undefined;
   readonly source: NodeSource;
 }
@@ -18,13 +27,18 @@ export interface NodeDeclaration {
  * @throws BreakwaterError NODE_INVALID
  */
 export function nodeSpec(declared: NodeDeclaration): NodeSpec {
-  const { url, pool, weight = WEIGHT_DEFAULT, probeUrl, source } = declared;
+  const { url, pool, weight = WEIGHT_DEFAULT, maxConnections = 0, probeUrl, source } = declared;
   const endpoint = parseNodeUrl(url);
   if (probeUrl !== undefined) parseProbeUrl(probeUrl);
   const id = declared.id ?? defaultNodeId(endpoint);
   checkNodeId(id);
   checkWeight(id, weight);
-  return { id, pool, url, weight, source, ...(probeUrl === undefined ? {} : { probeUrl }) };
+  checkMaxConnections(id, maxConnections);
+  return {
+    ...{ id, pool, url, weight, source },
+    ...(maxConnections === 0 ? {} : { maxConnections }),
+    ...(probeUrl === undefined ? {} : { probeUrl }),
+  };
 }
 
 /** @throws BreakwaterError NODE_INVALID */
@@ -33,6 +47,14 @@ export function checkNodeId(id: string): void {
   const shown = JSON.stringify(id.slice(0, 100));
   const problem = 'an id has 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -';
   throw new BreakwaterError('NODE_INVALID', `node id ${shown}: ${problem}; for example emqx-1`);
+}
+
+/** @throws BreakwaterError NODE_INVALID */
+export function checkMaxConnections(id: string, maxConnections: number): void {
+  if (Number.isInteger(maxConnections) && maxConnections >= 0 && maxConnections <= MAX_CONNECTIONS_MAX)
+    return;
+  const problem = `maxConnections ${maxConnections} is not a whole number from 0 to ${MAX_CONNECTIONS_MAX}`;
+  throw new BreakwaterError('NODE_INVALID', `node ${id}: ${problem}; 0 sets no limit`);
 }
 
 /** @throws BreakwaterError NODE_INVALID */

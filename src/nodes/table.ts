@@ -119,7 +119,7 @@ export class NodeTable {
   #redeclare(previous: Node, spec: NodeSpec): void {
     const moved =
       previous.url !== spec.url || previous.probeUrl !== spec.probeUrl || previous.pool !== spec.pool;
-    if (!moved && previous.source === spec.source) return;
+    if (!moved && previous.source === spec.source && previous.maxConnections === spec.maxConnections) return;
     const { weight, state, health } = previous;
     const node: Node = { ...spec, weight, state, health: moved ? 'unknown' : health };
     this.#set(node, { kind: 'changed', node, previous });

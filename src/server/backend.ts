@@ -47,11 +47,12 @@ export interface BackendParts {
 export function createBackend(parts: BackendParts): Backend {
   const { config, identity, nodes, store, nodeAdmin, table, peers } = parts;
 
-  const viewOf = ({ id, pool, url, weight, state, health, source }: Node): NodeView => ({
+  const viewOf = ({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView => ({
     id,
     pool,
     url,
     weight,
+    maxConnections,
     state,
     health,
     connections: table.connectionsAt(id),

@@ -56,10 +56,10 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
 
   /** The store may hold what this proxy cannot use: nodes of pools it does not have, or of a newer version. */
   const refused = new Set<string>();
-  function isUsable({ id, pool, url, weight, probeUrl, source }: NodeSpec): boolean {
+  function isUsable({ id, pool, url, weight, maxConnections, probeUrl, source }: NodeSpec): boolean {
     try {
       if (!config.pools.some(({ name }) => name === pool)) throw new Error(`no pool ${pool} here`);
-      nodeSpec({ id, pool, url, weight, probeUrl, source });
+      nodeSpec({ id, pool, url, weight, maxConnections, probeUrl, source });
       refused.delete(id);
       return true;
     } catch (error) {

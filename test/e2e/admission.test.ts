@@ -13,8 +13,12 @@ beforeAll(async () => {
   brokers = await startAedes(3);
   breakwater = await startBreakwater({
     proxy: { threads: 2 },
-    pools: { default: { strategy: 'client-id-hash', nodes: brokers.map(({ url }) => ({ url })) } },
+    pools: {
+      default: { strategy: 'client-id-hash', nodes: brokers.map(({ url }) => ({ url })) },
+      small: { nodes: brokers.map(({ url }, i) => ({ id: `small-${i}`, url, maxConnections: 2 })) },
+    },
     rules: [
+      { when: { clientId: '^small-' }, pool: 'small' },
       { when: { clientId: '^old-', protocolVersion: 4 }, reject: 'server-moved' },
       { when: { clientId: '^old-', listener: 'mqtt://127.0.0.1:0' }, reject: 'use-another-server' },
       { when: { clientId: '^site-([0-9]+)-', source: ['127.0.0.0/8'] }, key: '$1' },
@@ -50,6 +54,22 @@ test('a refusal by rule has its reason code in both generations of the protocol'
     (await connectDevice(breakwater.port, 'old-1', { protocolVersion })).code;
   expect(await code(4)).toBe(3);
   expect(await code(5)).toBe(0x9c);
+});
+
+test('a node has no more connections than it may, over all threads; then the device is told', async () => {
+  const devices = await connectDevices(breakwater.port, clientIds(6, 'small'), (i) => ({
+    localAddress: `127.0.2.${i + 1}`,
+  }));
+  const nodes = await breakwater.api<{ id: string; connections: number }[]>('nodes');
+  const small = nodes.filter(({ id }) => id.startsWith('small-'));
+  expect(small.map(({ connections }) => connections)).toEqual([2, 2, 2]);
+  const more = async (protocolVersion: 4 | 5) =>
+    (await connectDevice(breakwater.port, 'small-more', { protocolVersion })).code;
+  expect([await more(5), await more(4)]).toEqual([0x97, 3]);
+  expect(await rejected('nodes-full')).toBe(2);
+  await breakwater.api('nodes/small-0', { method: 'PATCH', body: { maxConnections: 3 } });
+  await until(async () => (await more(4)) === 0, 'the place that was granted');
+  for (const { socket } of devices) socket.destroy();
 });
 
 test('a denied network is reset before its first byte, and counted', async () => {

@@ -47,6 +47,7 @@ const settings: ThreadsOptions['settings'] = {
       },
       upstream: {
         ...{ connectTimeoutMs: 3_000, connackTimeoutMs: 3_000, maxAttempts: 3, deadlineMs: 9_000 },
+        ...{ connectRate: 0, connectQueue: 1_000 },
         ...{
           reattachDeadlineMs: 20_000,
           reattachRate: 500,
@@ -91,7 +92,7 @@ async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node')
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
   const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
-  table.put({ ...node, port: await startBroker() });
+  table.put({ ...node, maxConnections: 0, connectRate: 0, port: await startBroker() });
   const events: ThreadEvent[] = [];
   const deaths: string[] = [];
   const threads = new BuiltThreads({

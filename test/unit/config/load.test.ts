@@ -58,6 +58,8 @@ describe('a valid file', () => {
       connackTimeoutMs: 5000,
       maxAttempts: 5,
       deadlineMs: 15_000,
+      connectRate: 0,
+      connectQueue: 1000,
       reattachDeadlineMs: 20_000,
       reattachRate: 500,
       silenceTimeoutMs: 5000,

@@ -88,6 +88,46 @@ describe('where the pool remembers its devices', () => {
   });
 });
 
+describe('a node that has as many as it may, or as many waiting', () => {
+  test('is passed over', () => {
+    const scene = new Scene({ full: ['a'], queues: { b: undefined } }).says(CONNECT);
+    expect(scene.did()).toEqual(['dial c', 'timer 3000']);
+    expect(scene.counted).toBe(1);
+  });
+
+  test.each([
+    ['nodes-full', 'QUOTA5', { full: ['a', 'b'] }],
+    ['nodes-busy', 'RATE5', { queues: { a: undefined, b: undefined } }],
+  ] as const)('where all do, the device is told: %s', (label, reply, options) => {
+    const scene = new Scene({ nodes: ['a', 'b'], ...options }).says(packet.CONNECT5);
+    expect(scene.did()).toEqual([
+      `rejected: ${label}`,
+      `device gets ${reply}`,
+      'timer 8000',
+      'end device: flush',
+    ]);
+    expect(scene.counted).toBe(0);
+  });
+
+  test('is not what is told when another was asked and failed', () => {
+    const scene = new Scene({ nodes: ['a', 'b'], full: ['b'] }).says(CONNECT).refuses();
+    expect(scene.did()).toContain('rejected: no-node');
+  });
+
+  test('the device waits for its turn, with all that it sends, and no patience is lost', () => {
+    const scene = new Scene({ queues: { a: 30_000 } }).says(CONNECT);
+    expect(scene.did()).toEqual(['timer 30000']);
+    expect(scene.says('early').after(30_000).did()).toEqual(['dial a', 'timer 3000']);
+    scene.opens().node(packet.ACCEPTED);
+    expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}early`);
+  });
+
+  test('a device that leaves before its turn gives its place back', () => {
+    const scene = new Scene({ queues: { a: 30_000 } }).says(CONNECT).deviceEnds('reset').closes();
+    expect([scene.counted, scene.dials]).toEqual([0, 0]);
+  });
+});
+
 describe('a node that does not answer costs the device nothing', () => {
   const next = ['dial b', 'timer 3000'];
   const dialled = () => {

@@ -27,6 +27,7 @@ export const patience: Patience = {
   connackTimeoutMs: 5_000,
   maxAttempts: 3,
   deadlineMs: 12_000,
+  connectQueue: 10,
 };
 export const moves: MovePolicy = {
   reattachDeadlineMs: 20_000,
@@ -51,6 +52,8 @@ export const packet = {
   ACCEPTED5: Buffer.of(0x20, 3, 0, 0, 0),
   UNAVAILABLE5: Buffer.of(0x20, 3, 0, 0x88, 0),
   BUSY5: Buffer.of(0x20, 3, 0, 0x89, 0),
+  QUOTA5: Buffer.of(0x20, 3, 0, 0x97, 0),
+  RATE5: Buffer.of(0x20, 3, 0, 0x9f, 0),
   PROTOCOL_VERSION: Buffer.of(0x20, 2, 0, 1),
   PROTOCOL_VERSION5: Buffer.of(0x20, 3, 0, 0x84, 0),
   CLIENT_ID: Buffer.of(0x20, 2, 0, 2),
@@ -73,6 +76,10 @@ function show(bytes: Buffer): string {
 export interface SceneOptions {
   readonly nodes?: readonly string[];
   readonly refusal?: Refusal;
+  /** Nodes that have as many connections as they may. */
+  readonly full?: readonly string[];
+  /** What a new device waits at a node, in ms; undefined: too many wait there. Absent: nothing. */
+  readonly queues?: Readonly<Record<string, number | undefined>>;
   /** 0, when absent: the pool does not remember. */
   readonly recallTimeoutMs?: number;
 }
@@ -101,8 +108,8 @@ export class Scene {
   private lines: string[] = [];
   private asker: Recaller | undefined;
 
-  constructor({ nodes = ['a', 'b', 'c', 'd'], refusal, recallTimeoutMs = 0 }: SceneOptions = {}) {
-    this.connection = new Connection(this.wire(), peer, this.world(nodes, refusal, recallTimeoutMs));
+  constructor(options: SceneOptions = {}) {
+    this.connection = new Connection(this.wire(), peer, this.world(options));
     this.did(); // the timer for CONNECT is everywhere the same
   }
 
@@ -165,7 +172,8 @@ export class Scene {
     };
   }
 
-  private world(nodes: readonly string[], refusal: Refusal | undefined, recallTimeoutMs: number): World {
+  private world(options: SceneOptions): World {
+    const { nodes = ['a', 'b', 'c', 'd'], full = [], queues = {}, refusal, recallTimeoutMs = 0 } = options;
     const targets = nodes.map((nodeId, slot): Target => ({ slot, nodeId, host: '127.0.0.1', port: 1883 }));
     const count = (by: number): void => {
       this.counted += by;
@@ -193,7 +201,15 @@ export class Scene {
         this.lines.push(`where was ${clientId}?`);
         this.asker = asker;
       },
-      take: () => count(1),
+      take: ({ nodeId }) => {
+        if (full.includes(nodeId)) return false;
+        count(1);
+        return true;
+      },
+      queue: ({ nodeId }, connectQueue) => {
+        if (connectQueue !== patience.connectQueue) throw new Error('another pool’s queue');
+        return nodeId in queues ? queues[nodeId] : 0;
+      },
       release: () => count(-1),
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),

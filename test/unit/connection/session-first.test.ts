@@ -23,6 +23,26 @@ test('served from CONNECT to CONNACK, what came behind CONNECT included', () => 
       device gets PUBLISH u=4`);
 });
 
+test('it waits for its turn at the node, and what it sends meanwhile with it', () => {
+  const options = { queueMs: 500 };
+  play(
+    `
+    device: CONNECT id=dev
+      claimed
+    device: PUBLISH t=1
+    time: 499
+    time: 1
+      dial a
+    a: opens
+      a gets CONNECT id=dev
+    a: CONNACK
+      a gets PUBLISH t=1
+      device gets CONNACK
+      placed at a`,
+    options,
+  );
+});
+
 describe('a node that does not take it costs the device nothing', () => {
   test('the dial fails', () => {
     play(`

@@ -17,6 +17,8 @@ export interface SessionSceneOptions {
   readonly takeoverFiresWill?: boolean;
   readonly maxPacketBytes?: number;
   readonly paceMs?: number;
+  /** What a new device waits for its turn. */
+  readonly queueMs?: number;
   readonly recallTimeoutMs?: number;
 }
 
@@ -46,6 +48,8 @@ export class SessionScene {
   deviceDone: 'flush' | 'reset' | undefined;
   isClosed = false;
   held = false;
+  /** Set by a test: nodes that have as many connections as they may. */
+  readonly full = new Set<string>();
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
   ends = 0;
@@ -160,7 +164,12 @@ export class SessionScene {
         if (reattachRate !== moves.reattachRate) throw new Error(`paced at ${reattachRate}, not as the pool`);
         return paceMs;
       },
-      take: ({ nodeId }) => count(nodeId, 1),
+      take: ({ nodeId }) => {
+        if (this.full.has(nodeId)) return false;
+        count(nodeId, 1);
+        return true;
+      },
+      queue: () => options.queueMs ?? 0,
       release: ({ nodeId }) => count(nodeId, -1),
       dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),
       dialled: () => {},

@@ -94,3 +94,13 @@ test('a declared node may come back with another weight', async () => {
   await admin.remove('d');
   expect(await admin.add({ url: 'mqtt://d:1883', id: 'd', weight: 7 })).toMatchObject({ weight: 7 });
 });
+
+test('the greatest number of connections can be given and changed, within bounds', async () => {
+  const { admin } = await open();
+  expect(await admin.add({ url: 'mqtt://a:1883', id: 'a', maxConnections: 5 })).toMatchObject({
+    maxConnections: 5,
+  });
+  expect(await admin.change('a', { maxConnections: 9 })).toMatchObject({ maxConnections: 9, weight: 10 });
+  expect(await admin.change('a', { maxConnections: 0 })).not.toHaveProperty('maxConnections');
+  await expect(admin.change('a', { maxConnections: -1 })).rejects.toEqual(code('NODE_INVALID'));
+});

@@ -44,6 +44,13 @@ test('what a person decided is laid over both', () => {
   ]);
 });
 
+test('what a person decided of the greatest number of connections counts; 0 takes the limit away', () => {
+  const decisions: Record<string, Decision> = { a: { maxConnections: 7 }, b: { maxConnections: 0 } };
+  const nodes = [spec('a'), { ...spec('b'), maxConnections: 5 }, { ...spec('c'), maxConnections: 5 }];
+  const limits = desiredNodes(nodes, [], membership([], decisions)).map((node) => node.spec.maxConnections);
+  expect(limits).toEqual([7, undefined, 5]);
+});
+
 test('a decision about a node that nobody has is kept for later', () => {
   expect(desired([], membership([], { gone: { weight: 50 } }))).toEqual([]);
 });

@@ -12,7 +12,7 @@ const spec = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
 });
 
 /** Routes over a resolver whose answers the test gives, when it wants. */
-function open({ room = 100, share = 1 } = {}) {
+function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const table = new NodeTable();
   const routes = new Map<string, Route>();
   const waiting: { host: string; answer: (address: string | undefined) => void }[] = [];
@@ -34,6 +34,7 @@ function open({ room = 100, share = 1 } = {}) {
         waiting.push({ host, answer });
       }),
     shareOf: () => share,
+    connectRateOf: () => connectRate,
     onUnrouted: ({ id }, error) => told.push(`${id}: ${(error as Error).message}`),
   });
   /** Answers all lookups that wait, and lets the answers arrive. */
@@ -185,6 +186,16 @@ test('stopped, it follows nothing any more', async () => {
   table.put(spec('a'));
   await nextLook();
   expect([routes.size, waiting.length]).toEqual([0, 0]);
+});
+
+test('a node’s limits go with it, and its pace grows with its share', () => {
+  const { table, routes } = open({ share: 0.25, connectRate: 10 });
+  table.put(spec('a', { maxConnections: 500 }));
+  expect(routes.get('a')).toMatchObject({ maxConnections: 500, connectRate: 3 });
+  table.put(spec('a', { maxConnections: 700 }));
+  expect(routes.get('a')).toMatchObject({ maxConnections: 700 });
+  table.put(spec('a'));
+  expect(routes.get('a')).toMatchObject({ maxConnections: 0 });
 });
 
 test('a starting node has a share of its weight, in hundredths, and never none', async () => {

@@ -13,6 +13,8 @@ const at = (slot: number, id: string, changes: Partial<Slot> = {}): Slot => ({
   host: `10.0.0.${slot}`,
   port: 1883,
   weight: 10,
+  maxConnections: 0,
+  connectRate: 0,
   enabled: true,
   usable: true,
   ...changes,

@@ -8,9 +8,9 @@ import {
   openTable,
   type Slot,
   type SlotState,
-  TableReader,
   TableWriter,
 } from '../../../src/data-plane/routing-table.ts';
+import { TableReader } from '../../../src/data-plane/table-reader.ts';
 
 const THREADS = 2;
 
@@ -27,6 +27,8 @@ const node = (id: string, changes: Partial<SlotState> = {}): SlotState => ({
   host: '10.0.0.1',
   port: 1883,
   weight: 10,
+  maxConnections: 0,
+  connectRate: 0,
   enabled: true,
   usable: true,
   ...changes,
@@ -42,6 +44,8 @@ describe('what control writes, threads read', () => {
     host: fc.oneof(fc.ipV4(), fc.ipV6()),
     port: fc.integer({ min: 1, max: 65_535 }),
     weight: fc.integer({ min: 1, max: 100 }),
+    maxConnections: fc.nat(),
+    connectRate: fc.nat(),
     enabled: fc.boolean(),
     usable: fc.boolean(),
   });
@@ -116,18 +120,32 @@ describe('counts', () => {
   test('of all threads are seen by all, at once', () => {
     const { writer, first, second } = openAll();
     writer.put(node('a'));
-    first.countConnection(0, 0, 1);
-    second.countConnection(1, 0, 1);
-    second.countConnection(1, 0, 1);
+    first.takeConnection(0, 0);
+    second.takeConnection(1, 0);
+    second.takeConnection(1, 0);
     expect([first.connections(0), second.liveAt(0), writer.liveAt('a')]).toEqual([3, 3, 3]);
     expect([writer.liveByListener('a', 0), writer.liveByListener('a', 1)]).toEqual([1, 2]);
+  });
+
+  test('of a node end where it has as many as it may, over all threads and proxies', () => {
+    const { writer, first, second } = openAll();
+    writer.put(node('a', { maxConnections: 3 }));
+    writer.setRemote('a', 1);
+    expect([first, second, first, second].map((thread) => thread.takeConnection(0, 0))).toEqual([
+      ...[true, true, false, false],
+    ]);
+    expect([writer.liveAt('a'), writer.liveByListener('a', 0)]).toEqual([2, 2]);
+    first.releaseConnection(0, 0);
+    expect(second.takeConnection(0, 0)).toBe(true);
+    writer.put(node('a', { maxConnections: 0 }));
+    expect(second.takeConnection(0, 0)).toBe(true);
   });
 
   test('of other proxies weigh in a pick, but are not our own', () => {
     const { writer, first } = openAll();
     writer.put(node('a'));
     writer.setRemote('a', 40);
-    first.countConnection(0, 0, 1);
+    first.takeConnection(0, 0);
     expect([first.connections(0), first.liveAt(0), writer.liveAt('a')]).toEqual([41, 1, 1]);
   });
 
@@ -136,7 +154,7 @@ describe('counts', () => {
     writer.put(node('a'));
     for (const reader of [first, first, second]) {
       reader.countDevice(1);
-      reader.countConnection(1, 0, 1);
+      reader.takeConnection(1, 0);
       reader.count('eventsDropped', 1);
     }
     writer.releaseThread(0);
@@ -177,11 +195,11 @@ describe('slots', () => {
   test('a slot is used again only when nobody is counted at it any more', () => {
     const { writer, first } = openAll();
     writer.put(node('a'));
-    first.countConnection(0, 0, 1);
+    first.takeConnection(0, 0);
     writer.remove('a');
     writer.put(node('b'));
     expect(slotOf(first.changed(), 'b')).toBe(1);
-    first.countConnection(0, 0, -1);
+    first.releaseConnection(0, 0);
     writer.put(node('c'));
     expect(slotOf(first.changed(), 'c')).toBe(0);
   });
@@ -216,7 +234,7 @@ describe('what departs, and what ends', () => {
     const { writer, first } = openAll();
     writer.put(node('a'));
     const slot = slotOf(first.changed(), 'a');
-    first.countConnection(0, slot, 1);
+    first.takeConnection(0, slot);
     writer.remove('a');
     expect(writer.liveAt('a')).toBe(1);
     expect(writer.liveByNode()).toEqual({});
@@ -233,7 +251,7 @@ describe('what departs, and what ends', () => {
     writer.remove('a');
     writer.put(node('b'));
     expect(slotOf(first.changed(), 'b')).toBe(slot);
-    first.countConnection(0, slot, 1);
+    first.takeConnection(0, slot);
     expect(writer.liveAt('a')).toBe(0);
   });
 

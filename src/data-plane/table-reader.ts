@@ -1,0 +1,159 @@
+import type { EndReason } from '../connection/world.ts';
+import {
+  ACCEPTED,
+  DEVICES,
+  DIAL_SUM,
+  DIALS,
+  DOUBLES_PER_THREAD,
+  dialBuckets,
+  ENABLED,
+  ENDED,
+  endReasons,
+  GENERATION,
+  ID_BYTES,
+  MAX_LISTENERS,
+  MAX_NODES,
+  MESSAGES,
+  PACKET_TYPES,
+  REJECTED,
+  rejectReasons,
+  SLOTS,
+  type Slot,
+  type Table,
+  TEXT_BYTES,
+  type ThreadCounter,
+  threadCounters,
+  USABLE,
+  USED,
+} from './routing-table.ts';
+
+/** A data thread's side: reads slots, counts connections. */
+export class TableReader {
+  private readonly table: Table;
+  private readonly thread: number;
+  private seen = -1;
+
+  constructor(table: Table, thread: number) {
+    this.table = table;
+    this.thread = thread;
+  }
+
+  /** The slots, if they changed since the last call; otherwise (or while control writes) undefined. */
+  changed(): Slot[] | undefined {
+    const { header } = this.table;
+    const generation = Atomics.load(header, GENERATION);
+    if (generation === this.seen || (generation & 1) === 1) return undefined;
+    const slots: Slot[] = [];
+    for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
+      if (((this.table.flags[slot] ?? 0) & USED) !== 0) slots.push(this.decode(slot));
+    }
+    // Read by `add`, not `load`: on ARM the reads above could still move behind a load.
+    if (Atomics.add(header, GENERATION, 0) !== generation) return undefined;
+    this.seen = generation;
+    return slots;
+  }
+
+  private decode(slot: number): Slot {
+    const { flags, weight, maxConnections, connectRate, pool, port, text } = this.table;
+    const at = slot * TEXT_BYTES;
+    const flag = flags[slot] ?? 0;
+    return {
+      slot,
+      id: untilZero(text, at, at + ID_BYTES),
+      host: untilZero(text, at + ID_BYTES, at + TEXT_BYTES),
+      port: port[slot] ?? 0,
+      pool: pool[slot] ?? 0,
+      weight: weight[slot] ?? 0,
+      maxConnections: maxConnections[slot] ?? 0,
+      connectRate: connectRate[slot] ?? 0,
+      enabled: (flag & ENABLED) !== 0,
+      usable: (flag & USABLE) !== 0,
+    };
+  }
+
+  /** Live connections at a slot, over all threads and all proxies. */
+  connections(slot: number): number {
+    return Atomics.load(this.table.live, slot) + Atomics.load(this.table.remote, slot);
+  }
+
+  liveAt(slot: number): number {
+    return Atomics.load(this.table.live, slot);
+  }
+
+  /** New devices a second at a slot, by all threads; 0: no limit. */
+  connectRate(slot: number): number {
+    return Atomics.load(this.table.connectRate, slot);
+  }
+
+  /**
+   * Counts a connection at a slot; false when there are as many as may be. Counted first and looked at then, so that
+   * two threads cannot both take the last place.
+   */
+  takeConnection(listener: number, slot: number): boolean {
+    const { live, remote, maxConnections } = this.table;
+    const before = Atomics.add(live, slot, 1);
+    const most = Atomics.load(maxConnections, slot);
+    if (most > 0 && before + Atomics.load(remote, slot) >= most) {
+      Atomics.sub(live, slot, 1);
+      return false;
+    }
+    this.countOwn(listener, slot, 1);
+    return true;
+  }
+
+  releaseConnection(listener: number, slot: number): void {
+    Atomics.sub(this.table.live, slot, 1);
+    this.countOwn(listener, slot, -1);
+  }
+
+  private countOwn(listener: number, slot: number, by: 1 | -1): void {
+    const at = (this.thread * MAX_LISTENERS + listener) * MAX_NODES + slot;
+    this.table.counts[at] = (this.table.counts[at] ?? 0) + by;
+  }
+
+  /** `by` is 1 or -1; returns how many devices there were before. */
+  countDevice(by: number): number {
+    this.count('devices', by);
+    return Atomics.add(this.table.header, DEVICES, by);
+  }
+
+  count(name: ThreadCounter, by: number): void {
+    this.add(threadCounters.indexOf(name), by);
+  }
+
+  countAccepted(listener: number): void {
+    this.add(ACCEPTED + listener, 1);
+  }
+
+  countRejected(reason: string): void {
+    const index = (rejectReasons as readonly string[]).indexOf(reason);
+    if (index >= 0) this.add(REJECTED + index, 1);
+  }
+
+  countEnded(reason: EndReason): void {
+    this.add(ENDED + endReasons.indexOf(reason), 1);
+  }
+
+  /** This thread's counts of messages, for sessions to add to: devices' by packet type, and from 16 on nodes'. */
+  get messages(): Float64Array {
+    const from = this.thread * DOUBLES_PER_THREAD + MESSAGES;
+    return this.table.doubles.subarray(from, from + 2 * PACKET_TYPES);
+  }
+
+  observeDial(seconds: number): void {
+    let bucket = 0;
+    while (bucket < dialBuckets.length && seconds > (dialBuckets[bucket] ?? 0)) bucket++;
+    this.add(DIALS + bucket, 1);
+    this.add(DIAL_SUM, seconds);
+  }
+
+  private add(index: number, by: number): void {
+    const at = this.thread * DOUBLES_PER_THREAD + index;
+    this.table.doubles[at] = (this.table.doubles[at] ?? 0) + by;
+  }
+}
+
+function untilZero(text: Buffer, start: number, end: number): string {
+  const zero = text.indexOf(0, start);
+  return text.toString('utf8', start, zero < 0 || zero > end ? end : zero);
+}
