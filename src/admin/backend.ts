@@ -66,6 +66,18 @@ export interface ClientView {
 export interface ClientDetail extends ClientView {
   /** In session mode. */
   readonly session?: SessionView | undefined;
+  /** Where the device came by TLS. */
+  readonly tls?: TlsView | undefined;
+}
+
+export interface TlsView {
+  readonly version: string;
+  readonly cipher: string;
+  /** The name that the device asked for. */
+  readonly sni?: string | undefined;
+  readonly alpn?: string | undefined;
+  /** Common name of its verified certificate. */
+  readonly clientCn?: string | undefined;
 }
 
 export interface SessionView {

@@ -18,6 +18,7 @@ import type {
   RebalanceView,
   SessionView,
   StatusView,
+  TlsView,
 } from './backend.ts';
 
 /**
@@ -119,8 +120,17 @@ const sessionView = z.object({
     .meta({ description: 'The last re-attachments, newest last.' }),
 }) satisfies z.ZodType<SessionView>;
 
+const tlsView = z.object({
+  version: z.string().meta({ example: 'TLSv1.3' }),
+  cipher: z.string().meta({ example: 'TLS_AES_256_GCM_SHA384' }),
+  sni: z.string().optional().meta({ description: 'The server name that the device asked for.' }),
+  alpn: z.string().optional(),
+  clientCn: z.string().optional().meta({ description: 'Common name of its verified certificate.' }),
+}) satisfies z.ZodType<TlsView>;
+
 const clientDetail = clientView.extend({
   session: sessionView.optional().meta({ description: 'In session mode.' }),
+  tls: tlsView.optional().meta({ description: 'Where the device came by TLS.' }),
 }) satisfies z.ZodType<ClientDetail>;
 
 const movesView = z.object({

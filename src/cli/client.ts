@@ -67,10 +67,14 @@ function inspect(): Command {
     .action(async (clientId: string, options: DataOptions) => {
       const client = await createAdminClient(options).get<ClientDetail>(pathOf(clientId));
       if (options.json) return printJson(client);
-      const { session, ...view } = client;
-      if (session === undefined) return printDetails({ ...view });
+      const { session, tls, ...view } = client;
+      const secured = tls && {
+        ...{ tls: `${tls.version} ${tls.cipher}`, sni: tls.sni, alpn: tls.alpn, clientCn: tls.clientCn },
+      };
+      if (session === undefined) return printDetails({ ...view, ...secured });
       const { history, immovable, ...facts } = session;
-      printDetails({ ...view, ...facts, movable: immovable === undefined ? 'yes' : `no (${immovable})` });
+      const movable = immovable === undefined ? 'yes' : `no (${immovable})`;
+      printDetails({ ...view, ...secured, ...facts, movable });
       if (history.length > 0) console.log('');
       if (history.length > 0) printTable(historyColumns, history, '');
     });

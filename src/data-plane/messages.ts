@@ -1,6 +1,6 @@
 import type { DoorMemory } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
-import type { EndCause } from '../connection/wire.ts';
+import type { EndCause, PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
@@ -52,6 +52,8 @@ export interface ClientRecord {
   readonly reattachments: number;
   /** Session mode, and only where one device is asked for. */
   readonly session?: SessionRecord | undefined;
+  /** Where the device came by TLS, and likewise. */
+  readonly tls?: PeerTls | undefined;
   /** Milliseconds that it has been served. */
   readonly ageMs: number;
 }

@@ -312,6 +312,7 @@ export class ListenerWorld implements World {
         mode: session === undefined ? 'relay' : 'session',
         reattachments: session?.session.facts.reattachments ?? 0,
         session: clientId === undefined ? undefined : session && sessionRecord(session, this.now()),
+        tls: clientId === undefined ? undefined : peer.tls,
         ageMs: this.now() - placedAtMs,
       });
     }
@@ -335,11 +336,18 @@ function ruleInput(
   { clientId, username, protocolVersion, cleanStart }: Connect,
   peer: Peer,
   listener: string,
-) {
-  const { remoteAddress: sourceAddress, tls, request } = peer;
-  const device = { clientId, username, protocolVersion, cleanStart, sourceAddress, listener };
-  const handshake = { sni: tls?.serverName, clientCn: tls?.clientCertificateCn };
-  return { ...device, ...handshake, host: request?.host, path: request?.path };
+): RuleInput {
+  return {
+    ...{ clientId, username, protocolVersion, cleanStart, sourceAddress: peer.remoteAddress, listener },
+    ...{ host: peer.request?.host, path: peer.request?.path },
+    // TLS is asked only where a rule asks: a certificate takes time to parse.
+    get sni() {
+      return peer.tls?.serverName;
+    },
+    get clientCn() {
+      return peer.tls?.clientCertificateCn;
+    },
+  };
 }
 
 function addressOf({ remoteAddress, remotePort }: Peer): string {

@@ -1,4 +1,5 @@
-import type { ClientDetail, SessionView } from '../admin/backend.ts';
+import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
+import type { PeerTls } from '../connection/wire.ts';
 import type { ClientFilter, ClientRecord, SessionRecord } from '../data-plane/messages.ts';
 import type { Threads } from '../data-plane/threads.ts';
 import type { Local } from './peers.ts';
@@ -24,6 +25,7 @@ export function createLocalClients(
     connectedAt: new Date(Date.now() - record.ageMs).toISOString(),
     reattachments: record.reattachments,
     session: record.session && sessionView(record.session),
+    tls: record.tls && tlsView(record.tls),
   });
 
   async function clients(filter: ClientFilter) {
@@ -37,6 +39,10 @@ export function createLocalClients(
     kick: (clientId) => threads.kick(clientId),
     move: (clientId, node) => threads.move(clientId, node),
   };
+}
+
+function tlsView({ serverName: sni, clientCertificateCn: clientCn, ...rest }: PeerTls): TlsView {
+  return { ...rest, sni, clientCn };
 }
 
 function sessionView({ history, ...facts }: SessionRecord): SessionView {

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { connectAsync } from 'mqtt';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
+import { run } from '../support/cli.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -40,6 +41,10 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
       proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
       listeners: [{ url: 'mqtts://127.0.0.1:0', tls }],
       pools: { default: { nodes: [{ url: broker.url }] } },
+      rules: [
+        { when: { clientCn: '^stolen-' }, reject: 'banned' },
+        { when: { sni: '^two\\.test$' }, mode: 'relay' },
+      ],
     });
   });
 
@@ -110,6 +115,29 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
     await expect(sent).rejects.toThrow();
   });
 
+  it('routes by server name and certificate, and shows both', async () => {
+    const stolen = root.issue({ cn: 'stolen-1' });
+    const options = (cn: Issued, servername: string) => ({
+      ...{ host: '127.0.0.1', port: proxy.port, protocol: 'mqtts' as const, ca: root.cert, servername },
+      ...{ cert: cn.cert, key: cn.key, clientId: `routed-${engine}`, reconnectPeriod: 0 },
+    });
+    await expect(connectAsync(options(stolen, 'one.test'))).rejects.toThrow('Not authorized');
+    const client = await connectAsync(options(device, 'two.test'));
+    expect(await proxy.api(`clients/routed-${engine}`)).toMatchObject({
+      mode: 'relay',
+      tls: {
+        version: 'TLSv1.3',
+        cipher: expect.stringMatching(/^TLS_/),
+        sni: 'two.test',
+        clientCn: 'meter-7',
+      },
+    });
+    const { stdout } = await run(['client', 'inspect', `routed-${engine}`, '--admin', proxy.adminUrl]);
+    expect(stdout).toMatch(/^tls +TLSv1\.3 TLS_\w+$/m);
+    expect(stdout).toMatch(/^clientCn +meter-7$/m);
+    await client.endAsync();
+  });
+
   it('answers what is no TLS with an end, and goes on', async () => {
     for (const garbage of [
       Buffer.from('\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00'),
@@ -177,7 +205,44 @@ describe.each(['epoll', 'node'])('TLS files on the %s engine', (engine) => {
   });
 });
 
-it('is checked by `breakwater check`: every file, all at once', () => {
+describe.each(['epoll', 'node'])('sessions over TLS on the %s engine', (engine) => {
+  it('outlive the SIGKILL of their broker', async () => {
+    const brokers = [await startMosquitto(), await startMosquitto()];
+    const proxy = await startBreakwater({
+      proxy: { engine },
+      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: { cert: one.certFile, key: one.keyFile } }],
+      pools: { default: { strategy: 'round-robin', nodes: brokers.map(({ url }) => ({ url })) } },
+    });
+    const received = new Map<string, number>();
+    let dropped = 0;
+    const devices = await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const options = { protocolVersion: index % 2 === 0 ? 4 : 5, clientId: `lives-${index}` } as const;
+        const { port } = proxy;
+        const tls = {
+          host: '127.0.0.1',
+          port,
+          protocol: 'mqtts' as const,
+          ca: root.cert,
+          reconnectPeriod: 0,
+        };
+        const client = await connectAsync({ ...tls, ...options });
+        client.on('close', () => dropped++);
+        client.on('message', (topic) => received.set(topic, (received.get(topic) ?? 0) + 1));
+        await client.subscribeAsync('news/#', { qos: 1 });
+        return client;
+      }),
+    );
+    brokers[0]?.kill('SIGKILL');
+    await until(() => brokers[1]?.clients().length === 10, 'all devices at the other broker');
+    await devices[0]?.publishAsync('news/first', 'all are well', { qos: 1 });
+    await until(() => received.get('news/first') === 10, 'the message at every device');
+    expect(dropped).toBe(0);
+    await Promise.all(devices.map((each) => each.endAsync()));
+  });
+});
+
+it('is checked by `breakwater check`: every file, all at once', async () => {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const tls = {
     cert: 'missing.crt',
@@ -185,16 +250,8 @@ it('is checked by `breakwater check`: every file, all at once', () => {
     certificates: [{ cert: one.certFile, key: two.keyFile }],
   };
   writeFileSync(file, JSON.stringify({ listeners: [{ url: 'mqtts://127.0.0.1:0', tls }] }));
-  const main = new URL('../../dist/src/main.js', import.meta.url).pathname;
-  try {
-    execFileSync(process.execPath, [main, 'check', '-c', file], { stdio: 'pipe' });
-    throw new Error('the file is not valid');
-  } catch (error) {
-    const { status, stderr } = error as { status: number; stderr: Buffer };
-    expect(status).toBe(2);
-    expect(`${stderr}`).toMatch(
-      /2 problems\n.*listeners\[0\]\.tls\.cert: cannot read .*missing.crt: there is no/,
-    );
-    expect(`${stderr}`).toContain('listeners[0].tls.certificates[0].key: ');
-  }
+  const { code, stderr } = await run(['check', '-c', file]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/2 problems\n.*listeners\[0\]\.tls\.cert: cannot read .*missing.crt: there is no/);
+  expect(stderr).toContain('listeners[0].tls.certificates[0].key: ');
 });
