@@ -109,10 +109,10 @@ export function abandonSuspended(s: State, deliveries: Deliveries): void {
 /** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
 function mustWait(s: State, deliveries: Deliveries): boolean {
   if (s.moved?.holds) return true;
-  if (deliveries.unfinished < s.deviceReceiveMaximum) return false;
+  if (deliveries.unfinished < s.connect.receiveMaximum) return false;
   // The node sends new messages, so it will not come back to the old ones: let the device finish them.
   abandonSuspended(s, deliveries);
-  return deliveries.unfinished >= s.deviceReceiveMaximum;
+  return deliveries.unfinished >= s.connect.receiveMaximum;
 }
 
 function hold(s: State, id: number, bytes: Uint8Array, at: number, end: number): void {
@@ -125,7 +125,7 @@ export function giveHeld(s: State): void {
   const { moved, deliveries } = s;
   const held = moved?.held;
   if (held === undefined || deliveries === undefined) return;
-  for (let at = held.first(); at >= 0 && deliveries.unfinished < s.deviceReceiveMaximum; at = held.first()) {
+  for (let at = held.first(); at >= 0 && deliveries.unfinished < s.connect.receiveMaximum; at = held.first()) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
     const hash = payloadHash(s, packet, idAt + 2, packet.length);

@@ -1,5 +1,3 @@
-import { Spares } from './spares.ts';
-
 /** How far one delivery to the device has come, as the device sees it. */
 export const step = {
   /** PUBLISH given, not acknowledged. */
@@ -29,7 +27,6 @@ export type Owner = (typeof owner)[keyof typeof owner];
 const WORDS = 3;
 const FIRST_CAPACITY = 8 * WORDS;
 const NOTHING: Uint32Array = new Uint32Array(0);
-const spares = new Spares<Uint32Array>(() => new Uint32Array(FIRST_CAPACITY), 64);
 const QOS2 = 0x10;
 
 /**
@@ -121,8 +118,19 @@ export class Deliveries {
     }
     this.head = 0;
     this.tail = 0;
-    spares.give(this.words);
-    this.words = NOTHING;
+  }
+
+  get isEmpty(): boolean {
+    return this.first() < 0;
+  }
+
+  /** For the next session. */
+  clear(): void {
+    this.head = 0;
+    this.tail = 0;
+    this.unfinished = 0;
+    this.foreign = 0;
+    if (this.words.length > FIRST_CAPACITY) this.words = NOTHING;
   }
 
   /** An id that the device holds for nothing, from the top: nodes mostly count from 1. 0 when all are taken. */
@@ -155,19 +163,14 @@ export class Deliveries {
     for (let at = this.first(); at >= 0; at = this.next(at)) live += WORDS;
     let capacity = FIRST_CAPACITY;
     while (capacity < live * 2) capacity *= 2;
-    const to = this.words.length >= capacity ? this.words : newTable(capacity);
+    const to = this.words.length >= capacity ? this.words : new Uint32Array(capacity);
     let tail = 0;
     for (let at = this.first(); at >= 0; at = this.next(at)) {
       for (let i = 0; i < WORDS; i++) to[tail + i] = this.words[at + i] as number;
       tail += WORDS;
     }
-    if (to !== this.words) spares.give(this.words);
     this.words = to;
     this.head = 0;
     this.tail = tail;
   }
-}
-
-function newTable(capacity: number): Uint32Array {
-  return capacity === FIRST_CAPACITY ? spares.take() : new Uint32Array(capacity);
 }

@@ -35,6 +35,11 @@ export class Frames {
     return this.streaming > 0;
   }
 
+  /** Between packets: nothing is held, and nothing is wrong. */
+  get isIdle(): boolean {
+    return this.partial === undefined && this.streaming === 0;
+  }
+
   get keptBytes(): number {
     return this.partial?.length ?? 0;
   }

@@ -37,19 +37,18 @@ export interface SessionFacts {
  * are passed on whole; only QoS 0 messages beyond `maxPacketBytes` stream.
  */
 export class Session {
-  private readonly connect: Connect;
   private readonly handle: Handle;
   private wiped = false;
   private clientId: Uint8Array | undefined;
   private readonly state: State;
-  private readonly deviceFrames = new Frames();
-  private readonly nodeFrames = new Frames();
+  /** Of a packet that has come in part; else undefined. */
+  private deviceFrames: Frames | undefined;
+  private nodeFrames: Frames | undefined;
 
   /** `rawConnect` is the whole packet that `connect` was decoded from; it is copied. */
   constructor(connect: Connect, rawConnect: Uint8Array, options: SessionOptions, output: SessionOutput) {
-    this.connect = connect;
     this.handle = vault.keep(rawConnect);
-    this.state = new State(connect.protocolVersion, connect.receiveMaximum, options, output);
+    this.state = new State(connect, options, output);
     if (connect.protocolVersion !== 5 && connect.clientId === '') this.clientId = encode(options.clientId);
   }
 
@@ -59,7 +58,7 @@ export class Session {
    */
   connectPacket(): Uint8Array {
     const { state } = this;
-    this.nodeFrames.reset();
+    this.nodeFrames = undefined;
     state.answered = false;
     state.linkDead = false;
     if (state.attachments === 0) return connectAs(this.raw, this.clientId);
@@ -70,20 +69,20 @@ export class Session {
       const assigned = state.told.assignedClientId;
       return connectAgain(this.raw, assigned === undefined ? undefined : encode(assigned)); // [MQTT-3.2.2-16]
     }
-    moved.mustPurge = this.connect.cleanStart;
+    moved.mustPurge = this.state.connect.cleanStart;
     return connectAgain(this.raw, this.clientId);
   }
 
   /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */
   fromDevice(bytes: Uint8Array, start: number, end: number): void {
-    this.deviceFrames.feed(this.state, bytes, start, end, deviceSide, this.state.options.maxPacketBytes);
+    this.deviceFrames = follow(this.deviceFrames, this.state, bytes, start, end, deviceSide);
     this.flush();
   }
 
   /** What came on the link that the last `connectPacket` was for. */
   fromNode(bytes: Uint8Array, start: number, end: number): void {
     if (this.state.linkDead) return;
-    this.nodeFrames.feed(this.state, bytes, start, end, nodeSide, this.state.options.maxPacketBytes);
+    this.nodeFrames = follow(this.nodeFrames, this.state, bytes, start, end, nodeSide);
     this.flush();
   }
 
@@ -93,13 +92,13 @@ export class Session {
    */
   detached(): boolean {
     const { state } = this;
-    const whole = !this.nodeFrames.midStream;
-    this.nodeFrames.reset();
+    const whole = !this.nodeFrames?.midStream;
+    this.nodeFrames = undefined;
     state.linkDead = true;
     if (state.phase === 'connecting' || state.phase === 'over') return whole;
     state.phase = 'detached';
     state.needMoved().linkLost();
-    if (this.deviceFrames.midStream) state.needMoved().cut = true;
+    if (this.deviceFrames?.midStream) state.needMoved().cut = true;
     state.toNode.abort();
     for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
     state.pingsSent = 0;
@@ -142,24 +141,24 @@ export class Session {
   get immovable(): Immovable | undefined {
     const { state } = this;
     if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
-    if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
+    if (this.state.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
     if (state.overflown) return 'too-much-state';
-    return this.nodeFrames.midStream ? 'mid-delivery' : undefined;
+    return this.nodeFrames?.midStream ? 'mid-delivery' : undefined;
   }
 
   /** Is part of a QoS 0 message of the device given to the node? A planned move had better wait for the rest. */
   get midPublish(): boolean {
-    return this.deviceFrames.midStream;
+    return this.deviceFrames?.midStream ?? false;
   }
 
   /** Seconds between packets that the device was told to keep to; 0 is off. It keeps the first node's word. */
   get deviceKeepAlive(): number {
-    return this.state.told.serverKeepAlive ?? this.connect.keepAlive;
+    return this.state.told.serverKeepAlive ?? this.state.connect.keepAlive;
   }
 
   /** Seconds between packets that the node on this link waits for; 0 is off. */
   get nodeKeepAlive(): number {
-    return this.state.terms.serverKeepAlive ?? this.connect.keepAlive;
+    return this.state.terms.serverKeepAlive ?? this.state.connect.keepAlive;
   }
 
   /**
@@ -168,12 +167,12 @@ export class Session {
    * the session whole (rule 1), and `goodbye` follows on the old link.
    */
   get leavesFirst(): boolean {
-    return this.connect.hasWill && this.state.options.takeoverFiresWill && willDelay(this.raw) === 0;
+    return this.state.connect.hasWill && this.state.options.takeoverFiresWill && willDelay(this.raw) === 0;
   }
 
   /** The clean DISCONNECT that leaves a live node without its Will [MQTT-3.14.4-3]; `endSession` when another has it. */
   goodbye(endSession: boolean): Uint8Array {
-    const expires = this.connect.protocolVersion === 5 && this.connect.sessionExpiryInterval > 0;
+    const expires = this.state.connect.protocolVersion === 5 && this.state.connect.sessionExpiryInterval > 0;
     return endSession && expires ? Uint8Array.of(0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0) : Uint8Array.of(0xe0, 0);
   }
 
@@ -190,7 +189,8 @@ export class Session {
   get facts(): SessionFacts {
     const { window, deliveries, moved, gap, subscriptions, attachments } = this.state;
     const held = moved?.held;
-    const kept = this.deviceFrames.keptBytes + this.nodeFrames.keptBytes + (gap?.length ?? 0);
+    const kept =
+      (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0) + (gap?.length ?? 0);
     return {
       subscriptions: subscriptions?.count ?? 0,
       fromDevice: window?.count ?? 0,
@@ -211,8 +211,8 @@ export class Session {
     state.moved?.held?.wipe();
     state.gap?.bytes.fill(0);
     state.gap = undefined;
-    this.deviceFrames.reset();
-    this.nodeFrames.reset();
+    this.deviceFrames = undefined;
+    this.nodeFrames = undefined;
   }
 
   /** Of the device's CONNECT; a copy. */
@@ -221,9 +221,29 @@ export class Session {
   }
 
   private flush(): void {
-    this.state.toNode.flush();
-    this.state.toDevice.flush();
+    const { state } = this;
+    state.toNode.flush();
+    state.toDevice.flush();
+    state.giveBack();
   }
+}
+
+/** Serves all sessions between packets, when there is nothing to remember. */
+let betweenPackets = new Frames();
+
+/** Feeds what has come; returns the frames of a packet that has come in part, if one has. */
+function follow(
+  unfinished: Frames | undefined,
+  s: State,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  handler: FrameHandler<State>,
+): Frames | undefined {
+  if (!betweenPackets.isIdle) betweenPackets = new Frames();
+  const frames = unfinished ?? betweenPackets;
+  frames.feed(s, bytes, start, end, handler, s.options.maxPacketBytes);
+  return frames.isIdle ? undefined : frames;
 }
 
 /** Where in `State.messages` the packets of nodes are counted. */

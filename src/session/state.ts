@@ -1,3 +1,4 @@
+import type { Connect } from '../mqtt/connect.ts';
 import type { ProtocolVersion } from '../mqtt/protocol.ts';
 import { disconnectPacket, type ReasonCode } from '../mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
@@ -5,13 +6,21 @@ import { Deliveries } from './deliveries.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { Moved } from './moved.ts';
-import { Outlet } from './outlet.ts';
+import { type HeldBack, Outlet, type Speaker } from './outlet.ts';
+import { Spares } from './spares.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { plainTerms, type Terms } from './terms.ts';
 import { Window } from './window.ts';
 
 const GAP_CAPACITY = 256;
 const uncounted = new Float64Array(32);
+/** Windows and deliveries that are kept ready. */
+const SPARES = 64;
+
+const nodeOutlet = new Outlet('node');
+const deviceOutlet = new Outlet('device');
+const windows = new Spares(() => new Window(), SPARES);
+const tables = new Spares(() => new Deliveries(), SPARES);
 
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
@@ -24,13 +33,11 @@ export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'ove
  * Everything that is remembered of one session. What most sessions never need is made when it is first needed,
  * because there is one of these for each of very many devices.
  */
-export class State {
-  readonly version: ProtocolVersion;
+export class State implements Speaker {
+  readonly connect: Connect;
   readonly options: SessionOptions;
-  readonly messages: Float64Array;
-  readonly toNode: Outlet;
-  readonly toDevice: Outlet;
-  private readonly output: SessionOutput;
+  readonly output: SessionOutput;
+  heldBack: HeldBack | undefined;
   phase: Phase = 'connecting';
   /** Has the node on this link answered CONNECT, one way or the other? */
   answered = false;
@@ -46,7 +53,6 @@ export class State {
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
   told: Terms = plainTerms;
   terms: Terms = plainTerms;
-  readonly deviceReceiveMaximum: number;
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
@@ -60,28 +66,35 @@ export class State {
   gap: KeptBytes | undefined;
   moved: Moved | undefined;
 
-  constructor(
-    version: ProtocolVersion,
-    deviceReceiveMaximum: number,
-    options: SessionOptions,
-    output: SessionOutput,
-  ) {
-    this.version = version;
-    this.deviceReceiveMaximum = deviceReceiveMaximum;
+  constructor(connect: Connect, options: SessionOptions, output: SessionOutput) {
+    this.connect = connect;
     this.options = options;
-    this.messages = options.messages ?? uncounted;
     this.output = output;
-    this.toNode = new Outlet(output, 'node');
-    this.toDevice = new Outlet(output, 'device');
+  }
+
+  get version(): ProtocolVersion {
+    return this.connect.protocolVersion;
+  }
+
+  get messages(): Float64Array {
+    return this.options.messages ?? uncounted;
+  }
+
+  get toNode(): Outlet {
+    return nodeOutlet.of(this);
+  }
+
+  get toDevice(): Outlet {
+    return deviceOutlet.of(this);
   }
 
   needWindow(): Window {
-    this.window ??= new Window();
+    this.window ??= windows.take();
     return this.window;
   }
 
   needDeliveries(): Deliveries {
-    this.deliveries ??= new Deliveries();
+    this.deliveries ??= tables.take();
     return this.deliveries;
   }
 
@@ -103,6 +116,18 @@ export class State {
   needGap(): KeptBytes {
     this.gap ??= new KeptBytes(GAP_CAPACITY);
     return this.gap;
+  }
+
+  /** Nothing is in flight: another session may use what this one had for it. */
+  giveBack(): void {
+    if (this.window?.count === 0) {
+      windows.give(this.window);
+      this.window = undefined;
+    }
+    if (this.deliveries?.isEmpty) {
+      tables.give(this.deliveries);
+      this.deliveries = undefined;
+    }
   }
 
   /** Bytes of subscriptions and aliases. */

@@ -1,6 +1,5 @@
 import { uint16 } from '../mqtt/field.ts';
 import { DUP } from './publish.ts';
-import { Spares } from './spares.ts';
 
 /** How far one exchange of the device's has come. */
 export const stage = {
@@ -24,9 +23,11 @@ export type Stage = (typeof stage)[keyof typeof stage];
 
 /** Slot length (4 bytes), packet id (2), stage (1), one to spare; then the packet. */
 const HEADER = 8;
-const FIRST_CAPACITY = 1024;
+/** Bytes: a SUBSCRIBE or a small PUBLISH, because very many devices may ask at the same time. */
+const FIRST_CAPACITY = 128;
+/** A larger log is let go once it is empty. */
+const KEPT_CAPACITY = 1024;
 const NOTHING: Uint8Array = new Uint8Array(0);
-const spares = new Spares<Uint8Array>(() => new Uint8Array(FIRST_CAPACITY), 64);
 
 /**
  * Packets in their original order, each found by its packet id, in one byte log: appended at the tail, reclaimed when
@@ -119,20 +120,22 @@ export class Window {
       this.head = first;
       return;
     }
-    this.head = 0;
-    this.tail = 0;
-    spares.give(this.log);
-    this.log = NOTHING;
+    this.wipe();
   }
 
   /** Overwrites all that was kept. */
   wipe(): void {
-    this.log.fill(0);
-    this.log = NOTHING;
+    this.log.fill(0, 0, this.tail);
     this.head = 0;
     this.tail = 0;
     this.live = 0;
     this.entries = 0;
+  }
+
+  /** For the next session. */
+  clear(): void {
+    this.wipe();
+    if (this.log.length > KEPT_CAPACITY) this.log = NOTHING;
   }
 
   private liveFrom(from: number): number {
@@ -156,7 +159,7 @@ export class Window {
     const wanted = (this.live + slot) * 2;
     let capacity = FIRST_CAPACITY;
     while (capacity < wanted) capacity *= 2;
-    const to = this.log.length >= capacity ? this.log : newLog(capacity);
+    const to = this.log.length >= capacity ? this.log : new Uint8Array(capacity);
     let tail = 0;
     let next = -1;
     for (let at = this.first(); at >= 0; at = next) {
@@ -169,13 +172,9 @@ export class Window {
       to[tail + 3] = length;
       tail += length;
     }
-    if (to !== this.log) spares.give(this.log);
+    this.log.fill(0, to === this.log ? tail : 0, this.tail);
     this.log = to;
     this.head = 0;
     this.tail = tail;
   }
-}
-
-function newLog(capacity: number): Uint8Array {
-  return capacity === FIRST_CAPACITY ? spares.take() : new Uint8Array(capacity);
 }
