@@ -37,6 +37,7 @@ function ratio(measure: string, figure: string, ours: string, theirs: string) {
 }
 
 const OURS = 'breakwater-epoll';
+const SESSION = 'breakwater-session';
 const goals: readonly Goal[] = [
   {
     figure: 'CPU per message / HAProxy’s',
@@ -81,6 +82,25 @@ const goals: readonly Goal[] = [
     atLeast: 1,
     aim: 0.85,
     measured: ratio('tlsConnects', 'cpuUsPerHandshake', 'breakwater-tls', 'haproxy-tls'),
+  },
+  {
+    figure: 'CPU per message in session mode / in relay mode',
+    atLeast: 1.15,
+    aim: 1.05,
+    measured: ratio('fanIn', 'cpuUsPerMessage', SESSION, OURS),
+  },
+  {
+    figure: 'CPU per acknowledged message in session mode / in relay mode',
+    atLeast: 1.4,
+    aim: 1.15,
+    measured: ratio('qos1', 'cpuUsPerMessage', SESSION, OURS),
+  },
+  {
+    figure: 'resident bytes that session mode adds to an idle connection with two subscriptions',
+    atLeast: 1000,
+    aim: 600,
+    measured: ({ subscribed }) =>
+      median(subscribed?.[SESSION], 'bytesPerConnection') - median(subscribed?.[OURS], 'bytesPerConnection'),
   },
   {
     figure: 'throughput of two threads / one',

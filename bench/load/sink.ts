@@ -47,8 +47,11 @@ export class Sink implements Role {
     const { station, packets } = this;
     const { bytes } = station.scratch;
     switch (bytes[0]) {
-      case PINGREQ:
-        return station.send(fd, packets.pingresp, 2);
+      case PINGREQ: // of the proxy; one of the device's packets may be right behind it
+        station.send(fd, packets.pingresp, 2);
+        if (got === 2) return;
+        bytes.copyWithin(0, 2, got);
+        return this.answer(fd, got - 2);
       case SUBSCRIBE:
         packets.suback.bytes.set(bytes.subarray(2, 4), 2);
         return station.send(fd, packets.suback, packets.suback.bytes.length);

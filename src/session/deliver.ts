@@ -125,7 +125,11 @@ export function giveHeld(s: State): void {
   const { moved, deliveries } = s;
   const held = moved?.held;
   if (held === undefined || deliveries === undefined) return;
-  for (let at = held.first(); at >= 0 && deliveries.unfinished < s.connect.receiveMaximum; at = held.first()) {
+  for (
+    let at = held.first();
+    at >= 0 && deliveries.unfinished < s.connect.receiveMaximum;
+    at = held.first()
+  ) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
     const hash = payloadHash(s, packet, idAt + 2, packet.length);

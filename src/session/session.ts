@@ -189,8 +189,7 @@ export class Session {
   get facts(): SessionFacts {
     const { window, deliveries, moved, gap, subscriptions, attachments } = this.state;
     const held = moved?.held;
-    const kept =
-      (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0) + (gap?.length ?? 0);
+    const kept = (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0) + (gap?.length ?? 0);
     return {
       subscriptions: subscriptions?.count ?? 0,
       fromDevice: window?.count ?? 0,
