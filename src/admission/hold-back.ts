@@ -6,7 +6,7 @@ import { sourceHash } from './source-hash.ts';
 /** A device that connects over and over is made to wait before it is placed, longer each time. */
 
 export interface HoldBackLimits {
-  /** Connects in quick succession that cost nothing. */
+  /** Connects in quick succession that cost nothing; 0: no device is held back. */
   readonly tolerated: number;
   /** One connect is forgotten in so many milliseconds. */
   readonly forgiveMs: number;
@@ -14,11 +14,6 @@ export interface HoldBackLimits {
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
 }
-
-/** Five quick reconnects are a bad radio link; devices that then still come every 10 s or faster are flapping. */
-export const holdBackDefaults: HoldBackLimits = {
-  ...{ tolerated: 5, forgiveMs: 10_000, firstDelayMs: 500, maxDelayMs: 30_000 },
-};
 
 /** Devices that are told apart well at one time; 2 MiB. */
 const SLOTS = 65_536;
@@ -48,7 +43,7 @@ export function createHoldBack({ seed, levels }: HoldBackMemory, limits: HoldBac
   // Where the greatest delay is reached nothing more is added, so that its memory of the device ends in bounded time.
   const maxLevelMs = forgiveMs * (tolerated + 1 + Math.log2(Math.max(1, maxDelayMs / firstDelayMs)));
   return (clientId, address, nowMs) => {
-    if (clientId === '') return 0;
+    if (clientId === '' || tolerated === 0) return 0;
     const hash = hash32(clientId, sourceHash(parseIp(address, words), words, seed));
     const levelMs = Math.min(sketch.level(hash, nowMs) + forgiveMs, maxLevelMs);
     sketch.raise(hash, levelMs, nowMs);

@@ -1,4 +1,5 @@
 import type { DoorLimits } from '../admission/door.ts';
+import type { HoldBackLimits } from '../admission/hold-back.ts';
 import type { StrategyName } from '../balance/index.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
@@ -155,6 +156,7 @@ export interface LimitsConfig {
   readonly http: HttpLimits;
   /** Asked before the first byte. */
   readonly door: DoorLimits;
+  readonly holdBack: HoldBackLimits;
 }
 
 /** Whether a node was declared by a flag rather than in the file. */
@@ -201,6 +203,12 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
         connectRatePerSource: limits.connectRatePerSource,
         maxConnectionsPerListener: limits.maxConnectionsPerListener,
         maxConnectionsPerSource: limits.maxConnectionsPerSource,
+      },
+      holdBack: {
+        tolerated: limits.holdBack.after,
+        forgiveMs: toMs(limits.holdBack.forget),
+        firstDelayMs: toMs(limits.holdBack.firstDelay),
+        maxDelayMs: toMs(limits.holdBack.maxDelay),
       },
     },
     log,

@@ -52,6 +52,36 @@ export const limitsSchema = z.strictObject({
   }),
   allow: networks('Networks that may connect; none given: all.'),
   deny: networks('Networks that may not connect, also where `allow` has them.'),
+  holdBack: z
+    .strictObject({
+      after: count({
+        min: 0,
+        max: 10_000,
+        default: 30,
+        unit: 'connects',
+        about:
+          'Of one device (client id and source) in quick succession that cost nothing; each further one waits before it is placed, longer each time. 0 holds nobody back. A bad radio link needs a few, two devices that throw each other out by one client id never stop.',
+      }),
+      forget: seconds({
+        min: 0.1,
+        max: 3600,
+        default: 5,
+        about: 'One connect is forgotten in so long: who connects less often is never held back.',
+      }),
+      firstDelay: seconds({
+        min: 0.1,
+        max: 60,
+        default: 0.5,
+        about: 'The first wait; it doubles with every connect.',
+      }),
+      maxDelay: seconds({
+        min: 0.1,
+        max: 60,
+        default: 10,
+        about: 'The longest wait: devices commonly give up after 20 to 30 seconds.',
+      }),
+    })
+    .prefault({}),
   connectTimeout: seconds({
     min: 1,
     max: 300,

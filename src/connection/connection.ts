@@ -11,12 +11,12 @@ import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
 /**
  * The life of one device connection, without I/O:
  *
- *   greeting ──CONNECT──► recalling ──► carried ──► closing
+ *   greeting ──CONNECT──► held-back ──► recalling ──► carried ──► closing
  *
- * `recalling` waits, never for long, for where the device was served last; most pools do not ask. Then `Relay` or
+ * `held-back` is for a device that connects over and over. `recalling` waits, never for long, for where the device was served last; most pools do not ask. Then `Relay` or
  * `SessionCarrier` finds the device its node, trying candidates until one answers, and carries it until one side ends.
  */
-type Phase = 'greeting' | 'recalling' | 'carried' | 'closing';
+type Phase = 'greeting' | 'held-back' | 'recalling' | 'carried' | 'closing';
 
 const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   fin: 'device-closed',
@@ -44,6 +44,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
   private connectEnd = 0;
   private carrier: Carrier | undefined;
   private deviceFin = false;
+  private isHolding = false;
 
   constructor(wire: Wire, peer: Peer, world: World) {
     this.wire = wire;
@@ -67,7 +68,12 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (held === undefined) return;
     held.append(bytes, start, end);
     if (this.phase === 'greeting') this.greet(held);
-    else if (held.length > this.world.limits.maxPacketBytes) this.wire.holdDevice(true);
+    else if (held.length > this.world.limits.maxPacketBytes) this.hold(true);
+  }
+
+  private hold(hold: boolean): void {
+    this.isHolding = hold;
+    this.wire.holdDevice(hold);
   }
 
   private greet(held: HeldBytes): void {
@@ -82,6 +88,13 @@ export class Connection implements Conversation, ConnectionView, Shell {
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');
     }
     this.route = route;
+    const waitMs = this.world.holdBackMs(connect, this.peer);
+    if (waitMs === 0) return this.recall(connect, route);
+    this.phase = 'held-back';
+    this.wire.setTimer(waitMs);
+  }
+
+  private recall(connect: Connect, route: PoolRoute): void {
     if (route.recallTimeoutMs === 0) return this.carry(undefined);
     this.phase = 'recalling';
     this.wire.setTimer(route.recallTimeoutMs);
@@ -97,6 +110,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.held = undefined;
+    if (this.isHolding) this.hold(false); // from here on it is the carrier's
     if ((route.mode ?? world.mode) === 'relay') {
       this.carrier = new Relay(this, connect, route, held);
     } else {
@@ -137,6 +151,8 @@ export class Connection implements Conversation, ConnectionView, Shell {
 
   timer(): void {
     if (this.phase === 'greeting') return this.refuse('connect-timeout', undefined, 'connect-timeout');
+    const { connect, route } = this;
+    if (this.phase === 'held-back' && connect && route) return this.recall(connect, route);
     if (this.phase === 'recalling') return this.carry(undefined);
     if (this.phase === 'carried') return this.carrier?.timer();
     this.wire.endDevice('reset'); // it was flushed, and has had its time

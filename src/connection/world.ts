@@ -148,6 +148,8 @@ export interface World {
   /** Milliseconds, monotonic. */
   now(): number;
   route(connect: Connect, peer: Peer): PoolRoute | Refusal;
+  /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
+  holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(clientId: string, asker: Recaller): void;
   /** In session mode: from now on this connection has the client id, and an older one has not. */

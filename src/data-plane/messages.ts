@@ -1,4 +1,5 @@
 import type { DoorMemory } from '../admission/door.ts';
+import type { HoldBackMemory } from '../admission/hold-back.ts';
 import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause, PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
@@ -14,6 +15,7 @@ export interface ThreadStart {
   readonly threads: number;
   readonly table: SharedArrayBuffer;
   readonly door: DoorMemory;
+  readonly holdBack: HoldBackMemory;
   readonly engine: 'epoll' | 'node';
   readonly settings: ThreadSettings;
 }

@@ -48,7 +48,14 @@ export interface Slot extends SlotState {
 }
 
 /** Counters of one thread, in the order they lie in shared memory; `devices` is the one that also goes down. */
-export const threadCounters = ['devices', 'bytesFromDevice', 'bytesToDevice', 'eventsDropped'] as const;
+export const threadCounters = [
+  'devices',
+  'bytesFromDevice',
+  'bytesToDevice',
+  'eventsDropped',
+  'connectsHeldBack',
+  'connectsQueued',
+] as const;
 export type ThreadCounter = (typeof threadCounters)[number];
 
 /** Why a device is turned away: the `reason` label of `connect_rejected_total`. */

@@ -1,4 +1,5 @@
 import type { Door } from '../admission/door.ts';
+import type { HoldBack } from '../admission/hold-back.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
@@ -48,6 +49,7 @@ export interface ThreadContext {
   readonly random: () => number;
   readonly table: TableReader;
   readonly decide: (input: RuleInput) => Decision;
+  readonly holdBack: HoldBack;
   readonly now: () => number;
   readonly tell: (event: ThreadEvent) => void;
   /** Placed and ended connections are told one by one. */
@@ -132,6 +134,13 @@ export class ListenerWorld implements World {
     return decision?.key === undefined && decision?.mode === undefined ? route : route.as(decision);
   }
 
+  holdBackMs({ clientId }: Connect, { remoteAddress }: Peer): number {
+    const { holdBack, table } = this.context;
+    const ms = holdBack(clientId, remoteAddress, sharedClock.now());
+    if (ms > 0) table.count('connectsHeldBack', 1);
+    return ms;
+  }
+
   recall(clientId: string, asker: Recaller): void {
     this.context.recalls.ask(clientId, asker);
   }
@@ -173,7 +182,10 @@ export class ListenerWorld implements World {
   queue({ slot }: Target, connectQueue: number): number | undefined {
     const { table, pacer, threads } = this.context;
     const rate = table.connectRate(slot);
-    return rate === 0 ? 0 : pacer.queue(slot, rate / threads, Math.ceil(connectQueue / threads));
+    if (rate === 0) return 0;
+    const ms = pacer.queue(slot, rate / threads, Math.ceil(connectQueue / threads));
+    if (ms !== undefined && ms > 0) table.count('connectsQueued', 1);
+    return ms;
   }
 
   release(target: Target): void {

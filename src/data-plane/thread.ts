@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createDoor, type Door } from '../admission/door.ts';
+import { createHoldBack } from '../admission/hold-back.ts';
 import { strategies } from '../balance/index.ts';
 import type { Strategy } from '../balance/strategy.ts';
 import { createEngine } from '../engine/create.ts';
@@ -71,7 +72,8 @@ function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSe
   const routes = pools.map(
     (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs),
   );
-  return { limits, routes, decide: compileRules(rules), isShared };
+  const holdBack = createHoldBack(start.holdBack, limits.holdBack);
+  return { limits, routes, decide: compileRules(rules), holdBack, isShared };
 }
 
 function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {

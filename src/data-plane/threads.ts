@@ -1,4 +1,5 @@
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
+import { createHoldBackMemory, type HoldBackMemory } from '../admission/hold-back.ts';
 import type { EndReason, MoveCause } from '../connection/world.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
@@ -37,6 +38,7 @@ export interface ThreadsOptions {
 export class Threads {
   private readonly options: ThreadsOptions;
   private readonly door: DoorMemory;
+  private readonly holdBack: HoldBackMemory;
   /** By number; undefined while a thread is dead. */
   private readonly threads: (DataThread | undefined)[] = [];
   /** As they are bound, for threads that start again. */
@@ -49,11 +51,12 @@ export class Threads {
   constructor(options: ThreadsOptions) {
     this.options = options;
     this.settings = options.settings;
+    this.holdBack = createHoldBackMemory(randomSeed());
     this.door = createDoorMemory({
       threads: options.count,
       listeners: MAX_LISTENERS,
       maxConnections: options.settings.limits.maxConnections,
-      seed: Math.floor(systemRandom() * 2 ** 32),
+      seed: randomSeed(),
     });
   }
 
@@ -85,10 +88,10 @@ export class Threads {
     listeners: readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, onEvents, onFault } = this.options;
-    const { door, settings } = this;
+    const { door, holdBack, settings } = this;
     return new Promise((resolve, reject) => {
       const started = new DataThread(
-        { thread, threads: count, table, door, engine, settings },
+        { thread, threads: count, table, door, holdBack, engine, settings },
         {
           onReport: (report) => {
             if (report.type === 'events') onEvents(report.events, thread);
@@ -295,4 +298,8 @@ export class Threads {
     await Promise.all(alive.map(({ exited }) => exited));
     clearTimeout(late);
   }
+}
+
+function randomSeed(): number {
+  return Math.floor(systemRandom() * 2 ** 32);
 }

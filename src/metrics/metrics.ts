@@ -14,6 +14,8 @@ export interface Snapshot {
   readonly connectionsTotal: Iterable<{ readonly listener: string; readonly count: number }>;
   /** Devices turned away since the start, by reason. */
   readonly rejectedTotal: Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Devices that had to wait before they were placed, by cause. */
+  readonly connectsDelayed: Iterable<{ readonly cause: string; readonly count: number }>;
   /** Served devices whose connection ended since the start, by cause. */
   readonly disconnectsTotal: Iterable<{ readonly cause: string; readonly count: number }>;
   /** Packets of session mode since the start, by MQTT packet type; those that nodes sent are `to_device`. */
@@ -109,6 +111,9 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
   const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
   const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
+  const delayed = counter('connects_delayed_total', 'Devices that waited before they were placed.', [
+    'cause',
+  ]);
   const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
   const messages = counter('messages_total', 'MQTT packets that devices and nodes sent, in session mode.', [
     'direction',
@@ -123,6 +128,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     connections,
     connectionsTotal,
     rejected,
+    delayed,
     disconnects,
     messages,
     bytes,
@@ -143,6 +149,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
       connectionsTotal.inc({ listener: listenerOf(listener) }, count);
     }
     for (const { reason, count } of snapshot.rejectedTotal) rejected.inc({ reason: reasonOf(reason) }, count);
+    for (const { cause, count } of snapshot.connectsDelayed) delayed.inc({ cause }, count);
     for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
     for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);

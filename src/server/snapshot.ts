@@ -38,6 +38,10 @@ export function snapshotOf(
     dials: table.dials(),
     nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
     storeUp: store.isUp(),
+    connectsDelayed: [
+      { cause: 'flapping', count: table.counter('connectsHeldBack') },
+      { cause: 'node-rate', count: table.counter('connectsQueued') },
+    ],
     eventsDropped: table.counter('eventsDropped'),
   };
 }

@@ -23,7 +23,12 @@ beforeAll(async () => {
       { when: { clientId: '^old-', listener: 'mqtt://127.0.0.1:0' }, reject: 'use-another-server' },
       { when: { clientId: '^site-([0-9]+)-', source: ['127.0.0.0/8'] }, key: '$1' },
     ],
-    limits: { deny: ['127.0.66.0/24'], maxConnectionsPerSource: 40, connectRatePerSource: 100 },
+    limits: {
+      deny: ['127.0.66.0/24'],
+      maxConnectionsPerSource: 40,
+      connectRatePerSource: 100,
+      holdBack: { after: 5, firstDelay: 1 },
+    },
   });
 });
 
@@ -70,6 +75,21 @@ test('a node has no more connections than it may, over all threads; then the dev
   await breakwater.api('nodes/small-0', { method: 'PATCH', body: { maxConnections: 3 } });
   await until(async () => (await more(4)) === 0, 'the place that was granted');
   for (const { socket } of devices) socket.destroy();
+});
+
+test('a device that connects over and over is made to wait, others are not', async () => {
+  const connect = (clientId: string) =>
+    connectDevice(breakwater.port, clientId, { localAddress: '127.0.3.1' }).then(({ socket }) =>
+      socket.destroy(),
+    );
+  for (let i = 0; i < 5; i++) await connect('flapping');
+  const startedAt = performance.now();
+  const sixth = connect('flapping').then(() => performance.now() - startedAt);
+  await connect('calm');
+  expect(performance.now() - startedAt).toBeLessThan(900);
+  expect(await sixth).toBeGreaterThanOrEqual(1_000);
+  const text = await (await fetch(`${breakwater.adminUrl}/metrics`)).text();
+  expect(text).toContain('connects_delayed_total{cause="flapping"} 1');
 });
 
 test('a denied network is reset before its first byte, and counted', async () => {

@@ -52,6 +52,7 @@ describe('a valid file', () => {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
         ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
       },
+      holdBack: { tolerated: 30, forgiveMs: 5000, firstDelayMs: 500, maxDelayMs: 10_000 },
     });
     expect(pools[0]?.upstream).toEqual({
       connectTimeoutMs: 3000,

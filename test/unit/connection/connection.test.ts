@@ -88,6 +88,34 @@ describe('where the pool remembers its devices', () => {
   });
 });
 
+describe('a device that connects over and over', () => {
+  const heldBack = () => new Scene({ holdBackMs: 4_000, recallTimeoutMs: 50 }).says(CONNECT);
+
+  test('waits before anything is done for it, and is then placed as ever', () => {
+    const scene = heldBack();
+    expect(scene.did()).toEqual(['timer 4000']);
+    expect(scene.says('early').did()).toEqual([]);
+    expect(scene.after(4_000).did()).toEqual(['timer 50', 'where was meter-1?']);
+    scene.remembers('b').opens();
+    expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}early`);
+  });
+
+  test.each(['fin', 'reset'] as const)('is forgotten when it leaves meanwhile: %s', (cause) => {
+    const scene = heldBack().deviceEnds(cause);
+    expect(scene.did().slice(1)).toEqual(['no timer', 'end device: reset']);
+    expect(scene.after(4_000).closes().did()).toEqual([
+      `ended: device-${cause === 'fin' ? 'closed' : cause}`,
+    ]);
+  });
+
+  test('is not read while it waits beyond what may be kept, and is read again', () => {
+    const scene = heldBack().says(Buffer.alloc(limits.maxPacketBytes));
+    expect(scene.held).toBe(true);
+    scene.after(4_000).remembers('a');
+    expect(scene.held).toBe(false);
+  });
+});
+
 describe('a node that has as many as it may, or as many waiting', () => {
   test('is passed over', () => {
     const scene = new Scene({ full: ['a'], queues: { b: undefined } }).says(CONNECT);

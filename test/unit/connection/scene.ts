@@ -80,6 +80,8 @@ export interface SceneOptions {
   readonly full?: readonly string[];
   /** What a new device waits at a node, in ms; undefined: too many wait there. Absent: nothing. */
   readonly queues?: Readonly<Record<string, number | undefined>>;
+  /** What a device that connects over and over waits, in ms. */
+  readonly holdBackMs?: number;
   /** 0, when absent: the pool does not remember. */
   readonly recallTimeoutMs?: number;
 }
@@ -197,6 +199,7 @@ export class Scene {
           ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
           place: (_, __, preferred) => place(preferred),
         },
+      holdBackMs: () => options.holdBackMs ?? 0,
       recall: (clientId, asker) => {
         this.lines.push(`where was ${clientId}?`);
         this.asker = asker;

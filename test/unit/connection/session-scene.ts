@@ -156,6 +156,7 @@ export class SessionScene {
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
       }),
+      holdBackMs: () => 0,
       recall: (_, asker) => {
         this.asker = asker;
       },
