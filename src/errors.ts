@@ -16,6 +16,8 @@ interface ErrorKind {
 export const errorCodes = {
   CONFIG_INVALID: { source: 'user', retryable: false, status: 400 },
   CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400 },
+  RELOAD_NEEDS_RESTART: { source: 'user', retryable: false, status: 409 },
+  RELOAD_REFUSED: { source: 'user', retryable: true, status: 409 },
   USAGE: { source: 'user', retryable: false, status: 400 },
   ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
   ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },

@@ -21,6 +21,11 @@ export type LogLevel = (typeof logLevels)[number];
 export const logFormats = ['json', 'pretty'] as const;
 export type LogFormat = (typeof logFormats)[number];
 
+/** The log of the whole program, whose level may change while it runs. */
+export interface RootLog extends Log {
+  level: string;
+}
+
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
@@ -35,13 +40,13 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 const SECRET_FIELDS = ['token', 'password', 'authorization', 'secret'];
 
 /** A log to standard output, one line a message: JSON for machines, `pretty` for a person at a terminal. */
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): RootLog {
   const sink =
     options.sink ?? standardOutput((dropped) => log.warn({ dropped }, 'log lines dropped: output too slow'));
   const colour = options.colour ?? process.stdout.isTTY === true;
   const shape =
     options.format === 'pretty' ? (line: string) => formatPretty(line, colour) : (line: string) => line;
-  const log: Log = pino(
+  const log: RootLog = pino(
     {
       level: options.level,
       base: null,

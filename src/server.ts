@@ -1,8 +1,8 @@
-import { availableParallelism, hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Admin, startAdmin } from './admin/admin.ts';
-import { version } from './cli/version.ts';
+import type { ReloadView } from './admin/backend.ts';
 import type { Config, PoolConfig } from './config/config.ts';
-import { ConfigError } from './config/problems.ts';
+import { ConfigHolder } from './config/current.ts';
 import { createCarryOut } from './control/carry-out.ts';
 import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
@@ -10,7 +10,9 @@ import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
 import { keepRoutes } from './control/routes.ts';
 import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
+import type { ThreadSettings } from './data-plane/messages.ts';
 import { NODE_WATCH_MS } from './data-plane/node-watch.ts';
+import { PoolNumbers } from './data-plane/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
 import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
@@ -21,11 +23,13 @@ import { probeTarget } from './health/probe.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
-import { createBackend, type Identity } from './server/backend.ts';
+import { createBackend } from './server/backend.ts';
 import { createCertificates } from './server/certificates.ts';
 import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { createEventBus } from './server/event-bus.ts';
+import { identify } from './server/identity.ts';
+import { Listeners } from './server/listeners.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { createLocalMoves } from './server/local-moves.ts';
 import { rebalanceEvent, tellDrain } from './server/move-events.ts';
@@ -33,7 +37,9 @@ import { watchNodes } from './server/node-events.ts';
 import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { createRebalancer } from './server/rebalancer.ts';
+import { createReload } from './server/reload.ts';
 import { snapshotOf } from './server/snapshot.ts';
+import { readListeners } from './server/wanted-listeners.ts';
 import { systemClock, systemRandom } from './time.ts';
 
 /** A proxy that runs. */
@@ -43,12 +49,12 @@ export interface RunningServer {
   readonly adminUrl: string;
   /** Resolves when everything has stopped. */
   readonly closed: Promise<void>;
-  /** Reads the files of TLS again; what is wrong with one is logged, and the former one stays. */
-  refreshCertificates(): Promise<unknown>;
   /** Stops accepting, gives connections their time of grace, and ends. */
   stop(): Promise<void>;
   /** Cuts the grace short. */
   abort(): void;
+  /** Reads the configuration again and applies what changed; what is wrong with it is in the log too. @throws BreakwaterError */
+  reload(): Promise<ReloadView>;
 }
 
 const systemTimers = {
@@ -58,26 +64,24 @@ const systemTimers = {
 
 /** How often it is looked whether the last device has left. */
 const GRACE_POLL_MS = 100;
+/** A reload waits so long for the names of new nodes to resolve. */
+const RESOLVE_WAIT_MS = 2_000;
 
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
+ * @param read the configuration as it is now, for a reload
  * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
  */
-export async function startServer(config: Config): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  read: () => Promise<Config> = async () => config,
+): Promise<RunningServer> {
+  const current = new ConfigHolder(config);
   const log = createLog(config.log);
   const engine = chooseEngine(config.proxy.engine);
   const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
-  const listeners = config.listeners.map((listener, index) => ({ ...listener, index }));
-  const tls = await certificates.read(listeners);
-  if (tls.problems.length > 0) throw new ConfigError('TLS', tls.problems);
-  const identity: Identity = {
-    id: config.proxy.id ?? `${hostname()}-${process.pid}`,
-    version: version(),
-    host: hostname(),
-    engine: engine.name,
-    threads: threadCount(config, engine.name),
-    startedAt: new Date().toISOString(),
-  };
+  const wantedListeners = await readListeners(config, certificates);
+  const identity = identify(config, engine.name);
   const { why } = engine;
   log.info(
     { proxy: identity.id, version: identity.version, engine: engine.name, threads: identity.threads, why },
@@ -85,13 +89,14 @@ export async function startServer(config: Config): Promise<RunningServer> {
   );
 
   // The control plane: what is declared and decided about nodes, and how they fare.
-  const pools = config.pools.map((pool) => pool.name);
+  const pools = (): readonly PoolConfig[] => current.config.pools;
+  const poolNames = (): string[] => pools().map(({ name }) => name);
+  const poolNumbers = new PoolNumbers();
   const memory = createTableMemory(identity.threads);
   const table = new TableWriter(openTable(memory, identity.threads));
   const nodes = new NodeTable();
   const store = createStore(config, identity.id);
-  const isVerbose = config.log.level === 'debug' || config.log.level === 'info';
-  const bus = createEventBus((anybody) => threads.setVerbose(isVerbose || anybody));
+  const bus = createEventBus(() => setVerbosity());
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
     probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), health, signal),
@@ -102,7 +107,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     random: systemRandom,
     timers: systemTimers,
   });
-  const poolNamed = (name: string) => config.pools[pools.indexOf(name)] as PoolConfig;
+  const poolNamed = (name: string) => pools().find((pool) => pool.name === name) as PoolConfig;
   const slowStart = createSlowStart(systemClock, (pool) => poolNamed(pool).slowStartMs);
   nodes.onChange((change) => {
     slowStart.changed(change, !accepting);
@@ -111,7 +116,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   });
   const routes = keepRoutes({
     table: nodes,
-    pools,
+    poolNumber: (pool) => poolNumbers.of(pool),
     sink: table,
     resolve: resolveHost,
     shareOf: slowStart.shareOf,
@@ -148,7 +153,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
           move: (clientId, node) => threads.move(clientId, node),
         },
         identity.id,
-        (index) => listenerUrls[index] ?? '',
+        (index) => listeners.urlAt(index),
       ),
       ...createLocalMoves({
         proxyId: identity.id,
@@ -161,14 +166,14 @@ export async function startServer(config: Config): Promise<RunningServer> {
     { store, proxies: proxyCount },
   );
   const cluster = joinCluster(store, {
-    config,
+    current,
     proxyId: identity.id,
     nodes,
     log,
     beat: () => ({
       ...identity,
       pid: process.pid,
-      listeners: listenerUrls,
+      listeners: listeners.urls,
       connections: table.devices(),
       nodeConnections: table.liveByNode(),
     }),
@@ -180,13 +185,12 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const nodeAdmin = createNodeAdmin({
     table: nodes,
     store,
-    pools,
+    pools: poolNames,
     declared: cluster.declared,
     isRemoved: cluster.isRemoved,
   });
 
   // The data plane: threads that own the sockets.
-  let listenerUrls: readonly string[] = config.listeners.map((listener) => listener.url);
   const onEvents = createConnectionEvents({
     log,
     emit: bus.emit,
@@ -200,19 +204,13 @@ export async function startServer(config: Config): Promise<RunningServer> {
       drains.reattached(from, cause, to !== undefined);
       carryOut.reattached(cause, to !== undefined);
     },
-    listenerUrl: (index) => listenerUrls[index] ?? '',
+    listenerUrl: (index) => listeners.urlAt(index),
   });
   const threads = new Threads({
     count: identity.threads,
     engine: engine.name,
     table: memory,
-    settings: {
-      limits: config.limits,
-      pools: config.pools,
-      rules: config.rules,
-      recallTimeoutMs: config.membership.recallTimeoutMs,
-      isShared: store.kind === 'redis',
-    },
+    settings: threadSettings(),
     onEvents,
     onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
     onDeath: (thread, error) => {
@@ -220,20 +218,61 @@ export async function startServer(config: Config): Promise<RunningServer> {
       log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
     },
   });
-  threads.setVerbose(isVerbose);
+  setVerbosity();
+  const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
+
+  function threadSettings(): ThreadSettings {
+    const { limits, rules, membership } = current.config;
+    const { recallTimeoutMs } = membership;
+    const isShared = store.kind === 'redis';
+    return { limits, pools: poolNumbers.arrange(pools()), rules, recallTimeoutMs, isShared };
+  }
+
+  /** Returns the listeners whose files were others before. */
+  function useCertificates(): string[] {
+    const present = listeners.secured();
+    return certificates.use(
+      present,
+      present.map(({ options }) => options),
+    );
+  }
+
+  /** Single devices are told of where somebody reads it: in the log, or in the events. */
+  function setVerbosity(): void {
+    threads.setVerbose(['debug', 'info'].includes(current.config.log.level) || bus.hasAudience());
+  }
 
   // Everything that people and programs ask.
-  const metrics = createMetrics(() => snapshotOf(table, nodes, store, listenerUrls));
+  const metrics = createMetrics(() => snapshotOf(table, nodes, store, listeners));
   const rebalancer = createRebalancer({
-    pools: config.pools,
+    pools,
     nodes,
     connectionsAt: (id) => table.connectionsAt(id),
     peers,
     log,
     onProgress: (view) => bus.emit(rebalanceEvent(view)),
   });
+  const reload = createReload({
+    ...{ read, current, listeners, log },
+    wanted: (next) => readListeners(next, certificates),
+    accepting: () => accepting,
+    async control({ pools: { changed } }) {
+      log.level = current.config.log.level;
+      setVerbosity();
+      cluster.reload();
+      for (const pool of changed) {
+        checker.retune(pool);
+        for (const node of nodes.byPool(pool)) routes.refresh(node);
+      }
+      await Promise.race([routes.settled(), sleep(RESOLVE_WAIT_MS)]);
+    },
+    async data(settings) {
+      await threads.settle(threadSettings(), settings);
+      return useCertificates();
+    },
+  });
   const backend = createBackend({
-    config,
+    current,
     identity,
     nodes,
     store,
@@ -245,7 +284,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
     proxies: cluster.proxies,
     addressOf: routes.addressOf,
     lastFlip,
-    listenerUrls: () => listenerUrls,
+    listeners,
+    reload,
+    accepted: () => listeners.accepted,
     accepting: () => accepting,
     metrics: metrics.exposition,
     subscribe: bus.subscribe,
@@ -283,24 +324,15 @@ export async function startServer(config: Config): Promise<RunningServer> {
   try {
     await cluster.start();
     await routes.settled();
-    admin = await startAdmin({ url: config.admin.url, token: config.admin.token, backend, log });
+    admin = await startAdmin({
+      url: config.admin.url,
+      token: () => current.config.admin.token,
+      backend,
+      log,
+    });
     log.info({ url: admin.url }, 'admin listening');
-    const bound = await threads.start(
-      config.listeners.map(({ url, host, port, pool, mode, websocket }, index) => ({
-        index,
-        url,
-        host,
-        port,
-        mode,
-        pool: pools.indexOf(pool),
-        tls: tls.options[index],
-        websocket,
-      })),
-    );
-    listenerUrls = config.listeners.map(({ url }, i) => withPort(url, bound[i]?.port ?? 0));
-    for (const [i, { url }] of config.listeners.entries())
-      log.info({ listener: url, url: listenerUrls[i] }, 'listening');
-    certificates.use(listeners, tls.options);
+    await listeners.start(wantedListeners);
+    useCertificates();
     accepting = true;
   } catch (error) {
     await close();
@@ -315,10 +347,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
   });
 
   async function stopInOrder(): Promise<void> {
-    graceEndsAt = systemClock.now() + config.limits.shutdownGraceMs;
+    const { shutdownGraceMs } = current.config.limits;
+    graceEndsAt = systemClock.now() + shutdownGraceMs;
     accepting = false;
     threads.stopAccepting();
-    log.info({ devices: table.devices(), grace: config.limits.shutdownGraceMs / 1000 }, 'stopping');
+    log.info({ devices: table.devices(), grace: shutdownGraceMs / 1000 }, 'stopping');
     while (table.devices() > 0 && systemClock.now() < graceEndsAt) {
       await new Promise((resolve) => setTimeout(resolve, GRACE_POLL_MS));
     }
@@ -328,10 +361,10 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 
   return {
-    addresses: config.listeners.map(({ url }, i) => ({ listener: url, url: listenerUrls[i] ?? url })),
+    addresses: config.listeners.map(({ url }, i) => ({ listener: url, url: listeners.urls[i] ?? url })),
     adminUrl: admin.url,
     closed,
-    refreshCertificates: certificates.refresh,
+    reload,
     stop: () => (stopping ??= stopInOrder()),
     abort: () => {
       graceEndsAt = 0;
@@ -339,12 +372,6 @@ export async function startServer(config: Config): Promise<RunningServer> {
       graceEndsAt = 0;
     },
   };
-}
-
-/** One worker does for Node's own event loop; the epoll engine takes a thread a core. */
-function threadCount(config: Config, engine: 'epoll' | 'node'): number {
-  if (engine === 'node') return 1;
-  return config.proxy.threads === 'auto' ? availableParallelism() : config.proxy.threads;
 }
 
 function probeNode(
@@ -355,8 +382,4 @@ function probeNode(
 ): Promise<void> {
   const target = probeTarget(node, health.path, upstream.proxyProtocol);
   return probes[health.probe](target, { timeoutMs: health.timeoutMs, signal });
-}
-
-function withPort(url: string, port: number): string {
-  return url.replace(/:\d+(?=\/|$)/, `:${port}`);
 }

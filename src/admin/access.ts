@@ -19,10 +19,12 @@ export function requireSafeBinding(url: URL, token: string | undefined): void {
 }
 
 /** Lets only those in who hold the token; without a token, only this machine's own programs and pages. */
-export function guard(app: Api, token: string | undefined): void {
-  const refusal = token === undefined ? refuseStrangers : refuseWithout(token);
+export function guard(app: Api, tokenNow: () => string | undefined): void {
   app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config?.open !== true) refusal(request.headers);
+    if (request.routeOptions.config?.open === true) return;
+    const token = tokenNow();
+    const refusal = token === undefined ? refuseStrangers : refuseWithout(token);
+    refusal(request.headers);
   });
 }
 

@@ -14,13 +14,14 @@ import { describeApi } from './openapi.ts';
 import { poolRoutes } from './pools.ts';
 import { proxyRoutes } from './proxies.ts';
 import { rebalanceRoutes } from './rebalance.ts';
+import { reloadRoutes } from './reload.ts';
 import { statusRoutes } from './status.ts';
 
 export interface AdminOptions {
   /** `http://host:port`; port 0 lets the system choose. */
   readonly url: string;
-  /** Bearer token; absent: loopback only. */
-  readonly token: string | undefined;
+  /** Bearer token as it is now; absent: loopback only. */
+  readonly token: () => string | undefined;
   readonly backend: Backend;
   readonly log: Log;
   readonly eventLimits?: Partial<EventLimits>;
@@ -49,7 +50,7 @@ const MAX_CONNECTIONS = 256;
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const url = parseUrl(options.url);
-  requireSafeBinding(url, options.token);
+  requireSafeBinding(url, options.token());
   const app = await compose(options);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   try {
@@ -99,6 +100,7 @@ async function compose({ backend, token, log, eventLimits }: AdminOptions): Prom
   clientRoutes(app, backend);
   poolRoutes(app, backend);
   rebalanceRoutes(app, backend);
+  reloadRoutes(app, backend);
   proxyRoutes(app, backend);
   statusRoutes(app, backend);
   eventRoutes(app, backend, { ...defaultEventLimits, ...eventLimits });

@@ -199,6 +199,22 @@ export interface StatusView {
   readonly ready: boolean;
 }
 
+/** What a reload changed. Empty lists: nothing. */
+export interface ReloadView {
+  readonly listeners: ChangesView;
+  readonly pools: ChangesView;
+  /** Paths of other parts of the configuration, such as `rules`. */
+  readonly settings: readonly string[];
+  /** Listeners whose TLS files were others before. */
+  readonly certificates: readonly string[];
+}
+
+export interface ChangesView {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+}
+
 /** What `GET events` streams; `type` is the server-sent event's name. */
 export interface BreakwaterEvent {
   readonly type:
@@ -235,6 +251,8 @@ export interface Backend {
   moveClient(clientId: string, node: string): Promise<ClientDetail>;
   rebalance(request: RebalanceRequest): Promise<RebalanceView>;
   rebalanceProgress(): Promise<RebalanceView>;
+  /** Reads the configuration again and applies what changed; resolves when all of it holds. */
+  reload(): Promise<ReloadView>;
   pools(): readonly PoolView[];
   proxies(): Promise<readonly ProxyView[]>;
   status(): StatusView;

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { ConfigError } from '../config/problems.ts';
 import { BreakwaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Api } from './api.ts';
@@ -32,7 +33,9 @@ function send(
   error: BreakwaterError,
   fields?: Failure['fields'],
 ): FastifyReply {
-  const body: Failure = { code: error.code, message: error.message, retryable: error.retryable, fields };
+  const { code, message, retryable } = error;
+  const problems = error instanceof ConfigError ? error.problems : undefined;
+  const body: Failure = { code, message, retryable, fields, problems };
   return reply.code(status).send(body);
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import type {
+  ChangesView,
   ClientDetail,
   ClientList,
   ClientQuery,
@@ -16,6 +17,7 @@ import type {
   ProxyView,
   RebalanceRequest,
   RebalanceView,
+  ReloadView,
   SessionView,
   StatusView,
   TlsView,
@@ -215,6 +217,25 @@ const statusView = z.object({
   ready: z.boolean().meta({ description: 'Devices are accepted and there is a node to send them to.' }),
 }) satisfies z.ZodType<StatusView>;
 
+const changesView = z.object({
+  added: z.array(z.string()).readonly(),
+  removed: z.array(z.string()).readonly(),
+  changed: z.array(z.string()).readonly(),
+}) satisfies z.ZodType<ChangesView>;
+
+const reloadView = z.object({
+  listeners: changesView,
+  pools: changesView,
+  settings: z
+    .array(z.string())
+    .readonly()
+    .meta({ description: 'Other parts of the configuration that changed, such as `rules`.' }),
+  certificates: z
+    .array(z.string())
+    .readonly()
+    .meta({ description: 'Listeners whose TLS files were others before.' }),
+}) satisfies z.ZodType<ReloadView>;
+
 const failure = z.object({
   code: z.string().meta({ example: 'NODE_UNKNOWN' }),
   message: z.string().meta({ description: 'What is wrong, where, and what helps.' }),
@@ -223,6 +244,18 @@ const failure = z.object({
     .array(z.object({ field: z.string(), message: z.string() }))
     .optional()
     .meta({ description: 'With REQUEST_INVALID: each field that is wrong.' }),
+  problems: z
+    .array(
+      z.object({
+        path: z.string(),
+        line: z.int().optional(),
+        message: z.string(),
+        code: z.string().optional(),
+      }),
+    )
+    .readonly()
+    .optional()
+    .meta({ description: 'With CONFIG_INVALID: everything that is wrong with the file.' }),
 });
 export type Failure = z.infer<typeof failure>;
 
@@ -242,6 +275,7 @@ export const named = {
   DrainRequest: drainRequest,
   Rebalance: rebalanceView,
   RebalanceRequest: rebalanceRequest,
+  Reload: reloadView,
   Pool: poolView,
   Proxy: proxyView,
   Status: statusView,

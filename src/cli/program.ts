@@ -9,6 +9,7 @@ import { nodeCommand } from './node.ts';
 import { proxyCommand } from './proxy.ts';
 import { rebalanceCommand } from './rebalance.ts';
 import { referenceCommand } from './reference.ts';
+import { reloadCommand } from './reload.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
 import { version } from './version.ts';
@@ -33,6 +34,7 @@ function createProgram(): Command {
     rebalanceCommand(),
     proxyCommand(),
     statusCommand(),
+    reloadCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   program.addCommand(referenceCommand(), { hidden: true });

@@ -12,7 +12,7 @@ interface StartOptions {
   readonly admin?: string;
 }
 
-/** `breakwater start`: the proxy, until SIGTERM or SIGINT. */
+/** `breakwater start`: the proxy, until SIGTERM or SIGINT. SIGHUP has it read its configuration again. */
 export function startCommand(): Command {
   const command = new Command('start')
     .description('start the proxy')
@@ -33,11 +33,13 @@ export function startCommand(): Command {
 }
 
 async function start(options: StartOptions): Promise<number> {
-  const config = await readConfig(options);
+  const read = () => readConfig(options);
+  const config = await read();
   const { startServer } = await import('../server.ts');
-  const server = await startServer(config);
-  process.on('SIGHUP', () => void server.refreshCertificates());
-  return untilStopped(server);
+  const server = await startServer(config, read);
+  const reload = () => void server.reload().catch(() => {}); // the log says why
+  process.on('SIGHUP', reload);
+  return untilStopped(server).finally(() => process.off('SIGHUP', reload));
 }
 
 async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {

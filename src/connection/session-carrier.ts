@@ -226,7 +226,7 @@ export class SessionCarrier implements Carrier, Traveller {
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason): void {
-    const comesBack = reason === 'shutdown' || reason === 'immovable';
+    const comesBack = ['shutdown', 'immovable', 'listener-removed'].includes(reason);
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack) this.parting = 'goodbye';
     // It brings its clean session with it; or what a node has under this client id is another connection's by now.

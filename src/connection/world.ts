@@ -127,6 +127,7 @@ export type EndReason =
   | 'immovable'
   | 'granted-less'
   | 'session-lost'
+  | 'listener-removed'
   | 'shutdown';
 
 /** A live connection as the outside may see it. */

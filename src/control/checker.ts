@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../errors.ts';
 import { type FlipState, flip, type Thresholds, unobserved } from '../nodes/flip.ts';
 import type { NodeSpec } from '../nodes/node.ts';
@@ -42,7 +43,7 @@ const SUSPECT_INTERVAL_MS = 100;
 
 interface Watch {
   readonly node: CheckedNode;
-  readonly health: HealthOptions;
+  health: HealthOptions;
   flip: FlipState;
   passive: PassiveState;
   /** When the next probe is due by the interval. */
@@ -94,6 +95,20 @@ export class Checker {
     const known = this.#byId.get(node.id)?.node;
     const same = known?.url === node.url && known.probeUrl === node.probeUrl && known.pool === node.pool;
     if (!same) this.add(node);
+  }
+
+  /** The pool's checks are others now: what was found so far stays, and the next probes go by them. */
+  retune(pool: string): void {
+    const { clock, random, healthOf, timers } = this.#options;
+    for (const watch of this.#byId.values()) {
+      const health = healthOf(pool);
+      if (watch.node.pool !== pool || isDeepStrictEqual(watch.health, health)) continue;
+      watch.health = health;
+      watch.dueAt = clock.now() + random() * health.intervalMs;
+      if (watch.running || watch.suspect || watch.absent) continue;
+      timers.clearTimeout(watch.timer);
+      this.#scheduleDue(watch);
+    }
   }
 
   /** Nothing of this node is told any more, not even the verdict of a probe that runs. */

@@ -26,23 +26,24 @@ export interface NodeAdminOptions {
   readonly table: NodeTable;
   readonly store: Pick<MembershipStore, 'addNode' | 'removeNode' | 'decide'>;
   /** Names, in the configuration's order. */
-  readonly pools: readonly string[];
+  readonly pools: () => readonly string[];
   /** Nodes of the configuration and the flags. */
-  readonly declared: readonly NodeSpec[];
+  readonly declared: () => readonly NodeSpec[];
   /** A person removed this node, which is still declared, discovered or registering itself. */
   readonly isRemoved: (id: string) => boolean;
 }
 
 /** What people do to nodes while Breakwater runs. A change goes to the store and comes back as its snapshot. */
 export function createNodeAdmin({ table, store, pools, declared, isRemoved }: NodeAdminOptions) {
-  const declarationOf = (id: string): NodeSpec | undefined => declared.find((spec) => spec.id === id);
+  const declarationOf = (id: string): NodeSpec | undefined => declared().find((spec) => spec.id === id);
 
   return {
     /** @throws BreakwaterError NODE_INVALID, NODE_EXISTS, POOL_UNKNOWN, STORE_UNAVAILABLE */
     async add(request: NodeRequest): Promise<Node> {
-      const pool = request.pool ?? pools[0] ?? '';
-      if (!pools.includes(pool)) {
-        throw new BreakwaterError('POOL_UNKNOWN', `no pool "${pool}"; pools are ${pools.join(', ')}`);
+      const names = pools();
+      const pool = request.pool ?? names[0] ?? '';
+      if (!names.includes(pool)) {
+        throw new BreakwaterError('POOL_UNKNOWN', `no pool "${pool}"; pools are ${names.join(', ')}`);
       }
       const spec = nodeSpec({ ...request, pool, source: 'api' });
       const declaration = declarationOf(spec.id);

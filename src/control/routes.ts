@@ -27,7 +27,8 @@ export interface RouteSink {
 
 export interface RoutesOptions {
   readonly table: NodeTable;
-  readonly pools: readonly string[];
+  /** Its number in the routing table. */
+  readonly poolNumber: (pool: string) => number;
   readonly sink: RouteSink;
   /** Name to IP literal; an IP literal is answered with itself. Rejects when there is none. */
   readonly resolve: (host: string) => Promise<string>;
@@ -47,7 +48,7 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * for a resolver; a name that no longer resolves keeps its last address.
  */
 export function keepRoutes(options: RoutesOptions) {
-  const { table, pools, sink, resolve, shareOf, connectRateOf, onUnrouted } = options;
+  const { table, poolNumber, sink, resolve, shareOf, connectRateOf, onUnrouted } = options;
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, string>();
@@ -61,7 +62,7 @@ export function keepRoutes(options: RoutesOptions) {
     const share = shareOf(node);
     const route: Route = {
       id: node.id,
-      pool: pools.indexOf(node.pool),
+      pool: poolNumber(node.pool),
       host: addresses.get(host) ?? '',
       port,
       weight: Math.max(1, Math.round(node.weight * 100 * share)),

@@ -23,7 +23,7 @@ export interface ThreadStart {
 export interface ListenerSettings extends ListenOptions {
   /** As configured, for rules. */
   readonly url: string;
-  /** Index of the pool that takes what no rule decides. */
+  /** Number of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';
   /** Absent: devices speak plain MQTT. */

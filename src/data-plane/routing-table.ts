@@ -26,7 +26,7 @@ export const USABLE = 4;
 /** What control says of one node. */
 export interface SlotState {
   readonly id: string;
-  /** Index of the pool in the configuration. */
+  /** Number of the pool. */
   readonly pool: number;
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
@@ -96,6 +96,7 @@ export const endReasons = [
   'immovable',
   'granted-less',
   'session-lost',
+  'listener-removed',
   'shutdown',
 ] as const satisfies readonly EndReason[];
 

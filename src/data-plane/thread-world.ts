@@ -62,7 +62,7 @@ export class ListenerWorld implements World {
   readonly now: () => number;
   readonly random: () => number;
   private readonly context: ThreadContext;
-  private listener: ListenerSettings;
+  listener: ListenerSettings;
   private door: Door;
   /** Every open connection, from accept on. */
   readonly open = new Set<Connection>();

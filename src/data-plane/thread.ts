@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
@@ -80,10 +81,24 @@ function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {
   return pools.map((pool) => pool && strategies[pool.strategy]);
 }
 
-function settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): void {
-  balancer.use(strategiesOf(settings));
-  Object.assign(context, choicesBy(settings));
-  for (const listener of listeners) worlds[listener.index]?.settle(listener, doorOf(listener));
+function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
+  try {
+    balancer.use(strategiesOf(settings));
+    Object.assign(context, choicesBy(settings));
+    for (const listener of listeners) {
+      const world = worlds[listener.index];
+      if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, world?.listener.tls))
+        engine.updateTls(listener.index, listener.tls);
+      world?.settle(listener, doorOf(listener));
+    }
+    report({ type: 'done', request });
+  } catch (error) {
+    report({ type: 'failed', request, ...failureOf(error) });
+  }
+}
+
+function failureOf(error: unknown): { readonly code: string; readonly message: string } {
+  return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
 }
 
 function doorOf({ index }: ListenerSettings): Door {
@@ -101,9 +116,7 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
     return report({ type: 'listening', request, addresses });
   }
   for (const { index } of listeners) engine.unlisten(index);
-  const error: unknown = failed.reason;
-  const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
-  report({ type: 'failed', request, code, message: messageOf(error) });
+  report({ type: 'failed', request, ...failureOf(failed.reason) });
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
@@ -133,6 +146,8 @@ function clients(filter: ClientFilter): ClientAnswer {
 function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {
   try {
     engine.updateTls(listener, tls);
+    const world = worlds[listener];
+    if (world !== undefined) world.listener = { ...world.listener, tls };
     return undefined;
   } catch (error) {
     return messageOf(error);
@@ -152,8 +167,7 @@ parentPort?.on('message', (command: Command) => {
       for (const index of command.listeners) engine.unlisten(index);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      settle(command.settings, command.listeners);
-      return report({ type: 'done', request: command.request });
+      return settle(command);
     case 'stop':
       return engine.stopAccepting();
     case 'endAll':

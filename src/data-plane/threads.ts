@@ -157,7 +157,7 @@ export class Threads {
       this.listeners = [...this.listeners, ...shared];
       return bound;
     } catch (error) {
-      await this.unlisten(indexes).catch(() => {}); // a thread that is gone listens no more
+      await this.unlisten(indexes);
       throw error;
     }
   }
@@ -165,7 +165,7 @@ export class Threads {
   /** Closes listeners on every thread; their connections go on. */
   async unlisten(indexes: readonly number[]): Promise<void> {
     this.listeners = this.listeners.filter(({ index }) => !indexes.includes(index));
-    await this.askAll((request) => ({ type: 'unlisten', request, listeners: indexes }));
+    await this.haveDone((request) => ({ type: 'unlisten', request, listeners: indexes }));
   }
 
   /** Ends the devices of a listener. */
@@ -186,7 +186,15 @@ export class Threads {
       return next === undefined ? bound : { ...next, port: bound.port };
     });
     const command = { type: 'settings', settings, listeners: this.listeners } as const;
-    await this.askAll((request) => ({ ...command, request }));
+    await this.haveDone((request) => ({ ...command, request }));
+  }
+
+  /** One that does not answer is none the worse: a slow thread has the command before it, a dead one starts by it. */
+  private async haveDone(command: (request: number) => Command): Promise<void> {
+    const done = await Promise.allSettled(this.alive.map((thread) => thread.ask(command)));
+    for (const result of done) {
+      if (result.status === 'rejected' && result.reason.code !== 'THREAD_UNAVAILABLE') throw result.reason;
+    }
   }
 
   async clients(filter: ClientFilter): Promise<ClientAnswer> {

@@ -1,27 +1,20 @@
 import type { Backend, ClientDetail, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
-import type { Config } from '../config/config.ts';
+import type { PoolConfig } from '../config/config.ts';
+import type { CurrentConfig } from '../config/current.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
 import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
 import { BreakwaterError } from '../errors.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import type { Identity } from './identity.ts';
+import type { Listeners } from './listeners.ts';
 import { createMoves } from './moves.ts';
 import type { Peers } from './peers.ts';
 import type { Rebalancer } from './rebalancer.ts';
 
-/** What this proxy is, apart from what it does. */
-export interface Identity {
-  readonly id: string;
-  readonly version: string;
-  readonly host: string;
-  readonly engine: string;
-  readonly threads: number;
-  readonly startedAt: string;
-}
-
 export interface BackendParts {
-  readonly config: Config;
+  readonly current: CurrentConfig;
   readonly identity: Identity;
   readonly nodes: NodeTable;
   readonly store: MembershipStore;
@@ -37,15 +30,18 @@ export interface BackendParts {
   readonly addressOf: (node: Node) => string | undefined;
   /** Why and when the health of a node last changed. */
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
-  readonly listenerUrls: () => readonly string[];
+  readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
+  readonly reload: Backend['reload'];
   readonly accepting: () => boolean;
+  /** Connections since the start, also at listeners that are gone. */
+  readonly accepted: () => number;
   readonly metrics: Backend['metrics'];
   readonly subscribe: Backend['subscribe'];
 }
 
 /** The admin API's view of one running proxy. */
 export function createBackend(parts: BackendParts): Backend {
-  const { config, identity, nodes, store, nodeAdmin, table, peers } = parts;
+  const { current, identity, nodes, store, nodeAdmin, table, peers } = parts;
 
   const viewOf = ({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView => ({
     id,
@@ -89,12 +85,12 @@ export function createBackend(parts: BackendParts): Backend {
   const self = (): ProxyView => ({
     ...identity,
     pid: process.pid,
-    listeners: parts.listenerUrls(),
+    listeners: parts.listeners.urls,
     connections: table.devices(),
     lastSeen: 0,
   });
 
-  function poolView({ name, strategy, persistence, health }: Config['pools'][number]): PoolView {
+  function poolView({ name, strategy, persistence, health }: PoolConfig): PoolView {
     const members = nodes.byPool(name);
     return {
       name,
@@ -123,7 +119,7 @@ export function createBackend(parts: BackendParts): Backend {
     kickClient: async (clientId) => {
       if ((await peers.kick(clientId)) === 0) throw unknownClient(clientId);
     },
-    pools: () => config.pools.map(poolView),
+    pools: () => current.config.pools.map(poolView),
     proxies: async () => {
       const others = parts.proxies().filter(({ id }) => id !== identity.id);
       return [self(), ...others.map(({ nodeConnections: _, ...view }) => view)];
@@ -132,7 +128,7 @@ export function createBackend(parts: BackendParts): Backend {
       const list = nodes.list();
       const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
       return {
-        cluster: config.cluster,
+        cluster: current.config.cluster,
         proxy: self(),
         store: { kind: store.kind, up: store.isUp() },
         nodes: {
@@ -141,12 +137,13 @@ export function createBackend(parts: BackendParts): Backend {
           enabled: list.filter(acceptsConnections).length,
         },
         connections: table.devices(),
-        connectionsTotal: config.listeners.reduce((sum, _, index) => sum + table.accepted(index), 0),
+        connectionsTotal: parts.accepted(),
         rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
         ready: parts.accepting() && takers.length > 0,
       };
     },
     metrics: parts.metrics,
     subscribe: parts.subscribe,
+    reload: parts.reload,
   };
 }

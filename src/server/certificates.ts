@@ -19,8 +19,11 @@ export interface TlsListener {
 export interface Certificates {
   /** Reads and checks the files of these listeners. All that it reads have the same ticket keys. */
   read(listeners: readonly TlsListener[]): Promise<TlsFiles>;
-  /** From now on these listeners are served by these options (in the same order): their files are watched. */
-  use(listeners: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): void;
+  /**
+   * From now on these listeners are served by these options (in the same order): their files are watched. Returns the
+   * URLs of those that were served by others before.
+   */
+  use(listeners: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[];
   /**
    * Reads the files in use again, and takes what has changed. Devices that are connected stay; a bad file keeps the
    * listener's former ones, is logged once, and is part of the answer.
@@ -43,11 +46,16 @@ export function createCertificates(
 
   const read: Certificates['read'] = (some) => readTlsFiles(some, ticketKeys);
 
-  function use(next: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): void {
+  function use(next: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[] {
     unwatch();
+    const changed = next.filter(({ index }, at) => {
+      const before = inUse[listeners.findIndex((listener) => listener.index === index)];
+      return before !== undefined && options[at] !== undefined && !isDeepStrictEqual(before, options[at]);
+    });
     listeners = next;
     inUse = [...options];
     unwatch = watchFiles(next.flatMap(filesOf), () => void refresh());
+    return changed.map(({ url }) => url);
   }
 
   function refresh(): Promise<readonly Problem[]> {

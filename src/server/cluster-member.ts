@@ -1,9 +1,8 @@
 import type { Config } from '../config/config.ts';
+import type { CurrentConfig } from '../config/current.ts';
 import { type ClaimsOptions, createClaims } from '../control/claims.ts';
 import { connectionsElsewhere, startHeartbeat } from '../control/heartbeat.ts';
 import { desiredNodes, reconcile } from '../control/reconcile.ts';
-import type { DiscoveredNode } from '../discovery/discovery.ts';
-import { createDiscovery } from '../discovery/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { createMemoryStore } from '../membership/memory.ts';
@@ -12,12 +11,13 @@ import type { LivingProxy, Membership, MembershipStore, ProxyBeat } from '../mem
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import { createDiscovered } from './discovered.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
 const RENEW_INTERVAL_MS = 20_000;
 
 export interface ClusterMemberOptions {
-  readonly config: Config;
+  readonly current: CurrentConfig;
   readonly proxyId: string;
   readonly nodes: NodeTable;
   readonly log: Log;
@@ -40,14 +40,18 @@ export function createStore({ cluster, membership }: Config, proxyId: string): M
  * heartbeats go out, and what the others carry comes in.
  */
 export function joinCluster(store: MembershipStore, options: ClusterMemberOptions) {
-  const { config, proxyId, nodes, log, health } = options;
-  const declared = config.pools.flatMap((pool) => pool.nodes);
-  const discoveries = config.pools.flatMap((pool) =>
-    pool.discovery.map((discovery) => createDiscovery(discovery, pool.name)),
-  );
-  const discovered: (readonly DiscoveredNode[])[] = discoveries.map(() => []);
+  const { current, proxyId, nodes, log, health } = options;
+  const declared = (): NodeSpec[] => current.config.pools.flatMap((pool) => pool.nodes);
+  const discovered = createDiscovered({
+    onChange: () => update(),
+    onFault: (cause) => log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
+  });
   const claims = createClaims({ proxy: proxyId, store, kick: options.kick });
-  const heartbeat = startHeartbeat({ store, intervalMs: config.membership.heartbeatMs, beat: options.beat });
+  const heartbeat = startHeartbeat({
+    store,
+    intervalMs: current.config.membership.heartbeatMs,
+    beat: options.beat,
+  });
   /** What fails is made good by the next. */
   const renew = (): void => void claims.renew().catch(() => {});
   const renewal = setInterval(renew, RENEW_INTERVAL_MS);
@@ -58,7 +62,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   const refused = new Set<string>();
   function isUsable({ id, pool, url, weight, maxConnections, probeUrl, source }: NodeSpec): boolean {
     try {
-      if (!config.pools.some(({ name }) => name === pool)) throw new Error(`no pool ${pool} here`);
+      if (!current.config.pools.some(({ name }) => name === pool)) throw new Error(`no pool ${pool} here`);
       nodeSpec({ id, pool, url, weight, maxConnections, probeUrl, source });
       refused.delete(id);
       return true;
@@ -72,7 +76,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   function update(): void {
     const shared = [...membership.nodes].filter(([, node]) => isUsable(node));
     const usable = { ...membership, nodes: new Map(shared) };
-    reconcile(nodes, desiredNodes(declared, discovered.flat(), usable));
+    reconcile(nodes, desiredNodes(declared(), discovered.nodes(), usable));
     for (const [, { id, late }] of shared) {
       if (late) health.absent(id, 'heartbeats missed');
       else health.present(id);
@@ -109,19 +113,16 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
         },
       });
       await heartbeat.first();
-      for (const [index, discovery] of discoveries.entries()) {
-        discovery.start(
-          (found) => {
-            discovered[index] = found;
-            update();
-          },
-          (cause) => log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
-        );
-      }
+      discovered.follow(current.config.pools);
+    },
+    /** The configuration has changed: its nodes and discoveries are followed, those that stay are not touched. */
+    reload(): void {
+      discovered.follow(current.config.pools);
+      update();
     },
     async leave(): Promise<void> {
       clearInterval(renewal);
-      for (const discovery of discoveries) discovery.stop();
+      discovered.stop();
       await heartbeat.leave(proxyId);
       await store.close();
     },

@@ -22,7 +22,7 @@ const LOOK_MS = 200;
 const ROUND_TIMEOUT_MS = 600_000;
 
 export interface RebalancerParts {
-  readonly pools: readonly PoolConfig[];
+  readonly pools: () => readonly PoolConfig[];
   readonly nodes: NodeTable;
   readonly connectionsAt: (id: string) => number;
   readonly peers: Pick<Peers, 'loads' | 'carryOut' | 'carried'>;
@@ -114,7 +114,7 @@ export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onPr
   return {
     /** Begins; a rebalance under way is stopped first. @throws BreakwaterError POOL_UNKNOWN, REBALANCE_REFUSED */
     start({ pool, rate, tolerance }: RebalanceRequest): RebalanceView {
-      const chosen = choosePools(pools, pool);
+      const chosen = choosePools(pools(), pool);
       if (run !== undefined) run.stopped = true;
       const begun: Run = {
         pools: chosen,

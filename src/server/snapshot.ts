@@ -2,6 +2,7 @@ import { endReasons, rejectReasons, type TableWriter } from '../data-plane/routi
 import type { MembershipStore } from '../membership/store.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import type { Listeners } from './listeners.ts';
 
 const directions = ['from_device', 'to_device'] as const;
 /** CONNECT is no message of a session: a device sends one, and is counted as a connection. */
@@ -17,14 +18,15 @@ export function snapshotOf(
   table: TableWriter,
   nodes: NodeTable,
   store: Pick<MembershipStore, 'isUp'>,
-  listenerUrls: readonly string[],
+  listeners: Listeners,
 ): Snapshot {
   const list = nodes.list();
+  const counted = listeners.counted();
   return {
-    connections: listenerUrls.flatMap((listener, index) =>
+    connections: counted.flatMap(({ url: listener, index }) =>
       list.map(({ id }) => ({ listener, node: id, count: table.liveByListener(id, index) })),
     ),
-    connectionsTotal: listenerUrls.map((listener, index) => ({ listener, count: table.accepted(index) })),
+    connectionsTotal: counted.map(({ url: listener, accepted: count }) => ({ listener, count })),
     rejectedTotal: rejectReasons.map((reason) => ({ reason, count: table.rejected(reason) })),
     disconnectsTotal: endReasons.map((cause) => ({ cause, count: table.ended(cause) })),
     messages: directions.flatMap((direction, side) =>

@@ -41,7 +41,12 @@ describe.skipIf(missing)(
       ];
       const clients = [memoryClient('meter-1'), memoryClient('pump-7'), memoryClient(HOSTILE)];
       const backend = createMemoryBackend(nodes, clients);
-      const admin = await startAdmin({ url: 'http://127.0.0.1:0', token, backend, log: silentLog });
+      const admin = await startAdmin({
+        url: 'http://127.0.0.1:0',
+        token: () => token,
+        backend,
+        log: silentLog,
+      });
       onTestFinished(() => admin.close());
       await page.goto(admin.url);
       return { backend, admin };
@@ -154,7 +159,7 @@ describe.skipIf(missing)(
       await admin.close();
       await seen('#ready', 'not reachable');
       await seen('#live', 'reconnecting');
-      const again = await startAdmin({ url: admin.url, token: undefined, backend, log: silentLog });
+      const again = await startAdmin({ url: admin.url, token: () => undefined, backend, log: silentLog });
       onTestFinished(() => again.close());
       await seen('#ready', /^ready$/);
       await seen('#live', 'live');

@@ -13,6 +13,8 @@ export interface Breakwater extends Omit<Spawned, 'child'> {
   /** Ports of all listeners. */
   readonly ports: readonly number[];
   readonly adminUrl: string;
+  /** Writes the configuration file anew; what it does not say is as at the start. */
+  rewrite(config: object): void;
   /** Log lines so far. */
   logs(): LogLine[];
   /** The admin API's answer to `GET /api/v1/path`, or to what `init` says; throws unless it is 2xx. */
@@ -36,7 +38,8 @@ export async function startBreakwater(config: object, args: readonly string[] = 
     admin: { url: 'http://127.0.0.1:0' },
     log: { level: 'info', format: 'json' },
   };
-  writeFileSync(file, JSON.stringify({ ...defaults, ...config })); // YAML holds JSON
+  const rewrite = (said: object) => writeFileSync(file, JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
+  rewrite(config);
   const server = start(process.execPath, [main, 'start', '-c', file, ...args]);
 
   let ended: number | string | undefined;
@@ -63,6 +66,7 @@ export async function startBreakwater(config: object, args: readonly string[] = 
     port: ports[0] ?? 0,
     ports,
     adminUrl,
+    rewrite,
     logs,
     api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),
   };

@@ -142,6 +142,10 @@ export function createMemoryBackend(
       return backend.rebalanced;
     },
     rebalanceProgress: async () => backend.rebalanced,
+    reload: async () => {
+      const nothing = { added: [], removed: [], changed: [] };
+      return { listeners: nothing, pools: nothing, settings: ['rules'], certificates: [] };
+    },
     pools: () => [
       {
         name: 'default',

@@ -21,7 +21,13 @@ async function open() {
   const declared = [declaredNode];
   let decisions: Membership['decisions'] = new Map();
   const isRemoved = (id: string) => decisions.get(id)?.removed === true;
-  const admin = createNodeAdmin({ table, store, pools: ['default', 'meters'], declared, isRemoved });
+  const admin = createNodeAdmin({
+    table,
+    store,
+    pools: () => ['default', 'meters'],
+    declared: () => declared,
+    isRemoved,
+  });
   await store.open({
     onMembership: (membership) => {
       decisions = membership.decisions;

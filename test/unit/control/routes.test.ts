@@ -19,7 +19,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const told: string[] = [];
   const keeper = keepRoutes({
     table,
-    pools: ['default', 'meters'],
+    poolNumber: (pool) => ['default', 'meters'].indexOf(pool),
     sink: {
       put: (route) => {
         if (!routes.has(route.id) && routes.size >= room) throw new Error('full');

@@ -1,0 +1,166 @@
+import { listenerKeys } from '../config/difference.ts';
+import type { ListenerSettings } from '../data-plane/messages.ts';
+import type { PoolNumbers } from '../data-plane/pool-numbers.ts';
+import { MAX_LISTENERS, type TableWriter } from '../data-plane/routing-table.ts';
+import type { Threads } from '../data-plane/threads.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import { BreakwaterError, messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { TlsListener } from './certificates.ts';
+import type { WantedListener } from './wanted-listeners.ts';
+
+export interface ListenersOptions {
+  readonly threads: Pick<Threads, 'start' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
+  readonly table: Pick<TableWriter, 'accepted'>;
+  readonly numbers: PoolNumbers;
+  readonly log: Log;
+}
+
+interface Listener extends WantedListener {
+  readonly key: string;
+  readonly index: number;
+  /** As bound: 0 in the configuration lets the system choose. */
+  readonly port: number;
+  /** With this port. */
+  readonly url: string;
+  /** What had been accepted under this index before it was this listener's. */
+  readonly acceptedBefore: number;
+}
+
+/**
+ * The listeners of this proxy, and their indexes in the routing table. An index is given to another listener only when
+ * the last device of the former one has left.
+ */
+export class Listeners {
+  private readonly options: ListenersOptions;
+  /** In the order of the configuration. */
+  private present: readonly Listener[] = [];
+  /** By index, those that are gone too: their last devices are still told of. */
+  private readonly lastAt: Listener[] = [];
+
+  constructor(options: ListenersOptions) {
+    this.options = options;
+  }
+
+  /** With the ports that were chosen. */
+  get urls(): readonly string[] {
+    return this.present.map(({ url }) => url);
+  }
+
+  /** Connections since the start, also at listeners that are gone. */
+  get accepted(): number {
+    return this.lastAt.reduce((sum, _, index) => sum + this.options.table.accepted(index), 0);
+  }
+
+  urlAt(index: number): string {
+    return this.lastAt[index]?.url ?? '';
+  }
+
+  /** With what each is served by. */
+  secured(): (TlsListener & { readonly options: WantedListener['tls'] })[] {
+    return this.present.map(({ index, config, tls }) => ({ ...config, index, options: tls }));
+  }
+
+  /** What is counted by listener. */
+  counted(): { readonly index: number; readonly url: string; readonly accepted: number }[] {
+    const { table } = this.options;
+    return this.present.map(({ index, url, acceptedBefore }) => ({
+      ...{ index, url, accepted: table.accepted(index) - acceptedBefore },
+    }));
+  }
+
+  /** @throws BreakwaterError as `Threads.start` */
+  async start(wanted: readonly WantedListener[]): Promise<void> {
+    const added = this.place(wanted);
+    const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
+    this.present = this.enter(added, bound);
+  }
+
+  /**
+   * Binds what is new, all of it or nothing; what remains goes on. Those that are gone have no socket any more when this
+   * resolves: `leave` then ends their devices.
+   * @throws BreakwaterError ADDRESS_IN_USE and others of `Threads.listen`; then everything is as it was
+   */
+  async change(
+    wanted: readonly WantedListener[],
+  ): Promise<{ readonly settings: readonly ListenerSettings[]; leave(): Promise<void> }> {
+    const { threads, log } = this.options;
+    const before = this.present;
+    const placed = this.place(wanted);
+    const stays = (listener: Listener) => before.some(({ key }) => key === listener.key);
+    const added = placed.filter((listener) => !stays(listener));
+    const gone = before.filter(({ key }) => !placed.some((listener) => listener.key === key));
+    const inTheWay = gone.filter(({ port }) => added.some((listener) => listener.port === port));
+    await threads.unlisten(inTheWay.map(({ index }) => index));
+    try {
+      const bound = this.enter(
+        added,
+        await threads.listen(added.map((listener) => this.settingsOf(listener))),
+      );
+      this.present = placed.map((listener) => bound.find(({ key }) => key === listener.key) ?? listener);
+    } catch (error) {
+      await threads.listen(inTheWay.map((listener) => this.settingsOf(listener))).catch((again: unknown) => {
+        // Not bound any more, so that the next reload binds it as one that is new.
+        this.present = before.filter((listener) => !inTheWay.includes(listener));
+        log.error({ error: messageOf(again) }, 'a listener could not be bound again: reload once more');
+      });
+      throw error;
+    }
+    return {
+      settings: this.present.map((listener) => this.settingsOf(listener)),
+      leave: async () => {
+        await threads.unlisten(gone.map(({ index }) => index));
+        for (const { index, url } of gone) {
+          log.info({ listener: url, devices: threads.devicesAt(index) }, 'no longer listening');
+          threads.endAt(index, 'listener-removed');
+        }
+      },
+    };
+  }
+
+  /** Every listener with its index: the one that it has, or one that is free. */
+  private place(wanted: readonly WantedListener[]): Listener[] {
+    const keys = listenerKeys(wanted.map(({ config }) => config));
+    const taken = new Set(this.present.map(({ index }) => index));
+    return wanted.map(({ config, tls }, i) => {
+      const key = keys[i] ?? config.url;
+      const known = this.present.find((listener) => listener.key === key);
+      if (known !== undefined) return { ...known, config, tls };
+      const index = this.freeIndex(taken);
+      taken.add(index);
+      const acceptedBefore = this.options.table.accepted(index);
+      return { config, tls, key, index, port: config.port, url: config.url, acceptedBefore };
+    });
+  }
+
+  private freeIndex(taken: ReadonlySet<number>): number {
+    const { threads } = this.options;
+    for (let index = 0; index < MAX_LISTENERS; index++) {
+      if (!taken.has(index) && threads.devicesAt(index) === 0) return index;
+    }
+    throw new BreakwaterError(
+      'TABLE_FULL',
+      `no room for another listener: at most ${MAX_LISTENERS}, those included that devices are still leaving; try again`,
+    );
+  }
+
+  private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
+    const { url, host, mode, pool, websocket } = config;
+    return { index, url, host, port, mode, pool: this.options.numbers.of(pool), tls, websocket };
+  }
+
+  private enter(added: readonly Listener[], bound: readonly BoundAddress[]): Listener[] {
+    return added.map((listener, i) => {
+      const port = bound[i]?.port ?? listener.port;
+      const url = withPort(listener.config.url, port);
+      const entered = { ...listener, port, url };
+      this.lastAt[listener.index] = entered;
+      this.options.log.info({ listener: listener.config.url, url }, 'listening');
+      return entered;
+    });
+  }
+}
+
+function withPort(url: string, port: number): string {
+  return url.replace(/:\d+(?=\/|$)/, `:${port}`);
+}

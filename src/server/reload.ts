@@ -1,0 +1,79 @@
+import type { ReloadView } from '../admin/backend.ts';
+import type { Config } from '../config/config.ts';
+import type { ConfigHolder } from '../config/current.ts';
+import { type Difference, difference, isEmpty } from '../config/difference.ts';
+import { ConfigError, formatProblem } from '../config/problems.ts';
+import type { ListenerSettings } from '../data-plane/messages.ts';
+import { BreakwaterError, messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Listeners } from './listeners.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import type { WantedListener } from './wanted-listeners.ts';
+
+export interface ReloadParts {
+  /** The file as it is now. @throws BreakwaterError CONFIG_INVALID, CONFIG_UNREADABLE */
+  readonly read: () => Promise<Config>;
+  readonly current: ConfigHolder;
+  /** Reads the files that listeners name. @throws BreakwaterError CONFIG_INVALID */
+  readonly wanted: (config: Config) => Promise<readonly WantedListener[]>;
+  readonly listeners: Pick<Listeners, 'change'>;
+  /** Has the control plane go by the configuration that is current now; resolves when nodes can be dialled. */
+  readonly control: (changes: Difference) => Promise<void>;
+  /** Has the data plane go by it; resolves, to the listeners with new certificates, when every thread does. */
+  readonly data: (listeners: readonly ListenerSettings[]) => Promise<readonly string[]>;
+  readonly accepting: () => boolean;
+  readonly log: Log;
+}
+
+/**
+ * Reads the configuration again and applies the difference. What may fail comes first and is undone when it does: reading,
+ * checking, and binding what is new. Then nodes, then what places devices at them, and last those that leave.
+ */
+export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
+  const { current, listeners, log } = parts;
+
+  async function apply(): Promise<ReloadView> {
+    if (!parts.accepting())
+      throw new BreakwaterError('RELOAD_REFUSED', 'nothing is reloaded while the proxy starts or stops');
+    const next = await parts.read();
+    const changes = difference(current.config, next);
+    if (changes.needRestart.length > 0) throw needsRestart(changes.needRestart);
+    const wanted = await parts.wanted(next);
+    const { settings, leave } = await listeners.change(wanted);
+    current.config = next;
+    await parts.control(changes);
+    const certificates = await parts.data(settings);
+    await leave();
+    const { needRestart: _, ...changed } = changes;
+    const view = { ...changed, certificates };
+    const isSame = isEmpty(changes) && certificates.length === 0;
+    log.info(view, isSame ? 'reloaded: nothing has changed' : 'reloaded');
+    return view;
+  }
+
+  return oneAtATime(async () => {
+    try {
+      return await apply();
+    } catch (error) {
+      tell(log, error);
+      throw error;
+    }
+  });
+}
+
+function needsRestart(paths: readonly string[]): BreakwaterError {
+  return new BreakwaterError(
+    'RELOAD_NEEDS_RESTART',
+    `${paths.join(', ')} cannot change while the proxy runs, so nothing has been changed; start it again, or set back what was there`,
+  );
+}
+
+function tell(log: Log, error: unknown): void {
+  const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems)
+      log.error({ code: problem.code ?? code, problem: formatProblem(problem) }, 'configuration is wrong');
+  }
+  const [reason] = messageOf(error).split('\n');
+  log.error({ code, reason }, 'not reloaded: everything stays as it was');
+}
