@@ -4,9 +4,13 @@ import { generate, parser } from 'mqtt-packet';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { connectBytes } from '../support/devices.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
+
+const authority = createAuthority('Test CA');
+const { certFile: cert, keyFile: key } = authority.issue({ cn: 'proxy', names: 'IP:127.0.0.1' });
 
 const open: { terminate(): void }[] = [];
 afterEach(() => {
@@ -14,7 +18,11 @@ afterEach(() => {
 });
 
 async function device(port: number, options: IClientOptions = {}, path = '/mqtt'): Promise<MqttClient> {
-  const client = await connectAsync(`ws://127.0.0.1:${port}${path}`, { reconnectPeriod: 0, ...options });
+  const scheme = options.ca === undefined ? 'ws' : 'wss';
+  const client = await connectAsync(`${scheme}://127.0.0.1:${port}${path}`, {
+    reconnectPeriod: 0,
+    ...options,
+  });
   open.push({ terminate: () => client.end(true) });
   return client;
 }
@@ -51,6 +59,8 @@ describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
           mode: 'relay',
           websocket: { origins: ['https://App.example.com'] },
         },
+        { url: 'wss://127.0.0.1:0', tls: { cert, key } },
+        { url: 'wss://127.0.0.1:0', mode: 'relay', tls: { cert, key } },
       ],
       pools: { default: { nodes: [{ id: 'm', url: broker.url }] } },
       rules: [
@@ -60,13 +70,26 @@ describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
     });
   });
   const modes = [
-    { mode: 'session', port: () => proxy.ports[0] ?? 0, path: '/mqtt' },
-    { mode: 'relay', port: () => proxy.ports[1] ?? 0, path: '/plant/a?x=1' },
+    { mode: 'session', port: () => proxy.ports[0] ?? 0, path: '/mqtt', secure: () => proxy.ports[2] ?? 0 },
+    {
+      mode: 'relay',
+      port: () => proxy.ports[1] ?? 0,
+      path: '/plant/a?x=1',
+      secure: () => proxy.ports[3] ?? 0,
+    },
   ] as const;
 
-  for (const { mode, port, path } of modes) {
-    test.each([4, 5] as const)(`${mode} mode carries messages of any size, MQTT level %i`, async (level) => {
-      const client = await device(port(), { protocolVersion: level, clientId: `${mode}-${level}` }, path);
+  for (const { mode, port, path, secure } of modes) {
+    test.each([
+      [4, 'plain'],
+      [5, 'plain'],
+      [5, 'TLS'],
+    ] as const)(`${mode} mode carries messages of any size, MQTT level %i, %s`, async (level, kind) => {
+      const options = { protocolVersion: level, clientId: `${mode}-${level}` };
+      const client =
+        kind === 'TLS'
+          ? await device(secure(), { ...options, ca: authority.cert })
+          : await device(port(), options, path);
       const got: number[] = [];
       client.on('message', (_topic, payload) => got.push(payload.length));
       await client.subscribeAsync(`sizes/${mode}/${level}`, { qos: 1 });
