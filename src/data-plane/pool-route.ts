@@ -2,12 +2,14 @@ import type { PoolConfig } from '../config/config.ts';
 import type { Peer } from '../connection/wire.ts';
 import type { Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
+import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Balancer } from './balancer.ts';
 import { createIntroduction, introduced } from './introduction.ts';
 import { createSources, sourced } from './source-addresses.ts';
+import type { CookieRoute } from './upgrade-cookies.ts';
 
 /** One pool of this thread. */
-export interface PoolRoute extends Route {
+export interface PoolRoute extends Route, CookieRoute {
   readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
@@ -30,6 +32,7 @@ export function createPoolRoute(
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
   const introduce = createIntroduction(upstream, Date.now);
+  const cookies = persistence.by === 'cookie' ? createCookiePersistence(persistence) : undefined;
   const routeAs = ({ key: fixedKey, mode }: RouteChange): PoolRoute => ({
     name,
     mode,
@@ -38,6 +41,14 @@ export function createPoolRoute(
     named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
+    cookies,
+    suggest({ remoteAddress, remotePort }: Peer, recalled: readonly string[]): string | undefined {
+      // Without a client id, devices of one address would all be hashed to one node.
+      const clientId = fixedKey ?? `${remoteAddress}:${remotePort}`;
+      const key = { clientId, sourceAddress: fixedKey ?? remoteAddress };
+      const first = (node?: string) => balancer.candidates(index, key, node).next().value?.nodeId;
+      return recalled.find((node) => first(node) === node) ?? first();
+    },
     place({ clientId }: Connect, peer: Peer, preferred: string | undefined): Placement {
       const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? peer.remoteAddress };
       let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);

@@ -17,6 +17,7 @@ import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
+import type { UpgradeHook } from '../websocket/upgrade.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -31,6 +32,7 @@ import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import type { TableReader } from './table-reader.ts';
+import { upgradeCookies } from './upgrade-cookies.ts';
 
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
 const OWNED_TTL_MS = 600_000;
@@ -111,7 +113,7 @@ export class ListenerWorld implements World {
     }
     const { websocket } = this.listener;
     if (websocket === undefined) return this.begin(wire, peer);
-    const layer = new WebSocketLayer(wire, peer, websocket);
+    const layer = new WebSocketLayer(wire, peer, websocket, this.onUpgrade);
     layer.carry(this.begin(layer, layer));
     return layer;
   }
@@ -122,7 +124,13 @@ export class ListenerWorld implements World {
     return connection;
   }
 
-  route(connect: Connect, peer: Peer): PoolRoute | Refusal {
+  /** By what rules can tell of a device that has not sent its CONNECT. */
+  private readonly onUpgrade: UpgradeHook = (peer, cookie) => {
+    const route = this.route({}, peer);
+    return typeof route === 'string' ? { headers: [] } : upgradeCookies(route, peer, cookie);
+  };
+
+  route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
     const { routes, decide } = this.context;
     const decision = decide(ruleInput(connect, peer, this.listener.url));
     if (decision !== undefined && 'reject' in decision) return decision.reject;
@@ -345,7 +353,7 @@ function sessionRecord({ session, history }: SessionCarrier, nowMs: number): Ses
 }
 
 function ruleInput(
-  { clientId, username, protocolVersion, cleanStart }: Connect,
+  { clientId, username, protocolVersion, cleanStart }: Partial<Connect>,
   peer: Peer,
   listener: string,
 ): RuleInput {

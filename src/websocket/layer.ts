@@ -13,7 +13,14 @@ import { FrameReader } from './frame-reader.ts';
 import { sendBinary, sendControl } from './frame-writer.ts';
 import { closeCode, isCloseCode, opcode } from './protocol.ts';
 import { endOfHead, isNoRequest, MAX_HEAD_BYTES, readHead } from './request.ts';
-import { answerUpgrade, refuse, type UpgradeAnswer, type UpgradeHook, type UpgradeTerms } from './upgrade.ts';
+import {
+  checkUpgrade,
+  type Refused,
+  refuse,
+  type Upgrade,
+  type UpgradeHook,
+  type UpgradeTerms,
+} from './upgrade.ts';
 
 /** Pongs that may wait for a device that does not read; only the last ping asks for an answer (RFC 6455, 5.5.3). */
 const MAX_PONGS_WAITING = 16;
@@ -82,27 +89,38 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
     head.append(bytes, start, end);
     const headEnd = endOfHead(head.bytes, head.length, searched);
     if (isNoRequest(head.bytes[0] as number))
-      return this.answer(refuse(400, 'This port speaks HTTP, and then MQTT over WebSocket.'));
+      return this.refuse(refuse(400, 'This port speaks HTTP, and then MQTT over WebSocket.'));
     if ((headEnd < 0 ? head.length : headEnd) > MAX_HEAD_BYTES)
-      return this.answer(refuse(431, `The request's head is longer than ${MAX_HEAD_BYTES} bytes.`));
+      return this.refuse(refuse(431, `The request's head is longer than ${MAX_HEAD_BYTES} bytes.`));
     if (headEnd < 0) return;
     const request = readHead(head.bytes, headEnd);
-    if (request === undefined) return this.answer(refuse(400, 'This is no request of HTTP/1.1.'));
-    this.answer(answerUpgrade(request, this.terms, this.hook));
+    if (request === undefined) return this.refuse(refuse(400, 'This is no request of HTTP/1.1.'));
+    const result = checkUpgrade(request, this.terms);
+    if (result.kind === 'refused') return this.refuse(result);
+    this.upgrade(result);
     if (this.reader !== undefined) this.read(this.reader, head.bytes, headEnd, head.length);
   }
 
-  private answer(answer: UpgradeAnswer): void {
-    const response = Buffer.from(answer.response, 'latin1');
+  private refuse({ response }: Refused): void {
     this.head = undefined;
-    this.wire.toDevice(response, 0, response.length);
-    if (answer.kind === 'upgraded') {
-      this.request = answer.request;
-      this.reader = new FrameReader();
-    } else {
-      this.lastWordSent = true;
-      this.ended('websocket');
-    }
+    this.respond(response);
+    this.lastWordSent = true;
+    this.ended('websocket');
+  }
+
+  private upgrade({ request, cookie, response }: Upgrade): void {
+    this.head = undefined;
+    this.request = request;
+    const addition = this.hook?.(this, cookie) ?? { headers: [] };
+    if (addition.preferredNode !== undefined)
+      this.request = { ...request, preferredNode: addition.preferredNode };
+    this.respond(response(addition));
+    this.reader = new FrameReader();
+  }
+
+  private respond(response: string): void {
+    const bytes = Buffer.from(response, 'latin1');
+    this.wire.toDevice(bytes, 0, bytes.length);
   }
 
   private read(reader: FrameReader, bytes: Uint8Array, start: number, end: number): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PeerRequest } from '../connection/wire.ts';
+import type { Peer, PeerRequest } from '../connection/wire.ts';
 import { matchablePath } from '../http/path.ts';
 import { listHas, type RequestHead } from './request.ts';
 
@@ -19,14 +19,22 @@ export interface UpgradeAddition {
   readonly preferredNode?: string | undefined;
 }
 
-/** Asked once for each device whose request is good. `cookie` is its Cookie header. */
-export type UpgradeHook = (request: PeerRequest, cookie: string | undefined) => UpgradeAddition;
+/** Asked once for each device whose request is good; the peer has that already. `cookie` is its Cookie header. */
+export type UpgradeHook = (peer: Peer, cookie: string | undefined) => UpgradeAddition;
 
-const noAddition: UpgradeAddition = { headers: [] };
+export interface Refused {
+  readonly kind: 'refused';
+  readonly response: string;
+}
 
-export type UpgradeAnswer =
-  | { readonly kind: 'upgraded'; readonly request: PeerRequest; readonly response: string }
-  | { readonly kind: 'refused'; readonly response: string };
+/** A request that may be upgraded. */
+export interface Upgrade {
+  readonly kind: 'upgrade';
+  readonly request: PeerRequest;
+  readonly cookie: string | undefined;
+  /** The 101. */
+  response(addition: UpgradeAddition): string;
+}
 
 /** RFC 6455, 1.3: shows that the key was read by something that speaks WebSocket. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -36,8 +44,8 @@ const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'];
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::\d{1,5})?$/;
 
-/** Answers a request for the upgrade (RFC 6455, 4.2). */
-export function answerUpgrade(head: RequestHead, terms: UpgradeTerms, hook?: UpgradeHook): UpgradeAnswer {
+/** Looks at a request for the upgrade (RFC 6455, 4.2). */
+export function checkUpgrade(head: RequestHead, terms: UpgradeTerms): Upgrade | Refused {
   const { method, target, fields } = head;
   const path = matchablePath(target);
   const host = HOST.exec(fields.get('host') ?? '')?.[1]?.toLowerCase();
@@ -57,8 +65,15 @@ export function answerUpgrade(head: RequestHead, terms: UpgradeTerms, hook?: Upg
   const offered = fields.get('sec-websocket-protocol')?.split(',') ?? [];
   const subprotocol = offered.map((each) => each.trim()).find((each) => SUBPROTOCOLS.includes(each));
   if (subprotocol === undefined) return refuse(400, "Sec-WebSocket-Protocol must offer 'mqtt'.");
-  const request = { path, host, origin };
-  const { headers, preferredNode } = hook?.(request, fields.get('cookie')) ?? noAddition;
+  return {
+    kind: 'upgrade',
+    request: { path, host, origin },
+    cookie: fields.get('cookie'),
+    response: ({ headers }) => switching(key, subprotocol, headers),
+  };
+}
+
+function switching(key: string, subprotocol: string, headers: UpgradeAddition['headers']): string {
   const lines = [
     'HTTP/1.1 101 Switching Protocols',
     ...['Upgrade: websocket', 'Connection: Upgrade'],
@@ -66,7 +81,7 @@ export function answerUpgrade(head: RequestHead, terms: UpgradeTerms, hook?: Upg
     `Sec-WebSocket-Protocol: ${subprotocol}`,
     ...headers.map(([name, value]) => `${name}: ${value}`),
   ];
-  return { kind: 'upgraded', request: { ...request, preferredNode }, response: message(lines, '') };
+  return message(lines, '');
 }
 
 function isPath(path: string, wanted: string): boolean {
@@ -93,11 +108,7 @@ const phrases = {
 } as const;
 
 /** An answer after which the connection is closed. */
-export function refuse(
-  status: keyof typeof phrases,
-  why: string,
-  headers: readonly string[] = [],
-): UpgradeAnswer {
+export function refuse(status: keyof typeof phrases, why: string, headers: readonly string[] = []): Refused {
   const body = `${why}\n`;
   const lines = [
     `HTTP/1.1 ${status} ${phrases[status]}`,

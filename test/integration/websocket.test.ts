@@ -177,6 +177,42 @@ describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
   });
 });
 
+test('persistence by cookie: the answer to the upgrade names the node, and the cookie finds it again', async () => {
+  const brokers = await Promise.all([startMosquitto(), startMosquitto(), startMosquitto()]);
+  const proxy = await startBreakwater({
+    listeners: [{ url: 'ws://127.0.0.1:0' }],
+    pools: {
+      default: {
+        strategy: 'round-robin',
+        persistence: { by: 'cookie', name: 'seat', expires: 60 },
+        nodes: brokers.map(({ url }, i) => ({ id: `m${i}`, url })),
+      },
+    },
+  });
+  /** Comes with the cookie; tells the node, and the cookie that was set. */
+  const come = async (clientId: string, cookie?: string) => {
+    const wsOptions = cookie === undefined ? {} : { headers: { cookie: `other=1; ${cookie}` } };
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/mqtt`, 'mqtt', wsOptions);
+    open.push(socket);
+    const [[response]] = await Promise.all([once(socket, 'upgrade'), once(socket, 'open')]);
+    socket.send(connectBytes(clientId));
+    await once(socket, 'message');
+    const { node } = await proxy.api<{ node: string }>(`clients/${clientId}`);
+    const [set = ''] = (response.headers['set-cookie'] ?? []) as string[];
+    return { node, set, cookie: set.split(';')[0] ?? '' };
+  };
+  const first = await come('first');
+  expect(first.set).toMatch(/^seat=[\w-]+; Path=\/; Max-Age=60; HttpOnly; SameSite=Lax$/);
+  expect((await come('other')).node).not.toBe(first.node);
+  for (const clientId of ['again', 'and-again']) {
+    expect((await come(clientId, first.cookie)).node).toBe(first.node);
+  }
+  await proxy.api(`nodes/${first.node}`, { method: 'PATCH', body: { state: 'disabled' } });
+  const replaced = await come('replaced', first.cookie);
+  expect(replaced.node).not.toBe(first.node);
+  expect((await come('last', replaced.cookie)).node).toBe(replaced.node);
+});
+
 test('a broker is killed: the WebSocket stays, the session moves', async () => {
   const brokers = await Promise.all([startMosquitto(), startMosquitto()]);
   const proxy = await startBreakwater({

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Conversation, EndCause, Link, Wire } from '../../../src/connection/wire.ts';
 import { WebSocketLayer } from '../../../src/websocket/layer.ts';
+import type { UpgradeHook } from '../../../src/websocket/upgrade.ts';
 import { cut, deviceFrame, messagesIn } from './frames.ts';
 
 const peer = { remoteAddress: '10.0.0.1', remotePort: 40_000 };
@@ -17,12 +18,13 @@ const text = (bytes: Uint8Array, start: number, end: number) =>
 /** A layer on a stage: the test plays engine, device and connection. What each is told are lines of text. */
 class Scene implements Wire, Conversation {
   readonly lines: string[] = [];
-  readonly layer = new WebSocketLayer(this, peer, { path: '/mqtt' });
+  readonly layer: WebSocketLayer;
   isBehind = false;
   onData = (): void => {};
   private sent = Buffer.alloc(0);
 
-  constructor(upgraded = true) {
+  constructor(upgraded = true, hook?: UpgradeHook) {
+    this.layer = new WebSocketLayer(this, peer, { path: '/mqtt' }, hook);
     this.layer.carry(this);
     if (!upgraded) return;
     this.says(REQUEST);
@@ -141,6 +143,16 @@ test.each([
   expect(scene.told()).toEqual(['ended websocket']);
   scene.layer.endDevice('flush');
   expect(scene.told()).toEqual(['end device flush']);
+});
+
+test('a pool may choose a node before the answer, and say so in it', () => {
+  const scene = new Scene(false, ({ remoteAddress, request }, cookie) => ({
+    headers: [['Set-Cookie', `${remoteAddress} ${request?.path} ${cookie}`]],
+    preferredNode: 'n2',
+  }));
+  scene.says(REQUEST.replace('Host: a', 'Host: a\r\nCookie: b=1'));
+  expect(scene.response()).toContain('\r\nSet-Cookie: 10.0.0.1 /mqtt b=1\r\n');
+  expect(scene.layer.request?.preferredNode).toBe('n2');
 });
 
 test('each write is one frame, and nothing is said before the upgrade or behind a close frame', async () => {

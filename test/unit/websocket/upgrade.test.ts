@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { endOfHead, isNoRequest, readHead } from '../../../src/websocket/request.ts';
-import { answerUpgrade, type UpgradeHook, type UpgradeTerms } from '../../../src/websocket/upgrade.ts';
+import { checkUpgrade, type UpgradeAddition, type UpgradeTerms } from '../../../src/websocket/upgrade.ts';
 
 /** The example of RFC 6455, 1.3, with our sub-protocol. */
 const good = {
@@ -25,20 +25,26 @@ const headOf = (text: string) => {
   return readHead(bytes, endOfHead(bytes, bytes.length, 0));
 };
 
-function answer(text: string, to = terms, hook?: UpgradeHook) {
+function check(text: string, to = terms) {
   const head = headOf(text);
-  return head === undefined ? undefined : answerUpgrade(head, to, hook);
+  return head === undefined ? undefined : checkUpgrade(head, to);
 }
-const statusOf = (text: string, to = terms) => answer(text, to)?.response.slice(9, 12);
+function responseTo(text: string, to = terms, addition: UpgradeAddition = { headers: [] }): string {
+  const result = check(text, to);
+  return (result?.kind === 'upgrade' ? result.response(addition) : result?.response) ?? '';
+}
+const statusOf = (text: string, to = terms) => responseTo(text, to).slice(9, 12);
 
 test('the example of the standard is answered as there', () => {
-  expect(answer(request())).toEqual({
-    kind: 'upgraded',
+  expect(check(request())).toMatchObject({
+    kind: 'upgrade',
     request: { path: '/mqtt', host: 'broker.example.com', origin: 'https://app.example.com' },
-    response:
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n',
+    cookie: undefined,
   });
+  expect(responseTo(request())).toBe(
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n',
+  );
 });
 
 test.each<[string, string, Record<string, string | undefined>, string?]>([
@@ -78,7 +84,7 @@ test.each<[string, Record<string, string | undefined>, string?]>([
 });
 
 test('a refusal says why, and what would do', () => {
-  const { response = '' } = answer(request({ 'Sec-WebSocket-Version': '8' })) ?? {};
+  const response = responseTo(request({ 'Sec-WebSocket-Version': '8' }));
   expect(response).toMatch(/\r\nSec-WebSocket-Version: 13\r\n/);
   expect(response).toMatch(/\r\nConnection: Upgrade, close\r\n/);
   const [head = '', body = ''] = response.split('\r\n\r\n');
@@ -92,16 +98,11 @@ test('a path with * takes whatever begins so', () => {
   expect(statusOf(request({}, 'GET /plant/../admin HTTP/1.1'), plant)).toBe('404');
 });
 
-test('persistence reads the cookies, and adds its own', () => {
+test('persistence gets all cookies, and adds its own', () => {
   const cookies = request({ Cookie: 'a=1' }).replace('\r\n\r\n', '\r\nCookie: b=2\r\n\r\n');
-  const hook: UpgradeHook = ({ path }, cookie) => ({
-    headers: [['Set-Cookie', `${path} ${cookie}`]],
-    preferredNode: 'n2',
-  });
-  expect(answer(cookies, terms, hook)).toMatchObject({
-    request: { preferredNode: 'n2' },
-    response: expect.stringContaining('\r\nSet-Cookie: /mqtt a=1; b=2\r\n'),
-  });
+  expect(check(cookies)).toMatchObject({ cookie: 'a=1; b=2' });
+  const response = responseTo(cookies, terms, { headers: [['Set-Cookie', 'c=3; HttpOnly']] });
+  expect(response).toContain('\r\nSet-Cookie: c=3; HttpOnly\r\n\r\n');
 });
 
 describe('a head', () => {
