@@ -52,6 +52,16 @@ export interface ListenerConfig {
   readonly tls?: TlsConfig | undefined;
   /** Absent: devices speak plain MQTT. */
   readonly websocket: UpgradeTerms | undefined;
+  /** Absent: no PROXY protocol header is looked for. */
+  readonly headers: ListenerHeaders | undefined;
+}
+
+/** PROXY protocol headers of those who stand before a listener. */
+export interface ListenerHeaders {
+  readonly mode: 'accept' | 'require';
+  /** At least one address or CIDR block. */
+  readonly trusted: readonly string[];
+  readonly timeoutMs: number;
 }
 
 export interface PoolConfig {
@@ -171,10 +181,14 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
   return deepFreeze({
     cluster,
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
-    listeners: listeners.map(({ url, mode, pool, tls, websocket }) => ({
+    listeners: listeners.map(({ url, mode, pool, tls, websocket, proxyProtocol, trustedProxies }) => ({
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
       websocket: toUpgradeTerms(url, websocket),
+      headers:
+        proxyProtocol === 'off'
+          ? undefined
+          : { mode: proxyProtocol, trusted: trustedProxies, timeoutMs: toMs(limits.connectTimeout) },
     })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode)),
     rules: rules.map(toRule),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { address, choice, name } from './fields.ts';
+import { address, choice, name, network } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';
 import { websocketProblem, websocketSchema } from './websocket.ts';
 
@@ -22,13 +22,29 @@ const listener = z.strictObject({
     .meta({ kind: 'pool name', description: 'Pool for devices that no rule sends elsewhere.' }),
   tls: tlsSchema.optional(),
   websocket: websocketSchema.optional(),
+  proxyProtocol: choice(['off', 'accept', 'require'])
+    .default('off')
+    .describe(
+      'PROXY protocol header (version 1 or 2) of a proxy that stands before this one: who the device is. `require`: whoever is not one of `trustedProxies`, or sends no header, is reset. `accept`: a header is read from `trustedProxies` if there is one; the others are devices.',
+    ),
+  trustedProxies: z.array(network()).max(256, { error: 'must hold at most 256 networks' }).default([]).meta({
+    kind: 'list of IP addresses and CIDR blocks',
+    description:
+      'Proxies whose headers are believed; at most 256. Whoever may send a header chooses the address that rules, limits and logs see.',
+  }),
 });
 
 export const listenerSchema = listener.check(({ value, issues }) => {
   const problems = {
     tls: tlsProblem(value.url, value.tls),
     websocket: websocketProblem(value.url, value.websocket),
+    trustedProxies: trustProblem(value),
   };
   for (const [key, message] of Object.entries(problems))
     if (message !== undefined) issues.push({ code: 'custom', input: value, path: [key], message });
 });
+
+function trustProblem({ proxyProtocol, trustedProxies }: z.output<typeof listener>): string | undefined {
+  if (proxyProtocol === 'off' || trustedProxies.length > 0) return undefined;
+  return `is needed with proxyProtocol: ${proxyProtocol}: the addresses of the proxies that stand before this one, such as 10.0.0.0/24`;
+}

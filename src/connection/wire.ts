@@ -1,4 +1,5 @@
 import type { Endpoint } from '../proxy-protocol/header.ts';
+import type { Tlv } from '../proxy-protocol/tlv.ts';
 
 /**
  * The two halves of the border between a connection (pure, sans-I/O) and the engine that owns its sockets.
@@ -92,6 +93,8 @@ export interface Peer {
   readonly remotePort: number;
   /** Where the device connected to. Absent once its socket is closed. */
   readonly destination?: Endpoint | undefined;
+  /** What a trusted proxy before us tells besides, by the PROXY protocol, version 2. */
+  readonly tlvs?: readonly Tlv[] | undefined;
   /** Absent on a plain connection, and until the handshake is done. */
   readonly tls?: PeerTls | undefined;
   /** What it asked for over HTTP; absent where it speaks no WebSocket, and until the upgrade. */

@@ -5,6 +5,7 @@ import type { EndCause, PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
 import type { UpgradeTerms } from '../websocket/upgrade.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
@@ -183,6 +184,14 @@ export type ThreadEvent =
       readonly clientId: string | undefined;
       readonly listener: number;
       readonly remoteAddress: string;
+    }
+  /** A connection was reset for its PROXY protocol header; `more` like it were since the last was told. */
+  | {
+      readonly type: 'header-refused';
+      readonly listener: number;
+      readonly refusal: HeaderRefusal;
+      readonly remoteAddress: string;
+      readonly more: number;
     }
   | {
       readonly type: 'dial-failed';

@@ -2,6 +2,7 @@ import { doorRefusalLabels } from '../admission/door.ts';
 import { shortages } from '../connection/attempts.ts';
 import type { EndReason } from '../connection/world.ts';
 import { BreakwaterError } from '../errors.ts';
+import { headerRefusalLabels } from '../proxy-protocol/expect.ts';
 import { refusals } from '../routing/rules.ts';
 
 /**
@@ -75,6 +76,7 @@ export const rejectReasons = [
   'websocket-refused',
   'node-refused',
   ...doorRefusalLabels,
+  ...headerRefusalLabels,
 ] as const;
 
 /** Why a served device's connection ended: the `cause` label of `device_disconnects_total`. */

@@ -14,6 +14,7 @@ import type {
   World,
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
+import { toldTls } from '../proxy-protocol/tlv.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
@@ -362,10 +363,10 @@ function ruleInput(
     ...{ host: peer.request?.host, path: peer.request?.path },
     // TLS is asked only where a rule asks: a certificate takes time to parse.
     get sni() {
-      return peer.tls?.serverName;
+      return peer.tls?.serverName ?? toldTls(peer.tlvs ?? []).sni;
     },
     get clientCn() {
-      return peer.tls?.clientCertificateCn;
+      return peer.tls?.clientCertificateCn ?? toldTls(peer.tlvs ?? []).clientCn;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
+import { createBursts } from '../admission/bursts.ts';
 import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { strategies } from '../balance/index.ts';
@@ -56,10 +57,17 @@ const context = {
 } satisfies ThreadContext;
 const worlds: ListenerWorld[] = [];
 const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
+const refusalBursts = createBursts(systemClock);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
   onHandshakeRefused: () => table.countRejected('tls-busy'),
+  onHeaderRefused(listener, refusal, remoteAddress) {
+    table.countAccepted(listener);
+    table.countRejected(`proxy-${refusal}`);
+    const more = refusalBursts(`${listener} ${refusal}`);
+    if (more !== undefined) events.add({ type: 'header-refused', listener, refusal, remoteAddress, more });
+  },
   onFault: (error) =>
     report({
       type: 'fault',

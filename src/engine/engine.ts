@@ -1,4 +1,5 @@
 import type { Conversation, Peer, Wire } from '../connection/wire.ts';
+import type { HeaderOptions, OnHeaderRefused } from './headers.ts';
 import type { TlsOptions } from './tls.ts';
 
 /**
@@ -36,6 +37,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Absent: plain TCP. */
   readonly tls?: TlsOptions | undefined;
+  /** A PROXY protocol header is taken before all else, TLS too. Absent: the first byte is the device's. */
+  readonly headers?: HeaderOptions | undefined;
   /** No other thread is expected at this address yet: whoever is there is another program. */
   readonly isFirst?: boolean | undefined;
 }
@@ -46,7 +49,7 @@ export interface BoundAddress {
 }
 
 /**
- * Called for every accepted device, with TLS before the handshake, so that one time limit covers both; `undefined`
+ * Called for every accepted device, behind its PROXY protocol header, with TLS before the handshake, so that one time limit covers both; `undefined`
  * refuses it (the socket is reset).
  */
 export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => Conversation | undefined;
@@ -60,6 +63,7 @@ export interface EngineOptions {
   /** TLS handshakes in progress at one time; a device beyond is reset before `accept` is asked. 1,000 by default. */
   readonly maxHandshakes?: number;
   readonly onHandshakeRefused?: (listenerIndex: number) => void;
+  readonly onHeaderRefused?: OnHeaderRefused;
 }
 
 /** A handshake holds some 50 kB, and takes half a millisecond: more at a time would only all be late. */

@@ -1,3 +1,5 @@
+import type { ProxyFault } from './result.ts';
+
 /** What a listener does with PROXY protocol headers. */
 export type ProxyProtocolMode = 'off' | 'accept' | 'require';
 
@@ -13,3 +15,15 @@ export function expectHeader(mode: ProxyProtocolMode, isTrusted: boolean): Heade
   if (mode === 'accept') return isTrusted ? 'peek' : 'skip';
   return isTrusted ? 'read' : 'refuse';
 }
+
+/**
+ * Why a connection is reset for its header: a fault in it; `untrusted`: it comes from elsewhere than a trusted proxy;
+ * `timeout`: no whole header in time; `too-many`: so many others still owe theirs.
+ */
+export type HeaderRefusal = ProxyFault | 'untrusted' | 'timeout' | 'too-many';
+
+/** Labels of the metric. */
+export const headerRefusalLabels = [
+  ...['proxy-no-header', 'proxy-malformed', 'proxy-too-long', 'proxy-checksum'],
+  ...['proxy-untrusted', 'proxy-timeout', 'proxy-too-many'],
+] as const satisfies readonly `proxy-${HeaderRefusal}`[];

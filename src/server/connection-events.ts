@@ -1,7 +1,9 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
+import { createBursts } from '../admission/bursts.ts';
 import type { Reattachment } from '../connection/world.ts';
 import type { ThreadEvent } from '../data-plane/messages.ts';
 import type { Log } from '../log.ts';
+import { systemClock } from '../time.ts';
 import type { Owners } from './owners.ts';
 
 /** What connections mean for the health of their nodes. */
@@ -32,6 +34,7 @@ export interface ConnectionEventsOptions {
 /** Turns what the data threads tell into log lines, server-sent events and passive health. */
 export function createConnectionEvents(options: ConnectionEventsOptions) {
   const { log, emit, health, memory, listenerUrl } = options;
+  const refusalBursts = createBursts(systemClock);
 
   function receive(event: ThreadEvent, thread: number, at: string): void {
     switch (event.type) {
@@ -52,6 +55,13 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         const fields = { ...rest, listener: listenerUrl(listener) };
         log.info(fields, 'device rejected');
         return emit({ type, at, ...fields });
+      }
+      case 'header-refused': {
+        const { listener, refusal, remoteAddress } = event;
+        const more = refusalBursts(`${listener} ${refusal}`, 1 + event.more); // each thread has told its own
+        if (more === undefined) return;
+        const fields = { listener: listenerUrl(listener), remoteAddress, reason: `proxy-${refusal}`, more };
+        return log.warn(fields, 'PROXY protocol header refused');
       }
       case 'dial-failed': {
         const { type, node, failure, detail } = event;

@@ -145,8 +145,8 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, websocket } = config;
-    return { index, url, host, port, mode, pool: this.options.numbers.of(pool), tls, websocket };
+    const { url, host, mode, pool, websocket, headers } = config;
+    return { index, url, host, port, mode, pool: this.options.numbers.of(pool), tls, websocket, headers };
   }
 
   private enter(added: readonly Listener[], bound: readonly BoundAddress[]): Listener[] {

@@ -76,6 +76,14 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
     return this.peer.tls;
   }
 
+  get destination(): Peer['destination'] {
+    return this.peer.destination;
+  }
+
+  get tlvs(): Peer['tlvs'] {
+    return this.peer.tlvs;
+  }
+
   // ---- from the device -------------------------------------------------------------------------------------
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {

@@ -87,7 +87,9 @@ export function engineContract(name: 'epoll' | 'node'): void {
       const bound = await engine.listen(host, 0, 9);
       const { device } = await engine.connect(bound.port);
       sockets.push(device);
-      expect(await engine.destination(device.localPort as number)).toEqual({ address, port: bound.port });
+      expect(await engine.peerFacts(device.localPort as number)).toEqual({
+        destination: { address, port: bound.port },
+      });
     });
 
     it('shows an IPv4 device of a dual-stack listener as IPv4', async () => {

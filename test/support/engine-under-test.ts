@@ -2,10 +2,11 @@ import { writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { PeerTls, Target, Wire } from '../../src/connection/wire.ts';
+import type { Peer, PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
+import type { HeaderOptions } from '../../src/engine/headers.ts';
 import type { TlsOptions } from '../../src/engine/tls.ts';
-import type { Endpoint } from '../../src/proxy-protocol/header.ts';
+import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
 const WORKER = resolve('dist/test/support/engine-worker.js');
@@ -33,12 +34,20 @@ export interface EngineUnderTest {
   readonly faults: string[];
   /** What connections accepted from now on do by themselves. */
   script(script: Script, target?: Target): Promise<unknown>;
-  listen(host: string, port: number, index?: number, tls?: TlsOptions): Promise<BoundAddress>;
+  listen(
+    host: string,
+    port: number,
+    index?: number,
+    tls?: TlsOptions,
+    headers?: HeaderOptions,
+  ): Promise<BoundAddress>;
   updateTls(index: number, tls: TlsOptions): Promise<unknown>;
   /** `tls` of the peer that the last connection from this port was accepted with. */
   peerTls(devicePort: number): Promise<PeerTls | undefined>;
-  /** Where that connection was made to. */
-  destination(devicePort: number): Promise<Endpoint | undefined>;
+  /** What else is known of the device with this port. */
+  peerFacts(devicePort: number): Promise<Pick<Peer, 'destination' | 'tlvs'>>;
+  /** Connections that were reset for their PROXY protocol header: why, and whose, in that order. */
+  readonly headersRefused: readonly (readonly [HeaderRefusal, string])[];
   /** Listeners at which a device met too many handshakes, in the order of refusal. */
   readonly handshakesRefused: readonly number[];
   unlisten(index: number): Promise<unknown>;
@@ -115,6 +124,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
   const answers = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const faults: string[] = [];
   const handshakesRefused: number[] = [];
+  const headersRefused: [HeaderRefusal, string][] = [];
   let wakeFd: number | undefined;
   let closed = false;
   let lastId = 0;
@@ -141,8 +151,14 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     return known;
   }
 
-  const listen = (host: string, port: number, index = 0, tls?: TlsOptions): Promise<BoundAddress> =>
-    ask({ call: 'listen', index, host, port, tls }) as Promise<BoundAddress>;
+  const listen = (
+    host: string,
+    port: number,
+    index = 0,
+    tls?: TlsOptions,
+    headers?: HeaderOptions,
+  ): Promise<BoundAddress> =>
+    ask({ call: 'listen', index, host, port, tls, headers }) as Promise<BoundAddress>;
 
   await new Promise<void>((ready, failed) => {
     worker.on('error', failed);
@@ -152,6 +168,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
         if (report.name === 'closed') connections.delete(report.device); // its port may come again
       } else if (report.told === 'fault') faults.push(report.message);
       else if (report.told === 'handshakeRefused') handshakesRefused.push(report.listener);
+      else if (report.told === 'headerRefused') headersRefused.push([report.refusal, report.address]);
       else if (report.told === 'answer') {
         const { resolve, reject } = answers.get(report.id) as NonNullable<ReturnType<typeof answers.get>>;
         if (report.code === undefined) resolve(report.value);
@@ -177,7 +194,8 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     listen,
     updateTls: (index, tls) => ask({ call: 'updateTls', index, tls }),
     peerTls: (device) => ask({ call: 'peerTls', device }) as Promise<PeerTls | undefined>,
-    destination: (device) => ask({ call: 'destination', device }) as Promise<Endpoint | undefined>,
+    peerFacts: (device) => ask({ call: 'peerFacts', device }) as Promise<Pick<Peer, 'destination' | 'tlvs'>>,
+    headersRefused,
     handshakesRefused,
     unlisten: (index) => ask({ call: 'unlisten', index }),
     stopAccepting: () => ask({ call: 'stopAccepting' }),

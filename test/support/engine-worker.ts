@@ -2,8 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../src/connection/wire.ts';
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
+import type { HeaderOptions } from '../../src/engine/headers.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
 import type { TlsOptions } from '../../src/engine/tls.ts';
+import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {
@@ -23,10 +25,11 @@ export type Command =
       readonly host: string;
       readonly port: number;
       readonly tls?: TlsOptions | undefined;
+      readonly headers?: HeaderOptions | undefined;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
-  | { readonly call: 'peerTls' | 'destination'; readonly id: number; readonly device: number }
+  | { readonly call: 'peerTls' | 'peerFacts'; readonly id: number; readonly device: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
   | {
       readonly call: 'wire';
@@ -46,6 +49,7 @@ export type Report =
     }
   | { readonly told: 'fault'; readonly message: string }
   | { readonly told: 'handshakeRefused'; readonly listener: number }
+  | { readonly told: 'headerRefused'; readonly refusal: HeaderRefusal; readonly address: string }
   | {
       readonly told: 'event';
       readonly device: number;
@@ -146,6 +150,7 @@ const options: EngineOptions = {
   highWaterBytes: settings.highWaterBytes,
   onFault: (error) => report({ told: 'fault', message: String(error) }),
   ...(settings.maxHandshakes !== undefined && { maxHandshakes: settings.maxHandshakes }),
+  onHeaderRefused: (_listener, refusal, address) => report({ told: 'headerRefused', refusal, address }),
   onHandshakeRefused: (listener) => report({ told: 'handshakeRefused', listener }),
 };
 
@@ -182,8 +187,11 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => peers.get(command.device)?.tls);
     case 'unlisten':
       return void answer(command.id, () => engine.unlisten(command.index));
-    case 'destination':
-      return void answer(command.id, () => peers.get(command.device)?.destination);
+    case 'peerFacts':
+      return void answer(command.id, () => {
+        const peer = peers.get(command.device);
+        return { destination: peer?.destination, tlvs: peer?.tlvs };
+      });
     case 'stopAccepting':
       return void answer(command.id, () => engine.stopAccepting());
     case 'defer':

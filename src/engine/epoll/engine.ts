@@ -39,6 +39,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     onAcceptResumed: options.onAcceptResumed ?? ignore,
     maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,
     onHandshakeRefused: options.onHandshakeRefused ?? ignore,
+    onHeaderRefused: options.onHeaderRefused ?? ignore,
   });
   let started = false;
   let closed = false;
@@ -51,6 +52,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
 
   async function listen(listener: ListenOptions): Promise<BoundAddress> {
     if (listener.tls !== undefined) loop.tls.configure(listener.index, listener.tls);
+    loop.headers.configure(listener.index, listener.headers);
     const bound = loop.listeners.listen(listener);
     if (!started) setImmediate(turn);
     started = true;
@@ -74,9 +76,13 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
     unlisten(listenerIndex) {
       loop.listeners.closeOne(listenerIndex);
+      loop.headers.close(listenerIndex);
       loop.tls.forget(listenerIndex);
     },
-    stopAccepting: () => loop.listeners.close(),
+    stopAccepting() {
+      loop.listeners.close();
+      loop.headers.close();
+    },
     close: async () => closeNow(),
   };
 }

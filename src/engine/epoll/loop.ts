@@ -1,12 +1,14 @@
 import type { Link, Target } from '../../connection/wire.ts';
-import type { Endpoint } from '../../proxy-protocol/header.ts';
+import type { Endpoint, ProxyHeader } from '../../proxy-protocol/header.ts';
 import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
+import { type OnHeaderRefused, proxied } from '../headers.ts';
 import { peerOf } from './addresses.ts';
 import { createDialler, type Dial } from './dialler.ts';
 import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
+import { ProxyHeaders } from './proxy-headers.ts';
 import { CONNECTING, createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
@@ -23,6 +25,7 @@ export interface LoopOptions extends AcceptPressure {
   readonly clock: Clock;
   readonly maxHandshakes: number;
   readonly onHandshakeRefused: (listenerIndex: number) => void;
+  readonly onHeaderRefused: OnHeaderRefused;
 }
 
 const EVENTS_PER_TURN = 512;
@@ -41,6 +44,7 @@ export class Loop implements WireHost {
   readonly listeners: Listeners;
   readonly waiting: Uint32Array;
   readonly tls: TlsSessions;
+  readonly headers: ProxyHeaders;
   private readonly libc: Libc;
   private readonly options: LoopOptions;
   private readonly table: SocketTable;
@@ -86,7 +90,16 @@ export class Loop implements WireHost {
       (fd, ms) => this.setKey(capacity + fd, ms),
     );
     this.waiting = this.streams.writer.waiting;
-    const adopt = (fd: number, index: number): void => this.adoptDevice(fd, index);
+    this.headers = new ProxyHeaders(libc, this.table, this.sockets, this.poller, {
+      adopt: (fd, index, sockaddr, header) => this.adoptDevice(fd, index, sockaddr, header),
+      setTimer: (fd, ms) => this.setKey(capacity + fd, ms),
+      refused: options.onHeaderRefused,
+    });
+    const adopt = (fd: number, index: number): void => {
+      const { remote } = this.sockets;
+      if (this.headers.isFor(index)) this.headers.accepted(fd, index, remote);
+      else this.adoptDevice(fd, index, remote);
+    };
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
         this.descriptorFreed = false;
@@ -121,6 +134,7 @@ export class Loop implements WireHost {
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
       else if (this.listeners.owns(fd)) this.listeners.accept(fd);
+      else this.headers.event(fd);
     }
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
@@ -205,7 +219,8 @@ export class Loop implements WireHost {
       return;
     }
     if (key >= capacity) {
-      this.streams.timer(key - capacity);
+      const fd = key - capacity;
+      if (!this.headers.timer(fd)) this.streams.timer(fd);
       return;
     }
     const wire = this.wires[key];
@@ -214,7 +229,7 @@ export class Loop implements WireHost {
 
   // ---- connections -----------------------------------------------------------------------------------------
 
-  private adoptDevice(fd: number, listenerIndex: number): void {
+  private adoptDevice(fd: number, listenerIndex: number, sockaddr: Buffer, header?: ProxyHeader): void {
     if (fd >= this.table.capacity) {
       this.sockets.reset(fd);
       return;
@@ -230,7 +245,7 @@ export class Loop implements WireHost {
     this.wires[slot] = wire;
     this.table.fromDevice[slot] = 0;
     this.table.toDevice[slot] = 0;
-    let peer = peerOf(this.sockets.remote, wire);
+    let peer = peerOf(sockaddr, wire);
     if (this.streams.adopt(fd, slot, DEVICE, -1) < 0) {
       this.abandon(wire);
       return;
@@ -243,6 +258,7 @@ export class Loop implements WireHost {
         return;
       }
     }
+    if (header !== undefined) peer = proxied(peer, header);
     this.attempt(wire, () => {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
       if (wire.conversation === undefined) wire.abort();
@@ -260,6 +276,7 @@ export class Loop implements WireHost {
   /** Resets every connection and stops accepting. */
   close(): void {
     this.listeners.close();
+    this.headers.close();
     for (let fd = 0; fd < this.table.capacity; fd++) if (this.table.slot[fd] !== 0) this.streams.reset(fd);
     this.settle();
     this.tls.close();

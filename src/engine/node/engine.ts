@@ -1,5 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { BreakwaterError } from '../../errors.ts';
+import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
+import type { ProxyHeader } from '../../proxy-protocol/header.ts';
 import {
   type BoundAddress,
   type Engine,
@@ -7,8 +9,10 @@ import {
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
+import { expectations, type HeaderOptions, MAX_HEADERS, proxied } from '../headers.ts';
 import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
+import { readHeader } from './header-reader.ts';
 import { SocketWire } from './socket-wire.ts';
 
 /** How often devices that are not read are looked at. */
@@ -21,6 +25,10 @@ export function createNodeEngine(options: EngineOptions): Engine {
   const open = new Set<SocketWire>();
   /** Of the TLS listeners, by index. */
   const handshakes = new Map<number, Handshakes>();
+  /** What is expected at listeners that proxies stand before, by index. */
+  const headers = new Map<number, { expect: ReturnType<typeof expectations>; timeoutMs: number }>();
+  /** Sockets that owe their PROXY protocol header, and where they were accepted. */
+  const debtors = new Map<Socket, number>();
   const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
   const glances = setInterval(() => {
     for (const wire of open) wire.glance();
@@ -43,14 +51,55 @@ export function createNodeEngine(options: EngineOptions): Engine {
     });
   }
 
+  /** A device behind a proxy is asked for only when it is known which one it is. */
   function accept(socket: Socket, listenerIndex: number): void {
+    const proxies = headers.get(listenerIndex);
+    if (proxies === undefined) return admit(socket, listenerIndex, undefined, 0);
+    const address = plainAddress(socket.remoteAddress);
+    const expectation = proxies.expect(address);
+    if (expectation === 'skip') return admit(socket, listenerIndex, undefined, 0);
+    const refused = (refusal: HeaderRefusal): void => {
+      debtors.delete(socket);
+      options.onHeaderRefused?.(listenerIndex, refusal, address);
+    };
+    const refusal = expectation === 'refuse' ? 'untrusted' : debtors.size >= MAX_HEADERS && 'too-many';
+    if (refusal || expectation === 'refuse') {
+      socket.on('error', () => undefined).resetAndDestroy();
+      if (refusal) refused(refusal);
+      return;
+    }
+    debtors.set(socket, listenerIndex);
+    readHeader(socket, {
+      expectation,
+      timeoutMs: proxies.timeoutMs,
+      refused,
+      left: () => debtors.delete(socket),
+      done(header, headerBytes) {
+        debtors.delete(socket);
+        admit(socket, listenerIndex, header, headerBytes);
+      },
+    });
+  }
+
+  function dropDebtors(listenerIndex?: number): void {
+    for (const [socket, index] of debtors) {
+      if (listenerIndex === undefined || index === listenerIndex) socket.resetAndDestroy();
+    }
+  }
+
+  function admit(
+    socket: Socket,
+    listenerIndex: number,
+    header: ProxyHeader | undefined,
+    headerBytes: number,
+  ): void {
     const tls = handshakes.get(listenerIndex);
     if (tls !== undefined && inProgress() >= maxHandshakes) {
       socket.resetAndDestroy();
       options.onHandshakeRefused?.(listenerIndex);
       return;
     }
-    const wire = new SocketWire(socket, options, closed);
+    const wire = new SocketWire(socket, options, closed, headerBytes);
     const peer = {
       remoteAddress: plainAddress(socket.remoteAddress),
       remotePort: socket.remotePort ?? 0,
@@ -63,7 +112,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
       },
     };
     try {
-      const conversation = options.accept(wire, peer, listenerIndex);
+      const conversation = options.accept(wire, proxied(peer, header), listenerIndex);
       if (conversation === undefined) return wire.abort();
       open.add(wire);
       wire.start(conversation, tls);
@@ -85,7 +134,13 @@ export function createNodeEngine(options: EngineOptions): Engine {
     else known.update(tls);
   }
 
+  function expectHeaders(listenerIndex: number, expected: HeaderOptions | undefined): void {
+    if (expected === undefined) headers.delete(listenerIndex);
+    else headers.set(listenerIndex, { expect: expectations(expected), timeoutMs: expected.timeoutMs });
+  }
+
   async function listen(listener: ListenOptions): Promise<BoundAddress> {
+    expectHeaders(listener.index, listener.headers);
     if (listener.tls !== undefined) updateTls(listener.index, listener.tls);
     const server = createServer({
       allowHalfOpen: true,
@@ -108,12 +163,14 @@ export function createNodeEngine(options: EngineOptions): Engine {
 
   function unlisten(listenerIndex: number): void {
     servers.get(listenerIndex)?.close();
+    dropDebtors(listenerIndex);
     servers.delete(listenerIndex);
     handshakes.delete(listenerIndex); // those under way end by themselves
   }
 
   function stopAccepting(): void {
     for (const server of servers.values()) server.close();
+    dropDebtors();
     servers.clear();
   }
 

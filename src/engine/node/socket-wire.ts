@@ -18,6 +18,7 @@ export class SocketWire implements Wire {
   private early: { readonly chunks: Buffer[]; end: boolean } | undefined;
   private readonly options: EngineOptions;
   private readonly onClosed: (wire: SocketWire) => void;
+  private readonly headerBytes: number;
   private conversation: Conversation | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
@@ -34,7 +35,14 @@ export class SocketWire implements Wire {
   /** The spliced link is closed while the device is not: what the device still sends is discarded. */
   private nodeGone = false;
 
-  constructor(device: Socket, options: EngineOptions, onClosed: (wire: SocketWire) => void) {
+  /** `headerBytes` came before the device's own. */
+  constructor(
+    device: Socket,
+    options: EngineOptions,
+    onClosed: (wire: SocketWire) => void,
+    headerBytes: number,
+  ) {
+    this.headerBytes = headerBytes;
     this.accepted = device;
     this.device = device;
     this.options = options;
@@ -43,8 +51,10 @@ export class SocketWire implements Wire {
 
   start(conversation: Conversation, handshakes?: Handshakes): void {
     this.conversation = conversation;
-    if (handshakes === undefined) this.attach(this.device);
-    else this.shakeHands(handshakes);
+    if (handshakes === undefined) {
+      this.attach(this.device);
+      if (!this.deviceHeld) this.device.resume();
+    } else this.shakeHands(handshakes);
   }
 
   private shakeHands(handshakes: Handshakes): void {
@@ -264,7 +274,9 @@ export class SocketWire implements Wire {
     clearTimeout(this.timeout);
     try {
       const wasOpen = this.early === undefined;
-      this.conversation?.closed(wasOpen ? this.device.bytesRead : 0, wasOpen ? this.device.bytesWritten : 0);
+      const ahead = this.secured === undefined ? this.headerBytes : 0;
+      const [read, written] = wasOpen ? [this.device.bytesRead - ahead, this.device.bytesWritten] : [0, 0];
+      this.conversation?.closed(read, written);
     } finally {
       this.onClosed(this);
     }

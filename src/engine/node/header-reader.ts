@@ -1,0 +1,53 @@
+import type { Socket } from 'node:net';
+import { decodeProxyHeader } from '../../proxy-protocol/decode.ts';
+import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
+import type { ProxyHeader } from '../../proxy-protocol/header.ts';
+import { judgeHeader } from '../headers.ts';
+
+export interface HeaderReading {
+  readonly expectation: 'read' | 'peek';
+  readonly timeoutMs: number;
+  /** The device's own bytes are the next of the socket, which is paused; `headerBytes` were taken before them. */
+  readonly done: (header: ProxyHeader | undefined, headerBytes: number) => void;
+  readonly refused: (refusal: HeaderRefusal) => void;
+  /** It ended by itself, or was closed. */
+  readonly left: () => void;
+}
+
+/** Takes a PROXY protocol header off a socket that nobody else reads yet. Exactly one of the three answers is given. */
+export function readHeader(socket: Socket, reading: HeaderReading): void {
+  let bytes: Buffer = Buffer.alloc(0);
+  const late = setTimeout(() => refuse('timeout'), reading.timeoutMs);
+
+  function stop(): void {
+    clearTimeout(late);
+    socket.off('data', read).off('end', leave).off('error', leave).off('close', leave);
+  }
+
+  function leave(): void {
+    stop();
+    socket.on('error', () => undefined);
+    socket.destroy();
+    reading.left();
+  }
+
+  function refuse(refusal: HeaderRefusal): void {
+    stop();
+    socket.on('error', () => undefined);
+    socket.resetAndDestroy();
+    reading.refused(refusal);
+  }
+
+  function read(chunk: Buffer): void {
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    const verdict = judgeHeader(decodeProxyHeader(bytes, 0, bytes.length), reading.expectation);
+    if (verdict.kind === 'wait') return;
+    if (verdict.kind === 'reset') return refuse(verdict.refusal);
+    stop();
+    socket.pause();
+    if (verdict.end < bytes.length) socket.unshift(bytes.subarray(verdict.end));
+    reading.done(verdict.header, verdict.end);
+  }
+
+  socket.on('data', read).on('end', leave).on('error', leave).on('close', leave);
+}

@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { headerContract } from './engine-headers.ts';
+
+describe('PROXY protocol headers at the epoll engine', () => headerContract('epoll'));
