@@ -75,7 +75,6 @@ describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
 
   beforeAll(async () => {
     const poolOf = (version: string) => ({
-      strategy: 'round-robin',
       health: { probe: 'mqtt', interval: 2 },
       upstream: { proxyProtocol: version },
       nodes: receivers.map((id) => ({ id: `${id}-${version}`, url: `mqtt://127.0.0.1:${ports[id]}` })),
