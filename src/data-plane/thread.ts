@@ -97,6 +97,7 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
       const world = worlds[listener.index];
       if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, world?.listener.tls))
         engine.updateTls(listener.index, listener.tls);
+      engine.updateHeaders(listener.index, listener.headers);
       world?.settle(listener, doorOf(listener));
     }
     report({ type: 'done', request });

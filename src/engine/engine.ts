@@ -18,6 +18,8 @@ export interface Engine {
    * @throws BreakwaterError TLS_INVALID with the reason; then the former options stay
    */
   updateTls(listenerIndex: number, tls: TlsOptions): void;
+  /** What a listener expects of PROXY protocol headers from now on; absent: none. */
+  updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void;
   /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
   unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */

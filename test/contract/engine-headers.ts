@@ -269,6 +269,16 @@ export function headerContract(name: 'epoll' | 'node'): void {
     await told(device.port).told('accepted');
   });
 
+  it('is expected as the listener was told last', async () => {
+    const { port } = await listen();
+    await engine.updateHeaders(listeners, { ...here, trusted: elsewhere });
+    expect(await endOf(dial(port, '127.0.0.1'))).toBe('ECONNRESET');
+    await engine.updateHeaders(listeners);
+    const socket = await open(port);
+    socket.write('hello');
+    expect(await told(socket.localPort as number).text('deviceData', 5)).toBe('hello');
+  });
+
   it('is asked of no other listener', async () => {
     await listen();
     const { device, connection } = await engine.connect();

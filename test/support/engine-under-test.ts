@@ -51,6 +51,7 @@ export interface EngineUnderTest {
   /** Listeners at which a device met too many handshakes, in the order of refusal. */
   readonly handshakesRefused: readonly number[];
   unlisten(index: number): Promise<unknown>;
+  updateHeaders(index: number, headers?: HeaderOptions): Promise<unknown>;
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
   close(): Promise<unknown>;
@@ -197,6 +198,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     peerFacts: (device) => ask({ call: 'peerFacts', device }) as Promise<Pick<Peer, 'destination' | 'tlvs'>>,
     headersRefused,
     handshakesRefused,
+    updateHeaders: (index, headers) => ask({ call: 'updateHeaders', index, ...(headers && { headers }) }),
     unlisten: (index) => ask({ call: 'unlisten', index }),
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),

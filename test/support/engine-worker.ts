@@ -29,6 +29,12 @@ export type Command =
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
+  | {
+      readonly call: 'updateHeaders';
+      readonly id: number;
+      readonly index: number;
+      readonly headers?: HeaderOptions;
+    }
   | { readonly call: 'peerTls' | 'peerFacts'; readonly id: number; readonly device: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
   | {
@@ -185,6 +191,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => engine.updateTls(command.index, command.tls));
     case 'peerTls':
       return void answer(command.id, () => peers.get(command.device)?.tls);
+    case 'updateHeaders':
+      return void answer(command.id, () => engine.updateHeaders(command.index, command.headers));
     case 'unlisten':
       return void answer(command.id, () => engine.unlisten(command.index));
     case 'peerFacts':

@@ -22,9 +22,7 @@ const levels = [
 /** A data thread is started by its path, and so reached by no import. */
 const roots = ['main.ts', 'data-plane/thread.ts'];
 /** Built and tested ahead of their callers; whoever imports one takes it off this list. */
-const ahead = [
-  ...['http/request-head.ts', 'http/upgrade.ts', 'http/forwarded.ts', 'http/hop-by-hop.ts'],
-];
+const ahead = [...['http/request-head.ts', 'http/upgrade.ts', 'http/forwarded.ts', 'http/hop-by-hop.ts']];
 const MAX_LINES = 400;
 
 interface Import {

@@ -74,6 +74,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     defer: (task) => loop.defer(task),
     listen,
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
+    updateHeaders: (listenerIndex, headers) => loop.headers.configure(listenerIndex, headers),
     unlisten(listenerIndex) {
       loop.listeners.closeOne(listenerIndex);
       loop.headers.close(listenerIndex);

@@ -134,13 +134,13 @@ export function createNodeEngine(options: EngineOptions): Engine {
     else known.update(tls);
   }
 
-  function expectHeaders(listenerIndex: number, expected: HeaderOptions | undefined): void {
+  function updateHeaders(listenerIndex: number, expected: HeaderOptions | undefined): void {
     if (expected === undefined) headers.delete(listenerIndex);
     else headers.set(listenerIndex, { expect: expectations(expected), timeoutMs: expected.timeoutMs });
   }
 
   async function listen(listener: ListenOptions): Promise<BoundAddress> {
-    expectHeaders(listener.index, listener.headers);
+    updateHeaders(listener.index, listener.headers);
     if (listener.tls !== undefined) updateTls(listener.index, listener.tls);
     const server = createServer({
       allowHalfOpen: true,
@@ -178,6 +178,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     name: 'node',
     listen,
     updateTls,
+    updateHeaders,
     unlisten,
     stopAccepting,
     defer: setImmediate,
