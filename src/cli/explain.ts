@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { list } from '../config/fields.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { RuleInput } from '../routing/conditions.ts';
-import { type Decision, explain, type RuleVerdict } from '../routing/rules.ts';
+import { type Decision, explain, type RouteLimits, type RuleVerdict } from '../routing/rules.ts';
 
 /** What the configuration would do with one connection, and why. */
 export interface Explanation {
@@ -24,6 +24,8 @@ type Outcome =
       readonly mode: string;
       /** Undefined: the strategy hashes what it always does. */
       readonly key: string | undefined;
+      /** Of each device, where the rule says so; else those of the configuration's `limits`. */
+      readonly limits: RouteLimits | undefined;
     };
 
 type Reader = (value: string) => Partial<RuleInput>;
@@ -88,6 +90,7 @@ function outcomeOf(decision: Decision, listener: Config['listeners'][number] | u
     pool: decision?.pool ?? listener?.pool ?? 'the listener’s',
     mode: decision?.mode ?? listener?.mode ?? 'the listener’s',
     key: decision?.key,
+    limits: decision?.limits,
   };
 }
 
@@ -112,6 +115,8 @@ function ruleText({ index, decides, conditions }: RuleVerdict): string {
 
 function outcomeText(outcome: Outcome): string {
   if ('reject' in outcome) return `rejected as ${outcome.reject}`;
-  const { pool, mode, key } = outcome;
-  return `pool ${pool}, mode ${mode}${key === undefined ? '' : `, hashed by '${key}'`}`;
+  const { pool, mode, key, limits = {} } = outcome;
+  const rates = Object.entries(limits).map(([name, value]) => `${name} ${value}`);
+  const hashed = key === undefined ? [] : [`hashed by '${key}'`];
+  return [`pool ${pool}`, `mode ${mode}`, ...hashed, ...rates].join(', ');
 }

@@ -1,6 +1,7 @@
 import type { DoorLimits } from '../admission/door.ts';
 import type { HoldBackLimits } from '../admission/hold-back.ts';
 import type { StrategyName } from '../balance/index.ts';
+import type { DeviceRates } from '../connection/world.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
@@ -167,6 +168,8 @@ export interface LimitsConfig {
   /** Asked before the first byte. */
   readonly door: DoorLimits;
   readonly holdBack: HoldBackLimits;
+  /** Of one device. */
+  readonly rates: DeviceRates;
 }
 
 /** Whether a node was declared by a flag rather than in the file. */
@@ -218,6 +221,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
         maxConnectionsPerListener: limits.maxConnectionsPerListener,
         maxConnectionsPerSource: limits.maxConnectionsPerSource,
       },
+      rates: { messageRate: limits.messageRate, byteRate: limits.byteRate },
       holdBack: {
         tolerated: limits.holdBack.after,
         forgiveMs: toMs(limits.holdBack.forget),

@@ -12,6 +12,17 @@ function networks(about: string) {
     .meta({ kind: 'list of IP addresses and CIDR blocks', description: `${about} At most ${MAX_NETWORKS}.` });
 }
 
+/** Bounds of the rates of one device, here and in rules. */
+export const messageRate = {
+  ...{ min: 0, max: 1_000_000, unit: 'messages per second' },
+  about:
+    'PUBLISH packets of one device in session mode; one second’s worth may come at once. A device that is faster is not read until it is back on its pace; nothing is dropped.',
+};
+export const byteRate = {
+  ...{ min: 0, max: 10_000_000_000, unit: 'bytes per second' },
+  about: 'The same for all that one device sends in session mode.',
+};
+
 export const limitsSchema = z.strictObject({
   maxConnections: count({
     min: 1,
@@ -52,6 +63,12 @@ export const limitsSchema = z.strictObject({
   }),
   allow: networks('Networks that may connect; none given: all.'),
   deny: networks('Networks that may not connect, also where `allow` has them.'),
+  messageRate: count({
+    ...messageRate,
+    default: 0,
+    about: `${messageRate.about} 0 sets no limit.`,
+  }),
+  byteRate: count({ ...byteRate, default: 0, about: `${byteRate.about} 0 sets no limit.` }),
   holdBack: z
     .strictObject({
       after: count({

@@ -5,7 +5,8 @@ import { keyProblem } from '../routing/key.ts';
 import { compilePattern } from '../routing/pattern.ts';
 import { type ConnectRule, refusals } from '../routing/rules.ts';
 import { fullUrl } from './address.ts';
-import { address, choice, name, network, pattern, text } from './fields.ts';
+import { address, choice, name, network, pattern, type Quantity, text } from './fields.ts';
+import { byteRate, messageRate } from './limits.ts';
 import { laterSchemes, listenerSchemes } from './listeners.ts';
 
 /** Conditions and what comes of them. The words are those of `routing/rules.ts`. */
@@ -68,6 +69,17 @@ const whenSchema = z.strictObject({
   }),
 });
 
+/** Absent: as in `limits`. */
+function rate({ min, max, unit, about }: Omit<Quantity, 'default'>) {
+  const error = `must be a whole number from ${min} to ${max} (${unit})`;
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .optional()
+    .meta({ description: about, unit });
+}
+
 export const ruleSchema = z
   .strictObject({
     when: whenSchema,
@@ -83,6 +95,12 @@ export const ruleSchema = z
     mode: choice(['session', 'relay'])
       .optional()
       .describe('How the connection is carried, instead of the listener’s `mode`.'),
+    limits: z
+      .strictObject({
+        messageRate: rate(messageRate),
+        byteRate: rate(byteRate),
+      })
+      .optional(),
     reject: choice(refusals)
       .optional()
       .describe(
@@ -90,13 +108,13 @@ export const ruleSchema = z
       ),
   })
   .check(({ value, issues }) => {
-    const { when, pool, key, mode, reject } = value;
+    const { when, pool, key, mode, limits, reject } = value;
     const problem = (message: string, ...path: string[]) => {
       issues.push({ code: 'custom', input: value, path, message });
     };
-    const routes = [pool, key, mode].some((action) => action !== undefined);
+    const routes = [pool, key, mode, limits].some((action) => action !== undefined);
     if (routes === (reject !== undefined))
-      problem('needs either reject, or at least one of pool, key and mode');
+      problem('needs either reject, or at least one of pool, key, mode and limits');
     if (Object.values(when).every((condition) => condition === undefined)) {
       problem(`needs at least one of ${Object.keys(whenSchema.shape).join(', ')}`, 'when');
     }

@@ -1,8 +1,9 @@
 import type { Connect } from '../mqtt/connect.ts';
-import { Session, type SessionEvent } from '../session/index.ts';
+import { packetType, Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, codeOf, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
+import { Meter } from './meter.ts';
 import { sessionOptions } from './session-options.ts';
 import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
 import { Vigil } from './vigil.ts';
@@ -25,6 +26,7 @@ export class SessionCarrier implements Carrier, Traveller {
   private readonly route: PoolRoute;
   private readonly journey: Journey;
   private vigil: Vigil | undefined;
+  private readonly meter: Meter | undefined;
   private events: SessionEvent[] | undefined;
   private holds = false;
   /** The device sent DISCONNECT, which waits for the next node. */
@@ -42,6 +44,7 @@ export class SessionCarrier implements Carrier, Traveller {
       sessionOptions(shell.world, route, connect.clientId === ''),
       this,
     );
+    this.meter = route.rates && new Meter(route.rates);
     this.journey = new Journey(shell, connect, route, this);
   }
 
@@ -70,8 +73,16 @@ export class SessionCarrier implements Carrier, Traveller {
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.journey.isOver) return;
     if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
-    this.session.fromDevice(bytes, start, end);
+    if (this.meter === undefined) this.session.fromDevice(bytes, start, end);
+    else this.metered(this.meter, bytes, start, end);
     this.settle();
+  }
+
+  private metered(meter: Meter, bytes: Uint8Array, start: number, end: number): void {
+    const { messages } = this.shell.world;
+    const before = messages?.[packetType.publish] ?? 0; // nobody else's are counted meanwhile
+    this.session.fromDevice(bytes, start, end);
+    meter.spend((messages?.[packetType.publish] ?? 0) - before, end - start, this.shell.world.now());
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
@@ -104,10 +115,18 @@ export class SessionCarrier implements Carrier, Traveller {
       this.events = undefined;
       for (const event of events) if (!this.journey.isOver) this.on(event);
     }
-    const holds = this.session.holdsDevice;
+    const pauseMs = this.pauseMs();
+    const holds = pauseMs > 0 || this.session.holdsDevice;
     if (holds === this.holds || this.journey.isOver) return;
     this.holds = holds;
     this.shell.wire.holdDevice(holds);
+    if (pauseMs > 0 && this.vigil !== undefined && !this.journey.isMoving) this.watch(this.vigil);
+  }
+
+  /** How long a device that is ahead of its pace is not read. While no node serves it the bounds of the gap hold. */
+  private pauseMs(): number {
+    const { meter, vigil } = this;
+    return meter === undefined || vigil === undefined ? 0 : meter.waitMs(this.shell.world.now());
   }
 
   private on(event: SessionEvent): void {
@@ -164,7 +183,9 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   private watch(vigil: Vigil): void {
-    this.shell.wire.setTimer(vigil.dueMs(this.shell.world.now()));
+    const dueMs = vigil.dueMs(this.shell.world.now());
+    const pauseMs = this.pauseMs();
+    this.shell.wire.setTimer(pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs);
   }
 
   /** A node that hangs is left within this time. */
@@ -192,6 +213,8 @@ export class SessionCarrier implements Carrier, Traveller {
   timer(): void {
     const { journey, vigil, shell } = this;
     if (journey.timer() || vigil === undefined) return;
+    if (this.holds) vigil.deviceSpoke = true; // if it did, it was not heard
+    if (this.meter !== undefined) this.settle();
     switch (vigil.look(shell.world.now())) {
       case 'alive':
         return this.watch(vigil);

@@ -37,6 +37,13 @@ export interface MovePolicy {
   readonly takeoverFiresWill: boolean;
 }
 
+/** How fast one device may send, a second; 0: as fast as it likes. */
+export interface DeviceRates {
+  /** PUBLISH packets. */
+  readonly messageRate: number;
+  readonly byteRate: number;
+}
+
 /** Bounds on what is remembered of one session, in bytes. */
 export interface SessionLimits {
   /** Device bytes kept while no node has the session; beyond it the device is not read. */
@@ -82,6 +89,8 @@ export interface PoolRoute {
   /** How its devices are carried, where a rule says so; else as the listener has it. */
   readonly mode: 'relay' | 'session' | undefined;
   readonly moves: MovePolicy;
+  /** Undefined: no limit. */
+  readonly rates?: DeviceRates | undefined;
   /**
    * The longest that a connect waits for where its device was served last (persistence by client id), in ms;
    * 0: the pool does not remember.

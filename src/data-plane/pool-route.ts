@@ -1,6 +1,6 @@
 import type { PoolConfig } from '../config/config.ts';
 import type { Peer } from '../connection/wire.ts';
-import type { Placement, PoolRoute as Route } from '../connection/world.ts';
+import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Balancer } from './balancer.ts';
@@ -13,11 +13,16 @@ export interface PoolRoute extends Route, CookieRoute {
   readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
-  /** The same pool as a rule has it: a key in place of whatever its strategy hashes, and how devices are carried. */
+  /**
+   * The same pool as a rule has it: a key in place of whatever its strategy hashes, how devices are carried, and how fast
+   * they may send. One value for one rule without a key.
+   */
   as(rule: RouteChange): PoolRoute;
 }
 
-interface RouteChange {
+export interface RouteChange {
+  /** Overrides those of the configuration's `limits`. */
+  readonly limits?: Partial<DeviceRates> | undefined;
   readonly key?: string | undefined;
   readonly mode?: 'relay' | 'session' | undefined;
 }
@@ -27,16 +32,26 @@ export function createPoolRoute(
   index: number,
   balancer: Balancer,
   recallTimeoutMs: number,
+  rates: DeviceRates,
 ): PoolRoute {
   const { name, persistence, upstream } = pool;
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
   const introduce = createIntroduction(upstream, Date.now);
   const cookies = persistence.by === 'cookie' ? createCookiePersistence(persistence) : undefined;
-  const routeAs = ({ key: fixedKey, mode }: RouteChange): PoolRoute => ({
+  const routes = new WeakMap<RouteChange, PoolRoute>();
+  const routeAs = (change: RouteChange): PoolRoute => {
+    const known = routes.get(change);
+    if (known !== undefined) return known;
+    const route = routeBy(change);
+    if (change.key === undefined) routes.set(change, route);
+    return route;
+  };
+  const routeBy = ({ key: fixedKey, mode, limits }: RouteChange): PoolRoute => ({
     name,
     mode,
     as: routeAs,
+    rates: ratesOf({ ...rates, ...limits }),
     moves: upstream,
     named: (reference) => balancer.named(index, reference),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
@@ -58,4 +73,8 @@ export function createPoolRoute(
     },
   });
   return routeAs({});
+}
+
+function ratesOf(rates: DeviceRates): DeviceRates | undefined {
+  return rates.messageRate === 0 && rates.byteRate === 0 ? undefined : rates;
 }

@@ -140,7 +140,7 @@ export class ListenerWorld implements World {
         ? routes[this.listener.pool]
         : routes.find((candidate) => candidate?.name === decision.pool);
     if (route === undefined) return 'server-unavailable';
-    return decision?.key === undefined && decision?.mode === undefined ? route : route.as(decision);
+    return decision === undefined ? route : route.as(decision);
   }
 
   holdBackMs({ clientId }: Connect, { remoteAddress }: Peer): number {

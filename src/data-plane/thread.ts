@@ -79,7 +79,7 @@ const engine = createEngine(start.engine, {
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
 function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSettings) {
   const routes = pools.map(
-    (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs),
+    (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs, limits.rates),
   );
   const holdBack = createHoldBack(start.holdBack, limits.holdBack);
   return { limits, routes, decide: compileRules(rules), holdBack, isShared };

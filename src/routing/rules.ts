@@ -21,6 +21,12 @@ export type Refusal = (typeof refusals)[number];
 /** How connections are carried. */
 export type RouteMode = 'relay' | 'session';
 
+/** What one device may send, a second; 0: as much as it likes. */
+export interface RouteLimits {
+  readonly messageRate?: number | undefined;
+  readonly byteRate?: number | undefined;
+}
+
 /** A rule as it is written in the configuration: all conditions of `when` must hold; the first match decides. */
 export interface ConnectRule {
   readonly when: When;
@@ -30,6 +36,8 @@ export interface ConnectRule {
   readonly key?: KeyTemplate | undefined;
   /** Instead of the listener's. */
   readonly mode?: RouteMode | undefined;
+  /** Of each device, instead of those of the configuration's `limits`. */
+  readonly limits?: RouteLimits | undefined;
   /** Excludes all others. */
   readonly reject?: Refusal | undefined;
 }
@@ -39,8 +47,10 @@ export interface Route {
   readonly pool?: string | undefined;
   readonly key?: string | undefined;
   readonly mode?: RouteMode | undefined;
+  readonly limits?: RouteLimits | undefined;
 }
 
+/** One value for one rule, unless it has a key. */
 export type Decision = Route | { readonly reject: Refusal } | undefined;
 
 interface CompiledRule {
@@ -98,10 +108,10 @@ function allHold(conditions: readonly Condition[], subject: Subject): boolean {
   return conditions.every((condition) => condition.holds(subject));
 }
 
-function compileRule({ when, pool, key, mode, reject }: ConnectRule): CompiledRule {
+function compileRule({ when, pool, key, mode, limits, reject }: ConnectRule): CompiledRule {
   const { conditions, patterns } = compileWhen(when);
-  if (reject !== undefined) return { conditions, decide: () => ({ reject }) };
-  if (key === undefined) return { conditions, decide: () => ({ pool, mode, key }) };
+  const decision = reject === undefined ? { pool, mode, limits } : { reject };
+  if (key === undefined) return { conditions, decide: () => decision };
   const keyOf = compileKey(key, patterns);
-  return { conditions, decide: (input) => ({ pool, mode, key: keyOf(input) }) };
+  return { conditions, decide: (input) => ({ ...decision, key: keyOf(input) }) };
 }

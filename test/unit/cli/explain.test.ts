@@ -9,7 +9,7 @@ pools: { default: {}, meters: { strategy: client-id-hash } }
 rules:
   - { when: { clientId: "^meter-", source: 10.2.0.0/16 }, pool: meters }
   - { when: { username: "^banned$" }, reject: banned }
-  - { when: { clientId: "^site-([0-9]+)-" }, pool: meters, key: $1, mode: session }
+  - { when: { clientId: "^site-([0-9]+)-" }, pool: meters, key: $1, mode: session, limits: { byteRate: 5000 } }
 limits: { deny: [192.0.2.0/24] }
 `,
   'test.yaml',
@@ -22,7 +22,7 @@ test('says which rule decides, why those before it do not, and what comes of it'
     "rules[0] does not match: source is '10.1.2.3', not 10.2.0.0/16; clientId is 'site-7-meter', not ^meter-",
     'rules[1] does not match: username is absent, not ^banned$',
     "rules[2] decides: clientId is 'site-7-meter', as ^site-([0-9]+)-",
-    "=> pool meters, mode session, hashed by '7'",
+    "=> pool meters, mode session, hashed by '7', byteRate 5000",
   ]);
   expect(explained('username=banned').split('\n').slice(1)).toEqual([
     "rules[1] decides: username is 'banned', as ^banned$",

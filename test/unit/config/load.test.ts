@@ -52,6 +52,7 @@ describe('a valid file', () => {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
         ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
       },
+      rates: { messageRate: 0, byteRate: 0 },
       holdBack: { tolerated: 30, forgiveMs: 5000, firstDelayMs: 500, maxDelayMs: 10_000 },
     });
     expect(pools[0]?.upstream).toEqual({
@@ -171,7 +172,10 @@ describe('a bad file', () => {
     ],
     ['rules: [{ when: { clientId: "^a" }, key: $1 }]', 'rules[0].key: $1 refers to nothing'],
     ['rules: [{ when: { clientId: a }, mode: bridge }]', 'session'],
-    ['rules: [{ when: { clientId: a } }]', 'needs either reject, or at least one of pool, key and mode'],
+    [
+      'rules: [{ when: { clientId: a } }]',
+      'needs either reject, or at least one of pool, key, mode and limits',
+    ],
     ['rules: [{ when: { source: 10.0.0.0/33 }, pool: default }]', 'CIDR block'],
     ['rules: [{ when: { username: a }, pool: b }]', "pool 'b' does not exist"],
     ['rules: [{ when: { username: a }, pool: default, reject: banned }]', 'either reject, or'],

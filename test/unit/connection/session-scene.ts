@@ -2,7 +2,14 @@ import { expect } from 'vitest';
 import { Connection } from '../../../src/connection/connection.ts';
 import type { SessionCarrier } from '../../../src/connection/session-carrier.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
-import type { EndReason, MoveCause, Reattachment, Recaller, World } from '../../../src/connection/world.ts';
+import type {
+  DeviceRates,
+  EndReason,
+  MoveCause,
+  Reattachment,
+  Recaller,
+  World,
+} from '../../../src/connection/world.ts';
 import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
 import { limits, moves, patience, peer, sessionLimits } from './scene.ts';
 
@@ -16,6 +23,7 @@ export interface SessionSceneOptions {
   readonly nodes?: readonly string[];
   readonly takeoverFiresWill?: boolean;
   readonly maxPacketBytes?: number;
+  readonly rates?: DeviceRates;
   readonly paceMs?: number;
   /** What a new device waits for its turn. */
   readonly queueMs?: number;
@@ -147,11 +155,13 @@ export class SessionScene {
       limits: { ...limits, maxPacketBytes },
       sessionLimits,
       mode: 'session',
+      messages: new Float64Array(32),
       now: () => this.nowMs,
       random: () => RANDOM,
       route: () => ({
         recallTimeoutMs: options.recallTimeoutMs ?? 0,
         mode: undefined,
+        rates: options.rates,
         moves: { ...moves, takeoverFiresWill },
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),

@@ -168,3 +168,10 @@ test('explain decides as the rules do', () => {
     }),
   );
 });
+
+test('a rule may carry limits; what it decides without a key is one value, so that it costs nothing to keep', () => {
+  const rule: ConnectRule = { when: {}, limits: { messageRate: 5 } };
+  const compiled = compileRules([rule]);
+  expect(compiled(device)).toEqual({ limits: { messageRate: 5 } });
+  expect(compiled(device)).toBe(compiled({ ...device, clientId: 'phone' }));
+});
