@@ -100,5 +100,13 @@ export function plan(windowMs: number): readonly Measure[] {
       contenders: TLS,
       settings: { ...saturating, connections: 16 },
     },
+    {
+      name: 'wsEcho',
+      title:
+        'WebSocket: CPU per round trip of 100 bytes, 64 devices. HAProxy (`mode http`) passes frames to a node that speaks WebSocket; Breakwater unmasks and frames, and its node speaks MQTT',
+      load: 'wsEcho',
+      contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node', 'breakwater-ws-session'],
+      settings: saturating,
+    },
   ];
 }

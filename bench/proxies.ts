@@ -82,21 +82,28 @@ const standIn = (engine: string): Contender => ({
   ],
 });
 
+/** It cannot take MQTT out of WebSocket, so its node speaks that too. */
+function haproxyHttp({ proxy, sink }: Ports): string {
+  const tcp = haproxy({ proxy, sink }, '', 'balance leastconn');
+  return tcp.replace('mode tcp', 'mode http\n  timeout http-request 5s\n  timeout tunnel 1h');
+}
+
 interface Variant {
   readonly engine?: 'epoll' | 'node';
   readonly threads?: number;
   readonly mode?: 'relay' | 'session';
   readonly tls?: boolean;
+  readonly websocket?: boolean;
 }
 
 /** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
 function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
-  const { engine = 'epoll', threads = 1, mode = 'relay', tls = false } = variant;
+  const { engine = 'epoll', threads = 1, mode = 'relay', tls = false, websocket = false } = variant;
   return {
     name: `breakwater-${name}`,
     ...(cores !== undefined && { cores }),
     command: ({ proxy, sink }, directory) => {
-      const url = `${tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${proxy}`;
+      const url = `${websocket ? 'ws' : tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${proxy}`;
       const config = {
         proxy: { engine, threads },
         listeners: [{ url, mode, ...(tls && { tls: certificate(directory) }) }],
@@ -174,6 +181,13 @@ export const contenders: readonly Contender[] = [
   breakwater('2-threads', { threads: 2 }, hasCoreToSpare ? '0,2' : '0'),
   breakwater('tls', { tls: true }),
   breakwater('tls-node', { tls: true, engine: 'node' }),
+  {
+    name: 'haproxy-ws',
+    command: (ports, directory) => ['haproxy', '-f', written(directory, 'ws.cfg', haproxyHttp(ports))],
+  },
+  breakwater('ws', { websocket: true }),
+  breakwater('ws-node', { websocket: true, engine: 'node' }),
+  breakwater('ws-session', { websocket: true, mode: 'session' }),
 ];
 
 export interface Running {

@@ -25,7 +25,7 @@ interface Window {
 }
 
 /** Runs `step` through the warm-up, then through the window that counts. */
-function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
+export function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
   const startMs = performance.now();
   const beginMs = startMs + task.warmUpMs;
   const everyone = [...task.pids, process.pid];

@@ -1,0 +1,153 @@
+import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/engine/epoll/libc.ts';
+import { type Figures, measured, type Task } from './measures.ts';
+import { CONNACK_BYTES, createPackets, MESSAGE_BYTES } from './mqtt.ts';
+import { type Role, Station } from './station.ts';
+
+/** The load of the WebSocket measure: devices, and a sink that takes what a proxy passes on, be it frames or MQTT. */
+const REQUEST = [
+  'GET /mqtt HTTP/1.1',
+  ...['Host: bench', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'],
+  ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol: mqtt', '', ''],
+].join('\r\n');
+const SWITCHING = [
+  'HTTP/1.1 101 Switching Protocols',
+  ...['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Protocol: mqtt'],
+  ...['Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=', '', ''],
+].join('\r\n');
+const KEY = [0x37, 0xfa, 0x21, 0x3d];
+/** Of a device's frame, and of one to a device (RFC 6455, 5.2); both of less than 126 bytes. */
+const MASKED_HEADER = 6;
+const HEADER = 2;
+const BATCH = 16;
+
+function text(libc: Libc, content: string): Pinned {
+  const pinned = libc.pin(content.length);
+  pinned.bytes.write(content, 'latin1');
+  return pinned;
+}
+
+function masked(libc: Libc, payload: Uint8Array): Pinned {
+  const pinned = libc.pin(MASKED_HEADER + payload.length);
+  pinned.bytes.set([0x82, 0x80 | payload.length, ...KEY]);
+  pinned.bytes.set(
+    payload.map((byte, i) => byte ^ (KEY[i % 4] as number)),
+    MASKED_HEADER,
+  );
+  return pinned;
+}
+
+/** The same frame so many times, as many as one read may ask for. */
+function unmasked(libc: Libc, payload: Uint8Array, times: number): Pinned {
+  const pinned = libc.pin((HEADER + payload.length) * times);
+  for (let i = 0; i < times; i++) {
+    pinned.bytes.set([0x82, payload.length, ...payload], i * (HEADER + payload.length));
+  }
+  return pinned;
+}
+
+const NEW = 0;
+const UPGRADED = 1;
+const FRAMES = 2;
+const PLAIN = 3;
+
+class Sink implements Role {
+  private readonly station: Station;
+  private readonly switching: Pinned;
+  private readonly connack: Pinned;
+  private readonly connackFrame: Pinned;
+  private readonly publishFrames: Pinned;
+  private readonly phase = new Uint8Array(20_000);
+
+  constructor(station: Station, packets: ReturnType<typeof createPackets>) {
+    const { libc } = station;
+    this.station = station;
+    this.switching = text(libc, SWITCHING);
+    this.connack = packets.connack;
+    this.connackFrame = unmasked(libc, packets.connack.bytes, 1);
+    this.publishFrames = unmasked(libc, packets.publish.bytes, BATCH);
+  }
+
+  event(fd: number, mask: number): void {
+    if ((mask & EPOLLIN) === 0) return;
+    const { station } = this;
+    const got = station.receive(fd);
+    if (got === -EAGAIN) return;
+    if (got <= 0) {
+      this.phase[fd] = NEW;
+      station.close(fd);
+    } else if (this.phase[fd] === PLAIN) station.send(fd, station.scratch, got);
+    else if (this.phase[fd] === FRAMES) this.echoFrames(fd, got);
+    else this.greet(fd);
+  }
+
+  private greet(fd: number): void {
+    const { station, phase } = this;
+    if (phase[fd] === UPGRADED) {
+      phase[fd] = FRAMES;
+      station.send(fd, this.connackFrame, HEADER + CONNACK_BYTES);
+    } else if (station.scratch.bytes[0] === REQUEST.charCodeAt(0)) {
+      phase[fd] = UPGRADED;
+      station.send(fd, this.switching, SWITCHING.length);
+    } else {
+      phase[fd] = PLAIN;
+      station.send(fd, this.connack, CONNACK_BYTES);
+    }
+  }
+
+  private echoFrames(fd: number, got: number): void {
+    const frames = got / (MASKED_HEADER + MESSAGE_BYTES);
+    if (!Number.isInteger(frames) || frames > BATCH) throw new Error('frames arrived in pieces');
+    this.station.send(fd, this.publishFrames, frames * (HEADER + MESSAGE_BYTES));
+  }
+}
+
+/** Every device sends its next message when the last has come back. */
+export function wsEcho(task: Task): Figures {
+  const station = new Station();
+  const packets = createPackets(station.libc);
+  station.listen(task.sink, new Sink(station, packets));
+  const request = text(station.libc, REQUEST);
+  const publish = masked(station.libc, packets.publish.bytes);
+  const steps = new Uint8Array(20_000);
+  let served = 0;
+  let trips = 0;
+  const device: Role = {
+    event(fd, mask) {
+      if (steps[fd] === 0 && (mask & EPOLLOUT) !== 0) {
+        steps[fd] = 1;
+        station.send(fd, request, REQUEST.length);
+      }
+      if ((mask & EPOLLIN) === 0) return;
+      const got = station.receive(fd);
+      if (got === -EAGAIN) return;
+      if (got <= 0) throw new Error('a device was turned away');
+      if (steps[fd] === 1) {
+        steps[fd] = 2;
+        const connect = masked(station.libc, packets.connect().bytes);
+        return station.send(fd, connect, connect.bytes.length);
+      }
+      if (steps[fd] === 2) {
+        steps[fd] = 3;
+        served++;
+      } else if (got !== HEADER + MESSAGE_BYTES) throw new Error('a message arrived in pieces');
+      else trips++;
+      station.send(fd, publish, publish.bytes.length);
+    },
+  };
+  for (let i = 0; i < task.connections; i++) station.dial(task.proxy, device);
+  for (const end = performance.now() + 10_000; served < task.connections; station.turn(10)) {
+    if (performance.now() > end) throw new Error(`${served} of ${task.connections} devices connected`);
+  }
+  const window = measured(
+    task,
+    () => station.turn(1),
+    () => {
+      trips = 0;
+    },
+  );
+  return {
+    tripsPerSecond: trips / window.seconds,
+    cpuUsPerTrip: window.cpuUs / trips,
+    preempted: window.preempted,
+  };
+}
