@@ -1,7 +1,12 @@
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { ReloadView } from '../../src/admin/backend.ts';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { NodeView, PoolView, ReloadView, StatusView } from '../../src/admin/backend.ts';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
+import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 let brokers: Awaited<ReturnType<typeof startAedes>>;
@@ -9,22 +14,189 @@ beforeAll(async () => {
   brokers = await startAedes(2);
 });
 const nodeAt = (index: number) => ({ id: `n${index}`, url: brokers[index]?.url ?? '' });
+const nothing = { added: [], removed: [], changed: [] };
+const unchanged = { listeners: nothing, pools: nothing, settings: [], certificates: [] };
+const first = { url: 'mqtt://127.0.0.1:0' };
 
 describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
   let proxy: Breakwater;
-  const base = () => ({ proxy: { engine, threads: 2 }, pools: { default: { nodes: [nodeAt(0)] } } });
-  const reload = () => proxy.api<ReloadView>('reload', { method: 'POST' });
-  const nothing = { added: [], removed: [], changed: [] };
+  let devices: Device[];
+  const ends: string[] = [];
+
+  const base = () => ({
+    proxy: { engine, threads: engine === 'epoll' ? 2 : 1 },
+    listeners: [first] as object[],
+    pools: { default: { nodes: [nodeAt(0)] } } as Record<string, object>,
+  });
+  function reload(changes: object = {}): Promise<ReloadView> {
+    proxy.rewrite({ ...base(), ...changes });
+    return proxy.api<ReloadView>('reload', { method: 'POST' });
+  }
+  const status = () => proxy.api<StatusView>('status');
+  const nodeOf = async (clientId: string) => (await proxy.api<{ node: string }>(`clients/${clientId}`)).node;
+
   beforeAll(async () => {
     proxy = await startBreakwater(base());
+    devices = await connectDevices(proxy.port, clientIds(30, 'stays'));
+    for (const { socket, clientId } of devices) socket.once('close', () => ends.push(clientId));
   });
+  afterAll(() => expect(ends, 'whose listener remained').toEqual([]));
 
   test('without a difference changes nothing, by SIGHUP too', async () => {
-    expect(await reload()).toEqual({ listeners: nothing, pools: nothing, settings: [], certificates: [] });
+    expect(await reload()).toEqual(unchanged);
     process.kill(proxy.pid, 'SIGHUP');
     await until(
       () => proxy.logs().filter(({ msg }) => msg === 'reloaded: nothing has changed').length === 2,
       'the second',
     );
+  });
+
+  test('changes pools, their nodes and rules for whoever connects from now on', async () => {
+    const pools = {
+      default: { strategy: 'client-id-hash', nodes: [nodeAt(0)] },
+      other: { nodes: [nodeAt(1)] },
+    };
+    const rules = [{ when: { clientId: '^other-' }, pool: 'other' }];
+    expect(await reload({ pools, rules })).toEqual({
+      ...unchanged,
+      pools: { added: ['other'], removed: [], changed: ['default'] },
+      settings: ['rules'],
+    });
+    await connectDevice(proxy.port, 'other-1');
+    expect(await nodeOf('other-1')).toBe('n1');
+    expect(await nodeOf('stays-0')).toBe('n0');
+    expect((await proxy.api<PoolView[]>('pools')).map(({ name, strategy }) => [name, strategy])).toEqual([
+      ['default', 'client-id-hash'],
+      ['other', 'least-connections'],
+    ]);
+    await proxy.api('nodes', {
+      method: 'POST',
+      body: { url: 'mqtt://127.0.0.1:9', id: 'n2', pool: 'other' },
+    });
+
+    // the pool goes, and with it its nodes; its device stays where it is
+    expect(await reload()).toMatchObject({ pools: { removed: ['other'] }, settings: ['rules'] });
+    expect((await proxy.api<NodeView[]>('nodes')).map(({ id }) => id)).toEqual(['n0']);
+    await connectDevice(proxy.port, 'other-2');
+    expect(await nodeOf('other-2')).toBe('n0');
+    expect((await status()).connections).toBe(32);
+  });
+
+  test('moves what a removed node had to the nodes that are left', async () => {
+    const left = { default: { nodes: [nodeAt(1)] } };
+    expect(await reload({ pools: left })).toMatchObject({ pools: { changed: ['default'] } });
+    await until(async () => (await nodeOf('stays-0')) === 'n1', 'its session at the other node');
+    await reload();
+    await until(async () => (await nodeOf('stays-0')) === 'n0', 'its session back');
+  });
+
+  test('opens and closes listeners, and ends in order the devices of those that are gone', async () => {
+    const second = { url: `mqtt://[::1]:${await freePort()}`, pool: 'five' };
+    const { url } = await startMosquitto(); // speaks MQTT 5
+    const pools = { ...base().pools, five: { nodes: [{ url }] } };
+    const view = await reload({ listeners: [first, second], pools });
+    expect(view.listeners).toEqual({ ...nothing, added: [second.url] });
+    expect((await status()).proxy.listeners).toEqual([proxy.url, second.url]);
+    const port = Number(new URL(second.url).port);
+    const visitor = await connectDevice(port, 'visitor', { protocolVersion: 5, host: '::1' });
+    const told = once(visitor.socket, 'data');
+
+    expect(await reload({ listeners: [{ ...first, mode: 'relay' }] })).toMatchObject({
+      listeners: { added: [], removed: [second.url], changed: [first.url] },
+    });
+    const [packet] = (await told) as [Buffer];
+    expect([packet[0], packet[2]]).toEqual([0xe0, 0x98]); // DISCONNECT, Administrative action [MQTT 5.0, 3.14.2.1]
+    await once(visitor.socket, 'close');
+    await expect(connectDevice(port, 'too-late', { host: '::1' })).rejects.toThrow('ECONNREFUSED');
+    await until(
+      () =>
+        proxy.logs().some(({ reason, listener }) => reason === 'listener-removed' && listener === second.url),
+      'the log line of its end',
+    );
+    await connectDevice(proxy.port, 'relayed');
+    expect(await proxy.api('clients/relayed')).toMatchObject({ mode: 'relay' });
+    await reload();
+  });
+
+  test('binds an address anew that another listener had, and has one listener in place of another', async () => {
+    const port = await freePort();
+    await reload({ listeners: [first, { url: `mqtt://127.0.0.1:${port}` }] });
+    await connectDevice(port, 'before');
+    const wide = { url: `mqtt://[::]:${port}` };
+    expect(await reload({ listeners: [first, wide] })).toMatchObject({ listeners: { added: [wide.url] } });
+    await connectDevice(port, 'after');
+    expect(await proxy.api('clients/after')).toMatchObject({ listener: wide.url });
+    await reload();
+  });
+
+  test('that finds an address taken says so and changes nothing', async () => {
+    const thief = createServer();
+    await once(thief.listen(0, '127.0.0.1'), 'listening');
+    const taken = `127.0.0.1:${(thief.address() as AddressInfo).port}`;
+    const free = await freePort();
+    const listeners = [{ url: `mqtt://127.0.0.1:${free}` }, { url: `mqtt://${taken}` }];
+    const rules = [{ when: { clientId: '.*' }, reject: 'banned' }];
+    await expect(reload({ listeners, rules })).rejects.toThrow(
+      new RegExp(`"ADDRESS_IN_USE","message":"${taken} is in use`),
+    );
+    thief.close();
+    await expect(connectDevice(free, 'nobody')).rejects.toThrow('ECONNREFUSED');
+    expect((await connectDevice(proxy.port, 'as-before')).code).toBe(0);
+    expect((await status()).proxy.listeners).toEqual([proxy.url]);
+  });
+
+  test('of a bad file changes nothing, and says everything that is wrong, to the log too', async () => {
+    const bad = { listeners: [{ ...first, mode: 'fast' }], limits: { maxConnections: 0 } };
+    await expect(reload(bad)).rejects.toThrow(
+      /400 .*"CONFIG_INVALID".*"problems":\[{"path":"listeners\[0\].mode".*"path":"limits.maxConnections"/,
+    );
+    const wrong = () => proxy.logs().filter(({ msg }) => msg === 'configuration is wrong');
+    await until(() => wrong().length === 2, 'the log lines');
+    expect(wrong()).toMatchObject([{ code: 'CONFIG_INVALID' }, { code: 'CONFIG_INVALID' }]);
+    expect((await connectDevice(proxy.port, 'as-before-2')).code).toBe(0);
+  });
+
+  test('refuses what holds until the next start, by name', async () => {
+    const other = { cluster: 'elsewhere', limits: { highWater: 8192 }, rules: [] };
+    await expect(reload(other)).rejects.toThrow(
+      /409 .*"RELOAD_NEEDS_RESTART","message":"cluster, limits.highWater cannot change/,
+    );
+    expect((await status()).cluster).toBe('default');
+  });
+
+  test('changes limits, the log level and the token', async () => {
+    const { connections } = await status();
+    const token = 'a-new-token';
+    const view = await reload({
+      limits: { maxConnections: connections },
+      log: { level: 'warn' },
+      admin: { url: 'http://127.0.0.1:0', token },
+    });
+    expect(view.settings).toEqual(['admin.token', 'limits', 'log.level']);
+    await expect(connectDevice(proxy.port, 'one-more')).rejects.toThrow('closed before CONNACK');
+    await expect(status()).rejects.toThrow('UNAUTHORIZED');
+    const lines = proxy.logs().length;
+    proxy.rewrite(base());
+    const answer = await fetch(`${proxy.adminUrl}/api/v1/reload`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(answer.status).toBe(200);
+    expect((await connectDevice(proxy.port, 'one-more')).code).toBe(0);
+    await until(() => proxy.logs().length > lines, 'info lines again');
+  });
+
+  test('twenty times in a row under devices drops none', async () => {
+    for (let round = 0; round < 20; round++) {
+      const strategy = round % 2 === 0 ? 'least-connections' : 'client-id-hash';
+      const second = { url: `mqtt://127.0.0.1:${await freePort()}` };
+      await reload({
+        listeners: round % 3 === 0 ? [first, second] : [first],
+        pools: { default: { strategy, nodes: [nodeAt(0), nodeAt(1)] } },
+        rules: Array.from({ length: round }, (_, i) => ({ when: { clientId: `^${i}-` }, pool: 'default' })),
+      });
+    }
+    for (const { socket } of devices) socket.write(Buffer.of(0xc0, 0)); // PINGREQ
+    await Promise.all(devices.map(({ socket }) => once(socket, 'data')));
   });
 });

@@ -6,6 +6,8 @@ import { atEnd } from './process.ts';
 export interface DeviceOptions {
   /** Where it connects from: any address of 127.0.0.0/8. */
   readonly localAddress?: string;
+  /** 127.0.0.1 when absent. */
+  readonly host?: string;
   readonly keepAlive?: number;
   readonly protocolVersion?: 4 | 5;
 }
@@ -39,8 +41,13 @@ export function connectBytes(
 }
 
 /** A TCP connection that is closed when the test file ends; its errors are ignored. */
-export function openSocket(port: number, localAddress = '127.0.0.1'): Socket {
-  const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
+export function openSocket(
+  port: number,
+  localAddress: string | undefined = '127.0.0.1',
+  host = '127.0.0.1',
+): Socket {
+  const local = host === '127.0.0.1' ? { localAddress } : {};
+  const socket = connect({ port, host, noDelay: true, ...local });
   socket.on('error', () => {});
   open.add(socket);
   socket.once('close', () => open.delete(socket));
@@ -49,7 +56,7 @@ export function openSocket(port: number, localAddress = '127.0.0.1'): Socket {
 
 /** Connects and waits for CONNACK, at most 15 seconds. */
 export function connectDevice(port: number, clientId: string, options: DeviceOptions = {}): Promise<Device> {
-  const socket = openSocket(port, options.localAddress);
+  const socket = openSocket(port, options.localAddress, options.host);
   socket.write(connectBytes(clientId, options));
   return new Promise((resolve, reject) => {
     const fail = (what: string) => {
