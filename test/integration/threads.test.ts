@@ -11,6 +11,7 @@ import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
 import { allV2Fields } from '../../src/proxy-protocol/encode.ts';
 import { connectDevice, openSocket } from '../support/devices.ts';
+import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 // A Worker runs the built program.
@@ -218,6 +219,44 @@ test.each([
   const { port } = await startThreads(0, engine);
   await expect(startThreads(port, engine)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
   await running.at(-1)?.close(); // once more does no harm
+});
+
+test('listeners come and go, and settings change, while devices stay; a thread that starts again has the newest', async () => {
+  const { threads, table, events, port } = await startThreads();
+  const { socket } = await connectDevice(port, 'stays');
+  socket.once('close', () => events.push({ type: 'disowned', clientId: 'dropped' }));
+  const more = { ...listener, index: 1 };
+  const [added] = await threads.listen([more]);
+  const visitor = await connectDevice(added?.port ?? 0, 'visitor');
+  visitor.socket.resume();
+  expect(threads.devicesAt(1)).toBe(1);
+
+  const banned: ThreadsOptions['settings'] = { ...settings, rules: [{ when: {}, reject: 'banned' }] };
+  await threads.settle(banned, [listener, more]);
+  expect((await connectDevice(port, 'banned')).code).toBe(5);
+
+  await threads.unlisten([1]);
+  await expect(connectDevice(added?.port ?? 0, 'too-late')).rejects.toThrow('ECONNREFUSED');
+  threads.endAt(1, 'listener-removed');
+  await once(visitor.socket, 'close');
+  await until(() => threads.devicesAt(1) === 0, 'its index to be free');
+  expect(events.some((event) => event.type === 'disowned')).toBe(false);
+
+  await kill(threads);
+  const again = await until(() => connectDevice(port, 'again').catch(() => undefined), 'the restart');
+  expect(again.code).toBe(5);
+  await expect(connectDevice(added?.port ?? 0, 'too-late')).rejects.toThrow('ECONNREFUSED');
+  expect(table.liveAt('a')).toBe(0);
+});
+
+test('of several listeners one that cannot be bound has none bound', async () => {
+  const { threads, port } = await startThreads();
+  const free = { ...listener, index: 1, port: await freePort() };
+  const taken = { ...listener, index: 2, port };
+  await expect(threads.listen([free, taken])).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  await expect(connectDevice(free.port, 'nobody')).rejects.toThrow('ECONNREFUSED');
+  await threads.listen([free]);
+  expect((await connectDevice(free.port, 'somebody')).code).toBe(0);
 });
 
 test('close ends every device, and tells of it before the thread exits', async () => {

@@ -25,11 +25,13 @@ let random: () => number;
 let flips: string[];
 let probed: { id: string; at: number; seconds: number; ok: boolean }[];
 let starts: number[];
+let checks: HealthOptions;
 let checker: Checker;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
   [probe, random, flips, probed, starts] = [serves, () => 0.5, [], [], []];
+  checks = health;
   checker = newChecker();
 });
 
@@ -39,7 +41,7 @@ const newChecker = (earlyMs = 0) =>
       starts.push(Date.now());
       return probe(...call);
     },
-    healthOf: () => health,
+    healthOf: () => checks,
     onFlip: (id, to, cause) => flips.push(`${id} ${to}: ${cause}`),
     onProbe: (id, seconds, ok) => probed.push({ id, at: Date.now(), seconds, ok }),
     clock: { now: () => Date.now() },
@@ -64,6 +66,36 @@ async function healthyNode(): Promise<void> {
   expect(flips.splice(0)).toEqual(['a healthy: tcp probe succeeded']);
   starts.length = 0;
 }
+
+describe('other checks of the pool', () => {
+  test('hold from the next probe on, and what was found so far stays', async () => {
+    await healthyNode();
+    probe = refused;
+    await pass(10_000);
+    expect(flips).toEqual([]); // two of three
+    checks = { ...health, intervalMs: 1000 };
+    checker.retune('default');
+    starts.length = 0;
+    await pass(500);
+    expect(starts).toHaveLength(1);
+    expect(flips.splice(0)).toEqual(['a unhealthy: tcp probe failed 3 times: ECONNREFUSED']);
+    await pass(3000);
+    expect(starts).toHaveLength(4);
+  });
+
+  test('that are the same leave each probe at its moment, and those of another pool are left alone', async () => {
+    await healthyNode();
+    for (let ms = 0; ms < 5000; ms += 500) {
+      checker.retune('default');
+      await pass(500);
+    }
+    expect(starts).toHaveLength(1);
+    checks = { ...health, intervalMs: 100 };
+    checker.retune('another');
+    await pass(5000);
+    expect(starts).toHaveLength(2);
+  });
+});
 
 describe('schedule', () => {
   test('probes are spread over the interval, and each node keeps its moment', async () => {

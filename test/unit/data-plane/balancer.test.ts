@@ -33,6 +33,7 @@ function balancerOver(...slots: Slot[]) {
   const strategy = strategies['least-connections'];
   const balancer = createBalancer(source, [strategy, strategy], seeded(1));
   return {
+    use: balancer.use,
     live,
     change: (...next: Slot[]) => {
       fresh = next;
@@ -119,4 +120,19 @@ test('the node that served the device last comes first, if it can take it, and o
   live[0] = 9;
   expect(ids(0, 'a')).toEqual(['a', 'e', 'b']);
   for (const unfit of ['b', 'c', 'd', 'gone']) expect(ids(0, unfit)).toEqual(['e', 'a', 'b']);
+});
+
+test('strategies may change under the same nodes, and a pool without one has no candidates', () => {
+  const { ids, live, use } = balancerOver(at(0, 'a'), at(1, 'b'), at(2, 'c', { pool: 1 }));
+  live[0] = 3;
+  expect([ids(0), ids(1)]).toEqual([['b', 'a'], ['c']]);
+  const first = strategies['client-id-hash'];
+  use([first, undefined]);
+  const byHash = ids(0);
+  live[0] = 0;
+  live[1] = 3;
+  expect(ids(0)).toEqual(byHash);
+  expect(ids(1)).toEqual([]);
+  use([undefined, first, first]);
+  expect([ids(0), ids(1), ids(2)]).toEqual([[], ['c'], []]);
 });

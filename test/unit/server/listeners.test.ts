@@ -1,0 +1,112 @@
+import { beforeEach, expect, test } from 'vitest';
+import type { ListenerConfig } from '../../../src/config/config.ts';
+import type { ListenerSettings } from '../../../src/data-plane/messages.ts';
+import { PoolNumbers } from '../../../src/data-plane/pool-numbers.ts';
+import { MAX_LISTENERS } from '../../../src/data-plane/routing-table.ts';
+import { BreakwaterError } from '../../../src/errors.ts';
+import { Listeners } from '../../../src/server/listeners.ts';
+import { silentLog } from '../../support/memory-backend.ts';
+
+/** What the data threads were asked, in their order. */
+let asked: string[];
+let devices: number[];
+let accepted: number[];
+/** A port that another program has. */
+let taken: number | undefined;
+let listeners: Listeners;
+
+async function bind(added: readonly ListenerSettings[]) {
+  if (added.length > 0) asked.push(`listen ${added.map(({ index, port }) => `${index}:${port}`)}`);
+  if (added.some(({ port }) => port === taken)) throw new BreakwaterError('ADDRESS_IN_USE', 'taken');
+  return added.map(({ index, host, port }) => ({ host, port: port === 0 ? 40_000 + index : port }));
+}
+
+beforeEach(() => {
+  [asked, devices, accepted, taken] = [[], [], [], undefined];
+  listeners = new Listeners({
+    threads: {
+      start: bind,
+      listen: bind,
+      unlisten: async (indexes) => void (indexes.length > 0 && asked.push(`unlisten ${indexes}`)),
+      endAt: (index, reason) => void asked.push(`end ${index} ${reason}`),
+      devicesAt: (index) => devices[index] ?? 0,
+    },
+    table: { accepted: (index) => accepted[index] ?? 0 },
+    numbers: new PoolNumbers(),
+    log: silentLog,
+  });
+});
+
+function wanted(...ports: readonly (number | ListenerConfig)[]) {
+  return ports.map((port) => {
+    const plain = { host: '127.0.0.1', mode: 'session', pool: 'default', websocket: undefined } as const;
+    const config = typeof port === 'number' ? { ...plain, url: `mqtt://127.0.0.1:${port}`, port } : port;
+    return { config, tls: undefined };
+  });
+}
+const url = (port: number) => `mqtt://127.0.0.1:${port}`;
+async function change(...ports: readonly (number | ListenerConfig)[]): Promise<void> {
+  await (await listeners.change(wanted(...ports))).leave();
+}
+
+test('a listener that remains keeps its index and its port, wherever it stands in the file', async () => {
+  await listeners.start(wanted(0, 1883));
+  expect(listeners.urls).toEqual([url(40_000), url(1883)]);
+  asked.length = 0;
+  await change(1884, 1883, 0);
+  expect(asked).toEqual(['listen 2:1884']);
+  expect(listeners.urls).toEqual([url(1884), url(1883), url(40_000)]);
+  expect([0, 1, 2].map((index) => listeners.urlAt(index))).toEqual([url(40_000), url(1883), url(1884)]);
+});
+
+test('what is new is bound before anything is closed, and devices are ended last', async () => {
+  await listeners.start(wanted(1, 2));
+  asked.length = 0;
+  const changed = await listeners.change(wanted(2, 3));
+  expect(asked).toEqual(['listen 2:3']);
+  expect(changed.settings.map(({ index, port }) => [index, port])).toEqual([
+    [1, 2],
+    [2, 3],
+  ]);
+  await changed.leave();
+  expect(asked).toEqual(['listen 2:3', 'unlisten 0', 'end 0 listener-removed']);
+});
+
+test('one that stands in the way of a new one is closed first, and bound again when that fails', async () => {
+  await listeners.start(wanted(1, 2));
+  asked.length = 0;
+  const secured = { ...(wanted(1)[0] as { config: ListenerConfig }).config, url: 'mqtts://127.0.0.1:1' };
+  await change(secured, 2);
+  expect(asked).toEqual(['unlisten 0', 'listen 2:1', 'unlisten 0', 'end 0 listener-removed']);
+  asked.length = 0;
+  taken = 3;
+  await expect(listeners.change(wanted(1, 2, 3))).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  expect(asked).toEqual(['unlisten 2', 'listen 0:1,3:3', 'listen 2:1']);
+  expect(listeners.urls).toEqual(['mqtts://127.0.0.1:1', url(2)]);
+});
+
+test('an index is another listener’s when its last device has left, and counts from there', async () => {
+  await listeners.start(wanted(1, 2));
+  accepted = [7, 5];
+  devices = [3];
+  await change(2);
+  await change(2, 3);
+  expect(listeners.urlAt(0)).toBe(url(1)); // its devices are still told of
+  devices = [0];
+  await change(2, 3, 4);
+  accepted = [8, 5, 0];
+  expect(listeners.counted()).toEqual([
+    { index: 1, url: url(2), accepted: 5 },
+    { index: 2, url: url(3), accepted: 0 },
+    { index: 0, url: url(4), accepted: 1 },
+  ]);
+  expect(listeners.accepted).toBe(13);
+});
+
+test('there is no room for more than the routing table has', async () => {
+  const ports = Array.from({ length: MAX_LISTENERS }, (_, i) => i + 1);
+  await listeners.start(wanted(...ports));
+  devices = [1];
+  await expect(listeners.change(wanted(...ports.slice(1), 99))).rejects.toMatchObject({ code: 'TABLE_FULL' });
+  expect(listeners.urls).toHaveLength(MAX_LISTENERS);
+});
