@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { ListenerConfig } from '../../../src/config/config.ts';
+import { parseConfig } from '../../../src/config/load.ts';
 import type { ListenerSettings } from '../../../src/data-plane/messages.ts';
 import { PoolNumbers } from '../../../src/data-plane/pool-numbers.ts';
 import { MAX_LISTENERS } from '../../../src/data-plane/routing-table.ts';
@@ -37,15 +37,14 @@ beforeEach(() => {
   });
 });
 
-function wanted(...ports: readonly (number | ListenerConfig)[]) {
-  return ports.map((port) => {
-    const plain = { host: '127.0.0.1', mode: 'session', pool: 'default', websocket: undefined } as const;
-    const config = typeof port === 'number' ? { ...plain, url: `mqtt://127.0.0.1:${port}`, port } : port;
-    return { config, tls: undefined };
-  });
+/** A port is a plain listener there. */
+function wanted(...ports: readonly (number | string)[]) {
+  const listeners = ports.map((port) => ({ url: typeof port === 'number' ? url(port) : port }));
+  const { listeners: configs } = parseConfig(JSON.stringify({ listeners }), 'test');
+  return configs.map((config) => ({ config, tls: undefined }));
 }
 const url = (port: number) => `mqtt://127.0.0.1:${port}`;
-async function change(...ports: readonly (number | ListenerConfig)[]): Promise<void> {
+async function change(...ports: readonly (number | string)[]): Promise<void> {
   await (await listeners.change(wanted(...ports))).leave();
 }
 
@@ -75,14 +74,13 @@ test('what is new is bound before anything is closed, and devices are ended last
 test('one that stands in the way of a new one is closed first, and bound again when that fails', async () => {
   await listeners.start(wanted(1, 2));
   asked.length = 0;
-  const secured = { ...(wanted(1)[0] as { config: ListenerConfig }).config, url: 'mqtts://127.0.0.1:1' };
-  await change(secured, 2);
+  await change('ws://127.0.0.1:1', 2);
   expect(asked).toEqual(['unlisten 0', 'listen 2:1', 'unlisten 0', 'end 0 listener-removed']);
   asked.length = 0;
   taken = 3;
   await expect(listeners.change(wanted(1, 2, 3))).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
   expect(asked).toEqual(['unlisten 2', 'listen 0:1,3:3', 'listen 2:1']);
-  expect(listeners.urls).toEqual(['mqtts://127.0.0.1:1', url(2)]);
+  expect(listeners.urls).toEqual(['ws://127.0.0.1:1/mqtt', url(2)]);
 });
 
 test('an index is another listener’s when its last device has left, and counts from there', async () => {
