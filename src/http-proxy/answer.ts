@@ -4,8 +4,12 @@ import { eachField, type RawFields } from '../http/fields.ts';
 
 /** Answers of our own: a status and one line of text, which says nothing of nodes. */
 
+/** Behind a head that is refused there is no telling where the next one begins (RFC 9112, 9.6). */
+const ENDING: ReadonlySet<number> = new Set([400, 405, 431, 501, 505]);
+
 export function answerPlainly(response: ServerResponse, status: number, detail: string): void {
   const { body, fields } = plain(status, detail);
+  if (ENDING.has(status)) fields.push('Connection', 'close');
   response.writeHead(status, STATUS_CODES[status] ?? '', fields);
   response.end(body);
 }

@@ -11,6 +11,9 @@ import type { HttpWorld } from './world.ts';
 /** Methods that may be tried again when it is not known whether they were carried out (RFC 9110, 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
+/** A client that leaves before it has its answer, in counts and logs; nginx's number. */
+const CLIENT_LEFT = 499;
+
 export interface ExchangeOptions {
   readonly placed: Placed;
   readonly incoming: IncomingMessage;
@@ -41,12 +44,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private sentAtMs = 0;
   private hasRepeated = false;
   private hasLeft = false;
+  private isBroken = false;
 
   constructor(options: ExchangeOptions) {
     this.options = options;
     const { route, sourceAddress, recalled } = options.placed;
     this.candidates = route.candidates(sourceAddress, recalled?.nodes ?? []);
     this.deadlineMs = options.world.now() + route.upstream.deadlineMs;
+  }
+
+  /** As it is counted when all is over: nodes break off too, and clients leave. */
+  get status(): number {
+    const { response } = this.options;
+    if (this.isBroken) return 502;
+    return response.writableFinished ? response.statusCode : CLIENT_LEFT;
   }
 
   /** The node that answered, or was asked last. */
@@ -156,6 +167,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.leaveNode();
     if (this.hasLeft || target === undefined || agent === undefined) return;
     if (response.headersSent) {
+      this.isBroken = true;
       response.destroy(); // the client must not take what it has for the whole
       return;
     }

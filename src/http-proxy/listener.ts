@@ -23,8 +23,6 @@ export interface HttpAddress {
 
 /** How often requests are looked at that take too long. */
 const CHECK_MS = 1_000;
-/** A client that leaves before it has its answer, in counts and logs; nginx's number. */
-const CLIENT_LEFT = 499;
 
 /** One HTTP listener: accepts, reads requests strictly, and has each answered by a node. */
 export class HttpListener {
@@ -115,8 +113,7 @@ export class HttpListener {
     const isLast = (): boolean => this.isStopping;
     const exchange = new Exchange({ placed, incoming, response, world, agents, expectsContinue, isLast });
     response.once('close', () => {
-      const status = response.writableFinished ? response.statusCode : CLIENT_LEFT;
-      this.told(incoming, placed, status, exchange.nodeId, startedMs);
+      this.told(incoming, placed, exchange.status, exchange.nodeId, startedMs);
     });
     exchange.begin();
   }
