@@ -18,7 +18,7 @@ import { HttpListener } from '../http-proxy/listener.ts';
 import { NodeAgents } from '../http-proxy/node-agents.ts';
 import { compileRules } from '../routing/rules.ts';
 import { systemClock, systemRandom } from '../time.ts';
-import { createHttpPool, createHttpWorld, type HttpContext } from './http-world.ts';
+import { createHttpPool, createHttpWorld, type HttpContext, type HttpPlace } from './http-world.ts';
 
 /**
  * The HTTP thread: every `http` and `https` listener, apart from the control plane and from the threads that carry MQTT.
@@ -58,8 +58,8 @@ const context: HttpContext = {
     }),
 };
 const agents = new NodeAgents(start.settings.limits.http.maxHeadBytes, systemClock.now);
-const listeners = new Map<number, HttpListener>();
-const doors = new Map<number, Door>();
+/** By their numbers. */
+const places = new Map<number, HttpPlace & { readonly listener: HttpListener }>();
 
 function choicesBy({ limits, pools, rules, tellsRequests = false }: ThreadSettings) {
   const all = pools.map((pool, number) => pool && createHttpPool(pool, number, balancer));
@@ -70,8 +70,8 @@ function strategiesOf({ pools }: ThreadSettings) {
   return pools.map((pool) => pool && strategies[pool.strategy]);
 }
 
-function openDoor(index: number): void {
-  doors.set(index, createDoor(start.door, start.thread, index, context.limits.door));
+function doorOf(index: number): Door {
+  return createDoor(start.door, start.thread, index, context.limits.door);
 }
 
 async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {
@@ -89,21 +89,23 @@ async function listen({ request, listeners: added }: Extract<Command, { type: 'l
 
 function begin(settings: ListenerSettings) {
   const { index, host, port } = settings;
-  openDoor(index);
-  const world = createHttpWorld(context, settings, () => doors.get(index) as Door);
-  const listener = new HttpListener(world, agents);
-  listeners.set(index, listener);
+  const place: HttpPlace = { settings, door: doorOf(index) };
+  const listener = new HttpListener(createHttpWorld(context, place), agents);
+  places.set(index, Object.assign(place, { listener }));
   return listener.listen(host, port);
 }
 
 function unlisten(indexes: readonly number[]): void {
-  for (const index of indexes) listeners.get(index)?.stopAccepting();
+  for (const index of indexes) places.get(index)?.listener.stopAccepting();
 }
 
-function settle(settings: ThreadSettings): void {
+function settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): void {
   balancer.use(strategiesOf(settings));
   Object.assign(context, choicesBy(settings));
-  for (const index of doors.keys()) openDoor(index);
+  for (const listener of listeners) {
+    const place = places.get(listener.index);
+    if (place !== undefined) Object.assign(place, { settings: listener, door: doorOf(listener.index) });
+  }
 }
 
 function flushCounts(): void {
@@ -117,7 +119,7 @@ setInterval(flushCounts, COUNT_MS).unref();
 setInterval(() => agents.sweep(), SWEEP_MS).unref();
 
 async function close(): Promise<void> {
-  for (const listener of listeners.values()) listener.close();
+  for (const { listener } of places.values()) listener.close();
   await agents.close();
   flushCounts();
   events.flush();
@@ -132,12 +134,12 @@ parentPort?.on('message', (command: Command) => {
       unlisten(command.listeners);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      settle(command.settings);
+      settle(command.settings, command.listeners);
       return report({ type: 'done', request: command.request });
     case 'stop':
-      return unlisten([...listeners.keys()]);
+      return unlisten([...places.keys()]);
     case 'endAll':
-      for (const [index, listener] of listeners) {
+      for (const [index, { listener }] of places) {
         if (command.listener === undefined || command.listener === index) listener.close();
       }
       return;

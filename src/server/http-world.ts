@@ -60,18 +60,21 @@ const refusalStatus: Readonly<Record<Refusal, number>> = {
   'server-moved': 503,
 };
 
-/** The world of one HTTP listener. */
-export function createHttpWorld(
-  context: HttpContext,
-  listener: ListenerSettings,
-  door: () => Door,
-): HttpWorld {
+/** One HTTP listener, as it is configured now. */
+export interface HttpPlace {
+  settings: ListenerSettings;
+  door: Door;
+}
+
+export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpWorld {
   const { table, now, tell } = context;
-  const { index, url, pool } = listener;
+  const { index } = place.settings;
 
   function poolFor(decision: Decision): HttpPool | undefined {
     const name = decision !== undefined && 'pool' in decision ? decision.pool : undefined;
-    return name === undefined ? context.pools[pool] : context.pools.find((each) => each?.name === name);
+    return name === undefined
+      ? context.pools[place.settings.pool]
+      : context.pools.find((each) => each?.name === name);
   }
 
   return {
@@ -83,21 +86,21 @@ export function createHttpWorld(
     admit(address) {
       table.countAccepted(index);
       const isFull = table.countDevice(1) >= context.limits.maxConnections;
-      const refusal = isFull ? 'max-connections' : door().admit(address, sharedClock.now());
+      const refusal = isFull ? 'max-connections' : place.door.admit(address, sharedClock.now());
       if (refusal === undefined) return true;
       table.countDevice(-1);
       table.countRejected(refusal);
       return false;
     },
     left(address, bytesFromDevice, bytesToDevice) {
-      door().release(address);
+      place.door.release(address);
       table.countDevice(-1);
       table.count('bytesFromDevice', bytesFromDevice);
       table.count('bytesToDevice', bytesToDevice);
     },
     isTrusted: () => false,
     route(asked): HttpRoute | HttpRefusal {
-      const decision = context.decide({ ...asked, listener: url });
+      const decision = context.decide({ ...asked, listener: place.settings.url });
       if (decision !== undefined && 'reject' in decision) {
         return { status: refusalStatus[decision.reject], detail: decision.reject };
       }
