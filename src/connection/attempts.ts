@@ -113,7 +113,7 @@ export class Attempts {
     if (this.seat === undefined) return;
     this.dialledAtMs = world.now();
     this.isOpen = false;
-    this.link = wire.dial(this.seat.target);
+    this.link = wire.dial(this.seat.target, true);
     wire.setTimer(Math.max(1, Math.min(this.placement.patience.connectTimeoutMs, this.leftMs())));
   }
 

@@ -17,7 +17,7 @@ export class Purge {
   constructor(wire: Wire, session: Session, target: Target) {
     this.wire = wire;
     this.session = session;
-    this.link = wire.dial(target);
+    this.link = wire.dial(target, true);
     wire.setTimer(TIMEOUT_MS);
   }
 

@@ -41,8 +41,11 @@ export interface Wire {
   toDevice(bytes: Uint8Array, start: number, end: number): void;
   /** Queues bytes to a link that is open. While bytes wait here the engine stops reading the device. */
   toNode(link: Link, bytes: Uint8Array, start: number, end: number): void;
-  /** Starts a TCP connection to a node; answered by `linkOpened` or `linkFailed`. */
-  dial(target: Target): Link;
+  /**
+   * Starts a TCP connection to a node; answered by `linkOpened` or `linkFailed`. `greets` promises that something is
+   * sent as soon as it is open: the end of TCP's handshake may then travel with it.
+   */
+  dial(target: Target, greets?: boolean): Link;
   /**
    * From now on the engine moves bytes both ways by itself, unseen (relay mode): with bounded buffers,
    * back-pressure and half-close: a FIN (also one seen before) is carried over behind the last byte, a device's reset

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createBursts } from '../admission/bursts.ts';
-import { createDoor, type Door } from '../admission/door.ts';
+import { createDoor, type Door, isUnlimited } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { strategies } from '../balance/index.ts';
 import type { Strategy } from '../balance/strategy.ts';
@@ -35,7 +35,7 @@ import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 const start = workerData as ThreadStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
 
-const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
+const table = new TableReader(openTable(start.table, start.threads), start.thread);
 const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),
@@ -51,7 +51,7 @@ const context = {
   random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
   table,
-  now: systemClock.now,
+  now: (): number => engine.now(),
   tell: (event) => events.add(event),
   verbose: true as boolean,
 } satisfies ThreadContext;
@@ -81,8 +81,9 @@ function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSe
   const routes = pools.map(
     (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs, limits.rates),
   );
+  const decide = rules.length === 0 ? undefined : compileRules(rules);
   const holdBack = createHoldBack(start.holdBack, limits.holdBack);
-  return { limits, routes, decide: compileRules(rules), holdBack, isShared };
+  return { limits, routes, decide, holdBack, isShared };
 }
 
 function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {
@@ -110,15 +111,20 @@ function failureOf(error: unknown): { readonly code: string; readonly message: s
   return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
 }
 
-function doorOf({ index }: ListenerSettings): Door {
-  return createDoor(start.door, start.thread, index, context.limits.door);
+/** None where nothing is limited. A door that was there counts on, so that nobody is lost whom it has counted. */
+function doorOf({ index }: ListenerSettings): Door | undefined {
+  const limits = context.limits.door;
+  if (isUnlimited(limits) && !worlds[index]?.hasDoor) return undefined;
+  return createDoor(start.door, start.thread, index, limits);
 }
 
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {
   for (const listener of listeners) {
     worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
   }
-  const results = await Promise.allSettled(listeners.map((listener) => engine.listen(listener)));
+  const results = await Promise.allSettled(
+    listeners.map((listener) => engine.listen({ ...listener, deviceGreets: true })),
+  );
   const failed = results.find((result) => result.status === 'rejected');
   if (failed === undefined) {
     const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));

@@ -26,6 +26,8 @@ export interface Engine {
   stopAccepting(): void;
   /** Resets whatever is still open, and resolves when `closed` has been told of every connection. */
   close(): Promise<void>;
+  /** The time in milliseconds, as of the present batch of socket events: the clock is not read for every one. */
+  now(): number;
   /** Runs the task once, after the present batch of socket events. */
   defer(task: () => void): void;
   /** A descriptor to write 8 bytes (a u64 of 1) to after `postMessage`, where the thread waits in the kernel. */
@@ -41,6 +43,8 @@ export interface ListenOptions {
   readonly tls?: TlsOptions | undefined;
   /** A PROXY protocol header is taken before all else, TLS too. Absent: the first byte is the device's. */
   readonly headers?: HeaderOptions | undefined;
+  /** The device sends the first bytes, so that accepting it may wait for them. */
+  readonly deviceGreets?: boolean | undefined;
   /** No other thread is expected at this address yet: whoever is there is another program. */
   readonly isFirst?: boolean | undefined;
 }

@@ -248,8 +248,8 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
     this.wire.toNode(link, bytes, start, end);
   }
 
-  dial(target: Target): Link {
-    return this.wire.dial(target);
+  dial(target: Target, greets?: boolean): Link {
+    return this.wire.dial(target, greets);
   }
 
   splice(link: Link): void {

@@ -143,6 +143,17 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await again.connection.told('accepted')).toEqual([9, '127.0.0.1']);
     });
 
+    it('accepts where devices greet, those too that do not', async () => {
+      const { port } = await engine.listen('127.0.0.1', 0, 8, undefined, undefined, true);
+      const silent = engine.connect(port);
+      const greeting = dial(port, '127.0.0.1');
+      greeting.write('hello');
+      const { device, connection } = await silent; // matched by its port, so the other's bytes are not its own
+      sockets.push(device, greeting);
+      device.write('late');
+      expect(await connection.text('deviceData', 4)).toBe('late');
+    });
+
     it('resets a device that is refused', async () => {
       await engine.script('refuse');
       const device = dial(engine.port, '127.0.0.1');

@@ -40,6 +40,7 @@ export interface EngineUnderTest {
     index?: number,
     tls?: TlsOptions,
     headers?: HeaderOptions,
+    deviceGreets?: boolean,
   ): Promise<BoundAddress>;
   updateTls(index: number, tls: TlsOptions): Promise<unknown>;
   /** `tls` of the peer that the last connection from this port was accepted with. */
@@ -152,14 +153,8 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     return known;
   }
 
-  const listen = (
-    host: string,
-    port: number,
-    index = 0,
-    tls?: TlsOptions,
-    headers?: HeaderOptions,
-  ): Promise<BoundAddress> =>
-    ask({ call: 'listen', index, host, port, tls, headers }) as Promise<BoundAddress>;
+  const listen: EngineUnderTest['listen'] = (host, port, index = 0, tls, headers, deviceGreets) =>
+    ask({ call: 'listen', index, host, port, tls, headers, deviceGreets }) as Promise<BoundAddress>;
 
   await new Promise<void>((ready, failed) => {
     worker.on('error', failed);

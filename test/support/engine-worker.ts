@@ -26,6 +26,7 @@ export type Command =
       readonly port: number;
       readonly tls?: TlsOptions | undefined;
       readonly headers?: HeaderOptions | undefined;
+      readonly deviceGreets?: boolean | undefined;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | { readonly call: 'unlisten'; readonly id: number; readonly index: number }

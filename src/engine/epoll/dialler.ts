@@ -4,7 +4,7 @@ import { EINVAL, type Libc } from './libc.ts';
 import type { Sockets } from './sockets.ts';
 
 /** Opens links to nodes. Returns the connecting fd or a negative errno, EINVAL where a host is no IP literal. */
-export type Dial = (target: Target) => number;
+export type Dial = (target: Target, greets: boolean) => number;
 
 interface Route {
   readonly to: SocketAddress | undefined;
@@ -24,8 +24,8 @@ export function createDialler(libc: Libc, sockets: Sockets): Dial {
     return route;
   }
 
-  return function dial(target) {
+  return function dial(target, greets) {
     const { to, from } = routes.get(target) ?? routeOf(target);
-    return to === undefined ? -EINVAL : sockets.dial(to, from);
+    return to === undefined ? -EINVAL : sockets.dial(to, from, greets);
   };
 }

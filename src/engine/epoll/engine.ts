@@ -71,6 +71,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
   return {
     name: 'epoll',
     wakeFd: loop.wakeFd,
+    now: () => loop.now(),
     defer: (task) => loop.defer(task),
     listen,
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),

@@ -22,7 +22,7 @@ export interface Listeners {
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(options: ListenOptions): BoundAddress;
   owns(fd: number): boolean;
-  /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. */
+  /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. Most have spoken already where devices greet. */
   accept(fd: number): void;
   resume(): void;
   /** The sockets of one listener. What had arrived there and was not accepted yet is reset by the kernel. */
@@ -35,10 +35,10 @@ export function createListeners(
   sockets: Sockets,
   poller: Poller,
   generation: Uint32Array,
-  adopt: (fd: number, listenerIndex: number) => void,
+  adopt: (fd: number, listenerIndex: number, hasSpoken: boolean) => void,
   pressure: AcceptPressure,
 ): Listeners {
-  const indexOf = new Map<number, number>();
+  const listening = new Map<number, { readonly index: number; readonly deviceGreets: boolean }>();
   // Given up for a moment when descriptors run out, so that waiting devices are refused instead of left hanging.
   let reserve = openReserve();
   let paused = false;
@@ -47,7 +47,7 @@ export function createListeners(
     return libc.open('/dev/null', c.SOCK_CLOEXEC);
   }
 
-  function listen({ index, host, port, isFirst = false }: ListenOptions): BoundAddress {
+  function listen({ index, host, port, isFirst = false, deviceGreets = false }: ListenOptions): BoundAddress {
     const address = encodeAddress(libc, host === 'localhost' ? '127.0.0.1' : host, port);
     if (address === undefined) {
       throw new BreakwaterError(
@@ -56,7 +56,7 @@ export function createListeners(
       );
     }
     const taken = isFirst && port !== 0 ? sockets.probe(address) : 0;
-    const fd = taken < 0 ? taken : sockets.listen(address);
+    const fd = taken < 0 ? taken : sockets.listen(address, deviceGreets);
     if (fd === -c.EADDRINUSE) {
       throw new BreakwaterError('ADDRESS_IN_USE', `${host}:${port} is in use by another program`);
     }
@@ -68,15 +68,16 @@ export function createListeners(
         `cannot listen on ${host}:${port}: ${errnoName(added)}`,
       );
     }
-    indexOf.set(fd, index);
+    listening.set(fd, { index, deviceGreets });
     return sockets.localAddress(fd);
   }
 
   function accept(fd: number): void {
-    const index = indexOf.get(fd) as number;
+    const listener = listening.get(fd);
+    if (listener === undefined) return;
     for (let accepted = 0; accepted < ACCEPTS_PER_TURN; accepted++) {
       const device = sockets.accept(fd);
-      if (device >= 0) adopt(device, index);
+      if (device >= 0) adopt(device, listener.index, listener.deviceGreets);
       else if (device === -c.EAGAIN) return;
       else if (device !== -c.EINTR && device !== -c.ECONNABORTED) {
         pause(fd, device);
@@ -87,7 +88,7 @@ export function createListeners(
 
   function pause(fd: number, error: number): void {
     if (error === -c.EMFILE || error === -c.ENFILE) refuse(fd);
-    for (const listener of indexOf.keys()) poller.modify(listener, generation[listener] as number, 0);
+    for (const listener of listening.keys()) poller.modify(listener, generation[listener] as number, 0);
     paused = true;
     pressure.onAcceptPaused(errnoName(error));
   }
@@ -106,22 +107,23 @@ export function createListeners(
     if (!paused) return;
     paused = false;
     if (reserve < 0) reserve = openReserve();
-    for (const listener of indexOf.keys()) poller.modify(listener, generation[listener] as number, c.EPOLLIN);
+    for (const listener of listening.keys())
+      poller.modify(listener, generation[listener] as number, c.EPOLLIN);
     pressure.onAcceptResumed();
   }
 
   function drop(fd: number): void {
     libc.close(fd);
     generation[fd] = (generation[fd] as number) + 1;
-    indexOf.delete(fd);
+    listening.delete(fd);
   }
 
   function closeOne(listenerIndex: number): void {
-    for (const [fd, index] of indexOf) if (index === listenerIndex) drop(fd);
+    for (const [fd, { index }] of listening) if (index === listenerIndex) drop(fd);
   }
 
   function close(): void {
-    for (const fd of indexOf.keys()) drop(fd);
+    for (const fd of listening.keys()) drop(fd);
     if (reserve >= 0) libc.close(reserve);
     reserve = -1;
   }
@@ -131,7 +133,7 @@ export function createListeners(
       return paused;
     },
     listen,
-    owns: (fd) => indexOf.has(fd),
+    owns: (fd) => listening.has(fd),
     accept,
     resume,
     closeOne,

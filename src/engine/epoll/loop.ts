@@ -4,6 +4,7 @@ import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import { peerOf } from './addresses.ts';
+import { Anticipation, LOOKS } from './anticipation.ts';
 import { createDialler, type Dial } from './dialler.ts';
 import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
@@ -63,6 +64,10 @@ export class Loop implements WireHost {
   private readonly serveReady: (fd: number) => void;
   private readonly fireTimer: (key: number) => void;
   private nowMs: number;
+  private isLate = true;
+  private readonly anticipation = new Anticipation();
+  /** `DEVICE` when the last event was a device's, else 0. */
+  private lastKind = 0;
   private descriptorFreed = false;
   private woken = false;
 
@@ -91,14 +96,14 @@ export class Loop implements WireHost {
     );
     this.waiting = this.streams.writer.waiting;
     this.headers = new ProxyHeaders(libc, this.table, this.sockets, this.poller, {
-      adopt: (fd, index, sockaddr, header) => this.adoptDevice(fd, index, sockaddr, header),
+      adopt: (fd, index, sockaddr, header) => this.adoptDevice(fd, index, sockaddr, true, header),
       setTimer: (fd, ms) => this.setKey(capacity + fd, ms),
       refused: options.onHeaderRefused,
     });
-    const adopt = (fd: number, index: number): void => {
+    const adopt = (fd: number, index: number, hasSpoken: boolean): void => {
       const { remote } = this.sockets;
       if (this.headers.isFor(index)) this.headers.accepted(fd, index, remote);
-      else this.adoptDevice(fd, index, remote);
+      else this.adoptDevice(fd, index, remote, hasSpoken);
     };
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
@@ -119,17 +124,19 @@ export class Loop implements WireHost {
 
   run(): void {
     this.woken = false;
+    this.isLate = true;
     this.settle(); // a message may have ended a connection
     while (!this.woken) this.turn();
   }
 
   private turn(): void {
     const { poller, streams, wheel, table } = this;
-    const count = poller.wait(this.timeoutMs());
-    if (wheel.size > 0) this.nowMs = this.options.clock.now();
+    const count = this.events(this.timeoutMs());
+    this.isLate = true;
     const { words, stride, fdAt, generationAt } = poller;
     for (let i = 0, at = 0; i < count; i++, at += stride) {
       const fd = words[at + fdAt] as number;
+      this.lastKind = (table.flags[fd] as number) & DEVICE;
       if (table.generation[fd] !== words[at + generationAt]) continue;
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
@@ -138,16 +145,35 @@ export class Loop implements WireHost {
     }
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
-    if (wheel.size > 0) wheel.advance(this.nowMs, this.fireTimer);
+    if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
     this.settle();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
   }
 
+  /** Waits for events; how many there are. */
+  private events(timeoutMs: number): number {
+    const { poller, anticipation, lastKind } = this;
+    if (timeoutMs !== 0 && anticipation.expects(lastKind)) {
+      let count = 0;
+      for (let look = 0; look < LOOKS && count === 0; look++) count = poller.wait(0);
+      anticipation.learn(lastKind, count !== 0);
+      if (count !== 0) return count;
+    }
+    return poller.wait(timeoutMs);
+  }
+
   private timeoutMs(): number {
     const { ready, handshakes } = this.streams;
     if (!ready.isEmpty || !handshakes.isEmpty || this.deferred.length > 0) return 0;
-    return this.wheel.size > 0 ? this.wheel.waitMs(this.nowMs) : WAIT_MS_MAX;
+    return this.wheel.size > 0 ? this.wheel.waitMs(this.now()) : WAIT_MS_MAX;
+  }
+
+  /** The time of this turn: the clock is read once in it, and only if somebody asks. */
+  now(): number {
+    if (this.isLate) this.nowMs = this.options.clock.now();
+    this.isLate = false;
+    return this.nowMs;
   }
 
   /** Runs the task once, at the end of a turn. */
@@ -229,7 +255,13 @@ export class Loop implements WireHost {
 
   // ---- connections -----------------------------------------------------------------------------------------
 
-  private adoptDevice(fd: number, listenerIndex: number, sockaddr: Buffer, header?: ProxyHeader): void {
+  private adoptDevice(
+    fd: number,
+    listenerIndex: number,
+    sockaddr: Buffer,
+    hasSpoken: boolean,
+    header?: ProxyHeader,
+  ): void {
     if (fd >= this.table.capacity) {
       this.sockets.reset(fd);
       return;
@@ -262,6 +294,7 @@ export class Loop implements WireHost {
     this.attempt(wire, () => {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
       if (wire.conversation === undefined) wire.abort();
+      else if (hasSpoken) this.streams.hasSpoken(fd);
     });
     if (this.doneWires.length > 0) this.settle();
   }
@@ -311,8 +344,8 @@ export class Loop implements WireHost {
     this.streams.reset(fd);
   }
 
-  dial(slot: number, link: Link, target: Target): number {
-    const fd = this.dialNode(target);
+  dial(slot: number, link: Link, target: Target, greets: boolean): number {
+    const fd = this.dialNode(target, greets);
     if (fd < 0) return fd;
     if (fd >= this.table.capacity) {
       this.libc.close(fd);
@@ -341,7 +374,7 @@ export class Loop implements WireHost {
   }
 
   private setKey(key: number, ms: number): void {
-    if (ms > 0) this.wheel.set(key, ms, this.options.clock.now());
+    if (ms > 0) this.wheel.set(key, ms, this.now());
     else this.wheel.clear(key);
   }
 }

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes.ts';
 import { EAGAIN, EINTR } from './libc.ts';
 
 /** Smallest piece of memory for waiting bytes, so that many small writes share one. */
@@ -43,7 +44,7 @@ export function createOutbox(capacity: number, pin: Pin, send: Send): Outbox {
       last = { ...pin(Math.max(CHUNK_BYTES, length)), start: 0, end: 0 };
       queue.push(last);
     }
-    last.bytes.set(bytes.subarray(start, end), last.end);
+    copyBytes(bytes, start, end, last.bytes, last.end);
     last.end += length;
     waiting[fd] = (waiting[fd] as number) + length;
   }

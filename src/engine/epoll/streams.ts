@@ -1,19 +1,8 @@
 import type { EndCause, Link } from '../../connection/wire.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Endings } from './endings.ts';
-import {
-  EAGAIN,
-  ECONNRESET,
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLRDHUP,
-  EPROTO,
-  errnoName,
-  type Libc,
-  SHUT_WR,
-} from './libc.ts';
+import * as c from './libc.ts';
+import { errnoName, type Libc } from './libc.ts';
 import { causeOf, type Owner } from './owner.ts';
 import { type Poller, STREAM_EVENTS } from './poller.ts';
 import { Reader } from './reader.ts';
@@ -208,14 +197,14 @@ export class Streams {
   event(fd: number, mask: number): void {
     const before = this.flags[fd] as number;
     if ((before & is.UNSETTLED) !== 0 && !this.opened(fd, mask, before)) return;
-    if ((mask & EPOLLOUT) !== 0 && this.waiting[fd] !== 0) {
+    if ((mask & c.EPOLLOUT) !== 0 && this.waiting[fd] !== 0) {
       this.drain(fd);
       if (this.table.slot[fd] === 0) return;
     }
-    if ((mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0) return;
+    if ((mask & (c.EPOLLIN | c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) === 0) return;
     let flags = (this.flags[fd] as number) | is.READABLE;
-    if ((mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) flags |= is.ENDING;
-    if ((mask & EPOLLERR) !== 0) flags |= is.ERRED;
+    if ((mask & (c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) !== 0) flags |= is.ENDING;
+    if ((mask & c.EPOLLERR) !== 0) flags |= is.ERRED;
     this.flags[fd] = flags;
     this.read(fd);
   }
@@ -237,13 +226,13 @@ export class Streams {
   private connected(fd: number, mask: number): boolean {
     const owner = this.owner(fd);
     const link = this.table.link[fd] as number;
-    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
-      const reason = errnoName(this.sockets.takeError(fd) || ECONNRESET);
+    if ((mask & (c.EPOLLERR | c.EPOLLHUP)) !== 0) {
+      const reason = errnoName(this.sockets.takeError(fd) || c.ECONNRESET);
       this.close(fd);
       owner.linkFailed(link, reason);
       return false;
     }
-    if ((mask & EPOLLOUT) === 0) return false;
+    if ((mask & c.EPOLLOUT) === 0) return false;
     this.flags[fd] = (this.flags[fd] as number) & ~is.CONNECTING;
     const generation = this.table.generation[fd];
     owner.linkOpened(link);
@@ -262,12 +251,19 @@ export class Streams {
     else this.read(fd);
   }
 
+  /** The device's first bytes are probably there: they are looked for before the kernel says so. */
+  hasSpoken(fd: number): void {
+    const flags = (this.flags[fd] as number) | is.READABLE;
+    this.flags[fd] = flags;
+    ((flags & is.HANDSHAKING) === 0 ? this.ready : this.handshakes).add(fd);
+  }
+
   private handshake(fd: number): void {
     const result = this.tls.handshake(fd);
     if (result === 1) {
       this.drain(fd);
       this.read(fd); // its first bytes may have come along
-    } else if (result !== -EAGAIN) this.readEnded(fd, result);
+    } else if (result !== -c.EAGAIN) this.readEnded(fd, result);
   }
 
   private read(fd: number): void {
@@ -314,9 +310,9 @@ export class Streams {
       this.broken(fd);
       return;
     }
-    if (result === -EAGAIN) this.flags[fd] = flags & ~is.READABLE;
+    if (result === -c.EAGAIN) this.flags[fd] = flags & ~is.READABLE;
     else if (result === 0) this.finRead(fd);
-    else if (result === -EPROTO) this.tlsFailed(fd);
+    else if (result === -c.EPROTO) this.tlsFailed(fd);
     else this.dead(fd, causeOf(-result));
   }
 
@@ -346,7 +342,7 @@ export class Streams {
     this.writer.outbox.clear(fd);
     this.tls.free(fd);
     this.flags[fd] = is.DEVICE | is.DETACHED | is.READABLE | is.FIN_WANTED | is.FIN_SENT;
-    this.libc.shutdown(fd, SHUT_WR);
+    this.libc.shutdown(fd, c.SHUT_WR);
     this.setTimer(fd, this.options.lingerMs);
     this.ready.add(fd);
     if (node >= 0) this.reset(node);
@@ -354,7 +350,7 @@ export class Streams {
   }
 
   private broken(fd: number): void {
-    const errno = this.table.brokenBy[fd] || this.sockets.takeError(fd) || ECONNRESET;
+    const errno = this.table.brokenBy[fd] || this.sockets.takeError(fd) || c.ECONNRESET;
     this.dead(fd, causeOf(errno));
   }
 

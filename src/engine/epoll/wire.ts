@@ -14,7 +14,7 @@ export interface WireHost {
   flush(fd: number): void;
   reset(fd: number): void;
   /** The fd of a connecting link, or a negative errno. */
-  dial(slot: number, link: Link, target: Target): number;
+  dial(slot: number, link: Link, target: Target, greets: boolean): number;
   /** Runs after the connection's present call has returned. */
   later(wire: EpollWire, run: () => void): void;
   setTimer(slot: number, ms: number): void;
@@ -64,13 +64,13 @@ export class EpollWire implements Wire, Owner {
     if (fd >= 0) this.host.write(fd, bytes, start, end);
   }
 
-  dial(target: Target): Link {
+  dial(target: Target, greets = false): Link {
     if (this.linkFd !== NO_FD) {
       this.older ??= new Map();
       this.older.set(this.link, this.linkFd);
     }
     const link = ++this.link;
-    const result = this.host.dial(this.slot, link, target);
+    const result = this.host.dial(this.slot, link, target, greets);
     this.openSockets++;
     if (target.header !== undefined && result >= 0) {
       this.headers ??= new Map();

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes.ts';
 import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -47,14 +48,14 @@ export class Writer {
       return;
     }
     const { scratch, copy } = this;
-    if (bytes.buffer === scratch.bytes.buffer) {
-      const sent = this.send(fd, scratch.address + bytes.byteOffset + start, end - start);
+    if (bytes === scratch.bytes) {
+      const sent = this.send(fd, scratch.address + start, end - start);
       if (sent >= 0) this.outbox.push(fd, bytes, start + sent, end);
       return;
     }
     for (let at = start; at < end; ) {
       const length = Math.min(end - at, COPY_BYTES);
-      copy.bytes.set(bytes.subarray(at, at + length), 0);
+      copyBytes(bytes, at, at + length, copy.bytes, 0);
       const sent = this.send(fd, copy.address, length);
       if (sent < 0) return;
       at += sent;

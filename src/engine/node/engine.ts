@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { BreakwaterError } from '../../errors.ts';
 import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
 import type { ProxyHeader } from '../../proxy-protocol/header.ts';
+import { systemClock } from '../../time.ts';
 import {
   type BoundAddress,
   type Engine,
@@ -181,21 +182,19 @@ export function createNodeEngine(options: EngineOptions): Engine {
     updateHeaders,
     unlisten,
     stopAccepting,
+    now: systemClock.now,
     defer: setImmediate,
     close: () => (closing ??= close()),
   };
 }
 
 /** A dual-stack listener shows IPv4 devices as `::ffff:a.b.c.d`: rules and hashes want the plain form. */
-export function plainAddress(address: string | undefined): string {
+function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-export function listenError(
-  listener: Pick<ListenOptions, 'host' | 'port'>,
-  error: NodeJS.ErrnoException,
-): BreakwaterError {
+function listenError(listener: ListenOptions, error: NodeJS.ErrnoException): BreakwaterError {
   const where = `${listener.host}:${listener.port}`;
   if (error.code === 'EADDRINUSE') {
     return new BreakwaterError('ADDRESS_IN_USE', `${where} is in use by another program`, { cause: error });

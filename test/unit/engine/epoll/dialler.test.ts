@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Target } from '../../../../src/connection/wire.ts';
 import { hostOf } from '../../../../src/engine/epoll/addresses.ts';
 import { createDialler } from '../../../../src/engine/epoll/dialler.ts';
 import { EINVAL, loadLibc } from '../../../../src/engine/epoll/libc.ts';
@@ -14,7 +15,8 @@ describe.runIf(process.platform === 'linux')('dialler', () => {
       return 9;
     },
   } satisfies Pick<Sockets, 'dial'> as unknown as Sockets;
-  const dial = createDialler(loadLibc(), sockets);
+  const dialler = createDialler(loadLibc(), sockets);
+  const dial = (to: Target) => dialler(to, false);
 
   it('leaves the source to the kernel where none is given', () => {
     expect([dial(target), used.at(-1)]).toEqual([9, undefined]);
