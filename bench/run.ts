@@ -3,7 +3,7 @@ const name = process.argv[2];
 if (name === undefined || name.startsWith('-')) {
   await import('./comparison.ts');
 } else {
-  if (!/^[a-z-]+$/.test(name)) throw new Error(`${name} is no benchmark; write failover, storm, or nothing`);
+  if (!/^[a-z-]+$/.test(name)) throw new Error(`${name} is no benchmark; write failover, or nothing`);
   process.argv.splice(2, 1);
   await import(`./${name}/run.js`);
 }

@@ -9,8 +9,6 @@ export interface Task {
   readonly sink: Address;
   /** The proxy's processes; none for a direct connection. */
   readonly pids: readonly number[];
-  /** Address of this machine to connect from; absent: the kernel chooses. */
-  readonly from?: string;
   readonly connections: number;
   readonly ratePerSecond: number;
   readonly warmUpMs: number;

@@ -83,6 +83,11 @@ export interface Door {
   release(address: string): void;
 }
 
+/** Most proxies limit nothing here: then nobody need be asked, nor counted. */
+export function isUnlimited({ allow, deny, ...counts }: DoorLimits): boolean {
+  return allow.length + deny.length === 0 && Object.values(counts).every((limit) => limit === 0);
+}
+
 /** The door of one listener on one thread. `nowMs` is of a clock that all threads share. */
 export function createDoor(memory: DoorMemory, thread: number, listener: number, limits: DoorLimits): Door {
   const refusalByNetwork = compileNetworkLists(limits);

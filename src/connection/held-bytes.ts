@@ -1,3 +1,6 @@
+import { Buffer } from 'node:buffer'; // the global is a getter, and this runs for every device
+import { copyBytes } from '../bytes.ts';
+
 /**
  * Bytes kept in order because nobody can take them yet. Grows with what arrives, never with what was announced:
  * a device that claims a large packet costs only what it really sends.
@@ -12,10 +15,10 @@ export class HeldBytes {
     if (needed > this.bytes.length) {
       // The first piece is nearly always a whole CONNECT: exact size then, doubling afterwards.
       const grown = Buffer.allocUnsafe(this.length === 0 ? needed : Math.max(needed, 2 * this.bytes.length));
-      grown.set(this.bytes.subarray(0, this.length));
+      copyBytes(this.bytes, 0, this.length, grown, 0);
       this.bytes = grown;
     }
-    this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.length);
+    copyBytes(bytes, start, end, this.bytes, this.length);
     this.length = needed;
   }
 }

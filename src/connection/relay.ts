@@ -75,12 +75,21 @@ export class Relay implements Carrier {
 
   /** The node's first bytes decide whether it serves this device. */
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    const { attempts } = this;
+    const { attempts, answer } = this;
     if (attempts === undefined) return;
-    this.answer ??= new HeldBytes();
-    this.answer.append(bytes, start, end);
-    const peek = peekConnack(this.answer.bytes, 0, this.answer.length);
-    if (peek.kind === 'incomplete') return;
+    if (answer === undefined) return this.judge(link, attempts, bytes, start, end);
+    answer.append(bytes, start, end);
+    this.judge(link, attempts, answer.bytes, 0, answer.length);
+  }
+
+  /** Nearly always the answer comes whole, and then it is not copied. */
+  private judge(link: Link, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+    const peek = peekConnack(bytes, start, end);
+    if (peek.kind === 'incomplete') {
+      if (this.answer !== undefined) return;
+      this.answer = new HeldBytes();
+      return this.answer.append(bytes, start, end);
+    }
     if (peek.kind === 'other') {
       attempts.abandon('closed-before-connack', 'first packet is neither CONNACK nor AUTH');
       return this.dialNext();
@@ -89,11 +98,11 @@ export class Relay implements Carrier {
       attempts.abandon('busy', `CONNACK 0x${peek.code.toString(16).padStart(2, '0')}`);
       return this.dialNext();
     }
-    this.answered(link, this.answer, attempts);
+    this.answered(link, attempts, bytes, start, end);
   }
 
   /** The node has accepted (or finally refused) the device: hand the bytes over to the engine. */
-  private answered(link: Link, answer: HeldBytes, attempts: Attempts): void {
+  private answered(link: Link, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
     const { wire, world } = this.shell;
     this.seat = attempts.succeeded();
     this.attempts = undefined;
@@ -101,7 +110,7 @@ export class Relay implements Carrier {
     this.shell.placed();
     // The device may have ended meanwhile: the splice carries that over, and the node's time to end begins.
     wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
-    wire.toDevice(answer.bytes, 0, answer.length);
+    wire.toDevice(bytes, start, end);
     wire.splice(link);
     wire.holdDevice(false);
     this.held = undefined;

@@ -1,3 +1,4 @@
+import type { SelectionKey } from '../balance/strategy.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { Peer } from '../connection/wire.ts';
 import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/world.ts';
@@ -65,7 +66,7 @@ export function createPoolRoute(
       return recalled.find((node) => first(node) === node) ?? first();
     },
     place({ clientId }: Connect, peer: Peer, preferred: string | undefined): Placement {
-      const key = { clientId: fixedKey ?? clientId, sourceAddress: fixedKey ?? peer.remoteAddress };
+      const key = fixed(fixedKey) ?? new DeviceKey(clientId, peer);
       let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
       if (hasSources) candidates = sourced(candidates, source);
       if (introduce !== undefined) candidates = introduced(candidates, introduce(peer));
@@ -77,4 +78,23 @@ export function createPoolRoute(
 
 function ratesOf(rates: DeviceRates): DeviceRates | undefined {
   return rates.messageRate === 0 && rates.byteRate === 0 ? undefined : rates;
+}
+
+function fixed(key: string | undefined): SelectionKey | undefined {
+  return key === undefined ? undefined : { clientId: key, sourceAddress: key };
+}
+
+/** What a strategy may hash. An address becomes text only where it is asked for. */
+class DeviceKey implements SelectionKey {
+  readonly clientId: string;
+  private readonly peer: Peer;
+
+  constructor(clientId: string, peer: Peer) {
+    this.clientId = clientId;
+    this.peer = peer;
+  }
+
+  get sourceAddress(): string {
+    return this.peer.remoteAddress;
+  }
 }

@@ -51,7 +51,8 @@ export interface ThreadContext {
   readonly isShared: boolean;
   readonly random: () => number;
   readonly table: TableReader;
-  readonly decide: (input: RuleInput) => Decision;
+  /** Undefined where there are no rules. */
+  readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly holdBack: HoldBack;
   readonly now: () => number;
   readonly tell: (event: ThreadEvent) => void;
@@ -66,11 +67,14 @@ export class ListenerWorld implements World {
   readonly random: () => number;
   private readonly context: ThreadContext;
   listener: ListenerSettings;
-  private door: Door;
+  /** Undefined where everybody may come. */
+  private door: Door | undefined;
+  /** Those that came before there was a door. */
+  private uncounted: Set<Connection> | undefined;
   /** Every open connection, from accept on. */
   readonly open = new Set<Connection>();
 
-  constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
+  constructor(context: ThreadContext, listener: ListenerSettings, door: Door | undefined) {
     this.door = door;
     this.context = context;
     this.listener = listener;
@@ -91,8 +95,13 @@ export class ListenerWorld implements World {
     return this.listener.mode;
   }
 
+  get hasDoor(): boolean {
+    return this.door !== undefined;
+  }
+
   /** The listener as it is configured now: for devices that connect from now on. */
-  settle(listener: ListenerSettings, door: Door): void {
+  settle(listener: ListenerSettings, door: Door | undefined): void {
+    if (!this.hasDoor && door !== undefined) this.uncounted = new Set(this.open);
     this.listener = listener;
     this.door = door;
   }
@@ -106,7 +115,7 @@ export class ListenerWorld implements World {
       table.countRejected('max-connections');
       return undefined;
     }
-    const refusal = this.door.admit(peer.remoteAddress, sharedClock.now());
+    const refusal = this.door?.admit(peer.remoteAddress, sharedClock.now());
     if (refusal !== undefined) {
       table.countDevice(-1);
       table.countRejected(refusal);
@@ -133,7 +142,7 @@ export class ListenerWorld implements World {
 
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
     const { routes, decide } = this.context;
-    const decision = decide(ruleInput(connect, peer, this.listener.url));
+    const decision = decide?.(ruleInput(connect, peer, this.listener.url));
     if (decision !== undefined && 'reject' in decision) return decision.reject;
     const route =
       decision?.pool === undefined
@@ -235,7 +244,7 @@ export class ListenerWorld implements World {
   ended(connection: Connection, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
-    this.door.release(connection.peer.remoteAddress);
+    if (this.uncounted?.delete(connection) !== true) this.door?.release(connection.peer.remoteAddress);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);

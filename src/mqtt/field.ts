@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { MALFORMED } from './varint.ts';
 
 /** Fields of packets: big-endian integers, and strings and binary data behind a two-byte length (MQTT 5.0 clause 1.5). */

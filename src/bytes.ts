@@ -1,0 +1,8 @@
+/** Longer pieces are worth the view that `set` wants. */
+const SHORT_BYTES = 96;
+
+/** Copies [start, end) of `from` to `at`. Most packets are short, and a view of each costs more than their bytes. */
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start > SHORT_BYTES) to.set(from.subarray(start, end), at);
+  else for (let i = start, j = at; i < end; i++, j++) to[j] = from[i] as number;
+}
