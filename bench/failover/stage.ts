@@ -16,6 +16,7 @@ export interface Actor {
   readonly id: string;
   readonly port: number;
   readonly url: string;
+  pid(): number;
   output(): string;
   signal(signal: NodeJS.Signals): void;
   /** SIGTERM, then SIGKILL; waits for the end. */
@@ -62,8 +63,8 @@ export function createStage(main: string) {
       ];
       return actor(id, port, ['mosquitto', '-c', written(`${id}.conf`, lines.join('\n'))]);
     },
-    /** `breakwater start` in front of the nodes; `pool` is added to its one pool. */
-    async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}): Promise<Actor> {
+    /** `breakwater start` in front of the nodes; `pool` is added to its one pool. `configure` lays changes over its file. */
+    async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}) {
       const [port, adminPort] = [await freePort(), await freePort()];
       const config = {
         proxy: { engine },
@@ -72,9 +73,10 @@ export function createStage(main: string) {
         admin: { url: `http://127.0.0.1:${adminPort}` },
         log: { level: 'info', format: 'json' },
       };
-      const file = written('breakwater.yaml', JSON.stringify(config));
-      const proxy = await actor('breakwater', port, [process.execPath, main, 'start', '-c', file]);
-      return Object.assign(proxy, { adminUrl: config.admin.url });
+      const configure = (changes: object) =>
+        written('breakwater.yaml', JSON.stringify({ ...config, ...changes }));
+      const proxy = await actor('breakwater', port, [process.execPath, main, 'start', '-c', configure({})]);
+      return Object.assign(proxy, { adminUrl: config.admin.url, config, configure });
     },
     async haproxy(nodes: readonly Actor[]): Promise<Actor> {
       const port = await freePort();
@@ -124,6 +126,7 @@ function createActor(id: string, port: number, [command = '', ...args]: readonly
     id,
     port,
     url: `mqtt://127.0.0.1:${port}`,
+    pid: () => child?.pid ?? 0,
     output: () => text.join(''),
     signal,
     async stop() {
