@@ -214,6 +214,7 @@ Absolute figures are this machine's; the ratios are the point.
 npm run bench                                     everything, then writes this page
 npm run bench -- --rounds 3 --measures fanIn,echo --only haproxy,breakwater-epoll
 npm run bench -- failover                         what devices notice when a broker dies
+npm run bench -- storm                            what others notice when one source storms
 \`\`\`
 
 It wants a quiet machine with two cores or more, Linux, HAProxy and nginx with its stream module (Debian:

@@ -14,7 +14,6 @@ import type { ThreadSettings } from './data-plane/messages.ts';
 import { NODE_WATCH_MS } from './data-plane/node-watch.ts';
 import { PoolNumbers } from './data-plane/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
-import { Threads } from './data-plane/threads.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
 import { messageOf } from './errors.ts';
@@ -27,6 +26,7 @@ import { createBackend } from './server/backend.ts';
 import { createCertificates } from './server/certificates.ts';
 import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
+import { DataPlane, tableThreads } from './server/data-plane.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { identify } from './server/identity.ts';
 import { Listeners } from './server/listeners.ts';
@@ -92,8 +92,8 @@ export async function startServer(
   const pools = (): readonly PoolConfig[] => current.config.pools;
   const poolNames = (): string[] => pools().map(({ name }) => name);
   const poolNumbers = new PoolNumbers();
-  const memory = createTableMemory(identity.threads);
-  const table = new TableWriter(openTable(memory, identity.threads));
+  const memory = createTableMemory(tableThreads(identity.threads));
+  const table = new TableWriter(openTable(memory, tableThreads(identity.threads)));
   const nodes = new NodeTable();
   const store = createStore(config, identity.id);
   const bus = createEventBus(() => setVerbosity());
@@ -204,9 +204,10 @@ export async function startServer(
       drains.reattached(from, cause, to !== undefined);
       carryOut.reattached(cause, to !== undefined);
     },
+    requests: (listener, status, count) => metrics.requests(listener, status, count),
     listenerUrl: (index) => listeners.urlAt(index),
   });
-  const threads = new Threads({
+  const threads = new DataPlane({
     count: identity.threads,
     engine: engine.name,
     table: memory,
@@ -222,10 +223,11 @@ export async function startServer(
   const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
 
   function threadSettings(): ThreadSettings {
-    const { limits, rules, membership } = current.config;
+    const { limits, rules, membership, log } = current.config;
     const { recallTimeoutMs } = membership;
     const isShared = store.kind === 'redis';
-    return { limits, pools: poolNumbers.arrange(pools()), rules, recallTimeoutMs, isShared };
+    const tellsRequests = log.level === 'debug';
+    return { limits, pools: poolNumbers.arrange(pools()), rules, recallTimeoutMs, isShared, tellsRequests };
   }
 
   /** Returns the listeners whose files were others before. */

@@ -9,6 +9,8 @@ export interface Task {
   readonly sink: Address;
   /** The proxy's processes; none for a direct connection. */
   readonly pids: readonly number[];
+  /** Address of this machine to connect from; absent: the kernel chooses. */
+  readonly from?: string;
   readonly connections: number;
   readonly ratePerSecond: number;
   readonly warmUpMs: number;

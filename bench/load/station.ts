@@ -26,12 +26,9 @@ export class Station {
   private readonly roles: (Role | undefined)[] = new Array(MAX_FD).fill(undefined);
   private readonly generation = new Uint32Array(MAX_FD);
   private readonly addresses = new Map<string, SocketAddress>();
-  private readonly noDelay: Pinned;
 
   constructor() {
     this.scratch = this.libc.pin(RECEIVE_BYTES);
-    this.noDelay = this.libc.pin(4);
-    this.noDelay.bytes.writeInt32LE(1, 0);
     this.sockets = createSockets(this.libc, DEFAULT_KEEP_ALIVE);
     this.poller = createPoller(this.libc, 1024);
   }
@@ -64,16 +61,10 @@ export class Station {
     this.poller.add(fd, this.generation[fd] as number, c.EPOLLIN);
   }
 
-  dial(to: Address, role: Role): number {
-    const address = this.encoded(to);
-    const { libc } = this;
-    const fd = must(
-      'socket',
-      libc.socket(address.family, c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0),
-    );
-    libc.setsockopt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, this.noDelay.address, 4);
-    const connected = libc.connect(fd, address.address, address.length);
-    if (connected !== -c.EINPROGRESS) must('connect', connected);
+  /** `from` is an address of this machine; absent: the kernel chooses. */
+  dial(to: Address, role: Role, from?: string): number {
+    const source = from === undefined ? undefined : this.encoded({ host: from, port: 0 });
+    const fd = must('dial', this.sockets.dial(this.encoded(to), source));
     this.watch(fd, role);
     return fd;
   }

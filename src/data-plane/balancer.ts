@@ -75,6 +75,12 @@ export function createBalancer(
       view = viewNow();
     },
 
+    /** The first of these nodes that can take a device now. */
+    firstUsable(pool: number, nodeIds: readonly string[]): string | undefined {
+      refresh();
+      return nodeIds.find((nodeId) => slotOf(pool, nodeId) >= 0);
+    },
+
     /** The node of a pool that this names: by its id, its `host:port` or its host. */
     named(pool: number, reference: string): string | undefined {
       refresh();

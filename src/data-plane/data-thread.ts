@@ -40,9 +40,14 @@ export class DataThread {
   private requests = 0;
   private failure = new Error('the thread ended by itself');
 
-  constructor(start: ThreadStart, events: DataThreadEvents) {
+  /** @param script of the Worker, next to this file if it is not given */
+  constructor(
+    start: ThreadStart,
+    events: DataThreadEvents,
+    script = new URL('./thread.js', import.meta.url),
+  ) {
     this.number = start.thread;
-    this.worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: start, resourceLimits });
+    this.worker = new Worker(script, { workerData: start, resourceLimits });
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
     this.worker.on('error', (error) => {
       this.failure = error;

@@ -14,6 +14,8 @@ import type { UpgradeTerms } from '../websocket/upgrade.ts';
 export interface ThreadStart {
   readonly thread: number;
   readonly threads: number;
+  /** That the table has room for. */
+  readonly tableThreads: number;
   readonly table: SharedArrayBuffer;
   readonly door: DoorMemory;
   readonly holdBack: HoldBackMemory;
@@ -41,6 +43,8 @@ export interface ThreadSettings {
   readonly recallTimeoutMs: number;
   /** Other proxies share the membership store: they are told which devices are served here. */
   readonly isShared: boolean;
+  /** Each HTTP request is told, for the access log. */
+  readonly tellsRequests?: boolean | undefined;
 }
 
 /** A served connection, as `client list` shows it. */
@@ -206,6 +210,24 @@ export type ThreadEvent =
   | { readonly type: 'released'; readonly clientId: string }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
+  /** HTTP requests since the last such event that were answered with this status. */
+  | {
+      readonly type: 'requests';
+      readonly listener: number;
+      readonly status: number;
+      readonly count: number;
+    }
+  | {
+      readonly type: 'requested';
+      readonly listener: number;
+      readonly remoteAddress: string;
+      readonly method: string;
+      readonly host: string;
+      readonly path: string;
+      readonly status: number;
+      readonly node: string | undefined;
+      readonly durationMs: number;
+    }
   | { readonly type: 'link-lost'; readonly node: string; readonly cause: EndCause; readonly live: number };
 
 export type Report =

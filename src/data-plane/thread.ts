@@ -35,7 +35,7 @@ import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 const start = workerData as ThreadStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
 
-const table = new TableReader(openTable(start.table, start.threads), start.thread);
+const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
 const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),

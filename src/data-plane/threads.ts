@@ -24,6 +24,10 @@ const RESTART_DELAY_MS = 500;
 
 export interface ThreadsOptions {
   readonly count: number;
+  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the door. */
+  readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: DoorMemory };
+  /** Of the Workers; absent: data threads. */
+  readonly script?: URL;
   readonly engine: 'epoll' | 'node';
   readonly table: SharedArrayBuffer;
   readonly settings: ThreadSettings;
@@ -32,6 +36,11 @@ export interface ThreadsOptions {
   readonly onFault: (thread: number, message: string, stack: string | undefined) => void;
   /** A thread died; what it had counted must be given back. It is started again. */
   readonly onDeath: (thread: number, error: Error) => void;
+}
+
+/** What all threads know of who is connected. */
+export function createDoor(threads: number, maxConnections: number): DoorMemory {
+  return createDoorMemory({ threads, listeners: MAX_LISTENERS, maxConnections, seed: randomSeed() });
 }
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
@@ -52,12 +61,8 @@ export class Threads {
     this.options = options;
     this.settings = options.settings;
     this.holdBack = createHoldBackMemory(randomSeed());
-    this.door = createDoorMemory({
-      threads: options.count,
-      listeners: MAX_LISTENERS,
-      maxConnections: options.settings.limits.maxConnections,
-      seed: randomSeed(),
-    });
+    const { maxConnections } = options.settings.limits;
+    this.door = options.shared?.door ?? createDoor(options.count, maxConnections);
   }
 
   /**
@@ -87,15 +92,17 @@ export class Threads {
     thread: number,
     listeners: readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, onEvents, onFault } = this.options;
+    const { engine, table, count, shared, script, onEvents, onFault } = this.options;
     const { door, holdBack, settings } = this;
+    const number = this.numberOf(thread);
+    const tableThreads = shared?.tableThreads ?? count;
     return new Promise((resolve, reject) => {
       const started = new DataThread(
-        { thread, threads: count, table, door, holdBack, engine, settings },
+        { thread: number, threads: count, tableThreads, table, door, holdBack, engine, settings },
         {
           onReport: (report) => {
-            if (report.type === 'events') onEvents(report.events, thread);
-            else if (report.type === 'fault') onFault(thread, report.message, report.stack);
+            if (report.type === 'events') onEvents(report.events, number);
+            else if (report.type === 'fault') onFault(number, report.message, report.stack);
             else if (report.type === 'ready') {
               started.tell({ type: 'verbose', on: this.verbose });
               started.begin(listeners).then(resolve, reject);
@@ -107,15 +114,21 @@ export class Threads {
             else reject(failure);
           },
         },
+        script,
       );
       this.threads[thread] = started;
     });
   }
 
+  /** In the table and in what is told; threads are otherwise known by their place in this set. */
+  private numberOf(thread: number): number {
+    return (this.options.shared?.first ?? 0) + thread;
+  }
+
   private died(thread: number, error: Error): void {
-    forgetThread(this.door, thread);
+    forgetThread(this.door, this.numberOf(thread));
     if (this.closing !== undefined) return;
-    this.options.onDeath(thread, error);
+    this.options.onDeath(this.numberOf(thread), error);
     if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
   }
 
@@ -166,6 +179,10 @@ export class Threads {
   async unlisten(indexes: readonly number[]): Promise<void> {
     this.listeners = this.listeners.filter(({ index }) => !indexes.includes(index));
     await this.haveDone((request) => ({ type: 'unlisten', request, listeners: indexes }));
+  }
+
+  has(listener: number): boolean {
+    return this.listeners.some(({ index }) => index === listener);
   }
 
   /** Ends the devices of a listener. */

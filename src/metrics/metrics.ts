@@ -44,6 +44,8 @@ export interface Metrics {
     readonly to: string | undefined;
     readonly durationMs: number;
   }): void;
+  /** So many HTTP requests were answered with a status. */
+  requests(listener: string, status: number, count: number): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -79,6 +81,13 @@ export function createMetrics(collect: () => Snapshot): Metrics {
     labelNames: ['cause', 'result'],
     registers: [registry],
   });
+  const requests = new Counter({
+    name: 'breakwater_http_requests_total',
+    help: 'HTTP requests by status; 499: the client left before its answer.',
+    labelNames: ['listener', 'code'],
+    registers: [registry],
+  });
+  const listenerOf = boundLabel(MAX_LISTENERS);
   const reattachSeconds = new Histogram({
     name: 'breakwater_reattach_duration_seconds',
     help: 'From the loss of a node, or the order to move, to the session being served again.',
@@ -91,6 +100,8 @@ export function createMetrics(collect: () => Snapshot): Metrics {
       if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
     },
     probed: (seconds) => probe.observe(seconds),
+    requests: (listener, status, count) =>
+      requests.inc({ listener: listenerOf(listener), code: status }, count),
     exposition: async () => {
       const snapshot = collect();
       refresh(snapshot);

@@ -28,6 +28,7 @@ export interface ConnectionEventsOptions {
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
   readonly reattached: (reattachment: Reattachment) => void;
+  readonly requests: (listener: string, status: number, count: number) => void;
   readonly listenerUrl: (index: number) => string;
 }
 
@@ -68,6 +69,13 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         log.debug({ node, failure, detail }, 'dial failed');
         health.dialFailed(node, failure);
         return emit({ type, at, node, failure, detail });
+      }
+      case 'requests':
+        return options.requests(listenerUrl(event.listener), event.status, event.count);
+      case 'requested': {
+        const { type: _type, listener, durationMs, ...rest } = event;
+        const fields = { ...rest, listener: listenerUrl(listener), duration: Math.round(durationMs) / 1000 };
+        return log.debug(fields, 'request answered');
       }
       case 'dialled':
         return health.dialSucceeded(event.node);

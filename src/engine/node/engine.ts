@@ -189,12 +189,15 @@ export function createNodeEngine(options: EngineOptions): Engine {
 }
 
 /** A dual-stack listener shows IPv4 devices as `::ffff:a.b.c.d`: rules and hashes want the plain form. */
-function plainAddress(address: string | undefined): string {
+export function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-function listenError(listener: ListenOptions, error: NodeJS.ErrnoException): BreakwaterError {
+export function listenError(
+  listener: Pick<ListenOptions, 'host' | 'port'>,
+  error: NodeJS.ErrnoException,
+): BreakwaterError {
   const where = `${listener.host}:${listener.port}`;
   if (error.code === 'EADDRINUSE') {
     return new BreakwaterError('ADDRESS_IN_USE', `${where} is in use by another program`, { cause: error });

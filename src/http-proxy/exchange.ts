@@ -1,0 +1,210 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { Target } from '../connection/wire.ts';
+import { answerPlainly } from './answer.ts';
+import { type AttemptFailure, failureOf } from './failure.ts';
+import type { NodeAgent, NodeAgents } from './node-agents.ts';
+import { answerFields, type Placed } from './placing.ts';
+import { RequestBody } from './request-body.ts';
+import type { HttpWorld } from './world.ts';
+
+/** Methods that may be tried again when it is not known whether they were carried out (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/** A client that leaves before it has its answer, in counts and logs; nginx's number. */
+const CLIENT_LEFT = 499;
+
+export interface ExchangeOptions {
+  readonly placed: Placed;
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly world: HttpWorld;
+  readonly agents: NodeAgents;
+  /** The client waits for 100 Continue before it sends the body. */
+  readonly expectsContinue: boolean;
+  /** No further request is wanted on this connection. */
+  readonly isLast: () => boolean;
+}
+
+/**
+ * One request and its answer. Nodes are tried in the balancer's order: another one when a node could not be reached,
+ * and, where the request has no body and may be repeated, when the connection ended before the answer. Once the answer
+ * has begun, it is this node's to the end.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  private readonly options: ExchangeOptions;
+  private readonly candidates: Iterator<Target, undefined>;
+  private readonly deadlineMs: number;
+  private attempts = 0;
+  private target: Target | undefined;
+  private agent: NodeAgent | undefined;
+  private body: RequestBody | undefined;
+  private controller: Dispatcher.DispatchController | undefined;
+  private failure: AttemptFailure | undefined;
+  private sentAtMs = 0;
+  private hasRepeated = false;
+  private hasLeft = false;
+  private isBroken = false;
+
+  constructor(options: ExchangeOptions) {
+    this.options = options;
+    const { route, sourceAddress, recalled } = options.placed;
+    this.candidates = route.candidates(sourceAddress, recalled?.nodes ?? []);
+    this.deadlineMs = options.world.now() + route.upstream.deadlineMs;
+  }
+
+  /** As it is counted when all is over: nodes break off too, and clients leave. */
+  get status(): number {
+    const { response } = this.options;
+    if (this.isBroken) return 502;
+    return response.writableFinished ? response.statusCode : CLIENT_LEFT;
+  }
+
+  /** The node that answered, or was asked last. */
+  get nodeId(): string | undefined {
+    return this.target?.nodeId;
+  }
+
+  begin(): void {
+    this.options.response.once('close', () => {
+      if (this.options.response.writableFinished) return;
+      this.hasLeft = true;
+      this.controller?.abort(new Error('the client left'));
+    });
+    this.next();
+  }
+
+  private next(): void {
+    const { world, agents, placed } = this.options;
+    const { upstream } = placed.route;
+    while (this.attempts < upstream.maxAttempts && world.now() < this.deadlineMs && !this.hasLeft) {
+      const { value: target, done } = this.candidates.next();
+      if (done) break;
+      const agent = agents.for(target, upstream);
+      if (agent.inFlight >= upstream.http.maxRequests || !world.take(target)) continue; // spills to the next node
+      this.attempts++;
+      return this.attempt(target, agent);
+    }
+    const { status, detail } = this.failure ?? { status: 503, detail: 'no node takes requests now' };
+    this.refuse(status, detail);
+  }
+
+  private attempt(target: Target, agent: NodeAgent): void {
+    const { incoming, response, world, placed, expectsContinue } = this.options;
+    const { request, route, fields } = placed;
+    this.target = target;
+    this.agent = agent;
+    this.controller = undefined;
+    this.sentAtMs = 0;
+    agent.inFlight++;
+    const hasBody = request.isChunked || (request.contentLength ?? 0) > 0;
+    this.body = hasBody
+      ? new RequestBody(incoming, {
+          maxBytes: world.limits.maxBodyBytes,
+          onBegin: () => expectsContinue && response.writeContinue(),
+        })
+      : undefined;
+    agent.pool.dispatch(
+      {
+        method: request.method as Dispatcher.HttpMethod,
+        path: request.target,
+        headers:
+          hasBody && !request.isChunked
+            ? [...fields, 'Content-Length', String(request.contentLength)]
+            : [...fields],
+        body: this.body ?? null,
+        headersTimeout: route.upstream.http.answerTimeoutMs,
+        bodyTimeout: route.upstream.http.silenceTimeoutMs,
+      },
+      this,
+    );
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
+    this.sentAtMs = this.options.world.now();
+    if (this.hasLeft) controller.abort(new Error('the client left'));
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    message?: string,
+  ): void {
+    if (status < 200) return; // interim answers are for this hop (RFC 9110, 15.2)
+    const { response, world, placed, isLast } = this.options;
+    const { target } = this;
+    if (target === undefined) return;
+    world.answered(target, world.now() - this.sentAtMs);
+    const fields = answerFields(placed, rawText(controller.rawHeaders), target.nodeId);
+    if (isLast()) fields.push('Connection', 'close');
+    response.writeHead(status, message || STATUS_CODES[status] || '', fields);
+    // With what has come with it; an event stream may have nothing to say yet.
+    process.nextTick(() => response.writableEnded || response.flushHeaders());
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { incoming, response, world } = this.options;
+    if (response.write(chunk)) return;
+    controller.pause();
+    incoming.socket.setTimeout(world.limits.stallTimeoutMs); // then the server destroys it
+    response.once('drain', () => {
+      incoming.socket.setTimeout(0);
+      controller.resume();
+    });
+  }
+
+  onResponseEnd(): void {
+    this.leaveNode();
+    this.options.response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const { response, world } = this.options;
+    const { target, agent } = this;
+    const isSent = this.sentAtMs > 0;
+    this.leaveNode();
+    if (this.hasLeft || target === undefined || agent === undefined) return;
+    if (response.headersSent) {
+      this.isBroken = true;
+      response.destroy(); // the client must not take what it has for the whole
+      return;
+    }
+    if (this.body?.isTooLarge) return this.refuse(413, 'the body is too large');
+    this.failure = failureOf(error, isSent);
+    const { dial, code, isClosed } = this.failure;
+    if (dial !== undefined) world.dialFailed(target, dial, code);
+    if (dial !== undefined && !this.body?.hasBegun) return this.next();
+    if (!isClosed || !this.isRepeatable()) return this.refuse(this.failure.status, this.failure.detail);
+    if (this.hasRepeated || !world.take(target)) return this.next();
+    this.hasRepeated = true; // an idle connection that the node was closing says nothing against the node
+    this.attempt(target, agent);
+  }
+
+  private isRepeatable(): boolean {
+    return this.body === undefined && IDEMPOTENT.has(this.options.placed.request.method);
+  }
+
+  private leaveNode(): void {
+    const { target, agent } = this;
+    if (target === undefined || agent === undefined) return;
+    agent.inFlight--;
+    this.agent = undefined;
+    this.options.world.release(target);
+  }
+
+  private refuse(status: number, detail: string): void {
+    const { response, incoming } = this.options;
+    if (this.hasLeft || response.headersSent) return;
+    answerPlainly(response, status, detail);
+    incoming.resume();
+  }
+}
+
+/** As Node gives received fields: a character for a byte. */
+function rawText(fields: Dispatcher.DispatchController['rawHeaders']): string[] {
+  return Array.isArray(fields)
+    ? fields.map((each) => (typeof each === 'string' ? each : each.toString('latin1')))
+    : [];
+}

@@ -1,0 +1,210 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { listenError } from '../engine/node/engine.ts';
+import { upgradeRefusal } from '../http/upgrade.ts';
+import { answerPlainly, endPlainly } from './answer.ts';
+import { Exchange } from './exchange.ts';
+import type { NodeAgents } from './node-agents.ts';
+import { addressOf, type Placed, place } from './placing.ts';
+import { Tunnel } from './tunnel.ts';
+import type { HttpRefusal, HttpWorld } from './world.ts';
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How often requests are looked at that take too long. */
+const CHECK_MS = 1_000;
+
+/** One HTTP listener: accepts, reads requests strictly, and has each answered by a node. */
+export class HttpListener {
+  private readonly world: HttpWorld;
+  private readonly agents: NodeAgents;
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  /** The answer that is under way on a connection, for errors of its parser. */
+  private readonly answers = new WeakMap<Duplex, ServerResponse>();
+  private isStopping = false;
+
+  constructor(world: HttpWorld, agents: NodeAgents) {
+    this.world = world;
+    this.agents = agents;
+    this.server = createServer(serverOptions(world));
+    this.server.maxHeadersCount = 0; // we count them ourselves; Node would leave the rest out in silence
+    this.server.on('connection', (socket: Socket) => this.accept(socket));
+    this.server.on('request', (incoming, response) =>
+      this.guard(incoming, () => this.exchange(incoming, response, false)),
+    );
+    this.server.on('checkContinue', (incoming, response) =>
+      this.guard(incoming, () => this.exchange(incoming, response, true)),
+    );
+    this.server.on('upgrade', (incoming, socket, head) =>
+      this.guard(incoming, () => this.tunnel(incoming, socket, head)),
+    );
+    this.server.on('connect', (incoming: IncomingMessage, socket: Duplex) => {
+      socket.on('error', () => socket.destroy());
+      endPlainly(socket, 405, 'no CONNECT');
+      this.told(incoming, undefined, 405, undefined, this.world.now());
+    });
+    this.server.on('clientError', (error, socket) => this.unreadable(error, socket));
+  }
+
+  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  listen(host: string, port: number): Promise<HttpAddress> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
+      this.server.once('error', failed);
+      this.server.listen({ host, port, backlog: 1024, ipv6Only: false }, () => {
+        this.server.off('error', failed);
+        this.server.on('error', (error) => this.world.fault(error));
+        const { address, port: bound } = this.server.address() as AddressInfo;
+        resolve({ host: address, port: bound });
+      });
+    });
+  }
+
+  /** Accepts no more; connections end with the answers that are under way. */
+  stopAccepting(): void {
+    this.isStopping = true;
+    this.server.close();
+    this.server.closeIdleConnections();
+  }
+
+  /** Resets what is left. */
+  close(): void {
+    this.stopAccepting();
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  private accept(socket: Socket): void {
+    const address = addressOf(socket);
+    if (!this.world.admit(address)) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      this.world.left(address, socket.bytesRead, socket.bytesWritten);
+    });
+  }
+
+  private exchange(incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { world, agents } = this;
+    const startedMs = world.now();
+    this.answers.set(incoming.socket, response);
+    response.on('error', () => response.destroy());
+    const placed = this.placed(incoming);
+    if ('status' in placed) {
+      response.once('close', () => this.told(incoming, undefined, placed.status, undefined, startedMs));
+      answerPlainly(response, placed.status, placed.detail);
+      incoming.resume();
+      return;
+    }
+    const isLast = (): boolean => this.isStopping;
+    const exchange = new Exchange({ placed, incoming, response, world, agents, expectsContinue, isLast });
+    response.once('close', () => {
+      this.told(incoming, placed, exchange.status, exchange.nodeId, startedMs);
+    });
+    exchange.begin();
+  }
+
+  private placed(incoming: IncomingMessage): Placed | HttpRefusal {
+    const placed = place(incoming, this.world);
+    if ('status' in placed) return placed;
+    const { target, contentLength } = placed.request;
+    if (target === '*') return { status: 204, detail: '' }; // what the whole server can do, which is nothing in particular
+    const isTooLarge = contentLength !== undefined && contentLength > this.world.limits.maxBodyBytes;
+    return isTooLarge ? { status: 413, detail: 'the body is too large' } : placed;
+  }
+
+  private tunnel(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { world } = this;
+    const startedMs = world.now();
+    const placed = place(incoming, world);
+    const refusal = 'status' in placed ? placed : upgradeRefusal(placed.request, incoming.rawHeaders);
+    if (refusal !== undefined || 'status' in placed) {
+      socket.on('error', () => socket.destroy());
+      const { status, detail } = refusal ?? { status: 400, detail: '' };
+      endPlainly(socket, status, detail);
+      return this.told(incoming, undefined, status, undefined, startedMs);
+    }
+    const onAnswered = (status: number, node: string | undefined): void =>
+      this.told(incoming, placed, status, node, startedMs);
+    new Tunnel({ placed, socket, head, world, onAnswered }).begin();
+  }
+
+  /** What the parser refuses, or what did not come in time. */
+  private unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const isGone = error.code === 'ECONNRESET' || !socket.writable;
+    if (isGone || this.answers.get(socket)?.headersSent) {
+      socket.destroy(); // in the middle of an answer there is no place for another
+      return;
+    }
+    const [status, detail] = parserErrors[error.code ?? ''] ?? [400, 'the request is not proper HTTP'];
+    endPlainly(socket, status, detail);
+    const remoteAddress = addressOf(socket as Socket);
+    this.world.requested({
+      ...{ remoteAddress, method: '', host: '', path: '', status, node: undefined, durationMs: 0 },
+    });
+  }
+
+  private told(
+    incoming: IncomingMessage,
+    placed: Placed | undefined,
+    status: number,
+    node: string | undefined,
+    startedMs: number,
+  ): void {
+    const { host = '', path = '' } = placed?.request ?? {};
+    const remoteAddress = placed?.sourceAddress ?? addressOf(incoming.socket);
+    const durationMs = this.world.now() - startedMs;
+    this.world.requested({
+      remoteAddress,
+      method: incoming.method ?? '',
+      host,
+      path,
+      status,
+      node,
+      durationMs,
+    });
+  }
+
+  /** One fault ends one request, and its connection. */
+  private guard({ socket }: IncomingMessage, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.world.fault(error);
+      socket.destroy();
+    }
+  }
+}
+
+const parserErrors: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'the header fields are too large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'the chunk extensions are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long'],
+};
+
+function serverOptions({ limits, headTimeoutMs }: HttpWorld): ServerOptions {
+  return {
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.maxHeadBytes,
+    headersTimeout: Math.min(headTimeoutMs, limits.requestTimeoutMs),
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: CHECK_MS,
+    requireHostHeader: false, // we look ourselves, and say what is wrong
+    noDelay: true,
+  };
+}

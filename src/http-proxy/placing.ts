@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { plainAddress } from '../engine/node/engine.ts';
+import { describe } from '../engine/node/handshakes.ts';
+import { valuesOf } from '../http/fields.ts';
+import { claimsOrigin, deviceAddress, originFields } from '../http/forwarded.ts';
+import { endToEnd } from '../http/hop-by-hop.ts';
+import { type Request, readHead } from '../http/request-head.ts';
+import type { Recalled } from '../persistence/cookie.ts';
+import type { HttpRefusal, HttpRoute, HttpWorld } from './world.ts';
+
+/** A request that may go on to a node. */
+export interface Placed {
+  readonly request: Request;
+  readonly route: HttpRoute;
+  readonly isSecure: boolean;
+  /** The device's own address, where a proxy of ours has told it. */
+  readonly sourceAddress: string;
+  readonly recalled: Recalled | undefined;
+  /** For the node: Host, end-to-end fields, and who asked; neither those of the body's framing nor of an upgrade. */
+  readonly fields: readonly string[];
+}
+
+/** Reads the head, asks the rules, and makes the head that the node will see. */
+export function place(incoming: IncomingMessage, world: HttpWorld): Placed | HttpRefusal {
+  const { method = '', url: target = '', httpVersion: version, rawHeaders: received } = incoming;
+  const request = readHead({ method, target, version, fields: received });
+  if ('status' in request) return request;
+  const socket = incoming.socket;
+  const peer = addressOf(socket);
+  const isTrusted = world.isTrusted(peer);
+  const sourceAddress = isTrusted ? deviceAddress(received, peer, (one) => world.isTrusted(one)) : peer;
+  const { host, path, authority } = request;
+  const tls = socket instanceof TLSSocket ? describe(socket) : undefined;
+  const route = world.route({
+    sourceAddress,
+    host,
+    path,
+    ...(tls && { sni: tls.serverName, clientCn: tls.clientCertificateCn }),
+  });
+  if ('status' in route) return route;
+  const cookie = cookieOf(received);
+  const recalled = route.cookies?.recall(cookie);
+  const sent = recalled === undefined ? cookie : recalled.cookie;
+  const proto = tls === undefined ? 'http' : 'https';
+  const fields = [
+    ...['Host', authority],
+    ...endToEnd(received, isReplaced),
+    ...(sent === undefined ? [] : ['Cookie', sent]),
+    ...originFields(received, { peer, proto, host: authority, isTrusted }),
+  ];
+  return { request, route, isSecure: tls !== undefined, sourceAddress, recalled, fields };
+}
+
+/** Of the fields that come from the node, those for the device: its cookies are marked, or get ours beside them. */
+export function answerFields(
+  { route, recalled, isSecure }: Placed,
+  received: readonly string[],
+  nodeId: string,
+): string[] {
+  if (route.cookies === undefined || recalled === undefined) return endToEnd(received, () => false);
+  const fields = endToEnd(received, (name) => name === 'set-cookie');
+  const cookies = route.cookies.answer(recalled, nodeId, valuesOf(received, 'set-cookie'), isSecure);
+  return [...fields, ...cookies.flatMap((cookie) => ['Set-Cookie', cookie])];
+}
+
+/** IP literal; '' once the socket is gone. */
+export function addressOf({ remoteAddress }: Socket): string {
+  return plainAddress(remoteAddress);
+}
+
+/** Fields that the node gets anew from us. */
+function isReplaced(name: string): boolean {
+  const isOurs = name === 'host' || name === 'cookie' || name === 'content-length' || name === 'expect';
+  return isOurs || claimsOrigin(name);
+}
+
+function cookieOf(fields: readonly string[]): string | undefined {
+  const all = valuesOf(fields, 'cookie');
+  return all.length === 0 ? undefined : all.join('; ');
+}

@@ -1,0 +1,161 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { createDoor, type Door } from '../admission/door.ts';
+import { strategies } from '../balance/index.ts';
+import { createBalancer } from '../data-plane/balancer.ts';
+import { EventBatch } from '../data-plane/event-batch.ts';
+import type {
+  Command,
+  ListenerSettings,
+  Report,
+  ThreadSettings,
+  ThreadStart,
+} from '../data-plane/messages.ts';
+import { noMoves } from '../data-plane/move-tally.ts';
+import { openTable } from '../data-plane/routing-table.ts';
+import { TableReader } from '../data-plane/table-reader.ts';
+import { BreakwaterError, messageOf } from '../errors.ts';
+import { HttpListener } from '../http-proxy/listener.ts';
+import { NodeAgents } from '../http-proxy/node-agents.ts';
+import { compileRules } from '../routing/rules.ts';
+import { systemClock, systemRandom } from '../time.ts';
+import { createHttpPool, createHttpWorld, type HttpContext, type HttpPlace } from './http-world.ts';
+
+/**
+ * The HTTP thread: every `http` and `https` listener, apart from the control plane and from the threads that carry MQTT.
+ * It understands the commands of a data thread (`data-plane/messages.ts`); there is no session here to be listed or moved.
+ */
+
+const start = workerData as ThreadStart;
+const report = (message: Report): void => parentPort?.postMessage(message);
+
+/** Counts go to the main thread this often. */
+const COUNT_MS = 200;
+const SWEEP_MS = 10_000;
+
+const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
+const events = new EventBatch(
+  (task) => void setImmediate(task),
+  (batch) => report({ type: 'events', events: batch }),
+  () => table.count('eventsDropped', 1),
+  systemClock.now,
+);
+const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
+const counts = new Map<number, number>();
+const context: HttpContext = {
+  ...choicesBy(start.settings),
+  table,
+  now: systemClock.now,
+  tell: (event) => events.add(event),
+  count(listener, status) {
+    const key = listener * 1000 + status;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  },
+  fault: (error) =>
+    report({
+      type: 'fault',
+      message: messageOf(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    }),
+};
+const agents = new NodeAgents(start.settings.limits.http.maxHeadBytes, systemClock.now);
+/** By their numbers. */
+const places = new Map<number, HttpPlace & { readonly listener: HttpListener }>();
+
+function choicesBy({ limits, pools, rules, tellsRequests = false }: ThreadSettings) {
+  const all = pools.map((pool, number) => pool && createHttpPool(pool, number, balancer));
+  return { limits, pools: all, decide: compileRules(rules), tellsRequests };
+}
+
+function strategiesOf({ pools }: ThreadSettings) {
+  return pools.map((pool) => pool && strategies[pool.strategy]);
+}
+
+function doorOf(index: number): Door {
+  return createDoor(start.door, start.thread, index, context.limits.door);
+}
+
+async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {
+  const results = await Promise.allSettled(added.map(begin));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined) {
+    const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
+    return report({ type: 'listening', request, addresses });
+  }
+  unlisten(added.map(({ index }) => index));
+  const error: unknown = failed.reason;
+  const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
+  report({ type: 'failed', request, code, message: messageOf(error) });
+}
+
+function begin(settings: ListenerSettings) {
+  const { index, host, port } = settings;
+  const place: HttpPlace = { settings, door: doorOf(index) };
+  const listener = new HttpListener(createHttpWorld(context, place), agents);
+  places.set(index, Object.assign(place, { listener }));
+  return listener.listen(host, port);
+}
+
+function unlisten(indexes: readonly number[]): void {
+  for (const index of indexes) places.get(index)?.listener.stopAccepting();
+}
+
+function settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): void {
+  balancer.use(strategiesOf(settings));
+  Object.assign(context, choicesBy(settings));
+  for (const listener of listeners) {
+    const place = places.get(listener.index);
+    if (place !== undefined) Object.assign(place, { settings: listener, door: doorOf(listener.index) });
+  }
+}
+
+function flushCounts(): void {
+  for (const [key, count] of counts) {
+    events.add({ type: 'requests', listener: Math.floor(key / 1000), status: key % 1000, count });
+  }
+  counts.clear();
+}
+
+setInterval(flushCounts, COUNT_MS).unref();
+setInterval(() => agents.sweep(), SWEEP_MS).unref();
+
+async function close(): Promise<void> {
+  for (const { listener } of places.values()) listener.close();
+  await agents.close();
+  flushCounts();
+  events.flush();
+  process.exit(0); // in a Worker this ends the thread, not the process
+}
+
+parentPort?.on('message', (command: Command) => {
+  switch (command.type) {
+    case 'listen':
+      return void listen(command);
+    case 'unlisten':
+      unlisten(command.listeners);
+      return report({ type: 'done', request: command.request });
+    case 'settings':
+      settle(command.settings, command.listeners);
+      return report({ type: 'done', request: command.request });
+    case 'stop':
+      return unlisten([...places.keys()]);
+    case 'endAll':
+      for (const [index, { listener }] of places) {
+        if (command.listener === undefined || command.listener === index) listener.close();
+      }
+      return;
+    case 'close':
+      return void close();
+    case 'clients':
+      return report({ type: 'clients', request: command.request, answer: { clients: [], total: 0 } });
+    case 'move':
+    case 'moveSome':
+      return report({ type: 'moved', request: command.request, tally: noMoves });
+    case 'kick':
+      return report({ type: 'kicked', request: command.request, count: 0 });
+    case 'updateTls':
+      return report({ type: 'tlsUpdated', request: command.request, problem: undefined });
+    default: // the others are about MQTT sessions
+  }
+});
+
+report({ type: 'ready', wakeFd: undefined });
