@@ -64,7 +64,7 @@ export class Station {
   /** `from` is an address of this machine; absent: the kernel chooses. */
   dial(to: Address, role: Role, from?: string): number {
     const source = from === undefined ? undefined : this.encoded({ host: from, port: 0 });
-    const fd = must('dial', this.sockets.dial(this.encoded(to), source));
+    const fd = must('dial', this.sockets.dial(this.encoded(to), source, true));
     this.watch(fd, role);
     return fd;
   }
