@@ -177,7 +177,7 @@ export async function startServer(
       connections: table.devices(),
       nodeConnections: table.liveByNode(),
     }),
-    kick: (clientId) => void threads.kick(clientId).catch(() => {}),
+    endHere: (clientId) => void threads.kick(clientId, 'taken-over').catch(() => {}),
     setRemote: (id, connections) => table.setRemote(id, connections),
     answer: peers.answer,
     health: checker,
@@ -197,7 +197,7 @@ export async function startServer(
     health: checker,
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
-    owners: createOwners((thread, clientId) => threads.superseded(thread, clientId)),
+    owners: createOwners((thread, clientId, sinceMs) => threads.superseded(thread, clientId, sinceMs)),
     reattached: (reattachment) => {
       const { cause, from, to } = reattachment;
       metrics.reattached(reattachment);

@@ -6,8 +6,8 @@ const RENEW_BATCH = 500;
 export interface ClaimsOptions {
   readonly proxy: string;
   readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'renewClients'>;
-  /** Ends this proxy's connection of a device that another proxy serves now. */
-  readonly kick: (clientId: string) => void;
+  /** Ends this proxy's connection of a device that another proxy serves now, and does nothing more in its name. */
+  readonly endHere: (clientId: string) => void;
 }
 
 interface Claim {
@@ -28,14 +28,14 @@ interface Claim {
  * Of two proxies that serve one client id the one with the older claim gives up. A store that is away costs no device
  * its connection: nothing is recalled then, and claims are made good with the next renewal.
  */
-export function createClaims({ proxy, store, kick }: ClaimsOptions) {
+export function createClaims({ proxy, store, endHere }: ClaimsOptions) {
   /** One for each client id that is connected here. */
   const claims = new Map<string, Claim>();
 
   function yieldTo(clientId: string, claim: Claim): void {
     if (claim.yielded || claim.epoch === undefined || claim.rival <= claim.epoch) return;
     claim.yielded = true;
-    kick(clientId);
+    endHere(clientId);
   }
 
   async function make(clientId: string, claim: Claim): Promise<void> {

@@ -129,8 +129,8 @@ export type Command =
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
   /** Looks whether the nodes of the sessions still answer; `unhealthy` are ids of nodes, as probes found them. */
   | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
-  /** Another connection, of another thread, has this client id now. */
-  | { readonly type: 'superseded'; readonly clientId: string }
+  /** A connection of another thread has had this client id since then, by the clock that all threads share. */
+  | { readonly type: 'superseded'; readonly clientId: string; readonly sinceMs: number }
   /** Moves sessions away from a node, at most `count`. */
   | {
       readonly type: 'moveSome';
@@ -146,7 +146,7 @@ export type Command =
       readonly clientId: string;
       readonly to: string | undefined;
     }
-  | { readonly type: 'kick'; readonly request: number; readonly clientId: string }
+  | { readonly type: 'kick'; readonly request: number; readonly clientId: string; readonly reason: EndReason }
   | {
       readonly type: 'updateTls';
       readonly request: number;
@@ -180,7 +180,7 @@ export type ThreadEvent =
       readonly reattachment: Reattachment;
     }
   /** Session mode: a connection of this thread has the client id from now on, and no longer. */
-  | { readonly type: 'owned'; readonly clientId: string }
+  | { readonly type: 'owned'; readonly clientId: string; readonly sinceMs: number }
   | { readonly type: 'disowned'; readonly clientId: string }
   | {
       readonly type: 'rejected';

@@ -49,23 +49,29 @@ export function createNodeWatch(now: () => number, random: Random) {
     return late;
   }
 
+  function draw(draws: Draw[], carrier: Carrier, slot: number): void {
+    const drawn = draws[slot];
+    if (drawn === undefined) draws[slot] = { carrier, count: 1 };
+    else if (random() * ++drawn.count < 1) drawn.carrier = carrier;
+  }
+
   return {
     /**
-     * One look. A node that probes find `unhealthy` is suspected once; if it hangs only later, its canary tells.
+     * One look at all connections, listener by listener. A node that probes find `unhealthy` is suspected once; if it hangs only later, its canary tells.
      */
-    look(connections: Iterable<Watched>, unhealthy: readonly string[]): void {
+    look(connections: Iterable<Iterable<Watched>>, unhealthy: readonly string[]): void {
       const nowMs = now();
       const suspected = lateCanaries(nowMs);
       for (const node of unhealthy) if (!unhealthyBefore.includes(node)) suspected.add(node);
       unhealthyBefore = unhealthy;
       const draws: Draw[] = []; // by slot
-      for (const { session, placedAtMs } of connections) {
-        const target = session?.target;
-        if (session === undefined || target === undefined || placedAtMs === 0) continue;
-        if (suspected.size > 0 && suspected.has(target.nodeId)) session.check();
-        const draw = draws[target.slot];
-        if (draw === undefined) draws[target.slot] = { carrier: session, count: 1 };
-        else if (random() * ++draw.count < 1) draw.carrier = session;
+      for (const ofOneListener of connections) {
+        for (const { session, placedAtMs } of ofOneListener) {
+          const target = session?.target;
+          if (session === undefined || target === undefined || placedAtMs === 0) continue;
+          if (suspected.size > 0 && suspected.has(target.nodeId)) session.check();
+          draw(draws, session, target.slot);
+        }
       }
       for (const { carrier } of Object.values(draws)) {
         const node = carrier.target?.nodeId;

@@ -19,6 +19,7 @@ import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
+import type { ClientIds } from './client-ids.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -45,8 +46,7 @@ export interface ThreadContext {
   readonly routes: readonly (PoolRoute | undefined)[];
   readonly recalls: Recalls;
   readonly pacer: Pacer;
-  /** Session mode: who has each client id, over all listeners of this thread. */
-  readonly owners: Map<string, Connection>;
+  readonly owners: ClientIds<Connection>;
   readonly threads: number;
   readonly isShared: boolean;
   readonly random: () => number;
@@ -73,6 +73,8 @@ export class ListenerWorld implements World {
   private uncounted: Set<Connection> | undefined;
   /** Every open connection, from accept on. */
   readonly open = new Set<Connection>();
+  /** Of these, the ones that are served in relay mode. */
+  private relayed = 0;
 
   constructor(context: ThreadContext, listener: ListenerSettings, door: Door | undefined) {
     this.door = door;
@@ -164,20 +166,7 @@ export class ListenerWorld implements World {
   }
 
   claim(connection: Connection): void {
-    const { owners, threads, tell } = this.context;
-    const clientId = connection.connect?.clientId ?? '';
-    if (clientId === '') return; // the node, or we, will choose one that nobody else has
-    owners.get(clientId)?.end('taken-over');
-    owners.set(clientId, connection);
-    if (threads > 1) tell({ type: 'owned', clientId });
-  }
-
-  private disown(connection: Connection): void {
-    const { owners, threads, tell } = this.context;
-    const clientId = connection.connect?.clientId ?? '';
-    if (owners.get(clientId) !== connection) return;
-    owners.delete(clientId);
-    if (threads > 1) tell({ type: 'disowned', clientId });
+    this.context.owners.claim(connection.connect?.clientId ?? '', connection);
   }
 
   pace(target: Target, reattachRate: number): number {
@@ -220,6 +209,7 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: Connection): void {
+    if (connection.session === undefined) this.relayed++;
     const ttlMs = this.claimTtlOf(connection, connection.session !== undefined);
     if (ttlMs > 0) {
       const { clientId, node } = this.nameOf(connection);
@@ -248,10 +238,12 @@ export class ListenerWorld implements World {
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
-    if (connection.session !== undefined) this.disown(connection);
+    const { session } = connection;
+    if (session !== undefined) this.context.owners.disown(connection.connect?.clientId ?? '', connection);
     if (connection.placedAtMs === 0) return;
+    if (session === undefined) this.relayed--;
     table.countEnded(reason);
-    if (this.claimTtlOf(connection, connection.session !== undefined) > 0)
+    if (this.claimTtlOf(connection, session !== undefined) > 0)
       tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
@@ -294,10 +286,20 @@ export class ListenerWorld implements World {
     return tally;
   }
 
+  /** The connections of one client id: at most one session, whose owner is known, and whatever is relayed. */
+  private *named(clientId: string): Iterable<Connection> {
+    const owner = this.context.owners.get(clientId);
+    if (owner !== undefined && this.open.has(owner)) yield owner;
+    if (this.relayed === 0) return;
+    for (const connection of this.open) {
+      if (connection.session === undefined && connection.connect?.clientId === clientId) yield connection;
+    }
+  }
+
   move(clientId: string, to: string | undefined): MoveTally {
     const tally = { ...noMoves };
-    for (const connection of this.open) {
-      if (connection.placedAtMs === 0 || connection.connect?.clientId !== clientId) continue;
+    for (const connection of this.named(clientId)) {
+      if (connection.placedAtMs === 0) continue;
       const answer = connection.session?.moveAway('move', to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
@@ -312,11 +314,11 @@ export class ListenerWorld implements World {
   }
 
   /** Ends the connections of one client id; returns how many. */
-  kick(clientId: string): number {
+  kick(clientId: string, reason: EndReason): number {
     let count = 0;
-    for (const connection of this.open) {
-      if (connection.placedAtMs === 0 || connection.connect?.clientId !== clientId) continue;
-      connection.end('kicked');
+    for (const connection of this.named(clientId)) {
+      if (connection.placedAtMs === 0) continue;
+      connection.end(reason);
       count++;
     }
     return count;
@@ -325,9 +327,9 @@ export class ListenerWorld implements World {
   clients({ clientId, node, match, limit }: ClientFilter): ClientAnswer {
     const clients: ClientRecord[] = [];
     let total = 0;
-    for (const { connect, target, peer, placedAtMs, session } of this.open) {
+    const candidates = clientId === undefined ? this.open : this.named(clientId);
+    for (const { connect, target, peer, placedAtMs, session } of candidates) {
       if (connect === undefined || target === undefined || placedAtMs === 0) continue;
-      if (clientId !== undefined && connect.clientId !== clientId) continue;
       if (node !== undefined && target.nodeId !== node) continue;
       if (match !== undefined && !connect.clientId.includes(match)) continue;
       total++;

@@ -8,8 +8,9 @@ import type { Strategy } from '../balance/strategy.ts';
 import { createEngine } from '../engine/create.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import { compileRules } from '../routing/rules.ts';
-import { systemClock, systemRandom } from '../time.ts';
+import { sharedClock, systemClock, systemRandom } from '../time.ts';
 import { createBalancer } from './balancer.ts';
+import { ClientIds } from './client-ids.ts';
 import { EventBatch } from './event-batch.ts';
 import type {
   ClientAnswer,
@@ -46,7 +47,10 @@ const balancer = createBalancer(table, strategiesOf(start.settings), systemRando
 const context = {
   ...choicesBy(start.settings),
   pacer: createPacer(systemClock.now, systemRandom),
-  owners: new Map(),
+  owners: new ClientIds({
+    now: sharedClock.now,
+    tell: start.threads > 1 ? (event) => events.add(event) : undefined,
+  }),
   threads: start.threads,
   random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
@@ -196,11 +200,11 @@ parentPort?.on('message', (command: Command) => {
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
     case 'watch':
       return nodeWatch.look(
-        worlds.flatMap((world) => [...world.open]),
+        worlds.map(({ open }) => open),
         command.unhealthy,
       );
     case 'superseded':
-      return context.owners.get(command.clientId)?.end('taken-over');
+      return context.owners.superseded(command.clientId, command.sinceMs);
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {
@@ -212,7 +216,7 @@ parentPort?.on('message', (command: Command) => {
     case 'updateTls':
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {
-      const count = worlds.reduce((sum, world) => sum + world.kick(command.clientId), 0);
+      const count = worlds.reduce((sum, world) => sum + world.kick(command.clientId, command.reason), 0);
       return report({ type: 'kicked', request: command.request, count });
     }
   }

@@ -231,9 +231,9 @@ export class Threads {
     this.tellAll({ type: 'watch', unhealthy });
   }
 
-  /** A connection of another thread has this client id now. */
-  superseded(thread: number, clientId: string): void {
-    this.threads[thread]?.tell({ type: 'superseded', clientId });
+  /** A connection of another thread has had this client id since then, by the clock that all threads share. */
+  superseded(thread: number, clientId: string, sinceMs: number): void {
+    this.threads[thread]?.tell({ type: 'superseded', clientId, sinceMs });
   }
 
   /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
@@ -269,11 +269,12 @@ export class Threads {
   }
 
   /** Ends the connections of a client id; returns how many there were. */
-  async kick(clientId: string): Promise<number> {
+  async kick(clientId: string, reason: 'kicked' | 'taken-over' = 'kicked'): Promise<number> {
     const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({
       type: 'kick',
       request,
       clientId,
+      reason,
     }));
     return reports.reduce((sum, report) => sum + report.count, 0);
   }

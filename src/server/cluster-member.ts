@@ -22,7 +22,7 @@ export interface ClusterMemberOptions {
   readonly nodes: NodeTable;
   readonly log: Log;
   readonly beat: () => ProxyBeat;
-  readonly kick: ClaimsOptions['kick'];
+  readonly endHere: ClaimsOptions['endHere'];
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
   readonly answer: (question: unknown) => Promise<unknown>;
@@ -46,7 +46,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     onChange: () => update(),
     onFault: (cause) => log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
   });
-  const claims = createClaims({ proxy: proxyId, store, kick: options.kick });
+  const claims = createClaims({ proxy: proxyId, store, endHere: options.endHere });
   const heartbeat = startHeartbeat({
     store,
     intervalMs: current.config.membership.heartbeatMs,

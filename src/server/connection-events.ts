@@ -88,7 +88,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'claimed':
         return void memory.claim(event.clientId, event.node, event.ttlMs);
       case 'owned':
-        return options.owners.owned(thread, event.clientId);
+        return options.owners.owned(thread, event.clientId, event.sinceMs);
       case 'disowned':
         return options.owners.disowned(thread, event.clientId);
       case 'reattached': {

@@ -8,7 +8,7 @@ function scene() {
   const store = createMemoryStore();
   const kicked: string[] = [];
   const [a, b] = ['a', 'b'].map((proxy) =>
-    createClaims({ proxy, store, kick: (clientId) => kicked.push(`${clientId}@${proxy}`) }),
+    createClaims({ proxy, store, endHere: (clientId) => kicked.push(`${clientId}@${proxy}`) }),
   ) as [ReturnType<typeof createClaims>, ReturnType<typeof createClaims>];
   return { store, kicked, a, b };
 }
@@ -78,7 +78,7 @@ test('what was claimed while the store was away is claimed with the next renewal
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   const store = { recallClient: away, claimClient: away, renewClients: away };
-  const claims = createClaims({ proxy: 'a', store, kick: () => expect.unreachable() });
+  const claims = createClaims({ proxy: 'a', store, endHere: () => expect.unreachable() });
   expect(await claims.recall('meter')).toBeUndefined();
   await claims.claim('meter', 'n1', 1000);
 });
@@ -102,7 +102,7 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
       return [];
     },
   };
-  const claims = createClaims({ proxy: 'a', store, kick: () => {} });
+  const claims = createClaims({ proxy: 'a', store, endHere: () => {} });
   for (let i = 0; i < 501; i++) await claims.claim(`m${i}`, 'n', 1000);
   await claims.claim('other', 'n', 9000);
   await claims.renew();

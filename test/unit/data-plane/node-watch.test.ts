@@ -46,7 +46,7 @@ function stage(nodes: readonly string[], draw = 0) {
     connections,
     look: (unhealthy: readonly string[] = [], afterMs = 500) => {
       nowMs += afterMs;
-      watch.look(connections, unhealthy);
+      watch.look([connections.slice(0, 1), connections.slice(1)], unhealthy);
     },
     asked: () => sessions.map(({ asked }) => asked),
     checked: () => sessions.map(({ checked }) => checked),
@@ -77,7 +77,7 @@ test('every session of a node has the same chance', () => {
   for (let i = 0; i < 3_000; i++) {
     const sessions = [new Session('a'), new Session('a'), new Session('a')];
     createNodeWatch(() => 0, random).look(
-      sessions.map((session) => ({ session, placedAtMs: 1 })),
+      sessions.map((session) => [{ session, placedAtMs: 1 }]),
       [],
     );
     sessions.forEach(({ asked }, at) => {
