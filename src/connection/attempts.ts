@@ -2,7 +2,7 @@ import type { Connect } from '../mqtt/connect.ts';
 import { type ConnackRefusal, refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Shell } from './carrier.ts';
 import { Seat } from './seat.ts';
-import type { Link, Target } from './wire.ts';
+import { type Link, type Target, TLS_REASON } from './wire.ts';
 import type { DialFailure, Placement } from './world.ts';
 
 const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
@@ -135,13 +135,14 @@ export class Attempts {
     return seat;
   }
 
-  dialFailed(errno: string): void {
-    this.failed(FAILURE_OF_ERRNO[errno] ?? 'unreachable', errno);
+  dialFailed(reason: string): void {
+    const isTls = reason.startsWith(TLS_REASON);
+    this.failed(isTls ? 'tls' : (FAILURE_OF_ERRNO[reason] ?? 'unreachable'), reason);
   }
 
   timedOut(): void {
     if (this.isOpen) this.abandon('connack-timeout', 'no CONNACK in time');
-    else this.abandon('timeout', 'no answer to SYN in time');
+    else this.abandon('timeout', 'not connected in time');
   }
 
   /** Resets the link that is tried, and counts it as a failure of the node. */

@@ -26,7 +26,20 @@ export interface Target {
   readonly sourceAddress?: string | undefined;
   /** Goes first on the link, before `linkOpened` and before any TLS: a PROXY protocol header of this connection. */
   readonly header?: Uint8Array | undefined;
+  /** Absent: plain TCP. */
+  readonly tls?: TargetTls | undefined;
 }
+
+/** How a node is dialled by TLS. */
+export interface TargetTls {
+  /** Number of the pool, whose options hold. */
+  readonly pool: number;
+  /** Name or IP literal that the node's certificate is for, where the pool has no name for all. */
+  readonly serverName: string;
+}
+
+/** What the `reason` of a failed dial begins with when TCP was there and TLS was not. */
+export const TLS_REASON = 'TLS: ';
 
 /**
  * How one side ended. `fin` is the polite half-close: the other direction may still carry bytes. `tls`: the handshake
@@ -42,7 +55,7 @@ export interface Wire {
   /** Queues bytes to a link that is open. While bytes wait here the engine stops reading the device. */
   toNode(link: Link, bytes: Uint8Array, start: number, end: number): void;
   /**
-   * Starts a TCP connection to a node; answered by `linkOpened` or `linkFailed`. `greets` promises that something is
+   * Starts a connection to a node; answered by `linkOpened`, with TLS behind the handshake, or `linkFailed`. `greets` promises that something is
    * sent as soon as it is open: the end of TCP's handshake may then travel with it.
    */
   dial(target: Target, greets?: boolean): Link;
@@ -80,7 +93,7 @@ export interface Conversation {
    */
   deviceEnded(cause: EndCause): void;
   linkOpened(link: Link): void;
-  /** The dial failed; `reason` is an errno name such as `ECONNREFUSED`. The link is gone. */
+  /** The dial failed; `reason` is an errno name such as `ECONNREFUSED`, or begins with `TLS_REASON`. The link is gone. */
   linkFailed(link: Link, reason: string): void;
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
   /** The node sent FIN (it may still be written to), reset, or timed out. Told once. */

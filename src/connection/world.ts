@@ -112,6 +112,7 @@ export type DialFailure =
   | 'refused'
   | 'timeout'
   | 'unreachable'
+  | 'tls'
   | 'closed-before-connack'
   | 'connack-timeout'
   | 'busy'

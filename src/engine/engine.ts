@@ -1,6 +1,6 @@
 import type { Conversation, Peer, Wire } from '../connection/wire.ts';
 import type { HeaderOptions, OnHeaderRefused } from './headers.ts';
-import type { TlsOptions } from './tls.ts';
+import type { TlsOptions, UpstreamTls } from './tls.ts';
 
 /**
  * An engine owns the sockets of one data thread: listeners, device sides, upstream links and timers.
@@ -20,6 +20,12 @@ export interface Engine {
   updateTls(listenerIndex: number, tls: TlsOptions): void;
   /** What a listener expects of PROXY protocol headers from now on; absent: none. */
   updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void;
+  /**
+   * The same for links to nodes, by the number of the pool that their targets name. A pool that nothing is said of
+   * trusts whom Node.js trusts, and verifies.
+   * @throws BreakwaterError TLS_INVALID with the reason, ENGINE_UNAVAILABLE (no OpenSSL); then the former options stay
+   */
+  updateUpstreamTls(pool: number, tls: UpstreamTls): void;
   /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
   unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */

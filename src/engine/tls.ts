@@ -23,6 +23,27 @@ export interface TlsCertificate {
   readonly names?: readonly string[] | undefined;
 }
 
+/** How links to the nodes of a pool speak TLS. PEM texts, as above. */
+export interface UpstreamTls {
+  /** The authorities that sign the nodes' certificates; absent: those that Node.js comes with. */
+  readonly ca?: string | undefined;
+  /** What is shown to nodes that ask for a certificate. */
+  readonly certificate?: TlsCertificate | undefined;
+  /** The name that the nodes' certificates are for, and that is asked for (SNI), instead of each node's own. */
+  readonly serverName?: string | undefined;
+  /** Whether a node's certificate must be good, and for that name. */
+  readonly verify: boolean;
+}
+
+/** Of pools that say nothing of it. */
+export const verifying: UpstreamTls = { verify: true };
+
+/** @throws BreakwaterError TLS_INVALID */
+export function checkUpstream({ ca, certificate }: UpstreamTls): void {
+  if (ca !== undefined) parseCertificates(ca, 'ca');
+  if (certificate !== undefined) checkCertificate(certificate);
+}
+
 export const TICKET_KEY_BYTES = 80;
 
 /** Certificates that are alternatives to each other, such as one with an RSA and one with an EC key. */

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { Peer, PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
 import type { HeaderOptions } from '../../src/engine/headers.ts';
-import type { TlsOptions } from '../../src/engine/tls.ts';
+import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
@@ -43,6 +43,7 @@ export interface EngineUnderTest {
     deviceGreets?: boolean,
   ): Promise<BoundAddress>;
   updateTls(index: number, tls: TlsOptions): Promise<unknown>;
+  updateUpstreamTls(pool: number, tls: UpstreamTls): Promise<unknown>;
   /** `tls` of the peer that the last connection from this port was accepted with. */
   peerTls(devicePort: number): Promise<PeerTls | undefined>;
   /** What else is known of the device with this port. */
@@ -189,6 +190,7 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     script: (script, target) => ask({ call: 'script', script, ...(target && { target }) }),
     listen,
     updateTls: (index, tls) => ask({ call: 'updateTls', index, tls }),
+    updateUpstreamTls: (pool, tls) => ask({ call: 'updateUpstreamTls', pool, tls }),
     peerTls: (device) => ask({ call: 'peerTls', device }) as Promise<PeerTls | undefined>,
     peerFacts: (device) => ask({ call: 'peerFacts', device }) as Promise<Pick<Peer, 'destination' | 'tlvs'>>,
     headersRefused,

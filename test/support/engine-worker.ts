@@ -4,7 +4,7 @@ import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
 import type { HeaderOptions } from '../../src/engine/headers.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
-import type { TlsOptions } from '../../src/engine/tls.ts';
+import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
@@ -29,6 +29,12 @@ export type Command =
       readonly deviceGreets?: boolean | undefined;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
+  | {
+      readonly call: 'updateUpstreamTls';
+      readonly id: number;
+      readonly pool: number;
+      readonly tls: UpstreamTls;
+    }
   | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
   | {
       readonly call: 'updateHeaders';
@@ -190,6 +196,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => engine.listen(command));
     case 'updateTls':
       return void answer(command.id, () => engine.updateTls(command.index, command.tls));
+    case 'updateUpstreamTls':
+      return void answer(command.id, () => engine.updateUpstreamTls(command.pool, command.tls));
     case 'peerTls':
       return void answer(command.id, () => peers.get(command.device)?.tls);
     case 'updateHeaders':

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions as TlsServerOptions } from 'node:tls';
 import type { Target } from '../../src/connection/wire.ts';
 
 /** A server that stands for a node, and the sockets that it has accepted. */
@@ -11,13 +12,18 @@ export interface FakeNode {
   stop(): void;
 }
 
-export async function fakeNode(): Promise<FakeNode> {
+/** With `tls` its links are those whose handshake is done. */
+export async function fakeNode(tls?: TlsServerOptions): Promise<FakeNode> {
   const accepted: Socket[] = [];
-  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
+  const accept = (socket: Socket): void => {
     socket.on('error', () => undefined);
     accepted.push(socket);
     server.emit('link');
-  }).listen(0, '127.0.0.1');
+  };
+  const options = { allowHalfOpen: true, pauseOnConnect: false };
+  const server: Server =
+    tls === undefined ? createServer(options, accept) : createTlsServer({ ...options, ...tls }, accept);
+  server.on('tlsClientError', () => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

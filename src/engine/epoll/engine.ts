@@ -76,6 +76,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     listen,
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
     updateHeaders: (listenerIndex, headers) => loop.headers.configure(listenerIndex, headers),
+    updateUpstreamTls: (pool, tls) => loop.tls.configureLinks(pool, tls),
     unlisten(listenerIndex) {
       loop.listeners.closeOne(listenerIndex);
       loop.headers.close(listenerIndex);

@@ -1,4 +1,4 @@
-import type { Link, Target } from '../../connection/wire.ts';
+import type { Link, Target, TargetTls } from '../../connection/wire.ts';
 import type { Endpoint, ProxyHeader } from '../../proxy-protocol/header.ts';
 import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
@@ -334,6 +334,10 @@ export class Loop implements WireHost {
 
   splice(device: number, node: number): void {
     this.streams.splice(device, node);
+  }
+
+  secure(fd: number, tls: TargetTls): void {
+    this.streams.openings.secure(fd, tls);
   }
 
   flush(fd: number): void {

@@ -7,6 +7,7 @@ import { BreakwaterError, messageOf } from '../../errors.ts';
  */
 export interface OpenSsl {
   readonly newContext: () => number;
+  readonly newClientContext: () => number;
   readonly freeContext: (context: number) => void;
   readonly contextControl: (context: number, command: number, larg: number, parg: number) => number;
   readonly setOptions: (context: number, options: number) => number;
@@ -35,6 +36,13 @@ export interface OpenSsl {
   readonly free: (ssl: number) => void;
   readonly setFd: (ssl: number, fd: number) => number;
   readonly accept: (ssl: number) => number;
+  readonly connect: (ssl: number) => number;
+  readonly setServerName: (ssl: number, name: string) => number;
+  /** The peer's certificate must be for this name, or this IP address; 0 where it is none. */
+  readonly expectName: (ssl: number, name: string) => number;
+  readonly expectAddress: (ssl: number, ip: string) => number;
+  /** What is wrong with the peer's certificate; null where nothing is. */
+  readonly certificateProblem: (ssl: number) => string | null;
   readonly read: (ssl: number, address: number, length: number) => number;
   readonly write: (ssl: number, address: number, length: number) => number;
   readonly shutdown: (ssl: number) => number;
@@ -96,6 +104,7 @@ export const SSL_TLSEXT_ERR_OK = 0;
 export const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
 
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB = 53;
+const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
 const TLSEXT_NAMETYPE_HOST_NAME = 0;
 
 let loaded: OpenSsl | undefined;
@@ -136,7 +145,13 @@ function bind(): OpenSsl {
   }
 
   const serverMethod = f('uintptr_t TLS_server_method()') as () => number;
+  const clientMethod = f('uintptr_t TLS_client_method()') as () => number;
   const newContext = f('uintptr_t SSL_CTX_new(uintptr_t method)');
+  const control = f('intptr_t SSL_ctrl(uintptr_t ssl, int cmd, intptr_t larg, const char *text)');
+  const parameters = f('uintptr_t SSL_get0_param(uintptr_t ssl)');
+  const expectAddress = f('int X509_VERIFY_PARAM_set1_ip_asc(uintptr_t parameters, const char *ip)');
+  const verifyResult = f('long SSL_get_verify_result(uintptr_t ssl)');
+  const verifyError = f('const char *X509_verify_cert_error_string(long error)');
   const setVerify = f('void SSL_CTX_set_verify(uintptr_t ctx, int mode, uintptr_t callback)');
   const callbackControl = f('intptr_t SSL_CTX_callback_ctrl(uintptr_t ctx, int cmd, uintptr_t callback)');
   const readPem = 'uintptr_t bio, uintptr_t into, uintptr_t password, uintptr_t arg';
@@ -161,6 +176,7 @@ function bind(): OpenSsl {
 
   return {
     newContext: () => newContext(serverMethod()),
+    newClientContext: () => newContext(clientMethod()),
     freeContext: f('void SSL_CTX_free(uintptr_t ctx)'),
     contextControl: f('intptr_t SSL_CTX_ctrl(uintptr_t ctx, int cmd, intptr_t larg, uintptr_t parg)'),
     setOptions: f('uint64_t SSL_CTX_set_options(uintptr_t ctx, uint64_t options)'),
@@ -191,6 +207,14 @@ function bind(): OpenSsl {
     free: f('void SSL_free(uintptr_t ssl)'),
     setFd: f('int SSL_set_fd(uintptr_t ssl, int fd)'),
     accept: f('int SSL_accept(uintptr_t ssl)'),
+    connect: f('int SSL_connect(uintptr_t ssl)'),
+    setServerName: (ssl, name) => control(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_HOST_NAME, name),
+    expectName: f('int SSL_set1_host(uintptr_t ssl, const char *name)'),
+    expectAddress: (ssl, ip) => expectAddress(parameters(ssl), ip),
+    certificateProblem(ssl) {
+      const error = verifyResult(ssl);
+      return error === 0 ? null : verifyError(error);
+    },
     read: f('int SSL_read(uintptr_t ssl, uintptr_t bytes, int length)'),
     write: f('int SSL_write(uintptr_t ssl, uintptr_t bytes, int length)'),
     shutdown: f('int SSL_shutdown(uintptr_t ssl)'),

@@ -8,7 +8,10 @@ export interface Owner {
   /** The socket's FIN was read, or (any other cause) the socket is closed. */
   deviceEnded(cause: EndCause): void;
   linkEnded(link: Link, cause: EndCause): void;
+  /** TCP is there: time for what goes before TLS, and then for `Openings.secure`. */
   linkOpened(link: Link): void;
+  /** And TLS is. */
+  linkSecured(link: Link): void;
   linkFailed(link: Link, reason: string): void;
   /** Called once for every socket, after its fd was closed; must only take note. */
   socketClosed(fd: number): void;

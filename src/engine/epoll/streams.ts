@@ -1,8 +1,9 @@
 import type { EndCause, Link } from '../../connection/wire.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Endings } from './endings.ts';
+import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
-import { errnoName, type Libc } from './libc.ts';
+import { Openings } from './openings.ts';
 import { causeOf, type Owner } from './owner.ts';
 import { type Poller, STREAM_EVENTS } from './poller.ts';
 import { Reader } from './reader.ts';
@@ -54,6 +55,7 @@ export class Streams {
   private readonly reader: Reader;
   private readonly pressure: BackPressure;
   private readonly endings: Endings;
+  readonly openings: Openings;
 
   constructor(
     libc: Libc,
@@ -84,6 +86,10 @@ export class Streams {
     );
     this.waiting = this.writer.waiting;
     this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
+    this.openings = new Openings(table, sockets, tls, this.handshakes, {
+      owner: (fd) => this.owner(fd),
+      close: (fd) => this.close(fd),
+    });
     this.endings = new Endings(libc, table, tls, this.waiting, (fd) => this.close(fd));
   }
 
@@ -211,7 +217,7 @@ export class Streams {
 
   /** False where the socket is not, or not yet, one to read and write. */
   private opened(fd: number, mask: number, flags: number): boolean {
-    if ((flags & is.CONNECTING) !== 0) return this.connected(fd, mask);
+    if ((flags & is.CONNECTING) !== 0) return this.openings.connected(fd, mask);
     this.flags[fd] = (flags | is.READABLE) & ~is.RETRY;
     if ((flags & is.HANDSHAKING) !== 0) {
       this.handshakes.add(fd);
@@ -220,23 +226,6 @@ export class Streams {
     this.ready.add(fd); // the session waited for the other direction, so both are tried
     this.drain(fd);
     return this.table.slot[fd] !== 0;
-  }
-
-  /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
-  private connected(fd: number, mask: number): boolean {
-    const owner = this.owner(fd);
-    const link = this.table.link[fd] as number;
-    if ((mask & (c.EPOLLERR | c.EPOLLHUP)) !== 0) {
-      const reason = errnoName(this.sockets.takeError(fd) || c.ECONNRESET);
-      this.close(fd);
-      owner.linkFailed(link, reason);
-      return false;
-    }
-    if ((mask & c.EPOLLOUT) === 0) return false;
-    this.flags[fd] = (this.flags[fd] as number) & ~is.CONNECTING;
-    const generation = this.table.generation[fd];
-    owner.linkOpened(link);
-    return this.table.generation[fd] === generation;
   }
 
   private owner(fd: number): Owner {
@@ -260,10 +249,15 @@ export class Streams {
 
   private handshake(fd: number): void {
     const result = this.tls.handshake(fd);
-    if (result === 1) {
-      this.drain(fd);
-      this.read(fd); // its first bytes may have come along
-    } else if (result !== -c.EAGAIN) this.readEnded(fd, result);
+    if (result === -c.EAGAIN) return;
+    const isDevice = ((this.flags[fd] as number) & is.DEVICE) !== 0;
+    if (!isDevice && !this.openings.secured(fd, result)) return;
+    if (result !== 1) {
+      this.readEnded(fd, result);
+      return;
+    }
+    this.drain(fd);
+    this.read(fd); // its first bytes may have come along
   }
 
   private read(fd: number): void {
@@ -335,6 +329,10 @@ export class Streams {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) {
       this.close(fd);
+      return;
+    }
+    if ((flags & is.DEVICE) === 0) {
+      this.dead(fd, 'tls');
       return;
     }
     const node = this.peer[fd] as number;

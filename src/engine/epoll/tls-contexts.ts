@@ -1,5 +1,3 @@
-import { constants } from 'node:crypto';
-import { BreakwaterError } from '../../errors.ts';
 import {
   chooseGroup,
   groupCertificates,
@@ -8,9 +6,10 @@ import {
   type TlsCertificate,
   type TlsOptions,
 } from '../tls.ts';
-import type { Libc, Pinned } from './libc.ts';
+import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
+import { addCertificate, eachCertificate, must, pinned, settleContext } from './tls-material.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
 interface ContextSet {
@@ -29,14 +28,6 @@ export interface TlsContexts {
   drop(listenerIndex: number): void;
   close(): void;
 }
-
-const OPTIONS =
-  o.SSL_OP_NO_RENEGOTIATION +
-  o.SSL_OP_NO_COMPRESSION +
-  o.SSL_OP_CIPHER_SERVER_PREFERENCE +
-  o.SSL_OP_IGNORE_UNEXPECTED_EOF; // MQTT knows its own ends, and many devices close without close_notify
-const MODE =
-  o.SSL_MODE_RELEASE_BUFFERS + o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
 
 export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   const sets = new Map<number, ContextSet>();
@@ -113,41 +104,14 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, drop, close };
 }
 
-/** Everything but certificates. Ciphers are those that Node's own TLS servers take. */
+/** Everything but certificates. */
 function settle(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
-  const control = (command: number, larg: number, parg = 0) =>
-    ssl.contextControl(context, command, larg, parg);
-  ssl.setOptions(context, OPTIONS);
-  control(o.SSL_CTRL_MODE, MODE);
-  control(o.SSL_CTRL_SET_READ_AHEAD, 1); // a record in one system call instead of two
-  control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, o.TLS1_2_VERSION);
-  control(o.SSL_CTRL_SET_SESS_CACHE_MODE, 0); // sessions are kept by the devices, in their tickets
+  settleContext(ssl, context);
   ssl.setTickets(context, 1); // a device has one connection to resume
   const keys = pinned(libc, tls.ticketKeys.subarray(0, TICKET_KEY_BYTES));
-  control(o.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, TICKET_KEY_BYTES, keys.address);
+  ssl.contextControl(context, o.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, TICKET_KEY_BYTES, keys.address);
   keys.bytes.fill(0);
   ssl.setSessionScope(context, scope, scope.length);
-  const ciphers = constants.defaultCoreCipherList.split(':');
-  const isSuite = (name: string) => name.startsWith('TLS_');
-  ssl.setCipherSuites(context, ciphers.filter(isSuite).join(':'));
-  ssl.setCipherList(context, ciphers.filter((name) => !isSuite(name)).join(':'));
-}
-
-function addCertificate(libc: Libc, ssl: OpenSsl, context: number, { cert, key }: TlsCertificate): void {
-  eachCertificate(libc, ssl, cert, (certificate, index) => {
-    const added =
-      index === 0
-        ? ssl.useCertificate(context, certificate)
-        : ssl.contextControl(context, o.SSL_CTRL_CHAIN_CERT, 1, certificate);
-    must(ssl, added, 'the certificate is refused');
-  });
-  withBio(libc, ssl, key, (bio) => {
-    const privateKey = ssl.readKey(bio);
-    must(ssl, privateKey, 'the key cannot be read');
-    const used = ssl.useKey(context, privateKey);
-    ssl.freeKey(privateKey);
-    must(ssl, used, 'the key is refused');
-  });
 }
 
 function demandCertificate(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions): void {
@@ -158,47 +122,6 @@ function demandCertificate(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOp
   });
   const must_ = tls.clientAuth === 'require' ? o.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
   ssl.setVerify(context, o.SSL_VERIFY_PEER + must_);
-}
-
-/** Each certificate of a PEM text, valid during the call. */
-function eachCertificate(
-  libc: Libc,
-  ssl: OpenSsl,
-  pem: string,
-  each: (certificate: number, index: number) => void,
-): void {
-  withBio(libc, ssl, pem, (bio) => {
-    for (let index = 0; ; index++) {
-      const certificate = ssl.readCertificate(bio);
-      if (certificate === 0) return; // the end of the text; what is in it was checked before
-      try {
-        each(certificate, index);
-      } finally {
-        ssl.freeCertificate(certificate);
-      }
-    }
-  });
-}
-
-function withBio(libc: Libc, ssl: OpenSsl, pem: string, use: (bio: number) => void): void {
-  const text = pinned(libc, Buffer.from(pem));
-  const bio = ssl.memoryBio(text.address, text.bytes.length);
-  try {
-    use(bio);
-  } finally {
-    ssl.freeBio(bio);
-    text.bytes.fill(0);
-  }
-}
-
-function pinned(libc: Libc, bytes: Uint8Array): Pinned {
-  const memory = libc.pin(bytes.length);
-  memory.bytes.set(bytes);
-  return memory;
-}
-
-function must(ssl: OpenSsl, result: number, what: string): void {
-  if (result === 0) throw new BreakwaterError('TLS_INVALID', `${what}: ${ssl.takeError()}`);
 }
 
 /** What listeners speak (ALPN). */

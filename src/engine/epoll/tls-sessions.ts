@@ -1,18 +1,20 @@
 import { X509Certificate } from 'node:crypto';
-import type { Peer, PeerTls } from '../../connection/wire.ts';
+import type { Peer, PeerTls, TargetTls } from '../../connection/wire.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
-import { commonName, type TlsOptions } from '../tls.ts';
+import { commonName, type TlsOptions, type UpstreamTls } from '../tls.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
   loadOpenSsl,
   type OpenSsl,
+  SSL_ERROR_SSL,
   SSL_ERROR_SYSCALL,
   SSL_ERROR_WANT_READ,
   SSL_ERROR_WANT_WRITE,
   SSL_ERROR_ZERO_RETURN,
 } from './openssl.ts';
-import { HANDSHAKING, RETRY, type SocketTable, TLS } from './socket-table.ts';
+import { DEVICE, HANDSHAKING, RETRY, type SocketTable, TLS } from './socket-table.ts';
 import { createTlsContexts, type TlsContexts } from './tls-contexts.ts';
+import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 
 /** Below this, one read of the socket has brought all of it: OpenSSL reads ahead by a whole record of 16 KiB. */
 const SURELY_SHORT_BYTES = 4096;
@@ -22,14 +24,15 @@ const SURELY_SHORT_BYTES = 4096;
  * waits for the socket, EPROTO is a breach of TLS, of which the peer was told by an alert.
  */
 export class TlsSessions {
-  /** Handshakes in progress. */
+  /** Devices' handshakes in progress. */
   handshaking = 0;
   private readonly libc: Libc;
   private readonly flags: Uint16Array;
   private readonly generation: Uint32Array;
   private readonly sessions: Float64Array;
   private readonly out: Pinned;
-  private loaded: { readonly ssl: OpenSsl; readonly contexts: TlsContexts } | undefined;
+  private loaded: { readonly contexts: TlsContexts; readonly links: TlsLinks } | undefined;
+  private failureText = '';
   private ssl = undefined as unknown as OpenSsl; // there is a session, so OpenSSL is loaded
 
   constructor(libc: Libc, table: SocketTable) {
@@ -42,11 +45,21 @@ export class TlsSessions {
 
   /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
   configure(listenerIndex: number, tls: TlsOptions): void {
+    this.load().contexts.set(listenerIndex, tls);
+  }
+
+  /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
+  configureLinks(pool: number, tls: UpstreamTls): void {
+    this.load().links.set(pool, tls);
+  }
+
+  private load() {
     if (this.loaded === undefined) {
+      const { libc } = this;
       this.ssl = loadOpenSsl();
-      this.loaded = { ssl: this.ssl, contexts: createTlsContexts(this.libc, this.ssl) };
+      this.loaded = { contexts: createTlsContexts(libc, this.ssl), links: createTlsLinks(libc, this.ssl) };
     }
-    this.loaded.contexts.set(listenerIndex, tls);
+    return this.loaded;
   }
 
   /** The listener's next handshakes would be none: it is plain from now on. Sessions go on. */
@@ -66,17 +79,26 @@ export class TlsSessions {
       ssl.clearErrors();
       return false;
     }
+    this.begin(fd, session);
+    this.handshaking++;
+    return true;
+  }
+
+  /** Begins a session on a connected link. @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE, INTERNAL */
+  openLink(fd: number, target: TargetTls): void {
+    this.begin(fd, this.load().links.open(target));
+  }
+
+  private begin(fd: number, session: number): void {
     this.sessions[fd] = session;
     this.flags[fd] = (this.flags[fd] as number) | TLS | HANDSHAKING;
-    this.handshaking++;
-    ssl.setFd(session, fd);
-    return true;
+    this.ssl.setFd(session, fd);
   }
 
   /** Ends a session without a word. */
   free(fd: number): void {
     const flags = this.flags[fd] as number;
-    if ((flags & HANDSHAKING) !== 0) this.handshaking--;
+    if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.handshaking--;
     this.flags[fd] = flags & ~(TLS | HANDSHAKING | RETRY);
     this.ssl.free(this.sessions[fd] as number);
     this.sessions[fd] = 0;
@@ -84,12 +106,20 @@ export class TlsSessions {
 
   /** 1 when the handshake is done. */
   handshake(fd: number): number {
+    const { ssl } = this;
     const session = this.sessions[fd] as number;
-    const result = this.ssl.accept(session);
+    const isDevice = ((this.flags[fd] as number) & DEVICE) !== 0;
+    const result = isDevice ? ssl.accept(session) : ssl.connect(session);
     if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
-    this.handshaking--;
+    if (isDevice) this.handshaking--;
     this.flags[fd] = (this.flags[fd] as number) & ~HANDSHAKING;
     return 1;
+  }
+
+  /** Why a handshake that has just failed with EPROTO did. */
+  whyRefused(fd: number): string {
+    const problem = this.ssl.certificateProblem(this.sessions[fd] as number);
+    return problem === null ? this.failureText : `certificate verify failed: ${problem}`;
   }
 
   read(fd: number, address: number, length: number): number {
@@ -135,6 +165,7 @@ export class TlsSessions {
     if (error === crossed) this.flags[fd] = (this.flags[fd] as number) | RETRY;
     if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_WANT_WRITE) return -EAGAIN;
     const errno = error === SSL_ERROR_SYSCALL ? ssl.errno() : 0;
+    if (error === SSL_ERROR_SSL) this.failureText = ssl.takeError();
     ssl.clearErrors();
     if (error === SSL_ERROR_ZERO_RETURN) return 0;
     return error === SSL_ERROR_SYSCALL ? -(errno || ECONNRESET) : -EPROTO;
@@ -190,6 +221,7 @@ export class TlsSessions {
 
   close(): void {
     this.loaded?.contexts.close();
+    this.loaded?.links.close();
     this.loaded = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import type { Conversation, EndCause, Link, Target, Wire } from '../../connection/wire.ts';
+import type { Conversation, EndCause, Link, Target, TargetTls, Wire } from '../../connection/wire.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
 import { errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
@@ -11,6 +11,8 @@ export interface WireHost {
   /** Looks again whether the socket may be read. */
   resume(fd: number): void;
   splice(device: number, node: number): void;
+  /** Begins TLS on a link that has just been connected. */
+  secure(fd: number, tls: TargetTls): void;
   flush(fd: number): void;
   reset(fd: number): void;
   /** The fd of a connecting link, or a negative errno. */
@@ -38,8 +40,8 @@ export class EpollWire implements Wire, Owner {
   private linkFd = NO_FD;
   /** Links before the newest that are still open: hardly ever any. */
   private older: Map<Link, number> | undefined;
-  /** What goes first on links that are not open yet. */
-  private headers: Map<Link, Uint8Array> | undefined;
+  /** What goes first on links that are not open yet: a header, or a TLS handshake. */
+  private preludes: Map<Link, Target> | undefined;
   private openSockets = 1;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
@@ -72,9 +74,9 @@ export class EpollWire implements Wire, Owner {
     const link = ++this.link;
     const result = this.host.dial(this.slot, link, target, greets);
     this.openSockets++;
-    if (target.header !== undefined && result >= 0) {
-      this.headers ??= new Map();
-      this.headers.set(link, target.header);
+    if (result >= 0 && (target.header !== undefined || target.tls !== undefined)) {
+      this.preludes ??= new Map();
+      this.preludes.set(link, target);
     }
     this.linkFd = result >= 0 ? result : FAILED_FD;
     if (result < 0) this.host.later(this, () => this.dialFailed(link, errnoName(result)));
@@ -141,11 +143,14 @@ export class EpollWire implements Wire, Owner {
   }
 
   linkOpened(link: Link): void {
-    const header = this.headers?.get(link);
-    if (header !== undefined) {
-      this.headers?.delete(link);
-      this.toNode(link, header, 0, header.length);
-    }
+    const { header, tls } = this.preludes?.get(link) ?? {};
+    this.preludes?.delete(link);
+    if (header !== undefined) this.toNode(link, header, 0, header.length);
+    if (tls === undefined) this.conversation?.linkOpened(link);
+    else this.host.secure(this.fdOf(link), tls);
+  }
+
+  linkSecured(link: Link): void {
     this.conversation?.linkOpened(link);
   }
 
@@ -189,7 +194,7 @@ export class EpollWire implements Wire, Owner {
   }
 
   private forget(link: Link): void {
-    this.headers?.delete(link);
+    this.preludes?.delete(link);
     if (link === this.link) this.linkFd = NO_FD;
     else this.older?.delete(link);
   }

@@ -14,6 +14,7 @@ import { expectations, type HeaderOptions, MAX_HEADERS, proxied } from '../heade
 import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
 import { readHeader } from './header-reader.ts';
+import { Links } from './links.ts';
 import { SocketWire } from './socket-wire.ts';
 
 /** How often devices that are not read are looked at. */
@@ -30,6 +31,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
   const headers = new Map<number, { expect: ReturnType<typeof expectations>; timeoutMs: number }>();
   /** Sockets that owe their PROXY protocol header, and where they were accepted. */
   const debtors = new Map<Socket, number>();
+  const links = new Links();
   const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
   const glances = setInterval(() => {
     for (const wire of open) wire.glance();
@@ -100,7 +102,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
       options.onHandshakeRefused?.(listenerIndex);
       return;
     }
-    const wire = new SocketWire(socket, options, closed, headerBytes);
+    const wire = new SocketWire(socket, options, links, closed, headerBytes);
     const peer = {
       remoteAddress: plainAddress(socket.remoteAddress),
       remotePort: socket.remotePort ?? 0,
@@ -180,6 +182,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     listen,
     updateTls,
     updateHeaders,
+    updateUpstreamTls: (pool, tls) => void links.update(pool, tls),
     unlisten,
     stopAccepting,
     now: systemClock.now,

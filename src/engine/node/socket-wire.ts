@@ -1,8 +1,17 @@
 import { connect as dialSocket, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Conversation, EndCause, Link, PeerTls, Target, Wire } from '../../connection/wire.ts';
+import type {
+  Conversation,
+  EndCause,
+  Link,
+  PeerTls,
+  Target,
+  TargetTls,
+  Wire,
+} from '../../connection/wire.ts';
 import type { EngineOptions } from '../engine.ts';
 import { describe, type Handshakes } from './handshakes.ts';
+import { type Links, reasonOf } from './links.ts';
 
 /** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
 const LINGER_MS = 60_000;
@@ -17,11 +26,16 @@ export class SocketWire implements Wire {
   /** What waits for the end of the handshake; undefined without one, or behind it. */
   private early: { readonly chunks: Buffer[]; end: boolean } | undefined;
   private readonly options: EngineOptions;
+  private readonly tlsLinks: Links;
   private readonly onClosed: (wire: SocketWire) => void;
   private readonly headerBytes: number;
   private conversation: Conversation | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
+  /** Those that were told to be open. */
+  private readonly opened = new WeakSet<Socket>();
+  /** What carries the TLS sockets among them; resets go there, too. */
+  private readonly carrierOf = new WeakMap<Socket, Socket>();
   /** Links that are left and not yet closed. */
   private readonly left = new Set<Socket>();
   private nextLink: Link = 0;
@@ -39,6 +53,7 @@ export class SocketWire implements Wire {
   constructor(
     device: Socket,
     options: EngineOptions,
+    tlsLinks: Links,
     onClosed: (wire: SocketWire) => void,
     headerBytes: number,
   ) {
@@ -46,6 +61,7 @@ export class SocketWire implements Wire {
     this.accepted = device;
     this.device = device;
     this.options = options;
+    this.tlsLinks = tlsLinks;
     this.onClosed = onClosed;
   }
 
@@ -105,7 +121,7 @@ export class SocketWire implements Wire {
     if (this.deviceDone) return;
     if (this.spliced !== undefined) {
       if (cause === 'fin') this.spliced.end();
-      else reset(this.spliced); // also behind a FIN: nobody is left to read what the node says
+      else this.resetLink(this.spliced); // also behind a FIN: nobody is left to read what the node says
     }
     if (this.deviceEndTold) return;
     this.deviceEndTold = true;
@@ -143,7 +159,7 @@ export class SocketWire implements Wire {
 
   dial(target: Target): Link {
     const link = this.nextLink++;
-    const { host, port, sourceAddress, header } = target;
+    const { host, port, sourceAddress, header, tls } = target;
     const highWaterMark = this.options.highWaterBytes;
     const socket = dialSocket({
       host,
@@ -154,9 +170,38 @@ export class SocketWire implements Wire {
       allowHalfOpen: true,
       highWaterMark,
     } as never);
-    this.links.set(link, socket);
     this.openSockets++;
-    let opened = false;
+    socket.once('connect', () => {
+      if (header !== undefined) socket.write(header);
+    });
+    if (tls === undefined) this.follow(link, socket, 'connect');
+    else this.dialTls(link, socket, tls);
+    return link;
+  }
+
+  /** TCP first; from the handshake on the link is the TLS socket. */
+  private dialTls(link: Link, socket: Socket, tls: TargetTls): void {
+    this.links.set(link, socket);
+    const failed = (error: Error): void =>
+      this.guard(() => {
+        if (this.links.delete(link)) this.conversation?.linkFailed(link, reasonOf(error));
+      });
+    const closed = (): void => this.guard(() => this.socketClosed());
+    socket.on('error', failed).on('close', closed);
+    socket.once('connect', () => {
+      try {
+        const secured = this.tlsLinks.secure(socket, tls);
+        socket.off('close', closed);
+        this.carrierOf.set(secured, socket);
+        this.follow(link, secured, 'secureConnect');
+      } catch (error) {
+        socket.destroy(error as Error);
+      }
+    });
+  }
+
+  private follow(link: Link, socket: Socket, opening: 'connect' | 'secureConnect'): void {
+    this.links.set(link, socket);
     let endTold = false;
     const current = (): boolean => this.links.get(link) === socket;
     const ended = (cause: EndCause): void => {
@@ -165,9 +210,8 @@ export class SocketWire implements Wire {
       if (this.spliced === socket) this.finishDevice();
       this.conversation?.linkEnded(link, cause);
     };
-    socket.on('connect', () => {
-      opened = true;
-      if (header !== undefined) socket.write(header);
+    socket.on(opening, () => {
+      this.opened.add(socket);
       if (current()) this.guard(() => this.conversation?.linkOpened(link));
     });
     socket.on('data', (chunk: Buffer) => {
@@ -179,13 +223,13 @@ export class SocketWire implements Wire {
     socket.on('end', () => this.guard(() => ended('fin')));
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.guard(() => {
-        if (opened) return ended(causeOf(error));
-        if (this.links.delete(link)) this.conversation?.linkFailed(link, error.code ?? 'EUNKNOWN');
+        if (this.opened.has(socket)) return ended(causeOf(error));
+        if (this.links.delete(link)) this.conversation?.linkFailed(link, reasonOf(error));
       }),
     );
     socket.on('close', () =>
       this.guard(() => {
-        if (opened) ended('reset');
+        if (this.opened.has(socket)) ended('reset');
         if (this.spliced === socket) this.nodeGone = true;
         this.links.delete(link);
         this.left.delete(socket);
@@ -193,7 +237,6 @@ export class SocketWire implements Wire {
         this.socketClosed();
       }),
     );
-    return link;
   }
 
   splice(link: Link): void {
@@ -234,9 +277,13 @@ export class SocketWire implements Wire {
     if (socket === undefined) return;
     this.links.delete(link);
     if (this.spliced === socket) this.spliced = undefined;
-    if (how === 'reset' || socket.connecting || socket.destroyed) reset(socket);
+    if (how === 'reset' || !this.opened.has(socket) || socket.destroyed) this.resetLink(socket);
     else this.leave(socket);
     this.resumeDevice(); // it may have waited for this link to drain
+  }
+
+  private resetLink(socket: Socket): void {
+    reset(this.carrierOf.get(socket) ?? socket);
   }
 
   /**

@@ -1,0 +1,83 @@
+import { type TargetTls, TLS_REASON } from '../../connection/wire.ts';
+import { messageOf } from '../../errors.ts';
+import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT, EPROTO, errnoName } from './libc.ts';
+import type { Owner } from './owner.ts';
+import type { ReadyList } from './ready-list.ts';
+import type { SocketTable } from './socket-table.ts';
+import * as is from './socket-table.ts';
+import type { Sockets } from './sockets.ts';
+import type { TlsSessions } from './tls-sessions.ts';
+
+/** What is needed of the streams. */
+export interface OpeningsHost {
+  owner(fd: number): Owner;
+  close(fd: number): void;
+}
+
+/** How links to nodes open: by TCP, and where the node is dialled by TLS, by its handshake. */
+export class Openings {
+  private readonly table: SocketTable;
+  private readonly sockets: Sockets;
+  private readonly tls: TlsSessions;
+  private readonly handshakes: ReadyList;
+  private readonly host: OpeningsHost;
+
+  constructor(
+    table: SocketTable,
+    sockets: Sockets,
+    tls: TlsSessions,
+    handshakes: ReadyList,
+    host: OpeningsHost,
+  ) {
+    this.table = table;
+    this.sockets = sockets;
+    this.tls = tls;
+    this.handshakes = handshakes;
+    this.host = host;
+  }
+
+  /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
+  connected(fd: number, mask: number): boolean {
+    const { flags, generation, link } = this.table;
+    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
+      this.fail(fd, errnoName(this.sockets.takeError(fd) || ECONNRESET));
+      return false;
+    }
+    if ((mask & EPOLLOUT) === 0) return false;
+    flags[fd] = (flags[fd] as number) & ~is.CONNECTING;
+    const before = generation[fd];
+    this.host.owner(fd).linkOpened(link[fd] as number);
+    return generation[fd] === before && ((flags[fd] as number) & is.HANDSHAKING) === 0;
+  }
+
+  /** Has a link that was just connected shake hands before its connection hears of it. */
+  secure(fd: number, target: TargetTls): void {
+    const { flags } = this.table;
+    try {
+      this.tls.openLink(fd, target);
+      flags[fd] = (flags[fd] as number) | is.READABLE;
+      this.handshakes.add(fd);
+    } catch (error) {
+      this.fail(fd, TLS_REASON + messageOf(error));
+    }
+  }
+
+  /** The handshake has ended: 1, or the negative errno. False where the link is not there any more. */
+  secured(fd: number, result: number): boolean {
+    const { generation, link } = this.table;
+    if (result !== 1) {
+      this.fail(fd, result === -EPROTO ? TLS_REASON + this.tls.whyRefused(fd) : errnoName(result));
+      return false;
+    }
+    const before = generation[fd];
+    this.host.owner(fd).linkSecured(link[fd] as number);
+    return generation[fd] === before;
+  }
+
+  private fail(fd: number, reason: string): void {
+    const owner = this.host.owner(fd);
+    const link = this.table.link[fd] as number;
+    this.host.close(fd);
+    owner.linkFailed(link, reason);
+  }
+}

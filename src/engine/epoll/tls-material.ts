@@ -1,0 +1,94 @@
+import { constants } from 'node:crypto';
+import { BreakwaterError } from '../../errors.ts';
+import type { TlsCertificate } from '../tls.ts';
+import type { Libc, Pinned } from './libc.ts';
+import type { OpenSsl } from './openssl.ts';
+import * as o from './openssl.ts';
+
+/** What both ends of TLS are made of: settings, and PEM texts that go into an SSL_CTX. */
+
+const OPTIONS =
+  o.SSL_OP_NO_RENEGOTIATION +
+  o.SSL_OP_NO_COMPRESSION +
+  o.SSL_OP_CIPHER_SERVER_PREFERENCE +
+  o.SSL_OP_IGNORE_UNEXPECTED_EOF; // MQTT knows its own ends, and many devices close without close_notify
+const MODE =
+  o.SSL_MODE_RELEASE_BUFFERS + o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+
+/** What holds for all contexts. Ciphers are those that Node's own TLS takes. */
+export function settleContext(ssl: OpenSsl, context: number): void {
+  const control = (command: number, larg: number) => ssl.contextControl(context, command, larg, 0);
+  ssl.setOptions(context, OPTIONS);
+  control(o.SSL_CTRL_MODE, MODE);
+  control(o.SSL_CTRL_SET_READ_AHEAD, 1); // a record in one system call instead of two
+  control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, o.TLS1_2_VERSION);
+  control(o.SSL_CTRL_SET_SESS_CACHE_MODE, 0); // sessions are kept by the devices, in their tickets
+  const ciphers = constants.defaultCoreCipherList.split(':');
+  const isSuite = (name: string) => name.startsWith('TLS_');
+  ssl.setCipherSuites(context, ciphers.filter(isSuite).join(':'));
+  ssl.setCipherList(context, ciphers.filter((name) => !isSuite(name)).join(':'));
+}
+
+/** @throws BreakwaterError TLS_INVALID */
+export function addCertificate(
+  libc: Libc,
+  ssl: OpenSsl,
+  context: number,
+  { cert, key }: TlsCertificate,
+): void {
+  eachCertificate(libc, ssl, cert, (certificate, index) => {
+    const added =
+      index === 0
+        ? ssl.useCertificate(context, certificate)
+        : ssl.contextControl(context, o.SSL_CTRL_CHAIN_CERT, 1, certificate);
+    must(ssl, added, 'the certificate is refused');
+  });
+  withBio(libc, ssl, key, (bio) => {
+    const privateKey = ssl.readKey(bio);
+    must(ssl, privateKey, 'the key cannot be read');
+    const used = ssl.useKey(context, privateKey);
+    ssl.freeKey(privateKey);
+    must(ssl, used, 'the key is refused');
+  });
+}
+
+/** Each certificate of a PEM text, valid during the call. */
+export function eachCertificate(
+  libc: Libc,
+  ssl: OpenSsl,
+  pem: string,
+  each: (certificate: number, index: number) => void,
+): void {
+  withBio(libc, ssl, pem, (bio) => {
+    for (let index = 0; ; index++) {
+      const certificate = ssl.readCertificate(bio);
+      if (certificate === 0) return; // the end of the text; what is in it was checked before
+      try {
+        each(certificate, index);
+      } finally {
+        ssl.freeCertificate(certificate);
+      }
+    }
+  });
+}
+
+function withBio(libc: Libc, ssl: OpenSsl, pem: string, use: (bio: number) => void): void {
+  const text = pinned(libc, Buffer.from(pem));
+  const bio = ssl.memoryBio(text.address, text.bytes.length);
+  try {
+    use(bio);
+  } finally {
+    ssl.freeBio(bio);
+    text.bytes.fill(0);
+  }
+}
+
+export function pinned(libc: Libc, bytes: Uint8Array): Pinned {
+  const memory = libc.pin(bytes.length);
+  memory.bytes.set(bytes);
+  return memory;
+}
+
+export function must(ssl: OpenSsl, result: number, what: string): void {
+  if (result === 0) throw new BreakwaterError('TLS_INVALID', `${what}: ${ssl.takeError()}`);
+}

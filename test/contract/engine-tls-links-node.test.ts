@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { tlsLinksContract } from './engine-tls-links.ts';
+
+describe('node engine', () => tlsLinksContract('node'));
