@@ -126,7 +126,7 @@ export class ListenerWorld implements World {
     const { websocket } = this.listener;
     if (websocket === undefined) return this.begin(wire, peer);
     const layer = new WebSocketLayer(wire, peer, websocket, this.onUpgrade);
-    layer.carry(this.begin(layer, layer));
+    layer.carry(this.begin(layer, layer.peer));
     return layer;
   }
 

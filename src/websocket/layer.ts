@@ -1,16 +1,8 @@
 import { HeldBytes } from '../connection/held-bytes.ts';
-import type {
-  Conversation,
-  EndCause,
-  Link,
-  Peer,
-  PeerRequest,
-  PeerTls,
-  Target,
-  Wire,
-} from '../connection/wire.ts';
+import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../connection/wire.ts';
 import { FrameReader } from './frame-reader.ts';
 import { sendBinary, sendControl } from './frame-writer.ts';
+import { WebSocketPeer } from './peer.ts';
 import { closeCode, isCloseCode, opcode } from './protocol.ts';
 import { endOfHead, isNoRequest, MAX_HEAD_BYTES, readHead } from './request.ts';
 import {
@@ -37,12 +29,9 @@ const LINGER_MS = 2000;
  * WebSocket has no half-close: whoever has sent a close frame hears nothing more. What a splice is elsewhere the layer
  * does itself, since every byte must be framed; back-pressure stays with the engine.
  */
-export class WebSocketLayer implements Wire, Conversation, Peer {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  request: PeerRequest | undefined;
+export class WebSocketLayer implements Wire, Conversation {
+  readonly peer: WebSocketPeer;
   private readonly wire: Wire;
-  private readonly peer: Peer;
   private readonly terms: UpgradeTerms;
   private readonly hook: UpgradeHook | undefined;
   private conversation: Conversation | undefined;
@@ -60,9 +49,7 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
 
   constructor(wire: Wire, peer: Peer, terms: UpgradeTerms, hook?: UpgradeHook) {
     this.wire = wire;
-    this.peer = peer;
-    this.remoteAddress = peer.remoteAddress;
-    this.remotePort = peer.remotePort;
+    this.peer = new WebSocketPeer(peer);
     this.terms = terms;
     this.hook = hook;
   }
@@ -70,10 +57,6 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
   /** To be called before the engine tells anything. */
   carry(conversation: Conversation): void {
     this.conversation = conversation;
-  }
-
-  get tls(): PeerTls | undefined {
-    return this.peer.tls;
   }
 
   get destination(): Peer['destination'] {
@@ -118,10 +101,10 @@ export class WebSocketLayer implements Wire, Conversation, Peer {
 
   private upgrade({ request, cookie, response }: Upgrade): void {
     this.head = undefined;
-    this.request = request;
-    const addition = this.hook?.(this, cookie) ?? { headers: [] };
-    if (addition.preferredNode !== undefined)
-      this.request = { ...request, preferredNode: addition.preferredNode };
+    this.peer.request = request;
+    const addition = this.hook?.(this.peer, cookie) ?? { headers: [] };
+    const { preferredNode } = addition;
+    if (preferredNode !== undefined) this.peer.request = { ...request, preferredNode };
     this.respond(response(addition));
     this.reader = new FrameReader();
   }

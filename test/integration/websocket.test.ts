@@ -1,12 +1,16 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, parser } from 'mqtt-packet';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { connectBytes } from '../support/devices.ts';
+import { type FakeNode, fakeNode } from '../support/fake-node.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
+import { residentBytes } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 const authority = createAuthority('Test CA');
@@ -175,6 +179,76 @@ describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
     const wsOptions = { headers: { host: 'localhost:80' } };
     await expect(device(first, { clientId: 'h', wsOptions })).rejects.toThrow(/Not authorized/);
   });
+});
+
+/** More than the kernel keeps for the four sockets on the way. */
+const FLOOD_BYTES = 64 * 1024 * 1024;
+const STUCK_MS = 300;
+
+/** Sends until it is stuck, or everything is sent; returns how much it was. */
+async function flood(send: (bytes: Buffer) => Promise<unknown>): Promise<number> {
+  const packet = Buffer.concat([Buffer.of(0x30, 0xfc, 0xff, 0x03, 0, 1, 0x74), Buffer.alloc(65_529, 'x')]);
+  let sent = 0;
+  for (let isStuck = false; !isStuck && sent < FLOOD_BYTES; sent += packet.length) {
+    isStuck = await Promise.race([send(packet).then(() => false), sleep(STUCK_MS, true)]);
+  }
+  return sent;
+}
+
+/** The link that brings a CONNECT: others are probes. */
+async function linkOf(node: FakeNode): Promise<Socket> {
+  for (;;) {
+    const link = await node.link();
+    const speaks = new Promise((told) => {
+      link.once('data', () => told(true));
+      link.once('end', () => told(false)).once('close', () => told(false));
+    });
+    if (await speaks) return link;
+  }
+}
+
+test.each([
+  ['epoll', 'relay'],
+  ['node', 'session'],
+])('back-pressure bounds what waits, either way: %s engine, %s mode', async (engine, mode) => {
+  const node = await fakeNode();
+  onTestFinished(() => node.stop());
+  const proxy = await startBreakwater({
+    proxy: { engine, threads: 1 },
+    listeners: [{ url: 'ws://127.0.0.1:0', mode }],
+    pools: { default: { nodes: [{ id: 'n', url: `mqtt://127.0.0.1:${node.target.port}` }] } },
+  });
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/mqtt`, 'mqtt');
+  open.push(socket);
+  await once(socket, 'open');
+  socket.send(connectBytes('flooded'));
+  const link = await linkOf(node);
+  link.write(Buffer.of(0x20, 2, 0, 0));
+  await once(socket, 'message');
+  const before = residentBytes(proxy.pid);
+  const grown = () => residentBytes(proxy.pid) - before;
+
+  socket.pause();
+  const toDevice = await flood((bytes) => new Promise((taken) => link.write(bytes, taken)));
+  expect(toDevice).toBeLessThan(FLOOD_BYTES);
+  expect(grown()).toBeLessThan(FLOOD_BYTES / 3);
+  let got = 0;
+  socket.on('message', (data: Buffer) => {
+    got += data.length;
+  });
+  socket.resume();
+  await until(() => got === toDevice, 'all that the node has sent');
+
+  link.pause();
+  const toNode = await flood((bytes) => new Promise((taken) => socket.send(bytes, taken)));
+  expect(toNode).toBeLessThan(FLOOD_BYTES);
+  expect(grown()).toBeLessThan(FLOOD_BYTES / 3);
+  let came = 0;
+  link.on('data', (chunk: Buffer) => {
+    came += chunk.length;
+  });
+  link.resume();
+  await until(() => came === toNode, 'all that the device has sent');
 });
 
 test('persistence by cookie: the answer to the upgrade names the node, and the cookie finds it again', async () => {

@@ -324,6 +324,25 @@ describe('a device is turned away', () => {
   });
 });
 
+describe('a device breaks WebSocket’s protocol, and was told', () => {
+  test('before its CONNECT: it is turned away, and keeps its time to read why', () => {
+    const scene = new Scene().says(CONNECT.subarray(0, 4)).deviceEnds('websocket');
+    expect(scene.did()).toEqual([
+      'rejected: websocket-refused',
+      `timer ${limits.halfCloseTimeoutMs}`,
+      'end device: flush',
+    ]);
+    expect(scene.closes().did()).toEqual(['ended: protocol-error']);
+  });
+
+  test('while its node is dialled: the link is given up', () => {
+    const scene = new Scene().says(CONNECT);
+    scene.did();
+    expect(scene.deviceEnds('websocket').did()).toContain('end device: flush');
+    expect(scene.closes().did().at(-1)).toBe('ended: protocol-error');
+  });
+});
+
 describe('a device leaves', () => {
   test.each(['fin', 'reset'] as const)('before its CONNECT is whole: %s', (cause) => {
     const scene = new Scene().says(CONNECT.subarray(0, 4)).deviceEnds(cause);

@@ -37,6 +37,18 @@ describe('the device ends it', () => {
     );
   });
 
+  test('by breaking WebSocket’s protocol: the Will fires, and what it was told is not overtaken', () => {
+    goOn(
+      served(),
+      `
+      device: websocket
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: protocol-error`,
+    );
+  });
+
   test('while it is moved: both nodes are left by reset', () => {
     goOn(
       served(),

@@ -270,7 +270,7 @@ export class SessionScene {
 }
 
 function isEnd(word: string): word is EndCause {
-  return ['fin', 'reset', 'timeout', 'error'].includes(word);
+  return ['fin', 'reset', 'timeout', 'websocket', 'error'].includes(word);
 }
 
 function movedText({ cause, from, to, durationMs, sessionPresent }: Reattachment): string {

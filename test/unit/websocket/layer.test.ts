@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Conversation, EndCause, Link, Wire } from '../../../src/connection/wire.ts';
+import type { Conversation, EndCause, Link, PeerTls, Wire } from '../../../src/connection/wire.ts';
 import { WebSocketLayer } from '../../../src/websocket/layer.ts';
+import { WebSocketPeer } from '../../../src/websocket/peer.ts';
 import type { UpgradeHook } from '../../../src/websocket/upgrade.ts';
 import { cut, deviceFrame, messagesIn } from './frames.ts';
 
@@ -124,7 +125,7 @@ test('the request may come in any pieces, with frames behind it', () => {
       for (const piece of cut(whole, cuts)) scene.says(piece);
       const data = scene.told().map((line) => line.replace('data ', ''));
       expect(data.join('')).toBe('CONNECT');
-      expect(scene.layer.request).toEqual({ path: '/mqtt', host: 'a' });
+      expect(scene.layer.peer.request).toEqual({ path: '/mqtt', host: 'a' });
     }),
   );
 });
@@ -145,6 +146,16 @@ test.each([
   expect(scene.told()).toEqual(['end device flush']);
 });
 
+test('the peer is as the engine has it, with the request', () => {
+  const tls: PeerTls = {
+    ...{ version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', serverName: 'a', alpn: 'http/1.1' },
+    clientCertificateCn: 'meter-1',
+  };
+  const whole = { ...peer, destination: { address: '10.0.0.2', port: 8084 }, tlvs: [], tls };
+  const seen = new WebSocketPeer(whole);
+  for (const [field, value] of Object.entries(whole)) expect(seen[field as keyof typeof whole]).toBe(value);
+});
+
 test('a pool may choose a node before the answer, and say so in it', () => {
   const scene = new Scene(false, ({ remoteAddress, request }, cookie) => ({
     headers: [['Set-Cookie', `${remoteAddress} ${request?.path} ${cookie}`]],
@@ -152,7 +163,7 @@ test('a pool may choose a node before the answer, and say so in it', () => {
   }));
   scene.says(REQUEST.replace('Host: a', 'Host: a\r\nCookie: b=1'));
   expect(scene.response()).toContain('\r\nSet-Cookie: 10.0.0.1 /mqtt b=1\r\n');
-  expect(scene.layer.request?.preferredNode).toBe('n2');
+  expect(scene.layer.peer.request?.preferredNode).toBe('n2');
 });
 
 test('each write is one frame, and nothing is said before the upgrade or behind a close frame', async () => {
