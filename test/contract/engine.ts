@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -181,6 +182,17 @@ export function engineContract(name: 'epoll' | 'node'): void {
       connection.write('device', 'late');
       connection.call('endDevice', 'flush');
       expect((await received(device)).toString()).toBe('late');
+    });
+
+    it('is known to have reset also where its last bytes come together with that', async () => {
+      const { device, connection } = await connect();
+      connection.call('holdDevice', true);
+      await engine.defer();
+      device.write('last words', () => device.resetAndDestroy());
+      await once(device, 'close');
+      connection.call('holdDevice', false);
+      expect(await connection.told('deviceEnded')).toEqual(['reset']);
+      await connection.told('closed');
     });
 
     it('is flushed to the last byte before FIN, while what it still sends is discarded', async () => {

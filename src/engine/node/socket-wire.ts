@@ -105,7 +105,10 @@ export class SocketWire implements Wire {
   private attach(device: Socket): void {
     this.device = device;
     device.on('data', (chunk: Buffer) => this.guard(() => this.deviceReadable(chunk)));
-    device.on('end', () => this.guard(() => this.deviceEnd('fin')));
+    device.on('end', () => {
+      if (wasReset(device)) device.destroy(resetError());
+      else this.guard(() => this.deviceEnd('fin'));
+    });
     device.on('drain', () => this.resumeLinks());
     device.on('error', (error) => this.guard(() => this.deviceEnd(causeOf(error))));
     device.on('close', () => this.guard(() => this.deviceClosed()));
@@ -220,7 +223,10 @@ export class SocketWire implements Wire {
       } else if (current()) this.guard(() => this.conversation?.linkData(link, chunk, 0, chunk.length));
     });
     socket.on('drain', () => this.resumeDevice());
-    socket.on('end', () => this.guard(() => ended('fin')));
+    socket.on('end', () => {
+      if (wasReset(socket)) socket.destroy(resetError());
+      else this.guard(() => ended('fin'));
+    });
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.guard(() => {
         if (this.opened.has(socket)) return ended(causeOf(error));
@@ -306,7 +312,7 @@ export class SocketWire implements Wire {
   glance(): void {
     const { device } = this;
     if (!device.isPaused() || device.destroyed || hasPeer(device)) return;
-    device.destroy(Object.assign(new Error('reset while paused'), { code: 'ECONNRESET' }));
+    device.destroy(resetError());
   }
 
   /** Resets every socket at once; `closed` is told as ever. */
@@ -358,6 +364,18 @@ function reset(socket: Socket): void {
 function hasPeer(socket: Socket): boolean {
   const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };
   return _handle?.getpeername?.({}) === 0;
+}
+
+/**
+ * libuv takes it for an end when a reset comes together with the last bytes (`uv__stream_io`: POLLHUP behind a partial
+ * read). One that has been ended here too may be gone from the kernel for a better reason.
+ */
+function wasReset(socket: Socket): boolean {
+  return !socket.writableEnded && !hasPeer(socket);
+}
+
+function resetError(): Error {
+  return Object.assign(new Error('reset by the peer'), { code: 'ECONNRESET' });
 }
 
 function causeOf(error: NodeJS.ErrnoException): EndCause {
