@@ -13,6 +13,7 @@ need mosquitto mosquitto
 need mosquitto-clients mosquitto_pub
 need haproxy haproxy
 need nginx nginx
+need curl curl
 need chromium chromium
 stream=/modules/ngx_stream_module.so
 [ -e "/usr/lib/nginx$stream" ] || [ -e "/usr/lib64/nginx$stream" ] || missing="$missing libnginx-mod-stream"

@@ -55,6 +55,8 @@ export interface ListenerConfig {
   readonly websocket: UpgradeTerms | undefined;
   /** Absent: no PROXY protocol header is looked for. */
   readonly headers: ListenerHeaders | undefined;
+  /** Addresses and CIDR blocks of proxies that stand before it. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** PROXY protocol headers of those who stand before a listener. */
@@ -188,6 +190,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
       websocket: toUpgradeTerms(url, websocket),
+      trustedProxies,
       headers:
         proxyProtocol === 'off'
           ? undefined

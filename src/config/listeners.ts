@@ -3,14 +3,14 @@ import { address, choice, name, network } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';
 import { websocketProblem, websocketSchema } from './websocket.ts';
 
-export const listenerSchemes = ['mqtt', 'mqtts', 'ws', 'wss', 'http'] as const;
-export const laterSchemes = ['https', 'tcp'] as const;
+export const listenerSchemes = ['mqtt', 'mqtts', 'ws', 'wss', 'http', 'https'] as const;
+export const laterSchemes = ['tcp'] as const;
 
 const listener = z.strictObject({
   url: address(listenerSchemes, laterSchemes).meta({
-    kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`',
+    kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`, `https://host:port`',
     description:
-      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` passes requests on to the `http` nodes of its pool, WebSockets too.',
+      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80 and `https` 443; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` and `https` pass requests on to the `http` nodes of its pool, WebSockets too.',
   }),
   mode: choice(['session', 'relay'])
     .default('session')
@@ -30,7 +30,7 @@ const listener = z.strictObject({
   trustedProxies: z.array(network()).max(256, { error: 'must hold at most 256 networks' }).default([]).meta({
     kind: 'list of IP addresses and CIDR blocks',
     description:
-      'Proxies whose headers are believed; at most 256. Whoever may send a header chooses the address that rules, limits and logs see.',
+      'Proxies whose headers are believed: that of the PROXY protocol, or without it, for `http` and `https`, their X-Forwarded-For, -Proto, -Host and Forwarded; of everyone else these are replaced. At most 256. Whoever may send a header chooses the address that rules, limits and logs see.',
   }),
 });
 

@@ -29,6 +29,8 @@ export interface ListenerSettings extends ListenOptions {
   /** Number of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';
+  /** HTTP: proxies whose word on the device is taken. */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Absent: devices speak plain MQTT. */
   readonly websocket?: UpgradeTerms | undefined;
 }

@@ -5,21 +5,16 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { listenError } from '../engine/node/engine.ts';
+import type { TlsOptions } from '../engine/tls.ts';
 import { upgradeRefusal } from '../http/upgrade.ts';
 import { answerPlainly, endPlainly } from './answer.ts';
 import { Exchange } from './exchange.ts';
+import { Front, type FrontOptions, type HttpAddress, type HttpPeer } from './front.ts';
 import type { NodeAgents } from './node-agents.ts';
-import { addressOf, type Placed, place } from './placing.ts';
+import { type Placed, place } from './placing.ts';
 import { Tunnel } from './tunnel.ts';
 import type { HttpRefusal, HttpWorld } from './world.ts';
-
-export interface HttpAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** How often requests are looked at that take too long. */
 const CHECK_MS = 1_000;
@@ -29,17 +24,23 @@ export class HttpListener {
   private readonly world: HttpWorld;
   private readonly agents: NodeAgents;
   private readonly server: Server;
-  private readonly sockets = new Set<Socket>();
+  private readonly front: Front;
+  private readonly peers = new WeakMap<Duplex, HttpPeer>();
   /** The answer that is under way on a connection, for errors of its parser. */
   private readonly answers = new WeakMap<Duplex, ServerResponse>();
   private isStopping = false;
 
-  constructor(world: HttpWorld, agents: NodeAgents) {
+  /** @throws BreakwaterError TLS_INVALID */
+  constructor(world: HttpWorld, agents: NodeAgents, options: FrontOptions) {
     this.world = world;
     this.agents = agents;
     this.server = createServer(serverOptions(world));
+    this.server.emit('listening'); // it never does, the front does; this makes it look for requests that take too long
+    this.front = new Front(world, options, (socket, peer) => {
+      this.peers.set(socket, peer);
+      this.server.emit('connection', socket);
+    });
     this.server.maxHeadersCount = 0; // we count them ourselves; Node would leave the rest out in silence
-    this.server.on('connection', (socket: Socket) => this.accept(socket));
     this.server.on('request', (incoming, response) =>
       this.guard(incoming, () => this.exchange(incoming, response, false)),
     );
@@ -59,43 +60,32 @@ export class HttpListener {
 
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(host: string, port: number): Promise<HttpAddress> {
-    return new Promise((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
-      this.server.once('error', failed);
-      this.server.listen({ host, port, backlog: 1024, ipv6Only: false }, () => {
-        this.server.off('error', failed);
-        this.server.on('error', (error) => this.world.fault(error));
-        const { address, port: bound } = this.server.address() as AddressInfo;
-        resolve({ host: address, port: bound });
-      });
-    });
+    return this.front.listen(host, port);
+  }
+
+  /** What has changed of the configuration. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
+  settle(options: FrontOptions): void {
+    Object.assign(this.server, timeouts(this.world));
+    this.front.settle(options);
+  }
+
+  /** @throws BreakwaterError TLS_INVALID; then the former ones stay */
+  updateTls(tls: TlsOptions): void {
+    this.front.updateTls(tls);
   }
 
   /** Accepts no more; connections end with the answers that are under way. */
   stopAccepting(): void {
     this.isStopping = true;
-    this.server.close();
+    this.front.stopAccepting();
     this.server.closeIdleConnections();
   }
 
   /** Resets what is left. */
   close(): void {
-    this.stopAccepting();
-    for (const socket of this.sockets) socket.resetAndDestroy();
-  }
-
-  private accept(socket: Socket): void {
-    const address = addressOf(socket);
-    if (!this.world.admit(address)) {
-      socket.resetAndDestroy();
-      return;
-    }
-    this.sockets.add(socket);
-    socket.setNoDelay(true);
-    socket.once('close', () => {
-      this.sockets.delete(socket);
-      this.world.left(address, socket.bytesRead, socket.bytesWritten);
-    });
+    this.isStopping = true;
+    this.front.close();
+    this.server.close();
   }
 
   private exchange(incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -119,7 +109,7 @@ export class HttpListener {
   }
 
   private placed(incoming: IncomingMessage): Placed | HttpRefusal {
-    const placed = place(incoming, this.world);
+    const placed = place(incoming, this.peerOf(incoming.socket), this.world);
     if ('status' in placed) return placed;
     const { target, contentLength } = placed.request;
     if (target === '*') return { status: 204, detail: '' }; // what the whole server can do, which is nothing in particular
@@ -130,7 +120,7 @@ export class HttpListener {
   private tunnel(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { world } = this;
     const startedMs = world.now();
-    const placed = place(incoming, world);
+    const placed = place(incoming, this.peerOf(socket), world);
     const refusal = 'status' in placed ? placed : upgradeRefusal(placed.request, incoming.rawHeaders);
     if (refusal !== undefined || 'status' in placed) {
       socket.on('error', () => socket.destroy());
@@ -152,7 +142,7 @@ export class HttpListener {
     }
     const [status, detail] = parserErrors[error.code ?? ''] ?? [400, 'the request is not proper HTTP'];
     endPlainly(socket, status, detail);
-    const remoteAddress = addressOf(socket as Socket);
+    const remoteAddress = this.peerOf(socket).address;
     this.world.requested({
       ...{ remoteAddress, method: '', host: '', path: '', status, node: undefined, durationMs: 0 },
     });
@@ -166,7 +156,7 @@ export class HttpListener {
     startedMs: number,
   ): void {
     const { host = '', path = '' } = placed?.request ?? {};
-    const remoteAddress = placed?.sourceAddress ?? addressOf(incoming.socket);
+    const remoteAddress = placed?.sourceAddress ?? this.peerOf(incoming.socket).address;
     const durationMs = this.world.now() - startedMs;
     this.world.requested({
       remoteAddress,
@@ -177,6 +167,10 @@ export class HttpListener {
       node,
       durationMs,
     });
+  }
+
+  private peerOf(socket: Duplex): HttpPeer {
+    return this.peers.get(socket) ?? { address: '', tls: undefined };
   }
 
   /** One fault ends one request, and its connection. */
@@ -196,15 +190,21 @@ const parserErrors: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long'],
 };
 
-function serverOptions({ limits, headTimeoutMs }: HttpWorld): ServerOptions {
+function serverOptions(world: HttpWorld): ServerOptions {
   return {
     insecureHTTPParser: false,
-    maxHeaderSize: limits.maxHeadBytes,
-    headersTimeout: Math.min(headTimeoutMs, limits.requestTimeoutMs),
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveMs,
+    maxHeaderSize: world.limits.maxHeadBytes,
+    ...timeouts(world),
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false, // we look ourselves, and say what is wrong
     noDelay: true,
+  };
+}
+
+function timeouts({ limits, headTimeoutMs }: HttpWorld) {
+  return {
+    headersTimeout: Math.min(headTimeoutMs, limits.requestTimeoutMs),
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
   };
 }

@@ -1,13 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import { plainAddress } from '../engine/node/engine.ts';
-import { describe } from '../engine/node/handshakes.ts';
 import { valuesOf } from '../http/fields.ts';
 import { claimsOrigin, deviceAddress, originFields } from '../http/forwarded.ts';
 import { endToEnd } from '../http/hop-by-hop.ts';
 import { type Request, readHead } from '../http/request-head.ts';
 import type { Recalled } from '../persistence/cookie.ts';
+import type { HttpPeer } from './front.ts';
 import type { HttpRefusal, HttpRoute, HttpWorld } from './world.ts';
 
 /** A request that may go on to a node. */
@@ -23,16 +20,14 @@ export interface Placed {
 }
 
 /** Reads the head, asks the rules, and makes the head that the node will see. */
-export function place(incoming: IncomingMessage, world: HttpWorld): Placed | HttpRefusal {
+export function place(incoming: IncomingMessage, peer: HttpPeer, world: HttpWorld): Placed | HttpRefusal {
   const { method = '', url: target = '', httpVersion: version, rawHeaders: received } = incoming;
   const request = readHead({ method, target, version, fields: received });
   if ('status' in request) return request;
-  const socket = incoming.socket;
-  const peer = addressOf(socket);
-  const isTrusted = world.isTrusted(peer);
-  const sourceAddress = isTrusted ? deviceAddress(received, peer, (one) => world.isTrusted(one)) : peer;
+  const { address, tls } = peer;
+  const isTrusted = world.isTrusted(address);
+  const sourceAddress = isTrusted ? deviceAddress(received, address, (one) => world.isTrusted(one)) : address;
   const { host, path, authority } = request;
-  const tls = socket instanceof TLSSocket ? describe(socket) : undefined;
   const route = world.route({
     sourceAddress,
     host,
@@ -48,7 +43,7 @@ export function place(incoming: IncomingMessage, world: HttpWorld): Placed | Htt
     ...['Host', authority],
     ...endToEnd(received, isReplaced),
     ...(sent === undefined ? [] : ['Cookie', sent]),
-    ...originFields(received, { peer, proto, host: authority, isTrusted }),
+    ...originFields(received, { peer: address, proto, host: authority, isTrusted }),
   ];
   return { request, route, isSecure: tls !== undefined, sourceAddress, recalled, fields };
 }
@@ -63,11 +58,6 @@ export function answerFields(
   const fields = endToEnd(received, (name) => name === 'set-cookie');
   const cookies = route.cookies.answer(recalled, nodeId, valuesOf(received, 'set-cookie'), isSecure);
   return [...fields, ...cookies.flatMap((cookie) => ['Set-Cookie', cookie])];
-}
-
-/** IP literal; '' once the socket is gone. */
-export function addressOf({ remoteAddress }: Socket): string {
-  return plainAddress(remoteAddress);
 }
 
 /** Fields that the node gets anew from us. */

@@ -41,6 +41,8 @@ export interface HttpWorld {
   /** A new connection; false: it is to be reset. `left` follows exactly once for each that is in. */
   admit(address: string): boolean;
   left(address: string, bytesFromDevice: number, bytesToDevice: number): void;
+  /** A connection was reset before it was in, or in TLS; `reason` is a metric label. */
+  refused(reason: string): void;
   /** Is this a proxy of ours, whose word on the device is taken? */
   isTrusted(address: string): boolean;
   route(asked: RuleInput): HttpRoute | HttpRefusal;

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createDoor, type Door } from '../admission/door.ts';
+import { compileNetworks } from '../address/networks.ts';
+import { createDoor } from '../admission/door.ts';
 import { strategies } from '../balance/index.ts';
 import { createBalancer } from '../data-plane/balancer.ts';
 import { EventBatch } from '../data-plane/event-batch.ts';
@@ -70,8 +71,12 @@ function strategiesOf({ pools }: ThreadSettings) {
   return pools.map((pool) => pool && strategies[pool.strategy]);
 }
 
-function doorOf(index: number): Door {
-  return createDoor(start.door, start.thread, index, context.limits.door);
+function placeOf(settings: ListenerSettings): HttpPlace {
+  const door = createDoor(start.door, start.thread, settings.index, context.limits.door);
+  const { trustedProxies = [], headers } = settings;
+  // With PROXY protocol it is the proxy's header that is believed, and the address is the device's own.
+  const trusted = compileNetworks(headers === undefined ? trustedProxies : []);
+  return { settings, door, isTrusted: (address) => trusted.has(address) };
 }
 
 async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {
@@ -82,15 +87,13 @@ async function listen({ request, listeners: added }: Extract<Command, { type: 'l
     return report({ type: 'listening', request, addresses });
   }
   unlisten(added.map(({ index }) => index));
-  const error: unknown = failed.reason;
-  const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
-  report({ type: 'failed', request, code, message: messageOf(error) });
+  report({ type: 'failed', request, ...failureOf(failed.reason) });
 }
 
-function begin(settings: ListenerSettings) {
+async function begin(settings: ListenerSettings) {
   const { index, host, port } = settings;
-  const place: HttpPlace = { settings, door: doorOf(index) };
-  const listener = new HttpListener(createHttpWorld(context, place), agents);
+  const place = placeOf(settings);
+  const listener = new HttpListener(createHttpWorld(context, place), agents, settings);
   places.set(index, Object.assign(place, { listener }));
   return listener.listen(host, port);
 }
@@ -99,12 +102,32 @@ function unlisten(indexes: readonly number[]): void {
   for (const index of indexes) places.get(index)?.listener.stopAccepting();
 }
 
-function settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): void {
-  balancer.use(strategiesOf(settings));
-  Object.assign(context, choicesBy(settings));
-  for (const listener of listeners) {
-    const place = places.get(listener.index);
-    if (place !== undefined) Object.assign(place, { settings: listener, door: doorOf(listener.index) });
+function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
+  try {
+    balancer.use(strategiesOf(settings));
+    Object.assign(context, choicesBy(settings));
+    for (const listener of listeners) {
+      const place = places.get(listener.index);
+      if (place === undefined) continue;
+      Object.assign(place, placeOf(listener));
+      place.listener.settle(listener);
+    }
+    report({ type: 'done', request });
+  } catch (error) {
+    report({ type: 'failed', request, ...failureOf(error) });
+  }
+}
+
+function failureOf(error: unknown): { readonly code: string; readonly message: string } {
+  return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
+}
+
+function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {
+  try {
+    places.get(listener)?.listener.updateTls(tls);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 
@@ -134,8 +157,7 @@ parentPort?.on('message', (command: Command) => {
       unlisten(command.listeners);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      settle(command.settings, command.listeners);
-      return report({ type: 'done', request: command.request });
+      return settle(command);
     case 'stop':
       return unlisten([...places.keys()]);
     case 'endAll':
@@ -153,7 +175,7 @@ parentPort?.on('message', (command: Command) => {
     case 'kick':
       return report({ type: 'kicked', request: command.request, count: 0 });
     case 'updateTls':
-      return report({ type: 'tlsUpdated', request: command.request, problem: undefined });
+      return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     default: // the others are about MQTT sessions
   }
 });

@@ -64,6 +64,7 @@ const refusalStatus: Readonly<Record<Refusal, number>> = {
 export interface HttpPlace {
   settings: ListenerSettings;
   door: Door;
+  isTrusted: (address: string) => boolean;
 }
 
 export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpWorld {
@@ -81,7 +82,9 @@ export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpWor
     get limits() {
       return context.limits.http;
     },
-    headTimeoutMs: context.limits.connectTimeoutMs,
+    get headTimeoutMs() {
+      return context.limits.connectTimeoutMs;
+    },
     now,
     admit(address) {
       table.countAccepted(index);
@@ -98,7 +101,8 @@ export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpWor
       table.count('bytesFromDevice', bytesFromDevice);
       table.count('bytesToDevice', bytesToDevice);
     },
-    isTrusted: () => false,
+    refused: (reason) => table.countRejected(reason),
+    isTrusted: (address) => place.isTrusted(address),
     route(asked): HttpRoute | HttpRefusal {
       const decision = context.decide({ ...asked, listener: place.settings.url });
       if (decision !== undefined && 'reject' in decision) {

@@ -145,8 +145,19 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, websocket, headers } = config;
-    return { index, url, host, port, mode, pool: this.options.numbers.of(pool), tls, websocket, headers };
+    const { url, host, mode, pool, websocket, headers, trustedProxies } = config;
+    return {
+      index,
+      url,
+      host,
+      port,
+      mode,
+      pool: this.options.numbers.of(pool),
+      tls,
+      websocket,
+      headers,
+      trustedProxies,
+    };
   }
 
   private enter(added: readonly Listener[], bound: readonly BoundAddress[]): Listener[] {

@@ -21,7 +21,10 @@ describe('a valid file', () => {
     const config = parseConfig('', 'empty.yaml');
     expect(config).toEqual(defaultConfig());
     expect(config.listeners).toEqual([
-      { url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883, mode: 'session', pool: 'default' },
+      {
+        ...{ url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883 },
+        ...{ mode: 'session', pool: 'default', trustedProxies: [] },
+      },
     ]);
     expect(config.pools.map(({ name, strategy, nodes }) => ({ name, strategy, nodes }))).toEqual([
       { name: 'default', strategy: 'least-connections', nodes: [] },

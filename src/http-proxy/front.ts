@@ -1,0 +1,153 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
+import type { PeerTls } from '../connection/wire.ts';
+import { MAX_HANDSHAKES } from '../engine/engine.ts';
+import { expectations, type HeaderOptions } from '../engine/headers.ts';
+import { listenError, plainAddress } from '../engine/node/engine.ts';
+import { describe, Handshakes } from '../engine/node/handshakes.ts';
+import { readHeader } from '../engine/node/header-reader.ts';
+import type { TlsOptions } from '../engine/tls.ts';
+import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
+import type { HttpWorld } from './world.ts';
+
+/** Who is at the other end of a connection. */
+export interface HttpPeer {
+  /** IP literal: of the socket, or what a PROXY protocol header says. */
+  readonly address: string;
+  /** Absent without TLS. */
+  readonly tls: PeerTls | undefined;
+}
+
+export interface FrontOptions {
+  readonly index: number;
+  readonly tls?: TlsOptions | undefined;
+  readonly headers?: HeaderOptions | undefined;
+}
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Every device waits for its turn in the kernel, as at the other listeners. */
+const BACKLOG = 4096;
+
+/**
+ * What stands before HTTP: the listening socket, the PROXY protocol header of a proxy before us, the door, and TLS.
+ * Connections come out of it as if they had just been accepted.
+ */
+export class Front {
+  private readonly world: HttpWorld;
+  private readonly index: number;
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  private readonly onConnection: (socket: Socket, peer: HttpPeer) => void;
+  private tls: TlsOptions | undefined;
+  private handshakes: Handshakes | undefined;
+  private headers: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
+
+  /** @throws BreakwaterError TLS_INVALID */
+  constructor(
+    world: HttpWorld,
+    options: FrontOptions,
+    onConnection: (socket: Socket, peer: HttpPeer) => void,
+  ) {
+    this.world = world;
+    this.index = options.index;
+    this.onConnection = onConnection;
+    this.settle(options);
+    this.server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
+    this.server.on('connection', (socket) => this.accept(socket));
+  }
+
+  /** Certificates and headers from now on. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
+  settle({ tls, headers }: Omit<FrontOptions, 'index'>): void {
+    this.headers = headers && { expect: expectations(headers), timeoutMs: headers.timeoutMs };
+    if (tls !== undefined && !isDeepStrictEqual(tls, this.tls)) this.updateTls(tls);
+  }
+
+  /** @throws BreakwaterError TLS_INVALID; then the former ones stay */
+  updateTls(tls: TlsOptions): void {
+    if (this.handshakes === undefined) this.handshakes = new Handshakes(this.index, tls);
+    else this.handshakes.update(tls);
+    this.tls = tls;
+  }
+
+  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  listen(host: string, port: number): Promise<HttpAddress> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
+      this.server.once('error', failed);
+      this.server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.server.off('error', failed);
+        this.server.on('error', (error) => this.world.fault(error));
+        const { address, port: bound } = this.server.address() as AddressInfo;
+        resolve({ host: address, port: bound });
+      });
+    });
+  }
+
+  stopAccepting(): void {
+    this.server.close();
+  }
+
+  /** Resets whatever is still open. */
+  close(): void {
+    this.stopAccepting();
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  private accept(socket: Socket): void {
+    const address = plainAddress(socket.remoteAddress);
+    const expectation = this.headers?.expect(address) ?? 'skip';
+    this.sockets.add(socket);
+    socket.once('close', () => this.sockets.delete(socket));
+    if (this.headers === undefined || expectation === 'skip') return this.admit(socket, address);
+    const refused = (refusal: HeaderRefusal): void => this.world.refused(`proxy-${refusal}`);
+    if (expectation === 'refuse') {
+      socket.on('error', () => undefined).resetAndDestroy();
+      return refused('untrusted');
+    }
+    readHeader(socket, {
+      expectation,
+      timeoutMs: this.headers.timeoutMs,
+      refused,
+      left: () => undefined,
+      done: (header) => this.admit(socket, header?.source?.address ?? address),
+    });
+  }
+
+  private admit(socket: Socket, address: string): void {
+    if (!this.world.admit(address)) {
+      socket.on('error', () => undefined).resetAndDestroy();
+      return;
+    }
+    socket.once('close', () => this.world.left(address, socket.bytesRead, socket.bytesWritten));
+    if (this.handshakes === undefined) this.begin(socket, { address, tls: undefined });
+    else this.secure(socket, address, this.handshakes);
+  }
+
+  private secure(socket: Socket, address: string, handshakes: Handshakes): void {
+    const refuse = (reason: string): void => {
+      this.world.refused(reason);
+      socket.on('error', () => undefined).resetAndDestroy();
+    };
+    if (handshakes.inProgress >= MAX_HANDSHAKES) return refuse('tls-busy');
+    const late = setTimeout(() => refuse('tls-failed'), this.world.headTimeoutMs);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => clearTimeout(late));
+    handshakes.begin(socket, {
+      done: (secured: TLSSocket) => {
+        clearTimeout(late);
+        this.begin(secured, { address, tls: describe(secured) });
+      },
+      failed: () => refuse('tls-failed'),
+    });
+  }
+
+  private begin(socket: Socket, peer: HttpPeer): void {
+    this.onConnection(socket, peer);
+    socket.resume(); // behind a PROXY protocol header it is paused
+  }
+}
