@@ -169,6 +169,8 @@ export interface LimitsConfig {
   readonly http: HttpLimits;
   /** Asked before the first byte. */
   readonly door: DoorLimits;
+  /** Refused devices that are told why, a second. */
+  readonly refusalsTold: number;
   readonly holdBack: HoldBackLimits;
   /** Of one device. */
   readonly rates: DeviceRates;
@@ -224,6 +226,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
         maxConnectionsPerListener: limits.maxConnectionsPerListener,
         maxConnectionsPerSource: limits.maxConnectionsPerSource,
       },
+      refusalsTold: limits.refusalsTold,
       rates: { messageRate: limits.messageRate, byteRate: limits.byteRate },
       holdBack: {
         tolerated: limits.holdBack.after,

@@ -61,6 +61,14 @@ export const limitsSchema = z.strictObject({
     unit: 'connections per second',
     about: 'The same for one source over all listeners. 0 sets no limit.',
   }),
+  refusalsTold: count({
+    min: 0,
+    max: 10_000,
+    default: 20,
+    unit: 'devices per second',
+    about:
+      'Of those that these limits and networks refuse, so many are told why in CONNACK (MQTT 5: 0x97, 0x9F, 0x8A, 0x87), on `mqtt` listeners; each may take 2 s for its CONNECT. All others are reset before their first byte is read, in a storm nearly all.',
+  }),
   allow: networks('Networks that may connect; none given: all.'),
   deny: networks('Networks that may not connect, also where `allow` has them.'),
   messageRate: count({

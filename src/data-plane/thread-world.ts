@@ -1,8 +1,10 @@
-import type { Door } from '../admission/door.ts';
+import { type Door, type DoorRefusal, doorRefusals } from '../admission/door.ts';
 import type { HoldBack } from '../admission/hold-back.ts';
+import type { TokenBucket } from '../admission/token-bucket.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
+import { TurnedAway } from '../connection/turned-away.ts';
 import type { Conversation, EndCause, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
   ConnectionView,
@@ -54,6 +56,8 @@ export interface ThreadContext {
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly holdBack: HoldBack;
+  /** Refused devices that may be told why; undefined: none are. */
+  readonly courtesy: TokenBucket | undefined;
   readonly now: () => number;
   readonly tell: (event: ThreadEvent) => void;
   /** Placed and ended connections are told one by one. */
@@ -112,22 +116,25 @@ export class ListenerWorld implements World {
   accept(wire: Wire, peer: Peer): Conversation | undefined {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
-    if (table.countDevice(1) >= this.limits.maxConnections) {
-      table.countDevice(-1);
-      table.countRejected('max-connections');
-      return undefined;
-    }
-    const refusal = this.door?.admit(peer.remoteAddress, sharedClock.now());
-    if (refusal !== undefined) {
-      table.countDevice(-1);
-      table.countRejected(refusal);
-      return undefined;
-    }
+    const isFull = table.countDevice(1) >= this.limits.maxConnections;
+    const refusal = isFull ? 'max-connections' : this.door?.admit(peer.remoteAddress, sharedClock.now());
+    if (refusal !== undefined) return this.turnAway(wire, refusal);
     const { websocket } = this.listener;
     if (websocket === undefined) return this.begin(wire, peer);
     const layer = new WebSocketLayer(wire, peer, websocket, this.onUpgrade);
     layer.carry(this.begin(layer, layer.peer));
     return layer;
+  }
+
+  /** Reset at once, unless it is one of the few that are told why. TLS would cost more than the device is worth. */
+  private turnAway(wire: Wire, refusal: DoorRefusal | 'max-connections'): Conversation | undefined {
+    const { table, courtesy } = this.context;
+    const { tls, websocket } = this.listener;
+    table.countDevice(-1);
+    table.countRejected(refusal);
+    const speaksMqtt = tls === undefined && websocket === undefined;
+    if (!speaksMqtt || courtesy?.take(1, this.now()) !== true) return undefined;
+    return new TurnedAway(wire, refusal === 'max-connections' ? 'quota-exceeded' : doorRefusals[refusal]);
   }
 
   private begin(wire: Wire, peer: Peer): Connection {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createBursts } from '../admission/bursts.ts';
 import { createDoor, type Door, isUnlimited } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
+import { TokenBucket } from '../admission/token-bucket.ts';
 import { strategies } from '../balance/index.ts';
 import type { Strategy } from '../balance/strategy.ts';
 import { createEngine } from '../engine/create.ts';
@@ -87,7 +88,9 @@ function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSe
   );
   const decide = rules.length === 0 ? undefined : compileRules(rules);
   const holdBack = createHoldBack(start.holdBack, limits.holdBack);
-  return { limits, routes, decide, holdBack, isShared };
+  const told = limits.refusalsTold / start.threads;
+  const courtesy = told === 0 ? undefined : new TokenBucket(told, Math.max(1, told));
+  return { limits, routes, decide, holdBack, courtesy, isShared };
 }
 
 function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {

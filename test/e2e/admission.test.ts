@@ -92,18 +92,33 @@ test('a device that connects over and over is made to wait, others are not', asy
   expect(text).toContain('connects_delayed_total{cause="flapping"} 1');
 });
 
-test('a denied network is reset before its first byte, and counted', async () => {
-  const socket = openSocket(breakwater.port, '127.0.66.1');
-  expect(await once(socket, 'error')).toMatchObject([{ code: 'ECONNRESET' }]);
-  expect(socket.bytesRead).toBe(0);
-  await until(async () => (await rejected('source-denied')) === 1, 'the count');
+test('a denied network is told so, few devices at a time; the others are reset before their first byte', async () => {
+  const from = { localAddress: '127.0.66.1' };
+  const code = async (protocolVersion: 4 | 5) =>
+    (await connectDevice(breakwater.port, 'denied', { ...from, protocolVersion })).code;
+  expect([await code(4), await code(5)]).toEqual([5, 0x8a]);
+  const sockets = Array.from({ length: 40 }, () => openSocket(breakwater.port, '127.0.66.1'));
+  expect(await Promise.any(sockets.map((socket) => once(socket, 'error')))).toMatchObject([
+    { code: 'ECONNRESET' },
+  ]);
+  await until(async () => (await rejected('source-denied')) === 42, 'the count');
+  expect(sockets.map(({ bytesRead }) => bytesRead)).toEqual(sockets.map(() => 0));
+  for (const socket of sockets) socket.destroy();
 });
 
 test('a source has no more connections than it may, over all threads, and gets places back', async () => {
   const from = { localAddress: '127.0.77.1' };
   const devices = await connectDevices(breakwater.port, clientIds(40, 'full'), () => from);
-  await expect(connectDevice(breakwater.port, 'one-more', from)).rejects.toThrow('closed before CONNACK');
-  expect(await rejected('source-connections')).toBe(1);
+  const before = await rejected('source-connections');
+  await until(
+    () =>
+      connectDevice(breakwater.port, 'one-more', { ...from, protocolVersion: 5 }).then(
+        ({ code }) => code === 0x97,
+        () => false, // so many have been told of late that this one is reset
+      ),
+    'the reason',
+  );
+  expect(await rejected('source-connections')).toBeGreaterThan(before);
   expect((await connectDevice(breakwater.port, 'other', { localAddress: '127.0.77.2' })).code).toBe(0);
   devices[0]?.socket.destroy();
   await until(

@@ -30,6 +30,7 @@ const settings: ThreadsOptions['settings'] = {
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     http: limits.http,
     shutdownGraceMs: 0,
+    refusalsTold: 0,
     rates: { messageRate: 0, byteRate: 0 },
     holdBack: { tolerated: 0, forgiveMs: 1_000, firstDelayMs: 1_000, maxDelayMs: 1_000 },
     door: {

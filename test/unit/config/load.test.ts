@@ -55,6 +55,7 @@ describe('a valid file', () => {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
         ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
       },
+      refusalsTold: 20,
       rates: { messageRate: 0, byteRate: 0 },
       holdBack: { tolerated: 30, forgiveMs: 5000, firstDelayMs: 500, maxDelayMs: 10_000 },
     });
