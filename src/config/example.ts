@@ -14,6 +14,10 @@ listeners:
       clientCa: ca.crt
       clientAuth: request
       certificates: [{ cert: b.crt, key: b.key, names: [b.example.org] }]
+  - url: https://0.0.0.0:443
+    pool: dashboards
+    tls: { cert: a.crt, key: a.key }
+    trustedProxies: [10.0.0.0/24]
 pools:
   default:
     strategy: least-connections
@@ -34,6 +38,13 @@ pools:
       - { id: emqx-3, url: "mqtt://10.0.0.3:1883", probeUrl: "http://10.0.0.3:18083/status" }
     discovery:
       - { emqx: "http://10.0.1.1:18083", key: breakwater, secret: change-me, port: 1883 }
+  dashboards:
+    strategy: round-robin
+    persistence: { by: cookie, mode: insert, name: breakwater, expires: 86400, secret: change-me }
+    upstream: { http: { answerTimeout: 60 } }
+    nodes:
+      - { id: emqx-1-http, url: "http://10.0.0.1:18083" }
+      - { id: emqx-2-http, url: "http://10.0.0.2:18083" }
 rules:
   - { when: { username: "^banned$" }, reject: not-authorized }
   - { when: { clientId: "^site-([0-9]+)-", protocolVersion: [4, 5] }, pool: meters, key: "$1" }

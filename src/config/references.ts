@@ -10,6 +10,8 @@ import {
 } from './address.ts';
 import { list } from './fields.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
+import { findMixedProtocols } from './protocols.ts';
+import { at, keysOf, listOf } from './raw.ts';
 
 /**
  * What one value of the file says about another: names that must exist, addresses that must differ.
@@ -28,6 +30,7 @@ export function findBrokenReferences(raw: unknown): Finding[] {
     ...duplicates(nodeIds(raw, pools), (id) => `node id '${id}'`),
     ...duplicates(discoveries(raw, pools), (what) => what),
     ...duplicates(addresses(raw), (address) => `address ${address}`),
+    ...findMixedProtocols(raw, pools),
     ...missingToken(raw),
   ];
 }
@@ -131,22 +134,6 @@ function duplicates(placed: readonly Placed[], describe: (value: string) => stri
     seen.add(value);
     return [];
   });
-}
-
-function at(value: unknown, key: string): unknown {
-  return isMapping(value) ? value[key] : undefined;
-}
-
-function keysOf(value: unknown): string[] | undefined {
-  return isMapping(value) ? Object.keys(value) : undefined;
-}
-
-function listOf(value: unknown): readonly unknown[] | undefined {
-  return Array.isArray(value) ? value : undefined;
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function attempt<T>(read: () => T): T | undefined {

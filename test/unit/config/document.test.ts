@@ -15,6 +15,7 @@ describe('docs/configuration.md', () => {
     expect(parseConfig(exampleDocument, 'example.yaml').pools.map(({ name }) => name)).toEqual([
       'default',
       'meters',
+      'dashboards',
     ]);
     for (const key of Object.keys(documentSchema.shape))
       expect(exampleDocument).toMatch(new RegExp(`^${key}:`, 'm'));

@@ -1,0 +1,49 @@
+import type { Finding, Path } from './problems.ts';
+import { at, listOf } from './raw.ts';
+
+/**
+ * What speaks HTTP and what speaks MQTT, and does not go together. Works on the raw file, as `references.ts` does, and
+ * passes over whatever has not even the right type.
+ */
+export function findMixedProtocols(raw: unknown, pools: readonly string[]): Finding[] {
+  const listeners = listOf(at(raw, 'listeners')) ?? [{}];
+  return pools.flatMap((pool) => {
+    const using = listeners
+      .filter((listener) => (at(listener, 'pool') ?? 'default') === pool)
+      .map((listener) => String(at(listener, 'url') ?? 'mqtt://'));
+    const path: Path = ['pools', pool];
+    const nodes = (listOf(at(at(at(raw, 'pools'), pool), 'nodes')) ?? []).map((node) =>
+      String(at(node, 'url')),
+    );
+    return [
+      ...nodes.flatMap((url, index) => foreignNode(url, using, [...path, 'nodes', index, 'url'])),
+      ...uselessHeader(at(at(raw, 'pools'), pool), nodes, path),
+      ...uselessRewrite(at(at(at(raw, 'pools'), pool), 'persistence'), using, path),
+    ];
+  });
+}
+
+const isHttp = (url: string): boolean => /^https?:/.test(url);
+
+function foreignNode(url: string, listeners: readonly string[], path: Path): Finding[] {
+  const foreign = listeners.find((listener) => isHttp(listener) !== isHttp(url));
+  if (foreign === undefined || !/^[a-z]+:\/\//.test(url)) return [];
+  const [speaks, wanted] = isHttp(url) ? ['HTTP', 'MQTT'] : ['MQTT', 'HTTP'];
+  const message = `speaks ${speaks}, and ${foreign} of its pool needs ${wanted}; give one of them another pool`;
+  return [{ path, message }];
+}
+
+function uselessHeader(pool: unknown, nodes: readonly string[], path: Path): Finding[] {
+  const version = at(at(pool, 'upstream'), 'proxyProtocol');
+  if (version === undefined || version === 'none' || !nodes.some(isHttp)) return [];
+  const message =
+    'is not for HTTP: a connection to a node carries requests of many devices, which X-Forwarded-For and Forwarded tell; leave it out';
+  return [{ path: [...path, 'upstream', 'proxyProtocol'], message }];
+}
+
+function uselessRewrite(persistence: unknown, listeners: readonly string[], path: Path): Finding[] {
+  const webSocket = listeners.find((url) => /^wss?:/.test(url));
+  if (at(persistence, 'mode') !== 'rewrite' || webSocket === undefined) return [];
+  const message = `is not for ${webSocket}, whose nodes speak MQTT and set no cookies; use insert`;
+  return [{ path: [...path, 'persistence', 'mode'], message }];
+}
