@@ -1,10 +1,13 @@
 interface Alias {
   topic: Uint8Array;
-  /** Does the node on the link that is up know it? */
+  /** Does the other side know it? */
   established: boolean;
 }
 
-/** The device's topic aliases. It goes on using them over links of which each starts without any [MQTT-3.3.2-7]. */
+/**
+ * Topic aliases of one side. The device goes on using its own over links of which each starts without any
+ * [MQTT-3.3.2-7]; the node's may have been given in a message that the device did not get.
+ */
 export class Aliases {
   private readonly byNumber = new Map<number, Alias>();
   bytes = 0;
@@ -16,6 +19,11 @@ export class Aliases {
 
   get(number: number): Alias | undefined {
     return this.byNumber.get(number);
+  }
+
+  establish(number: number): void {
+    const alias = this.byNumber.get(number);
+    if (alias !== undefined) alias.established = true;
   }
 
   /** A new link knows none. */

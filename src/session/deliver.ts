@@ -1,9 +1,10 @@
 import { uint16 } from '../mqtt/field.ts';
 import { propertiesEnd } from '../mqtt/properties.ts';
 import { reasonCode } from '../mqtt/reason-codes.ts';
-import { MALFORMED } from '../mqtt/varint.ts';
+import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
 import { type Deliveries, type Owner, owner, step } from './deliveries.ts';
 import { ackPacket, packetType } from './encode.ts';
+import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
 import { DUP, hashOf, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
 import type { State } from './state.ts';
 import { leadingId, readFilters } from './subscribe.ts';
@@ -16,27 +17,55 @@ const FAILED = 0x80;
 
 /** PUBLISH from the node. */
 export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const found = followsAliases(s) ? aliased(s, bytes, at, bodyAt, end) : undefined;
+  if (found === undefined) return void deliverPlain(s, bytes, at, bodyAt, end);
+  const { number, packet } = found;
+  const aliases = s.moved?.nodeAliases;
+  if ((aliases?.bytes ?? 0) > s.options.maxStateBytes)
+    return s.end(reasonCode.quotaExceeded, 'too-much-held');
+  const given =
+    packet === undefined
+      ? deliverPlain(s, bytes, at, bodyAt, end)
+      : deliverPlain(s, packet, 0, varintEnd(packet, 1, packet.length), packet.length);
+  if (given) aliases?.establish(number);
+}
+
+/** True when the device gets it now. */
+function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): boolean {
   const header = bytes[at] as number;
   const qos = qosOf(header);
   const mayBeReplay = s.moved?.replayed && s.version !== 5 && (header & RETAIN) !== 0;
-  if (qos === 0 && !mayBeReplay) return s.toDevice.pass(bytes, at, end);
+  if (qos === 0 && !mayBeReplay) {
+    s.toDevice.pass(bytes, at, end);
+    return true;
+  }
   const idAt = topicEnd(bytes, at, bodyAt, end);
-  if (idAt === MALFORMED || qos === 3) return s.nodeFault('malformed PUBLISH');
+  if (idAt === MALFORMED || qos === 3) {
+    s.nodeFault('malformed PUBLISH');
+    return false;
+  }
   const drop = mayBeReplay && !deviceAsked(s, bytes, bodyAt + 2, idAt);
   if (qos === 0) {
     if (!drop) s.toDevice.pass(bytes, at, end);
-    return;
+    return !drop;
   }
   const id = uint16(bytes, idAt);
-  if (drop) return swallow(s, id, qos);
+  if (drop) {
+    swallow(s, id, qos);
+    return false;
+  }
   const hash = payloadHash(s, bytes, idAt + 2, end);
   const deliveries = s.needDeliveries();
   const again = (header & DUP) !== 0;
   if (deliveries.foreign > 0 || again || s.moved?.holds) {
-    if (redelivered(s, deliveries, id, qos, hash)) return;
-    if (mustWait(s, deliveries)) return hold(s, id, bytes, at, end);
+    if (redelivered(s, deliveries, id, qos, hash)) return false;
+    if (mustWait(s, deliveries)) {
+      hold(s, id, bytes, at, bodyAt, end);
+      return false;
+    }
   }
   give(s, deliveries, id, owner.node, hash, bytes, at, end, idAt);
+  return true;
 }
 
 /** Rule 8: before MQTT 5, RETAIN 1 means that a new subscription is being answered [MQTT-3.3.1-8]. Whose, then? */
@@ -115,8 +144,9 @@ function mustWait(s: State, deliveries: Deliveries): boolean {
   return deliveries.unfinished >= s.connect.receiveMaximum;
 }
 
-function hold(s: State, id: number, bytes: Uint8Array, at: number, end: number): void {
-  const held = s.needMoved().hold(id, bytes, at, end, stage.sent);
+function hold(s: State, id: number, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  const copy = followsAliases(s) ? withoutAlias(s, bytes, at, bodyAt, end) : undefined;
+  const held = s.needMoved().hold(id, copy ?? bytes, copy ? 0 : at, copy ? copy.length : end, stage.sent);
   if (held.bytes > s.options.maxInflightBytes) s.end(reasonCode.quotaExceeded, 'too-much-held');
 }
 

@@ -1,3 +1,4 @@
+import type { Aliases } from './aliases.ts';
 import { Window } from './window.ts';
 
 /** A replayed SUBSCRIBE that the node has not answered: packet id, and the QoS that each filter must be granted. */
@@ -30,6 +31,8 @@ export class Moved {
   replayed = false;
   /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
   swallowed: Set<number> | undefined;
+  /** Topic aliases that the node has given. */
+  nodeAliases: Aliases | undefined;
   /** The first PINGRESP tells that the node has redelivered all that it will. */
   settling = false;
 
@@ -37,6 +40,7 @@ export class Moved {
     this.replays = undefined;
     this.replayed = false;
     this.swallowed = undefined;
+    this.nodeAliases = undefined;
     this.settling = false;
   }
 

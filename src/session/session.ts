@@ -113,10 +113,13 @@ export class Session {
     this.flush();
   }
 
-  /** Asks the node for a sign of life, unless the device has just done so. The answer does not reach the device. */
+  /**
+   * Asks the node for a sign of life, unless the device has just done so, or is in the middle of a message that would
+   * hold the question back. The answer does not reach the device.
+   */
   pingNode(): void {
     const { state } = this;
-    if (state.phase !== 'attached' || state.pingsSent > 0) return;
+    if (state.phase !== 'attached' || state.pingsSent > 0 || this.midPublish) return;
     state.pingsSent++;
     state.toNode.write(pingreqPacket);
   }

@@ -229,6 +229,67 @@ describe('rule 10: topic aliases', () => {
   });
 });
 
+describe('rule 10: topic aliases of the node [MQTT-3.3.2-7]', () => {
+  const device = 'CONNECT id=dev topicAliasMaximum:9';
+  const away = moving(device);
+
+  it('come with their topic, though the message that named it was not given to the device again', () => {
+    play(
+      5,
+      `${opening(device)}
+      node>   PUBLISH #1 q1 a=one
+      >device PUBLISH #1 q1 a=one
+      ${away}
+      node>   CONNACK present
+      ${shared}
+      -- the device has it already
+      node>   PUBLISH #1 q1 dup a=one topicAlias:1
+      node>   PUBLISH =two topicAlias:1 | PUBLISH #2 q1 =three topicAlias:1
+      >device PUBLISH a=two topicAlias:1
+      >device PUBLISH #2 q1 =three topicAlias:1`,
+    );
+  });
+
+  it('mean what they meant when a message has to wait for the device', () => {
+    play(
+      5,
+      `${opening(`${device} receiveMaximum:1`)}
+      node>   PUBLISH #1 q1 old=one
+      >device PUBLISH #1 q1 old=one
+      ${moving(`${device} receiveMaximum:1`)}
+      node>   CONNACK
+      ${rebuilt}
+      node>   PUBLISH #1 q1 a=two topicAlias:1
+      node>   PUBLISH =three topicAlias:1 | PUBLISH b=four topicAlias:1
+      >device PUBLISH a=three topicAlias:1
+      >device PUBLISH b=four topicAlias:1
+      node>   PUBLISH #2 q1 =five topicAlias:1
+      node>   PUBLISH c=six topicAlias:1
+      >device PUBLISH c=six topicAlias:1
+      device> PUBACK #1
+      >device PUBLISH #1 q1 a=two
+      device> PUBACK #1
+      >node   PUBACK #1
+      >device PUBLISH #2 q1 b=five`,
+    );
+  });
+
+  it('are bounded', () => {
+    play(
+      5,
+      `${opening(device)} ${away}
+      node>   CONNACK present
+      ${shared}
+      node>   PUBLISH ${'a'.repeat(30)}=1 topicAlias:1
+      >device PUBLISH ${'a'.repeat(30)}=1 topicAlias:1
+      node>   PUBLISH ${'b'.repeat(30)}=2 topicAlias:2
+      >device DISCONNECT code=151
+      event   end code=151 why=too-much-held`,
+      { maxStateBytes: 50 },
+    );
+  });
+});
+
 describe('rule 12: capability drift', () => {
   const cases: [told: string, remembered: string, next: string, code: number][] = [
     ['', 'PUBLISH #1 q2 a=1', 'maximumQoS:1', 155],

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { bytesOf } from './packet-text.ts';
-import { opening, options, play, Stage } from './transcript.ts';
+import { moving, opening, options, play, Stage, shared } from './transcript.ts';
 
 const open = opening('CONNECT id=dev');
 
@@ -33,16 +33,38 @@ it('passes packets that need no change on as one run of the buffer they came in'
 });
 
 it('streams a QoS 0 message from the device, and keeps its own packets out of the middle of it', () => {
-  const stage = play(4, open);
+  const stage = play(
+    4,
+    `${open}
+    node>   PUBLISH #1 q1 b=again
+    >device PUBLISH #1 q1 b=again
+    ${moving('CONNECT id=dev')}
+    node>   CONNACK present
+    ${shared}
+    device> PUBACK #1`,
+  );
   const seen = runs(stage);
   const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
   feed(stage, 'fromDevice', bytes.subarray(0, 60), 1, 2, 40);
   expect(seen.node).toEqual([2, 38, 20]);
   expect(stage.session.midPublish).toBe(true);
-  stage.session.pingNode();
+  feed(stage, 'fromNode', bytesOf('PUBLISH #1 q1 dup b=again', 4));
   expect(seen.node).toHaveLength(3);
   feed(stage, 'fromDevice', bytes.subarray(60));
-  expect(seen.node).toEqual([2, 38, 20, bytes.length - 60, 2]);
+  expect(seen.node).toEqual([2, 38, 20, bytes.length - 60, 4]);
+});
+
+it('does not ask a node for a sign of life while it is in the middle of such a message, which may take long', () => {
+  const stage = play(4, open);
+  const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
+  feed(stage, 'fromDevice', bytes.subarray(0, 60));
+  const seen = runs(stage);
+  stage.session.pingNode();
+  expect(stage.session.pingUnanswered).toBe(false);
+  feed(stage, 'fromDevice', bytes.subarray(60));
+  expect(seen.node).toEqual([bytes.length - 60]);
+  stage.session.pingNode();
+  expect(stage.session.pingUnanswered).toBe(true);
 });
 
 it('does not go on with it on the next link', () => {
