@@ -17,16 +17,34 @@ export const newIpWords = (): IpWords => new Uint32Array(4);
 export function parseIp(text: string, into: IpWords): IpFamily | 0 {
   if (!text.includes(':')) {
     const value = ipv4Value(text, 0, text.length);
-    if (value < 0) return 0;
-    into.fill(0);
-    into[3] = value;
-    return 4;
+    return value < 0 ? 0 : setIpv4(value, into);
   }
   const zone = text.indexOf('%');
   if (!parseIpv6(text, zone < 0 ? text.length : zone, into)) return 0;
   if (!isMapped(into)) return 6;
   into[2] = 0;
   return 4;
+}
+
+function setIpv4(value: number, into: IpWords): 4 {
+  into[0] = 0; // one by one, which is faster than `fill`
+  into[1] = 0;
+  into[2] = 0;
+  into[3] = value;
+  return 4;
+}
+
+/** Who connects: by a number where that is at hand, so that no text need be made and read for it. */
+export interface IpSource {
+  readonly remoteAddress: string;
+  /** The same as an unsigned integer, if it is an IPv4 address. */
+  readonly ipv4?: number | undefined;
+}
+
+/** As `parseIp`. */
+export function readIp(source: IpSource, into: IpWords): IpFamily | 0 {
+  const { ipv4 } = source;
+  return ipv4 === undefined ? parseIp(source.remoteAddress, into) : setIpv4(ipv4, into);
 }
 
 /** Is it an IPv4 address in its IPv6 form? */

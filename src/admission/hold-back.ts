@@ -1,4 +1,4 @@
-import { newIpWords, parseIp } from '../address/ip.ts';
+import { type IpSource, newIpWords, readIp } from '../address/ip.ts';
 import { hash32 } from '../balance/hash.ts';
 import { createLevelSketch, sketchLength } from './sketch.ts';
 import { sourceHash } from './source-hash.ts';
@@ -29,7 +29,7 @@ export function createHoldBackMemory(seed: number): HoldBackMemory {
 }
 
 /** Says for how many milliseconds this connect is to be held back. */
-export type HoldBack = (clientId: string, address: string, nowMs: number) => number;
+export type HoldBack = (clientId: string, source: IpSource, nowMs: number) => number;
 
 /**
  * A device is its client id together with its source (an IPv4 address or IPv6 /64): so that nobody can hold back
@@ -42,9 +42,9 @@ export function createHoldBack({ seed, levels }: HoldBackMemory, limits: HoldBac
   const words = newIpWords();
   // Where the greatest delay is reached nothing more is added, so that its memory of the device ends in bounded time.
   const maxLevelMs = forgiveMs * (tolerated + 1 + Math.log2(Math.max(1, maxDelayMs / firstDelayMs)));
-  return (clientId, address, nowMs) => {
+  return (clientId, source, nowMs) => {
     if (clientId === '' || tolerated === 0) return 0;
-    const hash = hash32(clientId, sourceHash(parseIp(address, words), words, seed));
+    const hash = hash32(clientId, sourceHash(readIp(source, words), words, seed));
     const levelMs = Math.min(sketch.level(hash, nowMs) + forgiveMs, maxLevelMs);
     sketch.raise(hash, levelMs, nowMs);
     const excess = levelMs / forgiveMs - tolerated;

@@ -161,9 +161,9 @@ export class ListenerWorld implements World {
     return decision === undefined ? route : route.as(decision);
   }
 
-  holdBackMs({ clientId }: Connect, { remoteAddress }: Peer): number {
+  holdBackMs({ clientId }: Connect, peer: Peer): number {
     const { holdBack, table } = this.context;
-    const ms = holdBack(clientId, remoteAddress, sharedClock.now());
+    const ms = holdBack(clientId, peer, sharedClock.now());
     if (ms > 0) table.count('connectsHeldBack', 1);
     return ms;
   }

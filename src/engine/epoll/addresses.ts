@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Peer } from '../../connection/wire.ts';
+import { uint32 } from '../../mqtt/field.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
 import { AF_INET, AF_INET6, type Libc } from './libc.ts';
 
@@ -68,19 +69,19 @@ export interface Door {
 
 /** A device whose addresses become text only when somebody asks. */
 class Ipv4Peer implements Peer {
+  readonly ipv4: number;
   readonly remotePort: number;
-  private readonly address: number;
   private readonly door: Door;
 
-  constructor(address: number, port: number, door: Door) {
-    this.address = address;
+  constructor(ipv4: number, port: number, door: Door) {
+    this.ipv4 = ipv4;
     this.remotePort = port;
     this.door = door;
   }
 
   get remoteAddress(): string {
-    const { address } = this;
-    return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
+    const { ipv4 } = this;
+    return `${ipv4 >>> 24}.${(ipv4 >>> 16) & 255}.${(ipv4 >>> 8) & 255}.${ipv4 & 255}`;
   }
 
   get destination(): Endpoint | undefined {
@@ -91,7 +92,7 @@ class Ipv4Peer implements Peer {
 /** The device that `accept4` has just described; the buffer may be overwritten afterwards. */
 export function peerOf(sockaddr: Buffer, door: Door): Peer {
   const port = (((sockaddr[2] as number) << 8) | (sockaddr[3] as number)) >>> 0;
-  if (sockaddr[0] === AF_INET) return new Ipv4Peer(sockaddr.readUInt32BE(4), port, door);
+  if (sockaddr[0] === AF_INET) return new Ipv4Peer(uint32(sockaddr, 4), port, door);
   return {
     remoteAddress: hostOf(sockaddr),
     remotePort: port,
