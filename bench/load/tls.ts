@@ -8,7 +8,14 @@ import type { Figures, Task } from './measures.ts';
 const MESSAGE_BYTES = 100;
 const MESSAGE = Buffer.alloc(MESSAGE_BYTES, 'x').fill(Buffer.from([0x30, MESSAGE_BYTES - 2, 0, 1]), 0, 4);
 const CONNACK = Buffer.from([0x20, 2, 0, 0]);
-const CONNECT = Buffer.from('100f00044d5154540402003c0003746c73', 'hex');
+
+/** A CONNECT of MQTT 3.1.1 with a client identifier that no other has: one that comes again and again is held back. */
+let devices = 0;
+function connectPacket(): Buffer {
+  const id = `tls-${String(devices++).padStart(8, '0')}`;
+  const head = [0x10, 12 + id.length, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, id.length];
+  return Buffer.concat([Buffer.from(head), Buffer.from(id)]);
+}
 
 /** Answers the first bytes with CONNACK and sends the rest back. */
 function broker({ sink }: Task): Promise<Server> {
@@ -25,7 +32,7 @@ function broker({ sink }: Task): Promise<Server> {
 /** A full handshake every time: no session is offered. */
 function dial({ proxy }: Task): TLSSocket {
   const options = { ...proxy, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['mqtt'] };
-  const socket = connect(options as never, () => socket.write(CONNECT));
+  const socket = connect(options as never, () => socket.write(connectPacket()));
   socket.setNoDelay(true);
   socket.on('error', () => undefined);
   return socket;

@@ -17,6 +17,10 @@ export class WebSocketPeer implements Whole {
     return this.peer.remoteAddress;
   }
 
+  get ipv4(): Peer['ipv4'] {
+    return this.peer.ipv4;
+  }
+
   get remotePort(): Peer['remotePort'] {
     return this.peer.remotePort;
   }
