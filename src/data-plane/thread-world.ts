@@ -3,7 +3,6 @@ import type { HoldBack } from '../admission/hold-back.ts';
 import type { TokenBucket } from '../admission/token-bucket.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
-import type { SessionCarrier } from '../connection/session-carrier.ts';
 import { TurnedAway } from '../connection/turned-away.ts';
 import type { Conversation, EndCause, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
@@ -22,13 +21,13 @@ import { sharedClock } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
 import type { ClientIds } from './client-ids.ts';
+import { addressOf, clientRecord } from './client-record.ts';
 import type {
   ClientAnswer,
   ClientFilter,
   ClientRecord,
   ListenerSettings,
   MoveTally,
-  SessionRecord,
   ThreadEvent,
 } from './messages.ts';
 import { noMoves } from './move-tally.ts';
@@ -341,34 +340,17 @@ export class ListenerWorld implements World {
       if (match !== undefined && !connect.clientId.includes(match)) continue;
       total++;
       if (clients.length >= limit) continue;
-      clients.push({
-        clientId: connect.clientId,
-        node: target.nodeId,
-        listener: this.listener.index,
-        remoteAddress: addressOf(peer),
-        protocolVersion: connect.protocolVersion,
-        keepAlive: connect.keepAlive,
-        mode: session === undefined ? 'relay' : 'session',
-        reattachments: session?.session.facts.reattachments ?? 0,
-        session: clientId === undefined ? undefined : session && sessionRecord(session, this.now()),
-        tls: clientId === undefined ? undefined : peer.tls,
-        ageMs: this.now() - placedAtMs,
-      });
+      clients.push(
+        clientRecord(
+          { connect, target, peer, placedAtMs, session },
+          this.listener.index,
+          this.now(),
+          clientId !== undefined,
+        ),
+      );
     }
     return { clients, total };
   }
-}
-
-function sessionRecord({ session, history }: SessionCarrier, nowMs: number): SessionRecord {
-  const { subscriptions, fromDevice, toDevice, rememberedBytes } = session.facts;
-  return {
-    subscriptions,
-    inflightFromDevice: fromDevice,
-    inflightToDevice: toDevice,
-    rememberedBytes,
-    immovable: session.immovable,
-    history: history.map(({ atMs, ...rest }) => ({ ...rest, agoMs: nowMs - atMs })),
-  };
 }
 
 function ruleInput(
@@ -387,8 +369,4 @@ function ruleInput(
       return peer.tls?.clientCertificateCn ?? toldTls(peer.tlvs ?? []).clientCn;
     },
   };
-}
-
-function addressOf({ remoteAddress, remotePort }: Peer): string {
-  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }
