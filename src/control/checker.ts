@@ -9,6 +9,7 @@ import {
   type PassiveState,
   undisturbed,
 } from '../nodes/passive.ts';
+import { speaksHttp } from '../nodes/url.ts';
 import type { Clock, Random } from '../time.ts';
 
 /** How one pool's nodes are checked. */
@@ -68,7 +69,7 @@ interface Watch {
  * as good as healthy, and its first probe decides at once. Traffic can only make a node unhealthy; probes bring it back.
  * Where dials failed, it is the `mqtt` probe at the node itself that brings it back, whatever the pool's probe is: the
  * kernel accepts for a process that hangs, and a status page may be served by another one, so that a weaker probe would
- * let the node flap.
+ * let the node flap. With an HTTP node only its TCP connects count as dials, and so `tcp` will do.
  */
 export class Checker {
   readonly #options: CheckerOptions;
@@ -251,8 +252,9 @@ export class Checker {
   }
 }
 
-function probeName({ dialsFailed, health }: Watch): HealthOptions['probe'] {
-  return dialsFailed ? 'mqtt' : health.probe;
+function probeName({ dialsFailed, health, node }: Watch): HealthOptions['probe'] {
+  if (!dialsFailed) return health.probe;
+  return speaksHttp(node.url) ? 'tcp' : 'mqtt';
 }
 
 /** A probe's error names the node and its address; the reason alone is the message of its cause. */

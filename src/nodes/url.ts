@@ -35,6 +35,11 @@ export function parseProbeUrl(text: string): ProbeEndpoint {
   return parse(text, PROBE_PORTS, failure('probe URL', text, 'http://10.0.0.1:18083/status'));
 }
 
+/** Does the node of this URL speak HTTP, and not MQTT? */
+export function speaksHttp(url: string): boolean {
+  return /^https?:/i.test(url);
+}
+
 /** `host:port`, IPv6 without brackets: it reads well, and is a valid id. */
 export function defaultNodeId({ host, port }: Endpoint): string {
   return `${host}:${port}`;

@@ -201,6 +201,22 @@ describe('heartbeats of the node itself', () => {
 });
 
 describe('dials', () => {
+  test('what failed dials took away from an HTTP node, tcp probes at the node itself bring back', async () => {
+    const names: string[] = [];
+    checks = { ...health, probe: 'http' };
+    probe = (_node, { probe: name }) => {
+      names.push(name);
+      return serves();
+    };
+    checker.update(node('a', { url: 'http://a:18083', probeUrl: 'http://a:8080/status' }));
+    await vi.advanceTimersByTimeAsync(5_000);
+    for (let i = 0; i < 3; i++) checker.dialFailed('a', 'refused');
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(names.slice(0, 3)).toEqual(['http', 'tcp', 'tcp']);
+    expect(names.at(-1)).toBe('http');
+    expect(flips.at(-1)).toBe('a healthy: 2 probes succeeded');
+  });
+
   test('what failed dials took away, only mqtt probes at the node itself bring back', async () => {
     await healthyNode();
     const asked: string[] = [];
