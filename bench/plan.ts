@@ -108,5 +108,13 @@ export function plan(windowMs: number): readonly Measure[] {
       contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node', 'breakwater-ws-session'],
       settings: saturating,
     },
+    {
+      name: 'wsIdle',
+      title: 'WebSocket memory: 8,000 devices that are connected and say nothing',
+      load: 'wsIdle',
+      contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node'],
+      settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
+      fresh: true,
+    },
   ];
 }

@@ -215,7 +215,7 @@ export function subscribed(task: Task): Figures {
   return { bytesPerConnection: (settled(task, station) - before) / task.connections };
 }
 
-function settled(task: Task, station: Station): number {
+export function settled(task: Task, station: Station): number {
   for (const end = performance.now() + task.windowMs; performance.now() < end; ) station.turn(50);
   return residentBytes(task.pids);
 }

@@ -1,7 +1,8 @@
 import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/engine/epoll/libc.ts';
-import { type Figures, measured, type Task } from './measures.ts';
+import { residentBytes } from './gauges.ts';
+import { type Figures, measured, settled, type Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, MESSAGE_BYTES } from './mqtt.ts';
-import { type Role, Station } from './station.ts';
+import { type Address, type Role, Station } from './station.ts';
 
 /** The load of the WebSocket measure: devices, and a sink that takes what a proxy passes on, be it frames or MQTT. */
 const REQUEST = [
@@ -101,43 +102,78 @@ class Sink implements Role {
   }
 }
 
-/** Every device sends its next message when the last has come back. */
-export function wsEcho(task: Task): Figures {
+const REQUESTED = 1;
+const GREETED = 2;
+const SERVED = 3;
+
+/** Devices that ask for the upgrade, greet, and then tell of every arrival. */
+class Devices implements Role {
+  served = 0;
+  onServed: (fd: number) => void = () => undefined;
+  onBytes: (fd: number, bytes: number) => void = () => undefined;
+  private readonly station: Station;
+  private readonly packets: ReturnType<typeof createPackets>;
+  private readonly request: Pinned;
+  private readonly phase = new Uint8Array(20_000);
+
+  constructor(station: Station, packets: ReturnType<typeof createPackets>) {
+    this.station = station;
+    this.packets = packets;
+    this.request = text(station.libc, REQUEST);
+  }
+
+  event(fd: number, mask: number): void {
+    const { station, phase } = this;
+    if (phase[fd] === NEW && (mask & EPOLLOUT) !== 0) {
+      phase[fd] = REQUESTED;
+      station.send(fd, this.request, REQUEST.length);
+    }
+    if ((mask & EPOLLIN) === 0) return;
+    const got = station.receive(fd);
+    if (got === -EAGAIN) return;
+    if (got <= 0) throw new Error('a device was turned away');
+    if (phase[fd] === SERVED) this.onBytes(fd, got);
+    else if (phase[fd] === GREETED) {
+      phase[fd] = SERVED;
+      this.served++;
+      this.onServed(fd);
+    } else {
+      phase[fd] = GREETED;
+      const connect = masked(station.libc, this.packets.connect().bytes);
+      station.send(fd, connect, connect.bytes.length);
+    }
+  }
+
+  /** Opens so many, a bounded number at a time. */
+  open(count: number, to: Address, atOnce = 100): void {
+    let dialled = 0;
+    for (const end = performance.now() + 60_000; this.served < count; this.station.turn(10)) {
+      for (; dialled < count && dialled - this.served < atOnce; dialled++) this.station.dial(to, this);
+      if (performance.now() > end) throw new Error(`${this.served} of ${count} devices connected`);
+    }
+  }
+}
+
+function prepare(task: Task) {
   const station = new Station();
   const packets = createPackets(station.libc);
   station.listen(task.sink, new Sink(station, packets));
-  const request = text(station.libc, REQUEST);
+  return { station, packets, devices: new Devices(station, packets) };
+}
+
+/** Every device sends its next message when the last has come back. */
+export function wsEcho(task: Task): Figures {
+  const { station, packets, devices } = prepare(task);
   const publish = masked(station.libc, packets.publish.bytes);
-  const steps = new Uint8Array(20_000);
-  let served = 0;
+  const send = (fd: number): void => station.send(fd, publish, publish.bytes.length);
   let trips = 0;
-  const device: Role = {
-    event(fd, mask) {
-      if (steps[fd] === 0 && (mask & EPOLLOUT) !== 0) {
-        steps[fd] = 1;
-        station.send(fd, request, REQUEST.length);
-      }
-      if ((mask & EPOLLIN) === 0) return;
-      const got = station.receive(fd);
-      if (got === -EAGAIN) return;
-      if (got <= 0) throw new Error('a device was turned away');
-      if (steps[fd] === 1) {
-        steps[fd] = 2;
-        const connect = masked(station.libc, packets.connect().bytes);
-        return station.send(fd, connect, connect.bytes.length);
-      }
-      if (steps[fd] === 2) {
-        steps[fd] = 3;
-        served++;
-      } else if (got !== HEADER + MESSAGE_BYTES) throw new Error('a message arrived in pieces');
-      else trips++;
-      station.send(fd, publish, publish.bytes.length);
-    },
+  devices.onServed = send;
+  devices.onBytes = (fd, bytes) => {
+    if (bytes !== HEADER + MESSAGE_BYTES) throw new Error('a message arrived in pieces');
+    trips++;
+    send(fd);
   };
-  for (let i = 0; i < task.connections; i++) station.dial(task.proxy, device);
-  for (const end = performance.now() + 10_000; served < task.connections; station.turn(10)) {
-    if (performance.now() > end) throw new Error(`${served} of ${task.connections} devices connected`);
-  }
+  devices.open(task.connections, task.proxy);
   const window = measured(
     task,
     () => station.turn(1),
@@ -150,4 +186,12 @@ export function wsEcho(task: Task): Figures {
     cpuUsPerTrip: window.cpuUs / trips,
     preempted: window.preempted,
   };
+}
+
+/** What does a connected device that says nothing cost in resident memory? */
+export function wsIdle(task: Task): Figures {
+  const { station, devices } = prepare(task);
+  const before = residentBytes(task.pids);
+  devices.open(task.connections, task.proxy);
+  return { bytesPerConnection: (settled(task, station) - before) / task.connections };
 }

@@ -3,6 +3,8 @@ import { opcode } from './protocol.ts';
 
 /** Up to this a payload is copied behind its header, to be sent with it; above, the header goes alone. */
 const JOINED_BYTES = 16_384;
+/** Up to this a view costs more than it saves. */
+const SHORT_BYTES = 256;
 const MAX_HEADER_BYTES = 10;
 
 /** One for all connections: a wire takes its copy before it returns. */
@@ -19,7 +21,8 @@ export function sendBinary(wire: Sender, bytes: Uint8Array, start: number, end: 
     wire.toDevice(bytes, start, end);
     return;
   }
-  frame.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), header);
+  if (length > SHORT_BYTES) frame.set(bytes.subarray(start, end), header);
+  else for (let at = start, to = header; at < end; ) frame[to++] = bytes[at++] as number;
   wire.toDevice(frame, 0, header + length);
 }
 

@@ -14,7 +14,7 @@ import {
   type UpgradeTerms,
 } from './upgrade.ts';
 
-/** Pongs that may wait for a device that does not read; only the last ping asks for an answer (RFC 6455, 5.5.3). */
+/** Pongs that may wait for a device that does not read. */
 const MAX_PONGS_WAITING = 16;
 /** For a device to take the close frame, where the connection has no patience of its own. */
 const LINGER_MS = 2000;
@@ -115,14 +115,16 @@ export class WebSocketLayer implements Wire, Conversation {
   }
 
   private read(reader: FrameReader, bytes: Uint8Array, start: number, end: number): void {
+    let ping: Uint8Array | undefined;
     for (let at = start; at < end && this.listens; ) {
       at = reader.read(bytes, at, end);
       if (reader.to > reader.from) this.deliver(bytes, reader.from, reader.to);
       if (!this.listens) return;
       if (reader.fault !== 0) return this.breakOff(reader.fault);
-      if (reader.control === opcode.ping) this.pong(reader.payload);
+      if (reader.control === opcode.ping) ping = reader.payload;
       else if (reader.control === opcode.close) this.closeWith(reader.payload);
     }
+    if (ping !== undefined && this.listens) this.pong(ping);
   }
 
   private get listens(): boolean {
@@ -134,6 +136,7 @@ export class WebSocketLayer implements Wire, Conversation {
     else this.conversation?.deviceData(bytes, start, end);
   }
 
+  /** Of several pings only the last wants an answer (RFC 6455, 5.5.3): a flood of them costs one a read. */
   private pong(payload: Uint8Array): void {
     if (this.lastWordSent) return;
     this.pongsWaiting = this.wire.isDeviceBehind() ? this.pongsWaiting + 1 : 0;

@@ -179,11 +179,15 @@ test('each write is one frame, and nothing is said before the upgrade or behind 
   expect(scene.told()).toEqual(['end device flush']);
 });
 
-test('pings are answered; those of a device that does not read up to a bound', async () => {
+test('pings are answered, of several the last; those of a device that does not read up to a bound', async () => {
   const scene = new Scene();
-  scene.says(Buffer.concat([deviceFrame(9, Buffer.from('1')), deviceFrame(9, Buffer.from('2'))]));
+  scene.says(deviceFrame(9, Buffer.from('1')));
+  scene.says(
+    Buffer.concat([deviceFrame(9, Buffer.from('2')), binary('x'), deviceFrame(9, Buffer.from('3'))]),
+  );
   scene.says(deviceFrame(10, Buffer.from('unasked')));
-  expect(await scene.got()).toEqual(['pong 1', 'pong 2']);
+  expect(await scene.got()).toEqual(['pong 1', 'pong 3']);
+  expect(scene.told()).toEqual(['data x']);
   scene.isBehind = true;
   for (let i = 0; i < 1_000; i++) scene.says(deviceFrame(9, Buffer.from('x')));
   expect((await scene.got()).length).toBe(16);
