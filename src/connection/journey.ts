@@ -12,6 +12,9 @@ import type { DialFailure, MoveCause, PoolRoute, Reattachment } from './world.ts
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
 const noHistory: readonly Reattachment[] = [];
+/** Nodes that are told to drop what they may keep of a clean session. */
+const COPIES = 4;
+const noTargets: readonly Target[] = [];
 
 /**
  * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
@@ -31,6 +34,8 @@ export class Journey {
   /** The device was sent something while no node served it. */
   spoken = false;
   isOver = false;
+  /** The last nodes that may keep a copy of a session that was to be clean. */
+  private copies = noTargets;
   private readonly shell: Shell;
   private readonly traveller: Traveller;
   private readonly connect: Connect;
@@ -124,7 +129,7 @@ export class Journey {
   }
 
   linkOpened(link: Link): void {
-    if (this.isOver) return this.purge?.opened();
+    if (this.isOver) return this.purge?.opened(link);
     const { attempts } = this;
     if (attempts === undefined) return;
     if (this.seat !== undefined && !this.turnFrom(this.seat)) return;
@@ -133,8 +138,8 @@ export class Journey {
     attempts.opened();
   }
 
-  linkFailed(errno: string): void {
-    if (this.isOver) return this.purge?.failed();
+  linkFailed(link: Link, errno: string): void {
+    if (this.isOver) return this.purge?.failed(link);
     this.attempts?.dialFailed(errno);
     this.tryNext();
   }
@@ -171,10 +176,12 @@ export class Journey {
     this.traveller.served();
   }
 
-  resumed(sessionPresent: boolean): void {
+  /** `leftBehind`: the node before may keep a copy of a session that was to be clean. */
+  resumed(sessionPresent: boolean, leftBehind: boolean): void {
     const { move, oldLink } = this;
     this.move = undefined;
     this.accepted();
+    if (leftBehind && move !== undefined) this.copies = [...this.copies, move.origin].slice(-COPIES);
     if (oldLink >= 0) {
       this.oldLink = -1;
       this.send(oldLink, this.traveller.session.goodbye(!sessionPresent));
@@ -193,7 +200,7 @@ export class Journey {
   // ---- losing a node ---------------------------------------------------------------------------------------
 
   linkEnded(link: Link, cause: EndCause): void {
-    if (this.isOver) return this.purge?.giveUp();
+    if (this.isOver) return this.purge?.end(link);
     if (link === this.oldLink) {
       this.oldLink = -1;
       return this.shell.wire.endNode(link, 'reset');
@@ -259,7 +266,7 @@ export class Journey {
   }
 
   private startMove(cause: MoveCause, { target }: Seat, to: string | undefined): Move {
-    return new Move(cause, target.nodeId, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
+    return new Move(cause, target, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
   }
 
   // ---- planned moves ---------------------------------------------------------------------------------------
@@ -314,7 +321,7 @@ export class Journey {
   leave(parting: Parting, purges: boolean): void {
     if (this.isOver) return this.purge?.giveUp();
     this.isOver = true;
-    const { attempts, link, oldLink, shell } = this;
+    const { attempts, link, oldLink } = this;
     const { session } = this.traveller;
     const holder = link >= 0 ? this.target : undefined;
     this.link = -1;
@@ -327,13 +334,19 @@ export class Journey {
       attempts?.giveUp();
     }
     this.seat?.release();
-    if (purges && session.mustPurge && holder !== undefined)
-      this.purge = new Purge(shell.wire, session, holder);
+    if (purges && session.mustPurge) this.purgeAt(holder);
+  }
+
+  private purgeAt(holder: Target | undefined): void {
+    const byId = new Map(
+      [...(holder ? [holder] : []), ...this.copies].map((target) => [target.nodeId, target]),
+    );
+    if (byId.size > 0) this.purge = new Purge(this.shell.wire, this.traveller.session, [...byId.values()]);
   }
 
   /** What comes on any link but the session's. An old node's late bytes reach nobody (rule 14). */
-  otherData(bytes: Uint8Array, start: number): void {
-    this.purge?.answered(bytes, start);
+  otherData(link: Link, bytes: Uint8Array, start: number): void {
+    this.purge?.answered(link, bytes, start);
   }
 
   /** Every socket is closed. */

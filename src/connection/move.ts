@@ -11,19 +11,24 @@ const LOSSES_WITHIN_MS = 10_000;
 /** One re-attach under way: where from, why, and how much patience is left. */
 export class Move {
   readonly cause: MoveCause;
-  readonly from: string;
+  /** The node that is left. */
+  readonly origin: Target;
   /** The only node that is worth leaving the present one for, when a person named one. */
   private readonly to: string | undefined;
   private readonly startedAtMs: number;
   private readonly deadlineMs: number;
   private rounds = 0;
 
-  constructor(cause: MoveCause, from: string, to: string | undefined, nowMs: number, patienceMs: number) {
+  constructor(cause: MoveCause, origin: Target, to: string | undefined, nowMs: number, patienceMs: number) {
     this.cause = cause;
-    this.from = from;
+    this.origin = origin;
     this.to = to;
     this.startedAtMs = nowMs;
     this.deadlineMs = nowMs + patienceMs;
+  }
+
+  get from(): string {
+    return this.origin.nodeId;
   }
 
   /** Is this node worth leaving one that still serves? */

@@ -86,7 +86,7 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    if (link !== this.journey.link) return this.journey.otherData(bytes, start);
+    if (link !== this.journey.link) return this.journey.otherData(link, bytes, start);
     if (this.vigil !== undefined) this.vigil.heard++;
     this.session.fromNode(bytes, start, end);
     this.settle();
@@ -138,7 +138,7 @@ export class SessionCarrier implements Carrier, Traveller {
       case 'refused':
         return journey.refused(event.code, event.packet);
       case 'resumed':
-        return journey.resumed(event.sessionPresent);
+        return journey.resumed(event.sessionPresent, event.leftBehind);
       case 'node-leaving':
         return journey.nodeLeaves(event.code, event.serverReference);
       case 'node-fault':
@@ -162,8 +162,8 @@ export class SessionCarrier implements Carrier, Traveller {
     this.journey.linkOpened(link);
   }
 
-  linkFailed(_link: Link, errno: string): void {
-    this.journey.linkFailed(errno);
+  linkFailed(link: Link, errno: string): void {
+    this.journey.linkFailed(link, errno);
   }
 
   linkEnded(link: Link, cause: EndCause): void {

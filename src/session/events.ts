@@ -14,7 +14,7 @@ export type SessionEvent =
     }
   /**
    * Another node has the session, and everything that waited is on its way. `leftBehind`: the node before it may hold
-   * an old copy of a session that was to be clean; purge it there too, if it can be reached (`purgeConnect`).
+   * an old copy of a session that was to be clean; when the device has gone, purge it there too (`purgeConnect`).
    */
   | { readonly kind: 'resumed'; readonly sessionPresent: boolean; readonly leftBehind: boolean }
   /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */

@@ -269,6 +269,67 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     );
   });
 
+  test('and by the ones before it, which were asked too and had no part in what followed', () => {
+    goOn(
+      moved(),
+      `
+      b: reset
+        b lost: reset
+        end b: reset
+      time: ${PACE_MS}
+        dial a
+      a: opens
+        a gets CONNECT id=dev will=gone
+      a: CONNACK
+        moved (link-lost) from b to a rebuilt after ${PACE_MS}
+      device: DISCONNECT
+        a gets DISCONNECT
+        end a: flush
+        dial a
+        dial b
+        end device: flush
+      b: refuses
+      a: opens
+        a gets CONNECT id=dev clean
+      a: CONNACK
+        a gets DISCONNECT
+        end a: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('but not by one that has it again', () => {
+    goOn(
+      moved(),
+      `
+      owner: move drain to=c
+        dial c
+        answer moving
+      c: opens
+        c gets CONNECT id=dev will=gone
+      c: CONNACK
+        b gets DISCONNECT
+        end b: flush
+        moved (drain) from b to c rebuilt after 0
+      owner: move drain to=b
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev will=gone
+      b: CONNACK present
+        b gets PINGREQ
+        c gets DISCONNECT
+        end c: flush
+        moved (drain) from c to b present after 0
+      device: DISCONNECT
+        b gets DISCONNECT
+        end b: flush
+        dial b
+        end device: flush`,
+    );
+  });
+
   test('or has vanished', () => {
     goOn(
       moved(),
