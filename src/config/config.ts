@@ -53,6 +53,8 @@ export interface ListenerConfig {
   readonly tls?: TlsConfig | undefined;
   /** Absent: devices speak plain MQTT. */
   readonly websocket: UpgradeTerms | undefined;
+  /** Any protocol, or TLS that passes through. Absent: MQTT. */
+  readonly opaque: 'tcp' | 'tls' | undefined;
   /** Absent: no PROXY protocol header is looked for. */
   readonly headers: ListenerHeaders | undefined;
   /** Addresses and CIDR blocks of proxies that stand before it. */
@@ -188,15 +190,13 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
   return deepFreeze({
     cluster,
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
-    listeners: listeners.map(({ url, mode, pool, tls, websocket, proxyProtocol, trustedProxies }) => ({
+    listeners: listeners.map(({ url, mode, pool, tls, websocket, passthrough, ...proxied }) => ({
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
       websocket: toUpgradeTerms(url, websocket),
-      trustedProxies,
-      headers:
-        proxyProtocol === 'off'
-          ? undefined
-          : { mode: proxyProtocol, trusted: trustedProxies, timeoutMs: toMs(limits.connectTimeout) },
+      trustedProxies: proxied.trustedProxies,
+      opaque: url.startsWith('tcp:') ? (passthrough ?? 'tcp') : undefined,
+      headers: toHeaders(proxied, toMs(limits.connectTimeout)),
     })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode)),
     rules: rules.map(toRule),
@@ -281,6 +281,13 @@ function toPool(
     }),
     discovery: discovery.map(toDiscovery),
   };
+}
+
+function toHeaders(
+  { proxyProtocol, trustedProxies }: Pick<Document['listeners'][number], 'proxyProtocol' | 'trustedProxies'>,
+  timeoutMs: number,
+): ListenerHeaders | undefined {
+  return proxyProtocol === 'off' ? undefined : { mode: proxyProtocol, trusted: trustedProxies, timeoutMs };
 }
 
 function toV2Fields(names: Document['pools'][string]['upstream']['proxyProtocolTlvs']): V2Fields {

@@ -3,25 +3,29 @@ import { address, choice, name, network } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';
 import { websocketProblem, websocketSchema } from './websocket.ts';
 
-export const listenerSchemes = ['mqtt', 'mqtts', 'ws', 'wss', 'http', 'https'] as const;
-export const laterSchemes = ['tcp'] as const;
+export const listenerSchemes = ['mqtt', 'mqtts', 'ws', 'wss', 'http', 'https', 'tcp'] as const;
 
 const listener = z.strictObject({
-  url: address(listenerSchemes, laterSchemes).meta({
-    kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`, `https://host:port`',
+  url: address(listenerSchemes, []).meta({
+    kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`, `https://host:port`, `tcp://host:port`',
     description:
-      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80 and `https` 443; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` and `https` pass requests on to the `http` nodes of its pool, WebSockets too.',
+      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80 and `https` 443; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` and `https` pass requests on to the `http` nodes of its pool, WebSockets too. `tcp` is any protocol: its bytes are carried as they are.',
   }),
   mode: choice(['session', 'relay'])
     .default('session')
     .describe(
-      'How connections are carried. `session` follows the MQTT packets, so that another node can take the session while the device stays connected; `relay` passes bytes through untouched after CONNECT.',
+      'How connections are carried. `session` follows the MQTT packets, so that another node can take the session while the device stays connected; `relay` passes bytes through untouched after CONNECT. Of no meaning to `tcp`.',
     ),
   pool: name()
     .default('default')
     .meta({ kind: 'pool name', description: 'Pool for devices that no rule sends elsewhere.' }),
   tls: tlsSchema.optional(),
   websocket: websocketSchema.optional(),
+  passthrough: choice(['tls'])
+    .optional()
+    .describe(
+      'For `tcp` only. `tls`: devices speak TLS with the node itself; the server name in their first message counts for `sni` of rules, and what is no TLS is reset.',
+    ),
   proxyProtocol: choice(['off', 'accept', 'require'])
     .default('off')
     .describe(
@@ -38,11 +42,18 @@ export const listenerSchema = listener.check(({ value, issues }) => {
   const problems = {
     tls: tlsProblem(value.url, value.tls),
     websocket: websocketProblem(value.url, value.websocket),
+    passthrough: passthroughProblem(value),
     trustedProxies: trustProblem(value),
   };
   for (const [key, message] of Object.entries(problems))
     if (message !== undefined) issues.push({ code: 'custom', input: value, path: [key], message });
 });
+
+function passthroughProblem({ url, passthrough }: z.output<typeof listener>): string | undefined {
+  return passthrough === undefined || url.startsWith('tcp:')
+    ? undefined
+    : 'is for tcp listeners; leave it out';
+}
 
 function trustProblem({ proxyProtocol, trustedProxies }: z.output<typeof listener>): string | undefined {
   if (proxyProtocol === 'off' || trustedProxies.length > 0) return undefined;

@@ -33,10 +33,10 @@ const nodeSchema = z
       kind: 'name',
       description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
     }),
-    url: address(['mqtt', 'http'], ['mqtts', 'https', 'ws', 'wss', 'tcp'], parseNodeUrl).meta({
-      kind: '`mqtt://host:port`, `http://host:port`',
+    url: address(['mqtt', 'http', 'tcp'], ['mqtts', 'https', 'ws', 'wss'], parseNodeUrl).meta({
+      kind: '`mqtt://host:port`, `http://host:port`, `tcp://host:port`',
       description:
-        'Where the broker accepts MQTT, or HTTP for the pool of an `http` or `https` listener. The host may be a name; port 1883, or 80, when none is given.',
+        'Where the broker accepts MQTT, HTTP for the pool of an `http` or `https` listener, or anything for that of a `tcp` listener; the nodes of one pool are of one kind. The host may be a name; port 1883 for `mqtt`, 80 for `http`, when none is given.',
     }),
     weight: count({
       min: WEIGHT_MIN,

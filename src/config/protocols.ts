@@ -2,7 +2,7 @@ import type { Finding, Path } from './problems.ts';
 import { at, listOf } from './raw.ts';
 
 /**
- * What speaks HTTP and what speaks MQTT, and does not go together. Works on the raw file, as `references.ts` does, and
+ * What speaks HTTP, what speaks MQTT and what (`tcp`) anything, and does not go together. Works on the raw file, as `references.ts` does, and
  * passes over whatever has not even the right type.
  */
 export function findMixedProtocols(raw: unknown, pools: readonly string[]): Finding[] {
@@ -16,7 +16,10 @@ export function findMixedProtocols(raw: unknown, pools: readonly string[]): Find
       String(at(node, 'url')),
     );
     return [
-      ...nodes.flatMap((url, index) => foreignNode(url, using, [...path, 'nodes', index, 'url'])),
+      ...nodes.flatMap((url, index) => {
+        return foreignNode(url, [...using, ...nodes.slice(0, 1)], [...path, 'nodes', index, 'url']);
+      }),
+      ...needsMqtt(at(at(raw, 'pools'), pool), nodes, path),
       ...uselessHeader(at(at(raw, 'pools'), pool), nodes, path),
       ...uselessRewrite(at(at(at(raw, 'pools'), pool), 'persistence'), using, path),
     ];
@@ -24,13 +27,30 @@ export function findMixedProtocols(raw: unknown, pools: readonly string[]): Find
 }
 
 const isHttp = (url: string): boolean => /^https?:/.test(url);
+const isTcp = (url: string): boolean => url.startsWith('tcp:');
+const protocolOf = (url: string): string => (isHttp(url) ? 'HTTP' : isTcp(url) ? 'TCP' : 'MQTT');
 
-function foreignNode(url: string, listeners: readonly string[], path: Path): Finding[] {
-  const foreign = listeners.find((listener) => isHttp(listener) !== isHttp(url));
+/** `others` are the listeners of its pool, and the first of its nodes. */
+function foreignNode(url: string, others: readonly string[], path: Path): Finding[] {
+  const speaks = protocolOf(url);
+  const foreign = others.find((other) => protocolOf(other) !== speaks);
   if (foreign === undefined || !/^[a-z]+:\/\//.test(url)) return [];
-  const [speaks, wanted] = isHttp(url) ? ['HTTP', 'MQTT'] : ['MQTT', 'HTTP'];
+  const wanted = protocolOf(foreign);
   const message = `speaks ${speaks}, and ${foreign} of its pool needs ${wanted}; give one of them another pool`;
   return [{ path, message }];
+}
+
+function needsMqtt(pool: unknown, nodes: readonly string[], path: Path): Finding[] {
+  if (!nodes.some(isTcp)) return [];
+  const found: Finding[] = [];
+  if (at(pool, 'strategy') === 'client-id-hash')
+    found.push({
+      path: [...path, 'strategy'],
+      message: 'needs MQTT, and the nodes are tcp; use source-hash',
+    });
+  if (at(at(pool, 'health'), 'probe') === 'mqtt')
+    found.push({ path: [...path, 'health', 'probe'], message: 'needs MQTT, and the nodes are tcp; use tcp' });
+  return found;
 }
 
 function uselessHeader(pool: unknown, nodes: readonly string[], path: Path): Finding[] {

@@ -7,7 +7,7 @@ import { type ConnectRule, refusals } from '../routing/rules.ts';
 import { fullUrl } from './address.ts';
 import { address, choice, name, network, pattern, type Quantity, text } from './fields.ts';
 import { byteRate, messageRate } from './limits.ts';
-import { laterSchemes, listenerSchemes } from './listeners.ts';
+import { listenerSchemes } from './listeners.ts';
 
 /** Conditions and what comes of them. The words are those of `routing/rules.ts`. */
 
@@ -55,7 +55,7 @@ const whenSchema = z.strictObject({
     kind: 'IP address or CIDR block, or a list',
     description: 'The device’s address, of IPv4 or IPv6, is in one of these networks.',
   }),
-  listener: oneOrMore(address(listenerSchemes, laterSchemes)).meta({
+  listener: oneOrMore(address(listenerSchemes, [])).meta({
     kind: 'URL of a listener, or a list',
     description: 'The device came in by this listener; its `url` as it stands in `listeners`.',
   }),

@@ -109,6 +109,8 @@ export interface Peer extends IpSource {
   readonly remotePort: number;
   /** Where the device connected to. Absent once its socket is closed. */
   readonly destination?: Endpoint | undefined;
+  /** The server that the device named in a TLS that passes through us. */
+  readonly serverName?: string | undefined;
   /** What a trusted proxy before us tells besides, by the PROXY protocol, version 2. */
   readonly tlvs?: readonly Tlv[] | undefined;
   /** Absent on a plain connection, and until the handshake is done. */

@@ -99,7 +99,7 @@ export interface PoolRoute {
   /** The node of this pool that a Server Reference means (MQTT 5, 4.11): its id, `host:port` or host. */
   named(reference: string): string | undefined;
   /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
-  place(connect: Connect, peer: Peer, preferred: string | undefined): Placement;
+  place(connect: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement;
 }
 
 /** Who asked where its device was served last. */
@@ -158,7 +158,8 @@ export interface World {
   readonly mode: 'relay' | 'session';
   /** Milliseconds, monotonic. */
   now(): number;
-  route(connect: Connect, peer: Peer): PoolRoute | Refusal;
+  /** By what is known of the device; of an opaque protocol there is no CONNECT. */
+  route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal;
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
   holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */

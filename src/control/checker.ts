@@ -9,7 +9,7 @@ import {
   type PassiveState,
   undisturbed,
 } from '../nodes/passive.ts';
-import { speaksHttp } from '../nodes/url.ts';
+import { speaksMqtt } from '../nodes/url.ts';
 import type { Clock, Random } from '../time.ts';
 
 /** How one pool's nodes are checked. */
@@ -252,9 +252,10 @@ export class Checker {
   }
 }
 
+/** Where devices failed, a probe does what they do, as far as we speak it. */
 function probeName({ dialsFailed, health, node }: Watch): HealthOptions['probe'] {
   if (!dialsFailed) return health.probe;
-  return speaksHttp(node.url) ? 'tcp' : 'mqtt';
+  return speaksMqtt(node.url) ? 'mqtt' : 'tcp';
 }
 
 /** A probe's error names the node and its address; the reason alone is the message of its cause. */

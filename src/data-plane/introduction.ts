@@ -27,10 +27,14 @@ export function createIntroduction(config: IntroductionConfig, nowMs: () => numb
   };
 }
 
-function factsOf({ remoteAddress, remotePort, destination, tls, tlvs }: Peer, nowMs: number): ProxyFacts {
+function factsOf(
+  { remoteAddress, remotePort, destination, tls, tlvs, serverName }: Peer,
+  nowMs: number,
+): ProxyFacts {
   return {
     source: { address: remoteAddress, port: remotePort },
     destination,
+    authority: serverName,
     chained: tlvs,
     // The address as the log has it, and the time, because ports come again.
     uniqueId: Buffer.from(`${remoteAddress}:${remotePort}-${Math.floor(nowMs).toString(36)}`, 'latin1'),

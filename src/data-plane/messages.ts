@@ -31,6 +31,8 @@ export interface ListenerSettings extends ListenOptions {
   readonly mode: 'relay' | 'session';
   /** HTTP: proxies whose word on the device is taken. */
   readonly trustedProxies?: readonly string[] | undefined;
+  /** Absent: MQTT. Any protocol, or TLS that passes through; the bytes are carried as they are. */
+  readonly opaque?: 'tcp' | 'tls' | undefined;
   /** Absent: devices speak plain MQTT. */
   readonly websocket?: UpgradeTerms | undefined;
 }

@@ -65,7 +65,7 @@ export function createPoolRoute(
       const first = (node?: string) => balancer.candidates(index, key, node).next().value?.nodeId;
       return recalled.find((node) => first(node) === node) ?? first();
     },
-    place({ clientId }: Connect, peer: Peer, preferred: string | undefined): Placement {
+    place({ clientId }: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement {
       const key = fixed(fixedKey) ?? new DeviceKey(clientId, peer);
       let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
       if (hasSources) candidates = sourced(candidates, source);

@@ -62,6 +62,7 @@ export type ThreadCounter = (typeof threadCounters)[number];
 /** Why a device is turned away: the `reason` label of `connect_rejected_total`. */
 export const rejectReasons = [
   'not-mqtt',
+  'not-tls',
   'too-large',
   'malformed',
   'protocol-version',

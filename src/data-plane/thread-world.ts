@@ -3,6 +3,7 @@ import type { HoldBack } from '../admission/hold-back.ts';
 import type { TokenBucket } from '../admission/token-bucket.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
+import { OpaqueConnection } from '../connection/opaque.ts';
 import { TurnedAway } from '../connection/turned-away.ts';
 import type { Conversation, EndCause, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
@@ -15,7 +16,6 @@ import type {
   World,
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
-import { toldTls } from '../proxy-protocol/tlv.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
@@ -34,6 +34,7 @@ import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
+import { ruleInput } from './rule-input.ts';
 import type { TableReader } from './table-reader.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
 
@@ -63,6 +64,9 @@ export interface ThreadContext {
   verbose: boolean;
 }
 
+/** However it is carried. */
+type Carried = Connection | OpaqueConnection;
+
 /** The world of one listener's connections on one data thread: places them, counts them, tells of them. */
 export class ListenerWorld implements World {
   readonly messages: Float64Array;
@@ -73,9 +77,9 @@ export class ListenerWorld implements World {
   /** Undefined where everybody may come. */
   private door: Door | undefined;
   /** Those that came before there was a door. */
-  private uncounted: Set<Connection> | undefined;
+  private uncounted: Set<Carried> | undefined;
   /** Every open connection, from accept on. */
-  readonly open = new Set<Connection>();
+  readonly open = new Set<Carried>();
   /** Of these, the ones that are served in relay mode. */
   private relayed = 0;
 
@@ -118,7 +122,8 @@ export class ListenerWorld implements World {
     const isFull = table.countDevice(1) >= this.limits.maxConnections;
     const refusal = isFull ? 'max-connections' : this.door?.admit(peer.remoteAddress, sharedClock.now());
     if (refusal !== undefined) return this.turnAway(wire, refusal);
-    const { websocket } = this.listener;
+    const { websocket, opaque } = this.listener;
+    if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
     if (websocket === undefined) return this.begin(wire, peer);
     const layer = new WebSocketLayer(wire, peer, websocket, this.onUpgrade);
     layer.carry(this.begin(layer, layer.peer));
@@ -128,10 +133,10 @@ export class ListenerWorld implements World {
   /** Reset at once, unless it is one of the few that are told why. TLS would cost more than the device is worth. */
   private turnAway(wire: Wire, refusal: DoorRefusal | 'max-connections'): Conversation | undefined {
     const { table, courtesy } = this.context;
-    const { tls, websocket } = this.listener;
+    const { tls, websocket, opaque } = this.listener;
     table.countDevice(-1);
     table.countRejected(refusal);
-    const speaksMqtt = tls === undefined && websocket === undefined;
+    const speaksMqtt = tls === undefined && websocket === undefined && opaque === undefined;
     if (!speaksMqtt || courtesy?.take(1, this.now()) !== true) return undefined;
     return new TurnedAway(wire, refusal === 'max-connections' ? 'quota-exceeded' : doorRefusals[refusal]);
   }
@@ -139,6 +144,13 @@ export class ListenerWorld implements World {
   private begin(wire: Wire, peer: Peer): Connection {
     const connection = new Connection(wire, peer, this);
     this.open.add(connection);
+    return connection;
+  }
+
+  private beginOpaque(wire: Wire, peer: Peer, passesTls: boolean): OpaqueConnection {
+    const connection = new OpaqueConnection(wire, peer, this);
+    this.open.add(connection);
+    connection.begin(passesTls);
     return connection;
   }
 
@@ -214,8 +226,8 @@ export class ListenerWorld implements World {
     this.context.tell({ type: 'dialled', node: target.nodeId });
   }
 
-  placed(connection: Connection): void {
-    if (connection.session === undefined) this.relayed++;
+  placed(connection: Carried): void {
+    if (isRelayed(connection)) this.relayed++;
     const ttlMs = this.claimTtlOf(connection, connection.session !== undefined);
     if (ttlMs > 0) {
       const { clientId, node } = this.nameOf(connection);
@@ -237,19 +249,20 @@ export class ListenerWorld implements World {
     this.context.tell({ type: 'rejected', reason, clientId, listener: this.listener.index, remoteAddress });
   }
 
-  ended(connection: Connection, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
+  ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
     if (this.uncounted?.delete(connection) !== true) this.door?.release(connection.peer.remoteAddress);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
-    const { session } = connection;
-    if (session !== undefined) this.context.owners.disown(connection.connect?.clientId ?? '', connection);
+    const isSession = connection.session !== undefined;
+    if (connection instanceof Connection && isSession)
+      this.context.owners.disown(connection.connect?.clientId ?? '', connection);
     if (connection.placedAtMs === 0) return;
-    if (session === undefined) this.relayed--;
+    if (isRelayed(connection)) this.relayed--;
     table.countEnded(reason);
-    if (this.claimTtlOf(connection, session !== undefined) > 0)
+    if (this.claimTtlOf(connection, isSession) > 0)
       tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
@@ -266,25 +279,27 @@ export class ListenerWorld implements World {
   }
 
   /** How long it is remembered where this device is served, in ms; 0: not at all. */
-  private claimTtlOf({ route }: ConnectionView, isSession: boolean): number {
+  private claimTtlOf({ connect, route }: ConnectionView, isSession: boolean): number {
+    if (connect === undefined) return 0;
     const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
     return ttlMs === 0 && isSession && this.context.isShared ? OWNED_TTL_MS : ttlMs;
   }
 
   /**
-   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved is ended,
-   * or on a rebalance left alone.
+   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved, of an opaque
+   * protocol too, is ended, or on a rebalance left alone.
    */
   moveSome(node: string, count: number, cause: MoveCause, to: string | undefined): MoveTally {
     const tally = { ...noMoves };
     for (const connection of this.open) {
       if (tally.moving + tally.noNode + tally.ended >= count) break;
       if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
-      const answer = connection.session?.moveAway(cause, to);
+      const answer =
+        connection instanceof OpaqueConnection ? 'opaque' : connection.session?.moveAway(cause, to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
       else if (answer === undefined || cause === 'rebalance') tally.stuck++;
-      else if (answer === 'enhanced-auth' || answer === 'too-much-state') {
+      else if (answer === 'opaque' || answer === 'enhanced-auth' || answer === 'too-much-state') {
         tally.ended++;
         connection.end('immovable'); // rule 17: it is told to come again, and finds another node
       } else tally.later++;
@@ -298,7 +313,7 @@ export class ListenerWorld implements World {
     if (owner !== undefined && this.open.has(owner)) yield owner;
     if (this.relayed === 0) return;
     for (const connection of this.open) {
-      if (connection.session === undefined && connection.connect?.clientId === clientId) yield connection;
+      if (isRelayed(connection) && connection.connect?.clientId === clientId) yield connection;
     }
   }
 
@@ -353,20 +368,6 @@ export class ListenerWorld implements World {
   }
 }
 
-function ruleInput(
-  { clientId, username, protocolVersion, cleanStart }: Partial<Connect>,
-  peer: Peer,
-  listener: string,
-): RuleInput {
-  return {
-    ...{ clientId, username, protocolVersion, cleanStart, sourceAddress: peer.remoteAddress, listener },
-    ...{ host: peer.request?.host, path: peer.request?.path },
-    // TLS is asked only where a rule asks: a certificate takes time to parse.
-    get sni() {
-      return peer.tls?.serverName ?? toldTls(peer.tlvs ?? []).sni;
-    },
-    get clientCn() {
-      return peer.tls?.clientCertificateCn ?? toldTls(peer.tlvs ?? []).clientCn;
-    },
-  };
+function isRelayed(connection: Carried): connection is Connection {
+  return connection instanceof Connection && connection.session === undefined;
 }

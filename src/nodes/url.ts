@@ -12,12 +12,14 @@ export interface ProbeEndpoint extends Endpoint {
   readonly path: string;
 }
 
-const NODE_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, http: 80 };
-const PROBE_PORTS: Readonly<Record<string, number>> = { http: 80, mqtt: 1883, tcp: 1883 };
+/** Undefined: there is none, the URL must say it. */
+type Ports = Readonly<Record<string, number | undefined>>;
+const NODE_PORTS: Ports = { mqtt: 1883, http: 80, tcp: undefined };
+const PROBE_PORTS: Ports = { http: 80, mqtt: 1883, tcp: 1883 };
 const SHAPE = /^([a-z]+):\/\/(\[[^\]/]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?][^#\s]*)?$/i;
 
 /**
- * Reads `mqtt://host[:port]` or `http://host[:port]`; the default ports are 1883 and 80.
+ * Reads `mqtt://host[:port]`, `http://host[:port]` or `tcp://host:port`; the default ports are 1883 and 80.
  * @throws BreakwaterError NODE_INVALID
  */
 export function parseNodeUrl(text: string): Endpoint {
@@ -35,9 +37,9 @@ export function parseProbeUrl(text: string): ProbeEndpoint {
   return parse(text, PROBE_PORTS, failure('probe URL', text, 'http://10.0.0.1:18083/status'));
 }
 
-/** Does the node of this URL speak HTTP, and not MQTT? */
-export function speaksHttp(url: string): boolean {
-  return /^https?:/i.test(url);
+/** Is the node a broker, for all that its URL says? */
+export function speaksMqtt(url: string): boolean {
+  return /^mqtts?:/i.test(url);
 }
 
 /** `host:port`, IPv6 without brackets: it reads well, and is a valid id. */
@@ -54,13 +56,14 @@ function failure(what: string, text: string, example: string): Fail {
     new BreakwaterError('NODE_INVALID', `${what}${shown}: ${problem}; for example ${example}`);
 }
 
-function parse(text: string, ports: Readonly<Record<string, number>>, fail: Fail): ProbeEndpoint {
+function parse(text: string, ports: Ports, fail: Fail): ProbeEndpoint {
   if (text.includes('@')) throw fail('credentials do not belong here, devices bring their own');
   const [, scheme = '', host = '', port, path = '/'] = SHAPE.exec(text) ?? [];
   const defaultPort = ports[scheme.toLowerCase()];
   const schemes = Object.keys(ports).map((known) => `${known}://`);
   if (scheme === '') throw fail(`is not ${schemes.join(', ')} followed by host:port`);
-  if (defaultPort === undefined) throw fail(`unknown scheme ${scheme}://, expected ${schemes.join(', ')}`);
+  if (!(scheme.toLowerCase() in ports))
+    throw fail(`unknown scheme ${scheme}://, expected ${schemes.join(', ')}`);
   if (port?.includes(':')) throw fail('an IPv6 address stands in brackets, [::1]:1883');
   return { host: parseHost(host, fail), port: parsePort(port, defaultPort, fail), path };
 }
@@ -83,8 +86,11 @@ function parseHost(host: string, fail: Fail): string {
   return host.toLowerCase();
 }
 
-function parsePort(text: string | undefined, fallback: number, fail: Fail): number {
-  if (text === undefined) return fallback;
+function parsePort(text: string | undefined, fallback: number | undefined, fail: Fail): number {
+  if (text === undefined) {
+    if (fallback === undefined) throw fail('the port is missing');
+    return fallback;
+  }
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
     throw fail(`port ${JSON.stringify(text)} is not 1 to 65535`);

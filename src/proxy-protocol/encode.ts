@@ -18,6 +18,8 @@ export interface ProxyFacts {
   /** Where the device connected to. */
   readonly destination: Endpoint | undefined;
   readonly tls?: TlsFacts | undefined;
+  /** Name that the device asked for, in a TLS that is not ours. */
+  readonly authority?: string | undefined;
   /** At most MAX_UNIQUE_ID_BYTES. */
   readonly uniqueId?: Uint8Array | undefined;
   /** The vectors of the header that came in, sent on as they are; of what they tell, they know better than we. */
@@ -132,12 +134,12 @@ function pairOf(source: Endpoint | undefined, destination: Endpoint | undefined)
 }
 
 /** Ours first, then the chained ones in their order; the checksum is made anew. */
-function tlvsOf({ tls, uniqueId, chained = [] }: ProxyFacts, fields: V2Fields): Tlv[] {
+function tlvsOf({ tls, authority = tls?.sni, uniqueId, chained = [] }: ProxyFacts, fields: V2Fields): Tlv[] {
   const kept = chained.filter(({ type }) => type !== tlvType.crc32c);
   const told = new Set(kept.map(({ type }) => type));
   const ours: Tlv[] = [];
   if (fields.alpn && tls?.alpn) ours.push(text(tlvType.alpn, tls.alpn));
-  if (fields.authority && tls?.sni) ours.push(text(tlvType.authority, tls.sni));
+  if (fields.authority && authority) ours.push(text(tlvType.authority, authority));
   if (fields.uniqueId && uniqueId !== undefined) {
     if (uniqueId.length > MAX_UNIQUE_ID_BYTES) throw new RangeError(`unique id of ${uniqueId.length} bytes`);
     ours.push({ type: tlvType.uniqueId, value: uniqueId });

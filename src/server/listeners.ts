@@ -145,7 +145,7 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, websocket, headers, trustedProxies } = config;
+    const { url, host, mode, pool, websocket, opaque, headers, trustedProxies } = config;
     return {
       index,
       url,
@@ -155,6 +155,7 @@ export class Listeners {
       pool: this.options.numbers.of(pool),
       tls,
       websocket,
+      opaque,
       headers,
       trustedProxies,
     };

@@ -59,14 +59,6 @@ export class WebSocketLayer implements Wire, Conversation {
     this.conversation = conversation;
   }
 
-  get destination(): Peer['destination'] {
-    return this.peer.destination;
-  }
-
-  get tlvs(): Peer['tlvs'] {
-    return this.peer.tlvs;
-  }
-
   // ---- from the device -------------------------------------------------------------------------------------
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {

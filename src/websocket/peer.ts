@@ -29,6 +29,10 @@ export class WebSocketPeer implements Whole {
     return this.peer.destination;
   }
 
+  get serverName(): Peer['serverName'] {
+    return this.peer.serverName;
+  }
+
   get tlvs(): Peer['tlvs'] {
     return this.peer.tlvs;
   }

@@ -10,7 +10,7 @@ const src = join(root, 'src');
 /** Each may import those before it. */
 const pure = [
   ...['mqtt', 'nodes', 'balance', 'address', 'routing', 'admission', 'proxy-protocol'],
-  ...['http', 'persistence', 'session', 'connection', 'websocket', 'config'],
+  ...['tls-hello', 'http', 'persistence', 'session', 'connection', 'websocket', 'config'],
 ];
 const levels = [
   ['bytes.ts', 'errors.ts', 'time.ts'],

@@ -160,6 +160,32 @@ describe('a bad file', () => {
       'pools: { default: { nodes: [{ url: mqtt://a, probeUrl: ftp://a }] } }',
       "scheme 'ftp' is unknown; use http, mqtt or tcp",
     ],
+    [
+      'listeners: [{ url: mqtt://a, pool: b }]\npools: { b: {}, c: { nodes: [{ url: mqtt://a }, { url: tcp://b:1 }] } }',
+      'nodes[1].url: speaks TCP, and mqtt://a of its pool needs MQTT',
+    ],
+    [
+      'listeners: [{ url: tcp://a:1 }]\npools: { default: { nodes: [{ url: mqtt://a }] } }',
+      'nodes[0].url: speaks MQTT, and tcp://a:1 of its pool needs TCP',
+    ],
+    [
+      'listeners: [{ url: tcp://a:1 }]\npools: { default: { nodes: [{ url: tcp://a }] } }',
+      'nodes[0].url: node URL "tcp://a": the port is missing',
+    ],
+    [
+      'listeners: [{ url: tcp://a:1 }]\npools: { default: { strategy: client-id-hash, nodes: [{ url: tcp://a:2 }] } }',
+      'strategy: needs MQTT, and the nodes are tcp; use source-hash',
+    ],
+    [
+      'listeners: [{ url: tcp://a:1 }]\npools: { default: { health: { probe: mqtt }, nodes: [{ url: tcp://a:2 }] } }',
+      'health.probe: needs MQTT, and the nodes are tcp; use tcp',
+    ],
+    ['listeners: [{ url: tcp://a }]', 'needs a port'],
+    ['listeners: [{ url: mqtt://a, passthrough: tls }]', 'passthrough: is for tcp listeners'],
+    ['listeners: [{ url: mqtt://a, proxyProtocol: require }]', 'trustedProxies: is needed with'],
+    ['listeners: [{ url: mqtt://a, trustedProxies: [10.0.0.0/33] }]', 'CIDR block'],
+    ['pools: { default: { upstream: { proxyProtocol: v3 } } }', 'none, v1 or v2'],
+    ['pools: { default: { upstream: { proxyProtocolTlvs: [sni] } } }', 'alpn, authority'],
     ['pools: { default: { strategy: fastest } }', 'must be round-robin, least-connections'],
     ['rules: [{ when: { clientId: "(" }, pool: default }]', 'missing closing )'],
     ['rules: [{ when: { clientId: "(" }, key: $1 }]', 'missing closing )'],

@@ -9,7 +9,7 @@ test('HTTP and MQTT each in a pool of its own', () => {
   const pools = {
     default: { nodes: [{ url: 'mqtt://a:1883' }], upstream: { proxyProtocol: 'v2' } },
     web: { nodes: [{ url: 'http://a:18083' }], persistence: { by: 'cookie', mode: 'rewrite', name: 'S' } },
-    unused: { nodes: [{ url: 'http://b:1' }, { url: 'mqtt://b:2' }] },
+    unused: { nodes: [{ url: 'tcp://b:1' }, { url: 'tcp://b:2' }] },
   };
   const { listeners } = read([listener('mqtt://[::]'), listener('http://[::]', 'web')], pools);
   expect(listeners.map(({ url, port }) => [url, port])).toEqual([

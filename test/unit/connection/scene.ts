@@ -1,5 +1,6 @@
 import { Connection } from '../../../src/connection/connection.ts';
-import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
+import { OpaqueConnection } from '../../../src/connection/opaque.ts';
+import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
   ConnectionLimits,
   EndReason,
@@ -84,12 +85,16 @@ export interface SceneOptions {
   readonly holdBackMs?: number;
   /** 0, when absent: the pool does not remember. */
   readonly recallTimeoutMs?: number;
+  /** Any protocol, or TLS that passes through. Absent: MQTT. */
+  readonly opaque?: 'tcp' | 'tls';
 }
 
 type LinkState = 'dialling' | 'open' | 'ended';
 
 export class Scene {
-  readonly connection: Connection;
+  readonly connection: Conversation & Pick<Connection, 'end'>;
+  /** What rules were asked with. */
+  askedAbout: Peer | undefined;
   nowMs = 1_000;
   /** When the timer fires; undefined while there is none. */
   timerAtMs: number | undefined;
@@ -111,8 +116,15 @@ export class Scene {
   private asker: Recaller | undefined;
 
   constructor(options: SceneOptions = {}) {
-    this.connection = new Connection(this.wire(), peer, this.world(options));
-    this.did(); // the timer for CONNECT is everywhere the same
+    const { opaque } = options;
+    if (opaque === undefined) {
+      this.connection = new Connection(this.wire(), peer, this.world(options));
+      this.did(); // the timer for CONNECT is everywhere the same
+    } else {
+      const connection = new OpaqueConnection(this.wire(), peer, this.world(options));
+      this.connection = connection;
+      connection.begin(opaque === 'tls');
+    }
   }
 
   /** What happened since it was asked last. */
@@ -194,11 +206,15 @@ export class Scene {
       ...{ limits, sessionLimits, mode: 'relay' },
       ...{ claim: notRelayed, pace: notRelayed, reattached: notRelayed, random: () => 0 },
       now: () => this.nowMs,
-      route: () =>
-        refusal ?? {
-          ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
-          place: (_, __, preferred) => place(preferred),
-        },
+      route: (_, about) => {
+        this.askedAbout = about;
+        return (
+          refusal ?? {
+            ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
+            place: (_connect, _peer, preferred) => place(preferred),
+          }
+        );
+      },
       holdBackMs: () => options.holdBackMs ?? 0,
       recall: (clientId, asker) => {
         this.lines.push(`where was ${clientId}?`);

@@ -1,0 +1,216 @@
+import { readClientHello } from '../tls-hello/client-hello.ts';
+import { Attempts } from './attempts.ts';
+import { HeldBytes } from './held-bytes.ts';
+import type { Seat } from './seat.ts';
+import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
+import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
+
+/** A fatal alert (RFC 8446, 6.2), which a device understands before any handshake. */
+const alert = (description: number): Uint8Array => Uint8Array.of(21, 3, 1, 0, 2, 2, description);
+const ACCESS_DENIED = alert(49);
+const INTERNAL_ERROR = alert(80);
+
+const DEVICE_END: Partial<Record<EndCause, EndReason>> = { fin: 'device-closed', reset: 'device-reset' };
+const NODE_END: Partial<Record<EndCause, EndReason>> = { fin: 'node-closed', reset: 'node-reset' };
+
+/**
+ * The life of a connection of any protocol, without I/O: bytes go through as they are, TLS too.
+ *
+ *   (greeting ──ClientHello──►) searching ──a node accepts──► spliced ──► closing
+ *
+ * `greeting` is there only where TLS passes through, and reads the server name for rules. Otherwise a node is sought at
+ * once, because in some protocols the server speaks first. The device is not read until its node is there.
+ */
+export class OpaqueConnection implements Conversation, ConnectionView {
+  readonly wire: Wire;
+  readonly world: World;
+  /** There is no CONNECT, nor a session that could move. */
+  readonly connect = undefined;
+  readonly session = undefined;
+  peer: Peer;
+  route: PoolRoute | undefined;
+  /** When the device was served, on the world's clock; 0 before. */
+  placedAtMs = 0;
+
+  /** What the device sent before its node was there: its ClientHello. */
+  private held: HeldBytes | undefined;
+  private attempts: Attempts | undefined;
+  private seat: Seat | undefined;
+  private link: Link = -1;
+  private reason: EndReason | undefined;
+  private isClosing = false;
+  /** One side has ended, and the other has its time to do so too. */
+  private halfClosed = false;
+
+  constructor(wire: Wire, peer: Peer, world: World) {
+    this.wire = wire;
+    this.peer = peer;
+    this.world = world;
+  }
+
+  /** The node that serves the device, or is asked to. */
+  get target(): Target | undefined {
+    return (this.seat ?? this.attempts?.seat)?.target;
+  }
+
+  /** To be called once, before the engine tells anything. @param passesTls the device speaks TLS, and names a server */
+  begin(passesTls: boolean): void {
+    if (!passesTls) return this.search();
+    this.held = new HeldBytes();
+    this.wire.setTimer(this.world.limits.connectTimeoutMs);
+  }
+
+  // ---- finding a node --------------------------------------------------------------------------------------
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    const { held } = this;
+    if (held === undefined || this.isClosing) return;
+    held.append(bytes, start, end);
+    if (this.attempts !== undefined) return; // it came along with the end of the ClientHello
+    const hello = readClientHello(held.bytes, 0, held.length);
+    if (hello.kind === 'incomplete') return;
+    if (hello.kind === 'refused') return this.refuse('not-tls', undefined, 'connect-rejected');
+    this.peer = new NamingPeer(this.peer, hello.serverName);
+    this.search();
+  }
+
+  private search(): void {
+    const { wire, world, peer } = this;
+    wire.holdDevice(true);
+    const route = world.route({}, peer);
+    if (typeof route === 'string') return this.refuse(route, ACCESS_DENIED, 'connect-rejected');
+    this.route = route;
+    this.attempts = new Attempts(this, route.place({ clientId: '' }, peer, undefined));
+    this.dialNext();
+  }
+
+  private dialNext(): void {
+    const { attempts } = this;
+    if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
+    this.refuse(attempts?.shortage ?? 'no-node', INTERNAL_ERROR, 'no-node');
+  }
+
+  linkFailed(_link: Link, errno: string): void {
+    this.attempts?.dialFailed(errno);
+    this.dialNext();
+  }
+
+  linkOpened(link: Link): void {
+    const { wire, world, held, attempts } = this;
+    this.seat = attempts?.succeeded();
+    this.attempts = undefined;
+    this.link = link;
+    this.placedAtMs = world.now();
+    world.placed(this);
+    if (held !== undefined) wire.toNode(link, held.bytes, 0, held.length);
+    this.held = undefined;
+    wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
+    wire.splice(link);
+    wire.holdDevice(false);
+  }
+
+  /** Nothing is told of a spliced link's bytes, and no other is open. */
+  linkData(): void {}
+
+  // ---- ends ------------------------------------------------------------------------------------------------
+
+  /** While a node is sought, a FIN is a half-close: the device may still read. */
+  deviceEnded(cause: EndCause): void {
+    this.because(DEVICE_END[cause] ?? 'device-timeout');
+    if (this.link >= 0) this.waitForOther();
+    else if (cause === 'fin' && this.attempts !== undefined) this.halfClosed = true;
+    else this.close('reset');
+  }
+
+  /** That a node ends a connection is the way of many protocols; only what is no FIN speaks against it. */
+  linkEnded(_link: Link, cause: EndCause): void {
+    const { seat, world } = this;
+    seat?.release();
+    if (seat !== undefined && !this.halfClosed && cause !== 'fin') world.linkLost(seat.target, cause);
+    this.because(NODE_END[cause] ?? 'node-timeout');
+    this.waitForOther();
+  }
+
+  /** The engine carries the end over to the other side; only how long that may take is decided here. */
+  private waitForOther(): void {
+    this.halfClosed = true;
+    this.wire.setTimer(this.world.limits.halfCloseTimeoutMs);
+  }
+
+  timer(): void {
+    const { attempts, wire } = this;
+    if (this.isClosing) return wire.endDevice('reset'); // it was flushed, and has had its time
+    if (attempts !== undefined) {
+      if (attempts.link < 0) return attempts.dial(); // its turn has come
+      attempts.timedOut();
+      return this.dialNext();
+    }
+    if (this.link >= 0) return this.close('reset');
+    this.refuse('connect-timeout', undefined, 'connect-timeout');
+  }
+
+  /** Ends the connection from outside: what waits is sent, both ways. */
+  end(reason: EndReason): void {
+    this.because(reason);
+    this.close('flush');
+  }
+
+  private because(reason: EndReason): void {
+    this.reason ??= reason;
+  }
+
+  private refuse(label: string, reply: Uint8Array | undefined, reason: EndReason): void {
+    this.world.rejected(label, this);
+    this.because(reason);
+    if (reply === undefined || this.held === undefined) return this.close('reset');
+    this.wire.toDevice(reply, 0, reply.length);
+    this.close('flush');
+  }
+
+  private close(how: 'flush' | 'reset'): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    const { wire, link } = this;
+    wire.setTimer(how === 'flush' ? this.world.limits.halfCloseTimeoutMs : 0);
+    this.attempts?.giveUp();
+    this.attempts = undefined;
+    if (link >= 0) wire.endNode(link, how);
+    this.seat?.release();
+    this.held = undefined;
+    wire.endDevice(how);
+  }
+
+  closed(bytesFromDevice: number, bytesToDevice: number): void {
+    this.isClosing = true;
+    this.attempts?.closed();
+    this.seat?.release();
+    this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+  }
+}
+
+/** A device that named a server in the TLS that passes through us. */
+class NamingPeer implements Peer {
+  readonly serverName: string | undefined;
+  private readonly peer: Peer;
+
+  constructor(peer: Peer, serverName: string | undefined) {
+    this.peer = peer;
+    this.serverName = serverName;
+  }
+
+  get remoteAddress(): string {
+    return this.peer.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.peer.remotePort;
+  }
+
+  get destination(): Peer['destination'] {
+    return this.peer.destination;
+  }
+
+  get tlvs(): Peer['tlvs'] {
+    return this.peer.tlvs;
+  }
+}
