@@ -83,9 +83,14 @@ export interface Door {
   release(address: string): void;
 }
 
-/** Most proxies limit nothing here: then nobody need be asked, nor counted. */
+/** Most proxies limit nothing here: then nobody need be asked, and no source be counted. */
 export function isUnlimited({ allow, deny, ...counts }: DoorLimits): boolean {
   return allow.length + deny.length === 0 && Object.values(counts).every((limit) => limit === 0);
+}
+
+/** Counts at a listener without a door: an index is free for another listener only when nobody is there any more. */
+export function countAtListener(memory: DoorMemory, thread: number, listener: number, change: 1 | -1): void {
+  Atomics.add(memory.listenerCounts[thread] as Int32Array, listener, change);
 }
 
 /** The door of one listener on one thread. `nowMs` is of a clock that all threads share. */

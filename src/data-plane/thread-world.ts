@@ -56,6 +56,8 @@ export interface ThreadContext {
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly holdBack: HoldBack;
+  /** Counts a device at a listener that has no door. */
+  readonly countAt: (listener: number, change: 1 | -1) => void;
   /** Refused devices that may be told why; undefined: none are. */
   readonly courtesy: TokenBucket | undefined;
   readonly now: () => number;
@@ -122,6 +124,7 @@ export class ListenerWorld implements World {
     const isFull = table.countDevice(1) >= this.limits.maxConnections;
     const refusal = isFull ? 'max-connections' : this.door?.admit(peer.remoteAddress, sharedClock.now());
     if (refusal !== undefined) return this.turnAway(wire, refusal);
+    if (this.door === undefined) this.context.countAt(this.listener.index, 1);
     const { websocket, opaque } = this.listener;
     if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
     if (websocket === undefined) return this.begin(wire, peer);
@@ -252,7 +255,9 @@ export class ListenerWorld implements World {
   ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
-    if (this.uncounted?.delete(connection) !== true) this.door?.release(connection.peer.remoteAddress);
+    const cameByDoor = this.uncounted?.delete(connection) !== true && this.door !== undefined;
+    if (cameByDoor) this.door?.release(connection.peer.remoteAddress);
+    else this.context.countAt(this.listener.index, -1);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);

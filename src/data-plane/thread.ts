@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createBursts } from '../admission/bursts.ts';
-import { createDoor, type Door, isUnlimited } from '../admission/door.ts';
+import { countAtListener, createDoor, type Door, isUnlimited } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { TokenBucket } from '../admission/token-bucket.ts';
 import { strategies } from '../balance/index.ts';
@@ -47,6 +47,7 @@ const events = new EventBatch(
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
   ...choicesBy(start.settings),
+  countAt: (listener: number, change: 1 | -1) => countAtListener(start.door, start.thread, listener, change),
   pacer: createPacer(systemClock.now, systemRandom),
   owners: new ClientIds({
     now: sharedClock.now,
