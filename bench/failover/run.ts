@@ -1,13 +1,18 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Play, perform, type Report } from './performance.ts';
+import { failoverPage, type Scene } from './report.ts';
 
-/** Prints what devices see when a broker dies, hangs, or all are restarted in turn. */
+/**
+ * Prints what devices see when a broker dies, hangs, or all are restarted in turn. Without options: SIGKILL, both kinds of
+ * brokers, both engines; then writes docs/failover.md.
+ */
 const { values } = parseArgs({
   options: {
     fault: { type: 'string', default: 'kill' },
-    brokers: { type: 'string', default: 'aedes' },
+    brokers: { type: 'string' },
     front: { type: 'string', default: 'breakwater' },
-    engine: { type: 'string', default: 'auto' },
+    engine: { type: 'string' },
     devices: { type: 'string', default: '2000' },
     rate: { type: 'string', default: '400' },
     runs: { type: 'string', default: '1' },
@@ -16,15 +21,14 @@ const { values } = parseArgs({
     clean: { type: 'boolean', default: false },
     log: { type: 'string' },
     json: { type: 'boolean', default: false },
+    out: { type: 'string' },
   },
 });
 
-const play: Play = {
+const shared: Omit<Play, 'brokers' | 'engine'> = {
   main: new URL('../../src/main.js', import.meta.url).pathname,
-  fault: oneOf('fault', ['none', 'kill', 'hang', 'rolling', 'rebalance']),
-  brokers: oneOf('brokers', ['aedes', 'mosquitto']),
-  front: oneOf('front', ['breakwater', 'haproxy']),
-  engine: values.engine,
+  fault: oneOf('fault', values.fault, ['none', 'kill', 'hang', 'rolling', 'rebalance']),
+  front: oneOf('front', values.front, ['breakwater', 'haproxy']),
   devices: Number(values.devices),
   rate: Number(values.rate),
   clean: values.clean,
@@ -32,10 +36,19 @@ const play: Play = {
   calmMs: Number(values.calm) * 1000,
   logFile: values.log,
 };
+const brokers = ['aedes', 'mosquitto'] as const;
+const plays = (values.brokers === undefined ? brokers : [oneOf('brokers', values.brokers, brokers)]).flatMap(
+  (each) => engines().map((engine): Play => ({ ...shared, brokers: each, engine })),
+);
 
-function oneOf<const T extends string>(option: keyof typeof values, words: readonly T[]): T {
-  const word = words.find((each) => each === values[option]);
-  if (word === undefined) throw new Error(`--${option} ${values[option]}: write ${words.join(', ')}`);
+function engines(): readonly string[] {
+  if (values.engine !== undefined) return [values.engine];
+  return shared.front === 'haproxy' ? ['none'] : ['epoll', 'node'];
+}
+
+function oneOf<const T extends string>(option: string, given: string, words: readonly T[]): T {
+  const word = words.find((each) => each === given);
+  if (word === undefined) throw new Error(`--${option} ${given}: write ${words.join(', ')}`);
   return word;
 }
 
@@ -63,13 +76,21 @@ function rowOf({
   };
 }
 
-for (let run = 0; run < Number(values.runs); run++) {
-  const report = await perform(play);
-  if (values.json) {
-    console.log(JSON.stringify(report));
-    continue;
+const scenes: Scene[] = [];
+for (const play of plays) {
+  for (let run = 0; run < Number(values.runs); run++) {
+    const report = await perform(play);
+    scenes.push({ play, report });
+    if (values.json) {
+      console.log(JSON.stringify(report));
+      continue;
+    }
+    console.log(`${play.fault} ${play.brokers} behind ${play.front} (${play.engine}), run ${run + 1}`);
+    console.table(rowOf(report));
+    for (const line of [...report.examples, ...report.violations]) console.log(line);
   }
-  console.log(`${play.fault} ${play.brokers} behind ${play.front}, run ${run + 1}`);
-  console.table(rowOf(report));
-  for (const line of [...report.examples, ...report.violations]) console.log(line);
 }
+// A run of a part must not take the place of the whole.
+const isWhole = process.argv.length === 2;
+const out = values.out ?? (isWhole ? 'docs/failover.md' : undefined);
+if (out !== undefined) writeFileSync(out, failoverPage(scenes));

@@ -1,0 +1,65 @@
+import { machine } from '../machine.ts';
+import type { Play, Report } from './performance.ts';
+
+/** One performance and what devices saw of it. */
+export interface Scene {
+  readonly play: Play;
+  readonly report: Report;
+}
+
+const headings = [
+  'fault',
+  'brokers',
+  'front',
+  'devices at the node',
+  'device disconnects',
+  'acknowledged QoS 1 lost',
+  'acknowledged QoS 2 lost',
+  'of these, published after the fault',
+  'QoS 1 twice',
+  'QoS 2 twice',
+  'Wills fired',
+  'moved / not moved',
+  're-attach p50 / p99 / max ms',
+  'last device back after ms',
+  'slowest acknowledgement ms',
+];
+
+function row({ play, report }: Scene): string {
+  const { affected, moves, lost, lostLater, duplicates } = report;
+  const cells = [
+    ...[play.fault, play.clean ? `${play.brokers}, clean sessions` : play.brokers],
+    play.front === 'haproxy' ? 'haproxy' : `breakwater, ${play.engine}`,
+    ...[affected, report.disconnects, lost.qos1, lost.qos2, lostLater.qos1 + lostLater.qos2],
+    ...[duplicates.qos1, duplicates.qos2, report.wills.length],
+    moves === undefined ? '' : `${moves.moved} / ${moves.failed}`,
+    moves === undefined ? '' : `${moves.p50Ms} / ${moves.p99Ms} / ${moves.maxMs}`,
+    ...[moves?.lastAfterMs ?? '', report.slowestAckMs],
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** The text of docs/failover.md. */
+export function failoverPage(scenes: readonly Scene[]): string {
+  const [first] = scenes;
+  const { devices, rate } = first?.play ?? { devices: 0, rate: 0 };
+  return `# What devices notice when a broker dies
+
+Written by \`npm run bench -- failover\` on ${new Date().toISOString().slice(0, 10)}; do not edit. Real processes: three
+brokers, one proxy, ${devices.toLocaleString('en')} devices that each publish on a topic of their own and subscribe to one, with QoS 0, 1
+and 2 in equal parts, ${rate.toLocaleString('en')} messages a second together. One broker of three is ended by SIGKILL.
+
+\`aedes\`: embedded brokers that share sessions over Redis, MQTT 3.1.1 (it knows no MQTT 5); a device receives what another
+publishes. \`mosquitto\`: brokers that share nothing, MQTT 3.1.1 and 5 mixed; a device receives what it publishes itself,
+since brokers that share nothing bring it nothing else. There, what the dead broker had acknowledged and not delivered is
+gone with it ([what is kept and what is lost](session-mode.md#what-is-kept-and-what-is-lost)).
+
+| ${headings.join(' | ')} |
+|${' --- |'.repeat(headings.length)}
+${scenes.map(row).join('\n')}
+
+${machine()
+  .map((line) => `- ${line}`)
+  .join('\n')}
+`;
+}
