@@ -36,6 +36,7 @@ import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
 import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
+import { createPoolTls, type PoolTls } from './server/pool-tls.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
 import { snapshotOf } from './server/snapshot.ts';
@@ -81,6 +82,9 @@ export async function startServer(
   const engine = chooseEngine(config.proxy.engine);
   const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
   const wantedListeners = await readListeners(config, certificates);
+  const poolTls = createPoolTls(() => threads.settle(threadSettings(), []), log);
+  await poolTls.prepare(config.pools);
+  poolTls.use();
   const identity = identify(config, engine.name);
   const { why } = engine;
   log.info(
@@ -99,7 +103,7 @@ export async function startServer(
   const bus = createEventBus(() => setVerbosity());
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
-    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), health, signal),
+    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), poolTls, health, signal),
     healthOf: (pool) => poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
     onProbe: (_id, seconds) => metrics.probed(seconds),
@@ -227,7 +231,9 @@ export async function startServer(
     const { recallTimeoutMs } = membership;
     const isShared = store.kind === 'redis';
     const tellsRequests = log.level === 'debug';
-    return { limits, pools: poolNumbers.arrange(pools()), rules, recallTimeoutMs, isShared, tellsRequests };
+    const arranged = poolNumbers.arrange(pools());
+    const upstreamTls = arranged.map((pool) => pool && poolTls.of(pool.name));
+    return { limits, pools: arranged, upstreamTls, rules, recallTimeoutMs, isShared, tellsRequests };
   }
 
   /** Returns the listeners whose files were others before. */
@@ -256,7 +262,10 @@ export async function startServer(
   });
   const reload = createReload({
     ...{ read, current, listeners, log },
-    wanted: (next) => readListeners(next, certificates),
+    async wanted(next) {
+      await poolTls.prepare(next.pools);
+      return readListeners(next, certificates);
+    },
     accepting: () => accepting,
     async control({ pools: { changed } }) {
       log.level = current.config.log.level;
@@ -269,6 +278,7 @@ export async function startServer(
       await Promise.race([routes.settled(), sleep(RESOLVE_WAIT_MS)]);
     },
     async data(settings) {
+      poolTls.use();
       await threads.settle(threadSettings(), settings);
       return useCertificates();
     },
@@ -313,6 +323,7 @@ export async function startServer(
     clearInterval(watchTimer);
     clearInterval(slowStartTimer);
     certificates.stop();
+    poolTls.stop();
     drains.stop();
     carryOut.stop();
     rebalancer.stop();
@@ -378,10 +389,11 @@ export async function startServer(
 
 function probeNode(
   node: CheckedNode,
-  { upstream }: PoolConfig,
+  { name, upstream }: PoolConfig,
+  tls: PoolTls,
   health: HealthOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const target = probeTarget(node, health.path, upstream.proxyProtocol);
+  const target = probeTarget(node, health.path, upstream.proxyProtocol, tls.of(name));
   return probes[health.probe](target, { timeoutMs: health.timeoutMs, signal });
 }

@@ -28,12 +28,13 @@ export function checkCommand(): Command {
 }
 
 async function check({ config: path, json, explain }: CheckOptions): Promise<void> {
-  const [{ readConfigFile }, { parseConfig }, { ConfigError }, { readTlsFiles }] = await Promise.all([
-    import('./config-file.ts'),
-    import('../config/load.ts'),
-    import('../config/problems.ts'),
-    import('../server/tls-files.ts'),
-  ]);
+  const [{ readConfigFile }, { parseConfig }, { ConfigError }, { readTlsFiles, readUpstreamTlsFiles }] =
+    await Promise.all([
+      import('./config-file.ts'),
+      import('../config/load.ts'),
+      import('../config/problems.ts'),
+      import('../server/tls-files.ts'),
+    ]);
   const text = await readConfigFile(path);
   const token = process.env.BREAKWATER_TOKEN;
   try {
@@ -41,7 +42,11 @@ async function check({ config: path, json, explain }: CheckOptions): Promise<voi
       environment: process.env,
       ...(token ? { adminToken: token } : {}),
     });
-    const { problems } = await readTlsFiles(config.listeners, new Uint8Array());
+    const files = [
+      await readTlsFiles(config.listeners, new Uint8Array()),
+      await readUpstreamTlsFiles(config.pools),
+    ];
+    const problems = files.flatMap((each) => each.problems);
     if (problems.length > 0) throw new ConfigError(path, problems);
     if (explain !== undefined) {
       const { explainConnection, explanationText, readConnection } = await import('./explain.ts');

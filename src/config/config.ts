@@ -14,6 +14,7 @@ import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
 import type { Document } from './schema.ts';
 import { type TlsConfig, toTls } from './tls.ts';
+import { toUpstreamTls, type UpstreamTlsConfig } from './upstream-tls.ts';
 import { toUpgradeTerms } from './websocket.ts';
 
 /**
@@ -93,6 +94,7 @@ export interface DnsDiscoveryConfig {
   readonly family: 4 | 6 | undefined;
   /** `address:port` of a DNS server; absent: the system's way. */
   readonly resolver: string | undefined;
+  readonly scheme: 'mqtt' | 'mqtts';
   readonly intervalMs: number;
 }
 
@@ -104,6 +106,7 @@ export interface EmqxDiscoveryConfig {
   readonly secret: string;
   /** MQTT port of the nodes. */
   readonly port: number;
+  readonly scheme: 'mqtt' | 'mqtts';
   readonly intervalMs: number;
 }
 
@@ -132,6 +135,8 @@ export interface UpstreamConfig {
   readonly takeoverFiresWill: boolean;
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
+  /** Of nodes that are reached by TLS; absent: their certificates must be good. */
+  readonly tls?: UpstreamTlsConfig | undefined;
   readonly http: HttpUpstream;
   /** What begins each connection to a node. */
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
@@ -198,7 +203,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       opaque: url.startsWith('tcp:') ? (passthrough ?? 'tcp') : undefined,
       headers: toHeaders(proxied, toMs(limits.connectTimeout)),
     })),
-    pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode)),
+    pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode, fileName)),
     rules: rules.map(toRule),
     membership: {
       store: membership.store,
@@ -244,6 +249,7 @@ function toPool(
   name: string,
   pool: Document['pools'][string],
   isFlagNode: IsFlagNode,
+  fileName: string,
 ): PoolConfig {
   const { strategy, persistence, slowStart, health, upstream, nodes, discovery } = pool;
   return {
@@ -271,6 +277,7 @@ function toPool(
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       takeoverFiresWill: upstream.takeoverFiresWill,
       sourceAddresses: upstream.sourceAddresses,
+      tls: upstream.tls && toUpstreamTls(upstream.tls, fileName),
       http: toHttpUpstream(upstream.http),
       proxyProtocol: upstream.proxyProtocol,
       proxyProtocolFields: toV2Fields(upstream.proxyProtocolTlvs),
@@ -304,10 +311,10 @@ function toV2Fields(names: Document['pools'][string]['upstream']['proxyProtocolT
 }
 
 function toDiscovery(entry: Document['pools'][string]['discovery'][number]): DiscoveryConfig {
-  const { dns, srv = false, family, resolver, emqx = '', key = '', secret = '', port, interval } = entry;
-  const intervalMs = toMs(interval);
-  if (dns !== undefined) return { kind: 'dns', name: dns, srv, port, family, resolver, intervalMs };
-  return { kind: 'emqx', url: new URL(emqx).origin, key, secret, port, intervalMs };
+  const { dns, srv = false, family, resolver, emqx = '', key = '', secret = '', scheme, port } = entry;
+  const intervalMs = toMs(entry.interval);
+  if (dns !== undefined) return { kind: 'dns', name: dns, srv, scheme, port, family, resolver, intervalMs };
+  return { kind: 'emqx', url: new URL(emqx).origin, key, secret, scheme, port, intervalMs };
 }
 
 /** `url` in its full form with its host and port. */

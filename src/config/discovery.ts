@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { address, count, seconds, text } from './fields.ts';
+import { address, choice, count, seconds, text } from './fields.ts';
 
 /** Keys that only one of the two kinds has. */
 const own = { dns: ['srv', 'family', 'resolver'], emqx: ['key', 'secret'] } as const;
@@ -57,6 +57,9 @@ export const discoverySchema = z
       kind: 'text',
       description: 'Secret of that key; better taken from the environment, see above.',
     }),
+    scheme: choice(['mqtt', 'mqtts'])
+      .default('mqtt')
+      .describe('How the nodes are reached: `mqtts` is by TLS, mostly at port 8883.'),
     port: count({
       min: 1,
       max: 65_535,

@@ -33,9 +33,10 @@ pools:
       - { dns: _mqtt._tcp.example.org, srv: true }
   meters:
     strategy: client-id-hash
+    upstream: { tls: { ca: brokers-ca.crt, serverName: emqx.internal, cert: own.crt, key: own.key, verify: true } }
     health: { probe: http, path: /status }
     nodes:
-      - { id: emqx-3, url: "mqtt://10.0.0.3:1883", probeUrl: "http://10.0.0.3:18083/status" }
+      - { id: emqx-3, url: "mqtts://10.0.0.3:8883", probeUrl: "http://10.0.0.3:18083/status" }
     discovery:
       - { emqx: "http://10.0.1.1:18083", key: breakwater, secret: change-me, port: 1883 }
   dashboards:

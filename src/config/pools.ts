@@ -7,6 +7,7 @@ import { discoverySchema } from './discovery.ts';
 import { address, choice, count, ipAddress, name, seconds, text } from './fields.ts';
 import { httpUpstreamSchema } from './http.ts';
 import { persistenceSchema } from './persistence.ts';
+import { upstreamTlsSchema } from './upstream-tls.ts';
 
 const strategyNames = [
   'round-robin',
@@ -33,10 +34,10 @@ const nodeSchema = z
       kind: 'name',
       description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
     }),
-    url: address(['mqtt', 'http', 'tcp'], ['mqtts', 'https', 'ws', 'wss'], parseNodeUrl).meta({
-      kind: '`mqtt://host:port`, `http://host:port`, `tcp://host:port`',
+    url: address(['mqtt', 'mqtts', 'http', 'tcp'], ['https', 'ws', 'wss'], parseNodeUrl).meta({
+      kind: '`mqtt://host:port`, `mqtts://host:port`, `http://host:port`, `tcp://host:port`',
       description:
-        'Where the broker accepts MQTT, HTTP for the pool of an `http` or `https` listener, or anything for that of a `tcp` listener; the nodes of one pool are of one kind. The host may be a name; port 1883 for `mqtt`, 80 for `http`, when none is given.',
+        'Where the broker accepts MQTT (`mqtts`: by TLS, see `upstream.tls`), HTTP for the pool of an `http` or `https` listener, or anything for that of a `tcp` listener; the nodes of one pool are of one kind. The host may be a name; port 1883 for `mqtt`, 8883 for `mqtts`, 80 for `http`, when none is given.',
     }),
     weight: count({
       min: WEIGHT_MIN,
@@ -54,8 +55,8 @@ const nodeSchema = z
       about:
         'At one time, of all proxies together as far as they have told each other; what is more goes to the next node of the pool. 0 sets no limit.',
     }),
-    probeUrl: address(['http', 'mqtt', 'tcp'], ['https', 'mqtts'], parseProbeUrl).optional().meta({
-      kind: 'URL (`http`, `mqtt`, `tcp`)',
+    probeUrl: address(['http', 'https', 'mqtt', 'mqtts', 'tcp'], [], parseProbeUrl).optional().meta({
+      kind: 'URL (`http`, `https`, `mqtt`, `mqtts`, `tcp`)',
       description: 'Where probes go when not to `url` itself, such as the broker’s status page.',
     }),
   })
@@ -108,7 +109,8 @@ const upstreamSchema = z.strictObject({
     min: 0.1,
     max: 60,
     default: 3,
-    about: 'For one TCP connect to a node: long enough for one lost SYN (sent again after 1 s).',
+    about:
+      'For one link to a node to open, TLS included: long enough for one lost SYN (sent again after 1 s).',
   }),
   connackTimeout: seconds({
     min: 0.1,
@@ -186,6 +188,7 @@ const upstreamSchema = z.strictObject({
         'What `v2` says besides addresses; all of it unless some are named. Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header).',
     }),
   http: httpUpstreamSchema.prefault({}).describe('For `http` nodes.'),
+  tls: upstreamTlsSchema.optional(),
   sourceAddresses: z
     .array(ipAddress())
     .max(64, { error: 'must hold at most 64 addresses' })

@@ -23,13 +23,19 @@ export interface CertificateConfig {
   readonly names: readonly string[] | undefined;
 }
 
-const path = (description: string) => text(4096).meta({ kind: 'path', description });
+/** Of a file in PEM. */
+export const pemPath = (description: string) => text(4096).meta({ kind: 'path', description });
+
+/** A path of the configuration, which is relative to the configuration's own folder, from where the program runs. */
+export function pathFrom(fileName: string, path: string): string {
+  return isAbsolute(path) ? path : join(dirname(fileName), path);
+}
 
 const certPath = () =>
-  path(
+  pemPath(
     'The server’s certificate in PEM, with those between it and the root behind it. Relative to the folder of this file, as all paths of `tls`.',
   );
-const keyPath = () => path('Its private key in PEM, not encrypted.');
+const keyPath = () => pemPath('Its private key in PEM, not encrypted.');
 
 const serverName = text(253).regex(/^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, {
   error: ({ input }) => `must be a host name such as mqtt.example.org or *.example.org, not '${input}'`,
@@ -39,7 +45,7 @@ export const tlsSchema = z
   .strictObject({
     cert: certPath(),
     key: keyPath(),
-    clientCa: path('The authorities that sign the devices’ certificates, in PEM.').optional(),
+    clientCa: pemPath('The authorities that sign the devices’ certificates, in PEM.').optional(),
     clientAuth: choice(['none', 'request', 'require'])
       .default('none')
       .describe(
@@ -84,7 +90,7 @@ export function toTls(
   { cert, key, clientCa, clientAuth, certificates }: z.output<typeof tlsSchema>,
   fileName: string,
 ): TlsConfig {
-  const from = (file: string) => (isAbsolute(file) ? file : join(dirname(fileName), file));
+  const from = (file: string) => pathFrom(fileName, file);
   return {
     certificates: [{ cert, key, names: undefined }, ...certificates].map((each) => ({
       cert: from(each.cert),

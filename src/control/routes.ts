@@ -1,6 +1,6 @@
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
-import { parseNodeUrl } from '../nodes/url.ts';
+import { isSecure, parseNodeUrl } from '../nodes/url.ts';
 
 /** A node as the data threads see it. */
 export interface Route {
@@ -9,6 +9,8 @@ export interface Route {
   /** IP literal; empty while the name does not resolve. */
   readonly host: string;
   readonly port: number;
+  /** The name that its certificate is for; empty: it is reached without TLS. */
+  readonly serverName: string;
   /** Relative share in hundredths of the node's weight, so that a slow start has room below weight 1. */
   readonly weight: number;
   /** Connections at one time; 0: no limit. */
@@ -65,6 +67,7 @@ export function keepRoutes(options: RoutesOptions) {
       pool: poolNumber(node.pool),
       host: addresses.get(host) ?? '',
       port,
+      serverName: isSecure(node.url) ? host : '',
       weight: Math.max(1, Math.round(node.weight * 100 * share)),
       maxConnections: node.maxConnections ?? 0,
       connectRate: Math.ceil(connectRateOf(node.pool) * share),

@@ -46,9 +46,10 @@ export function createBalancer(
     const targets: Target[] = [];
     const poolOf: number[] = [];
     const usable: boolean[] = [];
-    for (const { slot, id, host, port, pool, enabled, ...state } of slots) {
+    for (const { slot, id, host, port, serverName, pool, enabled, ...state } of slots) {
       if (!enabled) continue;
-      targets[slot] = { slot, nodeId: id, host, port };
+      const tls = serverName === '' ? undefined : { pool, serverName };
+      targets[slot] = { slot, nodeId: id, host, port, ...(tls && { tls }) };
       poolOf[slot] = pool;
       usable[slot] = state.usable;
     }

@@ -4,7 +4,7 @@ import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause, PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
-import type { TlsOptions } from '../engine/tls.ts';
+import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
 import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
 import type { UpgradeTerms } from '../websocket/upgrade.ts';
 
@@ -42,6 +42,8 @@ export interface ThreadSettings {
   readonly limits: LimitsConfig;
   /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */
   readonly pools: readonly (PoolConfig | undefined)[];
+  /** How nodes are reached by TLS, by the numbers of their pools; undefined: as the engine does where nothing is said. */
+  readonly upstreamTls: readonly (UpstreamTls | undefined)[];
   readonly rules: readonly RuleConfig[];
   /** The longest that a connect waits for what is remembered of its device. */
   readonly recallTimeoutMs: number;

@@ -17,8 +17,9 @@ import { refusals } from '../routing/rules.ts';
  */
 export const MAX_NODES = 1024;
 export const MAX_LISTENERS = 64; // as many as the configuration may hold
-export const TEXT_BYTES = 128; // id (64) and address (45 at most for IPv6)
 export const ID_BYTES = 64;
+export const ADDRESS_BYTES = 64; // 45 at most for IPv6
+export const TEXT_BYTES = ID_BYTES + ADDRESS_BYTES + 256; // and a host name (253)
 
 export const USED = 1;
 export const ENABLED = 2;
@@ -32,6 +33,8 @@ export interface SlotState {
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
   readonly port: number;
+  /** The name that its certificate is for; empty: it is reached without TLS. */
+  readonly serverName: string;
   /** Relative share; only the proportions count. */
   readonly weight: number;
   /** Connections at one time, of all proxies; 0: no limit. */
@@ -184,7 +187,8 @@ export class TableWriter {
       const text = slot * TEXT_BYTES;
       table.text.fill(0, text, text + TEXT_BYTES);
       table.text.write(state.id, text, ID_BYTES);
-      table.text.write(state.host, text + ID_BYTES, TEXT_BYTES - ID_BYTES);
+      table.text.write(state.host, text + ID_BYTES, ADDRESS_BYTES);
+      table.text.write(state.serverName, text + ID_BYTES + ADDRESS_BYTES);
     });
   }
 

@@ -1,6 +1,7 @@
 import type { EndReason } from '../connection/world.ts';
 import {
   ACCEPTED,
+  ADDRESS_BYTES,
   DEVICES,
   DIAL_SUM,
   DIALS,
@@ -60,7 +61,8 @@ export class TableReader {
     return {
       slot,
       id: untilZero(text, at, at + ID_BYTES),
-      host: untilZero(text, at + ID_BYTES, at + TEXT_BYTES),
+      host: untilZero(text, at + ID_BYTES, at + ID_BYTES + ADDRESS_BYTES),
+      serverName: untilZero(text, at + ID_BYTES + ADDRESS_BYTES, at + TEXT_BYTES),
       port: port[slot] ?? 0,
       pool: pool[slot] ?? 0,
       weight: weight[slot] ?? 0,

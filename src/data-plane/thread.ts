@@ -62,6 +62,8 @@ const context = {
   verbose: true as boolean,
 } satisfies ThreadContext;
 const worlds: ListenerWorld[] = [];
+/** How links to nodes speak TLS, by the number of the pool. */
+const linkTls: ThreadSettings['upstreamTls'][number][] = [];
 const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const refusalBursts = createBursts(systemClock);
 const engine = createEngine(start.engine, {
@@ -98,8 +100,19 @@ function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {
   return pools.map((pool) => pool && strategies[pool.strategy]);
 }
 
+/** Has links to nodes speak TLS as the settings say; what a pool had is compared, because it takes long to build. */
+function secureLinks({ upstreamTls }: ThreadSettings): void {
+  for (let pool = 0; pool < Math.max(upstreamTls.length, linkTls.length); pool++) {
+    const tls = upstreamTls[pool];
+    if (isDeepStrictEqual(tls, linkTls[pool])) continue;
+    engine.updateUpstreamTls(pool, tls);
+    linkTls[pool] = tls;
+  }
+}
+
 function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
+    secureLinks(settings);
     balancer.use(strategiesOf(settings));
     Object.assign(context, choicesBy(settings));
     for (const listener of listeners) {
@@ -127,6 +140,7 @@ function doorOf({ index }: ListenerSettings): Door | undefined {
 }
 
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {
+  if (worlds.length === 0) secureLinks(start.settings); // before the first device
   for (const listener of listeners) {
     worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
   }

@@ -24,16 +24,16 @@ const QUERY_TIMEOUT_MS = 1000;
  * another server than the system's; those go to a DNS server directly.
  */
 export function dnsDiscovery(config: DnsDiscoveryConfig, pool: string): Discovery {
-  const { name, srv, port, family, intervalMs } = config;
+  const { name, srv, scheme, port, family, intervalMs } = config;
   return poll(`dns ${name}`, intervalMs, async (signal) => {
     const resolver = newResolver(config.resolver, signal);
     const ask: Lookup =
       config.resolver === undefined ? askSystem : (host, of) => askServer(resolver, host, of);
     const addressesOf = (host: string) => allAddresses(ask, host, family);
-    if (srv) return serviceNodes(pool, await services(resolver, name), addressesOf);
+    if (srv) return serviceNodes(config, pool, await services(resolver, name), addressesOf);
     return (await addressesOf(name)).map((address) => {
       const authority = formatAuthority(address, port);
-      return toNode({ id: nodeIdOf(`${name}-${address}:${port}`), url: `mqtt://${authority}`, pool });
+      return toNode({ id: nodeIdOf(`${name}-${address}:${port}`), url: `${scheme}://${authority}`, pool });
     });
   });
 }
@@ -79,6 +79,7 @@ async function services(resolver: Resolver, name: string): Promise<SrvRecord[]> 
 
 /** A target that has no address is left out: it is a host that just went. When none has one, the answer is none. */
 async function serviceNodes(
+  { scheme }: DnsDiscoveryConfig,
   pool: string,
   records: readonly SrvRecord[],
   addressesOf: (host: string) => Promise<readonly string[]>,
@@ -92,7 +93,7 @@ async function serviceNodes(
     const address = result?.status === 'fulfilled' ? result.value[0] : undefined;
     if (address === undefined) continue;
     const id = nodeIdOf(`${name.toLowerCase()}:${port}`);
-    const url = `mqtt://${formatAuthority(address, port)}`;
+    const url = `${scheme}://${formatAuthority(address, port)}`;
     nodes.set(id, toNode({ id, url, pool, weight: nodeWeight(weight, heaviest) }));
   }
   if (nodes.size === 0) throw new Error('no target of its SRV records has an address');

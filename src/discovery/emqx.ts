@@ -47,7 +47,7 @@ export function emqxDiscovery(config: EmqxDiscoveryConfig, pool: string): Discov
       const running = listed.filter(({ status }) => status === 'running');
       unavailable = await unavailableNodes(api, running, unavailable);
       return listed.map(({ name, host, status }): DiscoveredNode => {
-        const url = `mqtt://${formatAuthority(host, config.port)}`;
+        const url = `${config.scheme}://${formatAuthority(host, config.port)}`;
         const spec = nodeSpec({ id: nodeIdOf(name), url, pool, source: 'emqx' });
         return { spec, draining: status !== 'running' || leaving.has(name) || unavailable.has(name) };
       });

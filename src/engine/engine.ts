@@ -21,11 +21,11 @@ export interface Engine {
   /** What a listener expects of PROXY protocol headers from now on; absent: none. */
   updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void;
   /**
-   * The same for links to nodes, by the number of the pool that their targets name. A pool that nothing is said of
-   * trusts whom Node.js trusts, and verifies.
+   * The same for links to nodes, by the number of the pool that their targets name. A pool that nothing is said of, or
+   * nothing any more, trusts whom Node.js trusts, and verifies.
    * @throws BreakwaterError TLS_INVALID with the reason, ENGINE_UNAVAILABLE (no OpenSSL); then the former options stay
    */
-  updateUpstreamTls(pool: number, tls: UpstreamTls): void;
+  updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void;
   /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
   unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */

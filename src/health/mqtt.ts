@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { connect } from 'node:net';
 import { attempt, type Probe } from './probe.ts';
-import { discard } from './socket.ts';
+import { discard, open } from './socket.ts';
 
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 const CONNACK_BYTES = 4;
@@ -15,13 +14,10 @@ const SERVING: ReadonlySet<number> = new Set([0, 1, 2, 4, 5]);
 /** The broker answers an MQTT 3.1.1 CONNECT. Its client id begins with `breakwater-probe-`, for the broker's logs and rules. */
 export const mqttProbe: Probe = (target, limits) =>
   attempt('mqtt', target, limits, (settle) => {
-    const socket = connect({ host: target.host, port: target.port, noDelay: true });
+    const probe = open(target, () => probe.socket.write(connectPacket()));
+    const { socket } = probe;
     let answer = Buffer.alloc(0);
     let answered = false;
-    socket.on('connect', () => {
-      if (target.header !== undefined) socket.write(target.header);
-      socket.write(connectPacket());
-    });
     const lost = (failure: Error) => settle(answered ? undefined : failure);
     socket.on('error', lost);
     socket.on('end', () => lost(new Error('closed before CONNACK')));
@@ -35,7 +31,7 @@ export const mqttProbe: Probe = (target, limits) =>
       else socket.end(DISCONNECT, () => settle());
     });
     // After DISCONNECT an orderly close, because a reset could overtake it and look like a lost device.
-    return () => (answered ? socket.destroy() : discard(socket));
+    return () => (answered ? socket.destroy() : discard(probe));
   });
 
 function judge(answer: Buffer): 'incomplete' | 'accepted' | 'serving' | Error {

@@ -1,6 +1,6 @@
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { NodeSpec } from '../nodes/node.ts';
-import { type Endpoint, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
+import { type Endpoint, isSecure, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import { encodeProxyLocal, encodeProxyV1 } from '../proxy-protocol/encode.ts';
 
 export type ProbeName = 'tcp' | 'http' | 'mqtt';
@@ -14,6 +14,18 @@ export interface ProbeTarget {
   readonly path: string;
   /** Sent before all else: the PROXY protocol header that the node expects of every connection. */
   readonly header?: Uint8Array | undefined;
+  /** Absent: without TLS. */
+  readonly tls?: ProbeTls | undefined;
+}
+
+/** PEM texts. */
+export interface ProbeTls {
+  /** Absent: the authorities that Node.js comes with. */
+  readonly ca?: string | undefined;
+  readonly certificate?: { readonly cert: string; readonly key: string } | undefined;
+  /** Name or IP literal that the certificate must be for. */
+  readonly serverName: string;
+  readonly verify: boolean;
 }
 
 export interface ProbeLimits {
@@ -33,12 +45,14 @@ export type Probe = (target: ProbeTarget, limits: ProbeLimits) => Promise<void>;
  * Where a node is probed: at its `probeUrl` where it has one, else at the node itself.
  * @param path what to ask for when the probe URL names no path
  * @param proxyProtocol what the node expects of those who connect where devices do
+ * @param tls how the nodes of the pool are reached by TLS; the server name may be left to each node
  * @throws BreakwaterError NODE_INVALID
  */
 export function probeTarget(
   node: Pick<NodeSpec, 'id' | 'url' | 'probeUrl'>,
   path: string,
   proxyProtocol: 'none' | 'v1' | 'v2' = 'none',
+  tls: Partial<ProbeTls> = {},
 ): ProbeTarget {
   const itself = parseNodeUrl(node.url);
   const own: Endpoint & { path?: string } =
@@ -46,7 +60,10 @@ export function probeTarget(
   const ownPath = own.path === undefined || own.path === '/' ? path : own.path;
   const isItself = own.host === itself.host && own.port === itself.port;
   const header = isItself ? headers[proxyProtocol] : undefined;
-  return { nodeId: node.id, host: own.host, port: own.port, path: ownPath, header };
+  const { nodeId, host, port } = { nodeId: node.id, ...own };
+  if (!isSecure(node.probeUrl ?? node.url)) return { nodeId, host, port, path: ownPath, header };
+  const serverName = tls.serverName ?? host;
+  return { nodeId, host, port, path: ownPath, header, tls: { verify: true, ...tls, serverName } };
 }
 
 /** Nobody stands behind a probe: LOCAL in version 2, and UNKNOWN, which is as much, in version 1. */

@@ -1,17 +1,18 @@
-import { connect } from 'node:net';
 import { attempt, type Probe } from './probe.ts';
-import { discard } from './socket.ts';
+import { discard, open } from './socket.ts';
 
-/** The node accepts a TCP connection. A process that hangs passes too: its kernel accepts for it. */
+/**
+ * The node accepts a TCP connection, and where it is reached by TLS, shakes hands. Without TLS a process that hangs
+ * passes too: its kernel accepts for it.
+ */
 export const tcpProbe: Probe = (target, limits) =>
   attempt('tcp', target, limits, (settle) => {
-    const socket = connect({ host: target.host, port: target.port });
-    const { header } = target;
-    socket.on('connect', () => {
+    const probe = open(target, () => {
       // An orderly end behind a header, because a reset could overtake it, and the node would log a connection without.
-      if (header === undefined) settle();
-      else socket.end(header, () => settle());
+      if (target.header === undefined && target.tls === undefined) settle();
+      else probe.socket.end(() => settle());
     });
+    const { socket } = probe;
     socket.on('error', settle);
-    return () => (socket.writableFinished ? socket.destroy() : discard(socket));
+    return () => (socket.writableFinished ? socket.destroy() : discard(probe));
   });

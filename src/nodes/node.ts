@@ -18,7 +18,7 @@ export interface NodeSpec {
   /** Unique over all pools; 1 to 64 characters of `[A-Za-z0-9._:@-]`. */
   readonly id: string;
   readonly pool: string;
-  /** `mqtt://host:port`; the host may be a name. */
+  /** `mqtt://host:port`, or `mqtts://` for TLS; the host may be a name. */
   readonly url: string;
   /** Relative share of connections, 1 to 100. */
   readonly weight: number;

@@ -14,12 +14,12 @@ export interface ProbeEndpoint extends Endpoint {
 
 /** Undefined: there is none, the URL must say it. */
 type Ports = Readonly<Record<string, number | undefined>>;
-const NODE_PORTS: Ports = { mqtt: 1883, http: 80, tcp: undefined };
-const PROBE_PORTS: Ports = { http: 80, mqtt: 1883, tcp: 1883 };
+const NODE_PORTS: Ports = { mqtt: 1883, mqtts: 8883, http: 80, tcp: undefined };
+const PROBE_PORTS: Ports = { http: 80, https: 443, mqtt: 1883, mqtts: 8883, tcp: 1883 };
 const SHAPE = /^([a-z]+):\/\/(\[[^\]/]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?][^#\s]*)?$/i;
 
 /**
- * Reads `mqtt://host[:port]`, `http://host[:port]` or `tcp://host:port`; the default ports are 1883 and 80.
+ * Reads `mqtt://host[:port]`, `mqtts://…`, `http://…` or `tcp://host:port`; the default ports are 1883, 8883 and 80.
  * @throws BreakwaterError NODE_INVALID
  */
 export function parseNodeUrl(text: string): Endpoint {
@@ -30,7 +30,7 @@ export function parseNodeUrl(text: string): Endpoint {
 }
 
 /**
- * Reads a probe's own URL: `http://host[:port]/path`, `tcp://host:port` or `mqtt://host:port`.
+ * Reads a probe's own URL: `http://host[:port]/path`, `tcp://host:port` or `mqtt://host:port`; `https` and `mqtts` are by TLS.
  * @throws BreakwaterError NODE_INVALID
  */
 export function parseProbeUrl(text: string): ProbeEndpoint {
@@ -40,6 +40,11 @@ export function parseProbeUrl(text: string): ProbeEndpoint {
 /** Is the node a broker, for all that its URL says? */
 export function speaksMqtt(url: string): boolean {
   return /^mqtts?:/i.test(url);
+}
+
+/** Whether a node, or its probe, is reached by TLS. */
+export function isSecure(url: string): boolean {
+  return /^(mqtts|https):/i.test(url);
 }
 
 /** `host:port`, IPv6 without brackets: it reads well, and is a valid id. */

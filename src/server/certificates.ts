@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-import { formatProblem, type Problem } from '../config/problems.ts';
+import type { Problem } from '../config/problems.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
-import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { watchFiles } from './file-watch.ts';
+import { type FileOwner, keepFiles } from './kept-files.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
 /** A listener as it is configured, by its number on the data threads. */
@@ -24,10 +22,7 @@ export interface Certificates {
    * URLs of those that were served by others before.
    */
   use(listeners: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[];
-  /**
-   * Reads the files in use again, and takes what has changed. Devices that are connected stay; a bad file keeps the
-   * listener's former ones, is logged once, and is part of the answer.
-   */
+  /** Reads the files in use again, and takes what has changed; devices that are connected stay. */
   refresh(): Promise<readonly Problem[]>;
   stop(): void;
 }
@@ -38,62 +33,25 @@ export function createCertificates(
   log: Log,
 ): Certificates {
   const ticketKeys = randomBytes(TICKET_KEY_BYTES);
-  let listeners: readonly TlsListener[] = [];
-  let inUse: (TlsOptions | undefined)[] = [];
-  let told: ReadonlySet<string> = new Set();
-  let unwatch = (): void => undefined;
-  let turn: Promise<unknown> = Promise.resolve();
-
-  const read: Certificates['read'] = (some) => readTlsFiles(some, ticketKeys);
-
-  function use(next: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[] {
-    unwatch();
-    const changed = next.filter(({ index }, at) => {
-      const before = inUse[listeners.findIndex((listener) => listener.index === index)];
-      return before !== undefined && options[at] !== undefined && !isDeepStrictEqual(before, options[at]);
-    });
-    listeners = next;
-    inUse = [...options];
-    unwatch = watchFiles(next.flatMap(filesOf), () => void refresh());
-    return changed.map(({ url }) => url);
-  }
-
-  function refresh(): Promise<readonly Problem[]> {
-    const answer = turn.then(readAgain);
-    turn = answer.catch(() => undefined);
-    return answer;
-  }
-
-  async function readAgain(): Promise<readonly Problem[]> {
-    const now = listeners;
-    const { options, problems: found } = await read(now);
-    const problems = [...found];
-    for (const [at, { index, url }] of now.entries()) {
-      const tls = options[at];
-      if (now !== listeners) return []; // a reload was quicker
-      if (tls === undefined || isDeepStrictEqual(tls, inUse[at])) continue;
-      try {
-        await update(index, tls);
-        inUse[at] = tls;
-        log.info({ listener: url }, 'TLS files taken');
-      } catch (error) {
-        problems.push({ path: `listeners[${at}].tls`, line: undefined, message: messageOf(error) });
-      }
-    }
-    tell(problems.map(formatProblem));
-    return problems;
-  }
-
-  function tell(problems: readonly string[]): void {
-    for (const error of problems)
-      if (!told.has(error)) log.error({ error }, 'TLS file is bad; the former one stays');
-    told = new Set(problems);
-  }
-
-  return { read, use, refresh, stop: () => unwatch() };
+  const kept = keepFiles<TlsListener & FileOwner, TlsOptions>(
+    async (owners) => {
+      const { options: values, problems } = await readTlsFiles(owners, ticketKeys);
+      return { values, problems };
+    },
+    ({ index }, tls) => update(index, tls),
+    log,
+  );
+  return {
+    read: (listeners) => readTlsFiles(listeners, ticketKeys),
+    use: (listeners, options) => kept.use(listeners.map(ownerOf), options).map(({ url }) => url),
+    refresh: kept.refresh,
+    stop: kept.stop,
+  };
 }
 
-function filesOf({ tls }: TlsListener): string[] {
+function ownerOf(listener: TlsListener, at: number): TlsListener & FileOwner {
+  const { index, url, tls } = listener;
   const files = (tls?.certificates ?? []).flatMap(({ cert, key }) => [cert, key]);
-  return tls?.clientCa === undefined ? files : [...files, tls.clientCa];
+  if (tls?.clientCa !== undefined) files.push(tls.clientCa);
+  return { ...listener, id: index, label: { listener: url }, path: `listeners[${at}].tls`, files };
 }

@@ -1,9 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { ListenerConfig } from '../config/config.ts';
+import type { ListenerConfig, PoolConfig } from '../config/config.ts';
 import type { Problem } from '../config/problems.ts';
 import type { CertificateConfig, TlsConfig } from '../config/tls.ts';
-import { checkCertificate, parseCertificates, type TlsCertificate, type TlsOptions } from '../engine/tls.ts';
+import {
+  checkCertificate,
+  parseCertificates,
+  type TlsCertificate,
+  type TlsOptions,
+  type UpstreamTls,
+} from '../engine/tls.ts';
 import { messageOf } from '../errors.ts';
 
 /** A certificate with its chain has some kilobytes, a bundle of authorities some hundred: more is some other file. */
@@ -41,6 +47,37 @@ export async function readTlsFiles(
   return { options, problems };
 }
 
+export interface UpstreamTlsFiles {
+  /** By pool; undefined for one that says nothing of TLS, or with a problem. */
+  readonly options: readonly (UpstreamTls | undefined)[];
+  readonly problems: readonly Problem[];
+}
+
+/** The same for every pool's `upstream.tls`. */
+export async function readUpstreamTlsFiles(
+  pools: readonly Pick<PoolConfig, 'name' | 'upstream'>[],
+): Promise<UpstreamTlsFiles> {
+  const problems: Problem[] = [];
+  const options = await Promise.all(
+    pools.map(async ({ name, upstream: { tls } }) => {
+      if (tls === undefined) return undefined;
+      let isBad = false;
+      const complain = (key: string, message: string) => {
+        isBad = true;
+        problems.push({ path: `pools.${name}.upstream.tls.${key}`, line: undefined, message });
+      };
+      const ca = tls.ca === undefined ? undefined : await readAuthorities(tls.ca, 'ca', complain);
+      const certificate =
+        tls.certificate === undefined
+          ? undefined
+          : await readPair({ ...tls.certificate, names: undefined }, complain);
+      if (isBad) return undefined;
+      return { ca, certificate, serverName: tls.serverName, verify: tls.verify };
+    }),
+  );
+  return { options, problems };
+}
+
 type Complain = (key: string, problem: string) => void;
 
 async function readListener(
@@ -54,7 +91,8 @@ async function readListener(
       ),
     ),
   );
-  const authorities = clientCa === undefined ? undefined : await readAuthorities(clientCa, complain);
+  const authorities =
+    clientCa === undefined ? undefined : await readAuthorities(clientCa, 'clientCa', complain);
   if (clientCa !== undefined && authorities === undefined) return undefined;
   const whole = pairs.filter((pair) => pair !== undefined);
   return whole.length === pairs.length
@@ -80,10 +118,10 @@ async function readPair(
   return isPair ? { cert, key, names } : undefined;
 }
 
-async function readAuthorities(file: string, complain: Complain): Promise<string | undefined> {
-  const pem = await readPem(file, 'clientCa', complain);
+async function readAuthorities(file: string, key: string, complain: Complain): Promise<string | undefined> {
+  const pem = await readPem(file, key, complain);
   if (pem === undefined) return undefined;
-  return attempt('clientCa', file, complain, () => parseCertificates(pem, 'clientCa')) ? pem : undefined;
+  return attempt(key, file, complain, () => parseCertificates(pem, key)) ? pem : undefined;
 }
 
 async function readPem(file: string, key: string, complain: Complain): Promise<string | undefined> {

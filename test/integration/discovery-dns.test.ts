@@ -15,6 +15,7 @@ function discover(config: Partial<DnsDiscoveryConfig>) {
         kind: 'dns',
         name: 'emqx.test',
         srv: false,
+        scheme: 'mqtt',
         port: 1883,
         family: undefined,
         resolver: undefined,

@@ -12,7 +12,16 @@ async function discover(hosts: readonly string[], config: Partial<EmqxDiscoveryC
   const emqx = await startEmqxApi(hosts);
   const heard = listenTo(
     createDiscovery(
-      { kind: 'emqx', url: emqx.url, key: KEY, secret: SECRET, port: 1883, intervalMs: 20, ...config },
+      {
+        kind: 'emqx',
+        url: emqx.url,
+        key: KEY,
+        secret: SECRET,
+        scheme: 'mqtt',
+        port: 1883,
+        intervalMs: 20,
+        ...config,
+      },
       'default',
     ),
   );

@@ -38,6 +38,7 @@ const settings: ThreadsOptions['settings'] = {
       ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
     },
   },
+  upstreamTls: [],
   pools: [
     {
       name: 'default',
@@ -96,7 +97,7 @@ async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node')
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
   const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
-  table.put({ ...node, maxConnections: 0, connectRate: 0, port: await startBroker() });
+  table.put({ ...node, serverName: '', maxConnections: 0, connectRate: 0, port: await startBroker() });
   const events: ThreadEvent[] = [];
   const deaths: string[] = [];
   const threads = new BuiltThreads({

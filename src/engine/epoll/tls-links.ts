@@ -14,6 +14,8 @@ export interface TlsLinks {
   set(pool: number, tls: UpstreamTls): void;
   /** A session that is about to shake hands as a client. @throws BreakwaterError TLS_INVALID, INTERNAL (no memory) */
   open(target: TargetTls): number;
+  /** The pool's next links are opened as where nothing was ever set; sessions go on. */
+  drop(pool: number): void;
   close(): void;
 }
 
@@ -83,6 +85,7 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
   return {
     set: (pool, tls) => void set(pool, tls),
     open,
+    drop,
     close() {
       for (const pool of [...pools.keys()]) drop(pool);
     },

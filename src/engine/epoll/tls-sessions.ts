@@ -49,8 +49,9 @@ export class TlsSessions {
   }
 
   /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
-  configureLinks(pool: number, tls: UpstreamTls): void {
-    this.load().links.set(pool, tls);
+  configureLinks(pool: number, tls: UpstreamTls | undefined): void {
+    if (tls === undefined) this.loaded?.links.drop(pool);
+    else this.load().links.set(pool, tls);
   }
 
   private load() {

@@ -182,7 +182,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     listen,
     updateTls,
     updateHeaders,
-    updateUpstreamTls: (pool, tls) => void links.update(pool, tls),
+    updateUpstreamTls: (pool, tls) => void (tls === undefined ? links.drop(pool) : links.update(pool, tls)),
     unlisten,
     stopAccepting,
     now: systemClock.now,

@@ -33,6 +33,11 @@ export class Links {
     return built;
   }
 
+  /** The pool's next links are opened as where nothing was ever set. */
+  drop(pool: number): void {
+    this.pools.delete(pool);
+  }
+
   /** Begins to shake hands on a connected socket. */
   secure(socket: Socket, target: TargetTls): TLSSocket {
     const { context, tls } = this.pools.get(target.pool) ?? this.update(target.pool, verifying);

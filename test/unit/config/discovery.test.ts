@@ -12,6 +12,7 @@ describe('pools.*.discovery', () => {
         kind: 'dns',
         name: 'emqx',
         srv: false,
+        scheme: 'mqtt',
         port: 1883,
         family: undefined,
         resolver: undefined,
@@ -24,6 +25,7 @@ describe('pools.*.discovery', () => {
         kind: 'dns',
         name: '_mqtt._tcp.a.b',
         srv: true,
+        scheme: 'mqtt',
         port: 1884,
         family: 6,
         resolver: '[::1]:5353',
@@ -32,7 +34,15 @@ describe('pools.*.discovery', () => {
     ],
     [
       '{ emqx: "http://10.0.0.1:18083/", key: k, secret: s }',
-      { kind: 'emqx', url: 'http://10.0.0.1:18083', key: 'k', secret: 's', port: 1883, intervalMs: 5000 },
+      {
+        kind: 'emqx',
+        url: 'http://10.0.0.1:18083',
+        key: 'k',
+        secret: 's',
+        scheme: 'mqtt',
+        port: 1883,
+        intervalMs: 5000,
+      },
     ],
   ])('reads %s', (entry, discovery) => {
     expect(parse(entry)).toEqual(discovery);

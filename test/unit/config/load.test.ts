@@ -158,7 +158,7 @@ describe('a bad file', () => {
     ['pools: { default: { nodes: [{ url: mqtt://a:65536 }] } }', 'is not 1 to 65535'],
     [
       'pools: { default: { nodes: [{ url: mqtt://a, probeUrl: ftp://a }] } }',
-      "scheme 'ftp' is unknown; use http, mqtt or tcp",
+      "scheme 'ftp' is unknown; use http, https, mqtt, mqtts or tcp",
     ],
     [
       'listeners: [{ url: mqtt://a, pool: b }]\npools: { b: {}, c: { nodes: [{ url: mqtt://a }, { url: tcp://b:1 }] } }',

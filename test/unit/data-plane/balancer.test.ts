@@ -12,6 +12,7 @@ const at = (slot: number, id: string, changes: Partial<Slot> = {}): Slot => ({
   pool: 0,
   host: `10.0.0.${slot}`,
   port: 1883,
+  serverName: '',
   weight: 10,
   maxConnections: 0,
   connectRate: 0,

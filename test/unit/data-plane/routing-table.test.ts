@@ -26,6 +26,7 @@ const node = (id: string, changes: Partial<SlotState> = {}): SlotState => ({
   pool: 0,
   host: '10.0.0.1',
   port: 1883,
+  serverName: '',
   weight: 10,
   maxConnections: 0,
   connectRate: 0,
@@ -47,6 +48,7 @@ describe('what control writes, threads read', () => {
     maxConnections: fc.nat(),
     connectRate: fc.nat(),
     enabled: fc.boolean(),
+    serverName: fc.constantFrom('', 'node.test', 'n'.repeat(253)),
     usable: fc.boolean(),
   });
 

@@ -18,7 +18,7 @@ test.each([
 test.each([
   ['', 'is not mqtt://'],
   ['10.0.0.1:1883', 'is not mqtt://'],
-  ['mqtts://a:8883', 'unknown scheme mqtts://'],
+  ['wss://a:8883', 'unknown scheme wss://'],
   ['mqtt://', 'the host is missing'],
   ['mqtt://:1883', 'the host is missing'],
   ['mqtt://a:0', 'port "0"'],
@@ -64,8 +64,9 @@ test('any text is read or refused with NODE_INVALID', () => {
 test('probe URLs have a path, and a port by their scheme', () => {
   expect(parseProbeUrl('http://a/status?x=1')).toEqual({ host: 'a', port: 80, path: '/status?x=1' });
   expect(parseProbeUrl('tcp://[::1]:9')).toEqual({ host: '::1', port: 9, path: '/' });
-  expect(() => parseProbeUrl('https://a')).toThrow(
-    'unknown scheme https://, expected http://, mqtt://, tcp://',
+  expect(parseProbeUrl('https://a')).toEqual({ host: 'a', port: 443, path: '/' });
+  expect(() => parseProbeUrl('ws://a')).toThrow(
+    'unknown scheme ws://, expected http://, https://, mqtt://, mqtts://, tcp://',
   );
 });
 

@@ -1,0 +1,96 @@
+import { isDeepStrictEqual } from 'node:util';
+import { formatProblem, type Problem } from '../config/problems.ts';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { watchFiles } from './file-watch.ts';
+
+/** A part of the configuration that names files of TLS. */
+export interface FileOwner {
+  /** The same over reloads. */
+  readonly id: string | number;
+  /** What the log says of it. */
+  readonly label: Readonly<Record<string, string>>;
+  /** Where it stands in the configuration. */
+  readonly path: string;
+  readonly files: readonly string[];
+}
+
+/** What was read of files, kept as they are. */
+export interface KeptFiles<Owner, Value> {
+  /** From now on these are in use (in the same order): their files are watched. Returns who had others before. */
+  use(owners: readonly Owner[], values: readonly (Value | undefined)[]): Owner[];
+  /**
+   * Reads the files in use again, and takes what has changed. A bad one keeps what was there, is logged once, and is
+   * part of the answer.
+   */
+  refresh(): Promise<readonly Problem[]>;
+  stop(): void;
+}
+
+export interface Reading<Value> {
+  /** In the order of the owners; undefined where there is a problem, or nothing to read. */
+  readonly values: readonly (Value | undefined)[];
+  readonly problems: readonly Problem[];
+}
+
+export function keepFiles<Owner extends FileOwner, Value>(
+  read: (owners: readonly Owner[]) => Promise<Reading<Value>>,
+  /** Rejects where the value is refused. */
+  update: (owner: Owner, value: Value) => Promise<void>,
+  log: Log,
+): KeptFiles<Owner, Value> {
+  let owners: readonly Owner[] = [];
+  let inUse: (Value | undefined)[] = [];
+  let told: ReadonlySet<string> = new Set();
+  let unwatch = (): void => undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function use(next: readonly Owner[], values: readonly (Value | undefined)[]): Owner[] {
+    unwatch();
+    const changed = next.filter(({ id }, at) => {
+      const before = inUse[owners.findIndex((owner) => owner.id === id)];
+      return before !== undefined && values[at] !== undefined && !isDeepStrictEqual(before, values[at]);
+    });
+    owners = next;
+    inUse = [...values];
+    unwatch = watchFiles(
+      next.flatMap(({ files }) => files),
+      () => void refresh(),
+    );
+    return changed;
+  }
+
+  function refresh(): Promise<readonly Problem[]> {
+    const answer = turn.then(readAgain);
+    turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async function readAgain(): Promise<readonly Problem[]> {
+    const now = owners;
+    const { values, problems: found } = await read(now);
+    const problems = [...found];
+    for (const [at, owner] of now.entries()) {
+      const value = values[at];
+      if (now !== owners) return []; // a reload was quicker
+      if (value === undefined || isDeepStrictEqual(value, inUse[at])) continue;
+      try {
+        await update(owner, value);
+        inUse[at] = value;
+        log.info(owner.label, 'TLS files taken');
+      } catch (error) {
+        problems.push({ path: owner.path, line: undefined, message: messageOf(error) });
+      }
+    }
+    tell(problems.map(formatProblem));
+    return problems;
+  }
+
+  function tell(problems: readonly string[]): void {
+    for (const error of problems)
+      if (!told.has(error)) log.error({ error }, 'TLS file is bad; the former one stays');
+    told = new Set(problems);
+  }
+
+  return { use, refresh, stop: () => unwatch() };
+}

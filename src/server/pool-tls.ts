@@ -1,0 +1,71 @@
+import type { PoolConfig } from '../config/config.ts';
+import { ConfigError, type Problem } from '../config/problems.ts';
+import type { UpstreamTls } from '../engine/tls.ts';
+import type { Log } from '../log.ts';
+import { type FileOwner, keepFiles } from './kept-files.ts';
+import { readUpstreamTlsFiles, type UpstreamTlsFiles } from './tls-files.ts';
+
+type Pool = Pick<PoolConfig, 'name' | 'upstream'>;
+
+/** How each pool's nodes are reached by TLS, kept as the files are. */
+export interface PoolTls {
+  /** Reads what is to be used next. @throws ConfigError with all that is wrong with the files that pools name */
+  prepare(pools: readonly Pool[]): Promise<void>;
+  /** From now on what was prepared last is in use: its files are watched. */
+  use(): void;
+  /** Undefined for a pool that says nothing of it. */
+  of(pool: string): UpstreamTls | undefined;
+  refresh(): Promise<readonly Problem[]>;
+  stop(): void;
+}
+
+/** `apply` has the threads go by what `of` says now; rejects where one refuses it. */
+export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
+  const inUse = new Map<string, UpstreamTls>();
+  let prepared: { pools: readonly Pool[]; options: UpstreamTlsFiles['options'] } = { pools: [], options: [] };
+  const kept = keepFiles<Pool & FileOwner, UpstreamTls>(
+    async (owners) => {
+      const { options: values, problems } = await readUpstreamTlsFiles(owners);
+      return { values, problems };
+    },
+    async ({ name }, tls) => {
+      const before = inUse.get(name);
+      inUse.set(name, tls);
+      try {
+        await apply();
+      } catch (error) {
+        if (before !== undefined) inUse.set(name, before);
+        throw error;
+      }
+    },
+    log,
+  );
+  return {
+    async prepare(pools) {
+      const { options, problems } = await readUpstreamTlsFiles(pools);
+      if (problems.length > 0) throw new ConfigError('TLS', problems);
+      prepared = { pools, options };
+    },
+    use() {
+      const { pools, options } = prepared;
+      inUse.clear();
+      for (const [at, { name }] of pools.entries()) {
+        const tls = options[at];
+        if (tls === undefined) continue;
+        inUse.set(name, tls);
+        if (!tls.verify) log.warn({ pool: name }, 'certificates of nodes are not verified');
+      }
+      kept.use(pools.map(ownerOf), options);
+    },
+    of: (pool) => inUse.get(pool),
+    refresh: kept.refresh,
+    stop: kept.stop,
+  };
+}
+
+function ownerOf(pool: Pool): Pool & FileOwner {
+  const { name, upstream } = pool;
+  const { ca, certificate } = upstream.tls ?? {};
+  const files = [ca, certificate?.cert, certificate?.key].filter((file) => file !== undefined);
+  return { ...pool, id: name, label: { pool: name }, path: `pools.${name}.upstream.tls`, files };
+}
