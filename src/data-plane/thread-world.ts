@@ -374,5 +374,5 @@ export class ListenerWorld implements World {
 }
 
 function isRelayed(connection: Carried): connection is Connection {
-  return connection instanceof Connection && connection.session === undefined;
+  return !(connection instanceof OpaqueConnection) && connection.session === undefined;
 }
