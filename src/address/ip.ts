@@ -35,14 +35,17 @@ function setIpv4(value: number, into: IpWords): 4 {
 }
 
 /** Who connects: by a number where that is at hand, so that no text need be made and read for it. */
-export interface IpSource {
+export interface Addressed {
   readonly remoteAddress: string;
   /** The same as an unsigned integer, if it is an IPv4 address. */
   readonly ipv4?: number | undefined;
 }
 
+export type IpSource = Addressed | string;
+
 /** As `parseIp`. */
 export function readIp(source: IpSource, into: IpWords): IpFamily | 0 {
+  if (typeof source === 'string') return parseIp(source, into);
   const { ipv4 } = source;
   return ipv4 === undefined ? parseIp(source.remoteAddress, into) : setIpv4(ipv4, into);
 }

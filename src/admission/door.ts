@@ -1,4 +1,4 @@
-import { newIpWords, parseIp } from '../address/ip.ts';
+import { type IpSource, newIpWords, parseIp, readIp } from '../address/ip.ts';
 import { compileNetworks } from '../address/networks.ts';
 import type { ConnackRefusal } from '../mqtt/reason-codes.ts';
 import { createCountSketch, createLevelSketch, sketchLength } from './sketch.ts';
@@ -79,18 +79,8 @@ export function forgetThread({ sourceCounts, listenerCounts }: DoorMemory, threa
 
 export interface Door {
   /** Lets one connection in and counts it, or says why not; `release` follows exactly once for each that is in. */
-  admit(address: string, nowMs: number): DoorRefusal | undefined;
-  release(address: string): void;
-}
-
-/** Most proxies limit nothing here: then nobody need be asked, and no source be counted. */
-export function isUnlimited({ allow, deny, ...counts }: DoorLimits): boolean {
-  return allow.length + deny.length === 0 && Object.values(counts).every((limit) => limit === 0);
-}
-
-/** Counts at a listener without a door: an index is free for another listener only when nobody is there any more. */
-export function countAtListener(memory: DoorMemory, thread: number, listener: number, change: 1 | -1): void {
-  Atomics.add(memory.listenerCounts[thread] as Int32Array, listener, change);
+  admit(source: IpSource, nowMs: number): DoorRefusal | undefined;
+  release(source: IpSource): void;
 }
 
 /** The door of one listener on one thread. `nowMs` is of a clock that all threads share. */
@@ -127,8 +117,8 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   }
 
   return {
-    admit(address, nowMs) {
-      const family = parseIp(address, words);
+    admit(source, nowMs) {
+      const family = readIp(source, words);
       const denied = refusalByNetwork(family, words);
       if (denied !== undefined) return denied;
       const hash = sourceHash(family, words, memory.seed);
@@ -143,8 +133,8 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
       if (listenerPace.intervalMs > 0) memory.listenerLevels[listener] = nowMs + listenerMs;
       return undefined;
     },
-    release(address) {
-      countIn(sourceHash(parseIp(address, words), words, memory.seed), -1);
+    release(source) {
+      countIn(sourceHash(readIp(source, words), words, memory.seed), -1);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { IpSource } from '../address/ip.ts';
+import type { Addressed } from '../address/ip.ts';
 import type { Endpoint } from '../proxy-protocol/header.ts';
 import type { Tlv } from '../proxy-protocol/tlv.ts';
 
@@ -105,7 +105,7 @@ export interface Conversation {
 }
 
 /** The device's end of the TCP connection, as the listener saw it. */
-export interface Peer extends IpSource {
+export interface Peer extends Addressed {
   readonly remotePort: number;
   /** Where the device connected to. Absent once its socket is closed. */
   readonly destination?: Endpoint | undefined;

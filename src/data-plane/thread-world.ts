@@ -57,7 +57,6 @@ export interface ThreadContext {
   readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly holdBack: HoldBack;
   /** Counts a device at a listener that has no door. */
-  readonly countAt: (listener: number, change: 1 | -1) => void;
   /** Refused devices that may be told why; undefined: none are. */
   readonly courtesy: TokenBucket | undefined;
   readonly now: () => number;
@@ -76,16 +75,13 @@ export class ListenerWorld implements World {
   readonly random: () => number;
   private readonly context: ThreadContext;
   listener: ListenerSettings;
-  /** Undefined where everybody may come. */
-  private door: Door | undefined;
-  /** Those that came before there was a door. */
-  private uncounted: Set<Carried> | undefined;
+  private door: Door;
   /** Every open connection, from accept on. */
   readonly open = new Set<Carried>();
   /** Of these, the ones that are served in relay mode. */
   private relayed = 0;
 
-  constructor(context: ThreadContext, listener: ListenerSettings, door: Door | undefined) {
+  constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
     this.door = door;
     this.context = context;
     this.listener = listener;
@@ -106,13 +102,8 @@ export class ListenerWorld implements World {
     return this.listener.mode;
   }
 
-  get hasDoor(): boolean {
-    return this.door !== undefined;
-  }
-
   /** The listener as it is configured now: for devices that connect from now on. */
-  settle(listener: ListenerSettings, door: Door | undefined): void {
-    if (!this.hasDoor && door !== undefined) this.uncounted = new Set(this.open);
+  settle(listener: ListenerSettings, door: Door): void {
     this.listener = listener;
     this.door = door;
   }
@@ -122,9 +113,8 @@ export class ListenerWorld implements World {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     const isFull = table.countDevice(1) >= this.limits.maxConnections;
-    const refusal = isFull ? 'max-connections' : this.door?.admit(peer.remoteAddress, sharedClock.now());
+    const refusal = isFull ? 'max-connections' : this.door.admit(peer, sharedClock.now());
     if (refusal !== undefined) return this.turnAway(wire, refusal);
-    if (this.door === undefined) this.context.countAt(this.listener.index, 1);
     const { websocket, opaque } = this.listener;
     if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
     if (websocket === undefined) return this.begin(wire, peer);
@@ -255,9 +245,7 @@ export class ListenerWorld implements World {
   ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
-    const cameByDoor = this.uncounted?.delete(connection) !== true && this.door !== undefined;
-    if (cameByDoor) this.door?.release(connection.peer.remoteAddress);
-    else this.context.countAt(this.listener.index, -1);
+    this.door.release(connection.peer);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createBursts } from '../admission/bursts.ts';
-import { countAtListener, createDoor, type Door, isUnlimited } from '../admission/door.ts';
+import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { TokenBucket } from '../admission/token-bucket.ts';
 import { strategies } from '../balance/index.ts';
@@ -47,7 +47,6 @@ const events = new EventBatch(
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
   ...choicesBy(start.settings),
-  countAt: (listener: number, change: 1 | -1) => countAtListener(start.door, start.thread, listener, change),
   pacer: createPacer(systemClock.now, systemRandom),
   owners: new ClientIds({
     now: sharedClock.now,
@@ -132,11 +131,8 @@ function failureOf(error: unknown): { readonly code: string; readonly message: s
   return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
 }
 
-/** None where nothing is limited. A door that was there counts on, so that nobody is lost whom it has counted. */
-function doorOf({ index }: ListenerSettings): Door | undefined {
-  const limits = context.limits.door;
-  if (isUnlimited(limits) && !worlds[index]?.hasDoor) return undefined;
-  return createDoor(start.door, start.thread, index, limits);
+function doorOf({ index }: ListenerSettings): Door {
+  return createDoor(start.door, start.thread, index, context.limits.door);
 }
 
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {

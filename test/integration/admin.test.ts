@@ -246,6 +246,7 @@ test('the OpenAPI document describes every route, and its references resolve', a
       'post /api/v1/clients/{clientId}/move',
       'get /api/v1/rebalance',
       'post /api/v1/rebalance',
+      'post /api/v1/reload',
       'get /api/v1/pools',
       'get /api/v1/proxies',
       'get /api/v1/status',

@@ -3,11 +3,7 @@ import { expect, test } from 'vitest';
 import { createHoldBack, createHoldBackMemory } from '../../../src/admission/hold-back.ts';
 
 const limits = { tolerated: 3, forgiveMs: 1000, firstDelayMs: 100, maxDelayMs: 1600 };
-const holdBack = () => {
-  const delay = createHoldBack(createHoldBackMemory(7), limits);
-  return (clientId: string, remoteAddress: string, nowMs: number) =>
-    delay(clientId, { remoteAddress }, nowMs);
-};
+const holdBack = () => createHoldBack(createHoldBackMemory(7), limits);
 const START = 1e6;
 
 test('a few quick connects cost nothing, then the delay doubles up to its greatest', () => {
