@@ -26,6 +26,13 @@ export function turnAway(shell: Shell, { protocolVersion }: Connect, shortage: S
   shell.refuse(label, refusalConnack(protocolVersion, saysOf[label]), 'no-node');
 }
 
+export interface Manner {
+  /** A node to be asked only when all others have failed: the one that the device comes from. */
+  readonly avoid?: string | undefined;
+  /** Something is sent as soon as a link is open, as MQTT's CONNECT is; true by default. */
+  readonly greets?: boolean;
+}
+
 /**
  * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time.
  * The connection's timer is this object's while it searches.
@@ -39,6 +46,7 @@ export class Attempts {
   private readonly placement: Placement;
   private deadlineMs: number;
   private avoided: string | undefined;
+  private readonly greets: boolean;
   private lastResort: Target | undefined;
   private tried = 0;
   private lastShortage: Shortage | undefined;
@@ -46,11 +54,11 @@ export class Attempts {
   private isOpen = false;
   private dialledAtMs = 0;
 
-  /** `avoid` is a node to be asked only when all others have failed: the one that the device comes from. */
-  constructor(shell: Pick<Shell, 'wire' | 'world'>, placement: Placement, avoid?: string) {
+  constructor(shell: Pick<Shell, 'wire' | 'world'>, placement: Placement, manner: Manner = {}) {
     this.shell = shell;
     this.placement = placement;
-    this.avoided = avoid;
+    this.avoided = manner.avoid;
+    this.greets = manner.greets ?? true;
     this.deadlineMs = shell.world.now() + placement.patience.deadlineMs;
   }
 
@@ -113,7 +121,7 @@ export class Attempts {
     if (this.seat === undefined) return;
     this.dialledAtMs = world.now();
     this.isOpen = false;
-    this.link = wire.dial(this.seat.target, true);
+    this.link = wire.dial(this.seat.target, this.greets);
     wire.setTimer(Math.max(1, Math.min(this.placement.patience.connectTimeoutMs, this.leftMs())));
   }
 

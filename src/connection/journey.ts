@@ -77,7 +77,7 @@ export class Journey {
 
   private attemptsFor(preferred: string | undefined, avoid: string | undefined): Attempts {
     const { shell, connect, route } = this;
-    return new Attempts(shell, route.place(connect, shell.peer, preferred), avoid);
+    return new Attempts(shell, route.place(connect, shell.peer, preferred), { avoid });
   }
 
   private tryNext(): void {

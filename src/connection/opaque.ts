@@ -80,7 +80,9 @@ export class OpaqueConnection implements Conversation, ConnectionView {
     const route = world.route({}, peer);
     if (typeof route === 'string') return this.refuse(route, ACCESS_DENIED, 'connect-rejected');
     this.route = route;
-    this.attempts = new Attempts(this, route.place({ clientId: '' }, peer, undefined));
+    // Behind a ClientHello there is something to send at once; otherwise the node may be who speaks first.
+    const greets = this.held !== undefined;
+    this.attempts = new Attempts(this, route.place({ clientId: '' }, peer, undefined), { greets });
     this.dialNext();
   }
 
