@@ -170,7 +170,10 @@ export class Session {
    * the session whole (rule 1), and `goodbye` follows on the old link.
    */
   get leavesFirst(): boolean {
-    return this.state.connect.hasWill && this.state.options.takeoverFiresWill && willDelay(this.raw) === 0;
+    const { connect, options } = this.state;
+    // A session without expiry ends on the takeover, and whatever delays its Will with it (3.1.4, 3.1.3.2.2).
+    const isDelayed = connect.sessionExpiryInterval > 0 && willDelay(this.raw) > 0;
+    return connect.hasWill && options.takeoverFiresWill && !isDelayed;
   }
 
   /** The clean DISCONNECT that leaves a live node without its Will [MQTT-3.14.4-3]; `endSession` when another has it. */

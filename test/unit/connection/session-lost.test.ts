@@ -225,7 +225,7 @@ describe('a lost link', () => {
   });
 });
 
-describe('no node takes it', () => {
+describe('no node takes it (rule 20)', () => {
   const lost = `
     a: reset
       a lost: reset

@@ -213,9 +213,12 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
     );
   });
 
-  test('a Will Delay Interval does not need it [MQTT-3.1.3-9]', () => {
+  test('a Will Delay Interval does not need it, while the session outlives the link [MQTT-3.1.3-9]', () => {
     goOn(
-      served('CONNECT id=dev will=gone willDelayInterval:5', { version: 5, takeoverFiresWill: true }),
+      served('CONNECT id=dev will=gone willDelayInterval:5 sessionExpiryInterval:60', {
+        version: 5,
+        takeoverFiresWill: true,
+      }),
       `
       owner: move drain
         dial b

@@ -24,7 +24,7 @@ test('even the first turn waits, at random: word of a device that came back else
   expect(stage(1).turn(0, 100)).toBe(60);
 });
 
-test('turns at one node follow at its rate, each node for itself', () => {
+test('turns at one node follow at its rate, each node for itself (rule 20)', () => {
   const { turn } = stage();
   expect([turn(0, 100), turn(0, 100), turn(0, 100)]).toEqual([MIN_MS, MIN_MS + 10, MIN_MS + 20]);
   expect(turn(1, 100)).toBe(MIN_MS);

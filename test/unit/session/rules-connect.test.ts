@@ -193,7 +193,10 @@ describe('rule 13: the Will', () => {
   });
 
   it('relies on Will Delay, on a broker that keeps the Will, or on there being none [MQTT-3.1.3-9]', () => {
-    expect(stageOf(5, 'CONNECT id=dev will=gone willDelayInterval:5').leavesFirst).toBe(false);
+    const delayed = 'CONNECT id=dev will=gone willDelayInterval:5';
+    expect(stageOf(5, `${delayed} sessionExpiryInterval:60`).leavesFirst).toBe(false);
+    // A session without expiry ends on the takeover, and its Will Delay with it (3.1.4, 3.1.3.2.2).
+    expect(stageOf(5, delayed).leavesFirst).toBe(true);
     expect(stageOf(4, 'CONNECT id=dev will=gone', false).leavesFirst).toBe(false);
     expect(stageOf(4, 'CONNECT id=dev').leavesFirst).toBe(false);
   });

@@ -37,6 +37,30 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
     }
   });
 
+  it('replays under packet ids that the device has no use for, at the end of their range too [MQTT-2.2.1-3]', () => {
+    play(
+      5,
+      `${subscribed('a:1', '1')}
+      device> PUBLISH #65535 q1 b=1 | PUBLISH #65534 q2 b=2 | PUBLISH #1 q1 b=3
+      >node   PUBLISH #65535 q1 b=1
+      >node   PUBLISH #65534 q2 b=2
+      >node   PUBLISH #1 q1 b=3
+      ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65533 a:1+rh2
+      -- in the gap the device may use any id that it has not in flight
+      device> PUBLISH #65533 q1 b=4
+      node>   SUBACK #65533 1
+      >node   PUBLISH #65535 q1 dup b=1
+      >node   PUBLISH #65534 q2 dup b=2
+      >node   PUBLISH #1 q1 dup b=3
+      >node   PUBLISH #65533 q1 b=4
+      ${rebuilt}
+      node>   PUBACK #65533
+      >device PUBACK #65533`,
+    );
+  });
+
   it('resends publishes, and lets the device go on, only when every replay is answered', () => {
     play(
       4,
