@@ -94,7 +94,7 @@ export interface DnsDiscoveryConfig {
   readonly family: 4 | 6 | undefined;
   /** `address:port` of a DNS server; absent: the system's way. */
   readonly resolver: string | undefined;
-  readonly scheme: 'mqtt' | 'mqtts';
+  readonly scheme: Document['pools'][string]['discovery'][number]['scheme'];
   readonly intervalMs: number;
 }
 
@@ -106,7 +106,7 @@ export interface EmqxDiscoveryConfig {
   readonly secret: string;
   /** MQTT port of the nodes. */
   readonly port: number;
-  readonly scheme: 'mqtt' | 'mqtts';
+  readonly scheme: Document['pools'][string]['discovery'][number]['scheme'];
   readonly intervalMs: number;
 }
 

@@ -57,15 +57,17 @@ export const discoverySchema = z
       kind: 'text',
       description: 'Secret of that key; better taken from the environment, see above.',
     }),
-    scheme: choice(['mqtt', 'mqtts'])
+    scheme: choice(['mqtt', 'mqtts', 'http', 'https'])
       .default('mqtt')
-      .describe('How the nodes are reached: `mqtts` is by TLS, mostly at port 8883.'),
+      .describe(
+        'How the nodes are reached: `mqtts` is by TLS, mostly at port 8883; `http` and `https` are their HTTP side (EMQX: 18083), for the pool of an HTTP listener.',
+      ),
     port: count({
       min: 1,
       max: 65_535,
       default: 1883,
       unit: 'port',
-      about: 'MQTT port of the nodes; SRV records bring their own.',
+      about: 'Port of the nodes; SRV records bring their own.',
     }),
     interval: seconds({
       min: 0.2,

@@ -34,10 +34,10 @@ const nodeSchema = z
       kind: 'name',
       description: 'Unique over all pools. Without one: the host and port of `url`, such as `10.0.0.1:1883`.',
     }),
-    url: address(['mqtt', 'mqtts', 'http', 'tcp'], ['https', 'ws', 'wss'], parseNodeUrl).meta({
-      kind: '`mqtt://host:port`, `mqtts://host:port`, `http://host:port`, `tcp://host:port`',
+    url: address(['mqtt', 'mqtts', 'http', 'https', 'tcp'], ['ws', 'wss'], parseNodeUrl).meta({
+      kind: '`mqtt://host:port`, `mqtts://host:port`, `http://host:port`, `https://host:port`, `tcp://host:port`',
       description:
-        'Where the broker accepts MQTT (`mqtts`: by TLS, see `upstream.tls`), HTTP for the pool of an `http` or `https` listener, or anything for that of a `tcp` listener; the nodes of one pool are of one kind. The host may be a name; port 1883 for `mqtt`, 8883 for `mqtts`, 80 for `http`, when none is given.',
+        'Where the broker accepts MQTT (`mqtts`: by TLS, see `upstream.tls`), HTTP (`https`: likewise) for the pool of an `http` or `https` listener, or anything for that of a `tcp` listener; the nodes of one pool are of one kind. The host may be a name; port 1883 for `mqtt`, 8883 for `mqtts`, 80 for `http`, 443 for `https`, when none is given.',
     }),
     weight: count({
       min: WEIGHT_MIN,

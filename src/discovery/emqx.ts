@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { formatAuthority, isLoopback } from '../config/address.ts';
 import type { EmqxDiscoveryConfig } from '../config/config.ts';
 import { nodeSpec } from '../nodes/spec.ts';
+import { speaksMqtt } from '../nodes/url.ts';
 import type { DiscoveredNode, Discovery } from './discovery.ts';
 import { nodeIdOf } from './node-id.ts';
 import { poll } from './poll.ts';
@@ -48,7 +49,9 @@ export function emqxDiscovery(config: EmqxDiscoveryConfig, pool: string): Discov
       unavailable = await unavailableNodes(api, running, unavailable);
       return listed.map(({ name, host, status }): DiscoveredNode => {
         const url = `${config.scheme}://${formatAuthority(host, config.port)}`;
-        const spec = nodeSpec({ id: nodeIdOf(name), url, pool, source: 'emqx' });
+        // The same node's HTTP side is another node, in another pool.
+        const id = nodeIdOf(speaksMqtt(url) ? name : `${name}:${config.port}`);
+        const spec = nodeSpec({ id, url, pool, source: 'emqx' });
         return { spec, draining: status !== 'running' || leaving.has(name) || unavailable.has(name) };
       });
     } finally {

@@ -76,11 +76,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   private next(): void {
     const { world, agents, placed } = this.options;
-    const { upstream } = placed.route;
+    const { upstream, tls } = placed.route;
     while (this.attempts < upstream.maxAttempts && world.now() < this.deadlineMs && !this.hasLeft) {
       const { value: target, done } = this.candidates.next();
       if (done) break;
-      const agent = agents.for(target, upstream);
+      const agent = agents.for(target, upstream, tls);
       if (agent.inFlight >= upstream.http.maxRequests || !world.take(target)) continue; // spills to the next node
       this.attempts++;
       return this.attempt(target, agent);
@@ -106,6 +106,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       : undefined;
     agent.pool.dispatch(
       {
+        ...(agent.serverName !== undefined && { servername: agent.serverName }),
         method: request.method as Dispatcher.HttpMethod,
         path: request.target,
         headers:

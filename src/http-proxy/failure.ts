@@ -29,6 +29,13 @@ const timeouts: ReadonlySet<string> = new Set([
 ]);
 const closed: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
+/** Errors of OpenSSL, and those of Node on certificates (tls.TLSSocket, `authorizationError`). */
+function isTls(code: string): boolean {
+  return /^(ERR_SSL_|ERR_TLS_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|HOSTNAME_MISMATCH|INVALID_CA)/.test(
+    code,
+  );
+}
+
 /** @param isSent the request had begun to be sent: the connection stood */
 export function failureOf(error: unknown, isSent: boolean): AttemptFailure {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN';
@@ -38,7 +45,7 @@ export function failureOf(error: unknown, isSent: boolean): AttemptFailure {
     return { status: 400, detail: 'the request cannot be passed on', ...none };
   }
   if (!isSent) {
-    const dial = dialFailures[code];
+    const dial = dialFailures[code] ?? (isTls(code) ? 'tls' : undefined);
     return { status: dial === 'timeout' ? 504 : 502, detail: 'no node can be reached', ...none, dial };
   }
   if (timeouts.has(code)) return { status: 504, detail: 'the node did not answer in time', ...none };

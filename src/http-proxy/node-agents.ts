@@ -1,6 +1,8 @@
 import { Pool } from 'undici';
 import type { UpstreamConfig } from '../config/config.ts';
 import type { Target } from '../connection/wire.ts';
+import type { UpstreamTls } from '../engine/tls.ts';
+import { nodeTls, tlsConnector } from './node-tls.ts';
 
 /** Shorter than what common servers keep an idle connection (Node 5 s, nginx 75 s), so that we are the first to close. */
 const KEEP_ALIVE_MS = 4_000;
@@ -10,6 +12,8 @@ const IDLE_MS = 60_000;
 /** The connections to one node, and how many requests are under way there. */
 export interface NodeAgent {
   readonly pool: Pool;
+  /** By TLS: told with each request, because undici takes the Host for it and begins anew where that changes. */
+  readonly serverName: string | undefined;
   inFlight: number;
   usedAtMs: number;
 }
@@ -17,6 +21,9 @@ export interface NodeAgent {
 /** One keep-alive pool of connections for each node. */
 export class NodeAgents {
   private readonly agents = new Map<string, NodeAgent>();
+  /** TLS settings that differ have connections of their own. */
+  private readonly versions = new WeakMap<UpstreamTls, number>();
+  private lastVersion = 0;
   private readonly maxHeadBytes: number;
   private readonly now: () => number;
 
@@ -25,29 +32,47 @@ export class NodeAgents {
     this.now = now;
   }
 
-  for(target: Target, { connectTimeoutMs, http }: UpstreamConfig): NodeAgent {
+  for(target: Target, upstream: UpstreamConfig, tls: UpstreamTls): NodeAgent {
     const { host, port, sourceAddress = '' } = target;
-    const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const key = [origin, sourceAddress, connectTimeoutMs, http.maxRequests].join(' ');
+    const scheme = target.tls === undefined ? 'http' : 'https';
+    const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const secured = target.tls === undefined ? '' : `${target.tls.serverName} ${this.versionOf(tls)}`;
+    const key = [origin, sourceAddress, upstream.connectTimeoutMs, upstream.http.maxRequests, secured].join(
+      ' ',
+    );
     let agent = this.agents.get(key);
     if (agent === undefined) {
-      const pool = new Pool(origin, {
-        connections: http.maxRequests,
-        pipelining: 1,
-        allowH2: false,
-        maxHeaderSize: this.maxHeadBytes,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        connect: {
-          timeout: connectTimeoutMs,
-          noDelay: true,
-          ...(sourceAddress !== '' && { localAddress: sourceAddress }),
-        },
-      });
-      agent = { pool, inFlight: 0, usedAtMs: 0 };
+      agent = this.create(origin, target, upstream, tls);
       this.agents.set(key, agent);
     }
     agent.usedAtMs = this.now();
     return agent;
+  }
+
+  private create(origin: string, target: Target, upstream: UpstreamConfig, tls: UpstreamTls): NodeAgent {
+    const { host, port, sourceAddress: localAddress } = target;
+    const { connectTimeoutMs, http } = upstream;
+    const secured = target.tls && nodeTls(target.tls, tls);
+    const pool = new Pool(origin, {
+      connections: http.maxRequests,
+      pipelining: 1,
+      allowH2: false,
+      maxHeaderSize: this.maxHeadBytes,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      ...(localAddress !== undefined && { localAddress }),
+      connect:
+        secured === undefined
+          ? { timeout: connectTimeoutMs, noDelay: true }
+          : tlsConnector({ ...secured.options, host, port, localAddress }, connectTimeoutMs),
+    });
+    return { pool, serverName: secured?.name, inFlight: 0, usedAtMs: 0 };
+  }
+
+  private versionOf(tls: UpstreamTls): number {
+    const known = this.versions.get(tls);
+    if (known !== undefined) return known;
+    this.versions.set(tls, ++this.lastVersion);
+    return this.lastVersion;
   }
 
   /** Closes the pools of nodes that have gone, or that nobody asks for. */

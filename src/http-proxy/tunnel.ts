@@ -1,10 +1,12 @@
 import { type ClientRequest, type IncomingMessage, request, STATUS_CODES } from 'node:http';
+import { request as requestByTls } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '../connection/wire.ts';
 import { isUpgraded } from '../http/upgrade.ts';
 import { endPlainly, formatHead } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
+import { nodeTls } from './node-tls.ts';
 import { answerFields, type Placed } from './placing.ts';
 import type { HttpWorld } from './world.ts';
 
@@ -71,10 +73,12 @@ export class Tunnel {
 
   private attempt(target: Target): void {
     const { world, placed } = this.options;
-    const { upstream } = placed.route;
+    const { upstream, tls } = placed.route;
+    const secured = target.tls && nodeTls(target.tls, tls).options;
     this.target = target;
     this.isCounted = true;
-    const asked = request({
+    const asked = (secured === undefined ? request : requestByTls)({
+      ...secured,
       ...{ host: target.host, port: target.port, localAddress: target.sourceAddress },
       ...{ method: 'GET', path: placed.request.target, agent: false, setHost: false },
       maxHeaderSize: world.limits.maxHeadBytes,
@@ -84,7 +88,7 @@ export class Tunnel {
     this.asked = asked;
     let sentAtMs = 0;
     asked.once('socket', (link) =>
-      link.once('connect', () => {
+      link.once(secured === undefined ? 'connect' : 'secureConnect', () => {
         sentAtMs = world.now();
         link.setNoDelay(true);
         link.setTimeout(upstream.http.answerTimeoutMs);

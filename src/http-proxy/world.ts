@@ -2,6 +2,7 @@ import type { UpstreamConfig } from '../config/config.ts';
 import type { HttpLimits } from '../config/http.ts';
 import type { Target } from '../connection/wire.ts';
 import type { DialFailure } from '../connection/world.ts';
+import type { UpstreamTls } from '../engine/tls.ts';
 import type { CookiePersistence } from '../persistence/cookie.ts';
 import type { RuleInput } from '../routing/rules.ts';
 
@@ -11,6 +12,8 @@ import type { RuleInput } from '../routing/rules.ts';
 export interface HttpRoute {
   readonly cookies: CookiePersistence | undefined;
   readonly upstream: UpstreamConfig;
+  /** Of nodes that are reached by TLS; the same object as long as it is the same. */
+  readonly tls: UpstreamTls;
   /** Nodes best first; before all others the first of the preferred ones that takes requests. */
   candidates(sourceAddress: string, preferred: readonly string[]): Iterator<Target, undefined>;
 }

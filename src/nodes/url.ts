@@ -14,12 +14,12 @@ export interface ProbeEndpoint extends Endpoint {
 
 /** Undefined: there is none, the URL must say it. */
 type Ports = Readonly<Record<string, number | undefined>>;
-const NODE_PORTS: Ports = { mqtt: 1883, mqtts: 8883, http: 80, tcp: undefined };
+const NODE_PORTS: Ports = { mqtt: 1883, mqtts: 8883, http: 80, https: 443, tcp: undefined };
 const PROBE_PORTS: Ports = { http: 80, https: 443, mqtt: 1883, mqtts: 8883, tcp: 1883 };
 const SHAPE = /^([a-z]+):\/\/(\[[^\]/]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?][^#\s]*)?$/i;
 
 /**
- * Reads `mqtt://host[:port]`, `mqtts://…`, `http://…` or `tcp://host:port`; the default ports are 1883, 8883 and 80.
+ * Reads `mqtt://host[:port]`, `mqtts://…`, `http://…`, `https://…` or `tcp://host:port`; the default ports are 1883, 8883, 80 and 443.
  * @throws BreakwaterError NODE_INVALID
  */
 export function parseNodeUrl(text: string): Endpoint {

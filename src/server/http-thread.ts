@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { compileNetworks } from '../address/networks.ts';
 import { createDoor } from '../admission/door.ts';
@@ -14,6 +15,7 @@ import type {
 import { noMoves } from '../data-plane/move-tally.ts';
 import { openTable } from '../data-plane/routing-table.ts';
 import { TableReader } from '../data-plane/table-reader.ts';
+import { type UpstreamTls, verifying } from '../engine/tls.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import { HttpListener } from '../http-proxy/listener.ts';
 import { NodeAgents } from '../http-proxy/node-agents.ts';
@@ -42,6 +44,8 @@ const events = new EventBatch(
 );
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const counts = new Map<number, number>();
+/** How nodes are reached by TLS, by the number of the pool. */
+const linkTls: UpstreamTls[] = [];
 const context: HttpContext = {
   ...choicesBy(start.settings),
   table,
@@ -62,8 +66,13 @@ const agents = new NodeAgents(start.settings.limits.http.maxHeadBytes, systemClo
 /** By their numbers. */
 const places = new Map<number, HttpPlace & { readonly listener: HttpListener }>();
 
-function choicesBy({ limits, pools, rules, tellsRequests = false }: ThreadSettings) {
-  const all = pools.map((pool, number) => pool && createHttpPool(pool, number, balancer));
+function choicesBy({ limits, pools, upstreamTls, rules, tellsRequests = false }: ThreadSettings) {
+  const all = pools.map((pool, number) => {
+    const tls = upstreamTls[number] ?? verifying;
+    // Connections to nodes are kept as long as this is the same object.
+    if (!isDeepStrictEqual(tls, linkTls[number])) linkTls[number] = tls;
+    return pool && createHttpPool(pool, number, balancer, linkTls[number] ?? tls);
+  });
   return { limits, pools: all, decide: compileRules(rules), tellsRequests };
 }
 

@@ -4,6 +4,7 @@ import type { Balancer } from '../data-plane/balancer.ts';
 import type { ListenerSettings, ThreadEvent } from '../data-plane/messages.ts';
 import { createSources, sourced } from '../data-plane/source-addresses.ts';
 import type { TableReader } from '../data-plane/table-reader.ts';
+import type { UpstreamTls } from '../engine/tls.ts';
 import type { HttpRefusal, HttpRoute, HttpWorld } from '../http-proxy/world.ts';
 import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
@@ -30,13 +31,19 @@ export interface HttpPool {
   route(key: string | undefined): HttpRoute;
 }
 
-export function createHttpPool(pool: PoolConfig, number: number, balancer: Balancer): HttpPool {
+export function createHttpPool(
+  pool: PoolConfig,
+  number: number,
+  balancer: Balancer,
+  tls: UpstreamTls,
+): HttpPool {
   const { name, persistence, upstream } = pool;
   const cookies = persistence.by === 'cookie' ? createCookiePersistence(persistence) : undefined;
   const source = createSources(upstream.sourceAddresses);
   const routeBy = (key: string | undefined): HttpRoute => ({
     cookies,
     upstream,
+    tls,
     candidates(sourceAddress, preferred) {
       const hashed = key ?? sourceAddress;
       const first = preferred.length < 2 ? preferred[0] : balancer.firstUsable(number, preferred);

@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { createServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
@@ -12,7 +13,7 @@ import { encodeProxyV1 } from '../../src/proxy-protocol/encode.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority } from '../support/certificates.ts';
 import { startHttpNode } from '../support/http.ts';
-import { accepts, freePort, start, temporaryDirectory } from '../support/process.ts';
+import { accepts, atEnd, freePort, start, temporaryDirectory } from '../support/process.ts';
 
 /** With what users have: nginx as the nodes, curl as the client, TLS between it and the proxy. */
 
@@ -49,14 +50,33 @@ ${server(ports[1] as number, 'two')} }
   return ports.map((port) => `http://127.0.0.1:${port}`);
 }
 
+/** A server that lets nobody in without a certificate of the authority, and tells what it was asked by TLS. */
+async function startSecured(): Promise<string> {
+  const { cert, key } = authority.issue({ cn: 'node', names: 'DNS:node.example' });
+  const options = { cert, key, ca: authority.cert, requestCert: true, rejectUnauthorized: true };
+  const server = createServer(options, (request, response) => {
+    const { servername } = request.socket as { servername?: string };
+    response.end(`${servername} ${request.headers.host} ${request.url}`);
+  }).listen(0, '127.0.0.1');
+  atEnd(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  new WebSocketServer({ server }).on('connection', (socket) => socket.send('by TLS all the way'));
+  await once(server, 'listening');
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 beforeAll(async () => {
   authority = createAuthority('test CA');
+  const shown = authority.issue({ cn: 'breakwater' });
   const { certFile: cert, keyFile: key } = authority.issue({ cn: 'localhost', names: 'DNS:localhost' });
   const nodes = (await startNginx()).map((url, i) => ({ id: `nginx-${i}`, url }));
   const sockets = await startHttpNode(() => {});
   new WebSocketServer({ server: sockets.server }).on('connection', (socket) => {
     socket.on('message', (text) => socket.send(text));
   });
+  const secured = await startSecured();
   proxy = await startBreakwater({
     listeners: [
       { url: 'https://127.0.0.1:0', pool: 'web', tls: { cert, key } },
@@ -75,9 +95,26 @@ beforeAll(async () => {
         persistence: { by: 'cookie', mode: 'rewrite', name: 'SID' },
         nodes: nodes.map(({ id, url }) => ({ id: `r-${id}`, url })),
       },
+      secured: {
+        nodes: [{ id: 'secured', url: secured }],
+        persistence: { by: 'cookie', name: 'tls' },
+        upstream: {
+          tls: {
+            ca: authority.certFile,
+            serverName: 'node.example',
+            cert: shown.certFile,
+            key: shown.keyFile,
+          },
+        },
+      },
+      distrusted: { nodes: [{ id: 'distrusted', url: secured }] },
       sockets: { persistence: { by: 'cookie', name: 'ws' }, nodes: [{ id: 'sockets', url: sockets.url }] },
     },
-    rules: [{ when: { sni: '^localhost$', path: '^/ws$' }, pool: 'sockets' }],
+    rules: [
+      { when: { sni: '^localhost$', path: '^/ws$' }, pool: 'sockets' },
+      { when: { path: '^/secured(/|$)' }, pool: 'secured' },
+      { when: { path: '^/distrusted$' }, pool: 'distrusted' },
+    ],
   });
   const [https, http, chained, headed] = proxy.ports;
   urls = {
@@ -100,7 +137,7 @@ test('curl with a cookie jar stays at one nginx, by TLS', async () => {
   const jar = join(directory, 'jar');
   const keep = ['-b', jar, '-c', jar];
   const [name] = (await curl(...keep, `${urls.https}/who`)).split(' ');
-  const told = await Promise.all(Array.from({ length: 5 }, () => curl(...keep, `${urls.https}/who`)));
+  const told = await Promise.all(Array.from({ length: 5 }, () => curl('-b', jar, `${urls.https}/who`)));
   expect(told.map((text) => text.split(' ')[0])).toEqual(Array.from({ length: 5 }, () => name));
   expect(told[0]).not.toContain('breakwater');
   const head = await curl('-i', `${urls.https}/who`);
@@ -195,4 +232,19 @@ test('curl that keeps its connection gets every answer on it', async () => {
       .map(Number)
       .reduce((sum, count) => sum + count),
   ).toBe(1);
+});
+
+test('nodes by TLS: their certificate is verified, ours is shown, and the Host stays the client’s', async () => {
+  for (const host of ['a.example', 'b.example', 'a.example']) {
+    expect(await curl('-H', `Host: ${host}`, `${urls.https}/secured/x`)).toBe(
+      `node.example ${host} /secured/x`,
+    );
+  }
+  const refused = await curl('-w', '%{http_code}', `${urls.https}/distrusted`);
+  expect(refused).toBe('502 Bad Gateway: no node can be reached\n502');
+  const socket = new WebSocket(`wss://localhost:${proxy.ports[0]}/secured`, { ca: authority.cert });
+  const [text] = await once(socket, 'message');
+  expect(String(text)).toBe('by TLS all the way');
+  socket.close();
+  await once(socket, 'close');
 });
