@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
 import { MAX_HANDSHAKES } from '../engine/engine.ts';
-import { expectations, type HeaderOptions } from '../engine/headers.ts';
+import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers.ts';
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
@@ -45,6 +45,8 @@ export class Front {
   private readonly onConnection: (socket: Socket, peer: HttpPeer) => void;
   private tls: TlsOptions | undefined;
   private handshakes: Handshakes | undefined;
+  /** Connections that owe their PROXY protocol header. */
+  private owing = 0;
   private headers: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
 
   /** @throws BreakwaterError TLS_INVALID */
@@ -105,16 +107,23 @@ export class Front {
     socket.once('close', () => this.sockets.delete(socket));
     if (this.headers === undefined || expectation === 'skip') return this.admit(socket, address);
     const refused = (refusal: HeaderRefusal): void => this.world.refused(`proxy-${refusal}`);
-    if (expectation === 'refuse') {
+    if (expectation === 'refuse' || this.owing >= MAX_HEADERS) {
       socket.on('error', () => undefined).resetAndDestroy();
-      return refused('untrusted');
+      return refused(expectation === 'refuse' ? 'untrusted' : 'too-many');
     }
+    this.owing++;
     readHeader(socket, {
       expectation,
       timeoutMs: this.headers.timeoutMs,
-      refused,
-      left: () => undefined,
-      done: (header) => this.admit(socket, header?.source?.address ?? address),
+      refused: (refusal) => {
+        this.owing--;
+        refused(refusal);
+      },
+      left: () => this.owing--,
+      done: (header) => {
+        this.owing--;
+        this.admit(socket, header?.source?.address ?? address);
+      },
     });
   }
 

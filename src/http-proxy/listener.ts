@@ -135,8 +135,8 @@ export class HttpListener {
 
   /** What the parser refuses, or what did not come in time. */
   private unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const isGone = error.code === 'ECONNRESET' || !socket.writable;
-    if (isGone || this.answers.get(socket)?.headersSent) {
+    const isParsed = /^(HPE_|ERR_HTTP_)/.test(error.code ?? ''); // all else is the connection's own end
+    if (!isParsed || !socket.writable || this.answers.get(socket)?.headersSent) {
       socket.destroy(); // in the middle of an answer there is no place for another
       return;
     }
