@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { matchablePath } from '../http/path.ts';
 import type { UpgradeTerms } from '../websocket/upgrade.ts';
 import { parseAddress } from './address.ts';
 import { text } from './fields.ts';
@@ -36,5 +37,5 @@ export function toUpgradeTerms(
 ): UpgradeTerms | undefined {
   const { path } = parseAddress(url);
   const origins = websocket?.origins?.map((each) => each.toLowerCase());
-  return path === undefined ? undefined : { path, origins };
+  return path === undefined ? undefined : { path: matchablePath(path), origins };
 }

@@ -9,7 +9,8 @@ import type { Tlv } from '../proxy-protocol/tlv.ts';
  * from 0 by `dial`; the number is the epoch that fences: after `endNode(link)` no event of that link arrives.
  *
  * Bytes are passed as (bytes, start, end) so that an engine can hand over its one scratch buffer and take back a
- * piece of it without a copy or an allocation. They are valid during the call only: keep a copy, or nothing.
+ * piece of it without a copy or an allocation. They are valid during the call only: keep a copy, or nothing. Those of
+ * `deviceData` may be written over: a layer between the two takes its framing off in place.
  */
 
 /** Number of an upstream link within its connection, growing with every dial. */

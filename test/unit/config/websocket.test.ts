@@ -20,6 +20,7 @@ describe('a listener for WebSocket', () => {
     ['ws://[::1]:80', 'ws://[::1]:80/mqtt', '/mqtt'],
     ['ws://localhost/', 'ws://localhost:8083/', '/'],
     ['ws://10.0.0.1:9001/plant/*', 'ws://10.0.0.1:9001/plant/*', '/plant/*'],
+    ['ws://10.0.0.1/x//%61', 'ws://10.0.0.1:8083/x//%61', '/x/a'],
     ['ws://10.0.0.1/a:80/b', 'ws://10.0.0.1:8083/a:80/b', '/a:80/b'],
   ])('%s is %s', (url, full, path) => {
     const { listeners } = parse(`{ url: "${url}" }`);
