@@ -56,7 +56,6 @@ export interface ThreadContext {
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly holdBack: HoldBack;
-  /** Counts a device at a listener that has no door. */
   /** Refused devices that may be told why; undefined: none are. */
   readonly courtesy: TokenBucket | undefined;
   readonly now: () => number;
