@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
+/** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
+const pure = ['test/unit/*.test.ts', 'test/unit/!(server)/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'], // integration tests run the built program
-    retry: process.env.CI ? 1 : 0, // a shared machine that stalls for a second is no defect of ours
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: 'threads',
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'pure', include: pure, isolate: false } },
+      { extends: true, test: { name: 'live', include: ['test/**/*.test.ts'], exclude: pure } },
+    ],
   },
 });
