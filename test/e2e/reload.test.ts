@@ -99,14 +99,14 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
     expect((await status()).proxy.listeners).toEqual([proxy.url, second.url]);
     const port = Number(new URL(second.url).port);
     const visitor = await connectDevice(port, 'visitor', { protocolVersion: 5, host: '::1' });
-    const told = once(visitor.socket, 'data');
+    const [told, closed] = [once(visitor.socket, 'data'), once(visitor.socket, 'close')];
 
     expect(await reload({ listeners: [{ ...first, mode: 'relay' }] })).toMatchObject({
       listeners: { added: [], removed: [second.url], changed: [first.url] },
     });
     const [packet] = (await told) as [Buffer];
     expect([packet[0], packet[2]]).toEqual([0xe0, 0x98]); // DISCONNECT, Administrative action [MQTT 5.0, 3.14.2.1]
-    await once(visitor.socket, 'close');
+    await closed;
     await expect(connectDevice(port, 'too-late', { host: '::1' })).rejects.toThrow('ECONNREFUSED');
     await until(
       () =>

@@ -230,7 +230,7 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   const more = { ...listener, index: 1 };
   const [added] = await threads.listen([more]);
   const visitor = await connectDevice(added?.port ?? 0, 'visitor');
-  visitor.socket.resume();
+  const gone = once(visitor.socket.resume(), 'close');
   expect(threads.devicesAt(1)).toBe(1);
 
   const banned: ThreadsOptions['settings'] = { ...settings, rules: [{ when: {}, reject: 'banned' }] };
@@ -240,7 +240,7 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   await threads.unlisten([1]);
   await expect(connectDevice(added?.port ?? 0, 'too-late')).rejects.toThrow('ECONNREFUSED');
   threads.endAt(1, 'listener-removed');
-  await once(visitor.socket, 'close');
+  await gone;
   await until(() => threads.devicesAt(1) === 0, 'its index to be free');
   expect(events.some((event) => event.type === 'disowned')).toBe(false);
 
