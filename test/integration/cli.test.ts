@@ -34,9 +34,9 @@ describe('help and usage', () => {
     proxy: ['list'],
   };
   const commands = [
-    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy'].map((name) => [
-      name,
-    ]),
+    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy', 'reload'].map(
+      (name) => [name],
+    ),
     ...Object.entries(families).flatMap(([family, names]) => names.map((name) => [family, name])),
   ];
 
@@ -67,10 +67,7 @@ describe('help and usage', () => {
     [['node', 'list', '--admin', 'nonsense'], '--admin must look like http://'],
     [['demo', '--brokers', 'x'], 'whole number from 1 to 16'],
     [['check'], "required option '-c, --config <file>'"],
-    [
-      ['start', '--strategy', 'fastest', '--listen', 'wss://a:1'],
-      "scheme 'wss' is not supported yet; use mqtt",
-    ],
+    [['start', '--strategy', 'fastest', '--listen', 'ftp://a:1'], "scheme 'ftp' is unknown; use mqtt, mqtts"],
     [['start', '-c', '/nowhere/breakwater.yaml'], 'cannot read the configuration: ENOENT'],
     [['start', '--admin', 'http://0.0.0.0:9883'], 'needs a token'],
   ])('breakwater %j is wrong usage: exit code 2', async (args, message) => {
