@@ -8,11 +8,11 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'], // integration tests run the built program
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    pool: 'threads',
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'pure', include: pure, isolate: false } },
-      { extends: true, test: { name: 'live', include: ['test/**/*.test.ts'], exclude: pure } },
+      { extends: true, test: { name: 'pure', include: pure, pool: 'threads', isolate: false } },
+      // A process for each file: some count its descriptors, or its memory.
+      { extends: true, test: { name: 'live', include: ['test/**/*.test.ts'], exclude: pure, pool: 'forks' } },
     ],
   },
 });
