@@ -30,7 +30,7 @@ function eventsOfNodes(proxy: Breakwater): string[] {
     .filter((msg) => msg.startsWith('node '));
 }
 
-test.each(Object.entries(ways))(
+test.concurrent.each(Object.entries(ways))(
   'Redis %s: no device notices, and the cluster goes on',
   async (_, { leave, come }) => {
     const redis = await startRedis();

@@ -11,7 +11,7 @@ const play: Omit<Play, 'brokers'> = {
 /** No device notices anything that its standard would let it complain about. */
 const undisturbed = { disconnects: 0, unacknowledged: 0, unansweredPings: 0, outOfOrder: 0, violations: [] };
 
-test('a broker is killed whose sessions are shared: no device disconnects, nothing acknowledged is lost', async () => {
+test.concurrent('a broker is killed whose sessions are shared: no device disconnects, nothing acknowledged is lost', async () => {
   const report = await perform({ ...play, brokers: 'aedes' });
   expect(report).toMatchObject({ ...undisturbed, lost: { qos1: 0, qos2: 0 }, wills: [], examples: [] });
   expect(report.duplicates.qos2).toBe(0);
@@ -20,7 +20,7 @@ test('a broker is killed whose sessions are shared: no device disconnects, nothi
   expect(report.received).toBeGreaterThan(report.acknowledged);
 });
 
-test('a broker is killed that shares nothing: no device disconnects, and what comes later is received', async () => {
+test.concurrent('a broker is killed that shares nothing: no device disconnects, and what comes later is received', async () => {
   const report = await perform({ ...play, brokers: 'mosquitto' });
   expect(report).toMatchObject({ ...undisturbed, wills: [] });
   expect(report.duplicates.qos2).toBe(0);

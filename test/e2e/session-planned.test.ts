@@ -5,6 +5,7 @@ import { main } from '../support/cli.ts';
 const play: Omit<Play, 'fault' | 'brokers'> = {
   ...{ main, front: 'breakwater', engine: 'auto' },
   ...{ devices: 100, rate: 150, clean: false, hangMs: 0, calmMs: 1_000 },
+  pool: { health: { interval: 2 } }, // restarted brokers are found well sooner
 };
 
 function expectUndisturbed(report: Report): void {
@@ -14,14 +15,14 @@ function expectUndisturbed(report: Report): void {
   expect(report.moves?.failed).toBe(0);
 }
 
-test('all brokers are drained and restarted in turn: no device disconnects, nothing is lost', async () => {
+test.concurrent('all brokers are drained and restarted in turn: no device disconnects, nothing is lost', async () => {
   const report = await perform({ ...play, brokers: 'aedes', fault: 'rolling' });
   expectUndisturbed(report);
   expect(report.moves?.causes).toEqual({ drain: report.moves?.moved });
   expect(report.moves?.moved).toBeGreaterThanOrEqual(play.devices);
 });
 
-test('a broker comes back empty and gets its share: no device disconnects', async () => {
+test.concurrent('a broker comes back empty and gets its share: no device disconnects', async () => {
   const report = await perform({ ...play, brokers: 'mosquitto', fault: 'rebalance' });
   // Brokers that share nothing lose what the dead one had accepted and not delivered; nothing after that.
   expectUndisturbed({ ...report, lost: report.lostLater });

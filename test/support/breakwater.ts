@@ -46,7 +46,7 @@ export async function startBreakwater(config: object, args: readonly string[] = 
   server.exited.then((code) => {
     ended = code;
   });
-  const logs = () => server.output().split('\n').flatMap(parse);
+  const logs = readLog(server.output);
   const wanted: Record<string, number> = {
     'admin listening': 1,
     listening: ('listeners' in config ? (config.listeners as object[]) : defaults.listeners).length,
@@ -69,6 +69,19 @@ export async function startBreakwater(config: object, args: readonly string[] = 
     rewrite,
     logs,
     api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),
+  };
+}
+
+/** All lines so far; each is parsed once. */
+function readLog(output: () => string): () => LogLine[] {
+  const lines: LogLine[] = [];
+  let at = 0;
+  return () => {
+    const text = output();
+    const end = text.lastIndexOf('\n') + 1;
+    lines.push(...text.slice(at, end).split('\n').flatMap(parse));
+    at = end;
+    return [...lines];
   };
 }
 

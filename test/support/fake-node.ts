@@ -62,11 +62,13 @@ export async function firstBytes(socket: Socket, length: number): Promise<string
   return (await bytesOf(socket, length)).toString('latin1');
 }
 
-/** How a socket ended: 'fin', or the code of its error. */
+/** How a socket ended: 'fin', or the code of its error. libuv takes a reset that comes with the last bytes for an end. */
 export function endOf(socket: Socket): Promise<string> {
+  const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };
+  const isKnown = (): boolean => _handle?.getpeername?.({}) === 0 || socket.writableEnded;
   socket.resume();
   return new Promise((ended) => {
-    socket.once('end', () => ended('fin'));
+    socket.once('end', () => ended(isKnown() ? 'fin' : 'ECONNRESET'));
     socket.once('error', (error: NodeJS.ErrnoException) => ended(error.code ?? 'error'));
     socket.once('close', () => ended('closed'));
   });

@@ -41,19 +41,21 @@ export async function startMosquitto(
   writeFileSync(file, lines.join('\n'));
 
   let server = await run(file, port);
+  let clients = connectedIn(() => server.output());
   return {
     port,
     url: `mqtt://127.0.0.1:${port}`,
     get pid() {
       return server.pid;
     },
-    clients: () => connectedIn(server.output()),
+    clients: () => clients(),
     output: () => server.output(),
     kill: (signal) => server.kill(signal),
     stop: () => server.stop(),
     async restart() {
       await server.stop();
       server = await run(file, port);
+      clients = connectedIn(() => server.output());
     },
   };
 }
@@ -64,14 +66,21 @@ async function run(file: string, port: number): Promise<Spawned> {
   return server;
 }
 
-function connectedIn(log: string): string[] {
+/** Reads on where it has read to: the log of hundreds of devices is long, and is asked for often. */
+function connectedIn(log: () => string): () => string[] {
   const connected = new Set<string>();
-  for (const line of log.split('\n')) {
-    const id = / as (\S+) \(p\d/.exec(line)?.[1];
-    if (id !== undefined) connected.add(id);
-    const gone = /: Client (\S+) (?:disconnected|closed|has exceeded)/.exec(line)?.[1];
-    // A second connection of one id is logged before the first one's end, which says "already connected".
-    if (gone !== undefined && !line.includes('already connected')) connected.delete(gone);
-  }
-  return [...connected];
+  let at = 0;
+  return () => {
+    const text = log();
+    const end = text.lastIndexOf('\n') + 1;
+    for (const line of text.slice(at, end).split('\n')) {
+      const id = / as (\S+) \(p\d/.exec(line)?.[1];
+      if (id !== undefined) connected.add(id);
+      const gone = /: Client (\S+) (?:disconnected|closed|has exceeded)/.exec(line)?.[1];
+      // A second connection of one id is logged before the first one's end, which says "already connected".
+      if (gone !== undefined && !line.includes('already connected')) connected.delete(gone);
+    }
+    at = end;
+    return [...connected];
+  };
 }
