@@ -50,6 +50,8 @@ export interface ListenerConfig {
   readonly port: number;
   readonly mode: Document['listeners'][number]['mode'];
   readonly pool: string;
+  /** Instead of those in `LimitsConfig.door`. Absent: none. */
+  readonly limits?: ListenerLimits | undefined;
   /** Absent: without TLS. */
   readonly tls?: TlsConfig | undefined;
   /** Absent: devices speak plain MQTT. */
@@ -61,6 +63,8 @@ export interface ListenerConfig {
   /** Addresses and CIDR blocks of proxies that stand before it. */
   readonly trustedProxies: readonly string[];
 }
+
+export type ListenerLimits = Partial<Pick<DoorLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
 
 /** PROXY protocol headers of those who stand before a listener. */
 export interface ListenerHeaders {
@@ -195,13 +199,14 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
   return deepFreeze({
     cluster,
     proxy: { id: proxy.id, threads: proxy.threads, engine: proxy.engine },
-    listeners: listeners.map(({ url, mode, pool, tls, websocket, passthrough, ...proxied }) => ({
+    listeners: listeners.map(({ url, mode, pool, tls, websocket, passthrough, ...rest }) => ({
       ...endpoint(url),
       ...{ mode, pool, tls: tls && toTls(tls, fileName) },
       websocket: toUpgradeTerms(url, websocket),
-      trustedProxies: proxied.trustedProxies,
+      limits: toListenerLimits(rest),
+      trustedProxies: rest.trustedProxies,
       opaque: url.startsWith('tcp:') ? (passthrough ?? 'tcp') : undefined,
-      headers: toHeaders(proxied, toMs(limits.connectTimeout)),
+      headers: toHeaders(rest, toMs(limits.connectTimeout)),
     })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode, fileName)),
     rules: rules.map(toRule),
@@ -321,6 +326,17 @@ function toDiscovery(entry: Document['pools'][string]['discovery'][number]): Dis
 function endpoint(text: string, parse = parseAddress): { url: string; host: string; port: number } {
   const address = parse(text);
   return { url: formatUrl(address), host: address.host, port: address.port };
+}
+
+function toListenerLimits({
+  maxConnections,
+  connectRate,
+}: Pick<Document['listeners'][number], 'maxConnections' | 'connectRate'>): ListenerLimits | undefined {
+  if (maxConnections === undefined && connectRate === undefined) return undefined;
+  return {
+    ...(maxConnections !== undefined && { maxConnectionsPerListener: maxConnections }),
+    ...(connectRate !== undefined && { connectRate }),
+  };
 }
 
 function toMs(seconds: number): number {

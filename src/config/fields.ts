@@ -19,6 +19,18 @@ export function count(quantity: Quantity) {
   return bounded(z.int({ error: outOf(quantity, 'a whole number') }), quantity, 'a whole number');
 }
 
+/** The same where nothing is given when it is absent, because something else then holds. */
+export function optionalCount(quantity: Omit<Quantity, 'default'>) {
+  const error = outOf(quantity, 'a whole number');
+  const { min, max, unit, about } = quantity;
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .optional()
+    .meta({ description: about, unit });
+}
+
 /** A time in seconds within bounds; fractions are allowed. */
 export function seconds(quantity: Omit<Quantity, 'unit'>) {
   const full = { ...quantity, unit: 'seconds' };
@@ -34,7 +46,7 @@ function bounded(base: z.ZodNumber, quantity: Quantity, what: string) {
     .meta({ description: quantity.about, unit: quantity.unit });
 }
 
-function outOf({ min, max, unit }: Quantity, what: string) {
+function outOf({ min, max, unit }: Omit<Quantity, 'default'>, what: string) {
   return (issue: { readonly input?: unknown }) =>
     `must be ${what} from ${min} to ${max} (${unit}), not ${show(issue.input)}`;
 }

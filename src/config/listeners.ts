@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { address, choice, name, network } from './fields.ts';
+import { address, choice, name, network, optionalCount } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';
 import { websocketProblem, websocketSchema } from './websocket.ts';
 
@@ -19,6 +19,18 @@ const listener = z.strictObject({
   pool: name()
     .default('default')
     .meta({ kind: 'pool name', description: 'Pool for devices that no rule sends elsewhere.' }),
+  maxConnections: optionalCount({
+    min: 0,
+    max: 1_000_000,
+    unit: 'connections',
+    about: 'Instead of `limits.maxConnectionsPerListener`, for this listener; 0 sets no limit.',
+  }),
+  connectRate: optionalCount({
+    min: 0,
+    max: 1_000_000,
+    unit: 'connections per second',
+    about: 'Instead of `limits.connectRate`, for this listener; 0 sets no limit.',
+  }),
   tls: tlsSchema.optional(),
   websocket: websocketSchema.optional(),
   passthrough: choice(['tls'])

@@ -5,7 +5,7 @@ import { keyProblem } from '../routing/key.ts';
 import { compilePattern } from '../routing/pattern.ts';
 import { type ConnectRule, refusals } from '../routing/rules.ts';
 import { fullUrl } from './address.ts';
-import { address, choice, name, network, pattern, type Quantity, text } from './fields.ts';
+import { address, choice, name, network, optionalCount, pattern, text } from './fields.ts';
 import { byteRate, messageRate } from './limits.ts';
 import { listenerSchemes } from './listeners.ts';
 
@@ -69,17 +69,6 @@ const whenSchema = z.strictObject({
   }),
 });
 
-/** Absent: as in `limits`. */
-function rate({ min, max, unit, about }: Omit<Quantity, 'default'>) {
-  const error = `must be a whole number from ${min} to ${max} (${unit})`;
-  return z
-    .int({ error })
-    .min(min, { error })
-    .max(max, { error })
-    .optional()
-    .meta({ description: about, unit });
-}
-
 export const ruleSchema = z
   .strictObject({
     when: whenSchema,
@@ -97,8 +86,8 @@ export const ruleSchema = z
       .describe('How the connection is carried, instead of the listener’s `mode`.'),
     limits: z
       .strictObject({
-        messageRate: rate(messageRate),
-        byteRate: rate(byteRate),
+        messageRate: optionalCount(messageRate),
+        byteRate: optionalCount(byteRate),
       })
       .optional(),
     reject: choice(refusals)

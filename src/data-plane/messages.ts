@@ -1,6 +1,6 @@
 import type { DoorMemory } from '../admission/door.ts';
 import type { HoldBackMemory } from '../admission/hold-back.ts';
-import type { LimitsConfig, PoolConfig, RuleConfig } from '../config/config.ts';
+import type { LimitsConfig, ListenerLimits, PoolConfig, RuleConfig } from '../config/config.ts';
 import type { EndCause, PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
@@ -29,6 +29,8 @@ export interface ListenerSettings extends ListenOptions {
   /** Number of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';
+  /** Instead of those in `LimitsConfig.door`. */
+  readonly limits?: ListenerLimits | undefined;
   /** HTTP: proxies whose word on the device is taken. */
   readonly trustedProxies?: readonly string[] | undefined;
   /** Absent: MQTT. Any protocol, or TLS that passes through; the bytes are carried as they are. */

@@ -131,8 +131,8 @@ function failureOf(error: unknown): { readonly code: string; readonly message: s
   return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
 }
 
-function doorOf({ index }: ListenerSettings): Door {
-  return createDoor(start.door, start.thread, index, context.limits.door);
+function doorOf({ index, limits }: ListenerSettings): Door {
+  return createDoor(start.door, start.thread, index, { ...context.limits.door, ...limits });
 }
 
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {

@@ -81,7 +81,10 @@ function strategiesOf({ pools }: ThreadSettings) {
 }
 
 function placeOf(settings: ListenerSettings): HttpPlace {
-  const door = createDoor(start.door, start.thread, settings.index, context.limits.door);
+  const door = createDoor(start.door, start.thread, settings.index, {
+    ...context.limits.door,
+    ...settings.limits,
+  });
   const { trustedProxies = [], headers } = settings;
   // With PROXY protocol it is the proxy's header that is believed, and the address is the device's own.
   const trusted = compileNetworks(headers === undefined ? trustedProxies : []);

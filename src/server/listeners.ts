@@ -145,7 +145,7 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, websocket, opaque, headers, trustedProxies } = config;
+    const { url, host, mode, pool, limits, websocket, opaque, headers, trustedProxies } = config;
     return {
       index,
       url,
@@ -153,6 +153,7 @@ export class Listeners {
       port,
       mode,
       pool: this.options.numbers.of(pool),
+      limits,
       tls,
       websocket,
       opaque,

@@ -13,6 +13,7 @@ beforeAll(async () => {
   brokers = await startAedes(3);
   breakwater = await startBreakwater({
     proxy: { threads: 2 },
+    listeners: [{ url: 'mqtt://127.0.0.1:0' }, { url: 'mqtt://127.0.0.2:0', maxConnections: 3 }],
     pools: {
       default: { strategy: 'client-id-hash', nodes: brokers.map(({ url }) => ({ url })) },
       small: { nodes: brokers.map(({ url }, i) => ({ id: `small-${i}`, url, maxConnections: 2 })) },
@@ -74,6 +75,16 @@ test('a node has no more connections than it may, over all threads; then the dev
   expect(await rejected('nodes-full')).toBe(2);
   await breakwater.api('nodes/small-0', { method: 'PATCH', body: { maxConnections: 3 } });
   await until(async () => (await more(4)) === 0, 'the place that was granted');
+  for (const { socket } of devices) socket.destroy();
+});
+
+test('a listener has no more connections than it may, over all threads', async () => {
+  const address = { host: '127.0.0.2', localAddress: '127.0.4.1' };
+  const port = breakwater.ports[1] ?? 0;
+  const devices = await connectDevices(port, clientIds(3, 'few'), () => address);
+  const more = async () => (await connectDevice(port, 'few-more', { ...address, protocolVersion: 5 })).code;
+  expect(await more()).toBe(0x97);
+  expect(await rejected('listener-connections')).toBe(1);
   for (const { socket } of devices) socket.destroy();
 });
 

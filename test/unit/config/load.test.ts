@@ -32,6 +32,18 @@ describe('a valid file', () => {
     expect(config.admin).toMatchObject({ host: '127.0.0.1', port: 9883, token: undefined });
   });
 
+  it('may limit one listener otherwise than the others', () => {
+    const text = 'listeners: [{ url: "mqtt://:1", maxConnections: 5 }, { url: "mqtt://:2", connectRate: 0 }]';
+    const { listeners } = parseConfig(text.replaceAll('://:', '://0.0.0.0:'), 'test.yaml');
+    expect(listeners.map(({ limits }) => limits)).toEqual([
+      { maxConnectionsPerListener: 5 },
+      { connectRate: 0 },
+    ]);
+    expect(problemsOf('listeners: [{ url: mqtt://0.0.0.0, connectRate: -1 }]')[0]).toContain(
+      'must be a whole number from 0 to 1000000 (connections per second), not -1',
+    );
+  });
+
   it('comes out in milliseconds and bytes', () => {
     const { limits, pools } = defaultConfig();
     expect(limits).toEqual({
