@@ -67,12 +67,10 @@ function readField(bytes: Buffer, start: number, end: number, fields: Map<string
   return true;
 }
 
-/** Where the line ends that begins at `start`; -1 where a CR or LF stands alone in it. */
+/** Where the line ends that begins at `start`; -1 where its LF stands alone. A CR alone is a control character. */
 function lineEnd(bytes: Buffer, start: number, end: number): number {
   const lf = bytes.indexOf(LF, start);
-  if (lf < 0 || lf >= end || lf === start || bytes[lf - 1] !== CR) return -1;
-  const cr = bytes.indexOf(CR, start);
-  return cr === lf - 1 ? cr : -1;
+  return lf > start && lf < end && bytes[lf - 1] === CR ? lf - 1 : -1;
 }
 
 function isBlank(byte: number | undefined): boolean {
