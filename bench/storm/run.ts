@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,8 +24,10 @@ const { values } = parseArgs({
   },
 });
 const windowMs = Number(values.seconds) * 1000;
-const proxy = { host: '127.0.0.1', port: 21_883 };
-const sink = { host: '127.0.0.1', port: 21_884 };
+const [proxyPort, sinkPort, adminPort] = await freePorts(3);
+const proxy = { host: '127.0.0.1', port: proxyPort as number };
+const sink = { host: '127.0.0.1', port: sinkPort as number };
+const adminUrl = `http://127.0.0.1:${adminPort}`;
 const file = (path: string) => new URL(path, import.meta.url).pathname;
 
 const directory = mkdtempSync(join(tmpdir(), 'breakwater-storm-'));
@@ -41,7 +44,7 @@ writeFileSync(
       },
     },
     limits: { connectRatePerSource: Number(values.limit) },
-    admin: { url: 'http://127.0.0.1:21885' },
+    admin: { url: adminUrl },
     log: { level: 'error' },
   }),
 );
@@ -49,6 +52,7 @@ writeFileSync(
 const server = spawn(process.execPath, [file('../../src/main.js'), 'start', '-c', configuration], {
   stdio: ['ignore', 'inherit', 'inherit'],
 });
+const ended = once(server, 'exit');
 const pids = [server.pid as number];
 
 async function load(measure: string, task: Partial<Task>): Promise<Figures> {
@@ -69,9 +73,17 @@ const calm = (limits: Partial<Task> = {}) =>
     ...limits,
   });
 
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((each) => once(each, 'listening')));
+  const ports = servers.map((each) => (each.address() as AddressInfo).port);
+  await Promise.all(servers.map((each) => once(each.close(), 'close')));
+  return ports;
+}
+
 async function ready(): Promise<void> {
   for (;;) {
-    const answer = await fetch('http://127.0.0.1:21885/readyz').catch(() => undefined);
+    const answer = await fetch(`${adminUrl}/readyz`).catch(() => undefined);
     if (answer?.ok) return;
     if (server.exitCode !== null) throw new Error(`the proxy ended with ${server.exitCode}`);
     await sleep(50);
@@ -97,6 +109,6 @@ try {
   }
 } finally {
   server.kill('SIGKILL');
-  await once(server, 'exit');
+  await ended;
   rmSync(directory, { recursive: true });
 }
