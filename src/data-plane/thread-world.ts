@@ -249,7 +249,7 @@ export class ListenerWorld implements World {
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
     const isSession = connection.session !== undefined;
-    if (connection instanceof Connection && isSession)
+    if (!(connection instanceof OpaqueConnection) && isSession)
       this.context.owners.disown(connection.connect?.clientId ?? '', connection);
     if (connection.placedAtMs === 0) return;
     if (isRelayed(connection)) this.relayed--;

@@ -141,6 +141,7 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
     worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
   }
   const results = await Promise.allSettled(
+    // Of an opaque protocol nobody knows who speaks first.
     listeners.map((listener) => engine.listen({ ...listener, deviceGreets: listener.opaque !== 'tcp' })),
   );
   const failed = results.find((result) => result.status === 'rejected');

@@ -85,6 +85,7 @@ describe.each(engines)('the %s engine', (engine) => {
     const client = new mqtt.MqttClient(dial, { clientId, reconnectPeriod: 0 });
     return new Promise((resolve, reject) => {
       client.once('connect', () => resolve(client));
+      client.on('error', reject);
       client.once('close', () => reject(new Error('closed')));
     });
   }
