@@ -38,6 +38,7 @@ export const errorCodes = {
   ADMIN_UNREACHABLE: { source: 'user', retryable: true, status: 502 },
   ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400 },
   ENGINE_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TRANSPARENT_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
   TABLE_FULL: { source: 'user', retryable: false, status: 409 },
   NAME_UNRESOLVED: { source: 'node', retryable: true, status: 502 },
   PROBE_FAILED: { source: 'node', retryable: true, status: 502 },

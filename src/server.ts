@@ -24,6 +24,7 @@ import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend } from './server/backend.ts';
 import { createCertificates } from './server/certificates.ts';
+import { checkPools } from './server/check-pools.ts';
 import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { DataPlane, tableThreads } from './server/data-plane.ts';
@@ -71,7 +72,7 @@ const RESOLVE_WAIT_MS = 2_000;
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
  * @param read the configuration as it is now, for a reload
- * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
+ * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
  */
 export async function startServer(
   config: Config,
@@ -80,6 +81,7 @@ export async function startServer(
   const current = new ConfigHolder(config);
   const log = createLog(config.log);
   const engine = chooseEngine(config.proxy.engine);
+  checkPools(config, engine.name);
   const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
   const wantedListeners = await readListeners(config, certificates);
   const poolTls = createPoolTls(() => threads.settle(threadSettings(), []), log);
@@ -263,6 +265,7 @@ export async function startServer(
   const reload = createReload({
     ...{ read, current, listeners, log },
     async wanted(next) {
+      checkPools(next, engine.name);
       await poolTls.prepare(next.pools);
       return readListeners(next, certificates);
     },

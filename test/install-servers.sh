@@ -13,6 +13,8 @@ need mosquitto mosquitto
 need mosquitto-clients mosquitto_pub
 need haproxy haproxy
 need nginx nginx
+need iproute2 ip
+need nftables nft
 need curl curl
 need chromium chromium
 stream=/modules/ngx_stream_module.so

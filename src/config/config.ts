@@ -141,6 +141,8 @@ export interface UpstreamConfig {
   readonly sourceAddresses: readonly string[];
   /** Of nodes that are reached by TLS; absent: their certificates must be good. */
   readonly tls?: UpstreamTlsConfig | undefined;
+  /** Nodes are dialled from the device's own address. */
+  readonly transparent: boolean;
   readonly http: HttpUpstream;
   /** What begins each connection to a node. */
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
@@ -283,6 +285,7 @@ function toPool(
       takeoverFiresWill: upstream.takeoverFiresWill,
       sourceAddresses: upstream.sourceAddresses,
       tls: upstream.tls && toUpstreamTls(upstream.tls, fileName),
+      transparent: upstream.transparent,
       http: toHttpUpstream(upstream.http),
       proxyProtocol: upstream.proxyProtocol,
       proxyProtocolFields: toV2Fields(upstream.proxyProtocolTlvs),

@@ -104,7 +104,7 @@ const healthSchema = z.strictObject({
     .meta({ kind: 'path', description: 'Of the `http` probe, where `probeUrl` has no path of its own.' }),
 });
 
-const upstreamSchema = z.strictObject({
+const upstream = z.strictObject({
   connectTimeout: seconds({
     min: 0.1,
     max: 60,
@@ -196,6 +196,19 @@ const upstreamSchema = z.strictObject({
     .describe(
       'Addresses of this machine to dial nodes from, in turn; at most 64. Each brings its own 28,000 ports or so for one node; with none, the system chooses one.',
     ),
+  transparent: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Dial nodes from the device’s own address, so that they see it as their peer. Linux, engine `epoll`, capability CAP_NET_ADMIN; the nodes must route devices’ addresses through this machine, and this machine must take what they answer (see operations). A device is served by nodes of its own IP family only.',
+    ),
+});
+
+const upstreamSchema = upstream.check(({ value, issues }) => {
+  if (!value.transparent || value.sourceAddresses.length === 0) return;
+  const message =
+    'has no meaning beside transparent: nodes are dialled from the devices’ addresses; leave one out';
+  issues.push({ code: 'custom', input: value, path: ['sourceAddresses'], message });
 });
 
 export const poolSchema = z.strictObject({

@@ -21,6 +21,7 @@ export function findMixedProtocols(raw: unknown, pools: readonly string[]): Find
       }),
       ...needsMqtt(at(at(raw, 'pools'), pool), nodes, path),
       ...uselessHeader(at(at(raw, 'pools'), pool), nodes, path),
+      ...uselessTransparent(at(at(raw, 'pools'), pool), nodes, path),
       ...uselessRewrite(at(at(at(raw, 'pools'), pool), 'persistence'), using, path),
     ];
   });
@@ -59,6 +60,12 @@ function uselessHeader(pool: unknown, nodes: readonly string[], path: Path): Fin
   const message =
     'is not for HTTP: a connection to a node carries requests of many devices, which X-Forwarded-For and Forwarded tell; leave it out';
   return [{ path: [...path, 'upstream', 'proxyProtocol'], message }];
+}
+
+function uselessTransparent(pool: unknown, nodes: readonly string[], path: Path): Finding[] {
+  if (at(at(pool, 'upstream'), 'transparent') !== true || !nodes.some(isHttp)) return [];
+  const message = 'is not for HTTP: a connection to a node carries requests of many devices; leave it out';
+  return [{ path: [...path, 'upstream', 'transparent'], message }];
 }
 
 function uselessRewrite(persistence: unknown, listeners: readonly string[], path: Path): Finding[] {

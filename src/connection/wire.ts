@@ -26,6 +26,8 @@ export interface Target {
   readonly port: number;
   /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
   readonly sourceAddress?: string | undefined;
+  /** `sourceAddress` is the device's own, and none of this machine. Of the epoll engine only. */
+  readonly isTransparent?: boolean | undefined;
   /** Goes first on the link, before `linkOpened` and before any TLS: a PROXY protocol header of this connection. */
   readonly header?: Uint8Array | undefined;
   /** Absent: plain TCP. */

@@ -7,6 +7,7 @@ import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Balancer } from './balancer.ts';
 import { createIntroduction, introduced } from './introduction.ts';
 import { createSources, sourced } from './source-addresses.ts';
+import { transparent } from './transparent.ts';
 import type { CookieRoute } from './upgrade-cookies.ts';
 
 /** One pool of this thread. */
@@ -68,7 +69,8 @@ export function createPoolRoute(
     place({ clientId }: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement {
       const key = fixed(fixedKey) ?? new DeviceKey(clientId, peer);
       let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
-      if (hasSources) candidates = sourced(candidates, source);
+      if (upstream.transparent) candidates = transparent(candidates, peer.remoteAddress);
+      else if (hasSources) candidates = sourced(candidates, source);
       if (introduce !== undefined) candidates = introduced(candidates, introduce(peer));
       return { candidates, patience: upstream };
     },

@@ -20,6 +20,16 @@ export function chooseEngine(wanted: EngineName | 'auto'): {
   throw unavailable(epoll.reason);
 }
 
+/** @throws BreakwaterError TRANSPARENT_UNAVAILABLE where this engine, or this process, cannot use devices' addresses */
+export function checkTransparent(name: EngineName, pool: string): void {
+  const epoll = name === 'epoll' ? loadEpoll() : undefined;
+  const fault = epoll?.available
+    ? epoll.transparentFault()
+    : 'it needs proxy.engine: epoll, which is for Linux';
+  if (fault === undefined) return;
+  throw new BreakwaterError('TRANSPARENT_UNAVAILABLE', `pools.${pool}.upstream.transparent: ${fault}`);
+}
+
 export function createEngine(name: EngineName, options: EngineOptions): Engine {
   if (name === 'node') return createNodeEngine(options);
   const epoll = loadEpoll();

@@ -60,6 +60,7 @@ const settings: ThreadsOptions['settings'] = {
           takeoverFiresWill: true,
         },
         sourceAddresses: [],
+        transparent: false,
         http: (pools[0] as PoolConfig).upstream.http,
         ...{ proxyProtocol: 'none', proxyProtocolFields: allV2Fields },
       },

@@ -26,6 +26,6 @@ export function createDialler(libc: Libc, sockets: Sockets): Dial {
 
   return function dial(target, greets) {
     const { to, from } = routes.get(target) ?? routeOf(target);
-    return to === undefined ? -EINVAL : sockets.dial(to, from, greets);
+    return to === undefined ? -EINVAL : sockets.dial(to, from, greets, target.isTransparent === true);
   };
 }

@@ -2,16 +2,26 @@ import { messageOf } from '../../errors.ts';
 import type { Engine } from '../engine.ts';
 import { createEpollEngine, type EpollOptions } from './engine.ts';
 import { type Libc, loadLibc } from './libc.ts';
+import { transparentFault } from './transparent.ts';
 
 export type EpollSupport =
-  | { readonly available: true; create(options: EpollOptions): Engine & { readonly wakeFd: number } }
+  | {
+      readonly available: true;
+      create(options: EpollOptions): Engine & { readonly wakeFd: number };
+      /** Why nodes cannot be dialled from addresses that are none of this machine; undefined where they can. */
+      transparentFault(): string | undefined;
+    }
   | { readonly available: false; readonly reason: string };
 
 /** Whether this machine can run the epoll engine; if not, the reason, for the log or the error. */
 export function loadEpoll(load: () => Libc = loadLibc): EpollSupport {
   try {
     const libc = load();
-    return { available: true, create: (options) => createEpollEngine(libc, options) };
+    return {
+      available: true,
+      create: (options) => createEpollEngine(libc, options),
+      transparentFault: () => transparentFault(libc),
+    };
   } catch (error) {
     return { available: false, reason: messageOf(error) };
   }

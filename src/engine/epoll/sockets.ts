@@ -1,6 +1,7 @@
 import { hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
 import type { Libc, Pinned } from './libc.ts';
 import * as c from './libc.ts';
+import { transparentOption } from './transparent.ts';
 
 /** How a dead peer is noticed on a silent connection, and on one with bytes in flight (tcp(7)). */
 export interface KeepAlive {
@@ -29,7 +30,7 @@ export interface Sockets {
   /** 0 where nobody listens at this address, else the errno: `listen` would share it with its owner's other programs. */
   probe(at: SocketAddress): number;
   /** A connecting socket, which does not yet notice that its peer is gone: see `watchPeer`. */
-  dial(to: SocketAddress, from: SocketAddress | undefined, greets: boolean): number;
+  dial(to: SocketAddress, from: SocketAddress | undefined, greets: boolean, isTransparent?: boolean): number;
   /** Has the kernel notice a peer that has vanished. */
   watchPeer(fd: number): void;
   /** Accepts one device; its address is in `remote` until the next call. */
@@ -100,12 +101,22 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     return listening < 0 ? failed(fd, listening) : fd;
   }
 
-  function dial(to: SocketAddress, from: SocketAddress | undefined, greets: boolean): number {
+  function dial(
+    to: SocketAddress,
+    from: SocketAddress | undefined,
+    greets: boolean,
+    isTransparent = false,
+  ): number {
     const fd = libc.socket(to.family, STREAM, 0);
     if (fd < 0) return fd;
     set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
     if (greets) set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // saves a segment
     if (from !== undefined) {
+      if (isTransparent) {
+        const [level, name] = transparentOption(from.family);
+        const allowed = set(fd, level, name, 1);
+        if (allowed < 0) return failed(fd, allowed);
+      }
       // The port is chosen at connect, where only the whole pair of addresses must be unique (ip(7)).
       set(fd, c.IPPROTO_IP, c.IP_BIND_ADDRESS_NO_PORT, 1);
       const bound = libc.bind(fd, from.address, from.length);

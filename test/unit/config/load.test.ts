@@ -83,6 +83,7 @@ describe('a valid file', () => {
       silenceTimeoutMs: 5000,
       takeoverFiresWill: true,
       sourceAddresses: [],
+      transparent: false,
       http: { answerTimeoutMs: 60_000, silenceTimeoutMs: 300_000, maxRequests: 1024 },
       proxyProtocol: 'none',
       proxyProtocolFields: allV2Fields,
@@ -196,6 +197,10 @@ describe('a bad file', () => {
     ['listeners: [{ url: mqtt://a, passthrough: tls }]', 'passthrough: is for tcp listeners'],
     ['listeners: [{ url: mqtt://a, proxyProtocol: require }]', 'trustedProxies: is needed with'],
     ['listeners: [{ url: mqtt://a, trustedProxies: [10.0.0.0/33] }]', 'CIDR block'],
+    [
+      'pools: { default: { upstream: { transparent: true, sourceAddresses: [10.0.0.1] } } }',
+      'sourceAddresses: has no meaning beside transparent',
+    ],
     ['pools: { default: { upstream: { proxyProtocol: v3 } } }', 'none, v1 or v2'],
     ['pools: { default: { upstream: { proxyProtocolTlvs: [sni] } } }', 'alpn, authority'],
     ['pools: { default: { strategy: fastest } }', 'must be round-robin, least-connections'],
