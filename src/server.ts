@@ -4,7 +4,7 @@ import type { ReloadView } from './admin/backend.ts';
 import type { Config, PoolConfig } from './config/config.ts';
 import { ConfigHolder } from './config/current.ts';
 import { createCarryOut } from './control/carry-out.ts';
-import { type CheckedNode, Checker, type HealthOptions } from './control/checker.ts';
+import { Checker } from './control/checker.ts';
 import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
 import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
@@ -17,8 +17,6 @@ import { createTableMemory, openTable, TableWriter } from './data-plane/routing-
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
 import { messageOf } from './errors.ts';
-import { probes } from './health/index.ts';
-import { probeTarget } from './health/probe.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
@@ -37,7 +35,8 @@ import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
 import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
-import { createPoolTls, type PoolTls } from './server/pool-tls.ts';
+import { createPoolTls } from './server/pool-tls.ts';
+import { probeNode } from './server/probe-node.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
 import { snapshotOf } from './server/snapshot.ts';
@@ -388,15 +387,4 @@ export async function startServer(
       graceEndsAt = 0;
     },
   };
-}
-
-function probeNode(
-  node: CheckedNode,
-  { name, upstream }: PoolConfig,
-  tls: PoolTls,
-  health: HealthOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const target = probeTarget(node, health.path, upstream.proxyProtocol, tls.of(name));
-  return probes[health.probe](target, { timeoutMs: health.timeoutMs, signal });
 }
