@@ -1,0 +1,48 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { decodeConnect } from '../../../src/mqtt/connect.ts';
+import { Session } from '../../../src/session/index.ts';
+import { bytesOf } from './packet-text.ts';
+import { options } from './transcript.ts';
+
+const SESSIONS = 5_000;
+/** Less than what an idle session may cost in all (1 kB), because the connection around it needs some of that. */
+const MOST_BYTES = 700;
+
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc') as () => void;
+
+const output = { toNode() {}, toDevice() {}, event() {} };
+const connack = bytesOf('CONNACK', 4);
+const subscribe = bytesOf('SUBSCRIBE #1 cmd/all/#:0 cmd/one/+:1', 4);
+const suback = bytesOf('SUBACK #1 0 1', 4);
+
+function idle(index: number): Session {
+  const raw = bytesOf(`CONNECT id=device-${index} clean keepalive=60`, 4);
+  const result = decodeConnect(raw, 0, raw.length, 1024);
+  if (result.kind !== 'connect') throw new Error('not a CONNECT');
+  const session = new Session(result.connect, raw, options, output);
+  session.connectPacket();
+  session.fromNode(connack, 0, connack.length);
+  session.fromDevice(subscribe, 0, subscribe.length);
+  session.fromNode(suback, 0, suback.length);
+  return session;
+}
+
+function usedBytes(): number {
+  for (let i = 0; i < 3; i++) gc();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+test('an idle session with two subscriptions is remembered in a few hundred bytes', () => {
+  const sessions = Array.from({ length: SESSIONS }, (_, index) => idle(index)); // warms up
+  const before = usedBytes();
+  for (let index = 0; index < SESSIONS; index++) sessions.push(idle(SESSIONS + index));
+  const bytes = (usedBytes() - before) / SESSIONS;
+  expect(sessions.at(-1)?.facts.subscriptions).toBe(2);
+  expect(bytes).toBeGreaterThan(100);
+  expect(bytes).toBeLessThan(MOST_BYTES);
+  for (const session of sessions) session.wipe();
+});
