@@ -174,6 +174,8 @@ export interface LimitsConfig {
   readonly connectTimeoutMs: number;
   readonly maxPacketBytes: number;
   readonly highWaterBytes: number;
+  /** On one data thread. */
+  readonly maxHandshakes: number;
   readonly halfCloseTimeoutMs: number;
   readonly maxGapBytes: number;
   readonly maxInflightBytes: number;
@@ -224,6 +226,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       connectTimeoutMs: toMs(limits.connectTimeout),
       maxPacketBytes: limits.maxPacketSize,
       highWaterBytes: limits.highWater,
+      maxHandshakes: limits.maxHandshakes,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
       maxGapBytes: limits.sessionGap,
       maxInflightBytes: limits.sessionInflight,

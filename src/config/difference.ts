@@ -33,6 +33,7 @@ const fixed: Part = {
   'membership.heartbeat': ({ membership }) => membership.heartbeatMs,
   'admin.url': ({ admin }) => admin.url,
   'limits.highWater': ({ limits }) => limits.highWaterBytes,
+  'limits.maxHandshakes': ({ limits }) => limits.maxHandshakes,
   'log.format': ({ log }) => log.format,
 };
 
@@ -40,7 +41,7 @@ const swappable: Part = {
   rules: ({ rules }) => rules,
   'membership.recallTimeout': ({ membership }) => membership.recallTimeoutMs,
   'admin.token': ({ admin }) => admin.token,
-  limits: ({ limits: { highWaterBytes: _, ...limits } }) => limits,
+  limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, ...limits } }) => limits,
   'log.level': ({ log }) => log.level,
 };
 

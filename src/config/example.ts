@@ -59,6 +59,7 @@ limits:
   connectTimeout: 10
   maxPacketSize: 1048576
   highWater: 65536
+  maxHandshakes: 1000
   halfCloseTimeout: 10
   shutdownGrace: 30
 log: { level: info, format: json }

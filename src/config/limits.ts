@@ -130,6 +130,14 @@ export const limitsSchema = z.strictObject({
     about:
       'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device.',
   }),
+  maxHandshakes: count({
+    min: 1,
+    max: 100_000,
+    default: 1000,
+    unit: 'handshakes',
+    about:
+      'TLS handshakes of devices in progress at one time on one data thread; a device beyond is reset before its first byte is looked at. Each holds some 50 kB and takes half a millisecond: more would only all be late. A reload cannot change it.',
+  }),
   halfCloseTimeout: seconds({
     min: 1,
     max: 3600,

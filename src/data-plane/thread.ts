@@ -68,6 +68,7 @@ const refusalBursts = createBursts(systemClock);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
+  maxHandshakes: start.settings.limits.maxHandshakes,
   onHandshakeRefused: () => table.countRejected('tls-busy'),
   onHeaderRefused(listener, refusal, remoteAddress) {
     table.countAccepted(listener);
@@ -136,7 +137,11 @@ function doorOf({ index, limits }: ListenerSettings): Door {
 }
 
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {
-  if (worlds.length === 0) secureLinks(start.settings); // before the first device
+  try {
+    if (worlds.length === 0) secureLinks(start.settings); // before the first device
+  } catch (error) {
+    return report({ type: 'failed', request, ...failureOf(error) });
+  }
   for (const listener of listeners) {
     worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
   }

@@ -26,6 +26,7 @@ const settings: ThreadsOptions['settings'] = {
     connectTimeoutMs: 5_000,
     maxPacketBytes: 65_536,
     highWaterBytes: 65_536,
+    maxHandshakes: 1000,
     halfCloseTimeoutMs: 5_000,
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     http: limits.http,

@@ -51,6 +51,7 @@ describe('a valid file', () => {
       connectTimeoutMs: 10_000,
       maxPacketBytes: 1_048_576,
       highWaterBytes: 65_536,
+      maxHandshakes: 1000,
       halfCloseTimeoutMs: 10_000,
       maxGapBytes: 65_536,
       maxInflightBytes: 1_048_576,
