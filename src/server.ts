@@ -39,6 +39,7 @@ import { createPoolTls } from './server/pool-tls.ts';
 import { probeNode } from './server/probe-node.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
+import { createShutdown } from './server/shutdown.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { readListeners } from './server/wanted-listeners.ts';
 import { systemClock, systemRandom } from './time.ts';
@@ -63,8 +64,6 @@ const systemTimers = {
   clearTimeout: (timer: unknown): void => clearTimeout(timer as never),
 };
 
-/** How often it is looked whether the last device has left. */
-const GRACE_POLL_MS = 100;
 /** A reload waits so long for the names of new nodes to resolve. */
 const RESOLVE_WAIT_MS = 2_000;
 
@@ -354,37 +353,19 @@ export async function startServer(
     throw error;
   }
 
-  let graceEndsAt = Number.POSITIVE_INFINITY;
-  let stopping: Promise<void> | undefined;
-  let resolveClosed: () => void;
-  const closed = new Promise<void>((resolve) => {
-    resolveClosed = resolve;
+  const shutdown = createShutdown({
+    ...{ clock: systemClock, log, close },
+    graceMs: () => current.config.limits.shutdownGraceMs,
+    devices: () => table.devices(),
+    stopAccepting() {
+      accepting = false;
+      threads.stopAccepting();
+    },
   });
-
-  async function stopInOrder(): Promise<void> {
-    const { shutdownGraceMs } = current.config.limits;
-    graceEndsAt = systemClock.now() + shutdownGraceMs;
-    accepting = false;
-    threads.stopAccepting();
-    log.info({ devices: table.devices(), grace: shutdownGraceMs / 1000 }, 'stopping');
-    while (table.devices() > 0 && systemClock.now() < graceEndsAt) {
-      await new Promise((resolve) => setTimeout(resolve, GRACE_POLL_MS));
-    }
-    log.info({ devices: table.devices() }, 'stopped');
-    await close();
-    resolveClosed();
-  }
-
   return {
     addresses: config.listeners.map(({ url }, i) => ({ listener: url, url: listeners.urls[i] ?? url })),
     adminUrl: admin.url,
-    closed,
     reload,
-    stop: () => (stopping ??= stopInOrder()),
-    abort: () => {
-      graceEndsAt = 0;
-      stopping ??= stopInOrder();
-      graceEndsAt = 0;
-    },
+    ...shutdown,
   };
 }

@@ -31,19 +31,20 @@ export interface ReloadParts {
  */
 export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
   const { current, listeners, log } = parts;
+  /** From where on there is no way back. */
+  let isUnderWay = false;
 
   async function apply(): Promise<ReloadView> {
-    if (!parts.accepting())
-      throw new BreakwaterError('RELOAD_REFUSED', 'nothing is reloaded while the proxy starts or stops');
+    refuseUnlessAccepting();
     const next = await parts.read();
     const changes = difference(current.config, next);
     if (changes.needRestart.length > 0) throw needsRestart(changes.needRestart);
     const wanted = await parts.wanted(next);
+    refuseUnlessAccepting(); // files take their time
     const { settings, leave } = await listeners.change(wanted);
+    isUnderWay = true;
     current.config = next;
-    await parts.control(changes);
-    const certificates = await parts.data(settings);
-    await leave();
+    const certificates = await follow(changes, settings).finally(leave);
     const { needRestart: _, ...changed } = changes;
     const view = { ...changed, certificates };
     const isSame = isEmpty(changes) && certificates.length === 0;
@@ -51,11 +52,26 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
     return view;
   }
 
+  function refuseUnlessAccepting(): void {
+    if (parts.accepting()) return;
+    throw new BreakwaterError('RELOAD_REFUSED', 'nothing is reloaded while the proxy starts or stops');
+  }
+
+  async function follow(changes: Difference, settings: readonly ListenerSettings[]) {
+    await parts.control(changes);
+    return parts.data(settings);
+  }
+
   return oneAtATime(async () => {
+    isUnderWay = false;
     try {
       return await apply();
     } catch (error) {
-      tell(log, error);
+      tell(
+        log,
+        error,
+        isUnderWay ? 'reloaded in part: reload again' : 'not reloaded: everything stays as it was',
+      );
       throw error;
     }
   });
@@ -68,12 +84,12 @@ function needsRestart(paths: readonly string[]): BreakwaterError {
   );
 }
 
-function tell(log: Log, error: unknown): void {
+function tell(log: Log, error: unknown, outcome: string): void {
   const code = error instanceof BreakwaterError ? error.code : 'INTERNAL';
   if (error instanceof ConfigError) {
     for (const problem of error.problems)
       log.error({ code: problem.code ?? code, problem: formatProblem(problem) }, 'configuration is wrong');
   }
   const [reason] = messageOf(error).split('\n');
-  log.error({ code, reason }, 'not reloaded: everything stays as it was');
+  log.error({ code, reason }, outcome);
 }

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { ConfigHolder } from '../../../src/config/current.ts';
+import { parseConfig } from '../../../src/config/load.ts';
+import { BreakwaterError } from '../../../src/errors.ts';
+import { createReload } from '../../../src/server/reload.ts';
+import { silentLog } from '../../support/memory-backend.ts';
+
+/** A reload whose steps are noted in their order; one of them may fail. */
+function scene(file: object = {}, failing = '') {
+  const steps: string[] = [];
+  const outcomes: string[] = [];
+  const step = (name: string) => {
+    steps.push(name);
+    if (name === failing) throw new BreakwaterError('ADDRESS_IN_USE', `${name} failed`);
+  };
+  const current = new ConfigHolder(parseConfig('', 'test'));
+  const state = { accepting: true };
+  const reload = createReload({
+    read: async () => {
+      step('read');
+      return parseConfig(JSON.stringify(file), 'test');
+    },
+    current,
+    wanted: async () => {
+      step('files');
+      return [];
+    },
+    listeners: {
+      change: async () => {
+        step('bind');
+        return { settings: [], leave: async () => step('leave') };
+      },
+    },
+    control: async () => step('control'),
+    data: async () => {
+      step('data');
+      return [];
+    },
+    accepting: () => state.accepting,
+    log: { ...silentLog, error: (_fields: unknown, outcome?: string) => outcomes.push(outcome ?? '') },
+  });
+  return { reload, steps, outcomes, current, state };
+}
+
+test('what may fail comes before anything changes, nodes before devices, and last those that leave', async () => {
+  const { reload, steps, current } = scene({ rules: [{ when: { clientId: 'x' }, reject: 'banned' }] });
+  expect(await reload()).toMatchObject({ settings: ['rules'] });
+  expect(steps).toEqual(['read', 'files', 'bind', 'control', 'data', 'leave']);
+  expect(current.config.rules).toHaveLength(1);
+});
+
+test.each(['read', 'files', 'bind'])('a failure to %s leaves everything as it was', async (failing) => {
+  const { reload, steps, outcomes, current } = scene(
+    { rules: [{ when: { clientId: 'x' }, pool: 'default' }] },
+    failing,
+  );
+  await expect(reload()).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  expect(steps.at(-1)).toBe(failing);
+  expect(outcomes).toEqual(['not reloaded: everything stays as it was']);
+  expect(current.config.rules).toEqual([]);
+});
+
+test('behind that, a failure says so, and listeners that are gone are closed all the same', async () => {
+  const { reload, steps, outcomes } = scene({}, 'data');
+  await expect(reload()).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  expect(steps.at(-1)).toBe('leave');
+  expect(outcomes).toEqual(['reloaded in part: reload again']);
+});
+
+test('what needs a restart is refused before a file is read, and so is a reload while nothing is accepted', async () => {
+  const fixed = scene({ cluster: 'other' });
+  await expect(fixed.reload()).rejects.toMatchObject({
+    ...{ code: 'RELOAD_NEEDS_RESTART', message: expect.stringMatching(/^cluster cannot change/) },
+  });
+  expect(fixed.steps).toEqual(['read']);
+  const stopping = scene();
+  stopping.state.accepting = false;
+  await expect(stopping.reload()).rejects.toMatchObject({ code: 'RELOAD_REFUSED', retryable: true });
+  expect(stopping.steps).toEqual([]);
+});
