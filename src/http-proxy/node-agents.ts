@@ -81,7 +81,7 @@ export class NodeAgents {
     for (const [key, agent] of this.agents) {
       if (agent.inFlight > 0 || agent.usedAtMs > before) continue;
       this.agents.delete(key);
-      void agent.pool.close();
+      agent.pool.close().catch(() => undefined);
     }
   }
 
