@@ -1,8 +1,11 @@
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/epoll/libc.ts';
 import type { Figures, Task } from './measures.ts';
-import { createPackets, type Packets } from './mqtt.ts';
+import { CONNACK_BYTES, createPackets, type Packets } from './mqtt.ts';
 import { Sink } from './sink.ts';
 import { type Role, Station } from './station.ts';
+
+/** Where CONNACK has its return code: a few of the refused are told why. */
+const CODE_AT = 3;
 
 /** A reset that came before anything else, and the end of a connection that was taken. */
 type Outcome = (fd: number, served: boolean) => void;
@@ -42,7 +45,9 @@ class Source implements Role {
       const packet = this.packets.connect();
       this.station.libc.send(fd, packet.address, packet.bytes.length, 0x4000); // refused already, perhaps
     }
-    if ((mask & EPOLLIN) !== 0) this.done(fd, this.station.receive(fd) > 0);
+    if ((mask & EPOLLIN) === 0) return;
+    const { scratch } = this.station;
+    this.done(fd, this.station.receive(fd) >= CONNACK_BYTES && scratch.bytes[CODE_AT] === 0);
   }
 
   private done(fd: number, served: boolean): void {

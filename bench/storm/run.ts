@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     rate: { type: 'string', default: '50000' },
     limit: { type: 'string', default: '200' },
-    calm: { type: 'string', default: '200' },
+    calm: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '5' },
     engine: { type: 'string', default: 'auto' },
     json: { type: 'boolean', default: false },
