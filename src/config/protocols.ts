@@ -1,3 +1,4 @@
+import { protocolOf } from '../nodes/url.ts';
 import type { Finding, Path } from './problems.ts';
 import { at, listOf } from './raw.ts';
 
@@ -27,9 +28,8 @@ export function findMixedProtocols(raw: unknown, pools: readonly string[]): Find
   });
 }
 
-const isHttp = (url: string): boolean => /^https?:/.test(url);
-const isTcp = (url: string): boolean => url.startsWith('tcp:');
-const protocolOf = (url: string): string => (isHttp(url) ? 'HTTP' : isTcp(url) ? 'TCP' : 'MQTT');
+const isHttp = (url: string): boolean => protocolOf(url) === 'HTTP';
+const isTcp = (url: string): boolean => protocolOf(url) === 'TCP';
 
 /** `others` are the listeners of its pool, and the first of its nodes. */
 function foreignNode(url: string, others: readonly string[], path: Path): Finding[] {

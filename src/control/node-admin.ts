@@ -3,6 +3,7 @@ import type { MembershipStore } from '../membership/store.ts';
 import type { AdminState, Node, NodeSpec } from '../nodes/node.ts';
 import { checkMaxConnections, checkWeight, nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import { protocolOf } from '../nodes/url.ts';
 
 export interface NodeRequest {
   readonly url: string;
@@ -46,6 +47,11 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
         throw new BreakwaterError('POOL_UNKNOWN', `no pool "${pool}"; pools are ${names.join(', ')}`);
       }
       const spec = nodeSpec({ ...request, pool, source: 'api' });
+      const other = table.list().find((node) => node.pool === pool);
+      if (other !== undefined && protocolOf(other.url) !== protocolOf(spec.url)) {
+        const kinds = `${spec.url} speaks ${protocolOf(spec.url)}, and ${other.id} of pool ${pool} ${protocolOf(other.url)}`;
+        throw new BreakwaterError('NODE_INVALID', `${kinds}; choose another pool`);
+      }
       const declaration = declarationOf(spec.id);
       if (table.has(spec.id) || (declaration !== undefined && declaration.url !== spec.url)) {
         const where = declaration === undefined ? 'exists already' : `is declared as ${declaration.url}`;

@@ -37,9 +37,15 @@ export function parseProbeUrl(text: string): ProbeEndpoint {
   return parse(text, PROBE_PORTS, failure('probe URL', text, 'http://10.0.0.1:18083/status'));
 }
 
+/** What is spoken at a URL of a node or a listener; the nodes of one pool speak one of these. TCP is anything. */
+export function protocolOf(url: string): 'HTTP' | 'TCP' | 'MQTT' {
+  if (/^https?:/i.test(url)) return 'HTTP';
+  return /^tcp:/i.test(url) ? 'TCP' : 'MQTT';
+}
+
 /** Is the node a broker, for all that its URL says? */
 export function speaksMqtt(url: string): boolean {
-  return /^mqtts?:/i.test(url);
+  return protocolOf(url) === 'MQTT';
 }
 
 /** Whether a node, or its probe, is reached by TLS. */

@@ -110,3 +110,14 @@ test('the greatest number of connections can be given and changed, within bounds
   expect(await admin.change('a', { maxConnections: 0 })).not.toHaveProperty('maxConnections');
   await expect(admin.change('a', { maxConnections: -1 })).rejects.toEqual(code('NODE_INVALID'));
 });
+
+test('refuses a node that speaks something else than those of its pool', async () => {
+  const { admin } = await open();
+  await admin.add({ url: 'mqtt://10.0.0.9' });
+  const refused = admin.add({ url: 'tcp://10.0.0.9:1884' });
+  await expect(refused).rejects.toMatchObject({
+    code: 'NODE_INVALID',
+    message: expect.stringContaining('speaks TCP, and'),
+  });
+  await admin.add({ url: 'tcp://10.0.0.9:1884', pool: 'meters' });
+});
