@@ -82,15 +82,15 @@ export const limitsSchema = z.strictObject({
       after: count({
         min: 0,
         max: 10_000,
-        default: 30,
+        default: 100,
         unit: 'connects',
         about:
-          'Of one device (client id and source) in quick succession that cost nothing; each further one waits before it is placed, longer each time. 0 holds nobody back. A bad radio link needs a few, two devices that throw each other out by one client id never stop.',
+          'Of one device (client id and source) in quick succession that cost nothing; each further one waits before it is placed, longer each time. 0 holds nobody back. A bad radio link or a script that connects for every message needs some, two devices that throw each other out by one client id never stop.',
       }),
       forget: seconds({
         min: 0.1,
         max: 3600,
-        default: 5,
+        default: 1,
         about: 'One connect is forgotten in so long: who connects less often is never held back.',
       }),
       firstDelay: seconds({

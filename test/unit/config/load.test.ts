@@ -70,7 +70,7 @@ describe('a valid file', () => {
       },
       refusalsTold: 20,
       rates: { messageRate: 0, byteRate: 0 },
-      holdBack: { tolerated: 30, forgiveMs: 5000, firstDelayMs: 500, maxDelayMs: 10_000 },
+      holdBack: { tolerated: 100, forgiveMs: 1000, firstDelayMs: 500, maxDelayMs: 10_000 },
     });
     expect(pools[0]?.upstream).toEqual({
       connectTimeoutMs: 3000,
