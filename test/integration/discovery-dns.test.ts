@@ -35,6 +35,11 @@ async function serve(zone: Zone, config: Partial<DnsDiscoveryConfig> = {}) {
   return { server, heard: discover({ resolver: server.address, ...config }) };
 }
 
+it('finds nodes by TLS where it is told to', async () => {
+  const { heard } = await serve({ 'A emqx.test': ['10.0.0.1'] }, { scheme: 'mqtts', port: 8883 });
+  await heard.until(['emqx.test-10.0.0.1:8883 mqtts://10.0.0.1:8883 10']);
+});
+
 it('takes every address of a name as a node, and tells whole sets only when they change', async () => {
   const { server, heard } = await serve({ 'A emqx.test': ['10.0.0.2', '10.0.0.1'] });
   const two = [

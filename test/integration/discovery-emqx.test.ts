@@ -32,6 +32,11 @@ async function discover(hosts: readonly string[], config: Partial<EmqxDiscoveryC
 const one = 'emqx@127.0.0.1 mqtt://127.0.0.1:1883 10';
 const two = 'emqx@127.0.0.2 mqtt://127.0.0.2:1883 10';
 
+it('finds nodes by TLS where it is told to', async () => {
+  const { heard } = await discover(['127.0.0.1'], { scheme: 'mqtts', port: 8883 });
+  await heard.until(['emqx@127.0.0.1 mqtts://127.0.0.1:8883 10']);
+});
+
 it('takes every node of the cluster, with the MQTT port that it is given', async () => {
   const { heard } = await discover(['127.0.0.1', '127.0.0.2'], { port: 1884 });
   await heard.until([one.replace('1883', '1884'), two.replace('1883', '1884')]);
