@@ -100,6 +100,7 @@ export class Streams {
     table.slot[fd] = slot + 1;
     table.link[fd] = link;
     table.peer[fd] = -1;
+    table.brokenBy[fd] = 0;
     const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
     if (added === 0) {
       if ((state & is.DEVICE) === 0) this.setTimer(fd, WATCH_AFTER_MS); // devices inherit it from the listener
