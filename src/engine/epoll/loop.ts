@@ -294,7 +294,7 @@ export class Loop implements WireHost {
     this.attempt(wire, () => {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
       if (wire.conversation === undefined) wire.abort();
-      else if (hasSpoken) this.streams.hasSpoken(fd);
+      else if (hasSpoken && wire.deviceFd === fd) this.streams.hasSpoken(fd);
     });
     if (this.doneWires.length > 0) this.settle();
   }
