@@ -155,6 +155,16 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await connection.text('deviceData', 4)).toBe('late');
     });
 
+    it('hears no more of a device that was reset as soon as it was accepted', async () => {
+      await engine.script('reset-on-accept');
+      const { port } = await engine.listen('127.0.0.1', 0, 8, undefined, undefined, true);
+      const device = dial(port, '127.0.0.1');
+      device.write('hello');
+      expect(await endOf(device)).toBe('ECONNRESET');
+      await engine.defer();
+      await engine.unlisten(8);
+    });
+
     it('resets a device that is refused', async () => {
       await engine.script('refuse');
       const device = dial(engine.port, '127.0.0.1');
@@ -357,6 +367,68 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(connection.names()).not.toContain('deviceData');
       connection.call('endNode', 0, how);
       expect(await connection.text('deviceData', 5)).toBe('again');
+    });
+
+    it('that are reset before they drain hold up the device no longer', async () => {
+      const { device, connection, upstream } = await dialled();
+      upstream.pause();
+      connection.call('toNode', 0, new Uint8Array(FLOOD), 0, FLOOD);
+      await engine.defer();
+      device.write('again');
+      await engine.defer();
+      upstream.resetAndDestroy();
+      await connection.told('linkEnded');
+      expect(await connection.text('deviceData', 5)).toBe('again');
+    });
+
+    it.each([
+      'is reset',
+      'resets',
+    ] as const)('are read on when the device that they waited for %s', async (how) => {
+      const { device, connection, upstream } = await dialled();
+      device.pause();
+      connection.call('toDevice', new Uint8Array(FLOOD), 0, FLOOD);
+      await engine.defer();
+      upstream.write('last words');
+      await engine.defer();
+      expect(connection.names()).not.toContain('linkData');
+      if (how === 'resets') device.resetAndDestroy();
+      else connection.call('endDevice', 'reset');
+      expect(await connection.text('linkData', 10)).toBe('last words');
+    });
+
+    it('may still be dialled when the last socket has closed, until closed is told', async () => {
+      await engine.script('go-on-alone', node.target);
+      const { device, connection } = await connect();
+      connection.call('dial', node.target);
+      await link();
+      await connection.told('linkOpened');
+      device.resetAndDestroy();
+      const second = await link();
+      const opened = (): number => connection.names().filter((event) => event === 'linkOpened').length;
+      await until(() => opened() === 2, 'the second link');
+      const other = await connect(); // must not get what is the former's
+      connection.write(1, 'hello');
+      expect(await firstBytes(second, 5)).toBe('hello');
+      expect(connection.names()).toEqual(['accepted', 'linkOpened', 'deviceEnded', 'linkOpened']);
+      connection.call('endNode', 1, 'reset');
+      await connection.told('closed');
+      expect(other.connection.names()).toEqual(['accepted']);
+    });
+
+    it('that fail one after another keep a connection without a device', async () => {
+      const port = await freePort();
+      await engine.script('go-on-alone', { ...node.target, port });
+      const { device, connection } = await connect();
+      device.resetAndDestroy();
+      const failures = (): number => connection.names().filter((event) => event === 'linkFailed').length;
+      await until(() => failures() > 2, 'the third attempt');
+      expect(connection.names()).not.toContain('closed');
+      await engine.script('go-on-alone', node.target);
+      await link();
+      await connection.told('linkOpened');
+      connection.call('endNode', failures(), 'reset');
+      await connection.told('closed');
     });
 
     it('that are reset are told with the cause', async () => {

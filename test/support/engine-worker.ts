@@ -14,7 +14,16 @@ export interface WorkerSettings {
   readonly maxHandshakes?: number;
 }
 
-export type Script = 'manual' | 'relay' | 'forward' | 'throw' | 'throw-on-accept' | 'refuse';
+export type Script =
+  | 'manual'
+  | 'relay'
+  | 'forward'
+  | 'throw'
+  | 'throw-on-accept'
+  | 'reset-on-accept'
+  | 'refuse'
+  /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
+  | 'go-on-alone';
 
 export type Command =
   | { readonly call: 'script'; readonly id: number; readonly script: Script; readonly target?: Target }
@@ -95,6 +104,7 @@ class Scripted implements Conversation {
     peers.set(this.device, peer);
     this.tell('accepted', listenerIndex, peer.remoteAddress);
     if (this.script === 'throw-on-accept') throw new Error('scripted fault at accept');
+    if (this.script === 'reset-on-accept') wire.endDevice('reset');
     if (target === undefined || (this.script !== 'relay' && this.script !== 'forward')) return;
     wire.holdDevice(true);
     this.dial(target);
@@ -131,6 +141,9 @@ class Scripted implements Conversation {
     this.tell('deviceEnded', cause);
     if (this.script === 'forward') this.wire.endNode(0, cause === 'fin' ? 'flush' : 'reset');
     if (this.script === 'forward') this.wire.endDevice('flush');
+    if (this.script !== 'go-on-alone' || target === undefined) return;
+    this.wire.endNode(0, 'reset');
+    this.dial(target);
   }
 
   linkEnded(link: Link, cause: EndCause): void {
@@ -146,6 +159,7 @@ class Scripted implements Conversation {
 
   linkFailed(link: Link, reason: string): void {
     this.tell(this.inside ? 'calledBackInside' : 'linkFailed', link, reason);
+    if (this.script === 'go-on-alone' && target !== undefined) this.dial(target);
   }
 
   timer(): void {

@@ -228,6 +228,8 @@ export class Loop implements WireHost {
 
   private release(wire: EpollWire): void {
     const { slot } = wire;
+    // One that has dialled since goes on; if that ended too, it was said to be done twice.
+    if (!wire.isOver || this.wires[slot] !== wire) return;
     this.wheel.clear(slot);
     this.wires[slot] = undefined;
     this.freeSlots.push(slot);

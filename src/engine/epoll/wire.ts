@@ -22,7 +22,7 @@ export interface WireHost {
   setTimer(slot: number, ms: number): void;
   /** The socket's own end. */
   localAddress(fd: number): Endpoint;
-  /** Every socket of the connection is closed. */
+  /** Every socket of the connection is closed, unless it dials anew before its present call has returned. */
   done(wire: EpollWire): void;
 }
 
@@ -166,12 +166,24 @@ export class EpollWire implements Wire, Owner {
       else for (const [link, other] of this.older ?? []) if (other === fd) this.older?.delete(link);
     }
     if (--this.openSockets === 0) this.host.done(this);
+    else this.resumeOthers(); // they may have waited for this one to drain
+  }
+
+  private resumeOthers(): void {
+    if (this.deviceFd >= 0) this.host.resume(this.deviceFd);
+    this.eachLink((fd) => this.host.resume(fd));
+  }
+
+  /** Every socket is closed: `done` was said, and no link was dialled since. */
+  get isOver(): boolean {
+    return this.openSockets === 0;
   }
 
   linksWaiting(): boolean {
     const { waiting } = this.host;
     if (this.linkFd >= 0 && waiting[this.linkFd] !== 0) return true;
-    if (this.older !== undefined) for (const fd of this.older.values()) if (waiting[fd] !== 0) return true;
+    if (this.older !== undefined)
+      for (const fd of this.older.values()) if (fd >= 0 && waiting[fd] !== 0) return true;
     return false;
   }
 

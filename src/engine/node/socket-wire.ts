@@ -134,6 +134,7 @@ export class SocketWire implements Wire {
   private deviceClosed(): void {
     if (!this.deviceEndTold) this.deviceEnd('reset');
     this.deviceDone = true;
+    if (this.spliced === undefined) this.resumeLinks(); // they may have waited for it to drain
     this.socketClosed();
   }
 
