@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
@@ -66,8 +66,9 @@ export class DataThread {
     });
   }
 
-  /** Nothing may be told to a dead thread: its descriptor may by now be another connection's. */
+  /** Nothing may be told to a dead thread. Its descriptor was kept until now, so that no number was written to that is another's. */
   private forget(): void {
+    if (this.wakeFd !== undefined) closeSync(this.wakeFd);
     this.wakeFd = undefined;
     for (const { reject } of this.pending.values())
       reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${this.number} died; try again`));

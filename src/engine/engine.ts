@@ -36,7 +36,10 @@ export interface Engine {
   now(): number;
   /** Runs the task once, after the present batch of socket events. */
   defer(task: () => void): void;
-  /** A descriptor to write 8 bytes (a u64 of 1) to after `postMessage`, where the thread waits in the kernel. */
+  /**
+   * A descriptor to write 8 bytes (a u64 of 1) to after `postMessage`, where the thread waits in the kernel. Whoever
+   * writes closes it, when the thread has ended: closed by the thread, it could be another's by the time of a write.
+   */
   readonly wakeFd?: number;
 }
 

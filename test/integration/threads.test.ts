@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,6 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
 import type { PoolConfig } from '../../src/config/config.ts';
 import { defaultConfig } from '../../src/config/load.ts';
+import type { DataThread } from '../../src/data-plane/data-thread.ts';
 import type { ListenerSettings, ThreadEvent } from '../../src/data-plane/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane/routing-table.ts';
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
@@ -273,3 +275,31 @@ test('close ends every device, and tells of it before the thread exits', async (
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', reason: 'shutdown' });
   expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
 });
+
+/** Descriptors that wake threads up. */
+function wakeDescriptors(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('eventfd');
+    } catch {
+      return false; // it was the one that read the folder
+    }
+  }).length;
+}
+
+test.skipIf(process.platform !== 'linux')(
+  'a closing thread can be woken to its end, and leaves nothing behind',
+  async () => {
+    const before = wakeDescriptors();
+    const { threads } = await startThreads(0, 'epoll');
+    const [thread] = (threads as unknown as { threads: DataThread[] }).threads;
+    thread?.tell({ type: 'close' });
+    while ((await settled(thread?.exited)) === 'not yet') thread?.tell({ type: 'verbose', on: true });
+    expect(wakeDescriptors()).toBe(before);
+  },
+);
+
+/** Looks without waiting for more than the present batch of events. */
+function settled(promise: Promise<unknown> | undefined): Promise<unknown> {
+  return Promise.race([promise, new Promise((resolve) => setImmediate(() => resolve('not yet')))]);
+}

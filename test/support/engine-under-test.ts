@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -178,10 +178,11 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
   });
   const { port } = await listen('127.0.0.1', 0);
 
-  async function close(): Promise<unknown> {
+  async function close(): Promise<void> {
     const done = ask({ call: 'close' });
     closed = true;
-    return done;
+    await done;
+    if (wakeFd !== undefined) closeSync(wakeFd);
   }
 
   return {

@@ -308,7 +308,7 @@ export class Loop implements WireHost {
     this.settle();
   }
 
-  /** Resets every connection and stops accepting. */
+  /** Resets every connection and stops accepting. The wake descriptor stays: whoever writes to it closes it. */
   close(): void {
     this.listeners.close();
     this.headers.close();
@@ -316,7 +316,6 @@ export class Loop implements WireHost {
     this.settle();
     this.tls.close();
     this.poller.close();
-    this.libc.close(this.wakeFd);
     this.woken = true;
   }
 
