@@ -44,6 +44,10 @@ async function brokerOf(clientId: string): Promise<number> {
   );
 }
 
+async function isRemembered(clientId: string): Promise<boolean> {
+  return (await redisCommand(redis.url, 'EXISTS', `{breakwater:default}:client:${clientId}`)) === 1;
+}
+
 function isClosed({ socket }: Device): boolean {
   return socket.destroyed;
 }
@@ -58,6 +62,7 @@ test('a device goes to the same node again, at the other proxy too', async () =>
   const ids = clientIds(40);
   const here = await connectDevices(p1.port, ids);
   const before = await until(() => placement(brokers).size === 40 && placement(brokers), 'all to be placed');
+  for (const id of ids) await until(() => isRemembered(id), `${id} to be remembered`);
   expect(new Set(before.values()).size).toBe(3);
   endDevices(here);
   await until(() => placement(brokers).size === 0, 'all to be gone');
@@ -124,9 +129,11 @@ test('what Redis forgot is remembered for devices that are connected', async () 
   const id = 'survivor';
   const first = await connectDevice(p1.port, id);
   const home = await brokerOf(id);
+  const connections = async () => `${await redisCommand(redis.url, 'CLIENT', 'LIST')}`.split('\n').length;
+  const before = await connections();
   await redis.restart(); // empty
-  const isKept = () => redisCommand(redis.url, 'EXISTS', `{breakwater:default}:client:${id}`);
-  await until(async () => (await isKept()) === 1, 'the proxy to give back what it knows');
+  await until(async () => (await connections()) >= before, 'both proxies to be connected again');
+  await until(() => isRemembered(id), 'the proxy to give back what it knows');
   const others = await connectDevices(p2.port, clientIds(2, 'turns')); // so that chance would say another node
   const second = await connectDevice(p2.port, id);
   await until(() => isClosed(first), 'the older connection to end');

@@ -188,8 +188,9 @@ test('more devices than are allowed are closed at once and counted', async () =>
 test('a thread that dies gives back what it had counted, and is started again at the same address', async () => {
   const { threads, table, deaths, port } = await startThreads();
   await connectDevice(port, 'meter-1');
+  const dying = kill(threads);
   const asked = threads.clients(anyone); // it dies before it has answered
-  await kill(threads);
+  await Promise.allSettled([dying, asked]);
   await expect(asked).rejects.toMatchObject({ code: 'THREAD_UNAVAILABLE' });
   expect([deaths.length, table.liveAt('a'), table.devices()]).toEqual([1, 0, 0]);
   expect(await threads.clients(anyone)).toEqual({ clients: [], total: 0 });
