@@ -2,7 +2,6 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
-import { MAX_HANDSHAKES } from '../engine/engine.ts';
 import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers.ts';
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
@@ -142,7 +141,7 @@ export class Front {
       this.world.refused(reason);
       socket.on('error', () => undefined).resetAndDestroy();
     };
-    if (handshakes.inProgress >= MAX_HANDSHAKES) return refuse('tls-busy');
+    if (handshakes.inProgress >= this.world.maxHandshakes) return refuse('tls-busy');
     const late = setTimeout(() => refuse('tls-failed'), this.world.headTimeoutMs);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => clearTimeout(late));

@@ -40,6 +40,8 @@ export interface HttpWorld {
   readonly limits: HttpLimits;
   /** From accept to a whole head, TLS included. */
   readonly headTimeoutMs: number;
+  /** TLS handshakes of a listener in progress at one time. */
+  readonly maxHandshakes: number;
   now(): number;
   /** A new connection; false: it is to be reset. `left` follows exactly once for each that is in. */
   admit(address: string): boolean;

@@ -92,6 +92,9 @@ export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpWor
     get headTimeoutMs() {
       return context.limits.connectTimeoutMs;
     },
+    get maxHandshakes() {
+      return context.limits.maxHandshakes;
+    },
     now,
     admit(address) {
       table.countAccepted(index);

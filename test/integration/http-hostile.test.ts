@@ -25,7 +25,7 @@ beforeAll(async () => {
     request.on('end', () => response.end('ok')).resume();
   });
   proxy = await startBreakwater({
-    listeners: [{ url: 'http://127.0.0.1:0' }],
+    listeners: [{ url: 'http://127.0.0.1:0' }, { url: 'http://127.0.0.1:0', maxConnections: 1 }],
     pools: { default: { nodes: [{ id: 'a', url }] } },
     limits: {
       connectTimeout: 1,
@@ -168,6 +168,18 @@ async function endless(): Promise<number> {
   socket.destroy();
   return performance.now() - startedMs;
 }
+
+test('a connection beyond the listener’s limit is reset before its request is read', async () => {
+  const [, port = 0] = proxy.ports;
+  const before = reached.length;
+  const first = connect(port, '127.0.0.1').setEncoding('latin1');
+  first.write(get());
+  await once(first, 'data');
+  expect(await askRaw(port, get())).toBe('');
+  expect(reached.length - before).toBe(1);
+  first.destroy();
+  await until(async () => (await askRaw(port, get('Connection: close\r\n'))) !== '', 'room for another');
+});
 
 test('after all of that it serves', async () => {
   expect(await ask(`http://127.0.0.1:${proxy.port}/`)).toMatchObject({ status: 200, body: 'ok' });
