@@ -61,10 +61,10 @@ export class Station {
     this.poller.add(fd, this.generation[fd] as number, c.EPOLLIN);
   }
 
-  /** `from` is an address of this machine; absent: the kernel chooses. */
-  dial(to: Address, role: Role, from?: string): number {
+  /** `from` is an address of this machine; absent: the kernel chooses. `greets`: something is sent as soon as it is open. */
+  dial(to: Address, role: Role, from?: string, greets = true): number {
     const source = from === undefined ? undefined : this.encoded({ host: from, port: 0 });
-    const fd = must('dial', this.sockets.dial(this.encoded(to), source, true));
+    const fd = must('dial', this.sockets.dial(this.encoded(to), source, greets));
     this.watch(fd, role);
     return fd;
   }
