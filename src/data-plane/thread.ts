@@ -4,10 +4,8 @@ import { createBursts } from '../admission/bursts.ts';
 import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { TokenBucket } from '../admission/token-bucket.ts';
-import { strategies } from '../balance/index.ts';
-import type { Strategy } from '../balance/strategy.ts';
 import { createEngine } from '../engine/create.ts';
-import { BreakwaterError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import { compileRules } from '../routing/rules.ts';
 import { sharedClock, systemClock, systemRandom } from '../time.ts';
 import { createBalancer } from './balancer.ts';
@@ -30,6 +28,7 @@ import { createPoolRoute } from './pool-route.ts';
 import { Recalls } from './recalls.ts';
 import { openTable } from './routing-table.ts';
 import { TableReader } from './table-reader.ts';
+import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
@@ -96,10 +95,6 @@ function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: ThreadSe
   return { limits, routes, decide, holdBack, courtesy, isShared };
 }
 
-function strategiesOf({ pools }: ThreadSettings): (Strategy | undefined)[] {
-  return pools.map((pool) => pool && strategies[pool.strategy]);
-}
-
 /** Has links to nodes speak TLS as the settings say; what a pool had is compared, because it takes long to build. */
 function secureLinks({ upstreamTls }: ThreadSettings): void {
   for (let pool = 0; pool < Math.max(upstreamTls.length, linkTls.length); pool++) {
@@ -128,10 +123,6 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
   }
 }
 
-function failureOf(error: unknown): { readonly code: string; readonly message: string } {
-  return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
-}
-
 function doorOf({ index, limits }: ListenerSettings): Door {
   return createDoor(start.door, start.thread, index, { ...context.limits.door, ...limits });
 }
@@ -145,17 +136,14 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
   for (const listener of listeners) {
     worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
   }
-  const results = await Promise.allSettled(
+  const bound = listeners.map((listener) =>
     // Of an opaque protocol nobody knows who speaks first.
-    listeners.map((listener) => engine.listen({ ...listener, deviceGreets: listener.opaque !== 'tcp' })),
+    engine.listen({ ...listener, deviceGreets: listener.opaque !== 'tcp' }),
   );
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed === undefined) {
-    const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
-    return report({ type: 'listening', request, addresses });
-  }
-  for (const { index } of listeners) engine.unlisten(index);
-  report({ type: 'failed', request, ...failureOf(failed.reason) });
+  const undo = () => {
+    for (const { index } of listeners) engine.unlisten(index);
+  };
+  report(await answerListen(request, bound, undo));
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {

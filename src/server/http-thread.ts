@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { compileNetworks } from '../address/networks.ts';
 import { createDoor } from '../admission/door.ts';
-import { strategies } from '../balance/index.ts';
 import { createBalancer } from '../data-plane/balancer.ts';
 import { EventBatch } from '../data-plane/event-batch.ts';
 import type {
@@ -15,8 +14,9 @@ import type {
 import { noMoves } from '../data-plane/move-tally.ts';
 import { openTable } from '../data-plane/routing-table.ts';
 import { TableReader } from '../data-plane/table-reader.ts';
+import { answerListen, failureOf, strategiesOf } from '../data-plane/thread-answers.ts';
 import { type UpstreamTls, verifying } from '../engine/tls.ts';
-import { BreakwaterError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import { HttpListener } from '../http-proxy/listener.ts';
 import { NodeAgents } from '../http-proxy/node-agents.ts';
 import { compileRules } from '../routing/rules.ts';
@@ -76,10 +76,6 @@ function choicesBy({ limits, pools, upstreamTls, rules, tellsRequests = false }:
   return { limits, pools: all, decide: compileRules(rules), tellsRequests };
 }
 
-function strategiesOf({ pools }: ThreadSettings) {
-  return pools.map((pool) => pool && strategies[pool.strategy]);
-}
-
 function placeOf(settings: ListenerSettings): HttpPlace {
   const door = createDoor(start.door, start.thread, settings.index, {
     ...context.limits.door,
@@ -92,14 +88,7 @@ function placeOf(settings: ListenerSettings): HttpPlace {
 }
 
 async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {
-  const results = await Promise.allSettled(added.map(begin));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed === undefined) {
-    const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
-    return report({ type: 'listening', request, addresses });
-  }
-  unlisten(added.map(({ index }) => index));
-  report({ type: 'failed', request, ...failureOf(failed.reason) });
+  report(await answerListen(request, added.map(begin), () => unlisten(added.map(({ index }) => index))));
 }
 
 async function begin(settings: ListenerSettings) {
@@ -128,10 +117,6 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
   } catch (error) {
     report({ type: 'failed', request, ...failureOf(error) });
   }
-}
-
-function failureOf(error: unknown): { readonly code: string; readonly message: string } {
-  return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
 }
 
 function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {

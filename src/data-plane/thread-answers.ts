@@ -1,0 +1,31 @@
+import { strategies } from '../balance/index.ts';
+import type { Strategy } from '../balance/strategy.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import { BreakwaterError, messageOf } from '../errors.ts';
+import type { Report, ThreadSettings } from './messages.ts';
+
+/** What all Workers that understand `messages.ts` do in the same way. */
+
+export function strategiesOf({ pools }: Pick<ThreadSettings, 'pools'>): (Strategy | undefined)[] {
+  return pools.map((pool) => pool && strategies[pool.strategy]);
+}
+
+/** The answer to `listen`: all listeners are bound, or `undo` unbinds those that are. */
+export async function answerListen(
+  request: number,
+  bound: readonly Promise<BoundAddress>[],
+  undo: () => void,
+): Promise<Report> {
+  const results = await Promise.allSettled(bound);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    undo();
+    return { type: 'failed', request, ...failureOf(failed.reason) };
+  }
+  const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
+  return { type: 'listening', request, addresses };
+}
+
+export function failureOf(error: unknown): { readonly code: string; readonly message: string } {
+  return { code: error instanceof BreakwaterError ? error.code : 'INTERNAL', message: messageOf(error) };
+}
