@@ -9,6 +9,12 @@ const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
   ECONNRESET: 'refused',
   ETIMEDOUT: 'timeout',
+  // Of this machine (socket(2), connect(2)): all nodes would seem to be down, and their sessions would be moved.
+  EMFILE: 'local',
+  ENFILE: 'local',
+  ENOBUFS: 'local',
+  ENOMEM: 'local',
+  EADDRNOTAVAIL: 'local',
 };
 
 /** Why no node was even asked, though there are nodes: all have as many connections, or as many waiting, as they may. */

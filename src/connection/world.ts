@@ -107,11 +107,15 @@ export interface Recaller {
   recalled(nodeId: string | undefined): void;
 }
 
-/** Why a dial did not lead to a served device; passive health counts these. */
+/**
+ * Why a dial did not lead to a served device; passive health counts these, except `local`: this machine had no
+ * descriptor, source port or memory left for it, which is no fault of the node's.
+ */
 export type DialFailure =
   | 'refused'
   | 'timeout'
   | 'unreachable'
+  | 'local'
   | 'tls'
   | 'closed-before-connack'
   | 'connack-timeout'

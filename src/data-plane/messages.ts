@@ -205,6 +205,8 @@ export type ThreadEvent =
       readonly remoteAddress: string;
       readonly more: number;
     }
+  /** The thread accepts nothing for a moment; `reason` is an errno name. `more` such pauses since the last was told. */
+  | { readonly type: 'accept-paused'; readonly reason: string; readonly more: number }
   | {
       readonly type: 'dial-failed';
       readonly node: string;

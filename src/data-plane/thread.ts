@@ -64,6 +64,7 @@ const worlds: ListenerWorld[] = [];
 const linkTls: ThreadSettings['upstreamTls'][number][] = [];
 const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const refusalBursts = createBursts(systemClock);
+const pauseBursts = createBursts(systemClock);
 const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
@@ -74,6 +75,10 @@ const engine = createEngine(start.engine, {
     table.countRejected(`proxy-${refusal}`);
     const more = refusalBursts(`${listener} ${refusal}`);
     if (more !== undefined) events.add({ type: 'header-refused', listener, refusal, remoteAddress, more });
+  },
+  onAcceptPaused(reason) {
+    const more = pauseBursts(reason);
+    if (more !== undefined) events.add({ type: 'accept-paused', reason, more });
   },
   onFault: (error) =>
     report({

@@ -79,6 +79,8 @@ export interface EngineOptions {
   readonly maxHandshakes?: number;
   readonly onHandshakeRefused?: (listenerIndex: number) => void;
   readonly onHeaderRefused?: OnHeaderRefused;
+  /** Descriptors or memory ran out (`reason` is an errno name): nothing is accepted until some are free again. Not told by the node engine. */
+  readonly onAcceptPaused?: (reason: string) => void;
 }
 
 /** A handshake holds some 50 kB, and takes half a millisecond: more at a time would only all be late. */

@@ -20,7 +20,7 @@ const dialFailures: Readonly<Record<string, DialFailure>> = {
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   EHOSTUNREACH: 'unreachable',
   ENETUNREACH: 'unreachable',
-  EADDRNOTAVAIL: 'unreachable',
+  EADDRNOTAVAIL: 'local',
 };
 const timeouts: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_TIMEOUT',

@@ -36,6 +36,12 @@ export interface ConnectionEventsOptions {
 export function createConnectionEvents(options: ConnectionEventsOptions) {
   const { log, emit, health, memory, listenerUrl } = options;
   const refusalBursts = createBursts(systemClock);
+  const shortageBursts = createBursts(systemClock);
+
+  function tellShortage(cause: string, count: number): void {
+    const more = shortageBursts(cause, count);
+    if (more !== undefined) log.error({ cause, more }, 'out of descriptors, ports or memory');
+  }
 
   function receive(event: ThreadEvent, thread: number, at: string): void {
     switch (event.type) {
@@ -67,9 +73,12 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'dial-failed': {
         const { type, node, failure, detail } = event;
         log.debug({ node, failure, detail }, 'dial failed');
-        health.dialFailed(node, failure);
+        if (failure === 'local') tellShortage(detail, 1);
+        else health.dialFailed(node, failure);
         return emit({ type, at, node, failure, detail });
       }
+      case 'accept-paused':
+        return tellShortage(event.reason, 1 + event.more);
       case 'requests':
         return options.requests(listenerUrl(event.listener), event.status, event.count);
       case 'requested': {

@@ -14,8 +14,6 @@ export interface EpollOptions extends EngineOptions {
   readonly keepAlive?: KeepAlive;
   /** How long a flushed device may make no progress towards its end before it is reset; 3 seconds by default. */
   readonly lingerMs?: number;
-  /** Descriptors or memory ran out: nothing is accepted until some are free again. */
-  readonly onAcceptPaused?: (reason: string) => void;
   readonly onAcceptResumed?: () => void;
   readonly clock?: Clock;
 }

@@ -175,6 +175,8 @@ describe('a node that does not answer costs the device nothing', () => {
     ['ETIMEDOUT', 'timeout'],
     ['EHOSTUNREACH', 'unreachable'],
     ['ENETUNREACH', 'unreachable'],
+    ['EMFILE', 'local'],
+    ['EADDRNOTAVAIL', 'local'],
   ])('the dial fails with %s: %s', (errno, failure) => {
     expect(dialled().refuses(errno).did()).toEqual([`a failed: ${failure}`, ...next]);
   });
