@@ -5,13 +5,13 @@ const RENEW_BATCH = 500;
 
 export interface ClaimsOptions {
   readonly proxy: string;
-  readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'renewClients'>;
+  readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'moveClient' | 'renewClients'>;
   /** Ends this proxy's connection of a device that another proxy serves now, and does nothing more in its name. */
   readonly endHere: (clientId: string) => void;
 }
 
 interface Claim {
-  readonly node: string;
+  node: string;
   readonly ttlMs: number;
   /** Of the client id, here: a device that comes back may be there twice for a moment. */
   connections: number;
@@ -67,6 +67,17 @@ export function createClaims({ proxy, store, endHere }: ClaimsOptions) {
       const claim: Claim = { node, ttlMs, connections, epoch: undefined, rival: 0, yielded: false };
       claims.set(clientId, claim);
       await make(clientId, claim);
+    },
+
+    /**
+     * The session of a device that is claimed here is at another node. Its claim grows no younger by that: a device that
+     * has come back at another proxy meanwhile is the newer one (rule 14).
+     */
+    async moved(clientId: string, node: string): Promise<void> {
+      const claim = claims.get(clientId);
+      if (claim === undefined || claim.yielded) return;
+      claim.node = node;
+      await store.moveClient(clientId, { node, proxy }).catch(() => {}); // made good with the next renewal, or not needed
     },
 
     /** One connection of the device has ended. */

@@ -218,6 +218,8 @@ export type ThreadEvent =
   /** A device of such a pool is served, and is no longer served. */
   | { readonly type: 'claimed'; readonly clientId: string; readonly node: string; readonly ttlMs: number }
   | { readonly type: 'released'; readonly clientId: string }
+  /** Such a device's session is at another node. */
+  | { readonly type: 'claim-moved'; readonly clientId: string; readonly node: string }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
   /** HTTP requests since the last such event that were answered with this status. */

@@ -187,9 +187,8 @@ export class ListenerWorld implements World {
   reattached(connection: ConnectionView, reattachment: Reattachment): void {
     const { clientId, remoteAddress, node } = this.nameOf(connection);
     this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
-    const ttlMs = this.claimTtlOf(connection, true);
-    if (ttlMs > 0 && reattachment.to !== undefined)
-      this.context.tell({ type: 'claimed', clientId, node, ttlMs });
+    if (reattachment.to !== undefined && this.claimTtlOf(connection, true) > 0)
+      this.context.tell({ type: 'claim-moved', clientId, node });
   }
 
   take(target: Target): boolean {

@@ -133,6 +133,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
 
     recallClient: async (clientId) => places.recall(clientId),
     claimClient: async (clientId, place, ttlMs) => places.claim(clientId, place, ttlMs),
+    moveClient: async (clientId, place) => places.move(clientId, place),
     renewClients: async (proxy, clientIds, ttlMs) => {
       for (const id of clientIds) places.renew(proxy, id, ttlMs);
       return clientIds.filter((id) => places.recall(id) === undefined);
@@ -170,6 +171,10 @@ function createPlaces(clock: Clock) {
     claim(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>, ttlMs: number): number {
       put(clientId, { node, proxy, epoch: ++epoch }, ttlMs);
       return epoch;
+    },
+    move(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>): void {
+      const entry = places.get(clientId);
+      if (entry?.place.proxy === proxy) entry.place = { ...entry.place, node };
     },
     renew(proxy: string, clientId: string, ttlMs: number): void {
       const place = recall(clientId);

@@ -33,6 +33,10 @@ export function createClaims({ keys, proxyId, run, deadline, onClaim }: ClaimsOp
       return Number(await run(scripts.claimClient, [keys.epoch, keys.client(clientId)], args));
     },
 
+    async move(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>): Promise<void> {
+      await run(scripts.moveClient, [keys.client(clientId)], [deadline(), node, proxy]);
+    },
+
     /** What another proxy holds by now is told as its claim: so a lost message heals. */
     async renew(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]> {
       const lost: string[] = [];

@@ -252,6 +252,11 @@ if holder ~= ARGV[5] then
 end
 return tonumber(epoch)`),
 
+  /** Keys: 1 client. Arguments: 1 deadline, 2 node, 3 proxy. */
+  moveClient: script(`${clock}
+if redis.call('HGET', KEYS[1], 'proxy') == ARGV[3] then redis.call('HSET', KEYS[1], 'node', ARGV[2]) end
+return 1`),
+
   /**
    * Keys: clients. Arguments: 1 deadline, 2 proxy, 3 TTL (ms).
    * Answers {{index of the key, node, proxy, epoch, ...} of those that another proxy holds by now, {index of the key, ...}

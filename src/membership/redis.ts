@@ -211,6 +211,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
 
     recallClient: claims.recall,
     claimClient: claims.claim,
+    moveClient: claims.move,
     renewClients: claims.renew,
     ask: asking.ask,
 

@@ -49,6 +49,11 @@ export interface MembershipStore {
    */
   claimClient(clientId: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number): Promise<number>;
   /**
+   * The device's session is at another node now, and its claim as old as before: where another proxy has claimed the
+   * device meanwhile, that stays. @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  moveClient(clientId: string, place: Omit<ClientPlace, 'epoch'>): Promise<void>;
+  /**
    * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the client ids that
    * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
    */

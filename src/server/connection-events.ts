@@ -17,6 +17,7 @@ export interface PassiveHealth {
 export interface ClientMemory {
   recall(clientId: string): Promise<string | undefined>;
   claim(clientId: string, node: string, ttlMs: number): Promise<void>;
+  moved(clientId: string, node: string): Promise<void>;
   released(clientId: string): void;
 }
 
@@ -96,6 +97,8 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
           .then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
         return void memory.claim(event.clientId, event.node, event.ttlMs);
+      case 'claim-moved':
+        return void memory.moved(event.clientId, event.node);
       case 'owned':
         return options.owners.owned(thread, event.clientId, event.sinceMs);
       case 'disowned':

@@ -269,6 +269,16 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'two', epoch: second });
     });
 
+    test('a claim is moved by its own proxy, and grows no younger by it; those of others are left alone', async () => {
+      const epoch = await store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
+      await store.moveClient('d', { node: 'b', proxy: 'one' });
+      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'one', epoch });
+      await store.moveClient('d', { node: 'c', proxy: 'two' });
+      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'one', epoch });
+      await store.moveClient('nobody', { node: 'c', proxy: 'two' });
+      expect(await store.recallClient('nobody')).toBeUndefined();
+    });
+
     test('the epoch of a device grows over the end of its claim', async () => {
       const first = await store.claimClient('d', { node: 'a', proxy: 'one' }, 1);
       await until(async () => !(await store.recallClient('d')), 'the claim to expire');

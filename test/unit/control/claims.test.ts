@@ -77,10 +77,11 @@ test('what was claimed while the store was away is claimed with the next renewal
 
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
-  const store = { recallClient: away, claimClient: away, renewClients: away };
+  const store = { recallClient: away, claimClient: away, moveClient: away, renewClients: away };
   const claims = createClaims({ proxy: 'a', store, endHere: () => expect.unreachable() });
   expect(await claims.recall('meter')).toBeUndefined();
   await claims.claim('meter', 'n1', 1000);
+  await claims.moved('meter', 'n2');
 });
 
 test('what the store has lost is claimed anew', async () => {
@@ -97,6 +98,7 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
   const store = {
     recallClient: async () => undefined,
     claimClient: async () => 1,
+    moveClient: async () => {},
     renewClients: async (_: string, ids: readonly string[], ttlMs: number) => {
       calls.push(`${ids.length} for ${ttlMs}`);
       return [];
@@ -107,4 +109,24 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
   await claims.claim('other', 'n', 9000);
   await claims.renew();
   expect(calls).toEqual(['500 for 1000', '1 for 1000', '1 for 9000']);
+});
+
+test('a session that moves to another node grows no younger: a device that came back elsewhere keeps its id', async () => {
+  const { a, b, kicked } = scene();
+  await a.claim('meter', 'n1', 1000);
+  await b.claim('meter', 'n2', 1000); // of which a has not heard yet
+  await a.moved('meter', 'n3');
+  expect(await b.recall('meter')).toBe('n2');
+  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 2 });
+  expect(kicked).toEqual(['meter@a']);
+});
+
+test('a session that moved is remembered at its new node, and forgotten with its one connection', async () => {
+  const { a, b, kicked } = scene();
+  await a.claim('meter', 'n1', 1000);
+  await a.moved('meter', 'n2');
+  expect(await b.recall('meter')).toBe('n2');
+  a.released('meter');
+  a.rivalled('meter', { node: 'n3', proxy: 'b', epoch: 99 });
+  expect(kicked).toEqual([]);
 });
