@@ -608,6 +608,19 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await healthy.connection.text('deviceData', 4)).toBe('fine');
     });
 
+    it.each([
+      ['at once', '255.255.255.255'],
+      ['later', '127.0.0.1'],
+    ])('at a link that fails %s end the connection', async (_, host) => {
+      const port = await freePort();
+      await engine.script('throw-on-failed-link');
+      const { device, connection } = await connect();
+      connection.call('dial', { ...node.target, host, port });
+      expect(await endOf(device)).toBe('ECONNRESET');
+      await connection.told('closed');
+      expect(engine.faults.splice(0)).toEqual(['Error: scripted fault at a failed link']);
+    });
+
     it('at accept reset the device', async () => {
       await engine.script('throw-on-accept');
       const device = dial(engine.port, '127.0.0.1');

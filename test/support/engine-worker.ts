@@ -21,6 +21,7 @@ export type Script =
   | 'throw'
   | 'throw-on-accept'
   | 'reset-on-accept'
+  | 'throw-on-failed-link'
   | 'refuse'
   /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
   | 'go-on-alone';
@@ -160,6 +161,7 @@ class Scripted implements Conversation {
   linkFailed(link: Link, reason: string): void {
     this.tell(this.inside ? 'calledBackInside' : 'linkFailed', link, reason);
     if (this.script === 'go-on-alone' && target !== undefined) this.dial(target);
+    if (this.script === 'throw-on-failed-link') throw new Error('scripted fault at a failed link');
   }
 
   timer(): void {

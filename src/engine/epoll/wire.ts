@@ -86,8 +86,11 @@ export class EpollWire implements Wire, Owner {
   private dialFailed(link: Link, reason: string): void {
     const cancelled = this.fdOf(link) !== FAILED_FD;
     this.forget(link);
-    if (!cancelled) this.conversation?.linkFailed(link, reason);
-    this.socketClosed();
+    try {
+      if (!cancelled) this.conversation?.linkFailed(link, reason);
+    } finally {
+      this.socketClosed(); // whatever the connection makes of it, or it would never be over
+    }
   }
 
   splice(link: Link): void {
