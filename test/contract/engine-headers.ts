@@ -216,12 +216,15 @@ export function headerContract(name: 'epoll' | 'node'): void {
       await until(() => lastRefusal()?.[0] === 'timeout', 'the refusal');
     });
 
-    it('is nobody who leaves without a word', async () => {
+    it.each([
+      ['without a word', ''],
+      ['in the middle of it', 'PROXY TCP4 '],
+    ])('is nobody who leaves %s', async (_, begun) => {
       const { port } = await listen();
       const before = engine.headersRefused.length;
       const socket = await open(port);
       const ended = endOf(socket);
-      socket.end();
+      socket.end(begun);
       expect(['ECONNRESET', 'fin', 'closed']).toContain(await ended);
       expect(engine.headersRefused.length).toBe(before);
     });

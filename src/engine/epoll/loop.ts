@@ -141,7 +141,7 @@ export class Loop implements WireHost {
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
       else if (this.listeners.owns(fd)) this.listeners.accept(fd);
-      else this.headers.event(fd);
+      else this.headers.event(fd, words[at] as number);
     }
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);

@@ -9,10 +9,23 @@ import {
   type OnHeaderRefused,
 } from '../headers.ts';
 import { hostOf } from './addresses.ts';
-import { EAGAIN, EINTR, EPOLLET, EPOLLIN, EPOLLRDHUP, type Libc, MSG_PEEK, type Pinned } from './libc.ts';
+import {
+  EAGAIN,
+  EINTR,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLRDHUP,
+  type Libc,
+  MSG_PEEK,
+  type Pinned,
+} from './libc.ts';
 import type { Poller } from './poller.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
+
+const ENDS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** What the loop does for it. */
 export interface HeaderHost {
@@ -89,8 +102,8 @@ export class ProxyHeaders {
     else this.host.setTimer(fd, listener.timeoutMs);
   }
 
-  /** Something has arrived. */
-  event(fd: number): void {
+  /** Something has arrived, an end perhaps. */
+  event(fd: number, mask: number): void {
     const debtor = this.debtors.get(fd);
     if (debtor === undefined) return;
     const { scratch } = this;
@@ -105,6 +118,7 @@ export class ProxyHeaders {
     const verdict = judgeHeader(decodeProxyHeader(scratch.bytes, 0, got), debtor.expectation);
     if (verdict.kind === 'reset') this.refuse(fd, debtor, verdict.refusal);
     else if (verdict.kind === 'go') this.settle(fd, debtor, verdict.header, verdict.end);
+    else if ((mask & ENDS) !== 0) this.drop(fd); // what is peeked at hides the end, and is all that will come
   }
 
   private settle(fd: number, debtor: Debtor, header: ProxyHeader | undefined, headerBytes: number): void {
