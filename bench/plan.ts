@@ -43,10 +43,10 @@ export function plan(windowMs: number): readonly Measure[] {
     {
       name: 'latency',
       title:
-        'Latency at a rate that nobody saturates: 50 devices, 10,000 round trips a second, timed from when due',
+        'Latency at a rate that nobody saturates: 50 devices, 20,000 round trips a second, timed from when due',
       load: 'latency',
       contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
-      settings: { connections: 50, ratePerSecond: 10_000, ...steady },
+      settings: { connections: 50, ratePerSecond: 20_000, ...steady },
     },
     {
       name: 'connects',
