@@ -47,7 +47,6 @@ export interface OpenSsl {
   readonly write: (ssl: number, address: number, length: number) => number;
   readonly shutdown: (ssl: number) => number;
   readonly errorOf: (ssl: number, result: number) => number;
-  readonly hasPending: (ssl: number) => number;
   readonly contextOf: (ssl: number) => number;
   readonly setContext: (ssl: number, context: number) => number;
   readonly version: (ssl: number) => string;
@@ -219,7 +218,6 @@ function bind(): OpenSsl {
     write: f('int SSL_write(uintptr_t ssl, uintptr_t bytes, int length)'),
     shutdown: f('int SSL_shutdown(uintptr_t ssl)'),
     errorOf: f('int SSL_get_error(uintptr_t ssl, int result)'),
-    hasPending: f('int SSL_has_pending(uintptr_t ssl)'),
     contextOf: f('uintptr_t SSL_get_SSL_CTX(uintptr_t ssl)'),
     setContext: f('uintptr_t SSL_set_SSL_CTX(uintptr_t ssl, uintptr_t ctx)'),
     version: f('const char *SSL_get_version(uintptr_t ssl)'),

@@ -16,9 +16,6 @@ import { DEVICE, HANDSHAKING, RETRY, type SocketTable, TLS } from './socket-tabl
 import { createTlsContexts, type TlsContexts } from './tls-contexts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 
-/** Below this, one read of the socket has brought all of it: OpenSSL reads ahead by a whole record of 16 KiB. */
-const SURELY_SHORT_BYTES = 4096;
-
 /**
  * The TLS sessions of one thread, by fd. Results are those of recv(2) and send(2), errors as negative errnos: EAGAIN
  * waits for the socket, EPROTO is a breach of TLS, of which the peer was told by an alert.
@@ -127,11 +124,6 @@ export class TlsSessions {
     const session = this.sessions[fd] as number;
     const got = this.ssl.read(session, address, length);
     return got > 0 ? got : this.failure(fd, session, got, SSL_ERROR_WANT_WRITE);
-  }
-
-  /** Whether what a first read after an event brought is all that had arrived. */
-  isDrained(fd: number, got: number): boolean {
-    return got < SURELY_SHORT_BYTES && this.ssl.hasPending(this.sessions[fd] as number) === 0;
   }
 
   /** Takes what the socket has room for, record by record. What it did not take must be offered again, and first. */
