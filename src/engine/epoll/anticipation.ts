@@ -9,7 +9,7 @@ const TRIAL_EVERY = 256;
 /**
  * Whether to look for the next events a few times more before sleeping until they come. Falling asleep and being woken
  * costs about as much time of the core as looking does, and makes whoever arrives wait for tens of microseconds; so
- * looking pays where in two of three times something comes (as in competitive spinning; Karlin et al. 1990).
+ * looking pays where in nine of ten times something comes (as in competitive spinning; Karlin et al. 1990).
  *
  * That is learned apart for each kind of last event: behind bytes of a device the answer of its node may be near, while
  * behind the answer nobody knows when the next device speaks.
@@ -26,6 +26,6 @@ export class Anticipation {
   /** Whether something came while it was looked for. */
   learn(kind: number, came: boolean): void {
     const confidence = this.confidence[kind] as number;
-    this.confidence[kind] = came ? Math.min(MAX, confidence + 1) : Math.max(0, confidence - 2);
+    this.confidence[kind] = came ? Math.min(MAX, confidence + 1) : Math.max(0, confidence - 9);
   }
 }
