@@ -201,7 +201,7 @@ export function idle(task: Task): Figures {
 /** The same with two subscriptions each. */
 export function subscribed(task: Task): Figures {
   const { station, packets, devices } = prepare(task, 'broker');
-  const before = residentBytes(task.pids);
+  const before = settled(task, station); // what starting left behind is collected as well
   devices.open(task.connections);
   let acknowledged = 0;
   devices.onBytes = () => void acknowledged++;
