@@ -379,7 +379,7 @@ export class Loop implements WireHost {
   }
 
   private setKey(key: number, ms: number): void {
-    if (ms > 0) this.wheel.set(key, ms, this.now());
+    if (ms > 0) this.wheel.set(key, ms, this.options.clock.now());
     else this.wheel.clear(key);
   }
 }
