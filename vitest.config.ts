@@ -9,7 +9,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
-    retry: process.env.CI ? 2 : 0, // a shared machine that stalls for a second is no defect of ours
+    retry: process.env.CI ? 1 : 0, // a shared machine that stalls for a second is no defect of ours
     projects: [
       { extends: true, test: { name: 'pure', include: pure, pool: 'threads', isolate: false } },
       // A process for each file: some count its descriptors, or its memory.
