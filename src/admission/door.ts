@@ -96,20 +96,24 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   const maxPerSource = limits.maxConnectionsPerSource || Number.POSITIVE_INFINITY;
   const maxPerListener = limits.maxConnectionsPerListener || Number.POSITIVE_INFINITY;
 
-  const listenerCount = () =>
-    memory.listenerCounts.reduce((sum, stripe) => sum + Atomics.load(stripe, listener), 0);
-  const countIn = (hash: number, change: 1 | -1) => {
+  function countIn(hash: number, change: 1 | -1): void {
     sources.add(hash, change);
-    Atomics.add(ownListeners, listener, change);
-  };
+    Atomics.add(ownListeners, listener, change); // shows what was added to other threads, before theirs is looked at
+  }
+
+  function isFull(): boolean {
+    let count = 0;
+    for (const stripe of memory.listenerCounts) count += stripe[listener] as number;
+    return count > maxPerListener;
+  }
 
   /** Counted first and looked at then, so that two threads cannot both take the last place. */
   function refusalByCount(hash: number): DoorRefusal | undefined {
     countIn(hash, 1);
     const refusal =
-      sources.count(hash) > maxPerSource
+      maxPerSource !== Number.POSITIVE_INFINITY && sources.count(hash) > maxPerSource
         ? 'source-connections'
-        : listenerCount() > maxPerListener
+        : maxPerListener !== Number.POSITIVE_INFINITY && isFull()
           ? 'listener-connections'
           : undefined;
     if (refusal !== undefined) countIn(hash, -1);
