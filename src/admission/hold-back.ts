@@ -15,8 +15,8 @@ export interface HoldBackLimits {
   readonly maxDelayMs: number;
 }
 
-/** Devices that are told apart well at one time; 2 MiB. */
-const SLOTS = 65_536;
+/** Devices that are told apart well while so many others are held back; 512 KiB, so that it stays in the cache. */
+const SLOTS = 16_384;
 
 /** What all threads share; `seed` is random, so that no client id can be chosen to share slots with another's. */
 export interface HoldBackMemory {

@@ -10,7 +10,7 @@ import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from '.
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
-import { CONNECTING, createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
+import { CONNECTING, createSocketTable, DEVICE, NAGLED, type SocketTable } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
@@ -356,7 +356,7 @@ export class Loop implements WireHost {
       this.libc.close(fd);
       return -EMFILE;
     }
-    const added = this.streams.adopt(fd, slot, CONNECTING, link);
+    const added = this.streams.adopt(fd, slot, CONNECTING | NAGLED, link);
     return added < 0 ? added : fd;
   }
 

@@ -2,11 +2,11 @@ import { QUEUED, READABLE } from './socket-table.ts';
 
 /** The sockets that are known to be readable and were not read to the end, each once. */
 export class ReadyList {
-  private readonly flags: Uint16Array;
+  private readonly flags: Uint32Array;
   private waiting: number[] = [];
   private serving: number[] = [];
 
-  constructor(flags: Uint16Array) {
+  constructor(flags: Uint32Array) {
     this.flags = flags;
   }
 

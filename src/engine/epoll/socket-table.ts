@@ -15,6 +15,8 @@ export const QUEUED = 1 << 12; // in the ready list, or in line for a handshake
 export const TLS = 1 << 13; // read and written through its TLS session
 export const HANDSHAKING = 1 << 14; // which is not established yet
 export const RETRY = 1 << 15; // a read waits for room, or a write for bytes: any event retries both
+export const NAGLED = 1 << 16; // TCP_NODELAY is not set yet
+export const SENT = 1 << 17; // of one that is NAGLED: something was
 /** What an event means something else for than reading and writing. */
 export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 
@@ -25,7 +27,7 @@ export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 export interface SocketTable {
   readonly capacity: number;
   readonly generation: Uint32Array;
-  readonly flags: Uint16Array;
+  readonly flags: Uint32Array;
   /** The connection's slot plus one; 0 for an fd that is no stream of ours. */
   readonly slot: Int32Array;
   readonly peer: Int32Array;
@@ -40,7 +42,7 @@ export function createSocketTable(capacity: number): SocketTable {
   return {
     capacity,
     generation: new Uint32Array(capacity),
-    flags: new Uint16Array(capacity),
+    flags: new Uint32Array(capacity),
     slot: new Int32Array(capacity),
     peer: new Int32Array(capacity),
     link: new Int32Array(capacity),

@@ -29,10 +29,12 @@ export interface Sockets {
   listen(at: SocketAddress, deviceGreets: boolean): number;
   /** 0 where nobody listens at this address, else the errno: `listen` would share it with its owner's other programs. */
   probe(at: SocketAddress): number;
-  /** A connecting socket, which does not yet notice that its peer is gone: see `watchPeer`. */
+  /** A connecting socket. What most short links can do without is still to come: `hurry` and `watchPeer`. */
   dial(to: SocketAddress, from: SocketAddress | undefined, greets: boolean, isTransparent?: boolean): number;
   /** Has the kernel notice a peer that has vanished. */
   watchPeer(fd: number): void;
+  /** Small segments no longer wait for those before them to be acknowledged (Nagle's algorithm, RFC 896). */
+  hurry(fd: number): void;
   /** Accepts one device; its address is in `remote` until the next call. */
   accept(listener: number): number;
   readonly remote: Buffer;
@@ -67,6 +69,10 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     set(fd, c.IPPROTO_TCP, c.TCP_USER_TIMEOUT, keepAlive.userTimeoutMs);
   }
 
+  function hurry(fd: number): void {
+    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  }
+
   /** Closes `fd` and hands on the error of the step that failed. */
   function failed(fd: number, error: number): number {
     libc.close(fd);
@@ -90,7 +96,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   function listen(at: SocketAddress, deviceGreets: boolean): number {
     const fd = libc.socket(at.family, STREAM, 0);
     if (fd < 0) return fd;
-    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+    hurry(fd);
     set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // the first bytes are acknowledged by the answer
     if (deviceGreets) set(fd, c.IPPROTO_TCP, c.TCP_DEFER_ACCEPT, DEFER_SECONDS);
     watchPeer(fd);
@@ -109,7 +115,6 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   ): number {
     const fd = libc.socket(to.family, STREAM, 0);
     if (fd < 0) return fd;
-    set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
     if (greets) set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // saves a segment
     if (from !== undefined) {
       if (isTransparent) {
@@ -151,7 +156,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     libc.close(fd);
   }
 
-  return { listen, probe, dial, watchPeer, accept, remote: remote.bytes, localAddress, takeError, reset };
+  return { listen, probe, dial, watchPeer, hurry, accept, remote: remote.bytes, localAddress, takeError, reset };
 }
 
 function int32Of({ bytes }: Pinned, at = 0): Int32Array {

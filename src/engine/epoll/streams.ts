@@ -43,7 +43,7 @@ export class Streams {
   readonly handshakes: ReadyList;
   private readonly libc: Libc;
   private readonly table: SocketTable;
-  private readonly flags: Uint16Array;
+  private readonly flags: Uint32Array;
   private readonly peer: Int32Array;
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
@@ -81,9 +81,10 @@ export class Streams {
     this.ownerOf = ownerOf;
     this.setTimer = setTimer;
     this.reader = new Reader(libc, table, tls, options.readBytes);
-    this.writer = new Writer(libc, table, tls, this.reader.scratch, (fd, error) =>
-      this.sendFailed(fd, error),
-    );
+    this.writer = new Writer(libc, table, tls, this.reader.scratch, {
+      failed: (fd, error) => this.sendFailed(fd, error),
+      hurry: sockets.hurry,
+    });
     this.waiting = this.writer.waiting;
     this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
     this.openings = new Openings(table, sockets, tls, this.handshakes, {

@@ -24,7 +24,7 @@ export class TlsSessions {
   /** Devices' handshakes in progress. */
   handshaking = 0;
   private readonly libc: Libc;
-  private readonly flags: Uint16Array;
+  private readonly flags: Uint32Array;
   private readonly generation: Uint32Array;
   private readonly sessions: Float64Array;
   private readonly out: Pinned;

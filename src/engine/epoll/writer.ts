@@ -7,6 +7,14 @@ import type { TlsSessions } from './tls-sessions.ts';
 
 const COPY_BYTES = 65_536;
 
+/** What is needed of the streams. */
+export interface WriterHost {
+  /** An error, a negative errno, has ended the socket. */
+  failed(fd: number, error: number): void;
+  /** Is about to send for the second time. */
+  hurry(fd: number): void;
+}
+
 /** Sends now what the kernel takes, and keeps the rest until it takes more. */
 export class Writer {
   /** Bytes waiting, by fd. */
@@ -17,22 +25,22 @@ export class Writer {
   private readonly tls: TlsSessions;
   private readonly scratch: Pinned;
   private readonly copy: Pinned;
-  private readonly failed: (fd: number, error: number) => void;
+  private readonly host: WriterHost;
 
-  /** Bytes in `scratch` are sent from where they are; `failed` is told the negative errno that ends a socket. */
+  /** Bytes in `scratch` are sent from where they are. */
   constructor(
     libc: Libc,
     table: SocketTable,
     tls: TlsSessions,
     scratch: Pinned,
-    failed: (fd: number, error: number) => void,
+    host: WriterHost,
   ) {
     this.libc = libc;
     this.table = table;
     this.tls = tls;
     this.scratch = scratch;
     this.copy = libc.pin(COPY_BYTES);
-    this.failed = failed;
+    this.host = host;
     this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
       this.transmit(fd, address, length),
     );
@@ -71,12 +79,13 @@ export class Writer {
     const sent = this.transmit(fd, address, length);
     if (sent >= 0) return sent;
     if (sent === -EAGAIN) return 0;
-    this.failed(fd, sent);
+    this.host.failed(fd, sent);
     return sent;
   }
 
   private transmit(fd: number, address: number, length: number): number {
     const flags = this.table.flags[fd] as number;
+    if ((flags & is.NAGLED) !== 0) this.hurry(fd, flags);
     let sent: number;
     if ((flags & is.TLS) !== 0) sent = this.tls.write(fd, address, length);
     else {
@@ -89,5 +98,11 @@ export class Writer {
       table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
     }
     return sent;
+  }
+
+  /** What a link sends first goes at once anyway, and for many it is the only thing. */
+  private hurry(fd: number, flags: number): void {
+    if ((flags & is.SENT) !== 0) this.host.hurry(fd);
+    this.table.flags[fd] = (flags & is.SENT) === 0 ? flags | is.SENT : flags & ~is.NAGLED;
   }
 }
