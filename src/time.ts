@@ -17,7 +17,10 @@ export const systemClock: Clock = { now: () => performance.now() };
 /** How far the clock of the machine is ahead of this thread's, which began with the thread. */
 const sharedOffsetMs = Number(hrtime.bigint()) / 1e6 - performance.now();
 
+/** What this thread's clock said, by the clock that is the same for all threads of the process. */
+export const sharedTime = (nowMs: number): number => nowMs + sharedOffsetMs;
+
 /** The same for all threads of the process. */
-export const sharedClock: Clock = { now: () => performance.now() + sharedOffsetMs };
+export const sharedClock: Clock = { now: () => sharedTime(performance.now()) };
 
 export const systemRandom: Random = Math.random;

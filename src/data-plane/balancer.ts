@@ -19,6 +19,11 @@ interface View {
   readonly selections: readonly (readonly Selection[])[];
 }
 
+/** A class and no generator: it is made for every connection, and is a quarter of the size. */
+interface CandidateTargets extends Iterator<Target, undefined>, Iterable<Target> {
+  [Symbol.iterator](): CandidateTargets;
+}
+
 /**
  * Chooses nodes for this thread: one selection a pool over the usable nodes, and behind it one over the unusable
  * ones. Health orders, it does not exclude: a device whose healthy candidates have all failed tries the others too,
@@ -69,6 +74,52 @@ export function createBalancer(
     );
   }
 
+  /** One connection's way through the nodes. Between two of them nodes may come, go and change. */
+  class Walk implements CandidateTargets {
+    private readonly pool: number;
+    private readonly key: SelectionKey;
+    private readonly preferred: string | undefined;
+    private begun: View | undefined;
+    private first = -1;
+    private step = 0;
+    private order: Iterator<number, undefined> | undefined;
+
+    constructor(pool: number, key: SelectionKey, preferred: string | undefined) {
+      this.pool = pool;
+      this.key = key;
+      this.preferred = preferred;
+    }
+
+    [Symbol.iterator](): this {
+      return this;
+    }
+
+    next(): IteratorResult<Target, undefined> {
+      refresh();
+      if (this.begun === undefined) {
+        this.begun = view;
+        if (this.preferred !== undefined) this.first = slotOf(this.pool, this.preferred);
+        if (this.first >= 0) return { done: false, value: view.targets[this.first] as Target };
+      }
+      return this.nextOf(this.begun);
+    }
+
+    private nextOf({ targets, selections }: View): IteratorResult<Target, undefined> {
+      const steps = selections[this.pool] ?? [];
+      for (; this.step < steps.length; this.step++) {
+        this.order ??= (steps[this.step] as Selection).candidates(this.key);
+        for (let next = this.order.next(); !next.done; next = this.order.next()) {
+          const target = view.targets[next.value];
+          const isSame =
+            target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === this.pool;
+          if (target !== undefined && isSame && next.value !== this.first) return { done: false, value: target };
+        }
+        this.order = undefined;
+      }
+      return { done: true, value: undefined };
+    }
+  }
+
   return {
     /** The strategies of the pools from now on, by their numbers; a pool without one has no candidates. */
     use(next: readonly (Strategy | undefined)[]): void {
@@ -93,29 +144,9 @@ export function createBalancer(
       return targets.find(isNamed)?.nodeId;
     },
 
-    /**
-     * Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device.
-     * Between two of them nodes may come, go and change.
-     */
-    *candidates(pool: number, key: SelectionKey, preferred?: string): Generator<Target, undefined> {
-      refresh();
-      const { targets, selections } = view;
-      const first = preferred === undefined ? -1 : slotOf(pool, preferred);
-      if (first >= 0) {
-        yield targets[first] as Target;
-        refresh();
-      }
-      for (const selection of selections[pool] ?? []) {
-        const order = selection.candidates(key);
-        for (let next = order.next(); !next.done; next = order.next()) {
-          const target = view.targets[next.value];
-          const isSame = target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === pool;
-          if (target !== undefined && isSame && next.value !== first) yield target;
-          refresh();
-        }
-      }
-      return undefined;
-    },
+    /** Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device. */
+    candidates: (pool: number, key: SelectionKey, preferred?: string): CandidateTargets =>
+      new Walk(pool, key, preferred),
   };
 }
 

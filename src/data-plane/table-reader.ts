@@ -28,7 +28,10 @@ import {
   USED,
 } from './routing-table.ts';
 
-/** A data thread's side: reads slots, counts connections. */
+/**
+ * A data thread's side: reads slots, counts connections. Numbers that other threads write are read as they lie there,
+ * which a 32-bit element always allows; only what must be in order is atomic.
+ */
 export class TableReader {
   private readonly table: Table;
   private readonly thread: number;
@@ -75,16 +78,16 @@ export class TableReader {
 
   /** Live connections at a slot, over all threads and all proxies. */
   connections(slot: number): number {
-    return Atomics.load(this.table.live, slot) + Atomics.load(this.table.remote, slot);
+    return (this.table.live[slot] ?? 0) + (this.table.remote[slot] ?? 0);
   }
 
   liveAt(slot: number): number {
-    return Atomics.load(this.table.live, slot);
+    return this.table.live[slot] ?? 0;
   }
 
   /** New devices a second at a slot, by all threads; 0: no limit. */
   connectRate(slot: number): number {
-    return Atomics.load(this.table.connectRate, slot);
+    return this.table.connectRate[slot] ?? 0;
   }
 
   /**
@@ -94,8 +97,8 @@ export class TableReader {
   takeConnection(listener: number, slot: number): boolean {
     const { live, remote, maxConnections } = this.table;
     const before = Atomics.add(live, slot, 1);
-    const most = Atomics.load(maxConnections, slot);
-    if (most > 0 && before + Atomics.load(remote, slot) >= most) {
+    const most = maxConnections[slot] ?? 0;
+    if (most > 0 && before + (remote[slot] ?? 0) >= most) {
       Atomics.sub(live, slot, 1);
       return false;
     }

@@ -17,7 +17,7 @@ import type {
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
-import { sharedClock } from '../time.ts';
+import { sharedTime } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
 import type { ClientIds } from './client-ids.ts';
@@ -112,7 +112,7 @@ export class ListenerWorld implements World {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     const isFull = table.countDevice(1) >= this.limits.maxConnections;
-    const refusal = isFull ? 'max-connections' : this.door.admit(peer, sharedClock.now());
+    const refusal = isFull ? 'max-connections' : this.door.admit(peer, sharedTime(this.now()));
     if (refusal !== undefined) return this.turnAway(wire, refusal);
     const { websocket, opaque } = this.listener;
     if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
@@ -166,7 +166,7 @@ export class ListenerWorld implements World {
 
   holdBackMs({ clientId }: Connect, peer: Peer): number {
     const { holdBack, table } = this.context;
-    const ms = holdBack(clientId, peer, sharedClock.now());
+    const ms = holdBack(clientId, peer, sharedTime(this.now()));
     if (ms > 0) table.count('connectsHeldBack', 1);
     return ms;
   }

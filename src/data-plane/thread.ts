@@ -41,7 +41,7 @@ const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),
   () => table.count('eventsDropped', 1),
-  systemClock.now,
+  () => engine.now(),
 );
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const context = {

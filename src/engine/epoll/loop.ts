@@ -34,6 +34,7 @@ const READ_BYTES_MAX = 65_536;
 /** Descriptors are refused above this, whatever the process may open: the table has a bound. */
 const DESCRIPTORS_MAX = 1 << 20;
 const ACCEPT_RETRY_MS = 250;
+const SHORT_TIMER_MS = 1000;
 /** Each may sign, for a third of a millisecond, while the connected wait. */
 const HANDSHAKES_PER_TURN = 8;
 /** A thread that waits in the kernel cannot be terminated, nor can the process exit, until it returns to V8. */
@@ -293,11 +294,13 @@ export class Loop implements WireHost {
       }
     }
     if (header !== undefined) peer = proxied(peer, header);
-    this.attempt(wire, () => {
+    try {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
       if (wire.conversation === undefined) wire.abort();
       else if (hasSpoken && wire.deviceFd === fd) this.streams.hasSpoken(fd);
-    });
+    } catch (error) {
+      this.fault(error, wire);
+    }
     if (this.doneWires.length > 0) this.settle();
   }
 
@@ -379,7 +382,8 @@ export class Loop implements WireHost {
   }
 
   private setKey(key: number, ms: number): void {
-    if (ms > 0) this.wheel.set(key, ms, this.options.clock.now());
+    // To a short one it matters how long this turn has taken so far.
+    if (ms > 0) this.wheel.set(key, ms, ms < SHORT_TIMER_MS ? this.options.clock.now() : this.now());
     else this.wheel.clear(key);
   }
 }

@@ -58,9 +58,10 @@ export function createTimerWheel(keys: number, startMs: number, tickMs = 64, buc
   }
 
   function set(key: number, ms: number, nowMs: number): void {
-    clear(key);
     // Rounded up and never the tick that is already being fired, so that no timer is early.
     const due = Math.max(currentTick + 1, Math.ceil((nowMs - startMs + ms) / tickMs));
+    if (listOf[key] !== 0 && dueTick[key] === due) return;
+    clear(key);
     dueTick[key] = due;
     link(key, due % buckets);
     size++;

@@ -166,10 +166,14 @@ export class EpollWire implements Wire, Owner {
     if (fd >= 0) {
       if (fd === this.deviceFd) this.deviceFd = NO_FD;
       else if (fd === this.linkFd) this.linkFd = NO_FD;
-      else for (const [link, other] of this.older ?? []) if (other === fd) this.older?.delete(link);
+      else if (this.older !== undefined) this.forgetOlder(this.older, fd);
     }
     if (--this.openSockets === 0) this.host.done(this);
     else this.resumeOthers(); // they may have waited for this one to drain
+  }
+
+  private forgetOlder(older: Map<Link, number>, fd: number): void {
+    for (const [link, other] of older) if (other === fd) older.delete(link);
   }
 
   private resumeOthers(): void {
