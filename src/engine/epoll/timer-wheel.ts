@@ -17,16 +17,19 @@ export interface TimerWheel {
 }
 
 const NONE = -1;
+const NEXT = 0;
+const PREVIOUS = 1;
+const LIST = 2;
+const DUE = 3;
+const FIELDS = 4;
 
 /** Keys are 0 to `keys` - 1. One turn of the wheel is `tickMs` times `buckets`. */
 export function createTimerWheel(keys: number, startMs: number, tickMs = 64, buckets = 512): TimerWheel {
   const heads = new Int32Array(buckets + 1).fill(NONE);
   const dueList = buckets; // the bucket after the last holds what `advance` is about to fire
-  // Keys are stored plus one, so that the zeroes of fresh (untouched, unpaid-for) memory mean "none".
-  const next = new Int32Array(keys);
-  const previous = new Int32Array(keys);
-  const listOf = new Int32Array(keys);
-  const dueTick = new Float64Array(keys);
+  // What is known of one key lies together: its neighbours and its list, each plus one, so that the zeroes of fresh
+  // (untouched, unpaid-for) memory mean "none", and the tick that it is due at.
+  const timers = new Int32Array(FIELDS * keys);
   let currentTick = 0;
   let size = 0;
 
@@ -34,25 +37,27 @@ export function createTimerWheel(keys: number, startMs: number, tickMs = 64, buc
 
   function link(key: number, list: number): void {
     const head = heads[list] as number;
-    next[key] = head + 1;
-    previous[key] = 0;
-    if (head !== NONE) previous[head] = key + 1;
+    const at = FIELDS * key;
+    timers[at + NEXT] = head + 1;
+    timers[at + PREVIOUS] = 0;
+    if (head !== NONE) timers[FIELDS * head + PREVIOUS] = key + 1;
     heads[list] = key;
-    listOf[key] = list + 1;
+    timers[at + LIST] = list + 1;
   }
 
   function unlink(key: number): void {
-    const list = (listOf[key] as number) - 1;
-    const after = (next[key] as number) - 1;
-    const before = (previous[key] as number) - 1;
+    const at = FIELDS * key;
+    const list = (timers[at + LIST] as number) - 1;
+    const after = (timers[at + NEXT] as number) - 1;
+    const before = (timers[at + PREVIOUS] as number) - 1;
     if (before === NONE) heads[list] = after;
-    else next[before] = after + 1;
-    if (after !== NONE) previous[after] = before + 1;
-    listOf[key] = 0;
+    else timers[FIELDS * before + NEXT] = after + 1;
+    if (after !== NONE) timers[FIELDS * after + PREVIOUS] = before + 1;
+    timers[at + LIST] = 0;
   }
 
   function clear(key: number): void {
-    if (listOf[key] === 0) return;
+    if (timers[FIELDS * key + LIST] === 0) return;
     unlink(key);
     size--;
   }
@@ -60,17 +65,18 @@ export function createTimerWheel(keys: number, startMs: number, tickMs = 64, buc
   function set(key: number, ms: number, nowMs: number): void {
     // Rounded up and never the tick that is already being fired, so that no timer is early.
     const due = Math.max(currentTick + 1, Math.ceil((nowMs - startMs + ms) / tickMs));
-    if (listOf[key] !== 0 && dueTick[key] === due) return;
+    const at = FIELDS * key;
+    if (timers[at + LIST] !== 0 && timers[at + DUE] === due) return;
     clear(key);
-    dueTick[key] = due;
+    timers[at + DUE] = due;
     link(key, due % buckets);
     size++;
   }
 
   function collect(list: number, tick: number): void {
     for (let key = heads[list] as number; key !== NONE; ) {
-      const after = (next[key] as number) - 1;
-      if ((dueTick[key] as number) <= tick) {
+      const after = (timers[FIELDS * key + NEXT] as number) - 1;
+      if ((timers[FIELDS * key + DUE] as number) <= tick) {
         unlink(key);
         link(key, dueList);
       }

@@ -178,7 +178,8 @@ export class EpollWire implements Wire, Owner {
 
   private resumeOthers(): void {
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd);
-    this.eachLink((fd) => this.host.resume(fd));
+    if (this.older !== undefined) this.eachLink((fd) => this.host.resume(fd));
+    else if (this.linkFd >= 0) this.host.resume(this.linkFd); // no closure for nearly every connection
   }
 
   /** Every socket is closed: `done` was said, and no link was dialled since. */
