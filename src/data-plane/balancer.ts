@@ -112,7 +112,8 @@ export function createBalancer(
           const target = view.targets[next.value];
           const isSame =
             target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === this.pool;
-          if (target !== undefined && isSame && next.value !== this.first) return { done: false, value: target };
+          if (target !== undefined && isSame && next.value !== this.first)
+            return { done: false, value: target };
         }
         this.order = undefined;
       }

@@ -22,7 +22,7 @@ export interface Listeners {
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(options: ListenOptions): BoundAddress;
   owns(fd: number): boolean;
-  /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. Most have spoken already where devices greet. */
+  /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. */
   accept(fd: number): void;
   resume(): void;
   /** The sockets of one listener. What had arrived there and was not accepted yet is reset by the kernel. */
@@ -35,10 +35,10 @@ export function createListeners(
   sockets: Sockets,
   poller: Poller,
   generation: Uint32Array,
-  adopt: (fd: number, listenerIndex: number, hasSpoken: boolean) => void,
+  adopt: (fd: number, listenerIndex: number) => void,
   pressure: AcceptPressure,
 ): Listeners {
-  const listening = new Map<number, { readonly index: number; readonly deviceGreets: boolean }>();
+  const listening = new Map<number, number>();
   // Given up for a moment when descriptors run out, so that waiting devices are refused instead of left hanging.
   let reserve = openReserve();
   let paused = false;
@@ -68,16 +68,16 @@ export function createListeners(
         `cannot listen on ${host}:${port}: ${errnoName(added)}`,
       );
     }
-    listening.set(fd, { index, deviceGreets });
+    listening.set(fd, index);
     return sockets.localAddress(fd);
   }
 
   function accept(fd: number): void {
-    const listener = listening.get(fd);
-    if (listener === undefined) return;
+    const index = listening.get(fd);
+    if (index === undefined) return;
     for (let accepted = 0; accepted < ACCEPTS_PER_TURN; accepted++) {
       const device = sockets.accept(fd);
-      if (device >= 0) adopt(device, listener.index, listener.deviceGreets);
+      if (device >= 0) adopt(device, index);
       else if (device === -c.EAGAIN) return;
       else if (device !== -c.EINTR && device !== -c.ECONNABORTED) {
         pause(fd, device);
@@ -119,7 +119,7 @@ export function createListeners(
   }
 
   function closeOne(listenerIndex: number): void {
-    for (const [fd, { index }] of listening) if (index === listenerIndex) drop(fd);
+    for (const [fd, index] of listening) if (index === listenerIndex) drop(fd);
   }
 
   function close(): void {

@@ -10,7 +10,7 @@ import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from '.
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
-import { CONNECTING, createSocketTable, DEVICE, NAGLED, type SocketTable } from './socket-table.ts';
+import { createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
@@ -97,14 +97,14 @@ export class Loop implements WireHost {
     );
     this.waiting = this.streams.writer.waiting;
     this.headers = new ProxyHeaders(libc, this.table, this.sockets, this.poller, {
-      adopt: (fd, index, sockaddr, header) => this.adoptDevice(fd, index, sockaddr, true, header),
+      adopt: (fd, index, sockaddr, header) => this.adoptDevice(fd, index, sockaddr, header),
       setTimer: (fd, ms) => this.setKey(capacity + fd, ms),
       refused: options.onHeaderRefused,
     });
-    const adopt = (fd: number, index: number, hasSpoken: boolean): void => {
+    const adopt = (fd: number, index: number): void => {
       const { remote } = this.sockets;
       if (this.headers.isFor(index)) this.headers.accepted(fd, index, remote);
-      else this.adoptDevice(fd, index, remote, hasSpoken);
+      else this.adoptDevice(fd, index, remote);
     };
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
@@ -258,13 +258,7 @@ export class Loop implements WireHost {
 
   // ---- connections -----------------------------------------------------------------------------------------
 
-  private adoptDevice(
-    fd: number,
-    listenerIndex: number,
-    sockaddr: Buffer,
-    hasSpoken: boolean,
-    header?: ProxyHeader,
-  ): void {
+  private adoptDevice(fd: number, listenerIndex: number, sockaddr: Buffer, header?: ProxyHeader): void {
     if (fd >= this.table.capacity) {
       this.sockets.reset(fd);
       return;
@@ -281,10 +275,7 @@ export class Loop implements WireHost {
     this.table.fromDevice[slot] = 0;
     this.table.toDevice[slot] = 0;
     let peer = peerOf(sockaddr, wire);
-    if (this.streams.adopt(fd, slot, DEVICE, -1) < 0) {
-      this.abandon(wire);
-      return;
-    }
+    this.streams.intake.device(fd, slot);
     if (isTls) {
       peer = this.tls.peer(fd, peer);
       if (!this.tls.open(fd, listenerIndex)) {
@@ -297,18 +288,11 @@ export class Loop implements WireHost {
     try {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);
       if (wire.conversation === undefined) wire.abort();
-      else if (hasSpoken && wire.deviceFd === fd) this.streams.hasSpoken(fd);
+      else if (wire.deviceFd === fd) this.streams.greet(fd);
     } catch (error) {
       this.fault(error, wire);
     }
     if (this.doneWires.length > 0) this.settle();
-  }
-
-  /** The kernel would not watch the device's socket, which is closed already. */
-  private abandon(wire: EpollWire): void {
-    wire.deviceFd = -1;
-    wire.socketClosed();
-    this.settle();
   }
 
   /** Resets every connection and stops accepting. The wake descriptor stays: whoever writes to it closes it. */
@@ -359,7 +343,7 @@ export class Loop implements WireHost {
       this.libc.close(fd);
       return -EMFILE;
     }
-    const added = this.streams.adopt(fd, slot, CONNECTING | NAGLED, link);
+    const added = this.streams.intake.link(fd, slot, link);
     return added < 0 ? added : fd;
   }
 

@@ -27,7 +27,13 @@ export interface Outbox {
 export type Send = (fd: number, address: number, length: number) => number;
 export type Pin = (bytes: number) => { readonly bytes: Buffer; readonly address: number };
 
-export function createOutbox(capacity: number, pin: Pin, send: Send): Outbox {
+export function createOutbox(
+  capacity: number,
+  pin: Pin,
+  send: Send,
+  /** Something waits there now, and nothing did before. */
+  onWaiting: (fd: number) => void,
+): Outbox {
   const waiting = new Uint32Array(capacity);
   const queues = new Map<number, Chunk[]>();
 
@@ -38,6 +44,7 @@ export function createOutbox(capacity: number, pin: Pin, send: Send): Outbox {
     if (queue === undefined) {
       queue = [];
       queues.set(fd, queue);
+      onWaiting(fd);
     }
     let last = queue.at(-1);
     if (last === undefined || last.bytes.length - last.end < length) {

@@ -11,8 +11,9 @@ import {
   SOCK_CLOEXEC,
 } from './libc.ts';
 
-/** Edge-triggered, for reading and writing at once: one `epoll_ctl` in the life of a socket. */
-export const STREAM_EVENTS = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
+/** Edge-triggered: one `epoll_ctl` in the life of most sockets. */
+export const READ_EVENTS = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
+export const STREAM_EVENTS = (READ_EVENTS | EPOLLOUT) >>> 0;
 
 /**
  * One epoll instance. After `wait` returned n, event i < n is in `words` at `i * stride`: its mask there, then at

@@ -17,6 +17,8 @@ export const HANDSHAKING = 1 << 14; // which is not established yet
 export const RETRY = 1 << 15; // a read waits for room, or a write for bytes: any event retries both
 export const NAGLED = 1 << 16; // TCP_NODELAY is not set yet
 export const SENT = 1 << 17; // of one that is NAGLED: something was
+export const UNWATCHED = 1 << 18; // a new device, of which the poller does not know yet
+export const BLIND = 1 << 19; // the poller does not tell when it has room
 /** What an event means something else for than reading and writing. */
 export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 

@@ -156,7 +156,18 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     libc.close(fd);
   }
 
-  return { listen, probe, dial, watchPeer, hurry, accept, remote: remote.bytes, localAddress, takeError, reset };
+  return {
+    listen,
+    probe,
+    dial,
+    watchPeer,
+    hurry,
+    accept,
+    remote: remote.bytes,
+    localAddress,
+    takeError,
+    reset,
+  };
 }
 
 function int32Of({ bytes }: Pinned, at = 0): Int32Array {

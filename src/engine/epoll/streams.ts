@@ -1,11 +1,12 @@
-import type { EndCause, Link } from '../../connection/wire.ts';
+import type { EndCause } from '../../connection/wire.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Endings } from './endings.ts';
+import { Intake } from './intake.ts';
 import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
 import { Openings } from './openings.ts';
 import { causeOf, type Owner } from './owner.ts';
-import { type Poller, STREAM_EVENTS } from './poller.ts';
+import type { Poller } from './poller.ts';
 import { Reader } from './reader.ts';
 import { ReadyList } from './ready-list.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -29,8 +30,6 @@ const LINK_LINGER_MS = 60_000;
 
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
-/** Four system calls that most short links never need, and that a storm of connects must not wait for. */
-const WATCH_AFTER_MS = 1000;
 
 /**
  * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
@@ -47,7 +46,6 @@ export class Streams {
   private readonly peer: Int32Array;
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
-  private readonly poller: Poller;
   private readonly tls: TlsSessions;
   private readonly ownerOf: (slot: number) => Owner;
   private readonly setTimer: (fd: number, ms: number) => void;
@@ -55,6 +53,7 @@ export class Streams {
   private readonly reader: Reader;
   private readonly pressure: BackPressure;
   private readonly endings: Endings;
+  readonly intake: Intake;
   readonly openings: Openings;
 
   constructor(
@@ -75,7 +74,6 @@ export class Streams {
     this.handshakes = new ReadyList(table.flags);
     this.peer = table.peer;
     this.sockets = sockets;
-    this.poller = poller;
     this.tls = tls;
     this.options = options;
     this.ownerOf = ownerOf;
@@ -84,33 +82,16 @@ export class Streams {
     this.writer = new Writer(libc, table, tls, this.reader.scratch, {
       failed: (fd, error) => this.sendFailed(fd, error),
       hurry: sockets.hurry,
+      watchRoom: (fd) => this.intake.watchRoom(fd),
     });
     this.waiting = this.writer.waiting;
     this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
+    this.intake = new Intake(table, sockets, poller, setTimer);
     this.openings = new Openings(table, sockets, tls, this.handshakes, {
       owner: (fd) => this.owner(fd),
       close: (fd) => this.close(fd),
     });
     this.endings = new Endings(libc, table, tls, this.waiting, (fd) => this.close(fd));
-  }
-
-  /** Takes over a connected or connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
-  adopt(fd: number, slot: number, state: number, link: Link): number {
-    const { table } = this;
-    table.flags[fd] = state;
-    table.slot[fd] = slot + 1;
-    table.link[fd] = link;
-    table.peer[fd] = -1;
-    table.brokenBy[fd] = 0;
-    const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
-    if (added === 0) {
-      if ((state & is.DEVICE) === 0) this.setTimer(fd, WATCH_AFTER_MS); // devices inherit it from the listener
-      return 0;
-    }
-    table.flags[fd] = 0;
-    table.slot[fd] = 0;
-    this.sockets.reset(fd);
-    return added;
   }
 
   // ---- what the connection asks for ------------------------------------------------------------------------
@@ -238,15 +219,18 @@ export class Streams {
 
   /** Goes on with a socket that was left readable. */
   resume(fd: number): void {
-    if (((this.flags[fd] as number) & is.HANDSHAKING) !== 0) this.handshake(fd);
+    const flags = this.flags[fd] as number;
+    const before = this.table.generation[fd];
+    if ((flags & is.HANDSHAKING) !== 0) this.handshake(fd);
     else this.read(fd);
+    if ((flags & is.UNWATCHED) === 0 || this.table.generation[fd] !== before) return;
+    const watched = this.intake.watch(fd, this.waiting[fd] !== 0);
+    if (watched < 0) this.dead(fd, causeOf(-watched));
   }
 
-  /** The device's first bytes are probably there: they are looked for before the kernel says so. */
-  hasSpoken(fd: number): void {
-    const flags = (this.flags[fd] as number) | is.READABLE;
-    this.flags[fd] = flags;
-    ((flags & is.HANDSHAKING) === 0 ? this.ready : this.handshakes).add(fd);
+  /** Looks for a new device's first bytes, which are probably there. */
+  greet(fd: number): void {
+    (((this.flags[fd] as number) & is.HANDSHAKING) === 0 ? this.ready : this.handshakes).add(fd);
   }
 
   private handshake(fd: number): void {
@@ -341,7 +325,8 @@ export class Streams {
     this.unpair(fd);
     this.writer.outbox.clear(fd);
     this.tls.free(fd);
-    this.flags[fd] = is.DEVICE | is.DETACHED | is.READABLE | is.FIN_WANTED | is.FIN_SENT;
+    this.flags[fd] =
+      is.DEVICE | is.DETACHED | is.READABLE | is.FIN_WANTED | is.FIN_SENT | (flags & is.UNWATCHED);
     this.libc.shutdown(fd, c.SHUT_WR);
     this.setTimer(fd, this.options.lingerMs);
     this.ready.add(fd);

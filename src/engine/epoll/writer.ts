@@ -13,6 +13,8 @@ export interface WriterHost {
   failed(fd: number, error: number): void;
   /** Is about to send for the second time. */
   hurry(fd: number): void;
+  /** Has something that waits, and must be told of room. */
+  watchRoom(fd: number): void;
 }
 
 /** Sends now what the kernel takes, and keeps the rest until it takes more. */
@@ -28,21 +30,18 @@ export class Writer {
   private readonly host: WriterHost;
 
   /** Bytes in `scratch` are sent from where they are. */
-  constructor(
-    libc: Libc,
-    table: SocketTable,
-    tls: TlsSessions,
-    scratch: Pinned,
-    host: WriterHost,
-  ) {
+  constructor(libc: Libc, table: SocketTable, tls: TlsSessions, scratch: Pinned, host: WriterHost) {
     this.libc = libc;
     this.table = table;
     this.tls = tls;
     this.scratch = scratch;
     this.copy = libc.pin(COPY_BYTES);
     this.host = host;
-    this.outbox = createOutbox(table.capacity, libc.pin, (fd, address, length) =>
-      this.transmit(fd, address, length),
+    this.outbox = createOutbox(
+      table.capacity,
+      libc.pin,
+      (fd, address, length) => this.transmit(fd, address, length),
+      (fd) => host.watchRoom(fd),
     );
     this.waiting = this.outbox.waiting;
   }

@@ -22,15 +22,17 @@ function fakeKernel() {
     sent.push(Buffer.from(region.bytes.subarray(start, start + taken)));
     return taken;
   };
-  return { outbox: createOutbox(8, pin, send), answers, sent: () => Buffer.concat(sent) };
+  const behind: number[] = [];
+  const outbox = createOutbox(8, pin, send, (fd) => behind.push(fd));
+  return { outbox, answers, behind, sent: () => Buffer.concat(sent) };
 }
 
 describe('outbox', () => {
   it('sends in order what the kernel takes, and counts what waits', () => {
-    const { outbox, answers, sent } = fakeKernel();
+    const { outbox, answers, behind, sent } = fakeKernel();
     outbox.push(3, Buffer.from('hello '), 0, 6);
     outbox.push(3, Buffer.from('..world..'), 2, 7);
-    expect(outbox.waiting[3]).toBe(11);
+    expect([outbox.waiting[3], behind]).toEqual([11, [3]]);
     answers.push(4);
     expect(outbox.flush(3)).toBe(4);
     expect(outbox.waiting[3]).toBe(7);
