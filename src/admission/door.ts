@@ -95,10 +95,11 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   const listenerPace = paceOf(limits.connectRate);
   const maxPerSource = limits.maxConnectionsPerSource || Number.POSITIVE_INFINITY;
   const maxPerListener = limits.maxConnectionsPerListener || Number.POSITIVE_INFINITY;
+  const isLimited = Number.isFinite(maxPerSource) || Number.isFinite(maxPerListener);
 
   function countIn(hash: number, change: 1 | -1): void {
     sources.add(hash, change);
-    Atomics.add(ownListeners, listener, change); // shows what was added to other threads, before theirs is looked at
+    ownListeners[listener] = (ownListeners[listener] as number) + change;
   }
 
   function isFull(): boolean {
@@ -110,10 +111,12 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   /** Counted first and looked at then, so that two threads cannot both take the last place. */
   function refusalByCount(hash: number): DoorRefusal | undefined {
     countIn(hash, 1);
+    if (!isLimited) return undefined;
+    Atomics.add(ownListeners, listener, 0); // shows other threads what was counted, before theirs is looked at
     const refusal =
-      maxPerSource !== Number.POSITIVE_INFINITY && sources.count(hash) > maxPerSource
+      sources.count(hash) > maxPerSource
         ? 'source-connections'
-        : maxPerListener !== Number.POSITIVE_INFINITY && isFull()
+        : isFull()
           ? 'listener-connections'
           : undefined;
     if (refusal !== undefined) countIn(hash, -1);

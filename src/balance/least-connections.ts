@@ -1,4 +1,4 @@
-import { bestFirst } from './best-first.ts';
+import { BestFirst } from './best-first.ts';
 import type { Strategy } from './strategy.ts';
 
 /**
@@ -23,5 +23,5 @@ export const leastConnections: Strategy = (set, { connections, random }) => {
     }
     return best;
   };
-  return { candidates: () => bestFirst(set, pick) };
+  return { candidates: () => new BestFirst(set, pick) };
 };

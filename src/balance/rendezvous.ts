@@ -1,4 +1,4 @@
-import { bestFirst } from './best-first.ts';
+import { BestFirst } from './best-first.ts';
 import { hash32, mix32 } from './hash.ts';
 import type { Candidate, Selection, SelectionKey } from './strategy.ts';
 
@@ -19,7 +19,7 @@ export function rendezvous(set: readonly Candidate[], keyText: (key: SelectionKe
   return {
     candidates(key) {
       const keyHash = hash32(keyText(key));
-      return bestFirst(nodes, (tried) => {
+      return new BestFirst(nodes, (tried) => {
         let best = -1;
         let bestScore = 0;
         for (let i = 0; i < weights.length; i++) {

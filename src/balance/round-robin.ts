@@ -1,4 +1,4 @@
-import { bestFirst } from './best-first.ts';
+import { BestFirst } from './best-first.ts';
 import type { Strategy } from './strategy.ts';
 
 /**
@@ -32,5 +32,5 @@ export const roundRobin: Strategy = (set, { random }) => {
     fresh = false;
     return best;
   };
-  return { candidates: () => bestFirst(set, pick) };
+  return { candidates: () => new BestFirst(set, pick) };
 };

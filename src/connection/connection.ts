@@ -35,6 +35,8 @@ export class Connection implements Conversation, ConnectionView, Shell {
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */
   placedAtMs = 0;
+  /** Where it stands among those that are open: their keeper's business. */
+  rosterAt = -1;
   /** Session mode: when its client id became its own, by the clock that all threads share; 0 before. */
   claimedAtMs = 0;
 

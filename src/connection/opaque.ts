@@ -31,6 +31,8 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */
   placedAtMs = 0;
+  /** Where it stands among those that are open: their keeper's business. */
+  rosterAt = -1;
 
   /** What the device sent before its node was there: its ClientHello. */
   private held: HeldBytes | undefined;

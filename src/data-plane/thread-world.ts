@@ -34,6 +34,7 @@ import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
 import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
+import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
 import type { TableReader } from './table-reader.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
@@ -76,7 +77,7 @@ export class ListenerWorld implements World {
   listener: ListenerSettings;
   private door: Door;
   /** Every open connection, from accept on. */
-  readonly open = new Set<Carried>();
+  readonly open = new Roster<Carried>();
   /** Of these, the ones that are served in relay mode. */
   private relayed = 0;
 
