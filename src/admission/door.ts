@@ -97,8 +97,8 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   const maxPerListener = limits.maxConnectionsPerListener || Number.POSITIVE_INFINITY;
   const isLimited = Number.isFinite(maxPerSource) || Number.isFinite(maxPerListener);
 
-  function countIn(hash: number, change: 1 | -1): void {
-    sources.add(hash, change);
+  function countIn(key: number, change: 1 | -1): void {
+    sources.add(key, change);
     ownListeners[listener] = (ownListeners[listener] as number) + change;
   }
 
@@ -109,17 +109,17 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
   }
 
   /** Counted first and looked at then, so that two threads cannot both take the last place. */
-  function refusalByCount(hash: number): DoorRefusal | undefined {
-    countIn(hash, 1);
+  function refusalByCount(key: number): DoorRefusal | undefined {
+    countIn(key, 1);
     if (!isLimited) return undefined;
     Atomics.add(ownListeners, listener, 0); // shows other threads what was counted, before theirs is looked at
     const refusal =
-      sources.count(hash) > maxPerSource
+      sources.count(key) > maxPerSource
         ? 'source-connections'
         : isFull()
           ? 'listener-connections'
           : undefined;
-    if (refusal !== undefined) countIn(hash, -1);
+    if (refusal !== undefined) countIn(key, -1);
     return refusal;
   }
 
@@ -128,15 +128,16 @@ export function createDoor(memory: DoorMemory, thread: number, listener: number,
       const family = readIp(source, words);
       const denied = refusalByNetwork(family, words);
       if (denied !== undefined) return denied;
-      const hash = sourceHash(family, words, memory.seed);
-      const sourceMs = sourceLevels.level(hash, nowMs) + sourcePace.intervalMs;
+      const key = sourceHash(family, words, memory.seed);
+      const sourceMs = sourceLevels.level(key, nowMs) + sourcePace.intervalMs;
       if (sourceMs > sourcePace.burstMs) return 'source-rate';
       const listenerMs =
         Math.max(0, (memory.listenerLevels[listener] as number) - nowMs) + listenerPace.intervalMs;
       if (listenerMs > listenerPace.burstMs) return 'listener-rate';
-      const refusal = refusalByCount(hash);
+      const refusal = refusalByCount(key);
       if (refusal !== undefined) return refusal;
-      if (sourcePace.intervalMs > 0) sourceLevels.raise(hash, sourceMs, nowMs);
+      if (sourcePace.intervalMs > 0)
+        sourceLevels.raise(key, sourcePace.intervalMs, sourcePace.burstMs, nowMs);
       if (listenerPace.intervalMs > 0) memory.listenerLevels[listener] = nowMs + listenerMs;
       return undefined;
     },

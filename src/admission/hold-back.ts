@@ -44,9 +44,8 @@ export function createHoldBack({ seed, levels }: HoldBackMemory, limits: HoldBac
   const maxLevelMs = forgiveMs * (tolerated + 1 + Math.log2(Math.max(1, maxDelayMs / firstDelayMs)));
   return (clientId, source, nowMs) => {
     if (clientId === '' || tolerated === 0) return 0;
-    const hash = hash32(clientId, sourceHash(readIp(source, words), words, seed));
-    const levelMs = Math.min(sketch.level(hash, nowMs) + forgiveMs, maxLevelMs);
-    sketch.raise(hash, levelMs, nowMs);
+    const device = hash32(clientId, sourceHash(readIp(source, words), words, seed)) | 0;
+    const levelMs = sketch.raise(device, forgiveMs, maxLevelMs, nowMs);
     const excess = levelMs / forgiveMs - tolerated;
     return excess <= 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** (excess - 1));
   };

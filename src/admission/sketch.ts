@@ -9,14 +9,11 @@ import { mix32 } from '../balance/hash.ts';
  * The four lie in two blocks of eight cells, two in each, because what a lookup costs is the memory that it touches
  * (compare the blocked Bloom filters of Putze, Sanders and Singler 2007).
  *
- * Keys are hashes whose bits are all good (`mix32`). The arrays may lie in shared memory and be used by several threads.
+ * Keys are signed 32-bit hashes whose bits are all good (`mix32`). The arrays may lie in shared memory and be used by several threads.
  */
 
 const CELLS = 4;
 const BLOCK = 8;
-const BLOCK_BITS = 3;
-/** Bits of a hash that choose a key's two cells in a block; those below choose the block. */
-const CELL_SHIFT = 28;
 const SECOND = 0x9e37_79b9;
 
 /** Elements of a sketch in which so many keys, all of them bad, still leave others alone; a power of two. */
@@ -24,18 +21,31 @@ export function sketchLength(keys: number): number {
   return CELLS * 2 ** Math.ceil(Math.log2(Math.max(keys, 16)));
 }
 
-/** The second of the two hashes by which a key's blocks are found: the first is the key itself. */
-function secondOf(key: number): number {
-  return mix32(key ^ SECOND);
+/**
+ * Where a key's cells are: the lower two in a block of the first half, which the key itself names, the upper two in one
+ * of the second half, which a second hash names. The lowest bits choose the block, the highest the cells in it.
+ */
+class Places {
+  readonly half: number;
+  private readonly mask: number;
+
+  constructor(length: number) {
+    this.half = length / 2;
+    this.mask = this.half / BLOCK - 1;
+  }
+
+  even(hash: number): number {
+    return (hash & this.mask) * BLOCK + ((hash >>> 28) & 3);
+  }
+
+  odd(hash: number): number {
+    return (hash & this.mask) * BLOCK + 4 + (hash >>> 30);
+  }
 }
 
-/** Where a key's cell 0 to 3 is. Its first two are in the first half of the table. */
-function cellAt(length: number, first: number, second: number, cell: number): number {
-  const half = length >>> 1;
-  const hash = cell < 2 ? first : second;
-  const block = hash & ((half >>> BLOCK_BITS) - 1);
-  const inBlock = (cell & 1) === 0 ? (hash >>> CELL_SHIFT) & 3 : 4 + (hash >>> (CELL_SHIFT + 2));
-  return (cell < 2 ? 0 : half) + block * BLOCK + inBlock;
+/** The hash of a key by which its second block is found. */
+function secondOf(key: number): number {
+  return mix32(key ^ SECOND) | 0;
 }
 
 /**
@@ -45,27 +55,43 @@ function cellAt(length: number, first: number, second: number, cell: number): nu
 export interface LevelSketch {
   /** 0 when the key has been quiet for long enough. */
   level(key: number, nowMs: number): number;
-  raise(key: number, levelMs: number, nowMs: number): void;
+  /** Raises the level by so much, but not above `mostMs`; returns what it is then. */
+  raise(key: number, byMs: number, mostMs: number, nowMs: number): number;
 }
 
 /** `cells` has `sketchLength` elements. All threads that share it must share the clock as well. */
 export function createLevelSketch(cells: Float64Array): LevelSketch {
+  const at = new Places(cells.length);
+  const { half } = at;
   return {
     level(key, nowMs) {
       const second = secondOf(key);
-      let least = Number.POSITIVE_INFINITY;
-      for (let cell = 0; cell < CELLS; cell++) {
-        least = Math.min(least, cells[cellAt(cells.length, key, second, cell)] as number);
-      }
-      return Math.max(0, least - nowMs);
+      const emptyAtMs = Math.min(
+        cells[at.even(key)] as number,
+        cells[at.odd(key)] as number,
+        cells[half + at.even(second)] as number,
+        cells[half + at.odd(second)] as number,
+      );
+      return Math.max(0, emptyAtMs - nowMs);
     },
-    raise(key, levelMs, nowMs) {
+    raise(key, byMs, mostMs, nowMs) {
       const second = secondOf(key);
-      for (let cell = 0; cell < CELLS; cell++) {
-        const at = cellAt(cells.length, key, second, cell);
-        // Only up to what is known: a neighbour is burdened no more than it must be ("conservative update").
-        cells[at] = Math.max(cells[at] as number, nowMs + levelMs);
-      }
+      const a = at.even(key);
+      const b = at.odd(key);
+      const c = half + at.even(second);
+      const d = half + at.odd(second);
+      const inA = cells[a] as number;
+      const inB = cells[b] as number;
+      const inC = cells[c] as number;
+      const inD = cells[d] as number;
+      const levelMs = Math.min(Math.max(0, Math.min(inA, inB, inC, inD) - nowMs) + byMs, mostMs);
+      // Only up to what is known: a neighbour is burdened no more than it must be ("conservative update").
+      const emptyAtMs = nowMs + levelMs;
+      if (inA < emptyAtMs) cells[a] = emptyAtMs;
+      if (inB < emptyAtMs) cells[b] = emptyAtMs;
+      if (inC < emptyAtMs) cells[c] = emptyAtMs;
+      if (inD < emptyAtMs) cells[d] = emptyAtMs;
+      return levelMs;
     },
   };
 }
@@ -80,24 +106,35 @@ export interface CountSketch {
 
 /** Each stripe has `sketchLength` elements. A thread that died leaves its stripe to be filled with zeros. */
 export function createCountSketch(stripes: readonly Int32Array[], own: Int32Array): CountSketch {
+  const at = new Places(own.length);
+  const { half } = at;
+
+  function addAt(cell: number, change: 1 | -1): void {
+    own[cell] = (own[cell] as number) + change;
+  }
+
+  function sumAt(cell: number): number {
+    let sum = 0;
+    for (const stripe of stripes) sum += stripe[cell] as number;
+    return sum;
+  }
+
   return {
     add(key, change) {
       const second = secondOf(key);
-      for (let cell = 0; cell < CELLS; cell++) {
-        const at = cellAt(own.length, key, second, cell);
-        own[at] = (own[at] as number) + change;
-      }
+      addAt(at.even(key), change);
+      addAt(at.odd(key), change);
+      addAt(half + at.even(second), change);
+      addAt(half + at.odd(second), change);
     },
     count(key) {
       const second = secondOf(key);
-      let least = Number.POSITIVE_INFINITY;
-      for (let cell = 0; cell < CELLS; cell++) {
-        const at = cellAt(own.length, key, second, cell);
-        let sum = 0;
-        for (const stripe of stripes) sum += stripe[at] as number;
-        least = Math.min(least, sum);
-      }
-      return least;
+      return Math.min(
+        sumAt(at.even(key)),
+        sumAt(at.odd(key)),
+        sumAt(half + at.even(second)),
+        sumAt(half + at.odd(second)),
+      );
     },
   };
 }
