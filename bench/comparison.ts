@@ -29,10 +29,6 @@ const FIRST_PORT = 21_900;
 const LOAD = resolve('dist/bench/load/main.js');
 const LOAD_TIMEOUT_MS = 120_000;
 
-/** A window in which something else wanted the cores is measured again, a few times. */
-const PREEMPTIONS_PER_SECOND = 60;
-const ATTEMPTS = 3;
-
 const asked = (list: string | undefined): ReadonlySet<string> | undefined =>
   list === undefined ? undefined : new Set(list.split(','));
 const only = asked(values.only);
@@ -78,19 +74,6 @@ async function load({ load, settings }: Measure, contender: Running): Promise<Fi
   return JSON.parse(stdout) as Figures;
 }
 
-async function calmest(measure: Measure, contender: Running): Promise<Figures> {
-  let best: Figures | undefined;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    await calm(patience);
-    const figures = await load(measure, contender);
-    if (best === undefined || (figures.preempted ?? 0) < (best.preempted ?? 0)) best = figures;
-    if ((best.preempted ?? 0) * 1000 <= PREEMPTIONS_PER_SECOND * measure.settings.windowMs) break;
-    patience.leftMs -= measure.settings.windowMs;
-    if (patience.leftMs <= 0) break;
-  }
-  return best as Figures;
-}
-
 async function samplesOf(measure: Measure): Promise<Samples> {
   const samples: Record<string, Figures[]> = {};
   for (let round = 0; round < Number(values.rounds); round++) {
@@ -98,7 +81,8 @@ async function samplesOf(measure: Measure): Promise<Samples> {
       if (measure.fresh) await stopAll();
       const contender = await started(name);
       if (contender === undefined) continue;
-      const figures = await calmest(measure, contender);
+      await calm(patience);
+      const figures = await load(measure, contender);
       samples[name] ??= [];
       samples[name].push(figures);
     }

@@ -134,7 +134,7 @@ function goalTable(results: Results): string {
   return ['| figure | at least | aim | measured | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-/** Columns by the keys of the figures; `preempted` only says how calm the machine was. */
+/** Columns by the keys of the figures. */
 const headings: Readonly<Record<string, string>> = {
   cpuUsPerMessage: 'CPU µs per message',
   messagesPerSecond: 'messages per second',

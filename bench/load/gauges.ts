@@ -13,18 +13,6 @@ export function cpuUs(pids: readonly number[]): number {
   return ns / 1000;
 }
 
-/** How often the kernel took the core away from the processes: a sign that something else wanted it. */
-export function preemptions(pids: readonly number[]): number {
-  let count = 0;
-  for (const pid of pids) {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1');
-      count += Number(/nonvoluntary_ctxt_switches:\s*(\d+)/.exec(status)?.[1]);
-    }
-  }
-  return count;
-}
-
 export function residentBytes(pids: readonly number[]): number {
   let pages = 0;
   for (const pid of pids) pages += Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);

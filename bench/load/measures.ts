@@ -1,5 +1,5 @@
 import { Devices } from './devices.ts';
-import { cpuUs, Histogram, preemptions, residentBytes } from './gauges.ts';
+import { cpuUs, Histogram, residentBytes } from './gauges.ts';
 import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
 import { type Manner, Sink } from './sink.ts';
 import { type Address, Station } from './station.ts';
@@ -22,18 +22,14 @@ export type Figures = Readonly<Record<string, number>>;
 interface Window {
   readonly cpuUs: number;
   readonly seconds: number;
-  /** Times that the proxy or the load lost its core to something else. */
-  readonly preempted: number;
 }
 
 /** Runs `step` through the warm-up, then through the window that counts. */
 export function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
   const startMs = performance.now();
   const beginMs = startMs + task.warmUpMs;
-  const everyone = [...task.pids, process.pid];
   for (let nowMs = startMs; nowMs < beginMs; nowMs = performance.now()) step(nowMs);
   begin();
-  const preempted = preemptions(everyone);
   const cpu = cpuUs(task.pids);
   const fromMs = performance.now();
   let nowMs = fromMs;
@@ -41,7 +37,6 @@ export function measured(task: Task, step: (nowMs: number) => void, begin: () =>
   return {
     cpuUs: cpuUs(task.pids) - cpu,
     seconds: (nowMs - fromMs) / 1000,
-    preempted: preemptions(everyone) - preempted,
   };
 }
 
@@ -91,7 +86,6 @@ function fanInOf(task: Task, station: Station, sink: Sink, send: (message: numbe
   return {
     cpuUsPerMessage: window.cpuUs / messages,
     messagesPerSecond: messages / window.seconds,
-    preempted: window.preempted,
   };
 }
 
@@ -123,7 +117,6 @@ export function echo(task: Task): Figures {
   return {
     tripsPerSecond: trips / window.seconds,
     cpuUsPerTrip: window.cpuUs / trips,
-    preempted: window.preempted,
     ...quantiles(histogram),
   };
 }
@@ -137,7 +130,7 @@ export function latency(task: Task): Figures {
   devices.onBytes = (fd) => histogram.add((performance.now() - (dueAt[fd] as number)) * 1000);
   const startMs = performance.now();
   let sent = 0;
-  const { preempted } = measured(
+  measured(
     task,
     (nowMs) => {
       for (let due = dueMs(sent); due <= nowMs; due = dueMs(++sent)) {
@@ -154,7 +147,7 @@ export function latency(task: Task): Figures {
   function dueMs(message: number): number {
     return startMs + (message * 1000) / task.ratePerSecond;
   }
-  return { preempted, ...quantiles(histogram) };
+  return quantiles(histogram);
 }
 
 function quantiles(histogram: Histogram): Figures {
@@ -186,7 +179,6 @@ export function connects(task: Task): Figures {
     connectsPerSecond: done / window.seconds,
     cpuUsPerConnect: window.cpuUs / done,
     failed: devices.failed,
-    preempted: window.preempted,
   };
 }
 

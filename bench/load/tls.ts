@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
-import { cpuUs, preemptions } from './gauges.ts';
+import { cpuUs } from './gauges.ts';
 import type { Figures, Task } from './measures.ts';
 
 /** The load of the TLS measures. It runs on `node:tls`, slower than any proxy: only the proxy's CPU counts here. */
@@ -38,19 +38,15 @@ function dial({ proxy }: Task): TLSSocket {
   return socket;
 }
 
-async function counted(task: Task, count: () => number): Promise<{ cpuUs: number; figures: Figures }> {
+/** CPU microseconds of the proxy for each that is counted. */
+async function costOf(task: Task, count: () => number): Promise<number> {
   await sleep(task.warmUpMs);
-  const everyone = [...task.pids, process.pid];
-  const preempted = preemptions(everyone);
   const cpu = cpuUs(task.pids);
   const before = count();
   await sleep(task.windowMs);
   const done = count() - before;
   if (done === 0) throw new Error('nothing came through TLS');
-  return {
-    cpuUs: (cpuUs(task.pids) - cpu) / done,
-    figures: { count: done, preempted: preemptions(everyone) - preempted },
-  };
+  return (cpuUs(task.pids) - cpu) / done;
 }
 
 export async function tlsEcho(task: Task): Promise<Figures> {
@@ -70,8 +66,7 @@ export async function tlsEcho(task: Task): Promise<Figures> {
       device.write(MESSAGE);
     });
   }
-  const { cpuUs: cpuUsPerTrip, figures } = await counted(task, () => trips);
-  return { cpuUsPerTrip, ...figures };
+  return { cpuUsPerTrip: await costOf(task, () => trips) };
 }
 
 export async function tlsConnects(task: Task): Promise<Figures> {
@@ -83,6 +78,5 @@ export async function tlsConnects(task: Task): Promise<Figures> {
     device.once('close', again);
   }
   for (let i = 0; i < task.connections; i++) again();
-  const { cpuUs: cpuUsPerHandshake, figures } = await counted(task, () => greeted);
-  return { cpuUsPerHandshake, ...figures };
+  return { cpuUsPerHandshake: await costOf(task, () => greeted) };
 }

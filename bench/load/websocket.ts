@@ -184,7 +184,6 @@ export function wsEcho(task: Task): Figures {
   return {
     tripsPerSecond: trips / window.seconds,
     cpuUsPerTrip: window.cpuUs / trips,
-    preempted: window.preempted,
   };
 }
 
