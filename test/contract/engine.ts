@@ -318,6 +318,43 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(connection.names()).toEqual(['accepted', 'linkOpened', 'linkOpened', 'linkData']);
     });
 
+    it('that follow one that was reset have nothing of it', async () => {
+      const ports = new Set<number | undefined>();
+      for (let life = 0; life < 5; life++) {
+        const { connection, device, upstream } = await dialled();
+        ports.add(upstream.remotePort);
+        connection.call('holdDevice', true);
+        connection.write(0, `to the node in life ${life}`); // some of it is never read
+        upstream.write(`from the node in life ${life}`);
+        expect(await connection.text('linkData', 23)).toBe(`from the node in life ${life}`);
+        upstream.write('late');
+        connection.call('endNode', 0, 'reset');
+        connection.call('endDevice', 'reset');
+        expect(await endOf(upstream)).toBe('ECONNRESET');
+        await connection.told('closed');
+        expect(connection.names().filter((event) => event !== 'linkData')).toEqual([
+          ...['accepted', 'linkOpened', 'closed'],
+        ]);
+        device.destroy();
+      }
+      expect(ports.size).toBe(5);
+      const { connection, upstream } = await dialled();
+      connection.write(0, 'bye');
+      connection.call('endNode', 0, 'flush');
+      expect((await received(upstream)).toString()).toBe('bye');
+    });
+
+    it('that follow one that was reset fail as any other', async () => {
+      const { connection } = await dialled();
+      connection.call('endNode', 0, 'reset');
+      await engine.defer();
+      connection.call('dial', { ...node.target, port: await freePort() });
+      expect(await connection.told('linkFailed')).toEqual([1, 'ECONNREFUSED']);
+      connection.call('dial', node.target);
+      (await link()).write('third');
+      expect(await connection.text('linkData', 5)).toBe('third');
+    });
+
     it('may be two for a while', async () => {
       const { connection, upstream } = await dialled();
       connection.call('dial', node.target);

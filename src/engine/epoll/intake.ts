@@ -32,10 +32,10 @@ export class Intake {
   }
 
   /** A connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
-  link(fd: number, slot: number, link: Link): number {
+  link(fd: number, slot: number, link: Link, isPlain: boolean, isWatched: boolean): number {
     const { table } = this;
-    this.enter(fd, slot, is.CONNECTING | is.NAGLED, link);
-    const added = this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
+    this.enter(fd, slot, is.CONNECTING | is.NAGLED | (isPlain ? is.PLAIN : 0), link);
+    const added = isWatched ? 0 : this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
     if (added === 0) {
       this.setTimer(fd, WATCH_PEER_AFTER_MS); // devices inherit it from the listener
       return 0;

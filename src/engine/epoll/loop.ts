@@ -5,13 +5,14 @@ import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import { peerOf } from './addresses.ts';
 import { Anticipation, LOOKS } from './anticipation.ts';
-import { createDialler, type Dial } from './dialler.ts';
-import { EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
+import { EINVAL, EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
+import { createRoutes, type Route } from './routes.ts';
 import { createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
+import { SpareLinks } from './spare-links.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
@@ -53,7 +54,8 @@ export class Loop implements WireHost {
   private readonly poller: Poller;
   private readonly sockets: Sockets;
   private readonly streams: Streams;
-  private readonly dialNode: Dial;
+  private readonly spares: SpareLinks;
+  private readonly routeOf: (target: Target) => Route;
   private readonly wheel: TimerWheel;
   private readonly wires: (EpollWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
@@ -61,6 +63,7 @@ export class Loop implements WireHost {
   private deferred: (() => void)[] = [];
   private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
   private readonly acceptRetryKey: number;
+  private readonly sparesKey: number;
   private readonly wakeBuffer: { readonly address: number };
   private readonly serveReady: (fd: number) => void;
   private readonly fireTimer: (key: number) => void;
@@ -79,16 +82,19 @@ export class Loop implements WireHost {
     this.table = createSocketTable(capacity);
     this.nowMs = options.clock.now();
     this.acceptRetryKey = 2 * capacity;
-    this.wheel = createTimerWheel(2 * capacity + 1, this.nowMs);
+    this.sparesKey = this.acceptRetryKey + 1;
+    this.wheel = createTimerWheel(this.sparesKey + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
     this.tls = new TlsSessions(libc, this.table);
-    this.dialNode = createDialler(libc, this.sockets);
+    this.spares = new SpareLinks(libc, this.table, (ms) => this.setKey(this.sparesKey, ms));
+    this.routeOf = createRoutes(libc);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
       libc,
       this.table,
       this.sockets,
+      this.spares,
       this.poller,
       this.tls,
       { readBytes, lingerMs: options.lingerMs },
@@ -109,6 +115,7 @@ export class Loop implements WireHost {
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
         this.descriptorFreed = false;
+        this.spares.clear();
         this.setKey(this.acceptRetryKey, ACCEPT_RETRY_MS);
         options.onAcceptPaused(reason);
       },
@@ -144,6 +151,7 @@ export class Loop implements WireHost {
       else if (this.listeners.owns(fd)) this.listeners.accept(fd);
       else this.headers.event(fd, words[at] as number);
     }
+    this.spares.rested();
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
@@ -247,6 +255,10 @@ export class Loop implements WireHost {
       this.listeners.resume();
       return;
     }
+    if (key === this.sparesKey) {
+      this.spares.clear();
+      return;
+    }
     if (key >= capacity) {
       const fd = key - capacity;
       if (!this.headers.timer(fd)) this.streams.timer(fd);
@@ -301,6 +313,7 @@ export class Loop implements WireHost {
     this.headers.close();
     for (let fd = 0; fd < this.table.capacity; fd++) if (this.table.slot[fd] !== 0) this.streams.reset(fd);
     this.settle();
+    this.spares.clear();
     this.tls.close();
     this.poller.close();
     this.woken = true;
@@ -337,13 +350,16 @@ export class Loop implements WireHost {
   }
 
   dial(slot: number, link: Link, target: Target, greets: boolean): number {
-    const fd = this.dialNode(target, greets);
+    const { to, from, isPlain } = this.routeOf(target);
+    if (to === undefined) return -EINVAL;
+    const spare = isPlain ? this.spares.take() : -1;
+    const fd = this.sockets.dial(to, from, greets, target.isTransparent === true, spare);
     if (fd < 0) return fd;
     if (fd >= this.table.capacity) {
       this.libc.close(fd);
       return -EMFILE;
     }
-    const added = this.streams.intake.link(fd, slot, link);
+    const added = this.streams.intake.link(fd, slot, link, isPlain, fd === spare);
     return added < 0 ? added : fd;
   }
 

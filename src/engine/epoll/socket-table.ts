@@ -19,6 +19,7 @@ export const NAGLED = 1 << 16; // TCP_NODELAY is not set yet
 export const SENT = 1 << 17; // of one that is NAGLED: something was
 export const UNWATCHED = 1 << 18; // a new device, of which the poller does not know yet
 export const BLIND = 1 << 19; // the poller does not tell when it has room
+export const PLAIN = 1 << 20; // a link whose socket may serve the next one
 /** What an event means something else for than reading and writing. */
 export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 

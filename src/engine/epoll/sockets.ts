@@ -29,8 +29,17 @@ export interface Sockets {
   listen(at: SocketAddress, deviceGreets: boolean): number;
   /** 0 where nobody listens at this address, else the errno: `listen` would share it with its owner's other programs. */
   probe(at: SocketAddress): number;
-  /** A connecting socket. What most short links can do without is still to come: `hurry` and `watchPeer`. */
-  dial(to: SocketAddress, from: SocketAddress | undefined, greets: boolean, isTransparent?: boolean): number;
+  /**
+   * A connecting socket: a new one, or `spare` where that is none negative. What most short links can do without is still
+   * to come: `hurry` and `watchPeer`.
+   */
+  dial(
+    to: SocketAddress,
+    from: SocketAddress | undefined,
+    greets: boolean,
+    isTransparent?: boolean,
+    spare?: number,
+  ): number;
   /** Has the kernel notice a peer that has vanished. */
   watchPeer(fd: number): void;
   /** Small segments no longer wait for those before them to be acknowledged (Nagle's algorithm, RFC 896). */
@@ -112,8 +121,9 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     from: SocketAddress | undefined,
     greets: boolean,
     isTransparent = false,
+    spare = -1,
   ): number {
-    const fd = libc.socket(to.family, STREAM, 0);
+    const fd = spare >= 0 ? spare : libc.socket(to.family, STREAM, 0);
     if (fd < 0) return fd;
     if (greets) set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // saves a segment
     if (from !== undefined) {

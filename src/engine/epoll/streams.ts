@@ -12,6 +12,7 @@ import { ReadyList } from './ready-list.ts';
 import type { SocketTable } from './socket-table.ts';
 import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
+import type { SpareLinks } from './spare-links.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
 
@@ -46,6 +47,7 @@ export class Streams {
   private readonly peer: Int32Array;
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
+  private readonly spares: SpareLinks;
   private readonly tls: TlsSessions;
   private readonly ownerOf: (slot: number) => Owner;
   private readonly setTimer: (fd: number, ms: number) => void;
@@ -60,6 +62,7 @@ export class Streams {
     libc: Libc,
     table: SocketTable,
     sockets: Sockets,
+    spares: SpareLinks,
     poller: Poller,
     tls: TlsSessions,
     options: StreamsOptions,
@@ -74,6 +77,7 @@ export class Streams {
     this.handshakes = new ReadyList(table.flags);
     this.peer = table.peer;
     this.sockets = sockets;
+    this.spares = spares;
     this.tls = tls;
     this.options = options;
     this.ownerOf = ownerOf;
@@ -154,8 +158,9 @@ export class Streams {
 
   reset(fd: number): void {
     if (this.table.slot[fd] === 0) return;
+    const isPlain = ((this.flags[fd] as number) & (is.PLAIN | is.CONNECTING)) === is.PLAIN;
     this.release(fd);
-    this.sockets.reset(fd);
+    if (!isPlain || !this.spares.keep(fd)) this.sockets.reset(fd);
     this.told(fd);
   }
 

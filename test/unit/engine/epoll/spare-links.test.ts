@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import type { Libc } from '../../../../src/engine/epoll/libc.ts';
+import { createSocketTable } from '../../../../src/engine/epoll/socket-table.ts';
+import { SpareLinks } from '../../../../src/engine/epoll/spare-links.ts';
+
+function scene({ connect = 0 } = {}) {
+  const table = createSocketTable(1000);
+  const told: string[] = [];
+  const libc = {
+    pin: (size: number) => ({ bytes: Buffer.alloc(size), address: 4096 }),
+    connect: (fd: number) => {
+      told.push(`disconnect ${fd}`);
+      return connect;
+    },
+    close: (fd: number) => told.push(`close ${fd}`),
+  } as unknown as Libc;
+  const spares = new SpareLinks(libc, table, (ms) => told.push(`clear in ${ms}`));
+  /** As the streams do: the generation grows with every end. */
+  const end = (fd: number): boolean => {
+    table.generation[fd] = (table.generation[fd] as number) + 1;
+    return spares.keep(fd);
+  };
+  return { table, told, spares, end };
+}
+
+test('a socket that has ended serves the next link when its turn is over, under the generation that the poller knows', () => {
+  const { table, spares, end } = scene();
+  table.generation[7] = 3;
+  expect([end(7), table.generation[7], spares.take()]).toEqual([true, 4, -1]);
+  spares.rested();
+  expect([table.generation[7], spares.take(), spares.take()]).toEqual([3, 7, -1]);
+});
+
+test('what is not taken is closed after a while, and what is told of it later finds nobody', () => {
+  const { table, told, spares, end } = scene();
+  end(7);
+  end(8);
+  spares.rested();
+  expect(spares.take()).toBe(7);
+  spares.clear();
+  expect(told).toEqual(['disconnect 7', 'clear in 1000', 'disconnect 8', 'close 8']);
+  expect([...table.generation.subarray(7, 9)]).toEqual([0, 1]);
+  expect(end(9)).toBe(true);
+  expect(told.at(-1)).toBe('clear in 1000');
+});
+
+test('a socket that cannot be disconnected is not kept', () => {
+  const { spares, end } = scene({ connect: -22 });
+  expect(end(7)).toBe(false);
+  spares.rested();
+  expect(spares.take()).toBe(-1);
+});
+
+test('so many are kept and no more', () => {
+  const { end } = scene();
+  const kept = Array.from({ length: 200 }, (_, fd) => end(fd)).filter(Boolean);
+  expect(kept).toHaveLength(128);
+});
