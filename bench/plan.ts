@@ -72,10 +72,10 @@ export function plan(windowMs: number): readonly Measure[] {
     {
       name: 'subscribed',
       title:
-        'Memory: 8,000 devices with two subscriptions each, in relay and in session mode, idle for 12 s (V8 then has collected what connecting left behind)',
+        'Memory of sessions: live objects of a device with two subscriptions, in relay and in session mode (the 1,001st to the 8,000th, after garbage collection)',
       load: 'subscribed',
-      contenders: ['breakwater-epoll', 'breakwater-session'],
-      settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 12_000 },
+      contenders: ['breakwater-weighed', 'breakwater-weighed-session'],
+      settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 0 },
       fresh: true,
     },
     {

@@ -94,11 +94,14 @@ interface Variant {
   readonly mode?: 'relay' | 'session';
   readonly tls?: boolean;
   readonly websocket?: boolean;
+  /** Tells how much memory its objects take. */
+  readonly weighed?: boolean;
 }
 
 /** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
 function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
   const { engine = 'epoll', threads = 1, mode = 'relay', tls = false, websocket = false } = variant;
+  const probe = variant.weighed ? ['--expose-gc', '--import', resolve('dist/bench/heap-probe.js')] : [];
   return {
     name: `breakwater-${name}`,
     ...(cores !== undefined && { cores }),
@@ -117,7 +120,7 @@ function breakwater(name: string, variant: Variant = {}, cores?: string): Conten
         log: { level: 'error' },
       };
       const file = written(directory, `${name}.yaml`, JSON.stringify(config));
-      return [process.execPath, resolve('dist/src/main.js'), 'start', '-c', file];
+      return [process.execPath, ...probe, resolve('dist/src/main.js'), 'start', '-c', file];
     },
   };
 }
@@ -178,6 +181,8 @@ export const contenders: readonly Contender[] = [
   breakwater('epoll'),
   breakwater('node', { engine: 'node' }),
   breakwater('session', { mode: 'session' }),
+  breakwater('weighed', { weighed: true }),
+  breakwater('weighed-session', { weighed: true, mode: 'session' }),
   breakwater('2-threads', { threads: 2 }, hasCoreToSpare ? '0,2' : '0'),
   breakwater('tls', { tls: true }),
   breakwater('tls-node', { tls: true, engine: 'node' }),

@@ -48,18 +48,19 @@ export class Devices implements Role {
     this.station.close(fd);
   }
 
-  /** Opens so many, a bounded number at a time. */
+  /** Opens so many more, a bounded number at a time. */
   open(count: number, atOnce = 100): void {
-    let dialled = 0;
+    const whole = this.fds.length + count;
+    let dialled = this.fds.length;
     const deadline = performance.now() + 60_000;
-    while (this.fds.length < count) {
-      while (dialled < count && dialled - this.fds.length < atOnce) {
+    while (this.fds.length < whole) {
+      while (dialled < whole && dialled - this.fds.length < atOnce) {
         this.dial();
         dialled++;
       }
       this.station.turn(100);
       if (this.failed > 0) throw new Error(`${this.failed} devices were turned away`);
-      if (performance.now() > deadline) throw new Error(`${this.fds.length} of ${count} devices connected`);
+      if (performance.now() > deadline) throw new Error(`${this.fds.length} of ${whole} devices connected`);
     }
   }
 }

@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const PAGE_BYTES = 4096;
 
@@ -17,6 +19,22 @@ export function residentBytes(pids: readonly number[]): number {
   let pages = 0;
   for (const pid of pids) pages += Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
   return pages * PAGE_BYTES;
+}
+
+/** Where `heap-probe.ts` writes what it has found in a process. */
+export const heapFile = (pid: number): string => join(tmpdir(), `breakwater-heap-${pid}`);
+
+/** Bytes of the live objects in a proxy that was started with `heap-probe.ts`; `wait` is called until they are known. */
+export function heapBytes(pid: number, wait: () => void): number {
+  const file = heapFile(pid);
+  rmSync(file, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  for (const end = performance.now() + 10_000; !existsSync(file); wait()) {
+    if (performance.now() > end) throw new Error(`process ${pid} has no heap probe`);
+  }
+  const bytes = Number(readFileSync(file, 'latin1'));
+  rmSync(file);
+  return bytes;
 }
 
 /** Latencies in microseconds, exact up to 20 ms. */
