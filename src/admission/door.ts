@@ -46,9 +46,9 @@ export interface DoorMemory {
   readonly listenerCounts: readonly Int32Array[];
 }
 
-/** Sources that are told apart well at one time by rate; 2 MiB. More of them only share their slots (see `sketch.ts`). */
-const RATE_SLOTS = 65_536;
-const MAX_COUNT_SLOTS = 1_048_576;
+/** Sources at their limit that are told apart (see `sketchLength`); 2 MiB. */
+const RATE_SOURCES = 65_536;
+const MAX_COUNT_SOURCES = 1_048_576;
 
 /** 8 bytes for each of `maxConnections` and thread, and 2 MiB. */
 export function createDoorMemory(options: {
@@ -64,9 +64,9 @@ export function createDoorMemory(options: {
     Array.from({ length: threads }, () => new Int32Array(new SharedArrayBuffer(length * 4)));
   return {
     seed,
-    sourceLevels: doubles(sketchLength(RATE_SLOTS)),
+    sourceLevels: doubles(sketchLength(RATE_SOURCES)),
     listenerLevels: doubles(listeners),
-    sourceCounts: stripes(sketchLength(Math.min(maxConnections / 2, MAX_COUNT_SLOTS))),
+    sourceCounts: stripes(sketchLength(Math.min(maxConnections / 2, MAX_COUNT_SOURCES))),
     listenerCounts: stripes(listeners),
   };
 }

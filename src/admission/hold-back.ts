@@ -15,17 +15,17 @@ export interface HoldBackLimits {
   readonly maxDelayMs: number;
 }
 
-/** Devices that are told apart well while so many others are held back; 512 KiB, so that it stays in the cache. */
-const SLOTS = 16_384;
+/** Devices held back that are told apart (see `sketchLength`); 512 KiB, so that it stays in the cache. */
+const DEVICES = 16_384;
 
-/** What all threads share; `seed` is random, so that no client id can be chosen to share slots with another's. */
+/** What all threads share; `seed` is random, so that no client id can be chosen to share cells with another's. */
 export interface HoldBackMemory {
   readonly seed: number;
   readonly levels: Float64Array;
 }
 
 export function createHoldBackMemory(seed: number): HoldBackMemory {
-  return { seed, levels: new Float64Array(new SharedArrayBuffer(sketchLength(SLOTS) * 8)) };
+  return { seed, levels: new Float64Array(new SharedArrayBuffer(sketchLength(DEVICES) * 8)) };
 }
 
 /** Says for how many milliseconds this connect is to be held back. */

@@ -9,14 +9,18 @@ import { mix32 } from '../balance/hash.ts';
  * The four lie in two blocks of eight cells, two in each, because what a lookup costs is the memory that it touches
  * (compare the blocked Bloom filters of Putze, Sanders and Singler 2007).
  *
- * Keys are signed 32-bit hashes whose bits are all good (`mix32`). The arrays may lie in shared memory and be used by several threads.
+ * Keys are signed 32-bit hashes whose bits are all good (`mix32`). The arrays may lie in shared memory and be used by
+ * several threads.
  */
 
 const CELLS = 4;
 const BLOCK = 8;
 const SECOND = 0x9e37_79b9;
 
-/** Elements of a sketch in which so many keys, all of them bad, still leave others alone; a power of two. */
+/**
+ * Elements of a sketch for so many bad keys at one time, a power of two: then one good key in five is taken for bad, with
+ * a quarter of them one in a hundred.
+ */
 export function sketchLength(keys: number): number {
   return CELLS * 2 ** Math.ceil(Math.log2(Math.max(keys, 16)));
 }

@@ -5,8 +5,8 @@ import { mix32 } from '../balance/hash.ts';
 const IPV6 = 0x5bd1_e995;
 
 /**
- * One signed 32-bit number for one source: an IPv4 address, or the /64 network of an IPv6 address, because every host may use all of
- * a /64 (RFC 4862, RFC 7934). `seed` is random, so that nobody can aim at the slots of another.
+ * One signed 32-bit number for one source: an IPv4 address, or the /64 network of an IPv6 address, because every host may
+ * use all of a /64 (RFC 4862, RFC 7934). `seed` is random, so that nobody can aim at the cells of another.
  */
 export function sourceHash(family: IpFamily | 0, words: IpWords, seed: number): number {
   if (family !== 6) return mix32((words[3] ?? 0) ^ seed) | 0;

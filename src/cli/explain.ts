@@ -55,7 +55,8 @@ const readers: Readonly<Record<string, Reader>> = {
 
 /** Reads `clientId=meter-7`, `source=10.1.2.3` and the like. @throws BreakwaterError USAGE */
 export function readConnection(pairs: readonly string[]): RuleInput {
-  return pairs.reduce<RuleInput>((input, pair) => {
+  const input: RuleInput = {};
+  for (const pair of pairs) {
     const at = pair.indexOf('=');
     const name = at < 0 ? pair : pair.slice(0, at);
     const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
@@ -64,11 +65,12 @@ export function readConnection(pairs: readonly string[]): RuleInput {
       throw new BreakwaterError('USAGE', `--explain takes name=value, not '${pair}'; names are ${known}`);
     }
     try {
-      return { ...input, ...read(pair.slice(at + 1)) };
+      Object.assign(input, read(pair.slice(at + 1)));
     } catch (error) {
       throw new BreakwaterError('USAGE', `--explain ${name} ${messageOf(error)}`);
     }
-  }, {});
+  }
+  return input;
 }
 
 export function explainConnection({ listeners, rules, limits }: Config, said: RuleInput): Explanation {

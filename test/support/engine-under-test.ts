@@ -59,6 +59,7 @@ export interface EngineUnderTest {
   close(): Promise<unknown>;
   /** A device's socket and its connection in the engine. */
   connect(port?: number, host?: string): Promise<{ device: Socket; connection: RemoteConnection }>;
+  /** Of the device that has this port now. Asked once for each device: asked again, it is another with the same port. */
   connection(devicePort: number): RemoteConnection;
   stop(): Promise<void>;
 }
@@ -123,7 +124,10 @@ class RemoteLog implements RemoteConnection {
 /** Starts an engine in a thread of its own, listening on a free port of 127.0.0.1. */
 export async function startEngine(settings: WorkerSettings): Promise<EngineUnderTest> {
   const worker = new Worker(WORKER, { workerData: settings });
+  const lives = new Map<number, RemoteLog>();
+  /** By the port of the device: the newest. */
   const connections = new Map<number, RemoteLog>();
+  const handedOut = new WeakSet<RemoteLog>();
   const answers = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const faults: string[] = [];
   const handshakesRefused: number[] = [];
@@ -145,13 +149,28 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     });
   }
 
+  function newLog(device: number): RemoteLog {
+    const log = new RemoteLog((method, args) => post({ call: 'wire', device, method, args }));
+    connections.set(device, log);
+    return log;
+  }
+
   function connection(device: number): RemoteLog {
-    let known = connections.get(device);
-    if (known === undefined) {
-      known = new RemoteLog((method, args) => post({ call: 'wire', device, method, args }));
-      connections.set(device, known);
+    const known = connections.get(device);
+    const log = known === undefined || handedOut.has(known) ? newLog(device) : known;
+    handedOut.add(log);
+    return log;
+  }
+
+  /** The first event of a life goes to whoever has asked for its device already. */
+  function logOf({ life, device }: Extract<Report, { told: 'event' }>): RemoteLog {
+    let log = lives.get(life);
+    if (log === undefined) {
+      const asked = connections.get(device);
+      log = asked?.events.length === 0 ? asked : newLog(device);
+      lives.set(life, log);
     }
-    return known;
+    return log;
   }
 
   const listen: EngineUnderTest['listen'] = (host, port, index = 0, tls, headers, deviceGreets) =>
@@ -161,8 +180,12 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     worker.on('error', failed);
     worker.on('message', (report: Report) => {
       if (report.told === 'event') {
-        connection(report.device).add(report);
-        if (report.name === 'closed') connections.delete(report.device); // its port may come again
+        const log = logOf(report);
+        log.add(report);
+        if (report.name === 'closed') {
+          lives.delete(report.life);
+          if (connections.get(report.device) === log) connections.delete(report.device);
+        }
       } else if (report.told === 'fault') faults.push(report.message);
       else if (report.told === 'handshakeRefused') handshakesRefused.push(report.listener);
       else if (report.told === 'headerRefused') headersRefused.push([report.refusal, report.address]);

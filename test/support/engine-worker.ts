@@ -75,6 +75,8 @@ export type Report =
   | { readonly told: 'headerRefused'; readonly refusal: HeaderRefusal; readonly address: string }
   | {
       readonly told: 'event';
+      /** Number of the connection: a port may come again before the last of its former user is told. */
+      readonly life: number;
       readonly device: number;
       readonly name: string;
       readonly args: readonly unknown[];
@@ -86,6 +88,7 @@ const wires = new Map<number, Wire>();
 const peers = new Map<number, Peer>();
 let script: Script = 'manual';
 let target: Target | undefined;
+let lives = 0;
 
 function report(message: Report): void {
   port.postMessage(message);
@@ -95,6 +98,7 @@ function report(message: Report): void {
 class Scripted implements Conversation {
   private readonly device: number;
   private readonly wire: Wire;
+  private readonly life = ++lives;
   private readonly script: Script = script;
   private inside = false;
 
@@ -112,7 +116,7 @@ class Scripted implements Conversation {
   }
 
   private tell(name: string, ...args: unknown[]): void {
-    report({ told: 'event', device: this.device, name, args });
+    report({ told: 'event', life: this.life, device: this.device, name, args });
   }
 
   /** A call must never call back before it returns; told as an event, so that any test would see it. */
@@ -170,7 +174,7 @@ class Scripted implements Conversation {
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {
     this.tell('closed', bytesFromDevice, bytesToDevice);
-    wires.delete(this.device);
+    if (wires.get(this.device) === this.wire) wires.delete(this.device);
   }
 }
 
