@@ -148,19 +148,19 @@ export function headerContract(name: 'epoll' | 'node'): void {
       for (const together of [true, false]) {
         const device = source();
         const socket = await open(port);
+        const connection = told(device.port);
         const header = encodeProxyV2({ source: device, destination });
         socket.cork();
         socket.write(header);
         if (!together) {
           socket.uncork();
-          await told(device.port).told('accepted');
+          await connection.told('accepted');
         }
         const secure = dialTls({ socket, servername: 'localhost', ca: authority.cert });
         secure.on('error', () => undefined);
         socket.uncork();
         await once(secure, 'secureConnect');
         secure.write('hello');
-        const connection = told(device.port);
         expect(await connection.text('deviceData', 5)).toBe('hello');
         expect(await engine.peerTls(device.port)).toMatchObject({ serverName: 'localhost' });
         connection.call('endDevice', 'reset');
