@@ -157,7 +157,9 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
 
   function connection(device: number): RemoteLog {
     const known = connections.get(device);
-    const log = known === undefined || handedOut.has(known) ? newLog(device) : known;
+    // Not every test has its connections closed: one whose device has ended is of a former user of the port.
+    const isFormer = known === undefined || handedOut.has(known) || known.names().includes('deviceEnded');
+    const log = isFormer ? newLog(device) : known;
     handedOut.add(log);
     return log;
   }
