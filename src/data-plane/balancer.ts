@@ -19,11 +19,6 @@ interface View {
   readonly selections: readonly (readonly Selection[])[];
 }
 
-/** A class and no generator: it is made for every connection, and is a quarter of the size. */
-interface CandidateTargets extends Iterator<Target, undefined>, Iterable<Target> {
-  [Symbol.iterator](): CandidateTargets;
-}
-
 /**
  * Chooses nodes for this thread: one selection a pool over the usable nodes, and behind it one over the unusable
  * ones. Health orders, it does not exclude: a device whose healthy candidates have all failed tries the others too,
@@ -74,8 +69,11 @@ export function createBalancer(
     );
   }
 
-  /** One connection's way through the nodes. Between two of them nodes may come, go and change. */
-  class Walk implements CandidateTargets {
+  /**
+   * One connection's way through the nodes. Between two of them nodes may come, go and change. No generator, because one
+   * is made for every connection and this is a quarter of the size.
+   */
+  class Walk implements IterableIterator<Target, undefined> {
     private readonly pool: number;
     private readonly key: SelectionKey;
     private readonly preferred: string | undefined;
@@ -146,7 +144,7 @@ export function createBalancer(
     },
 
     /** Nodes of a pool for one connection, best first; before all others the preferred one, if it can take the device. */
-    candidates: (pool: number, key: SelectionKey, preferred?: string): CandidateTargets =>
+    candidates: (pool: number, key: SelectionKey, preferred?: string): IterableIterator<Target, undefined> =>
       new Walk(pool, key, preferred),
   };
 }

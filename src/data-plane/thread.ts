@@ -36,12 +36,13 @@ import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 const start = workerData as ThreadStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
 
+const now = (): number => engine.now();
 const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
 const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),
   () => table.count('eventsDropped', 1),
-  () => engine.now(),
+  now,
 );
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
@@ -55,7 +56,7 @@ const context = {
   random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
   table,
-  now: (): number => engine.now(),
+  now,
   tell: (event) => events.add(event),
   verbose: true as boolean,
 } satisfies ThreadContext;

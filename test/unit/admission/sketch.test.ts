@@ -3,12 +3,12 @@ import { expect, test } from 'vitest';
 import { createCountSketch, createLevelSketch, sketchLength } from '../../../src/admission/sketch.ts';
 import { mix32 } from '../../../src/balance/hash.ts';
 
-/** Few slots, so that keys meet. */
+/** Few cells, so that keys meet. */
 const length = sketchLength(16);
 const key = fc.nat(40);
 const keyOf = (each: number): number => mix32(each) | 0;
 
-test('the length is four rows of a power of two', () => {
+test('the length is four cells for each of a power of two', () => {
   expect([1, 16, 17, 50_000].map(sketchLength)).toEqual([64, 64, 128, 262_144]);
 });
 
@@ -52,7 +52,7 @@ test('a level is never below the truth, and goes down by itself', () => {
   );
 });
 
-test('keys that are few for the slots are told apart', () => {
+test('keys that are few for the cells are told apart', () => {
   const counts = new Int32Array(sketchLength(4096));
   const sketch = createCountSketch([counts], counts);
   for (let each = 0; each < 1000; each++) sketch.add(keyOf(each), 1);
@@ -60,4 +60,15 @@ test('keys that are few for the slots are told apart', () => {
     (count) => count > 1,
   );
   expect(wrong.length).toBeLessThan(10);
+});
+
+test.each([
+  [4096, 0.25],
+  [1024, 0.015],
+])('beside %i bad keys in a sketch for 4,096, at most %d of the good ones are taken for bad', (bad, share) => {
+  const counts = new Int32Array(sketchLength(4096));
+  const sketch = createCountSketch([counts], counts);
+  for (let each = 0; each < bad; each++) sketch.add(keyOf(each), 1);
+  const good = Array.from({ length: 10_000 }, (_, each) => keyOf(1e6 + each));
+  expect(good.filter((each) => sketch.count(each) > 0).length).toBeLessThan(share * good.length);
 });
