@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { startEngine } from '../support/engine-under-test.ts';
 import { endOf, fakeNode } from '../support/fake-node.ts';
 import { atEnd } from '../support/process.ts';
 
-/** The inode of the socket that has this port: what tells a socket from another (proc(5), /proc/net/tcp). */
-function inodeOf(port: number | undefined): string | undefined {
-  const local = `:${port?.toString(16).toUpperCase().padStart(4, '0')}`;
+/**
+ * The inode of the socket at the far end of `upstream`: what tells a socket from another (proc(5), /proc/net/tcp). Both
+ * ports have to match: the connections of other tests, and those that wait for their end, may have one of them too.
+ */
+function inodeOfPeer({ remotePort, localPort }: Socket): string | undefined {
+  const portOf = (address: string | undefined): number => Number.parseInt(address?.split(':')[1] ?? '', 16);
   const rows = readFileSync('/proc/self/net/tcp', 'latin1').split('\n').slice(1);
-  return rows.map((row) => row.trim().split(/\s+/)).find(([, address]) => address?.endsWith(local))?.[9];
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .find(([, local, remote]) => portOf(local) === remotePort && portOf(remote) === localPort)?.[9];
 }
 
 it.runIf(process.platform === 'linux')(
@@ -25,7 +31,7 @@ it.runIf(process.platform === 'linux')(
       connection.call('dial', node.target);
       const upstream = await node.link();
       await connection.told('linkOpened');
-      return { connection, upstream, inode: inodeOf(upstream.remotePort) };
+      return { connection, upstream, inode: inodeOfPeer(upstream) };
     };
     const first = await dialled();
     first.connection.call('endNode', 0, 'reset');
