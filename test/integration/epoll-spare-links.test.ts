@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { startEngine } from '../support/engine-under-test.ts';
 import { endOf, fakeNode } from '../support/fake-node.ts';
 import { atEnd } from '../support/process.ts';
+import { until } from '../support/wait.ts';
 
 /**
  * The inode of the socket at the far end of `upstream`: what tells a socket from another (proc(5), /proc/net/tcp). Both
@@ -41,5 +42,38 @@ it.runIf(process.platform === 'linux')(
     expect(second.inode).toBe(first.inode);
     expect(second.inode).toMatch(/^[1-9]\d*$/);
     expect(second.upstream.remotePort).not.toBe(first.upstream.remotePort);
+  },
+);
+
+it.runIf(process.platform === 'linux')(
+  'what a link left behind is not taken for the fate of the next one on its socket',
+  async () => {
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    const engine = await startEngine({ engine: 'epoll', highWaterBytes: 65_536, gate });
+    const node = await fakeNode();
+    atEnd(async () => {
+      node.stop();
+      await engine.stop();
+    });
+    await engine.script('go-on-alone', node.target);
+    const dialled = async () => {
+      const life = await engine.connect();
+      life.connection.call('dial', node.target);
+      await life.connection.told('linkOpened');
+      return life;
+    };
+    const first = await dialled();
+    const second = await dialled();
+    // The second device's end is reported before what the first one's link leaves behind, in one batch of events.
+    first.device.resetAndDestroy();
+    await first.connection.told('deviceEnded');
+    await endOf(second.device.resetAndDestroy());
+    gate[0] = 1;
+    Atomics.notify(gate, 0);
+    const openings = ({ connection }: typeof first) =>
+      connection.names().filter((name) => name === 'linkOpened').length;
+    await until(() => openings(first) === 2 && openings(second) === 2, 'the next link of both');
+    expect(first.connection.names()).not.toContain('linkFailed');
+    expect(second.connection.names()).not.toContain('linkFailed');
   },
 );

@@ -12,6 +12,8 @@ export interface WorkerSettings {
   readonly engine: 'epoll' | 'node';
   readonly highWaterBytes: number;
   readonly maxHandshakes?: number;
+  /** Shared. While it is 0, the engine waits in 'go-on-alone', once it has told that the device has ended. */
+  readonly gate?: Int32Array;
 }
 
 export type Script =
@@ -147,6 +149,7 @@ class Scripted implements Conversation {
     if (this.script === 'forward') this.wire.endNode(0, cause === 'fin' ? 'flush' : 'reset');
     if (this.script === 'forward') this.wire.endDevice('flush');
     if (this.script !== 'go-on-alone' || target === undefined) return;
+    if (settings.gate !== undefined) Atomics.wait(settings.gate, 0, 0);
     this.wire.endNode(0, 'reset');
     this.dial(target);
   }

@@ -142,6 +142,7 @@ export class Loop implements WireHost {
     const count = this.events(this.timeoutMs());
     this.isLate = true;
     const { words, stride, fdAt, generationAt } = poller;
+    this.spares.serving();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
       const fd = words[at + fdAt] as number;
       this.lastKind = (table.flags[fd] as number) & DEVICE;

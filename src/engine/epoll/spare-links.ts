@@ -21,6 +21,7 @@ export class SpareLinks {
   private readonly spare: number[] = [];
   /** Ended in this turn: events of their former life may still be in its batch. */
   private readonly resting: number[] = [];
+  private isServing = false;
   private isToBeCleared = false;
 
   /** `clearIn` has `clear` called after so many milliseconds. */
@@ -41,8 +42,14 @@ export class SpareLinks {
     return true;
   }
 
-  /** Every event of this turn has been served. */
+  /** A batch of events is about to be served. What resetting a link made the poller report may be among them. */
+  serving(): void {
+    this.isServing = true;
+  }
+
+  /** Every event of the batch has been served. */
   rested(): void {
+    this.isServing = false;
     const { generation } = this.table;
     for (let fd = this.resting.pop(); fd !== undefined; fd = this.resting.pop()) {
       generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
@@ -50,9 +57,9 @@ export class SpareLinks {
     }
   }
 
-  /** A socket that the poller watches already, or -1. */
+  /** A socket that the poller watches already, or -1: also while its former life's end could be taken for the next's. */
   take(): number {
-    return this.spare.pop() ?? -1;
+    return this.isServing ? -1 : (this.spare.pop() ?? -1);
   }
 
   /** Closes them all. */
