@@ -1,9 +1,9 @@
 /** How often the next events are looked for before the thread sleeps; some ten microseconds. */
 export const LOOKS = 32;
 
-const SURE = 8;
-const MAX = 15;
-/** One wait in so many is tried out where nothing is expected: the share of the core that it costs is below 1 %. */
+const SURE = 16;
+const MAX = 48;
+/** One wait of a kind in so many is tried out where nothing is expected: it costs below 1 % of the core. */
 const TRIAL_EVERY = 256;
 
 /**
@@ -16,11 +16,12 @@ const TRIAL_EVERY = 256;
  */
 export class Anticipation {
   private readonly confidence = new Uint8Array(2);
-  private waits = 0;
+  private readonly waits = new Uint32Array(2);
 
   expects(kind: number): boolean {
-    this.waits = (this.waits + 1) % TRIAL_EVERY;
-    return (this.confidence[kind] as number) >= SURE || this.waits === 0;
+    const waits = ((this.waits[kind] as number) + 1) % TRIAL_EVERY;
+    this.waits[kind] = waits;
+    return (this.confidence[kind] as number) >= SURE || waits === 0;
   }
 
   /** Whether something came while it was looked for. */

@@ -10,7 +10,7 @@ import { type AcceptPressure, createListeners, type Listeners } from './listener
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createRoutes, type Route } from './routes.ts';
-import { createSocketTable, DEVICE, type SocketTable } from './socket-table.ts';
+import { createSocketTable, DEVICE, type SocketTable, TLS } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { SpareLinks } from './spare-links.ts';
 import { Streams } from './streams.ts';
@@ -70,7 +70,7 @@ export class Loop implements WireHost {
   private nowMs: number;
   private isLate = true;
   private readonly anticipation = new Anticipation();
-  /** `DEVICE` when the last event was a device's, else 0. */
+  /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
   private lastKind = 0;
   private descriptorFreed = false;
   private woken = false;
@@ -145,7 +145,7 @@ export class Loop implements WireHost {
     this.spares.serving();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
       const fd = words[at + fdAt] as number;
-      this.lastKind = (table.flags[fd] as number) & DEVICE;
+      this.lastKind = (table.flags[fd] as number) & (DEVICE | TLS);
       if (table.generation[fd] !== words[at + generationAt]) continue;
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
@@ -164,7 +164,8 @@ export class Loop implements WireHost {
   /** Waits for events; how many there are. */
   private events(timeoutMs: number): number {
     const { poller, anticipation, lastKind } = this;
-    if (timeoutMs !== 0 && anticipation.expects(lastKind)) {
+    // Behind TLS it never pays: records that gather while the thread sleeps cost less, served together.
+    if (timeoutMs !== 0 && (lastKind & TLS) === 0 && anticipation.expects(lastKind)) {
       let count = 0;
       for (let look = 0; look < LOOKS && count === 0; look++) count = poller.wait(0);
       anticipation.learn(lastKind, count !== 0);

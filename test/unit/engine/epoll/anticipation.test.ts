@@ -43,4 +43,20 @@ describe('anticipation', () => {
     looks(anticipation, DEVICE, 5_000, () => true);
     expect(looks(anticipation, NODE, 1_000, () => true)).toBeLessThan(15);
   });
+
+  it('finds out about either of two that take turns', () => {
+    const anticipation = new Anticipation();
+    for (let wait = 0; wait < 5_000; wait++) {
+      looks(anticipation, DEVICE, 1, () => true);
+      looks(anticipation, NODE, 1, () => false);
+    }
+    expect(looks(anticipation, DEVICE, 1_000, () => true)).toBe(1_000);
+    expect(looks(anticipation, NODE, 1_000, () => false)).toBeLessThan(15);
+  });
+
+  it('keeps looking past a few that do not come', () => {
+    const anticipation = new Anticipation();
+    looks(anticipation, DEVICE, 20_000, () => true);
+    expect(looks(anticipation, DEVICE, 20_000, (wait) => wait % 30 !== 0)).toBe(20_000);
+  });
 });
