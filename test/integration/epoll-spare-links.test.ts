@@ -18,15 +18,21 @@ function inodeOfPeer({ remotePort, localPort }: Socket): string | undefined {
     .find(([, local, remote]) => portOf(local) === remotePort && portOf(remote) === localPort)?.[9];
 }
 
+async function started(gate?: Int32Array) {
+  const settings = { engine: 'epoll', highWaterBytes: 65_536 } as const;
+  const engine = await startEngine(gate === undefined ? settings : { ...settings, gate });
+  const node = await fakeNode();
+  atEnd(async () => {
+    node.stop();
+    await engine.stop();
+  });
+  return { engine, node };
+}
+
 it.runIf(process.platform === 'linux')(
   'a link that was reset leaves its socket to the next link, whose node sees a new connection',
   async () => {
-    const engine = await startEngine({ engine: 'epoll', highWaterBytes: 65_536 });
-    const node = await fakeNode();
-    atEnd(async () => {
-      node.stop();
-      await engine.stop();
-    });
+    const { engine, node } = await started();
     const dialled = async () => {
       const { connection } = await engine.connect();
       connection.call('dial', node.target);
@@ -49,12 +55,7 @@ it.runIf(process.platform === 'linux')(
   'what a link left behind is not taken for the fate of the next one on its socket',
   async () => {
     const gate = new Int32Array(new SharedArrayBuffer(4));
-    const engine = await startEngine({ engine: 'epoll', highWaterBytes: 65_536, gate });
-    const node = await fakeNode();
-    atEnd(async () => {
-      node.stop();
-      await engine.stop();
-    });
+    const { engine, node } = await started(gate);
     await engine.script('go-on-alone', node.target);
     const dialled = async () => {
       const life = await engine.connect();
