@@ -49,11 +49,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     persistence: membership.persistence,
     maxClientsIdLength: 65_535, // MQTT 3.1 allows 23, real devices send more
   });
+  const incoming = membership.persistence as Incoming;
+  const endFence = fenceAfterAbsence(aedes, incoming, membership.caughtUp);
   acknowledgeWhenStored(aedes);
-  publishExactlyOnce(aedes, membership.persistence as Incoming);
+  publishExactlyOnce(aedes, incoming);
   deliverInTurn(aedes);
   keepWillsOnTakeover(aedes, membership.mq, membership.persistence as Wills);
-  const endFence = fenceAfterAbsence(aedes, membership.caughtUp);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
   const sockets = new Set<Socket>();

@@ -1,50 +1,80 @@
-import type { Aedes, Client } from 'aedes';
+import type { Aedes, AedesPublishPacket, Client } from 'aedes';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Incoming } from '../../../cluster/exactly-once.ts';
 import { fenceAfterAbsence } from '../../../cluster/fence.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+type Done = (error?: Error) => void;
+
 function fenced() {
-  const published: string[] = [];
+  const done: string[] = [];
   const refused: string[] = [];
   let hearOut = (): void => {};
-  const aedes = { authorizePublish: (_c, _p, done) => done() } as Aedes;
+  const aedes = {
+    authorizePublish: (_client: object | null, _packet: object, then: Done) => then(),
+    publish: (_packet: object, _client: object | null, then: Done) => then(),
+  };
+  const incoming = { incomingStorePacket: async () => {} };
   const caughtUp = () =>
     new Promise<void>((resolve) => {
       hearOut = resolve;
     });
-  const end = fenceAfterAbsence(aedes, caughtUp);
-  const publish = (client: object, name: string, packet: object = {}) =>
-    aedes.authorizePublish(client as Client, packet as never, (error) =>
-      (error == null ? published : refused).push(name),
-    );
-  return { publish, published, refused, hearOut: () => hearOut(), end };
+  const end = fenceAfterAbsence(aedes as unknown as Aedes, incoming, caughtUp);
+  const { incomingStorePacket: store } = incoming as Pick<Incoming, 'incomingStorePacket'>;
+  const tell = (name: string) => (error?: Error) => void (error === undefined ? done : refused).push(name);
+  return {
+    read: (client: object | null, name: string, packet: object = {}) =>
+      aedes.authorizePublish(client, packet, tell(name)),
+    publish: (client: object | null, name: string, packet: object = {}) =>
+      aedes.publish(packet, client, tell(name)),
+    store: (client: object, name: string) =>
+      store(client as Client, {} as AedesPublishPacket).then(
+        () => done.push(name),
+        () => refused.push(name),
+      ),
+    ...{ done, refused, end },
+    hearOut: () => hearOut(),
+  };
 }
 
-test('a broker that runs publishes at once', () => {
-  const { publish, published, end } = fenced();
+test('a broker that runs stores and publishes at once', async () => {
+  const { read, publish, store, done, end } = fenced();
   vi.advanceTimersByTime(60_000);
-  publish({ closed: false }, 'a');
-  expect(published).toEqual(['a']);
+  read({ closed: false }, 'a');
+  publish({ closed: false }, 'b');
+  expect(done).toEqual(['a', 'b']);
+  await store({ closed: false }, 'c');
+  expect(done).toEqual(['a', 'b', 'c']);
   end();
 });
 
 test('one that was stopped hears the others out first, and forgets what devices sent that are theirs now', async () => {
-  const { publish, published, refused, hearOut, end } = fenced();
+  const { read, publish, store, done, refused, hearOut, end } = fenced();
   const stopped = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 5_000);
   const taken = { closed: false };
-  publish(taken, 'taken');
-  publish({ closed: false }, 'own');
+  const own = { closed: false };
+  for (const [client, name] of [
+    [taken, 'taken'],
+    [own, 'own'],
+  ] as const) {
+    read(client, `${name}, read`);
+    void store(client, `${name}, stored`);
+    publish(client, `${name}, published`);
+  }
   const will = {};
   publish({ closed: true, will }, 'will', will);
-  expect(published).toEqual(['will']);
+  publish(null, 'news');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(done).toEqual(['will', 'news']);
   taken.closed = true;
   hearOut();
   await vi.advanceTimersByTimeAsync(0);
-  expect([published, refused]).toEqual([['will', 'own'], ['taken']]);
+  expect(new Set(done)).toEqual(new Set(['will', 'news', 'own, read', 'own, stored', 'own, published']));
+  expect(new Set(refused)).toEqual(new Set(['taken, read', 'taken, stored', 'taken, published']));
   publish({ closed: false }, 'next');
-  expect(published).toContain('next');
+  expect(done).toContain('next');
   stopped.mockRestore();
   end();
 });
