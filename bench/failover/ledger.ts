@@ -19,7 +19,7 @@ export interface Account {
   readonly lostLater: Losses;
   readonly duplicates: Losses;
   /** Messages that came for the first time behind a later one of the same topic and publisher. */
-  readonly outOfOrder: number;
+  readonly outOfOrder: Losses & { readonly qos0: number };
   /** From PUBLISH to PUBACK or PUBCOMP, in milliseconds. */
   readonly slowestAckMs: number;
   /** A few of each finding, for the search of its cause: `lost 12→13 #4 qos 2`. */
@@ -85,10 +85,10 @@ export class Ledger {
 
   account(): Account {
     const sum = (of: (topic: Topic) => number) => this.topics.reduce((total, topic) => total + of(topic), 0);
-    const byQos = (of: (topic: Topic) => number) => ({
-      qos1: sum((topic) => (topic.qos === 1 ? of(topic) : 0)),
-      qos2: sum((topic) => (topic.qos === 2 ? of(topic) : 0)),
-    });
+    const sumOf = (qos: Qos, of: (topic: Topic) => number) =>
+      sum((topic) => (topic.qos === qos ? of(topic) : 0));
+    const byQos = (of: (topic: Topic) => number) => ({ qos1: sumOf(1, of), qos2: sumOf(2, of) });
+    const outOfOrder = (topic: Topic) => topic.outOfOrder;
     const examples = [
       ...this.disorder,
       ...this.topics.flatMap((topic) => lost(topic).map((sequence) => `lost ${name(topic, sequence)}`)),
@@ -110,7 +110,7 @@ export class Ledger {
       duplicates: byQos(({ received }) =>
         received.reduce((total, count) => total + Math.max(0, count - 1), 0),
       ),
-      outOfOrder: sum(({ outOfOrder }) => outOfOrder),
+      outOfOrder: { qos0: sumOf(0, outOfOrder), ...byQos(outOfOrder) },
       slowestAckMs: Math.round(this.slowestAckMs),
       examples: examples.slice(0, EXAMPLES),
     };
