@@ -5,13 +5,12 @@ import type { Config, PoolConfig } from './config/config.ts';
 import { ConfigHolder } from './config/current.ts';
 import { createCarryOut } from './control/carry-out.ts';
 import { Checker } from './control/checker.ts';
-import { createDrainWatch, DRAIN_WATCH_MS } from './control/drain-watch.ts';
+import { createDrainWatch } from './control/drain-watch.ts';
 import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
 import { keepRoutes } from './control/routes.ts';
-import { createSlowStart, SLOW_START_STEP_MS } from './control/slow-start.ts';
+import { createSlowStart } from './control/slow-start.ts';
 import type { ThreadSettings } from './data-plane/messages.ts';
-import { NODE_WATCH_MS } from './data-plane/node-watch.ts';
 import { PoolNumbers } from './data-plane/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from './data-plane/routing-table.ts';
 import { resolveHost } from './discovery/resolve.ts';
@@ -66,6 +65,11 @@ const systemTimers = {
 
 /** A reload waits so long for the names of new nodes to resolve. */
 const RESOLVE_WAIT_MS = 2_000;
+/**
+ * How often everything is looked at that only time changes: shares of starting nodes, drained nodes, nodes that hang.
+ * One beat for all of it, because each takes a core from the thread that carries messages there.
+ */
+const BEAT_MS = 500;
 
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
@@ -128,10 +132,6 @@ export async function startServer(
     onUnrouted: (node, error) =>
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });
-
-  const slowStartTimer = setInterval(() => {
-    for (const node of slowStart.starting(nodes.list())) routes.refresh(node);
-  }, SLOW_START_STEP_MS);
 
   // What this proxy shares with the others of its cluster.
   let accepting = false;
@@ -311,18 +311,16 @@ export async function startServer(
       bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
     },
   );
-  const drainTimer = setInterval(() => watchDrains(nodes.list()), DRAIN_WATCH_MS);
-
-  const watchTimer = setInterval(() => {
-    const unhealthy = nodes.list().filter((node) => node.health === 'unhealthy');
-    threads.watchNodes(unhealthy.map((node) => node.id));
-  }, NODE_WATCH_MS);
+  const beat = setInterval(() => {
+    const all = nodes.list();
+    for (const node of slowStart.starting(all)) routes.refresh(node);
+    watchDrains(all);
+    threads.watchNodes(all.filter((node) => node.health === 'unhealthy').map((node) => node.id));
+  }, BEAT_MS);
 
   let admin: Admin | undefined;
   async function close(): Promise<void> {
-    clearInterval(drainTimer);
-    clearInterval(watchTimer);
-    clearInterval(slowStartTimer);
+    clearInterval(beat);
     certificates.stop();
     poolTls.stop();
     drains.stop();

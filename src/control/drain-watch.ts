@@ -1,9 +1,6 @@
 import type { Node } from '../nodes/node.ts';
 
-/** How often draining nodes are looked at. */
-export const DRAIN_WATCH_MS = 250;
-
-/** Says once for each drain that the last connection has left; call it every `DRAIN_WATCH_MS`. */
+/** Says once for each drain that the last connection has left; call it again and again. */
 export function createDrainWatch(liveAt: (id: string) => number, onDrained: (node: Node) => void) {
   const told = new Set<string>();
   return (nodes: readonly Node[]): void => {

@@ -2,9 +2,6 @@ import type { Node } from '../nodes/node.ts';
 import type { NodeChange } from '../nodes/table.ts';
 import type { Clock } from '../time.ts';
 
-/** How often the shares of starting nodes are written to the routing table. */
-export const SLOW_START_STEP_MS = 250;
-
 /**
  * Slow start: a node that comes back, or joins while Breakwater runs, is given its share little by little, so that
  * those who wait for it do not storm it. The share grows linearly from 1% over the pool's `slowStart`.
@@ -29,7 +26,7 @@ export function createSlowStart(clock: Clock, slowStartMsOf: (pool: string) => n
       if (change.kind === 'removed') startedAt.delete(node.id);
       else if (begins(change, initial) && slowStartMsOf(node.pool) > 0) startedAt.set(node.id, clock.now());
     },
-    /** Nodes whose share is still growing. */
+    /** Nodes whose share is still growing, to be written to the routing table again and again. */
     starting(nodes: readonly Node[]): Node[] {
       return nodes.filter((node) => startedAt.has(node.id));
     },

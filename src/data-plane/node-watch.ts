@@ -1,8 +1,6 @@
 import type { SessionCarrier } from '../connection/session-carrier.ts';
 import type { Random } from '../time.ts';
 
-/** How often the nodes of the sessions are looked at, in ms; the main thread gives the beat. */
-export const NODE_WATCH_MS = 500;
 /** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
 const SUSPICION = 0.3;
 
@@ -57,7 +55,8 @@ export function createNodeWatch(now: () => number, random: Random) {
 
   return {
     /**
-     * One look at all connections, listener by listener. A node that probes find `unhealthy` is suspected once; if it hangs only later, its canary tells.
+     * One look at all connections, listener by listener; call it twice a second. A node that probes find `unhealthy` is
+     * suspected once; if it hangs only later, its canary tells.
      */
     look(connections: Iterable<Iterable<Watched>>, unhealthy: readonly string[]): void {
       const nowMs = now();

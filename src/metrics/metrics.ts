@@ -54,8 +54,8 @@ const MAX_REASONS = 64;
 /** Listeners are in the configuration and node slots in the routing table; both are fewer. */
 const MAX_LISTENERS = 256;
 const MAX_NODES = 4096;
-/** How often the main thread wakes up to see how late it is. By default it would a hundred times a second. */
-const LAG_PRECISION_MS = 100;
+/** How often the main thread wakes up to see how late it is, on a core that may be busy. By default a hundred times a second. */
+const LAG_PRECISION_MS = 1000;
 
 /** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
 const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
