@@ -36,7 +36,6 @@ const wanted = asked(values.measures);
 const isWhole = only === undefined && wanted === undefined;
 const patience: Patience = { leftMs: Number(values.patienceMs) };
 const directory = mkdtempSync(join(tmpdir(), 'breakwater-bench-'));
-const running = new Map<string, Running>();
 /** Why contenders did not take part, by name. */
 const skipped = new Map<string, string>();
 
@@ -44,26 +43,17 @@ const skipped = new Map<string, string>();
 const takesPart = (name: string): boolean => only?.has(name) ?? !name.startsWith('engine-');
 
 async function started(name: string): Promise<Running | undefined> {
-  const known = running.get(name);
-  if (known !== undefined) return known;
   const contender = contenders.find((each) => each.name === name);
   if (contender === undefined || skipped.has(name)) return undefined;
   const proxy = FIRST_PORT + contenders.indexOf(contender);
   try {
-    const begun = await run(contender, { proxy, sink: SINK_PORT }, directory, PROXY_CORE);
-    running.set(name, begun);
-    return begun;
+    return await run(contender, { proxy, sink: SINK_PORT }, directory, PROXY_CORE);
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     skipped.set(name, error.message);
     console.error(`skipped: ${error.message}`);
     return undefined;
   }
-}
-
-async function stopAll(): Promise<void> {
-  await Promise.all([...running.values()].map((proxy) => proxy.stop()));
-  running.clear();
 }
 
 async function load({ load, settings }: Measure, contender: Running): Promise<Figures> {
@@ -74,20 +64,25 @@ async function load({ load, settings }: Measure, contender: Running): Promise<Fi
   return JSON.parse(stdout) as Figures;
 }
 
+/**
+ * Every sample is of a new process: memory that is given back stays with its process, and so does the luck of the
+ * compiler, which is worth some percent.
+ */
 async function samplesOf(measure: Measure): Promise<Samples> {
   const samples: Record<string, Figures[]> = {};
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const name of measure.contenders.filter(takesPart)) {
-      if (measure.fresh) await stopAll();
       const contender = await started(name);
       if (contender === undefined) continue;
-      await calm(patience);
-      const figures = await load(measure, contender);
-      samples[name] ??= [];
-      samples[name].push(figures);
+      try {
+        await calm(patience);
+        samples[name] ??= [];
+        samples[name].push(await load(measure, contender));
+      } finally {
+        await contender.stop();
+      }
     }
   }
-  await stopAll();
   return samples;
 }
 
@@ -116,6 +111,5 @@ try {
   const text = report(measures, results, [...skipped.values()], Number(values.rounds));
   if (out !== undefined) writeFileSync(out, text);
 } finally {
-  await stopAll();
   rmSync(directory, { recursive: true, force: true });
 }

@@ -10,11 +10,6 @@ export interface Measure {
   readonly load: string;
   readonly contenders: readonly string[];
   readonly settings: Omit<Task, 'proxy' | 'sink' | 'pids'>;
-  /**
-   * Every round begins with new processes: memory that is given back stays with its process, and so does the luck of
-   * the compiler, which is worth some percent.
-   */
-  readonly fresh?: boolean;
 }
 
 const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakwater-node'] as const;
@@ -26,7 +21,8 @@ const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-node'];
 export const hasCoreToSpare = cpus().length >= 3;
 
 export function plan(windowMs: number): readonly Measure[] {
-  const steady = { warmUpMs: 400, windowMs };
+  // Each sample is of a new process, whose code is still to be compiled.
+  const steady = { warmUpMs: 1500, windowMs };
   const saturating = { connections: 64, ratePerSecond: 0, ...steady };
   // The load of TLS is slow, and code that runs a few hundred times a second takes its time to be compiled.
   const warm = { warmUpMs: 4000, windowMs: 2 * windowMs };
@@ -59,7 +55,6 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'connects',
       contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
       settings: { ...saturating, warmUpMs: 3000 },
-      fresh: true,
     },
     {
       name: 'idle',
@@ -67,7 +62,6 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'idle',
       contenders: [...PROXIES, ...ENGINES],
       settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
-      fresh: true,
     },
     {
       name: 'subscribed',
@@ -76,7 +70,6 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'subscribed',
       contenders: ['breakwater-weighed', 'breakwater-weighed-session'],
       settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 0 },
-      fresh: true,
     },
     {
       name: 'qos1',
@@ -120,7 +113,6 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'wsIdle',
       contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node'],
       settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
-      fresh: true,
     },
   ];
 }

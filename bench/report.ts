@@ -186,7 +186,7 @@ export function report(
   return `# Benchmarks
 
 Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}. One core for the proxy, the other for the
-load; every proxy in turn, ${rounds} rounds; figures are medians.
+load; every proxy in turn, each time a new process, ${rounds} rounds; figures are medians.
 
 ## Against HAProxy
 
