@@ -1,4 +1,3 @@
-import { cpus } from 'node:os';
 import type { Task } from './load/measures.ts';
 
 /** One load, against whom, and under which settings. */
@@ -16,9 +15,6 @@ const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakw
 const EVERYONE = ['direct', ...PROXIES];
 const ENGINES = ['engine-epoll', 'engine-node']; // only when asked for with --only
 const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-node'];
-
-/** Whether two threads can have a core each beside the load's. */
-export const hasCoreToSpare = cpus().length >= 3;
 
 export function plan(windowMs: number): readonly Measure[] {
   // Each sample is of a new process, whose code is still to be compiled.
@@ -79,13 +75,6 @@ export function plan(windowMs: number): readonly Measure[] {
       settings: { connections: 500, ratePerSecond: 15_000, ...steady },
     },
     {
-      name: 'threads',
-      title: 'Two threads over one: round trips of 128 devices',
-      load: 'echo',
-      contenders: ['breakwater-epoll', 'breakwater-2-threads'],
-      settings: { ...saturating, connections: 128 },
-    },
-    {
       name: 'tlsEcho',
       title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
       load: 'tlsEcho',
@@ -98,6 +87,14 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'tlsConnects',
       contenders: TLS,
       settings: { ...saturating, connections: 16, ...warm },
+    },
+    {
+      name: 'threads',
+      title:
+        'Two threads over one: full handshakes of TLS 1.3 with RSA-8192, of which the load does little: it shares the second core',
+      load: 'tlsConnects',
+      contenders: ['breakwater-1-thread', 'breakwater-2-threads'],
+      settings: { ...saturating, connections: 24, ...warm, windowMs: 6 * windowMs },
     },
     {
       name: 'wsEcho',

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCoreToSpare } from './plan.ts';
 
 /** One way from the load to the sink: a proxy on its own port, or none. */
 export interface Contender {
@@ -88,11 +87,14 @@ function haproxyHttp({ proxy, sink }: Ports): string {
   return tcp.replace('mode tcp', 'mode http\n  timeout http-request 5s\n  timeout tunnel 1h');
 }
 
+type Key = 'P-256' | 'RSA-8192';
+
 interface Variant {
   readonly engine?: 'epoll' | 'node';
   readonly threads?: number;
   readonly mode?: 'relay' | 'session';
-  readonly tls?: boolean;
+  /** Terminated, with a key of this kind. */
+  readonly tls?: Key;
   readonly websocket?: boolean;
   /** Tells how much memory its objects take. */
   readonly weighed?: boolean;
@@ -100,7 +102,7 @@ interface Variant {
 
 /** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
 function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
-  const { engine = 'epoll', threads = 1, mode = 'relay', tls = false, websocket = false } = variant;
+  const { engine = 'epoll', threads = 1, mode = 'relay', tls, websocket = false } = variant;
   const probe = variant.weighed ? ['--expose-gc', '--import', resolve('dist/bench/heap-probe.js')] : [];
   return {
     name: `breakwater-${name}`,
@@ -109,7 +111,7 @@ function breakwater(name: string, variant: Variant = {}, cores?: string): Conten
       const url = `${websocket ? 'ws' : tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${proxy}`;
       const config = {
         proxy: { engine, threads },
-        listeners: [{ url, mode, ...(tls && { tls: certificate(directory) }) }],
+        listeners: [{ url, mode, ...(tls && { tls: certificate(directory, tls) }) }],
         pools: {
           default: {
             health: { interval: 60, unhealthyThreshold: 10 },
@@ -125,12 +127,13 @@ function breakwater(name: string, variant: Variant = {}, cores?: string): Conten
   };
 }
 
-/** A P-256 key and its self-signed certificate, made once. */
-function certificate(directory: string): { readonly cert: string; readonly key: string } {
-  const cert = join(directory, 'proxy.crt');
-  const key = join(directory, 'proxy.key');
+/** A key and its self-signed certificate, made once. */
+function certificate(directory: string, kind: Key): { readonly cert: string; readonly key: string } {
+  const cert = join(directory, `${kind}.crt`);
+  const key = join(directory, `${kind}.key`);
   if (!existsSync(cert)) {
-    const make = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost';
+    const kinds = { 'P-256': 'ec -pkeyopt ec_paramgen_curve:P-256', 'RSA-8192': 'rsa:8192' };
+    const make = `req -x509 -newkey ${kinds[kind]} -nodes -days 30 -subj /CN=localhost`;
     execFileSync('openssl', [...make.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' });
   }
   return { cert, key };
@@ -138,7 +141,7 @@ function certificate(directory: string): { readonly cert: string; readonly key: 
 
 /** HAProxy wants the certificate and its key in one file. */
 function bundle(directory: string): string {
-  const { cert, key } = certificate(directory);
+  const { cert, key } = certificate(directory, 'P-256');
   return written(directory, 'proxy.pem', readFileSync(cert, 'latin1') + readFileSync(key, 'latin1'));
 }
 
@@ -183,9 +186,10 @@ export const contenders: readonly Contender[] = [
   breakwater('session', { mode: 'session' }),
   breakwater('weighed', { weighed: true }),
   breakwater('weighed-session', { weighed: true, mode: 'session' }),
-  breakwater('2-threads', { threads: 2 }, hasCoreToSpare ? '0,2' : '0'),
-  breakwater('tls', { tls: true }),
-  breakwater('tls-node', { tls: true, engine: 'node' }),
+  breakwater('tls', { tls: 'P-256' }),
+  breakwater('tls-node', { tls: 'P-256', engine: 'node' }),
+  breakwater('1-thread', { tls: 'RSA-8192' }),
+  breakwater('2-threads', { tls: 'RSA-8192', threads: 2 }, '0,1'),
   {
     name: 'haproxy-ws',
     command: (ports, directory) => ['haproxy', '-f', written(directory, 'ws.cfg', haproxyHttp(ports))],
