@@ -14,7 +14,7 @@ interface Inside {
 }
 
 /**
- * A node that was stopped or cut off, and goes on, still has in its hands what devices had sent it; but their proxy has
+ * A node that was stopped, and goes on, still has in its hands what devices had sent it; but their proxy has
  * taken them, and the same messages, elsewhere. So before it stores or publishes anything it hears the others out, who
  * have told which devices they took over, and forgets what came from those. To be called before all else that changes
  * how messages are published, so that nothing waits between this and the publication.
@@ -32,11 +32,12 @@ export function fenceAfterAbsence(
   function look(): Promise<void> | undefined {
     const nowMs = performance.now();
     if (nowMs - lastTickMs > AWAY_MS) {
-      fence ??= caughtUp()
+      const heard: Promise<void> = caughtUp()
         .catch(() => {}) // without the others nobody can have been told to take anything over
         .finally(() => {
-          fence = undefined;
+          if (fence === heard) fence = undefined;
         });
+      fence = heard;
     }
     lastTickMs = nowMs;
     return fence;
@@ -47,11 +48,12 @@ export function fenceAfterAbsence(
     if (wait === undefined) return go();
     void wait.then(() => {
       if (client?.closed) refuse(new Error('another node has this client'));
-      else go();
+      else pass(client, packet, go, refuse); // it may have been away once more
     });
   }
 
-  // Each step behind which it may have been stopped: a message read, a QoS 2 message looked up, one stored.
+  // Each step that it may have been stopped before: a message is read, one of QoS 2 stored, and published. What is read
+  // while the fence stands waits for it there, or its next step would come when the fence is gone.
   const { authorizePublish } = aedes;
   aedes.authorizePublish = (client, packet, done) =>
     pass(client, packet, () => authorizePublish(client, packet, done), done);

@@ -5,7 +5,7 @@ import { main } from '../support/cli.ts';
 test.concurrent.each([
   'aedes',
   'mosquitto',
-] as const)('a broker (%s) hangs and goes on: its devices were moved, no Will fires, nothing comes twice or late', async (brokers) => {
+] as const)('a broker (%s) hangs and goes on: its devices were moved, no Will fires, nothing of QoS 1 or 2 comes late, nor of QoS 2 twice', async (brokers) => {
   const report = await perform({
     ...{ main, brokers, fault: 'hang', front: 'breakwater', engine: 'auto' },
     ...{ devices: 100, rate: 150, clean: false, hangMs: 7_000, calmMs: 1_500 },

@@ -78,3 +78,20 @@ test('one that was stopped hears the others out first, and forgets what devices 
   stopped.mockRestore();
   end();
 });
+
+test('one that is stopped again while it hears the others out hears them out once more', async () => {
+  const { publish, done, hearOut, end } = fenced();
+  const startedMs = performance.now();
+  const stopped = vi.spyOn(performance, 'now').mockReturnValue(startedMs + 5_000);
+  publish({ closed: false }, 'a');
+  hearOut();
+  stopped.mockReturnValue(startedMs + 10_000);
+  publish({ closed: false }, 'b');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(done).toEqual([]);
+  hearOut();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(new Set(done)).toEqual(new Set(['a', 'b']));
+  stopped.mockRestore();
+  end();
+});
