@@ -67,7 +67,7 @@ const systemTimers = {
 const RESOLVE_WAIT_MS = 2_000;
 /**
  * How often everything is looked at that only time changes: shares of starting nodes, drained nodes, nodes that hang.
- * One beat for all of it, because each takes a core from the thread that carries messages there.
+ * One beat for all of it, because each takes a core away from messages where cores are few.
  */
 const BEAT_MS = 500;
 
@@ -311,7 +311,11 @@ export async function startServer(
       bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
     },
   );
+  let lastBeatMs = performance.now();
   const beat = setInterval(() => {
+    const beatMs = performance.now();
+    metrics.delayed(Math.max(0, beatMs - lastBeatMs - BEAT_MS) / 1000);
+    lastBeatMs = beatMs;
     const all = nodes.list();
     for (const node of slowStart.starting(all)) routes.refresh(node);
     watchDrains(all);

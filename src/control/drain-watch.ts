@@ -1,6 +1,6 @@
 import type { Node } from '../nodes/node.ts';
 
-/** Says once for each drain that the last connection has left; call it again and again. */
+/** Says once for each drain that the last connection has left. */
 export function createDrainWatch(liveAt: (id: string) => number, onDrained: (node: Node) => void) {
   const told = new Set<string>();
   return (nodes: readonly Node[]): void => {

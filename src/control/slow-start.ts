@@ -26,7 +26,7 @@ export function createSlowStart(clock: Clock, slowStartMsOf: (pool: string) => n
       if (change.kind === 'removed') startedAt.delete(node.id);
       else if (begins(change, initial) && slowStartMsOf(node.pool) > 0) startedAt.set(node.id, clock.now());
     },
-    /** Nodes whose share is still growing, to be written to the routing table again and again. */
+    /** Nodes whose share is still growing. */
     starting(nodes: readonly Node[]): Node[] {
       return nodes.filter((node) => startedAt.has(node.id));
     },

@@ -38,6 +38,8 @@ export interface Snapshot {
 export interface Metrics {
   /** One active probe took so long, whatever it found. */
   probed(seconds: number): void;
+  /** The main thread came so late to what it does at a certain time. */
+  delayed(seconds: number): void;
   /** A session moved to another node, or no node took it (`to` is absent). */
   reattached(reattachment: {
     readonly cause: string;
@@ -54,22 +56,34 @@ const MAX_REASONS = 64;
 /** Listeners are in the configuration and node slots in the routing table; both are fewer. */
 const MAX_LISTENERS = 256;
 const MAX_NODES = 4096;
-/** How often the main thread wakes up to see how late it is, on a core that may be busy. By default a hundred times a second. */
-const LAG_PRECISION_MS = 1000;
+/**
+ * prom-client's own histogram of the event loop's delay wakes the main thread for each sample, on a core that may be busy,
+ * and takes all the time between two for delay. `breakwater_control_delay_seconds` is in its place.
+ */
+const LAG_PRECISION_MS = 2 ** 31 - 1;
+const LAG_STATISTICS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'];
 
-/** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
 const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
+const DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
 /** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
 export function createMetrics(collect: () => Snapshot): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
+  for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
   const refresh = createCollected(registry);
   const probe = new Histogram({
     name: 'breakwater_probe_duration_seconds',
     help: 'Duration of active health probes, successful or not.',
     buckets: PROBE_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  const delay = new Histogram({
+    name: 'breakwater_control_delay_seconds',
+    help: 'How late the main thread came to its work.',
+    buckets: DELAY_BUCKETS_SECONDS,
     registers: [registry],
   });
   const dials = sharedHistogram(
@@ -102,6 +116,7 @@ export function createMetrics(collect: () => Snapshot): Metrics {
       if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
     },
     probed: (seconds) => probe.observe(seconds),
+    delayed: (seconds) => delay.observe(seconds),
     requests: (listener, status, count) =>
       requests.inc({ listener: listenerOf(listener), code: status }, count),
     exposition: async () => {

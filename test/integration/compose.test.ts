@@ -124,6 +124,7 @@ describe('what the containers read', () => {
     'connect_rejected_total',
     'connections',
     'connections_total',
+    'control_delay_seconds',
     'device_disconnects_total',
     'dial_duration_seconds',
     'membership_store_up',

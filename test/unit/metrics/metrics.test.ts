@@ -86,9 +86,13 @@ test('durations are histograms in seconds', async () => {
 });
 
 test('the process and the runtime are measured too', async () => {
-  const body = (await lines(empty)).join('\n');
+  const metrics = createMetrics(() => empty);
+  metrics.delayed(0.02);
+  const { body } = await metrics.exposition();
   expect(body).toMatch(/^process_resident_memory_bytes \d/m);
-  expect(body).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
+  expect(body).toMatch(/^nodejs_heap_size_used_bytes \d/m);
+  expect(body).not.toContain('nodejs_eventloop_lag_p99_seconds');
+  expect(body).toContain('breakwater_control_delay_seconds_bucket{le="0.025"} 1');
 });
 
 test('a label without end becomes `other`, and its counts are kept', async () => {
