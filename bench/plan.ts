@@ -92,7 +92,7 @@ export function plan(windowMs: number): readonly Measure[] {
       name: 'threads',
       title:
         'Two threads over one: full handshakes of TLS 1.3 with RSA-8192, of which the load does little: it shares the second core',
-      load: 'tlsConnects',
+      load: 'tlsRate',
       contenders: ['breakwater-1-thread', 'breakwater-2-threads'],
       settings: { ...saturating, connections: 24, ...warm, windowMs: 6 * windowMs },
     },

@@ -100,7 +100,7 @@ interface Variant {
   readonly weighed?: boolean;
 }
 
-/** The whole program. The sink lives only while it is measured, so probes must not give up on it in between. */
+/** The whole program. The sink comes after the proxy, so probes must not give up on it before. */
 function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
   const { engine = 'epoll', threads = 1, mode = 'relay', tls, websocket = false } = variant;
   const probe = variant.weighed ? ['--expose-gc', '--import', resolve('dist/bench/heap-probe.js')] : [];
@@ -200,7 +200,6 @@ export const contenders: readonly Contender[] = [
 ];
 
 export interface Running {
-  readonly name: string;
   readonly port: number;
   pids(): number[];
   stop(): Promise<void>;
@@ -221,18 +220,18 @@ export async function run(
 ): Promise<Running> {
   const command = contender.command(ports, directory);
   if (command === undefined) {
-    return { name: contender.name, port: ports.sink, pids: () => [], stop: async () => undefined };
+    return { port: ports.sink, pids: () => [], stop: async () => undefined };
   }
   const child = spawn('taskset', ['-c', contender.cores ?? String(core), ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, PATH: searchPath },
   });
+  const ended = new Promise((done) => child.once('close', done));
   const stop = async (): Promise<void> => {
-    if (child.exitCode !== null) return;
-    const ended = new Promise((done) => child.once('close', done));
     child.kill('SIGTERM');
     await Promise.race([ended, sleep(2000)]);
     child.kill('SIGKILL');
+    await ended;
   };
   try {
     await accepting(contender.name, ports.proxy, child);
@@ -240,7 +239,7 @@ export async function run(
     await stop();
     throw error;
   }
-  return { name: contender.name, port: ports.proxy, pids: () => family(child.pid as number), stop };
+  return { port: ports.proxy, pids: () => family(child.pid as number), stop };
 }
 
 async function accepting(name: string, port: number, child: ChildProcess): Promise<void> {

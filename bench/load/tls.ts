@@ -4,7 +4,10 @@ import { connect, type TLSSocket } from 'node:tls';
 import { cpuUs } from './gauges.ts';
 import type { Figures, Task } from './measures.ts';
 
-/** The load of the TLS measures. It runs on `node:tls`, slower than any proxy: only the proxy's CPU counts here. */
+/**
+ * The load of the TLS measures. It runs on `node:tls`, slower than any proxy: only the proxy's CPU counts, but for keys so
+ * long that the proxy has far more to do.
+ */
 const MESSAGE_BYTES = 100;
 const MESSAGE = Buffer.alloc(MESSAGE_BYTES, 'x').fill(Buffer.from([0x30, MESSAGE_BYTES - 2, 0, 1]), 0, 4);
 const CONNACK = Buffer.from([0x20, 2, 0, 0]);
@@ -38,8 +41,13 @@ function dial({ proxy }: Task): TLSSocket {
   return socket;
 }
 
-/** What is counted, each second, and CPU microseconds of the proxy for each. */
-async function costOf(task: Task, count: () => number): Promise<{ perSecond: number; cpuUs: number }> {
+interface Cost {
+  readonly perSecond: number;
+  /** Of the proxy, for each that is counted. */
+  readonly cpuUs: number;
+}
+
+async function costOf(task: Task, count: () => number): Promise<Cost> {
   await sleep(task.warmUpMs);
   const cpu = cpuUs(task.pids);
   const before = count();
@@ -74,6 +82,15 @@ export async function tlsEcho(task: Task): Promise<Figures> {
 }
 
 export async function tlsConnects(task: Task): Promise<Figures> {
+  return { cpuUsPerHandshake: (await handshakes(task)).cpuUs };
+}
+
+export async function tlsRate(task: Task): Promise<Figures> {
+  const { perSecond, cpuUs: each } = await handshakes(task);
+  return { handshakesPerSecond: perSecond, cpuUsPerHandshake: each };
+}
+
+async function handshakes(task: Task): Promise<Cost> {
   await broker(task);
   let greeted = 0;
   function again(): void {
@@ -82,6 +99,5 @@ export async function tlsConnects(task: Task): Promise<Figures> {
     device.once('close', again);
   }
   for (let i = 0; i < task.connections; i++) again();
-  const { perSecond, cpuUs: each } = await costOf(task, () => greeted);
-  return { handshakesPerSecond: perSecond, cpuUsPerHandshake: each };
+  return costOf(task, () => greeted);
 }
