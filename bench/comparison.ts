@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import type { Figures } from './load/measures.ts';
 import { calm, type Patience } from './machine.ts';
-import { type Measure, plan } from './plan.ts';
+import { LOAD_CORE, type Measure, plan } from './plan.ts';
 import { CannotRun, contenders, type Running, run } from './proxies.ts';
 import { median, report, type Samples } from './report.ts';
 
@@ -22,8 +22,6 @@ const { values } = parseArgs({
   },
 });
 
-const PROXY_CORE = 0;
-const LOAD_CORE = 1;
 const SINK_PORT = 21_883;
 const FIRST_PORT = 21_900;
 const LOAD = resolve('dist/bench/load/main.js');
@@ -47,7 +45,7 @@ async function started(name: string): Promise<Running | undefined> {
   if (contender === undefined || skipped.has(name)) return undefined;
   const proxy = FIRST_PORT + contenders.indexOf(contender);
   try {
-    return await run(contender, { proxy, sink: SINK_PORT }, directory, PROXY_CORE);
+    return await run(contender, { proxy, sink: SINK_PORT }, directory);
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     skipped.set(name, error.message);

@@ -11,6 +11,9 @@ export interface Measure {
   readonly settings: Omit<Task, 'proxy' | 'sink' | 'pids'>;
 }
 
+export const PROXY_CORE = 0;
+export const LOAD_CORE = 1;
+
 const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakwater-node'] as const;
 const EVERYONE = ['direct', ...PROXIES];
 const ENGINES = ['engine-epoll', 'engine-node']; // only when asked for with --only
@@ -94,6 +97,7 @@ export function plan(windowMs: number): readonly Measure[] {
         'Two threads over one: full handshakes of TLS 1.3 with RSA-8192, of which the load does little: it shares the second core',
       load: 'tlsRate',
       contenders: ['breakwater-1-thread', 'breakwater-2-threads'],
+      // Some forty a second: a short window would count too few.
       settings: { ...saturating, connections: 24, ...warm, windowMs: 6 * windowMs },
     },
     {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LOAD_CORE, PROXY_CORE } from './plan.ts';
 
 /** One way from the load to the sink: a proxy on its own port, or none. */
 export interface Contender {
@@ -189,7 +190,7 @@ export const contenders: readonly Contender[] = [
   breakwater('tls', { tls: 'P-256' }),
   breakwater('tls-node', { tls: 'P-256', engine: 'node' }),
   breakwater('1-thread', { tls: 'RSA-8192' }),
-  breakwater('2-threads', { tls: 'RSA-8192', threads: 2 }, '0,1'),
+  breakwater('2-threads', { tls: 'RSA-8192', threads: 2 }, `${PROXY_CORE},${LOAD_CORE}`),
   {
     name: 'haproxy-ws',
     command: (ports, directory) => ['haproxy', '-f', written(directory, 'ws.cfg', haproxyHttp(ports))],
@@ -212,17 +213,12 @@ export class CannotRun extends Error {}
  * Starts the contender pinned to a core, and waits until it accepts.
  * @throws CannotRun where its program is missing or refuses the configuration
  */
-export async function run(
-  contender: Contender,
-  ports: Ports,
-  directory: string,
-  core: number,
-): Promise<Running> {
+export async function run(contender: Contender, ports: Ports, directory: string): Promise<Running> {
   const command = contender.command(ports, directory);
   if (command === undefined) {
     return { port: ports.sink, pids: () => [], stop: async () => undefined };
   }
-  const child = spawn('taskset', ['-c', contender.cores ?? String(core), ...command], {
+  const child = spawn('taskset', ['-c', contender.cores ?? String(PROXY_CORE), ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, PATH: searchPath },
   });

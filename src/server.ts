@@ -311,9 +311,9 @@ export async function startServer(
       bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
     },
   );
-  let lastBeatMs = performance.now();
+  let lastBeatMs = systemClock.now();
   const beat = setInterval(() => {
-    const beatMs = performance.now();
+    const beatMs = systemClock.now();
     metrics.delayed(Math.max(0, beatMs - lastBeatMs - BEAT_MS) / 1000);
     lastBeatMs = beatMs;
     const all = nodes.list();
