@@ -27,7 +27,7 @@ const deviceWords = {
 } as const;
 
 function tellDevice(event: BreakwaterEvent): string {
-  const id = printable(event.clientId || event.remoteAddress); // the client id may be empty [MQTT-3.1.3-6]
+  const id = event.clientId || event.remoteAddress; // the client id may be empty [MQTT-3.1.3-6]
   switch (event.type) {
     case 'placed':
       return `device ${id} → ${event.node}`;
@@ -48,11 +48,6 @@ function tellNode(event: BreakwaterEvent): string {
 function because(event: BreakwaterEvent): string {
   const why = event.cause ?? event.reason;
   return why === undefined ? '' : ` (${why})`;
-}
-
-/** Client ids are chosen by devices: what steers a terminal is shown as `?`. */
-function printable(text: unknown): string {
-  return String(text).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
 }
 
 /** ` (broker-1 34, broker-2 33)` */

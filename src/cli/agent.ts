@@ -4,6 +4,7 @@ import type { LivingProxy } from '../membership/store.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import { watchSignals } from './leaving.ts';
 import { beMember } from './member.ts';
+import { print } from './print.ts';
 import type { NodeOptions } from './registration-options.ts';
 
 export interface AgentCommandOptions extends NodeOptions {
@@ -27,7 +28,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<number> {
   const timeoutMs = PROBE_TIMEOUT_BEATS * options.heartbeat * 1000;
   const { id } = nodeSpec({ ...options, url: options.node, source: 'self' });
   const connections = watchConnections(id);
-  console.log(`agent of ${options.node} in cluster ${options.cluster}; Ctrl-C takes the node out`);
+  print(`agent of ${options.node} in cluster ${options.cluster}; Ctrl-C takes the node out`);
   await beMember(
     {
       ...options,

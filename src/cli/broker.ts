@@ -6,6 +6,7 @@ import { BreakwaterError, messageOf } from '../errors.ts';
 import { advertisedUrl } from './advertise.ts';
 import { aborted, watchSignals } from './leaving.ts';
 import { beMember } from './member.ts';
+import { print, printError } from './print.ts';
 import type { NodeOptions } from './registration-options.ts';
 
 export interface BrokerCommandOptions extends NodeOptions {
@@ -33,7 +34,7 @@ export async function runBroker(options: BrokerCommandOptions): Promise<number> 
   if (broker === undefined) return 0;
   try {
     const company = redis === undefined ? 'stands alone' : 'shares its sessions over Redis';
-    console.log(`broker listens on ${broker.url} (MQTT 3.1 and 3.1.1) and ${company}; Ctrl-C stops it`);
+    print(`broker listens on ${broker.url} (MQTT 3.1 and 3.1.1) and ${company}; Ctrl-C stops it`);
     if (join === undefined || redis === undefined) await aborted(leaving.asked);
     else {
       const url = options.advertise ?? (await advertisedUrl(host, broker.port));
@@ -56,7 +57,7 @@ async function startPatiently(options: BrokerOptions, asked: AbortSignal): Promi
       return await startBroker(options);
     } catch (error) {
       if (!(error instanceof BreakwaterError && error.code === 'STORE_UNAVAILABLE')) throw error;
-      if (attempt === 0) console.error(`broker: ${error.message}; it is tried again until it answers`);
+      if (attempt === 0) printError(`broker: ${error.message}; it is tried again until it answers`);
       await sleep(REDIS_RETRY_MS, undefined, { signal: asked }).catch(() => {});
     }
   }
@@ -76,7 +77,7 @@ function reportStore(): (error: unknown) => void {
   let last = '';
   return (error) => {
     const message = messageOf(error);
-    if (message !== last) console.error(`broker: Redis: ${message}`);
+    if (message !== last) printError(`broker: Redis: ${message}`);
     last = message;
   };
 }

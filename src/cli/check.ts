@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { withExample } from './options.ts';
-import { printJson } from './print.ts';
+import { print, printJson } from './print.ts';
 
 interface CheckOptions {
   readonly config: string;
@@ -52,13 +52,13 @@ async function check({ config: path, json, explain }: CheckOptions): Promise<voi
       const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
       const explanation = explainConnection(config, readConnection(explain));
       if (json) printJson({ valid: true, problems: [], ...explanation });
-      else console.log(explanationText(explanation));
+      else print(explanationText(explanation));
       return;
     }
     const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
     if (json) printJson({ valid: true, problems: [] });
     else {
-      console.log(
+      print(
         `${path} is valid: listeners ${config.listeners.length}, pools ${config.pools.length}, nodes ${nodes}`,
       );
     }

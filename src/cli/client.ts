@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { ClientDetail, ClientList, ClientView, ReattachmentView } from '../admin/backend.ts';
 import { createAdminClient } from './admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from './options.ts';
-import { printDetails, printJson, printTable } from './print.ts';
+import { print, printDetails, printJson, printTable } from './print.ts';
 import type { Column } from './table.ts';
 
 const columns: readonly Column<ClientView>[] = [
@@ -55,7 +55,7 @@ function list(): Command {
       if (options.json) return printJson(found);
       printTable(columns, found.clients, 'no devices');
       const hidden = found.total - found.clients.length;
-      if (hidden > 0) console.log(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
+      if (hidden > 0) print(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
     });
   return withExample(withAdminOptions(command), 'client list --match meter- --limit 20');
 }
@@ -75,7 +75,7 @@ function inspect(): Command {
       const { history, immovable, ...facts } = session;
       const movable = immovable === undefined ? 'yes' : `no (${immovable})`;
       printDetails({ ...view, ...secured, ...facts, movable });
-      if (history.length > 0) console.log('');
+      if (history.length > 0) print('');
       if (history.length > 0) printTable(historyColumns, history, '');
     });
   return withExample(withAdminOptions(command), 'client inspect meter-17');
@@ -91,7 +91,7 @@ function move(): Command {
         node,
       });
       if (options.json) return printJson(client);
-      console.log(`client ${clientId} is at ${client.node}`);
+      print(`client ${clientId} is at ${client.node}`);
     });
   return withExample(withAdminOptions(command), 'client move meter-17 emqx-2');
 }
@@ -103,7 +103,7 @@ function kick(): Command {
     .action(async (clientId: string, options: DataOptions) => {
       await createAdminClient(options).delete(pathOf(clientId));
       if (options.json) printJson({ clientId, kicked: true });
-      else console.log(`client ${clientId} disconnected`);
+      else print(`client ${clientId} disconnected`);
     });
   return withExample(withAdminOptions(command), 'client kick meter-17');
 }

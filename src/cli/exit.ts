@@ -1,4 +1,5 @@
 import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
+import { printError } from './print.ts';
 
 /** What the person typed or wrote was wrong; everything else has failed although it was right. */
 const usageCodes: ReadonlySet<ErrorCode> = new Set([
@@ -19,7 +20,7 @@ export function exitCodeOf(error: unknown): 1 | 2 {
 export function reportError(error: unknown): void {
   const foreseen = error instanceof BreakwaterError;
   const text = foreseen || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
-  console.error(`error: ${text}${foreseen ? remedyOf(error) : ''}`);
+  printError(`error: ${text}${foreseen ? remedyOf(error) : ''}`);
 }
 
 /** Whoever binds an address does not know the flag that it came from; the admin API's errors name their own. */

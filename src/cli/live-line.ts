@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts';
+
 /**
  * One line at the bottom of a terminal that is overwritten in place, with ordinary lines above it. Where the output is
  * not a terminal, the live line is printed anew now and then instead.
@@ -31,15 +33,16 @@ export function liveLine(
   const cut = (line: string) => line.slice(0, (output.columns ?? 80) - 1); // a wrapped line cannot be overwritten
   return {
     print(line) {
-      output.write(live === '' ? `${line}\n` : `${clear}${line}\n${cut(live)}`);
+      const shown = printable(line);
+      output.write(live === '' ? `${shown}\n` : `${clear}${shown}\n${cut(live)}`);
     },
     update(line) {
       if (output.isTTY) {
-        live = line;
-        output.write(clear + cut(line));
+        live = printable(line);
+        output.write(clear + cut(live));
       } else if (nowMs() - printedMs >= plainIntervalMs) {
         printedMs = nowMs();
-        output.write(`${line}\n`);
+        output.write(`${printable(line)}\n`);
       }
     },
     end() {

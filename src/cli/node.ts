@@ -6,7 +6,7 @@ import { createAdminClient } from './admin-client.ts';
 import { followMoves, RATE_OPTION } from './moves.ts';
 import { nodeColumns } from './node-table.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from './options.ts';
-import { printDetails, printJson, printTable } from './print.ts';
+import { print, printDetails, printJson, printTable } from './print.ts';
 
 /** `breakwater node …`: the nodes behind the cluster address. */
 export function nodeCommand(): Command {
@@ -148,7 +148,7 @@ async function change(id: string, patch: NodePatch, options: DataOptions): Promi
 
 function report(options: DataOptions, value: unknown, sentence: string): void {
   if (options.json) printJson(value);
-  else console.log(sentence);
+  else print(sentence);
 }
 
 function pathOf(id: string): string {

@@ -1,9 +1,22 @@
+import { printableLines } from '../printable.ts';
 import { type Column, formatDetails, formatTable, wantsColour } from './table.ts';
 
-/** Standard output of commands: JSON for machines, tables for people. */
+/**
+ * Output of commands: JSON for machines, tables for people. Names that others chose reach no terminal as they are; only the
+ * colours of a table are ours.
+ */
+
+export function print(text: string): void {
+  console.log(printableLines(text));
+}
+
+/** On standard error. */
+export function printError(text: string): void {
+  console.error(printableLines(text));
+}
 
 export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2));
+  print(JSON.stringify(value, null, 2));
 }
 
 /** `none` is said instead of an empty table. */

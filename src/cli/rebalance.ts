@@ -3,7 +3,7 @@ import type { RebalanceRequest, RebalanceView } from '../admin/backend.ts';
 import { createAdminClient } from './admin-client.ts';
 import { followMoves, RATE_OPTION } from './moves.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from './options.ts';
-import { printJson } from './print.ts';
+import { print, printJson } from './print.ts';
 
 interface RebalanceOptions extends DataOptions, RebalanceRequest {
   readonly wait: boolean;
@@ -25,11 +25,11 @@ export function rebalanceCommand(): Command {
       const admin = createAdminClient(options);
       const begun = await admin.post<RebalanceView>('rebalance', { pool, rate, tolerance });
       if (!options.wait) {
-        return options.json ? printJson(begun) : console.log(`rebalancing ${begun.pools.join(', ')}`);
+        return options.json ? printJson(begun) : print(`rebalancing ${begun.pools.join(', ')}`);
       }
       const end = await followMoves(() => admin.get<RebalanceView>('rebalance'), options.json === true);
       if (options.json) printJson(end);
-      else console.log(rebalanceSentence(end));
+      else print(rebalanceSentence(end));
       if (end.state !== 'done') process.exitCode = 1;
     });
   return withExample(

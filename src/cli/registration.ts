@@ -3,6 +3,7 @@ import { LEASE_BEATS } from '../control/heartbeat.ts';
 import { messageOf } from '../errors.ts';
 import type { BeatingNode, MembershipStore } from '../membership/store.ts';
 import type { NodeSpec } from '../nodes/node.ts';
+import { print, printError } from './print.ts';
 
 export interface RegistrationOptions {
   readonly store: Pick<MembershipStore, 'beatNode' | 'leaveNode'>;
@@ -53,13 +54,13 @@ export function register({
       if (stopped) return;
       await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
       if (!registered)
-        console.log(`node ${spec.id} is registered: ${spec.url}, pool ${spec.pool}, weight ${spec.weight}`);
-      else if (state === 'silent') console.log(`node ${spec.id} is heard again`);
+        print(`node ${spec.id} is registered: ${spec.url}, pool ${spec.pool}, weight ${spec.weight}`);
+      else if (state === 'silent') print(`node ${spec.id} is heard again`);
       state = 'heard';
       registered = true;
     } catch (error) {
       const every = `it is tried again every ${heartbeatMs / 1000} s`;
-      if (state !== 'silent') console.error(`node ${spec.id}: no heartbeat: ${messageOf(error)}; ${every}`);
+      if (state !== 'silent') printError(`node ${spec.id}: no heartbeat: ${messageOf(error)}; ${every}`);
       state = 'silent';
     }
   }
@@ -93,9 +94,9 @@ export function register({
         while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !hurry.aborted) await sleep(LEAVE_POLL_MS);
         await stopBeating();
         await store.leaveNode(spec.id);
-        console.log(`node ${spec.id} has left`);
+        print(`node ${spec.id} has left`);
       } catch (error) {
-        console.error(`node ${spec.id} could not leave in order: ${messageOf(error)}`);
+        printError(`node ${spec.id} could not leave in order: ${messageOf(error)}`);
         await stopBeating();
       }
     },

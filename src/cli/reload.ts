@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { ReloadView } from '../admin/backend.ts';
 import { createAdminClient } from './admin-client.ts';
 import { type DataOptions, withAdminOptions, withExample } from './options.ts';
-import { printJson } from './print.ts';
+import { print, printJson } from './print.ts';
 
 /** `breakwater reload`: the proxy reads its configuration again. */
 export function reloadCommand(): Command {
@@ -11,7 +11,7 @@ export function reloadCommand(): Command {
     .action(async (options: DataOptions) => {
       const view = await createAdminClient(options).post<ReloadView>('reload');
       if (options.json) printJson(view);
-      else console.log(reloadText(view));
+      else print(reloadText(view));
     });
   return withExample(withAdminOptions(command), 'reload');
 }

@@ -1,4 +1,5 @@
 import type { WriteStream } from 'node:tty';
+import { printable } from '../printable.ts';
 
 /** Aligned columns for people. */
 
@@ -56,12 +57,4 @@ export function formatDetails(
 
 function tint(text: string, colour: Colour | undefined, wanted: boolean): string {
   return wanted && colour !== undefined ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
-}
-
-/** Devices choose their client ids: nothing that steers a terminal may reach it. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

@@ -13,7 +13,7 @@ const pure = [
   ...['tls-hello', 'http', 'persistence', 'session', 'connection', 'websocket', 'config'],
 ];
 const levels = [
-  ['bytes.ts', 'errors.ts', 'time.ts'],
+  ['bytes.ts', 'errors.ts', 'printable.ts', 'time.ts'],
   pure,
   ['engine', 'membership', 'discovery', 'health', 'metrics', 'log.ts'],
   ['data-plane', 'http-proxy', 'control', 'admin'],

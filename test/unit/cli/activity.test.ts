@@ -34,10 +34,6 @@ test('tells many devices in one line, and nodes always', () => {
   ]);
 });
 
-test('a client id cannot steer the terminal', () => {
-  expect(tellActivity([event('placed', { clientId: '\u001b[2J', node: 'a' })])).toEqual(['device ?[2J → a']);
-});
-
 test('nothing happened, nothing told', () => {
   expect(tellActivity([])).toEqual([]);
 });

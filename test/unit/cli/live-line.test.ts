@@ -18,3 +18,12 @@ test('elsewhere it is printed whole, every five seconds', () => {
   line.end();
   expect(text).toBe('at 0\nat 5000\nat 10000\n');
 });
+
+test('what devices chose steers no terminal, neither in the live line nor above it', () => {
+  let text = '';
+  const line = liveLine({ isTTY: true, columns: 80, write: (piece) => (text += piece) }, () => 0);
+  line.update('at \u009b2J');
+  line.print('device \u001b[2J\u202e');
+  expect(text).toContain('at \\u009b2J');
+  expect(text).toContain('device \\u001b[2J\\u202e\n');
+});
