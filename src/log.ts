@@ -1,4 +1,5 @@
-import { type DestinationStream, pino } from 'pino';
+import { pino } from 'pino';
+import { printable } from './printable.ts';
 
 /** A message, or fields and a message. */
 export interface LogLine {
@@ -29,37 +30,67 @@ export interface RootLog extends Log {
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Where whole lines go; standard output when absent. */
-  readonly sink?: { write(line: string): void };
-  /** Colour in `pretty`; absent: when standard output is a terminal. */
+  /** Where whole lines go. */
+  readonly sink: { write(line: string): void };
+  /** In `pretty`. */
   readonly colour?: boolean;
 }
 
-/** Bytes of log that may wait for a slow reader of standard output before lines are dropped, and counted. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/**
+ * Characters of one field. Client ids have up to 65,535 bytes [MQTT-1.5.4], each of which JSON may write as six; those that
+ * are in use have some dozens.
+ */
+const MAX_FIELD_CHARACTERS = 1024;
+/** Of ours, not of devices: a whole stack has some kilobytes. */
+const MAX_STACK_CHARACTERS = 8192;
+/** How deep fields within fields are looked for. */
+const MAX_DEPTH = 4;
 const SECRET_FIELDS = ['token', 'password', 'authorization', 'secret'];
 
-/** A log to standard output, one line a message: JSON for machines, `pretty` for a person at a terminal. */
+/** A log of one line a message: JSON for machines, `pretty` for a person at a terminal. */
 export function createLog(options: LogOptions): RootLog {
-  const sink =
-    options.sink ?? standardOutput((dropped) => log.warn({ dropped }, 'log lines dropped: output too slow'));
-  const colour = options.colour ?? process.stdout.isTTY === true;
+  const { sink, colour = false } = options;
   const shape =
     options.format === 'pretty' ? (line: string) => formatPretty(line, colour) : (line: string) => line;
-  const log: RootLog = pino(
+  return pino(
     {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: cutFields },
       redact: {
         paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
         censor: '[redacted]',
       },
     },
-    { write: (line: string) => sink.write(shape(withoutCredentials(line))) },
+    { write: (line: string) => sink.write(shape(`${printable(withoutCredentials(line.trimEnd()))}\n`)) },
   );
-  return log;
+}
+
+/** The fields with every text at most so long: what a device chose may not fill the disk. */
+function cutFields(fields: Record<string, unknown>): Record<string, unknown> {
+  return cutWithin(fields, MAX_DEPTH) as Record<string, unknown>;
+}
+
+/** The value itself where nothing in it is too long. */
+function cut(value: unknown, key: string, depth: number): unknown {
+  if (typeof value === 'string') {
+    const most = key === 'stack' ? MAX_STACK_CHARACTERS : MAX_FIELD_CHARACTERS;
+    return value.length <= most ? value : `${value.slice(0, most)}… (${value.length} characters)`;
+  }
+  if (typeof value !== 'object' || value === null || value instanceof Error || depth === 0) return value;
+  return cutWithin(value, depth);
+}
+
+function cutWithin(whole: object, depth: number): object {
+  let result = whole;
+  for (const [key, value] of Object.entries(whole)) {
+    const shorter = cut(value, key, depth - 1);
+    if (shorter === value) continue;
+    if (result === whole) result = Array.isArray(whole) ? [...whole] : { ...whole };
+    (result as Record<string, unknown>)[key] = shorter;
+  }
+  return result;
 }
 
 /** A URL as it may be shown: without user name and password. */
@@ -71,22 +102,6 @@ export function redactUrl(url: string): string {
 /** The same for URLs anywhere in a line: fields, messages, stacks. Linear in the line's length. */
 function withoutCredentials(line: string): string {
   return line.includes('@') ? line.replace(/:\/\/[^\s/"\\]*@/g, '://') : line;
-}
-
-/** Asynchronous, so that a stalled reader never blocks the proxy; bounded, and what is dropped is told. */
-function standardOutput(onDropped: (lines: number) => void): DestinationStream {
-  const destination = pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES });
-  let dropped = 0;
-  destination.on('drop', () => {
-    dropped += 1;
-  });
-  destination.on('drain', () => {
-    if (dropped === 0) return;
-    const lines = dropped;
-    dropped = 0;
-    onDropped(lines);
-  });
-  return destination;
 }
 
 const colours: Record<string, string> = { debug: '90', info: '32', warn: '33', error: '31' };
@@ -110,14 +125,6 @@ export function formatPretty(line: string, colour: boolean): string {
 function valueText(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text === '' || /[\s"=]/.test(text) ? printable(JSON.stringify(value)) : printable(text);
-}
-
-/** Control characters, line separators and what turns the direction of text. */
-const UNPRINTABLE = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
-
-/** Client ids are chosen by devices: nothing that steers a terminal may get there. */
-function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function stackOf(err: unknown): string {

@@ -16,7 +16,6 @@ import { createTableMemory, openTable, TableWriter } from './data-plane/routing-
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
 import { messageOf } from './errors.ts';
-import { createLog } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend } from './server/backend.ts';
@@ -36,6 +35,7 @@ import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { createPoolTls } from './server/pool-tls.ts';
 import { probeNode } from './server/probe-node.ts';
+import { openProcessLog } from './server/process-log.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
 import { createShutdown } from './server/shutdown.ts';
@@ -70,6 +70,8 @@ const RESOLVE_WAIT_MS = 2_000;
  * One beat for all of it, because each takes a core away from messages where cores are few.
  */
 const BEAT_MS = 500;
+/** The last lines have so long to be taken by whoever reads them. */
+const LOG_FLUSH_MS = 300;
 
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
@@ -81,7 +83,8 @@ export async function startServer(
   read: () => Promise<Config> = async () => config,
 ): Promise<RunningServer> {
   const current = new ConfigHolder(config);
-  const log = createLog(config.log);
+  const processLog = openProcessLog(config.log);
+  const { log } = processLog;
   const engine = chooseEngine(config.proxy.engine);
   checkPools(config, engine.name);
   const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
@@ -251,7 +254,9 @@ export async function startServer(
   }
 
   // Everything that people and programs ask.
-  const metrics = createMetrics(() => snapshotOf(table, nodes, store, listeners));
+  const metrics = createMetrics(() =>
+    snapshotOf({ table, nodes, store, listeners, logDropped: processLog.dropped }),
+  );
   const rebalancer = createRebalancer({
     pools,
     nodes,
@@ -335,6 +340,7 @@ export async function startServer(
     await threads.close();
     await admin?.close();
     await cluster.leave();
+    await processLog.flush(LOG_FLUSH_MS);
   }
 
   try {

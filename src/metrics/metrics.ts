@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly storeUp: boolean;
   /** Placed, ended and rejected devices that a burst left untold in log and events. */
   readonly eventsDropped: number;
+  /** Lines of the log that standard output did not take. */
+  readonly logLinesDropped: number;
 }
 
 export interface Metrics {
@@ -149,6 +151,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   ]);
   const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
   const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
+  const logDropped = counter('log_lines_dropped_total', 'Log lines that standard output did not take.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
@@ -162,6 +165,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     bytes,
     nodeUp,
     eventsDropped,
+    logDropped,
   ];
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
@@ -184,6 +188,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
     eventsDropped.inc(snapshot.eventsDropped);
+    logDropped.inc(snapshot.logLinesDropped);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
 }

@@ -13,13 +13,17 @@ const packetNames = [
   ...['unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect', 'auth'],
 ] as const;
 
+export interface SnapshotParts {
+  readonly table: TableWriter;
+  readonly nodes: NodeTable;
+  readonly store: Pick<MembershipStore, 'isUp'>;
+  readonly listeners: Listeners;
+  /** Lines of the log that were lost. */
+  readonly logDropped: () => number;
+}
+
 /** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
-export function snapshotOf(
-  table: TableWriter,
-  nodes: NodeTable,
-  store: Pick<MembershipStore, 'isUp'>,
-  listeners: Listeners,
-): Snapshot {
+export function snapshotOf({ table, nodes, store, listeners, logDropped }: SnapshotParts): Snapshot {
   const list = nodes.list();
   const counted = listeners.counted();
   return {
@@ -45,5 +49,6 @@ export function snapshotOf(
       { cause: 'node-rate', count: table.counter('connectsQueued') },
     ],
     eventsDropped: table.counter('eventsDropped'),
+    logLinesDropped: logDropped(),
   };
 }

@@ -41,9 +41,34 @@ test('pretty: no control character that a device chose reaches the terminal', ()
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (clientId, msg) => {
       const text = formatPretty(JSON.stringify({ time: '', level: 'info', msg, clientId }), false);
-      expect(text.slice(0, -1)).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+      expect(text.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
     }),
   );
+});
+
+test.each([
+  'json',
+  'pretty',
+] as const)('%s: what steers a terminal is escaped, and JSON stays the same', (format) => {
+  const { log, lines } = capture(format);
+  const clientId = 'a\u009b2Jb\u202ec\u061cd\u200ee\u2028f\u007f\u0001';
+  log.info({ clientId }, 'device placed');
+  expect(lines[0]?.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u);
+  expect(lines[0]).toContain('\\u009b2Jb\\u202ec');
+  if (format === 'json') expect(JSON.parse(lines[0] ?? '').clientId).toBe(clientId);
+});
+
+test.each(['json', 'pretty'] as const)('%s: fields are cut, those within fields and lists too', (format) => {
+  const { log, lines } = capture(format);
+  const hostile = '\u0001'.repeat(65_535);
+  log.info(
+    { clientId: hostile, connection: { username: hostile }, names: ['a', hostile] },
+    'device rejected',
+  );
+  expect(lines[0]?.length).toBeLessThan(20_000);
+  expect(lines[0]).toContain('(65535 characters)');
+  log.info({ clientId: 'x'.repeat(1024), stack: 'y'.repeat(8192) }, 'as it is');
+  expect(lines[1]).not.toContain('characters)');
 });
 
 test('pretty: colours on request only', () => {

@@ -15,6 +15,7 @@ const empty: Snapshot = {
   nodes: [],
   storeUp: true,
   eventsDropped: 0,
+  logLinesDropped: 0,
 };
 
 async function lines(snapshot: Snapshot): Promise<string[]> {
@@ -38,6 +39,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     ],
     storeUp: false,
     eventsDropped: 0,
+    logLinesDropped: 3,
   });
   for (const line of [
     'breakwater_connections{listener="mqtt://:1883",node="a"} 3',
