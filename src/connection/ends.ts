@@ -19,7 +19,6 @@ export function codeOf(reason: EndReason): ReasonCode {
 
 /** The device has been told already: by its session, which ended itself. */
 export const reasonOf: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
-  'device-protocol-error': 'protocol-error',
   'packet-too-large': 'protocol-error',
   'granted-less': 'granted-less',
   'promised-less': 'granted-less',

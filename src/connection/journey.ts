@@ -228,11 +228,11 @@ export class Journey {
   private lost(cause: MoveCause, parting: Parting, to?: string): void {
     const { seat, shell, traveller } = this;
     if (seat === undefined) return;
-    const stays = traveller.session.immovable;
+    const stays = traveller.session.stays !== undefined;
     this.attempts?.giveUp(); // of a planned move
     this.leaveNode(seat, parting);
     if (!this.detach()) return;
-    if (stays === 'enhanced-auth' || stays === 'too-much-state') return traveller.end('immovable'); // rule 17
+    if (stays) return traveller.end('immovable'); // rule 17
     if (isUnwelcome(this.history, shell.world.now())) return traveller.end('node-closed');
     this.move = this.startMove(cause, seat, undefined);
     this.search(to);
@@ -276,8 +276,7 @@ export class Journey {
     const { seat, traveller } = this;
     const { session } = traveller;
     if (this.isOver) return 'over';
-    const stays = session.immovable;
-    if (stays === 'enhanced-auth' || stays === 'too-much-state') return stays;
+    if (session.stays !== undefined) return session.stays;
     if (seat === undefined || this.move !== undefined || !this.isBetweenPackets) return 'later';
     const move = this.startMove(cause, seat, to);
     const attempts = this.attemptsFor(to, move.from);

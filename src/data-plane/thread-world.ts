@@ -291,7 +291,7 @@ export class ListenerWorld implements World {
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
       else if (answer === undefined || cause === 'rebalance') tally.stuck++;
-      else if (answer === 'opaque' || answer === 'enhanced-auth' || answer === 'too-much-state') {
+      else if (answer === 'opaque' || answer === connection.session?.session.stays) {
         tally.ended++;
         connection.end('immovable'); // rule 17: it is told to come again, and finds another node
       } else tally.later++;

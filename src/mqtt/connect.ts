@@ -35,7 +35,9 @@ export type ConnectResult =
       readonly reply: Uint8Array | undefined;
     };
 
-const CONNECT = 0x10;
+const CONNECT = 1;
+/** DUP, QoS and RETAIN: reserved [MQTT-2.2.2-1], but in MQTT 3.1 only unused (3.1 clause 3.1). */
+const HEADER_FLAGS = 0x0f;
 const incomplete: ConnectResult = { kind: 'incomplete' };
 
 const RESERVED = 0x01;
@@ -62,7 +64,8 @@ export function decodeConnect(
   maxPacketBytes: number,
 ): ConnectResult {
   if (start >= end) return incomplete;
-  if (bytes[start] !== CONNECT) return refused('not-mqtt', firstByteDetail(bytes[start] as number));
+  const header = bytes[start] as number;
+  if (header >> 4 !== CONNECT) return refused('not-mqtt', firstByteDetail(header));
   const bodyAt = varintEnd(bytes, start + 1, end);
   if (bodyAt === INCOMPLETE) return incomplete;
   if (bodyAt === MALFORMED) return refused('not-mqtt', 'remaining length is over four bytes (2.1.4)');
@@ -74,6 +77,10 @@ export function decodeConnect(
   if (packetEnd - start > maxPacketBytes) {
     const detail = `CONNECT of ${packetEnd - start} bytes, at most ${maxPacketBytes} are taken`;
     return refused('too-large', detail, version === 5 ? connackV5(reasonCode.packetTooLarge) : undefined);
+  }
+  const isPlain = (header & HEADER_FLAGS) === 0;
+  if (!isPlain && (levelAt === MALFORMED || (levelAt > 0 && version !== 3))) {
+    return refused('not-mqtt', firstByteDetail(header));
   }
   if (levelAt === MALFORMED) return refused('not-mqtt', 'protocol name is not MQTT [MQTT-3.1.2-1]');
   if (levelAt === INCOMPLETE) {

@@ -97,6 +97,8 @@ const whyStays: Readonly<Record<string, string | undefined>> = {
   relay: 'it is carried in relay mode, which follows no session',
   'enhanced-auth': 'it logged in by enhanced authentication, which cannot be done again without it',
   'too-much-state': 'it has more subscriptions than are kept (limits.sessionState)',
+  'not-understood':
+    'it sent a packet that is not as MQTT has it, and what the broker made of it is not known',
 };
 
 function notMoved({ clientId, node }: ClientDetail, to: string, why: string): BreakwaterError {

@@ -229,7 +229,7 @@ export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   if (!known) passAs(s, deliveries.deviceId(entry), id, bytes, at, end, bodyAt);
 }
 
-/** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it says nothing to any node. */
+/** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it is the node's to judge. */
 export function acknowledgedByDevice(
   s: State,
   type: number,
@@ -241,7 +241,11 @@ export function acknowledgedByDevice(
   const { deliveries } = s;
   const id = leadingId(bytes, bodyAt, end);
   const entry = deliveries?.byDevice(id) ?? -1;
-  if (deliveries === undefined || entry < 0) return;
+  if (deliveries === undefined || entry < 0) {
+    const means = deliveries !== undefined && deliveries.foreign > 0 && deliveries.byNode(id) >= 0;
+    if (!means) s.toNode.pass(bytes, at, end); // to the node it would be another message's
+    return;
+  }
   const by = deliveries.owner(entry);
   const nodeId = deliveries.nodeId(entry);
   const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;

@@ -37,8 +37,6 @@ export type SessionEvent =
   | { readonly kind: 'end'; readonly code: number; readonly why: EndWhy };
 
 export type EndWhy =
-  /** The device broke the standard. */
-  | 'device-protocol-error'
   | 'packet-too-large'
   /** The next node grants less than the device was told (rules 7 and 12). */
   | 'granted-less'

@@ -13,6 +13,8 @@ export interface FrameHandler<S> {
   /** A piece of a packet that streams, in the order of the packets. */
   piece(s: S, bytes: Uint8Array, start: number, end: number, first: boolean, last: boolean): void;
   broken(s: S, fault: FrameFault): void;
+  /** What broke the framing, and then all that follows it, as it comes. */
+  rest(s: S, bytes: Uint8Array, start: number, end: number): void;
 }
 
 const FIRST_CAPACITY = 64;
@@ -59,11 +61,12 @@ export class Frames {
     maxPacketBytes: number,
   ): void {
     let at = start;
+    if (this.streaming === BROKEN) return handler.rest(s, bytes, start, end);
     if (this.streaming > 0) at = this.stream(s, bytes, at, end, handler, false);
     if (this.partial !== undefined) at = this.complete(s, bytes, at, end, handler, maxPacketBytes);
     while (at < end && this.streaming !== BROKEN) {
       const bodyAt = varintEnd(bytes, at + 1, end);
-      if (bodyAt === MALFORMED) return this.fail(s, 'malformed', handler);
+      if (bodyAt === MALFORMED) return this.fail(s, 'malformed', handler, bytes, at, end);
       if (bodyAt === INCOMPLETE) return this.keep(bytes, at, end);
       const size = bodyAt - at + varintValue(bytes, at + 1, bodyAt);
       const behind = at + size;
@@ -77,7 +80,7 @@ export class Frames {
         this.size = size;
         return this.keep(bytes, at, end);
       } else {
-        return this.fail(s, 'too-large', handler);
+        return this.fail(s, 'too-large', handler, bytes, at, end);
       }
     }
   }
@@ -113,7 +116,8 @@ export class Frames {
       const bodyAt = varintEnd(partial.bytes, 1, partial.length);
       if (bodyAt === INCOMPLETE) continue;
       if (bodyAt === MALFORMED) {
-        this.fail(s, 'malformed', handler);
+        this.fail(s, 'malformed', handler, partial.bytes, 0, partial.length);
+        if (at < end) handler.rest(s, bytes, at, end);
         return end;
       }
       const size = bodyAt + varintValue(partial.bytes, 1, bodyAt);
@@ -124,7 +128,8 @@ export class Frames {
         return this.streaming > 0 && at < end ? this.stream(s, bytes, at, end, handler, false) : at;
       }
       if (size > maxPacketBytes) {
-        this.fail(s, 'too-large', handler);
+        this.fail(s, 'too-large', handler, partial.bytes, 0, partial.length);
+        if (at < end) handler.rest(s, bytes, at, end);
         return end;
       }
       this.size = size;
@@ -143,9 +148,17 @@ export class Frames {
     this.partial.append(bytes, start, end);
   }
 
-  private fail<S>(s: S, fault: FrameFault, handler: FrameHandler<S>): void {
+  private fail<S>(
+    s: S,
+    fault: FrameFault,
+    handler: FrameHandler<S>,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     this.reset();
     this.streaming = BROKEN;
     handler.broken(s, fault);
+    handler.rest(s, bytes, start, end);
   }
 }

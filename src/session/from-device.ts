@@ -1,12 +1,11 @@
 import { uint16 } from '../mqtt/field.ts';
-import { reasonCode } from '../mqtt/reason-codes.ts';
 import { MALFORMED } from '../mqtt/varint.ts';
 import { acknowledgedByDevice } from './deliver.ts';
-import { ackPacket, copyOf, packetType, pingrespPacket } from './encode.ts';
+import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
 import type { State } from './state.ts';
-import { leadingId } from './subscribe.ts';
+import { isRequest, leadingId } from './subscribe.ts';
 import { stage } from './window.ts';
 
 /** A whole packet from the device. */
@@ -19,22 +18,18 @@ export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt
 /** No node has the session: what needs no node is answered, all else waits in order (rules 6 and 16). */
 function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
-  switch (type) {
-    case packetType.pingreq:
-      if (s.phase !== 'connecting') return s.toDevice.write(pingrespPacket);
-      break;
-    case packetType.auth:
-      if (s.phase === 'connecting') return s.toNode.pass(bytes, at, end);
-      break;
-    case packetType.disconnect:
-      s.deviceLeft = true;
-      s.needGap().append(bytes, at, end);
-      return s.event({ kind: 'device-left', forwarded: false });
-  }
-  if (!mayComeFromDevice(s, type)) return protocolError(s);
+  if (type === packetType.pingreq && s.phase !== 'connecting') return s.toDevice.write(pingrespPacket);
+  if (type === packetType.auth && s.authenticates) return s.toNode.pass(bytes, at, end);
   s.needGap().append(bytes, at, end);
+  if (type !== packetType.disconnect) return;
+  s.deviceLeft = true;
+  s.event({ kind: 'device-left', forwarded: false });
 }
 
+/**
+ * What the standard does not allow goes to the node as it came, because the broker is asked to judge it and to answer.
+ * It is remembered only where it can be understood; where it cannot, the session is not known any more (rule 0).
+ */
 function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
   switch (type) {
@@ -48,42 +43,21 @@ function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
       return released(s, bytes, at, bodyAt, end);
     case packetType.subscribe:
     case packetType.unsubscribe:
-      s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
-      return s.toNode.pass(bytes, at, end);
+      if (!isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)) s.notUnderstood = true;
+      else s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
+      break;
     case packetType.pingreq:
+      if (end - at !== pingreqPacket.length || bytes[at] !== pingreqPacket[0]) break;
       s.pingsOwed++;
       s.pingsSent++;
-      return s.toNode.pass(bytes, at, end);
+      break;
     case packetType.disconnect:
       s.deviceLeft = true;
       s.phase = 'over';
       s.toNode.pass(bytes, at, end);
       return s.event({ kind: 'device-left', forwarded: true });
-    case packetType.auth:
-      if (s.version === 5) return s.toNode.pass(bytes, at, end);
   }
-  protocolError(s);
-}
-
-/** A second CONNECT [MQTT-3.1.0-2], or a packet that only a server sends. */
-function protocolError(s: State): void {
-  s.end(reasonCode.protocolError, 'device-protocol-error');
-}
-
-function mayComeFromDevice(s: State, type: number): boolean {
-  switch (type) {
-    case packetType.publish:
-    case packetType.puback:
-    case packetType.pubrec:
-    case packetType.pubrel:
-    case packetType.pubcomp:
-    case packetType.subscribe:
-    case packetType.unsubscribe:
-    case packetType.pingreq:
-      return true;
-    default:
-      return type === packetType.auth && s.version === 5;
-  }
+  s.toNode.pass(bytes, at, end);
 }
 
 function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
@@ -92,11 +66,12 @@ function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
   if (qos === 0 && !aliases) return s.toNode.pass(bytes, at, end);
   const idAt = topicEnd(bytes, at, bodyAt, end);
   const aliasAt = idAt !== MALFORMED && aliases ? topicAliasAt(bytes, qos === 0 ? idAt : idAt + 2, end) : 0;
-  if (idAt === MALFORMED || aliasAt === MALFORMED || qos === 3) {
-    return s.end(reasonCode.malformedPacket, 'device-protocol-error');
+  const id = idAt === MALFORMED || qos === 0 ? 0 : uint16(bytes, idAt);
+  if (idAt === MALFORMED || (qos > 0 && id === 0) || qos === 3 || !isAlias(s, bytes, bodyAt, aliasAt)) {
+    if (qos > 0) s.notUnderstood = true;
+    return s.toNode.pass(bytes, at, end);
   }
   if (qos > 0) {
-    const id = uint16(bytes, idAt);
     const resent = ((bytes[at] as number) & DUP) !== 0 && s.window !== undefined && s.window.find(id) >= 0;
     const waits = !resent && quotaIsUsed(s);
     if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
@@ -104,6 +79,15 @@ function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
   }
   if (aliasAt === 0) s.toNode.pass(bytes, at, end);
   else passAliased(s, bytes, at, bodyAt, end, aliasAt);
+}
+
+/** Is it an alias that the device may use, and has defined if it gives no topic [MQTT-3.3.2-8, 3.3.2-9]? None is one too. */
+function isAlias(s: State, bytes: Uint8Array, bodyAt: number, aliasAt: number): boolean {
+  if (aliasAt === 0) return true;
+  if (aliasAt === MALFORMED) return false;
+  const number = uint16(bytes, aliasAt + 1);
+  if (number === 0 || number > s.told.topicAliasMaximum) return false;
+  return uint16(bytes, bodyAt) > 0 || s.aliases?.get(number) !== undefined;
 }
 
 /** Keeps a copy that stands by itself: by the time of a resend the device may have given its alias another topic. */
@@ -156,8 +140,7 @@ function passAliased(
   const taken = number <= s.terms.topicAliasMaximum;
   const alias = s.aliases?.get(number);
   const topic = topicOf(s, bytes, bodyAt, number);
-  // An alias that the device never defined is for the node to judge [MQTT-3.3.2-9].
-  if (topic === undefined) return s.toNode.pass(bytes, at, end);
+  if (topic === undefined) return;
   if (uint16(bytes, bodyAt) > 0) defineAlias(s, number, topic, taken);
   else if (alias?.established) return s.toNode.pass(bytes, at, end);
   else if (alias !== undefined) alias.established = taken;
@@ -168,6 +151,7 @@ function passAliased(
 /** PUBREL from the device. */
 function released(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const id = leadingId(bytes, bodyAt, end);
+  if (id === 0) return s.toNode.pass(bytes, at, end);
   const window = s.needWindow();
   const entry = window.find(id);
   if (entry >= 0 && window.stage(entry) === stage.local) {

@@ -16,7 +16,10 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   const type = (bytes[at] as number) >> 4;
   if (!s.answered) {
     if (type === packetType.connack) return connackFromNode(s, bytes, at, bodyAt, end);
-    if (type === packetType.auth && s.phase === 'connecting') return s.toDevice.pass(bytes, at, end);
+    if (type === packetType.auth && s.phase === 'connecting') {
+      s.authenticates = true;
+      return s.toDevice.pass(bytes, at, end);
+    }
     return s.nodeFault('first packet is not CONNACK [MQTT-3.2.0-1]');
   }
   switch (type) {
@@ -42,7 +45,7 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   s.nodeFault(`packet type ${type} from a node`);
 }
 
-/** PUBACK, PUBREC or PUBCOMP from the node. One that answers nothing would be unknown to the device and is dropped. */
+/** PUBACK, PUBREC or PUBCOMP from the node. One for what was not understood is for the device to judge. */
 function acknowledgedByNode(
   s: State,
   type: number,
@@ -53,7 +56,7 @@ function acknowledgedByNode(
 ): void {
   const { window } = s;
   const entry = window?.find(leadingId(bytes, bodyAt, end)) ?? -1;
-  if (window === undefined || entry < 0) return;
+  if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
   const now = window.stage(entry);
   if (now === stage.asked || now === stage.waiting || now === stage.local) return;
   const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;
@@ -78,7 +81,9 @@ function answeredByNode(
   if (type === packetType.suback && replayAnswered(s, id, codes)) return;
   const { window } = s;
   const entry = window?.find(id) ?? -1;
-  if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) return;
+  if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) {
+    return s.toDevice.pass(bytes, at, end);
+  }
   const filters = readFilters(window.packet(entry), s.version) ?? [];
   window.remove(entry);
   s.toDevice.pass(bytes, at, end);
@@ -99,17 +104,17 @@ function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
     s.moved.settling = false;
     if (s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
   }
+  const isOurs = s.pingsSent > 0 && s.pingsOwed === 0;
   if (s.pingsSent > 0) s.pingsSent--;
-  if (s.pingsOwed === 0) return;
-  s.pingsOwed--;
-  s.toDevice.pass(bytes, at, end);
+  if (s.pingsOwed > 0) s.pingsOwed--;
+  if (!isOurs) s.toDevice.pass(bytes, at, end);
 }
 
 /** What asks for another node is ours to do (rules 1 and 14); everything else is meant for the device. */
 function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const code = end > bodyAt ? (bytes[bodyAt] as number) : 0;
   s.linkDead = true;
-  switch (code) {
+  switch (s.stays === undefined ? code : reasonCode.success) {
     case reasonCode.serverShuttingDown:
     case reasonCode.useAnotherServer:
     case reasonCode.serverMoved: {

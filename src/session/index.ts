@@ -1,4 +1,4 @@
 export { packetType } from './encode.ts';
 export type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
 export { deviceSilenceMs, nodeSilenceMs } from './keep-alive.ts';
-export { type Immovable, Session, type SessionFacts } from './session.ts';
+export { type Immovable, Session, type SessionFacts, type Stays } from './session.ts';

@@ -191,6 +191,10 @@ function drainGap(s: State): void {
   s.deviceLeft = false;
   for (let at = 0; at < gap.length; ) {
     const bodyAt = varintEnd(gap.bytes, at + 1, gap.length);
+    if (bodyAt < 0) {
+      s.toNode.pass(gap.bytes, at, gap.length); // no packets from here on
+      break;
+    }
     const end = bodyAt + varintValue(gap.bytes, at + 1, bodyAt);
     packetFromDevice(s, gap.bytes, at, bodyAt, end);
     at = end;

@@ -13,7 +13,9 @@ import { type Handle, Vault } from './vault.ts';
 const vault = new Vault();
 
 /** Why a session cannot go to another node. `mid-delivery` passes by itself; the others stay. */
-export type Immovable = 'connecting' | 'over' | 'enhanced-auth' | 'too-much-state' | 'mid-delivery';
+export type Immovable = 'connecting' | 'over' | 'mid-delivery' | Stays;
+/** Of these, what holds for as long as the connection does. */
+export type Stays = NonNullable<State['stays']>;
 
 export interface SessionFacts {
   readonly subscriptions: number;
@@ -144,9 +146,12 @@ export class Session {
   get immovable(): Immovable | undefined {
     const { state } = this;
     if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
-    if (this.state.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
-    if (state.overflown) return 'too-much-state';
-    return this.nodeFrames?.midStream ? 'mid-delivery' : undefined;
+    return state.stays ?? (this.nodeFrames?.midStream ? 'mid-delivery' : undefined);
+  }
+
+  /** Undefined unless the session can never go to another node. */
+  get stays(): Stays | undefined {
+    return this.state.stays;
   }
 
   /** Is part of a QoS 0 message of the device given to the node? A planned move had better wait for the rest. */
@@ -277,7 +282,12 @@ const deviceSide: FrameHandler<State> = {
   },
   broken(s, fault) {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
-    else s.end(reasonCode.malformedPacket, 'device-protocol-error');
+    else s.notUnderstood = true;
+  },
+  rest(s, bytes, start, end) {
+    if (s.phase === 'over' || s.deviceLeft) return;
+    if (s.phase === 'attached') s.toNode.pass(bytes, start, end);
+    else s.needGap().append(bytes, start, end);
   },
 };
 
@@ -300,6 +310,7 @@ const nodeSide: FrameHandler<State> = {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
     else s.nodeFault('malformed fixed header');
   },
+  rest() {},
 };
 
 function encode(text: string): Uint8Array {

@@ -50,6 +50,10 @@ export class State implements Speaker {
   deviceLeft = false;
   /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
   overflown = false;
+  /** The device said something that could not be followed, so what the node made of it is not known: the session stays. */
+  notUnderstood = false;
+  /** The node has asked the device to go on with an enhanced authentication. */
+  authenticates = false;
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
   told: Terms = plainTerms;
   terms: Terms = plainTerms;
@@ -145,6 +149,13 @@ export class State implements Speaker {
 
   event(event: SessionEvent): void {
     this.output.event(event);
+  }
+
+  /** Why the session can never go to another node; undefined when it can. */
+  get stays(): 'enhanced-auth' | 'too-much-state' | 'not-understood' | undefined {
+    if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
+    if (this.overflown) return 'too-much-state';
+    return this.notUnderstood ? 'not-understood' : undefined;
   }
 
   /** Ends the device's side with a reason; 3.1.1 has no word for it and is just closed. */

@@ -11,6 +11,31 @@ const QOS = 0x03;
 const RETAIN_HANDLING = 0x30;
 const DO_NOT_SEND_RETAINED = 0x20;
 
+/** Does a SUBSCRIBE or UNSUBSCRIBE with its body in [bodyAt, end) have a packet id, and filters that can be told apart? */
+export function isRequest(
+  bytes: Uint8Array,
+  bodyAt: number,
+  end: number,
+  version: ProtocolVersion,
+  subscribes: boolean,
+): boolean {
+  if (leadingId(bytes, bodyAt, end) === 0) return false;
+  let at = bodyAt + 2;
+  if (version === 5) {
+    const behind = propertiesEnd(bytes, at, end);
+    for (let next = varintEnd(bytes, at, end); next !== behind; next = propertyEnd(bytes, next, behind))
+      if (next < 0 || next > behind) return false;
+    at = behind;
+  }
+  if (at === end) return false;
+  while (at < end) {
+    const filterEnd = fieldEnd(bytes, at, end);
+    if (filterEnd === MALFORMED || (subscribes && filterEnd === end)) return false;
+    at = subscribes ? filterEnd + 1 : filterEnd;
+  }
+  return true;
+}
+
 /** What a whole SUBSCRIBE or UNSUBSCRIBE asks for, in its order; undefined when it cannot be understood. */
 export function readFilters(packet: Uint8Array, version: ProtocolVersion): Subscription[] | undefined {
   const subscribes = (packet[0] as number) >> 4 === packetType.subscribe;

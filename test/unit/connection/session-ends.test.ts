@@ -215,16 +215,18 @@ describe('it is ended from outside', () => {
     );
   });
 
-  test('a device that breaks the standard is told so [MQTT-3.1.0-2]', () => {
+  test('a device that breaks the standard is told so by its node [MQTT-3.1.0-2]', () => {
     goOn(
       served('CONNECT id=dev', v5),
       `
       device: CONNECT id=dev
+        a gets CONNECT id=dev
+      a: DISCONNECT code=130
         device gets DISCONNECT code=130
         end a: reset
         end device: flush
       wire: closed
-        ended: protocol-error`,
+        ended: node-closed`,
     );
   });
 });

@@ -201,12 +201,17 @@ describe('a device that goes before it is served', () => {
   });
 });
 
-test('a device that breaks the standard behind its CONNECT is not placed [MQTT-3.1.0-2]', () => {
+test('a device that breaks the standard behind its CONNECT gets its CONNACK, and is judged by the node', () => {
   play(`
     device: CONNECT id=dev | CONNECT id=dev
-      end device: flush
-    wire: closed
-      ended: protocol-error`);
+      claimed
+      dial a
+    a: opens
+      a gets CONNECT id=dev
+    a: CONNACK
+      a gets CONNECT id=dev
+      device gets CONNACK
+      placed at a`);
 });
 
 describe('enhanced authentication (4.12)', () => {

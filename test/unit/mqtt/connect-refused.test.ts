@@ -39,20 +39,31 @@ test('the packets that the tables spoil are themselves valid', () => {
   expect(valid.map(outcome)).toEqual(valid.map(() => 'connect'));
 });
 
+test('3.1 leaves DUP, QoS and RETAIN of CONNECT to the sender (3.1 clause 3.1)', () => {
+  for (const header of [0x11, 0x14, 0x18, 0x1f]) {
+    const bytes = Buffer.from(packet(V3, [2], KEEP_ALIVE, ID));
+    bytes[0] = header;
+    expect(outcome(bytes)).toBe('connect');
+  }
+});
+
 test.each<[string, Buffer]>([
   ['random text', Buffer.from('hello')],
   ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\n')],
   ['a TLS client hello', Buffer.of(0x16, 3, 1)],
   ['one wrong byte', Buffer.of(0)],
   ['a first packet that is not CONNECT [MQTT-3.1.0-1]', Buffer.of(0x30, 2)],
-  ['reserved fixed header flags [MQTT-2.2.2-2]', Buffer.of(0x11)],
+  ['reserved fixed header flags [MQTT-2.2.2-2]', Buffer.of(0x11, 20, ...V4)],
+  ['reserved fixed header flags before another name', Buffer.of(0x18, 20, 0, 5)],
   ['a remaining length of five bytes (2.1.4)', Buffer.of(0x10, 0xff, 0xff, 0xff, 0xff)],
   ['a protocol name of another length [MQTT-3.1.2-1]', Buffer.of(0x10, 20, 0, 5)],
   ['another protocol name [MQTT-3.1.2-1]', Buffer.of(0x10, 20, 0, 4, 0x4d, 0x51, 0x54, 0x58)],
   ['a protocol name in lower case [MQTT-3.1.2-1]', Buffer.of(0x10, 20, 0, 4, 0x6d)],
 ])('not MQTT, known at once and without a reply: %s', (_, bytes) => {
   expect(outcome(bytes)).toBe('not-mqtt');
-  expect(outcome(bytes.subarray(0, -1))).toMatch(bytes[0] === 0x10 ? 'incomplete' : /not-mqtt|incomplete/);
+  expect(outcome(bytes.subarray(0, -1))).toMatch(
+    (bytes[0] as number) >> 4 === 1 ? 'incomplete' : /not-mqtt|incomplete/,
+  );
 });
 
 test.each<[string, Buffer, string]>([

@@ -7,7 +7,7 @@ import { generate, type IPublishPacket, type ISubscription, type Packet, parser 
  *   PUBLISH #7 q1 dup retain a/b=text   PUBACK #7 code=16                     DISCONNECT code=139
  *   SUBSCRIBE #1 a/#:1 b:2+nl+rap+rh2   SUBACK #1 1 128                       UNSUBSCRIBE #2 a/# b
  *
- * `name:value` is a property of MQTT 5.
+ * `name:value` is a property of MQTT 5. `RAW 82 01 00` stands for bytes that mqtt-packet would not write, or not read.
  */
 export type Version = 3 | 4 | 5;
 
@@ -16,6 +16,7 @@ type Fields = Record<string, unknown>;
 export function bytesOf(text: string, version: Version): Buffer {
   const [name = '', ...words] = text.trim().split(/\s+/);
   const cmd = name.toLowerCase();
+  if (cmd === 'raw') return Buffer.from(words.join(''), 'hex');
   const packet: Fields = { cmd, ...(fields[cmd]?.(words, version) ?? {}) };
   const properties = propertiesOf(words, cmd);
   if (version === 5 && Object.keys(properties).length > 0) packet.properties = properties;
@@ -109,6 +110,19 @@ export function packetsIn(bytes: Uint8Array, version: Version): Packet[] {
   if (bytes.length > 0 && reader.parse(Buffer.from(bytes)) !== 0)
     throw new Error('bytes end inside a packet');
   return packets;
+}
+
+/** A line for each packet in `bytes`; one for all of them where they are no packets. */
+export function linesOf(bytes: Uint8Array, version: Version): string[] {
+  try {
+    return packetsIn(bytes, version).map(textOf);
+  } catch {
+    return [
+      `RAW ${Buffer.from(bytes)
+        .toString('hex')
+        .replace(/..(?=.)/g, '$& ')}`,
+    ];
+  }
 }
 
 export function textOf(packet: Packet): string {

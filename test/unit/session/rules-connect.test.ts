@@ -326,33 +326,6 @@ describe('rules 17 and 18: what cannot be', () => {
     expect(stage.session.facts.rememberedBytes).toBe(0);
   });
 
-  it('ends the connection at a second CONNECT, whether served or not [MQTT-3.1.0-2]', () => {
-    play(
-      5,
-      `${opening(v5)}
-      device> CONNECT id=dev | PUBLISH a=late
-      >device DISCONNECT code=130
-      event   end code=130 why=device-protocol-error`,
-    );
-    play(
-      4,
-      `${opening(v4)}
-      lost
-      device> CONNECT id=dev
-      event   end code=130 why=device-protocol-error`,
-    );
-  });
-
-  it('ends it likewise at a packet that only a server sends', () => {
-    play(
-      5,
-      `${opening(v5)}
-      device> SUBACK #1 0
-      >device DISCONNECT code=130
-      event   end code=130 why=device-protocol-error`,
-    );
-  });
-
   it('is movable otherwise', () => {
     expect(play(4, opening(v4)).session.immovable).toBeUndefined();
     expect(new Stage(4, v4).session.immovable).toBe('connecting');

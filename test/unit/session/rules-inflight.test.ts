@@ -84,11 +84,15 @@ describe('rule 4: from the device, in flight', () => {
     expect(session.facts.fromDevice).toBe(0);
   });
 
-  it('drops acknowledgements that answer nothing, which the device would not know', () => {
+  it('passes acknowledgements that answer nothing on to the device, as without a proxy', () => {
     play(
       4,
       `${open}
-      node>   PUBACK #1 | PUBCOMP #2 | SUBACK #3 0 | PINGRESP`,
+      node>   PUBACK #1 | PUBCOMP #2 | SUBACK #3 0 | PINGRESP
+      >device PUBACK #1
+      >device PUBCOMP #2
+      >device SUBACK #3 0
+      >device PINGRESP`,
     );
   });
 

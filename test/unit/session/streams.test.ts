@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { bytesOf } from './packet-text.ts';
-import { moving, opening, options, play, Stage, shared } from './transcript.ts';
+import { moving, opening, options, play, type Stage, shared } from './transcript.ts';
 
 const open = opening('CONNECT id=dev');
 
@@ -111,10 +111,4 @@ it('takes no larger packet from the device [MQTT-3.1.2-24]', () => {
       >device DISCONNECT code=149
       event   end code=149 why=packet-too-large`,
   );
-});
-
-it('ends a device whose bytes are no MQTT', () => {
-  const stage = new Stage(5, 'CONNECT id=dev');
-  feed(stage, 'fromDevice', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01]));
-  expect(stage.events).toEqual([{ kind: 'end', code: 129, why: 'device-protocol-error' }]);
 });

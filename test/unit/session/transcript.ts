@@ -6,7 +6,7 @@ import {
   type SessionOptions,
   type SessionOutput,
 } from '../../../src/session/index.ts';
-import { bytesOf, packetsIn, textOf, type Version } from './packet-text.ts';
+import { bytesOf, linesOf, type Version } from './packet-text.ts';
 
 export const options: SessionOptions = {
   maxPacketBytes: 4096,
@@ -75,12 +75,8 @@ export class Stage {
   }
 
   private heard(): string[] {
-    const node = packetsIn(Buffer.concat(this.nodeBytes), this.version).map(
-      (packet) => `>node   ${textOf(packet)}`,
-    );
-    const device = packetsIn(Buffer.concat(this.deviceBytes), this.version).map(
-      (p) => `>device ${textOf(p)}`,
-    );
+    const node = linesOf(Buffer.concat(this.nodeBytes), this.version).map((text) => `>node   ${text}`);
+    const device = linesOf(Buffer.concat(this.deviceBytes), this.version).map((text) => `>device ${text}`);
     const heard = [...node, ...device, ...this.lines];
     this.nodeBytes = [];
     this.deviceBytes = [];
