@@ -220,7 +220,8 @@ export async function startServer(
     table: memory,
     settings: threadSettings(),
     onEvents,
-    onFault: (thread, message, stack) => log.error({ thread, error: message, stack }, 'a connection failed'),
+    onFault: (thread, { where, message, stack }) =>
+      log.error({ thread, error: message, stack }, `${where} failed`),
     onDeath: (thread, error) => {
       table.releaseThread(thread);
       log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');

@@ -43,9 +43,9 @@ export function createBalancer(
   }
 
   function viewNow(): View {
-    const targets: Target[] = [];
-    const poolOf: number[] = [];
-    const usable: boolean[] = [];
+    const length = slots.reduce((most, { slot }) => Math.max(most, slot + 1), 0);
+    const bySlot = <T>() => new Array<T | undefined>(length).fill(undefined);
+    const [targets, poolOf, usable] = [bySlot<Target>(), bySlot<number>(), bySlot<boolean>()];
     for (const { slot, id, host, port, serverName, pool, enabled, ...state } of slots) {
       if (!enabled) continue;
       const tls = serverName === '' ? undefined : { pool, serverName };

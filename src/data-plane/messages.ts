@@ -242,13 +242,21 @@ export type ThreadEvent =
     }
   | { readonly type: 'link-lost'; readonly node: string; readonly cause: EndCause; readonly live: number };
 
+/** An exception of ours, and what it ended. */
+export interface Fault {
+  /** What failed: `a connection`, which was reset, or such as `command watch`, which ended nobody. */
+  readonly where: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
 export type Report =
   | { readonly type: 'ready'; readonly wakeFd: number | undefined }
   | { readonly type: 'listening'; readonly request: number; readonly addresses: readonly BoundAddress[] }
   | { readonly type: 'failed'; readonly request: number; readonly code: string; readonly message: string }
   | { readonly type: 'done'; readonly request: number }
   | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
-  | { readonly type: 'fault'; readonly message: string; readonly stack: string | undefined }
+  | ({ readonly type: 'fault' } & Fault)
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
   | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
   | { readonly type: 'kicked'; readonly request: number; readonly count: number }

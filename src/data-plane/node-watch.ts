@@ -47,9 +47,9 @@ export function createNodeWatch(now: () => number, random: Random) {
     return late;
   }
 
-  function draw(draws: Draw[], carrier: Carrier, slot: number): void {
-    const drawn = draws[slot];
-    if (drawn === undefined) draws[slot] = { carrier, count: 1 };
+  function draw(draws: Map<number, Draw>, carrier: Carrier, slot: number): void {
+    const drawn = draws.get(slot);
+    if (drawn === undefined) draws.set(slot, { carrier, count: 1 });
     else if (random() * ++drawn.count < 1) drawn.carrier = carrier;
   }
 
@@ -63,7 +63,7 @@ export function createNodeWatch(now: () => number, random: Random) {
       const suspected = lateCanaries(nowMs);
       for (const node of unhealthy) if (!unhealthyBefore.includes(node)) suspected.add(node);
       unhealthyBefore = unhealthy;
-      const draws: Draw[] = []; // by slot
+      const draws = new Map<number, Draw>(); // by slot
       for (const ofOneListener of connections) {
         for (const { session, placedAtMs } of ofOneListener) {
           const target = session?.target;
@@ -72,7 +72,7 @@ export function createNodeWatch(now: () => number, random: Random) {
           draw(draws, session, target.slot);
         }
       }
-      for (const { carrier } of Object.values(draws)) {
+      for (const { carrier } of draws.values()) {
         const node = carrier.target?.nodeId;
         if (node === undefined || canaries.has(node) || suspected.has(node)) continue;
         const heard = carrier.ask();

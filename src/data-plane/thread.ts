@@ -29,6 +29,7 @@ import { Recalls } from './recalls.ts';
 import { openTable } from './routing-table.ts';
 import { TableReader } from './table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
+import { createFaults, guardThread } from './thread-faults.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
 
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
@@ -37,6 +38,8 @@ const start = workerData as ThreadStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
 
 const now = (): number => engine.now();
+const faults = createFaults(report);
+guardThread(faults, systemClock.now, () => process.exit(1));
 const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
 const events = new EventBatch(
   (task) => engine.defer(task),
@@ -60,14 +63,17 @@ const context = {
   tell: (event) => events.add(event),
   verbose: true as boolean,
 } satisfies ThreadContext;
-const worlds: ListenerWorld[] = [];
+/** A reload may come before the first listener, where the thread is being started again. */
+let current = start.settings;
+/** By the listeners' indexes, some of which other threads have. */
+const worlds = new Map<number, ListenerWorld>();
 /** How links to nodes speak TLS, by the number of the pool. */
 const linkTls: ThreadSettings['upstreamTls'][number][] = [];
 const nodeWatch = createNodeWatch(systemClock.now, systemRandom);
 const refusalBursts = createBursts(systemClock);
 const pauseBursts = createBursts(systemClock);
 const engine = createEngine(start.engine, {
-  accept: (wire, peer, listener) => worlds[listener]?.accept(wire, peer),
+  accept: (wire, peer, listener) => worlds.get(listener)?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
   maxHandshakes: start.settings.limits.maxHandshakes,
   onHandshakeRefused: () => table.countRejected('tls-busy'),
@@ -81,12 +87,7 @@ const engine = createEngine(start.engine, {
     const more = pauseBursts(reason);
     if (more !== undefined) events.add({ type: 'accept-paused', reason, more });
   },
-  onFault: (error) =>
-    report({
-      type: 'fault',
-      message: messageOf(error),
-      stack: error instanceof Error ? error.stack : undefined,
-    }),
+  onFault: (error) => faults.tell('a connection', error),
 });
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
@@ -113,11 +114,12 @@ function secureLinks({ upstreamTls }: ThreadSettings): void {
 
 function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
+    current = settings;
     secureLinks(settings);
     balancer.use(strategiesOf(settings));
     Object.assign(context, choicesBy(settings));
     for (const listener of listeners) {
-      const world = worlds[listener.index];
+      const world = worlds.get(listener.index);
       if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, world?.listener.tls))
         engine.updateTls(listener.index, listener.tls);
       engine.updateHeaders(listener.index, listener.headers);
@@ -133,15 +135,20 @@ function doorOf({ index, limits }: ListenerSettings): Door {
   return createDoor(start.door, start.thread, index, { ...context.limits.door, ...limits });
 }
 
+/** A listener that is bound again, because a reload was refused, still has its devices. */
+function receive(listener: ListenerSettings): void {
+  const known = worlds.get(listener.index);
+  if (known !== undefined) known.settle(listener, doorOf(listener));
+  else worlds.set(listener.index, new ListenerWorld(context, listener, doorOf(listener)));
+}
+
 async function listen({ request, listeners }: Extract<Command, { type: 'listen' }>): Promise<void> {
   try {
-    if (worlds.length === 0) secureLinks(start.settings); // before the first device
+    if (worlds.size === 0) secureLinks(current); // before the first device
   } catch (error) {
     return report({ type: 'failed', request, ...failureOf(error) });
   }
-  for (const listener of listeners) {
-    worlds[listener.index] = new ListenerWorld(context, listener, doorOf(listener));
-  }
+  for (const listener of listeners) receive(listener);
   const bound = listeners.map((listener) =>
     // Of an opaque protocol nobody knows who speaks first.
     engine.listen({ ...listener, deviceGreets: listener.opaque !== 'tcp' }),
@@ -153,14 +160,13 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
-  const ended = listener === undefined ? worlds : worlds.slice(listener, listener + 1);
-  for (const world of ended) world.endAll(reason);
+  for (const [index, world] of worlds) if (listener === undefined || listener === index) world.endAll(reason);
 }
 
 function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome' }>): MoveTally {
   const tallies: MoveTally[] = [];
   let left = count;
-  for (const world of worlds) {
+  for (const world of worlds.values()) {
     const tally = world.moveSome(node, left, cause, to);
     left -= tally.moving + tally.noNode + tally.ended;
     tallies.push(tally);
@@ -169,7 +175,7 @@ function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome
 }
 
 function clients(filter: ClientFilter): ClientAnswer {
-  const answers = worlds.map((world) => world.clients(filter));
+  const answers = Array.from(worlds.values(), (world) => world.clients(filter));
   return {
     clients: answers.flatMap((answer) => answer.clients).slice(0, filter.limit),
     total: answers.reduce((sum, answer) => sum + answer.total, 0),
@@ -179,7 +185,7 @@ function clients(filter: ClientFilter): ClientAnswer {
 function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {
   try {
     engine.updateTls(listener, tls);
-    const world = worlds[listener];
+    const world = worlds.get(listener);
     if (world !== undefined) world.listener = { ...world.listener, tls };
     return undefined;
   } catch (error) {
@@ -192,10 +198,10 @@ function exit(): void {
   process.exit(0); // in a Worker this ends the thread, not the process
 }
 
-parentPort?.on('message', (command: Command) => {
+function carryOut(command: Command): unknown {
   switch (command.type) {
     case 'listen':
-      return void listen(command);
+      return listen(command);
     case 'unlisten':
       for (const index of command.listeners) engine.unlisten(index);
       return report({ type: 'done', request: command.request });
@@ -206,7 +212,7 @@ parentPort?.on('message', (command: Command) => {
     case 'endAll':
       return endAll(command);
     case 'close':
-      return void engine.close().then(exit);
+      return engine.close().then(exit);
     case 'verbose':
       context.verbose = command.on;
       return;
@@ -214,7 +220,7 @@ parentPort?.on('message', (command: Command) => {
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
     case 'watch':
       return nodeWatch.look(
-        worlds.map(({ open }) => open),
+        Array.from(worlds.values(), ({ open }) => open),
         command.unhealthy,
       );
     case 'superseded':
@@ -222,7 +228,7 @@ parentPort?.on('message', (command: Command) => {
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {
-      const tallies = worlds.map((world) => world.move(command.clientId, command.to));
+      const tallies = Array.from(worlds.values(), (world) => world.move(command.clientId, command.to));
       return report({ type: 'moved', request: command.request, tally: addTallies(tallies) });
     }
     case 'recalled':
@@ -230,10 +236,13 @@ parentPort?.on('message', (command: Command) => {
     case 'updateTls':
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {
-      const count = worlds.reduce((sum, world) => sum + world.kick(command.clientId, command.reason), 0);
+      let count = 0;
+      for (const world of worlds.values()) count += world.kick(command.clientId, command.reason);
       return report({ type: 'kicked', request: command.request, count });
     }
   }
-});
+}
+
+parentPort?.on('message', (command: Command) => faults.carryOut(command, carryOut));
 
 report({ type: 'ready', wakeFd: engine.wakeFd });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
 import { createHoldBackMemory, type HoldBackMemory } from '../admission/hold-back.ts';
 import type { EndReason, MoveCause } from '../connection/world.ts';
@@ -10,6 +11,7 @@ import type {
   ClientAnswer,
   ClientFilter,
   Command,
+  Fault,
   ListenerSettings,
   MoveTally,
   Report,
@@ -21,6 +23,9 @@ import { MAX_LISTENERS } from './routing-table.ts';
 
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
 const RESTART_DELAY_MS = 500;
+/** New listeners wait so long for a thread that is being started again. */
+const READY_WAIT_MS = 3_000;
+const READY_POLL_MS = 50;
 
 export interface ThreadsOptions {
   readonly count: number;
@@ -32,8 +37,8 @@ export interface ThreadsOptions {
   readonly table: SharedArrayBuffer;
   readonly settings: ThreadSettings;
   readonly onEvents: (events: readonly ThreadEvent[], thread: number) => void;
-  /** One connection's exception; the thread goes on. */
-  readonly onFault: (thread: number, message: string, stack: string | undefined) => void;
+  /** An exception of one connection, or of one command; the thread goes on. */
+  readonly onFault: (thread: number, fault: Fault) => void;
   /** A thread died; what it had counted must be given back. It is started again. */
   readonly onDeath: (thread: number, error: Error) => void;
 }
@@ -74,12 +79,12 @@ export class Threads {
     const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
     try {
       const alone = listeners.map((listener) => ({ ...listener, isFirst: true }));
-      const bound = await this.startThread(first ?? 0, alone);
+      const bound = await this.startThread(first ?? 0, () => alone);
       this.listeners = listeners.map((listener, i) => ({
         ...listener,
         port: bound[i]?.port ?? listener.port,
       }));
-      await Promise.all(others.map((thread) => this.startThread(thread, this.listeners)));
+      await Promise.all(others.map((thread) => this.startThread(thread, () => this.listeners)));
       return bound;
     } catch (error) {
       await this.close();
@@ -87,10 +92,13 @@ export class Threads {
     }
   }
 
-  /** Rejects, once the thread is gone, when it ends before it listens. */
+  /**
+   * Rejects, once the thread is gone, when it ends before it listens.
+   * @param listeners asked for when the thread is ready for them: a reload may have changed them meanwhile
+   */
   private startThread(
     thread: number,
-    listeners: readonly ListenerSettings[],
+    listeners: () => readonly ListenerSettings[],
   ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, shared, script, onEvents, onFault } = this.options;
     const { door, holdBack, settings } = this;
@@ -102,10 +110,10 @@ export class Threads {
         {
           onReport: (report) => {
             if (report.type === 'events') onEvents(report.events, number);
-            else if (report.type === 'fault') onFault(number, report.message, report.stack);
+            else if (report.type === 'fault') onFault(number, report);
             else if (report.type === 'ready') {
               started.tell({ type: 'verbose', on: this.verbose });
-              started.begin(listeners).then(resolve, reject);
+              started.begin(listeners()).then(resolve, reject);
             }
           },
           onExit: (failure, hasListened) => {
@@ -134,7 +142,7 @@ export class Threads {
 
   private restart(thread: number): void {
     if (this.closing !== undefined || !this.accepting) return;
-    this.startThread(thread, this.listeners).catch((error: Error) => this.died(thread, error));
+    this.startThread(thread, () => this.listeners).catch((error: Error) => this.died(thread, error));
   }
 
   private tellAll(command: Command): void {
@@ -152,14 +160,14 @@ export class Threads {
 
   /**
    * Binds further listeners, on every thread or on none. A port 0 is chosen by the first thread and shared.
-   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID; THREAD_UNAVAILABLE while one starts again
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, THREAD_UNAVAILABLE
    */
   async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
     if (added.length === 0) return [];
+    await this.ready();
     const { alive } = this;
     const [first, ...others] = alive;
-    if (first === undefined || alive.length < this.options.count || !alive.every(({ listens }) => listens))
-      throw new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
+    if (first === undefined) throw beingStarted();
     const indexes = added.map(({ index }) => index);
     try {
       const bound = await first.listen(added.map((listener) => ({ ...listener, isFirst: true })));
@@ -173,6 +181,22 @@ export class Threads {
       await this.unlisten(indexes);
       throw error;
     }
+  }
+
+  /**
+   * Resolves when every thread listens; one that has died is waited for.
+   * @throws BreakwaterError THREAD_UNAVAILABLE where that takes long
+   */
+  async ready(): Promise<void> {
+    for (let waitedMs = 0; !this.isWhole; waitedMs += READY_POLL_MS) {
+      if (waitedMs >= READY_WAIT_MS || this.closing !== undefined || !this.accepting) throw beingStarted();
+      await sleep(READY_POLL_MS);
+    }
+  }
+
+  private get isWhole(): boolean {
+    const { alive } = this;
+    return alive.length === this.options.count && alive.every(({ listens }) => listens);
   }
 
   /** Closes listeners on every thread; their connections go on. */
@@ -324,6 +348,10 @@ export class Threads {
     await Promise.all(alive.map(({ exited }) => exited));
     clearTimeout(late);
   }
+}
+
+function beingStarted(): BreakwaterError {
+  return new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
 }
 
 function randomSeed(): number {

@@ -29,11 +29,13 @@ export function open({ host, port, header, tls }: ProbeTarget, opened: () => voi
 }
 
 /**
- * Closes a probe's socket at once. A reset rather than FIN keeps no TIME_WAIT behind for every probe; before the
- * connection stands there is nothing to reset, and `resetAndDestroy` would wait for it.
+ * Closes a probe's socket at once. A reset rather than FIN keeps no TIME_WAIT behind for every probe. Before the
+ * connection stands there is nothing to reset, and `resetAndDestroy` would wait for it; behind `end`, or while TLS has
+ * something left to send, it would leave a handle that the process never gets rid of.
  */
 export function discard({ socket, carrier }: ProbeSocket): void {
-  if (carrier.connecting) carrier.destroy();
-  else carrier.resetAndDestroy();
+  const isBusy = socket.writableEnded || (socket !== carrier && socket.writableLength > 0);
+  if (!isBusy && !carrier.connecting) carrier.resetAndDestroy();
   socket.destroy();
+  carrier.destroy();
 }

@@ -6,6 +6,7 @@ import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
+import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
 import type { HttpWorld } from './world.ts';
@@ -39,8 +40,10 @@ const BACKLOG = 4096;
 export class Front {
   private readonly world: HttpWorld;
   private readonly index: number;
-  private readonly server: Server;
-  private readonly sockets = new Set<Socket>();
+  /** Of the present address. */
+  private server: Server | undefined;
+  /** What was accepted, and what it carries where TLS is spoken. */
+  private readonly sockets = new Map<Socket, TLSSocket | undefined>();
   private readonly onConnection: (socket: Socket, peer: HttpPeer) => void;
   private tls: TlsOptions | undefined;
   private handshakes: Handshakes | undefined;
@@ -58,8 +61,6 @@ export class Front {
     this.index = options.index;
     this.onConnection = onConnection;
     this.settle(options);
-    this.server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
-    this.server.on('connection', (socket) => this.accept(socket));
   }
 
   /** Certificates and headers from now on. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
@@ -77,32 +78,40 @@ export class Front {
 
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(host: string, port: number): Promise<HttpAddress> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
+    server.on('connection', (socket) => this.accept(socket));
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
-      this.server.once('error', failed);
-      this.server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.server.off('error', failed);
-        this.server.on('error', (error) => this.world.fault(error));
-        const { address, port: bound } = this.server.address() as AddressInfo;
+      server.once('error', failed);
+      server.listen({ host, port, backlog: BACKLOG }, () => {
+        server.off('error', failed);
+        server.on('error', (error) => this.world.fault(error));
+        this.server = server;
+        const { address, port: bound } = server.address() as AddressInfo;
         resolve({ host: address, port: bound });
       });
     });
   }
 
-  stopAccepting(): void {
-    this.server.close();
+  /** Closes the listening socket; connections go on. */
+  unlisten(): void {
+    this.server?.close();
+    this.server = undefined;
   }
 
   /** Resets whatever is still open. */
   close(): void {
-    this.stopAccepting();
-    for (const socket of this.sockets) socket.resetAndDestroy();
+    this.unlisten();
+    for (const [socket, secured] of this.sockets) {
+      if (secured === undefined) reset(socket);
+      else resetTls(secured, socket);
+    }
   }
 
   private accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress);
     const expectation = this.headers?.expect(address) ?? 'skip';
-    this.sockets.add(socket);
+    this.sockets.set(socket, undefined);
     socket.once('close', () => this.sockets.delete(socket));
     if (this.headers === undefined || expectation === 'skip') return this.admit(socket, address);
     const refused = (refusal: HeaderRefusal): void => this.world.refused(`proxy-${refusal}`);
@@ -148,6 +157,7 @@ export class Front {
     handshakes.begin(socket, {
       done: (secured: TLSSocket) => {
         clearTimeout(late);
+        this.sockets.set(socket, secured);
         this.begin(secured, { address, tls: describe(secured) });
       },
       failed: () => refuse('tls-failed'),

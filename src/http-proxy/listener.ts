@@ -58,7 +58,7 @@ export class HttpListener {
     this.server.on('clientError', (error, socket) => this.unreadable(error, socket));
   }
 
-  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  /** Once more behind `unlisten`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(host: string, port: number): Promise<HttpAddress> {
     return this.front.listen(host, port);
   }
@@ -74,10 +74,15 @@ export class HttpListener {
     this.front.updateTls(tls);
   }
 
+  /** Accepts no more; connections go on. */
+  unlisten(): void {
+    this.front.unlisten();
+  }
+
   /** Accepts no more; connections end with the answers that are under way. */
   stopAccepting(): void {
     this.isStopping = true;
-    this.front.stopAccepting();
+    this.front.unlisten();
     this.server.closeIdleConnections();
   }
 

@@ -15,6 +15,7 @@ import { noMoves } from '../data-plane/move-tally.ts';
 import { openTable } from '../data-plane/routing-table.ts';
 import { TableReader } from '../data-plane/table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from '../data-plane/thread-answers.ts';
+import { createFaults, guardThread } from '../data-plane/thread-faults.ts';
 import { type UpstreamTls, verifying } from '../engine/tls.ts';
 import { messageOf } from '../errors.ts';
 import { HttpListener } from '../http-proxy/listener.ts';
@@ -30,6 +31,8 @@ import { createHttpPool, createHttpWorld, type HttpContext, type HttpPlace } fro
 
 const start = workerData as ThreadStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
+const faults = createFaults(report);
+guardThread(faults, systemClock.now, () => process.exit(1));
 
 /** Counts go to the main thread this often. */
 const COUNT_MS = 200;
@@ -55,12 +58,7 @@ const context: HttpContext = {
     const key = listener * 1000 + status;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   },
-  fault: (error) =>
-    report({
-      type: 'fault',
-      message: messageOf(error),
-      stack: error instanceof Error ? error.stack : undefined,
-    }),
+  fault: (error) => faults.tell('a connection', error),
 };
 const agents = new NodeAgents(start.settings.limits.http.maxHeadBytes, systemClock.now);
 /** By their numbers. */
@@ -92,27 +90,46 @@ async function listen({ request, listeners: added }: Extract<Command, { type: 'l
 }
 
 async function begin(settings: ListenerSettings) {
-  const { index, host, port } = settings;
+  const { host, port } = settings;
+  return receive(settings).listen(host, port);
+}
+
+/** A listener that is bound again, because a reload was refused, still has its connections. */
+function receive(settings: ListenerSettings): HttpListener {
+  const known = settle(settings);
+  if (known !== undefined) return known;
   const place = placeOf(settings);
   const listener = new HttpListener(createHttpWorld(context, place), agents, settings);
-  places.set(index, Object.assign(place, { listener }));
-  return listener.listen(host, port);
+  places.set(settings.index, Object.assign(place, { listener }));
+  return listener;
+}
+
+/** @throws BreakwaterError TLS_INVALID */
+function settle(settings: ListenerSettings): HttpListener | undefined {
+  const place = places.get(settings.index);
+  if (place === undefined) return undefined;
+  Object.assign(place, placeOf(settings));
+  place.listener.settle(settings);
+  return place.listener;
 }
 
 function unlisten(indexes: readonly number[]): void {
-  for (const index of indexes) places.get(index)?.listener.stopAccepting();
+  for (const index of indexes) places.get(index)?.listener.unlisten();
 }
 
-function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
+function endAll(only: number | undefined): void {
+  for (const [index, { listener }] of places) {
+    if (only !== undefined && only !== index) continue;
+    listener.close();
+    places.delete(index);
+  }
+}
+
+function settleAll({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
     balancer.use(strategiesOf(settings));
     Object.assign(context, choicesBy(settings));
-    for (const listener of listeners) {
-      const place = places.get(listener.index);
-      if (place === undefined) continue;
-      Object.assign(place, placeOf(listener));
-      place.listener.settle(listener);
-    }
+    for (const listener of listeners) settle(listener);
     report({ type: 'done', request });
   } catch (error) {
     report({ type: 'failed', request, ...failureOf(error) });
@@ -139,31 +156,29 @@ setInterval(flushCounts, COUNT_MS).unref();
 setInterval(() => agents.sweep(), SWEEP_MS).unref();
 
 async function close(): Promise<void> {
-  for (const { listener } of places.values()) listener.close();
+  endAll(undefined);
   await agents.close();
   flushCounts();
   events.flush();
   process.exit(0); // in a Worker this ends the thread, not the process
 }
 
-parentPort?.on('message', (command: Command) => {
+function carryOut(command: Command): unknown {
   switch (command.type) {
     case 'listen':
-      return void listen(command);
+      return listen(command);
     case 'unlisten':
       unlisten(command.listeners);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      return settle(command);
+      return settleAll(command);
     case 'stop':
-      return unlisten([...places.keys()]);
-    case 'endAll':
-      for (const [index, { listener }] of places) {
-        if (command.listener === undefined || command.listener === index) listener.close();
-      }
+      for (const { listener } of places.values()) listener.stopAccepting();
       return;
+    case 'endAll':
+      return endAll(command.listener);
     case 'close':
-      return void close();
+      return close();
     case 'clients':
       return report({ type: 'clients', request: command.request, answer: { clients: [], total: 0 } });
     case 'move':
@@ -175,6 +190,8 @@ parentPort?.on('message', (command: Command) => {
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     default: // the others are about MQTT sessions
   }
-});
+}
+
+parentPort?.on('message', (command: Command) => faults.carryOut(command, carryOut));
 
 report({ type: 'ready', wakeFd: undefined });

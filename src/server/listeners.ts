@@ -10,7 +10,7 @@ import type { TlsListener } from './certificates.ts';
 import type { WantedListener } from './wanted-listeners.ts';
 
 export interface ListenersOptions {
-  readonly threads: Pick<Threads, 'start' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
+  readonly threads: Pick<Threads, 'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
   readonly table: Pick<TableWriter, 'accepted'>;
   readonly numbers: PoolNumbers;
   readonly log: Log;
@@ -25,6 +25,8 @@ interface Listener extends WantedListener {
   readonly url: string;
   /** What had been accepted under this index before it was this listener's. */
   readonly acceptedBefore: number;
+  /** It was closed for another, which could not be bound either: the next reload binds it again. */
+  readonly isClosed?: boolean;
 }
 
 /**
@@ -36,7 +38,7 @@ export class Listeners {
   /** In the order of the configuration. */
   private present: readonly Listener[] = [];
   /** By index, those that are gone too: their last devices are still told of. */
-  private readonly lastAt: Listener[] = [];
+  private readonly lastAt = new Map<number, Listener>();
 
   constructor(options: ListenersOptions) {
     this.options = options;
@@ -49,11 +51,11 @@ export class Listeners {
 
   /** Connections since the start, also at listeners that are gone. */
   get accepted(): number {
-    return this.lastAt.reduce((sum, _, index) => sum + this.options.table.accepted(index), 0);
+    return sum([...this.lastAt.keys()].map((index) => this.options.table.accepted(index)));
   }
 
   urlAt(index: number): string {
-    return this.lastAt[index]?.url ?? '';
+    return this.lastAt.get(index)?.url ?? '';
   }
 
   /** With what each is served by. */
@@ -72,6 +74,7 @@ export class Listeners {
   /** @throws BreakwaterError as `Threads.start` */
   async start(wanted: readonly WantedListener[]): Promise<void> {
     const added = this.place(wanted);
+    for (const listener of added) this.lastAt.set(listener.index, listener);
     const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
     this.present = this.enter(added, bound);
   }
@@ -87,23 +90,18 @@ export class Listeners {
     const { threads, log } = this.options;
     const before = this.present;
     const placed = this.place(wanted);
-    const stays = (listener: Listener) => before.some(({ key }) => key === listener.key);
+    const stays = ({ key }: Listener) =>
+      before.some((listener) => listener.key === key && !listener.isClosed);
     const added = placed.filter((listener) => !stays(listener));
     const gone = before.filter(({ key }) => !placed.some((listener) => listener.key === key));
     const inTheWay = gone.filter(({ port }) => added.some((listener) => listener.port === port));
+    if (added.length > 0) await threads.ready(); // before anything is closed
     await threads.unlisten(inTheWay.map(({ index }) => index));
     try {
-      const bound = this.enter(
-        added,
-        await threads.listen(added.map((listener) => this.settingsOf(listener))),
-      );
+      const bound = await this.bind(added);
       this.present = placed.map((listener) => bound.find(({ key }) => key === listener.key) ?? listener);
     } catch (error) {
-      await threads.listen(inTheWay.map((listener) => this.settingsOf(listener))).catch((again: unknown) => {
-        // Not bound any more, so that the next reload binds it as one that is new.
-        this.present = before.filter((listener) => !inTheWay.includes(listener));
-        log.error({ error: messageOf(again) }, 'a listener could not be bound again: reload once more');
-      });
+      await this.bindAgain(inTheWay);
       throw error;
     }
     return {
@@ -116,6 +114,36 @@ export class Listeners {
         }
       },
     };
+  }
+
+  /** All or none; who came to one of them before another failed is sent away. */
+  private async bind(added: readonly Listener[]): Promise<Listener[]> {
+    const { threads } = this.options;
+    const isNew = new Set(added.filter(({ isClosed }) => !isClosed).map(({ index }) => index));
+    for (const listener of added) this.lastAt.set(listener.index, listener);
+    try {
+      return this.enter(added, await threads.listen(added.map((listener) => this.settingsOf(listener))));
+    } catch (error) {
+      for (const index of isNew) threads.endAt(index, 'listener-removed');
+      throw error;
+    }
+  }
+
+  /** The listeners of before, with the devices that they have. */
+  private async bindAgain(closed: readonly Listener[]): Promise<void> {
+    const { threads, log } = this.options;
+    try {
+      await threads.listen(closed.map((listener) => this.settingsOf(listener)));
+    } catch (error) {
+      this.present = this.present.map((listener) =>
+        closed.includes(listener) ? { ...listener, isClosed: true } : listener,
+      );
+      const urls = closed.map(({ url }) => url);
+      log.error(
+        { listeners: urls, error: messageOf(error) },
+        'listeners could not be bound again: reload once more',
+      );
+    }
   }
 
   /** Every listener with its index: the one that it has, or one that is free. */
@@ -166,12 +194,16 @@ export class Listeners {
     return added.map((listener, i) => {
       const port = bound[i]?.port ?? listener.port;
       const url = withPort(listener.config.url, port);
-      const entered = { ...listener, port, url };
-      this.lastAt[listener.index] = entered;
+      const entered = { ...listener, port, url, isClosed: false };
+      this.lastAt.set(listener.index, entered);
       this.options.log.info({ listener: listener.config.url, url }, 'listening');
       return entered;
     });
   }
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 function withPort(url: string, port: number): string {

@@ -30,6 +30,13 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
     return proxy.api<ReloadView>('reload', { method: 'POST' });
   }
   const status = () => proxy.api<StatusView>('status');
+  const clientsAt = async (listener: string) => {
+    const { clients } = await proxy.api<{ clients: { clientId: string; listener: string }[] }>('clients');
+    return clients
+      .filter((client) => client.listener === listener)
+      .map(({ clientId }) => clientId)
+      .sort();
+  };
   const nodeOf = async (clientId: string) => (await proxy.api<{ node: string }>(`clients/${clientId}`)).node;
 
   beforeAll(async () => {
@@ -141,6 +148,54 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
     await expect(connectDevice(free, 'nobody')).rejects.toThrow('ECONNREFUSED');
     expect((await connectDevice(proxy.port, 'as-before')).code).toBe(0);
     expect((await status()).proxy.listeners).toEqual([proxy.url]);
+  });
+
+  test('that is refused gives back a listener that stood in the way, with the devices that it had', async () => {
+    const url = `mqtt://127.0.0.1:${await freePort()}`;
+    const port = Number(new URL(url).port);
+    await reload({ listeners: [first, { url }] });
+    const before = await connectDevices(port, ['kicked', 'moved', 'ended']);
+    const closed = before.map(
+      ({ socket }) => new Promise((resolve) => socket.resume().once('close', resolve)),
+    );
+    const taken = { url: `http://127.0.0.1:${new URL(brokers[0]?.url ?? '').port}`, pool: 'web' };
+    const swapped = [{ url: url.replace('mqtt', 'ws') }, first, taken];
+    const pools = { ...base().pools, web: {} };
+    await expect(reload({ listeners: swapped, pools })).rejects.toThrow('ADDRESS_IN_USE');
+
+    await connectDevice(port, 'after');
+    expect(await clientsAt(url)).toEqual(['after', 'ended', 'kicked', 'moved']);
+    await proxy.api('clients/kicked', { method: 'DELETE' });
+    await closed[0];
+    await reload({ listeners: [first, { url }], pools: { default: { nodes: [nodeAt(1)] } } });
+    await until(async () => (await nodeOf('moved')) === 'n1', 'its session at the other node');
+    await reload();
+    await Promise.all(closed);
+    expect(await clientsAt(url)).toEqual([]);
+    await until(async () => (await nodeOf('stays-0')) === 'n0', 'all sessions back');
+  });
+
+  test('mixes listeners of HTTP with the others in any order', async () => {
+    const [mqtt, web, more] = [await freePort(), await freePort(), await freePort()];
+    const listeners = [
+      [first, { url: `http://127.0.0.1:${web}`, pool: 'web' }, { url: `mqtt://127.0.0.1:${mqtt}` }],
+      [{ url: `http://127.0.0.1:${more}`, pool: 'web' }, { url: `mqtt://127.0.0.1:${mqtt}` }, first],
+      [{ url: `ws://127.0.0.1:${web}` }, { url: `http://127.0.0.1:${more}`, pool: 'web' }, first],
+      [{ url: `http://127.0.0.1:${mqtt}`, pool: 'web' }, first],
+    ];
+    const pools = { ...base().pools, web: {} };
+    for (const some of listeners) {
+      await reload({ listeners: some, pools });
+      const reached = some.filter(({ url }) => url.startsWith('mqtt') && url !== first.url);
+      for (const { url } of reached)
+        expect((await connectDevice(Number(new URL(url).port), `mixed-${url}`)).code).toBe(0);
+      const mixed = () => proxy.api<{ total: number }>('clients?match=mixed');
+      await until(async () => (await mixed()).total === reached.length, 'those who may stay, and no others');
+      await proxy.api('rebalance', { method: 'POST', body: {} });
+    }
+    await reload();
+    const deaths = proxy.logs().filter(({ msg }) => msg.includes('died') || msg.endsWith('failed'));
+    expect(deaths).toEqual([]);
   });
 
   test('of a bad file changes nothing, and says everything that is wrong, to the log too', async () => {

@@ -1,8 +1,12 @@
 import { once } from 'node:events';
-import { expect, test } from 'vitest';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
-import { startBreakwater } from '../support/breakwater.ts';
-import { connectDevice } from '../support/devices.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { createAuthority, type Issued } from '../support/certificates.ts';
+import { connectBytes, connectDevice } from '../support/devices.ts';
+import { startHttpNode } from '../support/http.ts';
+import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 async function runningWithDevice(limits: object = {}) {
@@ -43,4 +47,78 @@ test('a second signal exits at once, although a device is still there', async ()
   await until(refusesMore, 'the listener to close');
   breakwater.kill('SIGTERM');
   await Promise.all([once(device.socket, 'close'), breakwater.exited]);
+});
+
+describe.each(['epoll', 'node'] as const)('%s engine, with a client that came by TLS and stays', (engine) => {
+  let certificate: Issued;
+  let nodes: Record<string, object>;
+  beforeAll(async () => {
+    certificate = createAuthority('root').issue({ cn: 'proxy', names: 'IP:127.0.0.1' });
+    const [broker] = await startAedes(1);
+    const web = await startHttpNode((_, response) => response.write('begun'));
+    nodes = { default: { nodes: [{ url: broker?.url }] }, web: { nodes: [{ url: web.url }] } };
+  });
+
+  async function running(scheme: 'mqtts' | 'https', mode = 'session') {
+    const tls = { cert: certificate.certFile, key: certificate.keyFile };
+    const secure = {
+      url: `${scheme}://127.0.0.1:${await freePort()}`,
+      ...{ tls, mode, pool: scheme === 'https' ? 'web' : 'default' },
+    };
+    const plain = { url: 'mqtt://127.0.0.1:0' };
+    const config = {
+      ...{ proxy: { engine }, listeners: [plain, secure], pools: nodes },
+      limits: { shutdownGrace: 0 },
+    };
+    const proxy = await startBreakwater(config);
+    return { proxy, config, plain, port: Number(new URL(secure.url).port) };
+  }
+
+  async function begin(port: number, bytes: string | Buffer): Promise<TLSSocket> {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    socket.on('error', () => {}).resume();
+    socket.write(bytes);
+    await once(socket, 'data');
+    return socket;
+  }
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  async function endsInOrder(proxy: Breakwater): Promise<void> {
+    let code: number | string | undefined;
+    void proxy.exited.then((ended) => {
+      code = ended;
+    });
+    proxy.kill('SIGTERM');
+    await until(() => code !== undefined, 'the process to end', 8_000);
+    expect(code).toBe(0);
+    expect(proxy.logs().filter(({ msg }) => msg.startsWith('data thread died'))).toEqual([]);
+  }
+
+  test.each(['session', 'relay'])('MQTT (%s): SIGTERM ends the process', async (mode) => {
+    const { proxy, port } = await running('mqtts', mode);
+    await begin(port, connectBytes('meter-1'));
+    const silent = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }).on('error', () => {});
+    await once(silent, 'secureConnect');
+    silent.pause(); // it does not answer the end either
+    await endsInOrder(proxy);
+  });
+
+  test('HTTP: SIGTERM ends the process', async () => {
+    const { proxy, port } = await running('https');
+    await begin(port, request);
+    await endsInOrder(proxy);
+  });
+
+  test.each([
+    'mqtts',
+    'https',
+  ] as const)('%s: so it does when the listener has been removed', async (scheme) => {
+    const { proxy, config, plain, port } = await running(scheme);
+    const socket = await begin(port, scheme === 'https' ? request : connectBytes('meter-1'));
+    const gone = new Promise((resolve) => socket.once('close', resolve));
+    proxy.rewrite({ ...config, listeners: [plain] });
+    await proxy.api('reload', { method: 'POST' });
+    await gone;
+    await endsInOrder(proxy);
+  });
 });

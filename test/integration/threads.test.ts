@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { PoolConfig } from '../../src/config/config.ts';
 import { defaultConfig } from '../../src/config/load.ts';
 import type { DataThread } from '../../src/data-plane/data-thread.ts';
@@ -97,27 +97,27 @@ async function startBroker(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node') {
+async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node', index = 0) {
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
   const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
   table.put({ ...node, serverName: '', maxConnections: 0, connectRate: 0, port: await startBroker() });
   const events: ThreadEvent[] = [];
   const deaths: string[] = [];
+  const faults: string[] = [];
   const threads = new BuiltThreads({
     ...{ count: 1, engine, table: memory, settings },
     onEvents: (batch) => events.push(...batch),
-    onFault: (_, message) =>
-      events.push({ type: 'dial-failed', node: '', failure: 'refused', detail: message }),
+    onFault: (_, { where, message }) => faults.push(`${where}: ${message}`),
     onDeath: (thread, error) => {
       deaths.push(error.message);
       table.releaseThread(thread);
     },
   });
   running.push(threads);
-  const [address] = await threads.start([{ ...listener, port }]);
+  const [address] = await threads.start([{ ...listener, port, index }]);
   const types = () => events.map(({ type }) => type);
-  return { threads, table, events, types, deaths, port: address?.port ?? 0 };
+  return { threads, table, events, types, deaths, faults, port: address?.port ?? 0 };
 }
 
 /** What a fault of ours would do to the thread. */
@@ -277,6 +277,64 @@ test('close ends every device, and tells of it before the thread exits', async (
   await gone;
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', reason: 'shutdown' });
   expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
+});
+
+describe.each(['node', 'epoll'] as const)('%s', (engine) => {
+  test('every command holds where indexes are left out, because other threads have them', async () => {
+    const { threads, table, deaths, faults, port } = await startThreads(0, engine, 3);
+    const { socket } = await connectDevice(port, 'meter-1');
+    const [more] = await threads.listen([{ ...listener, index: 7 }]);
+    await connectDevice(more?.port ?? 0, 'meter-2');
+    threads.watchNodes(['a']);
+    threads.superseded(0, 'meter-1', 0);
+    threads.recalled(0, 1, 'a');
+    expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
+    const stuck = { moving: 0, later: 0, stuck: 2, ended: 0, noNode: 0 };
+    expect(await threads.moveSome('a', 10, 'drain')).toEqual(stuck);
+    expect(await threads.move('meter-1', 'b')).toMatchObject({ stuck: 1 });
+    await threads.settle(settings, [
+      { ...listener, index: 3 },
+      { ...listener, index: 7 },
+    ]);
+    threads.endAt(5, 'listener-removed'); // another thread's
+    expect(await threads.kick('meter-2')).toBe(1);
+    expect(socket.destroyed).toBe(false);
+    await threads.unlisten([3]);
+    const gone = once(socket.resume(), 'close');
+    threads.endAt(3, 'listener-removed');
+    await gone;
+    await until(() => table.devices() === 0, 'all to have left');
+    expect([deaths, faults]).toEqual([[], []]);
+  });
+
+  test('a fault in a command is told, answered, and ends nobody', async () => {
+    const { threads, deaths, faults, port } = await startThreads(0, engine);
+    const { socket } = await connectDevice(port, 'meter-1');
+    threads.watchNodes(1 as never); // no list
+    await expect(threads.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(threads.listen([{ ...listener, limits: { allow: 1 } as never }])).rejects.toThrow();
+    await until(() => faults.length === 3, 'the faults to be told');
+    expect(faults).toMatchObject(
+      [/^command watch: /, /^command clients: /, /^command listen: /].map((like) =>
+        expect.stringMatching(like),
+      ),
+    );
+    expect(await threads.clients(anyone)).toMatchObject({ total: 1 });
+    expect([deaths, socket.destroyed]).toEqual([[], false]);
+  });
+
+  test('a listener that is bound again at its index still has the devices that it had', async () => {
+    const { threads, table, port } = await startThreads(0, engine);
+    const { socket } = await connectDevice(port, 'meter-1');
+    await threads.unlisten([0]);
+    await threads.listen([{ ...listener, port }]);
+    await connectDevice(port, 'meter-2');
+    expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
+    const gone = once(socket.resume(), 'close');
+    threads.endAt(0, 'listener-removed');
+    await gone;
+    await until(() => table.devices() === 0, 'all to have left');
+  });
 });
 
 /** Descriptors that wake threads up. */

@@ -44,8 +44,11 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
 
   function turn(): void {
     if (closed) return;
-    loop.run();
-    if (!closed) setImmediate(turn);
+    try {
+      loop.run();
+    } finally {
+      if (!closed) setImmediate(turn); // also behind a fault that nobody caught
+    }
   }
 
   async function listen(listener: ListenOptions): Promise<BoundAddress> {

@@ -5,12 +5,12 @@ import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import { peerOf } from './addresses.ts';
 import { Anticipation, LOOKS } from './anticipation.ts';
-import { EINVAL, EMFILE, type Libc, RLIMIT_NOFILE, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
+import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createRoutes, type Route } from './routes.ts';
-import { createSocketTable, DEVICE, type SocketTable, TLS } from './socket-table.ts';
+import { createSocketTable, DEVICE, descriptorLimit, type SocketTable, TLS } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { SpareLinks } from './spare-links.ts';
 import { Streams } from './streams.ts';
@@ -32,8 +32,6 @@ export interface LoopOptions extends AcceptPressure {
 
 const EVENTS_PER_TURN = 512;
 const READ_BYTES_MAX = 65_536;
-/** Descriptors are refused above this, whatever the process may open: the table has a bound. */
-const DESCRIPTORS_MAX = 1 << 20;
 const ACCEPT_RETRY_MS = 250;
 const SHORT_TIMER_MS = 1000;
 /** Each may sign, for a third of a millisecond, while the connected wait. */
@@ -149,8 +147,7 @@ export class Loop implements WireHost {
       if (table.generation[fd] !== words[at + generationAt]) continue;
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
-      else if (this.listeners.owns(fd)) this.listeners.accept(fd);
-      else this.headers.event(fd, words[at] as number);
+      else this.arrive(fd, words[at] as number);
     }
     this.spares.rested();
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
@@ -216,6 +213,16 @@ export class Loop implements WireHost {
     if (this.doneWires.length > 0) this.settle();
   }
 
+  /** Serves a listening socket, or one that owes its header. */
+  private arrive(fd: number, mask: number): void {
+    try {
+      if (this.listeners.owns(fd)) this.listeners.accept(fd);
+      else this.headers.event(fd, mask);
+    } catch (error) {
+      this.fault(error, undefined);
+    }
+  }
+
   private attempt(wire: EpollWire | undefined, run: () => void): void {
     try {
       run();
@@ -253,21 +260,16 @@ export class Loop implements WireHost {
 
   private fire(key: number): void {
     const { capacity } = this.table;
-    if (key === this.acceptRetryKey) {
-      this.listeners.resume();
-      return;
+    const fd = key - capacity;
+    const wire = this.wires[fd < 0 ? key : (this.table.slot[fd] as number) - 1];
+    try {
+      if (key === this.acceptRetryKey) this.listeners.resume();
+      else if (key === this.sparesKey) this.spares.clear();
+      else if (fd < 0) wire?.conversation?.timer();
+      else if (!this.headers.timer(fd)) this.streams.timer(fd);
+    } catch (error) {
+      this.fault(error, wire);
     }
-    if (key === this.sparesKey) {
-      this.spares.clear();
-      return;
-    }
-    if (key >= capacity) {
-      const fd = key - capacity;
-      if (!this.headers.timer(fd)) this.streams.timer(fd);
-      return;
-    }
-    const wire = this.wires[key];
-    if (wire !== undefined) this.attempt(wire, () => wire.conversation?.timer());
   }
 
   // ---- connections -----------------------------------------------------------------------------------------
@@ -388,12 +390,4 @@ export class Loop implements WireHost {
     if (ms > 0) this.wheel.set(key, ms, ms < SHORT_TIMER_MS ? this.options.clock.now() : this.now());
     else this.wheel.clear(key);
   }
-}
-
-/** The process's limit on open files, which every fd is below (getrlimit(2)). */
-function descriptorLimit(libc: Libc): number {
-  const limit = libc.pin(16);
-  if (libc.getrlimit(RLIMIT_NOFILE, limit.address) < 0) return DESCRIPTORS_MAX;
-  const soft = limit.bytes.readBigUInt64LE(0);
-  return soft > BigInt(DESCRIPTORS_MAX) ? DESCRIPTORS_MAX : Number(soft);
 }

@@ -1,3 +1,5 @@
+import { type Libc, RLIMIT_NOFILE } from './libc.ts';
+
 /** State bits of one socket. A closed fd has none, so whatever is still queued for it finds nothing to do. */
 export const DEVICE = 1 << 0; // the device's side; otherwise a node's link
 export const CONNECTING = 1 << 1;
@@ -53,4 +55,15 @@ export function createSocketTable(capacity: number): SocketTable {
     fromDevice: new Float64Array(capacity),
     toDevice: new Float64Array(capacity),
   };
+}
+
+/** Descriptors are refused above this, whatever the process may open: the table has a bound. */
+const DESCRIPTORS_MAX = 1 << 20;
+
+/** The process's limit on open files, which every fd is below (getrlimit(2)). */
+export function descriptorLimit(libc: Libc): number {
+  const limit = libc.pin(16);
+  if (libc.getrlimit(RLIMIT_NOFILE, limit.address) < 0) return DESCRIPTORS_MAX;
+  const soft = limit.bytes.readBigUInt64LE(0);
+  return soft > BigInt(DESCRIPTORS_MAX) ? DESCRIPTORS_MAX : Number(soft);
 }

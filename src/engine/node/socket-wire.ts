@@ -12,6 +12,7 @@ import type {
 import type { EngineOptions } from '../engine.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
+import { reset, resetTls } from './reset.ts';
 
 /** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
 const LINGER_MS = 60_000;
@@ -274,7 +275,11 @@ export class SocketWire implements Wire {
 
   endDevice(how: 'flush' | 'reset'): void {
     this.deviceDone = true;
-    if (how === 'reset' || this.early !== undefined) return reset(this.accepted);
+    if (how === 'reset' || this.early !== undefined) {
+      if (this.secured === undefined) reset(this.accepted);
+      else resetTls(this.secured, this.accepted);
+      return;
+    }
     this.device.end();
     this.device.resume();
   }
@@ -290,7 +295,9 @@ export class SocketWire implements Wire {
   }
 
   private resetLink(socket: Socket): void {
-    reset(this.carrierOf.get(socket) ?? socket);
+    const carrier = this.carrierOf.get(socket);
+    if (carrier === undefined) reset(socket);
+    else resetTls(socket, carrier);
   }
 
   /**
@@ -313,7 +320,7 @@ export class SocketWire implements Wire {
   glance(): void {
     const { device } = this;
     if (!device.isPaused() || device.destroyed || hasPeer(device)) return;
-    device.destroy(resetError());
+    this.guard(() => device.destroy(resetError()));
   }
 
   /** Resets every socket at once; `closed` is told as ever. */
@@ -350,15 +357,6 @@ export class SocketWire implements Wire {
 /** `node:net` keeps what it cannot send at once, and the caller's bytes are only lent. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start);
-}
-
-/**
- * `resetAndDestroy` alone would wait for a socket that is still connecting, and behind `end` it leaves a handle that
- * keeps the thread from exiting.
- */
-function reset(socket: Socket): void {
-  if (socket.connecting || socket.writableEnded) socket.destroy();
-  else socket.resetAndDestroy();
 }
 
 /** Whether the kernel still knows the peer (getpeername(2)); `remoteAddress` would answer from memory. */

@@ -26,6 +26,7 @@ beforeEach(() => {
   listeners = new Listeners({
     threads: {
       start: bind,
+      ready: async () => {},
       listen: bind,
       unlisten: async (indexes) => void (indexes.length > 0 && asked.push(`unlisten ${indexes}`)),
       endAt: (index, reason) => void asked.push(`end ${index} ${reason}`),
@@ -79,8 +80,26 @@ test('one that stands in the way of a new one is closed first, and bound again w
   asked.length = 0;
   taken = 3;
   await expect(listeners.change(wanted(1, 2, 3))).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
-  expect(asked).toEqual(['unlisten 2', 'listen 0:1,3:3', 'listen 2:1']);
+  const sentAway = ['end 0 listener-removed', 'end 3 listener-removed']; // who came to what was bound for a moment
+  expect(asked).toEqual(['unlisten 2', 'listen 0:1,3:3', ...sentAway, 'listen 2:1']);
   expect(listeners.urls).toEqual(['ws://127.0.0.1:1/mqtt', url(2)]);
+});
+
+test('one that could not be bound again is bound by the next reload, and keeps its devices', async () => {
+  await listeners.start(wanted(1, 2));
+  taken = 1;
+  await expect(listeners.change(wanted('ws://127.0.0.1:1', 2))).rejects.toMatchObject({
+    code: 'ADDRESS_IN_USE',
+  });
+  taken = undefined;
+  asked.length = 0;
+  await change(1, 2);
+  expect(asked).toEqual(['listen 0:1']);
+  taken = 1;
+  await expect(listeners.change(wanted('ws://127.0.0.1:1', 2))).rejects.toThrow();
+  asked.length = 0;
+  await change(2);
+  expect(asked).toEqual(['unlisten 0', 'end 0 listener-removed']);
 });
 
 test('an index is another listener’s when its last device has left, and counts from there', async () => {
