@@ -3,8 +3,8 @@ import { Device } from './device.ts';
 import { type Account, Ledger, type Qos } from './ledger.ts';
 
 export interface CrowdOptions {
-  /** Where devices connect. */
-  readonly port: number;
+  /** Where devices connect: each begins with the next. */
+  readonly ports: readonly number[];
   readonly devices: number;
   /** Messages a second, of all devices together. */
   readonly rate: number;
@@ -29,6 +29,10 @@ export interface Crowd {
 
 export interface CrowdFigures extends Account {
   readonly disconnects: number;
+  /** CONNACKs that said no to devices that came back. */
+  readonly refusals: number;
+  /** From a disconnect to the next CONNACK, in milliseconds. */
+  readonly awayMs: { readonly p50: number; readonly max: number };
   readonly unansweredPings: number;
   readonly violations: readonly string[];
 }
@@ -45,7 +49,7 @@ export const willTopic = 'will';
 
 /** So many devices, each of which publishes on its own topic, and receives the messages of one of them. */
 export async function gather(options: CrowdOptions): Promise<Crowd> {
-  const { port, devices: count, rate, versions, subscriber, clean, comesBack } = options;
+  const { ports, devices: count, rate, versions, subscriber, clean, comesBack } = options;
   const run = Math.random().toString(36).slice(2, 8);
   const qosOf = (index: number) => QOS[index % QOS.length] as Qos;
   const subscriberOf = (index: number) => (subscriber === 'self' ? index : (index + 1) % count);
@@ -53,13 +57,16 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
     Array.from({ length: count }, (_, index) => ({ subscriber: subscriberOf(index), qos: qosOf(index) })),
   );
   const violations: string[] = [];
+  const awayMs: number[] = [];
   let disconnects = 0;
+  let refusals = 0;
   let lastNewsMs = performance.now();
 
   const devices = Array.from({ length: count }, (_, index) => {
     const clientId = `${run}-${index}`;
     return new Device({
-      ...{ port, clientId, clean, comesBack },
+      ...{ clientId, clean, comesBack },
+      ports: ports.map((_, i) => ports[(index + i) % ports.length] as number),
       protocolVersion: versions[Math.floor(index / QOS.length) % versions.length] as 4 | 5,
       willTopic: `${willTopic}/${clientId}`,
       subscribeTo: topicOf(run, subscriber === 'self' ? index : (index + count - 1) % count),
@@ -73,6 +80,8 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
         disconnects++;
         if (disconnects <= 5 && !comesBack) violations.push(`${clientId}: disconnected: ${why}`);
       },
+      onReturn: (afterMs) => awayMs.push(afterMs),
+      onRefusal: () => refusals++,
       onViolation: (what) => violations.push(`${clientId}: ${what}`),
     });
   });
@@ -86,8 +95,9 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
   let turn = 0;
   function speak(index: number, round: number): void {
     const device = devices[index];
-    if (!device?.isConnected || device.inflight >= MAX_INFLIGHT) return;
+    if (!device?.isConnected) return;
     if ((round + index) % PING_EVERY === 0) device.ping();
+    if (device.inflight >= MAX_INFLIGHT) return;
     const sequence = ledger.published(index);
     const acknowledged = (afterMs: number) => {
       lastNewsMs = performance.now();
@@ -115,6 +125,8 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
     },
     figures: () => ({
       disconnects,
+      refusals,
+      awayMs: summaryOf(awayMs),
       ...ledger.account(),
       unansweredPings: devices.reduce((sum, device) => sum + device.unansweredPings, 0),
       violations: violations.slice(0, 20),
@@ -124,6 +136,11 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
       await Promise.all(devices.map((device) => device.leave()));
     },
   };
+}
+
+function summaryOf(times: readonly number[]): { p50: number; max: number } {
+  const sorted = times.map(Math.round).sort((a, b) => a - b);
+  return { p50: sorted[Math.ceil(sorted.length / 2) - 1] ?? 0, max: sorted.at(-1) ?? 0 };
 }
 
 function topicOf(run: string, publisher: number): string {

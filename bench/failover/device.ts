@@ -3,7 +3,8 @@ import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet'
 import type { Qos } from './ledger.ts';
 
 export interface DeviceOptions {
-  readonly port: number;
+  /** Where it connects to; of several it takes the next one each time. */
+  readonly ports: readonly number[];
   readonly clientId: string;
   readonly protocolVersion: 4 | 5;
   /** Clean session, or Clean Start. */
@@ -15,6 +16,10 @@ export interface DeviceOptions {
   readonly onMessage: (topic: string, payload: string) => void;
   /** The connection ended though nobody asked for it. */
   readonly onDisconnect: (why: string) => void;
+  /** It has come back after a disconnect, so many milliseconds later. */
+  readonly onReturn?: (afterMs: number) => void;
+  /** A CONNACK that says no, where it comes back. */
+  readonly onRefusal?: (code: number) => void;
   /** A packet that the standard forbids here. */
   readonly onViolation: (what: string) => void;
 }
@@ -28,6 +33,8 @@ interface Exchange {
 
 const KEEP_ALIVE_S = 60;
 const COMES_BACK_MS = 1_000;
+/** A device that waits so long for CONNACK or PINGRESP takes the connection for dead, as clients do by default. */
+const PATIENCE_MS = 30_000;
 const EXPIRY_S = 300;
 
 /** An MQTT client that is small enough to have thousands of, and strict about what it is sent. */
@@ -35,6 +42,7 @@ export class Device {
   private readonly options: DeviceOptions;
   private socket: Socket | undefined;
   private connected: (() => void) | undefined;
+  private isAccepted = false;
   private isSubscribed = false;
   private isLeaving = false;
   /** Publishes that are not acknowledged, in their order. */
@@ -43,13 +51,17 @@ export class Device {
   private readonly incoming = new Set<number>();
   private lastId = 1;
   private pings = 0;
+  private pingedAtMs = 0;
+  private attempts = 0;
+  private lostAtMs = 0;
+  private patience: NodeJS.Timeout | undefined;
 
   constructor(options: DeviceOptions) {
     this.options = options;
   }
 
   get isConnected(): boolean {
-    return this.socket !== undefined;
+    return this.isAccepted;
   }
 
   get inflight(): number {
@@ -70,7 +82,8 @@ export class Device {
   }
 
   private open(): void {
-    const { port, protocolVersion } = this.options;
+    const { ports, protocolVersion } = this.options;
+    const port = ports[this.attempts++ % ports.length] as number;
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const packets = parser({ protocolVersion });
     let error = '';
@@ -82,6 +95,8 @@ export class Device {
     });
     socket.once('close', () => this.closed(error || 'closed'));
     this.socket = socket;
+    this.isAccepted = false;
+    this.patience = setTimeout(() => socket.destroy(), PATIENCE_MS);
     this.sendConnect();
   }
 
@@ -103,8 +118,13 @@ export class Device {
 
   private closed(why: string): void {
     this.socket = undefined;
+    clearTimeout(this.patience);
     if (this.isLeaving) return;
-    this.options.onDisconnect(why);
+    if (this.isAccepted) {
+      this.lostAtMs = performance.now();
+      this.options.onDisconnect(why);
+    }
+    this.isAccepted = false;
     this.pings = 0;
     if (this.options.comesBack)
       setTimeout(() => !this.isLeaving && this.open(), COMES_BACK_MS * (0.5 + Math.random()));
@@ -122,7 +142,9 @@ export class Device {
   }
 
   ping(): void {
-    if (this.socket === undefined) return;
+    if (!this.isAccepted) return;
+    if (this.pings > 0 && performance.now() - this.pingedAtMs > PATIENCE_MS) this.socket?.destroy();
+    if (this.pings === 0) this.pingedAtMs = performance.now();
     this.pings++;
     this.send({ cmd: 'pingreq' });
   }
@@ -172,6 +194,7 @@ export class Device {
         return this.acknowledged(id, 2);
       case 'pingresp':
         if (this.pings-- <= 0) this.options.onViolation('PINGRESP without PINGREQ');
+        this.pingedAtMs = performance.now();
         return;
       case 'disconnect':
         return this.options.onViolation(`DISCONNECT 0x${(packet.reasonCode ?? 0).toString(16)}`);
@@ -181,7 +204,11 @@ export class Device {
   }
 
   private accepted(code: number, sessionPresent: boolean): void {
-    if (code !== 0) return this.options.onViolation(`CONNACK ${code}`);
+    clearTimeout(this.patience);
+    if (code !== 0) return this.refused(code);
+    this.isAccepted = true;
+    if (this.lostAtMs > 0) this.options.onReturn?.(performance.now() - this.lostAtMs);
+    this.lostAtMs = 0;
     if (!sessionPresent) this.incoming.clear();
     if (!sessionPresent || !this.isSubscribed) {
       const subscriptions = [{ topic: this.options.subscribeTo, qos: 2 as const }];
@@ -192,6 +219,13 @@ export class Device {
       if (exchange.isReceived) this.send({ cmd: 'pubrel', messageId });
       else this.send({ ...exchange.packet, dup: true });
     }
+  }
+
+  private refused(code: number): void {
+    const { comesBack, onRefusal, onViolation } = this.options;
+    if (!comesBack || onRefusal === undefined) onViolation(`CONNACK ${code}`);
+    else onRefusal(code);
+    this.socket?.destroy();
   }
 
   private delivered({ topic, payload, qos, messageId = 0 }: IPublishPacket): void {

@@ -8,9 +8,13 @@ export interface Play {
   /** `dist/src/main.js` */
   readonly main: string;
   readonly fault: 'none' | 'kill' | 'hang' | 'rolling' | 'rebalance';
-  /** aedes brokers share their sessions over Redis; mosquitto brokers share nothing. */
-  readonly brokers: 'aedes' | 'mosquitto';
-  readonly front: 'breakwater' | 'haproxy';
+  /**
+   * aedes brokers share their sessions over Redis; mosquitto brokers share nothing; emqx is the stand-in, which shares
+   * sessions while both nodes live.
+   */
+  readonly brokers: 'aedes' | 'mosquitto' | 'emqx';
+  /** `direct`: each device knows all nodes. */
+  readonly front: 'breakwater' | 'haproxy' | 'direct';
   readonly engine: string;
   readonly devices: number;
   /** Messages a second, of all devices together. */
@@ -18,6 +22,8 @@ export interface Play {
   readonly clean: boolean;
   /** How long a hanging broker hangs. */
   readonly hangMs: number;
+  /** Of the stand-in's own waits (`EMQX_TIME_SCALE`); 1 is what the real one has. */
+  readonly timeScale?: number | undefined;
   /** Traffic before the fault and after its end. */
   readonly calmMs: number;
   /** Added to the pool's configuration. */
@@ -29,7 +35,7 @@ export interface Play {
 export interface Report extends CrowdFigures {
   /** Devices at the broker before its fault. */
   readonly affected: number;
-  /** Absent behind HAProxy, which moves nothing. */
+  /** Absent without Breakwater: nobody else moves anything. */
   readonly moves: Moves | undefined;
   /** Client ids whose Will somebody received. */
   readonly wills: readonly string[];
@@ -43,7 +49,8 @@ const MOVES_TIMEOUT_MS = 30_000;
 interface Scene {
   readonly play: Play;
   readonly nodes: readonly Actor[];
-  readonly front: Actor & { readonly adminUrl?: string };
+  /** Absent where devices connect to the nodes. */
+  readonly front: (Actor & { readonly adminUrl?: string }) | undefined;
   readonly crowd: Crowd;
 }
 
@@ -52,19 +59,18 @@ export async function perform(play: Play): Promise<Report> {
   const stage = createStage(play.main);
   try {
     const nodes = await startNodes(stage, play);
-    const front = await (play.front === 'haproxy'
-      ? stage.haproxy(nodes)
-      : stage.breakwater(nodes, play.engine, play.pool));
+    const front = await startFront(stage, nodes, play);
     const wills: string[] = [];
-    const watchers = await Promise.all(nodes.map(({ port }) => watchWills(port, wills)));
+    const watched = play.brokers === 'emqx' ? nodes.slice(1, 2) : nodes; // there each node tells what all have
+    const watchers = await Promise.all(watched.map(({ port }) => watchWills(port, wills)));
     const crowd = await gather({
-      port: front.port,
+      ports: (front === undefined ? nodes : [front]).map(({ port }) => port),
       devices: play.devices,
       rate: play.rate,
       versions: play.brokers === 'aedes' ? [4] : [4, 5],
-      subscriber: play.brokers === 'aedes' ? 'next' : 'self',
+      subscriber: play.brokers === 'mosquitto' ? 'self' : 'next',
       clean: play.clean,
-      comesBack: play.front === 'haproxy',
+      comesBack: play.front !== 'breakwater',
     });
     const scene = { play, nodes, front, crowd };
     crowd.publish();
@@ -75,7 +81,8 @@ export async function perform(play: Play): Promise<Report> {
     crowd.markLater();
     await sleep(play.calmMs);
     await crowd.quieten();
-    const moves = play.front === 'haproxy' ? undefined : movesIn(front.output(), faultAtMs);
+    const moves =
+      play.front === 'breakwater' && front !== undefined ? movesIn(front.output(), faultAtMs) : undefined;
     const report = { affected, moves, ...crowd.figures(), wills: [...wills] };
     await crowd.leave();
     await Promise.all(watchers.map((watcher) => watcher.leave()));
@@ -86,8 +93,16 @@ export async function perform(play: Play): Promise<Report> {
   }
 }
 
-async function startNodes(stage: Stage, { brokers }: Play): Promise<Actor[]> {
+async function startFront(stage: Stage, nodes: readonly Actor[], play: Play): Promise<Scene['front']> {
+  if (play.front === 'direct') return undefined;
+  if (play.front === 'haproxy') return stage.haproxy(nodes);
+  const upstream = play.brokers === 'emqx' ? { upstream: { takeoverFiresWill: false } } : {};
+  return stage.breakwater(nodes, play.engine, { ...upstream, ...play.pool });
+}
+
+async function startNodes(stage: Stage, { brokers, timeScale = 1 }: Play): Promise<Actor[]> {
   const ids = Array.from({ length: NODES }, (_, index) => `${brokers}-${index + 1}`);
+  if (brokers === 'emqx') return stage.emqx(ids, { EMQX_TIME_SCALE: `${timeScale}` });
   if (brokers === 'mosquitto') return Promise.all(ids.map((id) => stage.mosquitto(id)));
   const redis = await stage.redis();
   return Promise.all(ids.map((id) => stage.aedes(id, redis)));
@@ -95,7 +110,7 @@ async function startNodes(stage: Stage, { brokers }: Play): Promise<Actor[]> {
 
 async function watchWills(port: number, wills: string[]): Promise<Device> {
   const watcher = new Device({
-    ...{ port, clientId: `watcher-${port}`, protocolVersion: 4, clean: true, comesBack: false },
+    ...{ ports: [port], clientId: `watcher-${port}`, protocolVersion: 4, clean: true, comesBack: false },
     subscribeTo: `${willTopic}/#`,
     onMessage: (_topic, payload) => wills.push(payload),
     onDisconnect() {}, // its broker has been killed
@@ -117,8 +132,11 @@ const faults: Readonly<
   },
 
   async hang(scene, affected, faultAtMs) {
+    const { brokers, hangMs } = scene.play;
     scene.nodes[0]?.signal('SIGSTOP');
-    await Promise.all([moved(scene, affected, faultAtMs), sleep(scene.play.hangMs)]);
+    // A cluster that shares sessions gives none away while the node that has it hangs.
+    const isLeft = brokers === 'emqx' ? undefined : moved(scene, affected, faultAtMs);
+    await Promise.all([isLeft, sleep(hangMs)]);
     scene.nodes[0]?.signal('SIGCONT');
   },
 
@@ -149,7 +167,7 @@ const faults: Readonly<
 };
 
 async function moved({ play, front }: Scene, affected: number, faultAtMs: number): Promise<void> {
-  if (play.front === 'haproxy') return;
+  if (play.front !== 'breakwater' || front === undefined) return;
   const all = () => movesIn(front.output(), faultAtMs);
   await met(() => all().moved >= affected, `${affected} devices to be moved`).catch((error: Error) => {
     throw new Error(`${error.message}: ${JSON.stringify(all())}`);
@@ -167,7 +185,7 @@ interface NodeView {
 }
 
 async function connectionsAt(scene: Scene, node: Actor): Promise<number> {
-  return scene.front.adminUrl === undefined ? 0 : (await nodeOf(scene, node)).connections;
+  return scene.front?.adminUrl === undefined ? 0 : (await nodeOf(scene, node)).connections;
 }
 
 function nodeOf(scene: Scene, { id }: Actor): Promise<NodeView> {
@@ -178,14 +196,9 @@ function rebalanceOf(scene: Scene): Promise<RebalanceView> {
   return admin(scene, 'rebalance', 'GET') as Promise<RebalanceView>;
 }
 
-async function admin(
-  { front: { adminUrl } }: Scene,
-  path: string,
-  method: string,
-  body?: object,
-): Promise<unknown> {
+async function admin({ front }: Scene, path: string, method: string, body?: object): Promise<unknown> {
   const json = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
-  const response = await fetch(`${adminUrl}/api/v1/${path}`, { method, ...json });
+  const response = await fetch(`${front?.adminUrl}/api/v1/${path}`, { method, ...json });
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
   return response.json();
 }

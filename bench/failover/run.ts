@@ -18,6 +18,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '1' },
     hang: { type: 'string', default: '30' },
     calm: { type: 'string', default: '4' },
+    'time-scale': { type: 'string', default: '1' },
     clean: { type: 'boolean', default: false },
     log: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -28,22 +29,23 @@ const { values } = parseArgs({
 const shared: Omit<Play, 'brokers' | 'engine'> = {
   main: new URL('../../src/main.js', import.meta.url).pathname,
   fault: oneOf('fault', values.fault, ['none', 'kill', 'hang', 'rolling', 'rebalance']),
-  front: oneOf('front', values.front, ['breakwater', 'haproxy']),
+  front: oneOf('front', values.front, ['breakwater', 'haproxy', 'direct']),
   devices: Number(values.devices),
   rate: Number(values.rate),
   clean: values.clean,
+  timeScale: Number(values['time-scale']),
   hangMs: Number(values.hang) * 1000,
   calmMs: Number(values.calm) * 1000,
   logFile: values.log,
 };
-const brokers = ['aedes', 'mosquitto'] as const;
-const plays = (values.brokers === undefined ? brokers : [oneOf('brokers', values.brokers, brokers)]).flatMap(
-  (each) => engines().map((engine): Play => ({ ...shared, brokers: each, engine })),
-);
+const brokers = ['aedes', 'mosquitto', 'emqx'] as const;
+const plays = (
+  values.brokers === undefined ? brokers.slice(0, 2) : [oneOf('brokers', values.brokers, brokers)]
+).flatMap((each) => engines().map((engine): Play => ({ ...shared, brokers: each, engine })));
 
 function engines(): readonly string[] {
   if (values.engine !== undefined) return [values.engine];
-  return shared.front === 'haproxy' ? ['none'] : ['epoll', 'node'];
+  return shared.front === 'breakwater' ? ['epoll', 'node'] : ['none'];
 }
 
 function oneOf<const T extends string>(option: string, given: string, words: readonly T[]): T {
@@ -59,6 +61,7 @@ function rowOf({
   duplicates,
   wills,
   violations,
+  awayMs,
   examples: _,
   ...rest
 }: Report): object {
@@ -71,7 +74,7 @@ function rowOf({
       againQos1: duplicates.qos1,
       againQos2: duplicates.qos2,
     },
-    ...{ wills: wills.length, violations: violations.length },
+    ...{ wills: wills.length, violations: violations.length, awayP50Ms: awayMs.p50, awayMaxMs: awayMs.max },
     ...(moves && { ...moves, causes: JSON.stringify(moves.causes) }),
   };
 }

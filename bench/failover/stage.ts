@@ -35,8 +35,13 @@ export function createStage(main: string) {
     return path;
   }
 
-  async function actor(id: string, port: number, command: readonly string[]): Promise<Actor> {
-    const made = createActor(id, port, command);
+  async function actor(
+    id: string,
+    port: number,
+    command: readonly string[],
+    extraEnv: NodeJS.ProcessEnv = {},
+  ): Promise<Actor> {
+    const made = createActor(id, port, command, { ...env, ...extraEnv });
     actors.push(made);
     await made.start();
     return made;
@@ -54,6 +59,18 @@ export function createStage(main: string) {
       const url = `redis://127.0.0.1:${redis.port}`;
       const broker = ['broker', '--listen', `mqtt://127.0.0.1:${port}`, '--redis', url];
       return actor(id, port, [process.execPath, main, ...broker]);
+    },
+    /** So many nodes of the stand-in for an EMQX cluster, which share sessions; `env` reaches their processes. */
+    async emqx(ids: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Actor[]> {
+      const program = new URL('../bench/failover/emqx/node.js', `file://${main}`).pathname;
+      const links = await Promise.all(ids.map(async (id) => `${id}=${await freePort()}`));
+      return Promise.all(
+        ids.map(async (id) => {
+          const port = await freePort();
+          const options = ['--id', id, '--port', `${port}`, '--cluster', links.join(',')];
+          return actor(id, port, [process.execPath, program, ...options], env);
+        }),
+      );
     },
     async mosquitto(id: string): Promise<Actor> {
       const port = await freePort();
@@ -116,7 +133,12 @@ export function createStage(main: string) {
 
 export type Stage = ReturnType<typeof createStage>;
 
-function createActor(id: string, port: number, [command = '', ...args]: readonly string[]): Actor {
+function createActor(
+  id: string,
+  port: number,
+  [command = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Actor {
   let child: ReturnType<typeof spawn> | undefined;
   let text: string[] = [];
   let error = '';

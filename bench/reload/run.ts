@@ -41,7 +41,7 @@ async function perform(): Promise<{ rows: Row[]; lost: number; violations: reado
     const nodes = await Promise.all(['a', 'b', 'c'].map((id) => stage.mosquitto(id)));
     const front = await stage.breakwater(nodes, values.engine);
     const crowd = await gather({
-      ...{ port: front.port, devices, rate, versions: [4, 5], subscriber: 'self' },
+      ...{ ports: [front.port], devices, rate, versions: [4, 5], subscriber: 'self' },
       ...{ clean: false, comesBack: false },
     });
     crowd.publish();
