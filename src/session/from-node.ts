@@ -1,6 +1,6 @@
 import { reasonCode } from '../mqtt/reason-codes.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
-import { packetType } from './encode.ts';
+import { ackPacket, packetType } from './encode.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
 import type { State } from './state.ts';
@@ -9,6 +9,8 @@ import { readServerReference } from './terms.ts';
 import { stage } from './window.ts';
 
 const FAILED = 0x80;
+const PACKET_ID_IN_USE = 0x91;
+const PACKET_ID_UNKNOWN = 0x92;
 
 /** A whole packet from the node on the link that is up. */
 export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
@@ -59,11 +61,25 @@ function acknowledgedByNode(
   if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
   const now = window.stage(entry);
   if (now === stage.asked || now === stage.waiting || now === stage.local) return;
-  const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;
-  if (type !== packetType.pubrec || failed) window.remove(entry);
-  else if (now === stage.sent) window.setStage(entry, stage.received);
-  s.toDevice.pass(bytes, at, end);
+  const id = window.id(entry);
+  const code = s.version === 5 && end > bodyAt + 2 ? (bytes[bodyAt + 2] as number) : 0;
+  const isDone = wasTakenOver(s, type, id, code);
+  if (type !== packetType.pubrec || (code >= FAILED && !isDone)) {
+    window.remove(entry);
+    s.moved?.resent?.delete(id);
+  } else if (now === stage.sent) window.setStage(entry, stage.received);
+  if (isDone) s.toDevice.write(ackPacket(type, id));
+  else s.toDevice.pass(bytes, at, end);
   sendWaiting(s);
+}
+
+/**
+ * A node that has taken the session over calls the packet id of a PUBLISH that was resent in use (0x91), and that of a
+ * PUBREL unknown (0x92), where the node before had come so far already: both are done (rule 4).
+ */
+function wasTakenOver(s: State, type: number, id: number, code: number): boolean {
+  if (!s.moved?.resent?.has(id)) return false;
+  return type === packetType.pubrec ? code === PACKET_ID_IN_USE : code === PACKET_ID_UNKNOWN;
 }
 
 /** SUBACK or UNSUBACK: to a replay of ours, or to the device. */

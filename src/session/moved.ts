@@ -29,6 +29,8 @@ export class Moved {
   replays: Replay[] | undefined;
   /** Subscriptions were replayed, so retained messages may come again (rule 8). */
   replayed = false;
+  /** Packet ids of the device's QoS 2 exchanges that were begun at a node before, and that this one has not ended. */
+  resent: Set<number> | undefined;
   /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
   swallowed: Set<number> | undefined;
   /** Topic aliases that the node has given. */
@@ -39,9 +41,15 @@ export class Moved {
   linkLost(): void {
     this.replays = undefined;
     this.replayed = false;
+    this.resent = undefined;
     this.swallowed = undefined;
     this.nodeAliases = undefined;
     this.settling = false;
+  }
+
+  resentQos2(id: number): void {
+    this.resent ??= new Set();
+    this.resent.add(id);
   }
 
   hold(

@@ -142,7 +142,7 @@ function attach(s: State, moved: Moved): void {
   s.phase = 'attached';
   moved.replays = undefined;
   if (moved.doubtful && sessionPresent) settle(s, moved);
-  resend(s);
+  resend(s, moved);
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
   const leftBehind = moved.mustPurge && !sessionPresent && s.attachments > 2;
   s.event({ kind: 'resumed', sessionPresent, leftBehind });
@@ -157,19 +157,24 @@ function settle(s: State, moved: Moved): void {
 }
 
 /** In the original order, under the same ids, DUP 1 where a node may have had it (rule 4) [MQTT-4.4.0-1, 4.6.0-1]. */
-function resend(s: State): void {
+function resend(s: State, moved: Moved): void {
   const { window } = s;
   if (window === undefined) return;
   const limited = s.terms.receiveMaximum < s.told.receiveMaximum;
   let room = limited ? s.terms.receiveMaximum - exchanged(window) : Number.POSITIVE_INFINITY;
   for (let at = window.first(); at >= 0; at = window.next(at)) {
     const now = window.stage(at);
-    if (now === stage.released) s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
+    if (now === stage.released) {
+      moved.resentQos2(window.id(at));
+      s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
+    }
     if (now === stage.asked) s.toNode.write(window.packet(at));
     if (now !== stage.sent && now !== stage.waiting) continue;
     window.setStage(at, room > 0 ? stage.sent : stage.waiting);
     if (room-- <= 0) continue;
-    s.toNode.write(window.packet(at));
+    const packet = window.packet(at);
+    if (qosOf(packet[0] as number) === 2) moved.resentQos2(window.id(at));
+    s.toNode.write(packet);
     window.markDuplicate(at);
   }
 }

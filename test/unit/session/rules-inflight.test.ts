@@ -84,6 +84,54 @@ describe('rule 4: from the device, in flight', () => {
     expect(session.facts.fromDevice).toBe(0);
   });
 
+  const resentTwice = `${open}
+      device> PUBLISH #1 q2 a=1 | PUBLISH #2 q2 a=2
+      >node   PUBLISH #1 q2 a=1
+      >node   PUBLISH #2 q2 a=2
+      node>   PUBREC #2
+      >device PUBREC #2
+      device> PUBREL #2
+      >node   PUBREL #2
+      ${move}
+      node>   CONNACK present
+      >node   PUBLISH #1 q2 dup a=1
+      >node   PUBREL #2
+      ${shared}`;
+
+  it('takes PUBREC 0x91 and PUBCOMP 0x92 for what was resent to a session that was taken over as success (4.3.3)', () => {
+    const { session } = play(
+      5,
+      `${resentTwice}
+      node>   PUBREC #1 code=145 | PUBCOMP #2 code=146
+      >device PUBREC #1
+      >device PUBCOMP #2
+      device> PUBREL #1
+      >node   PUBREL #1
+      node>   PUBCOMP #1 code=146
+      >device PUBCOMP #1`,
+    );
+    expect(session.facts.fromDevice).toBe(0);
+  });
+
+  it('passes PUBREC 0x91 and PUBCOMP 0x92 on for what was not resent, and other refusals in any case', () => {
+    const { session } = play(
+      5,
+      `${resentTwice}
+      node>   PUBREC #1 code=135
+      >device PUBREC #1 code=135
+      device> PUBLISH #1 q2 a=1 | PUBLISH #3 q2 a=3 | PUBREL #9
+      >node   PUBLISH #1 q2 a=1
+      >node   PUBLISH #3 q2 a=3
+      >node   PUBREL #9
+      node>   PUBREC #1 code=145 | PUBREC #3 code=145 | PUBCOMP #9 code=146 | PUBCOMP #2
+      >device PUBREC #1 code=145
+      >device PUBREC #3 code=145
+      >device PUBCOMP #9 code=146
+      >device PUBCOMP #2`,
+    );
+    expect(session.facts.fromDevice).toBe(0);
+  });
+
   it('passes acknowledgements that answer nothing on to the device, as without a proxy', () => {
     play(
       4,
