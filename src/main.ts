@@ -1,4 +1,13 @@
 #!/usr/bin/env node
-import { runCli } from './cli/program.ts';
+import { watchHangups, watchSignals } from './cli/signals.ts';
+import { outliveTerminals } from './cli/terminals.ts';
 
+/** Commands that end in order at a signal. They heed one that comes before the rest of the program is loaded, too. */
+const SERVING = ['start', 'demo', 'broker', 'agent'];
+
+const [, , command = ''] = process.argv;
+outliveTerminals();
+if (SERVING.includes(command)) watchSignals();
+if (command === 'start') watchHangups();
+const { runCli } = await import('./cli/program.ts');
 process.exitCode = await runCli(process.argv);

@@ -26,6 +26,7 @@ import { createConnectionEvents } from './server/connection-events.ts';
 import { DataPlane, tableThreads } from './server/data-plane.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { identify } from './server/identity.ts';
+import { interruptible } from './server/interruptible.ts';
 import { Listeners } from './server/listeners.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { createLocalMoves } from './server/local-moves.ts';
@@ -76,11 +77,13 @@ const LOG_FLUSH_MS = 300;
 /**
  * The composition root: builds every part of one proxy, and lets them meet.
  * @param read the configuration as it is now, for a reload
+ * @param stopping ends a start that is under way: it rejects with the signal's reason when all is closed again
  * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
  */
 export async function startServer(
   config: Config,
   read: () => Promise<Config> = async () => config,
+  stopping: AbortSignal = new AbortController().signal,
 ): Promise<RunningServer> {
   const current = new ConfigHolder(config);
   const processLog = openProcessLog(config.log);
@@ -345,8 +348,8 @@ export async function startServer(
   }
 
   try {
-    await cluster.start();
-    await routes.settled();
+    await interruptible(cluster.start(), stopping);
+    await interruptible(routes.settled(), stopping);
     admin = await startAdmin({
       url: config.admin.url,
       token: () => current.config.admin.token,
@@ -355,9 +358,11 @@ export async function startServer(
     });
     log.info({ url: admin.url }, 'admin listening');
     await listeners.start(wantedListeners);
+    stopping.throwIfAborted();
     useCertificates();
     accepting = true;
   } catch (error) {
+    if (stopping.aborted) log.info({ devices: 0 }, 'stopped');
     await close();
     throw error;
   }

@@ -2,10 +2,10 @@ import { probes } from '../health/index.ts';
 import { probeTarget } from '../health/probe.ts';
 import type { LivingProxy } from '../membership/store.ts';
 import { nodeSpec } from '../nodes/spec.ts';
-import { watchSignals } from './leaving.ts';
 import { beMember } from './member.ts';
 import { print } from './print.ts';
 import type { NodeOptions } from './registration-options.ts';
+import { watchSignals } from './signals.ts';
 
 export interface AgentCommandOptions extends NodeOptions {
   /** `mqtt://host:port`, which the agent probes and proxies dial. */

@@ -4,10 +4,10 @@ import { type Broker, type BrokerOptions, startBroker } from '../../cluster/brok
 import { redisCluster } from '../../cluster/over-redis.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import { advertisedUrl } from './advertise.ts';
-import { aborted, watchSignals } from './leaving.ts';
 import { beMember } from './member.ts';
 import { print, printError } from './print.ts';
 import type { NodeOptions } from './registration-options.ts';
+import { aborted, watchSignals } from './signals.ts';
 
 export interface BrokerCommandOptions extends NodeOptions {
   /** `mqtt://host:port`; port 0 lets the system choose. */

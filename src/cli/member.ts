@@ -2,9 +2,9 @@ import { createRedisStore } from '../membership/redis.ts';
 import type { StoreWatcher } from '../membership/store.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
-import { aborted, type Leaving } from './leaving.ts';
 import { type LeaveOptions, type RegistrationOptions, register } from './registration.ts';
 import type { NodeOptions } from './registration-options.ts';
+import { aborted, type Leaving } from './signals.ts';
 
 export interface MemberOptions extends NodeOptions {
   readonly redis: string;

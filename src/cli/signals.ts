@@ -1,3 +1,17 @@
+/** What a person asked for with SIGTERM or SIGINT (Ctrl-C). */
+export interface Leaving {
+  /** Aborts at the first: leave in order. */
+  readonly asked: AbortSignal;
+  /** Aborts at the second: do not wait any longer. A third ends the process. */
+  readonly hurry: AbortSignal;
+}
+
+/** SIGHUP: what the configuration says is to be read again. */
+export interface Hangups {
+  /** Has this run at each from now on, and now if there was one already. */
+  heed(run: () => void): void;
+}
+
 /** What is stopped by a signal: gracefully by the first, at once by the second. */
 export interface Stoppable {
   /** Settles when everything is closed, whoever asked for it; rejects when it broke. */
@@ -6,28 +20,66 @@ export interface Stoppable {
   abort(): void;
 }
 
-const signals = ['SIGTERM', 'SIGINT'] as const;
+const endings = ['SIGTERM', 'SIGINT'] as const;
+
+let leaving: Leaving | undefined;
+let hangups: Hangups | undefined;
+
+/** Signals belong to the process: whoever asks is told of those that came since the first call. */
+export function watchSignals(): Leaving {
+  leaving ??= watchEndings();
+  return leaving;
+}
+
+/** The same for SIGHUP, which would otherwise end the process. */
+export function watchHangups(): Hangups {
+  hangups ??= watchHangup();
+  return hangups;
+}
+
+function watchEndings(): Leaving {
+  const asked = new AbortController();
+  const hurry = new AbortController();
+  const onSignal = () => {
+    if (!asked.signal.aborted) return asked.abort();
+    for (const signal of endings) process.off(signal, onSignal);
+    hurry.abort();
+  };
+  for (const signal of endings) process.on(signal, onSignal);
+  return { asked: asked.signal, hurry: hurry.signal };
+}
+
+function watchHangup(): Hangups {
+  let missed = false;
+  let onHangup = () => {
+    missed = true;
+  };
+  process.on('SIGHUP', () => onHangup());
+  return {
+    heed(run) {
+      onHangup = run;
+      if (missed) run();
+    },
+  };
+}
+
+/** Resolves when the signal has aborted. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
 
 /** Waits for the end of a running server. Resolves to the exit code: 0 stopped by a signal, 1 ended by itself. */
 export async function untilStopped(server: Stoppable): Promise<number> {
-  let stopping = false;
-  let onSignal: () => void = () => {};
-  const stopped = new Promise<void>((resolve, reject) => {
-    onSignal = () => {
-      if (stopping) {
-        server.abort();
-        process.exit(1);
-      }
-      stopping = true;
-      server.stop().then(resolve, reject);
-    };
-  });
-  for (const signal of signals) process.on(signal, onSignal);
-  try {
-    await Promise.race([stopped, server.closed]);
-    if (stopping) await stopped;
-    return stopping ? 0 : 1;
-  } finally {
-    for (const signal of signals) process.off(signal, onSignal);
-  }
+  const { asked, hurry } = watchSignals();
+  const endAtOnce = () => {
+    server.abort();
+    process.exit(1);
+  };
+  hurry.addEventListener('abort', endAtOnce, { once: true });
+  if (hurry.aborted) endAtOnce();
+  await Promise.race([aborted(asked), server.closed]);
+  if (!asked.aborted) return 1;
+  await server.stop();
+  return 0;
 }

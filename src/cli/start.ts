@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { collect, withExample } from './options.ts';
-import { untilStopped } from './signals.ts';
+import { untilStopped, watchHangups, watchSignals } from './signals.ts';
 
 interface StartOptions {
   readonly config?: string;
@@ -33,13 +33,19 @@ export function startCommand(): Command {
 }
 
 async function start(options: StartOptions): Promise<number> {
+  const { asked, hurry } = watchSignals();
+  hurry.addEventListener('abort', () => process.exit(1), { once: true });
   const read = () => readConfig(options);
   const config = await read();
   const { startServer } = await import('../server.ts');
-  const server = await startServer(config, read);
-  const reload = () => void server.reload().catch(() => {}); // the log says why
-  process.on('SIGHUP', reload);
-  return untilStopped(server).finally(() => process.off('SIGHUP', reload));
+  try {
+    const server = await startServer(config, read, asked);
+    watchHangups().heed(() => void server.reload().catch(() => {})); // the log says why
+    return await untilStopped(server);
+  } catch (error) {
+    if (error === asked.reason) return 0; // a signal ended the start
+    throw error;
+  }
 }
 
 async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {
