@@ -203,6 +203,7 @@ export class Journey {
     if (this.isOver) return this.purge?.end(link);
     if (link === this.oldLink) {
       this.oldLink = -1;
+      this.traveller.session.nodeGone();
       return this.shell.wire.endNode(link, 'reset');
     }
     if (link === this.attempts?.link) return this.tryAnother('closed-before-connack', cause);
@@ -239,6 +240,7 @@ export class Journey {
   }
 
   private leaveNode(seat: Seat, parting: Parting): void {
+    this.traveller.session.nodeGone();
     this.part(this.link, parting);
     this.link = -1;
     seat.release();

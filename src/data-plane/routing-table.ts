@@ -69,7 +69,6 @@ export const rejectReasons = [
   'too-large',
   'malformed',
   'protocol-version',
-  'client-id',
   'connect-timeout',
   'no-node',
   ...shortages,

@@ -21,7 +21,7 @@ export interface Connect extends Readonly<ConnectProperties> {
 }
 
 /** Why a first packet is refused: a metric label, and what the standard answers. */
-export type ConnectFault = 'not-mqtt' | 'too-large' | 'malformed' | 'protocol-version' | 'client-id';
+export type ConnectFault = 'not-mqtt' | 'too-large' | 'malformed' | 'protocol-version';
 
 export type ConnectResult =
   | { readonly kind: 'incomplete' }
@@ -55,7 +55,7 @@ const RECEIVE_MAXIMUM_DEFAULT = 65_535;
  * Looks at the first packet in [start, end). It is asked again over the same bytes whenever more have arrived: while
  * incomplete it looks at the first dozen bytes only, and refuses as soon as they allow. A CONNECT of more than
  * `maxPacketBytes`, fixed header included, is refused. What only a broker can judge (credentials, the Will's topic,
- * the length of a client id) is left to the node.
+ * a client id that is long or empty) is left to the node.
  */
 export function decodeConnect(
   bytes: Uint8Array,
@@ -97,9 +97,6 @@ export function decodeConnect(
 
   const connect = readFields(bytes, levelAt + 1, packetEnd, version);
   if ('code' in connect) return refusedFor(connect, version);
-  if (connect.clientId === '' && version !== 5 && (version === 3 || !connect.cleanStart)) {
-    return refused('client-id', 'client id is empty [MQTT-3.1.3-8]', refusalConnack(version, 'client-id'));
-  }
   return { kind: 'connect', connect, end: packetEnd };
 }
 

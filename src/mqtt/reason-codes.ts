@@ -53,7 +53,6 @@ export type ReturnCode = (typeof returnCode)[keyof typeof returnCode];
 /** Each refusal as both generations of the protocol say it; where 3.1.1 has no word of its own, the nearest. */
 const refusals = {
   'protocol-version': [returnCode.unacceptableProtocolVersion, reasonCode.unsupportedProtocolVersion],
-  'client-id': [returnCode.identifierRejected, reasonCode.clientIdentifierNotValid],
   'bad-credentials': [returnCode.badUserNameOrPassword, reasonCode.badUserNameOrPassword],
   'not-authorized': [returnCode.notAuthorized, reasonCode.notAuthorized],
   banned: [returnCode.notAuthorized, reasonCode.banned],

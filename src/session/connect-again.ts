@@ -12,11 +12,19 @@ import { copyOf, put, putField, putVarint, varintSize } from './encode.ts';
 const CLEAN_START = 0x02;
 const WILL_BITS = 0x3c;
 
-/** Clean Start 0, so that a session that may exist is asked for and never discarded [MQTT-3.1.2-4] (rules 1, 2). */
-export function connectAgain(raw: Uint8Array, clientId: Uint8Array | undefined): Uint8Array {
+/**
+ * The device's CONNECT for another node. With Clean Start 0 a session that may exist is asked for and never discarded
+ * [MQTT-3.1.2-4]; with 1 whatever the node has under this client id is another's, and goes (rules 1, 2).
+ */
+export function connectAgain(
+  raw: Uint8Array,
+  clientId: Uint8Array | undefined,
+  cleanStart: boolean,
+): Uint8Array {
   const again = connectAs(raw, clientId);
-  const flags = layout(again).flagsAt;
-  again[flags] = (again[flags] as number) & ~CLEAN_START;
+  const at = layout(again).flagsAt;
+  const flags = (again[at] as number) & ~CLEAN_START;
+  again[at] = cleanStart ? flags | CLEAN_START : flags;
   return again;
 }
 

@@ -16,6 +16,8 @@ export class Moved {
    * may have an old copy, or an empty one that was made by asking.
    */
   doubtful = false;
+  /** The session has ended with the link to its node: the next one begins anew. */
+  isOver = false;
   /** A 3.1.1 node has been asked, with clean session 0, for a session that was to be clean (rule 2). */
   mustPurge = false;
   /** The rest of a PUBLISH whose first part went to a lost link is dropped; QoS 0 only. */
@@ -25,6 +27,8 @@ export class Moved {
 
   // Of the link that is up:
 
+  /** Its node was asked for a new session: what it may have had under the client id is another's. */
+  anew = false;
   sessionPresent = false;
   replays: Replay[] | undefined;
   /** Subscriptions were replayed, so retained messages may come again (rule 8). */

@@ -43,14 +43,16 @@ export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt:
 /** Rules 2 to 12. Subscriptions first, and answered, so that nothing that is sent or resent can miss them. */
 function resume(s: State, terms: Terms): void {
   s.aliases?.linkLost();
-  if (!terms.sessionPresent && s.inherited) return s.end(reasonCode.serverShuttingDown, 'session-lost');
+  const moved = s.needMoved();
+  const sessionPresent = terms.sessionPresent && !moved.anew;
+  moved.isOver = false;
+  if (!sessionPresent && s.inherited) return s.end(reasonCode.serverShuttingDown, 'session-lost');
   const missing = whatMatters(s, terms);
   if (missing !== undefined) return s.end(missing, 'promised-less');
-  const moved = s.needMoved();
-  moved.sessionPresent = terms.sessionPresent;
-  if (!terms.sessionPresent) moved.doubtful = true;
+  moved.sessionPresent = sessionPresent;
+  if (!sessionPresent) moved.doubtful = true;
   // What is held of a session that the node has comes again: the device never saw it.
-  if (terms.sessionPresent) moved.held = undefined;
+  if (sessionPresent) moved.held = undefined;
   else forgetNodeSide(s, moved);
   s.subscriptions?.markReplayed(false);
   if (moved.doubtful) replaySubscriptions(s, moved);

@@ -1,6 +1,6 @@
 import type { Connect } from '../mqtt/connect.ts';
 import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
-import { connectAgain, connectAs, connectToPurge, willDelay } from './connect-again.ts';
+import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
 import { packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
 import { type FrameHandler, Frames } from './frames.ts';
@@ -41,6 +41,7 @@ export interface SessionFacts {
 export class Session {
   private readonly handle: Handle;
   private wiped = false;
+  /** Where nodes are asked under another than the device's own. */
   private clientId: Uint8Array | undefined;
   private readonly state: State;
   /** Of a packet that has come in part; else undefined. */
@@ -51,7 +52,6 @@ export class Session {
   constructor(connect: Connect, rawConnect: Uint8Array, options: SessionOptions, output: SessionOutput) {
     this.handle = vault.keep(rawConnect);
     this.state = new State(connect, options, output);
-    if (connect.protocolVersion !== 5 && connect.clientId === '') this.clientId = encode(options.clientId);
   }
 
   /**
@@ -63,16 +63,29 @@ export class Session {
     this.nodeFrames = undefined;
     state.answered = false;
     state.linkDead = false;
-    if (state.attachments === 0) return connectAs(this.raw, this.clientId);
+    if (state.attachments === 0) return this.raw;
     const moved = state.needMoved();
-    if (moved.asking) moved.doubtful = true;
+    if (moved.asking || moved.isOver) moved.doubtful = true;
     moved.asking = true;
+    moved.anew = moved.isOver && (state.connect.cleanStart || state.isNameless);
     if (state.version === 5) {
       const assigned = state.told.assignedClientId;
-      return connectAgain(this.raw, assigned === undefined ? undefined : encode(assigned)); // [MQTT-3.2.2-16]
+      if (assigned !== undefined) this.clientId = encode(assigned); // [MQTT-3.2.2-16]
+    } else {
+      // No node would reveal which one it chose, so the session begins anew under one of ours (rule 15).
+      if (state.isNameless) this.clientId = encode(state.options.clientId);
+      if (state.endsWithLink && !moved.anew) moved.mustPurge = true;
     }
-    moved.mustPurge = this.state.connect.cleanStart;
-    return connectAgain(this.raw, this.clientId);
+    return connectAgain(this.raw, this.clientId, moved.anew);
+  }
+
+  /**
+   * The node that had the session is gone, or was told goodbye. A session that ends with its link is over then: under
+   * its client id the next node may only have another one, which is not asked for (rule 2).
+   */
+  nodeGone(): void {
+    const { state } = this;
+    if (state.attachments > 0 && state.endsWithLink) state.needMoved().isOver = true;
   }
 
   /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */

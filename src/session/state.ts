@@ -134,6 +134,18 @@ export class State implements Speaker {
     }
   }
 
+  /** Before MQTT 5 no node reveals the client id that it has chosen for such a device. */
+  get isNameless(): boolean {
+    return this.version !== 5 && this.connect.clientId === '';
+  }
+
+  /** Does the session end with the link to its node, and is all of it known? */
+  get endsWithLink(): boolean {
+    const { connect } = this;
+    if (this.version !== 5) return connect.cleanStart || this.isNameless;
+    return (this.told.sessionExpiryInterval ?? connect.sessionExpiryInterval) === 0 && !this.inherited;
+  }
+
   /** Bytes of subscriptions and aliases. */
   get knownBytes(): number {
     return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);

@@ -18,6 +18,7 @@ export interface Terms {
   sharedAvailable: boolean;
   /** Seconds; undefined leaves the device's own. */
   serverKeepAlive: number | undefined;
+  sessionExpiryInterval: number | undefined;
   assignedClientId: string | undefined;
   serverReference: string | undefined;
 }
@@ -35,6 +36,7 @@ export const plainTerms: Readonly<Terms> = {
   identifiersAvailable: true,
   sharedAvailable: true,
   serverKeepAlive: undefined,
+  sessionExpiryInterval: undefined,
   assignedClientId: undefined,
   serverReference: undefined,
 };
@@ -118,6 +120,9 @@ function take(id: number, bytes: Uint8Array, at: number, behind: number, into: T
       return;
     case property.serverKeepAlive:
       into.serverKeepAlive = uint16(bytes, at);
+      return;
+    case property.sessionExpiryInterval:
+      into.sessionExpiryInterval = uint32(bytes, at);
       return;
     case property.assignedClientIdentifier:
       into.assignedClientId = decodeText(bytes, at + 2, behind);

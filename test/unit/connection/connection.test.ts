@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { connectPacket } from '../mqtt/packets.ts';
 import { limits, packet, patience, Scene } from './scene.ts';
 
 const { CONNECT, CONNECT5, ACCEPTED, ACCEPTED5, UNAVAILABLE, UNAVAILABLE5, BUSY5, BAD_LOGIN, AUTH5 } = packet;
@@ -295,12 +294,6 @@ describe('a device is turned away', () => {
   ])('because of its protocol level %i [MQTT-3.1.2-2]', (level, connack) => {
     const unknown = CONNECT.with(8, level);
     expect(refused(unknown)).toEqual(['rejected: protocol-version', `device gets ${connack}`, ...flush]);
-  });
-
-  test('because it has no client id and wants a session [MQTT-3.1.3-8]', () => {
-    const named = connectPacket({ version: 4, clientId: 'x', clean: false, keepalive: 0 });
-    const nameless = Buffer.concat([named.subarray(0, -3), Buffer.of(0, 0)]).with(1, 12);
-    expect(refused(nameless)).toEqual(['rejected: client-id', 'device gets CLIENT_ID', ...flush]);
   });
 
   test('because its CONNECT is too large, before it has sent it', () => {

@@ -57,7 +57,6 @@ export const packet = {
   RATE5: Buffer.of(0x20, 3, 0, 0x9f, 0),
   PROTOCOL_VERSION: Buffer.of(0x20, 2, 0, 1),
   PROTOCOL_VERSION5: Buffer.of(0x20, 3, 0, 0x84, 0),
-  CLIENT_ID: Buffer.of(0x20, 2, 0, 2),
   NOT_AUTHORIZED: Buffer.of(0x20, 2, 0, 5),
   BANNED5: Buffer.of(0x20, 3, 0, 0x8a, 0),
   AUTH5: Buffer.of(0xf0, 2, 0x18, 0),

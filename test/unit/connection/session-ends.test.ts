@@ -234,17 +234,17 @@ describe('it is ended from outside', () => {
 describe('a clean 3.1.1 session that has moved is dropped by the node that was asked to keep it (rule 2)', () => {
   const moved = (): SessionScene =>
     goOn(
-      served('CONNECT id=dev clean will=gone'),
+      served('CONNECT id=dev clean will=gone', { takeoverFiresWill: false }),
       `
-      a: reset
-        a lost: reset
-        end a: reset
-      time: ${PACE_MS}
+      owner: move drain to=b
         dial b
+        answer moving
       b: opens
         b gets CONNECT id=dev will=gone
       b: CONNACK
-        moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
+        a gets DISCONNECT
+        end a: flush
+        moved (drain) from a to b rebuilt after 0`,
     );
   const left = (): SessionScene =>
     goOn(
@@ -275,15 +275,15 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       moved(),
       `
-      b: reset
-        b lost: reset
-        end b: reset
-      time: ${PACE_MS}
+      owner: move drain to=a
         dial a
+        answer moving
       a: opens
         a gets CONNECT id=dev will=gone
       a: CONNACK
-        moved (link-lost) from b to a rebuilt after ${PACE_MS}
+        b gets DISCONNECT
+        end b: flush
+        moved (drain) from b to a rebuilt after 0
       device: DISCONNECT
         a gets DISCONNECT
         end a: flush
@@ -349,17 +349,36 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       served('CONNECT id=dev clean'),
       `
+      owner: move drain to=b
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev
+      device: reset
+        end a: reset
+        end b: reset
+        dial b
+        end device: reset`,
+    );
+  });
+
+  test('not where its link was lost: the next node was asked for a new one', () => {
+    goOn(
+      served('CONNECT id=dev clean'),
+      `
       a: reset
         a lost: reset
         end a: reset
       time: ${PACE_MS}
         dial b
       b: opens
-        b gets CONNECT id=dev
-      device: reset
-        end b: reset
-        dial b
-        end device: reset`,
+        b gets CONNECT id=dev clean
+      b: CONNACK
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}
+      device: DISCONNECT
+        b gets DISCONNECT
+        end b: flush
+        end device: flush`,
     );
   });
 

@@ -12,7 +12,7 @@ describe('a lost link', () => {
     'reset',
     'timeout',
     'error',
-  ])('by %s: another node is asked at its turn, with Clean Start 0', (cause) => {
+  ])('by %s: another node is asked at its turn, as the device asked', (cause) => {
     goOn(
       served('CONNECT id=dev clean'),
       `
@@ -23,7 +23,7 @@ describe('a lost link', () => {
       time: 1
         dial b
       b: opens
-        b gets CONNECT id=dev
+        b gets CONNECT id=dev clean
       time: 5
       b: CONNACK
         moved (link-lost) from a to b rebuilt after ${PACE_MS + 5}
@@ -307,7 +307,7 @@ describe('a node asks to go elsewhere', () => {
     [157, 'server moved'],
   ])('DISCONNECT %i (%s): the device sees nothing', (code) => {
     goOn(
-      served('CONNECT id=dev', v5),
+      served('CONNECT id=dev sessionExpiryInterval:60', v5),
       `
       a: DISCONNECT code=${code}
         a gets DISCONNECT
@@ -315,7 +315,7 @@ describe('a node asks to go elsewhere', () => {
       time: ${PACE_MS}
         dial b
       b: opens
-        b gets CONNECT id=dev
+        b gets CONNECT id=dev sessionExpiryInterval:60
       b: CONNACK present
         moved (node-leaving) from a to b present after ${PACE_MS}`,
     );

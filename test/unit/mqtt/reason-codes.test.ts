@@ -19,7 +19,6 @@ function parse(bytes: Uint8Array, protocolVersion: 3 | 4 | 5): Packet {
 
 test.each<[ConnackRefusal, number, number]>([
   ['protocol-version', 1, 0x84],
-  ['client-id', 2, 0x85],
   ['bad-credentials', 4, 0x86],
   ['not-authorized', 5, 0x87],
   ['banned', 5, 0x8a],

@@ -136,8 +136,13 @@ describe('CONNECT, again', () => {
       [3, 'CONNECT id=dev clean'],
     ] as const) {
       const raw = bytesOf(connect, version);
-      const again = packetsIn(connectAgain(raw, text(id)), version).map(textOf);
-      expect(again).toEqual([connect.replace('id=dev clean', `id=${id}`)]);
+      const again = [false, true].flatMap((anew) =>
+        packetsIn(connectAgain(raw, text(id), anew), version).map(textOf),
+      );
+      expect(again).toEqual([
+        connect.replace('id=dev clean', `id=${id}`),
+        connect.replace('id=dev', `id=${id}`),
+      ]);
       expect(packetsIn(connectAs(raw, text(id)), version).map(textOf)).toEqual([
         connect.replace('id=dev', `id=${id}`),
       ]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, packetsIn, textOf } from './packet-text.ts';
-import { moving, opening, play, rebuilt, Stage, shared } from './transcript.ts';
+import { bytesOf, linesOf, packetsIn, textOf } from './packet-text.ts';
+import { losing, moving, opening, play, rebuilt, Stage, shared } from './transcript.ts';
 
 const v4 = 'CONNECT id=dev clean keepalive=60 user=me password=secret will=gone';
 const v5 = 'CONNECT id=dev clean will=gone sessionExpiryInterval:30 receiveMaximum:9';
@@ -37,6 +37,71 @@ describe('rules 1 and 2: asking for the session', () => {
       device> PUBLISH b=on
       >node   PUBLISH b=on`,
     );
+  });
+
+  it('asks for a new session where the old one ended with its link, and has what the node kept of another', () => {
+    for (const [version, connect] of [
+      [4, 'CONNECT id=dev clean'],
+      [5, 'CONNECT id=dev clean'],
+      [5, 'CONNECT id=dev clean sessionExpiryInterval:30'],
+    ] as const) {
+      const ends = version === 4 || !connect.includes('Expiry');
+      const connack = ends ? 'CONNACK' : 'CONNACK sessionExpiryInterval:0';
+      const stage = play(
+        version,
+        `${opening(connect, connack)}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${losing(connect)}
+      node>   CONNACK present
+      >node   SUBSCRIBE #65535 a:1${version === 5 ? '+rh2' : ''}
+      node>   SUBACK #65535 1
+      ${rebuilt}`,
+      );
+      expect(stage.session.mustPurge).toBe(false);
+    }
+  });
+
+  it('does not discard what a device without Clean Start may have meant, but does not take it for its session', () => {
+    play(
+      5,
+      `${opening('CONNECT id=dev')}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${losing('CONNECT id=dev')}
+      node>   CONNACK present
+      >node   SUBSCRIBE #65535 a:1+rh2
+      node>   SUBACK #65535 1
+      >node   PINGREQ
+      ${shared}`,
+    );
+  });
+
+  it('takes over a session that ends with its link while the node before still has it', () => {
+    play(
+      5,
+      `${opening('CONNECT id=dev clean')} ${moving('CONNECT id=dev clean')}
+      node>   CONNACK present
+      ${shared}`,
+    );
+  });
+
+  it('never discards one that outlives its link [MQTT-3.1.2-4]', () => {
+    for (const [version, connect] of [
+      [4, 'CONNECT id=dev'],
+      [5, 'CONNECT id=dev clean sessionExpiryInterval:30'],
+    ] as const) {
+      play(
+        version,
+        `${opening(connect)} ${losing(connect.replace(' clean', ''))}
+      node>   CONNACK present
+      ${shared}`,
+      );
+    }
   });
 
   it('repeats the device’s own CONNECT until a first node has accepted it', () => {
@@ -282,21 +347,40 @@ describe('rule 15: the assigned client id', () => {
     );
   });
 
-  it('chooses one where a 3.1.1 device brings none, because no node would reveal it', () => {
+  it('asks as the device did where a 3.1.1 device brings none, and under one of ours when it must move', () => {
+    const stage = play(
+      4,
+      `${opening('CONNECT id= clean user=me')}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      left
+      link
+      >node   CONNECT id=chosen user=me
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1
+      node>   SUBACK #65535 1
+      ${rebuilt}
+      lost
+      link
+      >node   CONNECT id=chosen clean user=me`,
+    );
+    expect(packetsIn(stage.session.purgeConnect(), 4).map(textOf)).toEqual([
+      'CONNECT id=chosen clean user=me',
+    ]);
+  });
+
+  it('leaves it to the node whether it takes a device without one [MQTT-3.1.3-8]', () => {
+    const nameless = 'RAW 10 0c 00 04 4d 51 54 54 04 00 00 00 00 00';
     play(
       4,
       `
-      device> CONNECT id= clean user=me
+      device> ${nameless}
       link
-      >node   CONNECT id=chosen clean user=me
-      node>   CONNACK
-      >device CONNACK
-      event   accepted sessionPresent=false
-      lost
-      link
-      >node   CONNECT id=chosen user=me
-      node>   CONNACK present
-      ${shared}`,
+      >node   ${linesOf(bytesOf(nameless, 4), 4)}
+      node>   CONNACK code=2
+      event   refused code=2`,
     );
   });
 });

@@ -54,7 +54,10 @@ export class Stage {
   say(line: string): string[] {
     const [, who = '', what = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
     if (who === 'link') this.nodeBytes.push(Buffer.from(this.session.connectPacket()));
-    else if (who === 'lost') this.session.detached();
+    else if (who === 'lost') {
+      this.session.nodeGone();
+      this.session.detached();
+    } else if (who === 'left') this.session.detached();
     else if (who === 'ping') this.session.pingNode();
     else if (who === 'end') this.session.endDevice(Number(what) as 0x8b);
     else if (who === 'device>') this.feed(what, (b, s, e) => this.session.fromDevice(b, s, e));
@@ -98,6 +101,7 @@ function eventText(event: SessionEvent): string {
  *   node>   X   the node sends X                          >device X   which the device gets
  *   link        a new link opens                          event   …   which the owner is told
  *   lost        the link is lost
+ *   left        the link is left for another, while its node still has the session
  */
 export function play(version: Version, script: string, overrides: Partial<SessionOptions> = {}): Stage {
   const wanted = script
@@ -127,12 +131,20 @@ export function opening(connect: string, connack = 'CONNACK'): string {
     event   accepted sessionPresent=${connack.includes('present')}`;
 }
 
-/** The lines of a lost link and the next one, up to the CONNECT there. */
+/** The lines of a link that is left and the next one, up to the CONNECT there. */
 export function moving(connect: string): string {
+  return `
+    left
+    link
+    >node   ${connect.replace(' clean', '')}`;
+}
+
+/** Those of a link that is lost. */
+export function losing(connect: string): string {
   return `
     lost
     link
-    >node   ${connect.replace(' clean', '')}`;
+    >node   ${connect}`;
 }
 
 export const shared = 'event   resumed sessionPresent=true leftBehind=false';
