@@ -15,6 +15,7 @@ export function sessionOptions(world: World, route: PoolRoute, isAnonymous: bool
       maxStateBytes: sessionLimits.maxStateBytes,
       clientId: '',
       takeoverFiresWill: route.moves.takeoverFiresWill,
+      now: () => world.now(),
       ...(messages && { messages }),
     };
     made.set(route, options);

@@ -1,7 +1,13 @@
 import { type ConnectProperties, checkWillProperties, readConnectProperties } from './connect-properties.ts';
 import { type Fault, malformed } from './fault.ts';
 import { decodeText, fieldEnd, textFieldEnd, uint16 } from './field.ts';
-import { nearestVersion, type ProtocolVersion, protocolLevelAt, protocolVersion } from './protocol.ts';
+import {
+  isBridge,
+  nearestVersion,
+  type ProtocolVersion,
+  protocolLevelAt,
+  protocolVersion,
+} from './protocol.ts';
 import { connackV5, reasonCode, refusalConnack } from './reason-codes.ts';
 import { INCOMPLETE, isMinimalVarint, MALFORMED, varintEnd, varintValue } from './varint.ts';
 
@@ -11,6 +17,8 @@ export type { ProtocolVersion };
 
 export interface Connect extends Readonly<ConnectProperties> {
   readonly protocolVersion: ProtocolVersion;
+  /** It asks to be treated as another broker (3.1 and 3.1.1): live messages reach it with RETAIN as they were published. */
+  readonly isBridge: boolean;
   readonly clientId: string;
   readonly cleanStart: boolean;
   /** Seconds; 0 is off. */
@@ -114,6 +122,7 @@ function readFields(
   const cleanStart = (flags & CLEAN_START) !== 0;
   const connect = {
     protocolVersion: version,
+    isBridge: isBridge(bytes, flagsAt - 1),
     clientId: '',
     cleanStart,
     keepAlive: uint16(bytes, flagsAt + 1),

@@ -30,6 +30,11 @@ export function protocolVersion(bytes: Uint8Array, levelAt: number): ProtocolVer
   return (level & ~BRIDGE) === 4 ? 4 : undefined;
 }
 
+/** Is the level that of a bridge, whose subscriptions all keep RETAIN as it was published? */
+export function isBridge(bytes: Uint8Array, levelAt: number): boolean {
+  return ((bytes[levelAt] as number) & BRIDGE) !== 0;
+}
+
 /**
  * The form in which an unknown level is refused. A level beyond 5 comes from a device newer than MQTT 5, which is then
  * the closest that both know (MQTT 5 [MQTT-3.1.2-2]); all others get the CONNACK of MQTT 3.1.1 ([MQTT-3.1.2-2] there).

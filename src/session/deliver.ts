@@ -4,6 +4,7 @@ import { reasonCode } from '../mqtt/reason-codes.ts';
 import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
 import { type Deliveries, type Owner, owner, step } from './deliveries.ts';
 import { ackPacket, packetType } from './encode.ts';
+import type { Moved } from './moved.ts';
 import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
 import { DUP, hashOf, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
 import type { State } from './state.ts';
@@ -34,7 +35,7 @@ export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number,
 function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): boolean {
   const header = bytes[at] as number;
   const qos = qosOf(header);
-  const mayBeReplay = s.moved?.replayed && s.version !== 5 && (header & RETAIN) !== 0;
+  const mayBeReplay = (header & RETAIN) !== 0 && s.moved !== undefined && answersReplays(s, s.moved);
   if (qos === 0 && !mayBeReplay) {
     s.toDevice.pass(bytes, at, end);
     return true;
@@ -68,7 +69,16 @@ function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, e
   return true;
 }
 
-/** Rule 8: before MQTT 5, RETAIN 1 means that a new subscription is being answered [MQTT-3.3.1-8]. Whose, then? */
+/**
+ * Rule 8: before MQTT 5, RETAIN 1 means that a new subscription is being answered [MQTT-3.3.1-8], soon after it was made.
+ * To a bridge it means nothing: what is retained comes to it again, because what is live must not be lost.
+ */
+function answersReplays(s: State, { retainedUntilMs }: Moved): boolean {
+  if (retainedUntilMs === 0 || s.version === 5 || s.connect.isBridge) return false;
+  return s.options.now() < retainedUntilMs;
+}
+
+/** Whose subscription is it then? */
 function deviceAsked(s: State, bytes: Uint8Array, start: number, end: number): boolean {
   if (s.subscriptions?.asked(bytes, start, end)) return true;
   const { window } = s;

@@ -31,8 +31,8 @@ export class Moved {
   anew = false;
   sessionPresent = false;
   replays: Replay[] | undefined;
-  /** Subscriptions were replayed, so retained messages may come again (rule 8). */
-  replayed = false;
+  /** Until then, by the options' clock, RETAIN 1 may answer subscriptions that were replayed (rule 8). */
+  retainedUntilMs = 0;
   /** Packet ids of the device's QoS 2 exchanges that were begun at a node before, and that this one has not ended. */
   resent: Set<number> | undefined;
   /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
@@ -44,7 +44,7 @@ export class Moved {
 
   linkLost(): void {
     this.replays = undefined;
-    this.replayed = false;
+    this.retainedUntilMs = 0;
     this.resent = undefined;
     this.swallowed = undefined;
     this.nodeAliases = undefined;

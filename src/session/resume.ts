@@ -17,6 +17,8 @@ const PACKET_ID_IN_USE = 0x91;
 /** Replayed SUBSCRIBEs are kept small: brokers bound the filters of one packet (AWS IoT: 8), and packets as a whole. */
 const BATCH_FILTERS = 8;
 const BATCH_BYTES = 1024;
+/** Retained messages come with SUBACK, or soon behind it where a broker looks them up meanwhile (EMQX). */
+const RETAINED_MS = 10_000;
 
 /** The node's answer to CONNECT: the device's own, or one to a re-attach, which the device never sees. */
 export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
@@ -102,7 +104,7 @@ function forgetNodeSide(s: State, { held }: Moved): void {
 function replaySubscriptions(s: State, moved: Moved): void {
   const { subscriptions } = s;
   if (subscriptions === undefined || subscriptions.count === 0) return;
-  moved.replayed = true;
+  moved.retainedUntilMs = Number.POSITIVE_INFINITY;
   moved.replays = [];
   subscriptions.markReplayed(true);
   let id = 0x1_0000;
@@ -143,6 +145,7 @@ function attach(s: State, moved: Moved): void {
   const { sessionPresent } = moved;
   s.phase = 'attached';
   moved.replays = undefined;
+  if (moved.retainedUntilMs > 0) moved.retainedUntilMs = s.options.now() + RETAINED_MS;
   if (moved.doubtful && sessionPresent) settle(s, moved);
   resend(s, moved);
   // The first node was asked for a clean session; those after it were not, and may keep what they had.

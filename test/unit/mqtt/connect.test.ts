@@ -13,6 +13,7 @@ function expected(shape: ConnectShape) {
   const neverExpires = shape.version !== 5 && !shape.clean;
   return {
     protocolVersion: shape.version,
+    isBridge: false,
     clientId: shape.clientId,
     cleanStart: shape.clean,
     keepAlive: shape.keepalive,
@@ -121,7 +122,10 @@ test.each([3, 4] as const)('the bridge bit of mosquitto is let through: level 0x
   const packet = connectPacket({ ...plain, version });
   const levelAt = version === 3 ? 10 : 8;
   packet.writeUInt8(version | 0x80, levelAt);
-  expect(whole(packet)).toMatchObject({ kind: 'connect', connect: { protocolVersion: version } });
+  expect(whole(packet)).toMatchObject({
+    kind: 'connect',
+    connect: { protocolVersion: version, isBridge: true },
+  });
 });
 
 test('a CONNECT of exactly the largest size is taken', () => {

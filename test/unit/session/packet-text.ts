@@ -28,6 +28,7 @@ const fields: Record<string, (words: string[], version: Version) => Fields> = {
   connect: (words, version) => ({
     protocolId: version === 3 ? 'MQIsdp' : 'MQTT',
     protocolVersion: version,
+    bridgeMode: words.includes('bridge'),
     clientId: value(words, 'id') ?? '',
     clean: words.includes('clean'),
     keepalive: Number(value(words, 'keepalive') ?? 0),
@@ -141,6 +142,7 @@ const wordsOf: Record<string, (p: Fields) => string[]> = {
   connect: (p) => [
     `id=${p.clientId}`,
     ...(p.clean ? ['clean'] : []),
+    ...(p.bridgeMode ? ['bridge'] : []),
     ...(p.keepalive ? [`keepalive=${p.keepalive}`] : []),
     ...(p.username ? [`user=${p.username}`] : []),
     ...(p.password ? [`password=${p.password}`] : []),

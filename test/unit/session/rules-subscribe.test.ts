@@ -1,5 +1,5 @@
-import { describe, it } from 'vitest';
-import { moving, opening, play, rebuilt, shared } from './transcript.ts';
+import { describe, expect, it } from 'vitest';
+import { losing, moving, opening, play, rebuilt, shared } from './transcript.ts';
 
 const dev = 'CONNECT id=dev';
 const open = opening(dev);
@@ -168,6 +168,52 @@ describe('rule 8: retained messages', () => {
       >device SUBACK #2 1
       >device PUBLISH retain b/c=2`,
     );
+  });
+
+  it('lets them through some time after the replay, when they can only be live', () => {
+    let nowMs = 5_000;
+    const stage = play(
+      4,
+      `${subscribed('a/+:0', '0')} ${move}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a/+:0
+      node>   SUBACK #65535 0
+      ${rebuilt}
+      node>   PUBLISH retain a/1=old`,
+      { now: () => nowMs },
+    );
+    nowMs += 9_999;
+    expect(stage.say('node> PUBLISH retain a/2=old').slice(1)).toEqual([]);
+    nowMs += 1;
+    expect(stage.say('node> PUBLISH retain a/3=live').slice(1)).toEqual(['>device PUBLISH retain a/3=live']);
+  });
+
+  it('drops nothing of a bridge’s, nor of MQTT 5, whose live messages may have RETAIN 1 [MQTT-3.3.1-13]', () => {
+    const bridge = 'CONNECT id=dev clean bridge';
+    const v5 = 'CONNECT id=dev clean';
+    for (const [version, connect, asked, replayed] of [
+      [4, bridge, 'a/#:1', 'a/#:1'],
+      [5, v5, 'a/#:1+rap', 'a/#:1+rap+rh2'],
+    ] as const) {
+      const stage = play(
+        version,
+        `${opening(connect)}
+      device> SUBSCRIBE #1 ${asked}
+      >node   SUBSCRIBE #1 ${asked}
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${losing(connect)}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 ${replayed}
+      node>   SUBACK #65535 1
+      ${rebuilt}
+      node>   PUBLISH #1 q1 retain a/1=live
+      >device PUBLISH #1 q1 retain a/1=live
+      device> PUBACK #1
+      >node   PUBACK #1`,
+      );
+      expect(stage.session.facts.subscriptions).toBe(1);
+    }
   });
 
   it('lets them through where nothing was replayed', () => {

@@ -15,6 +15,7 @@ export const options: SessionOptions = {
   maxStateBytes: 4096,
   clientId: 'chosen',
   takeoverFiresWill: true,
+  now: () => 0,
 };
 
 /**
