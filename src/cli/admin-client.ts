@@ -73,7 +73,7 @@ function answeredError(answer: unknown, status: number, base: URL): BreakwaterEr
   if (typeof code !== 'string' || typeof message !== 'string') {
     return unreachable(base, `something else than the admin API answered with status ${status}`);
   }
-  const known = code in errorCodes ? (code as ErrorCode) : 'INTERNAL';
+  const known = Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'INTERNAL';
   const remedy = known === 'UNAUTHORIZED' ? '; give the token with --token or BREAKWATER_TOKEN' : '';
   return new BreakwaterError(known, `${message}${remedy}`);
 }

@@ -56,7 +56,7 @@ function watchConnections(nodeId: string) {
       const sinceToldMs = performance.now() - toldAt;
       return proxies.every(
         ({ lastSeen, nodeConnections }) =>
-          lastSeen * 1000 + sinceToldMs < drainingMs && (nodeConnections[nodeId] ?? 0) === 0,
+          lastSeen * 1000 + sinceToldMs < drainingMs && !nodeConnections.some(([node]) => node === nodeId),
       );
     },
   };

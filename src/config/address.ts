@@ -35,12 +35,16 @@ export function parseAddress(text: string, ports: Ports = defaultPorts): Address
   }
   const host = rawHost.replace(/^\[|\]$/g, '');
   if (!isHost(host, rawHost.startsWith('['))) throw new Error(`has no valid host: '${host}'`);
-  const port = rawPort === undefined ? ports[scheme] : Number(rawPort);
+  const port = rawPort === undefined ? portOf(scheme, ports) : Number(rawPort);
   if (port === undefined) throw new Error(`needs a port: '${text}'`);
   if (port > 65_535) throw new Error(`has a port above 65535: ${port}`);
   if (scheme === 'ws' || scheme === 'wss') return { scheme, host, port, path: wantedPath(path) };
   if (path !== undefined && path !== '/') throw new Error(`must have no path: '${withoutSecrets(text)}'`);
   return { scheme, host, port };
+}
+
+function portOf(scheme: string, ports: Ports): number | undefined {
+  return Object.hasOwn(ports, scheme) ? ports[scheme] : undefined;
 }
 
 const ADDRESS =

@@ -26,7 +26,7 @@ export function substituteEnvironment(contents: unknown, environment: Environmen
     else if (isScalar(here) && typeof here.value === 'string') {
       const [reference, name] = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(here.value) ?? [];
       if (reference === undefined || name === undefined) return;
-      const value = environment[name];
+      const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
       if (value === undefined) findings.push({ path, message: `environment variable ${name} is not set` });
       else done.push({ path, reference, value });
       here.value = value ?? reference;

@@ -1,6 +1,7 @@
 import { withoutSecrets } from './address.ts';
 import type { Environment } from './environment.ts';
 import type { Finding, Path } from './problems.ts';
+import { at } from './raw.ts';
 
 /** What `breakwater start` takes besides, or instead of, a file. */
 export interface Flags {
@@ -59,11 +60,13 @@ export function mergeFlags(file: unknown, flags: Flags): Merged {
   for (const typed of flags.node ?? []) {
     const { node, pool = onlyName(pools), problem } = readNode(typed);
     const flag = `--node ${withoutSecrets(typed)}`;
-    const path = ['pools', pool, 'nodes', listOf(mappingOf(pools[pool]).nodes).length];
+    const known = at(pools, pool);
+    const nodes = listOf(mappingOf(known).nodes);
+    const path = ['pools', pool, 'nodes', nodes.length];
     origins.push({ path, flag });
     if (problem !== undefined) findings.push({ path, message: problem });
-    else if (pools[pool] === undefined) findings.push({ path, message: `pool '${pool}' is not in the file` });
-    else pools[pool] = { ...mappingOf(pools[pool]), nodes: [...listOf(mappingOf(pools[pool]).nodes), node] };
+    else if (known === undefined) findings.push({ path, message: `pool '${pool}' is not in the file` });
+    else pools[pool] = { ...mappingOf(known), nodes: [...nodes, node] };
   }
   if (flags.strategy !== undefined) {
     for (const name of Object.keys(pools)) {

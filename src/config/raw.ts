@@ -1,7 +1,7 @@
 /** Looks into the raw file, in which anything may be of any type. */
 
 export function at(value: unknown, key: string): unknown {
-  return isMapping(value) ? value[key] : undefined;
+  return isMapping(value) && Object.hasOwn(value, key) ? value[key] : undefined; // not such as `constructor`
 }
 
 export function keysOf(value: unknown): string[] | undefined {

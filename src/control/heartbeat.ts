@@ -34,8 +34,7 @@ export function connectionsElsewhere(proxies: readonly LivingProxy[], self: stri
   const sums = new Map<string, number>();
   for (const { id, nodeConnections } of proxies) {
     if (id === self) continue;
-    for (const [node, count] of Object.entries(nodeConnections))
-      sums.set(node, (sums.get(node) ?? 0) + count);
+    for (const [node, count] of nodeConnections) sums.set(node, (sums.get(node) ?? 0) + count);
   }
   return sums;
 }

@@ -45,13 +45,15 @@ function fairFill(nodes: readonly Loaded[]): number {
 
 /**
  * The fewest moves after which the spread is within `tolerance`, or as small as whole connections allow: one after the
- * other from the fullest node to the emptiest.
+ * other from the fullest node to the emptiest. No connection moves twice, so there are never more moves than connections.
  */
 export function planRebalance(nodes: readonly Loaded[], tolerance: number): PlannedMove[] {
   const tolerated = tolerance * fairFill(nodes);
   const fills: Fill[] = nodes.map((node) => ({ ...node }));
   const planned = new Map<string, Map<string, number>>();
-  for (;;) {
+  const total = fills.reduce((sum, { count }) => sum + count, 0);
+  if (!Number.isFinite(total)) return [];
+  for (let moves = 0; moves < total; moves++) {
     const fullest = highest(fills, (node) => node.count / node.weight);
     const emptiest = highest(fills, (node) => -node.count / node.weight);
     if (fullest === undefined || emptiest === undefined) break;
@@ -74,9 +76,9 @@ export function planRebalance(nodes: readonly Loaded[], tolerance: number): Plan
  */
 export function shareOut(
   moves: readonly PlannedMove[],
-  live: readonly Readonly<Record<string, number>>[],
+  live: readonly Iterable<readonly [node: string, count: number]>[],
 ): PlannedMove[][] {
-  const rest = live.map((counts) => new Map(Object.entries(counts)));
+  const rest = live.map((counts) => new Map(counts));
   const shares: PlannedMove[][] = live.map(() => []);
   for (const { from, to, count } of moves) {
     let wanted = count;

@@ -238,9 +238,9 @@ export class TableWriter {
   }
 
   /** Live connections of this proxy by node id; nodes without any are left out. */
-  liveByNode(): Record<string, number> {
+  liveByNode(): [node: string, count: number][] {
     const counts = [...this.slotOf.keys()].map((id): [string, number] => [id, this.liveAt(id)]);
-    return Object.fromEntries(counts.filter(([, count]) => count > 0));
+    return counts.filter(([, count]) => count > 0);
   }
 
   /** Live connections at a node, of all proxies. */

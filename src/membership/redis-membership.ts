@@ -4,7 +4,7 @@ import { type Script, scripts } from './redis-scripts.ts';
 import type { BeatingNode, Decision, LivingProxy, Membership, ProxyBeat, StoredNode } from './store.ts';
 
 /** Records as Redis keeps them, by id; see `redis-keys.ts`. */
-type Records = Readonly<Record<string, string>>;
+type Records = ReadonlyMap<string, string>;
 
 /** What a sync sends to its own inbox: while it comes back, the messages of others arrive too. */
 export const PULSE = 'pulse';
@@ -50,9 +50,9 @@ export function shareMembership(
   pauseMs: number,
   now: () => number,
 ): SharedMembership {
-  let known: Known = { version: 0, nodes: {}, decisions: {}, leases: {} };
+  let known: Known = { version: 0, nodes: new Map(), decisions: new Map(), leases: new Map() };
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
-  let proxies: Records = {};
+  let proxies: Records = new Map();
   let clockAhead = 0; // of Redis's clock to ours
 
   const ask = (script: Script, ...args: (string | number)[]): Promise<unknown> =>
@@ -74,7 +74,11 @@ export function shareMembership(
 
   async function restore(): Promise<void> {
     const { version, nodes, decisions, leases } = known;
-    await ask(scripts.restore, version, JSON.stringify({ nodes, decisions, leases, proxies }));
+    const [ofNodes, ofDecisions, ofLeases, ofProxies] = [nodes, decisions, leases, proxies].map((records) =>
+      Object.fromEntries(records),
+    );
+    const all = { nodes: ofNodes, decisions: ofDecisions, leases: ofLeases, proxies: ofProxies };
+    await ask(scripts.restore, version, JSON.stringify(all));
   }
 
   return {
@@ -88,7 +92,7 @@ export function shareMembership(
       }
       return {
         isNews: known.version !== before,
-        proxies: Object.entries(proxies).map(([id, record]) => proxyOf(id, record, now() + clockAhead)),
+        proxies: Array.from(proxies, ([id, record]) => proxyOf(id, record, now() + clockAhead)),
       };
     },
   };
@@ -97,13 +101,13 @@ export function shareMembership(
 function membershipOf(nodes: Records, decisions: Records, leases: Records): Membership {
   return {
     nodes: new Map(
-      Object.entries(nodes).map(([id, record]): [string, StoredNode] => [
+      Array.from(nodes, ([id, record]): [string, StoredNode] => [
         id,
-        { ...parsed<BeatingNode>('nodes', id, record, 1), late: leases[id]?.endsWith(' 1') ?? false },
+        { ...parsed<BeatingNode>('nodes', id, record, 1), late: leases.get(id)?.endsWith(' 1') ?? false },
       ]),
     ),
     decisions: new Map(
-      Object.entries(decisions).map(([id, record]) => [id, parsed<Decision>('decisions', id, record, 1)]),
+      Array.from(decisions, ([id, record]) => [id, parsed<Decision>('decisions', id, record, 1)]),
     ),
   };
 }
@@ -125,7 +129,7 @@ function parsed<T>(key: string, id: string, record: string, words: number): T {
 }
 
 function records(flat: readonly string[] = []): Records {
-  const entries: [string, string][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) entries.push([flat[i] as string, flat[i + 1] as string]);
-  return Object.fromEntries(entries);
+  const found = new Map<string, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) found.set(flat[i] as string, flat[i + 1] as string);
+  return found;
 }

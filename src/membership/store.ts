@@ -108,6 +108,9 @@ export interface Decision {
   readonly removed?: boolean | undefined;
 }
 
+/** Node ids and counts, each id once. No object: an id may be a word such as `constructor`. */
+export type CountsByNode = readonly (readonly [node: string, count: number])[];
+
 /** One heartbeat of a proxy. */
 export interface ProxyBeat {
   readonly id: string;
@@ -120,7 +123,7 @@ export interface ProxyBeat {
   /** Devices connected to this proxy. */
   readonly connections: number;
   /** Live connections by node id; nodes without any are left out. */
-  readonly nodeConnections: Readonly<Record<string, number>>;
+  readonly nodeConnections: CountsByNode;
   /** RFC 3339. */
   readonly startedAt: string;
 }

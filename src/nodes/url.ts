@@ -70,13 +70,12 @@ function failure(what: string, text: string, example: string): Fail {
 function parse(text: string, ports: Ports, fail: Fail): ProbeEndpoint {
   if (text.includes('@')) throw fail('credentials do not belong here, devices bring their own');
   const [, scheme = '', host = '', port, path = '/'] = SHAPE.exec(text) ?? [];
-  const defaultPort = ports[scheme.toLowerCase()];
   const schemes = Object.keys(ports).map((known) => `${known}://`);
   if (scheme === '') throw fail(`is not ${schemes.join(', ')} followed by host:port`);
-  if (!(scheme.toLowerCase() in ports))
+  if (!Object.hasOwn(ports, scheme.toLowerCase()))
     throw fail(`unknown scheme ${scheme}://, expected ${schemes.join(', ')}`);
   if (port?.includes(':')) throw fail('an IPv6 address stands in brackets, [::1]:1883');
-  return { host: parseHost(host, fail), port: parsePort(port, defaultPort, fail), path };
+  return { host: parseHost(host, fail), port: parsePort(port, ports[scheme.toLowerCase()], fail), path };
 }
 
 function parseHost(host: string, fail: Fail): string {

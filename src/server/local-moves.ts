@@ -33,7 +33,7 @@ export function createLocalMoves(parts: LocalMovesParts): LocalMoves {
     drainProgress: (node) => drains.progress(node) ?? atRest(table.liveAt(node)),
     load: () => ({ proxy: proxyId, live: table.liveByNode() }),
     carryOut(moves, rate) {
-      carryOut.start(moves[proxyId] ?? [], rate);
+      carryOut.start(new Map(moves).get(proxyId) ?? [], rate);
     },
     carried: () => carryOut.progress() ?? atRest(0),
     rebalance: parts.rebalance,

@@ -3,7 +3,7 @@ import type { MoverProgress } from '../control/mover.ts';
 import type { PlannedMove } from '../control/rebalance.ts';
 import type { MoveTally } from '../data-plane/messages.ts';
 import { addTallies } from '../data-plane/move-tally.ts';
-import type { MembershipStore } from '../membership/store.ts';
+import type { CountsByNode, MembershipStore } from '../membership/store.ts';
 
 /** The longest that other proxies are waited for. */
 const ASK_TIMEOUT_MS = 1_000;
@@ -21,13 +21,13 @@ export type Question =
   | { readonly type: 'carried' }
   | { readonly type: 'rebalance' };
 
-/** What each proxy is to move, by its id. */
-export type MovesByProxy = Readonly<Record<string, readonly PlannedMove[]>>;
+/** What each proxy is to move, by its id. No object: an id may be a word such as `constructor`. */
+export type MovesByProxy = readonly (readonly [proxy: string, moves: readonly PlannedMove[]])[];
 
 /** One proxy's connections by node id. */
 export interface Load {
   readonly proxy: string;
-  readonly live: Readonly<Record<string, number>>;
+  readonly live: CountsByNode;
 }
 
 /** What this proxy knows and can do by itself. */

@@ -2,14 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RebalanceRequest, RebalanceView } from '../admin/backend.ts';
 import type { PoolConfig } from '../config/config.ts';
 import { DEFAULT_DRAIN_RATE } from '../control/drains.ts';
-import {
-  DEFAULT_TOLERANCE,
-  type Loaded,
-  type PlannedMove,
-  planRebalance,
-  shareOut,
-  spreadOf,
-} from '../control/rebalance.ts';
+import { DEFAULT_TOLERANCE, type Loaded, planRebalance, shareOut, spreadOf } from '../control/rebalance.ts';
 import { BreakwaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -65,17 +58,12 @@ export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onPr
   /** One plan and its execution; false when there was nothing to plan. */
   async function round(of: Run): Promise<boolean> {
     const loads = await peers.loads();
-    const countOf = (id: string): number => loads.reduce((sum, { live }) => sum + (live[id] ?? 0), 0);
+    const counts = loads.map(({ live }) => new Map(live));
+    const countOf = (id: string): number => counts.reduce((sum, count) => sum + (count.get(id) ?? 0), 0);
     const plan = of.pools.flatMap((pool) => planRebalance(loaded(pool, countOf), of.tolerance));
     if (plan.length === 0 || of.stopped) return false;
-    const shares = shareOut(
-      plan,
-      loads.map(({ live }) => live),
-    );
-    const byProxy: Record<string, readonly PlannedMove[]> = {};
-    loads.forEach(({ proxy }, i) => {
-      byProxy[proxy] = shares[i] ?? [];
-    });
+    const shares = shareOut(plan, counts);
+    const byProxy = loads.map(({ proxy }, i) => [proxy, shares[i] ?? []] as const);
     of.left = plan.reduce((sum, { count }) => sum + count, 0);
     const { moved, failed } = of;
     await peers.carryOut(byProxy, of.rate / Math.max(1, shares.filter((share) => share.length > 0).length));

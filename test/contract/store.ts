@@ -38,7 +38,7 @@ export const beat = (id: string, changes: Partial<ProxyBeat> = {}): ProxyBeat =>
   threads: 1,
   listeners: ['mqtt://0.0.0.0:1883'],
   connections: 0,
-  nodeConnections: {},
+  nodeConnections: [],
   startedAt: '2026-01-01T00:00:00Z',
   ...changes,
 });
@@ -114,6 +114,31 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       const spec = node('a', { pool: 'meters', weight: 100, probeUrl: 'http://a:18083/status' });
       await store.addNode(spec);
       expect(heard.last()?.nodes).toEqual({ a: { ...spec, late: false } });
+    });
+
+    test('takes ids that are words of the language', async () => {
+      for (const id of ['constructor', '__proto__', 'hasOwnProperty']) {
+        await store.beatNode(self({ id }), LONG_MS, LONG_MS);
+        await store.addNode(node(`${id}-added`));
+        await store.decide(id, { weight: 20 });
+        await store.beatProxy(beat(id, { nodeConnections: [[id, 1]] }), LONG_MS);
+        await store.claimClient(id, { node: id, proxy: id }, LONG_MS);
+        expect(await store.recallClient(id)).toMatchObject({ node: id, proxy: id });
+      }
+      await store.addNode(node('toString')); // has no lease
+      expect(heard.nodeIds()).toEqual(
+        ['constructor', '__proto__', 'hasOwnProperty']
+          .flatMap((id) => [id, `${id}-added`])
+          .concat('toString')
+          .sort(),
+      );
+      await until(() => heard.proxyIds().length === 3, 'the proxies');
+      expect(
+        heard.proxies
+          .flatMap(({ nodeConnections }) => nodeConnections)
+          .map(([id]) => id)
+          .sort(),
+      ).toEqual(['__proto__', 'constructor', 'hasOwnProperty']);
     });
 
     test('tells a change before it says that it is done', async () => {
@@ -236,7 +261,10 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     });
 
     test('a proxy that beats lives, with all that it says of itself', async () => {
-      const said = beat('one', { connections: 3, nodeConnections: { a: 2, b: 1 } });
+      const said = beat('one', {
+        connections: 3,
+        nodeConnections: [['a', 2] as const, ['constructor', 1] as const],
+      });
       await store.beatProxy(said, LONG_MS);
       await until(() => heard.proxies.length === 1, 'the proxy');
       expect(heard.proxies).toEqual([{ ...said, lastSeen: expect.any(Number) }]);

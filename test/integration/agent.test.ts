@@ -76,7 +76,7 @@ const proxy: ProxyBeat = {
   threads: 1,
   listeners: [],
   connections: 0,
-  nodeConnections: {},
+  nodeConnections: [],
   startedAt: '2026-01-01T00:00:00Z',
 };
 
@@ -230,7 +230,10 @@ describe('breakwater agent', () => {
     await appears(view, 'a');
     let beats = 0;
     const beatBoth = async (connections: number) => {
-      await view.store.beatProxy({ ...proxy, nodeConnections: { a: connections } }, 60_000);
+      await view.store.beatProxy(
+        { ...proxy, nodeConnections: connections > 0 ? [['a', connections]] : [] },
+        60_000,
+      );
       await view.store.beatProxy({ ...proxy, id: 'p2' }, 60_000);
       beats++;
     };

@@ -37,6 +37,7 @@ describe('flags over a file', () => {
 
   it.each([
     [{ node: ['mqtt://b,weight=0'] }, '--node mqtt://b,weight=0: must be a whole number from 1 to 100'],
+    [{ node: ['mqtt://b,pool=constructor'] }, "pool 'constructor' is not in the file"],
     [{ node: ['mqtt://b,colour=red'] }, "'colour=red' is not weight=N, id=ID or pool=P"],
     [{ node: ['mqtt://b,pool=nope'] }, "pool 'nope' is not in the file"],
     [{ node: ['mqtt://b,id=one'] }, "--node mqtt://b,id=one: node id 'one' is used twice"],

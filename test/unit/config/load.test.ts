@@ -195,6 +195,8 @@ describe('a bad file', () => {
       'health.probe: needs MQTT, and the nodes are tcp; use tcp',
     ],
     ['listeners: [{ url: tcp://a }]', 'needs a port'],
+    ['listeners: [{ url: constructor://a }]', "scheme 'constructor' is unknown"],
+    ['listeners: [{ url: tcp://a:1, pool: constructor }]', "'constructor'"],
     ['listeners: [{ url: mqtt://a, passthrough: tls }]', 'passthrough: is for tcp listeners'],
     ['listeners: [{ url: mqtt://a, proxyProtocol: require }]', 'trustedProxies: is needed with'],
     ['listeners: [{ url: mqtt://a, trustedProxies: [10.0.0.0/33] }]', 'CIDR block'],

@@ -76,7 +76,16 @@ test('a plan is shared out by what each proxy has, and no more than that', () =>
     { from: 'a', to: 'c', count: 10 },
     { from: 'b', to: 'c', count: 4 },
   ];
-  expect(shareOut(moves, [{ a: 60 }, { a: 20, b: 4 }, {}])).toEqual([
+  expect(
+    shareOut(moves, [
+      [['a', 60]],
+      [
+        ['a', 20],
+        ['b', 4],
+      ],
+      [],
+    ]),
+  ).toEqual([
     [{ from: 'a', to: 'c', count: 8 }],
     [
       { from: 'a', to: 'c', count: 2 },
@@ -84,8 +93,13 @@ test('a plan is shared out by what each proxy has, and no more than that', () =>
     ],
     [],
   ]);
-  expect(shareOut([{ from: 'a', to: 'b', count: 5 }], [{ a: 1 }, { a: 1 }])).toEqual([
+  expect(shareOut([{ from: 'a', to: 'b', count: 5 }], [[['a', 1]], [['a', 1]]])).toEqual([
     [{ from: 'a', to: 'b', count: 1 }],
     [{ from: 'a', to: 'b', count: 1 }],
   ]);
+});
+
+test('counts that are none plan nothing, in bounded time', () => {
+  expect(planRebalance(nodes([Number.NaN], [5]), 0)).toEqual([]);
+  expect(planRebalance(nodes([Number.POSITIVE_INFINITY], [0]), 0)).toEqual([]);
 });

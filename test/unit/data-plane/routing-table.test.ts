@@ -239,11 +239,11 @@ describe('what departs, and what ends', () => {
     first.takeConnection(0, slot);
     writer.remove('a');
     expect(writer.liveAt('a')).toBe(1);
-    expect(writer.liveByNode()).toEqual({});
+    expect(writer.liveByNode()).toEqual([]);
     writer.put(node('b'));
     writer.put(node('a'));
     expect(slotOf(first.changed(), 'a')).toBe(slot);
-    expect(writer.liveByNode()).toEqual({ a: 1 });
+    expect(writer.liveByNode()).toEqual([['a', 1]]);
   });
 
   test('a slot that a departed node no longer uses is not counted as its own', () => {

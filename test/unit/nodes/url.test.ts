@@ -19,6 +19,7 @@ test.each([
   ['', 'is not mqtt://'],
   ['10.0.0.1:1883', 'is not mqtt://'],
   ['wss://a:8883', 'unknown scheme wss://'],
+  ['constructor://a:8883', 'unknown scheme constructor://'],
   ['mqtt://', 'the host is missing'],
   ['mqtt://:1883', 'the host is missing'],
   ['mqtt://a:0', 'port "0"'],
