@@ -5,7 +5,8 @@ import type { Slot } from './routing-table.ts';
 
 /** What a balancer reads of the routing table. */
 export interface SlotSource {
-  changed(): Slot[] | undefined;
+  /** `patiently`: what is being written is waited for. */
+  changed(patiently?: boolean): Slot[] | undefined;
   connections(slot: number): number;
 }
 
@@ -35,8 +36,8 @@ export function createBalancer(
   const context = { connections: (slot: number) => source.connections(slot), random };
   let view: View = { targets: [], poolOf: [], usable: [], selections: [] };
 
-  function refresh(): void {
-    const changed = source.changed();
+  function refresh(patiently = false): void {
+    const changed = source.changed(patiently);
     if (changed === undefined) return;
     slots = changed;
     view = viewNow();
@@ -80,6 +81,7 @@ export function createBalancer(
     private begun: View | undefined;
     private first = -1;
     private step = 0;
+    private isEmpty = true;
     private order: Iterator<number, undefined> | undefined;
 
     constructor(pool: number, key: SelectionKey, preferred: string | undefined) {
@@ -94,12 +96,27 @@ export function createBalancer(
 
     next(): IteratorResult<Target, undefined> {
       refresh();
-      if (this.begun === undefined) {
-        this.begun = view;
-        if (this.preferred !== undefined) this.first = slotOf(this.pool, this.preferred);
-        if (this.first >= 0) return { done: false, value: view.targets[this.first] as Target };
-      }
-      return this.nextOf(this.begun);
+      const found = this.begun === undefined ? this.begin() : this.nextOf(this.begun);
+      if (found.done && this.isEmpty) return this.beginAgain();
+      this.isEmpty = false;
+      return found;
+    }
+
+    private begin(): IteratorResult<Target, undefined> {
+      this.begun = view;
+      if (this.preferred !== undefined) this.first = slotOf(this.pool, this.preferred);
+      if (this.first >= 0) return { done: false, value: view.targets[this.first] as Target };
+      return this.nextOf(view);
+    }
+
+    /** Nobody is turned away because nodes were being written at the moment of the look. */
+    private beginAgain(): IteratorResult<Target, undefined> {
+      this.isEmpty = false;
+      const before = view;
+      refresh(true);
+      if (view === before) return { done: true, value: undefined };
+      this.step = 0;
+      return this.begin();
     }
 
     private nextOf({ targets, selections }: View): IteratorResult<Target, undefined> {

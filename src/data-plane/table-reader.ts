@@ -28,6 +28,12 @@ import {
   USED,
 } from './routing-table.ts';
 
+/** Before the first copy. */
+const NONE = -1;
+/** Whoever cannot do without what is being written waits for it, a second at most: control writes for microseconds. */
+const MAX_LOOKS = 1_000;
+const LOOK_MS = 1;
+
 /**
  * A data thread's side: reads slots, counts connections. Numbers that other threads write are read as they lie there,
  * which a 32-bit element always allows; only what must be in order is atomic.
@@ -35,18 +41,34 @@ import {
 export class TableReader {
   private readonly table: Table;
   private readonly thread: number;
-  private seen = -1;
+  private seen = NONE;
 
   constructor(table: Table, thread: number) {
     this.table = table;
     this.thread = thread;
   }
 
-  /** The slots, if they changed since the last call; otherwise (or while control writes) undefined. */
-  changed(): Slot[] | undefined {
+  /**
+   * The slots, if they changed since the last call; otherwise undefined. While control writes that is undefined, too,
+   * unless there is no earlier copy, or `patiently`: then they are read again until they are whole.
+   */
+  changed(patiently = false): Slot[] | undefined {
     const { header } = this.table;
-    const generation = Atomics.load(header, GENERATION);
-    if (generation === this.seen || (generation & 1) === 1) return undefined;
+    const looks = patiently || this.seen === NONE ? MAX_LOOKS : 1;
+    for (let look = 1; look <= looks; look++) {
+      const generation = Atomics.load(header, GENERATION);
+      if (generation === this.seen) return undefined;
+      const slots = this.read(generation);
+      if (slots !== undefined) return slots;
+      if (look < looks) Atomics.wait(header, GENERATION, generation, LOOK_MS); // not where it is another by now
+    }
+    return undefined;
+  }
+
+  /** Undefined where control is writing, or has begun to meanwhile. */
+  private read(generation: number): Slot[] | undefined {
+    if ((generation & 1) === 1) return undefined;
+    const { header } = this.table;
     const slots: Slot[] = [];
     for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
       if (((this.table.flags[slot] ?? 0) & USED) !== 0) slots.push(this.decode(slot));

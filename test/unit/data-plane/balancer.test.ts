@@ -45,6 +45,26 @@ function balancerOver(...slots: Slot[]) {
   };
 }
 
+test('a device that finds no node looks once more, and waits for what is being written', () => {
+  let isWritten = false;
+  const asked: unknown[] = [];
+  const source = {
+    changed(patiently?: boolean) {
+      asked.push(patiently);
+      if (!patiently || isWritten) return undefined;
+      isWritten = true;
+      return [at(0, 'a')];
+    },
+    connections: () => 0,
+  };
+  const { candidates } = createBalancer(source, [strategies['round-robin']], seeded(1));
+  const walk = candidates(0, key);
+  expect(walk.next().value?.nodeId).toBe('a');
+  expect(walk.next().done).toBe(true);
+  expect(candidates(1, key).next().done).toBe(true);
+  expect(asked.filter(Boolean)).toHaveLength(2); // once a walk, and only where nothing was found
+});
+
 test('a target is the node with its slot and its address', () => {
   expect([...balancerOver(at(3, 'a', { port: 1884 })).candidates()]).toEqual([
     { slot: 3, nodeId: 'a', host: '10.0.0.3', port: 1884 },

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -113,8 +115,43 @@ describe('a reader never takes a set that is half written', () => {
       },
     });
     const reader = new TableReader({ ...table, flags }, 0);
+    reader.changed();
+    interrupts = 1;
+    writer.put(node('a', { weight: 50 }));
     expect(reader.changed()).toBeUndefined();
     expect(reader.changed()).toMatchObject([{ weight: 99 }]);
+  });
+
+  test('but one that has none yet, or cannot do with what it has, reads again until it is whole', () => {
+    const { memory, writer } = openAll();
+    writer.put(node('a'));
+    const table = openTable(memory, THREADS);
+    let interrupts = 20;
+    const flags = new Proxy(table.flags, {
+      get(target, key) {
+        if (key === '0' && interrupts-- > 0) writer.put(node('a', { weight: 10 + interrupts }));
+        return Reflect.get(target, key);
+      },
+    });
+    const reader = new TableReader({ ...table, flags }, 0);
+    expect(reader.changed()).toMatchObject([{ weight: 10 }]);
+    interrupts = 20;
+    writer.put(node('a', { weight: 99 }));
+    expect(reader.changed(true)).toMatchObject([{ weight: 10 }]);
+    expect(reader.changed(true)).toBeUndefined();
+  });
+
+  test('and waits for a writer that is held up in the middle', async () => {
+    const { memory, writer } = openAll();
+    writer.put(node('a'));
+    const { header } = openTable(memory, THREADS);
+    Atomics.add(header, 0, 1); // control has begun to write
+    const ends =
+      "setTimeout(() => Atomics.add(new Int32Array(require('worker_threads').workerData), 0, 1), 20)";
+    const control = new Worker(ends, { eval: true, workerData: memory });
+    await once(control, 'online');
+    expect(new TableReader(openTable(memory, THREADS), 0).changed()).toHaveLength(1);
+    await once(control, 'exit');
   });
 });
 
