@@ -16,6 +16,7 @@ import { createTableMemory, openTable, TableWriter } from './data-plane/routing-
 import { resolveHost } from './discovery/resolve.ts';
 import { chooseEngine } from './engine/create.ts';
 import { messageOf } from './errors.ts';
+import { createTopics } from './membership/topics.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend } from './server/backend.ts';
@@ -40,6 +41,7 @@ import { openProcessLog } from './server/process-log.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
 import { createShutdown } from './server/shutdown.ts';
+import { createSkippedRecords } from './server/skipped-records.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { readListeners } from './server/wanted-listeners.ts';
 import { systemClock, systemRandom } from './time.ts';
@@ -110,6 +112,8 @@ export async function startServer(
   const table = new TableWriter(openTable(memory, tableThreads(identity.threads)));
   const nodes = new NodeTable();
   const store = createStore(config, identity.id);
+  const skipped = createSkippedRecords(log);
+  const topics = createTopics(store, skipped.add);
   const bus = createEventBus(() => setVerbosity());
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
@@ -173,7 +177,7 @@ export async function startServer(
         rebalance: () => rebalancer.progress(),
       }),
     },
-    { store, proxies: proxyCount },
+    { topics, proxyId: identity.id, proxies: () => cluster.proxies().map(({ id }) => id) },
   );
   const cluster = joinCluster(store, {
     current,
@@ -189,7 +193,8 @@ export async function startServer(
     }),
     endHere: (clientId) => void threads.kick(clientId, 'taken-over').catch(() => {}),
     setRemote: (id, connections) => table.setRemote(id, connections),
-    answer: peers.answer,
+    answer: topics.answer,
+    onSkipped: skipped.add,
     health: checker,
   });
   const nodeAdmin = createNodeAdmin({
@@ -259,7 +264,7 @@ export async function startServer(
 
   // Everything that people and programs ask.
   const metrics = createMetrics(() =>
-    snapshotOf({ table, nodes, store, listeners, logDropped: processLog.dropped }),
+    snapshotOf({ table, nodes, store, listeners, logDropped: processLog.dropped, skipped: skipped.counts }),
   );
   const rebalancer = createRebalancer({
     pools,

@@ -159,8 +159,10 @@ export interface ClientQuery {
 
 export interface ClientList {
   readonly clients: readonly ClientView[];
-  /** How many match in all, also beyond `limit`. */
+  /** How many match in all, also beyond `limit`, but for the devices of proxies that are missing. */
   readonly total: number;
+  /** Ids of proxies that live and did not answer, or not to the end. */
+  readonly missing: readonly string[];
 }
 
 export interface PoolView {

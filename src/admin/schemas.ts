@@ -89,7 +89,10 @@ const nodePatch = z
   .meta({ minProperties: 1 }) satisfies z.ZodType<NodePatch>;
 
 const clientView = z.object({
-  clientId: z.string(),
+  clientId: z.string().meta({
+    description:
+      'One of more than 256 characters is cut, and ends in … and 32 hex digits of its SHA-256; this form is taken wherever an id is asked for.',
+  }),
   node: z.string(),
   proxy: z.string(),
   listener: z.string(),
@@ -180,7 +183,14 @@ const clientMove = z.strictObject({ node: nodeId });
 
 const clientList = z.object({
   clients: z.array(clientView).readonly(),
-  total: count.meta({ description: 'How many match in all, also beyond the limit.' }),
+  total: count.meta({
+    description:
+      'How many match in all, also beyond the limit, but for the devices of proxies that are missing.',
+  }),
+  missing: z
+    .array(z.string())
+    .readonly()
+    .meta({ description: 'Proxies that live and did not answer, or not to the end.' }),
 }) satisfies z.ZodType<ClientList>;
 
 const poolView = z.object({

@@ -56,6 +56,8 @@ function list(): Command {
       printTable(columns, found.clients, 'no devices');
       const hidden = found.total - found.clients.length;
       if (hidden > 0) print(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
+      const missing = found.missing.join(', ');
+      if (missing !== '') print(`… and those of proxies that did not answer: ${missing}`);
     });
   return withExample(withAdminOptions(command), 'client list --match meter- --limit 20');
 }

@@ -37,6 +37,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
       onProxies: options.onProxies ?? (() => {}),
       onClaim() {},
       onAsk: () => Promise.reject(new Error('a node answers no questions')),
+      onSkipped() {}, // proxies say it
       onUp() {}, // heartbeats that fail are said
     });
     const registration = register({

@@ -2,6 +2,7 @@ import type { SessionCarrier } from '../connection/session-carrier.ts';
 import type { Peer, Target } from '../connection/wire.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { ClientRecord, SessionRecord } from './messages.ts';
+import { shownId } from './shown-id.ts';
 
 /** A connection that a node serves. */
 interface Served {
@@ -20,7 +21,7 @@ export function clientRecord(
   inDetail: boolean,
 ): ClientRecord {
   return {
-    clientId: connect.clientId,
+    clientId: shownId(connect.clientId),
     node: target.nodeId,
     listener,
     remoteAddress: addressOf(peer),

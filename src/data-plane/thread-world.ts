@@ -36,6 +36,7 @@ import type { PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
+import { isCutId, isIdOf } from './shown-id.ts';
 import type { TableReader } from './table-reader.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
 
@@ -301,6 +302,12 @@ export class ListenerWorld implements World {
 
   /** The connections of one client id: at most one session, whose owner is known, and whatever is relayed. */
   private *named(clientId: string): Iterable<Connection> {
+    if (isCutId(clientId)) {
+      for (const connection of this.open)
+        if (connection instanceof Connection && isIdOf(clientId, connection.connect?.clientId ?? ''))
+          yield connection;
+      return;
+    }
     const owner = this.context.owners.get(clientId);
     if (owner !== undefined && this.open.has(owner)) yield owner;
     if (this.relayed === 0) return;

@@ -139,7 +139,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       return clientIds.filter((id) => places.recall(id) === undefined);
     },
 
-    ask: async () => [],
+    ask: async () => ({ given: new Map(), missing: [] }),
     close: async () => {
       clearTimeout(sweeping);
       watcher = { onMembership() {}, onProxies() {} };

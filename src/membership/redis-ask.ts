@@ -1,20 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import { TokenBucket } from '../admission/token-bucket.ts';
 import { BreakwaterError } from '../errors.ts';
+import type { Codec, Place } from './codec.ts';
+import type { Answers } from './store.ts';
 
 /** Largest question or answer, as JSON. */
 const PAYLOAD_MAX_BYTES = 1024 * 1024;
+/** Around a payload: ids and version. */
+const ENVELOPE_MAX_BYTES = 4096;
 /** Questions of this proxy that wait for answers at one time, and questions of others that are being answered here. */
 const OUTSTANDING_MAX = 64;
+/** Questions a second that are answered here, and at once; a rebalance of many proxies asks some dozens. */
+const ANSWERS_PER_SECOND = 200;
+/** Answers that are kept until Redis has said who lives: more proxies than one cluster has. */
+const ANSWERS_MAX = 1024;
 const TIMEOUT_MAX_MS = 30_000;
 
-interface Envelope {
-  readonly id: string;
-  readonly from: string;
-  /** Absent in a refusal: the proxy has no answer, and need not be waited for. */
-  readonly payload?: unknown;
-}
-
 interface Outstanding {
-  readonly answers: unknown[];
+  readonly answers: Map<string, unknown>;
+  /** Who has answered, by a refusal too. */
   readonly answered: Set<string>;
   /** Undefined until Redis has said who lives. */
   awaited: readonly string[] | undefined;
@@ -24,16 +28,21 @@ interface Outstanding {
 
 export interface AskOptions {
   readonly proxyId: string;
-  /** Sends to all proxies. @returns the ids of those that live */
-  sendQuestion(text: string): Promise<readonly string[]>;
+  readonly codec: Codec;
+  /** Sends to all proxies, or to that one. @returns the ids of those that live */
+  sendQuestion(text: string, to: string | undefined): Promise<readonly string[]>;
   sendAnswer(proxy: string, text: string): Promise<void>;
   onAsk(question: unknown): Promise<unknown>;
+  now(): number;
 }
 
-/** Questions and answers among proxies. What cannot be read is not for us: another version of Breakwater sent it. */
-export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOptions) {
+const questions: Place = { key: 'questions', field: '' };
+const answers: Place = { key: 'answers', field: '' };
+
+/** Questions and answers among proxies. What they say is for others to check. */
+export function createAsking({ proxyId, codec, sendQuestion, sendAnswer, onAsk, now }: AskOptions) {
   const outstanding = new Map<string, Outstanding>();
-  let asked = 0;
+  const pace = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND);
   let answering = 0;
 
   function endIfAnswered({ awaited, answered, finish }: Outstanding): void {
@@ -42,10 +51,11 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
 
   /** @returns undefined where there is no answer */
   async function answerTo(id: string, question: unknown): Promise<string | undefined> {
-    if (answering >= OUTSTANDING_MAX) return undefined;
+    if (answering >= OUTSTANDING_MAX || !pace.take(1, now())) return undefined;
     answering++;
     try {
-      return sealed({ id, from: proxyId, payload: (await onAsk(question)) ?? null });
+      const text = codec.write('answer', { id, from: proxyId, payload: (await onAsk(question)) ?? null });
+      return Buffer.byteLength(text) <= PAYLOAD_MAX_BYTES ? text : undefined;
     } catch {
       return undefined;
     } finally {
@@ -53,18 +63,24 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
     }
   }
 
+  function isTooLong(text: string, place: Place): boolean {
+    if (text.length <= PAYLOAD_MAX_BYTES + ENVELOPE_MAX_BYTES) return false;
+    codec.skip(place, 'size', `a message of ${text.length} characters`);
+    return true;
+  }
+
   return {
     /** @throws BreakwaterError REQUEST_INVALID, STORE_UNAVAILABLE */
-    async ask(question: unknown, timeoutMs: number): Promise<readonly unknown[]> {
+    async ask(question: unknown, timeoutMs: number, to?: string): Promise<Answers> {
       if (outstanding.size >= OUTSTANDING_MAX) {
         throw new BreakwaterError(
           'STORE_UNAVAILABLE',
           `${OUTSTANDING_MAX} questions to other proxies wait for answers; try again`,
         );
       }
-      const id = `${proxyId} ${++asked}`;
-      const text = sealed({ id, from: proxyId, payload: question });
-      if (text === undefined) {
+      const id = randomUUID(); // not to be guessed by who has not heard the question
+      const text = codec.write('question', { id, from: proxyId, payload: question });
+      if (Buffer.byteLength(text) > PAYLOAD_MAX_BYTES) {
         throw new BreakwaterError(
           'REQUEST_INVALID',
           'a question to other proxies is at most 1 MiB of JSON; ask for less',
@@ -76,13 +92,13 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
           clearTimeout(timer);
           outstanding.delete(id);
           if (error) reject(error);
-          else resolve(entry.answers);
+          else resolve(answersOf(entry));
         };
-        const entry: Outstanding = { answers: [], answered: new Set(), awaited: undefined, finish };
+        const entry: Outstanding = { answers: new Map(), answered: new Set(), awaited: undefined, finish };
         outstanding.set(id, entry);
-        sendQuestion(text).then(
+        sendQuestion(text, to).then(
           (living) => {
-            entry.awaited = living.filter((proxy) => proxy !== proxyId);
+            entry.awaited = to === undefined ? living.filter((proxy) => proxy !== proxyId) : [to];
             endIfAnswered(entry);
           },
           (error) => finish(error),
@@ -91,20 +107,22 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
     },
 
     async onQuestion(text: string): Promise<void> {
-      const envelope = opened(text);
-      if (!envelope || envelope.from === proxyId) return;
-      const { id, from } = envelope;
-      const answer = await answerTo(id, envelope.payload);
-      const refusal = JSON.stringify({ id, from: proxyId });
+      if (isTooLong(text, questions)) return;
+      const question = codec.read('question', text, questions);
+      if (question === undefined || question.from === proxyId) return;
+      const { id, from } = question;
+      const answer = await answerTo(id, question.payload);
+      const refusal = codec.write('answer', { id, from: proxyId });
       await sendAnswer(from, answer ?? refusal).catch(() => {}); // the asker's time-out ends its wait
     },
 
     onAnswer(text: string): void {
-      const envelope = opened(text);
-      const entry = envelope && outstanding.get(envelope.id);
-      if (!entry || entry.answered.has(envelope.from)) return;
-      entry.answered.add(envelope.from);
-      if ('payload' in envelope) entry.answers.push(envelope.payload);
+      if (isTooLong(text, answers)) return;
+      const answer = codec.read('answer', text, answers);
+      const entry = answer && outstanding.get(answer.id);
+      if (!entry || entry.answered.has(answer.from) || entry.answered.size >= ANSWERS_MAX) return;
+      entry.answered.add(answer.from);
+      if (answer.payload !== undefined) entry.answers.set(answer.from, answer.payload);
       endIfAnswered(entry);
     },
 
@@ -115,16 +133,8 @@ export function createAsking({ proxyId, sendQuestion, sendAnswer, onAsk }: AskOp
   };
 }
 
-function sealed(envelope: Envelope): string | undefined {
-  const text = JSON.stringify(envelope);
-  return Buffer.byteLength(text) <= PAYLOAD_MAX_BYTES ? text : undefined;
-}
-
-function opened(text: string): Envelope | undefined {
-  try {
-    const envelope = JSON.parse(text);
-    return typeof envelope?.id === 'string' && typeof envelope.from === 'string' ? envelope : undefined;
-  } catch {
-    return undefined;
-  }
+/** Only who lives has answered. */
+function answersOf({ answers: all, awaited = [] }: Outstanding): Answers {
+  const given = new Map([...all].filter(([proxy]) => awaited.includes(proxy)));
+  return { given, missing: awaited.filter((proxy) => !given.has(proxy)) };
 }

@@ -1,3 +1,4 @@
+import type { Codec, Place } from './codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { scripts } from './redis-scripts.ts';
@@ -6,8 +7,14 @@ import type { ClientPlace } from './store.ts';
 /** Clients that one script renews: it holds Redis up for about a millisecond. */
 const RENEW_BATCH = 500;
 
+/** A client id of 65,535 bytes, of which JSON makes up to six characters each, and the rest. */
+const MESSAGE_MAX = 400_000;
+
+const claimed: Place = { key: 'claims', field: '' };
+
 export interface ClaimsOptions {
   readonly keys: RedisKeys;
+  readonly codec: Codec;
   readonly proxyId: string;
   readonly run: RunScript;
   /** Until when a command may be carried out, by Redis's clock. */
@@ -16,12 +23,13 @@ export interface ClaimsOptions {
 }
 
 /** Where devices are served. */
-export function createClaims({ keys, proxyId, run, deadline, onClaim }: ClaimsOptions) {
+export function createClaims({ keys, codec, proxyId, run, deadline, onClaim }: ClaimsOptions) {
   return {
     async recall(clientId: string): Promise<ClientPlace | undefined> {
       const reply = await run(scripts.recallClient, [keys.client(clientId)], []);
       const [node, proxy, epoch] = reply as (string | null)[];
-      return node && proxy && epoch ? { node, proxy, epoch: Number(epoch) } : undefined;
+      if (node === null && proxy === null && epoch === null) return undefined;
+      return codec.check('place', { node, proxy, epoch }, { key: 'client', field: clientId });
     },
 
     async claim(
@@ -44,27 +52,33 @@ export function createClaims({ keys, proxyId, run, deadline, onClaim }: ClaimsOp
         const batch = clientIds.slice(at, at + RENEW_BATCH);
         const args = [deadline(), proxy, Math.ceil(ttlMs)];
         const reply = await run(scripts.renewClients, batch.map(keys.client), args);
-        const [others, unknown] = reply as [string[], string[]];
+        const [others, unknown, broken] = reply as [string[], string[], string[]];
+        const idAt = (index: string | undefined) => batch[Number(index) - 1] as string;
         for (let i = 0; i + 3 < others.length; i += 4) {
-          const [index, node, holder, epoch] = others.slice(i, i + 4) as [string, string, string, string];
-          onClaim(batch[Number(index) - 1] as string, { node, proxy: holder, epoch: Number(epoch) });
+          const [index, node, holder, epoch] = others.slice(i, i + 4);
+          const field = idAt(index);
+          const place = codec.check('place', { node, proxy: holder, epoch }, { key: 'client', field });
+          if (place !== undefined) onClaim(field, place);
         }
-        lost.push(...unknown.map((index) => batch[Number(index) - 1] as string));
+        for (const index of broken)
+          codec.skip(
+            { key: 'client', field: idAt(index) },
+            'type',
+            'the key was of another type, and is deleted',
+          );
+        lost.push(...unknown.map(idAt));
       }
       return lost;
     },
 
-    /** Another proxy's message. What cannot be read is not for us: another version of Breakwater sent it. */
+    /** Another proxy's message. */
     onMessage(text: string): void {
-      let claim: Record<string, unknown>;
-      try {
-        claim = JSON.parse(text);
-      } catch {
-        return;
-      }
-      const { clientId, node, proxy, epoch } = claim ?? {};
-      if (typeof clientId !== 'string' || typeof node !== 'string' || typeof proxy !== 'string') return;
-      if (proxy !== proxyId) onClaim(clientId, { node, proxy, epoch: Number(epoch) });
+      if (text.length > MESSAGE_MAX)
+        return codec.skip(claimed, 'size', `a message of ${text.length} characters`);
+      const claim = codec.read('claim', text, claimed);
+      if (claim === undefined || claim.proxy === proxyId) return;
+      const { clientId, ...place } = claim;
+      onClaim(clientId, place);
     },
   };
 }

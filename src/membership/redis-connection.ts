@@ -1,6 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { messageOf } from '../errors.ts';
-import type { Script } from './redis-scripts.ts';
+import type { Script } from './redis-script.ts';
 import { type RedisTarget, withoutSecrets } from './redis-target.ts';
 
 /** One connection to Redis, which ends for good: whoever wants another, opens another. */

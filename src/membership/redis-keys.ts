@@ -4,11 +4,14 @@
  *
  * | key | what it holds |
  * | --- | --- |
+ * `TEXT` is JSON with its version (`v`), as `codec.ts` writes it. What proxies of another version are to leave alone gets
+ * another name, or another version.
+ *
  * | `{breakwater:NAME}:meta` | hash: `version` of nodes and decisions; `base`, the version up to which all is contained; `sweptAt` (ms) |
- * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION JSON` |
- * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION JSON` |
+ * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION TEXT` |
+ * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION TEXT` |
  * | `{breakwater:NAME}:leases` | hash: id of a self-registered node to `ENDS LASTS FORGET LATE` (ms, ms, ms, 0 or 1) |
- * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION JSON` (ms, ms, ms) |
+ * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION TEXT` (ms, ms, ms) |
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
  * | `{breakwater:NAME}:epoch` | the last epoch given to a claim |
  * | `{breakwater:NAME}:client:CLIENT_ID` | hash: `node`, `proxy`, `epoch`; expires |
@@ -30,6 +33,8 @@ export function redisKeys(cluster: string, proxyId: string) {
     claims: `${tag}:claims`,
     /** Channel: a proxy asks all others. */
     questions: `${tag}:questions`,
+    /** Channel: a proxy asks this one. */
+    questionsTo: (proxy: string): string => `${tag}:questions:${proxy}`,
     /** Channel: answers to this proxy, and its own pulse. */
     inbox: inboxOf(proxyId),
     inboxOf,

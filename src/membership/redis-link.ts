@@ -1,7 +1,7 @@
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { Random } from '../time.ts';
 import { openConnection, type RedisConnection } from './redis-connection.ts';
-import type { Script } from './redis-scripts.ts';
+import type { Script } from './redis-script.ts';
 import type { RedisTarget } from './redis-target.ts';
 
 export type RunScript = (

@@ -1,7 +1,18 @@
+import { z } from 'zod';
+import type { Codec } from './codec.ts';
+import { isNodeId } from './records.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
-import { type Script, scripts } from './redis-scripts.ts';
-import type { BeatingNode, Decision, LivingProxy, Membership, ProxyBeat, StoredNode } from './store.ts';
+import { membershipScripts as scripts } from './redis-membership-scripts.ts';
+import type { Script } from './redis-script.ts';
+import {
+  type Decision,
+  type LivingProxy,
+  type Membership,
+  type SkipReason,
+  type StoredNode,
+  skipReasons,
+} from './store.ts';
 
 /** Records as Redis keeps them, by id; see `redis-keys.ts`. */
 type Records = ReadonlyMap<string, string>;
@@ -9,8 +20,15 @@ type Records = ReadonlyMap<string, string>;
 /** What a sync sends to its own inbox: while it comes back, the messages of others arrive too. */
 export const PULSE = 'pulse';
 
-/** Now, whether the known version is lost, proxies; and where there is news: its version, nodes, decisions, leases. */
-type SyncReply = [number, 0 | 1, string[], number?, ...string[][]];
+const flat = z.array(z.string());
+/**
+ * Now, whether the known version is lost, proxies, what was skipped (key, field, reason) and how much; and where there is
+ * news: its version, nodes, decisions, leases.
+ */
+const syncReply = z.union([
+  z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int()]),
+  z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int(), z.int(), flat, flat, flat]),
+]);
 
 interface Known {
   readonly version: number;
@@ -31,9 +49,19 @@ export interface SharedMembership {
   sync(): Promise<Synced>;
   /** As it was known last. */
   membership(): Membership;
+  /** A node's record that Redis has, and nobody here can use; empty for none. */
+  unusable(nodeId: string): string;
+  /** Whether Redis has a record of this proxy that nobody here can use: then there may be no such proxy. */
+  isUnusableProxy(proxyId: string): boolean;
+  /** The record of what was decided about a node, as it was known last; empty for none. */
+  decisionRecord(nodeId: string): string;
+  /** What such a record says; undefined where it cannot be used. */
+  decisionOf(nodeId: string, record: string): Decision | undefined;
   /** The present time of Redis's clock, in milliseconds, as far as it is known here. */
   storeNow(): number;
 }
+
+const nobody: Records = new Map();
 
 /**
  * The copy of the membership that this proxy knows, which is also what repairs Redis.
@@ -42,17 +70,22 @@ export interface SharedMembership {
  * make nodes vanish from all proxies at once: devices would lose their brokers over a restart of a cache. The proxies
  * that live hold the newer truth, so the first that notices puts back what it knows, and those that know more lay it
  * over. Hence FLUSHALL does not reset a cluster: nodes are removed by `node remove`, or after all its proxies stopped.
+ * Only what this proxy can use is in its copy: a bad record is never given back.
  */
 export function shareMembership(
   keys: RedisKeys,
+  codec: Codec,
   run: RunScript,
   /** Longest pause between two syncs of all proxies together that still counts against leases. */
   pauseMs: number,
   now: () => number,
 ): SharedMembership {
-  let known: Known = { version: 0, nodes: new Map(), decisions: new Map(), leases: new Map() };
+  let known: Known = { version: 0, nodes: nobody, decisions: nobody, leases: nobody };
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
-  let proxies: Records = new Map();
+  let unusable: Records = nobody;
+  let proxies: Records = nobody;
+  let unusableProxies: Records = nobody;
+  let living: readonly LivingProxy[] = [];
   let clockAhead = 0; // of Redis's clock to ours
 
   const ask = (script: Script, ...args: (string | number)[]): Promise<unknown> =>
@@ -60,29 +93,85 @@ export function shareMembership(
 
   /** @returns whether Redis has lost what is known here */
   async function fetch(): Promise<boolean> {
-    const reply = await ask(scripts.sync, pauseMs, keys.inbox, PULSE, known.version);
-    const [storeNow, lost, living, version, ...parts] = reply as SyncReply;
+    const parsed = syncReply.safeParse(await ask(scripts.sync, pauseMs, keys.inbox, PULSE, known.version));
+    if (!parsed.success) throw new Error('it answers a sync with something else');
+    const [storeNow, lost, beats, skipped, skippedCount, version, ...parts] = parsed.data;
     clockAhead = storeNow - now();
+    tellSkipped(skipped, skippedCount);
     if (lost === 1) return true;
-    proxies = records(living);
+    readProxies(records(beats), storeNow);
     if (version === undefined) return false;
-    const [nodes, decisions, leases] = [records(parts[0]), records(parts[1]), records(parts[2])];
-    membership = membershipOf(nodes, decisions, leases);
-    known = { version, nodes, decisions, leases };
+    const [nodes = nobody, decisions = nobody, leases = nobody] = parts.map(records);
+    read(version, nodes, decisions, leases);
     return false;
+  }
+
+  function read(version: number, nodes: Records, decisions: Records, leases: Records): void {
+    const storedNodes = new Map<string, StoredNode>();
+    for (const [id, record] of nodes) {
+      const node = codec.read('node', textOf(record, 1), { key: 'nodes', field: id });
+      if (node?.id === id) storedNodes.set(id, { ...node, late: leases.get(id)?.endsWith(' 1') ?? false });
+      else if (node !== undefined) codec.skip({ key: 'nodes', field: id }, 'schema', 'it is of another id');
+    }
+    const decided = new Map<string, Decision>();
+    for (const [id, record] of decisions) {
+      const decision = decisionOf(id, record);
+      if (decision !== undefined) decided.set(id, decision);
+    }
+    membership = { nodes: storedNodes, decisions: decided };
+    unusable = without(nodes, storedNodes);
+    known = {
+      version,
+      nodes: of(nodes, storedNodes),
+      decisions: of(decisions, decided),
+      leases: of(leases, storedNodes),
+    };
+  }
+
+  function readProxies(beats: Records, storeNow: number): void {
+    const usable = new Map<string, LivingProxy>();
+    for (const [id, record] of beats) {
+      const beat = codec.read('proxy', textOf(record, 4), { key: 'proxies', field: id });
+      const beatAt = Number(record.split(' ', 3)[2]);
+      if (beat?.id === id) usable.set(id, { ...beat, lastSeen: Math.max(0, storeNow - beatAt) / 1000 });
+      else if (beat !== undefined) codec.skip({ key: 'proxies', field: id }, 'schema', 'it is of another id');
+    }
+    proxies = of(beats, usable);
+    unusableProxies = without(beats, usable);
+    living = [...usable.values()];
+  }
+
+  function decisionOf(id: string, record: string): Decision | undefined {
+    const place = { key: 'decisions', field: id };
+    if (isNodeId(id)) return codec.read('decision', textOf(record, 1), place);
+    codec.skip(place, 'schema', 'its name is no id of a node');
+    return undefined;
+  }
+
+  /** What Redis's script itself has found, of which it names only the first. */
+  function tellSkipped(named: readonly string[], count: number): void {
+    for (let i = 0; i + 2 < named.length; i += 3) {
+      const [key = '', field = '', reason] = named.slice(i, i + 3);
+      const known = skipReasons.find((each) => each === reason) ?? 'form';
+      codec.skip({ key, field }, known, details[known] ?? '');
+    }
+    const rest = count - Math.floor(named.length / 3);
+    if (rest > 0) codec.skip({ key: 'records', field: '' }, 'form', `${rest} more at one time`);
   }
 
   async function restore(): Promise<void> {
     const { version, nodes, decisions, leases } = known;
-    const [ofNodes, ofDecisions, ofLeases, ofProxies] = [nodes, decisions, leases, proxies].map((records) =>
-      Object.fromEntries(records),
-    );
-    const all = { nodes: ofNodes, decisions: ofDecisions, leases: ofLeases, proxies: ofProxies };
-    await ask(scripts.restore, version, JSON.stringify(all));
+    const given = Object.entries({ nodes, decisions, leases, proxies });
+    const byName = given.map(([name, all]) => [name, Object.fromEntries(all)] as const);
+    await ask(scripts.restore, version, JSON.stringify(Object.fromEntries(byName)));
   }
 
   return {
     membership: () => membership,
+    unusable: (nodeId) => unusable.get(nodeId) ?? '',
+    isUnusableProxy: (proxyId) => unusableProxies.has(proxyId),
+    decisionRecord: (nodeId) => known.decisions.get(nodeId) ?? '',
+    decisionOf,
     storeNow: () => now() + clockAhead,
     async sync() {
       const before = known.version;
@@ -90,46 +179,34 @@ export function shareMembership(
         await restore();
         if (await fetch()) throw new Error('it lost what it was given back a moment ago');
       }
-      return {
-        isNews: known.version !== before,
-        proxies: Array.from(proxies, ([id, record]) => proxyOf(id, record, now() + clockAhead)),
-      };
+      return { isNews: known.version !== before, proxies: living };
     },
   };
 }
 
-function membershipOf(nodes: Records, decisions: Records, leases: Records): Membership {
-  return {
-    nodes: new Map(
-      Array.from(nodes, ([id, record]): [string, StoredNode] => [
-        id,
-        { ...parsed<BeatingNode>('nodes', id, record, 1), late: leases.get(id)?.endsWith(' 1') ?? false },
-      ]),
-    ),
-    decisions: new Map(
-      Array.from(decisions, ([id, record]) => [id, parsed<Decision>('decisions', id, record, 1)]),
-    ),
-  };
+const details: Partial<Record<SkipReason, string>> = {
+  type: 'the key is of another type, and was deleted',
+  form: 'it has not the form of a record',
+  size: 'it is too large, or one too many',
+};
+
+/** What stands behind so many numbers. */
+function textOf(record: string, numbers: number): string {
+  let at = 0;
+  for (let i = 0; i < numbers; i++) at = record.indexOf(' ', at) + 1;
+  return record.slice(at);
 }
 
-function proxyOf(id: string, record: string, storeNow: number): LivingProxy {
-  const beatAt = Number(record.split(' ', 3)[2]);
-  const beat = parsed<ProxyBeat>('proxies', id, record, 4);
-  return { ...beat, lastSeen: Math.max(0, storeNow - beatAt) / 1000 };
+function records(pairs: readonly string[]): Records {
+  const all = new Map<string, string>();
+  for (let i = 0; i + 1 < pairs.length; i += 2) all.set(pairs[i] as string, pairs[i + 1] as string);
+  return all;
 }
 
-/** The JSON after so many words. A record that cannot be read is somebody else's: that is said, not passed over. */
-function parsed<T>(key: string, id: string, record: string, words: number): T {
-  const json = record.replace(new RegExp(`^(?:\\d+ ){${words}}`), '');
-  try {
-    return JSON.parse(json) as T;
-  } catch {
-    throw new Error(`record ${JSON.stringify(id)} of key ${key} is not Breakwater's; remove it there (HDEL)`);
-  }
+function of(all: Records, usable: ReadonlyMap<string, unknown>): Records {
+  return new Map([...all].filter(([id]) => usable.has(id)));
 }
 
-function records(flat: readonly string[] = []): Records {
-  const found = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) found.set(flat[i] as string, flat[i + 1] as string);
-  return found;
+function without(all: Records, usable: ReadonlyMap<string, unknown>): Records {
+  return new Map([...all].filter(([id]) => !usable.has(id)));
 }

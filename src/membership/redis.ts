@@ -1,11 +1,14 @@
 import { BreakwaterError } from '../errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../time.ts';
+import { createCodec } from './codec.ts';
 import { createAsking } from './redis-ask.ts';
 import { createClaims } from './redis-claims.ts';
+import { createDecisions } from './redis-decisions.ts';
 import { redisKeys } from './redis-keys.ts';
 import { keepLink, whyOf } from './redis-link.ts';
 import { PULSE, shareMembership } from './redis-membership.ts';
-import { type Script, scripts } from './redis-scripts.ts';
+import { membershipScripts as scripts } from './redis-membership-scripts.ts';
+import type { Script } from './redis-script.ts';
 import { redisTarget } from './redis-target.ts';
 import type { MembershipStore, StoreWatcher } from './store.ts';
 
@@ -36,6 +39,7 @@ const nobody: StoreWatcher = {
   onProxies() {},
   onClaim() {},
   onAsk: () => Promise.reject(new Error('nobody answers')),
+  onSkipped() {},
   onUp() {},
 };
 
@@ -55,6 +59,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
   const silentTicksMax = Math.ceil(commandTimeoutMs / heartbeatMs) + 1;
   const keys = redisKeys(cluster, proxyId);
+  const codec = createCodec((skipped) => watcher.onSkipped(skipped));
   let watcher = nobody;
   let toldUp: boolean | undefined; // undefined until `open` is done
   let onFirstUp = (): void => {};
@@ -65,7 +70,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const link = keepLink({
     target: redisTarget(url),
     name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
-    channels: [keys.changes, keys.claims, keys.questions, keys.inbox],
+    channels: [keys.changes, keys.claims, keys.questions, keys.questionsTo(proxyId), keys.inbox],
     connectTimeoutMs,
     commandTimeoutMs,
     reconnectDelayMaxMs,
@@ -88,18 +93,30 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   });
   const shared = shareMembership(
     keys,
+    codec,
     (script, names, args) => link.run(script, names, args, syncTimeoutMs),
     2 * heartbeatMs,
     () => clock.now(),
   );
   const asking = createAsking({
     proxyId,
-    sendQuestion: async (text) => (await write(scripts.ask, keys.questions, text)) as string[],
+    codec,
+    now: () => clock.now(),
+    async sendQuestion(text, to) {
+      if (to === undefined) {
+        const living = idsOf(await write(scripts.ask, keys.questions, text));
+        return living.filter((id) => !shared.isUnusableProxy(id));
+      }
+      await link.publish(keys.questionsTo(to), text);
+      return [to];
+    },
     sendAnswer: (proxy, text) => link.publish(keys.inboxOf(proxy), text),
     onAsk: (question) => watcher.onAsk(question),
   });
+  const decisions = createDecisions(codec, shared, write);
   const claims = createClaims({
     keys,
+    codec,
     proxyId,
     run: async (...command) => {
       requireUp();
@@ -148,7 +165,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   function onMessage(channel: string, text: string): void {
     if (channel === keys.changes) refresh().catch((error) => link.fail(whyOf(error)));
     else if (channel === keys.claims) claims.onMessage(text);
-    else if (channel === keys.questions) asking.onQuestion(text);
+    else if (channel === keys.questions || channel === keys.questionsTo(proxyId)) asking.onQuestion(text);
     else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
     else if (channel === keys.inbox) asking.onAnswer(text);
   }
@@ -174,7 +191,12 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     },
 
     async addNode(spec) {
-      const added = await write(scripts.addNode, spec.id, JSON.stringify(spec));
+      const added = await write(
+        scripts.addNode,
+        spec.id,
+        codec.write('node', spec),
+        shared.unusable(spec.id),
+      );
       if (added === 0) {
         throw new BreakwaterError(
           'NODE_EXISTS',
@@ -188,20 +210,21 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       await refresh();
     },
     async leaveNode(id) {
-      await write(scripts.leaveNode, id);
+      await decisions.leave(id);
       await refresh();
     },
     async decide(id, decision) {
-      await write(scripts.decide, id, JSON.stringify(decision));
+      await decisions.decide(id, decision);
       await refresh();
     },
     async beatNode(spec, leaseMs, forgetAfterMs) {
-      const args = [spec.id, JSON.stringify(spec), Math.ceil(leaseMs), Math.ceil(forgetAfterMs)];
+      const text = codec.write('node', spec);
+      const args = [spec.id, text, Math.ceil(leaseMs), Math.ceil(forgetAfterMs), shared.unusable(spec.id)];
       if ((await write(scripts.beatNode, ...args)) === 1) await refresh();
     },
 
     async beatProxy(beat, leaseMs) {
-      const args = [beat.id, Math.ceil(leaseMs), ++beats, JSON.stringify(beat)];
+      const args = [beat.id, Math.ceil(leaseMs), ++beats, codec.write('proxy', beat)];
       if ((await write(scripts.beatProxy, ...args)) === 1) await refresh();
     },
     async leaveProxy(id) {
@@ -222,6 +245,11 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       asking.fail(link.unavailable());
     },
   };
+}
+
+/** The ids that a script answers. */
+function idsOf(reply: unknown): readonly string[] {
+  return Array.isArray(reply) ? reply.filter((id) => typeof id === 'string') : [];
 }
 
 /** Calls while one runs share the next, which begins after them and so sees what they want seen. */

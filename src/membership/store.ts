@@ -60,10 +60,11 @@ export interface MembershipStore {
   renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]>;
 
   /**
-   * Asks every other proxy, and resolves with the answers of those that gave one within `timeoutMs`; payloads are JSON
-   * of at most 1 MiB. The memory store has no others: []. @throws BreakwaterError STORE_UNAVAILABLE
+   * Asks the other proxies, or of them only `to`, and resolves with what was answered within `timeoutMs`. Questions and
+   * answers are JSON of at most 1 MiB; what an answer holds is for the asker to check. The memory store has no others.
+   * @throws BreakwaterError STORE_UNAVAILABLE, REQUEST_INVALID for a question that is larger
    */
-  ask(question: unknown, timeoutMs: number): Promise<readonly unknown[]>;
+  ask(question: unknown, timeoutMs: number, to?: string): Promise<Answers>;
 
   close(): Promise<void>;
 }
@@ -76,10 +77,35 @@ export interface StoreWatcher {
   onProxies(proxies: readonly LivingProxy[]): void;
   /** Another proxy claimed a device. */
   onClaim(clientId: string, place: ClientPlace): void;
-  /** Another proxy asks; the answer is sent back. Rejections are not sent. */
+  /** Another proxy asks, and nobody has looked at what; the answer is sent back. Rejections are not sent. */
   onAsk(question: unknown): Promise<unknown>;
+  /** Something in the store cannot be used, and is passed over. Told each time that it is read. */
+  onSkipped(skipped: Skipped): void;
   /** The store stopped answering, or answers again. */
   onUp(up: boolean, cause: string | undefined): void;
+}
+
+/** What other proxies answered. */
+export interface Answers {
+  /** By the id of the proxy that gave it. */
+  readonly given: ReadonlyMap<string, unknown>;
+  /** Ids of those that live and gave none: they were late, or have none. */
+  readonly missing: readonly string[];
+}
+
+/** Why something in the store cannot be used. */
+export const skipReasons = ['type', 'form', 'size', 'json', 'version', 'schema', 'unknown'] as const;
+export type SkipReason = (typeof skipReasons)[number];
+
+/** One thing in the store that cannot be used. */
+export interface Skipped {
+  /** A key, such as `nodes`, or a channel. */
+  readonly key: string;
+  /** Which of its records; empty for the whole key, and for messages. */
+  readonly field: string;
+  readonly reason: SkipReason;
+  /** For people; it quotes no value. */
+  readonly detail: string;
 }
 
 export interface Membership {

@@ -35,6 +35,12 @@ export interface Snapshot {
   readonly eventsDropped: number;
   /** Lines of the log that standard output did not take. */
   readonly logLinesDropped: number;
+  /** What was read from the membership store and could not be used, by key or channel, and reason. */
+  readonly recordsSkipped: Iterable<{
+    readonly key: string;
+    readonly reason: string;
+    readonly count: number;
+  }>;
 }
 
 export interface Metrics {
@@ -153,6 +159,11 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
   const logDropped = counter('log_lines_dropped_total', 'Log lines that standard output did not take.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
+  const skipped = counter(
+    'membership_records_skipped_total',
+    'Records and messages that could not be used.',
+    ['key', 'reason'],
+  );
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
   const filled = [
@@ -166,6 +177,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     nodeUp,
     eventsDropped,
     logDropped,
+    skipped,
   ];
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
@@ -189,6 +201,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
     eventsDropped.inc(snapshot.eventsDropped);
     logDropped.inc(snapshot.logLinesDropped);
+    for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
 }

@@ -7,7 +7,13 @@ import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { createMemoryStore } from '../membership/memory.ts';
 import { createRedisStore } from '../membership/redis.ts';
-import type { LivingProxy, Membership, MembershipStore, ProxyBeat } from '../membership/store.ts';
+import type {
+  LivingProxy,
+  Membership,
+  MembershipStore,
+  ProxyBeat,
+  StoreWatcher,
+} from '../membership/store.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -26,6 +32,7 @@ export interface ClusterMemberOptions {
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
   readonly answer: (question: unknown) => Promise<unknown>;
+  readonly onSkipped: StoreWatcher['onSkipped'];
   /** Self-registered nodes whose heartbeats are missed, and are heard again. */
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
@@ -105,6 +112,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
         onProxies,
         onClaim: claims.rivalled,
         onAsk: options.answer,
+        onSkipped: options.onSkipped,
         onUp: (up, cause) => {
           if (up) {
             log.info('membership store answers again');

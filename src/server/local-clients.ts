@@ -2,7 +2,7 @@ import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
 import type { PeerTls } from '../connection/wire.ts';
 import type { ClientFilter, ClientRecord, SessionRecord } from '../data-plane/messages.ts';
 import type { Threads } from '../data-plane/threads.ts';
-import type { Local } from './peers.ts';
+import type { LocalClients } from './peer-clients.ts';
 
 /** Most connections of one client id that are looked at: a device that reconnects is there twice for a moment. */
 const MAX_TWINS = 16;
@@ -12,7 +12,7 @@ export function createLocalClients(
   threads: Pick<Threads, 'clients' | 'kick' | 'move'>,
   proxyId: string,
   listenerUrl: (index: number) => string,
-): Pick<Local, 'clients' | 'client' | 'kick' | 'move'> {
+): LocalClients {
   const viewOf = (record: ClientRecord): ClientDetail => ({
     clientId: record.clientId,
     node: record.node,
@@ -30,7 +30,7 @@ export function createLocalClients(
 
   async function clients(filter: ClientFilter) {
     const answer = await threads.clients(filter);
-    return { clients: answer.clients.map(viewOf), total: answer.total };
+    return { clients: answer.clients.map(viewOf), total: answer.total, missing: [] };
   }
 
   return {

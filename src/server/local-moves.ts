@@ -3,7 +3,7 @@ import type { CarryOut } from '../control/carry-out.ts';
 import type { Drains } from '../control/drains.ts';
 import type { MoverProgress } from '../control/mover.ts';
 import type { TableWriter } from '../data-plane/routing-table.ts';
-import type { Local } from './peers.ts';
+import type { LocalMoves } from './peer-moves.ts';
 
 export interface LocalMovesParts {
   readonly proxyId: string;
@@ -12,11 +12,6 @@ export interface LocalMovesParts {
   readonly carryOut: Pick<CarryOut, 'start' | 'progress'>;
   readonly rebalance: () => RebalanceView | undefined;
 }
-
-type LocalMoves = Pick<
-  Local,
-  'setDrainRate' | 'drainProgress' | 'load' | 'carryOut' | 'carried' | 'rebalance'
->;
 
 /** What this proxy moves, and is asked to move, of its own. */
 export function createLocalMoves(parts: LocalMovesParts): LocalMoves {

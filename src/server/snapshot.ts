@@ -20,10 +20,11 @@ export interface SnapshotParts {
   readonly listeners: Listeners;
   /** Lines of the log that were lost. */
   readonly logDropped: () => number;
+  readonly skipped: () => Snapshot['recordsSkipped'];
 }
 
 /** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
-export function snapshotOf({ table, nodes, store, listeners, logDropped }: SnapshotParts): Snapshot {
+export function snapshotOf({ table, nodes, store, listeners, logDropped, skipped }: SnapshotParts): Snapshot {
   const list = nodes.list();
   const counted = listeners.counted();
   return {
@@ -50,5 +51,6 @@ export function snapshotOf({ table, nodes, store, listeners, logDropped }: Snaps
     ],
     eventsDropped: table.counter('eventsDropped'),
     logLinesDropped: logDropped(),
+    recordsSkipped: skipped(),
   };
 }

@@ -103,23 +103,39 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
     test('the others answer a question, without waiting for its time-out', async () => {
       await bothLive();
       heardByTwo.answer = async (question) => ({ from: 'two', question });
-      expect(await one.ask({ list: 'clients' }, LONG_MS)).toEqual([
-        { from: 'two', question: { list: 'clients' } },
-      ]);
+      expect(await one.ask({ list: 'clients' }, LONG_MS)).toEqual({
+        given: new Map([['two', { from: 'two', question: { list: 'clients' } }]]),
+        missing: [],
+      });
     });
 
-    test('who cannot answer is left out, and not waited for', async () => {
+    const nothingFromTwo = { given: new Map(), missing: ['two'] };
+
+    test('who cannot answer is missing, and not waited for', async () => {
       await bothLive();
       heardByTwo.answer = () => Promise.reject(new Error('busy'));
-      expect(await one.ask('?', LONG_MS)).toEqual([]);
+      expect(await one.ask('?', LONG_MS)).toEqual(nothingFromTwo);
       heardByTwo.answer = async () => 'x'.repeat(2 * 1024 * 1024);
-      expect(await one.ask('?', LONG_MS)).toEqual([]);
+      expect(await one.ask('?', LONG_MS)).toEqual(nothingFromTwo);
     });
 
-    test('who does not answer in time is left out', async () => {
+    test('who does not answer in time is missing', async () => {
       await bothLive();
       heardByTwo.answer = () => new Promise(() => {});
-      expect(await one.ask('?', 100)).toEqual([]);
+      expect(await one.ask('?', 100)).toEqual(nothingFromTwo);
+    });
+
+    test('one proxy may be asked, and the others hear nothing', async () => {
+      await bothLive();
+      const three = fixture.store('three');
+      const heardByThree = new Recorder();
+      await three.open(heardByThree);
+      await three.beatProxy(beat('three'), LONG_MS);
+      const asked: unknown[] = [];
+      heardByThree.answer = async (question) => asked.push(question);
+      expect(await one.ask('?', LONG_MS, 'two')).toEqual({ given: new Map([['two', '?']]), missing: [] });
+      expect(asked).toEqual([]);
+      await three.close();
     });
 
     test('a question of more than 1 MiB is refused', async () => {
@@ -132,7 +148,7 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
       heardByTwo.answer = async (question) => question;
       heardByOne.answer = async (question) => question;
       const answers = await Promise.all([one.ask(1, LONG_MS), two.ask(2, LONG_MS), one.ask(3, LONG_MS)]);
-      expect(answers).toEqual([[1], [2], [3]]);
+      expect(answers.map(({ given }) => [...given.values()])).toEqual([[1], [2], [3]]);
     });
   });
 }

@@ -6,6 +6,7 @@ import type {
   Membership,
   MembershipStore,
   ProxyBeat,
+  Skipped,
   StoredNode,
   StoreWatcher,
 } from '../../src/membership/store.ts';
@@ -54,6 +55,7 @@ export class Recorder implements StoreWatcher {
   claims: [string, ClientPlace][] = [];
   readonly ups: boolean[] = [];
   readonly causes: (string | undefined)[] = [];
+  readonly skipped: Skipped[] = [];
   answer: (question: unknown) => Promise<unknown> = async (question) => question;
 
   onMembership({ nodes, decisions }: Membership): void {
@@ -69,6 +71,9 @@ export class Recorder implements StoreWatcher {
   }
   onAsk(question: unknown): Promise<unknown> {
     return this.answer(question);
+  }
+  onSkipped(skipped: Skipped): void {
+    this.skipped.push(skipped);
   }
   onUp(up: boolean, cause: string | undefined): void {
     this.ups.push(up);
@@ -338,7 +343,7 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
 
     test('where there are no others, nobody answers', async () => {
       await store.beatProxy(beat('one'), LONG_MS);
-      expect(await store.ask('?', LONG_MS)).toEqual([]);
+      expect(await store.ask('?', LONG_MS)).toEqual({ given: new Map(), missing: [] });
     });
 
     test('tells nothing once it is closed', async () => {

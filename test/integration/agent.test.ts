@@ -32,6 +32,7 @@ async function newCluster(): Promise<View> {
     onProxies() {},
     onClaim() {},
     onAsk: async () => undefined,
+    onSkipped() {},
     onUp() {},
   });
   atEnd(() => store.close());

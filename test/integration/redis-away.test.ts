@@ -213,7 +213,7 @@ test('a lost message heals with the next sync', async () => {
     'HSET',
     '{breakwater:test}:nodes',
     'a',
-    `${next} ${JSON.stringify(node('a'))}`,
+    `${next} ${JSON.stringify({ v: 1, ...node('a') })}`,
   );
   await redisCommand(redis.url, 'HSET', '{breakwater:test}:meta', 'version', next); // and nothing is published
   await until(() => heard.nodeIds().join() === 'a', 'the node');
@@ -229,16 +229,34 @@ test('a subscription that is lost, while commands are still answered, is renewed
   await until(() => store.isUp(), 'the store to be up again');
 });
 
-test('what is not ours under our keys is said, and does not take the last snapshot', async () => {
+test('what is not ours under our keys is told, and takes nothing else with it', async () => {
   const { store, heard } = await opened('one');
   await store.addNode(node('a'));
   await redisCommand(redis.url, 'HSET', '{breakwater:test}:nodes', 'x', 'rubbish');
-  await store.decide('a', { weight: 1 }).catch(() => {});
-  await until(() => heard.ups.at(-1) === false, 'it to be said');
-  expect(heard.causes.at(-1)).toContain('record "x" of key nodes');
-  expect(heard.nodeIds()).toEqual(['a']);
-  await redisCommand(redis.url, 'HDEL', '{breakwater:test}:nodes', 'x');
-  await until(() => store.isUp(), 'the store to be up again');
+  await store.decide('a', { weight: 1 });
+  expect(heard.skipped).toContainEqual({
+    ...{ key: 'nodes', field: 'x', reason: 'form' },
+    detail: 'it has not the form of a record',
+  });
+  expect(heard.last()).toMatchObject({ nodes: { a: node('a') }, decisions: { a: { weight: 1 } } });
+  expect([store.isUp(), heard.nodeIds()]).toEqual([true, ['a']]);
+});
+
+test('what cannot be used gives way to what is written under its name', async () => {
+  const { store, heard } = await opened('one');
+  const put = (key: string, field: string, text: string) =>
+    redisCommand(redis.url, 'HSET', `{breakwater:test}:${key}`, field, text);
+  const version = `${Date.now()}000`;
+  await put('nodes', 'a', `${version} {"v":1,"id":"a"}`);
+  await put('nodes', 'agent', `${version} {"v":9}`);
+  await put('decisions', 'a', `${version} {"v":1,"weight":-7}`);
+  await put('meta', 'version', version);
+  await until(() => heard.skipped.length >= 3, 'all three to be told');
+  await store.decide('a', { state: 'disabled' });
+  expect(heard.last()?.decisions).toEqual({ a: { state: 'disabled' } });
+  await store.addNode(node('a'));
+  await store.beatNode(self, LONG_MS, LONG_MS);
+  expect(heard.nodeIds()).toEqual(['a', 'agent']);
 });
 
 test('a store that is closed while Redis hangs is closed soon, and one that never opened too', async () => {

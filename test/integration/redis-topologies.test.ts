@@ -76,7 +76,7 @@ test('with a password, and database 3', async () => {
 test('as a user that may do no more than it needs', async () => {
   const commands = '+evalsha +eval +publish +subscribe +select +hello +client|setname';
   const inScripts =
-    '+time +hget +hset +hsetnx +hdel +hexists +hkeys +hgetall +hmget +zadd +zcard +zscore +zpopmin +get +set +pexpire';
+    '+time +hget +hset +hsetnx +hdel +hexists +hkeys +hgetall +hmget +zadd +zcard +zscore +zpopmin +get +set +pexpire +type +del';
   const rights = `${commands} ${inScripts} ~{breakwater:test}:* &{breakwater:test}:*`;
   const redis = await startRedis();
   await redisCommand(redis.url, 'ACL', 'SETUSER', 'edge', 'on', `>${PASSWORD}`, ...rights.split(' '));
@@ -88,7 +88,7 @@ test('as a user that may do no more than it needs', async () => {
   await until(() => two.heard.nodeIds().join() === 'a', 'the node');
   await one.store.claimClient('d', { node: 'a', proxy: 'one' }, 60_000);
   expect(await two.store.recallClient('d')).toMatchObject({ node: 'a' });
-  expect(await one.store.ask('?', 60_000)).toEqual(['?']);
+  expect((await one.store.ask('?', 60_000)).given).toEqual(new Map([['two', '?']]));
 });
 
 test('credentials are in no message, whatever goes wrong', async () => {

@@ -126,7 +126,7 @@ export function createMemoryBackend(
       const found = [...clientTable.values()].filter(
         (client) => client.clientId.includes(match) && (wanted === undefined || client.node === wanted),
       );
-      return { clients: found.slice(0, limit), total: found.length };
+      return { clients: found.slice(0, limit), total: found.length, missing: [] };
     },
     client: async (clientId) => find(clientTable, clientId, 'CLIENT_UNKNOWN'),
     kickClient: async (clientId) => {

@@ -36,6 +36,7 @@ async function open() {
     onProxies: () => {},
     onClaim: () => {},
     onAsk: async () => undefined,
+    onSkipped: () => {},
     onUp: () => {},
   });
   return { table, admin };

@@ -16,6 +16,7 @@ const empty: Snapshot = {
   storeUp: true,
   eventsDropped: 0,
   logLinesDropped: 0,
+  recordsSkipped: [],
 };
 
 async function lines(snapshot: Snapshot): Promise<string[]> {
@@ -40,6 +41,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     storeUp: false,
     eventsDropped: 0,
     logLinesDropped: 3,
+    recordsSkipped: [{ key: 'nodes', reason: 'json', count: 2 }],
   });
   for (const line of [
     'breakwater_connections{listener="mqtt://:1883",node="a"} 3',
@@ -58,6 +60,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_node_up{node="a"} 1',
     'breakwater_node_up{node="b"} 0',
     'breakwater_membership_store_up 0',
+    'breakwater_membership_records_skipped_total{key="nodes",reason="json"} 2',
   ]) {
     expect(body).toContain(line);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
-import type { Load, MovesByProxy } from '../../../src/server/peers.ts';
+import type { Load, MovesByProxy } from '../../../src/server/peer-moves.ts';
 import { createRebalancer } from '../../../src/server/rebalancer.ts';
 import { silentLog } from '../../support/memory-backend.ts';
 import { until } from '../../support/wait.ts';
