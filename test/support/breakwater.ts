@@ -31,7 +31,11 @@ export interface LogLine {
  * Runs `breakwater start -c FILE` with this configuration; what it does not say is: one listener and the admin API on
  * free ports of the loopback, log in JSON.
  */
-export async function startBreakwater(config: object, args: readonly string[] = []): Promise<Breakwater> {
+export async function startBreakwater(
+  config: object,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Breakwater> {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const defaults = {
     listeners: [{ url: 'mqtt://127.0.0.1:0' }],
@@ -40,7 +44,7 @@ export async function startBreakwater(config: object, args: readonly string[] = 
   };
   const rewrite = (said: object) => writeFileSync(file, JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
   rewrite(config);
-  const server = start(process.execPath, [main, 'start', '-c', file, ...args]);
+  const server = start(process.execPath, [main, 'start', '-c', file, ...args], env);
 
   let ended: number | string | undefined;
   server.exited.then((code) => {
