@@ -1,14 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../errors.ts';
+import { reasonOf } from '../health/probe.ts';
 import { type FlipState, flip, type Thresholds, unobserved } from '../nodes/flip.ts';
 import type { NodeSpec } from '../nodes/node.ts';
-import {
-  afterDial,
-  afterFailedDial,
-  afterLostLink,
-  type PassiveState,
-  undisturbed,
-} from '../nodes/passive.ts';
+import { afterDial, afterFailedDial, type PassiveState, undisturbed } from '../nodes/passive.ts';
 import { speaksMqtt } from '../nodes/url.ts';
 import type { Clock, Random } from '../time.ts';
 
@@ -164,14 +158,10 @@ export class Checker {
     if (watch) watch.passive = afterDial(watch.passive);
   }
 
-  /** @param liveConnections what the node still has, this link no longer counted */
-  linkLost(nodeId: string, liveConnections: number): void {
+  /** Its links ended, and it seems to be gone: it is probed at once, and again soon, until it flips or a probe succeeds. */
+  suspect(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
-    if (!watch || watch.suspect || watch.flip.health === 'unhealthy') return;
-    const nowMs = this.#options.clock.now();
-    const judged = afterLostLink(watch.passive, nowMs, liveConnections, watch.health.unhealthyThreshold);
-    watch.passive = judged.state;
-    if (!judged.suspicious) return;
+    if (!watch || watch.suspect || watch.absent || watch.flip.health === 'unhealthy') return;
     watch.suspect = true;
     if (watch.running) {
       // It began before the suspicion and says nothing about it: the next one follows its end at once.
@@ -256,9 +246,4 @@ export class Checker {
 function probeName({ dialsFailed, health, node }: Watch): HealthOptions['probe'] {
   if (!dialsFailed) return health.probe;
   return speaksMqtt(node.url) ? 'mqtt' : 'tcp';
-}
-
-/** A probe's error names the node and its address; the reason alone is the message of its cause. */
-function reasonOf(thrown: unknown): string {
-  return messageOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown);
 }

@@ -1,7 +1,9 @@
 import { httpProbe } from './http.ts';
-import { mqttProbe } from './mqtt.ts';
+import { lifeProbe, mqttProbe } from './mqtt.ts';
 import type { Probe, ProbeName } from './probe.ts';
 import { tcpProbe } from './tcp.ts';
+
+export { lifeProbe, tcpProbe };
 
 /** Every probe by the name that the configuration uses. */
 export const probes: Readonly<Record<ProbeName, Probe>> = { tcp: tcpProbe, http: httpProbe, mqtt: mqttProbe };

@@ -1,9 +1,13 @@
 import { randomInt } from 'node:crypto';
-import { attempt, type Probe } from './probe.ts';
+import { attempt, type Probe, type ProbeLimits, type ProbeTarget, reasonOf } from './probe.ts';
 import { discard, open } from './socket.ts';
 
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 const CONNACK_BYTES = 4;
+const CLEAN_SESSION = 0x02;
+const CLOSED = 'closed before CONNACK';
+/** What a broker may do to a CONNECT that it does not like, as well as one that is dying. */
+const ENDED: ReadonlySet<string> = new Set([CLOSED, 'ECONNRESET', 'EPIPE']);
 
 /**
  * CONNACK return codes (MQTT 3.1.1, table 3.1) of a broker that serves. All but 0 are its word about this probe, which
@@ -12,15 +16,32 @@ const CONNACK_BYTES = 4;
 const SERVING: ReadonlySet<number> = new Set([0, 1, 2, 4, 5]);
 
 /** The broker answers an MQTT 3.1.1 CONNECT. Its client id begins with `breakwater-probe-`, for the broker's logs and rules. */
-export const mqttProbe: Probe = (target, limits) =>
-  attempt('mqtt', target, limits, (settle) => {
-    const probe = open(target, () => probe.socket.write(connectPacket()));
+export const mqttProbe: Probe = (target, limits) => exchange(target, limits, connectPacket());
+
+/**
+ * Whether a broker is there at all: it answers a CONNECT without client id and with clean session 0, which it must refuse
+ * at once [MQTT-3.1.3-8]. So neither a user store that is slow nor a lock of its cluster, which a node that hangs may
+ * hold, makes it look dead. A broker that just closes is asked again as `mqttProbe` does.
+ */
+export const lifeProbe: Probe = async (target, { timeoutMs, signal }) => {
+  const endsAtMs = performance.now() + timeoutMs;
+  try {
+    await exchange(target, { timeoutMs, signal }, connectOf('', 0));
+  } catch (error) {
+    if (!ENDED.has(reasonOf(error))) throw error;
+    await mqttProbe(target, { timeoutMs: Math.max(1, endsAtMs - performance.now()), signal });
+  }
+};
+
+function exchange(target: ProbeTarget, limits: ProbeLimits, connect: Buffer): Promise<void> {
+  return attempt('mqtt', target, limits, (settle) => {
+    const probe = open(target, () => probe.socket.write(connect));
     const { socket } = probe;
     let answer = Buffer.alloc(0);
     let answered = false;
     const lost = (failure: Error) => settle(answered ? undefined : failure);
     socket.on('error', lost);
-    socket.on('end', () => lost(new Error('closed before CONNACK')));
+    socket.on('end', () => lost(new Error(CLOSED)));
     socket.on('data', (bytes) => {
       if (answered) return;
       answer = Buffer.concat([answer, bytes.subarray(0, CONNACK_BYTES - answer.length)]);
@@ -33,6 +54,7 @@ export const mqttProbe: Probe = (target, limits) =>
     // After DISCONNECT an orderly close, because a reset could overtake it and look like a lost device.
     return () => (answered ? socket.destroy() : discard(probe));
   });
+}
 
 function judge(answer: Buffer): 'incomplete' | 'accepted' | 'serving' | Error {
   const isConnack = answer[0] === 0x20 && (answer[1] ?? 2) === 2;
@@ -51,6 +73,11 @@ function connectPacket(): Buffer {
   const clientId = `breakwater-probe-${randomInt(36 ** 6)
     .toString(36)
     .padStart(6, '0')}`;
+  return connectOf(clientId, CLEAN_SESSION);
+}
+
+/** Keep-alive 0. */
+function connectOf(clientId: string, flags: number): Buffer {
   const header = [
     0x10,
     12 + clientId.length,
@@ -58,7 +85,7 @@ function connectPacket(): Buffer {
     4,
     ...Buffer.from('MQTT'),
     4,
-    0x02,
+    flags,
     0,
     0,
     0,

@@ -101,7 +101,8 @@ export function attempt(
     };
     const abort = () => settle(new Error('aborted'));
     const expire = () => settle(new Error(`no answer within ${timeoutMs} ms`), 'PROBE_TIMEOUT');
-    const timer = setTimeout(expire, timeoutMs);
+    // After a thread was held up, the timer is looked at before the answer that has come meanwhile.
+    const timer = setTimeout(() => setImmediate(expire), timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
     try {
       close = begin((failure) => settle(failure));
@@ -109,6 +110,11 @@ export function attempt(
       settle(error instanceof Error ? error : new Error(messageOf(error))); // such as a path that is not one
     }
   });
+}
+
+/** Why a probe failed, such as `ECONNREFUSED`: its message names the node and the address too. */
+export function reasonOf(thrown: unknown): string {
+  return messageOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown);
 }
 
 function probeError(

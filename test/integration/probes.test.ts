@@ -3,9 +3,10 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AuthenticateError } from 'aedes';
 import { afterEach, describe, expect, test } from 'vitest';
-import { probes } from '../../src/health/index.ts';
+import { lifeProbe, probes } from '../../src/health/index.ts';
 import { type ProbeName, type ProbeTarget, probeTarget } from '../../src/health/probe.ts';
 import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -259,4 +260,66 @@ describe('where a node is probed', () => {
     });
     expect(at('http://10.0.0.2:18083')).toMatchObject({ port: 18083, path: '/health' });
   });
+});
+
+describe('a sign of life', () => {
+  const connectOf = (bytes: Buffer) => ({ idLength: bytes.readUInt16BE(12), flags: bytes[9] });
+
+  test('is asked for by a CONNECT that a broker must refuse at once [MQTT-3.1.3-8]', async () => {
+    const asked: Buffer[] = [];
+    const server = createServer((socket) =>
+      socket.on('data', (bytes) => {
+        asked.push(bytes);
+        socket.end(Uint8Array.of(0x20, 2, 0, 2));
+      }),
+    );
+    await lifeProbe(await serve(server), limits);
+    expect(asked.map(connectOf)).toEqual([{ idLength: 0, flags: 0 }]);
+  });
+
+  test('is given by a real broker that wants a password', async () => {
+    const mosquitto = await startMosquitto({ config: 'password_file /dev/null', anonymous: false });
+    const { port } = mosquitto;
+    await lifeProbe({ nodeId: 'm', host: '127.0.0.1', port, path: '/' }, limits);
+  });
+
+  test('a broker that just closes is asked again as others ask', async () => {
+    const asked: Buffer[] = [];
+    const server = createServer((socket) =>
+      socket.on('data', (bytes) => {
+        asked.push(bytes);
+        if (asked.length === 1) socket.destroy();
+        else socket.end(Uint8Array.of(0x20, 2, 0, 0));
+      }),
+    );
+    await lifeProbe(await serve(server), limits);
+    expect(asked.map(connectOf)).toEqual([
+      { idLength: 0, flags: 0 },
+      { idLength: 23, flags: 2 },
+    ]);
+  });
+
+  test.each([
+    ['nobody answers', () => {}, 'PROBE_TIMEOUT'],
+    ['it closes every time', (socket: Socket) => socket.end(), 'PROBE_FAILED'],
+    [
+      'it says that it does not serve',
+      (socket: Socket) => socket.end(Uint8Array.of(0x20, 2, 0, 3)),
+      'PROBE_FAILED',
+    ],
+  ])('is not given where %s', async (_, answer, code) => {
+    const target = await serve(createServer((socket) => socket.once('data', () => answer(socket))));
+    await expect(lifeProbe(target, { timeoutMs: 300 })).rejects.toMatchObject({ code });
+  });
+});
+
+test('an answer that came while this thread was held up counts, though its time is over', async () => {
+  const timeoutMs = 100;
+  const server = createServer((socket) =>
+    socket.on('data', () => {
+      socket.write(Uint8Array.of(0x20, 2, 0, 2));
+      for (const endsAtMs = performance.now() + 2 * timeoutMs; performance.now() < endsAtMs; );
+    }),
+  );
+  await lifeProbe(await serve(server), { timeoutMs });
 });

@@ -19,14 +19,14 @@ export interface Mosquitto {
 
 /** A real mosquitto on a free port of the loopback. `config` is added to its configuration file. */
 export async function startMosquitto(
-  options: { persistence?: boolean; config?: string } = {},
+  options: { persistence?: boolean; anonymous?: boolean; config?: string } = {},
 ): Promise<Mosquitto> {
   const port = await freePort();
   const directory = temporaryDirectory();
   const file = join(directory, 'mosquitto.conf');
   const lines = [
     `listener ${port} 127.0.0.1`,
-    'allow_anonymous true',
+    `allow_anonymous ${options.anonymous ?? true}`,
     'log_dest stderr',
     'log_type notice',
     'log_type error',
