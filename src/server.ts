@@ -31,6 +31,7 @@ import { interruptible } from './server/interruptible.ts';
 import { Listeners } from './server/listeners.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { createLocalMoves } from './server/local-moves.ts';
+import { createLosses } from './server/losses.ts';
 import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
 import { createOwners } from './server/owners.ts';
@@ -143,6 +144,11 @@ export async function startServer(
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });
 
+  const losses = createLosses({
+    ...{ nodes, poolNamed, poolTls, routes, checker, log, timers: systemTimers },
+    judge: (verdict) => threads.judge(verdict),
+  });
+
   // What this proxy shares with the others of its cluster.
   let accepting = false;
   const proxyCount = (): number => Math.max(1, cluster.proxies().length);
@@ -213,6 +219,7 @@ export async function startServer(
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
     owners: createOwners((thread, clientId, sinceMs) => threads.superseded(thread, clientId, sinceMs)),
+    linksLost: (links) => losses.lost(links),
     reattached: (reattachment) => {
       const { cause, from, to } = reattachment;
       metrics.reattached(reattachment);

@@ -96,6 +96,8 @@ export interface ReattachmentView {
   /** RFC 3339. */
   readonly at: string;
   readonly cause: string;
+  /** Of `link-lost`: what showed that the node was gone. */
+  readonly evidence?: string | undefined;
   readonly from: string;
   /** Absent where no node took the session. */
   readonly to?: string | undefined;

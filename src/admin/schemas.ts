@@ -115,6 +115,10 @@ const sessionView = z.object({
       z.object({
         at: timestamp,
         cause: z.string().meta({ example: 'link-lost' }),
+        evidence: z.string().optional().meta({
+          example: 'refused',
+          description: 'Of `link-lost`: what showed that the node was gone.',
+        }),
         from: z.string(),
         to: z.string().optional().meta({ description: 'Absent where no node took the session.' }),
         duration: z.number().meta({ description: 'Seconds.' }),

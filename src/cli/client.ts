@@ -20,6 +20,7 @@ const columns: readonly Column<ClientView>[] = [
 const historyColumns: readonly Column<ReattachmentView>[] = [
   { title: 'RE-ATTACHED AT', value: ({ at }) => at },
   { title: 'CAUSE', value: ({ cause }) => cause },
+  { title: 'EVIDENCE', value: ({ evidence }) => evidence ?? '' },
   { title: 'FROM', value: ({ from }) => from },
   {
     title: 'TO',

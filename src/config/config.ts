@@ -137,6 +137,7 @@ export interface UpstreamConfig {
   readonly reattachRate: number;
   readonly silenceTimeoutMs: number;
   readonly takeoverFiresWill: boolean;
+  readonly lostLink: 'evidence' | 'move' | 'pass';
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
   /** Of nodes that are reached by TLS; absent: their certificates must be good. */
@@ -286,6 +287,7 @@ function toPool(
       reattachRate: upstream.reattachRate,
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       takeoverFiresWill: upstream.takeoverFiresWill,
+      lostLink: upstream.lostLink,
       sourceAddresses: upstream.sourceAddresses,
       tls: upstream.tls && toUpstreamTls(upstream.tls, fileName),
       transparent: upstream.transparent,

@@ -173,6 +173,11 @@ const upstream = z.strictObject({
     .describe(
       'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX: its takeover keeps the session whole.',
     ),
+  lostLink: choice(['evidence', 'move', 'pass'])
+    .default('evidence')
+    .describe(
+      'Session mode: what becomes of a session whose link its node ended. `evidence`: it moves to another node where something shows that its own is gone; the end of a link to a node that lives is its broker’s word (a kick, a ban, a packet that it does not take) and goes on to the device. `move`: it always moves, for nodes that drop links for no reason. `pass`: the end always goes on to the device, which then connects again.',
+    ),
   proxyProtocol: choice(['none', 'v1', 'v2'])
     .default('none')
     .describe(

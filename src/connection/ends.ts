@@ -26,6 +26,12 @@ export const reasonOf: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
   'too-much-held': 'session-lost',
 };
 
+/** Why a connection ended whose node ended it. */
+export function nodeEndOf(cause: EndCause): EndReason {
+  if (cause === 'fin') return 'node-closed';
+  return cause === 'reset' ? 'node-reset' : 'node-timeout';
+}
+
 /** How the device's side is closed once it has ended: what tells it why may still be on the way, and a reset overtakes. */
 export function closingOf(cause: EndCause): 'flush' | 'reset' {
   return cause === 'fin' || cause === 'tls' || cause === 'websocket' ? 'flush' : 'reset';

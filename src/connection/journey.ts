@@ -1,32 +1,30 @@
 import { isRetryable } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
+import { hexOf } from '../mqtt/reason-codes.ts';
 import { Attempts, turnAway } from './attempts.ts';
 import type { Shell } from './carrier.ts';
-import { isUnwelcome, Move } from './move.ts';
-import { Purge } from './purge.ts';
+import { noCopies, purge, withCopy } from './copies.ts';
+import type { Evidence } from './evidence.ts';
+import { type LossOwner, LostLink } from './lost-link.ts';
+import { Move, type MoveStart, noHistory, withNewest } from './move.ts';
+import type { Purge } from './purge.ts';
 import type { Seat } from './seat.ts';
 import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
 import type { EndCause, Link, Target } from './wire.ts';
-import type { DialFailure, MoveCause, PoolRoute, Reattachment } from './world.ts';
-
-/** Re-attachments that `client inspect` shows. */
-const HISTORY = 10;
-const noHistory: readonly Reattachment[] = [];
-/** Nodes that are told to drop what they may keep of a clean session. */
-const COPIES = 4;
-const noTargets: readonly Target[] = [];
+import type { DialFailure, MoveCause, PoolRoute } from './world.ts';
 
 /**
  * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
  *
  *   first node  dial ──► CONNECT ──► accepted
- *   node lost   detached ──► its turn ──► dial ──► CONNECT again ──► resumed
+ *   link ended  detached ──► the node lives: the device is ended likewise
+ *                  └──► the node is gone ──► its turn ──► dial ──► CONNECT again ──► resumed
  *   planned     dial ──► detached ──► CONNECT again ──► resumed ──► goodbye at the old node
  *
- * The connection's timer belongs to `attempts` while a node is sought, to `move` between two rounds of them, and to
- * `purge` when it is over.
+ * The connection's timer belongs to `lost` while it is not known whether the node is gone, to `attempts` while a node is
+ * sought, to `move` between two rounds of them, and to `purge` when it is over.
  */
-export class Journey {
+export class Journey implements LossOwner {
   /** The link that the session speaks on. */
   link: Link = -1;
   /** The last re-attachments, newest last. */
@@ -34,15 +32,18 @@ export class Journey {
   /** The device was sent something while no node served it. */
   spoken = false;
   isOver = false;
-  /** The last nodes that may keep a copy of a session that was to be clean. */
-  private copies = noTargets;
   private readonly shell: Shell;
   private readonly traveller: Traveller;
   private readonly connect: Connect;
   private readonly route: PoolRoute;
+  private copies = noCopies;
   private attempts: Attempts | undefined;
   /** At the node that serves. */
   private seat: Seat | undefined;
+  /** When it took the session. */
+  private attachedAtMs = 0;
+  /** The serving node has ended the link, and nobody knows yet what that means. */
+  private lost: LostLink | undefined;
   /** The link to a planned move's old node, until the new one has the session. */
   private oldLink: Link = -1;
   private move: Move | undefined;
@@ -60,12 +61,8 @@ export class Journey {
     return (this.seat ?? this.attempts?.seat)?.target;
   }
 
-  get isServed(): boolean {
-    return this.seat !== undefined;
-  }
-
   get isMoving(): boolean {
-    return this.move !== undefined;
+    return this.move !== undefined || this.lost !== undefined;
   }
 
   // ---- finding a node --------------------------------------------------------------------------------------
@@ -115,10 +112,11 @@ export class Journey {
 
   /** False when no node is sought: then the timer is not the journey's. */
   timer(): boolean {
-    const { attempts, move } = this;
-    if (attempts !== undefined) this.attemptsTimer(attempts);
+    const { attempts, move, lost } = this;
+    if (lost !== undefined) lost.timer();
+    else if (attempts !== undefined) this.attemptsTimer(attempts);
     else if (move !== undefined) this.search(undefined);
-    return attempts !== undefined || move !== undefined;
+    return lost !== undefined || attempts !== undefined || move !== undefined;
   }
 
   private attemptsTimer(attempts: Attempts): void {
@@ -150,7 +148,7 @@ export class Journey {
 
   refused(code: number, packet: Uint8Array): void {
     if (isRetryable(this.connect.protocolVersion, code))
-      return this.tryAnother('busy', `CONNACK ${hex(code)}`);
+      return this.tryAnother('busy', `CONNACK ${hexOf(code)}`);
     if (this.move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
     if (!this.unlink()) return;
     this.attempts?.giveUp(); // it speaks of the device, not of the node: another may say yes
@@ -173,6 +171,7 @@ export class Journey {
   accepted(): void {
     this.seat = this.attempts?.succeeded();
     this.attempts = undefined;
+    this.attachedAtMs = this.shell.world.now();
     this.traveller.served();
   }
 
@@ -181,7 +180,7 @@ export class Journey {
     const { move, oldLink } = this;
     this.move = undefined;
     this.accepted();
-    if (leftBehind && move !== undefined) this.copies = [...this.copies, move.origin].slice(-COPIES);
+    if (leftBehind && move !== undefined) this.copies = withCopy(this.copies, move.origin);
     if (oldLink >= 0) {
       this.oldLink = -1;
       this.send(oldLink, this.traveller.session.goodbye(!sessionPresent));
@@ -193,7 +192,7 @@ export class Journey {
   private record(move: Move, to: Target | undefined, sessionPresent: boolean): void {
     const { world } = this.shell;
     const reattachment = move.ended(to, sessionPresent, world.now());
-    this.history = [...this.history, reattachment].slice(-HISTORY);
+    this.history = withNewest(this.history, reattachment);
     world.reattached(this.shell, reattachment);
   }
 
@@ -207,35 +206,75 @@ export class Journey {
       return this.shell.wire.endNode(link, 'reset');
     }
     if (link === this.attempts?.link) return this.tryAnother('closed-before-connack', cause);
-    if (this.seat === undefined) return;
-    this.shell.world.linkLost(this.seat.target, cause);
-    this.lost('link-lost', 'reset');
+    if (this.seat !== undefined) this.servingLinkEnded(this.seat, cause);
+  }
+
+  /** Of itself: the broker's word to the device, or the end of the node. The session waits until it is known which. */
+  private servingLinkEnded({ target }: Seat, cause: EndCause): void {
+    const { shell, route, traveller } = this;
+    shell.world.linkLost(shell, target, cause);
+    this.attempts?.giveUp(); // of a planned move
+    this.attempts = undefined;
+    this.move = undefined;
+    this.part(this.link, 'reset');
+    this.link = -1;
+    traveller.adrift();
+    const isWhole = traveller.session.detached(true);
+    this.lost = new LostLink(shell, { target, cause, attachedAtMs: this.attachedAtMs, isWhole }, this);
+    this.lost.decide(route.moves.lostLink);
+  }
+
+  nodeLives({ cause }: LostLink): void {
+    this.lost = undefined;
+    this.traveller.nodeEnded(cause);
+  }
+
+  nodeGone({ target, isWhole, lostAtMs }: LostLink, evidence: Evidence): void {
+    const { seat, traveller } = this;
+    this.lost = undefined;
+    seat?.release();
+    this.seat = undefined;
+    if (!isWhole) return this.endInTheMiddle();
+    traveller.session.nodeGone();
+    traveller.session.answerPings();
+    traveller.settle();
+    if (!this.isOver)
+      this.moveOn(this.startMove({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
+  }
+
+  /** Of a message that the device has in part, no other node has the rest. */
+  private endInTheMiddle(): void {
+    this.shell.because('node-reset');
+    this.shell.close('reset');
   }
 
   /** The node says that it goes, or that we should. */
   nodeLeaves(code: number, serverReference: string | undefined): void {
-    if (this.seat === undefined) return this.tryAnother('busy', `DISCONNECT ${hex(code)}`);
-    this.lost('node-leaving', 'goodbye', this.route.named(serverReference ?? ''));
+    if (this.seat === undefined) return this.tryAnother('busy', `DISCONNECT ${hexOf(code)}`);
+    this.leaveFor('node-leaving', this.route.named(serverReference ?? ''));
   }
 
   /** The node hangs. When it goes on, it finds our goodbye, so that no Will fires (rule 13). */
   nodeHangs(): void {
     if (this.seat !== undefined)
       this.shell.world.dialFailed(this.seat.target, 'silent', 'PINGREQ unanswered');
-    this.lost('node-silent', 'goodbye');
+    this.leaveFor('node-silent', undefined);
   }
 
-  /** The session moves, at its turn. `to` is tried first. */
-  private lost(cause: MoveCause, parting: Parting, to?: string): void {
-    const { seat, shell, traveller } = this;
+  /** Says goodbye to the node that serves. `to` is tried first. */
+  private leaveFor(cause: MoveCause, to: string | undefined): void {
+    const { seat } = this;
     if (seat === undefined) return;
-    const stays = traveller.session.stays !== undefined;
     this.attempts?.giveUp(); // of a planned move
-    this.leaveNode(seat, parting);
-    if (!this.detach()) return;
-    if (stays) return traveller.end('immovable'); // rule 17
-    if (isUnwelcome(this.history, shell.world.now())) return traveller.end('node-closed');
-    this.move = this.startMove(cause, seat, undefined);
+    this.leaveNode(seat, 'goodbye');
+    if (this.detach()) this.moveOn(this.startMove({ cause, origin: seat.target }), to);
+  }
+
+  /** Without a node: the session goes to another, at its turn. `to` is tried first. */
+  private moveOn(move: Move, to?: string): void {
+    const { traveller } = this;
+    if (traveller.session.stays !== undefined) return traveller.end('immovable'); // rule 17
+    this.move = move;
     this.search(to);
   }
 
@@ -255,20 +294,23 @@ export class Journey {
     this.shell.wire.endNode(link, how === 'reset' ? 'reset' : 'flush');
   }
 
-  /** False when that was the end: of a message that the device has in part, no other node has the rest. */
+  /** False when that was the end. */
   private detach(): boolean {
     this.traveller.adrift();
-    if (this.traveller.session.detached()) {
-      this.traveller.settle();
-    } else {
-      this.shell.because('node-reset');
-      this.shell.close('reset');
-    }
+    if (this.traveller.session.detached()) this.traveller.settle();
+    else this.endInTheMiddle();
     return !this.isOver;
   }
 
-  private startMove(cause: MoveCause, { target }: Seat, to: string | undefined): Move {
-    return new Move(cause, target, to, this.shell.world.now(), this.route.moves.reattachDeadlineMs);
+  private startMove(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {
+    const patienceMs = this.route.moves.reattachDeadlineMs;
+    return new Move({
+      to: undefined,
+      evidence: undefined,
+      nowMs: this.shell.world.now(),
+      patienceMs,
+      ...start,
+    });
   }
 
   // ---- planned moves ---------------------------------------------------------------------------------------
@@ -279,8 +321,8 @@ export class Journey {
     const { session } = traveller;
     if (this.isOver) return 'over';
     if (session.stays !== undefined) return session.stays;
-    if (seat === undefined || this.move !== undefined || !this.isBetweenPackets) return 'later';
-    const move = this.startMove(cause, seat, to);
+    if (seat === undefined || this.isMoving || !this.isBetweenPackets) return 'later';
+    const move = this.startMove({ cause, origin: seat.target, to });
     const attempts = this.attemptsFor(to, move.from);
     const target = attempts.choose();
     if (target === undefined || !move.wants(target)) {
@@ -324,6 +366,8 @@ export class Journey {
     this.isOver = true;
     const { attempts, link, oldLink } = this;
     const { session } = this.traveller;
+    this.lost?.forget();
+    this.lost = undefined;
     const holder = link >= 0 ? this.target : undefined;
     this.link = -1;
     if (oldLink >= 0) this.part(oldLink, parting);
@@ -335,14 +379,7 @@ export class Journey {
       attempts?.giveUp();
     }
     this.seat?.release();
-    if (purges && session.mustPurge) this.purgeAt(holder);
-  }
-
-  private purgeAt(holder: Target | undefined): void {
-    const byId = new Map(
-      [...(holder ? [holder] : []), ...this.copies].map((target) => [target.nodeId, target]),
-    );
-    if (byId.size > 0) this.purge = new Purge(this.shell.wire, this.traveller.session, [...byId.values()]);
+    if (purges && session.mustPurge) this.purge = purge(this.copies, holder, this.shell.wire, session);
   }
 
   /** What comes on any link but the session's. An old node's late bytes reach nobody (rule 14). */
@@ -353,11 +390,8 @@ export class Journey {
   /** Every socket is closed. */
   closed(): void {
     this.isOver = true;
+    this.lost?.forget();
     this.attempts?.closed();
     this.seat?.release();
   }
-}
-
-function hex(code: number): string {
-  return `0x${code.toString(16).padStart(2, '0')}`;
 }

@@ -1,30 +1,43 @@
+import type { Evidence } from './evidence.ts';
 import type { Target } from './wire.ts';
 import type { MoveCause, Reattachment } from './world.ts';
 
 /** The first wait after every candidate has failed; doubled each time, with jitter. */
 const BACKOFF_MS = 250;
 const BACKOFF_MAX_MS = 2_000;
-/** So many links lost in so short a time, each by another node, and it is the session that nodes do not stand. */
-const LOSSES = 5;
-const LOSSES_WITHIN_MS = 10_000;
 
-/** One re-attach under way: where from, why, and how much patience is left. */
-export class Move {
+/** Re-attachments that `client inspect` shows. */
+const HISTORY = 10;
+
+export const noHistory: readonly Reattachment[] = [];
+
+export function withNewest(history: readonly Reattachment[], newest: Reattachment): readonly Reattachment[] {
+  return [...history, newest].slice(-HISTORY);
+}
+
+export interface MoveStart {
   readonly cause: MoveCause;
   /** The node that is left. */
   readonly origin: Target;
   /** The only node that is worth leaving the present one for, when a person named one. */
-  private readonly to: string | undefined;
-  private readonly startedAtMs: number;
-  private readonly deadlineMs: number;
+  readonly to: string | undefined;
+  /** What showed that `origin` is gone, where that is the cause. */
+  readonly evidence: Evidence | undefined;
+  readonly nowMs: number;
+  readonly patienceMs: number;
+}
+
+/** One re-attach under way: where from, why, and how much patience is left. */
+export class Move {
+  private readonly start: MoveStart;
   private rounds = 0;
 
-  constructor(cause: MoveCause, origin: Target, to: string | undefined, nowMs: number, patienceMs: number) {
-    this.cause = cause;
-    this.origin = origin;
-    this.to = to;
-    this.startedAtMs = nowMs;
-    this.deadlineMs = nowMs + patienceMs;
+  constructor(start: MoveStart) {
+    this.start = start;
+  }
+
+  get origin(): Target {
+    return this.start.origin;
   }
 
   get from(): string {
@@ -33,25 +46,20 @@ export class Move {
 
   /** Is this node worth leaving one that still serves? */
   wants({ nodeId }: Target): boolean {
-    return nodeId !== this.from && (this.to === undefined || nodeId === this.to);
+    const { to } = this.start;
+    return nodeId !== this.from && (to === undefined || nodeId === to);
   }
 
   /** How long to wait before all candidates are tried anew, in ms; undefined when it is too late for that. */
   backoff(nowMs: number, random: number): number | undefined {
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.rounds++) * (0.5 + random / 2);
-    return nowMs + wait < this.deadlineMs ? wait : undefined;
+    return nowMs + wait < this.start.nowMs + this.start.patienceMs ? wait : undefined;
   }
 
   ended(to: Target | undefined, sessionPresent: boolean, nowMs: number): Reattachment {
-    const { cause, from, startedAtMs } = this;
-    return { cause, from, to: to?.nodeId, durationMs: nowMs - startedAtMs, atMs: nowMs, sessionPresent };
+    const { from } = this;
+    const { cause, evidence, nowMs: startedAtMs } = this.start;
+    const durationMs = nowMs - startedAtMs;
+    return { cause, evidence, from, to: to?.nodeId, durationMs, atMs: nowMs, sessionPresent };
   }
-}
-
-/** Does node after node take this session and drop it at once? What one cannot stand in it, the next gets again. */
-export function isUnwelcome(history: readonly Reattachment[], nowMs: number): boolean {
-  const losses = history.filter(
-    ({ cause, to, atMs }) => cause === 'link-lost' && to !== undefined && nowMs - atMs < LOSSES_WITHIN_MS,
-  );
-  return losses.length >= LOSSES;
 }

@@ -1,5 +1,6 @@
 import { readClientHello } from '../tls-hello/client-hello.ts';
 import { Attempts } from './attempts.ts';
+import { nodeEndOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
@@ -11,7 +12,6 @@ const ACCESS_DENIED = alert(49);
 const INTERNAL_ERROR = alert(80);
 
 const DEVICE_END: Partial<Record<EndCause, EndReason>> = { fin: 'device-closed', reset: 'device-reset' };
-const NODE_END: Partial<Record<EndCause, EndReason>> = { fin: 'node-closed', reset: 'node-reset' };
 
 /**
  * The life of a connection of any protocol, without I/O: bytes go through as they are, TLS too.
@@ -129,9 +129,9 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   /** That a node ends a connection is the way of many protocols; only what is no FIN speaks against it. */
   linkEnded(_link: Link, cause: EndCause): void {
     const { seat, world } = this;
+    if (seat !== undefined && !this.halfClosed && cause !== 'fin') world.linkLost(this, seat.target, cause);
     seat?.release();
-    if (seat !== undefined && !this.halfClosed && cause !== 'fin') world.linkLost(seat.target, cause);
-    this.because(NODE_END[cause] ?? 'node-timeout');
+    this.because(nodeEndOf(cause));
     this.waitForOther();
   }
 

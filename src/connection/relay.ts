@@ -1,8 +1,9 @@
 import { isRetryable, peekConnack } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
+import { hexOf } from '../mqtt/reason-codes.ts';
 import { Attempts, turnAway } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import { closingOf } from './ends.ts';
+import { closingOf, nodeEndOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
 import type { EndCause, Link, Target } from './wire.ts';
@@ -95,7 +96,7 @@ export class Relay implements Carrier {
       return this.dialNext();
     }
     if (peek.kind === 'connack' && isRetryable(this.connect.protocolVersion, peek.code)) {
-      attempts.abandon('busy', `CONNACK 0x${peek.code.toString(16).padStart(2, '0')}`);
+      attempts.abandon('busy', `CONNACK ${hexOf(peek.code)}`);
       return this.dialNext();
     }
     this.answered(link, attempts, bytes, start, end);
@@ -130,9 +131,9 @@ export class Relay implements Carrier {
       attempts.abandon('closed-before-connack', cause);
       return this.dialNext();
     }
+    if (seat !== undefined && !this.halfClosed) shell.world.linkLost(shell, seat.target, cause);
     seat?.release();
-    if (seat !== undefined && !this.halfClosed) shell.world.linkLost(seat.target, cause);
-    shell.because(cause === 'fin' ? 'node-closed' : cause === 'reset' ? 'node-reset' : 'node-timeout');
+    shell.because(nodeEndOf(cause));
     this.waitForOther();
   }
 

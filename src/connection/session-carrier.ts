@@ -1,7 +1,7 @@
 import type { Connect } from '../mqtt/connect.ts';
 import { packetType, Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import { closingOf, codeOf, reasonOf } from './ends.ts';
+import { closingOf, codeOf, nodeEndOf, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
 import { Meter } from './meter.ts';
 import { sessionOptions } from './session-options.ts';
@@ -245,6 +245,13 @@ export class SessionCarrier implements Carrier, Traveller {
     this.parting = 'flush';
     this.shell.because('device-closed');
     this.shell.close('flush');
+  }
+
+  /** The device has the broker's word on the way, or is closed as a 3.1.1 broker does who has none. */
+  nodeEnded(cause: EndCause): void {
+    this.purges = false; // what the node has under this client id by now may be another connection's
+    this.shell.because(nodeEndOf(cause));
+    this.shell.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
   /** Tells the device why, where its protocol has a word for it, and closes. */

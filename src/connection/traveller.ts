@@ -1,4 +1,5 @@
 import type { Immovable, Session } from '../session/index.ts';
+import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';
 
 /**
@@ -19,5 +20,7 @@ export interface Traveller {
   served(): void;
   /** No node serves any more. */
   adrift(): void;
+  /** The node has ended the session, and lives: the device is ended as it was, and told nothing more. */
+  nodeEnded(cause: EndCause): void;
   end(reason: EndReason): void;
 }

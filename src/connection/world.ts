@@ -1,5 +1,6 @@
 import type { Connect } from '../mqtt/connect.ts';
 import type { Refusal } from '../routing/rules.ts';
+import type { Asker, Evidence } from './evidence.ts';
 import type { EndCause, Peer, Target } from './wire.ts';
 
 /** Bounds on one connection, in milliseconds and bytes; defaults and reasons are in the configuration schema. */
@@ -35,6 +36,11 @@ export interface MovePolicy {
   readonly silenceTimeoutMs: number;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
   readonly takeoverFiresWill: boolean;
+  /**
+   * What becomes of a session whose link its node ended. `evidence`: it moves where the node is shown to be gone, else the
+   * end goes on to the device. `move`, `pass`: always the one or the other.
+   */
+  readonly lostLink: 'evidence' | 'move' | 'pass';
 }
 
 /** How fast one device may send, a second; 0: as fast as it likes. */
@@ -67,6 +73,8 @@ export type MoveCause =
 /** One re-attach that has ended, well or not. */
 export interface Reattachment {
   readonly cause: MoveCause;
+  /** Of `link-lost`: what showed that the node was gone. */
+  readonly evidence: Evidence | undefined;
   readonly from: string;
   /** Absent when no node took the session. */
   readonly to: string | undefined;
@@ -188,8 +196,15 @@ export interface World {
   dialled(target: Target, ms: number): void;
   /** The device is served; from now on it is listed. */
   placed(connection: ConnectionView): void;
-  /** A served connection's link to its node ended before the device asked for it. */
-  linkLost(target: Target, cause: EndCause): void;
+  /**
+   * A served connection's link to this node ended before the device asked for it. To be told while the connection is
+   * still counted there.
+   */
+  linkLost(connection: ConnectionView, target: Target, cause: EndCause): void;
+  /** What shows that the node is gone; undefined: nothing so far, and the answer comes by `asker.judged`, or never. */
+  evidence(asker: Asker): Evidence | undefined;
+  /** The answer is not wanted any more. */
+  forget(asker: Asker): void;
   /** A device was turned away; `reason` is a metric label. */
   rejected(reason: string, connection: ConnectionView): void;
   /** Told once for each connection, after its last byte. */

@@ -163,6 +163,8 @@ export function keepRoutes(options: RoutesOptions) {
       if (address === undefined) return undefined;
       return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
     },
+    /** IP literal that is dialled; undefined while the name does not resolve. */
+    literalOf: (node: Node): string | undefined => addresses.get(hostOf(node)),
     stop(): void {
       unsubscribe();
       clearInterval(timer);

@@ -1,5 +1,9 @@
 import type { ThreadEvent } from './messages.ts';
 
+type LinkLost = Extract<ThreadEvent, { type: 'link-lost' }>;
+/** Grows until it is sent. */
+type GrowingLinkLost = { -readonly [K in keyof LinkLost]: LinkLost[K] } & { devices: number[] };
+
 /** Most events in one batch; what one burst holds beyond it is counted, not told. */
 export const MAX_BATCH_EVENTS = 4096;
 
@@ -18,6 +22,8 @@ export class EventBatch {
   private readonly send: (events: readonly ThreadEvent[]) => void;
   private readonly dropped: () => void;
   private events: ThreadEvent[] = [];
+  /** Those of lost links, by node: very many may end together, and who asks must be heard. */
+  private readonly lost = new Map<string, GrowingLinkLost>();
   private readonly now: () => number;
   /** Nodes that were told of as dialled since `dialledSinceMs`. */
   private readonly dialled = new Set<string>();
@@ -38,11 +44,29 @@ export class EventBatch {
 
   add(event: ThreadEvent): void {
     if (event.type === 'dialled' && this.isKnown(event.node)) return;
+    if (event.type === 'link-lost') return this.addLost(event);
     if (this.events.length >= MAX_BATCH_EVENTS) return this.dropped();
     if (event.type === 'dialled') this.dialled.add(event.node);
     if (event.type === 'dial-failed') this.dialled.delete(event.node); // the order of the two decides health
+    this.push(event);
+  }
+
+  private push(event: ThreadEvent): void {
     this.events.push(event);
     if (this.events.length === 1) this.defer(() => this.flush());
+  }
+
+  /** One event a node, which also bounds them. */
+  private addLost({ node, devices, had, askedAtMs }: LinkLost): void {
+    const known = this.lost.get(node);
+    if (known === undefined) {
+      const event = { type: 'link-lost' as const, node, devices: [...devices], had, askedAtMs };
+      this.lost.set(node, event);
+      return this.push(event);
+    }
+    known.devices.push(...devices);
+    known.had = Math.max(known.had, had);
+    known.askedAtMs = askedAtMs ?? known.askedAtMs;
   }
 
   private isKnown(node: string): boolean {
@@ -59,6 +83,7 @@ export class EventBatch {
     const { events } = this;
     if (events.length === 0) return;
     this.events = [];
+    this.lost.clear();
     this.send(events);
   }
 }

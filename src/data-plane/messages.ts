@@ -1,7 +1,8 @@
 import type { DoorMemory } from '../admission/door.ts';
 import type { HoldBackMemory } from '../admission/hold-back.ts';
 import type { LimitsConfig, ListenerLimits, PoolConfig, RuleConfig } from '../config/config.ts';
-import type { EndCause, PeerTls } from '../connection/wire.ts';
+import type { Evidence } from '../connection/evidence.ts';
+import type { PeerTls } from '../connection/wire.ts';
 import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
@@ -114,6 +115,14 @@ export interface ClientAnswer {
   readonly total: number;
 }
 
+/** The word of the main thread on one node, as of a moment on the clock that all threads share. */
+export interface Verdict {
+  readonly node: string;
+  /** Undefined: the node lived then. */
+  readonly evidence: Evidence | undefined;
+  readonly asOfMs: number;
+}
+
 export type Command =
   /** Answered by `listening` or `failed`: all are bound, or none. */
   | { readonly type: 'listen'; readonly request: number; readonly listeners: readonly ListenerSettings[] }
@@ -137,6 +146,8 @@ export type Command =
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
   /** Looks whether the nodes of the sessions still answer; `unhealthy` are ids of nodes, as probes found them. */
   | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
+  /** Whether a node is gone, of which links were lost. */
+  | { readonly type: 'verdict'; readonly verdict: Verdict }
   /** A connection of another thread has had this client id since then, by the clock that all threads share. */
   | { readonly type: 'superseded'; readonly clientId: string; readonly sinceMs: number }
   /** Moves sessions away from a node, at most `count`. */
@@ -240,7 +251,20 @@ export type ThreadEvent =
       readonly node: string | undefined;
       readonly durationMs: number;
     }
-  | { readonly type: 'link-lost'; readonly node: string; readonly cause: EndCause; readonly live: number };
+  /**
+   * Links of served connections to this node ended of themselves. `askedAtMs`: sessions wait for the word whether it is
+   * gone, the last of them since then; answered by the command `verdict`.
+   */
+  | {
+      readonly type: 'link-lost';
+      readonly node: string;
+      /** Numbers that tell devices apart, one a link. */
+      readonly devices: readonly number[];
+      /** Links that the node had, of all threads, before the first of these ended. */
+      readonly had: number;
+      /** On the clock that all threads share. */
+      readonly askedAtMs: number | undefined;
+    };
 
 /** An exception of ours, and what it ended. */
 export interface Fault {

@@ -103,6 +103,14 @@ export class TableReader {
     return (this.table.live[slot] ?? 0) + (this.table.remote[slot] ?? 0);
   }
 
+  /** What control says against the node of a slot. A slot where a connection is counted is no other node's. */
+  faultOf(slot: number): 'removed' | 'leaving' | 'unhealthy' | undefined {
+    const flags = this.table.flags[slot] ?? 0;
+    if ((flags & USED) === 0) return 'removed';
+    if ((flags & ENABLED) === 0) return 'leaving';
+    return (flags & USABLE) === 0 ? 'unhealthy' : undefined;
+  }
+
   liveAt(slot: number): number {
     return this.table.live[slot] ?? 0;
   }

@@ -1,11 +1,13 @@
 import { type Door, type DoorRefusal, doorRefusals } from '../admission/door.ts';
 import type { HoldBack } from '../admission/hold-back.ts';
 import type { TokenBucket } from '../admission/token-bucket.ts';
+import { hash32 } from '../balance/hash.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
+import type { Asker, Evidence } from '../connection/evidence.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
 import { TurnedAway } from '../connection/turned-away.ts';
-import type { Conversation, EndCause, Peer, Target, Wire } from '../connection/wire.ts';
+import type { Conversation, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
   ConnectionView,
   DialFailure,
@@ -22,6 +24,7 @@ import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
 import type { ClientIds } from './client-ids.ts';
 import { addressOf, clientRecord } from './client-record.ts';
+import type { LostLinks } from './lost-links.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -51,6 +54,7 @@ export interface ThreadContext {
   readonly recalls: Recalls;
   readonly pacer: Pacer;
   readonly owners: ClientIds<Connection>;
+  readonly lostLinks: LostLinks;
   readonly threads: number;
   readonly isShared: boolean;
   readonly random: () => number;
@@ -229,9 +233,18 @@ export class ListenerWorld implements World {
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
   }
 
-  linkLost(target: Target, cause: EndCause): void {
-    const live = this.context.table.liveAt(target.slot);
-    this.context.tell({ type: 'link-lost', node: target.nodeId, cause, live });
+  linkLost({ connect, peer }: ConnectionView, { nodeId, slot }: Target): void {
+    const device = hash32(connect?.clientId || addressOf(peer));
+    const had = this.context.table.liveAt(slot);
+    this.context.tell({ type: 'link-lost', node: nodeId, devices: [device], had, askedAtMs: undefined });
+  }
+
+  evidence(asker: Asker): Evidence | undefined {
+    return this.context.lostLinks.evidence(asker, sharedTime(asker.attachedAtMs));
+  }
+
+  forget(asker: Asker): void {
+    this.context.lostLinks.forget(asker);
   }
 
   rejected(reason: string, connection: ConnectionView): void {

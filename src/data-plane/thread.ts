@@ -11,6 +11,7 @@ import { sharedClock, systemClock, systemRandom } from '../time.ts';
 import { createBalancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
 import { EventBatch } from './event-batch.ts';
+import { LostLinks } from './lost-links.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -55,6 +56,7 @@ const context = {
     now: sharedClock.now,
     tell: start.threads > 1 ? (event) => events.add(event) : undefined,
   }),
+  lostLinks: new LostLinks({ table, now: sharedClock.now, tell: (event) => events.add(event) }),
   threads: start.threads,
   random: systemRandom,
   recalls: new Recalls((event) => events.add(event)),
@@ -223,6 +225,8 @@ function carryOut(command: Command): unknown {
         Array.from(worlds.values(), ({ open }) => open),
         command.unhealthy,
       );
+    case 'verdict':
+      return context.lostLinks.answered(command.verdict);
     case 'superseded':
       return context.owners.superseded(command.clientId, command.sinceMs);
     case 'moveSome':

@@ -17,6 +17,7 @@ import type {
   Report,
   ThreadEvent,
   ThreadSettings,
+  Verdict,
 } from './messages.ts';
 import { addTallies } from './move-tally.ts';
 import { MAX_LISTENERS } from './routing-table.ts';
@@ -253,6 +254,11 @@ export class Threads {
   /** Asks every thread to look whether the nodes of its sessions still answer. */
   watchNodes(unhealthy: readonly string[]): void {
     this.tellAll({ type: 'watch', unhealthy });
+  }
+
+  /** Tells every thread whether a node is gone. */
+  judge(verdict: Verdict): void {
+    this.tellAll({ type: 'verdict', verdict });
   }
 
   /** A connection of another thread has had this client id since then, by the clock that all threads share. */

@@ -81,3 +81,8 @@ export function connackV5(code: ReasonCode): Uint8Array {
 export function disconnectPacket(code: ReasonCode): Uint8Array {
   return Uint8Array.of(0xe0, 1, code);
 }
+
+/** `0x8b`, as the standard writes it. */
+export function hexOf(code: number): string {
+  return `0x${code.toString(16).padStart(2, '0')}`;
+}

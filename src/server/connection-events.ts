@@ -1,6 +1,7 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import { createBursts } from '../admission/bursts.ts';
 import type { Reattachment } from '../connection/world.ts';
+import type { LinksLost } from '../control/node-losses.ts';
 import type { ThreadEvent } from '../data-plane/messages.ts';
 import type { Log } from '../log.ts';
 import { systemClock } from '../time.ts';
@@ -10,7 +11,6 @@ import type { Owners } from './owners.ts';
 export interface PassiveHealth {
   dialFailed(nodeId: string, reason: string): void;
   dialSucceeded(nodeId: string): void;
-  linkLost(nodeId: string, liveConnections: number): void;
 }
 
 /** What is remembered of where devices are served. */
@@ -28,6 +28,7 @@ export interface ConnectionEventsOptions {
   readonly memory: ClientMemory;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
+  readonly linksLost: (links: LinksLost) => void;
   readonly reattached: (reattachment: Reattachment) => void;
   readonly requests: (listener: string, status: number, count: number) => void;
   readonly listenerUrl: (index: number) => string;
@@ -90,7 +91,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'dialled':
         return health.dialSucceeded(event.node);
       case 'link-lost':
-        return health.linkLost(event.node, event.live);
+        return options.linksLost(event);
       case 'recall':
         return void memory
           .recall(event.clientId)
@@ -105,10 +106,11 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         return options.owners.disowned(thread, event.clientId);
       case 'reattached': {
         const { clientId, remoteAddress, reattachment } = event;
-        const { cause, from, to, durationMs, sessionPresent } = reattachment;
+        const { cause, evidence, from, to, durationMs, sessionPresent } = reattachment;
         const result = to === undefined ? 'failed' : 'ok';
         const duration = Math.round(durationMs) / 1000;
-        const fields = { clientId, remoteAddress, cause, from, to, result, duration, sessionPresent };
+        const what = { cause, evidence, from, to, result, duration, sessionPresent };
+        const fields = { clientId, remoteAddress, ...what };
         options.reattached(reattachment);
         if (to === undefined) log.warn(fields, 'session not moved');
         else log.info(fields, 'session moved');

@@ -8,6 +8,9 @@ import type { State } from './state.ts';
 import { isRequest, leadingId } from './subscribe.ts';
 import { stage } from './window.ts';
 
+/** A device asks once in a while; whoever floods us is answered at once, so that the count stays small. */
+const MAX_WAITING_PINGS = 16;
+
 /** A whole packet from the device. */
 export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   if (s.phase === 'over' || s.deviceLeft) return;
@@ -18,12 +21,17 @@ export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt
 /** No node has the session: what needs no node is answered, all else waits in order (rules 6 and 16). */
 function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
-  if (type === packetType.pingreq && s.phase !== 'connecting') return s.toDevice.write(pingrespPacket);
+  if (type === packetType.pingreq && s.phase !== 'connecting') return pinged(s);
   if (type === packetType.auth && s.authenticates) return s.toNode.pass(bytes, at, end);
   s.needGap().append(bytes, at, end);
   if (type !== packetType.disconnect) return;
   s.deviceLeft = true;
   s.event({ kind: 'device-left', forwarded: false });
+}
+
+function pinged(s: State): void {
+  if (!s.pingsWait || s.pingsOwed >= MAX_WAITING_PINGS) s.toDevice.write(pingrespPacket);
+  else s.pingsOwed++;
 }
 
 /**

@@ -104,8 +104,10 @@ export class Session {
   /**
    * The link is lost, or is left: nothing more of it is taken. False when the device has part of a message that can
    * never be completed: reset it. Its own half-sent QoS 0 message is lost likewise (`midPublish`).
+   *
+   * `pingsWait`: PINGREQs are answered by `answerPings` only, when it is known that the session goes on.
    */
-  detached(): boolean {
+  detached(pingsWait = false): boolean {
     const { state } = this;
     const whole = !this.nodeFrames?.midStream;
     this.nodeFrames = undefined;
@@ -115,11 +117,20 @@ export class Session {
     state.needMoved().linkLost();
     if (this.deviceFrames?.midStream) state.needMoved().cut = true;
     state.toNode.abort();
-    for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
     state.pingsSent = 0;
     state.deliveries?.suspend();
+    state.pingsWait = pingsWait;
+    if (!pingsWait) this.answerPings();
     this.flush();
     return whole;
+  }
+
+  /** While no node has the session: answers the PINGREQs that wait, and from now on each at once (rule 16). */
+  answerPings(): void {
+    const { state } = this;
+    state.pingsWait = false;
+    for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
+    this.flush();
   }
 
   /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */

@@ -61,6 +61,7 @@ const settings: ThreadsOptions['settings'] = {
           reattachRate: 500,
           silenceTimeoutMs: 5_000,
           takeoverFiresWill: true,
+          lostLink: 'evidence',
         },
         sourceAddresses: [],
         transparent: false,

@@ -83,6 +83,7 @@ describe('a valid file', () => {
       reattachRate: 500,
       silenceTimeoutMs: 5000,
       takeoverFiresWill: true,
+      lostLink: 'evidence',
       sourceAddresses: [],
       transparent: false,
       http: { answerTimeoutMs: 60_000, silenceTimeoutMs: 300_000, maxRequests: 1024 },

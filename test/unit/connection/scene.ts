@@ -35,6 +35,7 @@ export const moves: MovePolicy = {
   reattachRate: 7,
   silenceTimeoutMs: 5_000,
   takeoverFiresWill: false,
+  lostLink: 'evidence',
 };
 export const sessionLimits: SessionLimits = {
   maxGapBytes: 64,
@@ -204,6 +205,7 @@ export class Scene {
     return {
       ...{ limits, sessionLimits, mode: 'relay' },
       ...{ claim: notRelayed, pace: notRelayed, reattached: notRelayed, random: () => 0 },
+      ...{ evidence: notRelayed, forget: notRelayed },
       now: () => this.nowMs,
       route: (_, about) => {
         this.askedAbout = about;
@@ -232,7 +234,7 @@ export class Scene {
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
       placed: ({ target }) => this.lines.push(`placed at ${target?.nodeId}`),
-      linkLost: ({ nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
+      linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
       ended: (_, reason: EndReason) => {
         this.ends++;

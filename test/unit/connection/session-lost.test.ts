@@ -385,26 +385,6 @@ describe('a node asks to go elsewhere', () => {
   });
 });
 
-test('a session that node after node drops at once is not passed round for ever', () => {
-  const scene = served('CONNECT id=dev', v5);
-  let losses = 0;
-  for (; scene.deviceDone === undefined && losses < 100; losses++) {
-    const { node } = [...scene.links.values()][0] ?? { node: '' };
-    scene.say(node, 'reset');
-    scene.pass(PACE_MS);
-    const next = [...scene.links.values()][0]?.node;
-    if (next === undefined) continue;
-    scene.say(next, 'opens');
-    scene.say(next, 'CONNACK present');
-  }
-  expect(losses).toBe(6);
-  expect(scene.did().slice(-3)).toEqual([
-    'end b: reset',
-    'device gets DISCONNECT code=128',
-    'end device: flush',
-  ]);
-});
-
 describe('a node that hangs', () => {
   const proofMs = 0.4 * moves.silenceTimeoutMs;
 

@@ -1,11 +1,13 @@
 import { expect } from 'vitest';
 import { Connection } from '../../../src/connection/connection.ts';
+import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
 import type { SessionCarrier } from '../../../src/connection/session-carrier.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
   DeviceRates,
   EndReason,
   MoveCause,
+  MovePolicy,
   Reattachment,
   Recaller,
   World,
@@ -28,6 +30,9 @@ export interface SessionSceneOptions {
   /** What a new device waits for its turn. */
   readonly queueMs?: number;
   readonly recallTimeoutMs?: number;
+  readonly lostLink?: MovePolicy['lostLink'];
+  /** What is known at once of a node whose link has ended; `ask`: nothing, and `owner: verdict …` follows. */
+  readonly evidence?: Evidence | 'ask';
 }
 
 type LinkState = 'dialling' | 'open' | 'ended';
@@ -43,6 +48,7 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   old a: PUBLISH t=x               the same on the link before the newest
  *   time: 2000                       passes, and every timer that is due fires
  *   owner: move drain to=c           or check, end kicked      answer moving
+ *   owner: verdict refused           or lives: whether a node is gone whose link was lost
  *   wire: closed                     every socket is
  */
 export class SessionScene {
@@ -69,6 +75,8 @@ export class SessionScene {
   private dials = 0;
   private lines: string[] = [];
   private asker: Recaller | undefined;
+  /** Who wants to know whether a node is gone. */
+  private readonly askers = new Set<Asker>();
 
   constructor(options: SessionSceneOptions = {}) {
     this.version = options.version ?? 4;
@@ -162,7 +170,7 @@ export class SessionScene {
         recallTimeoutMs: options.recallTimeoutMs ?? 0,
         mode: undefined,
         rates: options.rates,
-        moves: { ...moves, takeoverFiresWill },
+        moves: { ...moves, takeoverFiresWill, lostLink: options.lostLink ?? 'evidence' },
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
       }),
@@ -188,7 +196,14 @@ export class SessionScene {
         this.carrier = this.connection.session;
         note(`placed at ${target?.nodeId}`);
       },
-      linkLost: ({ nodeId }, cause) => note(`${nodeId} lost: ${cause}`),
+      linkLost: (_, { nodeId }, cause) => note(`${nodeId} lost: ${cause}`),
+      evidence: (asker) => {
+        if (options.evidence !== 'ask') return options.evidence ?? 'refused';
+        note(`is ${asker.target.nodeId} gone?`);
+        this.askers.add(asker);
+        return undefined;
+      },
+      forget: (asker) => this.askers.delete(asker) && note('never mind'),
       reattached: (_, reattachment) => note(movedText(reattachment)),
       rejected: (reason) => note(`rejected: ${reason}`),
       ended: (_, reason) => {
@@ -260,7 +275,14 @@ export class SessionScene {
     const to = words.find((word) => word.startsWith('to='))?.slice(3);
     if (verb === 'end') this.connection.end(words[0] as EndReason);
     else if (verb === 'check') this.carrier?.check();
+    else if (verb === 'verdict') this.judge(words[0] ?? '');
     else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);
+  }
+
+  private judge(word: string): void {
+    const askers = [...this.askers];
+    this.askers.clear();
+    for (const asker of askers) asker.judged(word === 'lives' ? undefined : (word as Evidence));
   }
 
   closes(): void {

@@ -4,7 +4,11 @@ import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 
 const dialled = (node: string): ThreadEvent => ({ type: 'dialled', node });
 const failed = (node: string): ThreadEvent => ({ type: 'dial-failed', node, failure: 'refused', detail: '' });
-const lost = (live: number): ThreadEvent => ({ type: 'link-lost', node: 'a', cause: 'fin', live });
+const told = (node: string): ThreadEvent => ({ type: 'recall', request: 1, clientId: node });
+const lost = (device: number, more: object = {}): ThreadEvent => ({
+  ...{ type: 'link-lost', node: 'a', devices: [device], had: 9, askedAtMs: undefined },
+  ...more,
+});
 
 function open() {
   const tasks: (() => void)[] = [];
@@ -28,13 +32,13 @@ function open() {
 
 test('one message for each batch of socket events, in order', () => {
   const { add, turn, batches } = open();
-  add(lost(3), lost(2));
+  add(told('a'), told('b'));
   expect(batches).toEqual([]);
   turn();
-  add(lost(1));
+  add(told('c'));
   turn();
   turn();
-  expect(batches).toEqual([[lost(3), lost(2)], [lost(1)]]);
+  expect(batches).toEqual([[told('a'), told('b')], [told('c')]]);
 });
 
 test('a node that answers many dials is told of once in a while', () => {
@@ -59,7 +63,7 @@ test('a success behind a failure is told: the order of the two decides health', 
 
 test('is bounded: what is beyond is counted, and the next batch begins anew', () => {
   const { add, turn, batches, count } = open();
-  for (let i = 0; i < MAX_BATCH_EVENTS + 3; i++) add(lost(i));
+  for (let i = 0; i < MAX_BATCH_EVENTS + 3; i++) add(told(`${i}`));
   add(dialled('a'));
   turn();
   expect([batches[0]?.length, count.dropped]).toEqual([MAX_BATCH_EVENTS, 4]);
@@ -70,8 +74,29 @@ test('is bounded: what is beyond is counted, and the next batch begins anew', ()
 
 test('sends what there is at once when the thread is about to exit, and nothing twice', () => {
   const { add, turn, flush, batches } = open();
-  add(lost(1));
+  add(told('a'));
   flush();
   turn();
-  expect(batches).toEqual([[lost(1)]]);
+  expect(batches).toEqual([[told('a')]]);
+});
+
+test('links that a node loses are one event a batch, with what the first found and the last asked', () => {
+  const { add, turn, batches } = open();
+  add(lost(1), lost(2, { had: 8, askedAtMs: 5 }), lost(3, { node: 'b' }), lost(4, { had: 7, askedAtMs: 6 }));
+  add(lost(5, { had: 6 }));
+  turn();
+  add(lost(6));
+  turn();
+  expect(batches).toEqual([
+    [lost(1, { devices: [1, 2, 4, 5], askedAtMs: 6 }), lost(3, { node: 'b' })],
+    [lost(6)],
+  ]);
+});
+
+test('a lost link is told however full the batch is: a session waits for the answer', () => {
+  const { add, turn, batches } = open();
+  for (let i = 0; i < MAX_BATCH_EVENTS; i++) add(told('a'));
+  add(lost(1, { askedAtMs: 1 }), lost(2, { askedAtMs: 2 }));
+  turn();
+  expect(batches[0]?.at(-1)).toEqual(lost(1, { devices: [1, 2], askedAtMs: 2 }));
 });

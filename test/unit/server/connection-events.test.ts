@@ -15,11 +15,11 @@ function scene() {
     health: {
       dialFailed: (node, reason) => blamed.push(`${node}: ${reason}`),
       dialSucceeded: () => undefined,
-      linkLost: () => undefined,
     },
     memory: {} as never,
     recalled: () => undefined,
     owners: {} as never,
+    linksLost: () => undefined,
     reattached: () => undefined,
     requests: () => undefined,
     listenerUrl: () => '',

@@ -1,0 +1,27 @@
+import type { Session } from '../session/index.ts';
+import { Purge } from './purge.ts';
+import type { Target, Wire } from './wire.ts';
+
+/** Nodes that are told to drop what they may keep of a clean session. */
+const COPIES = 4;
+
+/** The last nodes that may keep a copy of a session that was to be clean. */
+export type Copies = readonly Target[];
+
+export const noCopies: Copies = [];
+
+export function withCopy(copies: Copies, target: Target): Copies {
+  return [...copies, target].slice(-COPIES);
+}
+
+/** Tells them, and the one that had the session last, to drop it; undefined when there is nobody to tell. */
+export function purge(
+  copies: Copies,
+  last: Target | undefined,
+  wire: Wire,
+  session: Session,
+): Purge | undefined {
+  const all = last === undefined ? copies : [last, ...copies];
+  const byId = new Map(all.map((target) => [target.nodeId, target]));
+  return byId.size === 0 ? undefined : new Purge(wire, session, [...byId.values()]);
+}

@@ -1,0 +1,28 @@
+import type { Target } from './wire.ts';
+
+/** What shows that a node is gone, so that the end of a link is no word of its broker (`docs/decisions/0009`). */
+export type Evidence =
+  /** TCP gave the link up: for its whole time nothing was acknowledged. */
+  | 'tcp-timeout'
+  /** The node was unhealthy before the link ended. */
+  | 'unhealthy'
+  /** It is drained or disabled, or its name does not resolve. */
+  | 'leaving'
+  | 'removed'
+  /** Its port refuses a probe of ours. */
+  | 'refused'
+  /** A probe of ours finds nobody there who speaks MQTT, within a second. */
+  | 'no-answer'
+  /** Links of several devices ended together. */
+  | 'together'
+  /** `upstream.lostLink: move` asks for none. */
+  | 'configured';
+
+/** Who wants to know whether the node of a link that has ended is gone. */
+export interface Asker {
+  readonly target: Target;
+  /** When the node took the session, on the world's clock. */
+  readonly attachedAtMs: number;
+  /** The answer; undefined: there is nothing against the node. Only the first one counts. */
+  judged(evidence: Evidence | undefined): void;
+}

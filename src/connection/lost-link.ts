@@ -1,0 +1,76 @@
+import type { Shell } from './carrier.ts';
+import type { Asker, Evidence } from './evidence.ts';
+import type { EndCause, Target } from './wire.ts';
+import type { PoolRoute } from './world.ts';
+
+/**
+ * The answer comes within a second or so. This bound is for a main thread that does not answer at all; it is long,
+ * because a device loses nothing by waiting.
+ */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** What becomes of the session. */
+export interface LossOwner {
+  /** The node lives: it has ended the session. */
+  nodeLives(lost: LostLink): void;
+  nodeGone(lost: LostLink, evidence: Evidence): void;
+}
+
+/**
+ * A serving link that ended without a word of ours. The broker may have ended it, which is its word to the device, or the
+ * node may be gone, and then the session moves. The connection's timer is this object's until that is known.
+ */
+export class LostLink implements Asker {
+  readonly target: Target;
+  readonly cause: EndCause;
+  readonly attachedAtMs: number;
+  readonly lostAtMs: number;
+  /** False: the device has part of a message that only this node could complete. */
+  readonly isWhole: boolean;
+  private readonly shell: Pick<Shell, 'world' | 'wire'>;
+  private owner: LossOwner | undefined;
+
+  constructor(
+    shell: Pick<Shell, 'world' | 'wire'>,
+    facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole'>,
+    owner: LossOwner,
+  ) {
+    this.shell = shell;
+    this.target = facts.target;
+    this.cause = facts.cause;
+    this.attachedAtMs = facts.attachedAtMs;
+    this.isWhole = facts.isWhole;
+    this.lostAtMs = shell.world.now();
+    this.owner = owner;
+  }
+
+  /** Decides at once, or asks. */
+  decide(policy: PoolRoute['moves']['lostLink']): void {
+    if (policy !== 'evidence') return this.judged(policy === 'move' ? 'configured' : undefined);
+    const evidence = this.cause === 'timeout' ? 'tcp-timeout' : this.shell.world.evidence(this);
+    if (evidence !== undefined) return this.judged(evidence);
+    this.shell.wire.setTimer(ANSWER_TIMEOUT_MS);
+  }
+
+  judged(evidence: Evidence | undefined): void {
+    const { owner } = this;
+    if (owner === undefined) return;
+    this.owner = undefined;
+    this.shell.wire.setTimer(0);
+    if (evidence === undefined) owner.nodeLives(this);
+    else owner.nodeGone(this, evidence);
+  }
+
+  /** No answer came. What the routing table says counts to the last. */
+  timer(): void {
+    const evidence = this.shell.world.evidence(this);
+    this.shell.world.forget(this);
+    this.judged(evidence);
+  }
+
+  /** The connection ends meanwhile. */
+  forget(): void {
+    if (this.owner !== undefined) this.shell.world.forget(this);
+    this.owner = undefined;
+  }
+}

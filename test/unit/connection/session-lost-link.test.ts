@@ -1,0 +1,299 @@
+import { describe, expect, test } from 'vitest';
+import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+
+// A link ended, and nobody knows yet whether the broker has ended it, or is gone (decision 9).
+
+function asking(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): SessionScene {
+  return served(connect, { evidence: 'ask', ...options });
+}
+
+describe('a node that lives: the end is its word, and goes on to the device as it was', () => {
+  test.each([
+    ['fin', 'flush', 'node-closed'],
+    ['reset', 'reset', 'node-reset'],
+    ['error', 'reset', 'node-timeout'],
+  ])('%s', (cause, how, reason) => {
+    const scene = goOn(
+      asking('CONNECT id=dev clean'),
+      `
+      device: SUBSCRIBE #1 t:1 | PUBLISH q1 #2 +/a=x
+        a gets SUBSCRIBE #1 t:1
+        a gets PUBLISH #2 q1 +/a=x
+      a: ${cause}
+        a lost: ${cause}
+        end a: reset
+        is a gone?
+      device: PUBLISH t=x
+      owner: verdict lives
+        end device: ${how}
+      wire: closed
+        ended: ${reason}`,
+    );
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test('the device’s PINGREQ is not answered in its name', () => {
+    goOn(
+      asking(),
+      `
+      device: PINGREQ
+        a gets PINGREQ
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      device: PINGREQ
+      owner: verdict lives
+        end device: flush`,
+    );
+  });
+
+  test('with MQTT 5 nothing is said that the broker did not say', () => {
+    goOn(
+      asking('CONNECT id=dev authenticationMethod:SCRAM', { version: 5 }),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      owner: verdict lives
+        end device: flush`,
+    );
+  });
+
+  test('a clean session that has moved is not asked for again: by now the client id may be another connection’s', () => {
+    goOn(
+      asking('CONNECT id=dev clean'),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        a gets DISCONNECT
+        end a: flush
+        moved (drain) from a to b rebuilt after 0
+      b: fin
+        b lost: fin
+        end b: reset
+        is b gone?
+      owner: verdict lives
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+  });
+});
+
+describe('a node that is gone: the session moves', () => {
+  test('with all that the device said meanwhile, and its PINGREQ is answered (rules 6 and 16)', () => {
+    const scene = goOn(
+      asking(),
+      `
+      device: PINGREQ | PUBLISH q1 #1 t=1
+        a gets PINGREQ
+        a gets PUBLISH #1 q1 t=1
+      a: reset
+        a lost: reset
+        end a: reset
+        is a gone?
+      device: PUBLISH t=2 | PINGREQ
+      time: 30
+      owner: verdict refused
+        device gets PINGRESP
+        device gets PINGRESP
+      device: PINGREQ
+        device gets PINGRESP
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        b gets PUBLISH #1 q1 dup t=1
+        b gets PUBLISH t=2
+        moved (link-lost) from a to b present after ${30 + PACE_MS}`,
+    );
+    expect(scene.carrier?.history[0]?.evidence).toBe('refused');
+  });
+
+  test('TCP has given it up: nobody is asked', () => {
+    const scene = goOn(
+      asking(),
+      `
+      a: timeout
+        a lost: timeout
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
+    );
+    expect(scene.carrier?.history[0]?.evidence).toBe('tcp-timeout');
+  });
+
+  test('of a message that the device has in part there is no rest', () => {
+    const scene = asking('CONNECT id=dev', { maxPacketBytes: 64 });
+    const link = [...scene.links.keys()][0] ?? -1;
+    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    scene.connection.linkData(link, half, 0, half.length);
+    goOn(
+      scene,
+      `
+      a: reset
+        device gets 55 bytes
+        a lost: reset
+        end a: reset
+        is a gone?
+      owner: verdict together
+        end device: reset
+      wire: closed
+        ended: node-reset`,
+    );
+  });
+});
+
+describe('while nobody knows', () => {
+  const lost = (options: SessionSceneOptions = {}): SessionScene =>
+    goOn(
+      asking('CONNECT id=dev', options),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?`,
+    );
+
+  test('a flood of PINGREQs is answered at once: what is counted is bounded', () => {
+    const scene = lost();
+    scene.say('device', Array(18).fill('PINGREQ').join(' | '));
+    expect(scene.did()).toEqual(Array(2).fill('device gets PINGRESP'));
+  });
+
+  test('what the device sends beyond the bound of the gap is not read', () => {
+    goOn(
+      lost(),
+      `
+      device: PUBLISH t=${'x'.repeat(60)}
+        hold device`,
+    );
+  });
+
+  test('it is not moved on purpose', () => {
+    goOn(
+      lost(),
+      `
+      owner: move drain
+        answer later`,
+    );
+  });
+
+  test('a device that goes is gone', () => {
+    const scene = goOn(
+      lost(),
+      `
+      device: reset
+        never mind
+        end device: reset
+      owner: verdict refused
+      wire: closed
+        ended: device-reset`,
+    );
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test('a device that said DISCONNECT is served to the end where the node is gone', () => {
+    goOn(
+      lost(),
+      `
+      device: PUBLISH q1 #1 t=x | DISCONNECT
+      device: fin
+      owner: verdict refused
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        b gets PUBLISH #1 q1 t=x
+        b gets DISCONNECT
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}
+        end b: flush
+        end device: flush`,
+    );
+  });
+
+  test('the device may be ended from outside', () => {
+    goOn(
+      lost({ version: 5 }),
+      `
+      owner: end taken-over
+        device gets DISCONNECT code=142
+        never mind
+        end device: flush`,
+    );
+  });
+
+  test('and where nobody answers, there is nothing against the node', () => {
+    goOn(
+      lost(),
+      `
+      time: 4999
+      time: 1
+        is a gone?
+        never mind
+        end device: flush`,
+    );
+  });
+});
+
+describe('by configuration', () => {
+  test('every session moves', () => {
+    const scene = goOn(
+      asking('CONNECT id=dev', { lostLink: 'move' }),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
+    );
+    expect(scene.carrier?.history[0]?.evidence).toBe('configured');
+  });
+
+  test('every end goes on to the device', () => {
+    goOn(
+      asking('CONNECT id=dev', { lostLink: 'pass' }),
+      `
+      a: timeout
+        a lost: timeout
+        end a: reset
+        end device: reset
+      wire: closed
+        ended: node-timeout`,
+    );
+  });
+});
+
+test('a planned move that is under way when the old link ends is over', () => {
+  goOn(
+    asking(),
+    `
+    owner: move drain
+      dial b
+      answer moving
+    a: reset
+      a lost: reset
+      end b: reset
+      end a: reset
+      is a gone?
+    owner: verdict refused
+    time: ${PACE_MS}
+      dial b`,
+  );
+});
