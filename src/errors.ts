@@ -34,6 +34,8 @@ export const errorCodes = {
   NOT_FOUND: { source: 'user', retryable: false, status: 404 },
   UNAUTHORIZED: { source: 'user', retryable: false, status: 401 },
   FORBIDDEN: { source: 'user', retryable: false, status: 403 },
+  TOO_MANY_GUESSES: { source: 'user', retryable: true, status: 429 },
+  ADMIN_BUSY: { source: 'user', retryable: true, status: 503 },
   TOO_MANY_SUBSCRIBERS: { source: 'user', retryable: true, status: 429 },
   ADMIN_UNREACHABLE: { source: 'user', retryable: true, status: 502 },
   ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400 },

@@ -1,7 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { createBursts } from '../admission/bursts.ts';
 import { BreakwaterError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { systemClock } from '../time.ts';
 import type { Api } from './api.ts';
+import { createTokenGuesses } from './token-guesses.ts';
 
 /** @throws BreakwaterError ADMIN_TOKEN_REQUIRED where the API would be open to other machines. */
 export function requireSafeBinding(url: URL, token: string | undefined): void {
@@ -19,26 +23,34 @@ export function requireSafeBinding(url: URL, token: string | undefined): void {
 }
 
 /** Lets only those in who hold the token; without a token, only this machine's own programs and pages. */
-export function guard(app: Api, tokenNow: () => string | undefined): void {
-  app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config?.open === true) return;
+export function guard(app: Api, tokenNow: () => string | undefined, log: Pick<Log, 'warn'>): void {
+  const guesses = createTokenGuesses(systemClock);
+  const bursts = createBursts(systemClock);
+  app.addHook('onRequest', async ({ headers, ip, routeOptions }, reply) => {
+    if (routeOptions.config?.open === true) return;
     const token = tokenNow();
-    const refusal = token === undefined ? refuseStrangers : refuseWithout(token);
-    refusal(request.headers);
+    if (token === undefined) return refuseStrangers(headers);
+    const { authorization = '' } = headers;
+    const remedy = 'send it as "Authorization: Bearer TOKEN"';
+    if (authorization === '') throw new BreakwaterError('UNAUTHORIZED', `the token is missing; ${remedy}`);
+    const seconds = guesses.heldFor(ip);
+    if (seconds > 0) {
+      reply.header('retry-after', seconds);
+      const why = `too many wrong tokens came from ${ip}; it is heard again in ${seconds} s`;
+      throw new BreakwaterError('TOO_MANY_GUESSES', why);
+    }
+    if (isToken(authorization, token)) return;
+    guesses.wrong(ip);
+    const more = bursts(ip);
+    if (more !== undefined) log.warn({ remoteAddress: ip, more }, 'a wrong token was sent to the admin API');
+    throw new BreakwaterError('UNAUTHORIZED', `the token is wrong; ${remedy}`);
   });
 }
 
-type Refusal = (headers: IncomingHttpHeaders) => void;
-
-function refuseWithout(token: string): Refusal {
-  const expected = digest(token);
-  return ({ authorization = '' }) => {
-    const given = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? '';
-    // Digests have one length whatever was given: the comparison tells nothing by its time.
-    if (timingSafeEqual(digest(given), expected)) return;
-    const fault = authorization === '' ? 'the token is missing' : 'the token is wrong';
-    throw new BreakwaterError('UNAUTHORIZED', `${fault}; send it as "Authorization: Bearer TOKEN"`);
-  };
+function isToken(authorization: string, token: string): boolean {
+  const given = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? '';
+  // Digests have one length whatever was given: the comparison tells nothing by its time.
+  return timingSafeEqual(digest(given), digest(token));
 }
 
 /**
@@ -46,7 +58,7 @@ function refuseWithout(token: string): Refusal {
  * of evil.example becomes same-origin with 127.0.0.1: its requests then still name evil.example as their Host.
  * And any page may send a blind POST to 127.0.0.1: its requests name the page as their Origin.
  */
-const refuseStrangers: Refusal = ({ host, origin, 'sec-fetch-site': site }) => {
+function refuseStrangers({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
   const named = hostnameOf(`http://${host ?? ''}`);
   if (named === undefined || !isLoopback(named)) {
     throw new BreakwaterError(
@@ -63,7 +75,7 @@ const refuseStrangers: Refusal = ({ host, origin, 'sec-fetch-site': site }) => {
       `a page of ${page} may not use the admin API; set admin.token to let it`,
     );
   }
-};
+}
 
 function hostnameOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).hostname : undefined;

@@ -1,14 +1,16 @@
 import Fastify from 'fastify';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { systemClock } from '../time.ts';
 import { guard, requireSafeBinding } from './access.ts';
 import { type Api, speakZod, type ZodTypes } from './api.ts';
 import type { Backend } from './backend.ts';
 import { clientRoutes } from './clients.ts';
+import { type ConnectionPlaces, Connections } from './connections.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { defaultEventLimits, type EventLimits } from './event-hub.ts';
 import { eventRoutes } from './events.ts';
-import { answerFailures, pathOf } from './failure.ts';
+import { answerBrokenRequests, answerFailures, answerMalformedPaths, pathOf } from './failure.ts';
 import { nodeRoutes } from './nodes.ts';
 import { describeApi } from './openapi.ts';
 import { poolRoutes } from './pools.ts';
@@ -25,6 +27,7 @@ export interface AdminOptions {
   readonly backend: Backend;
   readonly log: Log;
   readonly eventLimits?: Partial<EventLimits>;
+  readonly places?: ConnectionPlaces;
 }
 
 export interface Admin {
@@ -42,7 +45,7 @@ const MAX_BODY_BYTES = 16 * 1024;
 /** From the first byte of a request to its last. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Every event stream holds one; the rest are requests of people, scripts and Prometheus. */
-const MAX_CONNECTIONS = 256;
+const PLACES: ConnectionPlaces = { max: 256, reserve: 32 };
 
 /**
  * Serves the admin API, the metrics and the dashboard.
@@ -65,7 +68,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   return { url: bound.origin, close: () => app.close() };
 }
 
-async function compose({ backend, token, log, eventLimits }: AdminOptions): Promise<Api> {
+async function compose({ backend, token, log, eventLimits, places = PLACES }: AdminOptions): Promise<Api> {
   const app: Api = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -73,8 +76,10 @@ async function compose({ backend, token, log, eventLimits }: AdminOptions): Prom
     routerOptions: { maxParamLength: MAX_CLIENT_ID_LENGTH },
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     return503OnClosing: false,
+    frameworkErrors: answerMalformedPaths,
+    clientErrorHandler: answerBrokenRequests,
   }).withTypeProvider<ZodTypes>();
-  app.server.maxConnections = MAX_CONNECTIONS;
+  const connections = new Connections(app.server, places, systemClock);
   speakZod(app);
   answerFailures(app, log);
   app.addHook('onRequest', async (_request, reply) => {
@@ -84,7 +89,13 @@ async function compose({ backend, token, log, eventLimits }: AdminOptions): Prom
       'referrer-policy': 'no-referrer',
     });
   });
-  guard(app, token);
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config?.probe === true || !connections.isReserve(request.socket)) return;
+    reply.header('connection', 'close');
+    const why = `${places.max} connections are at work: only /livez and /readyz are answered; try again`;
+    throw new BreakwaterError('ADMIN_BUSY', why);
+  });
+  guard(app, token, log);
   app.addHook('onResponse', async (request, reply) => {
     const line = {
       method: request.method,

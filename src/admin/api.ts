@@ -26,6 +26,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Served without the token: it tells nothing about the cluster. */
     open?: boolean;
+    /** It is answered when nothing else is. */
+    probe?: boolean;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ConfigError } from '../config/problems.ts';
@@ -25,6 +26,30 @@ export function answerFailures(app: Api, log: Pick<Log, 'error'>): void {
     const hint = `${request.method} ${pathOf(request)} does not exist; /api/v1/openapi.json lists what does`;
     return send(reply, 404, new BreakwaterError('NOT_FOUND', hint));
   });
+}
+
+/** A path that cannot be decoded, or whose id is too long; Fastify has a shape of its own for these. */
+export function answerMalformedPaths(
+  { statusCode = 400, message }: FastifyError,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  send(reply, statusCode, new BreakwaterError('REQUEST_INVALID', message));
+}
+
+const statusLines: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
+
+/** What cannot be read as HTTP at all. */
+export function answerBrokenRequests({ code = '', message }: NodeJS.ErrnoException, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const body: Failure = { code: 'REQUEST_INVALID', message: `${message} (${code})`, retryable: false };
+  const text = JSON.stringify(body);
+  const head = `HTTP/1.1 ${statusLines[code] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-type: application/json`;
+  socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
+  socket.destroySoon();
 }
 
 function send(

@@ -15,7 +15,7 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
   api.get(
     '/livez',
     {
-      config: { open: true },
+      config: { open: true, probe: true },
       schema: { tags, summary: 'The process runs.', security: [], response: { 200: z.string() } },
     },
     async (_request, reply) => reply.type('text/plain').send('ok\n'),
@@ -23,7 +23,7 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
   api.get(
     '/readyz',
     {
-      config: { open: true },
+      config: { open: true, probe: true },
       schema: {
         tags,
         summary: 'Devices are accepted and can be sent to a node.',

@@ -47,9 +47,10 @@ test('devices with the longest ids are listed, found and kicked at another proxy
 test('a list of more devices than one page holds is whole', async () => {
   const [redis, broker] = await Promise.all([startRedis(), startMosquitto()]);
   const pools = { default: { nodes: [{ id: 'n1', url: broker.url }] } };
+  const membership = { heartbeat: 5 }; // a proxy that is stopped for a moment still lives
   const [one, two] = await Promise.all([
-    startProxy(redis, 'p1', { pools }),
-    startProxy(redis, 'p2', { pools }),
+    startProxy(redis, 'p1', { pools, membership }),
+    startProxy(redis, 'p2', { pools, membership }),
   ]);
   const ids = clientIds(1_200, `device-${'x'.repeat(180)}`);
   await connectDevices(two.port, ids);

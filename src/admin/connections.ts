@@ -1,0 +1,106 @@
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../time.ts';
+
+export interface ConnectionPlaces {
+  /** Connections of everybody. */
+  readonly max: number;
+  /** Further ones, in which only probes are answered. */
+  readonly reserve: number;
+}
+
+interface Place {
+  readonly socket: Socket;
+  readonly source: string;
+  isReserve: boolean;
+  /** Answers that are not through. */
+  readonly open: Set<ServerResponse>;
+  /** When the last answer was through, or given to a client that does not read it. */
+  idleSinceMs: number;
+}
+
+/** A client that has not read its answer after so long is as good as idle. */
+const UNREAD_MS = 5_000;
+
+/**
+ * Who is let in at the admin port. There are only so many places; one that works on nothing gives way to whoever comes,
+ * first that of whoever has most. When all work, probes are still answered, in places of their own.
+ */
+export class Connections {
+  private readonly places = new Map<Socket, Place>();
+  private readonly limits: ConnectionPlaces;
+  private readonly clock: Clock;
+
+  constructor(server: Server, limits: ConnectionPlaces, clock: Clock) {
+    this.limits = limits;
+    this.clock = clock;
+    server.on('connection', (socket) => this.enter(socket));
+    server.on('request', (request, response) => this.begin(request.socket, response));
+  }
+
+  /** Whether only probes are answered on this connection, because everybody's places are taken. */
+  isReserve(socket: Socket): boolean {
+    return this.places.get(socket)?.isReserve ?? false;
+  }
+
+  private enter(socket: Socket): void {
+    const { max, reserve } = this.limits;
+    const isReserve = !this.hasRoom(false, max);
+    if (isReserve && !this.hasRoom(true, reserve)) {
+      socket.destroy();
+      return;
+    }
+    const source = socket.remoteAddress ?? '';
+    this.places.set(socket, { socket, source, isReserve, open: new Set(), idleSinceMs: this.clock.now() });
+    socket.once('close', () => this.places.delete(socket));
+  }
+
+  /** Makes room if need be. */
+  private hasRoom(inReserve: boolean, max: number): boolean {
+    const taken = [...this.places.values()].filter(({ isReserve }) => isReserve === inReserve);
+    if (taken.length < max) return true;
+    const idle = this.mostIdle(taken);
+    if (idle === undefined) return false;
+    this.places.delete(idle.socket);
+    idle.socket.destroy();
+    return true;
+  }
+
+  /** The one that has been idle longest, of the source that has most places. */
+  private mostIdle(taken: readonly Place[]): Place | undefined {
+    const bySource = new Map<string, number>();
+    for (const { source } of taken) bySource.set(source, (bySource.get(source) ?? 0) + 1);
+    let found: Place | undefined;
+    for (const place of taken) {
+      if (!this.isIdle(place)) continue;
+      const more = (bySource.get(place.source) ?? 0) - (bySource.get(found?.source ?? '') ?? 0);
+      if (found === undefined || more > 0 || (more === 0 && place.idleSinceMs < found.idleSinceMs))
+        found = place;
+    }
+    return found;
+  }
+
+  private isIdle({ open, idleSinceMs }: Place): boolean {
+    if (open.size === 0) return true;
+    const isAnswered = [...open].every((response) => response.writableEnded);
+    return isAnswered && this.clock.now() - idleSinceMs > UNREAD_MS;
+  }
+
+  private begin(socket: Socket, response: ServerResponse): void {
+    const place = this.places.get(socket);
+    if (place === undefined) return;
+    if (place.isReserve) place.isReserve = !this.hasFree();
+    place.open.add(response);
+    place.idleSinceMs = this.clock.now();
+    response.once('close', () => {
+      place.open.delete(response);
+      place.idleSinceMs = this.clock.now();
+    });
+  }
+
+  private hasFree(): boolean {
+    let taken = 0;
+    for (const { isReserve } of this.places.values()) if (!isReserve) taken++;
+    return taken < this.limits.max;
+  }
+}
