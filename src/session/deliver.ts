@@ -2,15 +2,14 @@ import { uint16 } from '../mqtt/field.ts';
 import { propertiesEnd } from '../mqtt/properties.ts';
 import { reasonCode } from '../mqtt/reason-codes.ts';
 import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
-import { type Deliveries, type Owner, owner, step } from './deliveries.ts';
+import { type Deliveries, MOST_UNFINISHED, type Owner, owner, step } from './deliveries.ts';
 import { ackPacket, packetType } from './encode.ts';
+import { FreshFilters } from './fresh-filters.ts';
 import type { Moved } from './moved.ts';
 import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
 import { DUP, hashOf, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
 import type { State } from './state.ts';
-import { leadingId, readFilters } from './subscribe.ts';
-import { matches } from './topic-filter.ts';
-import { stage } from './window.ts';
+import { leadingId } from './subscribe.ts';
 
 /** Messages to the device: whose packet ids they bear, whether they come again, and who is told of their acknowledgement. */
 
@@ -45,7 +44,7 @@ function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, e
     s.nodeFault('malformed PUBLISH');
     return false;
   }
-  const drop = mayBeReplay && !deviceAsked(s, bytes, bodyAt + 2, idAt);
+  const drop = mayBeReplay && !s.moved?.fresh?.matches(bytes, bodyAt + 2, idAt);
   if (qos === 0) {
     if (!drop) s.toDevice.pass(bytes, at, end);
     return !drop;
@@ -78,18 +77,11 @@ function answersReplays(s: State, { retainedUntilMs }: Moved): boolean {
   return s.options.now() < retainedUntilMs;
 }
 
-/** Whose subscription is it then? */
-function deviceAsked(s: State, bytes: Uint8Array, start: number, end: number): boolean {
-  if (s.subscriptions?.asked(bytes, start, end)) return true;
-  const { window } = s;
-  if (window === undefined) return false;
-  for (let at = window.first(); at >= 0; at = window.next(at)) {
-    if (window.stage(at) !== stage.asked) continue;
-    const packet = window.packet(at);
-    if ((packet[0] as number) >> 4 !== packetType.subscribe) continue;
-    if (readFilters(packet, s.version)?.some(({ filter }) => matches(filter, bytes, start, end))) return true;
-  }
-  return false;
+/** What a whole SUBSCRIBE of the device asks for meanwhile is answered by retained messages that it is to have. */
+export function noteFresh(s: State, moved: Moved, packet: Uint8Array): void {
+  if (!answersReplays(s, moved) || (packet[0] as number) >> 4 !== packetType.subscribe) return;
+  moved.fresh ??= new FreshFilters();
+  moved.fresh.add(packet, s.version);
 }
 
 /** The device has had this one. The node is answered, so that it can forget it too. */
@@ -139,6 +131,7 @@ function abandon(s: State, deliveries: Deliveries, entry: number): void {
 
 /** No node will take these up again. */
 export function abandonSuspended(s: State, deliveries: Deliveries): void {
+  if (deliveries.suspended === 0) return;
   for (let at = deliveries.first(), next = -1; at >= 0; at = next) {
     next = deliveries.next(at);
     if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
@@ -148,32 +141,35 @@ export function abandonSuspended(s: State, deliveries: Deliveries): void {
 /** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
 function mustWait(s: State, deliveries: Deliveries): boolean {
   if (s.moved?.holds) return true;
-  if (deliveries.unfinished < s.connect.receiveMaximum) return false;
+  if (hasRoom(s, deliveries)) return false;
   // The node sends new messages, so it will not come back to the old ones: let the device finish them.
   abandonSuspended(s, deliveries);
-  return deliveries.unfinished >= s.connect.receiveMaximum;
+  return !hasRoom(s, deliveries);
+}
+
+/** May the device be given one more? Ids for messages of another node must be left too. */
+function hasRoom({ connect }: State, { unfinished, foreign }: Deliveries): boolean {
+  const most = foreign > 0 ? Math.min(connect.receiveMaximum, MOST_UNFINISHED) : connect.receiveMaximum;
+  return unfinished < most;
 }
 
 function hold(s: State, id: number, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const copy = followsAliases(s) ? withoutAlias(s, bytes, at, bodyAt, end) : undefined;
-  const held = s.needMoved().hold(id, copy ?? bytes, copy ? 0 : at, copy ? copy.length : end, stage.sent);
-  if (held.bytes > s.options.maxInflightBytes) s.end(reasonCode.quotaExceeded, 'too-much-held');
+  const held = s.needMoved().hold(id, copy ?? bytes, copy ? 0 : at, copy ? copy.length : end);
+  if (held.isFull || held.bytes > s.options.maxInflightBytes)
+    s.end(reasonCode.quotaExceeded, 'too-much-held');
 }
 
 /** The device has finished something: what waited for it goes, oldest first. */
 export function giveHeld(s: State): void {
   const { moved, deliveries } = s;
   const held = moved?.held;
-  if (held === undefined || deliveries === undefined) return;
-  for (
-    let at = held.first();
-    at >= 0 && deliveries.unfinished < s.connect.receiveMaximum;
-    at = held.first()
-  ) {
+  if (moved === undefined || held === undefined || deliveries === undefined) return;
+  for (let at = held.first(); at >= 0 && hasRoom(s, deliveries); at = held.first()) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
     const hash = payloadHash(s, packet, idAt + 2, packet.length);
-    const by = held.stage(at) === stage.local ? owner.orphan : owner.node;
+    const by = moved.isOrphaned(held, at) ? owner.orphan : owner.node;
     give(s, deliveries, held.id(at), by, hash, packet, 0, packet.length, idAt);
     held.remove(at);
   }
@@ -197,6 +193,7 @@ function give(
   end: number,
   idAt: number,
 ): void {
+  if (deliveries.isFull) return s.nodeFault('more messages at a time than there are packet ids');
   const collides = deliveries.foreign > 0 && deliveries.byDevice(id) >= 0;
   const deviceId = collides ? deliveries.freeDeviceId() : id;
   deliveries.add(id, deviceId, qosOf(bytes[at] as number) === 2, hash, step.published, by);
@@ -227,6 +224,7 @@ export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
     if (deliveries.foreign > 0 && deliveries.byDevice(id) >= 0) {
       return s.toNode.write(ackPacket(packetType.pubcomp, id));
     }
+    if (deliveries.isFull) return s.nodeFault('more messages at a time than there are packet ids');
     deliveries.add(id, id, true, 0, step.released, owner.node);
     return s.toDevice.pass(bytes, at, end);
   }

@@ -1,3 +1,6 @@
+import { IdIndex } from './id-index.ts';
+import { Slots } from './slots.ts';
+
 /** How far one delivery to the device has come, as the device sees it. */
 export const step = {
   /** PUBLISH given, not acknowledged. */
@@ -23,121 +26,145 @@ export const owner = {
 export type Step = (typeof step)[keyof typeof step];
 export type Owner = (typeof owner)[keyof typeof owner];
 
-/** Three words an entry: node id << 16 | device id (0: free); bits of state; hash of the payload. */
-const WORDS = 3;
-const FIRST_CAPACITY = 8 * WORDS;
-const NOTHING: Uint32Array = new Uint32Array(0);
+/** Words of an entry: node id << 16 | device id; bits of state; hash of the payload. */
+const IDS = 0;
+const STATE = 1;
+const HASH = 2;
 const QOS2 = 0x10;
+const OWNER_SHIFT = 2;
+/** With more entries than this they are found by an index, with fewer by looking. */
+const LOOKED_THROUGH = 8;
+const HIGHEST_ID = 0xffff;
+
+/**
+ * Unfinished entries that leave ids enough for `freeDeviceId` to find one quickly. More are only there where a node
+ * gives ids that the device holds for no other.
+ */
+export const MOST_UNFINISHED = 0x8000;
 
 /**
  * QoS 1 and 2 messages on their way to the device, oldest first. An entry has two packet ids: the node's, and the one
  * that the device sees; they differ only where a new node uses an id that the device still holds for an old one.
  *
- * At most 65,535 entries, because each has its own device id. An entry is named by an index, which holds until `add`.
+ * It holds 65,535 entries at the most (`isFull`).
  */
-export class Deliveries {
-  private words = NOTHING;
-  private head = 0;
-  private tail = 0;
+export class Deliveries extends Slots {
   /** Entries that the device has not finished: they count against its Receive Maximum. */
   unfinished = 0;
   /** Entries for which the node's view and the device's may differ; while 0, packets pass without a search. */
   foreign = 0;
+  /** Entries that the next node may take up. */
+  suspended = 0;
+  private nodeIndex: IdIndex | undefined;
+  private deviceIndex: IdIndex | undefined;
+  private isIndexed = false;
+  private lastFreeId = 0;
 
+  /** There must be room (`isFull`). */
   add(nodeId: number, deviceId: number, qos2: boolean, hash: number, at: Step, by: Owner): void {
-    if (this.tail === this.words.length) this.makeRoom();
-    const { words, tail } = this;
-    words[tail] = (nodeId << 16) | deviceId;
-    words[tail + 1] = at | (by << 2) | (qos2 ? QOS2 : 0);
-    words[tail + 2] = hash;
-    this.tail = tail + WORDS;
-    this.count(tail, 1);
+    const state = at | (by << OWNER_SHIFT) | (qos2 ? QOS2 : 0);
+    const slot = this.place((nodeId << 16) | deviceId, state, hash);
+    this.tally(slot, 1);
+    if (!this.isIndexed) return;
+    if (by !== owner.orphan) this.nodeIndex?.add(nodeId, slot);
+    if (at !== step.done) this.deviceIndex?.add(deviceId, slot);
   }
 
-  /** The entry that the node knows by this id, or -1. */
+  /** The oldest entry that the node knows by this id, or -1. */
   byNode(id: number): number {
-    for (let at = this.first(); at >= 0; at = this.next(at)) {
-      if (this.nodeId(at) === id && this.owner(at) !== owner.orphan) return at;
-    }
-    return -1;
+    if (this.needsIndex) this.makeIndexes();
+    if (this.isIndexed) return this.nodeIndex?.find(id) || -1;
+    let at = this.first();
+    while (at >= 0 && (this.nodeId(at) !== id || this.owner(at) === owner.orphan)) at = this.next(at);
+    return at;
   }
 
-  /** The unfinished entry that the device knows by this id, or -1. */
+  /** The oldest unfinished entry that the device knows by this id, or -1. */
   byDevice(id: number): number {
-    for (let at = this.first(); at >= 0; at = this.next(at)) {
-      if (this.deviceId(at) === id && this.step(at) !== step.done) return at;
-    }
-    return -1;
+    let at = this.first();
+    // Acknowledgements come mostly in order.
+    if (at < 0 || this.isOfDevice(at, id)) return at;
+    if (this.needsIndex) this.makeIndexes();
+    if (this.isIndexed) return this.deviceIndex?.find(id) || -1;
+    while (at >= 0 && !this.isOfDevice(at, id)) at = this.next(at);
+    return at;
   }
 
-  first(): number {
-    return this.liveFrom(this.head);
-  }
-
-  next(at: number): number {
-    return this.liveFrom(at + WORDS);
+  private isOfDevice(at: number, id: number): boolean {
+    return this.deviceId(at) === id && this.step(at) !== step.done;
   }
 
   nodeId(at: number): number {
-    return (this.words[at] as number) >>> 16;
+    return this.word(at, IDS) >>> 16;
   }
 
   deviceId(at: number): number {
-    return (this.words[at] as number) & 0xffff;
+    return this.word(at, IDS) & 0xffff;
   }
 
   step(at: number): Step {
-    return ((this.words[at + 1] as number) & 3) as Step;
+    return (this.word(at, STATE) & 3) as Step;
   }
 
   owner(at: number): Owner {
-    return (((this.words[at + 1] as number) >> 2) & 3) as Owner;
+    return ((this.word(at, STATE) >> OWNER_SHIFT) & 3) as Owner;
   }
 
   isQos2(at: number): boolean {
-    return ((this.words[at + 1] as number) & QOS2) !== 0;
+    return (this.word(at, STATE) & QOS2) !== 0;
   }
 
   hash(at: number): number {
-    return this.words[at + 2] as number;
+    return this.word(at, HASH);
   }
 
   set(at: number, to: Step, by: Owner): void {
-    this.count(at, -1);
-    this.words[at + 1] = to | (by << 2) | (this.isQos2(at) ? QOS2 : 0);
-    this.count(at, 1);
+    const before = this.step(at);
+    const ownerBefore = this.owner(at);
+    this.tally(at, -1);
+    this.setWord(at, STATE, to | (by << OWNER_SHIFT) | (this.word(at, STATE) & QOS2));
+    this.tally(at, 1);
+    if (!this.isIndexed) return;
+    if (to === step.done && before !== step.done) this.deviceIndex?.remove(this.deviceId(at), at);
+    if (by === owner.orphan && ownerBefore !== owner.orphan) this.nodeIndex?.remove(this.nodeId(at), at);
   }
 
   remove(at: number): void {
-    this.count(at, -1);
-    this.words[at] = 0;
-    const first = this.first();
-    if (first >= 0) {
-      this.head = first;
-      return;
+    if (this.count === 1) return this.clear();
+    this.tally(at, -1);
+    if (this.isIndexed) {
+      if (this.owner(at) !== owner.orphan) this.nodeIndex?.remove(this.nodeId(at), at);
+      if (this.step(at) !== step.done) this.deviceIndex?.remove(this.deviceId(at), at);
     }
-    this.head = 0;
-    this.tail = 0;
+    this.drop(at);
   }
 
   get isEmpty(): boolean {
-    return this.first() < 0;
+    return this.count === 0;
   }
 
   /** For the next session. */
   clear(): void {
-    this.head = 0;
-    this.tail = 0;
     this.unfinished = 0;
     this.foreign = 0;
-    if (this.words.length > FIRST_CAPACITY) this.words = NOTHING;
+    this.suspended = 0;
+    this.lastFreeId = 0;
+    if (this.isIndexed) {
+      this.nodeIndex?.clear();
+      this.deviceIndex?.clear();
+    }
+    this.isIndexed = false;
+    this.forgetAll();
   }
 
-  /** An id that the device holds for nothing, from the top: nodes mostly count from 1. 0 when all are taken. */
+  /**
+   * An id that the device holds for nothing, from the top: nodes mostly count from 1. It goes on where it found the last
+   * one, so that with at most `MOST_UNFINISHED` entries it looks at two ids for each that it gives.
+   */
   freeDeviceId(): number {
-    let id = 0xffff;
-    while (id > 0 && this.byDevice(id) >= 0) id--;
-    return id;
+    do this.lastFreeId = this.lastFreeId <= 1 ? HIGHEST_ID : this.lastFreeId - 1;
+    while (this.byDevice(this.lastFreeId) >= 0);
+    return this.lastFreeId;
   }
 
   /** The link is lost: what it delivered waits for a node that takes it up again. */
@@ -147,30 +174,23 @@ export class Deliveries {
     }
   }
 
-  private liveFrom(from: number): number {
-    let at = from;
-    while (at < this.tail && this.words[at] === 0) at += WORDS;
-    return at < this.tail ? at : -1;
-  }
-
-  private count(at: number, by: 1 | -1): void {
+  private tally(at: number, by: 1 | -1): void {
     if (this.step(at) !== step.done) this.unfinished += by;
+    if (this.owner(at) === owner.suspended) this.suspended += by;
     if (this.owner(at) !== owner.node || this.nodeId(at) !== this.deviceId(at)) this.foreign += by;
   }
 
-  private makeRoom(): void {
-    let live = 0;
-    for (let at = this.first(); at >= 0; at = this.next(at)) live += WORDS;
-    let capacity = FIRST_CAPACITY;
-    while (capacity < live * 2) capacity *= 2;
-    const to = this.words.length >= capacity ? this.words : new Uint32Array(capacity);
-    let tail = 0;
+  private get needsIndex(): boolean {
+    return !this.isIndexed && this.count > LOOKED_THROUGH;
+  }
+
+  private makeIndexes(): void {
+    this.nodeIndex ??= new IdIndex();
+    this.deviceIndex ??= new IdIndex();
+    this.isIndexed = true;
     for (let at = this.first(); at >= 0; at = this.next(at)) {
-      for (let i = 0; i < WORDS; i++) to[tail + i] = this.words[at + i] as number;
-      tail += WORDS;
+      if (this.owner(at) !== owner.orphan) this.nodeIndex.add(this.nodeId(at), at);
+      if (this.step(at) !== step.done) this.deviceIndex.add(this.deviceId(at), at);
     }
-    this.words = to;
-    this.head = 0;
-    this.tail = tail;
   }
 }

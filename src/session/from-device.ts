@@ -1,6 +1,6 @@
 import { uint16 } from '../mqtt/field.ts';
 import { MALFORMED } from '../mqtt/varint.ts';
-import { acknowledgedByDevice } from './deliver.ts';
+import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
@@ -51,8 +51,7 @@ function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
       return released(s, bytes, at, bodyAt, end);
     case packetType.subscribe:
     case packetType.unsubscribe:
-      if (!isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)) s.notUnderstood = true;
-      else s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
+      request(s, type, bytes, at, bodyAt, end);
       break;
     case packetType.pingreq:
       if (end - at !== pingreqPacket.length || bytes[at] !== pingreqPacket[0]) break;
@@ -68,6 +67,16 @@ function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
   s.toNode.pass(bytes, at, end);
 }
 
+/** SUBSCRIBE or UNSUBSCRIBE. */
+function request(s: State, type: number, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+  if (s.window?.isFull || !isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)) {
+    s.notUnderstood = true;
+    return;
+  }
+  s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
+  if (s.moved !== undefined) noteFresh(s, s.moved, bytes.subarray(at, end));
+}
+
 function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const qos = qosOf(bytes[at] as number);
   const aliases = s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
@@ -81,6 +90,10 @@ function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
   }
   if (qos > 0) {
     const resent = ((bytes[at] as number) & DUP) !== 0 && s.window !== undefined && s.window.find(id) >= 0;
+    if (!resent && s.window?.isFull) {
+      s.notUnderstood = true; // one id for several messages
+      return s.toNode.pass(bytes, at, end);
+    }
     const waits = !resent && quotaIsUsed(s);
     if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
     if (waits) return;
@@ -167,7 +180,8 @@ function released(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: 
     return s.toDevice.write(ackPacket(packetType.pubcomp, id)); // rule 4
   }
   // Unknown: an exchange from before this connection [MQTT-4.4.0-1].
-  if (entry < 0) window.append(id, stage.released, bytes, at, at);
+  if (entry < 0 && window.isFull) s.notUnderstood = true;
+  else if (entry < 0) window.append(id, stage.released, bytes, at, at);
   else window.setStage(entry, stage.released);
   s.toNode.pass(bytes, at, end);
 }

@@ -4,9 +4,9 @@ import { ackPacket, packetType } from './encode.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
 import type { State } from './state.ts';
-import { granted, leadingId, readCodes, readFilters } from './subscribe.ts';
+import { filtersOf, granted, leadingId, readCodes } from './subscribe.ts';
 import { readServerReference } from './terms.ts';
-import { stage } from './window.ts';
+import { exchange, stage } from './window.ts';
 
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
@@ -60,7 +60,7 @@ function acknowledgedByNode(
   const entry = window?.find(leadingId(bytes, bodyAt, end)) ?? -1;
   if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
   const now = window.stage(entry);
-  if (now === stage.asked || now === stage.waiting || now === stage.local) return;
+  if (now === stage.waiting || now === stage.local) return;
   const id = window.id(entry);
   const code = s.version === 5 && end > bodyAt + 2 ? (bytes[bodyAt + 2] as number) : 0;
   const isDone = wasTakenOver(s, type, id, code);
@@ -96,22 +96,34 @@ function answeredByNode(
   if (codes === undefined) return s.nodeFault('malformed SUBACK or UNSUBACK');
   if (type === packetType.suback && replayAnswered(s, id, codes)) return;
   const { window } = s;
-  const entry = window?.find(id) ?? -1;
-  if (window === undefined || entry < 0 || window.stage(entry) !== stage.asked) {
-    return s.toDevice.pass(bytes, at, end);
-  }
-  const filters = readFilters(window.packet(entry), s.version) ?? [];
+  const entry =
+    window?.find(id, type === packetType.suback ? exchange.subscribe : exchange.unsubscribe) ?? -1;
+  if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
+  const packet = window.packet(entry);
   window.remove(entry);
   s.toDevice.pass(bytes, at, end);
-  if (s.overflown) return;
-  const subscriptions = s.needSubscriptions();
-  filters.forEach((asked, i) => {
+  if (type === packetType.suback) subscribed(s, packet, codes);
+  else unsubscribed(s, packet, codes);
+}
+
+/** Remembers what was granted, until it is too much. */
+function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
+  let i = 0;
+  for (const asked of filtersOf(packet, s.version)) {
+    if (s.overflown) return;
     const code = codes[i] ?? 0;
-    if (code >= FAILED) return;
-    if (type === packetType.suback) subscriptions.set(granted(asked, code));
-    else subscriptions.delete(asked.filter);
-  });
-  s.boundKnown();
+    if (code < FAILED) s.needSubscriptions().set(granted(asked, code));
+    s.boundKnown(++i);
+  }
+}
+
+function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
+  let i = 0;
+  for (const { filter } of filtersOf(packet, s.version)) {
+    if (s.overflown || s.subscriptions === undefined) return;
+    if ((codes[i] ?? 0) < FAILED) s.subscriptions.delete(filter);
+    s.boundKnown(++i);
+  }
 }
 
 /** The device's pings first: who of the two asked first makes no difference to either. */

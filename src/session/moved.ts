@@ -1,11 +1,10 @@
 import type { Aliases } from './aliases.ts';
-import { Window } from './window.ts';
+import type { FreshFilters } from './fresh-filters.ts';
+import { stage, Window } from './window.ts';
 
-/** A replayed SUBSCRIBE that the node has not answered: packet id, and the QoS that each filter must be granted. */
-export interface Replay {
-  readonly id: number;
-  readonly qos: readonly number[];
-}
+/** Stages of what is held; both keep the message. */
+const HELD = stage.sent;
+const ORPHANED = stage.waiting;
 
 /** What only a session that has lost a link must remember; most never do. */
 export class Moved {
@@ -30,11 +29,14 @@ export class Moved {
   /** Its node was asked for a new session: what it may have had under the client id is another's. */
   anew = false;
   sessionPresent = false;
-  replays: Replay[] | undefined;
+  /** Replayed SUBSCRIBEs that the node has not answered: by packet id, the QoS that each filter must be granted. */
+  replays: Map<number, readonly number[]> | undefined;
   /** Until then, by the options' clock, RETAIN 1 may answer subscriptions that were replayed (rule 8). */
   retainedUntilMs = 0;
   /** Packet ids of the device's QoS 2 exchanges that were begun at a node before, and that this one has not ended. */
   resent: Set<number> | undefined;
+  /** Filters for which the device asked on this link itself, where subscriptions were replayed. */
+  fresh: FreshFilters | undefined;
   /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
   swallowed: Set<number> | undefined;
   /** Topic aliases that the node has given. */
@@ -46,6 +48,7 @@ export class Moved {
     this.replays = undefined;
     this.retainedUntilMs = 0;
     this.resent = undefined;
+    this.fresh = undefined;
     this.swallowed = undefined;
     this.nodeAliases = undefined;
     this.settling = false;
@@ -56,16 +59,22 @@ export class Moved {
     this.resent.add(id);
   }
 
-  hold(
-    id: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    stage: Parameters<Window['append']>[1],
-  ): Window {
+  hold(id: number, bytes: Uint8Array, start: number, end: number): Window {
     this.held ??= new Window();
-    this.held.append(id, stage, bytes, start, end);
+    this.held.append(id, HELD, bytes, start, end);
     return this.held;
+  }
+
+  /** The node that sent what is held does not know it any more. */
+  orphanHeld(): void {
+    const { held } = this;
+    for (let at = held?.first() ?? -1; held !== undefined && at >= 0; at = held.next(at)) {
+      held.setStage(at, ORPHANED);
+    }
+  }
+
+  isOrphaned(held: Window, at: number): boolean {
+    return held.stage(at) === ORPHANED;
   }
 
   get holds(): boolean {

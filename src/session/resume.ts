@@ -1,16 +1,15 @@
 import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../mqtt/varint.ts';
-import { abandonSuspended, giveHeld } from './deliver.ts';
+import { abandonSuspended, giveHeld, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
 import { packetFromDevice } from './from-device.ts';
 import type { Moved } from './moved.ts';
 import { qosOf, RETAIN } from './publish.ts';
 import type { State } from './state.ts';
 import { batches, qosAsked, subscribePacket } from './subscribe.ts';
-import type { Subscription } from './subscriptions.ts';
 import { interned, plainTerms, readConnack, type Terms } from './terms.ts';
 import { hasWildcard, isShared } from './topic-filter.ts';
-import { stage, type Window } from './window.ts';
+import { stage } from './window.ts';
 
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
@@ -56,7 +55,6 @@ function resume(s: State, terms: Terms): void {
   // What is held of a session that the node has comes again: the device never saw it.
   if (sessionPresent) moved.held = undefined;
   else forgetNodeSide(s, moved);
-  s.subscriptions?.markReplayed(false);
   if (moved.doubtful) replaySubscriptions(s, moved);
   if (moved.replays === undefined) attach(s, moved);
   else s.phase = 'rebuilding';
@@ -85,7 +83,7 @@ function whatMatters(s: State, terms: Terms): ReasonCode | undefined {
 }
 
 /** Session Present 0: everything that only the old node knew is finished with the device alone (rules 4 and 5). */
-function forgetNodeSide(s: State, { held }: Moved): void {
+function forgetNodeSide(s: State, moved: Moved): void {
   const { window, deliveries } = s;
   for (let at = window?.first() ?? -1, next = -1; window !== undefined && at >= 0; at = next) {
     next = window.next(at);
@@ -95,9 +93,7 @@ function forgetNodeSide(s: State, { held }: Moved): void {
     window.remove(at);
   }
   if (deliveries !== undefined) abandonSuspended(s, deliveries);
-  for (let at = held?.first() ?? -1; held !== undefined && at >= 0; at = held.next(at)) {
-    held.setStage(at, stage.local);
-  }
+  moved.orphanHeld();
   giveHeld(s);
 }
 
@@ -105,32 +101,32 @@ function replaySubscriptions(s: State, moved: Moved): void {
   const { subscriptions } = s;
   if (subscriptions === undefined || subscriptions.count === 0) return;
   moved.retainedUntilMs = Number.POSITIVE_INFINITY;
-  moved.replays = [];
-  subscriptions.markReplayed(true);
+  moved.replays = new Map();
   let id = 0x1_0000;
   const maxBytes = Math.min(BATCH_BYTES, s.terms.maximumPacketSize);
   for (const batch of batches(subscriptions, BATCH_FILTERS, maxBytes)) {
     do id--;
-    while (s.window !== undefined && s.window.find(id) >= 0);
+    while (s.window?.uses(id));
     s.toNode.write(subscribePacket(s.version, id, batch));
-    moved.replays.push({ id, qos: batch.map((each: Subscription) => qosAsked(each)) });
+    moved.replays.set(
+      id,
+      batch.map((each) => qosAsked(each)),
+    );
   }
 }
 
 /** SUBACK: is it for a replay? Less than before is not passed over (rule 7). */
 export function replayAnswered(s: State, id: number, codes: Uint8Array): boolean {
   const { moved } = s;
-  const replays = moved?.replays;
-  const index = replays?.findIndex((replay) => replay.id === id) ?? -1;
-  const replay = replays?.[index];
-  if (moved === undefined || replays === undefined || replay === undefined) return false;
-  const less = replay.qos.findIndex((qos, i) => (codes[i] ?? FAILED) >= FAILED || (codes[i] as number) < qos);
+  const asked = moved?.replays?.get(id);
+  if (moved?.replays === undefined || asked === undefined) return false;
+  const less = asked.findIndex((qos, i) => (codes[i] ?? FAILED) >= FAILED || (codes[i] as number) < qos);
   if (less >= 0) {
     s.end(denial(codes[less] ?? FAILED), 'granted-less');
     return true;
   }
-  replays.splice(index, 1);
-  if (replays.length === 0) attach(s, moved);
+  moved.replays.delete(id);
+  if (moved.replays.size === 0) attach(s, moved);
   return true;
 }
 
@@ -166,14 +162,14 @@ function resend(s: State, moved: Moved): void {
   const { window } = s;
   if (window === undefined) return;
   const limited = s.terms.receiveMaximum < s.told.receiveMaximum;
-  let room = limited ? s.terms.receiveMaximum - exchanged(window) : Number.POSITIVE_INFINITY;
+  let room = limited ? s.terms.receiveMaximum - window.exchanged : Number.POSITIVE_INFINITY;
   for (let at = window.first(); at >= 0; at = window.next(at)) {
     const now = window.stage(at);
     if (now === stage.released) {
       moved.resentQos2(window.id(at));
       s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
     }
-    if (now === stage.asked) s.toNode.write(window.packet(at));
+    if (now === stage.asked) askAgain(s, moved, window.packet(at));
     if (now !== stage.sent && now !== stage.waiting) continue;
     window.setStage(at, room > 0 ? stage.sent : stage.waiting);
     if (room-- <= 0) continue;
@@ -184,14 +180,9 @@ function resend(s: State, moved: Moved): void {
   }
 }
 
-/** QoS 2 exchanges past PUBREC, which this node has taken over. */
-function exchanged(window: Window): number {
-  let count = 0;
-  for (let at = window.first(); at >= 0; at = window.next(at)) {
-    const now = window.stage(at);
-    if (now === stage.received || now === stage.released) count++;
-  }
-  return count;
+function askAgain(s: State, moved: Moved, packet: Uint8Array): void {
+  noteFresh(s, moved, packet);
+  s.toNode.write(packet);
 }
 
 function drainGap(s: State): void {

@@ -14,6 +14,8 @@ import { Window } from './window.ts';
 
 const GAP_CAPACITY = 256;
 const uncounted = new Float64Array(32);
+/** Filters of one packet that are looked at: a packet with more says too much to be remembered. */
+const MOST_FILTERS = 8192;
 /** Windows and deliveries that are kept ready. */
 const SPARES = 64;
 
@@ -153,9 +155,9 @@ export class State implements Speaker {
     return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);
   }
 
-  /** To be called when they have grown. */
-  boundKnown(): void {
-    if (this.knownBytes <= this.options.maxStateBytes) return;
+  /** To be called when they have grown, with how many filters of one packet have been looked at. */
+  boundKnown(filters = 0): void {
+    if (this.knownBytes <= this.options.maxStateBytes && filters <= MOST_FILTERS) return;
     this.overflown = true;
     this.subscriptions = undefined;
     this.aliases = undefined;

@@ -36,32 +36,37 @@ export function isRequest(
   return true;
 }
 
-/** What a whole SUBSCRIBE or UNSUBSCRIBE asks for, in its order; undefined when it cannot be understood. */
-export function readFilters(packet: Uint8Array, version: ProtocolVersion): Subscription[] | undefined {
+/**
+ * What a whole SUBSCRIBE or UNSUBSCRIBE asks for, one filter after another, so that whoever has enough stops; up to where
+ * it cannot be understood. Filters are views of the packet.
+ */
+export function* filtersOf(packet: Uint8Array, version: ProtocolVersion): IterableIterator<Subscription> {
   const subscribes = (packet[0] as number) >> 4 === packetType.subscribe;
   let at = varintEnd(packet, 1, packet.length) + 2;
-  let identifier = 0;
-  if (version === 5) {
-    const behind = propertiesEnd(packet, at, packet.length);
-    if (behind < 0) return undefined;
-    for (let next = varintEnd(packet, at, behind); next < behind; next = propertyEnd(packet, next, behind)) {
-      if (next < 0) return undefined;
-      if (packet[next] !== property.subscriptionIdentifier) continue;
-      const valueEnd = varintEnd(packet, next + 1, behind);
-      if (valueEnd < 0) return undefined;
-      identifier = varintValue(packet, next + 1, valueEnd);
-    }
-    at = behind;
-  }
-  const filters: Subscription[] = [];
-  while (at < packet.length) {
+  const identifier = version === 5 ? identifierAt(packet, at) : 0;
+  if (version === 5) at = propertiesEnd(packet, at, packet.length);
+  while (at >= 0 && identifier >= 0 && at < packet.length) {
     const filterEnd = fieldEnd(packet, at, packet.length);
-    if (filterEnd === MALFORMED || (subscribes && filterEnd === packet.length)) return undefined;
+    if (filterEnd === MALFORMED || (subscribes && filterEnd === packet.length)) return;
     const options = subscribes ? (packet[filterEnd] as number) : 0;
-    filters.push({ filter: copyOf(packet, at + 2, filterEnd), options, identifier });
+    yield { filter: packet.subarray(at + 2, filterEnd), options, identifier };
     at = subscribes ? filterEnd + 1 : filterEnd;
   }
-  return filters;
+}
+
+/** The Subscription Identifier among the properties at `at`; 0 when there is none, negative when they are malformed. */
+function identifierAt(packet: Uint8Array, at: number): number {
+  const behind = propertiesEnd(packet, at, packet.length);
+  if (behind < 0) return MALFORMED;
+  let identifier = 0;
+  for (let next = varintEnd(packet, at, behind); next < behind; next = propertyEnd(packet, next, behind)) {
+    if (next < 0) return MALFORMED;
+    if (packet[next] !== property.subscriptionIdentifier) continue;
+    const valueEnd = varintEnd(packet, next + 1, behind);
+    if (valueEnd < 0) return MALFORMED;
+    identifier = varintValue(packet, next + 1, valueEnd);
+  }
+  return identifier;
 }
 
 /** The codes of a whole SUBACK or UNSUBACK with its body in [bodyAt, end); none in an UNSUBACK before MQTT 5. */

@@ -1,6 +1,5 @@
 import { uint16, uint32 } from '../mqtt/field.ts';
-import { copyOf, put, putField } from './encode.ts';
-import { matches } from './topic-filter.ts';
+import { putField } from './encode.ts';
 
 /** A subscription as a node granted it. */
 export interface Subscription {
@@ -11,80 +10,103 @@ export interface Subscription {
   readonly identifier: number;
 }
 
-/** Options (1 byte), replayed on this link (1), identifier (4), length of the filter (2); then the filter. */
-const HEADER = 8;
+/** Bytes that a subscription takes besides its filter, where there are many. */
+const ENTRY_BYTES = 80;
+/** Of a packed entry: options (1 byte), identifier (4), length of the filter (2); then the filter. */
+const HEADER = 7;
+/** So little is packed and unpacked as quickly as it is hashed. */
+const MOST_PACKED_BYTES = 512;
+/** Options are the lowest byte of what the map holds, the identifier is all above it. */
+const OPTIONS = 0x100;
 
 /**
  * What the device is subscribed to. Most devices have few subscriptions, there are very many devices, and changes are
- * rare: so it is packed into one string of bytes, which takes a quarter of the memory of a small typed array, and
- * unpacked for every look.
+ * rare: so a few are packed into one string of bytes, which takes a quarter of the memory of a small typed array, and
+ * unpacked for every look. Many are in a map by their filters, so that a change costs the same however many there are.
  */
 export class Subscriptions {
   private packed = '';
+  private map: Map<string, number> | undefined;
+  private filterBytes = 0;
   count = 0;
 
+  /** Memory that they may take. */
   get bytes(): number {
-    return this.packed.length;
+    return this.filterBytes + this.count * ENTRY_BYTES;
   }
 
   /** Adds, or replaces the one with the same filter [MQTT-3.8.4-3]. */
-  set({ filter, options, identifier }: Subscription): void {
-    this.delete(filter);
-    const entry = Buffer.alloc(HEADER + filter.length);
-    entry[0] = options;
-    entry.writeUInt32BE(identifier, 2);
-    putField(entry, HEADER - 2, filter);
-    this.pack(Buffer.concat([this.unpack(), entry]));
+  set(subscription: Subscription): void {
+    this.delete(subscription.filter);
+    const { filter, options, identifier } = subscription;
     this.count++;
+    this.filterBytes += filter.length;
+    if (this.map === undefined && this.packed.length + HEADER + filter.length > MOST_PACKED_BYTES) {
+      this.map = new Map(entriesOf(this.unpack()));
+      this.packed = '';
+    }
+    if (this.map === undefined) this.pack(this.unpack(), packedEntry(subscription));
+    else this.map.set(textOf(filter), identifier * OPTIONS + options);
   }
 
   delete(filter: Uint8Array): void {
-    const log = this.unpack();
-    for (let at = 0; at < log.length; at = entryEnd(log, at)) {
-      const end = entryEnd(log, at);
-      if (log.compare(filter, 0, filter.length, at + HEADER, end) !== 0) continue;
-      const kept = Buffer.alloc(log.length - (end - at));
-      put(kept, put(kept, 0, log, 0, at), log, end, log.length);
-      this.pack(kept);
+    if (this.map === undefined ? this.deletePacked(filter) : this.map.delete(textOf(filter))) {
       this.count--;
-      return;
+      this.filterBytes -= filter.length;
     }
   }
 
-  *[Symbol.iterator](): IterableIterator<Subscription> {
+  private deletePacked(filter: Uint8Array): boolean {
     const log = this.unpack();
-    for (let at = 0; at < log.length; at = entryEnd(log, at)) {
-      const filter = copyOf(log, at + HEADER, entryEnd(log, at));
-      yield { filter, options: log[at] as number, identifier: uint32(log, at + 2) };
-    }
-  }
-
-  /** Marks all of them: the proxy itself asked for them on the link that is up, or the node had them. */
-  markReplayed(replayed: boolean): void {
-    const log = this.unpack();
-    for (let at = 0; at < log.length; at = entryEnd(log, at)) log[at + 1] = replayed ? 1 : 0;
-    this.pack(log);
-  }
-
-  /** Did the device itself ask on this link for messages of the topic in [start, end)? */
-  asked(bytes: Uint8Array, start: number, end: number): boolean {
-    const log = this.unpack();
-    for (let at = 0; at < log.length; at = entryEnd(log, at)) {
-      const filter = log.subarray(at + HEADER, entryEnd(log, at));
-      if (log[at + 1] === 0 && matches(filter, bytes, start, end)) return true;
+    for (let at = 0, end = 0; at < log.length; at = end) {
+      end = entryEnd(log, at);
+      if (log.compare(filter, 0, filter.length, at + HEADER, end) !== 0) continue;
+      this.pack(log.subarray(0, at), log.subarray(end));
+      return true;
     }
     return false;
+  }
+
+  private pack(...parts: Uint8Array[]): void {
+    this.packed = Buffer.concat(parts).toString('latin1');
+  }
+
+  /** In the order in which they were made. */
+  *[Symbol.iterator](): IterableIterator<Subscription> {
+    for (const [text, value] of this.map ?? entriesOf(this.unpack())) {
+      yield {
+        filter: Uint8Array.from(Buffer.from(text, 'latin1')),
+        options: value % OPTIONS,
+        identifier: Math.floor(value / OPTIONS),
+      };
+    }
   }
 
   private unpack(): Buffer {
     return Buffer.from(this.packed, 'latin1');
   }
+}
 
-  private pack(log: Buffer): void {
-    this.packed = log.toString('latin1');
+function packedEntry({ filter, options, identifier }: Subscription): Uint8Array {
+  const entry = Buffer.alloc(HEADER + filter.length);
+  entry[0] = options;
+  entry.writeUInt32BE(identifier, 1);
+  putField(entry, HEADER - 2, filter);
+  return entry;
+}
+
+/** Each byte is one character. */
+function textOf(filter: Uint8Array): string {
+  return Buffer.from(filter.buffer, filter.byteOffset, filter.length).toString('latin1');
+}
+
+function* entriesOf(log: Buffer): IterableIterator<[string, number]> {
+  for (let at = 0, end = 0; at < log.length; at = end) {
+    end = entryEnd(log, at);
+    yield [log.toString('latin1', at + HEADER, end), uint32(log, at + 1) * OPTIONS + (log[at] as number)];
   }
 }
 
 function entryEnd(log: Uint8Array, at: number): number {
-  return at + HEADER + uint16(log, at + 6);
+  return at + HEADER + uint16(log, at + HEADER - 2);
 }

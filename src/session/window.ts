@@ -1,10 +1,10 @@
-import { uint16 } from '../mqtt/field.ts';
+import { packetType } from './encode.ts';
+import { IdIndex } from './id-index.ts';
 import { DUP } from './publish.ts';
+import { Slots } from './slots.ts';
 
 /** How far one exchange of the device's has come. */
 export const stage = {
-  /** Taken out; the room is not yet reclaimed. */
-  free: 0,
   /** PUBLISH that a node got, unanswered. */
   sent: 1,
   /** PUBLISH that waits for room in the node's Receive Maximum. */
@@ -21,115 +21,172 @@ export const stage = {
 
 export type Stage = (typeof stage)[keyof typeof stage];
 
-/** Slot length (4 bytes), packet id (2), stage (1), one to spare; then the packet. */
-const HEADER = 8;
+/** What a packet id belongs to: the answer tells, so that one id may stand for one of each. */
+export const exchange = { publish: 0, subscribe: 1, unsubscribe: 2 } as const;
+
+export type Exchange = (typeof exchange)[keyof typeof exchange];
+
+/** Bytes that an entry takes besides its packet: its slot, and its part of the index. */
+export const ENTRY_BYTES = 28;
+
+/** Words of an entry: packet id, kind << 16, stage << 24; where its packet begins; how long it is. */
+const HEAD = 0;
+const START = 1;
+const LENGTH = 2;
+const KEY = 0x3_ffff;
+const STAGE_SHIFT = 24;
+
 /** Bytes: a SUBSCRIBE or a small PUBLISH, because very many devices may ask at the same time. */
 const FIRST_CAPACITY = 128;
 /** A larger log is let go once it is empty. */
 const KEPT_CAPACITY = 1024;
+/** With more entries than this they are found by an index, with fewer by looking. */
+const LOOKED_THROUGH = 8;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
- * Packets in their original order, each found by its packet id, in one byte log: appended at the tail, reclaimed when
- * the head moves on or the log is packed together. Acknowledgements come mostly in order, so the first look finds them.
+ * The device's exchanges that no node has finished, in their original order, each with its packet and found by its
+ * packet id. The packets stand in one byte log: appended at the tail, packed together when it is full.
  *
- * An entry is named by its offset, which holds until the next `append`. The log bounds nothing: its owner looks at
- * `bytes` and stops taking packets.
+ * It holds 65,535 entries at the most (`isFull`). Its owner bounds the bytes: it looks at `bytes` and stops taking packets.
  */
-export class Window {
-  private log: Uint8Array = NOTHING;
-  private head = 0;
+export class Window extends Slots {
+  private log = NOTHING;
   private tail = 0;
-  private live = 0;
-  private entries = 0;
-
-  get count(): number {
-    return this.entries;
-  }
+  private packets = 0;
+  private index: IdIndex | undefined;
+  private isIndexed = false;
+  /** The oldest that waits; -1 when it is not known. */
+  private waitingFrom = -1;
+  /** PUBLISHes at each of these stages. */
+  private sent = 0;
+  private exchangedCount = 0;
+  private waitingCount = 0;
 
   /** Bytes that the live entries need. */
   get bytes(): number {
-    return this.live;
+    return this.packets + this.count * ENTRY_BYTES;
   }
 
-  /** Returns the new entry. */
+  /** Publishes that count against the node's Receive Maximum [MQTT-4.9.0-2]. */
+  get inflight(): number {
+    return this.sent + this.exchangedCount;
+  }
+
+  /** Of those, QoS 2 exchanges past PUBREC. */
+  get exchanged(): number {
+    return this.exchangedCount;
+  }
+
+  /** Publishes that wait for room. */
+  get waiting(): number {
+    return this.waitingCount;
+  }
+
+  /** Returns the new entry. There must be room (`isFull`). */
   append(id: number, at: Stage, bytes: Uint8Array, start: number, end: number): number {
-    const slot = HEADER + end - start;
-    if (this.tail + slot > this.log.length) this.makeRoom(slot);
-    const { log, tail } = this;
-    log[tail] = slot >>> 24;
-    log[tail + 1] = slot >>> 16;
-    log[tail + 2] = slot >>> 8;
-    log[tail + 3] = slot;
-    log[tail + 4] = id >> 8;
-    log[tail + 5] = id;
-    log[tail + 6] = at;
-    log[tail + 7] = 0;
-    log.set(bytes.subarray(start, end), tail + HEADER);
-    this.tail = tail + slot;
-    this.live += slot;
-    this.entries++;
-    return tail;
+    const kind = at === stage.asked ? kindOf(bytes[start] as number) : exchange.publish;
+    const key = id | (kind << 16);
+    const length = end - start;
+    if (this.tail + length > this.log.length) this.makeRoom(length);
+    this.log.set(bytes.subarray(start, end), this.tail);
+    const slot = this.place(key | (at << STAGE_SHIFT), this.tail, length);
+    this.tail += length;
+    this.packets += length;
+    this.tally(at, 1);
+    if (at === stage.waiting && this.waitingCount === 1) this.waitingFrom = slot;
+    if (this.isIndexed) this.index?.add(key, slot);
+    return slot;
   }
 
-  /** -1 when no exchange has this packet id. */
-  find(id: number): number {
-    for (let at = this.first(); at >= 0; at = this.next(at)) if (this.id(at) === id) return at;
+  /** The oldest exchange of this kind with this packet id, or -1. */
+  find(id: number, kind: Exchange = exchange.publish): number {
+    const key = id | (kind << 16);
+    const first = this.first();
+    // Acknowledgements come mostly in order.
+    if (first < 0 || this.key(first) === key) return first;
+    if (!this.isIndexed && this.count > LOOKED_THROUGH) this.makeIndex();
+    if (this.isIndexed) return this.index?.find(key) || -1;
+    for (let at = this.next(first); at >= 0; at = this.next(at)) if (this.key(at) === key) return at;
     return -1;
   }
 
-  /** The oldest entry, or -1. */
-  first(): number {
-    return this.liveFrom(this.head);
-  }
-
-  /** The entry behind this one, or -1. */
-  next(at: number): number {
-    return this.liveFrom(at + this.slot(at));
+  /** Does an exchange of any kind have this packet id? */
+  uses(id: number): boolean {
+    const { publish, subscribe, unsubscribe } = exchange;
+    return this.find(id, publish) >= 0 || this.find(id, subscribe) >= 0 || this.find(id, unsubscribe) >= 0;
   }
 
   id(at: number): number {
-    return uint16(this.log, at + 4);
+    return this.word(at, HEAD) & 0xffff;
   }
 
   stage(at: number): Stage {
-    return this.log[at + 6] as Stage;
+    return (this.word(at, HEAD) >>> STAGE_SHIFT) as Stage;
   }
 
   setStage(at: number, to: Stage): void {
-    const before = this.needed(at);
-    this.log[at + 6] = to;
-    this.live += this.needed(at) - before;
+    this.tally(this.stage(at), -1);
+    this.tally(to, 1);
+    if (at === this.waitingFrom || to === stage.waiting) this.waitingFrom = -1;
+    this.setWord(at, HEAD, this.key(at) | (to << STAGE_SHIFT));
+    if (to < stage.received) return;
+    this.packets -= this.word(at, LENGTH);
+    this.setWord(at, LENGTH, 0);
+  }
+
+  /** The oldest publish that waits for room, or -1. */
+  firstWaiting(): number {
+    if (this.waitingCount === 0) return -1;
+    if (this.waitingFrom < 0) this.waitingFrom = this.waitingBehind(0);
+    return this.waitingFrom;
+  }
+
+  /** What `firstWaiting` gave has been sent. */
+  sentWaiting(at: number): void {
+    this.setStage(at, stage.sent);
+    if (this.waitingCount > 0) this.waitingFrom = this.waitingBehind(at);
+  }
+
+  private waitingBehind(before: number): number {
+    let at = this.next(before);
+    while (at >= 0 && this.stage(at) !== stage.waiting) at = this.next(at);
+    return at;
   }
 
   /** From now on the packet, a PUBLISH, is one that comes again [MQTT-3.3.1-1]. */
   markDuplicate(at: number): void {
-    this.log[at + HEADER] = (this.log[at + HEADER] as number) | DUP;
+    const start = this.word(at, START);
+    this.log[start] = (this.log[start] as number) | DUP;
   }
 
   /** A copy of the packet. */
   packet(at: number): Uint8Array {
-    return this.log.slice(at + HEADER, at + this.slot(at));
+    const start = this.word(at, START);
+    return this.log.slice(start, start + this.word(at, LENGTH));
   }
 
   remove(at: number): void {
-    this.setStage(at, stage.free);
-    this.entries--;
-    const first = this.first();
-    if (first >= 0) {
-      this.head = first;
-      return;
-    }
-    this.wipe();
+    if (this.count === 1) return this.wipe();
+    this.tally(this.stage(at), -1);
+    if (at === this.waitingFrom) this.waitingFrom = -1;
+    if (this.isIndexed) this.index?.remove(this.key(at), at);
+    this.packets -= this.word(at, LENGTH);
+    this.drop(at);
   }
 
   /** Overwrites all that was kept. */
   wipe(): void {
     this.log.fill(0, 0, this.tail);
-    this.head = 0;
     this.tail = 0;
-    this.live = 0;
-    this.entries = 0;
+    this.packets = 0;
+    this.sent = 0;
+    this.exchangedCount = 0;
+    this.waitingCount = 0;
+    this.waitingFrom = -1;
+    if (this.isIndexed) this.index?.clear();
+    this.isIndexed = false;
+    this.forgetAll();
   }
 
   /** For the next session. */
@@ -138,43 +195,42 @@ export class Window {
     if (this.log.length > KEPT_CAPACITY) this.log = NOTHING;
   }
 
-  private liveFrom(from: number): number {
-    let at = from;
-    while (at < this.tail && this.stage(at) === stage.free) at += this.slot(at);
-    return at < this.tail ? at : -1;
+  private key(at: number): number {
+    return this.word(at, HEAD) & KEY;
   }
 
-  private slot(at: number): number {
-    return uint16(this.log, at) * 0x1_0000 + uint16(this.log, at + 2);
+  private tally(at: Stage, by: 1 | -1): void {
+    if (at === stage.sent) this.sent += by;
+    else if (at === stage.waiting) this.waitingCount += by;
+    else if (at === stage.received || at === stage.released) this.exchangedCount += by;
   }
 
-  private needed(at: number): number {
-    const now = this.stage(at);
-    if (now === stage.free) return 0;
-    return now >= stage.received ? HEADER : this.slot(at);
+  private makeIndex(): void {
+    this.index ??= new IdIndex();
+    this.isIndexed = true;
+    for (let at = this.first(); at >= 0; at = this.next(at)) this.index.add(this.key(at), at);
   }
 
-  /** Packs the live entries together, in a log that leaves as much again free. */
-  private makeRoom(slot: number): void {
-    const wanted = (this.live + slot) * 2;
+  /** Packs the packets together, in a log that leaves as much again free. */
+  private makeRoom(length: number): void {
+    const wanted = (this.packets + length) * 2;
     let capacity = FIRST_CAPACITY;
     while (capacity < wanted) capacity *= 2;
     const to = this.log.length >= capacity ? this.log : new Uint8Array(capacity);
     let tail = 0;
-    let next = -1;
-    for (let at = this.first(); at >= 0; at = next) {
-      next = this.next(at);
-      const length = this.needed(at);
-      to.set(this.log.subarray(at, at + length), tail);
-      to[tail] = length >>> 24;
-      to[tail + 1] = length >>> 16;
-      to[tail + 2] = length >>> 8;
-      to[tail + 3] = length;
-      tail += length;
+    for (let at = this.first(); at >= 0; at = this.next(at)) {
+      const start = this.word(at, START);
+      const size = this.word(at, LENGTH);
+      to.set(this.log.subarray(start, start + size), tail);
+      this.setWord(at, START, tail);
+      tail += size;
     }
     this.log.fill(0, to === this.log ? tail : 0, this.tail);
     this.log = to;
-    this.head = 0;
     this.tail = tail;
   }
+}
+
+function kindOf(header: number): Exchange {
+  return header >> 4 === packetType.subscribe ? exchange.subscribe : exchange.unsubscribe;
 }
