@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
 const pure = ['test/unit/*.test.ts', 'test/unit/!(server)/**/*.test.ts'];
 
+/** Steps are counted in code that was compiled for it. */
+const counted = 'test/cost/*.test.ts';
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/build.ts'], // integration tests run the built program
@@ -13,7 +16,14 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'pure', include: pure, pool: 'threads', isolate: false } },
       // A process for each file: some count its descriptors, or its memory.
-      { extends: true, test: { name: 'live', include: ['test/**/*.test.ts'], exclude: pure, pool: 'forks' } },
+      {
+        extends: true,
+        test: { name: 'live', include: ['test/**/*.test.ts'], exclude: [...pure, counted], pool: 'forks' },
+      },
+      {
+        extends: true,
+        test: { name: 'cost', include: [counted], setupFiles: ['test/support/steps.ts'], pool: 'forks' },
+      },
     ],
   },
 });
