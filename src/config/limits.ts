@@ -163,9 +163,10 @@ export const limitsSchema = z.strictObject({
   sessionState: count({
     min: 1024,
     max: 16_777_216,
-    default: 65_536,
+    default: 262_144,
     unit: 'bytes',
-    about: 'Session mode: subscriptions and topic aliases of one device; one with more cannot be moved.',
+    about:
+      'Session mode: memory for subscriptions (80 bytes and the filter, each) and topic aliases (300 and the topic) of one device; one with more cannot be moved.',
   }),
   http: httpLimitsSchema.prefault({}).describe('For `http` and `https` listeners.'),
   shutdownGrace: seconds({

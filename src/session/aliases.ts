@@ -4,16 +4,21 @@ interface Alias {
   established: boolean;
 }
 
+/** Bytes that an alias takes besides its topic: its place in the map, and the objects that hold it. */
+export const ALIAS_BYTES = 300;
+
 /**
  * Topic aliases of one side. The device goes on using its own over links of which each starts without any
  * [MQTT-3.3.2-7]; the node's may have been given in a message that the device did not get.
  */
 export class Aliases {
   private readonly byNumber = new Map<number, Alias>();
+  /** Memory that they may take. */
   bytes = 0;
 
   set(number: number, topic: Uint8Array, established: boolean): void {
-    this.bytes += topic.length - (this.byNumber.get(number)?.topic.length ?? 0);
+    const before = this.byNumber.get(number);
+    this.bytes += topic.length - (before === undefined ? -ALIAS_BYTES : before.topic.length);
     this.byNumber.set(number, { topic, established });
   }
 

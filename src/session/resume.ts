@@ -11,6 +11,8 @@ import { interned, plainTerms, readConnack, type Terms } from './terms.ts';
 import { hasWildcard, isShared } from './topic-filter.ts';
 import { stage } from './window.ts';
 
+/** The whole first byte: its lower four bits are reserved [MQTT-2.1.3-1]. */
+const CONNACK = packetType.connack << 4;
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
 /** Replayed SUBSCRIBEs are kept small: brokers bound the filters of one packet (AWS IoT: 8), and packets as a whole. */
@@ -21,7 +23,7 @@ const RETAINED_MS = 10_000;
 
 /** The node's answer to CONNECT: the device's own, or one to a re-attach, which the device never sees. */
 export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
-  const terms = readConnack(bytes, bodyAt, end, s.version);
+  const terms = bytes[at] === CONNACK ? readConnack(bytes, bodyAt, end, s.version) : undefined;
   if (terms === undefined) return s.nodeFault('malformed CONNACK');
   s.answered = true;
   if (s.moved !== undefined) s.moved.asking = false;

@@ -41,18 +41,21 @@ export const plainTerms: Readonly<Terms> = {
   serverReference: undefined,
 };
 
-/** Reads a whole CONNACK with its body in [bodyAt, end); undefined when it cannot be understood. */
+/**
+ * Reads a whole CONNACK with its body in [bodyAt, end); undefined when it cannot be understood, as when one of the
+ * upper seven of its flags is set, which are reserved [MQTT-3.2.2-1].
+ */
 export function readConnack(
   bytes: Uint8Array,
   bodyAt: number,
   end: number,
   version: ProtocolVersion,
 ): Terms | undefined {
-  if (end - bodyAt < 2) return undefined;
+  if (end - bodyAt < 2 || (bytes[bodyAt] as number) > 1) return undefined;
   const terms: Terms = {
     ...plainTerms,
     code: bytes[bodyAt + 1] as number,
-    sessionPresent: ((bytes[bodyAt] as number) & 1) === 1,
+    sessionPresent: bytes[bodyAt] === 1,
   };
   if (version === 5 && bodyAt + 2 < end && !readProperties(bytes, bodyAt + 2, end, terms)) return undefined;
   return terms;

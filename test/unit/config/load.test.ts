@@ -55,7 +55,7 @@ describe('a valid file', () => {
       halfCloseTimeoutMs: 10_000,
       maxGapBytes: 65_536,
       maxInflightBytes: 1_048_576,
-      maxStateBytes: 65_536,
+      maxStateBytes: 262_144,
       http: {
         maxHeadBytes: 16_384,
         maxBodyBytes: 67_108_864,

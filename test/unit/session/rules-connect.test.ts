@@ -426,6 +426,23 @@ describe('rules 17 and 18: what cannot be', () => {
     ).toBe('too-much-state');
   });
 
+  it.each([
+    ['flags [MQTT-3.2.2-1]', 'RAW 20 02 02 00'],
+    ['flags beside Session Present', 'RAW 20 02 81 00'],
+    ['flags of the fixed header [MQTT-2.1.3-1]', 'RAW 21 02 00 00'],
+    ['length', 'RAW 20 01 00'],
+  ])('takes CONNACK with wrong %s for a fault of the node', (_what, connack) => {
+    play(
+      4,
+      `
+      device> CONNECT id=dev
+      link
+      >node   CONNECT id=dev
+      node>   ${connack}
+      event   node-fault detail=malformed CONNACK`,
+    );
+  });
+
   it('treats a node that does not speak MQTT as a lost link', () => {
     play(
       4,

@@ -334,6 +334,57 @@ describe('rule 6: never on the node’s behalf', () => {
   });
 });
 
+describe('packet ids', () => {
+  it('are looked up by kind: one may stand for a PUBLISH, a SUBSCRIBE and an UNSUBSCRIBE at a time', () => {
+    const { session } = play(
+      4,
+      `${opening('CONNECT id=dev')}
+      device> PUBLISH #3 q1 a=1 | SUBSCRIBE #3 b:1 | UNSUBSCRIBE #3 c
+      >node   PUBLISH #3 q1 a=1
+      >node   SUBSCRIBE #3 b:1
+      >node   UNSUBSCRIBE #3 c
+      node>   UNSUBACK #3 | SUBACK #3 1 | PUBACK #3
+      >device UNSUBACK #3
+      >device SUBACK #3 1
+      >device PUBACK #3`,
+    );
+    expect(session.facts).toMatchObject({ subscriptions: 1, fromDevice: 0 });
+  });
+
+  it('are replayed each as its own kind, and answered', () => {
+    const { session } = play(
+      4,
+      `${opening('CONNECT id=dev')}
+      device> SUBSCRIBE #3 b:1 | PUBLISH #3 q1 a=1
+      >node   SUBSCRIBE #3 b:1
+      >node   PUBLISH #3 q1 a=1
+      ${moving('CONNECT id=dev')}
+      node>   CONNACK present
+      >node   SUBSCRIBE #3 b:1
+      >node   PUBLISH #3 q1 dup a=1
+      ${shared}
+      node>   PUBACK #3 | SUBACK #3 1
+      >device PUBACK #3
+      >device SUBACK #3 1`,
+    );
+    expect(session.facts).toMatchObject({ subscriptions: 1, fromDevice: 0 });
+  });
+
+  it('that a device gives twice are answered twice', () => {
+    const { session } = play(
+      4,
+      `${opening('CONNECT id=dev')}
+      device> PUBLISH #3 q1 a=1 | PUBLISH #3 q1 a=2
+      >node   PUBLISH #3 q1 a=1
+      >node   PUBLISH #3 q1 a=2
+      node>   PUBACK #3 | PUBACK #3
+      >device PUBACK #3
+      >device PUBACK #3`,
+    );
+    expect(session.facts).toMatchObject({ fromDevice: 0 });
+  });
+});
+
 describe('rule 11: Receive Maximum', () => {
   it('sends a node with a smaller one no more than it takes, in order [MQTT-3.3.4-7] [MQTT-4.9.0-1]', () => {
     play(

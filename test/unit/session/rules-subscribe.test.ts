@@ -355,7 +355,7 @@ describe('rule 10: topic aliases of the node [MQTT-3.3.2-7]', () => {
       node>   PUBLISH ${'b'.repeat(30)}=2 topicAlias:2
       >device DISCONNECT code=151
       event   end code=151 why=too-much-held`,
-      { maxStateBytes: 50 },
+      { maxStateBytes: 350 },
     );
   });
 });
