@@ -263,6 +263,7 @@ const failure = z.object({
       z.object({
         path: z.string(),
         line: z.int().optional(),
+        column: z.int().optional(),
         message: z.string(),
         code: z.string().optional(),
       }),

@@ -5,6 +5,8 @@ import { websocketProblem, websocketSchema } from './websocket.ts';
 
 export const listenerSchemes = ['mqtt', 'mqtts', 'ws', 'wss', 'http', 'https', 'tcp'] as const;
 
+export const MAX_LISTENERS = 64;
+
 const listener = z.strictObject({
   url: address(listenerSchemes, []).meta({
     kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`, `https://host:port`, `tcp://host:port`',

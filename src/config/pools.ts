@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StrategyName } from '../balance/index.ts';
-import { MAX_CONNECTIONS_MAX, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import { MAX_CONNECTIONS_MAX, MAX_NODES, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
 import type { V2Fields } from '../proxy-protocol/encode.ts';
 import { discoverySchema } from './discovery.ts';
@@ -234,9 +234,11 @@ export const poolSchema = z.strictObject({
   upstream: upstreamSchema.prefault({}),
   nodes: z
     .array(nodeSchema)
-    .max(1024, { error: 'must hold at most 1024 nodes' })
+    .max(MAX_NODES, { error: `must hold at most ${MAX_NODES} nodes` })
     .default([])
-    .describe('The brokers; at most 1024. More can be added while running (`breakwater node add`).'),
+    .describe(
+      'The brokers; at most 1024 in all pools together. More can be added while running (`breakwater node add`).',
+    ),
   discovery: z
     .array(discoverySchema)
     .max(16, { error: 'must hold at most 16 discoveries' })

@@ -5,43 +5,65 @@ import { list } from './fields.ts';
 /** Keys and indexes from the top of the file to a value. */
 export type Path = readonly PropertyKey[];
 
+/** A place in the file; both are counted from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
 /** One thing that is wrong, and where. */
 export interface Problem {
   /** Such as `pools.default.nodes[0].weight`; empty for the file as a whole. */
   readonly path: string;
-  /** Counted from 1; absent where the value came from a flag. */
+  /** Absent where the value does not stand in the file, but came from a flag. */
   readonly line: number | undefined;
+  readonly column?: number | undefined;
   readonly message: string;
-  readonly code?: ErrorCode;
+  readonly code?: ErrorCode | undefined;
 }
 
 /** Problems before they are placed in the file. */
 export interface Finding {
   readonly path: Path;
   readonly message: string;
-  readonly code?: ErrorCode;
+  readonly code?: ErrorCode | undefined;
 }
 
-/** CONFIG_INVALID with everything that is wrong: the message lists it all, `problems` has it for programs. */
+/** More than a person reads at one time; what is beyond them is counted. */
+const MAX_PROBLEMS = 50;
+
+/**
+ * CONFIG_INVALID with what is wrong, in the order of the file and each thing once: the message lists it, `problems` has it
+ * for programs, and `more` is how many there are besides.
+ */
 export class ConfigError extends BreakwaterError {
   readonly fileName: string;
   readonly problems: readonly Problem[];
+  readonly more: number;
 
-  constructor(fileName: string, problems: readonly Problem[]) {
-    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
-    super(
-      'CONFIG_INVALID',
-      `${fileName}: ${count}\n${problems.map((one) => `  ${formatProblem(one)}`).join('\n')}`,
-    );
+  constructor(fileName: string, found: readonly Problem[]) {
+    const all = [...new Map(found.map((one) => [formatProblem(one), one])).values()].sort(byPosition);
+    const problems = all.slice(0, MAX_PROBLEMS);
+    const more = all.length - problems.length;
+    const count = all.length === 1 ? 'one problem' : `${all.length} problems`;
+    const lines = problems.map((one) => `  ${formatProblem(one)}`);
+    if (more > 0) lines.push(`  … and ${more} more`);
+    super('CONFIG_INVALID', `${fileName}: ${count}\n${lines.join('\n')}`);
     this.name = 'ConfigError';
     this.fileName = fileName;
     this.problems = problems;
+    this.more = more;
   }
 }
 
-/** `line 7: pools.default.nodes[0].weight: must be …` */
-export function formatProblem({ path, line, message }: Problem): string {
-  return [line === undefined ? '' : `line ${line}: `, path === '' ? '' : `${path}: `, message].join('');
+function byPosition(a: Problem, b: Problem): number {
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+}
+
+/** `line 7, column 5: pools.default.nodes[0].weight: must be …` */
+export function formatProblem({ path, line, column, message }: Problem): string {
+  const where = column === undefined ? `line ${line}: ` : `line ${line}, column ${column}: `;
+  return [line === undefined ? '' : where, path === '' ? '' : `${path}: `, message].join('');
 }
 
 /** `pools.default.nodes[0].weight` */
@@ -50,6 +72,16 @@ export function formatPath(path: Path): string {
     if (typeof key === 'number') return `${text}[${key}]`;
     return text === '' ? String(key) : `${text}.${String(key)}`;
   }, '');
+}
+
+/** One text for each path: names may hold dots. */
+export function pathKey(path: Path): string {
+  return path.map(String).join('\0');
+}
+
+/** A finding whose file is not at hand. */
+export function unplaced({ path, message, code }: Finding): Problem {
+  return { path: formatPath(path), line: undefined, message, ...(code && { code }) };
 }
 
 /** What the schema found, in words that name the remedy; one finding for each unknown key. */
@@ -81,7 +113,12 @@ function plain({ expected, input }: { readonly expected: string; readonly input?
   return input === null ? `is empty; give ${what} or leave the key out` : `must be ${what}`;
 }
 
-/** `'metres' does not exist; there is default, meters` */
-export function unknownName(name: unknown, known: readonly string[]): string {
-  return `pool '${String(name)}' does not exist; use ${list(known)}`;
+/** Of thousands of names, a message holds the first. */
+const MAX_NAMES = 20;
+
+/** `'metres' does not exist; use default or meters` */
+export function unknownName(what: string, name: string, known: readonly string[]): string {
+  const more = known.length - MAX_NAMES;
+  const shown = more > 0 ? [...known.slice(0, MAX_NAMES), `one of ${more} more`] : known;
+  return `${what} '${name}' does not exist; use ${list(shown)}`;
 }

@@ -4,6 +4,12 @@ export function at(value: unknown, key: string): unknown {
   return isMapping(value) && Object.hasOwn(value, key) ? value[key] : undefined; // not such as `constructor`
 }
 
+/** Undefined for what is no text. */
+export function textAt(value: unknown, key: string): string | undefined {
+  const text = at(value, key);
+  return typeof text === 'string' ? text : undefined;
+}
+
 export function keysOf(value: unknown): string[] | undefined {
   return isMapping(value) ? Object.keys(value) : undefined;
 }

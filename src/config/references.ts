@@ -1,17 +1,10 @@
+import { MAX_NODES } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
-import {
-  type Address,
-  formatAuthority,
-  fullUrl,
-  isLoopback,
-  parseAddress,
-  parseAdminAddress,
-  withoutSecrets,
-} from './address.ts';
-import { list } from './fields.ts';
+import { fullUrl, isLoopback, parseAdminAddress, withoutSecrets } from './address.ts';
+import { findSharedAddresses } from './bound-addresses.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 import { findMixedProtocols } from './protocols.ts';
-import { at, keysOf, listOf } from './raw.ts';
+import { at, keysOf, listOf, textAt } from './raw.ts';
 
 /**
  * What one value of the file says about another: names that must exist, addresses that must differ.
@@ -29,7 +22,8 @@ export function findBrokenReferences(raw: unknown): Finding[] {
       : []),
     ...duplicates(nodeIds(raw, pools), (id) => `node id '${id}'`),
     ...duplicates(discoveries(raw, pools), (what) => what),
-    ...duplicates(addresses(raw), (address) => `address ${address}`),
+    ...findSharedAddresses(raw),
+    ...tooManyNodes(raw, pools),
     ...findMixedProtocols(raw, pools),
     ...missingToken(raw),
   ];
@@ -41,6 +35,7 @@ interface Placed {
 }
 
 function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
+  const known = new Set(pools);
   const used: { path: Path; pool: unknown }[] = [
     ...(listOf(at(raw, 'listeners')) ?? [{}]).map((listener, index) => ({
       path: at(listener, 'pool') === undefined ? ['listeners', index] : ['listeners', index, 'pool'],
@@ -51,26 +46,23 @@ function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
       pool: at(rule, 'pool'),
     })),
   ];
-  return used
-    .filter(({ pool }) => typeof pool === 'string' && !pools.includes(pool))
-    .map(({ path, pool }) => ({ path, message: unknownName(pool, pools) }));
+  return used.flatMap(({ path, pool }) =>
+    typeof pool !== 'string' || known.has(pool) ? [] : [{ path, message: unknownName('pool', pool, pools) }],
+  );
 }
 
 function unknownListeners(raw: unknown): Finding[] {
-  const urlOf = (text: unknown): string | undefined => attempt(() => fullUrl(String(text)));
-  const known = (listOf(at(raw, 'listeners')) ?? []).map((listener) => urlOf(at(listener, 'url')));
+  const urlOf = (text: unknown): string | undefined =>
+    typeof text === 'string' ? attempt(() => fullUrl(text)) : undefined;
+  const urls = (listOf(at(raw, 'listeners')) ?? []).map((listener) => urlOf(at(listener, 'url')));
+  const known = new Set(urls.filter((url) => url !== undefined));
   return (listOf(at(raw, 'rules')) ?? []).flatMap((rule, index) => {
     const named = at(at(rule, 'when'), 'listener');
     const path = ['rules', index, 'when', 'listener'];
     return (listOf(named) ?? (named === undefined ? [] : [named])).flatMap((url) => {
       const full = urlOf(url);
-      if (full === undefined || known.includes(full)) return [];
-      return [
-        {
-          path,
-          message: `listener '${full}' does not exist; use ${list(known.flatMap((one) => one ?? []))}`,
-        },
-      ];
+      if (full === undefined || known.has(full)) return [];
+      return [{ path, message: unknownName('listener', full, [...known]) }];
     });
   });
 }
@@ -79,12 +71,25 @@ function nodeIds(raw: unknown, pools: readonly string[]): Placed[] {
   return pools.flatMap((pool) =>
     (listOf(at(at(at(raw, 'pools'), pool), 'nodes')) ?? []).flatMap((node, index) => {
       const path = ['pools', pool, 'nodes', index];
-      const id = at(node, 'id');
-      if (typeof id === 'string') return [{ path: [...path, 'id'], value: id }];
-      const made = attempt(() => defaultNodeId(parseNodeUrl(String(at(node, 'url')))));
+      const id = textAt(node, 'id');
+      if (id !== undefined) return [{ path: [...path, 'id'], value: id }];
+      const made = attempt(() => defaultNodeId(parseNodeUrl(textAt(node, 'url') ?? '')));
       return made === undefined ? [] : [{ path: [...path, 'url'], value: made }];
     }),
   );
+}
+
+function tooManyNodes(raw: unknown, pools: readonly string[]): Finding[] {
+  let before = 0;
+  for (const pool of pools) {
+    const count = listOf(at(at(at(raw, 'pools'), pool), 'nodes'))?.length ?? 0;
+    if (before + count > MAX_NODES) {
+      const message = `is one too many: all pools together hold at most ${MAX_NODES} nodes`;
+      return [{ path: ['pools', pool, 'nodes', MAX_NODES - before], message }];
+    }
+    before += count;
+  }
+  return [];
 }
 
 /** Two that would find the same nodes, in whatever pools: a node is in one. */
@@ -92,36 +97,21 @@ function discoveries(raw: unknown, pools: readonly string[]): Placed[] {
   return pools.flatMap((pool) =>
     (listOf(at(at(at(raw, 'pools'), pool), 'discovery')) ?? []).flatMap((entry, index) => {
       const kind = at(entry, 'dns') === undefined ? 'emqx' : 'dns';
-      const name = at(entry, kind);
-      if (typeof name !== 'string') return [];
-      const details = ['port', 'family', 'resolver', 'srv'].flatMap((key) =>
-        at(entry, key) === undefined ? [] : [`${key} ${at(entry, key)}`],
-      );
+      const name = textAt(entry, kind);
+      if (name === undefined) return [];
+      const details = ['port', 'family', 'resolver', 'srv'].flatMap((key) => {
+        const value = at(entry, key);
+        return value === undefined || typeof value === 'object' ? [] : [`${key} ${value}`];
+      });
       const value = [`${kind} ${withoutSecrets(name)}`, ...details].join(', ');
       return [{ path: ['pools', pool, 'discovery', index], value }];
     }),
   );
 }
 
-/** Every address that this proxy would bind, the admin API's last; port 0 never collides. */
-function addresses(raw: unknown): Placed[] {
-  const bound: { path: Path; address: Address | undefined }[] = (listOf(at(raw, 'listeners')) ?? []).map(
-    (listener, index) => ({
-      path: ['listeners', index, 'url'],
-      address: attempt(() => parseAddress(String(at(listener, 'url')))),
-    }),
-  );
-  const admin = attempt(() => parseAdminAddress(String(at(at(raw, 'admin'), 'url'))));
-  bound.push({ path: ['admin', 'url'], address: admin });
-  return bound.flatMap(({ path, address }) => {
-    if (address === undefined || address.port === 0) return [];
-    return [{ path, value: formatAuthority(address.host, address.port) }];
-  });
-}
-
 function missingToken(raw: unknown): Finding[] {
   const admin = at(raw, 'admin');
-  const address = attempt(() => parseAdminAddress(String(at(admin, 'url'))));
+  const address = attempt(() => parseAdminAddress(textAt(admin, 'url') ?? ''));
   if (address === undefined || isLoopback(address.host) || at(admin, 'token') !== undefined) return [];
   const message = `${address.host} is not loopback, so the admin API needs a token: set admin.token or BREAKWATER_TOKEN, or use http://127.0.0.1:${address.port}`;
   return [{ path: ['admin', 'url'], message, code: 'ADMIN_TOKEN_REQUIRED' }];

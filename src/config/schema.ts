@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseAdminAddress } from './address.ts';
 import { address, choice, name, text } from './fields.ts';
 import { limitsSchema } from './limits.ts';
-import { listenerSchema } from './listeners.ts';
+import { listenerSchema, MAX_LISTENERS } from './listeners.ts';
 import { membershipSchema } from './membership.ts';
 import { poolSchema } from './pools.ts';
 import { ruleSchema } from './rules.ts';
@@ -43,7 +43,7 @@ export const documentSchema = z.strictObject({
   listeners: z
     .array(listenerSchema)
     .min(1, { error: 'must hold at least one listener' })
-    .max(64, { error: 'must hold at most 64 listeners' })
+    .max(MAX_LISTENERS, { error: `must hold at most ${MAX_LISTENERS} listeners` })
     .prefault([{ url: 'mqtt://0.0.0.0:1883' }])
     .describe('Addresses that devices connect to; 1 to 64.'),
   pools: z

@@ -2,6 +2,7 @@ import { doorRefusalLabels } from '../admission/door.ts';
 import { shortages } from '../connection/attempts.ts';
 import type { EndReason } from '../connection/world.ts';
 import { BreakwaterError } from '../errors.ts';
+import { MAX_NODES } from '../nodes/node.ts';
 import { headerRefusalLabels } from '../proxy-protocol/expect.ts';
 import { refusals } from '../routing/rules.ts';
 
@@ -15,7 +16,6 @@ import { refusals } from '../routing/rules.ts';
  *   by listener and slot (single writer), so that the counts of a thread that died can be given back.
  * - A slot is used again only when its node is gone and nobody is counted at it any more.
  */
-export const MAX_NODES = 1024;
 export const MAX_LISTENERS = 64; // as many as the configuration may hold
 export const ID_BYTES = 64;
 export const ADDRESS_BYTES = 64; // 45 at most for IPv6

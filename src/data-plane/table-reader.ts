@@ -1,4 +1,5 @@
 import type { EndReason } from '../connection/world.ts';
+import { MAX_NODES } from '../nodes/node.ts';
 import {
   ACCEPTED,
   ADDRESS_BYTES,
@@ -13,7 +14,6 @@ import {
   GENERATION,
   ID_BYTES,
   MAX_LISTENERS,
-  MAX_NODES,
   MESSAGES,
   PACKET_TYPES,
   REJECTED,

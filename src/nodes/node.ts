@@ -12,6 +12,8 @@ export const WEIGHT_MIN = 1;
 export const WEIGHT_MAX = 100;
 export const WEIGHT_DEFAULT = 10;
 export const MAX_CONNECTIONS_MAX = 10_000_000;
+/** Of all pools together. */
+export const MAX_NODES = 1024;
 
 /** What is declared of a node. */
 export interface NodeSpec {

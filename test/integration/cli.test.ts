@@ -93,8 +93,8 @@ describe('breakwater check', () => {
     const path = file(bad);
     const { code, stdout, stderr } = await run(['check', '-c', path]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toContain(`error: ${path}: 2 problems\n  line 1: cluster: must be`);
-    expect(stderr).toContain('\n  line 2: pools.default.strategy: must be');
+    expect(stderr).toContain(`error: ${path}: 2 problems\n  line 1, column 1: cluster: must be`);
+    expect(stderr).toContain('\n  line 2, column 21: pools.default.strategy: must be');
   });
 
   it('lists it for machines with --json', async () => {
@@ -103,8 +103,8 @@ describe('breakwater check', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       valid: false,
       problems: [
-        { path: 'cluster', line: 1 },
-        { path: 'pools.default.strategy', line: 2 },
+        { path: 'cluster', line: 1, column: 1 },
+        { path: 'pools.default.strategy', line: 2, column: 21 },
       ],
     });
   });

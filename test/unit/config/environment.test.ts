@@ -16,7 +16,7 @@ it('takes a whole value from the environment, in block and flow, and leaves part
 
 it('names a variable that is missing, once, with path and line', () => {
   expect(() => parse('log: {}\ncluster: ${NAME}')).toThrow(
-    'f: one problem\n  line 2: cluster: environment variable NAME is not set',
+    'f: one problem\n  line 2, column 1: cluster: environment variable NAME is not set',
   );
 });
 

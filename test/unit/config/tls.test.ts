@@ -43,7 +43,10 @@ describe('listeners[].tls', () => {
   });
 
   it.each([
-    ['listeners: [{ url: mqtts://a }]', 'line 1: listeners[0].tls: is required for mqtts; give at least'],
+    [
+      'listeners: [{ url: mqtts://a }]',
+      'line 1, column 13: listeners[0].tls: is required for mqtts; give at least',
+    ],
     ['listeners: [{ url: mqtt://a, tls: { cert: a, key: b } }]', 'listeners[0].tls: is of no use to mqtt'],
     ['listeners: [{ url: mqtts://a, tls: { cert: a } }]', 'listeners[0].tls.key: is required'],
     [listener({ clientAuth: 'require' }), 'listeners[0].tls.clientCa: is required, because clientAuth asks'],

@@ -6,13 +6,13 @@ import {
   createTableMemory,
   dialBuckets,
   endReasons,
-  MAX_NODES,
   openTable,
   type Slot,
   type SlotState,
   TableWriter,
 } from '../../../src/data-plane/routing-table.ts';
 import { TableReader } from '../../../src/data-plane/table-reader.ts';
+import { MAX_NODES } from '../../../src/nodes/node.ts';
 
 const THREADS = 2;
 

@@ -1,0 +1,28 @@
+import type { Config } from './config.ts';
+import { ConfigError, type Finding, type Problem, unplaced } from './problems.ts';
+
+/** Where the values of a configuration came from. */
+export interface ConfigSource {
+  readonly fileName: string;
+  /** Where in the file, or by which flag. */
+  place(finding: Finding): Problem;
+}
+
+/** Beside the configurations, because these are compared as plain data. */
+const sources = new WeakMap<Config, ConfigSource>();
+
+export function rememberSource(config: Config, source: ConfigSource): void {
+  sources.set(config, source);
+}
+
+/** What is wrong with a configuration, found only when it was used: with the line of each value, as the schema's problems. */
+export function configError(config: Config, found: readonly Finding[]): ConfigError {
+  const source = sources.get(config);
+  return new ConfigError(source?.fileName ?? 'configuration', found.map(source?.place ?? unplaced));
+}
+
+/** `line 3, column 5: listeners[0].url`, or `--listen mqtt://…`: where a value is to be changed. */
+export function placeOf(config: Config, path: Finding['path']): string {
+  const { line, column, path: name } = (sources.get(config)?.place ?? unplaced)({ path, message: '' });
+  return line === undefined ? name : `line ${line}, column ${column}: ${name}`;
+}
