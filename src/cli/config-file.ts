@@ -1,22 +1,59 @@
-import { readFile } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
+import { type FileHandle, open } from 'node:fs/promises';
+import { ConfigError } from '../config/problems.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 
 /** A configuration is written by hand; a larger file is some other file. */
 const MAX_BYTES = 1024 * 1024;
+const NEWLINE = 10;
 
-/** @throws BreakwaterError CONFIG_UNREADABLE */
+/** @throws BreakwaterError CONFIG_UNREADABLE; ConfigError where it is no text in UTF-8 */
 export async function readConfigFile(path: string): Promise<string> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
+  const bytes = await readBytes(path).catch((error: unknown) => {
     throw new BreakwaterError('CONFIG_UNREADABLE', `cannot read the configuration: ${messageOf(error)}`, {
       cause: error,
     });
+  });
+  if (bytes.length > MAX_BYTES) {
+    throw new BreakwaterError(
+      'CONFIG_UNREADABLE',
+      `${path} is larger than ${MAX_BYTES} bytes: not a configuration`,
+    );
   }
-  if (bytes.length <= MAX_BYTES) return bytes.toString('utf8');
-  throw new BreakwaterError(
-    'CONFIG_UNREADABLE',
-    `${path} is larger than ${MAX_BYTES} bytes: not a configuration`,
-  );
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  const message = 'is not UTF-8; save the file in that encoding';
+  throw new ConfigError(path, [{ path: '', line: badLine(bytes), message }]);
+}
+
+/** Of a file that is too large, a little more than may be. */
+async function readBytes(path: string): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    return await readUpTo(file, MAX_BYTES + 1);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let length = 0; length < most; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(64 * 1024));
+    if (bytesRead === 0) break;
+    chunks.push(buffer.subarray(0, bytesRead));
+    length += bytesRead;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The first line that is not UTF-8, counted from 1. A line end is part of no other character in UTF-8. */
+function badLine(bytes: Buffer): number {
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const found = bytes.indexOf(NEWLINE, start);
+    const end = found < 0 ? bytes.length : found + 1;
+    if (!isUtf8(bytes.subarray(start, end))) return line;
+    start = end;
+  }
+  return line;
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { collect, withExample } from './options.ts';
@@ -35,7 +36,9 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<number> {
   const { asked, hurry } = watchSignals();
   hurry.addEventListener('abort', () => process.exit(1), { once: true });
-  const read = () => readConfig(options);
+  const { config: typed, ...flags } = options;
+  const path = typed === undefined ? undefined : wholePath(typed);
+  const read = () => readConfig({ ...flags, ...(path !== undefined && { config: path }) });
   const config = await read();
   const { startServer } = await import('../server.ts');
   try {
@@ -48,11 +51,23 @@ async function start(options: StartOptions): Promise<number> {
   }
 }
 
+/** The folder that we work in may be gone when the file is read again. */
+function wholePath(path: string): string {
+  try {
+    return resolve(path);
+  } catch {
+    return path;
+  }
+}
+
 async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {
-  const { parseConfig, defaultConfig } = await import('../config/load.ts');
+  const { defaultConfig } = await import('../config/load.ts');
   const token = process.env.BREAKWATER_TOKEN;
   const flags = { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
   if (path === undefined) return defaultConfig(flags);
-  const { readConfigFile } = await import('./config-file.ts');
-  return parseConfig(await readConfigFile(path), path, flags);
+  const [{ readConfigFile }, { parseAside }] = await Promise.all([
+    import('./config-file.ts'),
+    import('./parse-config.ts'),
+  ]);
+  return parseAside(await readConfigFile(path), path, flags);
 }

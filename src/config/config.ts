@@ -351,7 +351,8 @@ function toMs(seconds: number): number {
   return Math.round(seconds * 1000);
 }
 
-function deepFreeze<T>(value: T): T {
+/** Nothing in it can change any more. */
+export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) deepFreeze(inner);
     Object.freeze(value);

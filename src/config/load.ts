@@ -1,12 +1,12 @@
 import type { Document as YamlDocument } from 'yaml';
 import { type Config, toConfig } from './config.ts';
 import { substituteEnvironment } from './environment.ts';
-import { type Flags, mergeFlags } from './flags.ts';
-import { ConfigError, type Finding, findingsOf, formatPath, type Problem, pathKey } from './problems.ts';
+import { type Flags, type Merged, mergeFlags } from './flags.ts';
+import { ConfigError, type Finding, findingsOf, formatPath, pathKey } from './problems.ts';
 import { findBrokenReferences } from './references.ts';
 import { documentSchema } from './schema.ts';
-import { rememberSource } from './source.ts';
-import { readYaml } from './yaml.ts';
+import { type ConfigSource, rememberSource } from './source.ts';
+import { readYaml, type YamlFile } from './yaml.ts';
 
 /**
  * Reads the configuration from the text of a file, with the flags laid over it.
@@ -19,14 +19,10 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
       fileName,
       yaml.faults.map(({ path, message, position }) => ({ path: formatPath(path), message, ...position })),
     );
-  const { document, positionOf } = yaml;
+  const { document } = yaml;
   const environment = substituteEnvironment(document.contents, flags.environment ?? {});
   const { raw, flagOf, findings } = mergeFlags(toValue(document, fileName) ?? {}, flags);
-  const place = ({ path, message, code }: Finding): Problem => {
-    const flag = flagOf(path);
-    const { line, column } = (flag === undefined ? positionOf(path) : undefined) ?? {};
-    return { path: flag ?? formatPath(path), line, column, message, ...(code && { code }) };
-  };
+  const place = placing(yaml, flagOf);
   const checked = documentSchema.safeParse(raw, { reportInput: true });
   const found = firstOfEach([
     ...environment.findings,
@@ -39,6 +35,34 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
   const config = toConfig(checked.data, isFlagNode, fileName);
   rememberSource(config, { fileName, place });
   return config;
+}
+
+type Place = ConfigSource['place'];
+
+/** Where values stand: those of flags in no file. */
+function placing(yaml: YamlFile, flagOf: Merged['flagOf']): Place {
+  return ({ path, message, code }) => {
+    const flag = flagOf(path);
+    const isInFile = flag === undefined && yaml.kind === 'read';
+    const { line, column } = (isInFile ? yaml.positionOf(path) : undefined) ?? {};
+    return { path: flag ?? formatPath(path), line, column, message, ...(code && { code }) };
+  };
+}
+
+/** The source of a configuration that was read elsewhere. The text is read again only when something is wrong. */
+export function sourceIn(text: string, fileName: string, flags: Flags): ConfigSource {
+  let place: Place | undefined;
+  return {
+    fileName,
+    place(finding) {
+      if (place === undefined) {
+        const yaml = readYaml(text);
+        const file = yaml.kind === 'read' ? (toValue(yaml.document, fileName) ?? {}) : {};
+        place = placing(yaml, mergeFlags(file, flags).flagOf);
+      }
+      return place(finding);
+    },
+  };
 }
 
 /** What is said of one value: a value of the wrong kind is not looked at further, though it may break more than one rule. */

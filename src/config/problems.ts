@@ -41,11 +41,13 @@ export class ConfigError extends BreakwaterError {
   readonly problems: readonly Problem[];
   readonly more: number;
 
-  constructor(fileName: string, found: readonly Problem[]) {
+  /** @param unlisted how many there are besides those that were found */
+  constructor(fileName: string, found: readonly Problem[], unlisted = 0) {
     const all = [...new Map(found.map((one) => [formatProblem(one), one])).values()].sort(byPosition);
     const problems = all.slice(0, MAX_PROBLEMS);
-    const more = all.length - problems.length;
-    const count = all.length === 1 ? 'one problem' : `${all.length} problems`;
+    const more = all.length - problems.length + unlisted;
+    const total = problems.length + more;
+    const count = total === 1 ? 'one problem' : `${total} problems`;
     const lines = problems.map((one) => `  ${formatProblem(one)}`);
     if (more > 0) lines.push(`  … and ${more} more`);
     super('CONFIG_INVALID', `${fileName}: ${count}\n${lines.join('\n')}`);

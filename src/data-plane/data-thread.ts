@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
 import type { Command, ListenerSettings, Report, ThreadStart } from './messages.ts';
+import { ensureWorkingFolder } from './working-folder.ts';
 
 /** An answer that a thread owes longer than this is not coming. */
 export const REQUEST_TIMEOUT_MS = 5_000;
@@ -47,6 +48,7 @@ export class DataThread {
     script = new URL('./thread.js', import.meta.url),
   ) {
     this.number = start.thread;
+    ensureWorkingFolder();
     this.worker = new Worker(script, { workerData: start, resourceLimits });
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
     this.worker.on('error', (error) => {

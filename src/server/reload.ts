@@ -89,6 +89,7 @@ function tell(log: Log, error: unknown, outcome: string): void {
   if (error instanceof ConfigError) {
     for (const problem of error.problems)
       log.error({ code: problem.code ?? code, problem: formatProblem(problem) }, 'configuration is wrong');
+    if (error.more > 0) log.error({ code, more: error.more }, 'configuration is wrong in more places');
   }
   const [reason] = messageOf(error).split('\n');
   log.error({ code, reason }, outcome);

@@ -15,6 +15,8 @@ export interface Breakwater extends Omit<Spawned, 'child'> {
   readonly adminUrl: string;
   /** Writes the configuration file anew; what it does not say is as at the start. */
   rewrite(config: object): void;
+  /** The same with a text that is no configuration. */
+  rewriteText(text: string): void;
   /** Log lines so far. */
   logs(): LogLine[];
   /** The admin API's answer to `GET /api/v1/path`, or to what `init` says; throws unless it is 2xx. */
@@ -71,6 +73,7 @@ export async function startBreakwater(
     ports,
     adminUrl,
     rewrite,
+    rewriteText: (text) => writeFileSync(file, text),
     logs,
     api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),
   };

@@ -20,7 +20,7 @@ const levels = [
   ['server.ts', 'server', 'cli', 'main.ts'],
 ];
 /** Threads are started by their paths, and so reached by no import. */
-const roots = ['main.ts', 'data-plane/thread.ts', 'server/http-thread.ts'];
+const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/thread.ts', 'server/http-thread.ts'];
 /** Built and tested ahead of their callers; whoever imports one takes it off this list. */
 const ahead: readonly string[] = [];
 const MAX_LINES = 400;
