@@ -133,7 +133,9 @@ export class Connection implements Conversation, ConnectionView, Shell {
       this.world.rejected(cause === 'tls' ? 'tls-failed' : 'websocket-refused', this);
       return this.close(closingOf(cause));
     }
-    if (cause === 'fin' && this.phase === 'recalling') this.deviceFin = true;
+    const waits = this.phase === 'held-back' || this.phase === 'recalling';
+    if (cause === 'fin' && waits)
+      this.deviceFin = true; // what it said before goes to a node all the same
     else this.close('reset');
   }
 

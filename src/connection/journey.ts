@@ -213,9 +213,7 @@ export class Journey implements LossOwner {
   private servingLinkEnded({ target }: Seat, cause: EndCause): void {
     const { shell, route, traveller } = this;
     shell.world.linkLost(shell, target, cause);
-    this.attempts?.giveUp(); // of a planned move
-    this.attempts = undefined;
-    this.move = undefined;
+    this.giveUpMove();
     this.part(this.link, 'reset');
     this.link = -1;
     traveller.adrift();
@@ -304,13 +302,8 @@ export class Journey implements LossOwner {
 
   private startMove(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {
     const patienceMs = this.route.moves.reattachDeadlineMs;
-    return new Move({
-      to: undefined,
-      evidence: undefined,
-      nowMs: this.shell.world.now(),
-      patienceMs,
-      ...start,
-    });
+    const nowMs = this.shell.world.now();
+    return new Move({ to: undefined, evidence: undefined, nowMs, patienceMs, ...start });
   }
 
   // ---- planned moves ---------------------------------------------------------------------------------------
@@ -337,6 +330,13 @@ export class Journey implements LossOwner {
     }
     attempts.dial();
     return 'moving';
+  }
+
+  /** A planned move is off: the device leaves its node, or the node the device. */
+  giveUpMove(): void {
+    this.attempts?.giveUp();
+    this.attempts = undefined;
+    this.move = undefined;
   }
 
   /** Is nothing half said, either way, that only this node can finish? */

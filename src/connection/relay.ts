@@ -66,6 +66,7 @@ export class Relay implements Carrier {
     if (held === undefined || attempts === undefined) return;
     this.isOpen = true;
     shell.wire.toNode(link, held.bytes, 0, held.length);
+    if (this.halfClosed) shell.wire.finishNode(link);
     attempts.opened();
   }
 
@@ -121,12 +122,14 @@ export class Relay implements Carrier {
   /** While a node is sought, a FIN behind a whole CONNECT is a half-close: the device may still read. */
   deviceEnded(cause: EndCause): void {
     if (this.attempts === undefined) return this.waitForOther();
-    if (cause === 'fin') this.halfClosed = true;
-    else this.shell.close(closingOf(cause));
+    if (cause !== 'fin') return this.shell.close(closingOf(cause));
+    this.halfClosed = true;
+    if (this.isOpen) this.shell.wire.finishNode(this.attempts.link);
   }
 
   linkEnded(_link: Link, cause: EndCause): void {
     const { attempts, seat, shell } = this;
+    if (attempts !== undefined && this.halfClosed) return shell.close('flush'); // it answers nobody who has gone
     if (attempts !== undefined) {
       attempts.abandon('closed-before-connack', cause);
       return this.dialNext();

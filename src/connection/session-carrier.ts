@@ -31,6 +31,10 @@ export class SessionCarrier implements Carrier, Traveller {
   private holds = false;
   /** The device sent DISCONNECT, which waits for the next node. */
   private leaving = false;
+  /** The device has ended its side, and may still read. */
+  private finished = false;
+  /** The device has said its last to its node: the node has its time to answer, and to close. */
+  private isFarewell = false;
   private parting: Parting = 'reset';
   private purges = true;
 
@@ -142,7 +146,7 @@ export class SessionCarrier implements Carrier, Traveller {
       case 'node-leaving':
         return journey.nodeLeaves(event.code, event.serverReference);
       case 'node-fault':
-        return journey.linkEnded(journey.link, 'error');
+        return this.linkEnded(journey.link, 'error');
       case 'taken-over':
         return this.end('taken-over');
       case 'node-ended':
@@ -167,12 +171,14 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   linkEnded(link: Link, cause: EndCause): void {
-    this.journey.linkEnded(link, cause);
+    if (this.isFarewell && link === this.journey.link) this.shell.close('flush');
+    else this.journey.linkEnded(link, cause);
   }
 
   // ---- watching --------------------------------------------------------------------------------------------
 
   served(): void {
+    if (this.finished) return this.farewell();
     const { wire, world } = this.shell;
     this.vigil ??= new Vigil(this.session, wire, world.now());
     this.watch(this.vigil);
@@ -212,6 +218,7 @@ export class SessionCarrier implements Carrier, Traveller {
 
   timer(): void {
     const { journey, vigil, shell } = this;
+    if (this.isFarewell) return shell.close('flush');
     if (journey.timer() || vigil === undefined) return;
     if (this.holds) vigil.deviceSpoke = true; // if it did, it was not heard
     if (this.meter !== undefined) this.settle();
@@ -227,11 +234,19 @@ export class SessionCarrier implements Carrier, Traveller {
 
   // ---- ends ------------------------------------------------------------------------------------------------
 
-  /** A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. */
+  /**
+   * A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. One that has
+   * only ended its side may have said something before, and wait for the answer: its node is told the same.
+   */
   deviceEnded(cause: EndCause): void {
-    if (cause === 'fin' && this.leaving) return;
-    // Both are abnormal to the node; a FIN loses nothing on the way.
-    if (!this.leaving) this.parting = cause === 'fin' ? 'flush' : 'reset';
+    if (cause === 'fin') {
+      this.finished = true;
+      if (!this.leaving) this.parting = 'flush';
+      if (this.isFarewell) this.shell.wire.finishNode(this.journey.link);
+      else if (this.vigil !== undefined) this.farewell();
+      return;
+    }
+    if (!this.leaving) this.parting = 'reset';
     this.shell.close(closingOf(cause));
   }
 
@@ -242,9 +257,21 @@ export class SessionCarrier implements Carrier, Traveller {
 
   /** The device's DISCONNECT is on its way to the node. */
   private left(): void {
+    this.leaving = true;
     this.parting = 'flush';
     this.shell.because('device-closed');
-    this.shell.close('flush');
+    this.farewell();
+  }
+
+  private farewell(): void {
+    const { wire, world } = this.shell;
+    if (this.isFarewell) return;
+    this.isFarewell = true;
+    this.vigil = undefined;
+    this.journey.giveUpMove();
+    this.session.deviceFinished();
+    wire.setTimer(world.limits.halfCloseTimeoutMs);
+    if (this.finished) wire.finishNode(this.journey.link);
   }
 
   /** The device has the broker's word on the way, or is closed as a 3.1.1 broker does who has none. */
@@ -256,6 +283,7 @@ export class SessionCarrier implements Carrier, Traveller {
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason): void {
+    if (this.isFarewell) return this.shell.close('flush');
     const comesBack = ['shutdown', 'immovable', 'listener-removed'].includes(reason);
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack) this.parting = 'goodbye';

@@ -79,6 +79,8 @@ export interface Wire {
    * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
+  /** Sends FIN behind what waits for the node, which may go on speaking and is still heard. Nothing is sent after it. */
+  finishNode(link: Link): void;
   /**
    * Ends one link likewise: `flush` waits for the node to close too, for a minute at most. Nothing of that link is told
    * any more.

@@ -26,8 +26,8 @@ export type SessionEvent =
   /** What came is not MQTT, or not allowed (terminal): treat it as a lost link. */
   | { readonly kind: 'node-fault'; readonly detail: string }
   /**
-   * The device's DISCONNECT. `forwarded`: it is on its way to the node; flush and close both sides, then purge if
-   * `mustPurge`. Otherwise it waits with the rest of the gap for the next node, and is told again when it has gone.
+   * The device's DISCONNECT. `forwarded`: it is on its way to the node; close both sides once the node has closed, then
+   * purge if `mustPurge`. Otherwise it waits with the rest of the gap for the next node, and is told again when it has gone.
    */
   | { readonly kind: 'device-left'; readonly forwarded: boolean }
   /**

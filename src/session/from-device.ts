@@ -60,7 +60,7 @@ function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
       break;
     case packetType.disconnect:
       s.deviceLeft = true;
-      s.phase = 'over';
+      s.phase = 'leaving';
       s.toNode.pass(bytes, at, end);
       return s.event({ kind: 'device-left', forwarded: true });
   }

@@ -142,7 +142,7 @@ function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
 function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const code = end > bodyAt ? (bytes[bodyAt] as number) : 0;
   s.linkDead = true;
-  switch (s.stays === undefined ? code : reasonCode.success) {
+  switch (s.stays === undefined && s.phase !== 'leaving' ? code : reasonCode.success) {
     case reasonCode.serverShuttingDown:
     case reasonCode.useAnotherServer:
     case reasonCode.serverMoved: {

@@ -112,7 +112,7 @@ export class Session {
     const whole = !this.nodeFrames?.midStream;
     this.nodeFrames = undefined;
     state.linkDead = true;
-    if (state.phase === 'connecting' || state.phase === 'over') return whole;
+    if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
     state.phase = 'detached';
     state.needMoved().linkLost();
     if (this.deviceFrames?.midStream) state.needMoved().cut = true;
@@ -131,6 +131,13 @@ export class Session {
     state.pingsWait = false;
     for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
     this.flush();
+  }
+
+  /** The device says nothing more, but may still read: what the node answers is passed on. To be called while attached. */
+  deviceFinished(): void {
+    const { state } = this;
+    state.deviceLeft = true;
+    if (state.phase === 'attached') state.phase = 'leaving';
   }
 
   /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */
@@ -169,7 +176,8 @@ export class Session {
   /** Undefined when the session can go to another node now. */
   get immovable(): Immovable | undefined {
     const { state } = this;
-    if (state.phase === 'connecting' || state.phase === 'over') return state.phase;
+    if (state.phase === 'connecting') return 'connecting';
+    if (state.phase === 'leaving' || state.phase === 'over') return 'over';
     return state.stays ?? (this.nodeFrames?.midStream ? 'mid-delivery' : undefined);
   }
 

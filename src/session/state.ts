@@ -27,9 +27,10 @@ const tables = new Spares(() => new Deliveries(), SPARES);
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
  *                              ▲                        └─CONNACK, no session─► rebuilding ──last SUBACK──┘
- *   any ──DISCONNECT, fault──► over
+ *   attached ──the device has said its last──► leaving
+ *   any ──the node's DISCONNECT, fault──► over
  */
-export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'over';
+export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'leaving' | 'over';
 
 /**
  * Everything that is remembered of one session. What most sessions never need is made when it is first needed,

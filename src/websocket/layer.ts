@@ -144,6 +144,7 @@ export class WebSocketLayer implements Wire, Conversation {
       this.sayClose(payload.subarray(0, 2));
     }
     this.ended('fin');
+    if (!this.isLeft) this.wire.endDevice('flush'); // it hears nothing more, whatever its node still says
   }
 
   private breakOff(code: number): void {
@@ -250,6 +251,10 @@ export class WebSocketLayer implements Wire, Conversation {
     else if (!isFirst || !this.lastWordSent) return this.wire.endDevice('reset');
     else this.wire.setTimer(LINGER_MS); // a reset could overtake what was just said
     this.wire.endDevice('flush');
+  }
+
+  finishNode(link: Link): void {
+    this.wire.finishNode(link);
   }
 
   endNode(link: Link, how: 'flush' | 'reset'): void {

@@ -543,6 +543,36 @@ export function engineContract(name: 'epoll' | 'node'): void {
     });
   }
 
+  describe('finishNode', () => {
+    it('sends FIN behind what waits; the node is still heard, and its end told', async () => {
+      const { device, connection, upstream } = await dialled();
+      const { bytes, digest: expected } = payload(3_000_000);
+      connection.call('toNode', 0, bytes, 0, bytes.length);
+      connection.call('finishNode', 0);
+      connection.call('toNode', 0, bytes, 0, bytes.length); // nothing follows a FIN
+      expect(digest(await received(upstream))).toBe(expected);
+      upstream.end('answer');
+      expect(await connection.text('linkData', 6)).toBe('answer');
+      expect(await connection.told('linkEnded')).toEqual([0, 'fin']);
+      connection.call('endNode', 0, 'flush');
+      connection.call('endDevice', 'flush');
+      device.end();
+      await connection.told('closed');
+    });
+
+    it('leaves the link to a splice, which carries the answer back', async () => {
+      const { device, connection, upstream } = await dialled();
+      device.end();
+      await connection.told('deviceEnded');
+      connection.call('finishNode', 0);
+      expect(await endOf(upstream)).toBe('fin');
+      connection.call('splice', 0);
+      upstream.end('answer');
+      expect((await received(device)).toString()).toBe('answer');
+      await connection.told('closed');
+    });
+  });
+
   describe('splice', () => {
     it('carries a FIN of the device behind its last byte, and the answer back', async () => {
       const { device, connection, upstream } = await through('relay');

@@ -345,12 +345,8 @@ export class Loop implements WireHost {
     this.streams.openings.secure(fd, tls);
   }
 
-  flush(fd: number): void {
-    this.streams.flush(fd);
-  }
-
-  reset(fd: number): void {
-    this.streams.reset(fd);
+  end(fd: number, how: 'finish' | 'flush' | 'reset'): void {
+    this.streams[how](fd);
   }
 
   dial(slot: number, link: Link, target: Target, greets: boolean): number {

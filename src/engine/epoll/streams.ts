@@ -130,6 +130,12 @@ export class Streams {
     }
   }
 
+  /** Sends what waits, then FIN, and goes on reading. */
+  finish(fd: number): void {
+    const flags = this.flags[fd] as number;
+    if ((flags & (is.DETACHED | is.CONNECTING | is.HANDSHAKING | is.BROKEN)) === 0) this.endings.finish(fd);
+  }
+
   /** Sends what waits, then FIN, and closes when the other end has closed too. */
   flush(fd: number): void {
     const flags = this.flags[fd] as number;

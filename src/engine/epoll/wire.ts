@@ -13,8 +13,8 @@ export interface WireHost {
   splice(device: number, node: number): void;
   /** Begins TLS on a link that has just been connected. */
   secure(fd: number, tls: TargetTls): void;
-  flush(fd: number): void;
-  reset(fd: number): void;
+  /** `finish` sends FIN and still reads; `flush` does too, until it closes; `reset` closes at once. */
+  end(fd: number, how: 'finish' | 'flush' | 'reset'): void;
   /** The fd of a connecting link, or a negative errno. */
   dial(slot: number, link: Link, target: Target, greets: boolean): number;
   /** Runs after the connection's present call has returned. */
@@ -109,8 +109,12 @@ export class EpollWire implements Wire, Owner {
   endDevice(how: 'flush' | 'reset'): void {
     const fd = this.deviceFd;
     if (fd < 0) return;
-    if (how === 'reset') this.host.reset(fd);
-    else this.host.flush(fd);
+    this.host.end(fd, how);
+  }
+
+  finishNode(link: Link): void {
+    const fd = this.fdOf(link);
+    if (fd >= 0) this.host.end(fd, 'finish');
   }
 
   endNode(link: Link, how: 'flush' | 'reset'): void {
@@ -118,8 +122,7 @@ export class EpollWire implements Wire, Owner {
     this.forget(link);
     if (fd < 0) return;
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
-    if (how === 'reset') this.host.reset(fd);
-    else this.host.flush(fd);
+    this.host.end(fd, how);
   }
 
   setTimer(ms: number): void {
@@ -202,7 +205,7 @@ export class EpollWire implements Wire, Owner {
 
   /** Resets every socket at once; `closed` is told as ever. */
   abort(): void {
-    this.eachLink((fd) => this.host.reset(fd));
+    this.eachLink((fd) => this.host.end(fd, 'reset'));
     if (this.linkFd === FAILED_FD) this.linkFd = NO_FD;
     this.endDevice('reset');
   }

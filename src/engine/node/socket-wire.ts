@@ -158,7 +158,7 @@ export class SocketWire implements Wire {
 
   toNode(link: Link, bytes: Uint8Array, start: number, end: number): void {
     const socket = this.links.get(link);
-    if (socket === undefined || end === start) return;
+    if (socket === undefined || end === start || socket.writableEnded) return;
     if (!socket.write(copyOf(bytes, start, end))) this.device.pause();
   }
 
@@ -282,6 +282,11 @@ export class SocketWire implements Wire {
     }
     this.device.end();
     this.device.resume();
+  }
+
+  finishNode(link: Link): void {
+    const socket = this.links.get(link);
+    if (socket !== undefined && this.opened.has(socket)) socket.end();
   }
 
   endNode(link: Link, how: 'flush' | 'reset'): void {

@@ -99,12 +99,15 @@ describe('a device that connects over and over', () => {
     expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}early`);
   });
 
-  test.each(['fin', 'reset'] as const)('is forgotten when it leaves meanwhile: %s', (cause) => {
-    const scene = heldBack().deviceEnds(cause);
+  test('is forgotten when it resets meanwhile', () => {
+    const scene = heldBack().deviceEnds('reset');
     expect(scene.did().slice(1)).toEqual(['no timer', 'end device: reset']);
-    expect(scene.after(4_000).closes().did()).toEqual([
-      `ended: device-${cause === 'fin' ? 'closed' : cause}`,
-    ]);
+    expect(scene.after(4_000).closes().did()).toEqual(['ended: device-reset']);
+  });
+
+  test('is served though it has ended its side meanwhile: what it said before is heard', () => {
+    const scene = heldBack().deviceEnds('fin').after(4_000).remembers('a');
+    expect(scene.did().slice(1)).toContain('dial a');
   });
 
   test('is not read while it waits beyond what may be kept, and is read again', () => {
@@ -349,6 +352,26 @@ describe('a device leaves', () => {
     const scene = new Scene().says(CONNECT, 'publish').deviceEnds('fin');
     scene.did();
     expect(scene.refuses().opens().node(ACCEPTED).did()).toContain('device gets ACCEPTED');
+  });
+
+  test.each(['dialling', 'answering'] as const)('politely while %s: its node is told so at once', (phase) => {
+    const scene = new Scene().says(CONNECT, 'publish');
+    if (phase === 'answering') scene.opens();
+    scene.did();
+    scene.deviceEnds('fin');
+    if (phase === 'dialling') scene.opens();
+    expect(scene.did()).toContain('finish node');
+    expect(scene.given.toString('latin1')).toBe(`${CONNECT.toString('latin1')}publish`);
+  });
+
+  test('politely before it is served: a node that closes is taken at its word, and no other is asked', () => {
+    const scene = new Scene().says(CONNECT, 'publish').deviceEnds('fin').opens();
+    scene.did();
+    expect(scene.nodeEnds('fin').did()).toEqual([
+      `timer ${limits.halfCloseTimeoutMs}`,
+      'end node: reset',
+      'end device: flush',
+    ]);
   });
 
   test('politely before it is served: how long the node may still send is bounded', () => {

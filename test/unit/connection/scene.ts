@@ -174,6 +174,10 @@ export class Scene {
         this.deviceDone = how;
         this.spliced = undefined;
       },
+      finishNode: (link) => {
+        if (this.links.get(link) !== 'open') throw new Error(`FIN on link ${link}, which is not open`);
+        told('finish node');
+      },
       endNode: (link, how) => {
         told(`end node: ${how}`);
         this.links.delete(link);

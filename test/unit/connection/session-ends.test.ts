@@ -7,13 +7,49 @@ import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } fr
 const v5 = { version: 5 } as const;
 
 describe('the device ends it', () => {
-  test('with DISCONNECT: the node gets it, and no Will fires', () => {
+  test('with DISCONNECT: the node gets it, and no Will fires; what it still answers reaches the device', () => {
     goOn(
       served(),
       `
-      device: PUBLISH t=x | DISCONNECT
-        a gets PUBLISH t=x
+      device: PUBLISH q1 #1 t=x | DISCONNECT
+        a gets PUBLISH #1 q1 t=x
         a gets DISCONNECT
+      a: PUBACK #1
+        device gets PUBACK #1
+      a: fin
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('with a DISCONNECT that its node does not allow, and says so [MQTT-3.14.2-2]', () => {
+    goOn(
+      served('CONNECT id=dev sessionExpiryInterval:0', v5),
+      `
+      device: DISCONNECT sessionExpiryInterval:1
+        a gets DISCONNECT sessionExpiryInterval:1
+      a: DISCONNECT code=130
+        device gets DISCONNECT code=130
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+
+  test('by fin without DISCONNECT: so does the link, behind what was said; the device may still read', () => {
+    goOn(
+      served(),
+      `
+      device: PUBLISH q1 #1 t=x
+        a gets PUBLISH #1 q1 t=x
+      device: fin
+        finish a
+      a: PUBACK #1
+        device gets PUBACK #1
+      a: fin
         end a: flush
         end device: flush
       wire: closed
@@ -22,7 +58,39 @@ describe('the device ends it', () => {
   });
 
   test.each([
-    ['fin', 'flush', 'device-closed'],
+    ['DISCONNECT', 'a gets DISCONNECT'],
+    ['fin', 'finish a'],
+  ])('by %s, and its node does not close: it has its time', (what, comes) => {
+    goOn(
+      served(),
+      `
+      device: ${what}
+        ${comes}
+      time: ${limits.halfCloseTimeoutMs - 1}
+      owner: move drain
+        answer later
+      time: 1
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test.each(['fin', 'DISCONNECT'])('by %s, and then by the other, while its node has its time', (first) => {
+    const second = first === 'fin' ? 'DISCONNECT' : 'fin';
+    goOn(
+      served(),
+      `
+      device: ${first}
+        ${first === 'fin' ? 'finish a' : 'a gets DISCONNECT'}
+      device: ${first === 'fin' ? 'PINGREQ' : second}
+        ${first === 'fin' ? '--' : 'finish a'}
+      owner: end shutdown
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test.each([
     ['reset', 'reset', 'device-reset'],
     ['timeout', 'reset', 'device-timeout'],
   ])('by %s without DISCONNECT: the node’s link ends without one too, so that the Will fires', (cause, how, reason) => {
@@ -76,9 +144,35 @@ describe('the device ends it', () => {
         answer moving
       device: DISCONNECT
         a gets DISCONNECT
-        end a: flush
         end b: reset
+      a: fin
+        end a: flush
         end device: flush`,
+    );
+  });
+
+  test('by fin while it is moved: the next node is told', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev
+      device: PUBLISH t=x
+      device: fin
+      b: CONNACK present
+        b gets PUBLISH t=x
+        finish b
+        a gets DISCONNECT
+        end a: flush
+        moved (drain) from a to b present after 0
+      b: fin
+        end b: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`,
     );
   });
 });
@@ -106,7 +200,9 @@ describe('a DISCONNECT in the gap', () => {
       b: CONNACK present
         b gets PUBLISH #1 q1 t=x
         b gets DISCONNECT
+        finish b
         moved (link-lost) from a to b present after ${PACE_MS}
+      b: fin
         end b: flush
         end device: flush
       wire: closed
@@ -252,6 +348,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
       `
       device: DISCONNECT
         b gets DISCONNECT
+      b: fin
         end b: flush
         dial b
         end device: flush`,
@@ -286,6 +383,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         moved (drain) from b to a rebuilt after 0
       device: DISCONNECT
         a gets DISCONNECT
+      a: fin
         end a: flush
         dial a
         dial b
@@ -326,6 +424,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         moved (drain) from c to b present after 0
       device: DISCONNECT
         b gets DISCONNECT
+      b: fin
         end b: flush
         dial b
         end device: flush`,
@@ -377,6 +476,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         moved (link-lost) from a to b rebuilt after ${PACE_MS}
       device: DISCONNECT
         b gets DISCONNECT
+      b: fin
         end b: flush
         end device: flush`,
     );
@@ -452,6 +552,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
       `
       device: DISCONNECT
         a gets DISCONNECT
+      a: fin
         end a: flush
         end device: flush`,
     );

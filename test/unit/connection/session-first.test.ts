@@ -180,22 +180,51 @@ describe('a device that goes before it is served', () => {
         a gets PUBLISH #1 q1 t=x
         a gets DISCONNECT
         device gets CONNACK
+        finish a
         placed at a
+      a: PUBACK #1
+        device gets PUBACK #1
+      a: fin
         end a: flush
         end device: flush
       wire: closed
         ended: device-closed`);
   });
 
-  test('is not placed when it went while it was looked for where it was', () => {
+  test('is served to the end when it has only ended its side: its node hears it before its Will', () => {
+    play(`
+      device: CONNECT id=dev clean will=gone | PUBLISH t=x
+        claimed
+        dial a
+      device: fin
+      a: opens
+        a gets CONNECT id=dev clean will=gone
+      a: CONNACK
+        a gets PUBLISH t=x
+        device gets CONNACK
+        finish a
+        placed at a
+      a: fin
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: device-closed`);
+  });
+
+  test('is placed though it ended its side while it was looked for where it was', () => {
     play(
       `
       device: CONNECT id=dev
       device: fin
       recalled: b
-        end device: flush
-      wire: closed
-        ended: device-closed`,
+        claimed
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        device gets CONNACK
+        finish b
+        placed at b`,
       { recallTimeoutMs: 50 },
     );
   });

@@ -218,7 +218,9 @@ describe('while nobody knows', () => {
       b: CONNACK
         b gets PUBLISH #1 q1 t=x
         b gets DISCONNECT
+        finish b
         moved (link-lost) from a to b rebuilt after ${PACE_MS}
+      b: fin
         end b: flush
         end device: flush`,
     );

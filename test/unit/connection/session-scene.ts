@@ -127,6 +127,11 @@ export class SessionScene {
         if (this.deviceDone !== how) told(`end device: ${how}`);
         this.deviceDone = how;
       },
+      finishNode: (link) => {
+        const node = this.links.get(link)?.node;
+        if (node === undefined) throw new Error(`link ${link} is gone`);
+        told(`finish ${node}`);
+      },
       endNode: (link, how) => {
         const node = this.links.get(link)?.node;
         if (node === undefined) throw new Error(`link ${link} is gone`);

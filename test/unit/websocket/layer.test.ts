@@ -79,6 +79,9 @@ class Scene implements Wire, Conversation {
   endDevice(how: 'flush' | 'reset'): void {
     this.lines.push(`end device ${how}`);
   }
+  finishNode(link: Link): void {
+    this.lines.push(`finish node ${link}`);
+  }
   endNode(link: Link, how: 'flush' | 'reset'): void {
     this.lines.push(`end node ${link} ${how}`);
   }
@@ -204,7 +207,7 @@ test.each([
 ])('a close frame ends the device, and is answered with its code', async (frame, answer) => {
   const scene = new Scene();
   scene.says(Buffer.concat([binary('DISCONNECT'), frame, binary('late')]));
-  expect(scene.told()).toEqual(['data DISCONNECT', 'ended fin']);
+  expect(scene.told()).toEqual(['data DISCONNECT', 'ended fin', 'end device flush']);
   expect(await scene.got()).toEqual([answer]);
   scene.layer.deviceEnded('fin');
   scene.layer.deviceEnded('reset');
@@ -285,7 +288,10 @@ test('an end from before the splice is carried over by it', () => {
   const scene = new Scene();
   scene.says(Buffer.concat([binary('CONNECT'), close(1000)]));
   scene.layer.splice(0);
-  expect(scene.told()).toEqual(['data CONNECT', 'ended fin', 'end node 0 flush', 'end device flush']);
+  expect(scene.told()).toEqual([
+    ...['data CONNECT', 'ended fin', 'end device flush'],
+    ...['end node 0 flush', 'end device flush'],
+  ]);
 });
 
 test('links, timer and the last call pass through', () => {
@@ -296,11 +302,12 @@ test('links, timer and the last call pass through', () => {
   stage.layer.linkEnded(0, 'reset');
   stage.layer.holdDevice(true);
   stage.layer.toNode(1, Buffer.from('abc'), 1, 2);
+  stage.layer.finishNode(1);
   stage.layer.endNode(1, 'reset');
   stage.layer.timer();
   stage.layer.closed(3, 4);
   expect(stage.told()).toEqual([
     ...['opened 0', 'failed 0 ECONNREFUSED', 'from node 0 CONNACK', 'link 0 reset', 'hold true'],
-    ...['to node 1 b', 'end node 1 reset', 'timer', 'closed 3 4'],
+    ...['to node 1 b', 'finish node 1', 'end node 1 reset', 'timer', 'closed 3 4'],
   ]);
 });
