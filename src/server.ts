@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Admin, startAdmin } from './admin/admin.ts';
 import type { ReloadView } from './admin/backend.ts';
 import type { Config, PoolConfig } from './config/config.ts';
@@ -26,6 +25,7 @@ import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { DataPlane, tableThreads } from './server/data-plane.ts';
 import { createEventBus } from './server/event-bus.ts';
+import { createFollowers } from './server/followers.ts';
 import { identify } from './server/identity.ts';
 import { interruptible } from './server/interruptible.ts';
 import { Listeners } from './server/listeners.ts';
@@ -67,8 +67,6 @@ const systemTimers = {
   clearTimeout: (timer: unknown): void => clearTimeout(timer as never),
 };
 
-/** A reload waits so long for the names of new nodes to resolve. */
-const RESOLVE_WAIT_MS = 2_000;
 /**
  * How often everything is looked at that only time changes: shares of starting nodes, drained nodes, nodes that hang.
  * One beat for all of it, because each takes a core away from messages where cores are few.
@@ -118,16 +116,15 @@ export async function startServer(
   const bus = createEventBus(() => setVerbosity());
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const checker = new Checker({
-    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), poolTls, health, signal),
-    healthOf: (pool) => poolNamed(pool).health,
+    probe: (node, health, signal) => probeNode(node, current.poolNamed(node.pool), poolTls, health, signal),
+    healthOf: (pool) => current.poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
     onProbe: (_id, seconds) => metrics.probed(seconds),
     clock: systemClock,
     random: systemRandom,
     timers: systemTimers,
   });
-  const poolNamed = (name: string) => pools().find((pool) => pool.name === name) as PoolConfig;
-  const slowStart = createSlowStart(systemClock, (pool) => poolNamed(pool).slowStartMs);
+  const slowStart = createSlowStart(systemClock, (pool) => current.poolNamed(pool).slowStartMs);
   nodes.onChange((change) => {
     slowStart.changed(change, !accepting);
     if (change.kind === 'removed') checker.remove(change.node.id);
@@ -139,13 +136,14 @@ export async function startServer(
     sink: table,
     resolve: resolveHost,
     shareOf: slowStart.shareOf,
-    connectRateOf: (pool) => poolNamed(pool).upstream.connectRate,
+    connectRateOf: (pool) => current.poolNamed(pool).upstream.connectRate,
     onUnrouted: (node, error) =>
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
   });
 
   const losses = createLosses({
-    ...{ nodes, poolNamed, poolTls, routes, checker, log, timers: systemTimers },
+    poolNamed: (pool) => current.poolNamed(pool),
+    ...{ nodes, poolTls, routes, checker, log, timers: systemTimers },
     judge: (verdict) => threads.judge(verdict),
   });
 
@@ -283,24 +281,14 @@ export async function startServer(
   });
   const reload = createReload({
     ...{ read, current, listeners, log },
+    ...createFollowers({ current, nodes, cluster, routes, checker, poolTls, log, setVerbosity }),
     async wanted(next) {
       checkPools(next, engine.name);
       await poolTls.prepare(next.pools);
       return readListeners(next, certificates);
     },
     accepting: () => accepting,
-    async control({ pools: { changed } }) {
-      log.level = current.config.log.level;
-      setVerbosity();
-      cluster.reload();
-      for (const pool of changed) {
-        checker.retune(pool);
-        for (const node of nodes.byPool(pool)) routes.refresh(node);
-      }
-      await Promise.race([routes.settled(), sleep(RESOLVE_WAIT_MS)]);
-    },
     async data(settings) {
-      poolTls.use();
       await threads.settle(threadSettings(), settings);
       return useCertificates();
     },

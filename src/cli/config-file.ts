@@ -57,3 +57,33 @@ function badLine(bytes: Buffer): number {
   }
   return line;
 }
+
+/**
+ * Reads the file, and reads it again for each reload. One that has lost its content, or its end, since it was read last is
+ * refused: it is being written, or the disk was full, and what it says no longer would go away under live connections.
+ * @throws BreakwaterError CONFIG_UNREADABLE, CONFIG_INVALID
+ */
+export function followConfigFile(path: string): () => Promise<string> {
+  let former: string | undefined;
+  return async () => {
+    const text = await readConfigFile(path);
+    const loss = former === undefined ? undefined : lossOf(text, former);
+    if (loss !== undefined) throw new BreakwaterError('CONFIG_INVALID', `${path} ${loss}`);
+    former = text;
+    return text;
+  };
+}
+
+/** What a file has lost that can hardly be meant; undefined where there is nothing of the kind. */
+export function lossOf(text: string, former: string): string | undefined {
+  if (saysNothing(text) && !saysNothing(former))
+    return 'is empty, and was not before; to go by the defaults, write {}';
+  if (text !== '' && former.endsWith('\n') && !text.endsWith('\n'))
+    return 'ends in the middle of a line, as a file does that is cut off; end its last line';
+  return undefined;
+}
+
+/** Blank lines, comments and the marks of a YAML document say nothing. */
+function saysNothing(text: string): boolean {
+  return text.split('\n').every((line) => /^\s*(#.*)?$|^(---|\.\.\.)\s*$/.test(line));
+}

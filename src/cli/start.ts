@@ -36,9 +36,7 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<number> {
   const { asked, hurry } = watchSignals();
   hurry.addEventListener('abort', () => process.exit(1), { once: true });
-  const { config: typed, ...flags } = options;
-  const path = typed === undefined ? undefined : wholePath(typed);
-  const read = () => readConfig({ ...flags, ...(path !== undefined && { config: path }) });
+  const read = await configReader(options);
   const config = await read();
   const { startServer } = await import('../server.ts');
   try {
@@ -51,23 +49,25 @@ async function start(options: StartOptions): Promise<number> {
   }
 }
 
-/** The folder that we work in may be gone when the file is read again. */
+/** Reads the configuration, and reads it again for a reload: the folder that we work in may be gone by then. */
+async function configReader({ config: typed, ...given }: StartOptions): Promise<() => Promise<Config>> {
+  const { defaultConfig } = await import('../config/load.ts');
+  const token = process.env.BREAKWATER_TOKEN;
+  const flags = { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
+  if (typed === undefined) return async () => defaultConfig(flags);
+  const [{ followConfigFile }, { parseAside }] = await Promise.all([
+    import('./config-file.ts'),
+    import('./parse-config.ts'),
+  ]);
+  const path = wholePath(typed);
+  const read = followConfigFile(path);
+  return async () => parseAside(await read(), path, flags);
+}
+
 function wholePath(path: string): string {
   try {
     return resolve(path);
   } catch {
     return path;
   }
-}
-
-async function readConfig({ config: path, ...given }: StartOptions): Promise<Config> {
-  const { defaultConfig } = await import('../config/load.ts');
-  const token = process.env.BREAKWATER_TOKEN;
-  const flags = { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
-  if (path === undefined) return defaultConfig(flags);
-  const [{ readConfigFile }, { parseAside }] = await Promise.all([
-    import('./config-file.ts'),
-    import('./parse-config.ts'),
-  ]);
-  return parseAside(await readConfigFile(path), path, flags);
 }

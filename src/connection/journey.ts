@@ -35,7 +35,7 @@ export class Journey implements LossOwner {
   private readonly shell: Shell;
   private readonly traveller: Traveller;
   private readonly connect: Connect;
-  private readonly route: PoolRoute;
+  private route: PoolRoute;
   private copies = noCopies;
   private attempts: Attempts | undefined;
   /** At the node that serves. */
@@ -73,8 +73,9 @@ export class Journey implements LossOwner {
   }
 
   private attemptsFor(preferred: string | undefined, avoid: string | undefined): Attempts {
-    const { shell, connect, route } = this;
-    return new Attempts(shell, route.place(connect, shell.peer, preferred), { avoid });
+    const { shell, connect } = this;
+    this.route = shell.world.follow(this.route, connect, shell.peer);
+    return new Attempts(shell, this.route.place(connect, shell.peer, preferred), { avoid });
   }
 
   private tryNext(): void {

@@ -284,7 +284,7 @@ export class SessionCarrier implements Carrier, Traveller {
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason): void {
     if (this.isFarewell) return this.shell.close('flush');
-    const comesBack = ['shutdown', 'immovable', 'listener-removed'].includes(reason);
+    const comesBack = ['shutdown', 'immovable', 'listener-removed', 'pool-removed'].includes(reason);
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack) this.parting = 'goodbye';
     // It brings its clean session with it; or what a node has under this client id is another connection's by now.

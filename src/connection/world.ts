@@ -150,6 +150,7 @@ export type EndReason =
   | 'granted-less'
   | 'session-lost'
   | 'listener-removed'
+  | 'pool-removed'
   | 'shutdown';
 
 /** A live connection as the outside may see it. */
@@ -172,6 +173,8 @@ export interface World {
   now(): number;
   /** By what is known of the device; of an opaque protocol there is no CONNECT. */
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal;
+  /** Where a session moves that this pool had: there, or if it is gone, to the one that `route` gives it now. */
+  follow(route: PoolRoute, connect: Connect, peer: Peer): PoolRoute;
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
   holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */

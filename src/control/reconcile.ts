@@ -50,9 +50,12 @@ function decided(spec: NodeSpec, { weight = spec.weight, maxConnections }: Decis
   return { ...rest, weight, ...(most === 0 ? {} : { maxConnections: most }) };
 }
 
-/** Brings the node table to what is desired; nodes that stay as they are, are not touched. */
-export function reconcile(table: NodeTable, desired: readonly DesiredNode[]): void {
+/**
+ * Brings the node table to what is desired; nodes that stay as they are, are not touched.
+ * @param keepsOthers nodes that are not desired stay for now
+ */
+export function reconcile(table: NodeTable, desired: readonly DesiredNode[], keepsOthers = false): void {
   const ids = new Set(desired.map(({ spec }) => spec.id));
-  for (const { id } of table.list()) if (!ids.has(id)) table.remove(id);
+  for (const { id } of table.list()) if (!keepsOthers && !ids.has(id)) table.remove(id);
   for (const { spec, state } of desired) table.put(spec, state);
 }

@@ -6,6 +6,8 @@ import { isSecure, parseNodeUrl } from '../nodes/url.ts';
 export interface Route {
   readonly id: string;
   readonly pool: number;
+  /** The pool that it was in until now, while a reload is under way. */
+  readonly formerPool?: number | undefined;
   /** IP literal; empty while the name does not resolve. */
   readonly host: string;
   readonly port: number;
@@ -58,13 +60,17 @@ export function keepRoutes(options: RoutesOptions) {
   const lookups = new Map<string, Promise<void>>();
   const unresolved = new Set<string>();
   const unwritten = new Set<string>();
+  /** While a reload is under way, of the nodes that it gave another pool. */
+  let formerPools: Map<string, string> | undefined;
 
   function write(node: Node): void {
     const { host, port } = parseNodeUrl(node.url);
     const share = shareOf(node);
+    const former = formerPools?.get(node.id);
     const route: Route = {
       id: node.id,
       pool: poolNumber(node.pool),
+      formerPool: former === undefined ? undefined : poolNumber(former),
       host: addresses.get(host) ?? '',
       port,
       serverName: isSecure(node.url) ? host : '',
@@ -130,6 +136,7 @@ export function keepRoutes(options: RoutesOptions) {
   function forget(node: Node): void {
     leave(node);
     sink.remove(node.id);
+    formerPools?.delete(node.id);
     unresolved.delete(node.id);
     unwritten.delete(node.id);
   }
@@ -138,6 +145,8 @@ export function keepRoutes(options: RoutesOptions) {
     const { kind, node } = change;
     if (kind === 'removed') return forget(node);
     if (kind === 'changed' && hostOf(change.previous) !== hostOf(node)) leave(change.previous);
+    if (kind === 'changed' && change.previous.pool !== node.pool)
+      formerPools?.set(node.id, change.previous.pool);
     enter(node);
     write(node);
     if (kind === 'added' || kind === 'changed') void look(hostOf(node));
@@ -151,6 +160,16 @@ export function keepRoutes(options: RoutesOptions) {
     /** When every node that is there now has its address, or has none: the first devices need it. */
     async settled(): Promise<void> {
       await lookAll();
+    },
+    /** From now on a node that is given another pool is in both, because devices are still placed by the former. */
+    keepFormerPools(): void {
+      formerPools ??= new Map();
+    },
+    /** Devices are placed by the new pools. */
+    leaveFormerPools(): void {
+      const left = formerPools ?? new Map<string, string>();
+      formerPools = undefined;
+      for (const id of left.keys()) write(table.get(id));
     },
     /** Writes a node anew, because its share has grown. */
     refresh(node: Node): void {

@@ -10,12 +10,19 @@ export interface SlotSource {
   connections(slot: number): number;
 }
 
+/** A node that takes devices. */
+interface Place {
+  readonly pool: number;
+  readonly target: Target;
+  /** The same of the pool that it is in as well, while a reload is under way. */
+  readonly former: { readonly pool: number; readonly target: Target } | undefined;
+  readonly usable: boolean;
+}
+
 /** What one reading of the routing table gave; a retry may still walk the selections of an older one. */
 interface View {
-  /** Of the nodes that take devices, by slot. */
-  readonly targets: readonly (Target | undefined)[];
-  readonly poolOf: readonly (number | undefined)[];
-  readonly usable: readonly (boolean | undefined)[];
+  /** The nodes that take devices, by slot. */
+  readonly places: readonly (Place | undefined)[];
   /** By pool: a selection over the usable nodes, and one over the unusable. */
   readonly selections: readonly (readonly Selection[])[];
 }
@@ -34,7 +41,7 @@ export function createBalancer(
   let strategyOf = strategies;
   let slots: readonly Slot[] = [];
   const context = { connections: (slot: number) => source.connections(slot), random };
-  let view: View = { targets: [], poolOf: [], usable: [], selections: [] };
+  let view: View = { places: [], selections: [] };
 
   function refresh(patiently = false): void {
     const changed = source.changed(patiently);
@@ -45,29 +52,19 @@ export function createBalancer(
 
   function viewNow(): View {
     const length = slots.reduce((most, { slot }) => Math.max(most, slot + 1), 0);
-    const bySlot = <T>() => new Array<T | undefined>(length).fill(undefined);
-    const [targets, poolOf, usable] = [bySlot<Target>(), bySlot<number>(), bySlot<boolean>()];
-    for (const { slot, id, host, port, serverName, pool, enabled, ...state } of slots) {
-      if (!enabled) continue;
-      const tls = serverName === '' ? undefined : { pool, serverName };
-      targets[slot] = { slot, nodeId: id, host, port, ...(tls && { tls }) };
-      poolOf[slot] = pool;
-      usable[slot] = state.usable;
-    }
+    const places = new Array<Place | undefined>(length).fill(undefined);
+    for (const slot of slots) if (slot.enabled) places[slot.slot] = placeOf(slot);
     const selections = strategyOf.map((strategy, pool) =>
       strategy === undefined
         ? []
         : [true, false].map((healthy) => strategy(setOf(slots, pool, healthy), context)),
     );
-    return { targets, poolOf, usable, selections };
+    return { places, selections };
   }
 
   /** The slot of a node that can take a device now, or -1. */
   function slotOf(pool: number, nodeId: string): number {
-    const { targets, poolOf, usable } = view;
-    return targets.findIndex(
-      (target, slot) => target?.nodeId === nodeId && poolOf[slot] === pool && usable[slot],
-    );
+    return view.places.findIndex((place) => place?.usable && targetIn(place, pool)?.nodeId === nodeId);
   }
 
   /**
@@ -105,7 +102,8 @@ export function createBalancer(
     private begin(): IteratorResult<Target, undefined> {
       this.begun = view;
       if (this.preferred !== undefined) this.first = slotOf(this.pool, this.preferred);
-      if (this.first >= 0) return { done: false, value: view.targets[this.first] as Target };
+      if (this.first >= 0)
+        return { done: false, value: targetIn(view.places[this.first], this.pool) as Target };
       return this.nextOf(view);
     }
 
@@ -119,14 +117,13 @@ export function createBalancer(
       return this.begin();
     }
 
-    private nextOf({ targets, selections }: View): IteratorResult<Target, undefined> {
+    private nextOf({ places, selections }: View): IteratorResult<Target, undefined> {
       const steps = selections[this.pool] ?? [];
       for (; this.step < steps.length; this.step++) {
         this.order ??= (steps[this.step] as Selection).candidates(this.key);
         for (let next = this.order.next(); !next.done; next = this.order.next()) {
-          const target = view.targets[next.value];
-          const isSame =
-            target?.nodeId === targets[next.value]?.nodeId && view.poolOf[next.value] === this.pool;
+          const target = targetIn(view.places[next.value], this.pool);
+          const isSame = target?.nodeId === places[next.value]?.target.nodeId;
           if (target !== undefined && isSame && next.value !== this.first)
             return { done: false, value: target };
         }
@@ -152,11 +149,9 @@ export function createBalancer(
     /** The node of a pool that this names: by its id, its `host:port` or its host. */
     named(pool: number, reference: string): string | undefined {
       refresh();
-      const { targets, poolOf } = view;
-      const isNamed = (target: Target | undefined, slot: number): boolean =>
-        target !== undefined &&
-        poolOf[slot] === pool &&
-        [target.nodeId, `${target.host}:${target.port}`, target.host].includes(reference);
+      const isNamed = ({ nodeId, host, port }: Target): boolean =>
+        [nodeId, `${host}:${port}`, host].includes(reference);
+      const targets = view.places.flatMap((place) => targetIn(place, pool) ?? []);
       return targets.find(isNamed)?.nodeId;
     },
 
@@ -169,5 +164,24 @@ export function createBalancer(
 export type Balancer = ReturnType<typeof createBalancer>;
 
 function setOf(slots: readonly Slot[], pool: number, usable: boolean): Candidate[] {
-  return slots.filter((slot) => slot.pool === pool && slot.enabled && slot.usable === usable);
+  return slots.filter((slot) => isIn(slot, pool) && slot.enabled && slot.usable === usable);
+}
+
+function isIn({ pool, formerPool }: Slot, wanted: number): boolean {
+  return pool === wanted || formerPool === wanted;
+}
+
+function placeOf({ slot, id, host, port, serverName, pool, formerPool, usable }: Slot): Place {
+  const inPool = (number: number): Target => {
+    const tls = serverName === '' ? undefined : { pool: number, serverName };
+    return { slot, nodeId: id, host, port, ...(tls && { tls }) };
+  };
+  const former = formerPool === undefined ? undefined : { pool: formerPool, target: inPool(formerPool) };
+  return { pool, target: inPool(pool), former, usable };
+}
+
+/** As a device of this pool reaches the node; undefined where the pool does not have it. */
+function targetIn(place: Place | undefined, pool: number): Target | undefined {
+  if (place?.pool === pool) return place.target;
+  return place?.former?.pool === pool ? place.former.target : undefined;
 }

@@ -78,6 +78,12 @@ export function createPoolRoute(
   return routeAs({});
 }
 
+/** Whether a reload has left the pool of this route. */
+export function isAmong(routes: readonly (PoolRoute | undefined)[], route: Route): boolean {
+  const { name } = route as PoolRoute; // all that this thread hands out are
+  return routes.some((known) => known?.name === name);
+}
+
 function ratesOf(rates: DeviceRates): DeviceRates | undefined {
   return rates.messageRate === 0 && rates.byteRate === 0 ? undefined : rates;
 }

@@ -16,11 +16,13 @@ import { refusals } from '../routing/rules.ts';
  *   by listener and slot (single writer), so that the counts of a thread that died can be given back.
  * - A slot is used again only when its node is gone and nobody is counted at it any more.
  */
-export const MAX_LISTENERS = 64; // as many as the configuration may hold
+/** As many as a configuration may hold, and as many again whose devices are still leaving behind a reload. */
+export const MAX_LISTENERS = 128;
 export const ID_BYTES = 64;
 export const ADDRESS_BYTES = 64; // 45 at most for IPv6
 export const TEXT_BYTES = ID_BYTES + ADDRESS_BYTES + 256; // and a host name (253)
 
+export const NO_POOL = -1;
 export const USED = 1;
 export const ENABLED = 2;
 export const USABLE = 4;
@@ -30,6 +32,8 @@ export interface SlotState {
   readonly id: string;
   /** Number of the pool. */
   readonly pool: number;
+  /** Number of another pool that it is in as well: the one of before, while a reload is under way. */
+  readonly formerPool?: number | undefined;
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
   readonly port: number;
@@ -102,6 +106,7 @@ export const endReasons = [
   'granted-less',
   'session-lost',
   'listener-removed',
+  'pool-removed',
   'shutdown',
 ] as const satisfies readonly EndReason[];
 
@@ -134,6 +139,7 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const flags = ints(MAX_NODES);
   const weight = ints(MAX_NODES);
   const pool = ints(MAX_NODES);
+  const formerPool = ints(MAX_NODES);
   const port = ints(MAX_NODES);
   const live = ints(MAX_NODES);
   const remote = ints(MAX_NODES);
@@ -143,14 +149,14 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const doubles = new Float64Array(memory, offset, threads * DOUBLES_PER_THREAD);
   offset += doubles.byteLength;
   const text = Buffer.from(memory, offset, MAX_NODES * TEXT_BYTES);
-  const perNode = { flags, weight, pool, port, live, remote, maxConnections, connectRate };
+  const perNode = { flags, weight, pool, formerPool, port, live, remote, maxConnections, connectRate };
   return { header, ...perNode, counts, doubles, text, threads };
 }
 
 export type Table = ReturnType<typeof openTable>;
 
 export function createTableMemory(threads: number): SharedArrayBuffer {
-  const ints = HEADER_INTS + MAX_NODES * 8 + threads * MAX_LISTENERS * MAX_NODES;
+  const ints = HEADER_INTS + MAX_NODES * 9 + threads * MAX_LISTENERS * MAX_NODES;
   return new SharedArrayBuffer(ints * 4 + threads * DOUBLES_PER_THREAD * 8 + MAX_NODES * TEXT_BYTES);
 }
 
@@ -180,6 +186,7 @@ export class TableWriter {
         USED | (state.enabled && state.host !== '' ? ENABLED : 0) | (state.usable ? USABLE : 0);
       table.weight[slot] = state.weight;
       table.pool[slot] = state.pool;
+      table.formerPool[slot] = state.formerPool ?? NO_POOL;
       table.port[slot] = state.port;
       table.maxConnections[slot] = state.maxConnections;
       table.connectRate[slot] = state.connectRate;

@@ -15,6 +15,7 @@ import {
   ID_BYTES,
   MAX_LISTENERS,
   MESSAGES,
+  NO_POOL,
   PACKET_TYPES,
   REJECTED,
   rejectReasons,
@@ -80,7 +81,7 @@ export class TableReader {
   }
 
   private decode(slot: number): Slot {
-    const { flags, weight, maxConnections, connectRate, pool, port, text } = this.table;
+    const { flags, weight, maxConnections, connectRate, pool, formerPool, port, text } = this.table;
     const at = slot * TEXT_BYTES;
     const flag = flags[slot] ?? 0;
     return {
@@ -90,6 +91,7 @@ export class TableReader {
       serverName: untilZero(text, at + ID_BYTES + ADDRESS_BYTES, at + TEXT_BYTES),
       port: port[slot] ?? 0,
       pool: pool[slot] ?? 0,
+      formerPool: formerPool[slot] === NO_POOL ? undefined : formerPool[slot],
       weight: weight[slot] ?? 0,
       maxConnections: maxConnections[slot] ?? 0,
       connectRate: connectRate[slot] ?? 0,

@@ -15,6 +15,7 @@ import type {
   MoveCause,
   Reattachment,
   Recaller,
+  PoolRoute as Route,
   World,
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
@@ -35,7 +36,7 @@ import type {
 } from './messages.ts';
 import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
-import type { PoolRoute } from './pool-route.ts';
+import { isAmong, type PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
@@ -168,6 +169,17 @@ export class ListenerWorld implements World {
         : routes.find((candidate) => candidate?.name === decision.pool);
     if (route === undefined) return 'server-unavailable';
     return decision === undefined ? route : route.as(decision);
+  }
+
+  follow(route: Route, connect: Connect, peer: Peer): Route {
+    const next = isAmong(this.context.routes, route) ? route : this.route(connect, peer);
+    return typeof next === 'string' ? route : next;
+  }
+
+  /** Its pool is gone, and by the rules of now there is no other for it. */
+  private isForsaken({ route, connect, peer }: Carried): boolean {
+    const isGone = connect !== undefined && route !== undefined && !isAmong(this.context.routes, route);
+    return isGone && typeof this.route(connect, peer) === 'string';
   }
 
   holdBackMs({ clientId }: Connect, peer: Peer): number {
@@ -303,7 +315,10 @@ export class ListenerWorld implements World {
       const answer =
         connection instanceof OpaqueConnection ? 'opaque' : connection.session?.moveAway(cause, to);
       if (answer === 'moving') tally.moving++;
-      else if (answer === 'no-node') tally.noNode++;
+      else if (answer === 'no-node' && cause === 'removed' && this.isForsaken(connection)) {
+        tally.ended++;
+        connection.end('pool-removed');
+      } else if (answer === 'no-node') tally.noNode++;
       else if (answer === undefined || cause === 'rebalance') tally.stuck++;
       else if (answer === 'opaque' || answer === connection.session?.session.stays) {
         tally.ended++;

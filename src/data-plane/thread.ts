@@ -126,6 +126,7 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
         engine.updateTls(listener.index, listener.tls);
       engine.updateHeaders(listener.index, listener.headers);
       world?.settle(listener, doorOf(listener));
+      engine.open(listener.index);
     }
     report({ type: 'done', request });
   } catch (error) {

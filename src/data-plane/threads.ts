@@ -160,7 +160,8 @@ export class Threads {
   }
 
   /**
-   * Binds further listeners, on every thread or on none. A port 0 is chosen by the first thread and shared.
+   * Binds further listeners, on every thread or on none; those that are `isHeld` accept from `settle` on. A port 0 is
+   * chosen by the first thread and shared.
    * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, THREAD_UNAVAILABLE
    */
   async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
@@ -176,7 +177,7 @@ export class Threads {
       await Promise.all(others.map((thread) => thread.listen(shared)));
       if (alive.some((thread, i) => this.threads[i] !== thread))
         throw new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread died meanwhile; try again');
-      this.listeners = [...this.listeners, ...shared];
+      this.listeners = [...this.listeners, ...shared.map((each) => ({ ...each, isHeld: false }))];
       return bound;
     } catch (error) {
       await this.unlisten(indexes);

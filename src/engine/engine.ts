@@ -26,6 +26,8 @@ export interface Engine {
    * @throws BreakwaterError TLS_INVALID with the reason, ENGINE_UNAVAILABLE (no OpenSSL); then the former options stay
    */
   updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void;
+  /** Begins to accept at a listener that was bound `isHeld`. */
+  open(listenerIndex: number): void;
   /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
   unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */
@@ -54,6 +56,8 @@ export interface ListenOptions {
   readonly headers?: HeaderOptions | undefined;
   /** The device sends the first bytes, so that accepting it may wait for them. */
   readonly deviceGreets?: boolean | undefined;
+  /** Bound, but nobody is accepted before `open`: whoever connects waits. */
+  readonly isHeld?: boolean | undefined;
   /** No other thread is expected at this address yet: whoever is there is another program. */
   readonly isFirst?: boolean | undefined;
 }

@@ -6,6 +6,7 @@ import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
+import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
@@ -42,6 +43,7 @@ export class Front {
   private readonly index: number;
   /** Of the present address. */
   private server: Server | undefined;
+  private held: HeldSockets | undefined;
   /** What was accepted, and what it carries where TLS is spoken. */
   private readonly sockets = new Map<Socket, TLSSocket | undefined>();
   private readonly onConnection: (socket: Socket, peer: HttpPeer) => void;
@@ -76,10 +78,14 @@ export class Front {
     this.tls = tls;
   }
 
-  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
-  listen(host: string, port: number): Promise<HttpAddress> {
+  /** `isHeld`: nobody is accepted before `open`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  listen(host: string, port: number, isHeld: boolean): Promise<HttpAddress> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
-    server.on('connection', (socket) => this.accept(socket));
+    const held = isHeld ? new HeldSockets() : undefined;
+    this.held = held;
+    server.on('connection', (socket) => {
+      if (!held?.hold(socket)) this.accept(socket);
+    });
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
       server.once('error', failed);
@@ -93,8 +99,15 @@ export class Front {
     });
   }
 
+  open(): void {
+    this.held?.open((socket) => this.accept(socket));
+    this.held = undefined;
+  }
+
   /** Closes the listening socket; connections go on. */
   unlisten(): void {
+    this.held?.drop();
+    this.held = undefined;
     this.server?.close();
     this.server = undefined;
   }

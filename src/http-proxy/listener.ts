@@ -58,14 +58,19 @@ export class HttpListener {
     this.server.on('clientError', (error, socket) => this.unreadable(error, socket));
   }
 
-  /** Once more behind `unlisten`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
-  listen(host: string, port: number): Promise<HttpAddress> {
-    return this.front.listen(host, port);
+  /** Once more behind `unlisten`. `isHeld`: nobody is accepted before `open`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  listen(host: string, port: number, isHeld: boolean): Promise<HttpAddress> {
+    return this.front.listen(host, port, isHeld);
+  }
+
+  /** Begins to accept where it was bound `isHeld`. */
+  open(): void {
+    this.front.open();
   }
 
   /** What has changed of the configuration. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
   settle(options: FrontOptions): void {
-    Object.assign(this.server, timeouts(this.world));
+    Object.assign(this.server, serverLimits(this.world)); // Node reads them for each connection, or each request
     this.front.settle(options);
   }
 
@@ -198,16 +203,16 @@ const parserErrors: Readonly<Record<string, readonly [number, string]>> = {
 function serverOptions(world: HttpWorld): ServerOptions {
   return {
     insecureHTTPParser: false,
-    maxHeaderSize: world.limits.maxHeadBytes,
-    ...timeouts(world),
+    ...serverLimits(world),
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false, // we look ourselves, and say what is wrong
     noDelay: true,
   };
 }
 
-function timeouts({ limits, headTimeoutMs }: HttpWorld) {
+function serverLimits({ limits, headTimeoutMs }: HttpWorld) {
   return {
+    maxHeaderSize: limits.maxHeadBytes,
     headersTimeout: Math.min(headTimeoutMs, limits.requestTimeoutMs),
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,

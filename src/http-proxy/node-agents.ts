@@ -24,7 +24,8 @@ export class NodeAgents {
   /** TLS settings that differ have connections of their own. */
   private readonly versions = new WeakMap<UpstreamTls, number>();
   private lastVersion = 0;
-  private readonly maxHeadBytes: number;
+  /** Of answers, on connections that are opened from now on. */
+  maxHeadBytes: number;
   private readonly now: () => number;
 
   constructor(maxHeadBytes: number, now: () => number) {
@@ -37,7 +38,8 @@ export class NodeAgents {
     const scheme = target.tls === undefined ? 'http' : 'https';
     const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
     const secured = target.tls === undefined ? '' : `${target.tls.serverName} ${this.versionOf(tls)}`;
-    const key = [origin, sourceAddress, upstream.connectTimeoutMs, upstream.http.maxRequests, secured].join(
+    const { connectTimeoutMs, http } = upstream;
+    const key = [origin, sourceAddress, connectTimeoutMs, http.maxRequests, this.maxHeadBytes, secured].join(
       ' ',
     );
     let agent = this.agents.get(key);

@@ -80,10 +80,12 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     }
   }
 
+  /** While a reload is under way: devices may still be placed at the nodes of before. */
+  let keepsOthers = false;
   function update(): void {
     const shared = [...membership.nodes].filter(([, node]) => isUsable(node));
     const usable = { ...membership, nodes: new Map(shared) };
-    reconcile(nodes, desiredNodes(declared(), discovered.nodes(), usable));
+    reconcile(nodes, desiredNodes(declared(), discovered.nodes(), usable), keepsOthers);
     for (const [, { id, late }] of shared) {
       if (late) health.absent(id, 'heartbeats missed');
       else health.present(id);
@@ -124,8 +126,14 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
       discovered.follow(current.config.pools);
     },
     /** The configuration has changed: its nodes and discoveries are followed, those that stay are not touched. */
-    reload(): void {
+    enter(): void {
+      keepsOthers = true;
       discovered.follow(current.config.pools);
+      update();
+    },
+    /** Devices are placed by the new configuration: nodes that it has not any more go. */
+    leaveOthers(): void {
+      keepsOthers = false;
       update();
     },
     async leave(): Promise<void> {

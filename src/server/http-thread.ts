@@ -86,12 +86,17 @@ function placeOf(settings: ListenerSettings): HttpPlace {
 }
 
 async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {
-  report(await answerListen(request, added.map(begin), () => unlisten(added.map(({ index }) => index))));
+  const isNew = added.filter(({ index }) => !places.has(index));
+  const undo = (): void => {
+    unlisten(added.map(({ index }) => index));
+    for (const { index } of isNew) endAll(index);
+  };
+  report(await answerListen(request, added.map(begin), undo));
 }
 
 async function begin(settings: ListenerSettings) {
-  const { host, port } = settings;
-  return receive(settings).listen(host, port);
+  const { host, port, isHeld = false } = settings;
+  return receive(settings).listen(host, port, isHeld);
 }
 
 /** A listener that is bound again, because a reload was refused, still has its connections. */
@@ -128,8 +133,9 @@ function endAll(only: number | undefined): void {
 function settleAll({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
     balancer.use(strategiesOf(settings));
+    agents.maxHeadBytes = settings.limits.http.maxHeadBytes;
     Object.assign(context, choicesBy(settings));
-    for (const listener of listeners) settle(listener);
+    for (const listener of listeners) settle(listener)?.open();
     report({ type: 'done', request });
   } catch (error) {
     report({ type: 'failed', request, ...failureOf(error) });

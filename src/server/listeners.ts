@@ -74,7 +74,6 @@ export class Listeners {
   /** @throws BreakwaterError as `Threads.start` */
   async start(wanted: readonly WantedListener[]): Promise<void> {
     const added = this.place(wanted);
-    for (const listener of added) this.lastAt.set(listener.index, listener);
     const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
     this.present = this.enter(added, bound);
   }
@@ -116,17 +115,10 @@ export class Listeners {
     };
   }
 
-  /** All or none; who came to one of them before another failed is sent away. */
+  /** All or none. Nobody is accepted before the threads know the pools and rules of the new configuration. */
   private async bind(added: readonly Listener[]): Promise<Listener[]> {
-    const { threads } = this.options;
-    const isNew = new Set(added.filter(({ isClosed }) => !isClosed).map(({ index }) => index));
-    for (const listener of added) this.lastAt.set(listener.index, listener);
-    try {
-      return this.enter(added, await threads.listen(added.map((listener) => this.settingsOf(listener))));
-    } catch (error) {
-      for (const index of isNew) threads.endAt(index, 'listener-removed');
-      throw error;
-    }
+    const settings = added.map((listener) => ({ ...this.settingsOf(listener), isHeld: true }));
+    return this.enter(added, await this.options.threads.listen(settings));
   }
 
   /** The listeners of before, with the devices that they have. */

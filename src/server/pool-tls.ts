@@ -22,6 +22,8 @@ export interface PoolTls {
 /** `apply` has the threads go by what `of` says now; rejects where one refuses it. */
 export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
   const inUse = new Map<string, UpstreamTls>();
+  /** Of pools that are gone: their nodes leave last, and are probed until then. */
+  let former: ReadonlyMap<string, UpstreamTls> = new Map();
   let prepared: { pools: readonly Pool[]; options: UpstreamTlsFiles['options'] } = { pools: [], options: [] };
   const kept = keepFiles<Pool & FileOwner, UpstreamTls>(
     async (owners) => {
@@ -48,6 +50,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
     },
     use() {
       const { pools, options } = prepared;
+      former = new Map(inUse);
       inUse.clear();
       for (const [at, { name }] of pools.entries()) {
         const tls = options[at];
@@ -57,7 +60,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
       }
       kept.use(pools.map(ownerOf), options);
     },
-    of: (pool) => inUse.get(pool),
+    of: (pool) => (prepared.pools.some(({ name }) => name === pool) ? inUse : former).get(pool),
     refresh: kept.refresh,
     stop: kept.stop,
   };

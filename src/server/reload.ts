@@ -17,17 +17,23 @@ export interface ReloadParts {
   /** Reads the files that listeners name. @throws BreakwaterError CONFIG_INVALID */
   readonly wanted: (config: Config) => Promise<readonly WantedListener[]>;
   readonly listeners: Pick<Listeners, 'change'>;
-  /** Has the control plane go by the configuration that is current now; resolves when nodes can be dialled. */
-  readonly control: (changes: Difference) => Promise<void>;
+  /**
+   * Has the control plane go by the configuration that is current now; resolves when its nodes can be dialled. Those that
+   * it has not any more stay until `leave`.
+   */
+  readonly enter: (changes: Difference) => Promise<void>;
   /** Has the data plane go by it; resolves, to the listeners with new certificates, when every thread does. */
   readonly data: (listeners: readonly ListenerSettings[]) => Promise<readonly string[]>;
+  /** Nodes that are gone from the configuration leave. */
+  readonly leave: () => void;
   readonly accepting: () => boolean;
   readonly log: Log;
 }
 
 /**
  * Reads the configuration again and applies the difference. What may fail comes first and is undone when it does: reading,
- * checking, and binding what is new. Then nodes, then what places devices at them, and last those that leave.
+ * checking, and binding what is new. Then nodes come, then devices are placed at them, and only then others go: listeners
+ * with their devices, and nodes, whose sessions follow the new routes. At every moment each device finds its node.
  */
 export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
   const { current, listeners, log } = parts;
@@ -44,7 +50,10 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
     const { settings, leave } = await listeners.change(wanted);
     isUnderWay = true;
     current.config = next;
-    const certificates = await follow(changes, settings).finally(leave);
+    const certificates = await follow(changes, settings).finally(async () => {
+      await leave();
+      parts.leave();
+    });
     const { needRestart: _, ...changed } = changes;
     const view = { ...changed, certificates };
     const isSame = isEmpty(changes) && certificates.length === 0;
@@ -58,8 +67,13 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
   }
 
   async function follow(changes: Difference, settings: readonly ListenerSettings[]) {
-    await parts.control(changes);
-    return parts.data(settings);
+    let certificates: readonly string[] = [];
+    try {
+      await parts.enter(changes);
+    } finally {
+      certificates = await parts.data(settings); // new listeners wait for it
+    }
+    return certificates;
   }
 
   return oneAtATime(async () => {

@@ -128,6 +128,34 @@ export function engineContract(name: 'epoll' | 'node'): void {
       }
     });
 
+    it('accepts nobody at a listener that is held before it is opened: whoever connects waits', async () => {
+      const { port } = await engine.hold(0, 12);
+      const early = dial({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const gone = dial(port, '127.0.0.1');
+      sockets.push(early, gone);
+      await Promise.all([once(early, 'connect'), once(gone, 'connect')]);
+      early.write('hello');
+      gone.resetAndDestroy();
+      await engine.connect().then(({ device }) => sockets.push(device)); // elsewhere nobody waits
+      const waits = engine.connection(early.localPort as number);
+      expect(waits.names()).toEqual([]);
+      await engine.open(12);
+      expect(await waits.told('accepted')).toEqual([12, '127.0.0.1']);
+      expect(await waits.text('deviceData', 5)).toBe('hello');
+      sockets.push((await engine.connect(port)).device);
+    });
+
+    it('resets whoever waits at one that is closed before it was opened', async () => {
+      const { port } = await engine.hold(0, 13);
+      const early = dial(port, '127.0.0.1');
+      const end = endOf(early);
+      await once(early, 'connect');
+      await engine.unlisten(13);
+      expect(await end).toBe('ECONNRESET');
+      await engine.listen('127.0.0.1', port, 13);
+      sockets.push((await engine.connect(port)).device);
+    });
+
     it('stops at one listener, whose devices go on, and can begin there again', async () => {
       const { port } = await engine.listen('127.0.0.1', 0, 9);
       const { device, connection } = await engine.connect(port);

@@ -171,7 +171,7 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
     await until(async () => (await nodeOf('moved')) === 'n1', 'its session at the other node');
     await reload();
     await Promise.all(closed);
-    expect(await clientsAt(url)).toEqual([]);
+    await until(async () => (await clientsAt(url)).length === 0, 'the last one to be gone');
     await until(async () => (await nodeOf('stays-0')) === 'n0', 'all sessions back');
   });
 
@@ -207,6 +207,28 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
     await until(() => wrong().length === 2, 'the log lines');
     expect(wrong()).toMatchObject([{ code: 'CONFIG_INVALID' }, { code: 'CONFIG_INVALID' }]);
     expect((await connectDevice(proxy.port, 'as-before-2')).code).toBe(0);
+  });
+
+  test('of a file that has lost its content changes nothing', async () => {
+    proxy.rewriteText('# nothing left\n');
+    await expect(proxy.api('reload', { method: 'POST' })).rejects.toThrow(
+      /400 .*"CONFIG_INVALID".* is empty/,
+    );
+    await reload();
+    expect((await status()).proxy.listeners).toEqual([proxy.url]);
+  });
+
+  test('has as many listeners as may be, one or all of which change', async () => {
+    const ports = await Promise.all(Array.from({ length: 127 }, freePort));
+    const some = (from: number) =>
+      ports.slice(from, from + 63).map((port) => ({ url: `mqtt://127.0.0.1:${port}` }));
+    await reload({ listeners: [first, ...some(0)] });
+    const { socket } = await connectDevice(ports[30] ?? 0, 'in-the-middle');
+    const changed = [first, ...some(0).slice(1), ...some(100).slice(0, 1)];
+    expect((await reload({ listeners: changed })).listeners.added).toHaveLength(1);
+    expect((await reload({ listeners: [first, ...some(64)] })).listeners.added).toHaveLength(62);
+    await until(() => socket.destroyed, 'the end of a device whose listener is gone');
+    await reload();
   });
 
   test('refuses what holds until the next start, by name', async () => {

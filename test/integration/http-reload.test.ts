@@ -15,6 +15,8 @@ const mqtt = { url: 'mqtt://127.0.0.1:0' };
 beforeAll(async () => {
   const node = async (id: string) => {
     const { url } = await startHttpNode((request, response) => {
+      const long = Number(request.headers['x-answer'] ?? 0);
+      if (long > 0) response.setHeader('x-long', 'x'.repeat(long));
       if (request.url !== '/slow') return response.end(id);
       response.write(id); // the rest when the client says so
       request.on('data', (chunk) => response.write(chunk)).on('end', () => response.end());
@@ -59,6 +61,20 @@ test('another pool and other limits hold from the next request on, and no reques
     if (text.endsWith('0\r\n\r\n')) break;
   }
   expect(text).toContain('\nend\r\n');
+});
+
+test('how large a head may be holds for connections from then on, of requests and of answers', async () => {
+  const listeners = [mqtt, { url, pool: 'b' }];
+  const small = { http: { maxHeadSize: 4096 } };
+  const headers = { 'x-long': 'x'.repeat(8_000), 'x-answer': '8000' };
+  await reload({ listeners, limits: small });
+  expect(await ask(url, { headers })).toMatchObject({ status: 431 });
+  await reload({ listeners });
+  const answer = await ask(url, { headers });
+  expect([answer.status, answer.headers['x-long']?.length]).toEqual([200, 8_000]);
+  await reload({ listeners, limits: small });
+  expect(await ask(url, { headers })).toMatchObject({ status: 431 });
+  expect(await ask(url, { headers: { 'x-answer': '8000' } })).toMatchObject({ status: 502 });
 });
 
 test('a bad pool of HTTP changes nothing', async () => {

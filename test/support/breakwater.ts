@@ -44,7 +44,8 @@ export async function startBreakwater(
     admin: { url: 'http://127.0.0.1:0' },
     log: { level: 'info', format: 'json' },
   };
-  const rewrite = (said: object) => writeFileSync(file, JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
+  const write = (text: string) => writeFileSync(file, text);
+  const rewrite = (said: object) => write(JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
   rewrite(config);
   const server = start(process.execPath, [main, 'start', '-c', file, ...args], env);
 
@@ -73,7 +74,7 @@ export async function startBreakwater(
     ports,
     adminUrl,
     rewrite,
-    rewriteText: (text) => writeFileSync(file, text),
+    rewriteText: write,
     logs,
     api: (path, init) => request(`${adminUrl}/api/v1/${path}`, init),
   };

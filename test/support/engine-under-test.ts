@@ -52,6 +52,9 @@ export interface EngineUnderTest {
   readonly headersRefused: readonly (readonly [HeaderRefusal, string])[];
   /** Listeners at which a device met too many handshakes, in the order of refusal. */
   readonly handshakesRefused: readonly number[];
+  /** Bound, and not open yet. */
+  hold(port: number, index: number): Promise<BoundAddress>;
+  open(index: number): Promise<unknown>;
   unlisten(index: number): Promise<unknown>;
   updateHeaders(index: number, headers?: HeaderOptions): Promise<unknown>;
   stopAccepting(): Promise<unknown>;
@@ -222,6 +225,9 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     headersRefused,
     handshakesRefused,
     updateHeaders: (index, headers) => ask({ call: 'updateHeaders', index, ...(headers && { headers }) }),
+    hold: (port, index) =>
+      ask({ call: 'listen', host: '127.0.0.1', port, index, isHeld: true }) as Promise<BoundAddress>,
+    open: (index) => ask({ call: 'open', index }),
     unlisten: (index) => ask({ call: 'unlisten', index }),
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),

@@ -39,6 +39,7 @@ export type Command =
       readonly tls?: TlsOptions | undefined;
       readonly headers?: HeaderOptions | undefined;
       readonly deviceGreets?: boolean | undefined;
+      readonly isHeld?: boolean | undefined;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | {
@@ -47,7 +48,7 @@ export type Command =
       readonly pool: number;
       readonly tls: UpstreamTls;
     }
-  | { readonly call: 'unlisten'; readonly id: number; readonly index: number }
+  | { readonly call: 'unlisten' | 'open'; readonly id: number; readonly index: number }
   | {
       readonly call: 'updateHeaders';
       readonly id: number;
@@ -225,6 +226,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => peers.get(command.device)?.tls);
     case 'updateHeaders':
       return void answer(command.id, () => engine.updateHeaders(command.index, command.headers));
+    case 'open':
+      return void answer(command.id, () => engine.open(command.index));
     case 'unlisten':
       return void answer(command.id, () => engine.unlisten(command.index));
     case 'peerFacts':

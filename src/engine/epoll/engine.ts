@@ -78,6 +78,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
     updateHeaders: (listenerIndex, headers) => loop.headers.configure(listenerIndex, headers),
     updateUpstreamTls: (pool, tls) => loop.tls.configureLinks(pool, tls),
+    open: (listenerIndex) => loop.listeners.open(listenerIndex),
     unlisten(listenerIndex) {
       loop.listeners.closeOne(listenerIndex);
       loop.headers.close(listenerIndex);

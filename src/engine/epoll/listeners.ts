@@ -21,6 +21,8 @@ export interface Listeners {
   readonly paused: boolean;
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(options: ListenOptions): BoundAddress;
+  /** Those that were bound `isHeld` accept from now on. */
+  open(listenerIndex: number): void;
   owns(fd: number): boolean;
   /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. */
   accept(fd: number): void;
@@ -39,6 +41,8 @@ export function createListeners(
   pressure: AcceptPressure,
 ): Listeners {
   const listening = new Map<number, number>();
+  /** Of these, the ones that are not open yet. */
+  const held = new Set<number>();
   // Given up for a moment when descriptors run out, so that waiting devices are refused instead of left hanging.
   let reserve = openReserve();
   let paused = false;
@@ -47,7 +51,8 @@ export function createListeners(
     return libc.open('/dev/null', c.SOCK_CLOEXEC);
   }
 
-  function listen({ index, host, port, isFirst = false, deviceGreets = false }: ListenOptions): BoundAddress {
+  function listen(options: ListenOptions): BoundAddress {
+    const { index, host, port, isFirst = false, deviceGreets = false, isHeld = false } = options;
     const address = encodeAddress(libc, host === 'localhost' ? '127.0.0.1' : host, port);
     if (address === undefined) {
       throw new BreakwaterError(
@@ -60,7 +65,7 @@ export function createListeners(
     if (fd === -c.EADDRINUSE) {
       throw new BreakwaterError('ADDRESS_IN_USE', `${host}:${port} is in use by another program`);
     }
-    const added = fd < 0 ? fd : poller.add(fd, generation[fd] as number, c.EPOLLIN);
+    const added = fd < 0 ? fd : poller.add(fd, generation[fd] as number, isHeld ? 0 : c.EPOLLIN);
     if (added < 0) {
       if (fd >= 0) libc.close(fd);
       throw new BreakwaterError(
@@ -69,7 +74,16 @@ export function createListeners(
       );
     }
     listening.set(fd, index);
+    if (isHeld) held.add(fd);
     return sockets.localAddress(fd);
+  }
+
+  function open(listenerIndex: number): void {
+    for (const fd of held) {
+      if (listening.get(fd) !== listenerIndex) continue;
+      held.delete(fd);
+      if (!paused) poller.modify(fd, generation[fd] as number, c.EPOLLIN);
+    }
   }
 
   function accept(fd: number): void {
@@ -108,7 +122,7 @@ export function createListeners(
     paused = false;
     if (reserve < 0) reserve = openReserve();
     for (const listener of listening.keys())
-      poller.modify(listener, generation[listener] as number, c.EPOLLIN);
+      if (!held.has(listener)) poller.modify(listener, generation[listener] as number, c.EPOLLIN);
     pressure.onAcceptResumed();
   }
 
@@ -116,6 +130,7 @@ export function createListeners(
     libc.close(fd);
     generation[fd] = (generation[fd] as number) + 1;
     listening.delete(fd);
+    held.delete(fd);
   }
 
   function closeOne(listenerIndex: number): void {
@@ -133,6 +148,7 @@ export function createListeners(
       return paused;
     },
     listen,
+    open,
     owns: (fd) => listening.has(fd),
     accept,
     resume,

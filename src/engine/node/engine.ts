@@ -14,6 +14,7 @@ import { expectations, type HeaderOptions, MAX_HEADERS, proxied } from '../heade
 import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
 import { readHeader } from './header-reader.ts';
+import { HeldSockets } from './held-sockets.ts';
 import { Links } from './links.ts';
 import { SocketWire } from './socket-wire.ts';
 
@@ -31,6 +32,8 @@ export function createNodeEngine(options: EngineOptions): Engine {
   const headers = new Map<number, { expect: ReturnType<typeof expectations>; timeoutMs: number }>();
   /** Sockets that owe their PROXY protocol header, and where they were accepted. */
   const debtors = new Map<Socket, number>();
+  /** Who waits at listeners that are not open yet, by index. */
+  const waiting = new Map<number, HeldSockets>();
   const links = new Links();
   const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
   const glances = setInterval(() => {
@@ -151,7 +154,11 @@ export function createNodeEngine(options: EngineOptions): Engine {
       keepAlive: true,
       highWaterMark: options.highWaterBytes,
     });
-    server.on('connection', (socket) => accept(socket, listener.index));
+    const held = listener.isHeld ? new HeldSockets() : undefined;
+    if (held !== undefined) waiting.set(listener.index, held);
+    server.on('connection', (socket) => {
+      if (!held?.hold(socket)) accept(socket, listener.index);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(listener, error)));
       server.listen({ host: listener.host, port: listener.port, backlog: 4096 }, () => {
@@ -164,8 +171,15 @@ export function createNodeEngine(options: EngineOptions): Engine {
     });
   }
 
+  function openListener(listenerIndex: number): void {
+    waiting.get(listenerIndex)?.open((socket) => accept(socket, listenerIndex));
+    waiting.delete(listenerIndex);
+  }
+
   function unlisten(listenerIndex: number): void {
     servers.get(listenerIndex)?.close();
+    waiting.get(listenerIndex)?.drop();
+    waiting.delete(listenerIndex);
     dropDebtors(listenerIndex);
     servers.delete(listenerIndex);
     handshakes.delete(listenerIndex); // those under way end by themselves
@@ -173,6 +187,8 @@ export function createNodeEngine(options: EngineOptions): Engine {
 
   function stopAccepting(): void {
     for (const server of servers.values()) server.close();
+    for (const held of waiting.values()) held.drop();
+    waiting.clear();
     dropDebtors();
     servers.clear();
   }
@@ -183,6 +199,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     updateTls,
     updateHeaders,
     updateUpstreamTls: (pool, tls) => void (tls === undefined ? links.drop(pool) : links.update(pool, tls)),
+    open: openListener,
     unlisten,
     stopAccepting,
     now: systemClock.now,

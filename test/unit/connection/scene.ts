@@ -220,6 +220,7 @@ export class Scene {
           }
         );
       },
+      follow: (route) => route,
       holdBackMs: () => options.holdBackMs ?? 0,
       recall: (clientId, asker) => {
         this.lines.push(`where was ${clientId}?`);

@@ -179,6 +179,7 @@ export class SessionScene {
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
       }),
+      follow: (route) => route,
       holdBackMs: () => 0,
       recall: (_, asker) => {
         this.asker = asker;

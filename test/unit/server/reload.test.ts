@@ -28,10 +28,11 @@ function scene(file: object = {}, failing = '') {
     listeners: {
       change: async () => {
         step('bind');
-        return { settings: [], leave: async () => step('leave') };
+        return { settings: [], leave: async () => step('listeners leave') };
       },
     },
-    control: async () => step('control'),
+    enter: async () => step('enter'),
+    leave: () => step('nodes leave'),
     data: async () => {
       step('data');
       return [];
@@ -42,10 +43,10 @@ function scene(file: object = {}, failing = '') {
   return { reload, steps, outcomes, current, state };
 }
 
-test('what may fail comes before anything changes, nodes before devices, and last those that leave', async () => {
+test('what may fail comes before anything changes, nodes come before devices, and leave behind them', async () => {
   const { reload, steps, current } = scene({ rules: [{ when: { clientId: 'x' }, reject: 'banned' }] });
   expect(await reload()).toMatchObject({ settings: ['rules'] });
-  expect(steps).toEqual(['read', 'files', 'bind', 'control', 'data', 'leave']);
+  expect(steps).toEqual(['read', 'files', 'bind', 'enter', 'data', 'listeners leave', 'nodes leave']);
   expect(current.config.rules).toHaveLength(1);
 });
 
@@ -60,10 +61,13 @@ test.each(['read', 'files', 'bind'])('a failure to %s leaves everything as it wa
   expect(current.config.rules).toEqual([]);
 });
 
-test('behind that, a failure says so, and listeners that are gone are closed all the same', async () => {
-  const { reload, steps, outcomes } = scene({}, 'data');
+test.each([
+  'enter',
+  'data',
+])('behind that, a failure to %s says so, and all the rest is done', async (failing) => {
+  const { reload, steps, outcomes } = scene({}, failing);
   await expect(reload()).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
-  expect(steps.at(-1)).toBe('leave');
+  expect(steps).toEqual(['read', 'files', 'bind', 'enter', 'data', 'listeners leave', 'nodes leave']);
   expect(outcomes).toEqual(['reloaded in part: reload again']);
 });
 
