@@ -195,7 +195,7 @@ export async function startServer(
       connections: table.devices(),
       nodeConnections: table.liveByNode(),
     }),
-    endHere: (clientId) => void threads.kick(clientId, 'taken-over').catch(() => {}),
+    supersede: (newer) => threads.supersedeAll(newer),
     setRemote: (id, connections) => table.setRemote(id, connections),
     answer: topics.answer,
     onSkipped: skipped.add,
@@ -210,13 +210,14 @@ export async function startServer(
   });
 
   // The data plane: threads that own the sockets.
+  const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
   const onEvents = createConnectionEvents({
     log,
     emit: bus.emit,
     health: checker,
     memory: cluster.claims,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
-    owners: createOwners((thread, clientId, sinceMs) => threads.superseded(thread, clientId, sinceMs)),
+    owners,
     linksLost: (links) => losses.lost(links),
     reattached: (reattachment) => {
       const { cause, from, to } = reattachment;
@@ -237,6 +238,7 @@ export async function startServer(
       log.error({ thread, error: message, stack }, `${where} failed`),
     onDeath: (thread, error) => {
       table.releaseThread(thread);
+      owners.forget(thread);
       log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
     },
   });

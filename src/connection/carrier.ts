@@ -8,6 +8,8 @@ import type { ConnectionView, EndReason, World } from './world.ts';
 export interface Carrier {
   /** The node that serves the device, or is asked to. */
   readonly target: Target | undefined;
+  /** What the node calls a device that brought no client id (MQTT 5). */
+  readonly assignedClientId: string | undefined;
   /** Asks for a node: `preferred` first, where one is remembered. Called once. */
   place(preferred: string | undefined): void;
   deviceData(bytes: Uint8Array, start: number, end: number): void;
@@ -19,6 +21,8 @@ export interface Carrier {
   timer(): void;
   /** Ends the connection from outside. */
   end(reason: EndReason): void;
+  /** The broker has accepted a newer connection of the same device: nothing may be begun in its name any more. */
+  superseded(): void;
   /** The connection closes: ends the links, and gives back what is counted. Once more: ends what is still under way. */
   leave(): void;
   /** Every socket is closed, perhaps without a `leave`: nothing more will happen. */
@@ -29,8 +33,12 @@ export interface Carrier {
 export interface Shell extends ConnectionView {
   readonly wire: Wire;
   readonly world: World;
-  /** The device is served from now on. Told once. */
-  placed(): void;
+  /** A newer connection of the same device was accepted: this one is never moved. */
+  readonly isSuperseded: boolean;
+  /** Does a takeover explain a link that its node, which lives, ends now? */
+  readonly isTakenOver: boolean;
+  /** The device is served from now on; `isAccepted` as in `World.placed`. Told once. */
+  placed(isAccepted: boolean): void;
   /** Why the connection ends; the first reason given stays. */
   because(reason: EndReason): void;
   /** Turns the device away: `label` for the metric, then `reply` if there is one, and the close. */

@@ -1,7 +1,7 @@
 import { type Connect, decodeConnect } from '../mqtt/connect.ts';
 import { refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import { closingOf } from './ends.ts';
+import { closingOf, TAKEOVER_MS } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { Relay } from './relay.ts';
 import { SessionCarrier } from './session-carrier.ts';
@@ -37,8 +37,13 @@ export class Connection implements Conversation, ConnectionView, Shell {
   placedAtMs = 0;
   /** Where it stands among those that are open: their keeper's business. */
   rosterAt = -1;
-  /** Session mode: when its client id became its own, by the clock that all threads share; 0 before. */
-  claimedAtMs = 0;
+  /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */
+  acceptedAtMs = 0;
+  /** A hash of who the device says it is, besides its client id. */
+  who = 0;
+  isSuperseded = false;
+  /** When a newer connection of the client id was last accepted in this pool, on the world's clock. */
+  private rivalledAtMs: number | undefined;
 
   private phase: Phase = 'greeting';
   private reason: EndReason | undefined;
@@ -60,6 +65,15 @@ export class Connection implements Conversation, ConnectionView, Shell {
   /** The node that serves the device, or is asked to. */
   get target(): Target | undefined {
     return this.carrier?.target;
+  }
+
+  get clientId(): string {
+    return this.carrier?.assignedClientId ?? this.connect?.clientId ?? '';
+  }
+
+  get isTakenOver(): boolean {
+    const { isSuperseded, rivalledAtMs, world } = this;
+    return isSuperseded || (rivalledAtMs !== undefined && world.now() - rivalledAtMs < TAKEOVER_MS);
   }
 
   get session(): SessionCarrier | undefined {
@@ -99,10 +113,11 @@ export class Connection implements Conversation, ConnectionView, Shell {
   }
 
   private recall(connect: Connect, route: PoolRoute): void {
-    if (route.recallTimeoutMs === 0) return this.carry(undefined);
+    // An empty client id is nobody's: the node, or we, will choose one that nobody else has.
+    if (route.recallTimeoutMs === 0 || connect.clientId === '') return this.carry(undefined);
     this.phase = 'recalling';
     this.wire.setTimer(route.recallTimeoutMs);
-    this.world.recall(connect.clientId, this);
+    this.world.recall(this, this);
   }
 
   recalled(nodeId: string | undefined): void {
@@ -167,19 +182,26 @@ export class Connection implements Conversation, ConnectionView, Shell {
 
   /** Ends the connection from outside. */
   end(reason: EndReason): void {
-    if (this.phase === 'closing') {
-      // The client id is another connection's now: nothing may be done in its name any more.
-      if (reason === 'taken-over') this.carrier?.leave();
-      return;
-    }
+    if (this.phase === 'closing') return;
     if (this.carrier !== undefined) return this.carrier.end(reason);
     this.because(reason);
     this.close('flush');
   }
 
-  placed(): void {
+  /**
+   * The broker has accepted a newer connection of the client id. That ends nobody: whether it was a takeover is the
+   * broker's to say, by what becomes of the link. `isSame`: of the same device, as far as anybody can know.
+   */
+  superseded(isSame: boolean): void {
+    this.rivalledAtMs = this.world.now();
+    if (!isSame || this.isSuperseded) return;
+    this.isSuperseded = true;
+    this.carrier?.superseded();
+  }
+
+  placed(isAccepted: boolean): void {
     this.placedAtMs = this.world.now();
-    this.world.placed(this);
+    this.world.placed(this, isAccepted);
   }
 
   because(reason: EndReason): void {

@@ -3,6 +3,12 @@ import type { EndWhy } from '../session/index.ts';
 import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';
 
+/**
+ * A broker ends the older connection of a client id when it accepts a newer one, or not at all. So long, in ms, may lie
+ * between the two as they are heard of.
+ */
+export const TAKEOVER_MS = 5_000;
+
 /** What an MQTT 5 device is told in DISCONNECT when its session ends for this reason. */
 const codes: Partial<Record<EndReason, ReasonCode>> = {
   'no-node': reasonCode.serverBusy,

@@ -4,12 +4,14 @@ import { hexOf } from '../mqtt/reason-codes.ts';
 import { Attempts, turnAway } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { noCopies, purge, withCopy } from './copies.ts';
+import { TAKEOVER_MS } from './ends.ts';
 import type { Evidence } from './evidence.ts';
 import { type LossOwner, LostLink } from './lost-link.ts';
-import { Move, type MoveStart, noHistory, withNewest } from './move.ts';
+import { hasMovedSince, Move, type MoveStart, noHistory, withNewest } from './move.ts';
+import { type Parting, part } from './part.ts';
 import type { Purge } from './purge.ts';
 import type { Seat } from './seat.ts';
-import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
+import type { MoveAnswer, Traveller } from './traveller.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 import type { DialFailure, MoveCause, PoolRoute } from './world.ts';
 
@@ -213,19 +215,21 @@ export class Journey implements LossOwner {
   /** Of itself: the broker's word to the device, or the end of the node. The session waits until it is known which. */
   private servingLinkEnded({ target }: Seat, cause: EndCause): void {
     const { shell, route, traveller } = this;
-    shell.world.linkLost(shell, target, cause);
+    if (!shell.isSuperseded) shell.world.linkLost(shell, target, cause); // a takeover says nothing of the node
     this.giveUpMove();
-    this.part(this.link, 'reset');
+    part(this.shell.wire, this.traveller, this.link, 'reset');
     this.link = -1;
     traveller.adrift();
     const isWhole = traveller.session.detached(true);
+    if (shell.isSuperseded) return traveller.takenOver(isWhole);
     this.lost = new LostLink(shell, { target, cause, attachedAtMs: this.attachedAtMs, isWhole }, this);
     this.lost.decide(route.moves.lostLink);
   }
 
-  nodeLives({ cause }: LostLink): void {
+  nodeLives({ cause, isWhole }: LostLink): void {
     this.lost = undefined;
-    this.traveller.nodeEnded(cause);
+    if (this.shell.isTakenOver) this.traveller.takenOver(isWhole);
+    else this.traveller.nodeEnded(cause);
   }
 
   nodeGone({ target, isWhole, lostAtMs }: LostLink, evidence: Evidence): void {
@@ -233,18 +237,12 @@ export class Journey implements LossOwner {
     this.lost = undefined;
     seat?.release();
     this.seat = undefined;
-    if (!isWhole) return this.endInTheMiddle();
+    if (!isWhole) return traveller.endInTheMiddle('node-reset');
     traveller.session.nodeGone();
     traveller.session.answerPings();
     traveller.settle();
     if (!this.isOver)
       this.moveOn(this.startMove({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
-  }
-
-  /** Of a message that the device has in part, no other node has the rest. */
-  private endInTheMiddle(): void {
-    this.shell.because('node-reset');
-    this.shell.close('reset');
   }
 
   /** The node says that it goes, or that we should. */
@@ -269,9 +267,18 @@ export class Journey implements LossOwner {
     if (this.detach()) this.moveOn(this.startMove({ cause, origin: seat.target }), to);
   }
 
+  /** The broker has accepted a newer connection of the device. A link that lives, lives on, unless it is newer still. */
+  superseded(): void {
+    if (this.isOver) return this.purge?.giveUp();
+    const isSpeaking = this.link >= 0 && this.seat !== undefined;
+    const isStolen = hasMovedSince(this.history, this.shell.world.now() - TAKEOVER_MS);
+    if (!isSpeaking || isStolen) this.traveller.takenOver(this.lost?.isWhole ?? true);
+  }
+
   /** Without a node: the session goes to another, at its turn. `to` is tried first. */
   private moveOn(move: Move, to?: string): void {
-    const { traveller } = this;
+    const { shell, traveller } = this;
+    if (shell.isSuperseded) return traveller.takenOver(true); // rule 14
     if (traveller.session.stays !== undefined) return traveller.end('immovable'); // rule 17
     this.move = move;
     this.search(to);
@@ -279,25 +286,17 @@ export class Journey implements LossOwner {
 
   private leaveNode(seat: Seat, parting: Parting): void {
     this.traveller.session.nodeGone();
-    this.part(this.link, parting);
+    part(this.shell.wire, this.traveller, this.link, parting);
     this.link = -1;
     seat.release();
     this.seat = undefined;
-  }
-
-  private part(link: Link, parting: Parting): void {
-    const { session } = this.traveller;
-    // Nothing of ours may come into the middle of a packet.
-    const how = parting === 'goodbye' && session.midPublish ? 'reset' : parting;
-    if (how === 'goodbye') this.send(link, session.goodbye(false));
-    this.shell.wire.endNode(link, how === 'reset' ? 'reset' : 'flush');
   }
 
   /** False when that was the end. */
   private detach(): boolean {
     this.traveller.adrift();
     if (this.traveller.session.detached()) this.traveller.settle();
-    else this.endInTheMiddle();
+    else this.traveller.endInTheMiddle('node-reset');
     return !this.isOver;
   }
 
@@ -314,6 +313,7 @@ export class Journey implements LossOwner {
     const { seat, traveller } = this;
     const { session } = traveller;
     if (this.isOver) return 'over';
+    if (this.shell.isSuperseded) return 'superseded';
     if (session.stays !== undefined) return session.stays;
     if (seat === undefined || this.isMoving || !this.isBetweenPackets) return 'later';
     const move = this.startMove({ cause, origin: seat.target, to });
@@ -371,12 +371,12 @@ export class Journey implements LossOwner {
     this.lost = undefined;
     const holder = link >= 0 ? this.target : undefined;
     this.link = -1;
-    if (oldLink >= 0) this.part(oldLink, parting);
+    if (oldLink >= 0) part(this.shell.wire, this.traveller, oldLink, parting);
     if (link >= 0 && link === attempts?.link) {
       if (parting === 'goodbye') this.send(link, session.goodbye(false));
       attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
     } else {
-      if (link >= 0) this.part(link, parting);
+      if (link >= 0) part(this.shell.wire, this.traveller, link, parting);
       attempts?.giveUp();
     }
     this.seat?.release();

@@ -15,6 +15,13 @@ export function withNewest(history: readonly Reattachment[], newest: Reattachmen
   return [...history, newest].slice(-HISTORY);
 }
 
+/** Has another node taken the session since then, because the one before it was lost? */
+export function hasMovedSince(history: readonly Reattachment[], sinceMs: number): boolean {
+  const last = history.at(-1);
+  if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
+  return last.cause === 'link-lost' || last.cause === 'node-silent';
+}
+
 export interface MoveStart {
   readonly cause: MoveCause;
   /** The node that is left. */

@@ -27,6 +27,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   /** There is no CONNECT, nor a session that could move. */
   readonly connect = undefined;
   readonly session = undefined;
+  readonly clientId = '';
   peer: Peer;
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */
@@ -105,7 +106,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
     this.attempts = undefined;
     this.link = link;
     this.placedAtMs = world.now();
-    world.placed(this);
+    world.placed(this, false);
     if (held !== undefined) wire.toNode(link, held.bytes, 0, held.length);
     this.held = undefined;
     wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);

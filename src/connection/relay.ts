@@ -1,6 +1,7 @@
-import { isRetryable, peekConnack } from '../mqtt/connack.ts';
+import { type ConnackPeek, isRetryable, peekConnack } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import { hexOf } from '../mqtt/reason-codes.ts';
+import { readAssignedClientId } from '../session/index.ts';
 import { Attempts, turnAway } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, nodeEndOf } from './ends.ts';
@@ -22,6 +23,7 @@ export class Relay implements Carrier {
   /** Everything from CONNECT on, until the splice. */
   private held: HeldBytes | undefined;
   private answer: HeldBytes | undefined;
+  assignedClientId: string | undefined;
   private link: Link = -1;
   /** The link that is tried is open. */
   private isOpen = false;
@@ -100,16 +102,31 @@ export class Relay implements Carrier {
       attempts.abandon('busy', `CONNACK ${hexOf(peek.code)}`);
       return this.dialNext();
     }
-    this.answered(link, attempts, bytes, start, end);
-  }
-
-  /** The node has accepted (or finally refused) the device: hand the bytes over to the engine. */
-  private answered(link: Link, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
-    const { wire, world } = this.shell;
     this.seat = attempts.succeeded();
     this.attempts = undefined;
+    if (peek.kind === 'connack') this.decided(peek, bytes, start, end);
+    else this.shell.placed(false); // how the login ends is not seen
+    this.handOver(link, bytes, start, end);
+  }
+
+  /** A device that the node refuses is no device of that client id: it is passed on to its answer and its close. */
+  private decided(
+    { code, end: behind }: Extract<ConnackPeek, { kind: 'connack' }>,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { shell, connect } = this;
+    if (code !== 0) return shell.world.rejected('node-refused', shell);
+    if (connect.clientId === '' && behind <= end)
+      this.assignedClientId = readAssignedClientId(bytes, start, behind, connect.protocolVersion);
+    shell.placed(true);
+  }
+
+  /** The node has answered: the engine moves the bytes from here on. */
+  private handOver(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    const { wire, world } = this.shell;
     this.link = link;
-    this.shell.placed();
     // The device may have ended meanwhile: the splice carries that over, and the node's time to end begins.
     wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
     wire.toDevice(bytes, start, end);
@@ -134,9 +151,10 @@ export class Relay implements Carrier {
       attempts.abandon('closed-before-connack', cause);
       return this.dialNext();
     }
-    if (seat !== undefined && !this.halfClosed) shell.world.linkLost(shell, seat.target, cause);
+    if (seat !== undefined && !this.halfClosed && !shell.isSuperseded)
+      shell.world.linkLost(shell, seat.target, cause);
     seat?.release();
-    shell.because(nodeEndOf(cause));
+    shell.because(shell.isTakenOver ? 'taken-over' : nodeEndOf(cause));
     this.waitForOther();
   }
 
@@ -153,6 +171,9 @@ export class Relay implements Carrier {
     attempts.timedOut();
     this.dialNext();
   }
+
+  /** The broker's word is passed on as it comes. */
+  superseded(): void {}
 
   /** The link is reset, so that a Will fires as the device's absence asks. */
   end(reason: EndReason): void {

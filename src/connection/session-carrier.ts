@@ -4,8 +4,9 @@ import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, codeOf, nodeEndOf, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
 import { Meter } from './meter.ts';
+import type { Parting } from './part.ts';
 import { sessionOptions } from './session-options.ts';
-import type { MoveAnswer, Parting, Traveller } from './traveller.ts';
+import type { MoveAnswer, Traveller } from './traveller.ts';
 import { Vigil } from './vigil.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 import type { EndReason, MoveCause, PoolRoute, Reattachment } from './world.ts';
@@ -61,10 +62,12 @@ export class SessionCarrier implements Carrier, Traveller {
     return this.journey.history;
   }
 
+  get assignedClientId(): string | undefined {
+    return this.session.assignedClientId;
+  }
+
   place(preferred: string | undefined): void {
-    if (this.journey.isOver) return;
-    this.shell.world.claim(this.shell);
-    this.journey.search(preferred);
+    if (!this.journey.isOver) this.journey.search(preferred);
   }
 
   /** Moves the session to another node, or to that one and no other. */
@@ -138,7 +141,7 @@ export class SessionCarrier implements Carrier, Traveller {
     switch (event.kind) {
       case 'accepted':
         journey.accepted();
-        return shell.placed();
+        return shell.placed(true);
       case 'refused':
         return journey.refused(event.code, event.packet);
       case 'resumed':
@@ -293,6 +296,24 @@ export class SessionCarrier implements Carrier, Traveller {
     this.session.endDevice(codeOf(reason));
     this.settle();
     this.shell.close('flush');
+  }
+
+  /** What a node has under this client id is the newer connection's by now: nothing is purged there (rule 14). */
+  superseded(): void {
+    this.purges = false;
+    this.journey.superseded();
+  }
+
+  takenOver(isWhole: boolean): void {
+    // A node that has not closed its link to it may fire the Will of a device that is alive (rule 13).
+    if (!this.isFarewell) this.parting = 'goodbye';
+    if (isWhole) this.end('taken-over');
+    else this.endInTheMiddle('taken-over');
+  }
+
+  endInTheMiddle(reason: EndReason): void {
+    this.shell.because(reason);
+    this.shell.close('reset');
   }
 
   leave(): void {

@@ -2,14 +2,8 @@ import type { Immovable, Session } from '../session/index.ts';
 import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';
 
-/**
- * How a node is left. `reset`: as by a device that vanished, so that its Will fires. `goodbye`: with a DISCONNECT of
- * ours, so that it does not. `flush`: behind whatever the device said last.
- */
-export type Parting = 'reset' | 'goodbye' | 'flush';
-
-/** What becomes of an order to move: `later` passes by itself. */
-export type MoveAnswer = 'moving' | 'later' | 'no-node' | Immovable;
+/** What becomes of an order to move: `later` passes by itself. `superseded`: a newer connection has the session. */
+export type MoveAnswer = 'moving' | 'later' | 'no-node' | 'superseded' | Immovable;
 
 /** Whose journey it is. */
 export interface Traveller {
@@ -22,5 +16,9 @@ export interface Traveller {
   adrift(): void;
   /** The node has ended the session, and lives: the device is ended as it was, and told nothing more. */
   nodeEnded(cause: EndCause): void;
+  /** A newer connection has the session. Not `isWhole`: the device has part of a message. */
+  takenOver(isWhole: boolean): void;
+  /** Of a message that the device has in part, no other node has the rest. */
+  endInTheMiddle(reason: EndReason): void;
   end(reason: EndReason): void;
 }

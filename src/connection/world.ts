@@ -94,6 +94,7 @@ export interface Placement {
 
 /** The pool that takes a connection, as its rules decided. */
 export interface PoolRoute {
+  readonly name: string;
   /** How its devices are carried, where a rule says so; else as the listener has it. */
   readonly mode: 'relay' | 'session' | undefined;
   readonly moves: MovePolicy;
@@ -157,6 +158,8 @@ export type EndReason =
 export interface ConnectionView {
   readonly peer: Peer;
   readonly connect: Connect | undefined;
+  /** The one that the node assigned, where the device brought none (MQTT 5); empty where nobody knows it. */
+  readonly clientId: string;
   readonly target: Target | undefined;
   readonly route: PoolRoute | undefined;
 }
@@ -178,9 +181,7 @@ export interface World {
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
   holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */
-  recall(clientId: string, asker: Recaller): void;
-  /** In session mode: from now on this connection has the client id, and an older one has not. */
-  claim(connection: ConnectionView): void;
+  recall(connection: ConnectionView, asker: Recaller): void;
   /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
   pace(target: Target, reattachRate: number): number;
   reattached(connection: ConnectionView, reattachment: Reattachment): void;
@@ -197,8 +198,11 @@ export interface World {
   dialFailed(target: Target, failure: DialFailure, detail: string): void;
   /** The node answered CONNACK `ms` after the dial began. */
   dialled(target: Target, ms: number): void;
-  /** The device is served; from now on it is listed. */
-  placed(connection: ConnectionView): void;
+  /**
+   * The device is served; from now on it is listed. `isAccepted`: the broker has said CONNACK 0, so the client id is
+   * this connection's, and an older one that has it too is told so. False where nobody sees how a login ends.
+   */
+  placed(connection: ConnectionView, isAccepted: boolean): void;
   /**
    * A served connection's link to this node ended before the device asked for it. To be told while the connection is
    * still counted there.

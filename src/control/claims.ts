@@ -1,97 +1,109 @@
-import type { ClientPlace, MembershipStore } from '../membership/store.ts';
+import type { ClientKey, ClientPlace, MembershipStore } from '../membership/store.ts';
 
 /** How many claims are renewed, or made good, at one time. */
 const RENEW_BATCH = 500;
 
+/** A connection that the broker has accepted here. */
+export interface Claimant extends ClientKey {
+  readonly who: number;
+  /** By the clock of the data threads. */
+  readonly sinceMs: number;
+  readonly node: string;
+  readonly ttlMs: number;
+}
+
 export interface ClaimsOptions {
   readonly proxy: string;
   readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'moveClient' | 'renewClients'>;
-  /** Ends this proxy's connection of a device that another proxy serves now, and does nothing more in its name. */
-  readonly endHere: (clientId: string) => void;
+  /** The broker has accepted a device at another proxy, later than the connections that it accepted here until `sinceMs`. */
+  readonly supersede: (newer: ClientKey & { readonly who: number; readonly sinceMs: number }) => void;
 }
 
-interface Claim {
+interface Claim extends Claimant {
   node: string;
-  readonly ttlMs: number;
-  /** Of the client id, here: a device that comes back may be there twice for a moment. */
+  /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
   connections: number;
   /** Undefined until the store has answered. */
   epoch: number | undefined;
-  /** The newest epoch that another proxy claimed meanwhile. */
-  rival: number;
-  /** Given up: its connections are on their way out. */
-  yielded: boolean;
+  /** The newest claim of another proxy that was heard of meanwhile. */
+  rival: Pick<ClientPlace, 'epoch' | 'who'> | undefined;
+  /** Another proxy has a newer claim: this one is not kept any more. */
+  isOld: boolean;
 }
 
 /**
- * What this proxy remembers, and has remembered for it, about where devices are served (persistence by client id).
- * Of two proxies that serve one client id the one with the older claim gives up. A store that is away costs no device
- * its connection: nothing is recalled then, and claims are made good with the next renewal.
+ * What this proxy remembers, and has remembered for it, about where devices are served. The epochs of claims say which
+ * of two proxies served a client id last; neither ends a connection for that (rule 14). A store that is away costs no
+ * device its connection: nothing is recalled then, and claims are made good with the next renewal.
  */
-export function createClaims({ proxy, store, endHere }: ClaimsOptions) {
-  /** One for each client id that is connected here. */
+export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
+  /** One for each client id of a pool that is connected here. */
   const claims = new Map<string, Claim>();
 
-  function yieldTo(clientId: string, claim: Claim): void {
-    if (claim.yielded || claim.epoch === undefined || claim.rival <= claim.epoch) return;
-    claim.yielded = true;
-    endHere(clientId);
+  function compare(claim: Claim): void {
+    const { pool, clientId, sinceMs, rival, epoch } = claim;
+    if (rival === undefined || epoch === undefined || rival.epoch <= epoch) return;
+    claim.isOld = true;
+    supersede({ pool, clientId, who: rival.who, sinceMs });
   }
 
-  async function make(clientId: string, claim: Claim): Promise<void> {
+  async function make(claim: Claim): Promise<void> {
+    const { node, who, ttlMs, epoch } = claim;
     try {
-      claim.epoch = await store.claimClient(clientId, { node: claim.node, proxy }, claim.ttlMs);
-      if (claims.get(clientId) === claim) yieldTo(clientId, claim);
+      claim.epoch = await store.claimClient(claim, { node, proxy, who }, ttlMs, epoch);
+      if (claims.get(keyOf(claim)) === claim) compare(claim);
     } catch {
       // the store is away: the device is served all the same, and not remembered for now
     }
   }
 
-  async function makeGood(clientIds: readonly string[]): Promise<void> {
+  async function makeGood(clients: readonly ClientKey[]): Promise<void> {
     await Promise.all(
-      clientIds.map(async (clientId) => {
-        const claim = claims.get(clientId);
-        if (claim !== undefined && !claim.yielded) await make(clientId, claim);
+      clients.map(async (client) => {
+        const claim = claims.get(keyOf(client));
+        if (claim !== undefined && !claim.isOld) await make(claim);
       }),
     );
   }
 
   return {
-    async recall(clientId: string): Promise<string | undefined> {
-      const place = await store.recallClient(clientId).catch(() => undefined);
+    async recall(client: ClientKey): Promise<string | undefined> {
+      const place = await store.recallClient(client).catch(() => undefined);
       return place?.node;
     },
 
-    async claim(clientId: string, node: string, ttlMs: number): Promise<void> {
-      const connections = (claims.get(clientId)?.connections ?? 0) + 1;
-      const claim: Claim = { node, ttlMs, connections, epoch: undefined, rival: 0, yielded: false };
-      claims.set(clientId, claim);
-      await make(clientId, claim);
+    async claim(claimant: Claimant): Promise<void> {
+      const key = keyOf(claimant);
+      const connections = (claims.get(key)?.connections ?? 0) + 1;
+      const claim: Claim = { ...claimant, connections, epoch: undefined, rival: undefined, isOld: false };
+      claims.set(key, claim);
+      await make(claim);
     },
 
     /**
      * The session of a device that is claimed here is at another node. Its claim grows no younger by that: a device that
      * has come back at another proxy meanwhile is the newer one (rule 14).
      */
-    async moved(clientId: string, node: string): Promise<void> {
-      const claim = claims.get(clientId);
-      if (claim === undefined || claim.yielded) return;
+    async moved(client: ClientKey, node: string): Promise<void> {
+      const claim = claims.get(keyOf(client));
+      if (claim === undefined || claim.isOld) return;
       claim.node = node;
-      await store.moveClient(clientId, { node, proxy }).catch(() => {}); // made good with the next renewal, or not needed
+      await store.moveClient(client, { node, proxy }).catch(() => {}); // made good with the next renewal, or not needed
     },
 
     /** One connection of the device has ended. */
-    released(clientId: string): void {
-      const claim = claims.get(clientId);
-      if (claim !== undefined && --claim.connections === 0) claims.delete(clientId);
+    released(client: ClientKey): void {
+      const key = keyOf(client);
+      const claim = claims.get(key);
+      if (claim !== undefined && --claim.connections === 0) claims.delete(key);
     },
 
-    /** Another proxy serves the device now. */
-    rivalled(clientId: string, { epoch }: ClientPlace): void {
-      const claim = claims.get(clientId);
-      if (claim === undefined) return;
-      claim.rival = Math.max(claim.rival, epoch);
-      yieldTo(clientId, claim);
+    /** Another proxy has claimed the device. */
+    rivalled(client: ClientKey, { epoch, who }: Pick<ClientPlace, 'epoch' | 'who'>): void {
+      const claim = claims.get(keyOf(client));
+      if (claim === undefined || (claim.rival !== undefined && claim.rival.epoch >= epoch)) return;
+      claim.rival = { epoch, who };
+      compare(claim);
     },
 
     /**
@@ -99,21 +111,27 @@ export function createClaims({ proxy, store, endHere }: ClaimsOptions) {
      * lost since: call it a few times within the shortest ttl, and when the store is back.
      */
     async renew(): Promise<void> {
-      const byTtl = new Map<number, string[]>();
-      const unmade: string[] = [];
-      for (const [clientId, { ttlMs, epoch }] of claims) {
-        const ids = epoch === undefined ? unmade : (byTtl.get(ttlMs) ?? []);
-        ids.push(clientId);
-        if (epoch !== undefined) byTtl.set(ttlMs, ids);
+      const byTtl = new Map<number, ClientKey[]>();
+      const unmade: ClientKey[] = [];
+      for (const { pool, clientId, ttlMs, epoch, isOld } of claims.values()) {
+        if (isOld) continue;
+        const clients = epoch === undefined ? unmade : (byTtl.get(ttlMs) ?? []);
+        clients.push({ pool, clientId });
+        if (epoch !== undefined) byTtl.set(ttlMs, clients);
       }
       for (const batch of batches(unmade)) await makeGood(batch);
-      for (const [ttlMs, ids] of byTtl) {
-        for (const batch of batches(ids)) await makeGood(await store.renewClients(proxy, batch, ttlMs));
+      for (const [ttlMs, clients] of byTtl) {
+        for (const batch of batches(clients)) await makeGood(await store.renewClients(proxy, batch, ttlMs));
       }
     },
   };
 }
 
-function* batches(ids: readonly string[]): Generator<readonly string[]> {
-  for (let i = 0; i < ids.length; i += RENEW_BATCH) yield ids.slice(i, i + RENEW_BATCH);
+/** No name of a pool has a space. */
+function keyOf({ pool, clientId }: ClientKey): string {
+  return `${pool} ${clientId}`;
+}
+
+function* batches(clients: readonly ClientKey[]): Generator<readonly ClientKey[]> {
+  for (let i = 0; i < clients.length; i += RENEW_BATCH) yield clients.slice(i, i + RENEW_BATCH);
 }

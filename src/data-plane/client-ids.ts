@@ -1,11 +1,16 @@
-import type { EndReason } from '../connection/world.ts';
-import type { ThreadEvent } from './messages.ts';
+import { hash32 } from '../balance/hash.ts';
+import type { ConnectionView } from '../connection/world.ts';
+import type { Accepted, ThreadEvent } from './messages.ts';
+import { Namesakes } from './namesakes.ts';
 
 /** What is needed of a connection. */
-interface Holder {
-  /** When it got its client id, by a clock that all threads share; 0 before. */
-  claimedAtMs: number;
-  end(reason: EndReason): void;
+export interface Holder {
+  readonly clientId: string;
+  readonly route: { readonly name: string } | undefined;
+  /** When the broker accepted it, by a clock that all threads share; 0 before. */
+  acceptedAtMs: number;
+  who: number;
+  superseded(isSame: boolean): void;
 }
 
 export interface ClientIdsOptions {
@@ -16,41 +21,75 @@ export interface ClientIdsOptions {
 }
 
 /**
- * Session mode: which connection of this thread has each client id, over all listeners. The newest connection has it,
- * and the one before it is ended, so that the two do not fight for the session when its node closes a link (rule 14).
- * Over threads `server/owners.ts` sees to the same.
+ * The served connections of this thread by client id, over all listeners. The broker decides who owns one: a connection
+ * that it has accepted ends nobody, and marks the one before it of the same pool and client id, so that an end of that
+ * one's link is known for the takeover that it is (rule 14). Over threads `server/owners.ts` sees to the same.
  */
 export class ClientIds<T extends Holder> {
-  private readonly holders = new Map<string, T>();
+  private readonly holders = new Map<string, T | Namesakes<T>>();
   private readonly options: ClientIdsOptions;
 
   constructor(options: ClientIdsOptions) {
     this.options = options;
   }
 
-  get(clientId: string): T | undefined {
-    return this.holders.get(clientId);
+  /** Every connection of a client id, in whichever pool; the oldest first. */
+  named(clientId: string): Iterable<T> {
+    const known = this.holders.get(clientId);
+    if (known === undefined) return [];
+    return known instanceof Namesakes ? known : [known];
   }
 
-  /** An empty client id is nobody's: the node, or we, will choose one that nobody else has. */
-  claim(clientId: string, connection: T): void {
+  /** A connection is served; an empty client id is nobody's, because the node chooses one that nobody else has. */
+  add(connection: T): void {
+    const { clientId } = connection;
     if (clientId === '') return;
-    const { now, tell } = this.options;
-    this.holders.get(clientId)?.end('taken-over');
-    this.holders.set(clientId, connection);
-    connection.claimedAtMs = now();
-    tell?.({ type: 'owned', clientId, sinceMs: connection.claimedAtMs });
+    const known = this.holders.get(clientId);
+    if (known === undefined) this.holders.set(clientId, connection);
+    else if (known instanceof Namesakes) known.add(connection);
+    else this.holders.set(clientId, new Namesakes(known, connection));
   }
 
-  disown(clientId: string, connection: T): void {
-    if (this.holders.get(clientId) !== connection) return;
-    this.holders.delete(clientId);
-    this.options.tell?.({ type: 'disowned', clientId });
+  /** The broker has accepted a connection that was added. @param who see `identityOf` */
+  accept(connection: T, who: number): void {
+    const { clientId, route } = connection;
+    if (clientId === '' || route === undefined) return;
+    const pool = route.name;
+    const sinceMs = this.options.now();
+    this.supersede({ pool, clientId, who, sinceMs });
+    connection.acceptedAtMs = sinceMs;
+    connection.who = who;
+    const known = this.holders.get(clientId);
+    if (known instanceof Namesakes) known.accepted(connection);
+    this.options.tell?.({ type: 'owned', pool, clientId, who, sinceMs });
   }
 
-  /** Another thread's connection has had it since then; one that came here later keeps it. */
-  superseded(clientId: string, sinceMs: number): void {
-    const holder = this.holders.get(clientId);
-    if (holder !== undefined && holder.claimedAtMs < sinceMs) holder.end('taken-over');
+  /** Marks what was accepted until then: the broker has accepted a newer connection, in this thread or elsewhere. */
+  supersede({ pool, clientId, who, sinceMs }: Accepted): void {
+    const known = this.holders.get(clientId);
+    if (known instanceof Namesakes) return known.supersede(pool, who, sinceMs);
+    if (known === undefined || known.acceptedAtMs === 0 || known.acceptedAtMs > sinceMs) return;
+    if (known.route?.name === pool) known.superseded(known.who === who);
   }
+
+  delete(connection: T): void {
+    const { clientId, route } = connection;
+    const known = this.holders.get(clientId);
+    const isNewest = known instanceof Namesakes ? known.delete(connection) : known === connection;
+    if (known === connection || (known instanceof Namesakes && known.isEmpty)) this.holders.delete(clientId);
+    if (isNewest && connection.acceptedAtMs > 0 && route !== undefined)
+      this.options.tell?.({ type: 'disowned', pool: route.name, clientId });
+  }
+}
+
+/**
+ * Who a device says it is besides its client id: its username, and the name in its client certificate. Some brokers know
+ * devices by these instead (mosquitto's `use_username_as_clientid`); two connections that agree in all of it are one
+ * device to every broker. The same in all proxies of a cluster; 0 where there is neither.
+ */
+export function identityOf({ connect, peer }: Pick<ConnectionView, 'connect' | 'peer'>): number {
+  const username = connect?.username ?? '';
+  const commonName = peer.tls?.clientCertificateCn ?? '';
+  if (username === '' && commonName === '') return 0;
+  return hash32(username) ^ hash32(commonName, 1);
 }

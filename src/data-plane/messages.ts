@@ -56,6 +56,17 @@ export interface ThreadSettings {
   readonly tellsRequests?: boolean | undefined;
 }
 
+/** A connection that the broker has accepted. */
+export interface Accepted {
+  /** Name of the pool. */
+  readonly pool: string;
+  readonly clientId: string;
+  /** Which device it is, as far as anybody can know: see `identityOf`. */
+  readonly who: number;
+  /** By the clock that all threads share. */
+  readonly sinceMs: number;
+}
+
 /** A served connection, as `client list` shows it. */
 export interface ClientRecord {
   readonly clientId: string;
@@ -148,8 +159,8 @@ export type Command =
   | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
   /** Whether a node is gone, of which links were lost. */
   | { readonly type: 'verdict'; readonly verdict: Verdict }
-  /** A connection of another thread has had this client id since then, by the clock that all threads share. */
-  | { readonly type: 'superseded'; readonly clientId: string; readonly sinceMs: number }
+  /** The broker has accepted a newer connection than those of this thread until `sinceMs`, at another thread or proxy. */
+  | ({ readonly type: 'superseded' } & Accepted)
   /** Moves sessions away from a node, at most `count`. */
   | {
       readonly type: 'moveSome';
@@ -165,7 +176,7 @@ export type Command =
       readonly clientId: string;
       readonly to: string | undefined;
     }
-  | { readonly type: 'kick'; readonly request: number; readonly clientId: string; readonly reason: EndReason }
+  | { readonly type: 'kick'; readonly request: number; readonly clientId: string }
   | {
       readonly type: 'updateTls';
       readonly request: number;
@@ -198,9 +209,9 @@ export type ThreadEvent =
       readonly remoteAddress: string;
       readonly reattachment: Reattachment;
     }
-  /** Session mode: a connection of this thread has the client id from now on, and no longer. */
-  | { readonly type: 'owned'; readonly clientId: string; readonly sinceMs: number }
-  | { readonly type: 'disowned'; readonly clientId: string }
+  /** A connection of this thread is the newest of its client id and pool, and has ended. */
+  | ({ readonly type: 'owned' } & Accepted)
+  | { readonly type: 'disowned'; readonly pool: string; readonly clientId: string }
   | {
       readonly type: 'rejected';
       readonly reason: string;
@@ -225,12 +236,12 @@ export type ThreadEvent =
       readonly detail: string;
     }
   /** A device of a pool that remembers wants to know where it was; answered by the command `recalled`. */
-  | { readonly type: 'recall'; readonly request: number; readonly clientId: string }
-  /** A device of such a pool is served, and is no longer served. */
-  | { readonly type: 'claimed'; readonly clientId: string; readonly node: string; readonly ttlMs: number }
-  | { readonly type: 'released'; readonly clientId: string }
+  | { readonly type: 'recall'; readonly request: number; readonly pool: string; readonly clientId: string }
+  /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
+  | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)
+  | { readonly type: 'released'; readonly pool: string; readonly clientId: string }
   /** Such a device's session is at another node. */
-  | { readonly type: 'claim-moved'; readonly clientId: string; readonly node: string }
+  | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
   /** HTTP requests since the last such event that were answered with this status. */

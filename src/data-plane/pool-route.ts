@@ -12,7 +12,6 @@ import type { CookieRoute } from './upgrade-cookies.ts';
 
 /** One pool of this thread. */
 export interface PoolRoute extends Route, CookieRoute {
-  readonly name: string;
   /** How long it is remembered where a device was served, in ms; 0: not at all. */
   readonly claimTtlMs: number;
   /**

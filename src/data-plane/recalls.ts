@@ -14,11 +14,11 @@ export class Recalls {
     this.tell = tell;
   }
 
-  ask(clientId: string, asker: Recaller): void {
+  ask(pool: string, clientId: string, asker: Recaller): void {
     if (this.open.size >= MAX_RECALLS) return asker.recalled(undefined);
     const request = ++this.requests;
     this.open.set(request, asker);
-    this.tell({ type: 'recall', request, clientId });
+    this.tell({ type: 'recall', request, pool, clientId });
   }
 
   /** The main thread answers every question, if only that it knows nothing. */

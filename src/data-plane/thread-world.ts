@@ -23,7 +23,8 @@ import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedTime } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
-import type { ClientIds } from './client-ids.ts';
+import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
+import { type ClientIds, identityOf } from './client-ids.ts';
 import { addressOf, clientRecord } from './client-record.ts';
 import type { LostLinks } from './lost-links.ts';
 import type {
@@ -43,9 +44,6 @@ import { ruleInput } from './rule-input.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
 import type { TableReader } from './table-reader.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
-
-/** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
-const OWNED_TTL_MS = 600_000;
 
 /** What all listeners of one data thread share; a reload swaps what comes from the configuration. */
 export interface ThreadContext {
@@ -84,8 +82,6 @@ export class ListenerWorld implements World {
   private door: Door;
   /** Every open connection, from accept on. */
   readonly open = new Roster<Carried>();
-  /** Of these, the ones that are served in relay mode. */
-  private relayed = 0;
 
   constructor(context: ThreadContext, listener: ListenerSettings, door: Door) {
     this.door = door;
@@ -189,12 +185,9 @@ export class ListenerWorld implements World {
     return ms;
   }
 
-  recall(clientId: string, asker: Recaller): void {
-    this.context.recalls.ask(clientId, asker);
-  }
-
-  claim(connection: Connection): void {
-    this.context.owners.claim(connection.connect?.clientId ?? '', connection);
+  recall(connection: ConnectionView, asker: Recaller): void {
+    const { pool, clientId } = deviceOf(connection);
+    this.context.recalls.ask(pool, clientId, asker);
   }
 
   pace(target: Target, reattachRate: number): number {
@@ -202,11 +195,10 @@ export class ListenerWorld implements World {
     return pacer.turn(target.slot, reattachRate / threads);
   }
 
-  reattached(connection: ConnectionView, reattachment: Reattachment): void {
-    const { clientId, remoteAddress, node } = this.nameOf(connection);
+  reattached(connection: Connection, reattachment: Reattachment): void {
+    const { clientId, remoteAddress } = this.nameOf(connection);
     this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
-    if (reattachment.to !== undefined && this.claimTtlOf(connection, true) > 0)
-      this.context.tell({ type: 'claim-moved', clientId, node });
+    if (reattachment.to !== undefined) moveClaim(this.context, connection);
   }
 
   take(target: Target): boolean {
@@ -235,18 +227,16 @@ export class ListenerWorld implements World {
     this.context.tell({ type: 'dialled', node: target.nodeId });
   }
 
-  placed(connection: Carried): void {
-    if (isRelayed(connection)) this.relayed++;
-    const ttlMs = this.claimTtlOf(connection, connection.session !== undefined);
-    if (ttlMs > 0) {
-      const { clientId, node } = this.nameOf(connection);
-      this.context.tell({ type: 'claimed', clientId, node, ttlMs });
+  placed(connection: Carried, isAccepted: boolean): void {
+    if (!(connection instanceof OpaqueConnection)) {
+      this.context.owners.add(connection);
+      if (isAccepted) claim(this.context, connection);
     }
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
   }
 
-  linkLost({ connect, peer }: ConnectionView, { nodeId, slot }: Target): void {
-    const device = hash32(connect?.clientId || addressOf(peer));
+  linkLost(connection: ConnectionView, { nodeId, slot }: Target): void {
+    const device = hash32(connection.clientId || addressOf(connection.peer)) ^ identityOf(connection);
     const had = this.context.table.liveAt(slot);
     this.context.tell({ type: 'link-lost', node: nodeId, devices: [device], had, askedAtMs: undefined });
   }
@@ -274,33 +264,21 @@ export class ListenerWorld implements World {
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);
-    const isSession = connection.session !== undefined;
-    if (!(connection instanceof OpaqueConnection) && isSession)
-      this.context.owners.disown(connection.connect?.clientId ?? '', connection);
     if (connection.placedAtMs === 0) return;
-    if (isRelayed(connection)) this.relayed--;
     table.countEnded(reason);
-    if (this.claimTtlOf(connection, isSession) > 0)
-      tell({ type: 'released', clientId: connection.connect?.clientId ?? '' });
+    if (!(connection instanceof OpaqueConnection)) releaseClaim(this.context, connection);
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
   }
 
-  private nameOf({ connect, target, peer }: ConnectionView) {
+  private nameOf({ clientId, target, peer }: ConnectionView) {
     return {
-      clientId: connect?.clientId ?? '',
+      clientId,
       node: target?.nodeId ?? '',
       listener: this.listener.index,
       remoteAddress: addressOf(peer),
     };
-  }
-
-  /** How long it is remembered where this device is served, in ms; 0: not at all. */
-  private claimTtlOf({ connect, route }: ConnectionView, isSession: boolean): number {
-    if (connect === undefined) return 0;
-    const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
-    return ttlMs === 0 && isSession && this.context.isShared ? OWNED_TTL_MS : ttlMs;
   }
 
   /**
@@ -320,7 +298,11 @@ export class ListenerWorld implements World {
         connection.end('pool-removed');
       } else if (answer === 'no-node') tally.noNode++;
       else if (answer === undefined || cause === 'rebalance') tally.stuck++;
-      else if (answer === 'opaque' || answer === connection.session?.session.stays) {
+      else if (
+        answer === 'opaque' ||
+        answer === 'superseded' ||
+        answer === connection.session?.session.stays
+      ) {
         tally.ended++;
         connection.end('immovable'); // rule 17: it is told to come again, and finds another node
       } else tally.later++;
@@ -328,26 +310,20 @@ export class ListenerWorld implements World {
     return tally;
   }
 
-  /** The connections of one client id: at most one session, whose owner is known, and whatever is relayed. */
+  /** The connections of one client id here. */
   private *named(clientId: string): Iterable<Connection> {
     if (isCutId(clientId)) {
       for (const connection of this.open)
-        if (connection instanceof Connection && isIdOf(clientId, connection.connect?.clientId ?? ''))
-          yield connection;
+        if (connection instanceof Connection && isIdOf(clientId, connection.clientId)) yield connection;
       return;
     }
-    const owner = this.context.owners.get(clientId);
-    if (owner !== undefined && this.open.has(owner)) yield owner;
-    if (this.relayed === 0) return;
-    for (const connection of this.open) {
-      if (isRelayed(connection) && connection.connect?.clientId === clientId) yield connection;
-    }
+    for (const connection of this.context.owners.named(clientId))
+      if (this.open.has(connection)) yield connection;
   }
 
   move(clientId: string, to: string | undefined): MoveTally {
     const tally = { ...noMoves };
     for (const connection of this.named(clientId)) {
-      if (connection.placedAtMs === 0) continue;
       const answer = connection.session?.moveAway('move', to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
@@ -362,11 +338,10 @@ export class ListenerWorld implements World {
   }
 
   /** Ends the connections of one client id; returns how many. */
-  kick(clientId: string, reason: EndReason): number {
+  kick(clientId: string): number {
     let count = 0;
     for (const connection of this.named(clientId)) {
-      if (connection.placedAtMs === 0) continue;
-      connection.end(reason);
+      connection.end('kicked');
       count++;
     }
     return count;
@@ -393,8 +368,4 @@ export class ListenerWorld implements World {
     }
     return { clients, total };
   }
-}
-
-function isRelayed(connection: Carried): connection is Connection {
-  return !(connection instanceof OpaqueConnection) && connection.session === undefined;
 }

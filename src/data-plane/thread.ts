@@ -229,7 +229,7 @@ function carryOut(command: Command): unknown {
     case 'verdict':
       return context.lostLinks.answered(command.verdict);
     case 'superseded':
-      return context.owners.superseded(command.clientId, command.sinceMs);
+      return context.owners.supersede(command);
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {
@@ -242,7 +242,7 @@ function carryOut(command: Command): unknown {
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {
       let count = 0;
-      for (const world of worlds.values()) count += world.kick(command.clientId, command.reason);
+      for (const world of worlds.values()) count += world.kick(command.clientId);
       return report({ type: 'kicked', request: command.request, count });
     }
   }

@@ -8,6 +8,7 @@ import { BreakwaterError } from '../errors.ts';
 import { systemRandom } from '../time.ts';
 import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
 import type {
+  Accepted,
   ClientAnswer,
   ClientFilter,
   Command,
@@ -262,9 +263,14 @@ export class Threads {
     this.tellAll({ type: 'verdict', verdict });
   }
 
-  /** A connection of another thread has had this client id since then, by the clock that all threads share. */
-  superseded(thread: number, clientId: string, sinceMs: number): void {
-    this.threads[thread]?.tell({ type: 'superseded', clientId, sinceMs });
+  /** Tells a thread that the broker has accepted a newer connection than those of its own until `sinceMs`. */
+  supersede(thread: number, accepted: Accepted): void {
+    this.threads[thread]?.tell({ type: 'superseded', ...accepted });
+  }
+
+  /** The same to all threads: the newer one is another proxy's. */
+  supersedeAll(accepted: Accepted): void {
+    this.tellAll({ type: 'superseded', ...accepted });
   }
 
   /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
@@ -300,12 +306,11 @@ export class Threads {
   }
 
   /** Ends the connections of a client id; returns how many there were. */
-  async kick(clientId: string, reason: 'kicked' | 'taken-over' = 'kicked'): Promise<number> {
+  async kick(clientId: string): Promise<number> {
     const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({
       type: 'kick',
       request,
       clientId,
-      reason,
     }));
     return reports.reduce((sum, report) => sum + report.count, 0);
   }

@@ -2,6 +2,7 @@ import { BreakwaterError } from '../errors.ts';
 import { type Clock, systemClock } from '../time.ts';
 import type {
   BeatingNode,
+  ClientKey,
   ClientPlace,
   Decision,
   Membership,
@@ -131,12 +132,12 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       if (proxies.delete(id)) tellProxies();
     },
 
-    recallClient: async (clientId) => places.recall(clientId),
-    claimClient: async (clientId, place, ttlMs) => places.claim(clientId, place, ttlMs),
-    moveClient: async (clientId, place) => places.move(clientId, place),
-    renewClients: async (proxy, clientIds, ttlMs) => {
-      for (const id of clientIds) places.renew(proxy, id, ttlMs);
-      return clientIds.filter((id) => places.recall(id) === undefined);
+    recallClient: async (client) => places.recall(keyOf(client)),
+    claimClient: async (client, place, ttlMs, epoch) => places.claim(keyOf(client), place, ttlMs, epoch),
+    moveClient: async (client, place) => places.move(keyOf(client), place),
+    renewClients: async (proxy, clients, ttlMs) => {
+      for (const client of clients) places.renew(proxy, keyOf(client), ttlMs);
+      return clients.filter((client) => places.recall(keyOf(client)) === undefined);
     },
 
     ask: async () => ({ given: new Map(), missing: [] }),
@@ -147,38 +148,46 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
   };
 }
 
+/** No name of a pool has a space. */
+function keyOf({ pool, clientId }: ClientKey): string {
+  return `${pool} ${clientId}`;
+}
+
 /** Where devices are served, in the order in which they were last touched. */
 function createPlaces(clock: Clock) {
   const places = new Map<string, { place: ClientPlace; endsAt: number }>();
-  let epoch = 0;
+  let last = 0;
 
-  function put(clientId: string, place: ClientPlace, ttlMs: number): void {
-    places.delete(clientId);
-    places.set(clientId, { place, endsAt: clock.now() + ttlMs });
+  function put(key: string, place: ClientPlace, ttlMs: number): void {
+    places.delete(key);
+    places.set(key, { place, endsAt: clock.now() + ttlMs });
     for (const [oldest, { endsAt }] of places) {
       if (endsAt > clock.now() && places.size <= CLIENTS_MAX) return;
       places.delete(oldest);
     }
   }
 
-  function recall(clientId: string): ClientPlace | undefined {
-    const entry = places.get(clientId);
+  function recall(key: string): ClientPlace | undefined {
+    const entry = places.get(key);
     return entry && entry.endsAt > clock.now() ? entry.place : undefined;
   }
 
   return {
     recall,
-    claim(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>, ttlMs: number): number {
-      put(clientId, { node, proxy, epoch: ++epoch }, ttlMs);
-      return epoch;
+    claim(key: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number, lost = 0): number {
+      if (lost > 0 && (recall(key)?.epoch ?? 0) > lost) return lost;
+      const given = lost > 0 ? lost : last + 1;
+      last = Math.max(last, given);
+      put(key, { ...place, epoch: given }, ttlMs);
+      return given;
     },
-    move(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>): void {
-      const entry = places.get(clientId);
+    move(key: string, { node, proxy }: Pick<ClientPlace, 'node' | 'proxy'>): void {
+      const entry = places.get(key);
       if (entry?.place.proxy === proxy) entry.place = { ...entry.place, node };
     },
-    renew(proxy: string, clientId: string, ttlMs: number): void {
-      const place = recall(clientId);
-      if (place?.proxy === proxy) put(clientId, place, ttlMs);
+    renew(proxy: string, key: string, ttlMs: number): void {
+      const place = recall(key);
+      if (place?.proxy === proxy) put(key, place, ttlMs);
     },
   };
 }

@@ -67,11 +67,28 @@ const proxy = z.object({
   startedAt: z.iso.datetime(),
 }) satisfies z.ZodType<ProxyBeat>;
 
+/** A 32-bit integer, which Redis writes as text. */
+const who = z.union([
+  z.int32(),
+  z
+    .string()
+    .regex(/^-?\d{1,10}$/)
+    .transform(Number)
+    .pipe(z.int32()),
+]);
+
 /** A proxy has claimed a device. */
-const claim = z.object({ clientId: z.string().max(CLIENT_ID_MAX), node: nodeId, proxy: id, epoch: stamp });
+const claim = z.object({
+  pool: z.string().min(1).max(ID_MAX),
+  clientId: z.string().max(CLIENT_ID_MAX),
+  node: nodeId,
+  proxy: id,
+  who,
+  epoch: stamp,
+});
 
 /** Where a device was served last, as its claim has it. */
-const place = claim.omit({ clientId: true });
+const place = claim.omit({ pool: true, clientId: true });
 
 /** Without a payload it is a refusal: the proxy has no answer, and need not be waited for. */
 const message = z.object({ id, from: id, payload: z.unknown().optional() });

@@ -2,13 +2,17 @@ import type { Codec, Place } from './codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { scripts } from './redis-scripts.ts';
-import type { ClientPlace } from './store.ts';
+import type { ClientKey, ClientPlace } from './store.ts';
 
 /** Clients that one script renews: it holds Redis up for about a millisecond. */
 const RENEW_BATCH = 500;
 
 /** A client id of 65,535 bytes, of which JSON makes up to six characters each, and the rest. */
 const MESSAGE_MAX = 400_000;
+
+function placeOf({ pool, clientId }: ClientKey): Place {
+  return { key: 'client', field: `${pool} ${clientId}` };
+}
 
 const claimed: Place = { key: 'claims', field: '' };
 
@@ -19,54 +23,52 @@ export interface ClaimsOptions {
   readonly run: RunScript;
   /** Until when a command may be carried out, by Redis's clock. */
   deadline(): number;
-  onClaim(clientId: string, place: ClientPlace): void;
+  onClaim(client: ClientKey, place: ClientPlace): void;
 }
 
 /** Where devices are served. */
 export function createClaims({ keys, codec, proxyId, run, deadline, onClaim }: ClaimsOptions) {
   return {
-    async recall(clientId: string): Promise<ClientPlace | undefined> {
-      const reply = await run(scripts.recallClient, [keys.client(clientId)], []);
-      const [node, proxy, epoch] = reply as (string | null)[];
+    async recall(client: ClientKey): Promise<ClientPlace | undefined> {
+      const reply = await run(scripts.recallClient, [keys.client(client)], []);
+      const [node, proxy, who, epoch] = reply as (string | null)[];
       if (node === null && proxy === null && epoch === null) return undefined;
-      return codec.check('place', { node, proxy, epoch }, { key: 'client', field: clientId });
+      return codec.check('place', { node, proxy, who, epoch }, placeOf(client));
     },
 
     async claim(
-      clientId: string,
-      { node, proxy }: Omit<ClientPlace, 'epoch'>,
+      client: ClientKey,
+      { node, proxy, who }: Omit<ClientPlace, 'epoch'>,
       ttlMs: number,
+      epoch = 0,
     ): Promise<number> {
-      const args = [deadline(), keys.claims, clientId, node, proxy, Math.ceil(ttlMs)];
-      return Number(await run(scripts.claimClient, [keys.epoch, keys.client(clientId)], args));
+      const { pool, clientId } = client;
+      const args = [deadline(), keys.claims, pool, clientId, node, proxy, who, Math.ceil(ttlMs), epoch];
+      return Number(await run(scripts.claimClient, [keys.epoch, keys.client(client)], args));
     },
 
-    async move(clientId: string, { node, proxy }: Omit<ClientPlace, 'epoch'>): Promise<void> {
-      await run(scripts.moveClient, [keys.client(clientId)], [deadline(), node, proxy]);
+    async move(client: ClientKey, { node, proxy }: Pick<ClientPlace, 'node' | 'proxy'>): Promise<void> {
+      await run(scripts.moveClient, [keys.client(client)], [deadline(), node, proxy]);
     },
 
     /** What another proxy holds by now is told as its claim: so a lost message heals. */
-    async renew(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]> {
-      const lost: string[] = [];
-      for (let at = 0; at < clientIds.length; at += RENEW_BATCH) {
-        const batch = clientIds.slice(at, at + RENEW_BATCH);
+    async renew(proxy: string, clients: readonly ClientKey[], ttlMs: number): Promise<readonly ClientKey[]> {
+      const lost: ClientKey[] = [];
+      for (let at = 0; at < clients.length; at += RENEW_BATCH) {
+        const batch = clients.slice(at, at + RENEW_BATCH);
         const args = [deadline(), proxy, Math.ceil(ttlMs)];
         const reply = await run(scripts.renewClients, batch.map(keys.client), args);
         const [others, unknown, broken] = reply as [string[], string[], string[]];
-        const idAt = (index: string | undefined) => batch[Number(index) - 1] as string;
-        for (let i = 0; i + 3 < others.length; i += 4) {
-          const [index, node, holder, epoch] = others.slice(i, i + 4);
-          const field = idAt(index);
-          const place = codec.check('place', { node, proxy: holder, epoch }, { key: 'client', field });
-          if (place !== undefined) onClaim(field, place);
+        const clientAt = (index: string | undefined) => batch[Number(index) - 1] as ClientKey;
+        for (let i = 0; i + 4 < others.length; i += 5) {
+          const [index, node, holder, who, epoch] = others.slice(i, i + 5);
+          const client = clientAt(index);
+          const place = codec.check('place', { node, proxy: holder, who, epoch }, placeOf(client));
+          if (place !== undefined) onClaim(client, place);
         }
         for (const index of broken)
-          codec.skip(
-            { key: 'client', field: idAt(index) },
-            'type',
-            'the key was of another type, and is deleted',
-          );
-        lost.push(...unknown.map(idAt));
+          codec.skip(placeOf(clientAt(index)), 'type', 'the key was of another type, and is deleted');
+        lost.push(...unknown.map(clientAt));
       }
       return lost;
     },
@@ -77,8 +79,8 @@ export function createClaims({ keys, codec, proxyId, run, deadline, onClaim }: C
         return codec.skip(claimed, 'size', `a message of ${text.length} characters`);
       const claim = codec.read('claim', text, claimed);
       if (claim === undefined || claim.proxy === proxyId) return;
-      const { clientId, ...place } = claim;
-      onClaim(clientId, place);
+      const { pool, clientId, ...place } = claim;
+      onClaim({ pool, clientId }, place);
     },
   };
 }

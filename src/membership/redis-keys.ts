@@ -1,3 +1,5 @@
+import type { ClientKey } from './store.ts';
+
 /**
  * Every key and channel that Breakwater has in Redis. All begin with one hash tag, so that in a Redis Cluster they live
  * in one slot and a script may touch several of them.
@@ -14,7 +16,7 @@
  * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION TEXT` (ms, ms, ms) |
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
  * | `{breakwater:NAME}:epoch` | the last epoch given to a claim |
- * | `{breakwater:NAME}:client:CLIENT_ID` | hash: `node`, `proxy`, `epoch`; expires |
+ * | `{breakwater:NAME}:client:POOL CLIENT_ID` | hash: `node`, `proxy`, `who`, `epoch`; expires |
  */
 export function redisKeys(cluster: string, proxyId: string) {
   const tag = `{breakwater:${cluster}}`;
@@ -25,7 +27,8 @@ export function redisKeys(cluster: string, proxyId: string) {
       (name) => `${tag}:${name}`,
     ),
     epoch: `${tag}:epoch`,
-    client: (clientId: string): string => `${tag}:client:${clientId}`,
+    /** No name of a pool has a space. */
+    client: ({ pool, clientId }: ClientKey): string => `${tag}:client:${pool} ${clientId}`,
 
     /** Channel: nodes, decisions or proxies changed. */
     changes: `${tag}:changes`,

@@ -123,7 +123,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       return link.run(...command);
     },
     deadline,
-    onClaim: (clientId, place) => watcher.onClaim(clientId, place),
+    onClaim: (client, place) => watcher.onClaim(client, place),
   });
 
   function deadline(): number {

@@ -42,22 +42,29 @@ export interface MembershipStore {
   leaveProxy(id: string): Promise<void>;
 
   /** Where the device was served last; undefined when nobody remembers. @throws BreakwaterError STORE_UNAVAILABLE */
-  recallClient(clientId: string): Promise<ClientPlace | undefined>;
+  recallClient(client: ClientKey): Promise<ClientPlace | undefined>;
   /**
-   * The device is now served by this proxy at this node: the newest claim wins. Returns the claim's epoch, which grows
-   * with every claim of this client id. Watchers at other proxies are told. @throws BreakwaterError STORE_UNAVAILABLE
+   * A broker has accepted the device, through this proxy, at this node. Returns the claim's epoch, which grows with every
+   * claim of this client: the newest is remembered. Watchers at other proxies are told. With `epoch`, that of an earlier
+   * claim which the store has lost, the claim is as old as it was, and a newer one stays.
+   * @throws BreakwaterError STORE_UNAVAILABLE
    */
-  claimClient(clientId: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number): Promise<number>;
+  claimClient(
+    client: ClientKey,
+    place: Omit<ClientPlace, 'epoch'>,
+    ttlMs: number,
+    epoch?: number,
+  ): Promise<number>;
   /**
    * The device's session is at another node now, and its claim as old as before: where another proxy has claimed the
    * device meanwhile, that stays. @throws BreakwaterError STORE_UNAVAILABLE
    */
-  moveClient(clientId: string, place: Omit<ClientPlace, 'epoch'>): Promise<void>;
+  moveClient(client: ClientKey, place: Pick<ClientPlace, 'node' | 'proxy'>): Promise<void>;
   /**
-   * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the client ids that
+   * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the clients that
    * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
    */
-  renewClients(proxy: string, clientIds: readonly string[], ttlMs: number): Promise<readonly string[]>;
+  renewClients(proxy: string, clients: readonly ClientKey[], ttlMs: number): Promise<readonly ClientKey[]>;
 
   /**
    * Asks the other proxies, or of them only `to`, and resolves with what was answered within `timeoutMs`. Questions and
@@ -76,7 +83,7 @@ export interface StoreWatcher {
   /** The proxies that live, this one included; told about once a second where there are several. */
   onProxies(proxies: readonly LivingProxy[]): void;
   /** Another proxy claimed a device. */
-  onClaim(clientId: string, place: ClientPlace): void;
+  onClaim(client: ClientKey, place: ClientPlace): void;
   /** Another proxy asks, and nobody has looked at what; the answer is sent back. Rejections are not sent. */
   onAsk(question: unknown): Promise<unknown>;
   /** Something in the store cannot be used, and is passed over. Told each time that it is read. */
@@ -159,8 +166,16 @@ export interface LivingProxy extends ProxyBeat {
   readonly lastSeen: number;
 }
 
+/** A client id, which means something else in every pool. */
+export interface ClientKey {
+  readonly pool: string;
+  readonly clientId: string;
+}
+
 export interface ClientPlace {
   readonly node: string;
   readonly proxy: string;
+  /** Which device it is, as far as anybody can know: a 32-bit integer. */
+  readonly who: number;
   readonly epoch: number;
 }

@@ -28,7 +28,7 @@ export interface ClusterMemberOptions {
   readonly nodes: NodeTable;
   readonly log: Log;
   readonly beat: () => ProxyBeat;
-  readonly endHere: ClaimsOptions['endHere'];
+  readonly supersede: ClaimsOptions['supersede'];
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
   readonly answer: (question: unknown) => Promise<unknown>;
@@ -53,7 +53,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     onChange: () => update(),
     onFault: (cause) => log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
   });
-  const claims = createClaims({ proxy: proxyId, store, endHere: options.endHere });
+  const claims = createClaims({ proxy: proxyId, store, supersede: options.supersede });
   const heartbeat = startHeartbeat({
     store,
     intervalMs: current.config.membership.heartbeatMs,

@@ -1,9 +1,11 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import { createBursts } from '../admission/bursts.ts';
 import type { Reattachment } from '../connection/world.ts';
+import type { Claimant } from '../control/claims.ts';
 import type { LinksLost } from '../control/node-losses.ts';
 import type { ThreadEvent } from '../data-plane/messages.ts';
 import type { Log } from '../log.ts';
+import type { ClientKey } from '../membership/store.ts';
 import { systemClock } from '../time.ts';
 import type { Owners } from './owners.ts';
 
@@ -15,10 +17,10 @@ export interface PassiveHealth {
 
 /** What is remembered of where devices are served. */
 export interface ClientMemory {
-  recall(clientId: string): Promise<string | undefined>;
-  claim(clientId: string, node: string, ttlMs: number): Promise<void>;
-  moved(clientId: string, node: string): Promise<void>;
-  released(clientId: string): void;
+  recall(client: ClientKey): Promise<string | undefined>;
+  claim(claimant: Claimant): Promise<void>;
+  moved(client: ClientKey, node: string): Promise<void>;
+  released(client: ClientKey): void;
 }
 
 export interface ConnectionEventsOptions {
@@ -93,17 +95,15 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'link-lost':
         return options.linksLost(event);
       case 'recall':
-        return void memory
-          .recall(event.clientId)
-          .then((node) => options.recalled(thread, event.request, node));
+        return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
-        return void memory.claim(event.clientId, event.node, event.ttlMs);
+        return void memory.claim(event);
       case 'claim-moved':
-        return void memory.moved(event.clientId, event.node);
+        return void memory.moved(event, event.node);
       case 'owned':
-        return options.owners.owned(thread, event.clientId, event.sinceMs);
+        return options.owners.owned(thread, event);
       case 'disowned':
-        return options.owners.disowned(thread, event.clientId);
+        return options.owners.disowned(thread, event.pool, event.clientId);
       case 'reattached': {
         const { clientId, remoteAddress, reattachment } = event;
         const { cause, evidence, from, to, durationMs, sessionPresent } = reattachment;
@@ -117,7 +117,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         return emit({ type: event.type, at, ...fields });
       }
       case 'released':
-        return memory.released(event.clientId);
+        return memory.released(event);
     }
   }
 

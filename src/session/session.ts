@@ -191,6 +191,11 @@ export class Session {
     return this.deviceFrames?.midStream ?? false;
   }
 
+  /** What the first node called a device that brought no client id (MQTT 5, 3.2.2.3.7). */
+  get assignedClientId(): string | undefined {
+    return this.state.told.assignedClientId;
+  }
+
   /** Seconds between packets that the device was told to keep to; 0 is off. It keeps the first node's word. */
   get deviceKeepAlive(): number {
     return this.state.told.serverKeepAlive ?? this.state.connect.keepAlive;

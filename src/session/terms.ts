@@ -61,6 +61,16 @@ export function readConnack(
   return terms;
 }
 
+/** The Assigned Client Identifier of a whole CONNACK in [start, end) (MQTT 5.0 clause 3.2.2.3.7). */
+export function readAssignedClientId(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): string | undefined {
+  return readConnack(bytes, varintEnd(bytes, start + 1, end), end, version)?.assignedClientId;
+}
+
 let known: Terms = plainTerms;
 
 /** The same terms as one value for as many devices as possible, because nodes say the same to all of them. */

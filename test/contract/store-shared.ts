@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MembershipStore } from '../../src/membership/store.ts';
 import { until } from '../support/wait.ts';
-import { beat, node, Recorder, type StoreFixture } from './store.ts';
+import { beat, client, node, Recorder, type StoreFixture } from './store.ts';
 
 const LONG_MS = 60_000;
 
@@ -82,22 +82,22 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
     });
 
     test("another proxy's claim is told, and one's own is not", async () => {
-      const epoch = await one.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
+      const epoch = await one.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
       await until(() => heardByTwo.claims.length > 0, 'the claim');
-      expect(heardByTwo.claims).toEqual([['d', { node: 'a', proxy: 'one', epoch }]]);
-      const newer = await two.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      expect(heardByTwo.claims).toEqual([[client('d'), { node: 'a', proxy: 'one', who: 7, epoch }]]);
+      const newer = await two.claimClient(client('d'), { node: 'b', proxy: 'two', who: 7 }, LONG_MS);
       await until(() => heardByOne.claims.length > 0, 'the newer claim');
-      expect(heardByOne.claims).toEqual([['d', { node: 'b', proxy: 'two', epoch: newer }]]);
-      expect(await one.recallClient('d')).toEqual({ node: 'b', proxy: 'two', epoch: newer });
+      expect(heardByOne.claims).toEqual([[client('d'), { node: 'b', proxy: 'two', who: 7, epoch: newer }]]);
+      expect(await one.recallClient(client('d'))).toEqual({ node: 'b', proxy: 'two', who: 7, epoch: newer });
     });
 
     test('whoever renews what another proxy has claimed is told of it', async () => {
-      await one.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
-      const epoch = await two.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      await one.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      const epoch = await two.claimClient(client('d'), { node: 'b', proxy: 'two', who: 7 }, LONG_MS);
       await until(() => heardByOne.claims.length > 0, 'the claim');
       heardByOne.claims.length = 0; // as if its message had been lost
-      await one.renewClients('one', ['other', 'd'], LONG_MS);
-      expect(heardByOne.claims).toEqual([['d', { node: 'b', proxy: 'two', epoch }]]);
+      await one.renewClients('one', [client('other'), client('d')], LONG_MS);
+      expect(heardByOne.claims).toEqual([[client('d'), { node: 'b', proxy: 'two', who: 7, epoch }]]);
     });
 
     test('the others answer a question, without waiting for its time-out', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type {
+  ClientKey,
   ClientPlace,
   Decision,
   LivingProxy,
@@ -47,12 +48,14 @@ export const beat = (id: string, changes: Partial<ProxyBeat> = {}): ProxyBeat =>
 /** Long enough that nothing runs out within a test. */
 const LONG_MS = 60_000;
 
+export const client = (clientId: string): ClientKey => ({ pool: 'default', clientId });
+
 /** Everything that a watcher was told. */
 export class Recorder implements StoreWatcher {
   /** Copies, made when they were told: a snapshot may be the store's own map. */
   readonly told: { nodes: Record<string, StoredNode>; decisions: Record<string, Decision> }[] = [];
   proxies: readonly LivingProxy[] = [];
-  claims: [string, ClientPlace][] = [];
+  claims: [ClientKey, ClientPlace][] = [];
   readonly ups: boolean[] = [];
   readonly causes: (string | undefined)[] = [];
   readonly skipped: Skipped[] = [];
@@ -66,8 +69,8 @@ export class Recorder implements StoreWatcher {
   onProxies(proxies: readonly LivingProxy[]): void {
     this.proxies = structuredClone([...proxies]);
   }
-  onClaim(clientId: string, place: ClientPlace): void {
-    this.claims.push([clientId, place]);
+  onClaim(client: ClientKey, place: ClientPlace): void {
+    this.claims.push([client, place]);
   }
   onAsk(question: unknown): Promise<unknown> {
     return this.answer(question);
@@ -127,8 +130,8 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
         await store.addNode(node(`${id}-added`));
         await store.decide(id, { weight: 20 });
         await store.beatProxy(beat(id, { nodeConnections: [[id, 1]] }), LONG_MS);
-        await store.claimClient(id, { node: id, proxy: id }, LONG_MS);
-        expect(await store.recallClient(id)).toMatchObject({ node: id, proxy: id });
+        await store.claimClient(client(id), { node: id, proxy: id, who: 7 }, LONG_MS);
+        expect(await store.recallClient(client(id))).toMatchObject({ node: id, proxy: id });
       }
       await store.addNode(node('toString')); // has no lease
       expect(heard.nodeIds()).toEqual(
@@ -292,53 +295,106 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     });
 
     test('nobody remembers a device that was never claimed', async () => {
-      expect(await store.recallClient('d')).toBeUndefined();
+      expect(await store.recallClient(client('d'))).toBeUndefined();
     });
 
     test('the newest claim of a device wins, and has the greatest epoch', async () => {
-      const first = await store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
-      const second = await store.claimClient('d', { node: 'b', proxy: 'two' }, LONG_MS);
+      const first = await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      const second = await store.claimClient(client('d'), { node: 'b', proxy: 'two', who: 7 }, LONG_MS);
       expect(second).toBeGreaterThan(first);
-      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'two', epoch: second });
+      expect(await store.recallClient(client('d'))).toEqual({
+        node: 'b',
+        proxy: 'two',
+        who: 7,
+        epoch: second,
+      });
     });
 
     test('a claim is moved by its own proxy, and grows no younger by it; those of others are left alone', async () => {
-      const epoch = await store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS);
-      await store.moveClient('d', { node: 'b', proxy: 'one' });
-      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'one', epoch });
-      await store.moveClient('d', { node: 'c', proxy: 'two' });
-      expect(await store.recallClient('d')).toEqual({ node: 'b', proxy: 'one', epoch });
-      await store.moveClient('nobody', { node: 'c', proxy: 'two' });
-      expect(await store.recallClient('nobody')).toBeUndefined();
+      const epoch = await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      await store.moveClient(client('d'), { node: 'b', proxy: 'one' });
+      expect(await store.recallClient(client('d'))).toEqual({ node: 'b', proxy: 'one', who: 7, epoch });
+      await store.moveClient(client('d'), { node: 'c', proxy: 'two' });
+      expect(await store.recallClient(client('d'))).toEqual({ node: 'b', proxy: 'one', who: 7, epoch });
+      await store.moveClient(client('nobody'), { node: 'c', proxy: 'two' });
+      expect(await store.recallClient(client('nobody'))).toBeUndefined();
+    });
+
+    test('a client id is another one in every pool', async () => {
+      const [here, there] = [client('d'), { ...client('d'), pool: 'other' }];
+      await store.claimClient(here, { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      await store.claimClient(there, { node: 'b', proxy: 'one', who: 7 }, LONG_MS);
+      expect(await store.recallClient(here)).toMatchObject({ node: 'a' });
+      expect(await store.renewClients('one', [here, there], LONG_MS)).toEqual([]);
+    });
+
+    test('who it is comes back, also below zero', async () => {
+      const place = { node: 'a', proxy: 'one', who: -2_000_000_000 };
+      const epoch = await store.claimClient(client('d'), place, LONG_MS);
+      expect(await store.recallClient(client('d'))).toEqual({ ...place, epoch });
+    });
+
+    test('a claim that the store has lost is laid back as old as it was: a newer one stays', async () => {
+      const [lost, other] = [client('lost'), client('other')];
+      const old = await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      expect(await store.claimClient(lost, { node: 'a', proxy: 'one', who: 7 }, LONG_MS, old)).toBe(old);
+      expect(await store.recallClient(lost)).toMatchObject({ proxy: 'one', epoch: old });
+      const newer = await store.claimClient(lost, { node: 'b', proxy: 'two', who: 7 }, LONG_MS);
+      await store.claimClient(lost, { node: 'a', proxy: 'one', who: 7 }, LONG_MS, old);
+      expect(await store.recallClient(lost)).toMatchObject({ proxy: 'two', epoch: newer });
+      const future = newer + 3_600_000_000; // of a store whose clock went before
+      await store.claimClient(other, { node: 'a', proxy: 'one', who: 7 }, LONG_MS, future);
+      const next = await store.claimClient(other, { node: 'b', proxy: 'two', who: 7 }, LONG_MS);
+      expect(next).toBeGreaterThan(future);
     });
 
     test('the epoch of a device grows over the end of its claim', async () => {
-      const first = await store.claimClient('d', { node: 'a', proxy: 'one' }, 1);
-      await until(async () => !(await store.recallClient('d')), 'the claim to expire');
-      expect(await store.claimClient('d', { node: 'a', proxy: 'one' }, 1)).toBeGreaterThan(first);
+      const first = await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, 1);
+      await until(async () => !(await store.recallClient(client('d'))), 'the claim to expire');
+      expect(await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, 1)).toBeGreaterThan(
+        first,
+      );
     });
 
     test('device ids may hold anything', async () => {
       const id = 'a b\n"}{:é/%\u0000';
-      await store.claimClient(id, { node: 'a', proxy: 'one' }, LONG_MS);
-      expect(await store.recallClient(id)).toMatchObject({ node: 'a' });
+      await store.claimClient(client(id), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
+      expect(await store.recallClient(client(id))).toMatchObject({ node: 'a' });
     });
 
     test('renewing keeps own claims, and leaves those of others and unknown ones alone', async () => {
-      await store.claimClient('mine', { node: 'a', proxy: 'one' }, 500);
-      await store.claimClient('theirs', { node: 'a', proxy: 'two' }, 500);
-      expect(await store.renewClients('one', ['mine', 'theirs', 'unknown'], LONG_MS)).toEqual(['unknown']);
-      await until(async () => !(await store.recallClient('theirs')), "the other proxy's claim to expire");
-      expect(await store.recallClient('mine')).toMatchObject({ node: 'a' });
-      expect(await store.recallClient('unknown')).toBeUndefined();
+      await store.claimClient(client('mine'), { node: 'a', proxy: 'one', who: 7 }, 500);
+      await store.claimClient(client('theirs'), { node: 'a', proxy: 'two', who: 7 }, 500);
+      expect(
+        await store.renewClients(
+          'one',
+          ['mine', 'theirs', 'unknown'].map((id) => client(id)),
+          LONG_MS,
+        ),
+      ).toEqual([client('unknown')]);
+      await until(
+        async () => !(await store.recallClient(client('theirs'))),
+        "the other proxy's claim to expire",
+      );
+      expect(await store.recallClient(client('mine'))).toMatchObject({ node: 'a' });
+      expect(await store.recallClient(client('unknown'))).toBeUndefined();
     });
 
     test('renews more claims than fit one batch', async () => {
       const ids = Array.from({ length: 1_100 }, (_, i) => `d${i}`);
-      await Promise.all(ids.map((id) => store.claimClient(id, { node: 'a', proxy: 'one' }, 1_500)));
-      await store.renewClients('one', ids.slice(1), LONG_MS);
-      await until(async () => !(await store.recallClient('d0')), 'the one that was not renewed to expire');
-      expect(await store.recallClient('d1099')).toBeDefined();
+      await Promise.all(
+        ids.map((id) => store.claimClient(client(id), { node: 'a', proxy: 'one', who: 7 }, 1_500)),
+      );
+      await store.renewClients(
+        'one',
+        ids.slice(1).map((id) => client(id)),
+        LONG_MS,
+      );
+      await until(
+        async () => !(await store.recallClient(client('d0'))),
+        'the one that was not renewed to expire',
+      );
+      expect(await store.recallClient(client('d1099'))).toBeDefined();
     });
 
     test('where there are no others, nobody answers', async () => {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createRedisStore, type RedisStoreOptions } from '../../src/membership/redis.ts';
 import type { MembershipStore } from '../../src/membership/store.ts';
-import { beat, node, Recorder } from '../contract/store.ts';
+import { beat, client, node, Recorder } from '../contract/store.ts';
 import { atEnd } from '../support/process.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
@@ -53,9 +53,9 @@ test('a Redis that stops: commands fail at once with the remedy, and the last sn
     store.beatProxy(beat('one'), LONG_MS),
     store.leaveNode('agent'),
     store.leaveProxy('one'),
-    store.recallClient('d'),
-    store.claimClient('d', { node: 'a', proxy: 'one' }, LONG_MS),
-    store.renewClients('one', ['d'], LONG_MS),
+    store.recallClient(client('d')),
+    store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS),
+    store.renewClients('one', [client('d')], LONG_MS),
     store.ask('?', LONG_MS),
   ];
   for (const { reason } of (await Promise.allSettled(commands)) as PromiseRejectedResult[]) {

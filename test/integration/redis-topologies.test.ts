@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { messageOf } from '../../src/errors.ts';
 import { createRedisStore, type RedisStoreOptions } from '../../src/membership/redis.ts';
-import { beat, node, Recorder } from '../contract/store.ts';
+import { beat, client, node, Recorder } from '../contract/store.ts';
 import { sharedStoreContract } from '../contract/store-shared.ts';
 import { atEnd } from '../support/process.ts';
 import {
@@ -38,14 +38,16 @@ test('after a fail-over by a sentinel both proxies go on at the replica, with al
   const [one, two] = [await opened(url, 'one'), await opened(url, 'two')];
   await one.store.addNode(node('a'));
   await one.store.beatProxy(beat('one'), 60_000);
-  const epoch = await one.store.claimClient('d', { node: 'a', proxy: 'one' }, 60_000);
+  const epoch = await one.store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, 60_000);
   master.kill('SIGKILL');
   await until(() => one.heard.ups.at(-1) === false, 'the end of the master to be noticed');
   await until(() => one.store.isUp() && two.store.isUp(), 'both stores to be up again', 15_000);
   expect(two.heard.nodeIds()).toEqual(['a']);
   await two.store.addNode(node('b'));
   await until(() => one.heard.nodeIds().join() === 'a,b', 'the new node');
-  expect(await two.store.claimClient('d', { node: 'b', proxy: 'two' }, 60_000)).toBeGreaterThan(epoch);
+  expect(
+    await two.store.claimClient(client('d'), { node: 'b', proxy: 'two', who: 7 }, 60_000),
+  ).toBeGreaterThan(epoch);
 });
 
 test('over TLS, with a CA of its own', async () => {
@@ -86,8 +88,8 @@ test('as a user that may do no more than it needs', async () => {
   await two.store.beatProxy(beat('two'), 60_000);
   await one.store.addNode(node('a'));
   await until(() => two.heard.nodeIds().join() === 'a', 'the node');
-  await one.store.claimClient('d', { node: 'a', proxy: 'one' }, 60_000);
-  expect(await two.store.recallClient('d')).toMatchObject({ node: 'a' });
+  await one.store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, 60_000);
+  expect(await two.store.recallClient(client('d'))).toMatchObject({ node: 'a' });
   expect((await one.store.ask('?', 60_000)).given).toEqual(new Map([['two', '?']]));
 });
 

@@ -234,7 +234,7 @@ test.each([
 test('listeners come and go, and settings change, while devices stay; a thread that starts again has the newest', async () => {
   const { threads, table, events, port } = await startThreads();
   const { socket } = await connectDevice(port, 'stays');
-  socket.once('close', () => events.push({ type: 'disowned', clientId: 'dropped' }));
+  socket.once('close', () => events.push({ type: 'disowned', pool: '', clientId: 'dropped' }));
   const more = { ...listener, index: 1 };
   const [added] = await threads.listen([more]);
   const visitor = await connectDevice(added?.port ?? 0, 'visitor');
@@ -250,7 +250,7 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   threads.endAt(1, 'listener-removed');
   await gone;
   await until(() => threads.devicesAt(1) === 0, 'its index to be free');
-  expect(events.some((event) => event.type === 'disowned')).toBe(false);
+  expect(events.some((event) => 'clientId' in event && event.clientId === 'dropped')).toBe(false);
 
   await kill(threads);
   const again = await until(() => connectDevice(port, 'again').catch(() => undefined), 'the restart');
@@ -287,7 +287,7 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
     const [more] = await threads.listen([{ ...listener, index: 7 }]);
     await connectDevice(more?.port ?? 0, 'meter-2');
     threads.watchNodes(['a']);
-    threads.superseded(0, 'meter-1', 0);
+    threads.supersede(0, { pool: 'default', clientId: 'meter-1', who: 0, sinceMs: 0 });
     threads.recalled(0, 1, 'a');
     expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
     const stuck = { moving: 0, later: 0, stuck: 2, ended: 0, noNode: 0 };

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { Connection } from '../../../src/connection/connection.ts';
 import { limits, packet, patience, Scene } from './scene.ts';
 
 const { CONNECT, CONNECT5, ACCEPTED, ACCEPTED5, UNAVAILABLE, UNAVAILABLE5, BUSY5, BAD_LOGIN, AUTH5 } = packet;
+const { ANONYMOUS5, ASSIGNED5 } = packet;
 const placed = ['a answered after 0', 'placed at a', 'no timer'];
 
 describe('a device is served', () => {
@@ -46,17 +48,32 @@ describe('a device is served', () => {
 
   test('or finally refused by its node: another one would not know better', () => {
     const scene = new Scene().says(CONNECT).opens().node(BAD_LOGIN);
-    expect(scene.did()).toContain('device gets BAD_LOGIN');
+    expect(scene.did().slice(-6)).toEqual([
+      ...['a answered after 0', 'rejected: node-refused', 'no timer'],
+      ...['device gets BAD_LOGIN', 'splice', 'read device'],
+    ]);
     expect(scene.nodeEnds('fin').closes().did()).toContain('ended: node-closed');
   });
 
-  test('AUTH of an enhanced authentication goes through to the device (4.12)', () => {
-    expect(new Scene().says(CONNECT5).opens().node(AUTH5).did()).toContain('device gets AUTH5');
+  test('AUTH of an enhanced authentication goes through to the device, and nobody sees how it ends (4.12)', () => {
+    expect(new Scene().says(CONNECT5).opens().node(AUTH5).did().slice(-5)).toEqual([
+      'placed at a, not accepted',
+      ...['no timer', 'device gets AUTH5', 'splice', 'read device'],
+    ]);
+  });
+
+  test('under the client id that the node assigns (MQTT 5, 3.2.2.3.7)', () => {
+    const scene = new Scene().says(ANONYMOUS5).opens().node(ASSIGNED5);
+    expect((scene.connection as Connection).clientId).toBe('auto-7');
   });
 });
 
 describe('where the pool remembers its devices', () => {
   const remembering = () => new Scene({ recallTimeoutMs: 50 }).says(CONNECT);
+
+  test('an empty client id is nobody’s: nothing is asked, and all go where the strategy says', () => {
+    expect(new Scene({ recallTimeoutMs: 50 }).says(ANONYMOUS5).did()).toContain('dial a');
+  });
 
   test('the node that served the device last is tried first', () => {
     const scene = remembering();
@@ -425,6 +442,24 @@ describe('a node leaves a served device', () => {
     scene.after(limits.halfCloseTimeoutMs);
     expect(scene.did()).toContain('end device: reset');
     expect(scene.closes().did()).toEqual([`ended: ${reason}`]);
+  });
+});
+
+describe('the broker has accepted a newer connection of a relayed device', () => {
+  test('that ends nobody', () => {
+    const scene = new Scene().served();
+    (scene.connection as Connection).superseded(true);
+    expect(scene.did()).toEqual([]);
+  });
+
+  test.each([
+    'fin',
+    'reset',
+  ] as const)('%s: a link that ends then was taken over, and its node is not blamed', (cause) => {
+    const scene = new Scene().served();
+    (scene.connection as Connection).superseded(true);
+    expect(scene.nodeEnds(cause).did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.closes().did()).toEqual(['ended: taken-over']);
   });
 });
 

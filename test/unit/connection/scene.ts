@@ -51,6 +51,8 @@ export const packet = {
   ACCEPTED: Buffer.of(0x20, 2, 0, 0),
   BAD_LOGIN: Buffer.of(0x20, 2, 0, 4),
   UNAVAILABLE: Buffer.of(0x20, 2, 0, 3),
+  ANONYMOUS5: connectPacket({ version: 5, clientId: '', clean: true, keepalive: 60 }),
+  ASSIGNED5: Buffer.concat([Buffer.of(0x20, 12, 0, 0, 9, 0x12, 0, 6), Buffer.from('auto-7')]),
   ACCEPTED5: Buffer.of(0x20, 3, 0, 0, 0),
   UNAVAILABLE5: Buffer.of(0x20, 3, 0, 0x88, 0),
   BUSY5: Buffer.of(0x20, 3, 0, 0x89, 0),
@@ -208,21 +210,21 @@ export class Scene {
     };
     return {
       ...{ limits, sessionLimits, mode: 'relay' },
-      ...{ claim: notRelayed, pace: notRelayed, reattached: notRelayed, random: () => 0 },
+      ...{ pace: notRelayed, reattached: notRelayed, random: () => 0 },
       ...{ evidence: notRelayed, forget: notRelayed },
       now: () => this.nowMs,
       route: (_, about) => {
         this.askedAbout = about;
         return (
           refusal ?? {
-            ...{ mode: undefined, moves, recallTimeoutMs, named: () => undefined },
+            ...{ name: 'pool', mode: undefined, moves, recallTimeoutMs, named: () => undefined },
             place: (_connect, _peer, preferred) => place(preferred),
           }
         );
       },
       follow: (route) => route,
       holdBackMs: () => options.holdBackMs ?? 0,
-      recall: (clientId, asker) => {
+      recall: ({ clientId }, asker) => {
         this.lines.push(`where was ${clientId}?`);
         this.asker = asker;
       },
@@ -238,7 +240,8 @@ export class Scene {
       release: () => count(-1),
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
-      placed: ({ target }) => this.lines.push(`placed at ${target?.nodeId}`),
+      placed: ({ target }, isAccepted) =>
+        this.lines.push(`placed at ${target?.nodeId}${isAccepted ? '' : ', not accepted'}`),
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
       ended: (_, reason: EndReason) => {

@@ -512,29 +512,6 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     );
   });
 
-  test('not when another connection has the client id: that would end its session', () => {
-    goOn(
-      moved(),
-      `
-      owner: end taken-over
-        end b: reset
-        end device: flush`,
-    );
-  });
-
-  test('and no longer, when the device comes back in the middle of it', () => {
-    goOn(
-      left(),
-      `
-      b: opens
-        b gets CONNECT id=dev clean
-      owner: end taken-over
-        end b: reset
-      wire: closed
-        ended: device-closed`,
-    );
-  });
-
   test('not on our own shutdown: the device comes back, and brings its clean session', () => {
     goOn(
       moved(),

@@ -7,7 +7,6 @@ import { play } from './session-scene.ts';
 test('served from CONNECT to CONNACK, what came behind CONNECT included', () => {
   play(`
     device: CONNECT id=dev clean | PUBLISH t=1
-      claimed
       dial a
     device: PUBLISH t=2
     a: opens
@@ -28,7 +27,6 @@ test('it waits for its turn at the node, and what it sends meanwhile with it', (
   play(
     `
     device: CONNECT id=dev
-      claimed
     device: PUBLISH t=1
     time: 499
     time: 1
@@ -47,7 +45,6 @@ describe('a node that does not take it costs the device nothing', () => {
   test('the dial fails', () => {
     play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: refuses ECONNREFUSED
         a failed: refused
@@ -62,7 +59,6 @@ describe('a node that does not take it costs the device nothing', () => {
   test('it is busy', () => {
     play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: opens
         a gets CONNECT id=dev
@@ -75,7 +71,6 @@ describe('a node that does not take it costs the device nothing', () => {
   test.each(['fin', 'reset', 'timeout'])('its link ends before CONNACK: %s', (cause) => {
     play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: opens
         a gets CONNECT id=dev
@@ -88,7 +83,6 @@ describe('a node that does not take it costs the device nothing', () => {
   test('no CONNACK comes in time', () => {
     play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: opens
         a gets CONNECT id=dev
@@ -105,7 +99,6 @@ describe('a node that does not take it costs the device nothing', () => {
   test('it answers with what is no CONNACK [MQTT-3.2.0-1]', () => {
     play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: opens
         a gets CONNECT id=dev
@@ -120,7 +113,6 @@ test('a refusal that speaks of the device is passed on, and no other node asked'
   play(
     `
     device: CONNECT id=dev
-      claimed
       dial a
     a: opens
       a gets CONNECT id=dev
@@ -142,7 +134,6 @@ test.each([
   play(
     `
     device: CONNECT id=dev
-      claimed
       rejected: no-node
       device gets CONNACK code=${code}
       end device: flush
@@ -156,7 +147,6 @@ describe('a device that goes before it is served', () => {
   test('is forgotten when it resets', () => {
     const scene = play(`
       device: CONNECT id=dev
-        claimed
         dial a
       a: opens
         a gets CONNECT id=dev
@@ -171,7 +161,6 @@ describe('a device that goes before it is served', () => {
   test('is served to the end when it has said DISCONNECT: publish and away', () => {
     play(`
       device: CONNECT id=dev clean | PUBLISH q1 #1 t=x | DISCONNECT
-        claimed
         dial a
       device: fin
       a: opens
@@ -194,7 +183,6 @@ describe('a device that goes before it is served', () => {
   test('is served to the end when it has only ended its side: its node hears it before its Will', () => {
     play(`
       device: CONNECT id=dev clean will=gone | PUBLISH t=x
-        claimed
         dial a
       device: fin
       a: opens
@@ -217,7 +205,6 @@ describe('a device that goes before it is served', () => {
       device: CONNECT id=dev
       device: fin
       recalled: b
-        claimed
         dial b
       b: opens
         b gets CONNECT id=dev
@@ -233,7 +220,6 @@ describe('a device that goes before it is served', () => {
 test('a device that breaks the standard behind its CONNECT gets its CONNACK, and is judged by the node', () => {
   play(`
     device: CONNECT id=dev | CONNECT id=dev
-      claimed
       dial a
     a: opens
       a gets CONNECT id=dev
@@ -250,7 +236,6 @@ describe('enhanced authentication (4.12)', () => {
     play(
       `
       device: ${connect}
-        claimed
         dial a
       a: opens
         a gets ${connect}
@@ -269,7 +254,6 @@ describe('enhanced authentication (4.12)', () => {
     play(
       `
       device: ${connect}
-        claimed
         dial a
       a: opens
         a gets ${connect}
@@ -289,7 +273,6 @@ describe('enhanced authentication (4.12)', () => {
     play(
       `
       device: ${connect}
-        claimed
         dial a
       a: opens
         a gets ${connect}

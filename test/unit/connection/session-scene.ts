@@ -49,6 +49,7 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   time: 2000                       passes, and every timer that is due fires
  *   owner: move drain to=c           or check, end kicked      answer moving
  *   owner: verdict refused           or lives: whether a node is gone whose link was lost
+ *   owner: supersede same            a newer connection was accepted; or `other`: of a device that may be another one
  *   wire: closed                     every socket is
  */
 export class SessionScene {
@@ -173,6 +174,7 @@ export class SessionScene {
       random: () => RANDOM,
       route: () => ({
         recallTimeoutMs: options.recallTimeoutMs ?? 0,
+        name: 'pool',
         mode: undefined,
         rates: options.rates,
         moves: { ...moves, takeoverFiresWill, lostLink: options.lostLink ?? 'evidence' },
@@ -184,7 +186,6 @@ export class SessionScene {
       recall: (_, asker) => {
         this.asker = asker;
       },
-      claim: () => note('claimed'),
       pace: (_, reattachRate) => {
         if (reattachRate !== moves.reattachRate) throw new Error(`paced at ${reattachRate}, not as the pool`);
         return paceMs;
@@ -280,6 +281,7 @@ export class SessionScene {
   private order(verb: string, words: readonly string[]): void {
     const to = words.find((word) => word.startsWith('to='))?.slice(3);
     if (verb === 'end') this.connection.end(words[0] as EndReason);
+    else if (verb === 'supersede') this.connection.superseded(words[0] === 'same');
     else if (verb === 'check') this.carrier?.check();
     else if (verb === 'verdict') this.judge(words[0] ?? '');
     else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);

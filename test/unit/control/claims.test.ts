@@ -1,96 +1,143 @@
 import { expect, test } from 'vitest';
-import { createClaims } from '../../../src/control/claims.ts';
+import { type Claimant, createClaims } from '../../../src/control/claims.ts';
 import { BreakwaterError } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/membership/memory.ts';
+import type { ClientKey, MembershipStore } from '../../../src/membership/store.ts';
 
-/** Two proxies and one store; `kicked` lists whose connection each gave up. */
+const meter: ClientKey = { pool: 'default', clientId: 'meter' };
+const at = (node: string, more: Partial<Claimant> = {}): Claimant => ({
+  ...{ ...meter, node, ttlMs: 1000, who: 7, sinceMs: 1 },
+  ...more,
+});
+
+/** Two proxies and one store; `told` lists whose connections have learned of a newer one. */
 function scene() {
   const store = createMemoryStore();
-  const kicked: string[] = [];
+  const told: string[] = [];
   const [a, b] = ['a', 'b'].map((proxy) =>
-    createClaims({ proxy, store, endHere: (clientId) => kicked.push(`${clientId}@${proxy}`) }),
+    createClaims({
+      proxy,
+      store,
+      supersede: ({ clientId, who, sinceMs }) => told.push(`${clientId}@${proxy} until ${sinceMs}: ${who}`),
+    }),
   ) as [ReturnType<typeof createClaims>, ReturnType<typeof createClaims>];
-  return { store, kicked, a, b };
+  return { store, told, a, b };
 }
 
 test('what one proxy claimed, another recalls', async () => {
   const { a, b } = scene();
-  expect(await b.recall('meter')).toBeUndefined();
-  await a.claim('meter', 'n1', 1000);
-  expect(await b.recall('meter')).toBe('n1');
+  expect(await b.recall(meter)).toBeUndefined();
+  await a.claim(at('n1'));
+  expect(await b.recall(meter)).toBe('n1');
 });
 
-test('of two claims the newest wins: the older proxy gives up its connection', async () => {
-  const { a, b, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  await b.claim('meter', 'n2', 1000);
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 2 });
-  b.rivalled('meter', { node: 'n1', proxy: 'a', epoch: 1 });
-  expect(kicked).toEqual(['meter@a']);
+test('in another pool the client id is another device’s', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2', { pool: 'other' }));
+  expect(await a.recall(meter)).toBe('n1');
+  a.rivalled({ ...meter, pool: 'other' }, { who: 7, epoch: 2 });
+  expect(told).toEqual([]);
+});
+
+test('of two claims the older proxy is told who has the newer one', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1', { sinceMs: 5 }));
+  await b.claim(at('n2'));
+  a.rivalled(meter, { who: 8, epoch: 2 });
+  b.rivalled(meter, { who: 7, epoch: 1 });
+  expect(told).toEqual(['meter@a until 5: 8']);
 });
 
 test('a newer claim that is heard of before the own one was answered counts as well', async () => {
-  const { a, kicked } = scene();
-  const claiming = a.claim('meter', 'n1', 1000);
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 99 });
-  expect(kicked).toEqual([]);
+  const { a, told } = scene();
+  const claiming = a.claim(at('n1'));
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
   await claiming;
-  expect(kicked).toEqual(['meter@a']);
+  expect(told).toEqual(['meter@a until 1: 8']);
 });
 
-test('a device that has left is not kicked any more', async () => {
-  const { a, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  a.released('meter');
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 99 });
-  expect(kicked).toEqual([]);
+test('one that is heard of twice is told once, and each newer one again', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1'));
+  for (const epoch of [50, 50, 49, 51]) a.rivalled(meter, { who: epoch, epoch });
+  expect(told).toEqual(['meter@a until 1: 50', 'meter@a until 1: 51']);
+});
+
+test('nobody is told of a device that has left', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1'));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
 });
 
 test('of two connections at one proxy the end of the older one leaves the claim of the newer', async () => {
-  const { a, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  await a.claim('meter', 'n2', 1000);
-  a.released('meter');
-  a.rivalled('meter', { node: 'n3', proxy: 'b', epoch: 99 });
-  expect(kicked).toEqual(['meter@a']);
+  const { a, told } = scene();
+  await a.claim(at('n1', { sinceMs: 1 }));
+  await a.claim(at('n2', { sinceMs: 2 }));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual(['meter@a until 2: 8']);
 });
 
-test('a claim outlives the ends of connections that were given up before it', async () => {
-  const { a, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 50 });
-  await a.claim('meter', 'n1', 1000);
-  a.released('meter');
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 99 });
-  expect(kicked).toEqual(['meter@a', 'meter@a']);
+test('a device that comes back here is newer than the claim that was newer than its last', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1', { sinceMs: 1 }));
+  a.rivalled(meter, { who: 8, epoch: 50 });
+  await a.claim(at('n1', { sinceMs: 2 }));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual(['meter@a until 1: 8', 'meter@a until 2: 8']);
 });
 
 test('what was claimed while the store was away is claimed with the next renewal', async () => {
   const { store, a, b } = scene();
   const { claimClient } = store;
   store.claimClient = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
-  await a.claim('meter', 'n1', 1000);
+  await a.claim(at('n1'));
   store.claimClient = claimClient;
   await a.renew();
-  expect(await b.recall('meter')).toBe('n1');
+  expect(await b.recall(meter)).toBe('n1');
 });
 
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   const store = { recallClient: away, claimClient: away, moveClient: away, renewClients: away };
-  const claims = createClaims({ proxy: 'a', store, endHere: () => expect.unreachable() });
-  expect(await claims.recall('meter')).toBeUndefined();
-  await claims.claim('meter', 'n1', 1000);
-  await claims.moved('meter', 'n2');
+  const claims = createClaims({ proxy: 'a', store, supersede: () => expect.unreachable() });
+  expect(await claims.recall(meter)).toBeUndefined();
+  await claims.claim(at('n1'));
+  await claims.moved(meter, 'n2');
 });
 
-test('what the store has lost is claimed anew', async () => {
-  const { store, a, b } = scene();
-  await a.claim('meter', 'n1', 1000);
-  store.renewClients = async (_, ids) => ids;
-  await b.claim('meter', 'n2', 1000); // as if the store had come back empty, and knew another node since
+/** A store that counts as empty for who renews. */
+const forgetful = (store: MembershipStore): void => {
+  store.renewClients = async (_, clients) => clients;
+};
+
+test('what the store has lost is claimed again, as old as it was', async () => {
+  const { store, a, b, told } = scene();
+  await a.claim(at('n1'));
+  const before = (await store.recallClient(meter))?.epoch;
+  await store.claimClient({ ...meter, clientId: 'other' }, { node: 'n', proxy: 'b', who: 7 }, 1000);
+  forgetful(store);
   await a.renew();
-  expect(await b.recall('meter')).toBe('n1');
+  expect(await store.recallClient(meter)).toMatchObject({ node: 'n1', epoch: before });
+  await b.claim(at('n2')); // the device itself came back
+  await a.renew();
+  expect(await b.recall(meter)).toBe('n2');
+  expect(told).toEqual([]);
+});
+
+test('a claim that another proxy has outdone is neither renewed nor made again', async () => {
+  const { store, a, b } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2'));
+  a.rivalled(meter, { who: 7, epoch: 2 });
+  store.renewClients = () => expect.unreachable();
+  store.claimClient = () => expect.unreachable();
+  await a.renew();
 });
 
 test('claims of connected devices are renewed in bounded batches, by their ttl', async () => {
@@ -99,34 +146,34 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
     recallClient: async () => undefined,
     claimClient: async () => 1,
     moveClient: async () => {},
-    renewClients: async (_: string, ids: readonly string[], ttlMs: number) => {
-      calls.push(`${ids.length} for ${ttlMs}`);
+    renewClients: async (_: string, clients: readonly ClientKey[], ttlMs: number) => {
+      calls.push(`${clients.length} for ${ttlMs}`);
       return [];
     },
   };
-  const claims = createClaims({ proxy: 'a', store, endHere: () => {} });
-  for (let i = 0; i < 501; i++) await claims.claim(`m${i}`, 'n', 1000);
-  await claims.claim('other', 'n', 9000);
+  const claims = createClaims({ proxy: 'a', store, supersede: () => {} });
+  for (let i = 0; i < 501; i++) await claims.claim(at('n', { clientId: `m${i}` }));
+  await claims.claim(at('n', { clientId: 'other', ttlMs: 9000 }));
   await claims.renew();
   expect(calls).toEqual(['500 for 1000', '1 for 1000', '1 for 9000']);
 });
 
 test('a session that moves to another node grows no younger: a device that came back elsewhere keeps its id', async () => {
-  const { a, b, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  await b.claim('meter', 'n2', 1000); // of which a has not heard yet
-  await a.moved('meter', 'n3');
-  expect(await b.recall('meter')).toBe('n2');
-  a.rivalled('meter', { node: 'n2', proxy: 'b', epoch: 2 });
-  expect(kicked).toEqual(['meter@a']);
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2')); // of which a has not heard yet
+  await a.moved(meter, 'n3');
+  expect(await b.recall(meter)).toBe('n2');
+  a.rivalled(meter, { who: 7, epoch: 2 });
+  expect(told).toEqual(['meter@a until 1: 7']);
 });
 
 test('a session that moved is remembered at its new node, and forgotten with its one connection', async () => {
-  const { a, b, kicked } = scene();
-  await a.claim('meter', 'n1', 1000);
-  await a.moved('meter', 'n2');
-  expect(await b.recall('meter')).toBe('n2');
-  a.released('meter');
-  a.rivalled('meter', { node: 'n3', proxy: 'b', epoch: 99 });
-  expect(kicked).toEqual([]);
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await a.moved(meter, 'n2');
+  expect(await b.recall(meter)).toBe('n2');
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
 });

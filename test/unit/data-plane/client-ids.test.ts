@@ -1,40 +1,44 @@
-import { expect, test } from 'vitest';
-import { ClientIds } from '../../../src/data-plane/client-ids.ts';
+import { describe, expect, test } from 'vitest';
+import { ClientIds, identityOf } from '../../../src/data-plane/client-ids.ts';
 import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 import { createOwners } from '../../../src/server/owners.ts';
 
+interface Device {
+  readonly name: string;
+  readonly clientId: string;
+  readonly route: { readonly name: string };
+  acceptedAtMs: number;
+  who: number;
+  superseded(isSame: boolean): void;
+}
+
 /** Threads and the main thread between them, which is told nothing before `hears`; what one thread says keeps its order. */
-function stage(threads: number) {
-  const ended: string[] = [];
+function stage(threads = 1) {
+  const marked: string[] = [];
   const said: (() => void)[][] = Array.from({ length: threads }, () => []);
   let nowMs = 0;
-  const owners = createOwners((thread, clientId, sinceMs) => ids[thread]?.superseded(clientId, sinceMs));
+  const owners = createOwners((thread, accepted) => ids[thread]?.supersede(accepted));
   const ids = Array.from({ length: threads }, (_, thread) => {
     const tell = (event: ThreadEvent) =>
       void said[thread]?.push(() => {
-        if (event.type === 'owned') owners.owned(thread, event.clientId, event.sinceMs);
-        if (event.type === 'disowned') owners.disowned(thread, event.clientId);
+        if (event.type === 'owned') owners.owned(thread, event);
+        if (event.type === 'disowned') owners.disowned(thread, event.pool, event.clientId);
       });
-    return new ClientIds<Holder>({ now: () => ++nowMs, tell });
+    return new ClientIds<Device>({ now: () => ++nowMs, tell: threads > 1 ? tell : undefined });
   });
-  interface Holder {
-    claimedAtMs: number;
-    end(reason: string): void;
-  }
   return {
-    ended,
-    connects(thread: number, name: string): Holder {
-      const holder = {
-        claimedAtMs: 0,
-        end: (reason: string) => {
-          ended.push(`${name} ${reason}`);
-          ids[thread]?.disown('dev', holder);
-        },
-      };
-      ids[thread]?.claim('dev', holder);
-      return holder;
+    marked,
+    /** `name` is `alice.1`: what is before the dot is who it is. */
+    connects(name: string, { thread = 0, pool = 'default', clientId = 'dev' } = {}): Device {
+      const superseded = (isSame: boolean) => marked.push(`${name} ${isSame ? 'same' : 'other'}`);
+      const device = { name, clientId, route: { name: pool }, acceptedAtMs: 0, who: 0, superseded };
+      ids[thread]?.add(device);
+      ids[thread]?.accept(device, name.charCodeAt(0));
+      return device;
     },
-    holder: (thread: number) => ids[thread]?.get('dev'),
+    leaves: (device: Device, thread = 0) => ids[thread]?.delete(device),
+    named: (clientId = 'dev', thread = 0) =>
+      [...(ids[thread]?.named(clientId) ?? [])].map(({ name }) => name),
     /** All that one thread has said, then all that the next has, until nobody says anything. */
     hears(order: readonly number[]): void {
       while (said.some(({ length }) => length > 0)) {
@@ -44,32 +48,136 @@ function stage(threads: number) {
   };
 }
 
-test('the newer of two connections has the client id (rule 14) [MQTT-3.1.4-3]', () => {
-  const { connects, ended, holder } = stage(1);
-  connects(0, 'old');
-  const young = connects(0, 'young');
-  expect(ended).toEqual(['old taken-over']);
-  expect(holder(0)).toBe(young);
+describe('an accepted connection marks the one before it (rule 14) [MQTT-3.1.4-3]', () => {
+  test('of the same device, which is still there', () => {
+    const { connects, marked, named } = stage();
+    connects('alice.1');
+    connects('alice.2');
+    connects('alice.3');
+    expect(marked).toEqual(['alice.1 same', 'alice.2 same']);
+    expect(named()).toEqual(['alice.1', 'alice.2', 'alice.3']);
+  });
+
+  test('of another device with that client id, for what it is', () => {
+    const { connects, marked } = stage();
+    connects('alice.1');
+    connects('bob.1');
+    connects('alice.2');
+    expect(marked).toEqual(['alice.1 other', 'alice.1 same', 'bob.1 other']);
+  });
+
+  test('of that pool only', () => {
+    const { connects, marked, named } = stage();
+    connects('alice.1', { pool: 'north' });
+    connects('alice.2', { pool: 'south' });
+    expect(marked).toEqual([]);
+    expect(named()).toEqual(['alice.1', 'alice.2']);
+    connects('alice.3', { pool: 'north' });
+    expect(marked).toEqual(['alice.1 same']);
+  });
+
+  test('and nobody when it has left', () => {
+    const { connects, leaves, marked, named } = stage();
+    const first = connects('alice.1');
+    leaves(first);
+    expect(named()).toEqual([]);
+    const second = connects('alice.2');
+    const third = connects('alice.3');
+    leaves(third);
+    leaves(second);
+    connects('alice.4');
+    expect(marked).toEqual(['alice.2 same']);
+    expect(named()).toEqual(['alice.4']);
+  });
+
+  test('at a cost that does not grow with their number', () => {
+    const { connects, leaves, marked, named } = stage();
+    const many = Array.from({ length: 20_000 }, (_, i) => connects(`${i % 2 ? 'alice' : 'bob'}.${i}`));
+    expect(marked).toHaveLength(2 * many.length - 3);
+    for (const device of many) leaves(device);
+    expect(named()).toEqual([]);
+  });
 });
 
-test.each([
-  { order: [0, 1] },
-  { order: [1, 0] },
-])('a device that is back at its first thread at once is not ended for where it was between (%o)', ({
-  order,
-}) => {
-  const { connects, hears, ended, holder } = stage(2);
-  connects(0, 'first');
-  connects(1, 'second');
-  const third = connects(0, 'third');
-  hears(order);
-  expect(ended.sort()).toEqual(['first taken-over', 'second taken-over']);
-  expect(holder(0)).toBe(third);
-  expect(holder(1)).toBeUndefined();
+test('one whose login nobody saw end is found, marks nobody, and is not marked', () => {
+  const ids = new ClientIds<Device>({ now: () => 1, tell: undefined });
+  const relayed: Device = {
+    ...{ name: 'relayed', clientId: 'dev', route: { name: 'default' }, acceptedAtMs: 0, who: 0 },
+    superseded: () => expect.unreachable(),
+  };
+  const accepted = { ...relayed, name: 'accepted' };
+  ids.add(relayed);
+  ids.add(accepted);
+  ids.accept(accepted, 0);
+  expect([...ids.named('dev')]).toEqual([relayed, accepted]);
+  ids.delete(relayed);
+  ids.delete(accepted);
+  expect([...ids.named('dev')]).toEqual([]);
 });
 
 test('an empty client id is nobody’s', () => {
-  const ids = new ClientIds({ now: () => 1, tell: undefined });
-  ids.claim('', { claimedAtMs: 0, end: () => expect.unreachable() });
-  ids.claim('', { claimedAtMs: 0, end: () => expect.unreachable() });
+  const { connects, leaves, marked, named } = stage();
+  const [one, two] = [connects('alice.1', { clientId: '' }), connects('alice.2', { clientId: '' })];
+  expect(marked).toEqual([]);
+  expect(named('')).toEqual([]);
+  leaves(one);
+  leaves(two);
+});
+
+describe('over threads', () => {
+  test.each([
+    { order: [0, 1] },
+    { order: [1, 0] },
+  ])('a device that is back at its first thread at once is not marked for where it was between (%o)', ({
+    order,
+  }) => {
+    const { connects, hears, marked } = stage(2);
+    connects('alice.1');
+    connects('alice.2', { thread: 1 });
+    connects('alice.3');
+    hears(order);
+    expect([...new Set(marked)].sort()).toEqual(['alice.1 same', 'alice.2 same']);
+  });
+
+  test('a device of another pool is left alone, and one that left is forgotten', () => {
+    const { connects, leaves, hears, marked } = stage(2);
+    connects('alice.1', { pool: 'north' });
+    const second = connects('alice.2', { thread: 1, pool: 'south' });
+    hears([0, 1]);
+    leaves(second, 1);
+    hears([0, 1]);
+    connects('alice.3', { pool: 'south' });
+    hears([0, 1]);
+    expect(marked).toEqual([]);
+  });
+
+  test('another device is told apart', () => {
+    const { connects, hears, marked } = stage(2);
+    connects('alice.1');
+    connects('bob.1', { thread: 1 });
+    hears([0, 1]);
+    expect(marked).toEqual(['alice.1 other']);
+  });
+});
+
+describe('who a device is', () => {
+  const identity = (username?: string, clientCertificateCn?: string) =>
+    identityOf({ connect: { username }, peer: { tls: { clientCertificateCn } } } as never);
+
+  test('is told by its username and its certificate', () => {
+    const all = [
+      identity(),
+      identity('alice'),
+      identity('bob'),
+      identity('alice', 'cn'),
+      identity('cn', 'alice'),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+    expect(identity('alice', 'cn')).toBe(identity('alice', 'cn'));
+  });
+
+  test('is a small integer, which costs no memory of its own', () => {
+    for (const username of ['a', 'b', 'some-longer-name', 'ä'.repeat(99)])
+      expect(identity(username)).toBe(identity(username) | 0);
+  });
 });

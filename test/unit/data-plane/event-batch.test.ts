@@ -4,7 +4,12 @@ import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 
 const dialled = (node: string): ThreadEvent => ({ type: 'dialled', node });
 const failed = (node: string): ThreadEvent => ({ type: 'dial-failed', node, failure: 'refused', detail: '' });
-const told = (node: string): ThreadEvent => ({ type: 'recall', request: 1, clientId: node });
+const told = (node: string): ThreadEvent => ({
+  type: 'recall',
+  request: 1,
+  pool: 'p',
+  clientId: node,
+});
 const lost = (device: number, more: object = {}): ThreadEvent => ({
   ...{ type: 'link-lost', node: 'a', devices: [device], had: 9, askedAtMs: undefined },
   ...more,

@@ -3,6 +3,7 @@ import type { Door } from '../../../src/admission/door.ts';
 import type { Connection } from '../../../src/connection/connection.ts';
 import type { Peer } from '../../../src/connection/wire.ts';
 import { ClientIds } from '../../../src/data-plane/client-ids.ts';
+import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
 import { createTableMemory, openTable } from '../../../src/data-plane/routing-table.ts';
 import { TableReader } from '../../../src/data-plane/table-reader.ts';
@@ -35,7 +36,7 @@ function worldWith(context: Partial<ThreadContext>): ListenerWorld {
   const table = new TableReader(openTable(createTableMemory(1), 1), 0);
   const whole = { table, limits: { ...limits, ...sessionLimits }, routes: [], threads: 1, ...context };
   const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };
-  return new ListenerWorld(whole as never, listener as never, {} as Door);
+  return new ListenerWorld(whole as never, listener as never, { release: () => {} } as unknown as Door);
 }
 
 test('rules are told all that is known of a device: its CONNECT, its address, its listener and its TLS', () => {
@@ -54,42 +55,73 @@ test('rules are told all that is known of a device: its CONNECT, its address, it
 });
 
 describe('one client id', () => {
-  function worldOf(clientIds: readonly string[], modes: readonly string[] = []) {
+  /** `meter-1`, `meter-1 relay`: as it is carried; `meter-1 relay unseen`: its login was relayed by AUTH. */
+  function worldOf(...devices: readonly string[]) {
+    const told: ThreadEvent[] = [];
     const owners = new ClientIds<Connection>({ now: () => 1, tell: undefined });
+    const world = worldWith({ owners, now: () => 5, tell: (event) => told.push(event), isShared: true });
     const ended: string[] = [];
-    const world = worldWith({ owners, now: () => 5, tell: () => {} });
-    clientIds.forEach((clientId, index) => {
+    const connections = devices.map((device) => {
+      const [clientId, mode, unseen] = device.split(' ');
       const connection = {
-        ...{ connect: { ...connect, clientId }, peer, placedAtMs: 1, target: { nodeId: 'a' } },
-        session: modes[index] === 'relay' ? undefined : { session: { facts: {} }, history: [] },
-        end: (reason: string) => ended.push(`${clientId} ${reason}`),
+        ...{ connect, clientId, peer, placedAtMs: 1, acceptedAtMs: 0, target: { nodeId: 'a' } },
+        route: { name: 'default', claimTtlMs: clientId === 'kept' ? 60_000 : 0 },
+        session: mode === 'relay' ? undefined : { session: { facts: {} }, history: [] },
+        superseded: () => {},
+        end: (reason: string) => ended.push(`${device} ${reason}`),
       } as unknown as Connection;
       world.open.add(connection);
-      if (connection.session !== undefined) world.claim(connection);
-      world.placed(connection);
+      world.placed(connection, unseen === undefined);
+      return connection;
     });
-    return { world, ended };
+    return { world, ended, told, connections };
   }
   const others = Array.from({ length: 100 }, (_, index) => `other-${index}`);
 
-  test('is found among sessions without a look at the others', () => {
-    const { world, ended } = worldOf(['meter-1', ...others]);
+  test('is found without a look at the others', () => {
+    const { world, ended } = worldOf('meter-1', ...others);
     world.open[Symbol.iterator] = () => expect.unreachable('looked at every connection');
     expect(world.clients({ clientId: 'meter-1', limit: 10 })).toMatchObject({
       ...{ total: 1, clients: [{ clientId: 'meter-1' }] },
     });
-    expect(world.kick('meter-1', 'kicked')).toBe(1);
-    expect(world.kick('nobody', 'kicked')).toBe(0);
+    expect(world.kick('meter-1')).toBe(1);
+    expect(world.kick('nobody')).toBe(0);
     expect(ended).toEqual(['meter-1 kicked']);
   });
 
-  test('may be relayed too, even several times', () => {
+  test('may be there several times, however it is carried', () => {
     const { world, ended } = worldOf(
-      ['meter-1', 'meter-2', 'meter-1', 'meter-1'],
-      ['session', 'relay', 'relay', 'relay'],
+      'meter-1',
+      'meter-2 relay',
+      'meter-1 relay',
+      'meter-1',
+      'meter-1 relay unseen',
     );
-    expect(world.clients({ clientId: 'meter-1', limit: 2 })).toMatchObject({ total: 3 });
-    expect(world.kick('meter-1', 'taken-over')).toBe(3);
-    expect(ended).toEqual(Array(3).fill('meter-1 taken-over'));
+    expect(world.clients({ clientId: 'meter-1', limit: 2 })).toMatchObject({ total: 4 });
+    expect(world.kick('meter-1')).toBe(4);
+    expect(ended).toHaveLength(4);
+  });
+
+  test('is claimed once the broker has accepted it: a session of a cluster of proxies, and whatever its pool remembers', () => {
+    const { told, world, connections } = worldOf(
+      'meter-1',
+      'meter-2 relay',
+      'kept relay',
+      'kept relay unseen',
+      '',
+    );
+    const claims = told.filter(({ type }) => type === 'claimed');
+    expect(claims).toEqual([
+      {
+        ...{ type: 'claimed', pool: 'default', clientId: 'meter-1', node: 'a', ttlMs: 600_000 },
+        ...{ sinceMs: 1, who: expect.any(Number) },
+      },
+      expect.objectContaining({ clientId: 'kept', ttlMs: 60_000 }),
+    ]);
+    for (const connection of connections) world.ended(connection, 'device-closed', 0, 0);
+    expect(told.filter(({ type }) => type === 'released')).toEqual([
+      { type: 'released', pool: 'default', clientId: 'meter-1' },
+      { type: 'released', pool: 'default', clientId: 'kept' },
+    ]);
   });
 });

@@ -12,7 +12,7 @@ const samples: Partial<Record<Kind, object>> = {
   node: { ...node('a'), maxConnections: 10, probeUrl: 'http://a/status', leaving: true },
   decision: { state: 'draining', weight: 7, maxConnections: 0, removed: true },
   proxy: beat('one', { nodeConnections: [['a', 3]] }),
-  claim: { clientId: 'd', node: 'a', proxy: 'one', epoch: 12 },
+  claim: { pool: 'p', clientId: 'd', node: 'a', proxy: 'one', who: -7, epoch: 12 },
   question: { id: '1', from: 'one', payload: { topic: 'load' } },
   answer: { id: '1', from: 'two' },
 };
@@ -65,7 +65,7 @@ test('what is told of a record does not quote it', () => {
 
 test('an epoch is a number, as Redis or as a proxy writes it', () => {
   const { check } = codec();
-  const place = { node: 'a', proxy: 'one' };
+  const place = { node: 'a', proxy: 'one', who: 7 };
   expect(check('place', { ...place, epoch: '1700000000000000' }, here)?.epoch).toBe(1_700_000_000_000_000);
   for (const epoch of [
     null,

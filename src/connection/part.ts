@@ -1,0 +1,24 @@
+import type { Traveller } from './traveller.ts';
+import type { Link, Wire } from './wire.ts';
+
+/**
+ * How a node is left. `reset`: as by a device that vanished, so that its Will fires. `goodbye`: with a DISCONNECT of
+ * ours, so that it does not. `flush`: behind whatever the device said last.
+ */
+export type Parting = 'reset' | 'goodbye' | 'flush';
+
+/** Ends a link to a node. */
+export function part(
+  wire: Wire,
+  { session }: Pick<Traveller, 'session'>,
+  link: Link,
+  parting: Parting,
+): void {
+  // Nothing of ours may come into the middle of a packet.
+  const how = parting === 'goodbye' && session.midPublish ? 'reset' : parting;
+  if (how === 'goodbye') {
+    const packet = session.goodbye(false);
+    wire.toNode(link, packet, 0, packet.length);
+  }
+  wire.endNode(link, how === 'reset' ? 'reset' : 'flush');
+}

@@ -1,0 +1,49 @@
+import type { Connection } from '../connection/connection.ts';
+import type { ConnectionView } from '../connection/world.ts';
+import { type ClientIds, identityOf } from './client-ids.ts';
+import type { ThreadEvent } from './messages.ts';
+import type { PoolRoute } from './pool-route.ts';
+
+/** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
+const OWNED_TTL_MS = 600_000;
+
+interface Context {
+  readonly owners: ClientIds<Connection>;
+  readonly isShared: boolean;
+  readonly tell: (event: ThreadEvent) => void;
+}
+
+/** A client id means something else in every pool. */
+export function deviceOf({ clientId, route }: ConnectionView): { pool: string; clientId: string } {
+  return { pool: route?.name ?? '', clientId };
+}
+
+/** The broker has accepted a device: whoever has to know is told. */
+export function claim({ owners, isShared, tell }: Context, connection: Connection): void {
+  const who = identityOf(connection);
+  owners.accept(connection, who);
+  const ttlMs = claimTtlOf(connection, isShared);
+  if (ttlMs === 0) return;
+  const { acceptedAtMs: sinceMs, target } = connection;
+  tell({ type: 'claimed', ...deviceOf(connection), who, sinceMs, node: target?.nodeId ?? '', ttlMs });
+}
+
+/** Its session is at another node. */
+export function moveClaim({ isShared, tell }: Context, connection: Connection): void {
+  if (claimTtlOf(connection, isShared) > 0)
+    tell({ type: 'claim-moved', ...deviceOf(connection), node: connection.target?.nodeId ?? '' });
+}
+
+/** It has ended. */
+export function releaseClaim({ owners, isShared, tell }: Context, connection: Connection): void {
+  owners.delete(connection);
+  if (connection.acceptedAtMs > 0 && claimTtlOf(connection, isShared) > 0)
+    tell({ type: 'released', ...deviceOf(connection) });
+}
+
+/** How long it is remembered where this device is served, in ms; 0: not at all. An empty client id is nobody's. */
+function claimTtlOf({ clientId, route, session }: Connection, isShared: boolean): number {
+  if (clientId === '') return 0;
+  const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
+  return ttlMs === 0 && session !== undefined && isShared ? OWNED_TTL_MS : ttlMs;
+}

@@ -1,0 +1,65 @@
+/** What is needed of a connection. */
+interface Namesake {
+  readonly route: { readonly name: string } | undefined;
+  readonly acceptedAtMs: number;
+  readonly who: number;
+  superseded(isSame: boolean): void;
+}
+
+/**
+ * The connections of one client id where there are several: of unrelated pools, of devices that their broker tells apart
+ * by something else, or for the moment of a takeover. Each operation costs the same however many there are.
+ */
+export class Namesakes<T extends Namesake> implements Iterable<T> {
+  private readonly members = new Set<T>();
+  /** By pool, and by pool and device; all older ones are marked already. */
+  private readonly newestIn = new Map<string, T>();
+  private readonly newestAs = new Map<string, T>();
+
+  constructor(first: T, second: T) {
+    this.add(first);
+    this.accepted(first);
+    this.add(second);
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.members.values();
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0;
+  }
+
+  add(member: T): void {
+    this.members.add(member);
+  }
+
+  /** A member is the newest now. */
+  accepted(member: T): void {
+    const { route, acceptedAtMs, who } = member;
+    if (route === undefined || acceptedAtMs === 0) return;
+    this.newestIn.set(route.name, member);
+    this.newestAs.set(deviceKey(route.name, who), member);
+  }
+
+  /** Marks what was accepted until then. */
+  supersede(pool: string, who: number, sinceMs: number): void {
+    const same = this.newestAs.get(deviceKey(pool, who));
+    if (same !== undefined && same.acceptedAtMs <= sinceMs) same.superseded(true);
+    const other = this.newestIn.get(pool);
+    if (other !== undefined && other !== same && other.acceptedAtMs <= sinceMs) other.superseded(false);
+  }
+
+  /** True when it was the newest of its pool. */
+  delete(member: T): boolean {
+    this.members.delete(member);
+    const pool = member.route?.name ?? '';
+    const key = deviceKey(pool, member.who);
+    if (this.newestAs.get(key) === member) this.newestAs.delete(key);
+    return this.newestIn.get(pool) === member && this.newestIn.delete(pool);
+  }
+}
+
+function deviceKey(pool: string, who: number): string {
+  return `${who} ${pool}`;
+}

@@ -1,0 +1,353 @@
+import { describe, expect, test } from 'vitest';
+import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
+
+// Rule 14: who owns a client id is the broker's to say. A newer connection that it has accepted ends nobody; it explains
+// why the older one's link ends.
+
+const v5 = { version: 5 } as const;
+
+/** Node `a` has served a clean 3.1.1 session, and `b` has it by now, asked to keep it. */
+const moved = (): SessionScene =>
+  goOn(
+    served('CONNECT id=dev clean will=gone'),
+    `
+    owner: move drain
+      dial b
+      answer moving
+    b: opens
+      b gets CONNECT id=dev will=gone
+    b: CONNACK present
+      a gets DISCONNECT
+      end a: flush
+      moved (drain) from a to b present after 0`,
+  );
+
+describe('a newer connection was accepted', () => {
+  test.each(['same', 'other'])('a link that lives on, lives on (%s)', (which) => {
+    goOn(
+      served('CONNECT id=dev keepalive=60'),
+      `
+      owner: supersede ${which}
+      device: PUBLISH t=x
+        a gets PUBLISH t=x
+      a: PUBLISH u=y
+        device gets PUBLISH u=y
+      time: 20000
+      device: PINGREQ
+        a gets PINGREQ
+      a: PINGRESP
+        device gets PINGRESP`,
+    );
+  });
+
+  test.each([
+    ['same', 'fin'],
+    ['same', 'reset'],
+  ])('a link that ends was taken over: 5.0 is told 0x8E [MQTT-3.1.4-3] (%s, %s)', (which, cause) => {
+    goOn(
+      served('CONNECT id=dev will=gone', v5),
+      `
+      owner: supersede ${which}
+      a: ${cause}
+        end a: reset
+        device gets DISCONNECT code=142
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('before 5.0 it is closed, and the node is not suspected', () => {
+    goOn(
+      served(),
+      `
+      owner: supersede same
+      a: fin
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('even if it ends much later', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      owner: supersede same
+      time: 50000
+      a: fin
+        end a: reset
+        device gets DISCONNECT code=142
+        end device: flush`,
+    );
+  });
+
+  test.each([
+    [4, '--'],
+    [5, 'device gets DISCONNECT code=142'],
+  ] as const)('by the node that lives, the device may also be another one (version %i)', (version, told) => {
+    goOn(
+      served('CONNECT id=dev', { version, evidence: 'ask' }),
+      `
+      owner: supersede other
+      time: 4999
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      owner: verdict lives
+        ${told}
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('but that it may be another one explains no node that died, and nothing after a while', () => {
+    goOn(
+      served('CONNECT id=dev', { ...v5, evidence: 'ask' }),
+      `
+      owner: supersede other
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      owner: verdict refused
+      time: ${PACE_MS}
+        dial b`,
+    );
+    goOn(
+      served('CONNECT id=dev', { ...v5, evidence: 'ask' }),
+      `
+      owner: supersede other
+      time: 5000
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      owner: verdict lives
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+  });
+
+  test('a mark that comes while it is asked whether the node is gone answers that', () => {
+    goOn(
+      served('CONNECT id=dev', { ...v5, evidence: 'ask' }),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+        is a gone?
+      owner: supersede same
+        device gets DISCONNECT code=142
+        never mind
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('a device that has part of a message is told nothing more: it would fall into the message', () => {
+    const scene = served('CONNECT id=dev', { ...v5, maxPacketBytes: 64 });
+    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74, 0), Buffer.alloc(50)]);
+    scene.connection.linkData(0, half, 0, half.length);
+    scene.did();
+    goOn(
+      scene,
+      `
+      owner: supersede same
+      a: fin
+        end a: reset
+        end device: reset
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('the broker’s own word for it needs no mark', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: DISCONNECT code=142
+        device gets DISCONNECT code=142
+        end a: reset
+        end device: flush`,
+    );
+  });
+});
+
+describe('what the newer connection has is never taken from it', () => {
+  test.each(['drain', 'move', 'rebalance'])('by a %s', (cause) => {
+    goOn(
+      served(),
+      `
+      owner: supersede same
+      owner: move ${cause}
+        answer superseded`,
+    );
+  });
+
+  test('which another device’s connection does not prevent', () => {
+    goOn(
+      served(),
+      `
+      owner: supersede other
+      owner: move drain
+        dial b
+        answer moving`,
+    );
+  });
+
+  test('by a node that hangs: it finds our goodbye when it goes on, so that no Will fires (rule 13)', () => {
+    goOn(
+      served('CONNECT id=dev will=gone', v5),
+      `
+      owner: supersede same
+      owner: check
+        a gets PINGREQ
+      time: 2000
+        a failed: silent
+        a gets DISCONNECT
+        end a: flush
+        device gets DISCONNECT code=142
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('by a node that leaves', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      owner: supersede same
+      a: DISCONNECT code=139
+        a gets DISCONNECT
+        end a: flush
+        device gets DISCONNECT code=142
+        end device: flush`,
+    );
+  });
+
+  test('by a session that waits for its turn at another node: the link’s end came first, and the mark explains it', () => {
+    goOn(
+      served('CONNECT id=dev', v5),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+      owner: supersede same
+        device gets DISCONNECT code=142
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('by a session that another node was asked for: that link is left without the Will', () => {
+    goOn(
+      served('CONNECT id=dev will=gone', v5),
+      `
+      a: fin
+        a lost: fin
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev will=gone
+      owner: supersede same
+        device gets DISCONNECT code=142
+        b gets DISCONNECT
+        end b: flush
+        end device: flush`,
+    );
+  });
+
+  test('by a session that has moved by the time that the mark comes', () => {
+    const late = (ms: number) =>
+      goOn(
+        served('CONNECT id=dev', v5),
+        `
+        a: fin
+          a lost: fin
+          end a: reset
+        time: ${PACE_MS}
+          dial b
+        b: opens
+          b gets CONNECT id=dev
+        b: CONNACK
+          moved (link-lost) from a to b rebuilt after ${PACE_MS}
+        time: ${ms}`,
+      );
+    goOn(
+      late(4_999),
+      `
+      owner: supersede same
+        device gets DISCONNECT code=142
+        b gets DISCONNECT
+        end b: flush
+        end device: flush`,
+    );
+    goOn(
+      late(5_000),
+      `
+      owner: supersede same`,
+    );
+  });
+
+  test('by a purge: it may be the newer connection’s session that would be dropped', () => {
+    goOn(
+      moved(),
+      `
+      owner: supersede same
+      device: DISCONNECT
+        b gets DISCONNECT
+      b: fin
+        end b: flush
+        end device: flush`,
+    );
+    goOn(
+      moved(),
+      `
+      owner: supersede same
+      b: fin
+        end b: reset
+        end device: flush
+      wire: closed
+        ended: taken-over`,
+    );
+  });
+
+  test('by a purge under way', () => {
+    goOn(
+      moved(),
+      `
+      device: DISCONNECT
+        b gets DISCONNECT
+      b: fin
+        end b: flush
+        dial b
+        end device: flush
+      b: opens
+        b gets CONNECT id=dev clean
+      owner: supersede same
+        end b: reset
+      wire: closed
+        ended: device-closed`,
+    );
+  });
+});
+
+test('a re-attach makes no session newer: it is told to nobody', () => {
+  const scene = served();
+  scene.connection.acceptedAtMs = 77;
+  scene.say('a', 'reset');
+  scene.pass(PACE_MS);
+  scene.say('b', 'opens');
+  scene.say('b', 'CONNACK');
+  expect(scene.did().filter((line) => line.startsWith('placed'))).toEqual([]);
+  expect(scene.connection.acceptedAtMs).toBe(77);
+});
