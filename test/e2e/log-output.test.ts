@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFi
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
+import { adopt } from '../support/children.ts';
 import { main } from '../support/cli.ts';
 import { connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
@@ -32,7 +33,7 @@ async function startOn(stdout: number | 'pipe', command: readonly string[] = [])
   };
   writeFileSync(file, JSON.stringify(config));
   const [program = '', ...args] = [...command, process.execPath, main, 'start', '-c', file];
-  const child = spawn(program, args, { stdio: ['ignore', stdout, 'pipe'] });
+  const child = adopt(spawn(program, args, { stdio: ['ignore', stdout, 'pipe'] }));
   const exited = once(child, 'exit').then(([code, signal]) => code ?? signal);
   atEnd(async () => {
     child.kill('SIGKILL');

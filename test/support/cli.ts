@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { adopt } from './children.ts';
 
 export interface Finished {
   readonly code: number | string;
@@ -12,8 +13,9 @@ export const main = new URL('../../dist/src/main.js', import.meta.url).pathname;
 export function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   return new Promise((resolve) => {
     const options = { env: { ...process.env, ...env }, timeout: 20_000 };
-    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? 'unknown'), stdout, stderr });
     });
+    adopt(child);
   });
 }

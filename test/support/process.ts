@@ -7,6 +7,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import { adopt } from './children.ts';
 import { until } from './wait.ts';
 
 /** Everything that a test file started ends with the file, also when a test failed. */
@@ -38,7 +39,9 @@ export interface Spawned {
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 
 export function start(command: string, args: readonly string[], extraEnv: NodeJS.ProcessEnv = {}): Spawned {
-  const child = spawn(command, args, { env: { ...env, ...extraEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = adopt(
+    spawn(command, args, { env: { ...env, ...extraEnv }, stdio: ['ignore', 'pipe', 'pipe'] }),
+  );
   let text = '';
   const keep = (chunk: string) => {
     text += chunk;
