@@ -310,6 +310,7 @@ export async function startServer(
     lastFlip,
     listeners,
     reload,
+    crls: certificates.crls,
     accepted: () => listeners.accepted,
     accepting: () => accepting,
     metrics: metrics.exposition,

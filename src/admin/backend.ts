@@ -199,8 +199,21 @@ export interface StatusView {
   readonly connections: number;
   readonly connectionsTotal: number;
   readonly rejectedTotal: number;
+  /** Revocation lists of TLS listeners. */
+  readonly crls: readonly CrlView[];
   /** True while the proxy accepts devices and has at least one node to send them to. */
   readonly ready: boolean;
+}
+
+/** One revocation list of a listener. */
+export interface CrlView {
+  readonly listener: string;
+  /** Name of the authority. */
+  readonly issuer: string;
+  /** RFC 3339; absent where the list does not say when the next is due. */
+  readonly nextUpdate?: string | undefined;
+  /** `expired`: no device with a certificate is let in; `tolerated`: it has expired, and counts as it is. */
+  readonly state: 'valid' | 'expired' | 'tolerated';
 }
 
 /** What a reload changed. Empty lists: nothing. */

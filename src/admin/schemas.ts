@@ -6,6 +6,7 @@ import type {
   ClientList,
   ClientQuery,
   ClientView,
+  CrlView,
   DrainRequest,
   DrainView,
   MovesView,
@@ -220,6 +221,16 @@ const proxyView = z.object({
   lastSeen: z.number().meta({ description: 'Seconds since its last heartbeat.' }),
 }) satisfies z.ZodType<ProxyView>;
 
+const crlView = z.object({
+  listener: z.string(),
+  issuer: z.string().meta({ example: 'O=Example, CN=Devices' }),
+  nextUpdate: timestamp.optional(),
+  state: z.enum(['valid', 'expired', 'tolerated']).meta({
+    description:
+      '`expired`: no device with a certificate is let in. `tolerated`: it has expired, and counts as it is.',
+  }),
+}) satisfies z.ZodType<CrlView>;
+
 const statusView = z.object({
   cluster: z.string(),
   proxy: proxyView,
@@ -228,6 +239,7 @@ const statusView = z.object({
   connections: count,
   connectionsTotal: count,
   rejectedTotal: count,
+  crls: z.array(crlView).readonly().meta({ description: 'Revocation lists of TLS listeners.' }),
   ready: z.boolean().meta({ description: 'Devices are accepted and there is a node to send them to.' }),
 }) satisfies z.ZodType<StatusView>;
 

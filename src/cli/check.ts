@@ -42,10 +42,7 @@ async function check({ config: path, json, explain }: CheckOptions): Promise<voi
       environment: process.env,
       ...(token ? { adminToken: token } : {}),
     });
-    const files = [
-      await readTlsFiles(config.listeners, new Uint8Array()),
-      await readUpstreamTlsFiles(config.pools),
-    ];
+    const files = [await readTlsFiles(config.listeners, []), await readUpstreamTlsFiles(config.pools)];
     const problems = files.flatMap((each) => each.problems);
     if (problems.length > 0) throw new ConfigError(path, problems);
     if (explain !== undefined) {

@@ -16,6 +16,20 @@ export function statusCommand(): Command {
   return withExample(withAdminOptions(command), 'status');
 }
 
+/** Those that are past their date, a line each. */
+function expiredCrls(crls: StatusView['crls']): Record<string, string> {
+  const expired = crls.filter(({ state }) => state !== 'valid');
+  return Object.fromEntries(
+    expired.map(({ listener, issuer, nextUpdate, state }, i) => {
+      const then = state === 'tolerated' ? 'it is used as it is' : 'no device with a certificate is let in';
+      return [
+        i === 0 ? 'crl' : `crl ${i + 1}`,
+        `of ${issuer} at ${listener} expired at ${nextUpdate}; ${then}`,
+      ];
+    }),
+  );
+}
+
 function summary({ cluster, proxy, store, nodes, ...rest }: StatusView) {
   return {
     cluster,
@@ -26,5 +40,6 @@ function summary({ cluster, proxy, store, nodes, ...rest }: StatusView) {
     connections: `${rest.connections} now, ${rest.connectionsTotal} since start, ${rest.rejectedTotal} rejected`,
     store: `${store.kind}, ${store.up ? 'up' : 'down'}`,
     started: proxy.startedAt,
+    ...expiredCrls(rest.crls),
   };
 }

@@ -13,6 +13,10 @@ listeners:
       key: a.key
       clientCa: ca.crt
       clientAuth: request
+      crl: devices.crl
+      expiredCrl: refuse
+      minVersion: TLSv1.2
+      ciphers: ECDHE+AESGCM:ECDHE+CHACHA20
       certificates: [{ cert: b.crt, key: b.key, names: [b.example.org] }]
   - url: https://0.0.0.0:443
     pool: dashboards

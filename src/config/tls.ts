@@ -14,6 +14,11 @@ export interface TlsConfig {
   readonly clientCa: string | undefined;
   /** `request` serves devices without a certificate too; one that is shown must be good. */
   readonly clientAuth: 'none' | 'request' | 'require';
+  readonly crl: string | undefined;
+  readonly expiredCrl: 'refuse' | 'tolerate';
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's names, with colons between them; undefined: the engines' own choice. */
+  readonly ciphers: string | undefined;
 }
 
 export interface CertificateConfig {
@@ -51,6 +56,27 @@ export const tlsSchema = z
       .describe(
         'Whether devices show a certificate. `request` serves those without one too; one that is shown must be good. Both need `clientCa`.',
       ),
+    crl: pemPath(
+      'Certificate revocation lists in PEM, one of every authority of `clientCa`, and of those between them and the devices: every certificate of a device’s chain is looked up. Read again when it changes.',
+    ).optional(),
+    expiredCrl: choice(['refuse', 'tolerate'])
+      .default('refuse')
+      .describe(
+        'What becomes of devices with a certificate when a list of `crl` is past its next update. `refuse`: none is let in, because nobody knows what was revoked since. `tolerate`: the list counts as it is; the log and `status` say it.',
+      ),
+    minVersion: choice(['TLSv1.2', 'TLSv1.3'])
+      .default('TLSv1.2')
+      .describe('The least version of TLS that is spoken.'),
+    ciphers: text(4096)
+      .regex(/^[A-Za-z0-9_+!:@=.-]+$/, {
+        error: 'must be OpenSSL’s names of ciphers with colons between them',
+      })
+      .optional()
+      .meta({
+        kind: 'names',
+        description:
+          'Ciphers in OpenSSL’s names, best first, with colons between them: those of TLS 1.3 begin with `TLS_`, and are all taken where none is named. Without it those with forward secrecy and AEAD; for old devices that know CBC only add such as `ECDHE-RSA-AES128-SHA256`.',
+      }),
     certificates: z
       .array(
         z.strictObject({
@@ -73,6 +99,10 @@ export const tlsSchema = z
   .refine(({ clientAuth, clientCa }) => clientAuth === 'none' || clientCa !== undefined, {
     path: ['clientCa'],
     error: 'is required, because clientAuth asks devices for certificates',
+  })
+  .refine(({ clientAuth, crl }) => crl === undefined || clientAuth !== 'none', {
+    path: ['crl'],
+    error: 'is of no use with clientAuth none: devices show no certificates; set it to request or require',
   });
 
 /** Whether a listener of this URL and its `tls` belong together: what is wrong, and undefined when nothing is. */
@@ -87,7 +117,7 @@ export function tlsProblem(url: string, tls: unknown): string | undefined {
 
 /** Every certificate in one list, with paths from where the program runs. */
 export function toTls(
-  { cert, key, clientCa, clientAuth, certificates }: z.output<typeof tlsSchema>,
+  { cert, key, clientCa, clientAuth, crl, certificates, ...rest }: z.output<typeof tlsSchema>,
   fileName: string,
 ): TlsConfig {
   const from = (file: string) => pathFrom(fileName, file);
@@ -99,5 +129,9 @@ export function toTls(
     })),
     clientCa: clientCa === undefined ? undefined : from(clientCa),
     clientAuth,
+    crl: crl === undefined ? undefined : from(crl),
+    expiredCrl: rest.expiredCrl,
+    minVersion: rest.minVersion,
+    ciphers: rest.ciphers,
   };
 }

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { BreakwaterError, messageOf } from '../errors.ts';
+import { type CrlFacts, certificateNames, parseCrls } from './crl.ts';
 
 /** How a listener speaks TLS. PEM texts: whoever makes this has read the files. Structured-cloneable. */
 export interface TlsOptions {
@@ -9,10 +10,57 @@ export interface TlsOptions {
   readonly clientCa?: string | undefined;
   /** `request` serves devices without a certificate too; one that is shown must be good. */
   readonly clientAuth: 'none' | 'request' | 'require';
+  /** Which of their certificates are revoked; absent: nobody asks. */
+  readonly crl?: CrlOptions | undefined;
+  readonly minVersion: TlsVersion;
+  /** In OpenSSL's names, of both versions; absent: `defaultCiphers`. */
+  readonly ciphers?: string | undefined;
   /** Protocols to agree on (ALPN), best first; a device that offers others only is refused. Empty: none is agreed on. */
   readonly alpn: readonly string[];
-  /** Random bytes: listeners of several threads with the same ones resume each other's sessions. */
-  readonly ticketKeys: Uint8Array;
+  /**
+   * Random bytes, `TICKET_KEY_BYTES` a key, newest first: listeners of several threads with the same ones resume each
+   * other's sessions. Tickets are sealed with the newest; the epoll engine opens those of the others too.
+   */
+  readonly ticketKeys: readonly Uint8Array[];
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** Certificate revocation lists, which are asked for every certificate of a device's chain. */
+export interface CrlOptions {
+  readonly pem: string;
+  /** What becomes of devices when a list is older than it says that it may be. */
+  readonly expired: 'refuse' | 'tolerate';
+  /** Whether one of them is: sessions from before that are not resumed. */
+  readonly isExpired: boolean;
+  readonly lists: readonly CrlFacts[];
+}
+
+/** All with forward secrecy and without CBC (RFC 9325, 4.2); of TLS 1.3 all that OpenSSL has. */
+export const defaultCiphers = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
+
+/**
+ * What OpenSSL wants to be told of ciphers: suites of TLS 1.3, the list of TLS 1.2, and the least version. Where suites of
+ * TLS 1.3 are named, it is these; else all. Where only such are named, TLS 1.2 is not spoken.
+ */
+export function cipherSettings({
+  ciphers = defaultCiphers,
+  minVersion,
+}: Pick<TlsOptions, 'ciphers' | 'minVersion'>) {
+  const isSuite = (name: string) => name.startsWith('TLS_');
+  const named = ciphers.split(':');
+  const list = named.filter((name) => !isSuite(name));
+  const suites = named.some(isSuite) ? named : defaultCiphers.split(':');
+  return {
+    suites: suites.filter(isSuite).join(':'),
+    list: (list.length > 0 ? list : defaultCiphers.split(':').filter((name) => !isSuite(name))).join(':'),
+    minVersion: list.length > 0 ? minVersion : ('TLSv1.3' as const),
+  };
 }
 
 export interface TlsCertificate {
@@ -97,9 +145,27 @@ export function checkCertificate({ cert, key }: TlsCertificate): X509Certificate
   return x509;
 }
 
-function checkAuthorities({ clientAuth, clientCa }: TlsOptions): void {
+function checkAuthorities({ clientAuth, clientCa, crl }: TlsOptions): void {
+  if (crl !== undefined) checkCrls(crl.pem, clientCa ?? '');
   if (clientCa !== undefined) parseCertificates(clientCa, 'clientCa');
   else if (clientAuth !== 'none') throw invalid(`clientAuth ${clientAuth} needs clientCa`);
+}
+
+/**
+ * Parses revocation lists, and sees that each authority of `clientCa` has one: of an authority without one no certificate
+ * is good. @throws BreakwaterError TLS_INVALID
+ */
+export function checkCrls(pem: string, clientCa: string): readonly CrlFacts[] {
+  const lists = parseCrls(pem);
+  for (const authority of parseCertificates(clientCa, 'clientCa')) {
+    const { subject } = certificateNames(authority.raw);
+    if (lists.some(({ issuer }) => issuer === subject)) continue;
+    const name = authority.subject.replaceAll('\n', ', ');
+    throw invalid(
+      `it holds no list of ${name}, which clientCa has: add that authority's list, an empty one too`,
+    );
+  }
+  return lists.map(({ revoked: _, ...facts }) => facts);
 }
 
 /** Every certificate of a PEM text; there is at least one. */
@@ -132,10 +198,10 @@ export function commonName(x509: X509Certificate): string | undefined {
 
 /**
  * Names what a session may be resumed on, 32 characters: it was made with the same demands on the client's certificate,
- * so that nobody brings a session of one listener to a stricter one (RFC 5246, 7.4.1.2; SSL_CTX_set_session_id_context(3)).
+ * so that nobody brings a session of one listener, or from before a revocation, to a stricter one (RFC 5246, 7.4.1.2; SSL_CTX_set_session_id_context(3)).
  */
-export function sessionScope(listenerIndex: number, { clientAuth, clientCa }: TlsOptions): string {
-  const text = JSON.stringify([listenerIndex, clientAuth, clientCa ?? '']);
+export function sessionScope(listenerIndex: number, { clientAuth, clientCa, crl }: TlsOptions): string {
+  const text = JSON.stringify([listenerIndex, clientAuth, clientCa ?? '', crl?.pem, crl?.isExpired]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 

@@ -1,4 +1,12 @@
-import type { Backend, ClientDetail, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
+import type {
+  Backend,
+  ClientDetail,
+  CrlView,
+  NodeDetail,
+  NodeView,
+  PoolView,
+  ProxyView,
+} from '../admin/backend.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
@@ -32,6 +40,7 @@ export interface BackendParts {
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
   readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
   readonly reload: Backend['reload'];
+  readonly crls: () => readonly CrlView[];
   readonly accepting: () => boolean;
   /** Connections since the start, also at listeners that are gone. */
   readonly accepted: () => number;
@@ -139,6 +148,7 @@ export function createBackend(parts: BackendParts): Backend {
         connections: table.devices(),
         connectionsTotal: parts.accepted(),
         rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
+        crls: parts.crls(),
         ready: parts.accepting() && takers.length > 0,
       };
     },

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { CrlView } from '../admin/backend.ts';
 import type { Problem } from '../config/problems.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
 import type { Log } from '../log.ts';
+import { createCrlWatch } from './crl-watch.ts';
 import { type FileOwner, keepFiles } from './kept-files.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 
@@ -24,6 +26,10 @@ export interface Certificates {
   use(listeners: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[];
   /** Reads the files in use again, and takes what has changed; devices that are connected stay. */
   refresh(): Promise<readonly Problem[]>;
+  /** Has every listener seal its tickets with the newest of these keys; devices that are connected stay. */
+  useTicketKeys(keys: readonly Uint8Array[]): Promise<void>;
+  /** The revocation lists in use, and how they are. */
+  crls(): readonly CrlView[];
   stop(): void;
 }
 
@@ -32,26 +38,47 @@ export function createCertificates(
   update: (listenerIndex: number, tls: TlsOptions) => Promise<void>,
   log: Log,
 ): Certificates {
-  const ticketKeys = randomBytes(TICKET_KEY_BYTES);
+  let ticketKeys: readonly Uint8Array[] = [randomBytes(TICKET_KEY_BYTES)];
   const kept = keepFiles<TlsListener & FileOwner, TlsOptions>(
     async (owners) => {
       const { options: values, problems } = await readTlsFiles(owners, ticketKeys);
       return { values, problems };
     },
-    ({ index }, tls) => update(index, tls),
+    async ({ index }, tls) => {
+      await update(index, tls);
+      setImmediate(() => crlWatch.look());
+    },
     log,
   );
+  const crlWatch = createCrlWatch({
+    crls: () => kept.present().flatMap(([{ url }, { crl }]) => (crl === undefined ? [] : [{ url, crl }])),
+    expired: () => void kept.refresh(), // sessions from before are not to be resumed
+    clock: { now: Date.now },
+    log,
+  });
   return {
     read: (listeners) => readTlsFiles(listeners, ticketKeys),
-    use: (listeners, options) => kept.use(listeners.map(ownerOf), options).map(({ url }) => url),
+    use(listeners, options) {
+      const changed = kept.use(listeners.map(ownerOf), options).map(({ url }) => url);
+      crlWatch.look();
+      return changed;
+    },
     refresh: kept.refresh,
-    stop: kept.stop,
+    useTicketKeys: (keys) => {
+      ticketKeys = keys;
+      return kept.amend((tls) => ({ ...tls, ticketKeys: keys }));
+    },
+    crls: crlWatch.views,
+    stop() {
+      crlWatch.stop();
+      kept.stop();
+    },
   };
 }
 
 function ownerOf(listener: TlsListener, at: number): TlsListener & FileOwner {
   const { index, url, tls } = listener;
   const files = (tls?.certificates ?? []).flatMap(({ cert, key }) => [cert, key]);
-  if (tls?.clientCa !== undefined) files.push(tls.clientCa);
+  for (const file of [tls?.clientCa, tls?.crl]) if (file !== undefined) files.push(file);
   return { ...listener, id: index, label: { listener: url }, path: `listeners[${at}].tls`, files };
 }

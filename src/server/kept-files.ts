@@ -24,6 +24,10 @@ export interface KeptFiles<Owner, Value> {
    * part of the answer.
    */
   refresh(): Promise<readonly Problem[]>;
+  /** Changes what is in use, whatever the files say. Rejects where one change is refused. */
+  amend(change: (value: Value) => Value): Promise<void>;
+  /** Those whose files are in use, with what is. */
+  present(): readonly (readonly [Owner, Value])[];
   stop(): void;
 }
 
@@ -86,11 +90,33 @@ export function keepFiles<Owner extends FileOwner, Value>(
     return problems;
   }
 
+  function amend(change: (value: Value) => Value): Promise<void> {
+    const done = turn.then(async () => {
+      const now = owners;
+      for (const [at, owner] of now.entries()) {
+        const value = inUse[at];
+        if (value === undefined || now !== owners) continue;
+        const next = change(value);
+        await update(owner, next);
+        inUse[at] = next;
+      }
+    });
+    turn = done.catch(() => undefined);
+    return done;
+  }
+
+  function present(): (readonly [Owner, Value])[] {
+    return owners.flatMap((owner, at) => {
+      const value = inUse[at];
+      return value === undefined ? [] : [[owner, value] as const];
+    });
+  }
+
   function tell(problems: readonly string[]): void {
     for (const error of problems)
       if (!told.has(error)) log.error({ error }, 'TLS file is bad; the former one stays');
     told = new Set(problems);
   }
 
-  return { use, refresh, stop: () => unwatch() };
+  return { use, refresh, amend, present, stop: () => unwatch() };
 }

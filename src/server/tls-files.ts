@@ -3,8 +3,12 @@ import { createSecureContext } from 'node:tls';
 import type { ListenerConfig, PoolConfig } from '../config/config.ts';
 import type { Problem } from '../config/problems.ts';
 import type { CertificateConfig, TlsConfig } from '../config/tls.ts';
+import { holdsCrl, isExpired } from '../engine/crl.ts';
 import {
+  type CrlOptions,
   checkCertificate,
+  checkCrls,
+  cipherSettings,
   parseCertificates,
   type TlsCertificate,
   type TlsOptions,
@@ -14,6 +18,8 @@ import { messageOf } from '../errors.ts';
 
 /** A certificate with its chain has some kilobytes, a bundle of authorities some hundred: more is some other file. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Some 200,000 revoked certificates; each data thread reads it anew when it changes. */
+const MAX_CRL_BYTES = 16 * 1024 * 1024;
 
 /** What is agreed on with devices (IANA, TLS ALPN Protocol IDs). WebSocket begins as HTTP/1.1 (RFC 6455, 1.7). */
 const protocols: Readonly<Record<string, readonly string[]>> = {
@@ -31,7 +37,7 @@ export interface TlsFiles {
 /** Reads and checks the files of every listener's `tls`; all problems are found at once. */
 export async function readTlsFiles(
   listeners: readonly Pick<ListenerConfig, 'url' | 'tls'>[],
-  ticketKeys: Uint8Array,
+  ticketKeys: readonly Uint8Array[],
 ): Promise<TlsFiles> {
   const problems: Problem[] = [];
   const options = await Promise.all(
@@ -81,9 +87,10 @@ export async function readUpstreamTlsFiles(
 type Complain = (key: string, problem: string) => void;
 
 async function readListener(
-  { certificates, clientCa, clientAuth }: TlsConfig,
+  tls: TlsConfig,
   complain: Complain,
-): Promise<Pick<TlsOptions, 'certificates' | 'clientCa' | 'clientAuth'> | undefined> {
+): Promise<Omit<TlsOptions, 'alpn' | 'ticketKeys'> | undefined> {
+  const { certificates, clientCa, clientAuth, minVersion, ciphers } = tls;
   const pairs = await Promise.all(
     certificates.map((each, index) =>
       readPair(each, (key, problem) =>
@@ -93,11 +100,38 @@ async function readListener(
   );
   const authorities =
     clientCa === undefined ? undefined : await readAuthorities(clientCa, 'clientCa', complain);
+  const crl = authorities === undefined ? undefined : await readCrl(tls, authorities, complain);
+  const areKnown = ciphers === undefined || attempt('ciphers', ciphers, complain, () => tryCiphers(tls));
   if (clientCa !== undefined && authorities === undefined) return undefined;
+  if ((tls.crl !== undefined && crl === undefined) || !areKnown) return undefined;
   const whole = pairs.filter((pair) => pair !== undefined);
   return whole.length === pairs.length
-    ? { certificates: whole, clientCa: authorities, clientAuth }
+    ? { certificates: whole, clientCa: authorities, clientAuth, crl, minVersion, ciphers }
     : undefined;
+}
+
+async function readCrl(
+  { crl: file, expiredCrl }: TlsConfig,
+  clientCa: string,
+  complain: Complain,
+): Promise<CrlOptions | undefined> {
+  if (file === undefined) return undefined;
+  const pem = await readPem(file, 'crl', complain, MAX_CRL_BYTES);
+  if (pem === undefined) return undefined;
+  let crl: CrlOptions | undefined;
+  attempt('crl', file, complain, () => {
+    const lists = checkCrls(pem, clientCa);
+    const nowMs = Date.now();
+    crl = { pem, expired: expiredCrl, isExpired: lists.some((list) => isExpired(list, nowMs)), lists };
+  });
+  return crl;
+}
+
+/** OpenSSL says what it does not know. */
+function tryCiphers(tls: TlsConfig): void {
+  const { suites, list } = cipherSettings(tls);
+  createSecureContext({ ciphers: list });
+  createSecureContext({ ciphers: suites });
 }
 
 async function readPair(
@@ -121,14 +155,30 @@ async function readPair(
 async function readAuthorities(file: string, key: string, complain: Complain): Promise<string | undefined> {
   const pem = await readPem(file, key, complain);
   if (pem === undefined) return undefined;
-  return attempt(key, file, complain, () => parseCertificates(pem, key)) ? pem : undefined;
+  return attempt(key, file, complain, () => {
+    if (holdsCrl(pem))
+      throw new Error(`it holds a revocation list, which ${strayCrl[key] ?? 'is of no use there'}`);
+    parseCertificates(pem, key);
+  })
+    ? pem
+    : undefined;
 }
 
-async function readPem(file: string, key: string, complain: Complain): Promise<string | undefined> {
+/** A list among the authorities would be passed over in silence. */
+const strayCrl: Readonly<Record<string, string>> = {
+  clientCa: 'is not looked at there; put it into a file of its own, and name that as tls.crl',
+};
+
+async function readPem(
+  file: string,
+  key: string,
+  complain: Complain,
+  maxBytes = MAX_BYTES,
+): Promise<string | undefined> {
   try {
     const bytes = await readFile(file);
-    if (bytes.length <= MAX_BYTES) return bytes.toString('latin1');
-    complain(key, `${file} is larger than ${MAX_BYTES} bytes: not a PEM file`);
+    if (bytes.length <= maxBytes) return bytes.toString('latin1');
+    complain(key, `${file} is larger than ${maxBytes} bytes`);
   } catch (error) {
     complain(
       key,

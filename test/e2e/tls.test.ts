@@ -6,9 +6,11 @@ import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { connectAsync } from 'mqtt';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { StatusView } from '../../src/admin/backend.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { run } from '../support/cli.ts';
+import { connectBytes } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -202,6 +204,58 @@ describe.each(['epoll', 'node'])('TLS files on the %s engine', (engine) => {
     await Promise.all(devices.map((each) => each.publishAsync('still', 'here', { qos: 1 })));
     expect(dropped).toBe(0);
     await Promise.all(devices.map((each) => each.endAsync()));
+  });
+});
+
+describe.each(['epoll', 'node'])('revocation lists on the %s engine', (engine) => {
+  it('are taken when they change, and one that has expired is said in the log and by status', async () => {
+    const file = join(temporaryDirectory(), 'devices.crl');
+    const write = (pem: string) => {
+      writeFileSync(`${file}.new`, pem);
+      renameSync(`${file}.new`, file);
+    };
+    write(root.crl([]));
+    const proxy = await startBreakwater({
+      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
+      listeners: [
+        {
+          url: 'mqtts://127.0.0.1:0',
+          tls: {
+            ...{ cert: one.certFile, key: one.keyFile, clientCa: root.certFile, clientAuth: 'require' },
+            crl: file,
+          },
+        },
+      ],
+      pools: { default: { nodes: [{ url: broker.url }] } },
+    });
+    const tls = { host: '127.0.0.1', port: proxy.port, ca: root.cert, cert: device.cert, key: device.key };
+    /** Whether a device is answered its CONNECT. */
+    const isIn = () =>
+      new Promise<boolean>((resolve) => {
+        const socket = connectTls(tls, () => socket.write(connectBytes('asks')));
+        socket.on('data', () => resolve(true)).on('close', () => resolve(false));
+        socket.on('error', () => undefined).once('data', () => socket.destroy());
+      });
+    const stays = await connectAsync({ ...tls, protocol: 'mqtts', clientId: 'stays', reconnectPeriod: 0 });
+    const crls = async () => (await proxy.api<StatusView>('status')).crls.map(({ state }) => state);
+    expect([await isIn(), await crls()]).toEqual([true, ['valid']]);
+    write(root.crl([device]));
+    await until(async () => !(await isIn()), 'the device to be refused');
+    write(root.crl([]));
+    await until(isIn, 'the device to be let in again');
+    write(root.crl([], -1));
+    await until(async () => (await crls())[0] === 'expired', 'the list to have expired');
+    await until(async () => !(await isIn()), 'the device to be refused');
+    await until(
+      () => proxy.logs().some(({ msg }) => msg.startsWith('a revocation list has expired')),
+      'the log',
+    );
+    const { stdout } = await run(['status', '--admin', proxy.adminUrl]);
+    expect(stdout).toMatch(
+      /^crl +of O=Test, CN=root at mqtts:.* expired at .*; no device with a certificate/m,
+    );
+    expect(stays.connected).toBe(true);
+    await stays.endAsync();
   });
 });
 

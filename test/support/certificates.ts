@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TICKET_KEY_BYTES, type TlsCertificate, type TlsOptions } from '../../src/engine/tls.ts';
@@ -25,6 +25,8 @@ export interface Authority extends Issued {
   issue(request: Request): Issued;
   /** An authority below this one. */
   below(cn: string): Authority;
+  /** A revocation list, in PEM; `day` is of its next update, from today on. */
+  crl(revoked: readonly Issued[], day?: number): string;
 }
 
 export function createAuthority(cn: string): Authority {
@@ -40,7 +42,31 @@ function authority(own: Issued, chain: string): Authority {
       const below = make({ cn, ca: true }, own, chain);
       return authority(below, below.cert);
     },
+    crl: (revoked, day = 30) => makeCrl(own, revoked, day),
   };
+}
+
+function makeCrl(issuer: Issued, revoked: readonly Issued[], day: number): string {
+  const directory = temporaryDirectory();
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+  const lines = revoked.map(({ cert }) => {
+    const { serialNumber } = new X509Certificate(cert);
+    return `R\t350101000000Z\t250101000000Z\t${serialNumber}\tunknown\t/CN=revoked\n`;
+  });
+  const database = file('index.txt', lines.join(''));
+  const number = file('number', '01\n');
+  const config = file(
+    'ca.cnf',
+    `[ca]\ndefault_ca = own\n[own]\ndatabase = ${database}\ncrlnumber = ${number}\ndefault_md = sha256\n`,
+  );
+  const time = (days: number): string =>
+    new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, '');
+  const dates = ['-crl_lastupdate', time(day - 60), '-crl_nextupdate', time(day)];
+  const ca = ['-config', config, '-cert', issuer.certFile, '-keyfile', issuer.keyFile];
+  return execFileSync('openssl', ['ca', '-gencrl', ...ca, ...dates], { stdio: 'pipe' }).toString();
 }
 
 let serial = 0;
@@ -72,8 +98,9 @@ export function tlsOptions(certificates: readonly Issued[], more: Partial<TlsOpt
   return {
     certificates: certificates.map(({ cert, key }) => ({ cert, key })),
     clientAuth: 'none',
+    minVersion: 'TLSv1.2',
     alpn: ['mqtt'],
-    ticketKeys: randomBytes(TICKET_KEY_BYTES),
+    ticketKeys: [randomBytes(TICKET_KEY_BYTES)],
     ...more,
   };
 }

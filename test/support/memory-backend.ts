@@ -169,6 +169,7 @@ export function createMemoryBackend(
       },
       connections: views().reduce((sum, { connections }) => sum + connections, 0),
       connectionsTotal: backend.accepted,
+      crls: [],
       rejectedTotal: 12,
       ready: backend.ready,
     }),

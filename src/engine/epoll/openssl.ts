@@ -17,11 +17,19 @@ export interface OpenSsl {
   readonly setSessionScope: (context: number, bytes: string, length: number) => number;
   readonly useCertificate: (context: number, certificate: number) => number;
   readonly useKey: (context: number, key: number) => number;
-  readonly setVerify: (context: number, mode: number) => void;
+  /** `callback`: 0, or of `verifyCallback`. */
+  readonly setVerify: (context: number, mode: number, callback: number) => void;
   readonly certificateStore: (context: number) => number;
   readonly trust: (store: number, certificate: number) => number;
+  readonly addCrl: (store: number, crl: number) => number;
+  readonly setStoreFlags: (store: number, flags: number) => number;
   readonly nameAuthority: (context: number, certificate: number) => number;
   readonly setServerNameCallback: (context: number, callback: number) => number;
+  readonly setTicketCallback: (context: number, callback: number) => number;
+  /** With SHA-256, AES-256 in CBC mode, and keys at those addresses; false where memory is out. */
+  readonly startHmac: (hmac: number, key: number, length: number) => boolean;
+  readonly startEncrypting: (cipher: number, key: number, iv: number) => boolean;
+  readonly startDecrypting: (cipher: number, key: number, iv: number) => boolean;
   /** `arg` comes back in each call. */
   readonly setAlpnCallback: (context: number, callback: number, arg: number) => void;
 
@@ -29,6 +37,8 @@ export interface OpenSsl {
   readonly freeBio: (bio: number) => number;
   readonly readCertificate: (bio: number) => number;
   readonly freeCertificate: (certificate: number) => void;
+  readonly readCrl: (bio: number) => number;
+  readonly freeCrl: (crl: number) => void;
   readonly readKey: (bio: number) => number;
   readonly freeKey: (key: number) => void;
 
@@ -65,6 +75,11 @@ export interface OpenSsl {
   readonly errno: () => number;
   /** Makes functions that OpenSSL may call within a call of this thread; they must not throw. */
   readonly serverNameCallback: (run: (ssl: number) => number) => Callback;
+  /** Told what is wrong with a certificate (0: nothing); answers whether it is good all the same. */
+  readonly ticketCallback: (
+    run: (ssl: number, name: number, iv: number, cipher: number, hmac: number, isSealed: boolean) => number,
+  ) => Callback;
+  readonly verifyCallback: (run: (error: number) => boolean) => Callback;
   readonly alpnCallback: (
     run: (out: number, outLength: number, offered: number, offeredLength: number, arg: number) => number,
   ) => Callback;
@@ -84,7 +99,6 @@ export const SSL_ERROR_ZERO_RETURN = 6;
 export const SSL_CTRL_MODE = 33;
 export const SSL_CTRL_SET_READ_AHEAD = 41;
 export const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
-export const SSL_CTRL_SET_TLSEXT_TICKET_KEYS = 59;
 export const SSL_CTRL_CHAIN_CERT = 89;
 export const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 
@@ -96,6 +110,10 @@ export const SSL_OP_NO_COMPRESSION = 2 ** 17;
 export const SSL_OP_CIPHER_SERVER_PREFERENCE = 2 ** 22;
 export const SSL_OP_NO_RENEGOTIATION = 2 ** 30;
 export const TLS1_2_VERSION = 0x303;
+export const TLS1_3_VERSION = 0x304;
+export const X509_V_FLAG_CRL_CHECK = 0x4;
+export const X509_V_FLAG_CRL_CHECK_ALL = 0x8;
+export const X509_V_ERR_CRL_HAS_EXPIRED = 12;
 export const SSL_VERIFY_NONE = 0;
 export const SSL_VERIFY_PEER = 1;
 export const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
@@ -104,6 +122,7 @@ export const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
 
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB = 53;
 const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
+const SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB = 72;
 const TLSEXT_NAMETYPE_HOST_NAME = 0;
 
 let loaded: OpenSsl | undefined;
@@ -155,6 +174,9 @@ function bind(): OpenSsl {
   const callbackControl = f('intptr_t SSL_CTX_callback_ctrl(uintptr_t ctx, int cmd, uintptr_t callback)');
   const readPem = 'uintptr_t bio, uintptr_t into, uintptr_t password, uintptr_t arg';
   const readCertificate = f(`uintptr_t PEM_read_bio_X509_AUX(${readPem})`);
+  const readCrl = f(`uintptr_t PEM_read_bio_X509_CRL(${readPem})`);
+  const verifyErrorOf = f('int X509_STORE_CTX_get_error(uintptr_t ctx)');
+  const setVerifyError = f('void X509_STORE_CTX_set_error(uintptr_t ctx, int error)');
   const readKey = f(`uintptr_t PEM_read_bio_PrivateKey(${readPem})`);
   const serverName = f('const char *SSL_get_servername(uintptr_t ssl, int type)');
   const currentCipher = f('uintptr_t SSL_get_current_cipher(uintptr_t ssl)');
@@ -163,6 +185,18 @@ function bind(): OpenSsl {
   const reason = f('const char *ERR_reason_error_string(unsigned long error)');
   const clearErrors = f('void ERR_clear_error()');
 
+  const startHmac = f(
+    'int HMAC_Init_ex(uintptr_t hmac, uintptr_t key, int length, uintptr_t hash, uintptr_t engine)',
+  );
+  const cipherStart = 'uintptr_t cipher, uintptr_t type, uintptr_t engine, uintptr_t key, uintptr_t iv';
+  const startEncrypting = f(`int EVP_EncryptInit_ex(${cipherStart})`);
+  const startDecrypting = f(`int EVP_DecryptInit_ex(${cipherStart})`);
+  const sha256: number = f('uintptr_t EVP_sha256()')();
+  const aes256: number = f('uintptr_t EVP_aes_256_cbc()')();
+  const ticketType = koffi.proto(
+    'int BreakwaterTicket(uintptr_t ssl, uintptr_t name, uintptr_t iv, uintptr_t cipher, uintptr_t hmac, int isSealed)',
+  );
+  const verifyType = koffi.proto('int BreakwaterVerify(int ok, uintptr_t ctx)');
   const nameType = koffi.proto('int BreakwaterServerName(uintptr_t ssl, uintptr_t alert, uintptr_t arg)');
   const alpnType = koffi.proto(
     'int BreakwaterAlpn(uintptr_t ssl, uintptr_t out, uintptr_t outLength, uintptr_t in, uint32_t inLength, uintptr_t arg)',
@@ -187,18 +221,27 @@ function bind(): OpenSsl {
     ),
     useCertificate: f('int SSL_CTX_use_certificate(uintptr_t ctx, uintptr_t x509)'),
     useKey: f('int SSL_CTX_use_PrivateKey(uintptr_t ctx, uintptr_t key)'),
-    setVerify: (context, mode) => setVerify(context, mode, 0),
+    setVerify,
     certificateStore: f('uintptr_t SSL_CTX_get_cert_store(uintptr_t ctx)'),
     trust: f('int X509_STORE_add_cert(uintptr_t store, uintptr_t x509)'),
+    addCrl: f('int X509_STORE_add_crl(uintptr_t store, uintptr_t crl)'),
+    setStoreFlags: f('int X509_STORE_set_flags(uintptr_t store, unsigned long flags)'),
     nameAuthority: f('int SSL_CTX_add_client_CA(uintptr_t ctx, uintptr_t x509)'),
     setServerNameCallback: (context, address) =>
       callbackControl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, address),
+    setTicketCallback: (context, address) =>
+      callbackControl(context, SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, address),
+    startHmac: (hmac, key, length) => startHmac(hmac, key, length, sha256, 0) === 1,
+    startEncrypting: (cipher, key, iv) => startEncrypting(cipher, aes256, 0, key, iv) === 1,
+    startDecrypting: (cipher, key, iv) => startDecrypting(cipher, aes256, 0, key, iv) === 1,
     setAlpnCallback: f('void SSL_CTX_set_alpn_select_cb(uintptr_t ctx, uintptr_t callback, uintptr_t arg)'),
 
     memoryBio: f('uintptr_t BIO_new_mem_buf(uintptr_t bytes, int length)'),
     freeBio: f('int BIO_free(uintptr_t bio)'),
     readCertificate: (bio) => readCertificate(bio, 0, 0, 0),
     freeCertificate: f('void X509_free(uintptr_t x509)'),
+    readCrl: (bio) => readCrl(bio, 0, 0, 0),
+    freeCrl: f('void X509_CRL_free(uintptr_t crl)'),
     readKey: (bio) => readKey(bio, 0, 0, 0),
     freeKey: f('void EVP_PKEY_free(uintptr_t key)'),
 
@@ -236,6 +279,18 @@ function bind(): OpenSsl {
     copy: f('void *memcpy(uintptr_t to, uintptr_t from, size_t length)'),
     errno: () => koffi.errno(),
     serverNameCallback: (run) => callback(nameType, (ssl) => run(ssl as number)),
+    ticketCallback: (run) =>
+      callback(ticketType, (...args) => {
+        const [session, name, iv, cipher, hmac] = args as [number, number, number, number, number];
+        return run(session, name, iv, cipher, hmac, args[5] === 1);
+      }),
+    verifyCallback: (run) =>
+      callback(verifyType, (ok, ctx) => {
+        if (ok === 1) return 1;
+        const isGood = run(verifyErrorOf(ctx));
+        if (isGood) setVerifyError(ctx, 0);
+        return isGood ? 1 : 0;
+      }),
     alpnCallback: (run) =>
       callback(alpnType, (_ssl, ...args) => run(...(args as [number, number, number, number, number]))),
   };

@@ -1,15 +1,16 @@
 import {
   chooseGroup,
+  cipherSettings,
   groupCertificates,
   sessionScope,
-  TICKET_KEY_BYTES,
   type TlsCertificate,
   type TlsOptions,
 } from '../tls.ts';
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
-import { addCertificate, eachCertificate, must, pinned, settleContext } from './tls-material.ts';
+import { addCertificate, addCrls, eachCertificate, must, settleContext } from './tls-material.ts';
+import { createTicketKeys } from './tls-tickets.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
 interface ContextSet {
@@ -41,22 +42,38 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     if (name !== null && set !== undefined) ssl.setContext(session, set.choose(name));
     return o.SSL_TLSEXT_ERR_OK;
   });
+  const tolerateExpired = ssl.verifyCallback((error) => error === o.X509_V_ERR_CRL_HAS_EXPIRED);
+  const tickets = createTicketKeys(libc, ssl);
   const protocols = createProtocols(libc, ssl);
 
   function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
     const context = ssl.newContext();
     try {
-      settle(libc, ssl, context, tls, scope);
+      settle(ssl, context, tls, scope);
+      tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
-      if (tls.clientAuth !== 'none') demandCertificate(libc, ssl, context, tls);
+      if (tls.clientAuth !== 'none') demandCertificate(context, tls);
       if (tls.alpn.length > 0) protocols.offer(context, tls.alpn);
       return context;
     } catch (error) {
+      tickets.forget(context);
       ssl.freeContext(context);
       throw error;
     } finally {
       ssl.clearErrors();
     }
+  }
+
+  function demandCertificate(context: number, { clientCa = '', clientAuth, crl }: TlsOptions): void {
+    const store = ssl.certificateStore(context);
+    eachCertificate(libc, ssl, clientCa, (certificate) => {
+      must(ssl, ssl.trust(store, certificate), 'a certificate of clientCa is refused');
+      must(ssl, ssl.nameAuthority(context, certificate), 'a certificate of clientCa is refused');
+    });
+    if (crl !== undefined) addCrls(libc, ssl, context, crl.pem);
+    const mode =
+      clientAuth === 'require' ? o.SSL_VERIFY_PEER + o.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : o.SSL_VERIFY_PEER;
+    ssl.setVerify(context, mode, crl?.expired === 'tolerate' ? tolerateExpired.address : 0);
   }
 
   function set(listenerIndex: number, tls: TlsOptions): void {
@@ -66,7 +83,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     try {
       for (const group of groups) contexts.push(build(group.certificates, tls, scope));
     } catch (error) {
-      for (const context of contexts) ssl.freeContext(context);
+      for (const context of contexts) release(context);
       throw error;
     }
     const built: ContextSet = {
@@ -92,12 +109,20 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   function free(old: ContextSet | undefined): void {
     if (old === undefined) return;
     setOf.delete(old.contexts[0] as number);
-    for (const context of old.contexts) ssl.freeContext(context);
+    for (const context of old.contexts) release(context);
+  }
+
+  /** Sessions of it hold on to it; they get no tickets any more. */
+  function release(context: number): void {
+    tickets.forget(context);
+    ssl.freeContext(context);
   }
 
   function close(): void {
     for (const listenerIndex of [...sets.keys()]) drop(listenerIndex);
     chooseByName.free();
+    tolerateExpired.free();
+    tickets.close();
     protocols.close();
   }
 
@@ -105,23 +130,10 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
 }
 
 /** Everything but certificates. */
-function settle(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
-  settleContext(ssl, context);
+function settle(ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
+  settleContext(ssl, context, cipherSettings(tls));
   ssl.setTickets(context, 1); // a device has one connection to resume
-  const keys = pinned(libc, tls.ticketKeys.subarray(0, TICKET_KEY_BYTES));
-  ssl.contextControl(context, o.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, TICKET_KEY_BYTES, keys.address);
-  keys.bytes.fill(0);
   ssl.setSessionScope(context, scope, scope.length);
-}
-
-function demandCertificate(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions): void {
-  const store = ssl.certificateStore(context);
-  eachCertificate(libc, ssl, tls.clientCa ?? '', (certificate) => {
-    must(ssl, ssl.trust(store, certificate), 'a certificate of clientCa is refused');
-    must(ssl, ssl.nameAuthority(context, certificate), 'a certificate of clientCa is refused');
-  });
-  const must_ = tls.clientAuth === 'require' ? o.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
-  ssl.setVerify(context, o.SSL_VERIFY_PEER + must_);
 }
 
 /** What listeners speak (ALPN). */

@@ -6,7 +6,7 @@ import { checkUpstream, type UpstreamTls, verifying } from '../tls.ts';
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
-import { addCertificate, eachCertificate, must, settleContext } from './tls-material.ts';
+import { addCertificate, eachCertificate, must, nodeCiphers, settleContext } from './tls-material.ts';
 
 /** Opens the TLS sessions of links to nodes: one SSL_CTX a pool. */
 export interface TlsLinks {
@@ -38,7 +38,7 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
   function build({ ca, certificate, verify }: UpstreamTls): number {
     const context = ssl.newClientContext();
     try {
-      settleContext(ssl, context);
+      settleContext(ssl, context, nodeCiphers());
       if (certificate !== undefined) addCertificate(libc, ssl, context, certificate);
       if (verify) trust(context, ca ?? rootCertificates.join('\n'));
       return context;
@@ -55,7 +55,7 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
     eachCertificate(libc, ssl, ca, (certificate) => {
       must(ssl, ssl.trust(store, certificate), 'a certificate of ca is refused');
     });
-    ssl.setVerify(context, o.SSL_VERIFY_PEER);
+    ssl.setVerify(context, o.SSL_VERIFY_PEER, 0);
   }
 
   function open(target: TargetTls): number {

@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { BreakwaterError } from '../../errors.ts';
-import type { TlsCertificate } from '../tls.ts';
+import { cipherSettings, type TlsCertificate } from '../tls.ts';
 import type { Libc, Pinned } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
@@ -15,18 +15,28 @@ const OPTIONS =
 const MODE =
   o.SSL_MODE_RELEASE_BUFFERS + o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
 
-/** What holds for all contexts. Ciphers are those that Node's own TLS takes. */
-export function settleContext(ssl: OpenSsl, context: number): void {
+/** As Node's own TLS: nodes may be old. */
+export function nodeCiphers(): CipherSettings {
+  return cipherSettings({ ciphers: constants.defaultCoreCipherList, minVersion: 'TLSv1.2' });
+}
+
+export type CipherSettings = ReturnType<typeof cipherSettings>;
+
+/** What holds for all contexts. */
+export function settleContext(
+  ssl: OpenSsl,
+  context: number,
+  { suites, list, minVersion }: CipherSettings,
+): void {
   const control = (command: number, larg: number) => ssl.contextControl(context, command, larg, 0);
   ssl.setOptions(context, OPTIONS);
   control(o.SSL_CTRL_MODE, MODE);
   control(o.SSL_CTRL_SET_READ_AHEAD, 1); // a record in one system call instead of two
-  control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, o.TLS1_2_VERSION);
+  const version = minVersion === 'TLSv1.3' ? o.TLS1_3_VERSION : o.TLS1_2_VERSION;
+  control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, version);
   control(o.SSL_CTRL_SET_SESS_CACHE_MODE, 0); // sessions are kept by the devices, in their tickets
-  const ciphers = constants.defaultCoreCipherList.split(':');
-  const isSuite = (name: string) => name.startsWith('TLS_');
-  ssl.setCipherSuites(context, ciphers.filter(isSuite).join(':'));
-  ssl.setCipherList(context, ciphers.filter((name) => !isSuite(name)).join(':'));
+  must(ssl, ssl.setCipherSuites(context, suites), 'the ciphers of TLS 1.3 are refused');
+  must(ssl, ssl.setCipherList(context, list), 'the ciphers of TLS 1.2 are refused');
 }
 
 /** @throws BreakwaterError TLS_INVALID */
@@ -70,6 +80,19 @@ export function eachCertificate(
       }
     }
   });
+}
+
+/** Has the chain of every peer looked up in these revocation lists, each of its certificates. */
+export function addCrls(libc: Libc, ssl: OpenSsl, context: number, pem: string): void {
+  const store = ssl.certificateStore(context);
+  withBio(libc, ssl, pem, (bio) => {
+    for (let crl = ssl.readCrl(bio); crl !== 0; crl = ssl.readCrl(bio)) {
+      const added = ssl.addCrl(store, crl);
+      ssl.freeCrl(crl);
+      must(ssl, added, 'a list of crl is refused');
+    }
+  });
+  ssl.setStoreFlags(store, o.X509_V_FLAG_CRL_CHECK + o.X509_V_FLAG_CRL_CHECK_ALL);
 }
 
 function withBio(libc: Libc, ssl: OpenSsl, pem: string, use: (bio: number) => void): void {

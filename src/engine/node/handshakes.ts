@@ -2,18 +2,29 @@ import type { Socket } from 'node:net';
 import {
   createSecureContext,
   createServer,
+  type DetailedPeerCertificate,
   type SecureContext,
   type SecureContextOptions,
   type Server,
   type TLSSocket,
 } from 'node:tls';
 import type { EndCause, PeerTls } from '../../connection/wire.ts';
-import { chooseGroup, commonName, groupCertificates, sessionScope, type TlsOptions } from '../tls.ts';
+import { type Crl, crlBlocks, isGoodBy, parseCrls } from '../crl.ts';
+import {
+  chooseGroup,
+  cipherSettings,
+  commonName,
+  groupCertificates,
+  sessionScope,
+  type TlsOptions,
+} from '../tls.ts';
 
 /** As long as OpenSSL's own servers do; Node's default is five minutes. */
 const SESSION_SECONDS = 7200;
 /** Node's tickets take fewer bytes of key than OpenSSL's. */
 const NODE_TICKET_KEY_BYTES = 48;
+/** As OpenSSL's default. */
+const MAX_CHAIN = 100;
 
 export interface Handshake {
   done(socket: TLSSocket): void;
@@ -54,13 +65,18 @@ export class Handshakes {
   private serverFor(tls: TlsOptions): Server {
     const groups = groupCertificates(tls);
     const isAsked = tls.clientAuth !== 'none';
+    const { suites, list, minVersion } = cipherSettings(tls);
+    const { crl } = tls;
+    const isTolerated = crl?.expired === 'tolerate' && crl.isExpired;
     const settings = {
-      minVersion: 'TLSv1.2',
+      minVersion,
+      ciphers: `${suites}:${list}`,
       honorCipherOrder: true,
       sessionIdContext: sessionScope(this.listenerIndex, tls),
       sessionTimeout: SESSION_SECONDS,
-      ticketKeys: Buffer.from(tls.ticketKeys.subarray(0, NODE_TICKET_KEY_BYTES)),
+      ticketKeys: Buffer.from(tls.ticketKeys[0]?.subarray(0, NODE_TICKET_KEY_BYTES) ?? []),
       ...(isAsked && { ca: tls.clientCa }),
+      ...(isAsked && crl && !isTolerated && { crl: crlBlocks(crl.pem) }),
     } satisfies SecureContextOptions;
     const options = groups.map(({ certificates }) => ({
       ...settings,
@@ -78,7 +94,9 @@ export class Handshakes {
           choose(null, contexts[chooseGroup(groups, name)]),
       }),
     });
-    server.on('secureConnection', (socket) => this.secured(socket));
+    // OpenSSL would take no list that has expired: those are looked up here.
+    const expiredCrls = crl && isTolerated ? parseCrls(crl.pem) : undefined;
+    server.on('secureConnection', (socket) => this.secured(socket, expiredCrls));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const cause = error.code === 'ECONNRESET' ? 'reset' : 'tls';
       this.take(socket)?.failed(cause);
@@ -86,11 +104,10 @@ export class Handshakes {
     return server;
   }
 
-  private secured(socket: TLSSocket): void {
+  private secured(socket: TLSSocket, expiredCrls: readonly Crl[] | undefined): void {
     const handshake = this.take(socket);
     if (handshake === undefined) socket.destroy();
-    // Node lets a bad certificate pass where none would do.
-    else if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) {
+    else if (!isGood(socket, expiredCrls)) {
       socket.destroy();
       handshake.failed('tls');
     } else {
@@ -105,6 +122,23 @@ export class Handshakes {
     this.pending.delete(key);
     return handshake;
   }
+}
+
+/** Node lets a bad certificate pass where none would do. */
+function isGood(socket: TLSSocket, expiredCrls: readonly Crl[] | undefined): boolean {
+  if (socket.getPeerX509Certificate() === undefined) return true;
+  return socket.authorized && (expiredCrls === undefined || isGoodBy(expiredCrls, chainOf(socket)));
+}
+
+/** The peer's own certificate, and those up to its root. */
+function chainOf(socket: TLSSocket): Buffer[] {
+  const chain: Buffer[] = [];
+  let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (at?.raw !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(at.raw);
+    at = at.issuerCertificate === at ? undefined : at.issuerCertificate;
+  }
+  return chain;
 }
 
 function addressOf({ remoteAddress, remotePort }: Socket): string {

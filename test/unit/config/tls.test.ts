@@ -20,6 +20,10 @@ describe('listeners[].tls', () => {
     const more = {
       clientCa: '/etc/ca.crt',
       clientAuth: 'require',
+      crl: 'devices.crl',
+      expiredCrl: 'tolerate',
+      minVersion: 'TLSv1.3',
+      ciphers: 'TLS_AES_128_GCM_SHA256',
       certificates: [{ cert: 'b/b.crt', key: '../b.key', names: ['*.b.test'] }],
     };
     const [first] = parseConfig(listener(more), '/etc/breakwater/breakwater.yaml').listeners;
@@ -31,6 +35,10 @@ describe('listeners[].tls', () => {
       ],
       clientCa: '/etc/ca.crt',
       clientAuth: 'require',
+      crl: '/etc/breakwater/devices.crl',
+      expiredCrl: 'tolerate',
+      minVersion: 'TLSv1.3',
+      ciphers: 'TLS_AES_128_GCM_SHA256',
     });
   });
 
@@ -39,6 +47,10 @@ describe('listeners[].tls', () => {
       certificates: [{ cert: 'a.crt', key: 'a.key', names: undefined }],
       clientCa: undefined,
       clientAuth: 'none',
+      crl: undefined,
+      expiredCrl: 'refuse',
+      minVersion: 'TLSv1.2',
+      ciphers: undefined,
     });
   });
 
@@ -54,7 +66,11 @@ describe('listeners[].tls', () => {
     [listener({ certificates: [{ cert: 'b' }] }), 'listeners[0].tls.certificates[0].key: is required'],
     [listener({ certificates: [{ cert: 'b', key: 'b', names: ['a.*'] }] }), 'names[0]: must be a host name'],
     [listener({ certificates: [{ cert: 'b', key: 'b', names: [] }] }), 'names: must not be an empty list'],
-    [listener({ minVersion: '1.0' }), 'listeners[0].tls.minVersion: is not a known key'],
+    [listener({ minVersion: '1.0' }), "tls.minVersion: must be TLSv1.2 or TLSv1.3, not '1.0'"],
+    [listener({ minVersion: 1.3 }), 'tls.minVersion: must be TLSv1.2 or TLSv1.3'],
+    [listener({ ciphers: 'A B' }), 'tls.ciphers: must be OpenSSL’s names of ciphers'],
+    [listener({ crl: 'a.crl' }), 'tls.crl: is of no use with clientAuth none'],
+    [listener({ maxVersion: '1.0' }), 'listeners[0].tls.maxVersion: is not a known key'],
   ])('%s', (text, problem) => {
     expect(problemsOf(text)).toEqual([expect.stringContaining(problem)]);
   });

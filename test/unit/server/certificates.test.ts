@@ -56,8 +56,8 @@ describe('the files of TLS', () => {
   async function start(): Promise<void> {
     const tls = {
       certificates: [{ cert: path('tls.crt'), key: path('tls.key'), names: undefined }],
-      clientCa: undefined,
-      clientAuth: 'none' as const,
+      ...({ clientCa: undefined, clientAuth: 'none', crl: undefined, expiredCrl: 'refuse' } as const),
+      ...({ minVersion: 'TLSv1.2', ciphers: undefined } as const),
     };
     const listeners: TlsListener[] = [
       { index: 3, url: 'mqtt://a:1' },

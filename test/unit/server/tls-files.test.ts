@@ -7,7 +7,7 @@ import { readTlsFiles } from '../../../src/server/tls-files.ts';
 import { type Authority, createAuthority, type Issued } from '../../support/certificates.ts';
 import { temporaryDirectory } from '../../support/process.ts';
 
-const ticketKeys = new Uint8Array(80);
+const ticketKeys = [new Uint8Array(80)];
 let root: Authority;
 let one: Issued;
 let two: Issued;
@@ -23,7 +23,11 @@ function tlsOf(
   more: Partial<TlsConfig> = {},
 ): TlsConfig {
   const named = certificates.map(([cert, key]) => ({ cert, key, names: undefined }));
-  return { certificates: named, clientCa: undefined, clientAuth: 'none', ...more };
+  return {
+    ...{ certificates: named, clientCa: undefined, clientAuth: 'none', crl: undefined },
+    ...{ expiredCrl: 'refuse', minVersion: 'TLSv1.2', ciphers: undefined },
+    ...more,
+  };
 }
 
 async function problemsOf(tls: TlsConfig): Promise<string[]> {
@@ -54,6 +58,7 @@ describe('the files of listeners', () => {
       certificates: [{ cert: one.cert, key: one.key, names: undefined }],
       clientCa: root.cert,
       clientAuth: 'request',
+      minVersion: 'TLSv1.2',
       alpn: ['mqtt'],
       ticketKeys,
     });
@@ -85,6 +90,51 @@ describe('the files of listeners', () => {
     ]);
     const cut = written(one.cert.slice(0, -60));
     expect(await problemsOf(tlsOf([[cut, one.keyFile]]))).toHaveLength(1);
+  });
+
+  describe('of revocation lists', () => {
+    const asked = (more: Partial<TlsConfig>) =>
+      tlsOf([[one.certFile, one.keyFile]], { clientCa: root.certFile, clientAuth: 'require', ...more });
+
+    it('are read, with what they say of themselves', async () => {
+      const tls = asked({ crl: written(root.crl([])), expiredCrl: 'tolerate' });
+      const { options } = await readTlsFiles([{ url: 'mqtts://a:1', tls }], ticketKeys);
+      expect(options[0]?.crl).toMatchObject({
+        ...{ pem: expect.stringContaining('X509 CRL'), expired: 'tolerate', isExpired: false },
+        lists: [{ issuerName: 'O=Test, CN=root', nextUpdateMs: expect.any(Number) }],
+      });
+      const expired = asked({ crl: written(root.crl([], -1)) });
+      const again = await readTlsFiles([{ url: 'mqtts://a:1', tls: expired }], ticketKeys);
+      expect(again.options[0]?.crl?.isExpired).toBe(true);
+    });
+
+    it('are refused among the authorities, with the remedy', async () => {
+      const clientCa = written(root.cert + root.crl([one]));
+      expect(await problemsOf(asked({ clientCa }))).toEqual([
+        `listeners[0].tls.clientCa: ${clientCa}: it holds a revocation list, which is not looked at there; put it into a file of its own, and name that as tls.crl`,
+      ]);
+    });
+
+    it('are refused where one is missing, and what is no list too', async () => {
+      const other = createAuthority('other');
+      expect(await problemsOf(asked({ crl: written(other.crl([])) }))).toEqual([
+        expect.stringMatching(/tls\.crl: .*: it holds no list of O=Test, CN=root, which clientCa has: add/),
+      ]);
+      expect(await problemsOf(asked({ crl: root.certFile }))).toEqual([
+        expect.stringContaining('it holds no certificate revocation list in PEM (BEGIN X509 CRL)'),
+      ]);
+      expect(await problemsOf(asked({ crl: '/nowhere' }))).toEqual([
+        'listeners[0].tls.crl: cannot read /nowhere: there is no such file',
+      ]);
+    });
+  });
+
+  it('are used with ciphers that OpenSSL knows', async () => {
+    const of = (ciphers: string) => problemsOf(tlsOf([[one.certFile, one.keyFile]], { ciphers }));
+    expect(await of('ECDHE+AESGCM:TLS_AES_128_GCM_SHA256')).toEqual([]);
+    expect(await of('TLS_AES_128_GCM_SHA256')).toEqual([]);
+    for (const ciphers of ['NONSENSE', 'TLS_NONSENSE'])
+      expect(await of(ciphers)).toEqual([expect.stringContaining(`listeners[0].tls.ciphers: ${ciphers}: `)]);
   });
 
   it('are refused when the key is too weak for OpenSSL', async () => {
