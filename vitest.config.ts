@@ -8,17 +8,19 @@ const counted = 'test/cost/*.test.ts';
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/build.ts'], // integration tests run the built program
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
     retry: process.env.CI ? 1 : 0, // a shared machine that stalls for a second is no defect of ours
     projects: [
       { extends: true, test: { name: 'pure', include: pure, pool: 'threads', isolate: false } },
-      // A process for each file: some count its descriptors, or its memory.
+      // A process for each file: some count its descriptors, or its memory. They run the built program.
       {
         extends: true,
-        test: { name: 'live', include: ['test/**/*.test.ts'], exclude: [...pure, counted], pool: 'forks' },
+        test: {
+          ...{ name: 'live', include: ['test/**/*.test.ts'], exclude: [...pure, counted], pool: 'forks' },
+          globalSetup: ['test/support/build.ts'],
+        },
       },
       {
         extends: true,
