@@ -1,8 +1,6 @@
-import type { Connect } from '../mqtt/connect.ts';
-import { type ConnackRefusal, refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Shell } from './carrier.ts';
 import { Seat } from './seat.ts';
-import { type Link, type Target, TLS_REASON } from './wire.ts';
+import { type EndCause, type Link, type Target, TLS_REASON } from './wire.ts';
 import type { DialFailure, Placement } from './world.ts';
 
 const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
@@ -20,17 +18,12 @@ const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
 /** Why no node was even asked, though there are nodes: all have as many connections, or as many waiting, as they may. */
 export const shortages = ['nodes-full', 'nodes-busy'] as const;
 export type Shortage = (typeof shortages)[number];
-const saysOf = {
-  'no-node': 'server-unavailable',
-  'nodes-full': 'quota-exceeded',
-  'nodes-busy': 'rate-exceeded',
-} as const satisfies Record<Shortage | 'no-node', ConnackRefusal>;
 
-/** Turns away a device that no node takes. */
-export function turnAway(shell: Shell, { protocolVersion }: Connect, shortage: Shortage | undefined): void {
-  const label = shortage ?? 'no-node';
-  shell.refuse(label, refusalConnack(protocolVersion, saysOf[label]), 'no-node');
-}
+/** What a node said to a device that it did not take: a whole CONNACK, or nothing, by ending the link. */
+export type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
+
+/** A CONNECT that a node does not stand, the next will not either: it is given to so many that end the link. */
+const MAX_ENDS = 2;
 
 export interface Manner {
   /** A node to be asked only when all others have failed: the one that the device comes from. */
@@ -48,6 +41,8 @@ export class Attempts {
   link: Link = -1;
   /** The place that is tried now; counted from the dial on, so that concurrent picks see it. */
   seat: Seat | undefined;
+  /** Of the last node that said anything. */
+  lastWord: LastWord | undefined;
   private readonly shell: Pick<Shell, 'wire' | 'world'>;
   private readonly placement: Placement;
   private deadlineMs: number;
@@ -55,6 +50,8 @@ export class Attempts {
   private readonly greets: boolean;
   private lastResort: Target | undefined;
   private tried = 0;
+  /** Nodes that ended the link behind CONNECT. */
+  private ends = 0;
   private lastShortage: Shortage | undefined;
   private turnMs = 0;
   private isOpen = false;
@@ -73,7 +70,8 @@ export class Attempts {
    * A device that is `new` also takes its place in the node's queue, where there is one; `dialInTurn` then.
    */
   choose(isNew = false): Target | undefined {
-    if (this.tried >= this.placement.patience.maxAttempts || this.leftMs() <= 0) return undefined;
+    const isEnough = this.tried >= this.placement.patience.maxAttempts || this.ends >= MAX_ENDS;
+    if (isEnough || this.leftMs() <= 0) return undefined;
     let target = this.nextTarget();
     while (target !== undefined && !this.sit(target, isNew)) target = this.nextTarget();
     if (target !== undefined) this.tried++;
@@ -159,8 +157,21 @@ export class Attempts {
     else this.abandon('timeout', 'not connected in time');
   }
 
-  /** Resets the link that is tried, and counts it as a failure of the node. */
-  abandon(failure: DialFailure, detail: string): void {
+  /** The node ended the link behind CONNECT, or said there what is no MQTT. */
+  ended(end: EndCause): void {
+    this.ends++;
+    this.lastWord = { end };
+    this.abandon('closed-before-connack', end);
+  }
+
+  /** The node says that it cannot, in a CONNACK for the device where it is one. */
+  busy(detail: string, connack?: Uint8Array): void {
+    if (connack !== undefined) this.lastWord = { connack };
+    this.abandon('busy', detail);
+  }
+
+  /** Resets the link that is tried, and tells of the failure. */
+  private abandon(failure: DialFailure, detail: string): void {
     this.shell.wire.endNode(this.link, 'reset');
     this.failed(failure, detail);
   }

@@ -13,6 +13,8 @@ export const TAKEOVER_MS = 5_000;
 const codes: Partial<Record<EndReason, ReasonCode>> = {
   'no-node': reasonCode.serverBusy,
   'node-closed': reasonCode.unspecifiedError,
+  // CONNACK says it more exactly (0x86, 0x8A), with codes that DISCONNECT has not [MQTT-3.14.2-1].
+  'connect-rejected': reasonCode.notAuthorized,
   'keep-alive': reasonCode.keepAliveTimeout,
   'taken-over': reasonCode.sessionTakenOver,
   immovable: reasonCode.serverShuttingDown,

@@ -1,7 +1,7 @@
-import { isRetryable } from '../mqtt/connack.ts';
+import { isOfIdentity, isRetryable } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import { hexOf } from '../mqtt/reason-codes.ts';
-import { Attempts, turnAway } from './attempts.ts';
+import { Attempts } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { noCopies, purge, withCopy } from './copies.ts';
 import { TAKEOVER_MS } from './ends.ts';
@@ -12,8 +12,9 @@ import { type Parting, part } from './part.ts';
 import type { Purge } from './purge.ts';
 import type { Seat } from './seat.ts';
 import type { MoveAnswer, Traveller } from './traveller.ts';
+import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
-import type { DialFailure, MoveCause, PoolRoute } from './world.ts';
+import type { MoveCause, PoolRoute } from './world.ts';
 
 /**
  * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
@@ -82,12 +83,11 @@ export class Journey implements LossOwner {
 
   private tryNext(): void {
     const { attempts, move, shell, route } = this;
-    const isNew = move === undefined;
     // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
-    const mayAskAgain = !isNew || !this.spoken;
-    const target = mayAskAgain ? attempts?.choose(isNew) : undefined;
+    const mayAskAgain = move !== undefined || !this.spoken;
+    const target = mayAskAgain ? attempts?.choose(move === undefined) : undefined;
     if (attempts === undefined || target === undefined) return this.exhausted();
-    if (isNew) attempts.dialInTurn();
+    if (move === undefined) attempts.dialInTurn();
     else if (this.seat === undefined) attempts.dialIn(shell.world.pace(target, route.moves.reattachRate));
     else if (move.wants(target)) attempts.dial();
     else this.exhausted();
@@ -98,7 +98,7 @@ export class Journey implements LossOwner {
     const { attempts, shell, move } = this;
     attempts?.giveUp();
     this.attempts = undefined;
-    if (move === undefined) return turnAway(shell, this.connect, attempts?.shortage);
+    if (move === undefined) return turnAway(shell, this.connect, attempts);
     if (this.seat !== undefined) return this.callOff(move);
     const wait = move.backoff(shell.world.now(), shell.world.random());
     if (wait !== undefined) return shell.wire.setTimer(wait);
@@ -124,9 +124,7 @@ export class Journey implements LossOwner {
 
   private attemptsTimer(attempts: Attempts): void {
     if (attempts.link < 0) return attempts.dial(); // its turn has come
-    if (!this.unlink()) return;
-    attempts.timedOut();
-    this.tryNext();
+    this.tryAnother((failed) => failed.timedOut());
   }
 
   linkOpened(link: Link): void {
@@ -150,17 +148,20 @@ export class Journey implements LossOwner {
   }
 
   refused(code: number, packet: Uint8Array): void {
-    if (isRetryable(this.connect.protocolVersion, code))
-      return this.tryAnother('busy', `CONNACK ${hexOf(code)}`);
-    if (this.move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
-    if (!this.unlink()) return;
-    this.attempts?.giveUp(); // it speaks of the device, not of the node: another may say yes
-    this.tryNext();
+    const { connect, move } = this;
+    if (isRetryable(connect.protocolVersion, code))
+      return this.tryAnother((attempts) => attempts.busy(`CONNACK ${hexOf(code)}`, packet));
+    if (move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
+    if (isOfIdentity(connect.protocolVersion, code) && this.oldLink < 0) {
+      this.record(move, undefined, false);
+      return this.traveller.notWanted();
+    }
+    this.tryAnother((attempts) => attempts.giveUp()); // it speaks of the device: another node may say yes
   }
 
-  private tryAnother(failure: DialFailure, detail: string): void {
+  private tryAnother(leave: (attempts: Attempts) => void): void {
     if (!this.unlink()) return;
-    this.attempts?.abandon(failure, detail);
+    if (this.attempts !== undefined) leave(this.attempts);
     this.tryNext();
   }
 
@@ -208,7 +209,7 @@ export class Journey implements LossOwner {
       this.traveller.session.nodeGone();
       return this.shell.wire.endNode(link, 'reset');
     }
-    if (link === this.attempts?.link) return this.tryAnother('closed-before-connack', cause);
+    if (link === this.attempts?.link) return this.tryAnother((attempts) => attempts.ended(cause));
     if (this.seat !== undefined) this.servingLinkEnded(this.seat, cause);
   }
 
@@ -247,7 +248,8 @@ export class Journey implements LossOwner {
 
   /** The node says that it goes, or that we should. */
   nodeLeaves(code: number, serverReference: string | undefined): void {
-    if (this.seat === undefined) return this.tryAnother('busy', `DISCONNECT ${hexOf(code)}`);
+    if (this.seat === undefined)
+      return this.tryAnother((attempts) => attempts.busy(`DISCONNECT ${hexOf(code)}`));
     this.leaveFor('node-leaving', this.route.named(serverReference ?? ''));
   }
 

@@ -2,13 +2,17 @@ import { type ConnackPeek, isRetryable, peekConnack } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import { hexOf } from '../mqtt/reason-codes.ts';
 import { readAssignedClientId } from '../session/index.ts';
-import { Attempts, turnAway } from './attempts.ts';
+import { Attempts } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, nodeEndOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
+import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 import type { EndReason, PoolRoute } from './world.ts';
+
+/** Of a refusal that is kept for the device; one that is longer is another node's to say better. */
+const MAX_CONNACK_BYTES = 4_096;
 
 /**
  * Relay mode: until a node has accepted the CONNECT, everything that the device sent is held, so that the next
@@ -52,7 +56,7 @@ export class Relay implements Carrier {
     this.isOpen = false;
     this.answer = undefined;
     if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
-    turnAway(shell, this.connect, attempts?.shortage);
+    turnAway(shell, this.connect, attempts);
   }
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
@@ -89,17 +93,19 @@ export class Relay implements Carrier {
   /** Nearly always the answer comes whole, and then it is not copied. */
   private judge(link: Link, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
     const peek = peekConnack(bytes, start, end);
-    if (peek.kind === 'incomplete') {
-      if (this.answer !== undefined) return;
-      this.answer = new HeldBytes();
-      return this.answer.append(bytes, start, end);
-    }
+    if (peek.kind === 'incomplete') return this.keepAnswer(bytes, start, end);
     if (peek.kind === 'other') {
-      attempts.abandon('closed-before-connack', 'first packet is neither CONNACK nor AUTH');
+      attempts.ended('error');
       return this.dialNext();
     }
     if (peek.kind === 'connack' && isRetryable(this.connect.protocolVersion, peek.code)) {
-      attempts.abandon('busy', `CONNACK ${hexOf(peek.code)}`);
+      const isWhole = peek.end <= end;
+      // All of it, because it may be the last word to the device.
+      if (!isWhole && peek.end - start <= MAX_CONNACK_BYTES) return this.keepAnswer(bytes, start, end);
+      attempts.busy(
+        `CONNACK ${hexOf(peek.code)}`,
+        isWhole ? new Uint8Array(bytes.subarray(start, peek.end)) : undefined,
+      );
       return this.dialNext();
     }
     this.seat = attempts.succeeded();
@@ -107,6 +113,12 @@ export class Relay implements Carrier {
     if (peek.kind === 'connack') this.decided(peek, bytes, start, end);
     else this.shell.placed(false); // how the login ends is not seen
     this.handOver(link, bytes, start, end);
+  }
+
+  private keepAnswer(bytes: Uint8Array, start: number, end: number): void {
+    if (this.answer !== undefined) return; // it has them already
+    this.answer = new HeldBytes();
+    this.answer.append(bytes, start, end);
   }
 
   /** A device that the node refuses is no device of that client id: it is passed on to its answer and its close. */
@@ -148,7 +160,7 @@ export class Relay implements Carrier {
     const { attempts, seat, shell } = this;
     if (attempts !== undefined && this.halfClosed) return shell.close('flush'); // it answers nobody who has gone
     if (attempts !== undefined) {
-      attempts.abandon('closed-before-connack', cause);
+      attempts.ended(cause);
       return this.dialNext();
     }
     if (seat !== undefined && !this.halfClosed && !shell.isSuperseded)

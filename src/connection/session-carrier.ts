@@ -284,6 +284,12 @@ export class SessionCarrier implements Carrier, Traveller {
     this.shell.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
+  /** No node would say otherwise, nor let us in to drop a session. */
+  notWanted(): void {
+    this.purges = false;
+    this.end('connect-rejected');
+  }
+
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason): void {
     if (this.isFarewell) return this.shell.close('flush');

@@ -20,5 +20,7 @@ export interface Traveller {
   takenOver(isWhole: boolean): void;
   /** Of a message that the device has in part, no other node has the rest. */
   endInTheMiddle(reason: EndReason): void;
+  /** Another node refuses the device for who it is. */
+  notWanted(): void;
   end(reason: EndReason): void;
 }

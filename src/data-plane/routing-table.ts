@@ -82,6 +82,7 @@ export const rejectReasons = [
   'tls-busy',
   'websocket-refused',
   'node-refused',
+  'node-closed',
   ...doorRefusalLabels,
   ...headerRefusalLabels,
 ] as const;

@@ -59,3 +59,13 @@ export function isRetryable(version: ProtocolVersion, code: number): boolean {
       return false;
   }
 }
+
+/** Does this refusal speak of who the device is? No other node of the cluster would say otherwise. */
+export function isOfIdentity(version: ProtocolVersion, code: number): boolean {
+  if (version !== 5) return code === returnCode.badUserNameOrPassword || code === returnCode.notAuthorized;
+  return (
+    code === reasonCode.badUserNameOrPassword ||
+    code === reasonCode.notAuthorized ||
+    code === reasonCode.banned
+  );
+}

@@ -266,6 +266,39 @@ describe('trying ends', () => {
     expect(scene.closes().did()).toEqual(['ended: no-node']);
   });
 
+  test.each([
+    ['fin', 'flush', 'node-closed'],
+    ['reset', 'reset', 'node-reset'],
+  ] as const)('after two nodes that ended the link behind CONNECT, as the second did: %s', (cause, how, reason) => {
+    const scene = new Scene().says(CONNECT).opens().nodeEnds('reset').opens();
+    scene.did();
+    expect(scene.nodeEnds(cause).did()).toEqual([
+      'end node: reset',
+      'b failed: closed-before-connack',
+      'rejected: node-closed',
+      how === 'flush' ? `timer ${limits.halfCloseTimeoutMs}` : 'no timer',
+      `end device: ${how}`,
+    ]);
+    expect(scene.closes().did()).toEqual([`ended: ${reason}`]);
+  });
+
+  test('after nodes that are all busy: with what the last one said, in whatever pieces', () => {
+    const moved = Buffer.of(0x20, 13, 0, 0x9d, 10, 0x1c, 0, 7, ...Buffer.from('other:1'));
+    for (let cut = 1; cut < moved.length; cut++) {
+      const scene = new Scene({ nodes: ['a', 'b'] }).says(CONNECT5).opens().node(BUSY5).opens();
+      scene.node(moved.subarray(0, cut));
+      scene.did();
+      expect(scene.node(moved.subarray(cut)).did()).toEqual([
+        'end node: reset',
+        'b failed: busy',
+        'rejected: node-refused',
+        `device gets ${moved.toString('latin1')}`,
+        `timer ${limits.halfCloseTimeoutMs}`,
+        'end device: flush',
+      ]);
+    }
+  });
+
   test('at once where there is no node at all', () => {
     expect(new Scene({ nodes: [] }).says(CONNECT).did()).toContain('device gets UNAVAILABLE');
   });

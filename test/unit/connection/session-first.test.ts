@@ -127,6 +127,99 @@ test('a refusal that speaks of the device is passed on, and no other node asked'
   );
 });
 
+describe('a CONNECT that nodes do not stand', () => {
+  test.each([
+    ['fin', 'flush', 'node-closed'],
+    ['reset', 'reset', 'node-reset'],
+  ])('is given to one more, and then the device closed as the node did: %s', (cause, how, reason) => {
+    play(`
+      device: CONNECT id=dev
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: fin
+        end a: reset
+        a failed: closed-before-connack
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: ${cause}
+        end b: reset
+        b failed: closed-before-connack
+        rejected: node-closed
+        end device: ${how}
+      wire: closed
+        ended: ${reason}`);
+  });
+
+  test('has nobody else to be given to', () => {
+    play(
+      `
+      device: CONNECT id=dev
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: fin
+        end a: reset
+        a failed: closed-before-connack
+        rejected: node-closed
+        end device: flush`,
+      { nodes: ['a'] },
+    );
+  });
+
+  test('a node that is not there does not speak for those that are', () => {
+    play(`
+      device: CONNECT id=dev
+        dial a
+      a: refuses ECONNREFUSED
+        a failed: refused
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: fin
+        end b: reset
+        b failed: closed-before-connack
+        dial c
+      c: refuses ECONNREFUSED
+        c failed: refused
+        rejected: node-closed
+        end device: flush`);
+  });
+});
+
+test.each([
+  [4, 'CONNACK code=3'],
+  [5, 'CONNACK code=136'],
+  [5, 'CONNACK code=137'],
+  [5, 'CONNACK code=156 serverReference:other.example'],
+  [5, 'CONNACK code=157 serverReference:other.example'],
+  [5, 'CONNACK code=159 reasonString:slow'],
+] as const)('all nodes are busy: the device hears the last of them (version %i, %s)', (version, connack) => {
+  play(
+    `
+    device: CONNECT id=dev
+      dial a
+    a: opens
+      a gets CONNECT id=dev
+    a: CONNACK code=${version === 5 ? 137 : 3}
+      end a: reset
+      a failed: busy
+      dial b
+    b: opens
+      b gets CONNECT id=dev
+    b: ${connack}
+      end b: reset
+      b failed: busy
+      rejected: node-refused
+      device gets ${connack}
+      end device: flush
+    wire: closed
+      ended: connect-rejected`,
+    { version, nodes: ['a', 'b'] },
+  );
+});
+
 test.each([
   [4, 3],
   [5, 136],
@@ -262,9 +355,8 @@ describe('enhanced authentication (4.12)', () => {
       a: reset
         end a: reset
         a failed: closed-before-connack
-        rejected: no-node
-        device gets CONNACK code=136
-        end device: flush`,
+        rejected: node-closed
+        end device: reset`,
       { version: 5 },
     );
   });

@@ -115,7 +115,7 @@ describe('a lost link', () => {
     );
   });
 
-  test.each(['CONNACK code=3', 'CONNACK code=5', 'reset'])('the next node does not take it: %s', (answer) => {
+  test.each(['CONNACK code=3', 'CONNACK code=2', 'reset'])('the next node does not take it: %s', (answer) => {
     const failure = { 'CONNACK code=3': 'busy', reset: 'closed-before-connack' }[answer];
     goOn(
       served(),
@@ -221,6 +221,51 @@ describe('a lost link', () => {
         end device: flush
       wire: closed
         ended: immovable`,
+    );
+  });
+});
+
+describe('a device that the next node does not want for who it is: it is told at once', () => {
+  test.each([
+    [4, 4, '--'],
+    [4, 5, '--'],
+    [5, 134, 'device gets DISCONNECT code=135'],
+    [5, 135, 'device gets DISCONNECT code=135'],
+    [5, 138, 'device gets DISCONNECT code=135'],
+  ] as const)('version %i, CONNACK %i', (version, code, told) => {
+    goOn(
+      served('CONNECT id=dev', { version }),
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK code=${code}
+        moved (link-lost) from a to nowhere after ${PACE_MS}
+        ${told}
+        end b: reset
+        end device: flush
+      wire: closed
+        ended: connect-rejected`,
+    );
+  });
+
+  test('not on a planned move, where its old node still has it', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK code=5
+        end b: reset
+      time: ${PACE_MS}
+        dial c`,
     );
   });
 });
