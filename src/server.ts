@@ -3,7 +3,6 @@ import type { ReloadView } from './admin/backend.ts';
 import type { Config, PoolConfig } from './config/config.ts';
 import { ConfigHolder } from './config/current.ts';
 import { createCarryOut } from './control/carry-out.ts';
-import { Checker } from './control/checker.ts';
 import { createDrainWatch } from './control/drain-watch.ts';
 import { createDrains } from './control/drains.ts';
 import { createNodeAdmin } from './control/node-admin.ts';
@@ -31,13 +30,12 @@ import { interruptible } from './server/interruptible.ts';
 import { Listeners } from './server/listeners.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { createLocalMoves } from './server/local-moves.ts';
-import { createLosses } from './server/losses.ts';
 import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
+import { createNodeHealth } from './server/node-health.ts';
 import { createOwners } from './server/owners.ts';
 import { withPeers } from './server/peers.ts';
 import { createPoolTls } from './server/pool-tls.ts';
-import { probeNode } from './server/probe-node.ts';
 import { openProcessLog } from './server/process-log.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
@@ -45,7 +43,7 @@ import { createShutdown } from './server/shutdown.ts';
 import { createSkippedRecords } from './server/skipped-records.ts';
 import { snapshotOf } from './server/snapshot.ts';
 import { readListeners } from './server/wanted-listeners.ts';
-import { systemClock, systemRandom } from './time.ts';
+import { systemClock, systemTimers } from './time.ts';
 
 /** A proxy that runs. */
 export interface RunningServer {
@@ -61,11 +59,6 @@ export interface RunningServer {
   /** Reads the configuration again and applies what changed; what is wrong with it is in the log too. @throws BreakwaterError */
   reload(): Promise<ReloadView>;
 }
-
-const systemTimers = {
-  setTimeout: (run: () => void, ms: number): unknown => setTimeout(run, ms),
-  clearTimeout: (timer: unknown): void => clearTimeout(timer as never),
-};
 
 /**
  * How often everything is looked at that only time changes: shares of starting nodes, drained nodes, nodes that hang.
@@ -115,14 +108,14 @@ export async function startServer(
   const topics = createTopics(store, skipped.add);
   const bus = createEventBus(() => setVerbosity());
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
-  const checker = new Checker({
-    probe: (node, health, signal) => probeNode(node, current.poolNamed(node.pool), poolTls, health, signal),
-    healthOf: (pool) => current.poolNamed(pool).health,
-    onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
-    onProbe: (_id, seconds) => metrics.probed(seconds),
-    clock: systemClock,
-    random: systemRandom,
-    timers: systemTimers,
+  const { checker, losses } = createNodeHealth({
+    poolNamed: (name) => current.poolNamed(name),
+    literalOf: (node) => routes.literalOf(node),
+    liveAt: (id) => table.liveAt(id),
+    refresh: (node) => routes.refresh(node),
+    judge: (verdict) => threads.judge(verdict),
+    onProbe: (seconds) => metrics.probed(seconds),
+    ...{ nodes, poolTls, log },
   });
   const slowStart = createSlowStart(systemClock, (pool) => current.poolNamed(pool).slowStartMs);
   nodes.onChange((change) => {
@@ -136,15 +129,10 @@ export async function startServer(
     sink: table,
     resolve: resolveHost,
     shareOf: slowStart.shareOf,
+    isBusy: (id) => checker.isBusy(id),
     connectRateOf: (pool) => current.poolNamed(pool).upstream.connectRate,
     onUnrouted: (node, error) =>
       log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices'),
-  });
-
-  const losses = createLosses({
-    poolNamed: (pool) => current.poolNamed(pool),
-    ...{ nodes, poolTls, routes, checker, log, timers: systemTimers },
-    judge: (verdict) => threads.judge(verdict),
   });
 
   // What this proxy shares with the others of its cluster.

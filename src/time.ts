@@ -12,6 +12,16 @@ export interface Clock {
 /** A number in [0, 1). */
 export type Random = () => number;
 
+export interface Timers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export const systemTimers: Timers = {
+  setTimeout: (run, ms) => setTimeout(run, ms),
+  clearTimeout: (timer) => clearTimeout(timer as never),
+};
+
 export const systemClock: Clock = { now: () => performance.now() };
 
 /** How far the clock of the machine is ahead of this thread's, which began with the thread. */

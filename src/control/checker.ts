@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Finding } from '../health/life.ts';
 import { reasonOf } from '../health/probe.ts';
 import { type FlipState, flip, type Thresholds, unobserved } from '../nodes/flip.ts';
 import type { NodeSpec } from '../nodes/node.ts';
-import { afterDial, afterFailedDial, type PassiveState, undisturbed } from '../nodes/passive.ts';
+import { afterFailedDial, afterSilentLink, type PassiveState, undisturbed } from '../nodes/passive.ts';
 import { speaksMqtt } from '../nodes/url.ts';
-import type { Clock, Random } from '../time.ts';
+import type { Clock, Random, Timers } from '../time.ts';
+import { Suspicion } from './suspicion.ts';
 
 /** How one pool's nodes are checked. */
 export interface HealthOptions extends Thresholds {
@@ -16,14 +18,15 @@ export interface HealthOptions extends Thresholds {
 
 export type CheckedNode = Pick<NodeSpec, 'id' | 'pool' | 'url' | 'probeUrl'>;
 
-export interface Timers {
-  setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
-}
-
 export interface CheckerOptions {
   /** Resolves when the node serves; rejects after `timeoutMs` at the latest, and soon after `signal` aborts. */
   readonly probe: (node: CheckedNode, health: HealthOptions, signal: AbortSignal) => Promise<void>;
+  /** One look for a sign of life of the node itself, within a second or so; undefined: it is not known any more. */
+  readonly look: (node: CheckedNode) => Promise<Finding> | undefined;
+  /** Does this proxy have links to the node that live? */
+  readonly hasLinks: (nodeId: string) => boolean;
+  /** `isBusy` has changed. */
+  readonly onBusy: (nodeId: string, isBusy: boolean) => void;
   readonly healthOf: (pool: string) => HealthOptions;
   /** Told once for each flip; `cause` is for people: `tcp probe failed 3 times: ECONNREFUSED`. */
   readonly onFlip: (nodeId: string, health: 'healthy' | 'unhealthy', cause: string) => void;
@@ -33,8 +36,8 @@ export interface CheckerOptions {
   readonly timers: Timers;
 }
 
-/** Between probes of a node under suspicion: a dead one is found out in a fraction of a second. */
-const SUSPECT_INTERVAL_MS = 100;
+/** After a sign of life, failed dials raise no new suspicion for so long: devices may be many whose CONNECTs fail. */
+const CLEARED_MS = 500;
 
 interface Watch {
   readonly node: CheckedNode;
@@ -47,10 +50,13 @@ interface Watch {
   timer: unknown;
   /** Set while a probe runs. */
   running: AbortController | undefined;
-  /** Probed every SUSPECT_INTERVAL_MS until it flips or succeeds. */
-  suspect: boolean;
-  /** Made unhealthy by failed dials: what brings it back must be more than an open port. */
-  dialsFailed: boolean;
+  suspicion: Suspicion | undefined;
+  /** When the last suspicion ended without proof. */
+  clearedAt: number;
+  /** Made unhealthy by what it did to devices: what brings it back must be more than an open port. */
+  fails: boolean;
+  /** The next probe follows the one that is broken off at once. */
+  isDue: boolean;
   /** It has stopped its own heartbeats: unhealthy, and not probed. */
   absent: boolean;
 }
@@ -80,7 +86,8 @@ export class Checker {
     const health = healthOf(node.pool);
     const dueAt = clock.now() + random() * health.intervalMs;
     const state = { flip: unobserved, passive: undisturbed, running: undefined, timer: undefined };
-    const watch: Watch = { node, health, dueAt, ...state, suspect: false, dialsFailed: false, absent: false };
+    const flags = { suspicion: undefined, clearedAt: Number.NEGATIVE_INFINITY, fails: false, isDue: false };
+    const watch: Watch = { node, health, dueAt, ...state, ...flags, absent: false };
     this.#byId.set(node.id, watch);
     this.#scheduleDue(watch);
   }
@@ -100,7 +107,7 @@ export class Checker {
       if (watch.node.pool !== pool || isDeepStrictEqual(watch.health, health)) continue;
       watch.health = health;
       watch.dueAt = clock.now() + random() * health.intervalMs;
-      if (watch.running || watch.suspect || watch.absent) continue;
+      if (watch.running || watch.absent) continue;
       timers.clearTimeout(watch.timer);
       this.#scheduleDue(watch);
     }
@@ -113,6 +120,7 @@ export class Checker {
     this.#byId.delete(nodeId);
     this.#options.timers.clearTimeout(watch.timer);
     watch.running?.abort();
+    watch.suspicion?.stop();
   }
 
   stop(): void {
@@ -137,39 +145,66 @@ export class Checker {
     watch.flip = unobserved;
     if (!watch.running)
       this.#scheduleIn(watch, 0); // else it follows the one that was broken off
-    else watch.suspect = true;
+    else watch.isDue = true;
   }
 
-  /** A device could not be served there; `reason` is a word such as `refused`. */
+  /**
+   * A device could not be served there. Several in a row are a suspicion; `silent` is a session's link that answers no
+   * PINGREQ, and several of these are proof.
+   */
   dialFailed(nodeId: string, reason: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch || watch.flip.health === 'unhealthy') return;
-    watch.passive = afterFailedDial(watch.passive);
-    const { failedDials } = watch.passive;
-    if (failedDials < watch.health.unhealthyThreshold) return;
-    watch.dialsFailed = true;
-    watch.running?.abort(); // its verdict would be about less than what failed
-    this.#turn(watch, 'unhealthy', `${failedDials} dials failed: ${reason}`);
+    const isSilent = reason === 'silent';
+    watch.passive = (isSilent ? afterSilentLink : afterFailedDial)(watch.passive);
+    const { failedDials, silentLinks } = watch.passive;
+    const { unhealthyThreshold } = watch.health;
+    if (silentLinks >= unhealthyThreshold) return this.#fail(watch, `${silentLinks} links are silent`);
+    const isCleared = this.#options.clock.now() - watch.clearedAt < CLEARED_MS;
+    if (failedDials >= unhealthyThreshold && !isCleared && watch.suspicion === undefined)
+      this.suspect(nodeId);
+  }
+
+  /** Does the node take nobody now, though it lives? */
+  isBusy(nodeId: string): boolean {
+    return this.#byId.get(nodeId)?.suspicion?.isBusy ?? false;
   }
 
   /** The node answered CONNACK. */
   dialSucceeded(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
-    if (watch) watch.passive = afterDial(watch.passive);
+    if (watch) watch.passive = undisturbed;
   }
 
-  /** Its links ended, and it seems to be gone: it is probed at once, and again soon, until it flips or a probe succeeds. */
+  /** Devices say that the node is gone: it is looked at at once, and again soon, until it is proven or refuted. */
   suspect(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
-    if (!watch || watch.suspect || watch.absent || watch.flip.health === 'unhealthy') return;
-    watch.suspect = true;
-    if (watch.running) {
-      // It began before the suspicion and says nothing about it: the next one follows its end at once.
-      watch.running.abort();
-    } else {
-      this.#options.timers.clearTimeout(watch.timer);
-      void this.#probe(watch);
-    }
+    if (!watch || watch.absent || watch.flip.health === 'unhealthy') return;
+    if (watch.suspicion !== undefined) return watch.suspicion.hurry();
+    const { look, hasLinks, onBusy, timers } = this.#options;
+    watch.suspicion = new Suspicion({
+      look: () => look(watch.node),
+      limit: watch.health.unhealthyThreshold,
+      hasLinks: () => hasLinks(nodeId),
+      onBusy: (isBusy) => onBusy(nodeId, isBusy),
+      onEnd: (detail) => this.#suspicionEnded(watch, detail),
+      timers,
+    });
+  }
+
+  #suspicionEnded(watch: Watch, detail: string | undefined): void {
+    watch.suspicion = undefined;
+    if (detail !== undefined)
+      return this.#fail(watch, `no sign of life ${watch.health.unhealthyThreshold} times: ${detail}`);
+    watch.clearedAt = this.#options.clock.now();
+    watch.passive = undisturbed;
+  }
+
+  /** Unhealthy, by what it did to devices. */
+  #fail(watch: Watch, cause: string): void {
+    watch.fails = true;
+    watch.running?.abort(); // its verdict would be about less than what failed
+    this.#turn(watch, 'unhealthy', cause);
   }
 
   /** At the node's next moment by the interval; those that a slow probe covered are left out. */
@@ -192,9 +227,10 @@ export class Checker {
     const { clock, probe, onProbe } = this.#options;
     const { node, health } = watch;
     const { id, pool, url } = node;
-    const itself = watch.dialsFailed ? { id, pool, url } : node;
+    const itself = watch.fails ? { id, pool, url } : node;
     const running = new AbortController();
     watch.running = running;
+    watch.isDue = false;
     const startedAt = clock.now();
     let failure: string | undefined;
     try {
@@ -204,12 +240,11 @@ export class Checker {
     }
     watch.running = undefined;
     if (!this.#watches(watch) || watch.absent) return;
-    if (running.signal.aborted) return watch.suspect ? this.#scheduleIn(watch, 0) : this.#scheduleDue(watch);
+    if (running.signal.aborted && watch.isDue) return this.#scheduleIn(watch, 0);
+    if (running.signal.aborted) return this.#scheduleDue(watch);
     onProbe(node.id, (clock.now() - startedAt) / 1000, failure === undefined);
     this.#judge(watch, failure);
-    if (!this.#watches(watch)) return; // whoever was told of the flip removed it
-    if (watch.suspect) this.#scheduleIn(watch, SUSPECT_INTERVAL_MS);
-    else this.#scheduleDue(watch);
+    if (this.#watches(watch)) this.#scheduleDue(watch); // else whoever was told of the flip removed it
   }
 
   #watches(watch: Watch): boolean {
@@ -221,9 +256,8 @@ export class Checker {
     const ok = failure === undefined;
     watch.flip = flip(before, ok, health);
     const name = probeName(watch);
-    if (ok) watch.suspect = false;
     if (watch.flip.health === before.health) return;
-    if (ok) watch.dialsFailed = false;
+    if (ok) watch.fails = false;
     const count = before.streak + 1;
     const times = count === 1 ? '' : ` ${count} times`;
     const successes = count === 1 ? `${name} probe` : `${count} probes`;
@@ -237,13 +271,14 @@ export class Checker {
   #turn(watch: Watch, health: 'healthy' | 'unhealthy', cause: string): void {
     watch.flip = { health, streak: 0 };
     watch.passive = undisturbed;
-    watch.suspect = false;
+    watch.suspicion?.stop();
+    watch.suspicion = undefined;
     this.#options.onFlip(watch.node.id, health, cause);
   }
 }
 
 /** Where devices failed, a probe does what they do, as far as we speak it. */
-function probeName({ dialsFailed, health, node }: Watch): HealthOptions['probe'] {
-  if (!dialsFailed) return health.probe;
+function probeName({ fails, health, node }: Watch): HealthOptions['probe'] {
+  if (!fails) return health.probe;
   return speaksMqtt(node.url) ? 'mqtt' : 'tcp';
 }

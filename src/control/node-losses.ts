@@ -1,7 +1,7 @@
 import type { Evidence } from '../connection/evidence.ts';
+import type { Finding } from '../health/life.ts';
 import { LossWindow } from '../nodes/loss-window.ts';
-import type { Clock } from '../time.ts';
-import type { Timers } from './checker.ts';
+import type { Clock, Timers } from '../time.ts';
 
 /** Links of one node that ended, of one data thread. */
 export interface LinksLost {
@@ -13,13 +13,6 @@ export interface LinksLost {
   /** Since when the last of the sessions that ask has waited; undefined: none asks. */
   readonly askedAtMs: number | undefined;
 }
-
-/** What a probe found of a node. */
-export type Finding =
-  | { readonly kind: 'lives' }
-  /** The probe itself could not be made, for want of descriptors or ports: it says nothing. */
-  | { readonly kind: 'unknown'; readonly detail: string }
-  | { readonly kind: 'gone'; readonly evidence: 'refused' | 'no-answer'; readonly detail: string };
 
 export interface NodeLossesOptions {
   /** By the clock that all threads share. */
@@ -111,6 +104,11 @@ export class NodeLosses {
       } else {
         await this.quiet(incident, asOfMs + MAX_QUIET_MS);
         if (incident.askedAtMs === undefined) break;
+        // One that takes nobody now lives as long as it has others; where all of its links ended, nobody is there.
+        if (finding.kind === 'closes' && incident.window.lost >= incident.window.had) {
+          this.gone(node, incident, 'no-answer', finding.detail);
+          break;
+        }
         verdict(node, undefined, asOfMs);
         if (incident.askedAtMs <= asOfMs) incident.askedAtMs = undefined;
       }

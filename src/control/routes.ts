@@ -21,6 +21,8 @@ export interface Route {
   readonly connectRate: number;
   readonly enabled: boolean;
   readonly usable: boolean;
+  /** Takes nobody now. */
+  readonly busy: boolean;
 }
 
 /** Where routes are written: the routing table. */
@@ -38,6 +40,8 @@ export interface RoutesOptions {
   readonly resolve: (host: string) => Promise<string>;
   /** How much of its weight a node has by now, above 0 and up to 1 (slow start). */
   readonly shareOf: (node: Node) => number;
+  /** Does the node take nobody now, though it lives? */
+  readonly isBusy: (nodeId: string) => boolean;
   /** New devices a second at one node of this pool, by this proxy; 0: no limit. */
   readonly connectRateOf: (pool: string) => number;
   /** A node that takes no devices: its name does not resolve, or there is no room. Once for each time it happens. */
@@ -52,7 +56,7 @@ const RESOLVE_INTERVAL_MS = 5_000;
  * for a resolver; a name that no longer resolves keeps its last address.
  */
 export function keepRoutes(options: RoutesOptions) {
-  const { table, poolNumber, sink, resolve, shareOf, connectRateOf, onUnrouted } = options;
+  const { table, poolNumber, sink, resolve, shareOf, isBusy, connectRateOf, onUnrouted } = options;
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, string>();
@@ -79,6 +83,7 @@ export function keepRoutes(options: RoutesOptions) {
       connectRate: Math.ceil(connectRateOf(node.pool) * share),
       enabled: acceptsConnections(node),
       usable: node.health !== 'unhealthy',
+      busy: isBusy(node.id),
     };
     try {
       sink.put(route);

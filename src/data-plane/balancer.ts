@@ -164,20 +164,26 @@ export function createBalancer(
 export type Balancer = ReturnType<typeof createBalancer>;
 
 function setOf(slots: readonly Slot[], pool: number, usable: boolean): Candidate[] {
-  return slots.filter((slot) => isIn(slot, pool) && slot.enabled && slot.usable === usable);
+  return slots.filter((slot) => isIn(slot, pool) && slot.enabled && isPreferred(slot) === usable);
 }
 
 function isIn({ pool, formerPool }: Slot, wanted: number): boolean {
   return pool === wanted || formerPool === wanted;
 }
 
-function placeOf({ slot, id, host, port, serverName, pool, formerPool, usable }: Slot): Place {
+/** A node that takes nobody now is asked behind the others, as an unhealthy one is. */
+function isPreferred({ usable, busy }: Slot): boolean {
+  return usable && !busy;
+}
+
+function placeOf(from: Slot): Place {
+  const { slot, id, host, port, serverName, pool, formerPool } = from;
   const inPool = (number: number): Target => {
     const tls = serverName === '' ? undefined : { pool: number, serverName };
     return { slot, nodeId: id, host, port, ...(tls && { tls }) };
   };
   const former = formerPool === undefined ? undefined : { pool: formerPool, target: inPool(formerPool) };
-  return { pool, target: inPool(pool), former, usable };
+  return { pool, target: inPool(pool), former, usable: isPreferred(from) };
 }
 
 /** As a device of this pool reaches the node; undefined where the pool does not have it. */

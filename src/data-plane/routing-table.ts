@@ -26,6 +26,7 @@ export const NO_POOL = -1;
 export const USED = 1;
 export const ENABLED = 2;
 export const USABLE = 4;
+export const BUSY = 8;
 
 /** What control says of one node. */
 export interface SlotState {
@@ -49,6 +50,8 @@ export interface SlotState {
   readonly enabled: boolean;
   /** Healthy, or not known to be unhealthy. */
   readonly usable: boolean;
+  /** Takes nobody now: others are asked first. */
+  readonly busy: boolean;
 }
 
 export interface Slot extends SlotState {
@@ -184,7 +187,10 @@ export class TableWriter {
     const { table } = this;
     this.write(() => {
       table.flags[slot] =
-        USED | (state.enabled && state.host !== '' ? ENABLED : 0) | (state.usable ? USABLE : 0);
+        USED |
+        (state.enabled && state.host !== '' ? ENABLED : 0) |
+        (state.usable ? USABLE : 0) |
+        (state.busy ? BUSY : 0);
       table.weight[slot] = state.weight;
       table.pool[slot] = state.pool;
       table.formerPool[slot] = state.formerPool ?? NO_POOL;

@@ -3,6 +3,7 @@ import { MAX_NODES } from '../nodes/node.ts';
 import {
   ACCEPTED,
   ADDRESS_BYTES,
+  BUSY,
   DEVICES,
   DIAL_SUM,
   DIALS,
@@ -97,6 +98,7 @@ export class TableReader {
       connectRate: connectRate[slot] ?? 0,
       enabled: (flag & ENABLED) !== 0,
       usable: (flag & USABLE) !== 0,
+      busy: (flag & BUSY) !== 0,
     };
   }
 

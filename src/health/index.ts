@@ -1,9 +1,9 @@
 import { httpProbe } from './http.ts';
-import { lifeProbe, mqttProbe } from './mqtt.ts';
+import { mqttProbe } from './mqtt.ts';
 import type { Probe, ProbeName } from './probe.ts';
 import { tcpProbe } from './tcp.ts';
 
-export { lifeProbe, tcpProbe };
+export { type Finding, lookForLife } from './life.ts';
 
 /** Every probe by the name that the configuration uses. */
 export const probes: Readonly<Record<ProbeName, Probe>> = { tcp: tcpProbe, http: httpProbe, mqtt: mqttProbe };

@@ -3,7 +3,8 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AuthenticateError } from 'aedes';
 import { afterEach, describe, expect, test } from 'vitest';
-import { lifeProbe, probes } from '../../src/health/index.ts';
+import { probes } from '../../src/health/index.ts';
+import { lifeProbe } from '../../src/health/mqtt.ts';
 import { type ProbeName, type ProbeTarget, probeTarget } from '../../src/health/probe.ts';
 import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
 import { startMosquitto } from '../support/mosquitto.ts';

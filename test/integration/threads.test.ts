@@ -101,7 +101,7 @@ async function startBroker(): Promise<number> {
 async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node', index = 0) {
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
-  const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true };
+  const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true, busy: false };
   table.put({ ...node, serverName: '', maxConnections: 0, connectRate: 0, port: await startBroker() });
   const events: ThreadEvent[] = [];
   const deaths: string[] = [];

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type CheckedNode, Checker, type HealthOptions } from '../../../src/control/checker.ts';
 import { BreakwaterError } from '../../../src/errors.ts';
+import type { Finding } from '../../../src/health/life.ts';
 
 const health: HealthOptions = {
   ...{
@@ -27,11 +28,17 @@ let probed: { id: string; at: number; seconds: number; ok: boolean }[];
 let starts: number[];
 let checks: HealthOptions;
 let checker: Checker;
+/** What a look for a sign of life finds. */
+let finding: Finding;
+let looks: number[];
+let links: number;
+let busy: string[];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
   [probe, random, flips, probed, starts] = [serves, () => 0.5, [], [], []];
   checks = health;
+  [finding, looks, links, busy] = [{ kind: 'lives' }, [], 1, []];
   checker = newChecker();
 });
 
@@ -41,6 +48,12 @@ const newChecker = (earlyMs = 0) =>
       starts.push(Date.now());
       return probe(...call);
     },
+    look: () => {
+      looks.push(Date.now());
+      return Promise.resolve(finding);
+    },
+    hasLinks: () => links > 0,
+    onBusy: (id, isBusy) => busy.push(`${id} ${isBusy ? 'is busy' : 'takes devices'}`),
     healthOf: () => checks,
     onFlip: (id, to, cause) => flips.push(`${id} ${to}: ${cause}`),
     onProbe: (id, seconds, ok) => probed.push({ id, at: Date.now(), seconds, ok }),
@@ -200,8 +213,75 @@ describe('heartbeats of the node itself', () => {
   });
 });
 
-describe('dials', () => {
-  test('what failed dials took away from an HTTP node, tcp probes at the node itself bring back', async () => {
+const gone: Finding = { kind: 'gone', evidence: 'refused', detail: 'ECONNREFUSED' };
+const failDials = (count: number, reason = 'refused') => {
+  for (let i = 0; i < count; i++) checker.dialFailed('a', reason);
+};
+
+describe('failed dials', () => {
+  test.each([
+    'refused',
+    'timeout',
+    'closed-before-connack',
+    'connack-timeout',
+    'busy',
+  ])('are no proof: of a node that gives a sign of life nothing is held against it (%s)', async (reason) => {
+    await healthyNode();
+    for (let i = 0; i < 20; i++) {
+      failDials(3, reason);
+      await pass(200);
+    }
+    expect(flips).toEqual([]);
+    expect(looks.length).toBeGreaterThan(3);
+    expect(looks.every((at, i) => i === 0 || at - (looks[i - 1] ?? 0) >= 500)).toBe(true);
+  });
+
+  test('three in a row have a dead node looked at, and isolated in well under a second', async () => {
+    await healthyNode();
+    finding = gone;
+    failDials(2);
+    await pass(0);
+    expect(looks).toEqual([]);
+    failDials(1);
+    await pass(200);
+    expect(looks).toEqual([2500, 2600, 2700]);
+    expect(flips).toEqual(['a unhealthy: no sign of life 3 times: ECONNREFUSED']);
+    expect(starts).toEqual([]);
+  });
+
+  test('a success starts the count anew, a probe does not', async () => {
+    await healthyNode();
+    finding = gone;
+    failDials(2);
+    checker.dialSucceeded('a');
+    failDials(2);
+    await pass(5000);
+    expect(flips).toEqual([]);
+    failDials(1);
+    await pass(200);
+    expect(flips).toHaveLength(1);
+  });
+
+  test('that succeed do not bring a node back: probes do', async () => {
+    await healthyNode();
+    finding = gone;
+    failDials(3);
+    await pass(200);
+    for (let i = 0; i < 3; i++) checker.dialSucceeded('a');
+    expect(flips).toHaveLength(1);
+    await pass(10_000);
+    expect(flips.slice(1)).toEqual(['a healthy: 2 probes succeeded']);
+  });
+
+  test('isolate a node that no probe has reached yet', async () => {
+    finding = gone;
+    checker.add(node('a'));
+    failDials(3);
+    await pass(200);
+    expect(flips).toEqual(['a unhealthy: no sign of life 3 times: ECONNREFUSED']);
+  });
+
+  test('what they took away from an HTTP node, tcp probes at the node itself bring back', async () => {
     const names: string[] = [];
     checks = { ...health, probe: 'http' };
     probe = (_node, { probe: name }) => {
@@ -209,15 +289,16 @@ describe('dials', () => {
       return serves();
     };
     checker.update(node('a', { url: 'http://a:18083', probeUrl: 'http://a:8080/status' }));
-    await vi.advanceTimersByTimeAsync(5_000);
-    for (let i = 0; i < 3; i++) checker.dialFailed('a', 'refused');
-    await vi.advanceTimersByTimeAsync(15_000);
+    await pass(5_000);
+    finding = gone;
+    failDials(3);
+    await pass(15_000);
     expect(names.slice(0, 3)).toEqual(['http', 'tcp', 'tcp']);
     expect(names.at(-1)).toBe('http');
     expect(flips.at(-1)).toBe('a healthy: 2 probes succeeded');
   });
 
-  test('what failed dials took away, only mqtt probes at the node itself bring back', async () => {
+  test('what they took away, only mqtt probes at the node itself bring back', async () => {
     await healthyNode();
     const asked: string[] = [];
     probe = (target, { probe: name }) => {
@@ -226,107 +307,117 @@ describe('dials', () => {
     };
     checker.update(node('a', { probeUrl: 'tcp://status:1' }));
     await pass(2500);
-    for (const _ of 'abc') checker.dialFailed('a', 'connack-timeout');
+    finding = { kind: 'gone', evidence: 'no-answer', detail: 'no answer within 1000 ms' };
+    failDials(3, 'connack-timeout');
     await pass(15_000);
     expect(asked).toEqual(['tcp tcp://status:1', ...Array(3).fill('mqtt mqtt://a:1883')]);
-    expect(flips.at(-1)).toBe('a unhealthy: 3 dials failed: connack-timeout');
+    expect(flips.at(-1)).toBe('a unhealthy: no sign of life 3 times: no answer within 1000 ms');
     probe = serves;
     await pass(10_000);
     expect(flips.at(-1)).toBe('a healthy: 2 probes succeeded');
   });
 
-  test('three failures in a row isolate at once; probes bring the node back', async () => {
+  test('of this machine alone say nothing', async () => {
     await healthyNode();
-    for (const _ of 'ab') checker.dialFailed('a', 'refused');
-    expect(flips).toEqual([]);
-    for (const _ of 'ab') checker.dialFailed('a', 'refused');
-    expect(flips).toEqual(['a unhealthy: 3 dials failed: refused']);
-    await pass(5000);
-    expect(flips).toHaveLength(1);
-    await pass(5000);
-    expect(flips.slice(1)).toEqual(['a healthy: 2 probes succeeded']);
-    for (const _ of 'ab') checker.dialFailed('a', 'refused');
-    expect(flips).toHaveLength(2);
+    finding = { kind: 'unknown', detail: 'EMFILE' };
+    failDials(3);
+    await pass(5_000);
+    expect([flips, looks]).toEqual([[], [2500]]);
   });
 
-  test('a success starts the count anew, a probe does not', async () => {
-    await healthyNode();
-    for (const _ of 'ab') checker.dialFailed('a', 'timeout');
-    checker.dialSucceeded('a');
-    for (const _ of 'ab') checker.dialFailed('a', 'timeout');
-    await pass(5000);
-    expect(flips).toEqual([]);
-    checker.dialFailed('a', 'connack-timeout');
-    expect(flips).toEqual(['a unhealthy: 3 dials failed: connack-timeout']);
-  });
-
-  test('that succeed do not bring a node back: probes do', async () => {
-    await healthyNode();
-    for (const _ of 'abc') checker.dialFailed('a', 'refused');
-    for (const _ of 'abc') checker.dialSucceeded('a');
-    expect(flips).toHaveLength(1);
-  });
-
-  test('isolate a node that no probe has reached yet', () => {
-    checker.add(node('a'));
-    for (const _ of 'abc') checker.dialFailed('a', 'refused');
-    expect(flips).toEqual(['a unhealthy: 3 dials failed: refused']);
-  });
-
-  test('to a node that is not watched mean nothing', () => {
-    for (const _ of 'abc') checker.dialFailed('gone', 'refused');
+  test('to a node that is not watched mean nothing', async () => {
+    for (let i = 0; i < 3; i++) checker.dialFailed('gone', 'refused');
     checker.dialSucceeded('gone');
     checker.suspect('gone');
-    expect(flips).toEqual([]);
+    await pass(0);
+    expect([flips, looks]).toEqual([[], []]);
   });
 });
 
-describe('a suspicion', () => {
-  test('has a dead node probed at once, and isolated in well under a second', async () => {
-    await healthyNode();
-    probe = refused;
-    checker.suspect('a');
-    expect(starts).toEqual([2500]);
-    await pass(200);
-    expect(starts).toEqual([2500, 2600, 2700]);
-    expect(flips).toEqual(['a unhealthy: tcp probe failed 3 times: ECONNREFUSED']);
-    await pass(4799);
-    expect(starts.slice(3)).toEqual([]);
-    await pass(1);
-    expect(starts.slice(3)).toEqual([7500]);
-  });
+test('links of several sessions that fall silent are proof', async () => {
+  await healthyNode();
+  failDials(2, 'silent');
+  expect(flips).toEqual([]);
+  failDials(1, 'silent');
+  expect(flips).toEqual(['a unhealthy: 3 links are silent']);
+});
 
-  test('does not isolate a node that still answers, and leaves its schedule as it was', async () => {
+describe('a suspicion', () => {
+  test('leaves the schedule of probes as it was', async () => {
     await healthyNode();
     checker.suspect('a');
     await pass(5000);
-    expect(starts).toEqual([2500, 7500]);
-    expect(flips).toEqual([]);
+    expect([starts, looks, flips]).toEqual([[7500], [2500], []]);
   });
 
-  test('ends a probe that began before: its word is not heard, and a new one follows', async () => {
+  test('is looked into at once when more speaks for it', async () => {
+    await healthyNode();
+    finding = gone;
+    checker.suspect('a');
+    await pass(50);
+    checker.suspect('a');
+    await pass(100);
+    expect(looks).toEqual([2500, 2550, 2650]);
+    expect(flips).toHaveLength(1);
+  });
+
+  test('ends a probe that runs, when it is proven: that began before', async () => {
     await healthyNode();
     probe = (_, __, signal) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     await pass(5500);
-    probe = refused;
+    finding = gone;
     probed.length = 0;
     checker.suspect('a');
     await pass(200);
-    expect(starts).toEqual([7500, 8000, 8100, 8200]);
-    expect(probed).toHaveLength(3);
-    expect(flips).toEqual(['a unhealthy: tcp probe failed 3 times: ECONNREFUSED']);
+    expect(flips).toEqual(['a unhealthy: no sign of life 3 times: ECONNREFUSED']);
+    expect(probed).toEqual([]);
+  });
+});
+
+describe('a node that ends our connection', () => {
+  const closes: Finding = { kind: 'closes', detail: 'ECONNRESET' };
+
+  test('and has links that live is busy: others are asked first until it takes somebody', async () => {
+    await healthyNode();
+    finding = closes;
+    failDials(3, 'closed-before-connack');
+    await pass(2_500);
+    expect([busy, looks, flips]).toEqual([['a is busy'], [2500, 3500, 4500], []]);
+    expect(checker.isBusy('a')).toBe(true);
+    finding = { kind: 'lives' };
+    await pass(500);
+    expect([busy, checker.isBusy('a')]).toEqual([['a is busy', 'a takes devices'], false]);
+    expect(flips).toEqual([]);
   });
 
-  test('together with failed dials flips once', async () => {
+  test('and has none is gone: somebody else has its address', async () => {
     await healthyNode();
-    probe = refused;
+    [finding, links] = [closes, 0];
+    failDials(3, 'closed-before-connack');
+    await pass(200);
+    expect(flips).toEqual(['a unhealthy: no sign of life 3 times: ECONNRESET']);
+  });
+
+  test('is gone when its links end too', async () => {
+    await healthyNode();
+    finding = closes;
+    failDials(3);
+    await pass(100);
+    links = 0;
     checker.suspect('a');
-    for (const _ of 'abcd') checker.dialFailed('a', 'refused');
-    await pass(1000);
-    checker.suspect('a');
-    expect(flips).toEqual(['a unhealthy: 3 dials failed: refused']);
-    expect(starts).toHaveLength(1);
+    await pass(200);
+    expect(flips).toHaveLength(1);
+    expect(busy).toEqual(['a is busy', 'a takes devices']);
+  });
+
+  test('is busy no more once it is removed', async () => {
+    await healthyNode();
+    finding = closes;
+    failDials(3);
+    await pass(0);
+    checker.remove('a');
+    expect(busy).toEqual(['a is busy', 'a takes devices']);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Finding, NodeLosses } from '../../../src/control/node-losses.ts';
+import { NodeLosses } from '../../../src/control/node-losses.ts';
+import type { Finding } from '../../../src/health/life.ts';
 import { fakeTime } from './fake-time.ts';
 
 const lives: Finding = { kind: 'lives' };
@@ -64,6 +65,26 @@ test('a probe that could not be made is nothing against the node', async () => {
   await answers();
   await time.pass(50);
   expect(said()).toEqual(['probe a', 'a lives as of 0']);
+});
+
+describe('a node that ends our probe', () => {
+  const closes: Finding = { kind: 'closes', detail: 'ECONNRESET' };
+
+  test('lives as long as others have their links: it has as many as it may', async () => {
+    const { time, lose, answers, said } = scene(closes);
+    lose(1, 5);
+    await answers();
+    await time.pass(50);
+    expect(said()).toEqual(['probe a', 'a lives as of 0']);
+  });
+
+  test('is gone when all of its links ended: somebody else has its address', async () => {
+    const { time, lose, answers, said } = scene(closes);
+    lose(2, 2);
+    await answers();
+    await time.pass(50);
+    expect(said()).toEqual(['probe a', 'a no-answer as of 50', 'incident a: no-answer, 2 of 2']);
+  });
 });
 
 test('a node that is known no more', async () => {

@@ -17,6 +17,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const routes = new Map<string, Route>();
   const waiting: { host: string; answer: (address: string | undefined) => void }[] = [];
   const told: string[] = [];
+  const busy = new Set<string>();
   const keeper = keepRoutes({
     table,
     poolNumber: (pool) => ['default', 'meters'].indexOf(pool),
@@ -27,6 +28,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
       },
       remove: (id) => void routes.delete(id),
     },
+    isBusy: (id) => busy.has(id),
     resolve: (host) =>
       new Promise((resolve, reject) => {
         const answer = (address: string | undefined) =>

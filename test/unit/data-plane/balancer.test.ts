@@ -18,6 +18,7 @@ const at = (slot: number, id: string, changes: Partial<Slot> = {}): Slot => ({
   connectRate: 0,
   enabled: true,
   usable: true,
+  busy: false,
   ...changes,
 });
 
@@ -74,6 +75,14 @@ test('a target is the node with its slot and its address', () => {
 test('only nodes of the pool, and none that is draining, disabled or without an address', () => {
   const { ids } = balancerOver(at(0, 'a'), at(1, 'b', { pool: 1 }), at(2, 'c', { enabled: false }));
   expect([ids(0), ids(1), ids(2)]).toEqual([['a'], ['b'], []]);
+});
+
+test('nodes that take nobody now come last likewise', () => {
+  const { ids, change } = balancerOver(at(0, 'a', { busy: true }), at(1, 'b'));
+  expect(ids()).toEqual(['b', 'a']);
+  expect(ids(0, 'a')).toEqual(['b', 'a']);
+  change(at(0, 'a'), at(1, 'b', { busy: true }));
+  expect(ids()).toEqual(['a', 'b']);
 });
 
 test('unhealthy nodes come last, however few devices they have', () => {

@@ -34,6 +34,7 @@ const node = (id: string, changes: Partial<SlotState> = {}): SlotState => ({
   connectRate: 0,
   enabled: true,
   usable: true,
+  busy: false,
   ...changes,
 });
 
@@ -52,6 +53,7 @@ describe('what control writes, threads read', () => {
     enabled: fc.boolean(),
     serverName: fc.constantFrom('', 'node.test', 'n'.repeat(253)),
     usable: fc.boolean(),
+    busy: fc.boolean(),
   });
 
   test('any nodes', () => {
@@ -305,4 +307,18 @@ describe('what departs, and what ends', () => {
     expect([writer.messages(0, 3), writer.messages(1, 4), writer.messages(0, 4)]).toEqual([2, 7, 0]);
     expect(writer.accepted(63)).toBe(0);
   });
+});
+
+test('what speaks against the node of a slot is read as it lies there', () => {
+  const { writer, first } = openAll();
+  writer.put(node('a'));
+  expect(first.faultOf(0)).toBe(undefined);
+  writer.put(node('a', { busy: true }));
+  expect(first.faultOf(0)).toBe(undefined);
+  writer.put(node('a', { usable: false }));
+  expect(first.faultOf(0)).toBe('unhealthy');
+  writer.put(node('a', { enabled: false, usable: false }));
+  expect(first.faultOf(0)).toBe('leaving');
+  writer.remove('a');
+  expect(first.faultOf(0)).toBe('removed');
 });

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { afterDial, afterFailedDial, undisturbed } from '../../../src/nodes/passive.ts';
+import { afterFailedDial, afterSilentLink, undisturbed } from '../../../src/nodes/passive.ts';
 
-test('failed dials add up until one succeeds', () => {
-  const failed = afterFailedDial(afterFailedDial(undisturbed));
-  expect(failed.failedDials).toBe(2);
-  expect(afterDial(failed).failedDials).toBe(0);
+test('failed dials and silent links are counted apart: the one may be a device’s fault, the other is a node’s', () => {
+  const state = afterSilentLink(afterFailedDial(afterFailedDial(undisturbed)));
+  expect(state).toEqual({ failedDials: 2, silentLinks: 1 });
 });

@@ -1,0 +1,62 @@
+import type { PoolConfig } from '../config/config.ts';
+import { Checker } from '../control/checker.ts';
+import { NodeLosses } from '../control/node-losses.ts';
+import type { Verdict } from '../data-plane/messages.ts';
+import type { Log } from '../log.ts';
+import type { Node } from '../nodes/node.ts';
+import type { NodeTable } from '../nodes/table.ts';
+import { sharedClock, systemClock, systemRandom, systemTimers } from '../time.ts';
+import type { PoolTls } from './pool-tls.ts';
+import { lookAtNode, probeNode } from './probe-node.ts';
+
+export interface NodeHealthParts {
+  readonly nodes: NodeTable;
+  readonly poolNamed: (name: string) => PoolConfig;
+  readonly poolTls: PoolTls;
+  /** IP literal that is dialled; undefined while the name does not resolve. */
+  readonly literalOf: (node: Node) => string | undefined;
+  /** Links that this proxy has at a node. */
+  readonly liveAt: (nodeId: string) => number;
+  /** Writes a node to the routing table anew. */
+  readonly refresh: (node: Node) => void;
+  /** Tells every thread whether a node is gone. */
+  readonly judge: (verdict: Verdict) => void;
+  readonly onProbe: (seconds: number) => void;
+  readonly log: Log;
+}
+
+/** How it is found out how nodes fare: by probes, and by what they do to devices. */
+export function createNodeHealth(parts: NodeHealthParts) {
+  const { nodes, poolNamed, poolTls, literalOf, liveAt, refresh, judge, onProbe, log } = parts;
+
+  function look(id: string) {
+    const node = nodes.has(id) ? nodes.get(id) : undefined;
+    return node && lookAtNode(node, poolNamed(node.pool), poolTls, literalOf(node));
+  }
+
+  const checker = new Checker({
+    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), poolTls, health, signal),
+    look: ({ id }) => look(id),
+    hasLinks: (id) => liveAt(id) > 0,
+    onBusy(id, isBusy) {
+      log.info({ node: id }, isBusy ? 'node lives, and takes nobody now' : 'node is not busy any more');
+      if (nodes.has(id)) refresh(nodes.get(id));
+    },
+    healthOf: (pool) => poolNamed(pool).health,
+    onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
+    onProbe: (_id, seconds) => onProbe(seconds),
+    ...{ clock: systemClock, random: systemRandom, timers: systemTimers },
+  });
+
+  const losses = new NodeLosses({
+    probe: look,
+    verdict: (node, evidence, asOfMs) => judge({ node, evidence, asOfMs }),
+    onGone(node, why) {
+      log.warn({ node, ...why }, 'links to the node ended, and it is gone');
+      checker.suspect(node);
+    },
+    ...{ clock: sharedClock, timers: systemTimers },
+  });
+
+  return { checker, losses };
+}
