@@ -1,4 +1,12 @@
+import { copyBytes } from '../bytes.ts';
 import type { SessionOutput } from './events.ts';
+
+/** Up to so many bytes are copied, to leave together with what goes before and behind them. */
+const JOINED_BYTES = 512;
+/** Of what leaves together. */
+const STAGE_BYTES = 16_384;
+/** Packets that may be held back; only a node that redelivers without an end would need more. */
+const MOST_HELD_BACK = 4096;
 
 /** Packets of our own that must not fall into the middle of one that streams to the same side; undefined while none does. */
 export interface HeldBack {
@@ -11,11 +19,14 @@ export interface Speaker {
   readonly output: SessionOutput;
   /** Made when the first packet streams, which for most sessions is never. */
   heldBack: HeldBack | undefined;
+  /** More was held back than may be. */
+  heldTooMuch(side: 'node' | 'device'): void;
 }
 
 /**
  * The way to one side. Packets that are passed on one behind another leave as one run, straight from the buffer
- * that they arrived in; a packet of our own is written between runs, in its place.
+ * that they arrived in. Where packets of our own come between them, they leave together with the runs around them, so
+ * that many small ones do not cost a system call each.
  *
  * A run never outlasts a call of its session, so that one outlet serves all sessions of a thread.
  */
@@ -25,6 +36,9 @@ export class Outlet {
   private bytes: Uint8Array | undefined;
   private start = 0;
   private end = 0;
+  /** What goes before the run. */
+  private readonly stage = Buffer.allocUnsafeSlow(STAGE_BYTES);
+  private staged = 0;
 
   constructor(side: 'node' | 'device') {
     this.side = side;
@@ -35,6 +49,7 @@ export class Outlet {
     if (speaker !== this.speaker) {
       this.speaker = speaker;
       this.bytes = undefined;
+      this.staged = 0;
     }
     return this;
   }
@@ -45,7 +60,7 @@ export class Outlet {
       this.end = end;
       return;
     }
-    this.flush();
+    this.settle();
     this.bytes = bytes;
     this.start = start;
     this.end = end;
@@ -71,18 +86,44 @@ export class Outlet {
   write(packet: Uint8Array): void {
     const waiting = this.heldBack;
     if (waiting !== undefined) {
-      waiting.push(packet);
+      if (waiting.push(packet) === MOST_HELD_BACK) this.speaker?.heldTooMuch(this.side);
       return;
     }
-    this.flush();
-    this.emit(packet, 0, packet.length);
+    this.settle();
+    this.join(packet, 0, packet.length);
   }
 
   flush(): void {
-    if (this.bytes === undefined) return;
     const { bytes, start, end } = this;
+    if (this.staged > 0) {
+      this.settle();
+      this.emitStaged();
+    } else if (bytes !== undefined) {
+      this.bytes = undefined;
+      this.emit(bytes, start, end);
+    }
+  }
+
+  /** Something else follows the run. */
+  private settle(): void {
+    const { bytes, start, end } = this;
+    if (bytes === undefined) return;
     this.bytes = undefined;
-    this.emit(bytes, start, end);
+    this.join(bytes, start, end);
+  }
+
+  private join(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > JOINED_BYTES || this.staged + length > STAGE_BYTES) this.emitStaged();
+    if (length > JOINED_BYTES) return this.emit(bytes, start, end);
+    copyBytes(bytes, start, end, this.stage, this.staged);
+    this.staged += length;
+  }
+
+  private emitStaged(): void {
+    const length = this.staged;
+    this.staged = 0;
+    if (length > 0) this.emit(this.stage, 0, length);
   }
 
   private get heldBack(): Uint8Array[] | undefined {

@@ -155,6 +155,7 @@ export class Session {
     if (state.phase !== 'attached' || state.pingsSent > 0 || this.midPublish) return;
     state.pingsSent++;
     state.toNode.write(pingreqPacket);
+    this.flush();
   }
 
   /** Does the node owe a PINGRESP? */

@@ -1,6 +1,6 @@
 import type { Connect } from '../mqtt/connect.ts';
 import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import { disconnectPacket, type ReasonCode } from '../mqtt/reason-codes.ts';
+import { disconnectPacket, type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
 import { Deliveries } from './deliveries.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
@@ -181,6 +181,11 @@ export class State implements Speaker {
     if (this.version === 5 && this.attachments > 0) this.toDevice.write(disconnectPacket(code));
     this.phase = 'over';
     this.event({ kind: 'end', code, why });
+  }
+
+  heldTooMuch(side: 'node' | 'device'): void {
+    if (side === 'node') this.nodeFault('too many packets behind one that takes long');
+    else this.end(reasonCode.quotaExceeded, 'too-much-held');
   }
 
   nodeFault(detail: string): void {
