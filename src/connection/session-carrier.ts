@@ -30,6 +30,13 @@ export class SessionCarrier implements Carrier, Traveller {
   private readonly meter: Meter | undefined;
   private events: SessionEvent[] | undefined;
   private holds = false;
+  private pauses = false;
+  /** The link that is not read, because what came on it is still to be taken; -1: none. */
+  private heldLink: Link = -1;
+  private turnAsked = false;
+  /** What is told when all that came before is taken: the end of the link, and the device's last word. */
+  private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
+  private farewellWaits = false;
   /** The device sent DISCONNECT, which waits for the next node. */
   private leaving = false;
   /** The device has ended its side, and may still read. */
@@ -80,16 +87,19 @@ export class SessionCarrier implements Carrier, Traveller {
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.journey.isOver) return;
     if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
-    if (this.meter === undefined) this.session.fromDevice(bytes, start, end);
-    else this.metered(this.meter, bytes, start, end);
+    const before = this.messagesCounted;
+    this.session.fromDevice(bytes, start, end);
+    this.spend(before, end - start);
     this.settle();
   }
 
-  private metered(meter: Meter, bytes: Uint8Array, start: number, end: number): void {
-    const { messages } = this.shell.world;
-    const before = messages?.[packetType.publish] ?? 0; // nobody else's are counted meanwhile
-    this.session.fromDevice(bytes, start, end);
-    meter.spend((messages?.[packetType.publish] ?? 0) - before, end - start, this.shell.world.now());
+  /** PUBLISH packets of all devices of the thread; nobody else's are counted during one call. */
+  private get messagesCounted(): number {
+    return this.shell.world.messages?.[packetType.publish] ?? 0;
+  }
+
+  private spend(before: number, bytes: number): void {
+    this.meter?.spend(this.messagesCounted - before, bytes, this.shell.world.now());
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
@@ -122,12 +132,49 @@ export class SessionCarrier implements Carrier, Traveller {
       this.events = undefined;
       for (const event of events) if (!this.journey.isOver) this.on(event);
     }
+    if (this.journey.isOver) return;
     const pauseMs = this.pauseMs();
-    const holds = pauseMs > 0 || this.session.holdsDevice;
-    if (holds === this.holds || this.journey.isOver) return;
+    const { hasNodeRest, hasDeviceRest } = this.session;
+    if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
+    if (hasNodeRest || (hasDeviceRest && pauseMs === 0)) this.askForTurn();
+    const isNewPause = pauseMs > 0 && !this.pauses;
+    this.pauses = pauseMs > 0;
+    const holds = this.pauses || this.session.holdsDevice;
+    if (holds !== this.holds) this.shell.wire.holdDevice(holds);
     this.holds = holds;
-    this.shell.wire.holdDevice(holds);
-    if (pauseMs > 0 && this.vigil !== undefined && !this.journey.isMoving) this.watch(this.vigil);
+    if (isNewPause && this.vigil !== undefined && !this.journey.isMoving) this.watch(this.vigil);
+  }
+
+  private holdNode(hold: boolean): void {
+    const link = hold ? this.journey.link : this.heldLink;
+    this.heldLink = hold ? link : -1;
+    this.shell.wire.holdNode(link, hold);
+  }
+
+  private askForTurn(): void {
+    if (this.turnAsked) return;
+    this.turnAsked = true;
+    this.shell.wire.nextTurn(() => this.turn());
+  }
+
+  /** Goes on with what was too much for one call. */
+  private turn(): void {
+    const { session, journey } = this;
+    this.turnAsked = false;
+    if (journey.isOver) return;
+    session.goOnNode();
+    if (this.pauseMs() === 0) {
+      const before = this.messagesCounted;
+      session.goOnDevice();
+      this.spend(before, 0);
+    }
+    this.settle();
+    const { linkEnd } = this;
+    if (linkEnd !== undefined && !session.hasNodeRest) {
+      this.linkEnd = undefined;
+      if (linkEnd.link === journey.link) this.linkEnded(linkEnd.link, linkEnd.cause);
+    }
+    if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
   }
 
   /** How long a device that is ahead of its pace is not read. While no node serves it the bounds of the gap hold. */
@@ -174,14 +221,16 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   linkEnded(link: Link, cause: EndCause): void {
-    if (this.isFarewell && link === this.journey.link) this.shell.close('flush');
+    if (this.session.hasNodeRest && link === this.journey.link) this.linkEnd = { link, cause };
+    else if (this.isFarewell && link === this.journey.link) this.shell.close('flush');
     else this.journey.linkEnded(link, cause);
   }
 
   // ---- watching --------------------------------------------------------------------------------------------
 
   served(): void {
-    if (this.finished) return this.farewell();
+    if (this.finished) this.farewell();
+    if (this.isFarewell) return;
     const { wire, world } = this.shell;
     this.vigil ??= new Vigil(this.session, wire, world.now());
     this.watch(this.vigil);
@@ -268,7 +317,9 @@ export class SessionCarrier implements Carrier, Traveller {
 
   private farewell(): void {
     const { wire, world } = this.shell;
-    if (this.isFarewell) return;
+    if (this.isFarewell || this.journey.isOver) return;
+    this.farewellWaits = this.session.hasDeviceRest;
+    if (this.farewellWaits) return;
     this.isFarewell = true;
     this.vigil = undefined;
     this.journey.giveUpMove();

@@ -74,6 +74,13 @@ export interface Wire {
   isDeviceBehind(): boolean;
   /** Stops or resumes reading the device, besides the engine's own back-pressure. */
   holdDevice(hold: boolean): void;
+  /** The same for a link. */
+  holdNode(link: Link, hold: boolean): void;
+  /**
+   * Runs the task once, in a later turn of the loop, when the other connections have had theirs; not after `closed`. For
+   * work that would hold the thread for long: each part of it takes a millisecond or two.
+   */
+  nextTurn(task: () => void): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
    * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.

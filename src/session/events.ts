@@ -63,6 +63,8 @@ export interface SessionOptions {
   readonly maxGapBytes: number;
   /** Unacknowledged packets of the device kept for a resend; beyond it `holdsDevice` is true. Each direction. */
   readonly maxInflightBytes: number;
+  /** Packets of one side that one call takes; what is left is kept until `goOnDevice` or `goOnNode`. */
+  readonly packetsPerCall: number;
   /** Subscriptions and topic aliases kept; beyond it the session is not movable. */
   readonly maxStateBytes: number;
   /** Used where a 3.1.1 device brings an empty client id, which no node would ever reveal (rule 15). */

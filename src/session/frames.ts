@@ -15,6 +15,8 @@ export interface FrameHandler<S> {
   broken(s: S, fault: FrameFault): void;
   /** What broke the framing, and then all that follows it, as it comes. */
   rest(s: S, bytes: Uint8Array, start: number, end: number): void;
+  /** May one more packet be handed on in this call? */
+  goesOn(s: S): boolean;
 }
 
 const FIRST_CAPACITY = 64;
@@ -31,6 +33,8 @@ export class Frames {
   private size = 0;
   /** Bytes still to come of a packet of which the first part is given away; BROKEN when nothing more is understood. */
   private streaming = 0;
+  /** Packets that were too many for one call, until `goOn`. */
+  private left: KeptBytes | undefined;
 
   /** Is part of a packet given away, and the rest still to come? */
   get midStream(): boolean {
@@ -39,11 +43,22 @@ export class Frames {
 
   /** Between packets: nothing is held, and nothing is wrong. */
   get isIdle(): boolean {
-    return this.partial === undefined && this.streaming === 0;
+    return this.partial === undefined && this.streaming === 0 && this.left === undefined;
+  }
+
+  /** Has the handler had enough before all was handed on? */
+  get hasLeft(): boolean {
+    return this.left !== undefined;
   }
 
   get keptBytes(): number {
-    return this.partial?.length ?? 0;
+    return (this.partial?.length ?? 0) + (this.left?.length ?? 0);
+  }
+
+  /** Overwrites what is kept. */
+  wipe(): void {
+    this.partial?.bytes.fill(0);
+    this.left?.bytes.fill(0);
   }
 
   reset(): void {
@@ -52,6 +67,7 @@ export class Frames {
     this.streaming = 0;
   }
 
+  /** Hands on what has come, and keeps what is left where the handler has had enough. */
   feed<S>(
     s: S,
     bytes: Uint8Array,
@@ -60,11 +76,38 @@ export class Frames {
     handler: FrameHandler<S>,
     maxPacketBytes: number,
   ): void {
+    if (this.left !== undefined) return this.left.append(bytes, start, end);
+    const at = this.take(s, bytes, start, end, handler, maxPacketBytes);
+    if (at === end) return;
+    this.left = new KeptBytes(end - at);
+    this.left.append(bytes, at, end);
+  }
+
+  /** Hands on what was left. */
+  goOn<S>(s: S, handler: FrameHandler<S>, maxPacketBytes: number): void {
+    const { left } = this;
+    if (left === undefined) return;
+    left.takenTo(this.take(s, left.bytes, left.start, left.end, handler, maxPacketBytes));
+    if (left.length === 0) this.left = undefined;
+  }
+
+  /** Returns up to where it was taken: `end`, unless the handler has had enough. */
+  private take<S>(
+    s: S,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    handler: FrameHandler<S>,
+    maxPacketBytes: number,
+  ): number {
     let at = start;
-    if (this.streaming === BROKEN) return handler.rest(s, bytes, start, end);
+    if (this.streaming === BROKEN) {
+      handler.rest(s, bytes, start, end);
+      return end;
+    }
     if (this.streaming > 0) at = this.stream(s, bytes, at, end, handler, false);
     if (this.partial !== undefined) at = this.complete(s, bytes, at, end, handler, maxPacketBytes);
-    while (at < end && this.streaming !== BROKEN) {
+    while (at < end && this.streaming !== BROKEN && handler.goesOn(s)) {
       const bodyAt = varintEnd(bytes, at + 1, end);
       if (bodyAt === MALFORMED) return this.fail(s, 'malformed', handler, bytes, at, end);
       if (bodyAt === INCOMPLETE) return this.keep(bytes, at, end);
@@ -83,6 +126,7 @@ export class Frames {
         return this.fail(s, 'too-large', handler, bytes, at, end);
       }
     }
+    return at;
   }
 
   private stream<S>(
@@ -143,11 +187,14 @@ export class Frames {
     return behind;
   }
 
-  private keep(bytes: Uint8Array, start: number, end: number): void {
+  /** Returns `end`. */
+  private keep(bytes: Uint8Array, start: number, end: number): number {
     this.partial = new KeptBytes(FIRST_CAPACITY);
     this.partial.append(bytes, start, end);
+    return end;
   }
 
+  /** Returns `end`. */
   private fail<S>(
     s: S,
     fault: FrameFault,
@@ -155,10 +202,11 @@ export class Frames {
     bytes: Uint8Array,
     start: number,
     end: number,
-  ): void {
+  ): number {
     this.reset();
     this.streaming = BROKEN;
     handler.broken(s, fault);
     handler.rest(s, bytes, start, end);
+    return end;
   }
 }

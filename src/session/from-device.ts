@@ -14,7 +14,7 @@ const MAX_WAITING_PINGS = 16;
 /** A whole packet from the device. */
 export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   if (s.phase === 'over' || s.deviceLeft) return;
-  if (s.phase === 'attached') forward(s, bytes, at, bodyAt, end);
+  if (s.forwards) forward(s, bytes, at, bodyAt, end);
   else keep(s, bytes, at, end);
 }
 
@@ -38,7 +38,7 @@ function pinged(s: State): void {
  * What the standard does not allow goes to the node as it came, because the broker is asked to judge it and to answer.
  * It is remembered only where it can be understood; where it cannot, the session is not known any more (rule 0).
  */
-function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
   switch (type) {
     case packetType.publish:

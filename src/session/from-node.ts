@@ -114,6 +114,7 @@ function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
     const code = codes[i] ?? 0;
     if (code < FAILED) s.needSubscriptions().set(granted(asked, code));
     s.boundKnown(++i);
+    s.budget--;
   }
 }
 
@@ -123,6 +124,7 @@ function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
     if (s.overflown || s.subscriptions === undefined) return;
     if ((codes[i] ?? 0) < FAILED) s.subscriptions.delete(filter);
     s.boundKnown(++i);
+    s.budget--;
   }
 }
 

@@ -2,7 +2,7 @@ import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../mqtt/varint.ts';
 import { abandonSuspended, giveHeld, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
-import { packetFromDevice } from './from-device.ts';
+import { forward } from './from-device.ts';
 import type { Moved } from './moved.ts';
 import { qosOf, RETAIN } from './publish.ts';
 import type { State } from './state.ts';
@@ -187,20 +187,21 @@ function askAgain(s: State, moved: Moved, packet: Uint8Array): void {
   s.toNode.write(packet);
 }
 
-function drainGap(s: State): void {
+/** Forwards what came in the gap, as far as one call may go (`State.budget`); `Session.goOnDevice` goes on with the rest. */
+export function drainGap(s: State): void {
   const { gap } = s;
-  if (gap === undefined) return;
-  s.gap = undefined;
+  if (gap === undefined || s.phase !== 'attached') return;
   s.deviceLeft = false;
-  for (let at = 0; at < gap.length; ) {
-    const bodyAt = varintEnd(gap.bytes, at + 1, gap.length);
-    if (bodyAt < 0) {
-      s.toNode.pass(gap.bytes, at, gap.length); // no packets from here on
-      break;
-    }
-    const end = bodyAt + varintValue(gap.bytes, at + 1, bodyAt);
-    packetFromDevice(s, gap.bytes, at, bodyAt, end);
-    at = end;
+  while (gap.length > 0 && s.phase === 'attached' && s.budget > 0) {
+    const at = gap.start;
+    const bodyAt = varintEnd(gap.bytes, at + 1, gap.end);
+    const end = bodyAt < 0 ? gap.end : bodyAt + varintValue(gap.bytes, at + 1, bodyAt);
+    gap.takenTo(end);
+    s.budget--;
+    if (bodyAt < 0)
+      s.toNode.pass(gap.bytes, at, end); // no packets from here on
+    else forward(s, gap.bytes, at, bodyAt, end);
   }
   s.toNode.flush();
+  if (gap.length === 0 || s.phase !== 'attached') s.gap = undefined;
 }

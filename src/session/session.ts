@@ -7,6 +7,7 @@ import { type FrameHandler, Frames } from './frames.ts';
 import { packetFromDevice } from './from-device.ts';
 import { packetFromNode } from './from-node.ts';
 import { qosOf } from './publish.ts';
+import { drainGap } from './resume.ts';
 import { State } from './state.ts';
 import { type Handle, Vault } from './vault.ts';
 
@@ -90,14 +91,52 @@ export class Session {
 
   /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */
   fromDevice(bytes: Uint8Array, start: number, end: number): void {
-    this.deviceFrames = follow(this.deviceFrames, this.state, bytes, start, end, deviceSide);
+    const { state } = this;
+    const frames = this.deviceFrames ?? idleFrames();
+    state.budget = state.options.packetsPerCall;
+    frames.feed(state, bytes, start, end, deviceSide, state.options.maxPacketBytes);
+    this.deviceFrames = frames.isIdle ? undefined : frames;
     this.flush();
   }
 
   /** What came on the link that the last `connectPacket` was for. */
   fromNode(bytes: Uint8Array, start: number, end: number): void {
-    if (this.state.linkDead) return;
-    this.nodeFrames = follow(this.nodeFrames, this.state, bytes, start, end, nodeSide);
+    const { state } = this;
+    if (state.linkDead) return;
+    const frames = this.nodeFrames ?? idleFrames();
+    state.budget = state.options.packetsPerCall;
+    frames.feed(state, bytes, start, end, nodeSide, state.options.maxPacketBytes);
+    this.nodeFrames = frames.isIdle ? undefined : frames;
+    this.flush();
+  }
+
+  /** Was something left of what the device has sent? Then `goOnDevice` is wanted soon. */
+  get hasDeviceRest(): boolean {
+    const { gap, phase } = this.state;
+    return this.deviceFrames?.hasLeft || (gap !== undefined && phase === 'attached');
+  }
+
+  /** Was something left of what the node has sent? Then its link is not to be read, and `goOnNode` is wanted soon. */
+  get hasNodeRest(): boolean {
+    return !this.state.linkDead && (this.nodeFrames?.hasLeft ?? false);
+  }
+
+  /** Goes on with what was left of the device's. */
+  goOnDevice(): void {
+    const { state } = this;
+    state.budget = state.options.packetsPerCall;
+    drainGap(state);
+    this.deviceFrames?.goOn(state, deviceSide, state.options.maxPacketBytes);
+    if (this.deviceFrames?.isIdle) this.deviceFrames = undefined;
+    this.flush();
+  }
+
+  /** The same for the node's. */
+  goOnNode(): void {
+    const { state } = this;
+    state.budget = state.options.packetsPerCall;
+    this.nodeFrames?.goOn(state, nodeSide, state.options.maxPacketBytes);
+    if (this.nodeFrames?.isIdle) this.nodeFrames = undefined;
     this.flush();
   }
 
@@ -166,6 +205,7 @@ export class Session {
   /** Should the device not be read for now? Look after every call. */
   get holdsDevice(): boolean {
     const { gap, window, options } = this.state;
+    if (this.hasDeviceRest) return true;
     return (gap?.length ?? 0) >= options.maxGapBytes || (window?.bytes ?? 0) >= options.maxInflightBytes;
   }
 
@@ -179,7 +219,7 @@ export class Session {
     const { state } = this;
     if (state.phase === 'connecting') return 'connecting';
     if (state.phase === 'leaving' || state.phase === 'over') return 'over';
-    return state.stays ?? (this.nodeFrames?.midStream ? 'mid-delivery' : undefined);
+    return state.stays ?? (this.nodeFrames?.midStream || this.hasNodeRest ? 'mid-delivery' : undefined);
   }
 
   /** Undefined unless the session can never go to another node. */
@@ -259,6 +299,8 @@ export class Session {
     state.moved?.held?.wipe();
     state.gap?.bytes.fill(0);
     state.gap = undefined;
+    this.deviceFrames?.wipe();
+    this.nodeFrames?.wipe();
     this.deviceFrames = undefined;
     this.nodeFrames = undefined;
   }
@@ -279,19 +321,9 @@ export class Session {
 /** Serves all sessions between packets, when there is nothing to remember. */
 let betweenPackets = new Frames();
 
-/** Feeds what has come; returns the frames of a packet that has come in part, if one has. */
-function follow(
-  unfinished: Frames | undefined,
-  s: State,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  handler: FrameHandler<State>,
-): Frames | undefined {
+function idleFrames(): Frames {
   if (!betweenPackets.isIdle) betweenPackets = new Frames();
-  const frames = unfinished ?? betweenPackets;
-  frames.feed(s, bytes, start, end, handler, s.options.maxPacketBytes);
-  return frames.isIdle ? undefined : frames;
+  return betweenPackets;
 }
 
 /** Where in `State.messages` the packets of nodes are counted. */
@@ -302,14 +334,19 @@ function count({ messages }: State, from: 0 | 16, header: number): void {
   messages[at] = (messages[at] as number) + 1;
 }
 
+function goesOn(s: State): boolean {
+  return s.budget > 0;
+}
+
 const deviceSide: FrameHandler<State> = {
   packet(s, bytes, at, bodyAt, end) {
+    s.budget--;
     count(s, 0, bytes[at] as number);
     packetFromDevice(s, bytes, at, bodyAt, end);
   },
   /** QoS 0 where nothing in it matters; what a lost link had of it is gone, as QoS 0 may be. */
   streams(s, header, size) {
-    if (s.phase !== 'attached' || size > s.options.maxPacketBytes) return false;
+    if (!s.forwards || size > s.options.maxPacketBytes) return false;
     const looksInside = s.version === 5 && s.told.topicAliasMaximum > 0;
     return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
   },
@@ -322,15 +359,17 @@ const deviceSide: FrameHandler<State> = {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
     else s.notUnderstood = true;
   },
+  goesOn,
   rest(s, bytes, start, end) {
     if (s.phase === 'over' || s.deviceLeft) return;
-    if (s.phase === 'attached') s.toNode.pass(bytes, start, end);
+    if (s.forwards) s.toNode.pass(bytes, start, end);
     else s.needGap().append(bytes, start, end);
   },
 };
 
 const nodeSide: FrameHandler<State> = {
   packet(s, bytes, at, bodyAt, end) {
+    s.budget--;
     count(s, NODES, bytes[at] as number);
     packetFromNode(s, bytes, at, bodyAt, end);
   },
@@ -348,6 +387,7 @@ const nodeSide: FrameHandler<State> = {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
     else s.nodeFault('malformed fixed header');
   },
+  goesOn,
   rest() {},
 };
 

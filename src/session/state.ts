@@ -42,6 +42,8 @@ export class State implements Speaker {
   readonly output: SessionOutput;
   heldBack: HeldBack | undefined;
   phase: Phase = 'connecting';
+  /** Packets that the present call may still take, so that nobody holds a thread for long. */
+  budget = 0;
   /** Has the node on this link answered CONNECT, one way or the other? */
   answered = false;
   /** Nothing more of this link is understood or wanted: the fence behind `detached()` (rule 14). */
@@ -79,6 +81,11 @@ export class State implements Speaker {
     this.connect = connect;
     this.options = options;
     this.output = output;
+  }
+
+  /** Does what the device sends go to the node at once? Not while something waits before it. */
+  get forwards(): boolean {
+    return this.phase === 'attached' && this.gap === undefined;
   }
 
   get version(): ProtocolVersion {

@@ -244,6 +244,14 @@ export class WebSocketLayer implements Wire, Conversation {
     this.wire.holdDevice(hold);
   }
 
+  holdNode(link: Link, hold: boolean): void {
+    this.wire.holdNode(link, hold);
+  }
+
+  nextTurn(task: () => void): void {
+    this.wire.nextTurn(task);
+  }
+
   endDevice(how: 'flush' | 'reset'): void {
     const isFirst = !this.isLeft;
     this.isLeft = true;

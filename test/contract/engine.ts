@@ -335,6 +335,20 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect((await connection.told('linkFailed'))[0]).toBe(0);
     });
 
+    it('are not read while held', async () => {
+      const { connection, upstream } = await dialled();
+      connection.call('holdNode', 0, true);
+      await engine.defer();
+      upstream.write('held');
+      const other = await connect();
+      other.device.write('other');
+      await other.connection.text('deviceData', 5);
+      expect(connection.names()).not.toContain('linkData');
+      connection.write('device', 'the device is read and written all the same');
+      connection.call('holdNode', 0, false);
+      expect(await connection.text('linkData', 4)).toBe('held');
+    });
+
     it('are fenced: after endNode nothing of a link is told, and the next link takes over', async () => {
       const { connection, upstream } = await dialled();
       connection.call('endNode', 0, 'reset');
@@ -595,6 +609,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
       connection.call('finishNode', 0);
       expect(await endOf(upstream)).toBe('fin');
       connection.call('splice', 0);
+      await engine.defer();
       upstream.end('answer');
       expect((await received(device)).toString()).toBe('answer');
       await connection.told('closed');
@@ -687,6 +702,46 @@ export function engineContract(name: 'epoll' | 'node'): void {
       other.connection.call('setTimer', 150);
       await other.connection.told('timer');
       expect(connection.names()).toEqual(['accepted']);
+    });
+  });
+
+  describe('later turns', () => {
+    it('of connections that always want another one do not starve the others', async () => {
+      await engine.script('toil');
+      for (let i = 0; i < 5; i++) {
+        const { device, connection } = await connect();
+        device.write('go');
+        await connection.told('toils');
+      }
+      const calm = await through('forward');
+      calm.upstream.pipe(calm.upstream);
+      for (let i = 0; i < 20; i++) {
+        calm.device.write('ping');
+        expect(await firstBytes(calm.device, 4)).toBe('ping');
+      }
+    });
+
+    it('end with the connection', async () => {
+      await engine.script('toil');
+      const { device, connection } = await connect();
+      device.write('go');
+      await connection.told('toils');
+      device.resetAndDestroy();
+      await connection.told('closed');
+      await engine.defer();
+      expect(connection.names()).toEqual(['accepted', 'deviceData', 'toils', 'deviceEnded', 'closed']);
+    });
+
+    it('that fail reset their own connection only', async () => {
+      const healthy = await connect();
+      await engine.script('throw-in-turn');
+      const { device, connection } = await connect();
+      device.write('boom');
+      expect(await endOf(device)).toBe('ECONNRESET');
+      await connection.told('closed');
+      expect(engine.faults.splice(0)).toEqual(['Error: scripted fault in a turn']);
+      healthy.device.write('fine');
+      expect(await healthy.connection.text('deviceData', 4)).toBe('fine');
     });
   });
 

@@ -6,6 +6,7 @@ import { Stage } from '../unit/session/transcript.ts';
 /** What one device or one node can send to a session costs in proportion to its size. Steps are counted, not time. */
 
 const limits = {
+  packetsPerCall: Number.POSITIVE_INFINITY,
   maxPacketBytes: 1 << 24,
   maxGapBytes: 1 << 24,
   maxInflightBytes: 1 << 24,

@@ -25,6 +25,9 @@ export type Script =
   | 'reset-on-accept'
   | 'throw-on-failed-link'
   | 'refuse'
+  /** From its first bytes on it works in every turn of the loop, for a millisecond, until it is closed. */
+  | 'toil'
+  | 'throw-in-turn'
   /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
   | 'go-on-alone';
 
@@ -136,8 +139,20 @@ class Scripted implements Conversation {
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.script === 'throw') throw new Error('scripted fault');
+    if (this.script === 'toil') this.wire.nextTurn(() => this.toil(true));
+    if (this.script === 'throw-in-turn')
+      this.wire.nextTurn(() => {
+        throw new Error('scripted fault in a turn');
+      });
     if (this.script === 'forward') this.wire.toNode(0, bytes, start, end);
     else this.tell('deviceData', this.text(bytes, start, end));
+  }
+
+  private toil(isFirst: boolean): void {
+    if (isFirst) this.tell('toils');
+    const untilMs = performance.now() + 1;
+    while (performance.now() < untilMs);
+    this.wire.nextTurn(() => this.toil(false));
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {

@@ -16,6 +16,7 @@ import { SpareLinks } from './spare-links.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
+import { Turns } from './turns.ts';
 import { EpollWire, type WireHost } from './wire.ts';
 
 export interface LoopOptions extends AcceptPressure {
@@ -60,6 +61,7 @@ export class Loop implements WireHost {
   private readonly doneWires: EpollWire[] = [];
   private deferred: (() => void)[] = [];
   private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
+  readonly turns: Turns;
   private readonly acceptRetryKey: number;
   private readonly sparesKey: number;
   private readonly wakeBuffer: { readonly address: number };
@@ -79,6 +81,7 @@ export class Loop implements WireHost {
     const capacity = descriptorLimit(libc);
     this.table = createSocketTable(capacity);
     this.nowMs = options.clock.now();
+    this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
     this.sparesKey = this.acceptRetryKey + 1;
     this.wheel = createTimerWheel(this.sparesKey + 1, this.nowMs);
@@ -153,6 +156,7 @@ export class Loop implements WireHost {
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
+    if (!this.turns.isEmpty) this.turns.serve();
     this.settle();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
@@ -173,7 +177,7 @@ export class Loop implements WireHost {
 
   private timeoutMs(): number {
     const { ready, handshakes } = this.streams;
-    if (!ready.isEmpty || !handshakes.isEmpty || this.deferred.length > 0) return 0;
+    if (!ready.isEmpty || !handshakes.isEmpty || !this.turns.isEmpty || this.deferred.length > 0) return 0;
     return this.wheel.size > 0 ? this.wheel.waitMs(this.now()) : WAIT_MS_MAX;
   }
 
@@ -231,6 +235,12 @@ export class Loop implements WireHost {
     }
   }
 
+  /** A task of a connection that is not closed meanwhile. */
+  private goOn(wire: EpollWire, task: () => void): void {
+    if (!wire.isOver) this.attempt(wire, task);
+    if (this.doneWires.length > 0) this.settle();
+  }
+
   private fault(error: unknown, wire: EpollWire | undefined): void {
     this.options.onFault(error);
     wire?.abort();
@@ -238,9 +248,8 @@ export class Loop implements WireHost {
 
   /** What must wait until the connection's present call has returned: failed dials, and the last call of all. */
   private settle(): void {
-    for (let next = this.postponed.shift(); next !== undefined; next = this.postponed.shift()) {
-      this.attempt(next.wire, next.run);
-    }
+    for (const { wire, run } of this.postponed) this.attempt(wire, run); // those too that are added meanwhile
+    if (this.postponed.length > 0) this.postponed.length = 0;
     for (let wire = this.doneWires.pop(); wire !== undefined; wire = this.doneWires.pop()) this.release(wire);
   }
 

@@ -19,6 +19,8 @@ export interface WireHost {
   dial(slot: number, link: Link, target: Target, greets: boolean): number;
   /** Runs after the connection's present call has returned. */
   later(wire: EpollWire, run: () => void): void;
+  /** For later turns of the loop. */
+  readonly turns: { add(wire: EpollWire, run: () => void): void };
   setTimer(slot: number, ms: number): void;
   /** The socket's own end. */
   localAddress(fd: number): Endpoint;
@@ -104,6 +106,15 @@ export class EpollWire implements Wire, Owner {
 
   holdDevice(hold: boolean): void {
     if (this.deviceFd >= 0) this.host.hold(this.deviceFd, hold);
+  }
+
+  holdNode(link: Link, hold: boolean): void {
+    const fd = this.fdOf(link);
+    if (fd >= 0) this.host.hold(fd, hold);
+  }
+
+  nextTurn(task: () => void): void {
+    this.host.turns.add(this, task);
   }
 
   endDevice(how: 'flush' | 'reset'): void {

@@ -22,3 +22,21 @@ export function resetTls(secured: Socket, carrier: Socket): void {
     secured.destroy();
   }
 }
+
+/** Whether the kernel still knows the peer (getpeername(2)); `remoteAddress` would answer from memory. */
+export function hasPeer(socket: Socket): boolean {
+  const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };
+  return _handle?.getpeername?.({}) === 0;
+}
+
+/**
+ * libuv takes it for an end when a reset comes together with the last bytes (`uv__stream_io`: POLLHUP behind a partial
+ * read). One that has been ended here too may be gone from the kernel for a better reason.
+ */
+export function wasReset(socket: Socket): boolean {
+  return !socket.writableEnded && !hasPeer(socket);
+}
+
+export function resetError(): Error {
+  return Object.assign(new Error('reset by the peer'), { code: 'ECONNRESET' });
+}

@@ -12,7 +12,7 @@ import type {
 import type { EngineOptions } from '../engine.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
-import { reset, resetTls } from './reset.ts';
+import { hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 
 /** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
 const LINGER_MS = 60_000;
@@ -44,6 +44,8 @@ export class SocketWire implements Wire {
   private openSockets = 1;
   private timeout: NodeJS.Timeout | undefined;
   private deviceHeld = false;
+  /** Links that the connection does not want to be read; hardly ever any. */
+  private readonly heldLinks = new Set<Link>();
   private deviceEndTold = false;
   /** `endDevice` was called, or the socket is closed. */
   private deviceDone = false;
@@ -263,6 +265,19 @@ export class SocketWire implements Wire {
     else if (!hold) this.resumeDevice();
   }
 
+  holdNode(link: Link, hold: boolean): void {
+    if (hold) this.heldLinks.add(link);
+    else this.heldLinks.delete(link);
+    if (hold) this.links.get(link)?.pause();
+    else if (!this.device.writableNeedDrain && this.early === undefined) this.links.get(link)?.resume();
+  }
+
+  nextTurn(task: () => void): void {
+    setImmediate(() => {
+      if (this.openSockets > 0) this.guard(task);
+    });
+  }
+
   private resumeDevice(): void {
     if (this.deviceHeld || this.early !== undefined) return;
     for (const link of this.links.values()) if (link.writableNeedDrain) return;
@@ -270,7 +285,7 @@ export class SocketWire implements Wire {
   }
 
   private resumeLinks(): void {
-    for (const link of this.links.values()) link.resume();
+    for (const [number, link] of this.links) if (!this.heldLinks.has(number)) link.resume();
   }
 
   endDevice(how: 'flush' | 'reset'): void {
@@ -293,6 +308,7 @@ export class SocketWire implements Wire {
     const socket = this.links.get(link);
     if (socket === undefined) return;
     this.links.delete(link);
+    this.heldLinks.delete(link);
     if (this.spliced === socket) this.spliced = undefined;
     if (how === 'reset' || !this.opened.has(socket) || socket.destroyed) this.resetLink(socket);
     else this.leave(socket);
@@ -362,24 +378,6 @@ export class SocketWire implements Wire {
 /** `node:net` keeps what it cannot send at once, and the caller's bytes are only lent. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start);
-}
-
-/** Whether the kernel still knows the peer (getpeername(2)); `remoteAddress` would answer from memory. */
-function hasPeer(socket: Socket): boolean {
-  const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };
-  return _handle?.getpeername?.({}) === 0;
-}
-
-/**
- * libuv takes it for an end when a reset comes together with the last bytes (`uv__stream_io`: POLLHUP behind a partial
- * read). One that has been ended here too may be gone from the kernel for a better reason.
- */
-function wasReset(socket: Socket): boolean {
-  return !socket.writableEnded && !hasPeer(socket);
-}
-
-function resetError(): Error {
-  return Object.assign(new Error('reset by the peer'), { code: 'ECONNRESET' });
 }
 
 function causeOf(error: NodeJS.ErrnoException): EndCause {

@@ -147,6 +147,8 @@ export class Scene {
     };
     return {
       isDeviceBehind: () => false,
+      holdNode: (link, hold) => live(`${hold ? 'hold' : 'read'} link ${link}`),
+      nextTurn: () => live('next turn'),
       toDevice: (bytes, start, end) =>
         live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
       toNode: (link, bytes, start, end) => {

@@ -75,6 +75,7 @@ export class SessionScene {
   carrier: SessionCarrier | undefined;
   private dials = 0;
   private lines: string[] = [];
+  private readonly tasks: (() => void)[] = [];
   private asker: Recaller | undefined;
   /** Who wants to know whether a node is gone. */
   private readonly askers = new Set<Asker>();
@@ -83,6 +84,11 @@ export class SessionScene {
     this.version = options.version ?? 4;
     this.nodes = options.nodes ?? ['a', 'b', 'c'];
     this.connection = new Connection(this.wire(), peer, this.world(options));
+  }
+
+  /** The loop turns: those who asked have their turn. */
+  turn(): void {
+    for (const task of this.tasks.splice(0)) task();
   }
 
   did(): string[] {
@@ -123,6 +129,13 @@ export class SessionScene {
       holdDevice: (hold) => {
         live(hold ? 'hold device' : 'read device');
         this.held = hold;
+      },
+      holdNode: (link, hold) => {
+        const node = this.links.get(link)?.node;
+        if (node !== undefined) live(`${hold ? 'hold' : 'read'} ${node}`);
+      },
+      nextTurn: (task) => {
+        this.tasks.push(task);
       },
       endDevice: (how) => {
         if (this.deviceDone !== how) told(`end device: ${how}`);

@@ -32,6 +32,7 @@ const steps = [
   'link is lost',
   'link opens',
   'proxy pings',
+  'the loop turns',
 ] as const;
 
 interface World {
@@ -42,6 +43,7 @@ interface World {
   /** Receive Maximum of the second and every other later node. */
   readonly laterMaximum: number;
   readonly deviceMaximum: number;
+  readonly packetsPerCall: number;
 }
 
 const TOPICS = ['a', 'b', 'c'];
@@ -88,7 +90,8 @@ class Scene {
     );
     const decoded = decodeConnect(connect, 0, connect.length, 1000);
     if (decoded.kind !== 'connect') throw new Error('CONNECT');
-    const large = { ...options, maxInflightBytes: 1 << 20, maxGapBytes: 1 << 20 };
+    const { packetsPerCall } = world;
+    const large = { ...options, packetsPerCall, maxInflightBytes: 1 << 20, maxGapBytes: 1 << 20 };
     this.session = new Session(decoded.connect, connect, large, {
       toNode: (bytes, start, end) => this.nodeReader?.parse(Buffer.from(bytes.subarray(start, end))),
       toDevice: (bytes, start, end) => this.deviceReader.parse(Buffer.from(bytes.subarray(start, end))),
@@ -143,6 +146,9 @@ class Scene {
         return this.open(die);
       case 'proxy pings':
         return this.session.pingNode();
+      case 'the loop turns':
+        this.session.goOnNode();
+        return this.session.goOnDevice();
     }
   }
 
@@ -185,9 +191,11 @@ class Scene {
   /** Lets everything come to rest with a node that stays up. */
   settle(): void {
     this.open(1);
-    for (let quiet = 0; quiet < 2; ) {
+    for (let quiet = 0; quiet < 3; ) {
       const before = JSON.stringify([this.toProxyFromDevice.moved, this.toProxyFromNode.moved]);
       for (const what of steps.slice(5, 9)) for (let i = 0; i < 20; i++) this.take({ what, die: 255 });
+      while (this.session.hasNodeRest || this.session.hasDeviceRest)
+        this.take({ what: 'the loop turns', die: 0 });
       while (this.device.answer());
       const after = JSON.stringify([this.toProxyFromDevice.moved, this.toProxyFromNode.moved]);
       quiet = before === after ? quiet + 1 : 0;
@@ -285,9 +293,11 @@ function world(fate: World['fate']): fc.Arbitrary<World> {
       receiveMaximum: fc.constantFrom(2, 5, 65_535),
       laterMaximum: fc.constantFrom(1, 3, 65_535),
       deviceMaximum: fc.constantFrom(1, 2, 5, 65_535),
+      packetsPerCall: fc.constantFrom(1, 3, 4096),
     })
-    .map(({ version, forgetsDup, receiveMaximum, laterMaximum, deviceMaximum }) => ({
+    .map(({ version, forgetsDup, receiveMaximum, laterMaximum, deviceMaximum, packetsPerCall }) => ({
       version,
+      packetsPerCall,
       fate,
       rules: { forgetsDup, receiveMaximum: version === 5 ? receiveMaximum : 65_535 },
       laterMaximum: version === 5 ? laterMaximum : 65_535,

@@ -12,6 +12,7 @@ export const options: SessionOptions = {
   maxPacketBytes: 4096,
   maxGapBytes: 4096,
   maxInflightBytes: 4096,
+  packetsPerCall: 4096,
   maxStateBytes: 4096,
   clientId: 'chosen',
   takeoverFiresWill: true,
@@ -75,6 +76,15 @@ export class Stage {
       piece.copy(scratch, 3);
       into(scratch, 3, 3 + piece.length);
       scratch.fill(0xdd);
+      this.takeTurns();
+    }
+  }
+
+  /** As the loop does, until nothing is left. */
+  private takeTurns(): void {
+    while (this.session.hasDeviceRest || this.session.hasNodeRest) {
+      this.session.goOnNode();
+      this.session.goOnDevice();
     }
   }
 
@@ -95,8 +105,15 @@ function eventText(event: SessionEvent): string {
   return [kind, ...details.map(([name, value]) => `${name}=${value}`)].join(' ');
 }
 
+/** Bytes of a piece, and packets of a call. The last one leaves the stage to the test. */
+const runs = [
+  [1, 4096],
+  [1 << 20, 1],
+  [1 << 20, 4096],
+] as const;
+
 /**
- * Plays a transcript and expects exactly what it says, with all bytes at once and one at a time.
+ * Plays a transcript and expects exactly what it says, with all bytes at once, one at a time, and one packet a call.
  *
  *   device> X   the device sends X (several: `X | Y`)     >node   X   which the node gets
  *   node>   X   the node sends X                          >device X   which the device gets
@@ -112,8 +129,8 @@ export function play(version: Version, script: string, overrides: Partial<Sessio
     .map((line) => line.replace(/^(>?\w+>?)\s+/, (_, who: string) => `${who.padEnd(7)} `));
   const first = wanted[0] ?? '';
   let stage: Stage | undefined;
-  for (const chunk of [1, 1 << 20]) {
-    stage = new Stage(version, first.replace(/^device>\s*/, ''), overrides, chunk);
+  for (const [chunk, packetsPerCall] of runs) {
+    stage = new Stage(version, first.replace(/^device>\s*/, ''), { packetsPerCall, ...overrides }, chunk);
     const said = wanted.slice(1).filter((line) => !/^(>|event)/.test(line));
     const heard = said.flatMap((line) => (stage as Stage).say(line));
     expect([first, ...heard].join('\n')).toBe(wanted.join('\n'));

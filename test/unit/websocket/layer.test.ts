@@ -58,6 +58,12 @@ class Scene implements Wire, Conversation {
   }
 
   // Wire
+  holdNode(link: Link, hold: boolean): void {
+    this.lines.push(`hold link ${link} ${hold}`);
+  }
+  nextTurn(): void {
+    this.lines.push('next turn');
+  }
   toDevice(bytes: Uint8Array, start: number, end: number): void {
     this.sent = Buffer.concat([this.sent, bytes.slice(start, end)]);
   }

@@ -1,0 +1,48 @@
+import type { EpollWire } from './wire.ts';
+
+interface Task {
+  readonly wire: EpollWire;
+  readonly run: () => void;
+}
+
+/** Of one turn of the loop, for all that was left to later turns: those who wait for an event wait no longer. */
+const MOST_MS = 4;
+
+/** What connections have left to a later turn of the loop: one task after another, in the order in which they came. */
+export class Turns {
+  private readonly now: () => number;
+  private readonly run: (wire: EpollWire, task: () => void) => void;
+  private serving: (Task | undefined)[] = [];
+  private at = 0;
+  private waiting: Task[] = [];
+
+  /** `now` in milliseconds, read anew for every task. */
+  constructor(now: () => number, run: (wire: EpollWire, task: () => void) => void) {
+    this.now = now;
+    this.run = run;
+  }
+
+  get isEmpty(): boolean {
+    return this.at === this.serving.length && this.waiting.length === 0;
+  }
+
+  add(wire: EpollWire, run: () => void): void {
+    this.waiting.push({ wire, run });
+  }
+
+  /** Runs those that wait, or as many as there is time for; what they add waits behind all others. */
+  serve(): void {
+    if (this.at === this.serving.length) {
+      this.serving = this.waiting;
+      this.waiting = [];
+      this.at = 0;
+    }
+    const untilMs = this.now() + MOST_MS;
+    while (this.at < this.serving.length) {
+      const task = this.serving[this.at] as Task;
+      this.serving[this.at++] = undefined;
+      this.run(task.wire, task.run);
+      if (this.now() >= untilMs) return;
+    }
+  }
+}
