@@ -2,6 +2,7 @@ import { type Admin, startAdmin } from './admin/admin.ts';
 import type { ReloadView } from './admin/backend.ts';
 import type { Config, PoolConfig } from './config/config.ts';
 import { ConfigHolder } from './config/current.ts';
+import { placeOf } from './config/source.ts';
 import { createCarryOut } from './control/carry-out.ts';
 import { createDrainWatch } from './control/drain-watch.ts';
 import { createDrains } from './control/drains.ts';
@@ -18,11 +19,12 @@ import { createTopics } from './membership/topics.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { NodeTable } from './nodes/table.ts';
 import { createBackend } from './server/backend.ts';
+import { startBeat } from './server/beat.ts';
 import { createCertificates } from './server/certificates.ts';
-import { checkPools } from './server/check-pools.ts';
 import { createStore, joinCluster } from './server/cluster-member.ts';
 import { createConnectionEvents } from './server/connection-events.ts';
 import { DataPlane, tableThreads } from './server/data-plane.ts';
+import { createDescriptorBound } from './server/descriptors.ts';
 import { createEventBus } from './server/event-bus.ts';
 import { createFollowers } from './server/followers.ts';
 import { identify } from './server/identity.ts';
@@ -30,6 +32,7 @@ import { interruptible } from './server/interruptible.ts';
 import { Listeners } from './server/listeners.ts';
 import { createLocalClients } from './server/local-clients.ts';
 import { createLocalMoves } from './server/local-moves.ts';
+import { checkMachine } from './server/machine.ts';
 import { rebalanceEvent, tellDrain } from './server/move-events.ts';
 import { watchNodes } from './server/node-events.ts';
 import { createNodeHealth } from './server/node-health.ts';
@@ -61,14 +64,6 @@ export interface RunningServer {
 }
 
 /**
- * How often everything is looked at that only time changes: shares of starting nodes, drained nodes, nodes that hang.
- * One beat for all of it, because each takes a core away from messages where cores are few.
- */
-const BEAT_MS = 500;
-/** The last lines have so long to be taken by whoever reads them. */
-const LOG_FLUSH_MS = 300;
-
-/**
  * The composition root: builds every part of one proxy, and lets them meet.
  * @param read the configuration as it is now, for a reload
  * @param stopping ends a start that is under way: it rejects with the signal's reason when all is closed again
@@ -82,19 +77,16 @@ export async function startServer(
   const current = new ConfigHolder(config);
   const processLog = openProcessLog(config.log);
   const { log } = processLog;
+  await checkMachine(config);
   const engine = chooseEngine(config.proxy.engine);
-  checkPools(config, engine.name);
   const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
   const wantedListeners = await readListeners(config, certificates);
   const poolTls = createPoolTls(() => threads.settle(threadSettings(), []), log);
-  await poolTls.prepare(config.pools);
+  await poolTls.prepare(config);
   poolTls.use();
   const identity = identify(config, engine.name);
-  const { why } = engine;
-  log.info(
-    { proxy: identity.id, version: identity.version, engine: engine.name, threads: identity.threads, why },
-    'starting',
-  );
+  const { id: proxy, version, threads: count } = identity;
+  log.info({ proxy, version, engine: engine.name, threads: count, why: engine.why }, 'starting');
 
   // The control plane: what is declared and decided about nodes, and how they fare.
   const pools = (): readonly PoolConfig[] => current.config.pools;
@@ -199,6 +191,11 @@ export async function startServer(
 
   // The data plane: threads that own the sockets.
   const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
+  const boundDevices = createDescriptorBound(log, () => ({
+    threads: identity.threads,
+    listeners: current.config.listeners.length,
+    nodes: nodes.list().length,
+  }));
   const onEvents = createConnectionEvents({
     log,
     emit: bus.emit,
@@ -240,7 +237,15 @@ export async function startServer(
     const tellsRequests = log.level === 'debug';
     const arranged = poolNumbers.arrange(pools());
     const upstreamTls = arranged.map((pool) => pool && poolTls.of(pool.name));
-    return { limits, pools: arranged, upstreamTls, rules, recallTimeoutMs, isShared, tellsRequests };
+    return {
+      limits: boundDevices(limits),
+      pools: arranged,
+      upstreamTls,
+      rules,
+      recallTimeoutMs,
+      isShared,
+      tellsRequests,
+    };
   }
 
   /** Returns the listeners whose files were others before. */
@@ -273,8 +278,8 @@ export async function startServer(
     ...{ read, current, listeners, log },
     ...createFollowers({ current, nodes, cluster, routes, checker, poolTls, log, setVerbosity }),
     async wanted(next) {
-      checkPools(next, engine.name);
-      await poolTls.prepare(next.pools);
+      await checkMachine(next);
+      await poolTls.prepare(next);
       return readListeners(next, certificates);
     },
     accepting: () => accepting,
@@ -311,20 +316,19 @@ export async function startServer(
       bus.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
     },
   );
-  let lastBeatMs = systemClock.now();
-  const beat = setInterval(() => {
-    const beatMs = systemClock.now();
-    metrics.delayed(Math.max(0, beatMs - lastBeatMs - BEAT_MS) / 1000);
-    lastBeatMs = beatMs;
-    const all = nodes.list();
-    for (const node of slowStart.starting(all)) routes.refresh(node);
-    watchDrains(all);
-    threads.watchNodes(all.filter((node) => node.health === 'unhealthy').map((node) => node.id));
-  }, BEAT_MS);
+  const stopBeat = startBeat({
+    ...{ clock: systemClock, delayed: metrics.delayed },
+    look() {
+      const all = nodes.list();
+      for (const node of slowStart.starting(all)) routes.refresh(node);
+      watchDrains(all);
+      threads.watchNodes(all.filter((node) => node.health === 'unhealthy').map((node) => node.id));
+    },
+  });
 
   let admin: Admin | undefined;
   async function close(): Promise<void> {
-    clearInterval(beat);
+    stopBeat();
     certificates.stop();
     poolTls.stop();
     drains.stop();
@@ -335,7 +339,7 @@ export async function startServer(
     await threads.close();
     await admin?.close();
     await cluster.leave();
-    await processLog.flush(LOG_FLUSH_MS);
+    await processLog.flush();
   }
 
   try {
@@ -343,6 +347,7 @@ export async function startServer(
     await interruptible(routes.settled(), stopping);
     admin = await startAdmin({
       url: config.admin.url,
+      place: placeOf(config, ['admin', 'url']),
       token: () => current.config.admin.token,
       backend,
       log,

@@ -22,6 +22,8 @@ import { statusRoutes } from './status.ts';
 export interface AdminOptions {
   /** `http://host:port`; port 0 lets the system choose. */
   readonly url: string;
+  /** Where that is to be changed: a line of the file, or a flag. */
+  readonly place?: string;
   /** Bearer token as it is now; absent: loopback only. */
   readonly token: () => string | undefined;
   readonly backend: Backend;
@@ -55,12 +57,12 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const url = parseUrl(options.url);
   requireSafeBinding(url, options.token());
   const app = await compose(options);
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const host = url.hostname === 'localhost' ? '127.0.0.1' : url.hostname.replace(/^\[|\]$/g, '');
   try {
     await app.listen({ host, port: Number(url.port || 80) });
   } catch (error) {
     await app.close();
-    throw bindingError(url, error);
+    throw bindingError(url, options.place ?? 'admin.url', error);
   }
   const bound = new URL(url);
   const address = app.server.address();
@@ -123,24 +125,21 @@ function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'http:' && url.pathname === '/' && url.username === '' && url.password === '')
     return url;
-  throw new BreakwaterError(
-    'CONFIG_INVALID',
-    'admin: the address must look like http://127.0.0.1:9883 (flag --admin)',
-  );
+  throw new BreakwaterError('CONFIG_INVALID', 'admin: the address must look like http://127.0.0.1:9883');
 }
 
-function bindingError(url: URL, error: unknown): BreakwaterError {
+function bindingError(url: URL, place: string, error: unknown): BreakwaterError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'EADDRINUSE') {
     return new BreakwaterError(
       'ADDRESS_IN_USE',
-      `admin: ${url.host} is taken by another program; choose another address with --admin http://${url.hostname}:PORT`,
+      `${place}: ${url.host} is in use by another program; stop it, or choose another address`,
       { cause: error },
     );
   }
   return new BreakwaterError(
     'ADDRESS_NOT_AVAILABLE',
-    `admin: cannot listen on ${url.host} (${code ?? messageOf(error)}); choose another address with --admin URL`,
+    `${place}: cannot listen on ${url.host} (${code ?? messageOf(error)}); choose another address`,
     { cause: error },
   );
 }

@@ -1,9 +1,11 @@
 import { Command } from 'commander';
+import type { Config } from '../config/config.ts';
 import { withExample } from './options.ts';
 import { print, printJson } from './print.ts';
 
 interface CheckOptions {
   readonly config: string;
+  readonly elsewhere?: boolean;
   readonly json?: boolean;
   /** What is said of one connection, as `name=value`. */
   readonly explain?: readonly string[];
@@ -18,6 +20,10 @@ export function checkCommand(): Command {
       '--explain <name=value...>',
       'say which rule decides over one connection and why those before it do not; names are those of a rule’s `when`',
     )
+    .option(
+      '--elsewhere',
+      'the file is for another machine: pass over the addresses, files and engine of this one',
+    )
     .option('--json', 'print JSON')
     .action(check);
   return withExample(
@@ -27,41 +33,51 @@ export function checkCommand(): Command {
   );
 }
 
-async function check({ config: path, json, explain }: CheckOptions): Promise<void> {
-  const [{ readConfigFile }, { parseConfig }, { ConfigError }, { readTlsFiles, readUpstreamTlsFiles }] =
-    await Promise.all([
-      import('./config-file.ts'),
-      import('../config/load.ts'),
-      import('../config/problems.ts'),
-      import('../server/tls-files.ts'),
-    ]);
-  const text = await readConfigFile(path);
-  const token = process.env.BREAKWATER_TOKEN;
+async function check({ config: path, explain, elsewhere, json }: CheckOptions): Promise<void> {
   try {
-    const config = parseConfig(text, path, {
-      environment: process.env,
-      ...(token ? { adminToken: token } : {}),
-    });
-    const files = [await readTlsFiles(config.listeners, []), await readUpstreamTlsFiles(config.pools)];
-    const problems = files.flatMap((each) => each.problems);
-    if (problems.length > 0) throw new ConfigError(path, problems);
-    if (explain !== undefined) {
-      const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
-      const explanation = explainConnection(config, readConnection(explain));
-      if (json) printJson({ valid: true, problems: [], ...explanation });
-      else print(explanationText(explanation));
-      return;
-    }
-    const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
-    if (json) printJson({ valid: true, problems: [] });
-    else {
-      print(
-        `${path} is valid: listeners ${config.listeners.length}, pools ${config.pools.length}, nodes ${nodes}`,
-      );
-    }
+    const config = await readConfig(path);
+    if (!elsewhere) await checkHere(config);
+    if (explain === undefined) return tellValid(path, config, json);
+    const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
+    const explanation = explainConnection(config, readConnection(explain));
+    if (json) printJson({ valid: true, problems: [], ...explanation });
+    else print(explanationText(explanation));
   } catch (error) {
+    const { ConfigError } = await import('../config/problems.ts');
     if (!json || !(error instanceof ConfigError)) throw error;
-    printJson({ valid: false, problems: error.problems });
+    printJson({ valid: false, problems: error.problems, more: error.more });
     process.exitCode = 2;
   }
+}
+
+async function readConfig(path: string): Promise<Config> {
+  const [{ readConfigFile }, { parseConfig }] = await Promise.all([
+    import('./config-file.ts'),
+    import('../config/load.ts'),
+  ]);
+  const token = process.env.BREAKWATER_TOKEN;
+  return parseConfig(await readConfigFile(path), path, {
+    environment: process.env,
+    ...(token ? { adminToken: token } : {}),
+  });
+}
+
+/** Whether this machine has what the file names. @throws ConfigError */
+async function checkHere(config: Config): Promise<void> {
+  const [{ configError }, { findMachineProblems }, { readTlsFiles, readUpstreamTlsFiles }] =
+    await Promise.all([
+      import('../config/source.ts'),
+      import('../server/machine.ts'),
+      import('../server/tls-files.ts'),
+    ]);
+  const files = [await readTlsFiles(config.listeners, []), await readUpstreamTlsFiles(config.pools)];
+  const found = [...(await findMachineProblems(config)), ...files.flatMap(({ problems }) => problems)];
+  if (found.length > 0) throw configError(config, found);
+}
+
+function tellValid(path: string, config: Config, json = false): void {
+  const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
+  const counts = `listeners ${config.listeners.length}, pools ${config.pools.length}, nodes ${nodes}`;
+  if (json) printJson({ valid: true, problems: [] });
+  else print(`${path} is valid: ${counts}`);
 }

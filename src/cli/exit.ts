@@ -20,11 +20,5 @@ export function exitCodeOf(error: unknown): 1 | 2 {
 export function reportError(error: unknown): void {
   const foreseen = error instanceof BreakwaterError;
   const text = foreseen || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
-  printError(`error: ${text}${foreseen ? remedyOf(error) : ''}`);
-}
-
-/** Whoever binds an address does not know the flag that it came from; the admin API's errors name their own. */
-function remedyOf({ code, message }: BreakwaterError): string {
-  if (code !== 'ADDRESS_IN_USE' && code !== 'ADDRESS_NOT_AVAILABLE') return '';
-  return message.includes('--') ? '' : '; choose another address with --listen URL';
+  printError(`error: ${text}`);
 }

@@ -330,10 +330,11 @@ function toDiscovery(entry: Document['pools'][string]['discovery'][number]): Dis
   return { kind: 'emqx', url: new URL(emqx).origin, key, secret, scheme, port, intervalMs };
 }
 
-/** `url` in its full form with its host and port. */
+/** `url` in its full form, and what is bound: what `localhost` resolves to differs by machine and resolver. */
 function endpoint(text: string, parse = parseAddress): { url: string; host: string; port: number } {
   const address = parse(text);
-  return { url: formatUrl(address), host: address.host, port: address.port };
+  const { host, port } = address;
+  return { url: formatUrl(address), host: host === 'localhost' ? '127.0.0.1' : host, port };
 }
 
 function toListenerLimits({

@@ -11,7 +11,7 @@ const listener = z.strictObject({
   url: address(listenerSchemes, []).meta({
     kind: '`mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `http://host:port`, `https://host:port`, `tcp://host:port`',
     description:
-      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80 and `https` 443; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` and `https` pass requests on to the `http` nodes of its pool, WebSockets too. `tcp` is any protocol: its bytes are carried as they are.',
+      'Address that devices connect to. Without a port it is 1883, with TLS (`mqtts`) 8883 (IANA), for WebSocket 8083, with TLS (`wss`) 8084 (as EMQX has them), for `http` 80 and `https` 443; 0 lets the system choose; `0.0.0.0` and `[::]` are all addresses of this machine, `localhost` is 127.0.0.1. Two listeners cannot share one. `ws` and `wss` are MQTT over WebSocket, at the path `/mqtt` when none is given; with `*` at its end, as in `/mqtt/*`, at any that begins so. `http` and `https` pass requests on to the `http` nodes of its pool, WebSockets too. `tcp` is any protocol: its bytes are carried as they are.',
   }),
   mode: choice(['session', 'relay'])
     .default('session')

@@ -5,7 +5,7 @@ import { type Flags, type Merged, mergeFlags } from './flags.ts';
 import { ConfigError, type Finding, findingsOf, formatPath, pathKey } from './problems.ts';
 import { findBrokenReferences } from './references.ts';
 import { documentSchema } from './schema.ts';
-import { type ConfigSource, rememberSource } from './source.ts';
+import { type ConfigSource, NO_FILE, rememberSource } from './source.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
 /**
@@ -88,5 +88,5 @@ function toValue(yaml: YamlDocument, fileName: string): unknown {
 
 /** What runs without a file. */
 export function defaultConfig(flags: Flags = {}): Config {
-  return parseConfig('', 'command line', flags);
+  return parseConfig('', NO_FILE, flags);
 }

@@ -21,8 +21,16 @@ export function configError(config: Config, found: readonly Finding[]): ConfigEr
   return new ConfigError(source?.fileName ?? 'configuration', found.map(source?.place ?? unplaced));
 }
 
-/** `line 3, column 5: listeners[0].url`, or `--listen mqtt://…`: where a value is to be changed. */
+/** Instead of a file's name, where there is none. */
+export const NO_FILE = 'command line';
+/** What gives a value where no file does. */
+const flags: Readonly<Record<string, string>> = { listeners: '--listen', admin: '--admin' };
+
+/** Where a value is to be changed: `line 3, column 5: listeners[0].url`, or `--listen mqtt://…`. */
 export function placeOf(config: Config, path: Finding['path']): string {
-  const { line, column, path: name } = (sources.get(config)?.place ?? unplaced)({ path, message: '' });
-  return line === undefined ? name : `line ${line}, column ${column}: ${name}`;
+  const source = sources.get(config);
+  const { line, column, path: name } = (source?.place ?? unplaced)({ path, message: '' });
+  if (line !== undefined) return `line ${line}, column ${column}: ${name}`;
+  const flag = flags[String(path[0])];
+  return source?.fileName === NO_FILE && flag !== undefined && !name.startsWith('--') ? flag : name;
 }

@@ -136,7 +136,10 @@ export function keyOf(key: unknown): string {
   return isScalar(key) ? String(key.value) : typeof key === 'string' ? key : '';
 }
 
-/** Where the value at a path begins, or else the nearest thing around it that is in the file. */
+/**
+ * Where the value at a path begins, or else the nearest thing around it that is in the file; undefined where not even the
+ * first key of the path is.
+ */
 function positions(contents: YamlNode | null, at: (offset: number) => Position) {
   const known = new WeakMap<object, Map<string, unknown>>();
   const pairsOf = (map: { readonly items: readonly unknown[] }): Map<string, unknown> => {
@@ -152,7 +155,10 @@ function positions(contents: YamlNode | null, at: (offset: number) => Position) 
     for (const key of path) {
       if (isMap(here)) {
         const pair = pairsOf(here).get(String(key));
-        if (!isPair(pair)) break;
+        if (!isPair(pair)) {
+          if (here === contents) return undefined;
+          break;
+        }
         if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
         here = pair.value;
       } else if (isSeq(here)) {

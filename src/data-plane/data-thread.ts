@@ -2,6 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
+import { ListenError } from './listen-error.ts';
 import type { Command, ListenerSettings, Report, ThreadStart } from './messages.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
@@ -27,6 +28,11 @@ export interface DataThreadEvents {
   readonly onReport: (report: Report) => void;
   /** It has ended: after it listened, or else before. */
   readonly onExit: (error: Error, hasListened: boolean) => void;
+}
+
+function failureIn({ code, message, listener }: Extract<Report, { type: 'failed' }>): BreakwaterError {
+  if (listener === undefined) return new BreakwaterError(code as ErrorCode, message);
+  return new ListenError(code as ErrorCode, message, listener);
 }
 
 /** One data thread as the main thread sees it: a Worker, what it is told, and what it was asked. */
@@ -62,8 +68,7 @@ export class DataThread {
       if (report.type === 'ready') this.wakeFd = report.wakeFd;
       if (!('request' in report)) return events.onReport(report);
       const request = this.pending.get(report.request);
-      if (report.type === 'failed')
-        request?.reject(new BreakwaterError(report.code as ErrorCode, report.message));
+      if (report.type === 'failed') request?.reject(failureIn(report));
       else request?.resolve(report);
     });
   }

@@ -288,7 +288,14 @@ export interface Fault {
 export type Report =
   | { readonly type: 'ready'; readonly wakeFd: number | undefined }
   | { readonly type: 'listening'; readonly request: number; readonly addresses: readonly BoundAddress[] }
-  | { readonly type: 'failed'; readonly request: number; readonly code: string; readonly message: string }
+  | {
+      readonly type: 'failed';
+      readonly request: number;
+      readonly code: string;
+      readonly message: string;
+      /** Index of the listener that could not be bound. */
+      readonly listener?: number | undefined;
+    }
   | { readonly type: 'done'; readonly request: number }
   | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
   | ({ readonly type: 'fault' } & Fault)

@@ -2,7 +2,7 @@ import { strategies } from '../balance/index.ts';
 import type { Strategy } from '../balance/strategy.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
-import type { Report, ThreadSettings } from './messages.ts';
+import type { ListenerSettings, Report, ThreadSettings } from './messages.ts';
 
 /** What all Workers that understand `messages.ts` do in the same way. */
 
@@ -13,14 +13,15 @@ export function strategiesOf({ pools }: Pick<ThreadSettings, 'pools'>): (Strateg
 /** The answer to `listen`: all listeners are bound, or `undo` unbinds those that are. */
 export async function answerListen(
   request: number,
+  listeners: readonly Pick<ListenerSettings, 'index'>[],
   bound: readonly Promise<BoundAddress>[],
   undo: () => void,
 ): Promise<Report> {
   const results = await Promise.allSettled(bound);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) {
+  for (const [at, result] of results.entries()) {
+    if (result.status === 'fulfilled') continue;
     undo();
-    return { type: 'failed', request, ...failureOf(failed.reason) };
+    return { type: 'failed', request, ...failureOf(result.reason), listener: listeners[at]?.index };
   }
   const addresses = results.flatMap((result) => ('value' in result ? [result.value] : []));
   return { type: 'listening', request, addresses };

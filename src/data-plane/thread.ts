@@ -159,7 +159,7 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
   const undo = () => {
     for (const { index } of listeners) engine.unlisten(index);
   };
-  report(await answerListen(request, bound, undo));
+  report(await answerListen(request, listeners, bound, undo));
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {

@@ -21,13 +21,13 @@ export function chooseEngine(wanted: EngineName | 'auto'): {
 }
 
 /** @throws BreakwaterError TRANSPARENT_UNAVAILABLE where this engine, or this process, cannot use devices' addresses */
-export function checkTransparent(name: EngineName, pool: string): void {
+export function checkTransparent(name: EngineName): void {
   const epoll = name === 'epoll' ? loadEpoll() : undefined;
   const fault = epoll?.available
     ? epoll.transparentFault()
     : 'it needs proxy.engine: epoll, which is for Linux';
   if (fault === undefined) return;
-  throw new BreakwaterError('TRANSPARENT_UNAVAILABLE', `pools.${pool}.upstream.transparent: ${fault}`);
+  throw new BreakwaterError('TRANSPARENT_UNAVAILABLE', fault);
 }
 
 export function createEngine(name: EngineName, options: EngineOptions): Engine {
@@ -38,8 +38,5 @@ export function createEngine(name: EngineName, options: EngineOptions): Engine {
 }
 
 function unavailable(reason: string): BreakwaterError {
-  return new BreakwaterError(
-    'ENGINE_UNAVAILABLE',
-    `proxy.engine: epoll is not available: ${reason}; use auto or node`,
-  );
+  return new BreakwaterError('ENGINE_UNAVAILABLE', `epoll is not available: ${reason}; use auto or node`);
 }

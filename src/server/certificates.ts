@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { CrlView } from '../admin/backend.ts';
-import type { Problem } from '../config/problems.ts';
+import type { Finding } from '../config/problems.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
 import type { Log } from '../log.ts';
@@ -25,7 +25,7 @@ export interface Certificates {
    */
   use(listeners: readonly TlsListener[], options: readonly (TlsOptions | undefined)[]): string[];
   /** Reads the files in use again, and takes what has changed; devices that are connected stay. */
-  refresh(): Promise<readonly Problem[]>;
+  refresh(): Promise<readonly Finding[]>;
   /** Has every listener seal its tickets with the newest of these keys; devices that are connected stay. */
   useTicketKeys(keys: readonly Uint8Array[]): Promise<void>;
   /** The revocation lists in use, and how they are. */
@@ -80,5 +80,5 @@ function ownerOf(listener: TlsListener, at: number): TlsListener & FileOwner {
   const { index, url, tls } = listener;
   const files = (tls?.certificates ?? []).flatMap(({ cert, key }) => [cert, key]);
   for (const file of [tls?.clientCa, tls?.crl]) if (file !== undefined) files.push(file);
-  return { ...listener, id: index, label: { listener: url }, path: `listeners[${at}].tls`, files };
+  return { ...listener, id: index, label: { listener: url }, path: ['listeners', at, 'tls'], files };
 }

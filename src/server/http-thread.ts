@@ -91,7 +91,7 @@ async function listen({ request, listeners: added }: Extract<Command, { type: 'l
     unlisten(added.map(({ index }) => index));
     for (const { index } of isNew) endAll(index);
   };
-  report(await answerListen(request, added.map(begin), undo));
+  report(await answerListen(request, added, added.map(begin), undo));
 }
 
 async function begin(settings: ListenerSettings) {

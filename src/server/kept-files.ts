@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { formatProblem, type Problem } from '../config/problems.ts';
+import { type Finding, formatProblem, type Path, unplaced } from '../config/problems.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { watchFiles } from './file-watch.ts';
@@ -11,7 +11,7 @@ export interface FileOwner {
   /** What the log says of it. */
   readonly label: Readonly<Record<string, string>>;
   /** Where it stands in the configuration. */
-  readonly path: string;
+  readonly path: Path;
   readonly files: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export interface KeptFiles<Owner, Value> {
    * Reads the files in use again, and takes what has changed. A bad one keeps what was there, is logged once, and is
    * part of the answer.
    */
-  refresh(): Promise<readonly Problem[]>;
+  refresh(): Promise<readonly Finding[]>;
   /** Changes what is in use, whatever the files say. Rejects where one change is refused. */
   amend(change: (value: Value) => Value): Promise<void>;
   /** Those whose files are in use, with what is. */
@@ -34,7 +34,7 @@ export interface KeptFiles<Owner, Value> {
 export interface Reading<Value> {
   /** In the order of the owners; undefined where there is a problem, or nothing to read. */
   readonly values: readonly (Value | undefined)[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly Finding[];
 }
 
 export function keepFiles<Owner extends FileOwner, Value>(
@@ -64,13 +64,13 @@ export function keepFiles<Owner extends FileOwner, Value>(
     return changed;
   }
 
-  function refresh(): Promise<readonly Problem[]> {
+  function refresh(): Promise<readonly Finding[]> {
     const answer = turn.then(readAgain);
     turn = answer.catch(() => undefined);
     return answer;
   }
 
-  async function readAgain(): Promise<readonly Problem[]> {
+  async function readAgain(): Promise<readonly Finding[]> {
     const now = owners;
     const { values, problems: found } = await read(now);
     const problems = [...found];
@@ -83,10 +83,10 @@ export function keepFiles<Owner extends FileOwner, Value>(
         inUse[at] = value;
         log.info(owner.label, 'TLS files taken');
       } catch (error) {
-        problems.push({ path: owner.path, line: undefined, message: messageOf(error) });
+        problems.push({ path: owner.path, message: messageOf(error) });
       }
     }
-    tell(problems.map(formatProblem));
+    tell(problems.map((one) => formatProblem(unplaced(one))));
     return problems;
   }
 

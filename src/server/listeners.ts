@@ -1,4 +1,5 @@
 import { listenerKeys } from '../config/difference.ts';
+import { ListenError } from '../data-plane/listen-error.ts';
 import type { ListenerSettings } from '../data-plane/messages.ts';
 import type { PoolNumbers } from '../data-plane/pool-numbers.ts';
 import { MAX_LISTENERS, type TableWriter } from '../data-plane/routing-table.ts';
@@ -74,8 +75,12 @@ export class Listeners {
   /** @throws BreakwaterError as `Threads.start` */
   async start(wanted: readonly WantedListener[]): Promise<void> {
     const added = this.place(wanted);
-    const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
-    this.present = this.enter(added, bound);
+    try {
+      const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
+      this.present = this.enter(added, bound);
+    } catch (error) {
+      throw this.placed(error, added, []);
+    }
   }
 
   /**
@@ -97,7 +102,7 @@ export class Listeners {
     if (added.length > 0) await threads.ready(); // before anything is closed
     await threads.unlisten(inTheWay.map(({ index }) => index));
     try {
-      const bound = await this.bind(added);
+      const bound = await this.bind(added, inTheWay);
       this.present = placed.map((listener) => bound.find(({ key }) => key === listener.key) ?? listener);
     } catch (error) {
       await this.bindAgain(inTheWay);
@@ -116,9 +121,27 @@ export class Listeners {
   }
 
   /** All or none. Nobody is accepted before the threads know the pools and rules of the new configuration. */
-  private async bind(added: readonly Listener[]): Promise<Listener[]> {
+  private async bind(added: readonly Listener[], closed: readonly Listener[]): Promise<Listener[]> {
     const settings = added.map((listener) => ({ ...this.settingsOf(listener), isHeld: true }));
-    return this.enter(added, await this.options.threads.listen(settings));
+    try {
+      return this.enter(added, await this.options.threads.listen(settings));
+    } catch (error) {
+      throw this.placed(error, added, closed);
+    }
+  }
+
+  /** The same failure with where the address comes from, and who has it. */
+  private placed(error: unknown, added: readonly Listener[], closed: readonly Listener[]): unknown {
+    if (!(error instanceof ListenError)) return error;
+    const listener = added.find(({ index }) => index === error.listener);
+    if (listener === undefined) return error;
+    const { place, port } = listener;
+    const own = this.present.find(
+      (other) => other.port === port && !other.isClosed && !closed.includes(other),
+    );
+    const isOurs = error.code === 'ADDRESS_IN_USE' && own !== undefined;
+    const why = isOurs ? `port ${port} is that of ${own.url} of this proxy; choose another` : error.message;
+    return new BreakwaterError(error.code, `${place}: ${why}`);
   }
 
   /** The listeners of before, with the devices that they have. */
@@ -142,14 +165,14 @@ export class Listeners {
   private place(wanted: readonly WantedListener[]): Listener[] {
     const keys = listenerKeys(wanted.map(({ config }) => config));
     const taken = new Set(this.present.map(({ index }) => index));
-    return wanted.map(({ config, tls }, i) => {
+    return wanted.map(({ config, tls, place }, i) => {
       const key = keys[i] ?? config.url;
       const known = this.present.find((listener) => listener.key === key);
-      if (known !== undefined) return { ...known, config, tls };
+      if (known !== undefined) return { ...known, config, tls, place };
       const index = this.freeIndex(taken);
       taken.add(index);
       const acceptedBefore = this.options.table.accepted(index);
-      return { config, tls, key, index, port: config.port, url: config.url, acceptedBefore };
+      return { config, tls, place, key, index, port: config.port, url: config.url, acceptedBefore };
     });
   }
 

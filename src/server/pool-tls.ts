@@ -1,5 +1,6 @@
-import type { PoolConfig } from '../config/config.ts';
-import { ConfigError, type Problem } from '../config/problems.ts';
+import type { Config, PoolConfig } from '../config/config.ts';
+import type { Finding } from '../config/problems.ts';
+import { configError } from '../config/source.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
 import type { Log } from '../log.ts';
 import { type FileOwner, keepFiles } from './kept-files.ts';
@@ -10,12 +11,12 @@ type Pool = Pick<PoolConfig, 'name' | 'upstream'>;
 /** How each pool's nodes are reached by TLS, kept as the files are. */
 export interface PoolTls {
   /** Reads what is to be used next. @throws ConfigError with all that is wrong with the files that pools name */
-  prepare(pools: readonly Pool[]): Promise<void>;
+  prepare(config: Config): Promise<void>;
   /** From now on what was prepared last is in use: its files are watched. */
   use(): void;
   /** Undefined for a pool that says nothing of it. */
   of(pool: string): UpstreamTls | undefined;
-  refresh(): Promise<readonly Problem[]>;
+  refresh(): Promise<readonly Finding[]>;
   stop(): void;
 }
 
@@ -43,9 +44,10 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
     log,
   );
   return {
-    async prepare(pools) {
+    async prepare(config) {
+      const { pools } = config;
       const { options, problems } = await readUpstreamTlsFiles(pools);
-      if (problems.length > 0) throw new ConfigError('TLS', problems);
+      if (problems.length > 0) throw configError(config, problems);
       prepared = { pools, options };
     },
     use() {
@@ -70,5 +72,5 @@ function ownerOf(pool: Pool): Pool & FileOwner {
   const { name, upstream } = pool;
   const { ca, certificate } = upstream.tls ?? {};
   const files = [ca, certificate?.cert, certificate?.key].filter((file) => file !== undefined);
-  return { ...pool, id: name, label: { pool: name }, path: `pools.${name}.upstream.tls`, files };
+  return { ...pool, id: name, label: { pool: name }, path: ['pools', name, 'upstream', 'tls'], files };
 }

@@ -5,14 +5,16 @@ import { createLog, type LogFormat, type LogLevel, type RootLog } from '../log.t
 import { type ByteSink, LogOutput } from './log-output.ts';
 
 const STANDARD_OUTPUT = 1;
+/** The last lines have so long to be taken by whoever reads them. */
+const FLUSH_MS = 300;
 
 /** The log of the process, and what becomes of its lines. */
 export interface ProcessLog {
   readonly log: RootLog;
   /** Lines that were lost since the start, because standard output did not take them. */
   dropped(): number;
-  /** Resolves when every line is written or lost, at the latest after so long. */
-  flush(timeoutMs: number): Promise<void>;
+  /** Resolves when every line is written or lost, and soon in any case. */
+  flush(): Promise<void>;
 }
 
 /** The log on standard output, which may be slow, full or gone: nothing waits for it, and nothing dies of it. */
@@ -30,9 +32,9 @@ export function openProcessLog(options: {
   return {
     log,
     dropped: () => output.dropped,
-    async flush(timeoutMs) {
+    async flush() {
       const stopWaiting = new AbortController();
-      const late = sleep(timeoutMs, undefined, { signal: stopWaiting.signal }).catch(() => undefined);
+      const late = sleep(FLUSH_MS, undefined, { signal: stopWaiting.signal }).catch(() => undefined);
       await Promise.race([output.flushed(), late]);
       stopWaiting.abort();
     },

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { ListenerConfig, PoolConfig } from '../config/config.ts';
-import type { Problem } from '../config/problems.ts';
+import type { Finding, Path } from '../config/problems.ts';
 import type { CertificateConfig, TlsConfig } from '../config/tls.ts';
 import { holdsCrl, isExpired } from '../engine/crl.ts';
 import {
@@ -31,7 +31,7 @@ const protocols: Readonly<Record<string, readonly string[]>> = {
 export interface TlsFiles {
   /** By listener; undefined for one without TLS, or with a problem. */
   readonly options: readonly (TlsOptions | undefined)[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly Finding[];
 }
 
 /** Reads and checks the files of every listener's `tls`; all problems are found at once. */
@@ -39,12 +39,12 @@ export async function readTlsFiles(
   listeners: readonly Pick<ListenerConfig, 'url' | 'tls'>[],
   ticketKeys: readonly Uint8Array[],
 ): Promise<TlsFiles> {
-  const problems: Problem[] = [];
+  const problems: Finding[] = [];
   const options = await Promise.all(
     listeners.map(async ({ url, tls }, index) => {
       if (tls === undefined) return undefined;
-      const complain = (key: string, problem: string) =>
-        problems.push({ path: `listeners[${index}].tls.${key}`, line: undefined, message: problem });
+      const complain = (keys: Path, message: string) =>
+        problems.push({ path: ['listeners', index, 'tls', ...keys], message });
       const alpn = protocols[url.slice(0, url.indexOf(':'))] ?? [];
       const read = await readListener(tls, complain);
       return read && { ...read, alpn, ticketKeys };
@@ -56,21 +56,21 @@ export async function readTlsFiles(
 export interface UpstreamTlsFiles {
   /** By pool; undefined for one that says nothing of TLS, or with a problem. */
   readonly options: readonly (UpstreamTls | undefined)[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly Finding[];
 }
 
 /** The same for every pool's `upstream.tls`. */
 export async function readUpstreamTlsFiles(
   pools: readonly Pick<PoolConfig, 'name' | 'upstream'>[],
 ): Promise<UpstreamTlsFiles> {
-  const problems: Problem[] = [];
+  const problems: Finding[] = [];
   const options = await Promise.all(
     pools.map(async ({ name, upstream: { tls } }) => {
       if (tls === undefined) return undefined;
       let isBad = false;
-      const complain = (key: string, message: string) => {
+      const complain = (keys: Path, message: string) => {
         isBad = true;
-        problems.push({ path: `pools.${name}.upstream.tls.${key}`, line: undefined, message });
+        problems.push({ path: ['pools', name, 'upstream', 'tls', ...keys], message });
       };
       const ca = tls.ca === undefined ? undefined : await readAuthorities(tls.ca, 'ca', complain);
       const certificate =
@@ -84,7 +84,7 @@ export async function readUpstreamTlsFiles(
   return { options, problems };
 }
 
-type Complain = (key: string, problem: string) => void;
+type Complain = (keys: Path, problem: string) => void;
 
 async function readListener(
   tls: TlsConfig,
@@ -93,8 +93,8 @@ async function readListener(
   const { certificates, clientCa, clientAuth, minVersion, ciphers } = tls;
   const pairs = await Promise.all(
     certificates.map((each, index) =>
-      readPair(each, (key, problem) =>
-        complain(index === 0 ? key : `certificates[${index - 1}].${key}`, problem),
+      readPair(each, (keys, problem) =>
+        complain(index === 0 ? keys : ['certificates', index - 1, ...keys], problem),
       ),
     ),
   );
@@ -178,10 +178,10 @@ async function readPem(
   try {
     const bytes = await readFile(file);
     if (bytes.length <= maxBytes) return bytes.toString('latin1');
-    complain(key, `${file} is larger than ${maxBytes} bytes`);
+    complain([key], `${file} is larger than ${maxBytes} bytes`);
   } catch (error) {
     complain(
-      key,
+      [key],
       `cannot read ${file}: ${reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error)}`,
     );
   }
@@ -199,7 +199,7 @@ function attempt(key: string, file: string, complain: Complain, check: () => unk
     check();
     return true;
   } catch (error) {
-    complain(key, `${file}: ${messageOf(error)}`);
+    complain([key], `${file}: ${messageOf(error)}`);
     return false;
   }
 }

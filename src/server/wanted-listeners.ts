@@ -1,5 +1,5 @@
 import type { Config, ListenerConfig } from '../config/config.ts';
-import { ConfigError } from '../config/problems.ts';
+import { configError, placeOf } from '../config/source.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { Certificates } from './certificates.ts';
 
@@ -7,16 +7,23 @@ import type { Certificates } from './certificates.ts';
 export interface WantedListener {
   readonly config: ListenerConfig;
   readonly tls: TlsOptions | undefined;
+  /** Where its address is to be changed: a line of the file, or a flag. */
+  readonly place: string;
 }
 
 /** @throws ConfigError with all that is wrong with the files that listeners name */
 export async function readListeners(
-  { listeners }: Pick<Config, 'listeners'>,
+  config: Config,
   certificates: Pick<Certificates, 'read'>,
 ): Promise<WantedListener[]> {
+  const { listeners } = config;
   const { options, problems } = await certificates.read(
     listeners.map((listener, index) => ({ ...listener, index })),
   );
-  if (problems.length > 0) throw new ConfigError('TLS', problems);
-  return listeners.map((config, index) => ({ config, tls: options[index] }));
+  if (problems.length > 0) throw configError(config, problems);
+  return listeners.map((listener, index) => ({
+    config: listener,
+    tls: options[index],
+    place: placeOf(config, ['listeners', index, 'url']),
+  }));
 }

@@ -329,13 +329,13 @@ test('with a token any name will do: a page of another site does not have it', a
 
 // ── Address ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-test('a taken port names the address and the flag', async () => {
+test('a taken port names the address and where it is to be changed', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as { port: number };
-  await expect(start({ url: `http://127.0.0.1:${port}` })).rejects.toMatchObject({
+  await expect(start({ url: `http://127.0.0.1:${port}`, place: 'line 2: admin.url' })).rejects.toMatchObject({
     code: 'ADDRESS_IN_USE',
-    message: expect.stringMatching(new RegExp(`127\\.0\\.0\\.1:${port} .*--admin`)),
+    message: `line 2: admin.url: 127.0.0.1:${port} is in use by another program; stop it, or choose another address`,
   });
   other.close();
 });

@@ -243,9 +243,13 @@ describe('a running proxy', () => {
     const free = 'http://127.0.0.1:0';
     const listener = await run(['start', '--listen', `mqtt://${taken}`, '--admin', free]);
     expect(listener.code).toBe(1);
-    expect(listener.stderr).toMatch(new RegExp(`error: .*${taken}.*--listen`));
+    expect(listener.stderr).toMatch(
+      new RegExp(`error: --listen mqtt://${taken}: ${taken} is in use by another program`),
+    );
     const admin = await run(['start', '--listen', 'mqtt://127.0.0.1:0', '--admin', `http://${taken}`]);
     expect(admin.code).toBe(1);
-    expect(admin.stderr).toMatch(new RegExp(`error: .*${taken}.*--admin`));
+    expect(admin.stderr).toMatch(
+      new RegExp(`error: --admin http://${taken}: ${taken} is in use by another program`),
+    );
   });
 });

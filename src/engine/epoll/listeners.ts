@@ -53,7 +53,7 @@ export function createListeners(
 
   function listen(options: ListenOptions): BoundAddress {
     const { index, host, port, isFirst = false, deviceGreets = false, isHeld = false } = options;
-    const address = encodeAddress(libc, host === 'localhost' ? '127.0.0.1' : host, port);
+    const address = encodeAddress(libc, host, port);
     if (address === undefined) {
       throw new BreakwaterError(
         'ADDRESS_NOT_AVAILABLE',
@@ -63,7 +63,8 @@ export function createListeners(
     const taken = isFirst && port !== 0 ? sockets.probe(address) : 0;
     const fd = taken < 0 ? taken : sockets.listen(address, deviceGreets);
     if (fd === -c.EADDRINUSE) {
-      throw new BreakwaterError('ADDRESS_IN_USE', `${host}:${port} is in use by another program`);
+      const message = `${host}:${port} is in use by another program; stop it, or choose another address`;
+      throw new BreakwaterError('ADDRESS_IN_USE', message);
     }
     const added = fd < 0 ? fd : poller.add(fd, generation[fd] as number, isHeld ? 0 : c.EPOLLIN);
     if (added < 0) {

@@ -220,7 +220,11 @@ export function listenError(
 ): BreakwaterError {
   const where = `${listener.host}:${listener.port}`;
   if (error.code === 'EADDRINUSE') {
-    return new BreakwaterError('ADDRESS_IN_USE', `${where} is in use by another program`, { cause: error });
+    return new BreakwaterError(
+      'ADDRESS_IN_USE',
+      `${where} is in use by another program; stop it, or choose another address`,
+      { cause: error },
+    );
   }
   return new BreakwaterError('ADDRESS_NOT_AVAILABLE', `cannot listen on ${where}: ${error.code}`, {
     cause: error,

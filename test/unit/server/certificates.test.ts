@@ -113,7 +113,7 @@ describe('the files of TLS', () => {
     copyFileSync(two.certFile, path('tls.crt'));
     for (let time = 0; time < 3; time++) {
       expect(await certificates.refresh()).toEqual([
-        expect.objectContaining({ path: 'listeners[1].tls.key' }),
+        expect.objectContaining({ path: ['listeners', 1, 'tls', 'key'] }),
       ]);
     }
     expect(errors).toEqual([expect.stringContaining('the key does not belong to the certificate')]);
@@ -132,9 +132,7 @@ describe('the files of TLS', () => {
     await start();
     replace(two);
     refusal = new Error('not these');
-    expect(await certificates.refresh()).toEqual([
-      { path: 'listeners[1].tls', line: undefined, message: 'not these' },
-    ]);
+    expect(await certificates.refresh()).toEqual([{ path: ['listeners', 1, 'tls'], message: 'not these' }]);
     refusal = undefined;
     expect(await certificates.refresh()).toEqual([]);
     expect(updates).toHaveLength(1);

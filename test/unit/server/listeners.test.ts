@@ -42,7 +42,7 @@ beforeEach(() => {
 function wanted(...ports: readonly (number | string)[]) {
   const listeners = ports.map((port) => ({ url: typeof port === 'number' ? url(port) : port }));
   const { listeners: configs } = parseConfig(JSON.stringify({ listeners }), 'test');
-  return configs.map((config) => ({ config, tls: undefined }));
+  return configs.map((config, index) => ({ config, tls: undefined, place: `listeners[${index}].url` }));
 }
 const url = (port: number) => `mqtt://127.0.0.1:${port}`;
 async function change(...ports: readonly (number | string)[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import type { PoolConfig } from '../../../src/config/config.ts';
+import type { Config } from '../../../src/config/config.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { Log } from '../../../src/log.ts';
 import { createPoolTls, type PoolTls } from '../../../src/server/pool-tls.ts';
@@ -37,9 +37,9 @@ beforeEach(() => {
   atEnd(() => poolTls.stop());
 });
 
-function poolsOf(pools: object): readonly PoolConfig[] {
+function configOf(pools: object): Config {
   const listeners = [{ url: 'mqtt://a:1', pool: Object.keys(pools)[0] }];
-  return parseConfig(JSON.stringify({ listeners, pools }), join(folder, 'breakwater.yaml')).pools;
+  return parseConfig(JSON.stringify({ listeners, pools }), join(folder, 'breakwater.yaml'));
 }
 
 function put({ certFile }: Authority): void {
@@ -51,7 +51,7 @@ const verified = { upstream: { tls: { ca: 'ca.crt', serverName: 'node.test' } } 
 
 it('is known by pool once it is used, and follows the files', async () => {
   put(one);
-  await poolTls.prepare(poolsOf({ a: verified, b: {} }));
+  await poolTls.prepare(configOf({ a: verified, b: {} }));
   expect(poolTls.of('a')).toBeUndefined();
   poolTls.use();
   const known = { ca: one.cert, certificate: undefined, serverName: 'node.test', verify: true };
@@ -65,12 +65,12 @@ it('is known by pool once it is used, and follows the files', async () => {
 
 it('stays what it was where threads refuse it, and is offered again', async () => {
   put(one);
-  await poolTls.prepare(poolsOf({ a: verified }));
+  await poolTls.prepare(configOf({ a: verified }));
   poolTls.use();
   put(two);
   refusal = new Error('not these');
   expect(await poolTls.refresh()).toEqual([
-    { path: 'pools.a.upstream.tls', line: undefined, message: 'not these' },
+    { path: ['pools', 'a', 'upstream', 'tls'], message: 'not these' },
   ]);
   expect(poolTls.of('a')?.ca).toBe(one.cert);
   refusal = undefined;
@@ -80,10 +80,10 @@ it('stays what it was where threads refuse it, and is offered again', async () =
 
 it('is not prepared from bad files: what was used stays', async () => {
   put(one);
-  await poolTls.prepare(poolsOf({ a: verified }));
+  await poolTls.prepare(configOf({ a: verified }));
   poolTls.use();
   const missing = { upstream: { tls: { ca: 'missing.crt', cert: 'ca.crt', key: 'ca.crt' } } };
-  await expect(poolTls.prepare(poolsOf({ a: missing }))).rejects.toMatchObject({
+  await expect(poolTls.prepare(configOf({ a: missing }))).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     problems: [
       { path: 'pools.a.upstream.tls.ca', message: expect.stringContaining('there is no such file') },
@@ -98,7 +98,7 @@ it('is not prepared from bad files: what was used stays', async () => {
 });
 
 it('that verifies nothing is warned of', async () => {
-  await poolTls.prepare(poolsOf({ a: { upstream: { tls: { verify: false } } } }));
+  await poolTls.prepare(configOf({ a: { upstream: { tls: { verify: false } } } }));
   poolTls.use();
   expect(warnings).toEqual([{ pool: 'a' }]);
 });

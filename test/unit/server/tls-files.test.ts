@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { formatProblem, unplaced } from '../../../src/config/problems.ts';
 import type { TlsConfig } from '../../../src/config/tls.ts';
 import { readTlsFiles } from '../../../src/server/tls-files.ts';
 import { type Authority, createAuthority, type Issued } from '../../support/certificates.ts';
@@ -33,7 +34,7 @@ function tlsOf(
 async function problemsOf(tls: TlsConfig): Promise<string[]> {
   const { options, problems } = await readTlsFiles([{ url: 'mqtts://a:1', tls }], ticketKeys);
   if (problems.length > 0) expect(options).toEqual([undefined]);
-  return problems.map(({ path, message }) => `${path}: ${message}`);
+  return problems.map((one) => formatProblem(unplaced(one)));
 }
 
 function written(text: string): string {
