@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { HeldBytes } from '../connection/held-bytes.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../connection/wire.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -71,7 +72,7 @@ export class WebSocketLayer implements Wire, Conversation {
     const searched = head.length;
     head.append(bytes, start, end);
     const headEnd = endOfHead(head.bytes, head.length, searched);
-    if (isNoRequest(head.bytes[0] as number))
+    if (isNoRequest(head.bytes, head.length))
       return this.refuse(refuse(400, 'This port speaks HTTP, and then MQTT over WebSocket.'));
     if ((headEnd < 0 ? head.length : headEnd) > MAX_HEAD_BYTES)
       return this.refuse(refuse(431, `The request's head is longer than ${MAX_HEAD_BYTES} bytes.`));
@@ -141,6 +142,7 @@ export class WebSocketLayer implements Wire, Conversation {
     else {
       const code = payload.length < 2 ? 0 : ((payload[0] as number) << 8) | (payload[1] as number);
       if (!isCloseCode(code)) return this.breakOff(closeCode.protocolError);
+      if (!isUtf8(payload.subarray(2))) return this.breakOff(closeCode.invalidData);
       this.sayClose(payload.subarray(0, 2));
     }
     this.ended('fin');

@@ -11,6 +11,7 @@ export const closeCode = {
   normal: 1000,
   protocolError: 1002,
   unsupportedData: 1003,
+  invalidData: 1007,
   tooBig: 1009,
   internalError: 1011,
 } as const;

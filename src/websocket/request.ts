@@ -2,9 +2,9 @@
 
 export interface RequestHead {
   readonly method: string;
-  /** As it was sent, in origin form: path and query. */
+  /** In origin form: path and query. */
   readonly target: string;
-  /** By name in lower case; repeated fields are joined as one list (RFC 9110, 5.3). */
+  /** By name in lower case; repeated fields are joined as one list (RFC 9110, 5.3). A host in the target is `host`. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -21,7 +21,14 @@ const COLON = 0x3a;
 const DELETE = 0x7f;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const REQUEST_LINE = /^([A-Z]{1,32}) (\/[\x21-\x7e]*) HTTP\/1\.1$/;
+const REQUEST_LINE = /^([A-Z]{1,32}) ([\x21-\x7e]+) HTTP\/1\.1$/;
+/** As it is sent to a proxy; every server takes it (RFC 9112, 3.2.2). */
+const ABSOLUTE = /^(?:https?|wss?):\/\/([^/?#]+)([/?].*)?$/i;
+
+/** Where the head begins: one empty line before it is passed over (RFC 9112, 2.2). */
+export function startOfHead(bytes: Uint8Array): number {
+  return bytes[0] === CR && bytes[1] === LF ? 2 : 0;
+}
 
 /**
  * Where the head ends that begins at 0, behind its empty line; -1 while that has not come.
@@ -33,22 +40,37 @@ export function endOfHead(bytes: Buffer, length: number, searched: number): numb
 }
 
 /** No request begins like this: MQTT or TLS was sent to this port. */
-export function isNoRequest(firstByte: number): boolean {
-  return firstByte < 0x41 || firstByte > 0x5a;
+export function isNoRequest(bytes: Uint8Array, length: number): boolean {
+  const start = startOfHead(bytes);
+  if (start === length || (length === 1 && bytes[0] === CR)) return false; // nothing of it has come
+  const first = bytes[start] as number;
+  return first < 0x41 || first > 0x5a;
 }
 
 /** @returns the head, or undefined where it is malformed */
 export function readHead(bytes: Buffer, end: number): RequestHead | undefined {
-  let at = lineEnd(bytes, 0, end);
-  const [, method, target] = REQUEST_LINE.exec(bytes.toString('latin1', 0, at)) ?? [];
-  if (method === undefined || target === undefined) return undefined;
+  const begin = startOfHead(bytes);
+  let at = lineEnd(bytes, begin, end);
+  const [, method, said] = REQUEST_LINE.exec(bytes.toString('latin1', begin, at)) ?? [];
+  const place = said === undefined ? undefined : placeOf(said);
+  if (method === undefined || place === undefined) return undefined;
   const fields = new Map<string, string>();
   for (let lines = 0; ; lines++) {
     const start = at + 2;
     at = lineEnd(bytes, start, end);
-    if (at === start) return { method, target, fields };
+    if (at === start) {
+      if (place.host !== undefined) fields.set('host', place.host);
+      return { method, target: place.target, fields };
+    }
     if (at < 0 || lines === MAX_FIELDS || !readField(bytes, start, at, fields)) return undefined;
   }
+}
+
+/** Both forms of a target; undefined for any other. */
+function placeOf(said: string): { target: string; host: string | undefined } | undefined {
+  if (said.startsWith('/')) return { target: said, host: undefined };
+  const [, host, rest = '/'] = ABSOLUTE.exec(said) ?? [];
+  return host === undefined ? undefined : { target: rest.startsWith('/') ? rest : `/${rest}`, host };
 }
 
 function readField(bytes: Buffer, start: number, end: number, fields: Map<string, string>): boolean {

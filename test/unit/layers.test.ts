@@ -168,7 +168,7 @@ test('pure folders import no I/O', () => {
     connection: ['node:buffer'],
     routing: ['re2js'],
     persistence: ['node:crypto'],
-    websocket: ['node:crypto'], // SHA-1, which RFC 6455 asks for
+    websocket: ['node:buffer', 'node:crypto'], // UTF-8 and SHA-1, which RFC 6455 asks for
     config: ['zod', 'yaml', 'node:path'],
   };
   const wrong = pureFiles.flatMap(({ path, packages }) =>

@@ -222,6 +222,7 @@ test.each([
 
 test.each([
   ['an unknown code', close(1005), 1002],
+  ['a reason that is no UTF-8', deviceFrame(8, Buffer.from('\x03\xe9\xc3', 'latin1')), 1007],
   ['half a code', deviceFrame(8, Buffer.of(3)), 1002],
   ['text', deviceFrame(1, Buffer.from('hi')), 1003],
 ])('%s is answered with a close code', async (_what, frame, code) => {

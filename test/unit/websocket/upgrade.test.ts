@@ -109,7 +109,9 @@ describe('a head', () => {
   test.each([
     ['HTTP/1.0', request({}, 'GET /mqtt HTTP/1.0')],
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\n'],
-    ['absolute form', request({}, 'GET http://a/mqtt HTTP/1.1')],
+    ['a target that is neither path nor URL', request({}, 'GET mqtt HTTP/1.1')],
+    ['an absolute form without a host', request({}, 'GET http:///mqtt HTTP/1.1')],
+    ['two empty lines before it', `\r\n\r\n${request()}`],
     ['a space in the target', request({}, 'GET /mqtt x HTTP/1.1')],
     ['a method in small letters', request({}, 'get /mqtt HTTP/1.1')],
     ['a folded line', request({ Host: 'a\r\n b' })],
@@ -149,7 +151,24 @@ describe('a head', () => {
     );
   });
 
+  test('in absolute form names the host itself (RFC 9112, 3.2.2)', () => {
+    const head = headOf(request({ Host: 'other' }, 'GET http://broker.example.com/mqtt?a=1 HTTP/1.1'));
+    expect(head?.target).toBe('/mqtt?a=1');
+    expect(head?.fields.get('host')).toBe('broker.example.com');
+    expect(headOf(request({}, 'GET https://a HTTP/1.1'))?.target).toBe('/');
+    expect(statusOf(request({}, 'GET wss://a/mqtt HTTP/1.1'))).toBe('101');
+  });
+
+  test('may have an empty line before it (RFC 9112, 2.2)', () => {
+    expect(statusOf(`\r\n${request()}`)).toBe('101');
+  });
+
   test('is no head at the first byte, where MQTT or TLS comes', () => {
-    expect([0x10, 0x16, 'G'.charCodeAt(0)].map(isNoRequest)).toEqual([true, true, false]);
+    const isNone = (text: string) => isNoRequest(Buffer.from(text, 'latin1'), text.length);
+    expect(['\x10', '\x16', 'G'].map(isNone)).toEqual([true, true, false]);
+    expect(['\r', '\r\n', '\r\nG', '\r\n\x10', '\rG', '\n'].map(isNone)).toEqual([
+      ...[false, false, false],
+      ...[true, true, true],
+    ]);
   });
 });
