@@ -6,6 +6,8 @@ import { count, seconds } from './fields.ts';
 export interface HttpLimits {
   readonly maxHeadBytes: number;
   readonly maxBodyBytes: number;
+  /** Bytes a second. */
+  readonly minBodyRate: number;
   readonly requestTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly keepAliveMs: number;
@@ -34,6 +36,14 @@ export const httpLimitsSchema = z.strictObject({
     unit: 'bytes',
     about:
       'Body of a request. It is passed on as it comes and never held whole; brokers take backups this way.',
+  }),
+  minBodyRate: count({
+    min: 0,
+    max: 1_000_000,
+    default: 250,
+    unit: 'bytes per second',
+    about:
+      'The least that a request’s body must bring on the average, once 10 s are over, in the time in which it is taken; then the answer is 408. Apache asks for 500. 0 takes any.',
   }),
   requestTimeout: seconds({
     min: 1,
@@ -75,7 +85,7 @@ export const httpUpstreamSchema = z.strictObject({
     default: 1024,
     unit: 'requests',
     about:
-      'At one node at one time, WebSockets apart. Beyond, the next node is asked, and with none left the answer is 503.',
+      'At one node at one time, WebSockets apart; of one source at most half of it. Beyond, the next node is asked, and with none left the answer is 503.',
   }),
 });
 
@@ -85,6 +95,7 @@ export function toHttpLimits(limits: z.output<typeof httpLimitsSchema>): HttpLim
   return {
     maxHeadBytes: limits.maxHeadSize,
     maxBodyBytes: limits.maxBodySize,
+    minBodyRate: limits.minBodyRate,
     requestTimeoutMs: toMs(limits.requestTimeout),
     stallTimeoutMs: toMs(limits.stallTimeout),
     keepAliveMs: toMs(limits.keepAlive),

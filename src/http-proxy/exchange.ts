@@ -81,7 +81,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       const { value: target, done } = this.candidates.next();
       if (done) break;
       const agent = agents.for(target, upstream, tls);
-      if (agent.inFlight >= upstream.http.maxRequests || !world.take(target)) continue; // spills to the next node
+      if (!agent.load.hasRoom(placed.sourceAddress) || !world.take(target)) continue; // spills to the next node
       this.attempts++;
       return this.attempt(target, agent);
     }
@@ -96,11 +96,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.agent = agent;
     this.controller = undefined;
     this.sentAtMs = 0;
-    agent.inFlight++;
+    agent.load.add(placed.sourceAddress);
     const hasBody = request.isChunked || (request.contentLength ?? 0) > 0;
     this.body = hasBody
       ? new RequestBody(incoming, {
           maxBytes: world.limits.maxBodyBytes,
+          minBytesPerSecond: world.limits.minBodyRate,
           onBegin: () => expectsContinue && response.writeContinue(),
         })
       : undefined;
@@ -140,7 +141,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     world.answered(target, world.now() - this.sentAtMs);
     const fields = answerFields(placed, rawText(controller.rawHeaders), target.nodeId);
     if (isLast()) fields.push('Connection', 'close');
-    response.writeHead(status, message || STATUS_CODES[status] || '', fields);
+    response.writeHead(status, reasonPhrase(status, message), fields);
     // With what has come with it; an event stream may have nothing to say yet.
     process.nextTick(() => response.writableEnded || response.flushHeaders());
   }
@@ -173,6 +174,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.body?.isTooLarge) return this.refuse(413, 'the body is too large');
+    if (this.body?.isTooSlow) return this.refuse(408, 'the body comes too slowly');
     this.failure = failureOf(error, isSent);
     const { dial, code, isClosed } = this.failure;
     if (dial !== undefined) world.dialFailed(target, dial, code);
@@ -190,7 +192,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private leaveNode(): void {
     const { target, agent } = this;
     if (target === undefined || agent === undefined) return;
-    agent.inFlight--;
+    agent.load.remove(this.options.placed.sourceAddress);
     this.agent = undefined;
     this.options.world.release(target);
   }
@@ -201,6 +203,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     answerPlainly(response, status, detail);
     incoming.resume();
   }
+}
+
+/** The node's own, where it can be written again; it means nothing to a client (RFC 9112, 4). */
+function reasonPhrase(status: number, message: string | undefined): string {
+  const isWritable = message !== undefined && /^[\t\x20-\x7e\x80-\xff]+$/.test(message);
+  return isWritable ? message : (STATUS_CODES[status] ?? '');
 }
 
 /** As Node gives received fields: a character for a byte. */

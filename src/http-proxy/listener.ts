@@ -7,10 +7,12 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from '../engine/tls.ts';
-import { upgradeRefusal } from '../http/upgrade.ts';
+import { eachField } from '../http/fields.ts';
+import { asksForWebSocket, upgradeRefusal } from '../http/upgrade.ts';
 import { answerPlainly, endPlainly } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Front, type FrontOptions, type HttpAddress, type HttpPeer } from './front.ts';
+import { InTurn } from './in-turn.ts';
 import type { NodeAgents } from './node-agents.ts';
 import { type Placed, place } from './placing.ts';
 import { Tunnel } from './tunnel.ts';
@@ -28,6 +30,7 @@ export class HttpListener {
   private readonly peers = new WeakMap<Duplex, HttpPeer>();
   /** The answer that is under way on a connection, for errors of its parser. */
   private readonly answers = new WeakMap<Duplex, ServerResponse>();
+  private readonly inTurn = new InTurn();
   private isStopping = false;
 
   /** @throws BreakwaterError TLS_INVALID */
@@ -41,14 +44,14 @@ export class HttpListener {
       this.server.emit('connection', socket);
     });
     this.server.maxHeadersCount = 0; // we count them ourselves; Node would leave the rest out in silence
-    this.server.on('request', (incoming, response) =>
-      this.guard(incoming, () => this.exchange(incoming, response, false)),
-    );
-    this.server.on('checkContinue', (incoming, response) =>
-      this.guard(incoming, () => this.exchange(incoming, response, true)),
-    );
+    const serve = (incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void =>
+      this.inTurn.run(incoming.socket, response, () =>
+        this.guard(incoming, () => this.exchange(incoming, response, expectsContinue)),
+      );
+    this.server.on('request', (incoming, response) => serve(incoming, response, false));
+    this.server.on('checkContinue', (incoming, response) => serve(incoming, response, true));
     this.server.on('upgrade', (incoming, socket, head) =>
-      this.guard(incoming, () => this.tunnel(incoming, socket, head)),
+      this.guard(incoming, () => this.upgrade(incoming, socket, head)),
     );
     this.server.on('connect', (incoming: IncomingMessage, socket: Duplex) => {
       socket.on('error', () => socket.destroy());
@@ -127,11 +130,28 @@ export class HttpListener {
     return isTooLarge ? { status: 413, detail: 'the body is too large' } : placed;
   }
 
+  private upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.inTurn.isBusy(socket))
+      socket.destroy(); // its answer would come before those that it must follow
+    else if (asksForWebSocket(incoming.rawHeaders)) this.tunnel(incoming, socket, head);
+    else this.readAgain(incoming, socket, head);
+  }
+
+  /** Node has let go of a connection that asks for another protocol: it is read anew, without that wish. */
+  private readAgain(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { method = '', url = '', httpVersion, rawHeaders } = incoming;
+    let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+    for (const [name, value] of eachField(rawHeaders))
+      if (!/^(upgrade|http2-settings)$/i.test(name)) text += `${name}: ${value}\r\n`;
+    socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
+    this.server.emit('connection', socket);
+  }
+
   private tunnel(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { world } = this;
     const startedMs = world.now();
     const placed = place(incoming, this.peerOf(socket), world);
-    const refusal = 'status' in placed ? placed : upgradeRefusal(placed.request, incoming.rawHeaders);
+    const refusal = 'status' in placed ? placed : upgradeRefusal(placed.request);
     if (refusal !== undefined || 'status' in placed) {
       socket.on('error', () => socket.destroy());
       const { status, detail } = refusal ?? { status: 400, detail: '' };

@@ -3,6 +3,7 @@ import type { UpstreamConfig } from '../config/config.ts';
 import type { Target } from '../connection/wire.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
 import { nodeTls, tlsConnector } from './node-tls.ts';
+import { SharedLoad } from './shared-load.ts';
 
 /** Shorter than what common servers keep an idle connection (Node 5 s, nginx 75 s), so that we are the first to close. */
 const KEEP_ALIVE_MS = 4_000;
@@ -14,7 +15,7 @@ export interface NodeAgent {
   readonly pool: Pool;
   /** By TLS: told with each request, because undici takes the Host for it and begins anew where that changes. */
   readonly serverName: string | undefined;
-  inFlight: number;
+  readonly load: SharedLoad;
   usedAtMs: number;
 }
 
@@ -67,7 +68,7 @@ export class NodeAgents {
           ? { timeout: connectTimeoutMs, noDelay: true }
           : tlsConnector({ ...secured.options, host, port, localAddress }, connectTimeoutMs),
     });
-    return { pool, serverName: secured?.name, inFlight: 0, usedAtMs: 0 };
+    return { pool, serverName: secured?.name, load: new SharedLoad(http.maxRequests), usedAtMs: 0 };
   }
 
   private versionOf(tls: UpstreamTls): number {
@@ -81,7 +82,7 @@ export class NodeAgents {
   sweep(): void {
     const before = this.now() - IDLE_MS;
     for (const [key, agent] of this.agents) {
-      if (agent.inFlight > 0 || agent.usedAtMs > before) continue;
+      if (agent.load.inFlight > 0 || agent.usedAtMs > before) continue;
       this.agents.delete(key);
       agent.pool.close().catch(() => undefined);
     }

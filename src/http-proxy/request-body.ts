@@ -3,9 +3,14 @@ import { Readable } from 'node:stream';
 
 export interface BodyOptions {
   readonly maxBytes: number;
+  /** On the average, once `SLOW_START_S` are over; 0: any. */
+  readonly minBytesPerSecond: number;
   /** Called when the first node begins to take it: a client that waits for 100 Continue may send. */
   readonly onBegin: () => void;
 }
+
+/** A client has so long before its rate counts: radio links begin slowly. Apache's mod_reqtimeout has 20. */
+const SLOW_START_S = 10;
 
 /**
  * A request's body as one node takes it. Touches the request only once it is read: whatever could not reach a node can
@@ -17,6 +22,10 @@ export class RequestBody extends Readable {
   private bytes = 0;
   private begun = false;
   private tooLarge = false;
+  private tooSlow = false;
+  /** Seconds in which the client could have sent, because the node took what came. */
+  private seconds = 0;
+  private beat: NodeJS.Timeout | undefined;
 
   constructor(request: IncomingMessage, options: BodyOptions) {
     super();
@@ -34,6 +43,10 @@ export class RequestBody extends Readable {
     return this.tooLarge;
   }
 
+  get isTooSlow(): boolean {
+    return this.tooSlow;
+  }
+
   override _read(): void {
     if (this.begun) {
       this.request.resume();
@@ -41,10 +54,20 @@ export class RequestBody extends Readable {
     }
     this.begun = true;
     this.options.onBegin();
+    if (this.options.minBytesPerSecond > 0) this.beat = setInterval(() => this.watch(), 1_000).unref();
     this.request.on('data', this.receive).on('end', this.finish).on('close', this.left);
   }
 
+  private watch(): void {
+    if (this.request.isPaused()) return;
+    this.seconds++;
+    if (this.bytes >= (this.seconds - SLOW_START_S) * this.options.minBytesPerSecond) return;
+    this.tooSlow = true;
+    this.destroy(new Error('the body comes too slowly'));
+  }
+
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.beat);
     if (this.begun) {
       this.request.off('data', this.receive).off('end', this.finish).off('close', this.left);
       this.request.resume(); // what is left of it is not kept, and the connection can be used again
@@ -61,6 +84,7 @@ export class RequestBody extends Readable {
   };
 
   private readonly finish = (): void => {
+    clearInterval(this.beat);
     this.push(null);
   };
 

@@ -3,13 +3,16 @@ import { connectionOptions } from './hop-by-hop.ts';
 import type { Refusal, Request } from './request-head.ts';
 
 /**
- * May this request change protocols? Only to WebSocket: to others, such as h2c, the bytes that follow would be requests
- * that nobody here has read. With a body it would not be clear where they begin.
+ * Does it ask for WebSocket? Any other protocol, such as h2c, is no concern of ours, and the request is answered as if it
+ * had not been asked for (RFC 9110, 7.8): what followed would be requests that nobody here has read.
  */
-export function upgradeRefusal(request: Request, fields: RawFields): Refusal | undefined {
+export function asksForWebSocket(fields: RawFields): boolean {
   const protocols = valuesOf(fields, 'upgrade');
-  const isWebSocket = protocols.length === 1 && protocols[0]?.toLowerCase() === 'websocket';
-  if (!isWebSocket) return { status: 501, detail: 'only upgrades to websocket' };
+  return protocols.length === 1 && protocols[0]?.toLowerCase() === 'websocket';
+}
+
+/** May a request that asks for WebSocket have it? With a body it would not be clear where the frames begin. */
+export function upgradeRefusal(request: Request): Refusal | undefined {
   if (request.method !== 'GET') return { status: 400, detail: 'an upgrade to websocket is a GET' };
   if (request.isChunked || request.contentLength !== 0) {
     return { status: 400, detail: 'an upgrade has no body' };

@@ -10,10 +10,20 @@ import { until } from '../support/wait.ts';
 let proxy: Breakwater;
 /** Targets of the requests that reached the node. */
 const reached: string[] = [];
+/** Requests to `/turn/…` that are under way at the node, and the most that ever were. */
+const inTurn = { now: 0, most: 0 };
 
 beforeAll(async () => {
   const { url } = await startHttpNode((request, response) => {
     reached.push(`${request.method} ${request.url}`);
+    if (request.url?.startsWith('/turn/')) {
+      inTurn.most = Math.max(inTurn.most, ++inTurn.now);
+      return setImmediate(() => {
+        inTurn.now--;
+        response.end(`turn ${request.url?.slice(6)}\n`);
+      });
+    }
+    if (request.url === '/phrase') response.writeHead(200, 'tr\xe8s bien');
     if (request.url === '/endless') {
       const chunk = Buffer.alloc(65_536);
       const more = (): void => {
@@ -75,7 +85,6 @@ test.each<[status: number, what: string, bytes: string]>([
   [400, 'bytes beyond ASCII in the target', get('', 'GET /\u00e9 HTTP/1.1')],
   [405, 'CONNECT', get('', 'CONNECT a:80 HTTP/1.1')],
   [405, 'TRACE', get('', 'TRACE / HTTP/1.1')],
-  [501, 'an upgrade to h2c', `${get('Connection: Upgrade\r\nUpgrade: h2c\r\n')}PRI * HTTP/2.0\r\n\r\n`],
   [
     400,
     'an upgrade with a body',
@@ -108,6 +117,29 @@ test.each<[status: number, what: string, body: string]>([
   expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   expect(text.match(/^HTTP\/1\.1 \d/gm)).toHaveLength(1);
   expect(reached.slice(before)).not.toContain('GET /hidden');
+});
+
+test('an upgrade to anything but WebSocket is passed over, and the request answered (RFC 9110, 7.8)', async () => {
+  const before = reached.length;
+  const h2c = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+  const last = get('Connection: close\r\n', 'GET /second HTTP/1.1');
+  const text = await askRaw(proxy.port, `${post(`${h2c}Content-Length: 2\r\n`, 'ab')}${last}`);
+  expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+  expect(text).not.toMatch(/upgrade/i);
+  expect(reached.slice(before)).toEqual(['POST /first', 'GET /second']);
+});
+
+test('a reason phrase beyond ASCII is no reason to refuse the answer', async () => {
+  expect(await ask(`http://127.0.0.1:${proxy.port}/phrase`)).toMatchObject({ status: 200, body: 'ok' });
+});
+
+test('1,500 requests at once on one connection take one place at the node, and are answered in order', async () => {
+  const requests = Array.from({ length: 1_500 }, (_, i) => get('', `GET /turn/${i} HTTP/1.1`));
+  requests.push(get('Connection: close\r\n', 'GET /turn/last HTTP/1.1'));
+  inTurn.most = 0;
+  const text = await askRaw(proxy.port, requests.join(''), 20_000);
+  expect(text.match(/^turn .*$/gm)).toEqual([...Array(1_500).keys(), 'last'].map((i) => `turn ${i}`));
+  expect(inTurn.most).toBe(1);
 });
 
 test('requests behind one another are each answered, and each reach the node once', async () => {

@@ -59,6 +59,7 @@ describe('a valid file', () => {
       http: {
         maxHeadBytes: 16_384,
         maxBodyBytes: 67_108_864,
+        minBodyRate: 250,
         requestTimeoutMs: 300_000,
         stallTimeoutMs: 60_000,
         keepAliveMs: 60_000,

@@ -27,7 +27,7 @@ test('a pool that nobody uses is closed after a minute, and one with a request i
     agents.for(target, upstream, verifying),
     agents.for({ ...target, port: 81 }, upstream, verifying),
   ];
-  busy.inFlight = 1;
+  busy.load.add('192.0.2.7');
   now += 59_000;
   agents.sweep();
   expect(idle.pool.closed).toBe(false);
