@@ -120,7 +120,7 @@ export const limitsSchema = z.strictObject({
     default: 1_048_576,
     unit: 'bytes',
     about:
-      'Largest CONNECT, and the most that is kept of what a device sends before its node answered. Brokers commonly allow 1 MiB.',
+      'Largest CONNECT, and the most that is kept of what a device sends before its node answered. In session mode the most that is kept of one packet: a larger message is passed on as it comes, and the broker says what is too large (EMQX: 1 MiB, mosquitto: 256 MiB).',
   }),
   highWater: count({
     min: 4096,

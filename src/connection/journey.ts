@@ -281,7 +281,7 @@ export class Journey implements LossOwner {
   private moveOn(move: Move, to?: string): void {
     const { shell, traveller } = this;
     if (shell.isSuperseded) return traveller.takenOver(true); // rule 14
-    if (traveller.session.stays !== undefined) return traveller.end('immovable'); // rule 17
+    if (traveller.session.isTied) return traveller.end('immovable'); // rule 17
     this.move = move;
     this.search(to);
   }

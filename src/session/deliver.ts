@@ -7,7 +7,7 @@ import { ackPacket, packetType } from './encode.ts';
 import { FreshFilters } from './fresh-filters.ts';
 import type { Moved } from './moved.ts';
 import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
-import { DUP, hashOf, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
+import { DUP, hashOf, hashOfLarge, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
 import type { State } from './state.ts';
 import { leadingId } from './subscribe.ts';
 
@@ -15,23 +15,39 @@ import { leadingId } from './subscribe.ts';
 
 const FAILED = 0x80;
 
-/** PUBLISH from the node. */
-export function deliver(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
-  const found = followsAliases(s) ? aliased(s, bytes, at, bodyAt, end) : undefined;
-  if (found === undefined) return void deliverPlain(s, bytes, at, bodyAt, end);
+/** PUBLISH from the node; `rest` bytes of it are to come. True when the device gets it now. */
+export function deliver(
+  s: State,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+  rest = 0,
+): boolean {
+  const found = followsAliases(s) ? aliased(s, bytes, at, bodyAt, end, rest) : undefined;
+  if (found === undefined) return deliverPlain(s, bytes, at, bodyAt, end, rest);
   const { number, packet } = found;
   const aliases = s.moved?.nodeAliases;
-  if ((aliases?.bytes ?? 0) > s.options.maxStateBytes)
-    return s.end(reasonCode.quotaExceeded, 'too-much-held');
+  if ((aliases?.bytes ?? 0) > s.options.maxStateBytes) {
+    s.end(reasonCode.quotaExceeded, 'too-much-held');
+    return false;
+  }
   const given =
     packet === undefined
-      ? deliverPlain(s, bytes, at, bodyAt, end)
-      : deliverPlain(s, packet, 0, varintEnd(packet, 1, packet.length), packet.length);
+      ? deliverPlain(s, bytes, at, bodyAt, end, rest)
+      : deliverPlain(s, packet, 0, varintEnd(packet, 1, packet.length), packet.length, rest);
   if (given) aliases?.establish(number);
+  return given;
 }
 
-/** True when the device gets it now. */
-function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): boolean {
+function deliverPlain(
+  s: State,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+  rest: number,
+): boolean {
   const header = bytes[at] as number;
   const qos = qosOf(header);
   const mayBeReplay = (header & RETAIN) !== 0 && s.moved !== undefined && answersReplays(s, s.moved);
@@ -54,13 +70,14 @@ function deliverPlain(s: State, bytes: Uint8Array, at: number, bodyAt: number, e
     swallow(s, id, qos);
     return false;
   }
-  const hash = payloadHash(s, bytes, idAt + 2, end);
+  const hash = payloadHash(s, bytes, idAt + 2, end, end - at + rest);
   const deliveries = s.needDeliveries();
   const again = (header & DUP) !== 0;
   if (deliveries.foreign > 0 || again || s.moved?.holds) {
     if (redelivered(s, deliveries, id, qos, hash)) return false;
     if (mustWait(s, deliveries)) {
-      hold(s, id, bytes, at, bodyAt, end);
+      if (rest > 0) s.end(reasonCode.quotaExceeded, 'too-much-held');
+      else hold(s, id, bytes, at, bodyAt, end);
       return false;
     }
   }
@@ -93,9 +110,12 @@ function swallow(s: State, id: number, qos: number): void {
   moved.swallowed.add(id);
 }
 
-function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: number): number {
+/** `size` is that of the whole packet, which may not have come yet. */
+function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: number, size: number): number {
   const payloadAt = s.version === 5 ? propertiesEnd(bytes, propertiesAt, end) : propertiesAt;
-  return payloadAt < 0 ? 0 : hashOf(bytes, payloadAt, end);
+  if (payloadAt < 0) return 0;
+  const isLarge = size > s.options.maxPacketBytes;
+  return isLarge ? hashOfLarge(bytes, payloadAt, end, size) : hashOf(bytes, payloadAt, end);
 }
 
 /**
@@ -168,7 +188,7 @@ export function giveHeld(s: State): void {
   for (let at = held.first(); at >= 0 && hasRoom(s, deliveries); at = held.first()) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
-    const hash = payloadHash(s, packet, idAt + 2, packet.length);
+    const hash = payloadHash(s, packet, idAt + 2, packet.length, packet.length);
     const by = moved.isOrphaned(held, at) ? owner.orphan : owner.node;
     give(s, deliveries, held.id(at), by, hash, packet, 0, packet.length, idAt);
     held.remove(at);

@@ -4,14 +4,22 @@ import { KeptBytes } from './kept-bytes.ts';
 /** What breaks the framing; nothing behind it can be understood. */
 export type FrameFault = 'malformed' | 'too-large';
 
+/** What becomes of a packet of which the end has not come. */
+export type Unfinished = 'keep' | 'stream' | 'refuse';
+
 /** Serves every session, each as its `S`. */
 export interface FrameHandler<S> {
   /** A whole packet in [at, end); its body starts at `bodyAt`. */
   packet(s: S, bytes: Uint8Array, at: number, bodyAt: number, end: number): void;
-  /** May an unfinished packet with this first byte and whole size be given away piece by piece, instead of kept? */
-  streams(s: S, header: number, size: number): boolean;
-  /** A piece of a packet that streams, in the order of the packets. */
-  piece(s: S, bytes: Uint8Array, start: number, end: number, first: boolean, last: boolean): void;
+  /**
+   * Of an unfinished packet of `size` bytes [at, known) has come. `keep` until it is whole, or, where it is larger than
+   * may be kept, until more of it is known; `stream`: it is given away piece by piece; `refuse`: it is too large.
+   */
+  unfinished(s: S, bytes: Uint8Array, at: number, bodyAt: number, known: number, size: number): Unfinished;
+  /** The first piece of a packet that streams, at its place among the packets; `rest` bytes of it are to come. */
+  begin(s: S, bytes: Uint8Array, at: number, bodyAt: number, known: number, rest: number): void;
+  /** A further piece of it. */
+  piece(s: S, bytes: Uint8Array, start: number, end: number, last: boolean): void;
   broken(s: S, fault: FrameFault): void;
   /** What broke the framing, and then all that follows it, as it comes. */
   rest(s: S, bytes: Uint8Array, start: number, end: number): void;
@@ -24,13 +32,15 @@ const BROKEN = -1;
 
 /**
  * Follows the packet boundaries of one direction. A packet that lies whole in what is fed is handed on from there;
- * one that is cut off at the end is kept, at most `maxPacketBytes` of it, until the rest has come, or streams.
- * Between packets nothing is held.
+ * one that is cut off at the end is kept until the rest has come, or streams. One of more than `maxPacketBytes` is kept only
+ * while its handler says so. Between packets nothing is held.
  */
 export class Frames {
   private partial: KeptBytes | undefined;
   /** Of the partial packet; 0 while its fixed header is unfinished. */
   private size = 0;
+  /** So much of it is known when its handler is asked again. */
+  private askAt = Number.POSITIVE_INFINITY;
   /** Bytes still to come of a packet of which the first part is given away; BROKEN when nothing more is understood. */
   private streaming = 0;
   /** Packets that were too many for one call, until `goOn`. */
@@ -64,6 +74,7 @@ export class Frames {
   reset(): void {
     this.partial = undefined;
     this.size = 0;
+    this.askAt = Number.POSITIVE_INFINITY;
     this.streaming = 0;
   }
 
@@ -105,7 +116,7 @@ export class Frames {
       handler.rest(s, bytes, start, end);
       return end;
     }
-    if (this.streaming > 0) at = this.stream(s, bytes, at, end, handler, false);
+    if (this.streaming > 0) at = this.stream(s, bytes, at, end, handler);
     if (this.partial !== undefined) at = this.complete(s, bytes, at, end, handler, maxPacketBytes);
     while (at < end && this.streaming !== BROKEN && handler.goesOn(s)) {
       const bodyAt = varintEnd(bytes, at + 1, end);
@@ -113,33 +124,39 @@ export class Frames {
       if (bodyAt === INCOMPLETE) return this.keep(bytes, at, end);
       const size = bodyAt - at + varintValue(bytes, at + 1, bodyAt);
       const behind = at + size;
-      if (size <= maxPacketBytes && behind <= end) {
+      if (behind <= end) {
         handler.packet(s, bytes, at, bodyAt, behind);
         at = behind;
-      } else if (handler.streams(s, bytes[at] as number, size)) {
-        this.streaming = size;
-        at = this.stream(s, bytes, at, end, handler, true);
-      } else if (size <= maxPacketBytes) {
-        this.size = size;
-        return this.keep(bytes, at, end);
-      } else {
-        return this.fail(s, 'too-large', handler, bytes, at, end);
+        continue;
       }
+      const fate = handler.unfinished(s, bytes, at, bodyAt, end, size);
+      if (fate === 'refuse') return this.fail(s, 'too-large', handler, bytes, at, end);
+      if (fate === 'stream') return this.begin(s, bytes, at, bodyAt, end, size, handler);
+      this.keep(bytes, at, end);
+      return this.keepOn(size, end, maxPacketBytes);
     }
     return at;
   }
 
-  private stream<S>(
+  /** Returns `end`. */
+  private begin<S>(
     s: S,
     bytes: Uint8Array,
     at: number,
+    bodyAt: number,
     end: number,
+    size: number,
     handler: FrameHandler<S>,
-    first: boolean,
   ): number {
+    this.streaming = size - (end - at);
+    handler.begin(s, bytes, at, bodyAt, end, this.streaming);
+    return end;
+  }
+
+  private stream<S>(s: S, bytes: Uint8Array, at: number, end: number, handler: FrameHandler<S>): number {
     const behind = Math.min(end, at + this.streaming);
     this.streaming -= behind - at;
-    handler.piece(s, bytes, at, behind, first, this.streaming === 0);
+    handler.piece(s, bytes, at, behind, this.streaming === 0);
     return behind;
   }
 
@@ -165,16 +182,8 @@ export class Frames {
         return end;
       }
       const size = bodyAt + varintValue(partial.bytes, 1, bodyAt);
-      if (handler.streams(s, partial.bytes[0] as number, size)) {
-        this.partial = undefined;
-        this.streaming = size;
-        this.stream(s, partial.bytes, 0, partial.length, handler, true);
-        return this.streaming > 0 && at < end ? this.stream(s, bytes, at, end, handler, false) : at;
-      }
-      if (size > maxPacketBytes) {
-        this.fail(s, 'too-large', handler, partial.bytes, 0, partial.length);
-        if (at < end) handler.rest(s, bytes, at, end);
-        return end;
+      if (size > partial.length && this.decide(s, partial, size, handler, maxPacketBytes)) {
+        return this.behindPart(s, bytes, at, end, handler);
       }
       this.size = size;
     }
@@ -183,8 +192,51 @@ export class Frames {
     if (partial.length === this.size) {
       this.reset();
       handler.packet(s, partial.bytes, 0, varintEnd(partial.bytes, 1, partial.length), partial.length);
+    } else if (partial.length >= this.askAt && this.decide(s, partial, this.size, handler, maxPacketBytes)) {
+      return this.behindPart(s, bytes, behind, end, handler);
     }
     return behind;
+  }
+
+  /** True where the partial packet is kept no longer: it streams, or is refused. */
+  private decide<S>(
+    s: S,
+    partial: KeptBytes,
+    size: number,
+    handler: FrameHandler<S>,
+    maxPacketBytes: number,
+  ): boolean {
+    const { bytes, length } = partial;
+    const bodyAt = varintEnd(bytes, 1, length);
+    const fate = handler.unfinished(s, bytes, 0, bodyAt, length, size);
+    if (fate === 'keep') {
+      this.keepOn(size, length, maxPacketBytes);
+      return false;
+    }
+    this.reset();
+    if (fate === 'stream') this.begin(s, bytes, 0, bodyAt, length, size, handler);
+    else this.fail(s, 'too-large', handler, bytes, 0, length);
+    return true;
+  }
+
+  /** What comes behind the part that has just been given away. */
+  private behindPart<S>(s: S, bytes: Uint8Array, at: number, end: number, handler: FrameHandler<S>): number {
+    if (at === end) return end;
+    if (this.streaming !== BROKEN) return this.stream(s, bytes, at, end, handler);
+    handler.rest(s, bytes, at, end);
+    return end;
+  }
+
+  /**
+   * Its handler is asked again when twice as much is known, so that all its looks cost no more than the last; and where it
+   * keeps more than it should, whenever something comes. Returns `end`.
+   */
+  private keepOn(size: number, end: number, maxPacketBytes: number): number {
+    this.size = size;
+    const known = this.partial?.length ?? 0;
+    const next = known < maxPacketBytes ? Math.min(2 * known, maxPacketBytes) : known + 1;
+    this.askAt = size > maxPacketBytes ? next : Number.POSITIVE_INFINITY;
+    return end;
   }
 
   /** Returns `end`. */

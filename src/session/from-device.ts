@@ -77,9 +77,22 @@ function request(s: State, type: number, bytes: Uint8Array, at: number, bodyAt: 
   if (s.moved !== undefined) noteFresh(s, s.moved, bytes.subarray(at, end));
 }
 
-function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
+/** Are topic aliases of the device followed? */
+export function usesAliases(s: State): boolean {
+  return s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
+}
+
+/** PUBLISH from the device; `rest` bytes of it, which nobody keeps, are to come. */
+export function publish(
+  s: State,
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  end: number,
+  rest = 0,
+): void {
   const qos = qosOf(bytes[at] as number);
-  const aliases = s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
+  const aliases = usesAliases(s);
   if (qos === 0 && !aliases) return s.toNode.pass(bytes, at, end);
   const idAt = topicEnd(bytes, at, bodyAt, end);
   const aliasAt = idAt !== MALFORMED && aliases ? topicAliasAt(bytes, qos === 0 ? idAt : idAt + 2, end) : 0;
@@ -94,12 +107,13 @@ function publish(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: n
       s.notUnderstood = true; // one id for several messages
       return s.toNode.pass(bytes, at, end);
     }
-    const waits = !resent && quotaIsUsed(s);
-    if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
+    const waits = !resent && rest === 0 && quotaIsUsed(s);
+    if (rest > 0 && !resent) s.needWindow().append(id, stage.unkept, bytes, at, at);
+    else if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
     if (waits) return;
   }
   if (aliasAt === 0) s.toNode.pass(bytes, at, end);
-  else passAliased(s, bytes, at, bodyAt, end, aliasAt);
+  else passAliased(s, bytes, at, bodyAt, end, aliasAt, rest);
 }
 
 /** Is it an alias that the device may use, and has defined if it gives no topic [MQTT-3.3.2-8, 3.3.2-9]? None is one too. */
@@ -156,6 +170,7 @@ function passAliased(
   bodyAt: number,
   end: number,
   aliasAt: number,
+  rest: number,
 ): void {
   const number = uint16(bytes, aliasAt + 1);
   const taken = number <= s.terms.topicAliasMaximum;
@@ -166,7 +181,7 @@ function passAliased(
   else if (alias?.established) return s.toNode.pass(bytes, at, end);
   else if (alias !== undefined) alias.established = taken;
   if (uint16(bytes, bodyAt) > 0 && taken) return s.toNode.pass(bytes, at, end);
-  s.toNode.write(withTopic(bytes, at, bodyAt, end, topic, aliasAt, taken));
+  s.toNode.write(withTopic(bytes, at, bodyAt, end, topic, aliasAt, taken, rest));
 }
 
 /** PUBREL from the device. */

@@ -26,7 +26,7 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   }
   switch (type) {
     case packetType.publish:
-      return deliver(s, bytes, at, bodyAt, end);
+      return void deliver(s, bytes, at, bodyAt, end);
     case packetType.puback:
     case packetType.pubrec:
     case packetType.pubcomp:
@@ -67,7 +67,7 @@ function acknowledgedByNode(
   if (type !== packetType.pubrec || (code >= FAILED && !isDone)) {
     window.remove(entry);
     s.moved?.resent?.delete(id);
-  } else if (now === stage.sent) window.setStage(entry, stage.received);
+  } else if (now === stage.sent || now === stage.unkept) window.setStage(entry, stage.received);
   if (isDone) s.toDevice.write(ackPacket(type, id));
   else s.toDevice.pass(bytes, at, end);
   sendWaiting(s);

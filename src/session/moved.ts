@@ -39,6 +39,8 @@ export class Moved {
   fresh: FreshFilters | undefined;
   /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
   swallowed: Set<number> | undefined;
+  /** The rest of a PUBLISH that the device is not to have is dropped. */
+  drops = false;
   /** Topic aliases that the node has given. */
   nodeAliases: Aliases | undefined;
   /** The first PINGRESP tells that the node has redelivered all that it will. */
@@ -50,6 +52,7 @@ export class Moved {
     this.resent = undefined;
     this.fresh = undefined;
     this.swallowed = undefined;
+    this.drops = false;
     this.nodeAliases = undefined;
     this.settling = false;
   }

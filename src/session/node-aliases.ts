@@ -23,13 +23,14 @@ export interface AliasedPublish {
   readonly packet: Uint8Array | undefined;
 }
 
-/** What the alias in a whole PUBLISH means; undefined where there is none, or none that is known. */
+/** What the alias in a PUBLISH, of which `rest` bytes are to come, means; undefined where there is none that is known. */
 export function aliased(
   s: State,
   bytes: Uint8Array,
   at: number,
   bodyAt: number,
   end: number,
+  rest: number,
 ): AliasedPublish | undefined {
   const aliasAt = aliasIn(bytes, at, bodyAt, end);
   if (aliasAt === 0) return undefined;
@@ -45,7 +46,7 @@ export function aliased(
   if (alias === undefined) return undefined;
   const packet = alias.established
     ? undefined
-    : withTopic(bytes, at, bodyAt, end, alias.topic, aliasAt, true);
+    : withTopic(bytes, at, bodyAt, end, alias.topic, aliasAt, true, rest);
   return { number, packet };
 }
 

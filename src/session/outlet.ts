@@ -66,14 +66,16 @@ export class Outlet {
     this.end = end;
   }
 
-  /** A piece of a packet of which the next piece may come much later. */
+  /** What was passed on or written last is the first piece of a packet. */
+  open(): void {
+    this.holdBack([]);
+  }
+
+  /** A further piece of it; the next may come much later. */
   stream(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     this.pass(bytes, start, end);
+    if (!last) return;
     const waiting = this.heldBack;
-    if (!last) {
-      if (waiting === undefined) this.holdBack([]);
-      return;
-    }
     this.abort();
     for (const packet of waiting ?? []) this.write(packet);
   }

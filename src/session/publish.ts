@@ -1,5 +1,6 @@
 import { fieldEnd, uint16 } from '../mqtt/field.ts';
 import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
 import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
 import { copyOf, put, putField, putVarint, varintSize } from './encode.ts';
 
@@ -31,6 +32,22 @@ export function topicAliasAt(bytes: Uint8Array, at: number, end: number): number
   return 0;
 }
 
+/** Is so much of an unfinished PUBLISH known, up to `known`, that its packet id, topic alias and hash can be told? */
+export function isRecognizable(
+  bytes: Uint8Array,
+  at: number,
+  bodyAt: number,
+  known: number,
+  size: number,
+  version: ProtocolVersion,
+): boolean {
+  const idAt = topicEnd(bytes, at, bodyAt, known);
+  if (idAt === MALFORMED) return false;
+  const propertiesAt = qosOf(bytes[at] as number) === 0 ? idAt : idAt + 2;
+  const payloadAt = version === 5 ? propertiesEnd(bytes, propertiesAt, known) : propertiesAt;
+  return payloadAt >= 0 && Math.min(payloadAt + HASHED, at + size) <= known;
+}
+
 /** Bytes at each end of a payload that its hash looks at, so that a large one costs no more than a small one. */
 const HASHED = 64;
 
@@ -43,6 +60,11 @@ export function hashOf(bytes: Uint8Array, start: number, end: number): number {
     hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   }
   return hash >>> 0;
+}
+
+/** The same of a payload of which the end may not have come: over the size of its packet, and the beginning. */
+export function hashOfLarge(bytes: Uint8Array, start: number, end: number, size: number): number {
+  return (hashOf(bytes, start, Math.min(start + HASHED, end)) ^ size) >>> 0;
 }
 
 /** A copy of the packet in [at, end), whose packet id is at `idAt`, under another packet id. */
@@ -61,7 +83,7 @@ export function withPacketId(
 
 /**
  * The MQTT 5 PUBLISH in [at, end) made to stand by itself: with this topic instead of its own, and without the topic
- * alias at `aliasAt` unless `keepAlias`.
+ * alias at `aliasAt` unless `keepAlias`. `rest` bytes of it come later.
  */
 export function withTopic(
   bytes: Uint8Array,
@@ -71,6 +93,7 @@ export function withTopic(
   topic: Uint8Array,
   aliasAt: number,
   keepAlias: boolean,
+  rest = 0,
 ): Uint8Array {
   const header = bytes[at] as number;
   const idAt = bodyAt + 2 + uint16(bytes, bodyAt);
@@ -80,8 +103,8 @@ export function withTopic(
   const cut = keepAlias ? 0 : 3;
   const properties = behind - firstAt - cut;
   const size =
-    2 + topic.length + (propertiesAt - idAt) + varintSize(properties) + properties + (end - behind);
-  const packet = new Uint8Array(1 + varintSize(size) + size);
+    2 + topic.length + (propertiesAt - idAt) + varintSize(properties) + properties + (end - behind) + rest;
+  const packet = new Uint8Array(1 + varintSize(size) + size - rest);
   packet[0] = header;
   let to = putVarint(packet, 1, size);
   to = putField(packet, to, topic);

@@ -1,20 +1,18 @@
 import type { Connect } from '../mqtt/connect.ts';
-import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import type { ReasonCode } from '../mqtt/reason-codes.ts';
 import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
-import { packetType, pingreqPacket, pingrespPacket } from './encode.ts';
+import { pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
-import { type FrameHandler, Frames } from './frames.ts';
-import { packetFromDevice } from './from-device.ts';
-import { packetFromNode } from './from-node.ts';
-import { qosOf } from './publish.ts';
+import { deviceSide, nodeSide } from './frame-sides.ts';
+import { Frames } from './frames.ts';
 import { drainGap } from './resume.ts';
 import { State } from './state.ts';
 import { type Handle, Vault } from './vault.ts';
 
 const vault = new Vault();
 
-/** Why a session cannot go to another node. `mid-delivery` passes by itself; the others stay. */
-export type Immovable = 'connecting' | 'over' | 'mid-delivery' | Stays;
+/** Why a session cannot go to another node. `mid-delivery` and `mid-upload` pass by themselves; the others stay. */
+export type Immovable = 'connecting' | 'over' | 'mid-delivery' | 'mid-upload' | Stays;
 /** Of these, what holds for as long as the connection does. */
 export type Stays = NonNullable<State['stays']>;
 
@@ -36,8 +34,7 @@ export interface SessionFacts {
  *        ▲ next link                                                                          │
  *        └────────────────────────────────────────────────────────────────────────────────────┘
  *
- * A node that crashes in the middle of a packet must not leave half of it with the device, so packets to the device
- * are passed on whole; only QoS 0 messages beyond `maxPacketBytes` stream.
+ * Packets are passed on whole; only messages beyond `maxPacketBytes` stream, and QoS 0 of the device.
  */
 export class Session {
   private readonly handle: Handle;
@@ -148,7 +145,7 @@ export class Session {
    */
   detached(pingsWait = false): boolean {
     const { state } = this;
-    const whole = !this.nodeFrames?.midStream;
+    const whole = !this.nodeFrames?.midStream || state.moved?.drops === true;
     this.nodeFrames = undefined;
     state.linkDead = true;
     if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
@@ -204,9 +201,10 @@ export class Session {
 
   /** Should the device not be read for now? Look after every call. */
   get holdsDevice(): boolean {
-    const { gap, window, options } = this.state;
-    if (this.hasDeviceRest) return true;
-    return (gap?.length ?? 0) >= options.maxGapBytes || (window?.bytes ?? 0) >= options.maxInflightBytes;
+    const { phase, gap, window, options } = this.state;
+    if (this.hasDeviceRest || (window?.bytes ?? 0) >= options.maxInflightBytes) return true;
+    const waits = phase === 'attached' || phase === 'leaving' ? 0 : (this.deviceFrames?.keptBytes ?? 0);
+    return (gap?.length ?? 0) + waits >= options.maxGapBytes;
   }
 
   /** Is the device's connection served by a node now, with nothing left to replay? */
@@ -219,7 +217,22 @@ export class Session {
     const { state } = this;
     if (state.phase === 'connecting') return 'connecting';
     if (state.phase === 'leaving' || state.phase === 'over') return 'over';
-    return state.stays ?? (this.nodeFrames?.midStream || this.hasNodeRest ? 'mid-delivery' : undefined);
+    return state.stays ?? this.passing;
+  }
+
+  private get passing(): 'mid-delivery' | 'mid-upload' | undefined {
+    if (this.nodeFrames?.midStream || this.hasNodeRest) return 'mid-delivery';
+    return this.hasUnkept ? 'mid-upload' : undefined;
+  }
+
+  /** Does the device wait for the answer to a message that was too large to be kept? Only its node can give it. */
+  private get hasUnkept(): boolean {
+    return (this.state.window?.unkept ?? 0) > 0;
+  }
+
+  /** Can no other node go on with it, now that its own is gone? */
+  get isTied(): boolean {
+    return this.state.stays !== undefined || this.hasUnkept;
   }
 
   /** Undefined unless the session can never go to another node. */
@@ -325,71 +338,6 @@ function idleFrames(): Frames {
   if (!betweenPackets.isIdle) betweenPackets = new Frames();
   return betweenPackets;
 }
-
-/** Where in `State.messages` the packets of nodes are counted. */
-const NODES = 16;
-
-function count({ messages }: State, from: 0 | 16, header: number): void {
-  const at = from + (header >> 4);
-  messages[at] = (messages[at] as number) + 1;
-}
-
-function goesOn(s: State): boolean {
-  return s.budget > 0;
-}
-
-const deviceSide: FrameHandler<State> = {
-  packet(s, bytes, at, bodyAt, end) {
-    s.budget--;
-    count(s, 0, bytes[at] as number);
-    packetFromDevice(s, bytes, at, bodyAt, end);
-  },
-  /** QoS 0 where nothing in it matters; what a lost link had of it is gone, as QoS 0 may be. */
-  streams(s, header, size) {
-    if (!s.forwards || size > s.options.maxPacketBytes) return false;
-    const looksInside = s.version === 5 && s.told.topicAliasMaximum > 0;
-    return header >> 4 === packetType.publish && qosOf(header) === 0 && !looksInside;
-  },
-  piece(s, bytes, start, end, first, last) {
-    if (first) count(s, 0, bytes[start] as number);
-    if (first && s.moved !== undefined) s.moved.cut = false;
-    if (!s.moved?.cut && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
-  },
-  broken(s, fault) {
-    if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
-    else s.notUnderstood = true;
-  },
-  goesOn,
-  rest(s, bytes, start, end) {
-    if (s.phase === 'over' || s.deviceLeft) return;
-    if (s.forwards) s.toNode.pass(bytes, start, end);
-    else s.needGap().append(bytes, start, end);
-  },
-};
-
-const nodeSide: FrameHandler<State> = {
-  packet(s, bytes, at, bodyAt, end) {
-    s.budget--;
-    count(s, NODES, bytes[at] as number);
-    packetFromNode(s, bytes, at, bodyAt, end);
-  },
-  streams(s, header, size) {
-    const answered = s.answered && s.phase !== 'over';
-    return (
-      answered && size > s.options.maxPacketBytes && header >> 4 === packetType.publish && qosOf(header) === 0
-    );
-  },
-  piece(s, bytes, start, end, first, last) {
-    if (first) count(s, NODES, bytes[start] as number);
-    if (s.phase !== 'over') s.toDevice.stream(bytes, start, end, last);
-  },
-  broken(s, fault) {
-    if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');
-    else s.nodeFault('malformed fixed header');
-  },
-  goesOn,
-  rest() {},
-};
 
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);

@@ -17,6 +17,8 @@ export const stage = {
   released: 5,
   /** QoS 2 after PUBREC from a node whose session is gone: finished here, not at a node. */
   local: 6,
+  /** PUBLISH that a node got, unanswered, and that is too large to be kept: no other node can be given it. */
+  unkept: 7,
 } as const;
 
 export type Stage = (typeof stage)[keyof typeof stage];
@@ -62,6 +64,7 @@ export class Window extends Slots {
   private sent = 0;
   private exchangedCount = 0;
   private waitingCount = 0;
+  private unkeptCount = 0;
 
   /** Bytes that the live entries need. */
   get bytes(): number {
@@ -70,7 +73,12 @@ export class Window extends Slots {
 
   /** Publishes that count against the node's Receive Maximum [MQTT-4.9.0-2]. */
   get inflight(): number {
-    return this.sent + this.exchangedCount;
+    return this.sent + this.unkeptCount + this.exchangedCount;
+  }
+
+  /** Publishes that could not be sent again. */
+  get unkept(): number {
+    return this.unkeptCount;
   }
 
   /** Of those, QoS 2 exchanges past PUBREC. */
@@ -183,6 +191,7 @@ export class Window extends Slots {
     this.sent = 0;
     this.exchangedCount = 0;
     this.waitingCount = 0;
+    this.unkeptCount = 0;
     this.waitingFrom = -1;
     if (this.isIndexed) this.index?.clear();
     this.isIndexed = false;
@@ -202,6 +211,7 @@ export class Window extends Slots {
   private tally(at: Stage, by: 1 | -1): void {
     if (at === stage.sent) this.sent += by;
     else if (at === stage.waiting) this.waitingCount += by;
+    else if (at === stage.unkept) this.unkeptCount += by;
     else if (at === stage.received || at === stage.released) this.exchangedCount += by;
   }
 

@@ -137,13 +137,13 @@ describe('a node that is gone: the session moves', () => {
   test('of a message that the device has in part there is no rest', () => {
     const scene = asking('CONNECT id=dev', { maxPacketBytes: 64 });
     const link = [...scene.links.keys()][0] ?? -1;
-    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(70)]);
     scene.connection.linkData(link, half, 0, half.length);
     goOn(
       scene,
       `
       a: reset
-        device gets 55 bytes
+        device gets 75 bytes
         a lost: reset
         end a: reset
         is a gone?

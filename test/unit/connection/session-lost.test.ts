@@ -195,18 +195,39 @@ describe('a lost link', () => {
   test('of a message that the device has in part there is no rest: reset', () => {
     const scene = served('CONNECT id=dev', { maxPacketBytes: 64 });
     const link = [...scene.links.keys()][0] ?? -1;
-    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    const half = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(70)]);
     scene.connection.linkData(link, half, 0, half.length);
     goOn(
       scene,
       `
       a: reset
-        device gets 55 bytes
+        device gets 75 bytes
         a lost: reset
         end a: reset
         end device: reset
       wire: closed
         ended: node-reset`,
+    );
+  });
+
+  test('a message too large to be kept that its node has not answered cannot be sent again: the device is told', () => {
+    const scene = served('CONNECT id=dev', { ...v5, maxPacketBytes: 64 });
+    const packet = Buffer.concat([Buffer.of(0x32, 100, 0, 1, 0x74, 0, 1, 0), Buffer.alloc(94)]);
+    scene.deviceSays(packet.subarray(0, 80));
+    scene.deviceSays(packet.subarray(80));
+    scene.did();
+    goOn(
+      scene,
+      `
+      owner: move drain
+        answer later
+      a: reset
+        a lost: reset
+        end a: reset
+        device gets DISCONNECT code=139
+        end device: flush
+      wire: closed
+        ended: immovable`,
     );
   });
 

@@ -110,18 +110,18 @@ describe('the old node goes on serving', () => {
     const [link = -1] = scene.links.keys();
     scene.say('owner', 'move drain');
     scene.did();
-    const start = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(50)]);
+    const start = Buffer.concat([Buffer.of(0x30, 100, 0, 1, 0x74), Buffer.alloc(70)]);
     scene.connection.linkData(link, start, 0, start.length);
     goOn(
       scene,
       `
       b: opens
-        device gets 55 bytes
+        device gets 75 bytes
         end b: reset
         moved (drain) from a to nowhere after 0`,
     );
-    scene.connection.linkData(link, Buffer.alloc(47), 0, 47);
-    expect(scene.did()).toEqual(['device gets 47 bytes']);
+    scene.connection.linkData(link, Buffer.alloc(27), 0, 27);
+    expect(scene.did()).toEqual(['device gets 27 bytes']);
   });
 
   test('when the device is in the middle of a message as the new link opens', () => {

@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest';
-import { bytesOf } from './packet-text.ts';
-import { moving, opening, options, play, type Stage, shared } from './transcript.ts';
+import { describe, expect, it } from 'vitest';
+import { type FrameHandler, Frames } from '../../../src/session/frames.ts';
+import { bytesOf, linesOf } from './packet-text.ts';
+import { moving, opening, options, play, Stage, shared } from './transcript.ts';
 
 const open = opening('CONNECT id=dev');
 
@@ -147,13 +148,143 @@ it('streams a QoS 0 message beyond the bound, during which the session cannot mo
   expect(stage.session.detached()).toBe(false);
 });
 
-it('takes no larger packet from the device [MQTT-3.1.2-24]', () => {
-  const large = 'x'.repeat(options.maxPacketBytes);
-  play(
-    5,
-    `${opening('CONNECT id=dev')}
-      device> PUBLISH #1 q1 a=${large}
-      >device DISCONNECT code=149
-      event   end code=149 why=packet-too-large`,
-  );
+const LARGE = 'x'.repeat(options.maxPacketBytes);
+/** Pieces of a large packet, the first of which shows what it is. */
+const CUTS = [1, 3, 200, 1000];
+
+describe('a message of QoS 1 or 2 that is larger than may be kept', () => {
+  /** Says it in pieces; the text of what came out at the other side. */
+  function streamed(stage: Stage, side: 'fromDevice' | 'fromNode', packet: string): string[] {
+    const seen: Buffer[] = [];
+    const output = stage.output;
+    output[side === 'fromDevice' ? 'toNode' : 'toDevice'] = (bytes, start, end) =>
+      seen.push(Buffer.from(bytes.subarray(start, end)));
+    feed(stage, side, bytesOf(packet, stage.version), ...CUTS);
+    return linesOf(Buffer.concat(seen), stage.version);
+  }
+
+  it.each([
+    [4, 'PUBLISH #1 q1 a=', 'PUBACK #1'],
+    [4, 'PUBLISH #1 q2 a=', 'PUBREC #1'],
+    [5, 'PUBLISH #1 q1 topicAlias:2 a=', 'PUBACK #1'],
+  ] as const)('goes to the node as it comes; until it is answered the session stays (%i: %s)', (version, packet, answer) => {
+    const stage = play(
+      version,
+      opening('CONNECT id=dev', version === 5 ? 'CONNACK topicAliasMaximum:5' : 'CONNACK'),
+    );
+    const said = streamed(stage, 'fromDevice', packet + LARGE);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(/^PUBLISH #1 q[12] a=x{4096}/);
+    expect([stage.session.immovable, stage.session.isTied]).toEqual(['mid-upload', true]);
+    expect(stage.say(`node> ${answer}`).slice(1)).toEqual([`>device ${answer}`]);
+    expect(stage.session.immovable).toBeUndefined();
+    expect(stage.session.facts.rememberedBytes).toBeLessThan(400);
+  });
+
+  it('goes to the device as it comes, and is acknowledged by it', () => {
+    const stage = play(4, open);
+    expect(streamed(stage, 'fromNode', `PUBLISH #7 q1 a=${LARGE}`)).toEqual([`PUBLISH #7 q1 a=${LARGE}`]);
+    expect(stage.say('device> PUBACK #7').slice(1)).toEqual(['>node   PUBACK #7']);
+  });
+
+  it('is not sent again to a device that has it, and bears an id that is free there', () => {
+    for (const [again, comes] of [
+      [`PUBLISH #7 q2 dup a=${LARGE}`, []],
+      [`PUBLISH #7 q2 a=${LARGE}y`, [`PUBLISH #65535 q2 a=${LARGE}y`]],
+    ] as const) {
+      const stage = play(4, open);
+      streamed(stage, 'fromNode', `PUBLISH #7 q2 a=${LARGE}`);
+      for (const line of ['left', 'link', 'node> CONNACK present']) stage.say(line);
+      expect(streamed(stage, 'fromNode', again)).toEqual(comes);
+      expect(streamed(stage, 'fromNode', 'PUBLISH b=next')).toEqual(['PUBLISH b=next']);
+      expect(stage.session.immovable).toBeUndefined();
+    }
+  });
+
+  it('is dropped where it answers a replay, and acknowledged', () => {
+    const stage = play(
+      4,
+      `${open}
+      device> SUBSCRIBE #1 a:1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${moving('CONNECT id=dev')}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a:1`,
+    );
+    expect(streamed(stage, 'fromNode', `PUBLISH #7 q1 retain a=${LARGE}`)).toEqual([]);
+    expect(stage.say('node> SUBACK #65535 1').slice(1)).toEqual([
+      '>node   PUBACK #7',
+      'event   resumed sessionPresent=false leftBehind=false',
+    ]);
+    expect(streamed(stage, 'fromNode', 'PUBLISH b=next')).toEqual(['PUBLISH b=next']);
+  });
+
+  it('gets its topic where the next node does not know its alias', () => {
+    const stage = play(
+      5,
+      `${opening('CONNECT id=dev', 'CONNACK topicAliasMaximum:5')}
+      device> PUBLISH topicAlias:2 a=x
+      >node   PUBLISH a=x topicAlias:2
+      ${moving('CONNECT id=dev')}
+      node>   CONNACK present topicAliasMaximum:1
+      ${shared}`,
+    );
+    expect(streamed(stage, 'fromDevice', `PUBLISH #1 q1 topicAlias:2 =${LARGE}`)).toEqual([
+      `PUBLISH #1 q1 a=${LARGE}`,
+    ]);
+  });
+});
+
+it('passes any other packet from the device that is too large on, and follows the session no longer', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  const filters = Array.from({ length: 300 }, (_, i) => `${'f'.repeat(20)}${i}:0`).join(' ');
+  const bytes = bytesOf(`SUBSCRIBE #1 ${filters}`, 4);
+  feed(stage, 'fromDevice', bytes, 100, 2000);
+  expect(seen.node.reduce((sum, run) => sum + run, 0)).toBe(bytes.length);
+  expect(stage.session.stays).toBe('not-understood');
+});
+
+it('does not read a device on whose large message waits for a node, and goes on with it then', () => {
+  const stage = new Stage(4, 'CONNECT id=dev', { maxGapBytes: 2000 });
+  stage.say('link');
+  const bytes = bytesOf(`PUBLISH #1 q1 a=${LARGE}`, 4);
+  feed(stage, 'fromDevice', bytes.subarray(0, 1000));
+  expect(stage.session.holdsDevice).toBe(false);
+  feed(stage, 'fromDevice', bytes.subarray(1000, 2000));
+  expect(stage.session.holdsDevice).toBe(true);
+  stage.say('node> CONNACK');
+  expect(stage.session.holdsDevice).toBe(false);
+  const seen = runs(stage);
+  feed(stage, 'fromDevice', bytes.subarray(2000));
+  expect(seen.node.reduce((sum, run) => sum + run, 0)).toBe(bytes.length);
+});
+
+it('looks at a large packet no more than its length asks for, in whatever pieces it comes', () => {
+  const looks = (size: number) => {
+    const frames = new Frames();
+    let looked = 0;
+    let begun = 0;
+    const handler: FrameHandler<null> = {
+      packet: () => {},
+      unfinished: (_s, _bytes, at, _bodyAt, known) => {
+        looked += known - at;
+        return known - at >= 100_000 ? 'stream' : 'keep';
+      },
+      begin: (_s, _bytes, at, _bodyAt, known) => {
+        begun = known - at;
+      },
+      piece: () => {},
+      broken: () => {},
+      rest: () => {},
+      goesOn: () => true,
+    };
+    const packet = bytesOf(`PUBLISH a=${'x'.repeat(size)}`, 4);
+    for (let at = 0; at < packet.length; at++) frames.feed(null, packet, at, at + 1, handler, 100_000);
+    return [looked < 3 * Math.min(size, 100_000), begun];
+  };
+  expect(looks(16_000)).toEqual([true, 0]);
+  expect(looks(400_000)).toEqual([true, 100_000]);
 });
