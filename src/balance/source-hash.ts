@@ -5,7 +5,7 @@ import type { SelectionKey, Strategy } from './strategy.ts';
 export const sourceHash: Strategy = (set) => rendezvous(set, sourceText);
 
 /** The address; a dual-stack listener writes IPv4 as `::ffff:10.0.0.1`, and that is the same device. */
-export function sourceText({ sourceAddress }: SelectionKey): string {
+function sourceText({ sourceAddress }: SelectionKey): string {
   return sourceAddress.startsWith('::ffff:') && sourceAddress.includes('.')
     ? sourceAddress.slice(7)
     : sourceAddress;

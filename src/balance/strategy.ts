@@ -13,6 +13,7 @@ export interface Candidate {
 /** What a connection offers to be hashed by. */
 export interface SelectionKey {
   readonly sourceAddress: string;
+  /** Of a device that brings none: anything that is its own, so that such devices are not heaped on one node. */
   readonly clientId: string;
 }
 

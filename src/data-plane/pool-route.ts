@@ -93,12 +93,18 @@ function fixed(key: string | undefined): SelectionKey | undefined {
 
 /** What a strategy may hash. An address becomes text only where it is asked for. */
 class DeviceKey implements SelectionKey {
-  readonly clientId: string;
+  private readonly ownId: string;
   private readonly peer: Peer;
 
-  constructor(clientId: string, peer: Peer) {
-    this.clientId = clientId;
+  constructor(ownId: string, peer: Peer) {
+    this.ownId = ownId;
     this.peer = peer;
+  }
+
+  /** Each device without one gets another from the broker at every connect: there is no session to come back to. */
+  get clientId(): string {
+    const { remoteAddress, remotePort } = this.peer;
+    return this.ownId || `${remoteAddress}:${remotePort}`;
   }
 
   get sourceAddress(): string {

@@ -56,14 +56,6 @@ test('client-id-hash looks at nothing but the client id', () => {
   expect(new Set(homes).size).toBe(1);
 });
 
-test('client-id-hash places devices without a client id by their source address', () => {
-  const set = nodesOf(10, 10, 10, 10);
-  for (let i = 0; i < 100; i++) {
-    const key = { ...deviceKey(i), clientId: '' };
-    expect(first(clientIdHash(set, idle()), key)).toBe(first(sourceHash(set, idle()), key));
-  }
-});
-
 test('source-hash knows an IPv4 device behind a dual-stack listener', () => {
   const selection = sourceHash(nodesOf(10, 10, 10, 10), idle());
   for (let i = 0; i < 100; i++) {

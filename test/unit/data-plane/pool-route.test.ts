@@ -24,3 +24,16 @@ test('what one rule makes of a pool is one value, unless it has a key', () => {
   const keyed = { key: 'site-7' };
   expect(one.as(keyed)).not.toBe(one.as(keyed));
 });
+
+test('devices without a client id are hashed apart, though they come from one address', () => {
+  const hashed: string[] = [];
+  const candidates: Balancer['candidates'] = (_pool, { clientId }) => {
+    hashed.push(clientId);
+    return [][Symbol.iterator]() as never;
+  };
+  const { place } = createPoolRoute(pool, 0, { candidates } as Balancer, 50, { messageRate: 0, byteRate: 0 });
+  for (const remotePort of [1, 2])
+    place({ clientId: '' }, { remoteAddress: '10.0.0.1', remotePort }, undefined);
+  place({ clientId: 'meter' }, { remoteAddress: '10.0.0.1', remotePort: 3 }, undefined);
+  expect(hashed).toEqual(['10.0.0.1:1', '10.0.0.1:2', 'meter']);
+});
