@@ -147,8 +147,8 @@ export async function startServer(
       ...createLocalClients(
         {
           clients: (filter) => threads.clients(filter),
-          kick: (clientId) => threads.kick(clientId),
-          move: (clientId, node) => threads.move(clientId, node),
+          kick: (whom) => threads.kick(whom),
+          move: (whom, node) => threads.move(whom, node),
         },
         identity.id,
         (index) => listeners.urlAt(index),

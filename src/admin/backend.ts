@@ -47,7 +47,11 @@ export interface NodePatch {
 }
 
 export interface ClientView {
+  /** Of a device that brought none, the one that its node assigned (MQTT 5), or empty. */
   readonly clientId: string;
+  /** Number of the connection: no other of its proxy has it. */
+  readonly connection: number;
+  /** While no node has the session: the one that is asked, or that it comes from. */
   readonly node: string;
   readonly proxy: string;
   readonly listener: string;
@@ -86,6 +90,8 @@ export interface SessionView {
   readonly inflightFromDevice: number;
   readonly inflightToDevice: number;
   readonly rememberedBytes: number;
+  /** A node has it; false while another one is sought. */
+  readonly served: boolean;
   /** Why it cannot be moved now; absent where it can. */
   readonly immovable?: string | undefined;
   /** The last re-attachments, newest last. */
@@ -262,10 +268,12 @@ export interface Backend {
   drainNode(id: string, request: DrainRequest): Promise<NodeView>;
   drainProgress(id: string): Promise<DrainView>;
   clients(query: ClientQuery): Promise<ClientList>;
-  client(clientId: string): Promise<ClientDetail>;
-  kickClient(clientId: string): Promise<void>;
+  /** A client id, `#17` for the connection of that number, or `#17@edge-1`; of several with one client id the newest. */
+  client(asked: string): Promise<ClientDetail>;
+  /** Likewise; but of a client id all connections. */
+  kickClient(asked: string): Promise<void>;
   /** Resolves when the node serves the device. */
-  moveClient(clientId: string, node: string): Promise<ClientDetail>;
+  moveClient(asked: string, node: string): Promise<ClientDetail>;
   rebalance(request: RebalanceRequest): Promise<RebalanceView>;
   rebalanceProgress(): Promise<RebalanceView>;
   /** Reads the configuration again and applies what changed; resolves when all of it holds. */

@@ -92,9 +92,15 @@ const nodePatch = z
 const clientView = z.object({
   clientId: z.string().meta({
     description:
-      'One of more than 256 characters is cut, and ends in … and 32 hex digits of its SHA-256; this form is taken wherever an id is asked for.',
+      'Of a device that brought none, the one that its node assigned, or empty. One of more than 256 characters is cut, and ends in … and 32 hex digits of its SHA-256; this form is taken wherever an id is asked for.',
   }),
-  node: z.string(),
+  connection: count.meta({
+    description: 'Number of the connection; no other of its proxy has it.',
+    example: 17,
+  }),
+  node: z.string().meta({
+    description: 'While no node has the session: the one that is asked, or that it comes from.',
+  }),
   proxy: z.string(),
   listener: z.string(),
   remoteAddress: z.string().meta({ example: '192.0.2.7:51234' }),
@@ -110,6 +116,7 @@ const sessionView = z.object({
   inflightFromDevice: count.meta({ description: 'Packets that the device waits for.' }),
   inflightToDevice: count.meta({ description: 'Messages that the device has not finished with.' }),
   rememberedBytes: count,
+  served: z.boolean().meta({ description: 'A node has it; false while another one is sought.' }),
   immovable: z.string().optional().meta({ description: 'Why it cannot be moved now; absent where it can.' }),
   history: z
     .array(
@@ -312,7 +319,10 @@ export const named = {
 
 export const nodeParams = z.strictObject({ id: nodeId });
 export const clientParams = z.strictObject({
-  clientId: z.string().meta({ description: 'Any character, percent-encoded.' }),
+  clientId: z.string().meta({
+    description:
+      'Any character, percent-encoded. `#17` is the connection of that number, `#17@edge-1` that of one proxy.',
+  }),
 });
 export const clientQuery = z.strictObject({
   node: z.string().optional(),

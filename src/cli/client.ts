@@ -7,6 +7,7 @@ import type { Column } from './table.ts';
 
 const columns: readonly Column<ClientView>[] = [
   { title: 'CLIENT ID', value: ({ clientId }) => clientId },
+  { title: 'CONNECTION', value: ({ connection }) => `#${connection}`, align: 'right' },
   { title: 'NODE', value: ({ node }) => node },
   { title: 'REMOTE ADDRESS', value: ({ remoteAddress }) => remoteAddress },
   { title: 'MQTT', value: ({ protocolVersion }) => versions[protocolVersion] },
@@ -30,6 +31,8 @@ const historyColumns: readonly Column<ReattachmentView>[] = [
   { title: 'TOOK', value: ({ duration }) => `${duration.toFixed(3)} s`, align: 'right' },
   { title: 'SESSION', value: ({ sessionPresent }) => (sessionPresent ? 'kept' : 'rebuilt') },
 ];
+
+const WHOM = "client id, or '#17' for the connection of that number ('#17@edge-1': of that proxy)";
 
 const versions: Readonly<Record<ClientView['protocolVersion'], string>> = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
 
@@ -66,7 +69,7 @@ function list(): Command {
 function inspect(): Command {
   const command = new Command('inspect')
     .description('show all that is known of one device')
-    .argument('<clientId>', 'client id')
+    .argument('<client>', WHOM)
     .action(async (clientId: string, options: DataOptions) => {
       const client = await createAdminClient(options).get<ClientDetail>(pathOf(clientId));
       if (options.json) return printJson(client);
@@ -87,7 +90,7 @@ function inspect(): Command {
 function move(): Command {
   const command = new Command('move')
     .description('move a session to another node while its device stays connected')
-    .argument('<clientId>', 'client id')
+    .argument('<client>', WHOM)
     .argument('<node>', 'node id')
     .action(async (clientId: string, node: string, options: DataOptions) => {
       const client = await createAdminClient(options).post<ClientDetail>(`${pathOf(clientId)}/move`, {
@@ -102,7 +105,7 @@ function move(): Command {
 function kick(): Command {
   const command = new Command('kick')
     .description('disconnect a device; it may connect again')
-    .argument('<clientId>', 'client id')
+    .argument('<client>', WHOM)
     .action(async (clientId: string, options: DataOptions) => {
       await createAdminClient(options).delete(pathOf(clientId));
       if (options.json) printJson({ clientId, kicked: true });

@@ -35,6 +35,8 @@ export class Connection implements Conversation, ConnectionView, Shell {
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */
   placedAtMs = 0;
+  /** Of its own in this proxy, from when it is served. */
+  number = 0;
   /** Where it stands among those that are open: their keeper's business. */
   rosterAt = -1;
   /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */

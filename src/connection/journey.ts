@@ -49,7 +49,7 @@ export class Journey implements LossOwner {
   private lost: LostLink | undefined;
   /** The link to a planned move's old node, until the new one has the session. */
   private oldLink: Link = -1;
-  private move: Move | undefined;
+  move: Move | undefined;
   private purge: Purge | undefined;
 
   constructor(shell: Shell, connect: Connect, route: PoolRoute, traveller: Traveller) {

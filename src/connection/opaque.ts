@@ -32,6 +32,8 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */
   placedAtMs = 0;
+  /** Of its own in this proxy, from when it is served. */
+  number = 0;
   /** Where it stands among those that are open: their keeper's business. */
   rosterAt = -1;
 

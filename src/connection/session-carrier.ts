@@ -69,6 +69,16 @@ export class SessionCarrier implements Carrier, Traveller {
     return this.journey.history;
   }
 
+  /** The node that serves, or is asked to; while there is none, the one that it comes from. */
+  get lastTarget(): Target | undefined {
+    return this.journey.target ?? this.journey.move?.origin;
+  }
+
+  /** A node has the session. */
+  get isServed(): boolean {
+    return this.vigil !== undefined;
+  }
+
   get assignedClientId(): string | undefined {
     return this.session.assignedClientId;
   }

@@ -4,10 +4,13 @@ import type { Connect } from '../mqtt/connect.ts';
 import type { ClientRecord, SessionRecord } from './messages.ts';
 import { shownId } from './shown-id.ts';
 
-/** A connection that a node serves. */
+/** A connection that a node serves, or did until it was lost. */
 interface Served {
-  readonly connect: Connect;
-  readonly target: Target;
+  readonly connect: Connect | undefined;
+  readonly clientId: string;
+  readonly number: number;
+  readonly target: Target | undefined;
+  readonly isSuperseded: boolean;
   readonly peer: Peer;
   readonly placedAtMs: number;
   readonly session: SessionCarrier | undefined;
@@ -15,34 +18,46 @@ interface Served {
 
 /** What is told of one device; with `inDetail`, of its session and its TLS too. */
 export function clientRecord(
-  { connect, target, peer, placedAtMs, session }: Served,
+  served: Served,
   listener: number,
   nowMs: number,
   inDetail: boolean,
 ): ClientRecord {
+  const { connect, peer, placedAtMs, session } = served;
   return {
-    clientId: shownId(connect.clientId),
-    node: target.nodeId,
+    connection: served.number,
+    clientId: shownId(served.clientId),
+    node: nodeOf(served),
     listener,
     remoteAddress: addressOf(peer),
-    protocolVersion: connect.protocolVersion,
-    keepAlive: connect.keepAlive,
+    protocolVersion: connect?.protocolVersion ?? 4,
+    keepAlive: connect?.keepAlive ?? 0,
     mode: session === undefined ? 'relay' : 'session',
     reattachments: session?.session.facts.reattachments ?? 0,
-    session: inDetail ? session && sessionRecord(session, nowMs) : undefined,
+    session: inDetail ? session && sessionRecord(session, served.isSuperseded, nowMs) : undefined,
     tls: inDetail ? peer.tls : undefined,
     ageMs: nowMs - placedAtMs,
   };
 }
 
-function sessionRecord({ session, history }: SessionCarrier, nowMs: number): SessionRecord {
+/** The node that serves a device; while another is sought, the one that is asked, or that it comes from. */
+export function nodeOf({ target, session }: Pick<Served, 'target' | 'session'>): string {
+  return (target ?? session?.lastTarget)?.nodeId ?? '';
+}
+
+function sessionRecord(
+  { session, history, isServed }: SessionCarrier,
+  isSuperseded: boolean,
+  nowMs: number,
+): SessionRecord {
   const { subscriptions, fromDevice, toDevice, rememberedBytes } = session.facts;
   return {
     subscriptions,
     inflightFromDevice: fromDevice,
     inflightToDevice: toDevice,
     rememberedBytes,
-    immovable: session.immovable,
+    served: isServed,
+    immovable: isSuperseded ? 'superseded' : session.immovable,
     history: history.map(({ atMs, ...rest }) => ({ ...rest, agoMs: nowMs - atMs })),
   };
 }

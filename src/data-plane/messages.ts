@@ -67,8 +67,15 @@ export interface Accepted {
   readonly sinceMs: number;
 }
 
+/** Which connections are meant: all of a client id, or the one of a number; of that proxy, or of any. */
+export type Whom =
+  | { readonly clientId: string }
+  | { readonly connection: number; readonly proxy?: string | undefined };
+
 /** A served connection, as `client list` shows it. */
 export interface ClientRecord {
+  /** Of its own in its proxy. */
+  readonly connection: number;
   readonly clientId: string;
   readonly node: string;
   readonly listener: number;
@@ -92,6 +99,8 @@ export interface SessionRecord {
   readonly inflightFromDevice: number;
   readonly inflightToDevice: number;
   readonly rememberedBytes: number;
+  /** A node has it; false while another one is sought. */
+  readonly served: boolean;
   /** Why it cannot be moved now, if it cannot. */
   readonly immovable: string | undefined;
   /** The last ones, newest last. */
@@ -99,8 +108,7 @@ export interface SessionRecord {
 }
 
 export interface ClientFilter {
-  /** Exact client id. */
-  readonly clientId?: string | undefined;
+  readonly whom?: Whom | undefined;
   readonly node?: string | undefined;
   /** Part of the client id. */
   readonly match?: string | undefined;
@@ -173,10 +181,10 @@ export type Command =
   | {
       readonly type: 'move';
       readonly request: number;
-      readonly clientId: string;
+      readonly whom: Whom;
       readonly to: string | undefined;
     }
-  | { readonly type: 'kick'; readonly request: number; readonly clientId: string }
+  | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
   | {
       readonly type: 'updateTls';
       readonly request: number;
@@ -188,6 +196,7 @@ export type ThreadEvent =
   | {
       readonly type: 'placed';
       readonly clientId: string;
+      readonly connection: number;
       readonly node: string;
       readonly listener: number;
       readonly remoteAddress: string;
@@ -195,6 +204,7 @@ export type ThreadEvent =
   | {
       readonly type: 'ended';
       readonly clientId: string;
+      readonly connection: number;
       readonly node: string;
       readonly listener: number;
       readonly remoteAddress: string;

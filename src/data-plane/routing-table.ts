@@ -120,7 +120,7 @@ export const PACKET_TYPES = 16;
 /** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */
 export const dialBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
-const HEADER_INTS = 4; // generation, slots in use, live devices, spare
+const HEADER_INTS = 4; // generation, slots in use, live devices, the last connection's number
 
 /** Where each group of a thread's doubles begins. */
 export const REJECTED = threadCounters.length;
@@ -167,6 +167,7 @@ export function createTableMemory(threads: number): SharedArrayBuffer {
 export const GENERATION = 0;
 export const SLOTS = 1;
 export const DEVICES = 2;
+export const NUMBER = 3;
 
 /** Control's side: one writer. */
 export class TableWriter {

@@ -17,6 +17,7 @@ import {
   MAX_LISTENERS,
   MESSAGES,
   NO_POOL,
+  NUMBER,
   PACKET_TYPES,
   REJECTED,
   rejectReasons,
@@ -154,6 +155,11 @@ export class TableReader {
   countDevice(by: number): number {
     this.count('devices', by);
     return Atomics.add(this.table.header, DEVICES, by);
+  }
+
+  /** For a connection: one that no other of this proxy has, until 2^32 have been given. */
+  nextNumber(): number {
+    return (Atomics.add(this.table.header, NUMBER, 1) + 1) >>> 0;
   }
 
   count(name: ThreadCounter, by: number): void {

@@ -25,7 +25,7 @@ import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
 import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
-import { addressOf, clientRecord } from './client-record.ts';
+import { addressOf, clientRecord, nodeOf } from './client-record.ts';
 import type { LostLinks } from './lost-links.ts';
 import type {
   ClientAnswer,
@@ -34,6 +34,7 @@ import type {
   ListenerSettings,
   MoveTally,
   ThreadEvent,
+  Whom,
 } from './messages.ts';
 import { noMoves } from './move-tally.ts';
 import type { Pacer } from './pacer.ts';
@@ -228,6 +229,7 @@ export class ListenerWorld implements World {
   }
 
   placed(connection: Carried, isAccepted: boolean): void {
+    connection.number = this.context.table.nextNumber();
     if (!(connection instanceof OpaqueConnection)) {
       this.context.owners.add(connection);
       if (isAccepted) claim(this.context, connection);
@@ -252,7 +254,7 @@ export class ListenerWorld implements World {
   rejected(reason: string, connection: ConnectionView): void {
     this.context.table.countRejected(reason);
     if (!this.context.verbose) return;
-    const { remoteAddress } = this.nameOf(connection);
+    const remoteAddress = addressOf(connection.peer);
     const clientId = connection.connect?.clientId;
     this.context.tell({ type: 'rejected', reason, clientId, listener: this.listener.index, remoteAddress });
   }
@@ -272,12 +274,13 @@ export class ListenerWorld implements World {
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
   }
 
-  private nameOf({ clientId, target, peer }: ConnectionView) {
+  private nameOf(connection: Carried) {
     return {
-      clientId,
-      node: target?.nodeId ?? '',
+      clientId: connection.clientId,
+      connection: connection.number,
+      node: nodeOf(connection),
       listener: this.listener.index,
-      remoteAddress: addressOf(peer),
+      remoteAddress: addressOf(connection.peer),
     };
   }
 
@@ -310,20 +313,26 @@ export class ListenerWorld implements World {
     return tally;
   }
 
-  /** The connections of one client id here. */
-  private *named(clientId: string): Iterable<Connection> {
-    if (isCutId(clientId)) {
-      for (const connection of this.open)
-        if (connection instanceof Connection && isIdOf(clientId, connection.clientId)) yield connection;
+  /** The served connections that are meant, of those here. */
+  private *meant(whom: Whom): Iterable<Connection> {
+    if ('clientId' in whom && !isCutId(whom.clientId)) {
+      for (const connection of this.context.owners.named(whom.clientId))
+        if (this.open.has(connection)) yield connection;
       return;
     }
-    for (const connection of this.context.owners.named(clientId))
-      if (this.open.has(connection)) yield connection;
+    for (const connection of this.open) {
+      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
+      const isMeant =
+        'connection' in whom
+          ? connection.number === whom.connection
+          : isIdOf(whom.clientId, connection.clientId);
+      if (isMeant) yield connection;
+    }
   }
 
-  move(clientId: string, to: string | undefined): MoveTally {
+  move(whom: Whom, to: string | undefined): MoveTally {
     const tally = { ...noMoves };
-    for (const connection of this.named(clientId)) {
+    for (const connection of this.meant(whom)) {
       const answer = connection.session?.moveAway('move', to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
@@ -337,34 +346,26 @@ export class ListenerWorld implements World {
     for (const connection of this.open) connection.end(reason);
   }
 
-  /** Ends the connections of one client id; returns how many. */
-  kick(clientId: string): number {
+  /** Ends connections; returns how many. */
+  kick(whom: Whom): number {
     let count = 0;
-    for (const connection of this.named(clientId)) {
+    for (const connection of this.meant(whom)) {
       connection.end('kicked');
       count++;
     }
     return count;
   }
 
-  clients({ clientId, node, match, limit }: ClientFilter): ClientAnswer {
+  clients({ whom, node, match, limit }: ClientFilter): ClientAnswer {
     const clients: ClientRecord[] = [];
     let total = 0;
-    const candidates = clientId === undefined ? this.open : this.named(clientId);
-    for (const { connect, target, peer, placedAtMs, session } of candidates) {
-      if (connect === undefined || target === undefined || placedAtMs === 0) continue;
-      if (node !== undefined && target.nodeId !== node) continue;
-      if (match !== undefined && !connect.clientId.includes(match)) continue;
+    for (const connection of whom === undefined ? this.open : this.meant(whom)) {
+      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
+      if (node !== undefined && nodeOf(connection) !== node) continue;
+      if (match !== undefined && !connection.clientId.includes(match)) continue;
       total++;
       if (clients.length >= limit) continue;
-      clients.push(
-        clientRecord(
-          { connect, target, peer, placedAtMs, session },
-          this.listener.index,
-          this.now(),
-          clientId !== undefined,
-        ),
-      );
+      clients.push(clientRecord(connection, this.listener.index, this.now(), whom !== undefined));
     }
     return { clients, total };
   }

@@ -233,7 +233,7 @@ function carryOut(command: Command): unknown {
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {
-      const tallies = Array.from(worlds.values(), (world) => world.move(command.clientId, command.to));
+      const tallies = Array.from(worlds.values(), (world) => world.move(command.whom, command.to));
       return report({ type: 'moved', request: command.request, tally: addTallies(tallies) });
     }
     case 'recalled':
@@ -242,7 +242,7 @@ function carryOut(command: Command): unknown {
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {
       let count = 0;
-      for (const world of worlds.values()) count += world.kick(command.clientId);
+      for (const world of worlds.values()) count += world.kick(command.whom);
       return report({ type: 'kicked', request: command.request, count });
     }
   }

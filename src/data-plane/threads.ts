@@ -19,6 +19,7 @@ import type {
   ThreadEvent,
   ThreadSettings,
   Verdict,
+  Whom,
 } from './messages.ts';
 import { addTallies } from './move-tally.ts';
 import { MAX_LISTENERS } from './routing-table.ts';
@@ -290,11 +291,11 @@ export class Threads {
   }
 
   /** Moves one device, to a node of that id if one is given. */
-  async move(clientId: string, to: string | undefined): Promise<MoveTally> {
+  async move(whom: Whom, to: string | undefined): Promise<MoveTally> {
     const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
       type: 'move',
       request,
-      clientId,
+      whom,
       to,
     }));
     return addTallies(reports.map((report) => report.tally));
@@ -305,12 +306,12 @@ export class Threads {
     this.threads[thread]?.tell({ type: 'recalled', request, node });
   }
 
-  /** Ends the connections of a client id; returns how many there were. */
-  async kick(clientId: string): Promise<number> {
+  /** Ends connections; returns how many there were. */
+  async kick(whom: Whom): Promise<number> {
     const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({
       type: 'kick',
       request,
-      clientId,
+      whom,
     }));
     return reports.reduce((sum, report) => sum + report.count, 0);
   }

@@ -1,25 +1,18 @@
-import type {
-  Backend,
-  ClientDetail,
-  CrlView,
-  NodeDetail,
-  NodeView,
-  PoolView,
-  ProxyView,
-} from '../admin/backend.ts';
+import type { Backend, CrlView, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
 import { rejectReasons, type TableWriter } from '../data-plane/routing-table.ts';
-import { BreakwaterError } from '../errors.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import { createFoundClients } from './found-clients.ts';
 import type { Identity } from './identity.ts';
 import type { Listeners } from './listeners.ts';
 import { createMoves } from './moves.ts';
 import type { Peers } from './peers.ts';
 import type { Rebalancer } from './rebalancer.ts';
+import { whomOf } from './whom.ts';
 
 export interface BackendParts {
   readonly current: CurrentConfig;
@@ -75,21 +68,8 @@ export function createBackend(parts: BackendParts): Backend {
     };
   }
 
-  const unknownClient = (clientId: string): BreakwaterError =>
-    new BreakwaterError(
-      'CLIENT_UNKNOWN',
-      `no device with client id ${JSON.stringify(clientId.slice(0, 64))} is connected`,
-    );
-
-  /** A device that reconnects may be there twice for a moment: the newest is the one. */
-  async function client(clientId: string): Promise<ClientDetail> {
-    const all = await peers.client(clientId);
-    const [newest] = all.toSorted((a, b) => b.connectedAt.localeCompare(a.connectedAt));
-    if (newest === undefined) throw unknownClient(clientId);
-    return newest;
-  }
-
-  const { drain, ...moves } = createMoves({ ...parts, client });
+  const clients = createFoundClients(peers);
+  const { drain, ...moves } = createMoves({ ...parts, clients });
 
   const self = (): ProxyView => ({
     ...identity,
@@ -124,10 +104,8 @@ export function createBackend(parts: BackendParts): Backend {
     },
     ...moves,
     clients: peers.clients,
-    client,
-    kickClient: async (clientId) => {
-      if ((await peers.kick(clientId)) === 0) throw unknownClient(clientId);
-    },
+    client: async (asked) => (await clients.find(whomOf(asked)))[0],
+    kickClient: async (asked) => clients.kick(whomOf(asked)),
     pools: () => current.config.pools.map(poolView),
     proxies: async () => {
       const others = parts.proxies().filter(({ id }) => id !== identity.id);

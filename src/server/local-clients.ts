@@ -1,6 +1,7 @@
 import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
 import type { PeerTls } from '../connection/wire.ts';
-import type { ClientFilter, ClientRecord, SessionRecord } from '../data-plane/messages.ts';
+import type { ClientFilter, ClientRecord, SessionRecord, Whom } from '../data-plane/messages.ts';
+import { noMoves } from '../data-plane/move-tally.ts';
 import type { Threads } from '../data-plane/threads.ts';
 import type { LocalClients } from './peer-clients.ts';
 
@@ -15,6 +16,7 @@ export function createLocalClients(
 ): LocalClients {
   const viewOf = (record: ClientRecord): ClientDetail => ({
     clientId: record.clientId,
+    connection: record.connection,
     node: record.node,
     proxy: proxyId,
     listener: listenerUrl(record.listener),
@@ -33,11 +35,14 @@ export function createLocalClients(
     return { clients: answer.clients.map(viewOf), total: answer.total, missing: [] };
   }
 
+  const isElsewhere = (whom: Whom): boolean =>
+    'connection' in whom && whom.proxy !== undefined && whom.proxy !== proxyId;
+
   return {
     clients,
-    client: async (clientId) => (await clients({ clientId, limit: MAX_TWINS })).clients,
-    kick: (clientId) => threads.kick(clientId),
-    move: (clientId, node) => threads.move(clientId, node),
+    client: async (whom) => (isElsewhere(whom) ? [] : (await clients({ whom, limit: MAX_TWINS })).clients),
+    kick: async (whom) => (isElsewhere(whom) ? 0 : threads.kick(whom)),
+    move: async (whom, node) => (isElsewhere(whom) ? noMoves : threads.move(whom, node)),
   };
 }
 

@@ -4,8 +4,10 @@ import type { MoverProgress } from '../control/mover.ts';
 import type { NodeAdmin } from '../control/node-admin.ts';
 import { BreakwaterError } from '../errors.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import type { FoundClients } from './found-clients.ts';
 import type { Peers } from './peers.ts';
 import type { Rebalancer } from './rebalancer.ts';
+import { whomOf } from './whom.ts';
 
 /** How long `client move` waits for the device to be where it should. */
 const MOVE_TIMEOUT_MS = 5_000;
@@ -16,8 +18,7 @@ export interface MovesParts {
   readonly nodeAdmin: Pick<NodeAdmin, 'change'>;
   readonly peers: Pick<Peers, 'move' | 'setDrainRate' | 'drainProgress' | 'rebalance'>;
   readonly rebalancer: Rebalancer;
-  /** @throws BreakwaterError CLIENT_UNKNOWN */
-  readonly client: (clientId: string) => Promise<ClientDetail>;
+  readonly clients: Pick<FoundClients, 'find'>;
   /** Is this node, which is no longer in the table, being left here? */
   readonly isLeft: (nodeId: string) => boolean;
 }
@@ -26,7 +27,7 @@ type Moves = Pick<Backend, 'drainProgress' | 'moveClient' | 'rebalance' | 'rebal
 
 /** What people ask of sessions that are to go elsewhere. */
 export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate?: number): Promise<void> } {
-  const { nodes, nodeAdmin, peers, rebalancer, client } = parts;
+  const { nodes, nodeAdmin, peers, rebalancer, clients } = parts;
 
   /** @throws BreakwaterError CLIENT_IMMOVABLE, NODE_UNKNOWN, MOVE_REFUSED */
   function checkMove({ clientId, node: from, mode, session }: ClientDetail, to: string): void {
@@ -44,15 +45,23 @@ export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate
     if (health === 'unhealthy') throw refused('is unhealthy');
   }
 
-  async function moveClient(clientId: string, to: string): Promise<ClientDetail> {
-    const before = await client(clientId);
+  /** The newest of those that this node could take: two pools may have devices of one client id. */
+  async function candidate(asked: string, to: string): Promise<ClientDetail> {
+    const all = await clients.find(whomOf(asked));
+    const { pool } = nodes.get(to);
+    return all.find(({ node }) => !nodes.has(node) || nodes.get(node).pool === pool) ?? all[0];
+  }
+
+  async function moveClient(asked: string, to: string): Promise<ClientDetail> {
+    const before = await candidate(asked, to);
     checkMove(before, to);
     if (before.node === to) return before;
-    const tally = await peers.move(clientId, to);
+    const whom = { connection: before.connection, proxy: before.proxy };
+    const tally = await peers.move(whom, to);
     if (tally.moving === 0) throw notMoved(before, to, tally.later > 0 ? whyLater : 'it does not take it');
     const endsAt = Date.now() + MOVE_TIMEOUT_MS;
     for (;;) {
-      const now = await client(clientId);
+      const [now] = await clients.find(whom);
       if (now.node === to && now.reattachments > before.reattachments) return now;
       if (hasFailedSince(before, now)) throw notMoved(before, to, 'it does not take it');
       if (Date.now() > endsAt)
@@ -95,6 +104,7 @@ const whyLater = 'the device is in the middle of a large message, or of another 
 
 const whyStays: Readonly<Record<string, string | undefined>> = {
   relay: 'it is carried in relay mode, which follows no session',
+  superseded: 'a newer connection of the device has its client id',
   'enhanced-auth': 'it logged in by enhanced authentication, which cannot be done again without it',
   'too-much-state': 'it has more subscriptions than are kept (limits.sessionState)',
   'not-understood':

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ClientDetail, ClientList, ClientQuery, ClientView } from '../admin/backend.ts';
 import { named } from '../admin/schemas.ts';
-import type { MoveTally } from '../data-plane/messages.ts';
+import type { MoveTally, Whom } from '../data-plane/messages.ts';
 import { addTallies } from '../data-plane/move-tally.ts';
 import type { Ask, Topics } from '../membership/topics.ts';
 import { systemClock } from '../time.ts';
@@ -16,6 +16,10 @@ const TWINS_MAX = 64;
 
 const clientId = z.string().max(65_535);
 const nodeId = z.string().max(64);
+const whomShape = z.union([
+  z.object({ clientId }),
+  z.object({ connection: z.int().min(0), proxy: z.string().max(256).optional() }),
+]) satisfies z.ZodType<Whom>;
 const count = z.int().min(0);
 
 const listQuestion = z.union([
@@ -39,12 +43,12 @@ type ListAnswer = z.output<typeof listAnswer>;
 /** What this proxy knows and can do by itself; `client list` and its kind ask all proxies together. */
 export interface LocalClients {
   clients(query: ClientQuery): Promise<ClientList>;
-  /** Every connection of one client id here. */
-  client(clientId: string): Promise<readonly ClientDetail[]>;
+  /** Every connection that is meant, of those here. */
+  client(whom: Whom): Promise<readonly ClientDetail[]>;
   /** How many connections were ended. */
-  kick(clientId: string): Promise<number>;
-  /** Moves one device to this node. */
-  move(clientId: string, node: string): Promise<MoveTally>;
+  kick(whom: Whom): Promise<number>;
+  /** Moves devices to this node. */
+  move(whom: Whom, node: string): Promise<MoveTally>;
 }
 
 export function withPeerClients(local: LocalClients, topics: Topics, others: Others) {
@@ -65,17 +69,18 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
   const client = topics.register(
     {
       name: 'client',
-      question: z.object({ clientId }),
+      question: z.object({ whom: whomShape }),
       answer: z.array(named.ClientDetail).max(TWINS_MAX),
     },
-    async (asked) => [...(await local.client(asked.clientId))],
+    async (asked) => [...(await local.client(asked.whom))],
   );
-  const kick = topics.register({ name: 'kick', question: z.object({ clientId }), answer: count }, (asked) =>
-    local.kick(asked.clientId),
+  const kick = topics.register(
+    { name: 'kick', question: z.object({ whom: whomShape }), answer: count },
+    (asked) => local.kick(asked.whom),
   );
   const move = topics.register(
-    { name: 'move', question: z.object({ clientId, node: nodeId }), answer: tally },
-    (asked) => local.move(asked.clientId, asked.node),
+    { name: 'move', question: z.object({ whom: whomShape, node: nodeId }), answer: tally },
+    (asked) => local.move(asked.whom, asked.node),
   );
 
   return {
@@ -95,20 +100,20 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
       };
     },
     /** @throws BreakwaterError STORE_UNAVAILABLE where it is not here, and others cannot be asked */
-    async client(id: string): Promise<readonly ClientDetail[]> {
-      const own = await local.client(id);
-      const { given } = await others.askAbsent(client, { clientId: id }, own.length > 0);
+    async client(whom: Whom): Promise<readonly ClientDetail[]> {
+      const own = await local.client(whom);
+      const { given } = await others.askAbsent(client, { whom }, own.length > 0);
       return [...own, ...[...given.values()].flat()];
     },
     /** @throws BreakwaterError STORE_UNAVAILABLE likewise */
-    async kick(id: string): Promise<number> {
-      const own = await local.kick(id);
-      const { given } = await others.askAbsent(kick, { clientId: id }, own > 0);
+    async kick(whom: Whom): Promise<number> {
+      const own = await local.kick(whom);
+      const { given } = await others.askAbsent(kick, { whom }, own > 0);
       return [...given.values()].reduce((total, ended) => total + ended, own);
     },
-    async move(id: string, node: string): Promise<MoveTally> {
-      const own = await local.move(id, node);
-      const { given } = await others.askAbsent(move, { clientId: id, node }, own.moving > 0);
+    async move(whom: Whom, node: string): Promise<MoveTally> {
+      const own = await local.move(whom, node);
+      const { given } = await others.askAbsent(move, { whom, node }, own.moving > 0);
       return addTallies([own, ...given.values()]);
     },
   };

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ClientList } from '../../src/admin/backend.ts';
+import type { ClientDetail, ClientList } from '../../src/admin/backend.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { startProxy } from '../support/cluster.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
@@ -147,6 +147,66 @@ describe('two devices with one client id', () => {
     await proxy.api('clients/twin', { method: 'DELETE' });
     await until(() => devices.every((device) => device.isClosed()), 'both to be disconnected');
   });
+});
+
+describe('devices without a client id', () => {
+  test.concurrent.each([
+    'session',
+    'relay',
+  ])('are nobody’s, spread over the nodes and listed each (%s mode)', async (mode) => {
+    const [redis, ...brokers] = await Promise.all([startRedis(), startMosquitto(), startMosquitto()]);
+    const nodes = brokers.map(({ url }, i) => ({ id: `n${i}`, url }));
+    const pool = { nodes, persistence: { by: 'client-id' } };
+    const start = (id: string, strategy: string) =>
+      startProxy(redis, id, {
+        listeners: [{ url: 'mqtt://127.0.0.1:0', mode }],
+        pools: { default: { ...pool, strategy } },
+      });
+    const proxies = await Promise.all([start('p1', 'least-connections'), start('p2', 'client-id-hash')]);
+    const devices: Talker[] = [];
+    for (const { port } of proxies) {
+      for (let i = 0; i < 6; i++) devices.push(await accepted(port, { clientId: '' }));
+      for (let i = 0; i < 6; i++) devices.push(await accepted(port, { clientId: '', protocolVersion: 5 }));
+    }
+    for (const device of devices) await isServed(device);
+    expect(devices.filter((device) => device.isClosed())).toEqual([]);
+    const list = async () => (await proxies[0]?.api<ClientList>('clients'))?.clients ?? [];
+    const clients = await until(
+      async () => (await list()).length === devices.length && (await list()),
+      'all to be listed',
+    );
+    expect(new Set(clients.map(({ connection, proxy }) => `#${connection}@${proxy}`)).size).toBe(
+      devices.length,
+    );
+    for (const id of ['p1', 'p2']) {
+      const own = clients.filter(({ proxy }) => proxy === id);
+      expect(new Set(own.map(({ node }) => node)).size).toBe(2);
+      // Of MQTT 5 the broker tells the id that it has given; before, it does not.
+      expect(new Set(own.map(({ clientId }) => clientId)).size).toBe(7);
+    }
+    const [{ connection, proxy } = { connection: 0, proxy: '' }] = clients.filter(
+      ({ clientId }) => clientId === '',
+    );
+    const path = `clients/${encodeURIComponent(`#${connection}@${proxy}`)}`;
+    expect(await proxies[0]?.api(path)).toMatchObject({ connection, proxy, clientId: '' });
+    await proxies[0]?.api(path, { method: 'DELETE' });
+    await until(async () => (await list()).length === devices.length - 1, 'the one to be gone');
+  });
+});
+
+test('a session without a node is listed, asked for and disconnected', async () => {
+  const broker = await startMosquitto();
+  const proxy = await startBreakwater({ pools: { default: { nodes: [{ id: 'n', url: broker.url }] } } });
+  const device = await accepted(proxy.port, { clientId: 'lost' });
+  broker.kill('SIGKILL');
+  await until(
+    async () => (await proxy.api<ClientDetail>('clients/lost')).session?.served === false,
+    'the node to be missed',
+  );
+  expect(await proxy.api('clients')).toMatchObject({ total: 1, clients: [{ clientId: 'lost', node: 'n' }] });
+  expect(await proxy.api('clients?node=n')).toMatchObject({ total: 1 });
+  await proxy.api('clients/lost', { method: 'DELETE' });
+  await until(() => device.isClosed(), 'it to be disconnected');
 });
 
 describe('a takeover', () => {

@@ -138,8 +138,8 @@ test('lists the devices that it serves, by client id, by node, by a part of the 
   };
   expect(await list({})).toEqual([['gate-1', 'meter-1', 'meter-2'], 3]);
   expect(await list({ match: 'meter', limit: 1 })).toEqual([[expect.stringMatching('meter')], 2]);
-  expect(await list({ clientId: 'gate-1' })).toEqual([['gate-1'], 1]);
-  expect(await list({ clientId: 'gate' })).toEqual([[], 0]);
+  expect(await list({ whom: { clientId: 'gate-1' } })).toEqual([['gate-1'], 1]);
+  expect(await list({ whom: { clientId: 'gate' } })).toEqual([[], 0]);
   expect(await list({ node: 'a' })).toMatchObject([{ length: 3 }, 3]);
   expect(await list({ node: 'b' })).toEqual([[], 0]);
   expect((await threads.clients({ ...anyone, match: 'meter-1' })).clients).toMatchObject([
@@ -154,9 +154,9 @@ test('kicks the connections of one client id, and says how many there were', asy
   const { threads, table, events, port } = await startThreads();
   const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
   kicked.socket.resume();
-  expect(await threads.kick('meter-1')).toBe(1);
+  expect(await threads.kick({ clientId: 'meter-1' })).toBe(1);
   await once(kicked.socket, 'close');
-  expect(await threads.kick('nobody')).toBe(0);
+  expect(await threads.kick({ clientId: 'nobody' })).toBe(0);
   await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
   expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
@@ -292,13 +292,13 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
     expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
     const stuck = { moving: 0, later: 0, stuck: 2, ended: 0, noNode: 0 };
     expect(await threads.moveSome('a', 10, 'drain')).toEqual(stuck);
-    expect(await threads.move('meter-1', 'b')).toMatchObject({ stuck: 1 });
+    expect(await threads.move({ clientId: 'meter-1' }, 'b')).toMatchObject({ stuck: 1 });
     await threads.settle(settings, [
       { ...listener, index: 3 },
       { ...listener, index: 7 },
     ]);
     threads.endAt(5, 'listener-removed'); // another thread's
-    expect(await threads.kick('meter-2')).toBe(1);
+    expect(await threads.kick({ clientId: 'meter-2' })).toBe(1);
     expect(socket.destroyed).toBe(false);
     await threads.unlisten([3]);
     const gone = once(socket.resume(), 'close');

@@ -40,9 +40,12 @@ export function memoryNode(id: string, more: Partial<NodeView> = {}): NodeView {
   return { id, url: `mqtt://${id}:1883`, ...base, ...more };
 }
 
+let connections = 0;
+
 export function memoryClient(clientId: string, more: Partial<ClientView> = {}): ClientView {
   return {
     clientId,
+    connection: ++connections,
     node: 'a',
     proxy: 'edge-1',
     listener: 'mqtt://127.0.0.1:1883',
@@ -75,6 +78,13 @@ export function createMemoryBackend(
     return node;
   };
   const node = (id: string) => find(nodeTable, id, 'NODE_UNKNOWN');
+  /** By its client id, or as `#17@edge-1`. */
+  const client = (asked: string) => {
+    const numbered = [...clientTable.values()].find(
+      ({ connection, proxy }) => asked === `#${connection}@${proxy}`,
+    );
+    return numbered ?? find(clientTable, asked, 'CLIENT_UNKNOWN');
+  };
   const views = () => [...nodeTable.values()];
   const proxy = () => ({
     id: 'edge-1',
@@ -128,13 +138,13 @@ export function createMemoryBackend(
       );
       return { clients: found.slice(0, limit), total: found.length, missing: [] };
     },
-    client: async (clientId) => find(clientTable, clientId, 'CLIENT_UNKNOWN'),
-    kickClient: async (clientId) => {
-      clientTable.delete(find(clientTable, clientId, 'CLIENT_UNKNOWN').clientId);
+    client: async (asked) => client(asked),
+    kickClient: async (asked) => {
+      clientTable.delete(client(asked).clientId);
     },
-    moveClient: async (clientId, to) => {
-      const moved = { ...find(clientTable, clientId, 'CLIENT_UNKNOWN'), node: node(to).id };
-      clientTable.set(clientId, moved);
+    moveClient: async (asked, to) => {
+      const moved = { ...client(asked), node: node(to).id };
+      clientTable.set(moved.clientId, moved);
       return moved;
     },
     rebalance: async ({ rate = 100, tolerance = 0.1 }) => {

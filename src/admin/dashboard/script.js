@@ -271,7 +271,7 @@ async function refreshClients() {
   syncRows(
     body,
     clients,
-    (client) => client.clientId,
+    (client) => nameOfConnection(client),
     createClientRow,
     (row, client) => {
       const protocol = protocols[client.protocolVersion];
@@ -283,15 +283,21 @@ async function refreshClients() {
   setText(byId('clients-count'), total === 1 ? '1 client' : found);
 }
 
-function createClientRow({ clientId }) {
+/** Several may have one client id, or none. */
+function nameOfConnection({ connection, proxy }) {
+  return `#${connection}@${proxy}`;
+}
+
+function createClientRow(client) {
+  const { clientId } = client;
   const row = newRow('client-row');
   row.querySelector('.clip').title = clientId;
   const button = row.querySelector('[data-do=kick]');
   button.onclick = () =>
     act(button, async () => {
       const text = 'It is disconnected. Most devices come back at once.';
-      if (!(await confirmed(`Kick ${clientId}?`, text, 'Kick'))) return;
-      await request('DELETE', `/clients/${encodeURIComponent(clientId)}`);
+      if (!(await confirmed(`Kick ${clientId || nameOfConnection(client)}?`, text, 'Kick'))) return;
+      await request('DELETE', `/clients/${encodeURIComponent(nameOfConnection(client))}`);
     });
   return row;
 }

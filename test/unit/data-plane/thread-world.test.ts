@@ -81,11 +81,11 @@ describe('one client id', () => {
   test('is found without a look at the others', () => {
     const { world, ended } = worldOf('meter-1', ...others);
     world.open[Symbol.iterator] = () => expect.unreachable('looked at every connection');
-    expect(world.clients({ clientId: 'meter-1', limit: 10 })).toMatchObject({
+    expect(world.clients({ whom: { clientId: 'meter-1' }, limit: 10 })).toMatchObject({
       ...{ total: 1, clients: [{ clientId: 'meter-1' }] },
     });
-    expect(world.kick('meter-1')).toBe(1);
-    expect(world.kick('nobody')).toBe(0);
+    expect(world.kick({ clientId: 'meter-1' })).toBe(1);
+    expect(world.kick({ clientId: 'nobody' })).toBe(0);
     expect(ended).toEqual(['meter-1 kicked']);
   });
 
@@ -97,9 +97,45 @@ describe('one client id', () => {
       'meter-1',
       'meter-1 relay unseen',
     );
-    expect(world.clients({ clientId: 'meter-1', limit: 2 })).toMatchObject({ total: 4 });
-    expect(world.kick('meter-1')).toBe(4);
+    expect(world.clients({ whom: { clientId: 'meter-1' }, limit: 2 })).toMatchObject({ total: 4 });
+    expect(world.kick({ clientId: 'meter-1' })).toBe(4);
     expect(ended).toHaveLength(4);
+  });
+
+  test('is listed with each of its connections, which are told apart by their numbers; so are those without one', () => {
+    const { world, ended, connections } = worldOf('meter-1', 'meter-1', '', '');
+    const { clients } = world.clients({ limit: 10 });
+    const listed = clients.map(({ clientId, connection }) => `${clientId} #${connection}`);
+    expect(listed.sort()).toEqual([' #3', ' #4', 'meter-1 #1', 'meter-1 #2']);
+    expect(world.clients({ whom: { connection: 4 }, limit: 10 })).toMatchObject({ total: 1 });
+    expect(world.kick({ connection: 1 })).toBe(1);
+    expect(world.kick({ connection: 99 })).toBe(0);
+    expect(ended).toEqual(['meter-1 kicked']);
+    expect(connections.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
+  });
+
+  test('is listed, asked for and kicked while no node has its session', () => {
+    const { world, connections } = worldOf('meter-1', 'meter-2');
+    const [lost] = connections as [Connection, Connection];
+    const session = { session: { facts: {} }, history: [], lastTarget: { nodeId: 'b' }, isServed: false };
+    Object.assign(lost, { target: undefined, session });
+    expect(world.clients({ limit: 10 })).toMatchObject({ total: 2 });
+    expect(world.clients({ node: 'b', limit: 10 })).toMatchObject({
+      total: 1,
+      clients: [{ clientId: 'meter-1' }],
+    });
+    expect(world.clients({ whom: { clientId: 'meter-1' }, limit: 10 }).clients).toMatchObject([
+      { node: 'b', session: { served: false } },
+    ]);
+    expect(world.kick({ clientId: 'meter-1' })).toBe(1);
+  });
+
+  test('that a newer connection has taken over says why it cannot be moved', () => {
+    const { world, connections } = worldOf('meter-1');
+    Object.assign(connections[0] as Connection, { isSuperseded: true });
+    expect(world.clients({ whom: { connection: 1 }, limit: 1 }).clients).toMatchObject([
+      { session: { immovable: 'superseded' } },
+    ]);
   });
 
   test('is claimed once the broker has accepted it: a session of a cluster of proxies, and whatever its pool remembers', () => {

@@ -9,6 +9,7 @@ const away = { ask: () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE'
 
 const meter = (clientId = 'meter'): ClientDetail => ({
   clientId,
+  connection: 1,
   node: 'a',
   proxy: 'other',
   listener: 'mqtt://0.0.0.0:1883',
@@ -70,21 +71,21 @@ test('what all proxies have is laid together', async () => {
   const { peers } = together(local(many(1)), asking(other));
   const list = await peers.clients({ limit: 2 });
   expect([list.clients.length, list.total, list.missing]).toEqual([2, 3, []]);
-  expect(await peers.client('meter')).toHaveLength(3);
-  expect(await peers.kick('meter')).toBe(3);
+  expect(await peers.client({ clientId: 'meter' })).toHaveLength(3);
+  expect(await peers.kick({ clientId: 'meter' })).toBe(3);
 });
 
 test('a store that is away: what is here is answered, and who is missing is said', async () => {
   const { peers } = together(local(many(1)), away);
   expect(await peers.clients({ limit: 10 })).toEqual({ clients: [meter()], total: 1, missing: ['other'] });
-  expect(await peers.client('meter')).toEqual([meter()]);
-  expect(await peers.kick('meter')).toBe(1);
+  expect(await peers.client({ clientId: 'meter' })).toEqual([meter()]);
+  expect(await peers.kick({ clientId: 'meter' })).toBe(1);
 });
 
 test('a store that is away: what is not here is not said to be nowhere', async () => {
   const { peers } = together(local([]), away);
-  await expect(peers.client('meter')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-  await expect(peers.kick('meter')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await expect(peers.client({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await expect(peers.kick({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
 });
 
 test('a long list comes in pages, whole and in order, up to the limit', async () => {
