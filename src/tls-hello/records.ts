@@ -13,6 +13,9 @@ const MESSAGE_HEADER_BYTES = 4;
 /** RFC 8446, 5.1. */
 const MAX_FRAGMENT_BYTES = 16_384;
 
+/** Senders split a ClientHello into a few records at the most; each look begins with the first of them. */
+const MAX_RECORDS = 64;
+
 export type Waiting = { readonly kind: 'incomplete' } | { readonly kind: 'refused'; readonly detail: string };
 
 const incomplete: Waiting = { kind: 'incomplete' };
@@ -30,6 +33,7 @@ export function takeHandshake(bytes: Uint8Array, start: number, end: number): Ui
     const fault = recordFault(bytes, at, end);
     if (fault !== undefined) return refused(fault);
     if (end - at < RECORD_HEADER_BYTES) return incomplete;
+    if (fragments.length === MAX_RECORDS) return refused(`a ClientHello in more than ${MAX_RECORDS} records`);
     const from = at + RECORD_HEADER_BYTES;
     const behind = from + ((bytes[at + 3] as number) << 8) + (bytes[at + 4] as number);
     const fragment = bytes.subarray(from, Math.min(behind, end));

@@ -18,16 +18,16 @@ const MASKED = 0x80;
 /**
  * Reads the frames of one device (RFC 6455, 5), which may be cut anywhere. Where messages begin and end means nothing to
  * MQTT [MQTT-6.0.0-2], so payload is given out as it comes: unmasked in place, and moved together, so that one read
- * that holds many small frames is one piece.
+ * that holds many small frames is one piece, with whatever pings and pongs between them.
  */
 export class FrameReader {
   /** Payload that the last `read` found, in the bytes that it was given. */
   from = 0;
   to = 0;
-  /** The control frame at which the last `read` stopped; 0: none. */
-  control = 0;
-  /** Its payload. */
-  payload: Uint8Array = NOTHING;
+  /** Payload of the close frame at which the last `read` stopped. */
+  close: Uint8Array | undefined;
+  /** Payload of the last ping that the last `read` found: of several only the last wants an answer (5.5.3). */
+  ping: Uint8Array | undefined;
   /** The close code that says what the device has done wrong; 0: nothing. Then nothing more can be read. */
   fault = 0;
 
@@ -39,15 +39,18 @@ export class FrameReader {
   private key = 0;
   /** Of the payload, so much has come. */
   private done = 0;
+  /** Of a control frame, which is kept until it is whole. */
+  private payload: Uint8Array = NOTHING;
   /** Another frame of this message follows. */
   private isMidMessage = false;
 
-  /** Reads on, up to `end` or behind a control frame; returns up to where. */
+  /** Reads on, up to `end` or behind a close frame; returns up to where. */
   read(bytes: Uint8Array, start: number, end: number): number {
     this.from = this.to = start;
-    this.control = 0;
+    this.close = undefined;
+    this.ping = undefined;
     let at = start;
-    while (at < end && this.control === 0 && this.fault === 0) {
+    while (at < end && this.close === undefined && this.fault === 0) {
       if (this.expects === PAYLOAD) at = this.take(bytes, at, end);
       else this.header(bytes[at++] as number);
     }
@@ -122,7 +125,6 @@ export class FrameReader {
     return stop;
   }
 
-  /** A control frame is kept until it is whole. */
   private keep(bytes: Uint8Array, start: number, stop: number): void {
     if (this.done === 0) this.payload = new Uint8Array(this.length);
     for (let at = start, to = this.done; at < stop; at++) this.payload[to++] = bytes[at] as number;
@@ -141,8 +143,9 @@ export class FrameReader {
   private end(): void {
     this.expects = FLAGS;
     const kind = this.flags & 0x0f;
-    if (kind >= opcode.close) this.control = kind;
-    else this.isMidMessage = (this.flags & FIN) === 0;
+    if (kind === opcode.close) this.close = this.payload;
+    else if (kind === opcode.ping) this.ping = this.payload;
+    else if (kind < opcode.close) this.isMidMessage = (this.flags & FIN) === 0;
   }
 }
 

@@ -108,16 +108,13 @@ export class WebSocketLayer implements Wire, Conversation {
   }
 
   private read(reader: FrameReader, bytes: Uint8Array, start: number, end: number): void {
-    let ping: Uint8Array | undefined;
-    for (let at = start; at < end && this.listens; ) {
-      at = reader.read(bytes, at, end);
-      if (reader.to > reader.from) this.deliver(bytes, reader.from, reader.to);
-      if (!this.listens) return;
-      if (reader.fault !== 0) return this.breakOff(reader.fault);
-      if (reader.control === opcode.ping) ping = reader.payload;
-      else if (reader.control === opcode.close) this.closeWith(reader.payload);
-    }
-    if (ping !== undefined && this.listens) this.pong(ping);
+    if (!this.listens) return;
+    reader.read(bytes, start, end);
+    if (reader.to > reader.from) this.deliver(bytes, reader.from, reader.to);
+    if (!this.listens) return;
+    if (reader.fault !== 0) this.breakOff(reader.fault);
+    else if (reader.close !== undefined) this.closeWith(reader.close);
+    else if (reader.ping !== undefined) this.pong(reader.ping);
   }
 
   private get listens(): boolean {
@@ -129,7 +126,7 @@ export class WebSocketLayer implements Wire, Conversation {
     else this.conversation?.deviceData(bytes, start, end);
   }
 
-  /** Of several pings only the last wants an answer (RFC 6455, 5.5.3): a flood of them costs one a read. */
+  /** A flood of pings costs one a read. */
   private pong(payload: Uint8Array): void {
     if (this.lastWordSent) return;
     this.pongsWaiting = this.wire.isDeviceBehind() ? this.pongsWaiting + 1 : 0;

@@ -49,7 +49,7 @@ describe('a ClientHello', () => {
     const content = message(body([...extension(16, [1]), ...named('a.b'), ...extension(0xfafa, [])]));
     for (let cut = 1; cut < content.length; cut++)
       expect(read(records(content, [cut, cut + 1]))).toEqual(hello('a.b'));
-    expect(read(records(content, [...content.keys()]))).toEqual(hello('a.b'));
+    expect(read(records(content, [...content.keys()].slice(1, 64)))).toEqual(hello('a.b'));
   });
 
   it.each([
@@ -97,6 +97,13 @@ describe('a ClientHello', () => {
     const padded = (length: number) => records(message(body(extension(21, Array(length).fill(0)))));
     expect(read(padded(room))).toEqual(hello());
     expect(read(padded(room + 1))).toMatchObject({ kind: 'refused' });
+    const content = message(body(named('a-name-that-is-not-short.example.org')));
+    const inRecords = (count: number) => records(content, [...content.keys()].slice(1, count));
+    expect(read(inRecords(64)).kind).toBe('hello');
+    expect(read(inRecords(65))).toMatchObject({
+      kind: 'refused',
+      detail: 'a ClientHello in more than 64 records',
+    });
   });
 });
 

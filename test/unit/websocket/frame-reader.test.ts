@@ -5,7 +5,9 @@ import { cut, deviceFrame } from './frames.ts';
 
 interface Heard {
   readonly data: string;
-  readonly controls: readonly string[];
+  /** Of each read the last. */
+  readonly pings: readonly string[];
+  readonly close: string | undefined;
   readonly fault: number;
   /** Pieces of payload that were given out. */
   readonly pieces: number;
@@ -13,23 +15,23 @@ interface Heard {
 
 function readAll(chunks: readonly Buffer[]): Heard {
   const reader = new FrameReader();
-  const controls: string[] = [];
+  const pings: string[] = [];
+  let close: string | undefined;
   let data = '';
   let pieces = 0;
   for (const chunk of chunks) {
-    for (let at = 0; at < chunk.length && reader.fault === 0; ) {
-      const next = reader.read(chunk, at, chunk.length);
-      expect(next).toBeGreaterThan(at);
-      at = next;
-      data += chunk.toString('latin1', reader.from, reader.to);
-      if (reader.to > reader.from) pieces++;
-      if (reader.control !== 0)
-        controls.push(`${reader.control} ${Buffer.from(reader.payload).toString('latin1')}`);
-    }
+    if (reader.fault !== 0 || close !== undefined) break;
+    const end = reader.read(chunk, 0, chunk.length);
+    data += chunk.toString('latin1', reader.from, reader.to);
+    if (reader.to > reader.from) pieces++;
+    if (reader.ping !== undefined) pings.push(textOf(reader.ping));
+    if (reader.close !== undefined) close = textOf(reader.close);
+    else if (reader.fault === 0) expect(end).toBe(chunk.length);
   }
-  return { data, controls, fault: reader.fault, pieces };
+  return { data, pings, close, fault: reader.fault, pieces };
 }
 
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 const bytesOf = (text: string) => Buffer.from(text, 'latin1');
 const payload = fc.uint8Array({ maxLength: 80 });
 const sized = fc.oneof(
@@ -50,19 +52,20 @@ test('reads any fragments and control frames, cut anywhere', () => {
       fc.array(fc.nat(300_000), { maxLength: 20 }),
       (messages, cuts) => {
         const frames: Buffer[] = [];
-        const controls: string[] = [];
+        const pings: string[] = [];
         for (const fragments of messages) {
           for (const [i, fragment] of fragments.entries()) {
             for (const each of fragment.controls) {
               frames.push(deviceFrame(each.kind, each.payload));
-              controls.push(`${each.kind} ${Buffer.from(each.payload).toString('latin1')}`);
+              if (each.kind === 9) pings.push(textOf(each.payload));
             }
             frames.push(deviceFrame(i === 0 ? 2 : 0, fragment.payload, i === fragments.length - 1));
           }
         }
         const data = messages.flat().map((each) => Buffer.from(each.payload).toString('latin1'));
         const heard = readAll(cut(Buffer.concat(frames), cuts));
-        expect(heard).toMatchObject({ data: data.join(''), controls, fault: 0 });
+        expect(heard).toMatchObject({ data: data.join(''), fault: 0, close: undefined });
+        expect(heard.pings.at(-1)).toBe(pings.at(-1));
       },
     ),
     { numRuns: 300 },
@@ -81,14 +84,16 @@ test('reads one byte at a time, also of a long length', () => {
   const places = [...bytes.keys()].filter((at) => !inside(at) || at % 997 === 0);
   const heard = readAll(cut(bytes, places));
   expect(heard.data).toBe(`CONNECT${'x'.repeat(70_000)}`);
-  expect(heard.controls).toEqual(['9 are you there', '8 \x03\xe8']);
+  expect(heard).toMatchObject({ pings: ['are you there'], close: '\x03\xe8' });
   expect(heard.fault).toBe(0);
 });
 
-test('many small frames of one read are one piece', () => {
+test('many small frames of one read are one piece, whatever pings are between them', () => {
   const frames = Array.from({ length: 50 }, (_, i) => deviceFrame(2, bytesOf(`${i},`)));
-  const { pieces, data } = readAll([Buffer.concat(frames)]);
+  const mixed = frames.flatMap((frame, i) => [frame, deviceFrame(9 + (i % 2), bytesOf(`${i}`))]);
+  const { pieces, data, pings } = readAll([Buffer.concat(mixed)]);
   expect(pieces).toBe(1);
+  expect(pings).toEqual(['48']);
   expect(data.split(',')).toHaveLength(51);
 });
 
