@@ -272,9 +272,9 @@ export class Journey implements LossOwner {
   /** The broker has accepted a newer connection of the device. A link that lives, lives on, unless it is newer still. */
   superseded(): void {
     if (this.isOver) return this.purge?.giveUp();
-    const isSpeaking = this.link >= 0 && this.seat !== undefined;
-    const isStolen = hasMovedSince(this.history, this.shell.world.now() - TAKEOVER_MS);
-    if (!isSpeaking || isStolen) this.traveller.takenOver(this.lost?.isWhole ?? true);
+    const isNewer = hasMovedSince(this.history, this.shell.world.now() - TAKEOVER_MS);
+    if (this.link < 0 || !this.seat || isNewer) this.traveller.takenOver(this.lost?.isWhole ?? true);
+    else if (this.move !== undefined) this.exhausted();
   }
 
   /** Without a node: the session goes to another, at its turn. `to` is tried first. */

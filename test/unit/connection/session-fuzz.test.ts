@@ -47,6 +47,7 @@ function chances(scene: SessionScene): Chance[] {
     ['time', '12000'],
     ...orders.map((order): Chance => ['owner', order]),
   ];
+  if (scene.connection.placedAtMs > 0) found.push(['owner', 'supersede same'], ['owner', 'supersede other']);
   const listening = scene.deviceDone === undefined && scene.deviceEnd === undefined;
   if (listening) for (const end of ['fin', 'reset', 'timeout']) found.push(['device', end]);
   if (listening && !scene.held) for (const text of fromDevice) found.push(['device', text]);
@@ -68,6 +69,8 @@ interface Play {
   readonly takeoverFiresWill: boolean;
   /** Most plays begin with a device that is served, or few would get there. */
   readonly isServed: boolean;
+  /** Orders that come first. */
+  readonly begins?: readonly string[];
   readonly choices: readonly number[];
 }
 
@@ -80,8 +83,8 @@ const plays: fc.Arbitrary<Play> = fc.record({
 });
 
 function play(
-  { version, connect, takeoverFiresWill, isServed, choices }: Play,
-  afterEach: (scene: SessionScene) => void,
+  { version, connect, takeoverFiresWill, isServed, begins = [], choices }: Play,
+  afterEach: (scene: SessionScene, what: string) => void,
 ): SessionScene {
   const scene = new SessionScene({ version, takeoverFiresWill, maxPacketBytes: 64 });
   const connectTexts = connects[version];
@@ -89,13 +92,15 @@ function play(
   if (isServed) {
     scene.say('a', 'opens');
     scene.say('a', 'CONNACK');
+    for (const order of begins) scene.say('owner', order);
+    if (begins.length > 0) scene.did();
   }
   for (const choice of choices) {
     const possible = chances(scene);
     const [who, what] = possible[choice % possible.length] ?? [];
     if (who === undefined || what === undefined) break;
     scene.say(who, what);
-    afterEach(scene);
+    afterEach(scene, what);
   }
   return scene;
 }
@@ -147,6 +152,24 @@ test('whatever happens, time ends it once its device has gone', () => {
       if (scene.deviceDone === undefined && scene.deviceEnd === undefined) scene.say('device', 'reset');
       for (let i = 0; i < 100; i++) scene.pass(1_000);
       expect([scene.deviceDone !== undefined, scene.links.size]).toEqual([true, 0]);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+const supersededPlays = fc.tuple(plays, fc.boolean()).map(([play, moves]): Play => {
+  const begins = moves ? ['move drain', 'supersede same'] : ['supersede same'];
+  return { ...play, isServed: true, begins, choices: play.choices.slice(0, 20) };
+});
+
+test('whatever happens, no node is asked any more for a session that a newer connection has (rule 14)', () => {
+  fc.assert(
+    fc.property(supersededPlays, (choice) => {
+      play(choice, (scene, what) => {
+        const wanted = what === 'opens' ? /gets CONNECT/ : /^dial /;
+        const asked = scene.did().filter((line) => wanted.test(line));
+        expect(asked).toEqual([]);
+      });
     }),
     { numRuns: 1_000 },
   );

@@ -190,6 +190,21 @@ describe('what the newer connection has is never taken from it', () => {
     );
   });
 
+  test('by a move that is under way: it is called off', () => {
+    goOn(
+      served(),
+      `
+      owner: move drain
+        dial b
+        answer moving
+      owner: supersede same
+        end b: reset
+        moved (drain) from a to nowhere after 0
+      device: PUBLISH t=x
+        a gets PUBLISH t=x`,
+    );
+  });
+
   test('which another device’s connection does not prevent', () => {
     goOn(
       served(),
