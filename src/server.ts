@@ -45,6 +45,7 @@ import { createReload } from './server/reload.ts';
 import { createShutdown } from './server/shutdown.ts';
 import { createSkippedRecords } from './server/skipped-records.ts';
 import { snapshotOf } from './server/snapshot.ts';
+import { watchThreads } from './server/thread-watch.ts';
 import { readListeners } from './server/wanted-listeners.ts';
 import { systemClock, systemTimers } from './time.ts';
 
@@ -228,6 +229,7 @@ export async function startServer(
     },
   });
   setVerbosity();
+  const watchdog = watchThreads(table, log);
   const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
 
   function threadSettings(): ThreadSettings {
@@ -264,7 +266,10 @@ export async function startServer(
 
   // Everything that people and programs ask.
   const metrics = createMetrics(() =>
-    snapshotOf({ table, nodes, store, listeners, logDropped: processLog.dropped, skipped: skipped.counts }),
+    snapshotOf({
+      ...{ table, nodes, store, listeners, logDropped: processLog.dropped, skipped: skipped.counts },
+      longestTurns: () => watchdog.longestTurns(),
+    }),
   );
   const rebalancer = createRebalancer({
     pools,
@@ -306,6 +311,7 @@ export async function startServer(
     crls: certificates.crls,
     accepted: () => listeners.accepted,
     accepting: () => accepting,
+    silentThreads: () => watchdog.silentThreads,
     metrics: metrics.exposition,
     subscribe: bus.subscribe,
   });
@@ -322,6 +328,7 @@ export async function startServer(
       const all = nodes.list();
       for (const node of slowStart.starting(all)) routes.refresh(node);
       watchDrains(all);
+      watchdog.look();
       threads.watchNodes(all.filter((node) => node.health === 'unhealthy').map((node) => node.id));
     },
   });

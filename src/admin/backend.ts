@@ -207,7 +207,9 @@ export interface StatusView {
   readonly rejectedTotal: number;
   /** Revocation lists of TLS listeners. */
   readonly crls: readonly CrlView[];
-  /** True while the proxy accepts devices and has at least one node to send them to. */
+  /** Data threads that do not answer, by number. */
+  readonly silentThreads: readonly number[];
+  /** True while the proxy accepts devices, every data thread answers, and there is at least one node to send them to. */
   readonly ready: boolean;
 }
 

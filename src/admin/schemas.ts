@@ -247,7 +247,13 @@ const statusView = z.object({
   connectionsTotal: count,
   rejectedTotal: count,
   crls: z.array(crlView).readonly().meta({ description: 'Revocation lists of TLS listeners.' }),
-  ready: z.boolean().meta({ description: 'Devices are accepted and there is a node to send them to.' }),
+  silentThreads: z
+    .array(count)
+    .readonly()
+    .meta({ description: 'Data threads that have not answered for a second, by number.' }),
+  ready: z.boolean().meta({
+    description: 'Devices are accepted, every data thread answers, and there is a node to send them to.',
+  }),
 }) satisfies z.ZodType<StatusView>;
 
 const changesView = z.object({

@@ -26,7 +26,7 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
       config: { open: true, probe: true },
       schema: {
         tags,
-        summary: 'Devices are accepted and can be sent to a node.',
+        summary: 'Devices are accepted, and can be sent to a node.',
         security: [],
         response: { 200: named.Readiness, 503: named.Readiness },
       },
@@ -49,7 +49,8 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
   );
 }
 
-function reasonOf({ nodes }: StatusView): string {
+function reasonOf({ nodes, silentThreads }: StatusView): string {
+  if (silentThreads.length > 0) return `data thread ${silentThreads.join(', ')} does not answer`;
   if (nodes.total === 0) return 'no node is known';
   if (nodes.enabled === 0) return 'no node is enabled';
   return nodes.healthy === 0 ? 'no enabled node is healthy' : 'no devices are accepted';

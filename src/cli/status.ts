@@ -35,6 +35,9 @@ function summary({ cluster, proxy, store, nodes, ...rest }: StatusView) {
     cluster,
     proxy: `${proxy.id} (version ${proxy.version}, ${proxy.engine} × ${proxy.threads}, pid ${proxy.pid} on ${proxy.host})`,
     ready: rest.ready ? 'yes' : 'no',
+    ...(rest.silentThreads.length > 0 && {
+      'do not answer': `data threads ${rest.silentThreads.join(', ')}`,
+    }),
     listeners: proxy.listeners.join(' '),
     nodes: `${nodes.total}, of which ${nodes.healthy} healthy and ${nodes.enabled} enabled`,
     connections: `${rest.connections} now, ${rest.connectionsTotal} since start, ${rest.rejectedTotal} rejected`,

@@ -93,6 +93,8 @@ export interface Wire {
    * any more.
    */
   endNode(link: Link, how: 'flush' | 'reset'): void;
+  /** The connection has this number from now on: the engine notes it while it is at work for it. */
+  numbered(connection: number): void;
   /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
   setTimer(ms: number): void;
 }

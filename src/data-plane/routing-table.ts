@@ -1,6 +1,7 @@
 import { doorRefusalLabels } from '../admission/door.ts';
 import { shortages } from '../connection/attempts.ts';
 import type { EndReason } from '../connection/world.ts';
+import { BEAT, PULSE_DOUBLES } from '../engine/pulse.ts';
 import { BreakwaterError } from '../errors.ts';
 import { MAX_NODES } from '../nodes/node.ts';
 import { headerRefusalLabels } from '../proxy-protocol/expect.ts';
@@ -129,7 +130,8 @@ export const DIAL_SUM = DIALS + dialBuckets.length + 1;
 export const ACCEPTED = DIAL_SUM + 1;
 export const ENDED = ACCEPTED + MAX_LISTENERS;
 export const MESSAGES = ENDED + endReasons.length;
-export const DOUBLES_PER_THREAD = MESSAGES + 2 * PACKET_TYPES;
+export const PULSE = MESSAGES + 2 * PACKET_TYPES;
+export const DOUBLES_PER_THREAD = PULSE + PULSE_DOUBLES;
 
 /** The views over the shared memory; every thread makes its own from the same buffer. */
 export function openTable(memory: SharedArrayBuffer, threads: number) {
@@ -168,6 +170,12 @@ export const GENERATION = 0;
 export const SLOTS = 1;
 export const DEVICES = 2;
 export const NUMBER = 3;
+
+/** The signs of life of one thread (`engine/pulse.ts`). */
+export function pulseOf({ doubles }: Pick<Table, 'doubles'>, thread: number): Float64Array {
+  const start = thread * DOUBLES_PER_THREAD + PULSE;
+  return doubles.subarray(start, start + PULSE_DOUBLES);
+}
 
 /** Control's side: one writer. */
 export class TableWriter {
@@ -304,6 +312,11 @@ export class TableWriter {
     return { bounds: dialBuckets, counts, sum: this.sum(DIAL_SUM) };
   }
 
+  /** The signs of life of each thread. */
+  pulses(): readonly Float64Array[] {
+    return Array.from({ length: this.table.threads }, (_, thread) => pulseOf(this.table, thread));
+  }
+
   /** Connections accepted at a listener. */
   accepted(listener: number): number {
     return this.sum(ACCEPTED + listener);
@@ -320,6 +333,7 @@ export class TableWriter {
   /** Gives back what a thread that died had counted. Its totals stay: a counter never goes back. */
   releaseThread(thread: number): void {
     const { counts, live, header, doubles } = this.table;
+    pulseOf(this.table, thread)[BEAT] = 0;
     const base = thread * MAX_LISTENERS * MAX_NODES;
     for (let i = 0; i < MAX_LISTENERS * MAX_NODES; i++) {
       const count = counts[base + i] ?? 0;

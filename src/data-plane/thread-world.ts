@@ -230,6 +230,7 @@ export class ListenerWorld implements World {
 
   placed(connection: Carried, isAccepted: boolean): void {
     connection.number = this.context.table.nextNumber();
+    connection.wire.numbered(connection.number);
     if (!(connection instanceof OpaqueConnection)) {
       this.context.owners.add(connection);
       if (isAccepted) claim(this.context, connection);

@@ -5,6 +5,7 @@ import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
 import { TokenBucket } from '../admission/token-bucket.ts';
 import { createEngine } from '../engine/create.ts';
+import { Pulse } from '../engine/pulse.ts';
 import { messageOf } from '../errors.ts';
 import { compileRules } from '../routing/rules.ts';
 import { sharedClock, systemClock, systemRandom } from '../time.ts';
@@ -27,7 +28,7 @@ import { createNodeWatch } from './node-watch.ts';
 import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { Recalls } from './recalls.ts';
-import { openTable } from './routing-table.ts';
+import { openTable, pulseOf } from './routing-table.ts';
 import { TableReader } from './table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { createFaults, guardThread } from './thread-faults.ts';
@@ -41,7 +42,8 @@ const report = (message: Report): void => parentPort?.postMessage(message);
 const now = (): number => engine.now();
 const faults = createFaults(report);
 guardThread(faults, systemClock.now, () => process.exit(1));
-const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
+const memory = openTable(start.table, start.tableThreads);
+const table = new TableReader(memory, start.thread);
 const events = new EventBatch(
   (task) => engine.defer(task),
   (batch) => report({ type: 'events', events: batch }),
@@ -90,6 +92,7 @@ const engine = createEngine(start.engine, {
     if (more !== undefined) events.add({ type: 'accept-paused', reason, more });
   },
   onFault: (error) => faults.tell('a connection', error),
+  pulse: new Pulse(pulseOf(memory, start.thread)),
 });
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */

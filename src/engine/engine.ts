@@ -1,5 +1,6 @@
 import type { Conversation, Peer, Wire } from '../connection/wire.ts';
 import type { HeaderOptions, OnHeaderRefused } from './headers.ts';
+import type { Pulse } from './pulse.ts';
 import type { TlsOptions, UpstreamTls } from './tls.ts';
 
 /**
@@ -79,6 +80,8 @@ export interface EngineOptions {
   readonly highWaterBytes: number;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */
   readonly onFault: (error: unknown) => void;
+  /** Where the engine gives its signs of life; absent: nobody looks. */
+  readonly pulse?: Pulse;
   /** TLS handshakes in progress at one time; a device beyond is reset before `accept` is asked. 1,000 by default. */
   readonly maxHandshakes?: number;
   readonly onHandshakeRefused?: (listenerIndex: number) => void;

@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly storeUp: boolean;
   /** Placed, ended and rejected devices that a burst left untold in log and events. */
   readonly eventsDropped: number;
+  /** The longest turn of each data thread within the last minute. */
+  readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
   /** Lines of the log that standard output did not take. */
   readonly logLinesDropped: number;
   /** What was read from the membership store and could not be used, by key or channel, and reason. */
@@ -159,6 +161,9 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
   const logDropped = counter('log_lines_dropped_total', 'Log lines that standard output did not take.', []);
   const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
+  const turns = gauge('turn_seconds_max', 'The longest turn of a data thread within the last minute.', [
+    'thread',
+  ]);
   const skipped = counter(
     'membership_records_skipped_total',
     'Records and messages that could not be used.',
@@ -175,6 +180,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     messages,
     bytes,
     nodeUp,
+    turns,
     eventsDropped,
     logDropped,
     skipped,
@@ -196,6 +202,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     for (const { cause, count } of snapshot.connectsDelayed) delayed.inc({ cause }, count);
     for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
     for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
+    for (const { thread, seconds } of snapshot.longestTurns) turns.set({ thread: String(thread) }, seconds);
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);

@@ -34,6 +34,8 @@ export interface BackendParts {
   readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
   readonly reload: Backend['reload'];
   readonly crls: () => readonly CrlView[];
+  /** Data threads that do not answer. */
+  readonly silentThreads: () => readonly number[];
   readonly accepting: () => boolean;
   /** Connections since the start, also at listeners that are gone. */
   readonly accepted: () => number;
@@ -127,7 +129,8 @@ export function createBackend(parts: BackendParts): Backend {
         connectionsTotal: parts.accepted(),
         rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
         crls: parts.crls(),
-        ready: parts.accepting() && takers.length > 0,
+        silentThreads: parts.silentThreads(),
+        ready: parts.accepting() && takers.length > 0 && parts.silentThreads().length === 0,
       };
     },
     metrics: parts.metrics,

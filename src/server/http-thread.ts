@@ -12,10 +12,11 @@ import type {
   ThreadStart,
 } from '../data-plane/messages.ts';
 import { noMoves } from '../data-plane/move-tally.ts';
-import { openTable } from '../data-plane/routing-table.ts';
+import { openTable, pulseOf } from '../data-plane/routing-table.ts';
 import { TableReader } from '../data-plane/table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from '../data-plane/thread-answers.ts';
 import { createFaults, guardThread } from '../data-plane/thread-faults.ts';
+import { Pulse } from '../engine/pulse.ts';
 import { type UpstreamTls, verifying } from '../engine/tls.ts';
 import { messageOf } from '../errors.ts';
 import { HttpListener } from '../http-proxy/listener.ts';
@@ -34,11 +35,13 @@ const report = (message: Report): void => parentPort?.postMessage(message);
 const faults = createFaults(report);
 guardThread(faults, systemClock.now, () => process.exit(1));
 
-/** Counts go to the main thread this often. */
+/** Counts go to the main thread this often, and signs of life. */
 const COUNT_MS = 200;
 const SWEEP_MS = 10_000;
 
-const table = new TableReader(openTable(start.table, start.tableThreads), start.thread);
+const memory = openTable(start.table, start.tableThreads);
+const table = new TableReader(memory, start.thread);
+const pulse = new Pulse(pulseOf(memory, start.thread));
 const events = new EventBatch(
   (task) => void setImmediate(task),
   (batch) => report({ type: 'events', events: batch }),
@@ -158,7 +161,10 @@ function flushCounts(): void {
   counts.clear();
 }
 
-setInterval(flushCounts, COUNT_MS).unref();
+setInterval(() => {
+  pulse.beat(systemClock.now());
+  flushCounts();
+}, COUNT_MS).unref();
 setInterval(() => agents.sweep(), SWEEP_MS).unref();
 
 async function close(): Promise<void> {

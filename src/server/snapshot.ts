@@ -21,10 +21,12 @@ export interface SnapshotParts {
   /** Lines of the log that were lost. */
   readonly logDropped: () => number;
   readonly skipped: () => Snapshot['recordsSkipped'];
+  readonly longestTurns: () => Snapshot['longestTurns'];
 }
 
 /** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
-export function snapshotOf({ table, nodes, store, listeners, logDropped, skipped }: SnapshotParts): Snapshot {
+export function snapshotOf(parts: SnapshotParts): Snapshot {
+  const { table, nodes, store, listeners, logDropped, skipped, longestTurns } = parts;
   const list = nodes.list();
   const counted = listeners.counted();
   return {
@@ -52,5 +54,6 @@ export function snapshotOf({ table, nodes, store, listeners, logDropped, skipped
     eventsDropped: table.counter('eventsDropped'),
     logLinesDropped: logDropped(),
     recordsSkipped: skipped(),
+    longestTurns: longestTurns(),
   };
 }

@@ -269,6 +269,10 @@ export class WebSocketLayer implements Wire, Conversation {
     this.wire.endNode(link, how);
   }
 
+  numbered(connection: number): void {
+    this.wire.numbered(connection);
+  }
+
   setTimer(ms: number): void {
     this.wire.setTimer(ms);
   }

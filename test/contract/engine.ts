@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
+import { AT, BEAT, BEGAN, LONGEST, PULSE_DOUBLES } from '../../src/engine/pulse.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import {
   bytesOf,
@@ -742,6 +743,33 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(engine.faults.splice(0)).toEqual(['Error: scripted fault in a turn']);
       healthy.device.write('fine');
       expect(await healthy.connection.text('deviceData', 4)).toBe('fine');
+    });
+  });
+
+  describe('signs of life', () => {
+    it('tell the connection that does not come back, and how long it took', async () => {
+      const gate = new Int32Array(new SharedArrayBuffer(4));
+      const pulse = new Float64Array(new SharedArrayBuffer(PULSE_DOUBLES * 8));
+      const own = await startEngine({ engine: name, highWaterBytes: HIGH_WATER, gate, pulse });
+      try {
+        await until(() => pulse[BEAT] !== 0, 'the first sign of life');
+        const before = pulse[BEAT];
+        await until(() => pulse[BEAT] !== before, 'a sign of life where nothing happens');
+        await own.script('stick');
+        const { device, connection } = await own.connect();
+        sockets.push(device);
+        device.write('go');
+        await connection.told('sticks');
+        await until(() => pulse[AT] === 77 && pulse[BEGAN] !== 0, 'the connection that it is at');
+        const since = pulse[BEGAN] as number;
+        Atomics.store(gate, 0, 1);
+        Atomics.notify(gate, 0);
+        await until(() => (pulse[BEAT] as number) > since && pulse[BEGAN] !== since, 'the turn to end');
+        expect(pulse[LONGEST]).toBeGreaterThan(0);
+      } finally {
+        Atomics.store(gate, 0, 1);
+        await own.stop();
+      }
     });
   });
 

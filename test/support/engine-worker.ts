@@ -4,6 +4,7 @@ import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
 import type { HeaderOptions } from '../../src/engine/headers.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
+import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 
@@ -14,6 +15,8 @@ export interface WorkerSettings {
   readonly maxHandshakes?: number;
   /** Shared. While it is 0, the engine waits in 'go-on-alone', once it has told that the device has ended. */
   readonly gate?: Int32Array;
+  /** Shared: where the engine gives its signs of life. */
+  readonly pulse?: Float64Array;
 }
 
 export type Script =
@@ -28,6 +31,8 @@ export type Script =
   /** From its first bytes on it works in every turn of the loop, for a millisecond, until it is closed. */
   | 'toil'
   | 'throw-in-turn'
+  /** Is connection 77, and does not come back from its first bytes until the gate is open. */
+  | 'stick'
   /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
   | 'go-on-alone';
 
@@ -139,6 +144,12 @@ class Scripted implements Conversation {
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.script === 'throw') throw new Error('scripted fault');
+    if (this.script === 'stick') {
+      this.wire.numbered(77);
+      this.tell('sticks');
+      this.wire.nextTurn(() => settings.gate && Atomics.wait(settings.gate, 0, 0));
+      return;
+    }
     if (this.script === 'toil') this.wire.nextTurn(() => this.toil(true));
     if (this.script === 'throw-in-turn')
       this.wire.nextTurn(() => {
@@ -201,6 +212,7 @@ const options: EngineOptions = {
   accept: (wire, peer, index) => (script === 'refuse' ? undefined : new Scripted(wire, peer, index)),
   highWaterBytes: settings.highWaterBytes,
   onFault: (error) => report({ told: 'fault', message: String(error) }),
+  ...(settings.pulse && { pulse: new Pulse(settings.pulse) }),
   ...(settings.maxHandshakes !== undefined && { maxHandshakes: settings.maxHandshakes }),
   onHeaderRefused: (_listener, refusal, address) => report({ told: 'headerRefused', refusal, address }),
   onHandshakeRefused: (listener) => report({ told: 'handshakeRefused', listener }),

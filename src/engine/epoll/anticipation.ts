@@ -1,5 +1,8 @@
+import type { Poller } from './poller.ts';
+import { TLS } from './socket-table.ts';
+
 /** How often the next events are looked for before the thread sleeps; some ten microseconds. */
-export const LOOKS = 32;
+const LOOKS = 32;
 
 const SURE = 16;
 const MAX = 48;
@@ -17,6 +20,18 @@ const TRIAL_EVERY = 256;
 export class Anticipation {
   private readonly confidence = new Uint8Array(2);
   private readonly waits = new Uint32Array(2);
+
+  /** Waits for events; how many there are. @param kind of the last one: which of `DEVICE` and `TLS` its socket is */
+  wait(poller: Pick<Poller, 'wait'>, timeoutMs: number, kind: number): number {
+    // Behind TLS looking never pays: records that gather while the thread sleeps cost less, served together.
+    if (timeoutMs !== 0 && (kind & TLS) === 0 && this.expects(kind)) {
+      let count = 0;
+      for (let look = 0; look < LOOKS && count === 0; look++) count = poller.wait(0);
+      this.learn(kind, count !== 0);
+      if (count !== 0) return count;
+    }
+    return poller.wait(timeoutMs);
+  }
 
   expects(kind: number): boolean {
     const waits = ((this.waits[kind] as number) + 1) % TRIAL_EVERY;

@@ -6,6 +6,7 @@ import {
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
+import { Pulse } from '../pulse.ts';
 import type { Libc } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
@@ -33,6 +34,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     lingerMs: options.lingerMs ?? LINGER_MS,
     keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
     clock: options.clock ?? systemClock,
+    pulse: options.pulse ?? new Pulse(),
     onAcceptPaused: options.onAcceptPaused ?? ignore,
     onAcceptResumed: options.onAcceptResumed ?? ignore,
     maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,

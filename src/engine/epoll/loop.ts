@@ -3,8 +3,9 @@ import type { Endpoint, ProxyHeader } from '../../proxy-protocol/header.ts';
 import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
+import type { Pulse } from '../pulse.ts';
 import { peerOf } from './addresses.ts';
-import { Anticipation, LOOKS } from './anticipation.ts';
+import { Anticipation } from './anticipation.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
@@ -26,6 +27,7 @@ export interface LoopOptions extends AcceptPressure {
   readonly lingerMs: number;
   readonly keepAlive: KeepAlive;
   readonly clock: Clock;
+  readonly pulse: Pulse;
   readonly maxHandshakes: number;
   readonly onHandshakeRefused: (listenerIndex: number) => void;
   readonly onHeaderRefused: OnHeaderRefused;
@@ -45,6 +47,7 @@ export class Loop implements WireHost {
   readonly wakeFd: number;
   readonly listeners: Listeners;
   readonly waiting: Uint32Array;
+  readonly numbers: Uint32Array;
   readonly tls: TlsSessions;
   readonly headers: ProxyHeaders;
   private readonly libc: Libc;
@@ -68,7 +71,7 @@ export class Loop implements WireHost {
   private readonly serveReady: (fd: number) => void;
   private readonly fireTimer: (key: number) => void;
   private nowMs: number;
-  private isLate = true;
+  private readonly pulse: Pulse;
   private readonly anticipation = new Anticipation();
   /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
   private lastKind = 0;
@@ -81,6 +84,8 @@ export class Loop implements WireHost {
     const capacity = descriptorLimit(libc);
     this.table = createSocketTable(capacity);
     this.nowMs = options.clock.now();
+    this.pulse = options.pulse;
+    this.numbers = this.table.number;
     this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
     this.sparesKey = this.acceptRetryKey + 1;
@@ -133,15 +138,16 @@ export class Loop implements WireHost {
 
   run(): void {
     this.woken = false;
-    this.isLate = true;
+    this.nowMs = this.options.clock.now();
     this.settle(); // a message may have ended a connection
     while (!this.woken) this.turn();
   }
 
   private turn(): void {
     const { poller, streams, wheel, table } = this;
-    const count = this.events(this.timeoutMs());
-    this.isLate = true;
+    const count = this.anticipation.wait(poller, this.timeoutMs(), this.lastKind);
+    this.nowMs = this.options.clock.now();
+    this.pulse.begin(this.nowMs);
     const { words, stride, fdAt, generationAt } = poller;
     this.spares.serving();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
@@ -160,19 +166,7 @@ export class Loop implements WireHost {
     this.settle();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
-  }
-
-  /** Waits for events; how many there are. */
-  private events(timeoutMs: number): number {
-    const { poller, anticipation, lastKind } = this;
-    // Behind TLS it never pays: records that gather while the thread sleeps cost less, served together.
-    if (timeoutMs !== 0 && (lastKind & TLS) === 0 && anticipation.expects(lastKind)) {
-      let count = 0;
-      for (let look = 0; look < LOOKS && count === 0; look++) count = poller.wait(0);
-      anticipation.learn(lastKind, count !== 0);
-      if (count !== 0) return count;
-    }
-    return poller.wait(timeoutMs);
+    this.pulse.end(this.options.clock.now());
   }
 
   private timeoutMs(): number {
@@ -181,10 +175,8 @@ export class Loop implements WireHost {
     return this.wheel.size > 0 ? this.wheel.waitMs(this.now()) : WAIT_MS_MAX;
   }
 
-  /** The time of this turn: the clock is read once in it, and only if somebody asks. */
+  /** The time at which this turn began. */
   now(): number {
-    if (this.isLate) this.nowMs = this.options.clock.now();
-    this.isLate = false;
     return this.nowMs;
   }
 
@@ -208,6 +200,7 @@ export class Loop implements WireHost {
   /** Serves one socket; mask 0 means that it was left readable. A fault ends its connection and no other. */
   private guarded(fd: number, mask: number): void {
     const wire = this.wires[(this.table.slot[fd] as number) - 1];
+    this.enter(wire);
     try {
       if (mask === 0) this.streams.resume(fd);
       else this.streams.event(fd, mask);
@@ -227,7 +220,13 @@ export class Loop implements WireHost {
     }
   }
 
+  /** The thread is at this connection from now on. */
+  private enter(wire: EpollWire | undefined): void {
+    this.pulse.at(wire === undefined ? 0 : (this.numbers[wire.slot] as number));
+  }
+
   private attempt(wire: EpollWire | undefined, run: () => void): void {
+    this.enter(wire);
     try {
       run();
     } catch (error) {
@@ -271,6 +270,7 @@ export class Loop implements WireHost {
     const { capacity } = this.table;
     const fd = key - capacity;
     const wire = this.wires[fd < 0 ? key : (this.table.slot[fd] as number) - 1];
+    this.enter(wire);
     try {
       if (key === this.acceptRetryKey) this.listeners.resume();
       else if (key === this.sparesKey) this.spares.clear();
@@ -299,6 +299,7 @@ export class Loop implements WireHost {
     this.wires[slot] = wire;
     this.table.fromDevice[slot] = 0;
     this.table.toDevice[slot] = 0;
+    this.numbers[slot] = 0;
     let peer = peerOf(sockaddr, wire);
     this.streams.intake.device(fd, slot);
     if (isTls) {

@@ -41,6 +41,8 @@ export interface SocketTable {
   /** Payload bytes since accept, by connection slot. */
   readonly fromDevice: Float64Array;
   readonly toDevice: Float64Array;
+  /** By connection slot: what log and lists call the connection; 0: nothing yet. */
+  readonly number: Uint32Array;
 }
 
 export function createSocketTable(capacity: number): SocketTable {
@@ -54,6 +56,7 @@ export function createSocketTable(capacity: number): SocketTable {
     brokenBy: new Int16Array(capacity),
     fromDevice: new Float64Array(capacity),
     toDevice: new Float64Array(capacity),
+    number: new Uint32Array(capacity),
   };
 }
 

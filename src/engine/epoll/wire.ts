@@ -6,6 +6,8 @@ import type { Owner } from './owner.ts';
 /** What a wire needs of the loop. */
 export interface WireHost {
   readonly waiting: Uint32Array;
+  /** By slot. */
+  readonly numbers: Uint32Array;
   write(fd: number, bytes: Uint8Array, start: number, end: number): void;
   hold(fd: number, hold: boolean): void;
   /** Looks again whether the socket may be read. */
@@ -134,6 +136,10 @@ export class EpollWire implements Wire, Owner {
     if (fd < 0) return;
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
     this.host.end(fd, how);
+  }
+
+  numbered(connection: number): void {
+    this.host.numbers[this.slot] = connection;
   }
 
   setTimer(ms: number): void {

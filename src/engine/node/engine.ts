@@ -20,6 +20,8 @@ import { SocketWire } from './socket-wire.ts';
 
 /** How often devices that are not read are looked at. */
 const GLANCE_MS = 1000;
+/** How often the thread gives a sign of life where nothing happens. */
+const BEAT_MS = 200;
 
 /** The portable engine: `node:net` sockets on Node's own event loop. */
 export function createNodeEngine(options: EngineOptions): Engine {
@@ -39,6 +41,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
   const glances = setInterval(() => {
     for (const wire of open) wire.glance();
   }, GLANCE_MS).unref();
+  const beats = setInterval(() => options.pulse?.beat(systemClock.now()), BEAT_MS).unref();
   let closing: Promise<void> | undefined;
   let allClosed = (): void => {};
 
@@ -50,6 +53,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
   function close(): Promise<void> {
     stopAccepting();
     clearInterval(glances);
+    clearInterval(beats);
     return new Promise((resolve) => {
       allClosed = resolve;
       if (open.size === 0) resolve();

@@ -9,6 +9,7 @@ import type {
   TargetTls,
   Wire,
 } from '../../connection/wire.ts';
+import { systemClock } from '../../time.ts';
 import type { EngineOptions } from '../engine.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
@@ -43,6 +44,7 @@ export class SocketWire implements Wire {
   private spliced: Socket | undefined;
   private openSockets = 1;
   private timeout: NodeJS.Timeout | undefined;
+  private number = 0;
   private deviceHeld = false;
   /** Links that the connection does not want to be read; hardly ever any. */
   private readonly heldLinks = new Set<Link>();
@@ -332,6 +334,10 @@ export class SocketWire implements Wire {
     socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
+  numbered(connection: number): void {
+    this.number = connection;
+  }
+
   setTimer(ms: number): void {
     clearTimeout(this.timeout);
     this.timeout = ms > 0 ? setTimeout(() => this.guard(() => this.conversation?.timer()), ms) : undefined;
@@ -364,14 +370,19 @@ export class SocketWire implements Wire {
     }
   }
 
-  /** One connection's fault ends that connection and no other. */
+  /** One connection's fault ends that connection and no other. Each step is a turn: Node tells nobody of its own. */
   private guard(step: () => void): void {
+    const { pulse, onFault } = this.options;
+    const isTurn = pulse?.isInTurn === false;
+    if (isTurn) pulse.begin(systemClock.now());
+    pulse?.at(this.number);
     try {
       step();
     } catch (error) {
-      this.options.onFault(error);
+      onFault(error);
       this.abort();
     }
+    if (isTurn) pulse.end(systemClock.now());
   }
 }
 

@@ -149,6 +149,7 @@ export class Scene {
       isDeviceBehind: () => false,
       holdNode: (link, hold) => live(`${hold ? 'hold' : 'read'} link ${link}`),
       nextTurn: () => live('next turn'),
+      numbered: () => {},
       toDevice: (bytes, start, end) =>
         live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
       toNode: (link, bytes, start, end) => {

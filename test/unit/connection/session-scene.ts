@@ -134,6 +134,7 @@ export class SessionScene {
         const node = this.links.get(link)?.node;
         if (node !== undefined) live(`${hold ? 'hold' : 'read'} ${node}`);
       },
+      numbered: () => {},
       nextTurn: (task) => {
         this.tasks.push(task);
       },

@@ -68,6 +68,7 @@ describe('one client id', () => {
         route: { name: 'default', claimTtlMs: clientId === 'kept' ? 60_000 : 0 },
         session: mode === 'relay' ? undefined : { session: { facts: {} }, history: [] },
         superseded: () => {},
+        wire: { numbered: () => {} },
         end: (reason: string) => ended.push(`${device} ${reason}`),
       } as unknown as Connection;
       world.open.add(connection);

@@ -16,6 +16,7 @@ const empty: Snapshot = {
   storeUp: true,
   eventsDropped: 0,
   logLinesDropped: 0,
+  longestTurns: [],
   recordsSkipped: [],
 };
 
@@ -41,6 +42,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     storeUp: false,
     eventsDropped: 0,
     logLinesDropped: 3,
+    longestTurns: [{ thread: 1, seconds: 0.25 }],
     recordsSkipped: [{ key: 'nodes', reason: 'json', count: 2 }],
   });
   for (const line of [
@@ -57,6 +59,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_dial_duration_seconds_bucket{le="+Inf"} 4',
     'breakwater_dial_duration_seconds_sum 4.5',
     'breakwater_dial_duration_seconds_count 4',
+    'breakwater_turn_seconds_max{thread="1"} 0.25',
     'breakwater_node_up{node="a"} 1',
     'breakwater_node_up{node="b"} 0',
     'breakwater_membership_store_up 0',

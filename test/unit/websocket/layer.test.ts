@@ -61,6 +61,9 @@ class Scene implements Wire, Conversation {
   holdNode(link: Link, hold: boolean): void {
     this.lines.push(`hold link ${link} ${hold}`);
   }
+  numbered(connection: number): void {
+    this.lines.push(`number ${connection}`);
+  }
   nextTurn(): void {
     this.lines.push('next turn');
   }

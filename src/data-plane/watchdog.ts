@@ -1,0 +1,82 @@
+import { AT, BEAT, BEGAN, LONGEST } from '../engine/pulse.ts';
+
+/** A thread that gives no sign of life for so long does not answer. It gives several a second. */
+const SILENT_MS = 1000;
+/** A look that comes so late says that this thread was away, and nothing about the others: they may have been, too. */
+const LATE_MS = 1500;
+/** The longest turn is that of the last one to two of these. */
+const WINDOW_MS = 30_000;
+
+export interface WatchdogParts {
+  /** What each thread writes (`engine/pulse.ts`), by its number. */
+  readonly pulses: readonly Float64Array[];
+  /** Milliseconds, the same for all threads. */
+  readonly now: () => number;
+  /** `connection`: the number of the one that the thread is at; 0 where it has none yet. */
+  readonly silent: (thread: number, connection: number, silentMs: number) => void;
+  readonly answers: (thread: number, silentMs: number) => void;
+}
+
+/** Sees data threads that do not come back from what they are at, and how long their turns take. */
+export class Watchdog {
+  private readonly parts: WatchdogParts;
+  private lookedAtMs: number;
+  /** When those that do not answer gave their last sign of life. */
+  private readonly silentSince = new Map<number, number>();
+  /** The longest turns of the windows before and now, by thread, in milliseconds. */
+  private longest: { readonly before: number[]; readonly now: number[] } = { before: [], now: [] };
+  private windowEndsMs: number;
+
+  constructor(parts: WatchdogParts) {
+    this.parts = parts;
+    this.lookedAtMs = parts.now();
+    this.windowEndsMs = this.lookedAtMs + WINDOW_MS;
+  }
+
+  /** To be called about twice a second. */
+  look(): void {
+    const nowMs = this.parts.now();
+    const wasAway = nowMs - this.lookedAtMs > LATE_MS;
+    this.lookedAtMs = nowMs;
+    if (nowMs >= this.windowEndsMs) {
+      this.windowEndsMs = nowMs + WINDOW_MS;
+      this.longest = { before: this.longest.now, now: [] };
+    }
+    for (const [thread, pulse] of this.parts.pulses.entries()) {
+      this.longest.now[thread] = Math.max(this.longest.now[thread] ?? 0, pulse[LONGEST] as number);
+      pulse[LONGEST] = 0;
+      if (!wasAway) this.judge(thread, pulse, nowMs);
+    }
+  }
+
+  private judge(thread: number, pulse: Float64Array, nowMs: number): void {
+    const beatMs = pulse[BEAT] as number;
+    const sinceMs = this.silentSince.get(thread);
+    if (beatMs === 0 || nowMs - beatMs < SILENT_MS) {
+      if (sinceMs === undefined) return;
+      this.silentSince.delete(thread);
+      if (beatMs !== 0) this.parts.answers(thread, beatMs - sinceMs);
+    } else if (sinceMs === undefined) {
+      this.silentSince.set(thread, beatMs);
+      this.parts.silent(thread, pulse[AT] as number, nowMs - beatMs);
+    }
+  }
+
+  /** Threads that do not answer. */
+  get silentThreads(): readonly number[] {
+    return [...this.silentSince.keys()].sort((a, b) => a - b);
+  }
+
+  /** The longest turn of each thread within the last minute, in seconds; one that is under way counts. */
+  longestTurns(): readonly { readonly thread: number; readonly seconds: number }[] {
+    const nowMs = this.parts.now();
+    return this.parts.pulses.flatMap((pulse, thread) => {
+      if (pulse[BEAT] === 0) return []; // it does not run
+      const began = pulse[BEGAN] as number;
+      const { before, now } = this.longest;
+      const running = began === 0 ? 0 : nowMs - began;
+      const ms = Math.max(before[thread] ?? 0, now[thread] ?? 0, pulse[LONGEST] as number, running);
+      return [{ thread, seconds: ms / 1000 }];
+    });
+  }
+}
