@@ -205,6 +205,7 @@ export async function startServer(
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
     owners,
     linksLost: (links) => losses.lost(links),
+    linkExplained: (node, device) => losses.explained(node, device),
     reattached: (reattachment) => {
       const { cause, from, to } = reattachment;
       metrics.reattached(reattachment);

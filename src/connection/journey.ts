@@ -46,7 +46,7 @@ export class Journey implements LossOwner {
   /** When it took the session. */
   private attachedAtMs = 0;
   /** The serving node has ended the link, and nobody knows yet what that means. */
-  private lost: LostLink | undefined;
+  lost: LostLink | undefined;
   /** The link to a planned move's old node, until the new one has the session. */
   private oldLink: Link = -1;
   move: Move | undefined;

@@ -33,6 +33,7 @@ export class Relay implements Carrier {
   private isOpen = false;
   /** One side has ended, and the other has its time to do so too. */
   private halfClosed = false;
+  private hasLostLink = false;
 
   constructor(shell: Shell, connect: Connect, route: PoolRoute, held: HeldBytes) {
     this.shell = shell;
@@ -163,8 +164,10 @@ export class Relay implements Carrier {
       attempts.ended(cause);
       return this.dialNext();
     }
-    if (seat !== undefined && !this.halfClosed && !shell.isSuperseded)
+    if (seat !== undefined && !this.halfClosed && !shell.isSuperseded) {
+      this.hasLostLink = true;
       shell.world.linkLost(shell, seat.target, cause);
+    }
     seat?.release();
     shell.because(shell.isTakenOver ? 'taken-over' : nodeEndOf(cause));
     this.waitForOther();
@@ -185,7 +188,10 @@ export class Relay implements Carrier {
   }
 
   /** The broker's word is passed on as it comes. */
-  superseded(): void {}
+  superseded(): void {
+    if (this.hasLostLink && this.seat !== undefined)
+      this.shell.world.linkExplained(this.shell, this.seat.target);
+  }
 
   /** The link is reset, so that a Will fires as the device's absence asks. */
   end(reason: EndReason): void {

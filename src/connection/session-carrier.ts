@@ -367,8 +367,10 @@ export class SessionCarrier implements Carrier, Traveller {
 
   /** What a node has under this client id is the newer connection's by now: nothing is purged there (rule 14). */
   superseded(): void {
+    const { journey, shell } = this;
     this.purges = false;
-    this.journey.superseded();
+    if (journey.lost !== undefined) shell.world.linkExplained(shell, journey.lost.target);
+    journey.superseded();
   }
 
   takenOver(isWhole: boolean): void {

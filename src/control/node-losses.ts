@@ -68,9 +68,16 @@ export class NodeLosses {
     incident.lastLossAtMs = nowMs;
     if (nowMs - incident.goneAtMs >= AFTERMATH_MS) incident.window.add(nowMs, devices, had);
     if (askedAtMs !== undefined) incident.askedAtMs = Math.max(incident.askedAtMs ?? 0, askedAtMs);
-    const { window } = incident;
-    if (window.isProof) return this.gone(node, incident, 'together', 'links ended together');
-    if (incident.askedAtMs !== undefined && !incident.isAsking) void this.ask(node, incident);
+    const isInDoubt = incident.askedAtMs !== undefined || incident.window.isProof;
+    if (isInDoubt && !incident.isAsking) void this.ask(node, incident);
+  }
+
+  /** The broker has accepted a newer connection of this device: the link that it lost says nothing of the node. */
+  explained(node: string, device: number): void {
+    const incident = this.incidents.get(node);
+    if (incident === undefined) return;
+    incident.lastLossAtMs = this.options.clock.now(); // others may follow
+    incident.window.remove(device);
   }
 
   private incidentOf(node: string): Incident {
@@ -89,26 +96,32 @@ export class NodeLosses {
     return incident;
   }
 
-  /** Probes until every question is answered. */
+  /**
+   * Probes until every question is answered. What ended together proves something only when it is over: many devices that
+   * come back at once are taken over at once, and then the newer connections are heard of.
+   */
   private async ask(node: string, incident: Incident): Promise<void> {
     const { clock, probe, verdict } = this.options;
     incident.isAsking = true;
-    while (incident.askedAtMs !== undefined) {
+    while (incident.askedAtMs !== undefined || incident.window.isProof) {
       const asOfMs = clock.now();
       const finding = await probe(node);
-      if (incident.askedAtMs === undefined) break; // they ended together
       if (finding === undefined) {
         this.gone(node, incident, 'removed', 'the node was removed');
       } else if (finding.kind === 'gone') {
         this.gone(node, incident, finding.evidence, finding.detail);
       } else {
         await this.quiet(incident, asOfMs + MAX_QUIET_MS);
-        if (incident.askedAtMs === undefined) break;
+        if (incident.window.isProof) {
+          this.gone(node, incident, 'together', 'links ended together');
+          break;
+        }
         // One that takes nobody now lives as long as it has others; where all of its links ended, nobody is there.
         if (finding.kind === 'closes' && incident.window.lost >= incident.window.had) {
           this.gone(node, incident, 'no-answer', finding.detail);
           break;
         }
+        if (incident.askedAtMs === undefined) break;
         verdict(node, undefined, asOfMs);
         if (incident.askedAtMs <= asOfMs) incident.askedAtMs = undefined;
       }
@@ -120,7 +133,7 @@ export class NodeLosses {
     const { clock, timers } = this.options;
     for (;;) {
       const waitMs = Math.min(incident.lastLossAtMs + QUIET_MS, untilMs) - clock.now();
-      if (waitMs <= 0 || incident.askedAtMs === undefined) return;
+      if (waitMs <= 0) return;
       await new Promise<void>((resolve) => timers.setTimeout(resolve, waitMs));
     }
   }

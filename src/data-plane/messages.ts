@@ -250,6 +250,8 @@ export type ThreadEvent =
   /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
   | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)
   | { readonly type: 'released'; readonly pool: string; readonly clientId: string }
+  /** A link that was told as lost was taken over: `device` is the number that it was told by. */
+  | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
   /** Such a device's session is at another node. */
   | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
   /** At least one dial since the last batch succeeded. */

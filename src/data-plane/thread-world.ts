@@ -239,9 +239,13 @@ export class ListenerWorld implements World {
   }
 
   linkLost(connection: ConnectionView, { nodeId, slot }: Target): void {
-    const device = hash32(connection.clientId || addressOf(connection.peer)) ^ identityOf(connection);
+    const device = numberOf(connection);
     const had = this.context.table.liveAt(slot);
     this.context.tell({ type: 'link-lost', node: nodeId, devices: [device], had, askedAtMs: undefined });
+  }
+
+  linkExplained(connection: ConnectionView, { nodeId: node }: Target): void {
+    this.context.tell({ type: 'link-explained', node, device: numberOf(connection) });
   }
 
   evidence(asker: Asker): Evidence | undefined {
@@ -370,4 +374,9 @@ export class ListenerWorld implements World {
     }
     return { clients, total };
   }
+}
+
+/** Tells the devices apart that lose their links. */
+function numberOf(connection: ConnectionView): number {
+  return hash32(connection.clientId || addressOf(connection.peer)) ^ identityOf(connection);
 }

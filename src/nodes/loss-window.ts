@@ -36,6 +36,12 @@ export class LossWindow {
     for (const device of devices) current.devices.add(device);
   }
 
+  /** It is known why this device lost its link. */
+  remove(device: number): void {
+    this.current.devices.delete(device);
+    this.previous.devices.delete(device);
+  }
+
   /** Devices that lost their link. */
   get lost(): number {
     const { current, previous } = this;

@@ -30,6 +30,7 @@ export interface ConnectionEventsOptions {
   readonly memory: ClientMemory;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
+  readonly linkExplained: (node: string, device: number) => void;
   readonly linksLost: (links: LinksLost) => void;
   readonly reattached: (reattachment: Reattachment) => void;
   readonly requests: (listener: string, status: number, count: number) => void;
@@ -94,6 +95,8 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         return health.dialSucceeded(event.node);
       case 'link-lost':
         return options.linksLost(event);
+      case 'link-explained':
+        return options.linkExplained(event.node, event.device);
       case 'recall':
         return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
       case 'claimed':

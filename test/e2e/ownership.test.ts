@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { ClientDetail, ClientList } from '../../src/admin/backend.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { startProxy } from '../support/cluster.ts';
+import { clientIds } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
@@ -300,6 +301,29 @@ describe('a takeover', () => {
       }
       await isServed(devices.at(-1) as Talker);
       expect(devices.at(-1)?.isClosed()).toBe(false);
+      for (const proxy of proxies)
+        expect(proxy.logs().filter(({ msg }) => msg === 'session moved')).toEqual([]);
+    });
+
+    test.each([
+      4, 5,
+    ] as const)('of 100 devices at once says nothing of their node (version %i)', async (protocolVersion) => {
+      const connectAll = async (at: number) => {
+        const { port } = proxies[at % proxies.length] as Breakwater;
+        const all = clientIds(100, `crowd-${protocolVersion}`).map((clientId) =>
+          talk(port, { clientId, protocolVersion, will: will(`will/${clientId}`) }),
+        );
+        for (const device of all) expect(await device.code()).toBe(0);
+        return all;
+      };
+      let older = await connectAll(0);
+      for (let round = 1; round < 4; round++) {
+        const newer = await connectAll(round);
+        await until(() => older.every((device) => device.isClosed()), 'the older ones to go');
+        older = newer;
+      }
+      for (const device of older) await isServed(device);
+      expect(older.filter((device) => device.isClosed())).toEqual([]);
       for (const proxy of proxies)
         expect(proxy.logs().filter(({ msg }) => msg === 'session moved')).toEqual([]);
     });

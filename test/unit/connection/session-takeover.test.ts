@@ -142,6 +142,7 @@ describe('a newer connection was accepted', () => {
         end a: reset
         is a gone?
       owner: supersede same
+        a is not to blame
         device gets DISCONNECT code=142
         never mind
         end device: flush

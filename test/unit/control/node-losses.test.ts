@@ -103,30 +103,62 @@ test('a node that is known no more', async () => {
 });
 
 describe('links that end together', () => {
-  test('are proof, though somebody answers at that port', async () => {
+  test('are proof when no more come in, though somebody answers at that port', async () => {
     const { time, lose, answers, said } = scene();
     lose(1, 3);
     await answers();
     await time.pass(10);
     lose(2, 3);
-    expect(said()).toEqual(['probe a', 'a together as of 10', 'incident a: together, 3 of 3']);
+    expect(said()).toEqual(['probe a']);
+    await time.pass(50);
+    expect(said()).toEqual(['a together as of 60', 'incident a: together, 3 of 3']);
     await time.pass(1_000);
     expect(said()).toEqual([]);
     expect(time.pending()).toBe(0);
+  });
+
+  test('are not waited for where the port refuses', async () => {
+    const { lose, answers, said } = scene(refused);
+    lose(5, 5);
+    await answers();
+    expect(said()).toEqual(['probe a', 'a refused as of 0', 'incident a: refused, 5 of 5']);
   });
 
   test('are waited for while they come in', async () => {
     const { time, lose, answers, said } = scene();
     lose(10, 100);
     await answers();
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 4; i++) {
       await time.pass(40);
       lose(10, 100);
     }
     expect(said()).toEqual(['probe a']);
-    await time.pass(40);
-    lose(10, 100);
-    expect(said()).toEqual(['a together as of 160', 'incident a: together, 50 of 100']);
+    await time.pass(50);
+    expect(said()).toEqual(['a together as of 210', 'incident a: together, 50 of 100']);
+  });
+
+  test('prove nothing when newer connections of those devices explain them', async () => {
+    const { time, losses, lose, answers, said } = scene();
+    lose(10, 10);
+    await answers();
+    for (let device = 0; device < 9; device++) {
+      await time.pass(20);
+      losses.explained('a', device);
+    }
+    expect(said()).toEqual(['probe a']);
+    await time.pass(50);
+    expect(said()).toEqual(['a lives as of 0']);
+    losses.explained('a', 9);
+    losses.explained('unknown', 1);
+  });
+
+  test('prove it where too few are explained', async () => {
+    const { time, losses, lose, answers, said } = scene();
+    lose(10, 10);
+    await answers();
+    for (let device = 0; device < 5; device++) losses.explained('a', device);
+    await time.pass(50);
+    expect(said()).toEqual(['probe a', 'a together as of 50', 'incident a: together, 5 of 10']);
   });
 
   test('but not for ever: single devices that are thrown out all the time wait for a moment only', async () => {
@@ -148,18 +180,33 @@ describe('links that end together', () => {
   });
 
   test('of relayed devices count too, and ask nobody', async () => {
-    const { lose, said, probing } = scene();
+    const { time, lose, answers, said, probing } = scene();
     lose(4, 10, false);
     expect([said(), probing()]).toEqual([[], 0]);
     lose(1, 10, false);
-    expect(said()).toEqual(['a together as of 0', 'incident a: together, 5 of 10']);
+    expect(said()).toEqual(['probe a']);
+    await answers();
+    await time.pass(50);
+    expect(said()).toEqual(['a together as of 50', 'incident a: together, 5 of 10']);
   });
 
-  test('10,000 at once are a number each', () => {
-    const { lose, said, probing } = scene();
+  test('of relayed devices that were taken over are nobody’s fault, and answer nobody', async () => {
+    const { time, losses, lose, answers, said } = scene();
+    lose(5, 10, false);
+    await answers();
+    losses.explained('a', 0);
+    await time.pass(50);
+    expect(said()).toEqual(['probe a']);
+    expect(time.pending()).toBe(0);
+  });
+
+  test('10,000 at once are a number each', async () => {
+    const { time, lose, answers, said, probing } = scene();
     for (let i = 0; i < 10; i++) lose(1_000, 10_000);
-    expect(said()).toEqual(['probe a', 'a together as of 0', 'incident a: together, 5000 of 10000']);
-    expect(probing()).toBe(1);
+    expect([said(), probing()]).toEqual([['probe a'], 1]);
+    await answers();
+    await time.pass(50);
+    expect(said()).toEqual(['a together as of 50', 'incident a: together, 10000 of 10000']);
   });
 });
 

@@ -50,3 +50,11 @@ test('what the node had is what the first of them saw: those that wait for an an
   window.clear();
   expect([window.lost, window.had, window.isProof]).toEqual([0, 0, false]);
 });
+
+test('what is explained does not count', () => {
+  const window = new LossWindow();
+  window.add(0, [1, 2], 4);
+  window.add(500, [3, 4], 4);
+  for (const device of [1, 3, 9]) window.remove(device);
+  expect([window.lost, window.isProof]).toEqual([2, false]);
+});

@@ -19,6 +19,7 @@ function scene() {
     memory: {} as never,
     recalled: () => undefined,
     owners: {} as never,
+    linkExplained: () => undefined,
     linksLost: () => undefined,
     reattached: () => undefined,
     requests: () => undefined,
