@@ -16,7 +16,7 @@ function networks(about: string) {
 export const messageRate = {
   ...{ min: 0, max: 1_000_000, unit: 'messages per second' },
   about:
-    'PUBLISH packets of one device in session mode; one second’s worth may come at once. A device that is faster is not read until it is back on its pace; nothing is dropped.',
+    'PUBLISH packets of one device in session mode; one second’s worth may come at once. What a faster device sends waits, up to `sessionGap`, and then it is not read; nothing is dropped.',
 };
 export const byteRate = {
   ...{ min: 0, max: 10_000_000_000, unit: 'bytes per second' },
@@ -150,7 +150,7 @@ export const limitsSchema = z.strictObject({
     default: 65_536,
     unit: 'bytes',
     about:
-      'Session mode: kept of what one device sends while its session moves; then it is not read until a node has it.',
+      'Session mode: kept of what one device sends while its session moves, or ahead of its pace; then it is not read.',
   }),
   sessionInflight: count({
     min: 1024,

@@ -2,15 +2,18 @@ import { TokenBucket } from '../admission/token-bucket.ts';
 import type { DeviceRates } from './world.ts';
 
 /**
- * The pace of one device, in messages and bytes. Nothing is dropped: what was read is passed on, and then the device is
- * not read until it is back on its pace. A second's worth may come at once.
+ * The pace of one device, in messages and bytes. A second's worth may come at once. Nothing is dropped: what one read brings
+ * is passed on, and what comes then, until the device is back on its pace, waits.
  */
 export class Meter {
   private readonly messages: TokenBucket | undefined;
   private readonly bytes: TokenBucket | undefined;
   private freeAtMs = 0;
+  /** So many packets of those that wait may go at once: a second's worth. */
+  readonly step: number;
 
   constructor({ messageRate, byteRate }: DeviceRates) {
+    this.step = Math.max(1, messageRate);
     this.messages = bucketOf(messageRate);
     this.bytes = bucketOf(byteRate);
   }
@@ -21,7 +24,7 @@ export class Meter {
     this.freeAtMs = Math.max(this.freeAtMs, nowMs + Math.max(messagesMs, bytesMs));
   }
 
-  /** How long the device is not to be read, in ms; 0: it is on its pace. */
+  /** How long what the device says has to wait, in ms; 0: it is on its pace. */
   waitMs(nowMs: number): number {
     return Math.max(0, this.freeAtMs - nowMs);
   }

@@ -1,5 +1,5 @@
 import type { Connect } from '../mqtt/connect.ts';
-import { packetType, Session, type SessionEvent } from '../session/index.ts';
+import { Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, codeOf, nodeEndOf, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
@@ -97,19 +97,8 @@ export class SessionCarrier implements Carrier, Traveller {
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.journey.isOver) return;
     if (this.vigil !== undefined) this.vigil.deviceSpoke = true;
-    const before = this.messagesCounted;
     this.session.fromDevice(bytes, start, end);
-    this.spend(before, end - start);
     this.settle();
-  }
-
-  /** PUBLISH packets of all devices of the thread; nobody else's are counted during one call. */
-  private get messagesCounted(): number {
-    return this.shell.world.messages?.[packetType.publish] ?? 0;
-  }
-
-  private spend(before: number, bytes: number): void {
-    this.meter?.spend(this.messagesCounted - before, bytes, this.shell.world.now());
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
@@ -122,6 +111,7 @@ export class SessionCarrier implements Carrier, Traveller {
   toNode(bytes: Uint8Array, start: number, end: number): void {
     const { link } = this.journey;
     if (link >= 0) this.shell.wire.toNode(link, bytes, start, end);
+    if (this.vigil !== undefined) this.vigil.toldNode = true;
   }
 
   toDevice(bytes: Uint8Array, start: number, end: number): void {
@@ -143,16 +133,24 @@ export class SessionCarrier implements Carrier, Traveller {
       for (const event of events) if (!this.journey.isOver) this.on(event);
     }
     if (this.journey.isOver) return;
+    const { meter, shell } = this;
+    if (meter !== undefined) this.keepPace(meter);
     const pauseMs = this.pauseMs();
     const { hasNodeRest, hasDeviceRest } = this.session;
     if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
     if (hasNodeRest || (hasDeviceRest && pauseMs === 0)) this.askForTurn();
     const isNewPause = pauseMs > 0 && !this.pauses;
     this.pauses = pauseMs > 0;
-    const holds = this.pauses || this.session.holdsDevice;
-    if (holds !== this.holds) this.shell.wire.holdDevice(holds);
+    const holds = this.session.holdsDevice;
+    if (holds !== this.holds) shell.wire.holdDevice(holds);
     this.holds = holds;
     if (isNewPause && this.vigil !== undefined && !this.journey.isMoving) this.watch(this.vigil);
+  }
+
+  private keepPace(meter: Meter): void {
+    const nowMs = this.shell.world.now();
+    this.session.bill(meter, nowMs);
+    this.session.pause(meter.waitMs(nowMs) > 0);
   }
 
   private holdNode(hold: boolean): void {
@@ -173,11 +171,7 @@ export class SessionCarrier implements Carrier, Traveller {
     this.turnAsked = false;
     if (journey.isOver) return;
     session.goOnNode();
-    if (this.pauseMs() === 0) {
-      const before = this.messagesCounted;
-      session.goOnDevice();
-      this.spend(before, 0);
-    }
+    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
     this.settle();
     const { linkEnd } = this;
     if (linkEnd !== undefined && !session.hasNodeRest) {
@@ -187,7 +181,7 @@ export class SessionCarrier implements Carrier, Traveller {
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
   }
 
-  /** How long a device that is ahead of its pace is not read. While no node serves it the bounds of the gap hold. */
+  /** How long what a device says waits that is ahead of its pace. While no node serves it, it waits for that. */
   private pauseMs(): number {
     const { meter, vigil } = this;
     return meter === undefined || vigil === undefined ? 0 : meter.waitMs(this.shell.world.now());
@@ -282,7 +276,7 @@ export class SessionCarrier implements Carrier, Traveller {
     const { journey, vigil, shell } = this;
     if (this.isFarewell) return shell.close('flush');
     if (journey.timer() || vigil === undefined) return;
-    if (this.holds) vigil.deviceSpoke = true; // if it did, it was not heard
+    if (this.holds || this.farewellWaits) vigil.deviceSpoke = true; // if it did, it was not heard
     if (this.meter !== undefined) this.settle();
     switch (vigil.look(shell.world.now())) {
       case 'alive':

@@ -19,6 +19,7 @@ export function sessionOptions(world: World, route: PoolRoute, isAnonymous: bool
       maxStateBytes: sessionLimits.maxStateBytes,
       clientId: '',
       takeoverFiresWill: route.moves.takeoverFiresWill,
+      isPaced: route.rates !== undefined,
       now: () => world.now(),
       ...(messages && { messages }),
     };

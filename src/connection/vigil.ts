@@ -1,8 +1,11 @@
 import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
 import type { Wire } from './wire.ts';
 
-/** The longest between two looks; and where no keep-alive was named, how often the node is asked for a sign of life. */
+/** Bounds of the time between two looks; the longer is also how often a node without keep-alive is asked for a sign of life. */
+const SOON_LOOK_MS = 1_000;
 const IDLE_LOOK_MS = 60_000;
+/** A node waits for one and a half keep-alives [MQTT-3.1.2-22]. */
+const NODE_GRACE = 1.5;
 const UNASKED = -1;
 
 export type Verdict = 'alive' | 'device-gone' | 'node-silent';
@@ -14,12 +17,16 @@ export type Verdict = 'alive' | 'device-gone' | 'node-silent';
 export class Vigil {
   /** To be set whenever the device says anything. */
   deviceSpoke = false;
+  /** To be set whenever the node is told anything. */
+  toldNode = false;
   /** To be counted up whenever the node says anything. */
   heard = 0;
   private readonly session: Session;
   private readonly wire: Pick<Wire, 'isDeviceBehind'>;
   /** Looks since the device last spoke. */
   private quietLooks = 0;
+  /** Looks since the node was last told anything: what the device says may wait here, or come slowly. */
+  private untoldLooks = 0;
   private lookAtMs: number;
   /** What was heard when the look before found a PINGREQ unanswered. */
   private heardAtLook = UNASKED;
@@ -70,8 +77,10 @@ export class Vigil {
     this.lookAtMs = Math.ceil(nowMs + intervalMs);
     this.quietLooks = this.deviceSpoke ? 0 : this.quietLooks + 1;
     this.deviceSpoke = false;
+    this.untoldLooks = this.toldNode ? 0 : this.untoldLooks + 1;
     if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
     if (this.mayBeMissed) session.pingNode();
+    this.toldNode = false; // a question of ours is none of the device's words
     this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
     return 'alive';
   }
@@ -80,15 +89,14 @@ export class Vigil {
   private get intervalMs(): number {
     const deviceMs = deviceSilenceMs(this.session.deviceKeepAlive);
     const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
-    return Math.max(1_000, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
+    return Math.max(SOON_LOOK_MS, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
   }
 
-  /** Would the node have heard nothing for its whole keep-alive by the look after the next? */
+  /** Would the node have heard nothing for its whole keep-alive by the look after the next, or for longer than it waits? */
   private get mayBeMissed(): boolean {
     const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
-    return (
-      this.quietLooks > 0 &&
-      (nodeMs === Number.POSITIVE_INFINITY || (this.quietLooks + 2) * this.intervalMs > nodeMs)
-    );
+    if (nodeMs === Number.POSITIVE_INFINITY) return this.untoldLooks > 0;
+    const untoldMs = (this.untoldLooks + 2) * this.intervalMs;
+    return untoldMs > (this.untoldLooks > 0 ? nodeMs : nodeMs * NODE_GRACE);
   }
 }

@@ -71,6 +71,8 @@ export interface SessionOptions {
   readonly clientId: string;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
   readonly takeoverFiresWill: boolean;
+  /** Is the device held to a pace (`Session.pause`)? */
+  readonly isPaced: boolean;
   /** Milliseconds, monotonic. Asked only after a move. */
   now(): number;
   /** Packets are counted here by type: 16 of the device, then 16 of nodes. Absent: they are not. */

@@ -23,7 +23,8 @@ function goesOn(s: State): boolean {
 
 /**
  * Packets of the device go to its node whole, because half of one would be lost with the link. QoS 0 may be, so it goes
- * as it comes; and so does what is larger than may be kept, because the broker may take it all the same.
+ * as it comes, unless the device has a pace: then a node that waits for the rest of a message could not be given a sign of
+ * life. What is larger than may be kept goes as it comes too, because the broker may take it all the same.
  */
 export const deviceSide: FrameHandler<State> = {
   packet(s, bytes, at, bodyAt, end) {
@@ -36,8 +37,9 @@ export const deviceSide: FrameHandler<State> = {
     if (!s.forwards) return 'keep';
     const { maxPacketBytes } = s.options;
     const header = bytes[at] as number;
-    if (needsNoLook(s, header)) return 'stream';
-    if (size <= maxPacketBytes) return 'keep';
+    const isSmall = size <= maxPacketBytes;
+    if (needsNoLook(s, header) && !(isSmall && s.options.isPaced)) return 'stream';
+    if (isSmall) return 'keep';
     const isPublish = header >> 4 === packetType.publish;
     if (!isPublish || known - at >= maxPacketBytes) return 'stream';
     return isRecognizable(bytes, at, bodyAt, known, size, s.version) ? 'stream' : 'keep';
@@ -49,6 +51,7 @@ export const deviceSide: FrameHandler<State> = {
     if (s.deviceLeft || s.phase !== 'attached') return;
     const isPublish = header >> 4 === packetType.publish;
     const size = known - at + rest;
+    s.bill(header >> 4, known - at);
     if (needsNoLook(s, header)) {
       s.toNode.pass(bytes, at, known);
     } else if (isPublish && isRecognizable(bytes, at, bodyAt, known, size, s.version)) {
@@ -60,7 +63,9 @@ export const deviceSide: FrameHandler<State> = {
     s.toNode.open();
   },
   piece(s, bytes, start, end, last) {
-    if (!s.moved?.cut && !s.deviceLeft && s.phase === 'attached') s.toNode.stream(bytes, start, end, last);
+    if (s.moved?.cut || s.deviceLeft || s.phase !== 'attached') return;
+    s.bill(0, end - start);
+    s.toNode.stream(bytes, start, end, last);
   },
   broken(s) {
     s.notUnderstood = true;

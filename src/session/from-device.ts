@@ -18,15 +18,20 @@ export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt
   else keep(s, bytes, at, end);
 }
 
-/** No node has the session: what needs no node is answered, all else waits in order (rules 6 and 16). */
+/** Something waits before it: what needs no node is answered, all else waits too, in order (rules 6 and 16). */
 function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
-  if (type === packetType.pingreq && s.phase !== 'connecting') return pinged(s);
+  if (s.phase !== 'connecting' && isPingreq(bytes, at, end)) return pinged(s);
   if (type === packetType.auth && s.authenticates) return s.toNode.pass(bytes, at, end);
   s.needGap().append(bytes, at, end);
   if (type !== packetType.disconnect) return;
   s.deviceLeft = true;
   s.event({ kind: 'device-left', forwarded: false });
+}
+
+/** One that the standard allows. */
+function isPingreq(bytes: Uint8Array, at: number, end: number): boolean {
+  return end - at === pingreqPacket.length && bytes[at] === pingreqPacket[0];
 }
 
 function pinged(s: State): void {
@@ -40,6 +45,7 @@ function pinged(s: State): void {
  */
 export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
+  s.bill(type, end - at);
   switch (type) {
     case packetType.publish:
       return publish(s, bytes, at, bodyAt, end);
@@ -54,7 +60,7 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
       request(s, type, bytes, at, bodyAt, end);
       break;
     case packetType.pingreq:
-      if (end - at !== pingreqPacket.length || bytes[at] !== pingreqPacket[0]) break;
+      if (!isPingreq(bytes, at, end)) break;
       s.pingsOwed++;
       s.pingsSent++;
       break;

@@ -192,7 +192,7 @@ export function drainGap(s: State): void {
   const { gap } = s;
   if (gap === undefined || s.phase !== 'attached') return;
   s.deviceLeft = false;
-  while (gap.length > 0 && s.phase === 'attached' && s.budget > 0) {
+  while (gap.length > 0 && s.phase === 'attached' && s.budget > 0 && !s.isPaused) {
     const at = gap.start;
     const bodyAt = varintEnd(gap.bytes, at + 1, gap.end);
     const end = bodyAt < 0 ? gap.end : bodyAt + varintValue(gap.bytes, at + 1, bodyAt);

@@ -118,10 +118,10 @@ export class Session {
     return !this.state.linkDead && (this.nodeFrames?.hasLeft ?? false);
   }
 
-  /** Goes on with what was left of the device's. */
-  goOnDevice(): void {
+  /** Goes on with what was left of the device's, at most so many packets. */
+  goOnDevice(most = this.state.options.packetsPerCall): void {
     const { state } = this;
-    state.budget = state.options.packetsPerCall;
+    state.budget = Math.min(most, state.options.packetsPerCall);
     drainGap(state);
     this.deviceFrames?.goOn(state, deviceSide, state.options.maxPacketBytes);
     if (this.deviceFrames?.isIdle) this.deviceFrames = undefined;
@@ -201,10 +201,25 @@ export class Session {
 
   /** Should the device not be read for now? Look after every call. */
   get holdsDevice(): boolean {
-    const { phase, gap, window, options } = this.state;
-    if (this.hasDeviceRest || (window?.bytes ?? 0) >= options.maxInflightBytes) return true;
-    const waits = phase === 'attached' || phase === 'leaving' ? 0 : (this.deviceFrames?.keptBytes ?? 0);
+    const { phase, gap, window, options, isPaused } = this.state;
+    if ((window?.bytes ?? 0) >= options.maxInflightBytes) return true;
+    if (this.hasDeviceRest && !isPaused) return true;
+    const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused);
+    const waits = isRead ? 0 : (this.deviceFrames?.keptBytes ?? 0);
     return (gap?.length ?? 0) + waits >= options.maxGapBytes;
+  }
+
+  /** While the device is ahead of its pace what it says waits as in a gap; `goOnDevice` is wanted when it is not any more. */
+  pause(isPaused: boolean): void {
+    this.state.isPaused = isPaused;
+  }
+
+  /** What has gone to the node since the last time. */
+  bill(to: { spend(messages: number, bytes: number, nowMs: number): void }, nowMs: number): void {
+    const { state } = this;
+    to.spend(state.billedMessages, state.billedBytes, nowMs);
+    state.billedMessages = 0;
+    state.billedBytes = 0;
   }
 
   /** Is the device's connection served by a node now, with nothing left to replay? */

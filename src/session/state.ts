@@ -3,6 +3,7 @@ import type { ProtocolVersion } from '../mqtt/protocol.ts';
 import { disconnectPacket, type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
 import { Deliveries } from './deliveries.ts';
+import { packetType } from './encode.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { Moved } from './moved.ts';
@@ -76,6 +77,11 @@ export class State implements Speaker {
   /** Whole packets that the device sent while no node had its session. */
   gap: KeptBytes | undefined;
   moved: Moved | undefined;
+  /** The device is ahead of its pace. */
+  isPaused = false;
+  /** PUBLISH packets and bytes that went to the node since they were last billed. */
+  billedMessages = 0;
+  billedBytes = 0;
 
   constructor(connect: Connect, options: SessionOptions, output: SessionOutput) {
     this.connect = connect;
@@ -83,9 +89,15 @@ export class State implements Speaker {
     this.output = output;
   }
 
-  /** Does what the device sends go to the node at once? Not while something waits before it. */
+  /** Does what the device sends go to the node at once? Not while something waits before it, or it is ahead of its pace. */
   get forwards(): boolean {
-    return this.phase === 'attached' && this.gap === undefined;
+    return this.phase === 'attached' && this.gap === undefined && !this.isPaused;
+  }
+
+  /** So many bytes of a packet of this type go to the node. */
+  bill(type: number, bytes: number): void {
+    if (type === packetType.publish) this.billedMessages++;
+    this.billedBytes += bytes;
   }
 
   get version(): ProtocolVersion {

@@ -550,6 +550,22 @@ describe('keep-alive (rule 16)', () => {
     );
   });
 
+  test('a node is asked while a message comes so slowly that it hears nothing', () => {
+    const scene = served('CONNECT id=dev keepalive=4');
+    scene.did();
+    scene.deviceSays(Buffer.of(0x32, 100, 0, 1, 0x74, 0, 1));
+    let quietMs = 0;
+    for (let i = 0; i < 28; i++) {
+      scene.deviceSays(Buffer.of(i));
+      scene.pass(500);
+      const isAsked = scene.did().includes('a gets PINGREQ');
+      if (isAsked) scene.say('a', 'PINGRESP');
+      quietMs = isAsked ? 0 : quietMs + 500;
+      expect(quietMs).toBeLessThan(4_000);
+    }
+    expect([scene.did(), scene.deviceDone]).toEqual([[], undefined]);
+  });
+
   test('a node whose link is half open is found by its own PINGREQ', () => {
     goOn(
       served('CONNECT id=dev keepalive=60'),

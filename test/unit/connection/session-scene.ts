@@ -25,6 +25,7 @@ export interface SessionSceneOptions {
   readonly nodes?: readonly string[];
   readonly takeoverFiresWill?: boolean;
   readonly maxPacketBytes?: number;
+  readonly maxGapBytes?: number;
   readonly rates?: DeviceRates;
   readonly paceMs?: number;
   /** What a new device waits for its turn. */
@@ -89,6 +90,11 @@ export class SessionScene {
   /** The loop turns: those who asked have their turn. */
   turn(): void {
     for (const task of this.tasks.splice(0)) task();
+  }
+
+  /** As often as somebody asks. */
+  turns(): void {
+    for (let i = 0; i < 10_000 && this.tasks.length > 0; i++) this.turn();
   }
 
   did(): string[] {
@@ -181,7 +187,7 @@ export class SessionScene {
     const place = (preferred: string | undefined) => ({ candidates: this.candidates(preferred), patience });
     return {
       limits: { ...limits, maxPacketBytes },
-      sessionLimits,
+      sessionLimits: { ...sessionLimits, maxGapBytes: options.maxGapBytes ?? sessionLimits.maxGapBytes },
       mode: 'session',
       messages: new Float64Array(32),
       now: () => this.nowMs,
@@ -250,6 +256,7 @@ export class SessionScene {
     const [verb = '', ...words] = what.split(' ');
     const { connection } = this;
     if (who === 'time') return this.pass(Number(verb));
+    if (who === 'loop') return this.turns();
     if (who === 'owner') return this.order(verb, words);
     if (who === 'wire') return this.closes();
     if (who === 'recalled') return this.asker?.recalled(verb);
@@ -346,7 +353,7 @@ export function goOn(scene: SessionScene, script: string): SessionScene {
     .filter((line) => line !== '' && !line.startsWith('--'));
   const heard: string[] = [];
   for (const line of wanted) {
-    const [, who, what] = /^(device|time|owner|wire|recalled|(?:old )?[a-z]): +(.*)$/.exec(line) ?? [];
+    const [, who, what] = /^(device|time|loop|owner|wire|recalled|(?:old )?[a-z]): +(.*)$/.exec(line) ?? [];
     if (who === undefined || what === undefined) continue;
     scene.say(who, what);
     heard.push(line, ...scene.did());
