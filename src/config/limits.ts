@@ -136,7 +136,7 @@ export const limitsSchema = z.strictObject({
     default: 1000,
     unit: 'handshakes',
     about:
-      'TLS handshakes of devices in progress at one time on one data thread; a device beyond is reset before its first byte is looked at. Each holds some 50 kB and takes half a millisecond: more would only all be late. A reload cannot change it.',
+      'TLS handshakes of devices in progress at one time on one data thread; a device beyond is reset before its first byte is looked at, unless another has taken 3 s: then that one gives way. One source has half of them at the most. Each holds some 50 kB and takes half a millisecond: more would only all be late. A reload cannot change it.',
   }),
   halfCloseTimeout: seconds({
     min: 1,

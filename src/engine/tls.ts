@@ -63,6 +63,12 @@ export function cipherSettings({
   };
 }
 
+/**
+ * Groups that devices may agree on keys in: quick ones only. A share in a large group of RFC 7919 costs the device that
+ * sends it over and over nothing, and us a hundred times a handshake (CVE-2002-20001, "D(HE)at").
+ */
+export const GROUPS = 'X25519:P-256:P-384';
+
 export interface TlsCertificate {
   /** The server's own certificate, then those between it and the root. */
   readonly cert: string;

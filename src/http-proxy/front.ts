@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
+import { HandshakeSlots } from '../engine/handshake-slots.ts';
 import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers.ts';
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
@@ -49,6 +50,7 @@ export class Front {
   private readonly onConnection: (socket: Socket, peer: HttpPeer) => void;
   private tls: TlsOptions | undefined;
   private handshakes: Handshakes | undefined;
+  private readonly slots: HandshakeSlots<Socket>;
   /** Connections that owe their PROXY protocol header. */
   private owing = 0;
   private headers: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
@@ -62,6 +64,7 @@ export class Front {
     this.world = world;
     this.index = options.index;
     this.onConnection = onConnection;
+    this.slots = new HandshakeSlots(world.maxHandshakes, world, (socket) => socket.resetAndDestroy());
     this.settle(options);
   }
 
@@ -73,7 +76,7 @@ export class Front {
 
   /** @throws BreakwaterError TLS_INVALID; then the former ones stay */
   updateTls(tls: TlsOptions): void {
-    if (this.handshakes === undefined) this.handshakes = new Handshakes(this.index, tls);
+    if (this.handshakes === undefined) this.handshakes = new Handshakes(this.index, tls, this.slots);
     else this.handshakes.update(tls);
     this.tls = tls;
   }
@@ -163,7 +166,8 @@ export class Front {
       this.world.refused(reason);
       socket.on('error', () => undefined).resetAndDestroy();
     };
-    if (handshakes.inProgress >= this.world.maxHandshakes) return refuse('tls-busy');
+    if (!this.slots.take(socket, address)) return refuse('tls-busy');
+    socket.once('close', () => this.slots.release(socket));
     const late = setTimeout(() => refuse('tls-failed'), this.world.headTimeoutMs);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => clearTimeout(late));

@@ -217,29 +217,63 @@ export function tlsContract(name: 'epoll' | 'node'): void {
       await connection.told('closed');
     });
 
-    it(`beyond ${MAX_HANDSHAKES} in progress is refused at once, and told`, async () => {
-      const port = ports[0] as number;
-      const silent = Array.from({ length: MAX_HANDSHAKES }, () => keep(dial(port, '127.0.0.1')));
+    /** Devices of this source that connect and say nothing. */
+    async function silent(port: number, count: number, localAddress: string): Promise<Socket[]> {
+      const devices = Array.from({ length: count }, () =>
+        keep(dial({ port, host: '127.0.0.1', localAddress })),
+      );
       await Promise.all(
-        silent.map(async (device) => {
+        devices.map(async (device) => {
           await once(device, 'connect');
           await engine.connection(device.localPort as number).told('accepted');
         }),
       );
+      return devices;
+    }
+    const from = (port: number, localAddress: string) =>
+      keep(dial({ port, host: '127.0.0.1', localAddress }));
+
+    it(`beyond ${MAX_HANDSHAKES} in progress is refused at once, and told`, async () => {
+      const port = ports[0] as number;
+      const devices = [
+        ...(await silent(port, MAX_HANDSHAKES / 2, '127.0.0.2')),
+        ...(await silent(port, MAX_HANDSHAKES / 2, '127.0.0.3')),
+      ];
       const before = engine.handshakesRefused.length;
-      expect(await endOf(keep(dial(port, '127.0.0.1')))).toBe('ECONNRESET');
+      expect(await endOf(from(port, '127.0.0.4'))).toBe('ECONNRESET');
       await until(() => engine.handshakesRefused.length > before, 'the refusal');
       expect(engine.handshakesRefused.slice(before)).toEqual([1]);
-      for (const device of silent) device.destroy();
-      await until(async () => {
-        const device = client(port);
-        const [opened] = await Promise.race([
-          once(device, 'secureConnect').then(() => [true]),
-          endOf(device),
-        ]);
-        return opened === true;
-      }, 'a handshake to be free again');
+      for (const device of devices) device.destroy();
+      await until(() => shakesHands(port), 'a handshake to be free again');
     });
+
+    it('one source that has half of all in progress is refused, and locks nobody else out', async () => {
+      const port = ports[0] as number;
+      await silent(port, MAX_HANDSHAKES / 2, '127.0.0.2');
+      expect(await endOf(from(port, '127.0.0.2'))).toBe('ECONNRESET');
+      expect(await shakesHands(port)).toBe(true);
+    });
+
+    it('where all are taken the one that has taken longest gives way', async () => {
+      const port = ports[0] as number;
+      const [oldest] = await silent(port, MAX_HANDSHAKES / 2, '127.0.0.2');
+      const ended = endOf(oldest as Socket);
+      await silent(port, MAX_HANDSHAKES / 2, '127.0.0.3');
+      await until(() => shakesHands(port), 'a device to get in');
+      expect(await ended).toBe('ECONNRESET');
+    });
+
+    it('in a large group of RFC 7919 is refused, because it would cost us much and the device nothing', async () => {
+      const device = client(ports[0] as number, { minVersion: 'TLSv1.3', ecdhCurve: 'ffdhe8192' });
+      expect(await endOf(device)).toContain('ALERT_HANDSHAKE_FAILURE');
+    });
+
+    /** Does a device get in that means well? */
+    async function shakesHands(port: number): Promise<boolean> {
+      const device = client(port);
+      const secured = once(device, 'secureConnect').then(() => true);
+      return Promise.race([secured, endOf(device).then(() => false)]);
+    }
   });
 
   describe('client certificates', () => {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { IpSource } from '../../address/ip.ts';
 import type { Peer } from '../../connection/wire.ts';
 import { uint32 } from '../../mqtt/field.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
@@ -87,6 +88,13 @@ class Ipv4Peer implements Peer {
   get destination(): Endpoint | undefined {
     return this.door.destination;
   }
+}
+
+const nowhere: Door = { destination: undefined };
+
+/** Where `accept4` says that a device comes from. */
+export function sourceOf(sockaddr: Buffer): IpSource {
+  return peerOf(sockaddr, nowhere);
 }
 
 /** The device that `accept4` has just described; the buffer may be overwritten afterwards. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../time.ts';
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
-import { peerOf } from './addresses.ts';
+import { peerOf, sourceOf } from './addresses.ts';
 import { Anticipation } from './anticipation.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
@@ -37,8 +37,8 @@ const EVENTS_PER_TURN = 512;
 const READ_BYTES_MAX = 65_536;
 const ACCEPT_RETRY_MS = 250;
 const SHORT_TIMER_MS = 1000;
-/** Each may sign, for a third of a millisecond, while the connected wait. */
-const HANDSHAKES_PER_TURN = 8;
+/** In one turn, while the connected wait. One step takes a third of a millisecond or more. */
+const HANDSHAKES_MS = 2;
 /** A thread that waits in the kernel cannot be terminated, nor can the process exit, until it returns to V8. */
 const WAIT_MS_MAX = 200;
 
@@ -92,7 +92,9 @@ export class Loop implements WireHost {
     this.wheel = createTimerWheel(this.sparesKey + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
-    this.tls = new TlsSessions(libc, this.table);
+    this.tls = new TlsSessions(libc, this.table, options, (fd) =>
+      this.wires[(this.table.slot[fd] as number) - 1]?.abort(),
+    );
     this.spares = new SpareLinks(libc, this.table, (ms) => this.setKey(this.sparesKey, ms));
     this.routeOf = createRoutes(libc);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
@@ -160,7 +162,8 @@ export class Loop implements WireHost {
     }
     this.spares.rested();
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
-    if (!streams.handshakes.isEmpty) streams.handshakes.serve(this.serveReady, HANDSHAKES_PER_TURN);
+    if (!streams.handshakes.isEmpty)
+      streams.handshakes.serveFor(HANDSHAKES_MS, this.options.clock, this.serveReady);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
     if (!this.turns.isEmpty) this.turns.serve();
     this.settle();
@@ -284,12 +287,9 @@ export class Loop implements WireHost {
   // ---- connections -----------------------------------------------------------------------------------------
 
   private adoptDevice(fd: number, listenerIndex: number, sockaddr: Buffer, header?: ProxyHeader): void {
-    if (fd >= this.table.capacity) {
-      this.sockets.reset(fd);
-      return;
-    }
+    if (fd >= this.table.capacity) return this.sockets.reset(fd);
     const isTls = this.tls.isFor(listenerIndex);
-    if (isTls && this.tls.handshaking >= this.options.maxHandshakes) {
+    if (isTls && !this.tls.admits(fd, header?.source?.address ?? sourceOf(sockaddr))) {
       this.sockets.reset(fd);
       this.options.onHandshakeRefused(listenerIndex);
       return;
@@ -302,14 +302,11 @@ export class Loop implements WireHost {
     this.numbers[slot] = 0;
     let peer = peerOf(sockaddr, wire);
     this.streams.intake.device(fd, slot);
-    if (isTls) {
-      peer = this.tls.peer(fd, peer);
-      if (!this.tls.open(fd, listenerIndex)) {
-        this.streams.reset(fd);
-        this.settle();
-        return;
-      }
+    if (isTls && !this.tls.open(fd, listenerIndex)) {
+      this.streams.reset(fd);
+      return this.settle();
     }
+    if (isTls) peer = this.tls.peer(fd, peer);
     if (header !== undefined) peer = proxied(peer, header);
     try {
       wire.conversation = this.options.accept(wire, peer, listenerIndex);

@@ -100,6 +100,7 @@ export const SSL_CTRL_MODE = 33;
 export const SSL_CTRL_SET_READ_AHEAD = 41;
 export const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
 export const SSL_CTRL_CHAIN_CERT = 89;
+export const SSL_CTRL_SET_GROUPS_LIST = 92;
 export const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 
 export const SSL_MODE_ENABLE_PARTIAL_WRITE = 0x1;

@@ -1,4 +1,7 @@
+import type { Clock } from '../../time.ts';
 import { QUEUED, READABLE } from './socket-table.ts';
+
+const always = (): boolean => true;
 
 /** The sockets that are known to be readable and were not read to the end, each once. */
 export class ReadyList {
@@ -24,18 +27,26 @@ export class ReadyList {
     this.waiting[this.count++] = fd;
   }
 
-  /** Serves those that are queued, or so many of them. Those that are added meanwhile wait for the next call. */
-  serve(each: (fd: number) => void, limit = Number.POSITIVE_INFINITY): void {
+  /** Serves those that are queued for so many ms, the others in a later call. */
+  serveFor(ms: number, clock: Clock, each: (fd: number) => void): void {
+    const endsAtMs = clock.now() + ms;
+    this.serve(each, () => clock.now() < endsAtMs);
+  }
+
+  /** Serves those that are queued, at least one, while it `goesOn`. Those that are added meanwhile wait for the next call. */
+  serve(each: (fd: number) => void, goesOn: () => boolean = always): void {
     const { waiting: now, count } = this;
     this.waiting = this.serving;
     this.serving = now;
     this.count = 0;
+    let isServing = true;
     let served = 0;
     for (let at = 0; at < count; at++) {
       const fd = now[at] as number;
       const flags = this.flags[fd] as number;
       if ((flags & QUEUED) === 0) continue; // closed since
-      if (served++ >= limit) {
+      if (isServing && served++ > 0) isServing = goesOn();
+      if (!isServing) {
         this.waiting[this.count++] = fd;
         continue;
       }

@@ -1,6 +1,7 @@
 import {
   chooseGroup,
   cipherSettings,
+  GROUPS,
   groupCertificates,
   sessionScope,
   type TlsCertificate,
@@ -9,7 +10,7 @@ import {
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
-import { addCertificate, addCrls, eachCertificate, must, settleContext } from './tls-material.ts';
+import { addCertificate, addCrls, eachCertificate, must, pinned, settleContext } from './tls-material.ts';
 import { createTicketKeys } from './tls-tickets.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
@@ -49,7 +50,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
     const context = ssl.newContext();
     try {
-      settle(ssl, context, tls, scope);
+      settle(libc, ssl, context, tls, scope);
       tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
       if (tls.clientAuth !== 'none') demandCertificate(context, tls);
@@ -130,8 +131,14 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
 }
 
 /** Everything but certificates. */
-function settle(ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
+function settle(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
   settleContext(ssl, context, cipherSettings(tls));
+  const groups = pinned(libc, Buffer.from(`${GROUPS}\0`));
+  must(
+    ssl,
+    ssl.contextControl(context, o.SSL_CTRL_SET_GROUPS_LIST, 0, groups.address),
+    'the groups are refused',
+  );
   ssl.setTickets(context, 1); // a device has one connection to resume
   ssl.setSessionScope(context, scope, scope.length);
 }

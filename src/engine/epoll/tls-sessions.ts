@@ -1,6 +1,9 @@
 import { X509Certificate } from 'node:crypto';
+import type { IpSource } from '../../address/ip.ts';
 import type { Peer, PeerTls, TargetTls } from '../../connection/wire.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
+import type { Clock } from '../../time.ts';
+import { HandshakeSlots } from '../handshake-slots.ts';
 import { commonName, type TlsOptions, type UpstreamTls } from '../tls.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
@@ -21,8 +24,8 @@ import { createTlsLinks, type TlsLinks } from './tls-links.ts';
  * waits for the socket, EPROTO is a breach of TLS, of which the peer was told by an alert.
  */
 export class TlsSessions {
-  /** Devices' handshakes in progress. */
-  handshaking = 0;
+  /** Of devices, by fd. */
+  private readonly slots: HandshakeSlots<number>;
   private readonly libc: Libc;
   private readonly flags: Uint32Array;
   private readonly generation: Uint32Array;
@@ -32,8 +35,15 @@ export class TlsSessions {
   private failureText = '';
   private ssl = undefined as unknown as OpenSsl; // there is a session, so OpenSSL is loaded
 
-  constructor(libc: Libc, table: SocketTable) {
+  /** @param giveWay resets a device whose handshake must make room for another's */
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    { maxHandshakes, clock }: { readonly maxHandshakes: number; readonly clock: Clock },
+    giveWay: (fd: number) => void,
+  ) {
     this.libc = libc;
+    this.slots = new HandshakeSlots(maxHandshakes, clock, giveWay);
     this.flags = table.flags;
     this.generation = table.generation;
     this.sessions = new Float64Array(table.capacity);
@@ -69,16 +79,21 @@ export class TlsSessions {
     return this.loaded !== undefined && this.loaded.contexts.of(listenerIndex) !== 0;
   }
 
+  /** Is there room for the handshake of one more device? Then `open` follows. */
+  admits(fd: number, source: IpSource): boolean {
+    return this.slots.take(fd, source);
+  }
+
   /** Begins a session on an accepted socket. False where memory is out. */
   open(fd: number, listenerIndex: number): boolean {
     const { ssl } = this;
     const session = ssl.open(this.loaded?.contexts.of(listenerIndex) ?? 0);
     if (session === 0) {
       ssl.clearErrors();
+      this.slots.release(fd);
       return false;
     }
     this.begin(fd, session);
-    this.handshaking++;
     return true;
   }
 
@@ -96,7 +111,7 @@ export class TlsSessions {
   /** Ends a session without a word. */
   free(fd: number): void {
     const flags = this.flags[fd] as number;
-    if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.handshaking--;
+    if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.slots.release(fd);
     this.flags[fd] = flags & ~(TLS | HANDSHAKING | RETRY);
     this.ssl.free(this.sessions[fd] as number);
     this.sessions[fd] = 0;
@@ -109,7 +124,7 @@ export class TlsSessions {
     const isDevice = ((this.flags[fd] as number) & DEVICE) !== 0;
     const result = isDevice ? ssl.accept(session) : ssl.connect(session);
     if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
-    if (isDevice) this.handshaking--;
+    if (isDevice) this.slots.release(fd);
     this.flags[fd] = (this.flags[fd] as number) & ~HANDSHAKING;
     return 1;
   }

@@ -10,6 +10,7 @@ import {
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
+import { HandshakeSlots } from '../handshake-slots.ts';
 import { expectations, type HeaderOptions, MAX_HEADERS, proxied } from '../headers.ts';
 import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
@@ -37,7 +38,9 @@ export function createNodeEngine(options: EngineOptions): Engine {
   /** Who waits at listeners that are not open yet, by index. */
   const waiting = new Map<number, HeldSockets>();
   const links = new Links();
-  const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
+  const slots = new HandshakeSlots<Socket>(options.maxHandshakes ?? MAX_HANDSHAKES, systemClock, (socket) =>
+    socket.resetAndDestroy(),
+  );
   const glances = setInterval(() => {
     for (const wire of open) wire.glance();
   }, GLANCE_MS).unref();
@@ -104,14 +107,16 @@ export function createNodeEngine(options: EngineOptions): Engine {
     headerBytes: number,
   ): void {
     const tls = handshakes.get(listenerIndex);
-    if (tls !== undefined && inProgress() >= maxHandshakes) {
+    const remoteAddress = plainAddress(socket.remoteAddress);
+    if (tls !== undefined && !slots.take(socket, header?.source?.address ?? remoteAddress)) {
       socket.resetAndDestroy();
       options.onHandshakeRefused?.(listenerIndex);
       return;
     }
+    if (tls !== undefined) socket.once('close', () => slots.release(socket));
     const wire = new SocketWire(socket, options, links, closed, headerBytes);
     const peer = {
-      remoteAddress: plainAddress(socket.remoteAddress),
+      remoteAddress,
       remotePort: socket.remotePort ?? 0,
       get destination() {
         const { localAddress, localPort } = socket;
@@ -132,15 +137,9 @@ export function createNodeEngine(options: EngineOptions): Engine {
     }
   }
 
-  function inProgress(): number {
-    let sum = 0;
-    for (const each of handshakes.values()) sum += each.inProgress;
-    return sum;
-  }
-
   function updateTls(listenerIndex: number, tls: TlsOptions): void {
     const known = handshakes.get(listenerIndex);
-    if (known === undefined) handshakes.set(listenerIndex, new Handshakes(listenerIndex, tls));
+    if (known === undefined) handshakes.set(listenerIndex, new Handshakes(listenerIndex, tls, slots));
     else known.update(tls);
   }
 

@@ -10,10 +10,12 @@ import {
 } from 'node:tls';
 import type { EndCause, PeerTls } from '../../connection/wire.ts';
 import { type Crl, crlBlocks, isGoodBy, parseCrls } from '../crl.ts';
+import type { HandshakeSlots } from '../handshake-slots.ts';
 import {
   chooseGroup,
   cipherSettings,
   commonName,
+  GROUPS,
   groupCertificates,
   sessionScope,
   type TlsOptions,
@@ -36,16 +38,14 @@ export class Handshakes {
   private server: Server;
   private readonly listenerIndex: number;
   /** By the device's address, which `tls.Server` gives back with its own socket. */
-  private readonly pending = new Map<string, Handshake>();
+  private readonly pending = new Map<string, { readonly handshake: Handshake; readonly socket: Socket }>();
+  private readonly slots: HandshakeSlots<Socket>;
 
   /** @throws BreakwaterError TLS_INVALID */
-  constructor(listenerIndex: number, tls: TlsOptions) {
+  constructor(listenerIndex: number, tls: TlsOptions, slots: HandshakeSlots<Socket>) {
     this.listenerIndex = listenerIndex;
+    this.slots = slots;
     this.server = this.serverFor(tls);
-  }
-
-  get inProgress(): number {
-    return this.pending.size;
   }
 
   /** @throws BreakwaterError TLS_INVALID; then the former options stay */
@@ -53,11 +53,11 @@ export class Handshakes {
     this.server = this.serverFor(tls);
   }
 
-  /** Answered at most once; a socket that closes is told by its own `close`. */
+  /** Of a socket that has taken a slot. Answered at most once; one that closes is told by its own `close`. */
   begin(socket: Socket, handshake: Handshake): void {
     const key = addressOf(socket);
-    this.pending.set(key, handshake);
-    socket.once('close', () => this.pending.delete(key));
+    this.pending.set(key, { handshake, socket });
+    socket.once('close', () => this.forget(key, socket));
     socket.allowHalfOpen = false; // a device that leaves before it is secured has left
     this.server.emit('connection', socket);
   }
@@ -72,6 +72,7 @@ export class Handshakes {
       minVersion,
       ciphers: `${suites}:${list}`,
       honorCipherOrder: true,
+      ecdhCurve: GROUPS,
       sessionIdContext: sessionScope(this.listenerIndex, tls),
       sessionTimeout: SESSION_SECONDS,
       ticketKeys: Buffer.from(tls.ticketKeys[0]?.subarray(0, NODE_TICKET_KEY_BYTES) ?? []),
@@ -118,9 +119,14 @@ export class Handshakes {
 
   private take(socket: TLSSocket): Handshake | undefined {
     const key = addressOf(socket);
-    const handshake = this.pending.get(key);
+    const pending = this.pending.get(key);
+    if (pending !== undefined) this.forget(key, pending.socket);
+    return pending?.handshake;
+  }
+
+  private forget(key: string, socket: Socket): void {
     this.pending.delete(key);
-    return handshake;
+    this.slots.release(socket);
   }
 }
 
