@@ -22,7 +22,7 @@ const persistence = z.strictObject({
   by: choice(['none', 'client-id', 'cookie'])
     .default('none')
     .describe(
-      'Session stickiness. `client-id`: the device goes to the node that served it last while that node takes devices, at any proxy if membership is in Redis; `client-id-hash` needs none: it is sticky by itself. `cookie`, for `http`, `https`, `ws` and `wss`: the node that the request’s cookie names; one that is gone, unhealthy or draining is replaced.',
+      'Session stickiness. `client-id`: the device goes to the node that served it last while that node takes devices, at any proxy if membership is in Redis; one that brings no client id is not remembered. `client-id-hash` needs none: it is sticky by itself. `cookie`, for `http`, `https`, `ws` and `wss`: the node that the request’s cookie names; one that is gone, unhealthy or draining is replaced.',
     ),
   ttl: seconds({
     min: 1,

@@ -41,7 +41,6 @@ export class Connection implements Conversation, ConnectionView, Shell {
   rosterAt = -1;
   /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */
   acceptedAtMs = 0;
-  /** A hash of who the device says it is, besides its client id. */
   who = 0;
   isSuperseded = false;
   /** When a newer connection of the client id was last accepted in this pool, on the world's clock. */

@@ -28,6 +28,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   readonly connect = undefined;
   readonly session = undefined;
   readonly clientId = '';
+  readonly who = 0;
   peer: Peer;
   route: PoolRoute | undefined;
   /** When the device was served, on the world's clock; 0 before. */

@@ -160,6 +160,8 @@ export interface ConnectionView {
   readonly connect: Connect | undefined;
   /** The one that the node assigned, where the device brought none (MQTT 5); empty where nobody knows it. */
   readonly clientId: string;
+  /** A hash of who the device says it is besides, once the broker has accepted it; else 0. */
+  readonly who: number;
   readonly target: Target | undefined;
   readonly route: PoolRoute | undefined;
 }

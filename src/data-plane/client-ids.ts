@@ -2,6 +2,7 @@ import { hash32 } from '../balance/hash.ts';
 import type { ConnectionView } from '../connection/world.ts';
 import type { Accepted, ThreadEvent } from './messages.ts';
 import { Namesakes } from './namesakes.ts';
+import { clientCnOf } from './rule-input.ts';
 
 /** What is needed of a connection. */
 export interface Holder {
@@ -89,7 +90,7 @@ export class ClientIds<T extends Holder> {
  */
 export function identityOf({ connect, peer }: Pick<ConnectionView, 'connect' | 'peer'>): number {
   const username = connect?.username ?? '';
-  const commonName = peer.tls?.clientCertificateCn ?? '';
+  const commonName = clientCnOf(peer) ?? '';
   if (username === '' && commonName === '') return 0;
   return hash32(username) ^ hash32(commonName, 1);
 }

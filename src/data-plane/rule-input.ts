@@ -17,7 +17,12 @@ export function ruleInput(
       return peer.serverName ?? peer.tls?.serverName ?? toldTls(peer.tlvs ?? []).sni;
     },
     get clientCn() {
-      return peer.tls?.clientCertificateCn ?? toldTls(peer.tlvs ?? []).clientCn;
+      return clientCnOf(peer);
     },
   };
+}
+
+/** The common name in the device's verified certificate. */
+export function clientCnOf(peer: Peer): string | undefined {
+  return peer.tls?.clientCertificateCn ?? toldTls(peer.tlvs ?? []).clientCn;
 }

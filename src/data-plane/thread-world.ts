@@ -24,7 +24,7 @@ import { sharedTime } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
 import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
-import { type ClientIds, identityOf } from './client-ids.ts';
+import type { ClientIds } from './client-ids.ts';
 import { addressOf, clientRecord, nodeOf } from './client-record.ts';
 import type { LostLinks } from './lost-links.ts';
 import type {
@@ -378,5 +378,5 @@ export class ListenerWorld implements World {
 
 /** Tells the devices apart that lose their links. */
 function numberOf(connection: ConnectionView): number {
-  return hash32(connection.clientId || addressOf(connection.peer)) ^ identityOf(connection);
+  return hash32(connection.clientId || addressOf(connection.peer)) ^ connection.who;
 }

@@ -176,6 +176,12 @@ describe('who a device is', () => {
     expect(identity('alice', 'cn')).toBe(identity('alice', 'cn'));
   });
 
+  test('is told by what a proxy before us says of the certificate', () => {
+    const told = { type: 0x20, value: Buffer.from([3, 0, 0, 0, 0, 0x22, 0, 2, ...Buffer.from('cn')]) };
+    const behind = identityOf({ connect: { username: 'alice' }, peer: { tlvs: [told] } } as never);
+    expect(behind).toBe(identity('alice', 'cn'));
+  });
+
   test('is a small integer, which costs no memory of its own', () => {
     for (const username of ['a', 'b', 'some-longer-name', 'ä'.repeat(99)])
       expect(identity(username)).toBe(identity(username) | 0);
