@@ -42,6 +42,7 @@ import { createPoolTls } from './server/pool-tls.ts';
 import { openProcessLog } from './server/process-log.ts';
 import { createRebalancer } from './server/rebalancer.ts';
 import { createReload } from './server/reload.ts';
+import { createSharedKeys } from './server/shared-keys.ts';
 import { createShutdown } from './server/shutdown.ts';
 import { createSkippedRecords } from './server/skipped-records.ts';
 import { snapshotOf } from './server/snapshot.ts';
@@ -97,6 +98,11 @@ export async function startServer(
   const table = new TableWriter(openTable(memory, tableThreads(identity.threads)));
   const nodes = new NodeTable();
   const store = createStore(config, identity.id);
+  const keys = createSharedKeys({
+    ...{ config, store, log },
+    onCookieKeys: () => void threads.settle(threadSettings(), []).catch(() => {}),
+    onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
+  });
   const skipped = createSkippedRecords(log);
   const topics = createTopics(store, skipped.add);
   const bus = createEventBus(() => setVerbosity());
@@ -238,7 +244,7 @@ export async function startServer(
     const { recallTimeoutMs } = membership;
     const isShared = store.kind === 'redis';
     const tellsRequests = log.level === 'debug';
-    const arranged = poolNumbers.arrange(pools());
+    const arranged = poolNumbers.arrange(pools().map(keys.withCookieKey));
     const upstreamTls = arranged.map((pool) => pool && poolTls.of(pool.name));
     return {
       limits: boundDevices(limits),
@@ -337,6 +343,7 @@ export async function startServer(
   let admin: Admin | undefined;
   async function close(): Promise<void> {
     stopBeat();
+    keys.stop();
     certificates.stop();
     poolTls.stop();
     drains.stop();
@@ -351,7 +358,7 @@ export async function startServer(
   }
 
   try {
-    await interruptible(cluster.start(), stopping);
+    await interruptible(cluster.start().then(keys.start), stopping);
     await interruptible(routes.settled(), stopping);
     admin = await startAdmin({
       url: config.admin.url,
@@ -364,6 +371,7 @@ export async function startServer(
     await listeners.start(wantedListeners);
     stopping.throwIfAborted();
     useCertificates();
+    await certificates.useTicketKeys(keys.ticketKeys());
     accepting = true;
   } catch (error) {
     if (stopping.aborted) log.info({ devices: 0 }, 'stopped');

@@ -1,3 +1,6 @@
+import type { SigningConfig } from '../config/config.ts';
+import { SECRET_MIN } from '../config/membership.ts';
+import { BreakwaterError } from '../errors.ts';
 import { createRedisStore } from '../membership/redis.ts';
 import type { StoreWatcher } from '../membership/store.ts';
 import type { NodeSpec } from '../nodes/node.ts';
@@ -17,6 +20,16 @@ export interface MemberOptions extends NodeOptions {
   readonly onProxies?: StoreWatcher['onProxies'];
 }
 
+/** @throws BreakwaterError CONFIG_INVALID */
+function signingFrom({ BREAKWATER_MEMBERSHIP_SECRET: secret }: NodeJS.ProcessEnv): SigningConfig | undefined {
+  if (secret === undefined || secret === '') return undefined;
+  if (secret.length >= SECRET_MIN) return { secret, acceptsUnsigned: false };
+  throw new BreakwaterError(
+    'CONFIG_INVALID',
+    `BREAKWATER_MEMBERSHIP_SECRET must have at least ${SECRET_MIN} characters, as membership.secret of the proxies`,
+  );
+}
+
 /**
  * Keeps one node registered in the cluster until a signal asks it to leave, and takes it out again.
  * @throws BreakwaterError NODE_INVALID, CONFIG_INVALID
@@ -30,6 +43,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
     cluster: options.cluster,
     proxyId: `node:${spec.id}`,
     heartbeatMs,
+    signing: signingFrom(process.env),
   });
   try {
     await store.open({

@@ -9,6 +9,7 @@ import type { ConnectRule } from '../routing/rules.ts';
 import type { UpgradeTerms } from '../websocket/upgrade.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
+import { toSigning } from './membership.ts';
 import { type PersistenceConfig, toPersistence } from './persistence.ts';
 import { v2Fields } from './pools.ts';
 import { toRule } from './rules.ts';
@@ -158,8 +159,20 @@ export interface MembershipConfig {
   readonly store: 'memory' | 'redis';
   /** Validated by `parseRedisUrl`, which also reads it; may hold a password, so it never goes to a log. */
   readonly url: string;
+  /** Absent: nothing is signed. */
+  readonly signing: SigningConfig | undefined;
   readonly heartbeatMs: number;
   readonly recallTimeoutMs: number;
+}
+
+/** Secrets of a cluster; never to a log. */
+export interface SigningConfig {
+  /** Signs. */
+  readonly secret: string;
+  /** Is believed too, while the secret of a cluster is changed from one proxy to the next. */
+  readonly formerSecret?: string | undefined;
+  /** Whether what is not signed is believed: while a cluster begins to sign. */
+  readonly acceptsUnsigned: boolean;
 }
 
 export interface AdminConfig {
@@ -218,6 +231,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
     membership: {
       store: membership.store,
       url: membership.url,
+      signing: toSigning(membership),
       heartbeatMs: toMs(membership.heartbeat),
       recallTimeoutMs: toMs(membership.recallTimeout),
     },

@@ -30,6 +30,7 @@ const fixed: Part = {
   'proxy.engine': ({ proxy }) => proxy.engine,
   'membership.store': ({ membership }) => membership.store,
   'membership.url': ({ membership }) => membership.url,
+  'membership.secret': ({ membership }) => membership.signing,
   'membership.heartbeat': ({ membership }) => membership.heartbeatMs,
   'admin.url': ({ admin }) => admin.url,
   'limits.highWater': ({ limits }) => limits.highWaterBytes,

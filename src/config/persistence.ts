@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { isCookieName } from '../http/cookies.ts';
-import type { CookieOptions } from '../persistence/cookie.ts';
+import {
+  type CookieOptions,
+  type CookiePersistence,
+  createCookiePersistence,
+} from '../persistence/cookie.ts';
 import { deriveMarkKey } from '../persistence/node-mark.ts';
 import { choice, seconds, text } from './fields.ts';
 
@@ -11,8 +15,10 @@ export type PersistenceConfig =
   | { readonly by: 'client-id'; readonly ttlMs: number }
   | CookieConfig;
 
-export interface CookieConfig extends CookieOptions {
+export interface CookieConfig extends Omit<CookieOptions, 'key'> {
   readonly by: 'cookie';
+  /** Of `deriveMarkKey`; undefined: the cluster has a secret of its own for it. */
+  readonly key: string | undefined;
 }
 
 const DEFAULT_NAME = 'breakwater';
@@ -56,7 +62,7 @@ const persistence = z.strictObject({
   secret: text(1024).optional().meta({
     kind: 'text',
     description:
-      'For `cookie`: signs and hides the node in it; the same at every proxy of the cluster. Without one, whoever knows the names of cluster and pool can make a cookie, and so choose a node, but no more.',
+      'For `cookie`: signs and hides the node in it; the same at every proxy of the cluster. Without one it is `membership.secret`, or else one that the first proxy of the cluster makes and keeps in the store; with `store: memory` that one ends with the proxy, and its cookies with it.',
   }),
 });
 
@@ -83,5 +89,14 @@ export function toPersistence(
 ): PersistenceConfig {
   if (by === 'none') return { by };
   if (by === 'client-id') return { by, ttlMs: Math.round(ttl * 1000) };
-  return { by, mode, name, maxAgeSeconds: expires, key: deriveMarkKey(secret, cluster, pool) };
+  const key = secret === undefined ? undefined : deriveMarkKey(secret, cluster, pool);
+  return { by, mode, name, maxAgeSeconds: expires, key };
+}
+
+/** Of a pool whose key has been filled in; undefined where it has none. */
+export function cookiesOf(persistence: PersistenceConfig): CookiePersistence | undefined {
+  if (persistence.by !== 'cookie') return undefined;
+  const { key } = persistence;
+  if (key === undefined) throw new Error('persistence by cookie has no key');
+  return createCookiePersistence({ ...persistence, key });
 }

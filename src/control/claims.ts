@@ -88,7 +88,9 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
       const claim = claims.get(keyOf(client));
       if (claim === undefined || claim.isOld) return;
       claim.node = node;
-      await store.moveClient(client, { node, proxy }).catch(() => {}); // made good with the next renewal, or not needed
+      const { who, epoch } = claim;
+      if (epoch === undefined) return; // it is claimed there with the next renewal
+      await store.moveClient(client, { node, proxy, who, epoch }).catch(() => {}); // made good then, or not needed
     },
 
     /** One connection of the device has ended. */

@@ -1,9 +1,9 @@
 import type { SelectionKey } from '../balance/strategy.ts';
 import type { PoolConfig } from '../config/config.ts';
+import { cookiesOf } from '../config/persistence.ts';
 import type { Peer } from '../connection/wire.ts';
 import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
-import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Balancer } from './balancer.ts';
 import { createIntroduction, introduced } from './introduction.ts';
 import { createSources, sourced } from './source-addresses.ts';
@@ -39,7 +39,7 @@ export function createPoolRoute(
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
   const introduce = createIntroduction(upstream, Date.now);
-  const cookies = persistence.by === 'cookie' ? createCookiePersistence(persistence) : undefined;
+  const cookies = cookiesOf(persistence);
   const routes = new WeakMap<RouteChange, PoolRoute>();
   const routeAs = (change: RouteChange): PoolRoute => {
     const known = routes.get(change);

@@ -29,6 +29,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
   const leases = new Map<string, Lease>();
   const proxies = new Map<string, { beat: ProxyBeat; beatAt: number; endsAt: number }>();
   const places = createPlaces(clock);
+  const shared = new Map<string, string>();
   let watcher: Watched = { onMembership() {}, onProxies() {} };
   let sweeping: NodeJS.Timeout | undefined;
 
@@ -140,6 +141,12 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       return clients.filter((client) => places.recall(keyOf(client)) === undefined);
     },
 
+    async share(name, next, before) {
+      const there = shared.get(name);
+      if (there !== undefined && there !== before) return there;
+      shared.set(name, next);
+      return next;
+    },
     ask: async () => ({ given: new Map(), missing: [] }),
     close: async () => {
       clearTimeout(sweeping);

@@ -15,6 +15,7 @@ const LISTENERS_MAX = 256;
 const NODES_MAX = 4096;
 /** A client id has at most 65,535 bytes [MQTT-1.5.4]. */
 const CLIENT_ID_MAX = 65_535;
+const SHARED_MAX = 16_384;
 
 const nodeId = z.string().regex(/^[A-Za-z0-9._:@-]{1,64}$/);
 const id = z.string().min(1).max(ID_MAX);
@@ -87,13 +88,13 @@ const claim = z.object({
   epoch: stamp,
 });
 
-/** Where a device was served last, as its claim has it. */
-const place = claim.omit({ pool: true, clientId: true });
+/** Something that all proxies share under a name. */
+const shared = z.object({ value: z.string().min(1).max(SHARED_MAX) });
 
 /** Without a payload it is a refusal: the proxy has no answer, and need not be waited for. */
 const message = z.object({ id, from: id, payload: z.unknown().optional() });
 
-export const shapes = { node, decision, proxy, claim, place, question: message, answer: message } as const;
+export const shapes = { node, decision, proxy, claim, shared, question: message, answer: message } as const;
 
 export type Kind = keyof typeof shapes;
 export type Shape<K extends Kind> = z.output<(typeof shapes)[K]>;

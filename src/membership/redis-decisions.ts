@@ -29,7 +29,7 @@ export function createDecisions(
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const before = record === '' ? {} : (shared.decisionOf(nodeId, record) ?? {});
       const after = change(before);
-      const text = after === undefined ? '' : codec.write('decision', after);
+      const text = after === undefined ? '' : codec.write('decision', after, nodeId);
       const reply = await write(script, nodeId, record, text);
       if (typeof reply !== 'string') return;
       record = reply;

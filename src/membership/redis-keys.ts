@@ -4,19 +4,19 @@ import type { ClientKey } from './store.ts';
  * Every key and channel that Breakwater has in Redis. All begin with one hash tag, so that in a Redis Cluster they live
  * in one slot and a script may touch several of them.
  *
- * | key | what it holds |
- * | --- | --- |
  * `TEXT` is JSON with its version (`v`), as `codec.ts` writes it. What proxies of another version are to leave alone gets
  * another name, or another version.
  *
+ * | key | what it holds |
+ * | --- | --- |
  * | `{breakwater:NAME}:meta` | hash: `version` of nodes and decisions; `base`, the version up to which all is contained; `sweptAt` (ms) |
  * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION TEXT` |
  * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION TEXT` |
  * | `{breakwater:NAME}:leases` | hash: id of a self-registered node to `ENDS LASTS FORGET LATE` (ms, ms, ms, 0 or 1) |
  * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION TEXT` (ms, ms, ms) |
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
- * | `{breakwater:NAME}:epoch` | the last epoch given to a claim |
- * | `{breakwater:NAME}:client:POOL CLIENT_ID` | hash: `node`, `proxy`, `who`, `epoch`; expires |
+ * | `{breakwater:NAME}:shared` | hash: name to `TEXT` |
+ * | `{breakwater:NAME}:client:POOL CLIENT_ID` | hash: `proxy`, `who`, `epoch`, `TEXT` (the claim); expires |
  */
 export function redisKeys(cluster: string, proxyId: string) {
   const tag = `{breakwater:${cluster}}`;
@@ -26,7 +26,7 @@ export function redisKeys(cluster: string, proxyId: string) {
     membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'].map(
       (name) => `${tag}:${name}`,
     ),
-    epoch: `${tag}:epoch`,
+    shared: `${tag}:shared`,
     /** No name of a pool has a space. */
     client: ({ pool, clientId }: ClientKey): string => `${tag}:client:${pool} ${clientId}`,
 

@@ -230,7 +230,17 @@ else
 end
 return 1`),
 
-  /** The same, and the node leaves: what was decided is changed only if it was there. */
+  /**
+   * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 `nodes` or `decisions`, 4 id, 5 record as the sender
+   * knows it, 6 text that says the same. Answers whether it was still there.
+   */
+  rewrite: script(`${membership}
+local key = ARGV[3] == 'nodes' and NODES or DECISIONS
+if redis.call('HGET', key, ARGV[4]) ~= ARGV[5] then return 0 end
+redis.call('HSET', key, ARGV[4], change() .. ' ' .. ARGV[6])
+return 1`),
+
+  /** As `decide`, and the node leaves: what was decided is changed only if it was there. */
   leaveNode: script(`${membership}
 local there = redis.call('HGET', DECISIONS, ARGV[3]) or ''
 if there ~= ARGV[4] then return there end

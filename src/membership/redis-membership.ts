@@ -44,6 +44,14 @@ export interface Synced {
   readonly proxies: readonly LivingProxy[];
 }
 
+/** A record that is believed for now. */
+export interface Outdated {
+  readonly key: 'nodes' | 'decisions';
+  readonly id: string;
+  readonly record: string;
+  readonly value: object;
+}
+
 export interface SharedMembership {
   /** Brings what is known here and what Redis holds together. */
   sync(): Promise<Synced>;
@@ -55,6 +63,8 @@ export interface SharedMembership {
   isUnusableProxy(proxyId: string): boolean;
   /** The record of what was decided about a node, as it was known last; empty for none. */
   decisionRecord(nodeId: string): string;
+  /** Records that should be written anew, because they are not signed with the present secret. */
+  outdated(): readonly Outdated[];
   /** What such a record says; undefined where it cannot be used. */
   decisionOf(nodeId: string, record: string): Decision | undefined;
   /** The present time of Redis's clock, in milliseconds, as far as it is known here. */
@@ -148,6 +158,24 @@ export function shareMembership(
     return undefined;
   }
 
+  /** Nodes with a lease sign themselves, with each heartbeat. */
+  function outdated(): Outdated[] {
+    const found: Outdated[] = [];
+    for (const [id, record] of known.nodes) {
+      const node = membership.nodes.get(id);
+      if (node === undefined || known.leases.has(id) || !codec.isOutdated('node', textOf(record, 1), id))
+        continue;
+      const { late: _, ...value } = node;
+      found.push({ key: 'nodes', id, record, value });
+    }
+    for (const [id, record] of known.decisions) {
+      const value = membership.decisions.get(id);
+      if (value !== undefined && codec.isOutdated('decision', textOf(record, 1), id))
+        found.push({ key: 'decisions', id, record, value });
+    }
+    return found;
+  }
+
   /** What Redis's script itself has found, of which it names only the first. */
   function tellSkipped(named: readonly string[], count: number): void {
     for (let i = 0; i + 2 < named.length; i += 3) {
@@ -171,6 +199,7 @@ export function shareMembership(
     unusable: (nodeId) => unusable.get(nodeId) ?? '',
     isUnusableProxy: (proxyId) => unusableProxies.has(proxyId),
     decisionRecord: (nodeId) => known.decisions.get(nodeId) ?? '',
+    outdated,
     decisionOf,
     storeNow: () => now() + clockAhead,
     async sync() {

@@ -1,3 +1,4 @@
+import type { SigningConfig } from '../config/config.ts';
 import { BreakwaterError } from '../errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../time.ts';
 import { createCodec } from './codec.ts';
@@ -9,8 +10,9 @@ import { keepLink, whyOf } from './redis-link.ts';
 import { PULSE, shareMembership } from './redis-membership.ts';
 import { membershipScripts as scripts } from './redis-membership-scripts.ts';
 import type { Script } from './redis-script.ts';
+import { createSharing } from './redis-sharing.ts';
 import { redisTarget } from './redis-target.ts';
-import type { MembershipStore, StoreWatcher } from './store.ts';
+import type { BeatingNode, MembershipStore, StoreWatcher } from './store.ts';
 
 export interface RedisStoreOptions {
   /** See `config/redis-url.ts`. */
@@ -19,6 +21,8 @@ export interface RedisStoreOptions {
   readonly cluster: string;
   /** Unique in the cluster. */
   readonly proxyId: string;
+  /** Signs what is written, and is asked of what is read; absent: nothing is signed. */
+  readonly signing?: SigningConfig | undefined;
   /** How often it is looked whether a message was missed, and whether Redis answers. Default 1,000. */
   readonly heartbeatMs?: number;
   /** Longest wait for one answer. Default 2,000. */
@@ -59,7 +63,12 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
   const silentTicksMax = Math.ceil(commandTimeoutMs / heartbeatMs) + 1;
   const keys = redisKeys(cluster, proxyId);
-  const codec = createCodec((skipped) => watcher.onSkipped(skipped));
+  const codec = createCodec({
+    cluster,
+    signing: options.signing,
+    now: Date.now,
+    onSkipped: (skipped) => watcher.onSkipped(skipped),
+  });
   let watcher = nobody;
   let toldUp: boolean | undefined; // undefined until `open` is done
   let onFirstUp = (): void => {};
@@ -82,6 +91,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     },
     onUp() {
       tellUp(true, undefined);
+      renewOutdated();
       onFirstUp();
       ticking = setTimeout(tick, heartbeatMs);
     },
@@ -123,8 +133,13 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       return link.run(...command);
     },
     deadline,
+    storeNow: shared.storeNow,
     onClaim: (client, place) => watcher.onClaim(client, place),
   });
+
+  const sharing = createSharing(keys, codec, (script, names, args) =>
+    link.run(script, names, [deadline(), ...args]),
+  );
 
   function deadline(): number {
     return Math.ceil(shared.storeNow() + commandTimeoutMs);
@@ -140,6 +155,22 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     return link.run(script, keys.membership, [deadline(), keys.changes, ...args]);
   }
 
+  /** A heartbeat that says nothing new is the same text as the one before, so that Redis sees that it is. */
+  let lastBeat = { said: '', text: '' };
+  function beatText(spec: BeatingNode): string {
+    const said = JSON.stringify(spec);
+    if (said !== lastBeat.said) lastBeat = { said, text: codec.write('node', spec, spec.id) };
+    return lastBeat.text;
+  }
+
+  /** Of several proxies the first does it. */
+  function renewOutdated(): void {
+    for (const { key, id, record, value } of shared.outdated()) {
+      const text = codec.write(key === 'nodes' ? 'node' : 'decision', value, id);
+      write(scripts.rewrite, key, id, record, text).catch(() => {}); // with the next news
+    }
+  }
+
   function tellUp(up: boolean, cause: string | undefined): void {
     if (toldUp === undefined || toldUp === up) return;
     toldUp = up;
@@ -149,6 +180,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const refresh = coalesced(async () => {
     const { isNews, proxies } = await shared.sync();
     if (isNews || !link.isUp()) watcher.onMembership(shared.membership()); // who was away is told it all
+    if (isNews && link.isUp()) renewOutdated();
     watcher.onProxies(proxies);
   });
 
@@ -194,7 +226,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       const added = await write(
         scripts.addNode,
         spec.id,
-        codec.write('node', spec),
+        codec.write('node', spec, spec.id),
         shared.unusable(spec.id),
       );
       if (added === 0) {
@@ -218,13 +250,13 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
       await refresh();
     },
     async beatNode(spec, leaseMs, forgetAfterMs) {
-      const text = codec.write('node', spec);
+      const text = beatText(spec);
       const args = [spec.id, text, Math.ceil(leaseMs), Math.ceil(forgetAfterMs), shared.unusable(spec.id)];
       if ((await write(scripts.beatNode, ...args)) === 1) await refresh();
     },
 
     async beatProxy(beat, leaseMs) {
-      const args = [beat.id, Math.ceil(leaseMs), ++beats, codec.write('proxy', beat)];
+      const args = [beat.id, Math.ceil(leaseMs), ++beats, codec.write('proxy', beat, beat.id)];
       if ((await write(scripts.beatProxy, ...args)) === 1) await refresh();
     },
     async leaveProxy(id) {
@@ -236,6 +268,10 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     claimClient: claims.claim,
     moveClient: claims.move,
     renewClients: claims.renew,
+    async share(name, next, before) {
+      requireUp();
+      return sharing.share(name, next, before);
+    },
     ask: asking.ask,
 
     async close() {

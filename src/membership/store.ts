@@ -59,12 +59,19 @@ export interface MembershipStore {
    * The device's session is at another node now, and its claim as old as before: where another proxy has claimed the
    * device meanwhile, that stays. @throws BreakwaterError STORE_UNAVAILABLE
    */
-  moveClient(client: ClientKey, place: Pick<ClientPlace, 'node' | 'proxy'>): Promise<void>;
+  moveClient(client: ClientKey, place: ClientPlace): Promise<void>;
   /**
    * Keeps claims of this proxy that are still in use from expiring; others are left alone. Returns the clients that
    * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
    */
   renewClients(proxy: string, clients: readonly ClientKey[], ttlMs: number): Promise<readonly ClientKey[]>;
+
+  /**
+   * A text that all proxies share under this name: puts `next` where there is nothing yet, or exactly `before`. Resolves
+   * with what is there then: `next`, or what another proxy was quicker to put. The memory store has no others.
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  share(name: string, next: string, before?: string): Promise<string>;
 
   /**
    * Asks the other proxies, or of them only `to`, and resolves with what was answered within `timeoutMs`. Questions and
@@ -101,7 +108,10 @@ export interface Answers {
 }
 
 /** Why something in the store cannot be used. */
-export const skipReasons = ['type', 'form', 'size', 'json', 'version', 'schema', 'unknown'] as const;
+export const skipReasons = [
+  ...(['type', 'form', 'size', 'json', 'version', 'schema', 'unknown'] as const),
+  ...(['unsigned', 'forged', 'replayed', 'unreadable'] as const),
+] as const;
 export type SkipReason = (typeof skipReasons)[number];
 
 /** One thing in the store that cannot be used. */

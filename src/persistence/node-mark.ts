@@ -19,13 +19,12 @@ const MAX_MARK_LENGTH = 256;
 const MAX_SEALED = 1024;
 
 /**
- * The key of a pool's marks. All proxies of a cluster with one secret have the same; without one, whoever knows the
- * names of cluster and pool can make marks, and so choose a node, but no more.
+ * The key of a pool's marks. All proxies of a cluster with one secret have the same.
  * @returns 64 bytes in base64: a configuration that is frozen and cloned holds no bytes
  */
-export function deriveMarkKey(secret: string | undefined, cluster: string, pool: string): string {
+export function deriveMarkKey(secret: string, cluster: string, pool: string): string {
   const context = `breakwater cookie\0${cluster}\0${pool}`;
-  return Buffer.from(hkdfSync('sha256', secret ?? '', '', context, 2 * KEY_BYTES)).toString('base64');
+  return Buffer.from(hkdfSync('sha256', secret, '', context, 2 * KEY_BYTES)).toString('base64');
 }
 
 /** @param key of `deriveMarkKey` */

@@ -39,7 +39,8 @@ export interface ClusterMemberOptions {
 
 export function createStore({ cluster, membership }: Config, proxyId: string): MembershipStore {
   if (membership.store === 'memory') return createMemoryStore();
-  return createRedisStore({ url: membership.url, cluster, proxyId, heartbeatMs: membership.heartbeatMs });
+  const { url, heartbeatMs, signing } = membership;
+  return createRedisStore({ url, cluster, proxyId, heartbeatMs, signing });
 }
 
 /**

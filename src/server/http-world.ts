@@ -1,12 +1,12 @@
 import type { Door } from '../admission/door.ts';
 import type { LimitsConfig, PoolConfig } from '../config/config.ts';
+import { cookiesOf } from '../config/persistence.ts';
 import type { Balancer } from '../data-plane/balancer.ts';
 import type { ListenerSettings, ThreadEvent } from '../data-plane/messages.ts';
 import { createSources, sourced } from '../data-plane/source-addresses.ts';
 import type { TableReader } from '../data-plane/table-reader.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
 import type { HttpRefusal, HttpRoute, HttpWorld } from '../http-proxy/world.ts';
-import { createCookiePersistence } from '../persistence/cookie.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
 import { sharedClock } from '../time.ts';
 
@@ -38,7 +38,7 @@ export function createHttpPool(
   tls: UpstreamTls,
 ): HttpPool {
   const { name, persistence, upstream } = pool;
-  const cookies = persistence.by === 'cookie' ? createCookiePersistence(persistence) : undefined;
+  const cookies = cookiesOf(persistence);
   const source = createSources(upstream.sourceAddresses);
   const routeBy = (key: string | undefined): HttpRoute => ({
     cookies,

@@ -100,6 +100,15 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
       expect(heardByOne.claims).toEqual([[client('d'), { node: 'b', proxy: 'two', who: 7, epoch }]]);
     });
 
+    test('what is shared is the same for both, whoever is first', async () => {
+      const first = await Promise.all([one.share('a', 'of one'), two.share('a', 'of two')]);
+      expect(first[0]).toBe(first[1]);
+      expect(await one.share('a', 'new', first[0])).toBe('new');
+      expect(await two.share('a', 'newer', first[0])).toBe('new');
+      expect(await two.share('a', 'newer', 'new')).toBe('newer');
+      expect(await one.share('a', 'x', 'new')).toBe('newer');
+    });
+
     test('the others answer a question, without waiting for its time-out', async () => {
       await bothLive();
       heardByTwo.answer = async (question) => ({ from: 'two', question });

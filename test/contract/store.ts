@@ -312,11 +312,11 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
 
     test('a claim is moved by its own proxy, and grows no younger by it; those of others are left alone', async () => {
       const epoch = await store.claimClient(client('d'), { node: 'a', proxy: 'one', who: 7 }, LONG_MS);
-      await store.moveClient(client('d'), { node: 'b', proxy: 'one' });
+      await store.moveClient(client('d'), { node: 'b', proxy: 'one', who: 7, epoch });
       expect(await store.recallClient(client('d'))).toEqual({ node: 'b', proxy: 'one', who: 7, epoch });
-      await store.moveClient(client('d'), { node: 'c', proxy: 'two' });
+      await store.moveClient(client('d'), { node: 'c', proxy: 'two', who: 7, epoch: epoch - 1 });
       expect(await store.recallClient(client('d'))).toEqual({ node: 'b', proxy: 'one', who: 7, epoch });
-      await store.moveClient(client('nobody'), { node: 'c', proxy: 'two' });
+      await store.moveClient(client('nobody'), { node: 'c', proxy: 'two', who: 7, epoch });
       expect(await store.recallClient(client('nobody'))).toBeUndefined();
     });
 
@@ -395,6 +395,14 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
         'the one that was not renewed to expire',
       );
       expect(await store.recallClient(client('d1099'))).toBeDefined();
+    });
+
+    test('what is shared is what was put first, or in the place of exactly what was there', async () => {
+      expect(await store.share('a', 'one')).toBe('one');
+      expect(await store.share('a', 'two')).toBe('one');
+      expect(await store.share('a', 'two', 'another')).toBe('one');
+      expect(await store.share('a', 'three', 'one')).toBe('three');
+      expect(await store.share('b', 'other')).toBe('other');
     });
 
     test('where there are no others, nobody answers', async () => {

@@ -11,7 +11,7 @@ const claims = [...text.matchAll(/^\| (.+) \| `([\w/.-]+\.ts)`: (.+) \|$/gm)].ma
 );
 
 /** Tables of claims have a heading of their own; each of their rows must be one. */
-const rows = [...text.matchAll(/^\| claim +\| test +\|\n\|[- |]+\|\n((?:\|.*\n)+)/gm)].flatMap(
+const rows = [...text.matchAll(/^\| claim[^|]*\| test +\|\n\|[- |]+\|\n((?:\|.*\n)+)/gm)].flatMap(
   ([, body = '']) => body.trim().split('\n'),
 );
 

@@ -8,9 +8,23 @@ describe('membership', () => {
     expect(defaultConfig().membership).toEqual({
       store: 'memory',
       url: 'redis://127.0.0.1:6379',
+      signing: undefined,
       heartbeatMs: 1000,
       recallTimeoutMs: 50,
     });
+  });
+
+  it('signs with a secret, which is long enough', () => {
+    const signingOf = (membership: object) =>
+      parseConfig(JSON.stringify({ membership }), 'f').membership.signing;
+    const secret = 'sixteen or longer';
+    expect(signingOf({ secret })).toEqual({ secret, formerSecret: undefined, acceptsUnsigned: false });
+    expect(signingOf({ secret, formerSecret: 'old', unsigned: 'accept' })).toEqual({
+      ...{ secret, formerSecret: 'old', acceptsUnsigned: true },
+    });
+    expect(() => signingOf({ secret: 'short' })).toThrow('at least 16 characters');
+    expect(() => signingOf({ formerSecret: 'old' })).toThrow('is of no use without secret');
+    expect(() => signingOf({ unsigned: 'accept' })).toThrow('is of no use without secret');
   });
 
   it('remembers devices by client id without Redis too', () => {

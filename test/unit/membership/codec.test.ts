@@ -19,7 +19,10 @@ const samples: Partial<Record<Kind, object>> = {
 
 function codec() {
   const skipped: Skipped[] = [];
-  return { ...createCodec((each) => skipped.push(each)), skipped };
+  return {
+    ...createCodec({ cluster: 'c', now: () => 0, onSkipped: (each) => skipped.push(each) }),
+    skipped,
+  };
 }
 
 test('what is written is read again', () => {
@@ -63,24 +66,13 @@ test('what is told of a record does not quote it', () => {
   expect(JSON.stringify(skipped)).not.toContain('secret');
 });
 
-test('an epoch is a number, as Redis or as a proxy writes it', () => {
-  const { check } = codec();
-  const place = { node: 'a', proxy: 'one', who: 7 };
-  expect(check('place', { ...place, epoch: '1700000000000000' }, here)?.epoch).toBe(1_700_000_000_000_000);
-  for (const epoch of [
-    null,
-    undefined,
-    '',
-    'x',
-    '-1',
-    '1e9',
-    '99999999999999999',
-    1.5,
-    -1,
-    Number.NaN,
-    1e300,
-  ])
-    expect(check('place', { ...place, epoch }, here)).toBeUndefined();
+test('an epoch is a number, as one or as digits', () => {
+  const { read } = codec();
+  const claim = { v: 1, pool: 'p', clientId: 'd', node: 'a', proxy: 'one', who: 7 };
+  const epochOf = (epoch: unknown) => read('claim', JSON.stringify({ ...claim, epoch }), here)?.epoch;
+  expect(epochOf('1700000000000000')).toBe(1_700_000_000_000_000);
+  for (const epoch of [null, undefined, '', 'x', '-1', '1e9', '99999999999999999', 1.5, -1, 1e300])
+    expect(epochOf(epoch)).toBeUndefined();
 });
 
 test('a name that is a word of the language is a name', () => {

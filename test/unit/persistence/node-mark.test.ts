@@ -43,13 +43,8 @@ test('whatever else a cookie holds is none', () => {
 
 test.each([
   ['secret', deriveMarkKey('another', 'default', 'web')],
-  ['absent secret', deriveMarkKey(undefined, 'default', 'web')],
   ['cluster', deriveMarkKey('a secret', 'other', 'web')],
   ['pool', deriveMarkKey('a secret', 'default', 'other')],
 ])('a mark of another %s is none', (_what, other) => {
   expect(createNodeMarks(other).open(marks.seal('node-1'))).toBeUndefined();
-});
-
-test('a key without a secret is the same at every proxy', () => {
-  expect(deriveMarkKey(undefined, 'default', 'web')).toEqual(deriveMarkKey(undefined, 'default', 'web'));
 });

@@ -1,0 +1,50 @@
+import type { Kind } from './records.ts';
+
+/** Clocks of proxies may differ by so much: what is older, or comes from further ahead, is not believed. */
+const MESSAGE_WINDOW_MS = 60_000;
+/** A heartbeat lies in the store until the lease has run out. */
+const BEAT_WINDOW_MS = 300_000;
+/** Questions that are remembered, so that none is answered twice; more than are answered in that time. */
+const QUESTIONS_MAX = 32_768;
+/** Records of which it is known how new the newest was. */
+const RECORDS_MAX = 16_384;
+
+/**
+ * Whether what is signed may be a word from the past, said once more by somebody who heard it. Messages and heartbeats
+ * are believed for a time only, questions once, and of records of one name none that is older than one seen before.
+ */
+export function createFreshness(now: () => number) {
+  const answered = new Map<string, number>();
+  const newest = new Map<string, number>();
+
+  function remember<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+    map.delete(key);
+    map.set(key, value);
+    for (const oldest of map.keys()) if (map.size > most) map.delete(oldest);
+  }
+
+  return {
+    /** When what is written at this place is to say that it was written, in ms since 1970: later than what was there. */
+    stamp(place: string): number {
+      const at = Math.max(now(), (newest.get(place) ?? 0) + 1);
+      return at;
+    },
+    /** Why it is not believed; undefined where it is. @param text with its signature */
+    problem(kind: Kind, place: string, at: number, text: string): string | undefined {
+      const ageMs = now() - at;
+      if (kind === 'node' || kind === 'decision' || kind === 'shared') {
+        const seen = newest.get(place) ?? 0;
+        if (at < seen) return 'it is older than one that was there before';
+        remember(newest, place, at, RECORDS_MAX);
+        return undefined;
+      }
+      const windowMs = kind === 'proxy' ? BEAT_WINDOW_MS : MESSAGE_WINDOW_MS;
+      if (Math.abs(ageMs) > windowMs)
+        return `by this clock it is ${Math.round(ageMs / 1000)} s old; set the clocks of all proxies by NTP`;
+      if (kind !== 'question') return undefined;
+      if (answered.has(text)) return 'it was asked before';
+      remember(answered, text, at, QUESTIONS_MAX);
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { createRedisStore } from '../../src/membership/redis.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { storeContract } from './store.ts';
+import { sharedStoreContract } from './store-shared.ts';
+
+let redis: Promise<RedisServer> | undefined;
+let clusters = 0;
+const signing = { secret: 'a secret of a cluster', acceptsUnsigned: false };
+
+/** Signed, all is as it is without. */
+async function emptyCluster() {
+  redis ??= startRedis();
+  const { url } = await redis;
+  const cluster = `test-${++clusters}`;
+  return {
+    store: (proxyId: string) => createRedisStore({ url, cluster, proxyId, heartbeatMs: 100, signing }),
+  };
+}
+
+storeContract('signed redis', emptyCluster);
+sharedStoreContract('signed redis', emptyCluster);
