@@ -253,6 +253,7 @@ describe('breakwater agent', () => {
     const broker = await startMosquitto();
     const agent = startAgent(view, broker.url);
     await appears(view, 'a');
+    await says(agent, 'is registered'); // others see it before the agent has been answered
     await redis.stop();
     await says(agent, 'no heartbeat');
     await redis.restart();
