@@ -119,6 +119,10 @@ export class SessionCarrier implements Carrier, Traveller {
     this.shell.wire.toDevice(bytes, start, end);
   }
 
+  isDeviceBehind(): boolean {
+    return this.shell.wire.isDeviceBehind();
+  }
+
   // ---- what the session tells ------------------------------------------------------------------------------
 
   event(event: SessionEvent): void {

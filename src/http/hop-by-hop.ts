@@ -22,12 +22,12 @@ const NEVER_NOMINATED: ReadonlySet<string> = new Set(['content-length', 'host'])
  * @param drop asked with the name in lower case
  */
 export function endToEnd(fields: RawFields, drop: (name: string) => boolean): string[] {
-  const nominated = connectionOptions(fields);
+  const nominated = new Set(connectionOptions(fields));
   const kept: string[] = [];
   for (const [field, value] of eachField(fields)) {
     const name = field.toLowerCase();
     if (HOP_BY_HOP.has(name) || drop(name)) continue;
-    if (nominated.includes(name) && !NEVER_NOMINATED.has(name)) continue;
+    if (nominated.has(name) && !NEVER_NOMINATED.has(name)) continue;
     kept.push(field, value);
   }
   return kept;

@@ -39,6 +39,8 @@ export interface CookiePersistence {
 
 /** Between mark and value: allowed in cookies, and not in marks. */
 const SEPARATOR = '~';
+/** Cookies of our name that are opened: paths make a few of them, and each takes some ten microseconds. */
+const MOST_OPENED = 8;
 const nothing: Recalled = { nodes: [], cookie: undefined, value: undefined };
 
 export function createCookiePersistence(options: CookieOptions): CookiePersistence {
@@ -62,7 +64,7 @@ function insert({ name, maxAgeSeconds, key }: CookieOptions): CookiePersistence 
       const own = pairs.filter((pair) => pair.name === name);
       const others = pairs.filter((pair) => pair.name !== name);
       return {
-        nodes: own.flatMap(({ value }) => marks.open(value) ?? []),
+        nodes: own.slice(0, MOST_OPENED).flatMap(({ value }) => marks.open(value) ?? []),
         cookie: others.length === 0 ? undefined : formatCookies(others),
         value: undefined,
       };
@@ -96,8 +98,9 @@ function rewrite({ name, key }: CookieOptions): CookiePersistence {
       if (!cookie.includes(name)) return { ...nothing, cookie };
       const nodes: string[] = [];
       let own: string | undefined;
+      let opened = 0;
       const pairs = parseCookies(cookie).map((pair) => {
-        if (pair.name !== name) return pair;
+        if (pair.name !== name || opened++ >= MOST_OPENED) return pair;
         const { node, value } = unmarked(pair.value);
         if (node !== undefined) nodes.push(node);
         own ??= value;

@@ -53,6 +53,8 @@ export interface SessionOutput {
   toNode(bytes: Uint8Array, start: number, end: number): void;
   toDevice(bytes: Uint8Array, start: number, end: number): void;
   event(event: SessionEvent): void;
+  /** Does what was given to the device before still wait? Then what it asks for is answered within bounds. */
+  isDeviceBehind(): boolean;
 }
 
 /** Bounds, in bytes, and what the session cannot know by itself. */

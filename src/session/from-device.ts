@@ -35,8 +35,13 @@ function isPingreq(bytes: Uint8Array, at: number, end: number): boolean {
 }
 
 function pinged(s: State): void {
-  if (!s.pingsWait || s.pingsOwed >= MAX_WAITING_PINGS) s.toDevice.write(pingrespPacket);
-  else s.pingsOwed++;
+  if (s.pingsWait && s.pingsOwed < MAX_WAITING_PINGS) {
+    s.pingsOwed++;
+    return;
+  }
+  // Who asks and asks, and never reads the answers, gets no more of them.
+  s.pingsBehind = s.output.isDeviceBehind() ? s.pingsBehind + 1 : 0;
+  if (s.pingsBehind <= MAX_WAITING_PINGS) s.toDevice.write(pingrespPacket);
 }
 
 /**

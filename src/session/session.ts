@@ -10,6 +10,8 @@ import { State } from './state.ts';
 import { type Handle, Vault } from './vault.ts';
 
 const vault = new Vault();
+/** Of the PINGREQs that a lost node owes an answer: a device that asks more often does not wait for each. */
+const MOST_PINGS_OWED = 1024;
 
 /** Why a session cannot go to another node. `mid-delivery` and `mid-upload` pass by themselves; the others stay. */
 export type Immovable = 'connecting' | 'over' | 'mid-delivery' | 'mid-upload' | Stays;
@@ -165,7 +167,9 @@ export class Session {
   answerPings(): void {
     const { state } = this;
     state.pingsWait = false;
-    for (; state.pingsOwed > 0; state.pingsOwed--) state.toDevice.write(pingrespPacket);
+    for (let left = Math.min(state.pingsOwed, MOST_PINGS_OWED); left > 0; left--)
+      state.toDevice.write(pingrespPacket);
+    state.pingsOwed = 0;
     this.flush();
   }
 

@@ -66,6 +66,8 @@ export class State implements Speaker {
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
+  /** PINGREQs of the gap that were answered since the device last took all that it was given. */
+  pingsBehind = 0;
   /** It is not known yet whether a node is to answer them, or the link has ended for the device too. */
   pingsWait = false;
   /** PUBLISH, SUBSCRIBE and UNSUBSCRIBE of the device that no node has acknowledged. */

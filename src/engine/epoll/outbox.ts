@@ -9,6 +9,13 @@ interface Chunk {
   readonly address: number;
   start: number;
   end: number;
+  next: Chunk | undefined;
+}
+
+/** What waits for one socket, first to last. */
+interface Queue {
+  first: Chunk | undefined;
+  last: Chunk | undefined;
 }
 
 /**
@@ -35,21 +42,23 @@ export function createOutbox(
   onWaiting: (fd: number) => void,
 ): Outbox {
   const waiting = new Uint32Array(capacity);
-  const queues = new Map<number, Chunk[]>();
+  const queues = new Map<number, Queue>();
 
   function push(fd: number, bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     if (length === 0) return;
     let queue = queues.get(fd);
     if (queue === undefined) {
-      queue = [];
+      queue = { first: undefined, last: undefined };
       queues.set(fd, queue);
       onWaiting(fd);
     }
-    let last = queue.at(-1);
+    let { last } = queue;
     if (last === undefined || last.bytes.length - last.end < length) {
-      last = { ...pin(Math.max(CHUNK_BYTES, length)), start: 0, end: 0 };
-      queue.push(last);
+      const chunk = { ...pin(Math.max(CHUNK_BYTES, length)), start: 0, end: 0, next: undefined };
+      if (last === undefined) queue.first = chunk;
+      else last.next = chunk;
+      queue.last = last = chunk;
     }
     copyBytes(bytes, start, end, last.bytes, last.end);
     last.end += length;
@@ -60,7 +69,7 @@ export function createOutbox(
     const queue = queues.get(fd);
     let total = 0;
     let error = 0;
-    for (let chunk = queue?.[0]; chunk !== undefined; chunk = queue?.[0]) {
+    for (let chunk = queue?.first; queue !== undefined && chunk !== undefined; chunk = queue.first) {
       const sent = send(fd, chunk.address + chunk.start, chunk.end - chunk.start);
       if (sent < 0) {
         if (sent === -EINTR) continue;
@@ -70,7 +79,8 @@ export function createOutbox(
       total += sent;
       chunk.start += sent;
       if (chunk.start < chunk.end) continue; // the next send says EAGAIN, which arms the edge
-      queue?.shift();
+      queue.first = chunk.next;
+      if (queue.first === undefined) queue.last = undefined;
     }
     waiting[fd] = (waiting[fd] as number) - total;
     if (waiting[fd] === 0) queues.delete(fd);

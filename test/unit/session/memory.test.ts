@@ -13,7 +13,7 @@ const MOST_BYTES = 700;
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-const output = { toNode() {}, toDevice() {}, event() {} };
+const output = { toNode() {}, toDevice() {}, event() {}, isDeviceBehind: () => false };
 const connack = bytesOf('CONNACK', 4);
 const subscribe = bytesOf('SUBSCRIBE #1 cmd/all/#:0 cmd/one/+:1', 4);
 const suback = bytesOf('SUBACK #1 0 1', 4);

@@ -95,6 +95,7 @@ class Scene {
     this.session = new Session(decoded.connect, connect, large, {
       toNode: (bytes, start, end) => this.nodeReader?.parse(Buffer.from(bytes.subarray(start, end))),
       toDevice: (bytes, start, end) => this.deviceReader.parse(Buffer.from(bytes.subarray(start, end))),
+      isDeviceBehind: () => false,
       event: (event) => {
         if (event.kind !== 'accepted' && event.kind !== 'resumed') throw new Error(JSON.stringify(event));
       },

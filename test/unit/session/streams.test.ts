@@ -288,3 +288,30 @@ it('looks at a large packet no more than its length asks for, in whatever pieces
   expect(looks(16_000)).toEqual([true, 0]);
   expect(looks(400_000)).toEqual([true, 100_000]);
 });
+
+it('answers a bounded number of PINGREQs that a lost node has left unanswered', () => {
+  const stage = play(4, open);
+  feed(stage, 'fromDevice', Buffer.concat(Array.from({ length: 3000 }, () => bytesOf('PINGREQ', 4))));
+  const seen = runs(stage);
+  stage.session.detached();
+  expect(seen.device).toEqual([2048]);
+});
+
+it('answers a flood of PINGREQs in the gap together, and few of them to a device that does not read', () => {
+  const stage = play(
+    4,
+    `${open}
+    lost`,
+  );
+  const seen = runs(stage);
+  const flood = Buffer.concat(Array.from({ length: 1000 }, () => bytesOf('PINGREQ', 4)));
+  feed(stage, 'fromDevice', flood);
+  expect(seen.device).toEqual([2000]);
+  stage.isBehind = true;
+  feed(stage, 'fromDevice', flood);
+  feed(stage, 'fromDevice', flood);
+  expect(seen.device).toEqual([2000, 32]);
+  stage.isBehind = false;
+  feed(stage, 'fromDevice', flood);
+  expect(seen.device).toEqual([2000, 32, 2000]);
+});

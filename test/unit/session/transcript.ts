@@ -30,6 +30,8 @@ export class Stage {
   /** Where the session's bytes go; a test may listen for itself. */
   readonly output: SessionOutput;
   readonly events: SessionEvent[] = [];
+  /** Does the device not read what it is sent? */
+  isBehind = false;
   private readonly chunk: number;
   private nodeBytes: Buffer[] = [];
   private deviceBytes: Buffer[] = [];
@@ -42,6 +44,7 @@ export class Stage {
     const result = decodeConnect(raw, 0, raw.length, 1 << 20);
     if (result.kind !== 'connect') throw new Error(`not a CONNECT: ${connect}`);
     this.output = {
+      isDeviceBehind: () => this.isBehind,
       toNode: (bytes, start, end) => this.nodeBytes.push(Buffer.from(bytes.subarray(start, end))),
       toDevice: (bytes, start, end) => this.deviceBytes.push(Buffer.from(bytes.subarray(start, end))),
       event: (event) => {
