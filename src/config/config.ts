@@ -187,6 +187,8 @@ export interface LimitsConfig {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
   readonly maxPacketBytes: number;
+  /** On this proxy, of all connections that are not carried yet. */
+  readonly pendingBytes: number;
   readonly highWaterBytes: number;
   /** On one data thread. */
   readonly maxHandshakes: number;
@@ -240,6 +242,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       maxConnections: limits.maxConnections,
       connectTimeoutMs: toMs(limits.connectTimeout),
       maxPacketBytes: limits.maxPacketSize,
+      pendingBytes: limits.pendingBytes,
       highWaterBytes: limits.highWater,
       maxHandshakes: limits.maxHandshakes,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),

@@ -122,6 +122,14 @@ export const limitsSchema = z.strictObject({
     about:
       'Largest CONNECT, and the most that is kept of what a device sends before its node answered. In session mode the most that is kept of one packet: a larger message is passed on as it comes, and the broker says what is too large (EMQX: 1 MiB, mosquitto: 256 MiB).',
   }),
+  pendingBytes: count({
+    min: 65_536,
+    max: 68_719_476_736,
+    default: 67_108_864,
+    unit: 'bytes',
+    about:
+      'Kept of all devices together that no node has been asked for, the first 4 KiB of each apart, which hold as good as every CONNECT. Beyond, the one that keeps most is reset: nobody has shown yet who it is.',
+  }),
   highWater: count({
     min: 4096,
     max: 16_777_216,

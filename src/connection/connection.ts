@@ -1,3 +1,4 @@
+import type { PendingHolder } from '../admission/pending-bytes.ts';
 import { type Connect, decodeConnect } from '../mqtt/connect.ts';
 import { refusalConnack } from '../mqtt/reason-codes.ts';
 import type { Carrier, Shell } from './carrier.ts';
@@ -27,7 +28,7 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   error: 'device-timeout',
 };
 
-export class Connection implements Conversation, ConnectionView, Shell {
+export class Connection implements Conversation, ConnectionView, PendingHolder, Shell {
   readonly wire: Wire;
   readonly world: World;
   readonly peer: Peer;
@@ -86,8 +87,14 @@ export class Connection implements Conversation, ConnectionView, Shell {
     const { held } = this;
     if (held === undefined) return;
     held.append(bytes, start, end);
+    this.world.pending(this, held.length);
     if (this.phase === 'greeting') this.greet(held);
     else if (held.length > this.world.limits.maxPacketBytes) this.hold(true);
+  }
+
+  /** It keeps the most of all that no node has accepted, and all together keep too much. */
+  giveWay(): void {
+    if (this.held !== undefined) this.refuse('pending-bytes', undefined, 'connect-rejected');
   }
 
   private hold(hold: boolean): void {
@@ -129,7 +136,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
     const { held, connect, route, world } = this;
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
-    this.held = undefined;
+    this.letGo();
     if (this.isHolding) this.hold(false); // from here on it is the carrier's
     if ((route.mode ?? world.mode) === 'relay') {
       this.carrier = new Relay(this, connect, route, held);
@@ -220,7 +227,7 @@ export class Connection implements Conversation, ConnectionView, Shell {
   close(how: 'flush' | 'reset'): void {
     if (this.phase === 'closing') return;
     this.phase = 'closing';
-    this.held = undefined;
+    this.letGo();
     // A device that does not read its last bytes may not hold the socket for ever.
     this.wire.setTimer(how === 'flush' ? this.world.limits.halfCloseTimeoutMs : 0);
     this.carrier?.leave();
@@ -229,7 +236,14 @@ export class Connection implements Conversation, ConnectionView, Shell {
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {
     this.phase = 'closing';
+    this.letGo();
     this.carrier?.closed();
     this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+  }
+
+  /** What the device has sent is somebody else's now, or nobody's. */
+  private letGo(): void {
+    if (this.held !== undefined) this.world.pending(this, 0);
+    this.held = undefined;
   }
 }

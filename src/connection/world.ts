@@ -1,3 +1,4 @@
+import type { PendingHolder } from '../admission/pending-bytes.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Refusal } from '../routing/rules.ts';
 import type { Asker, Evidence } from './evidence.ts';
@@ -180,6 +181,8 @@ export interface World {
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal;
   /** Where a session moves that this pool had: there, or if it is gone, to the one that `route` gives it now. */
   follow(route: PoolRoute, connect: Connect, peer: Peer): PoolRoute;
+  /** The connection keeps so many bytes of a device that no node has accepted; 0: none any more. */
+  pending(holder: PendingHolder, bytes: number): void;
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
   holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */

@@ -1,5 +1,6 @@
 import { type Door, type DoorRefusal, doorRefusals } from '../admission/door.ts';
 import type { HoldBack } from '../admission/hold-back.ts';
+import type { PendingBytes, PendingHolder } from '../admission/pending-bytes.ts';
 import type { TokenBucket } from '../admission/token-bucket.ts';
 import { hash32 } from '../balance/hash.ts';
 import type { LimitsConfig } from '../config/config.ts';
@@ -52,6 +53,7 @@ export interface ThreadContext {
   /** By the pools' numbers; undefined where there is no such pool any more. */
   readonly routes: readonly (PoolRoute | undefined)[];
   readonly recalls: Recalls;
+  readonly pending: PendingBytes;
   readonly pacer: Pacer;
   readonly owners: ClientIds<Connection>;
   readonly lostLinks: LostLinks;
@@ -177,6 +179,10 @@ export class ListenerWorld implements World {
   private isForsaken({ route, connect, peer }: Carried): boolean {
     const isGone = connect !== undefined && route !== undefined && !isAmong(this.context.routes, route);
     return isGone && typeof this.route(connect, peer) === 'string';
+  }
+
+  pending(holder: PendingHolder, bytes: number): void {
+    this.context.pending.set(holder, bytes);
   }
 
   holdBackMs({ clientId }: Connect, peer: Peer): number {

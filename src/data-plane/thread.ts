@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createBursts } from '../admission/bursts.ts';
 import { createDoor, type Door } from '../admission/door.ts';
 import { createHoldBack } from '../admission/hold-back.ts';
+import { PendingBytes } from '../admission/pending-bytes.ts';
 import { TokenBucket } from '../admission/token-bucket.ts';
 import { createEngine } from '../engine/create.ts';
 import { Pulse } from '../engine/pulse.ts';
@@ -53,6 +54,7 @@ const events = new EventBatch(
 const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
   ...choicesBy(start.settings),
+  pending: new PendingBytes(start.settings.limits.pendingBytes / start.threads),
   pacer: createPacer(systemClock.now, systemRandom),
   owners: new ClientIds({
     now: sharedClock.now,
@@ -123,6 +125,7 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
     secureLinks(settings);
     balancer.use(strategiesOf(settings));
     Object.assign(context, choicesBy(settings));
+    context.pending.max = settings.limits.pendingBytes / start.threads;
     for (const listener of listeners) {
       const world = worlds.get(listener.index);
       if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, world?.listener.tls))

@@ -27,6 +27,7 @@ const settings: ThreadsOptions['settings'] = {
     maxConnections: 100,
     connectTimeoutMs: 5_000,
     maxPacketBytes: 65_536,
+    pendingBytes: 67_108_864,
     highWaterBytes: 65_536,
     maxHandshakes: 1000,
     halfCloseTimeoutMs: 5_000,

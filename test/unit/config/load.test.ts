@@ -49,6 +49,7 @@ describe('a valid file', () => {
     expect(limits).toEqual({
       maxConnections: 100_000,
       connectTimeoutMs: 10_000,
+      pendingBytes: 67_108_864,
       maxPacketBytes: 1_048_576,
       highWaterBytes: 65_536,
       maxHandshakes: 1000,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { PendingBytes } from '../../../src/admission/pending-bytes.ts';
 import type { Connection } from '../../../src/connection/connection.ts';
 import { limits, packet, patience, Scene } from './scene.ts';
 
@@ -549,4 +550,28 @@ describe('what a device sends before its node answered', () => {
 
 test('5.0 is served like 3.1.1', () => {
   expect(new Scene().says(CONNECT5).opens().node(ACCEPTED5).did()).toContain('device gets ACCEPTED5');
+});
+
+describe('what is kept of a device before a node is asked', () => {
+  const head = Buffer.from('\x10\x3c\0\x04MQTT\x04\x02', 'latin1');
+  const begun = (bytes: number) => Buffer.concat([head, Buffer.alloc(bytes - head.length)]);
+
+  test('has a bound for all together, and the one that has sent most is reset', () => {
+    const pending = new PendingBytes(30, 10);
+    const [large, small] = [new Scene({ pending }), new Scene({ pending })];
+    large.says(begun(38));
+    expect([large.did(), small.says(begun(12)).did()]).toEqual([[], []]);
+    small.says(Buffer.alloc(1));
+    expect(large.did()).toEqual(['rejected: pending-bytes', 'no timer', 'end device: reset']);
+    expect(small.says(Buffer.alloc(27)).did()).toEqual([]);
+  });
+
+  test('counts no more when the device has left', () => {
+    const pending = new PendingBytes(30, 10);
+    for (let i = 0; i < 5; i++) {
+      const scene = new Scene({ pending }).says(begun(40));
+      expect(scene.did()).toEqual([]);
+      scene.deviceEnds('reset').closes();
+    }
+  });
 });

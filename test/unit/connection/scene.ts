@@ -1,3 +1,4 @@
+import { PendingBytes } from '../../../src/admission/pending-bytes.ts';
 import { Connection } from '../../../src/connection/connection.ts';
 import { OpaqueConnection } from '../../../src/connection/opaque.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../../src/connection/wire.ts';
@@ -76,7 +77,11 @@ function show(bytes: Buffer): string {
   return bytes.toString('latin1');
 }
 
+const unbounded = new PendingBytes(Number.POSITIVE_INFINITY);
+
 export interface SceneOptions {
+  /** The bound on what is kept before a node is asked. */
+  readonly pending?: PendingBytes;
   readonly nodes?: readonly string[];
   readonly refusal?: Refusal;
   /** Nodes that have as many connections as they may. */
@@ -226,6 +231,7 @@ export class Scene {
         );
       },
       follow: (route) => route,
+      pending: (holder, bytes) => (options.pending ?? unbounded).set(holder, bytes),
       holdBackMs: () => options.holdBackMs ?? 0,
       recall: ({ clientId }, asker) => {
         this.lines.push(`where was ${clientId}?`);

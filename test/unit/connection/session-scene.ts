@@ -189,6 +189,7 @@ export class SessionScene {
       limits: { ...limits, maxPacketBytes },
       sessionLimits: { ...sessionLimits, maxGapBytes: options.maxGapBytes ?? sessionLimits.maxGapBytes },
       mode: 'session',
+      pending: () => undefined,
       messages: new Float64Array(32),
       now: () => this.nowMs,
       random: () => RANDOM,
