@@ -46,6 +46,7 @@ import { createSharedKeys } from './server/shared-keys.ts';
 import { createShutdown } from './server/shutdown.ts';
 import { createSkippedRecords } from './server/skipped-records.ts';
 import { snapshotOf } from './server/snapshot.ts';
+import { injectFaults } from './server/test-faults.ts';
 import { watchThreads } from './server/thread-watch.ts';
 import { readListeners } from './server/wanted-listeners.ts';
 import { systemClock, systemTimers } from './time.ts';
@@ -232,11 +233,13 @@ export async function startServer(
     onDeath: (thread, error) => {
       table.releaseThread(thread);
       owners.forget(thread);
+      cluster.claims.forget(thread);
       log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
     },
   });
   setVerbosity();
   const watchdog = watchThreads(table, log);
+  injectFaults(threads);
   const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
 
   function threadSettings(): ThreadSettings {

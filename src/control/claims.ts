@@ -10,6 +10,8 @@ export interface Claimant extends ClientKey {
   readonly sinceMs: number;
   readonly node: string;
   readonly ttlMs: number;
+  /** Of this proxy. */
+  readonly thread: number;
 }
 
 export interface ClaimsOptions {
@@ -98,6 +100,14 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
       const key = keyOf(client);
       const claim = claims.get(key);
       if (claim !== undefined && --claim.connections === 0) claims.delete(key);
+    },
+
+    /** A data thread has died, and with it its connections: where they were served is remembered, and not renewed. */
+    forget(thread: number): void {
+      for (const [key, claim] of claims) {
+        if (claim.thread === thread) claims.delete(key);
+        else claim.connections = 1; // older ones may have been there
+      }
     },
 
     /** Another proxy has claimed the device. */

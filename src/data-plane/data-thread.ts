@@ -1,5 +1,6 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
 import { ListenError } from './listen-error.ts';
@@ -62,6 +63,7 @@ export class DataThread {
     });
     this.worker.on('exit', () => {
       this.forget();
+      if (start.descriptors !== undefined) closeDescriptors(start.descriptors);
       events.onExit(this.failure, this.listens);
     });
     this.worker.on('message', (report: Report) => {

@@ -21,6 +21,8 @@ export interface ThreadStart {
   readonly door: DoorMemory;
   readonly holdBack: HoldBackMemory;
   readonly engine: 'epoll' | 'node';
+  /** Where the thread notes the descriptors that its end would leave open. */
+  readonly descriptors: Uint8Array | undefined;
   readonly settings: ThreadSettings;
 }
 

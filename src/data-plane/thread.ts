@@ -82,6 +82,7 @@ const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => worlds.get(listener)?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
   maxHandshakes: start.settings.limits.maxHandshakes,
+  descriptors: start.descriptors,
   onHandshakeRefused: () => table.countRejected('tls-busy'),
   onHeaderRefused(listener, refusal, remoteAddress) {
     table.countAccepted(listener);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
 import { createHoldBackMemory, type HoldBackMemory } from '../admission/hold-back.ts';
 import type { EndReason, MoveCause } from '../connection/world.ts';
+import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import { BreakwaterError } from '../errors.ts';
@@ -109,7 +110,10 @@ export class Threads {
     const tableThreads = shared?.tableThreads ?? count;
     return new Promise((resolve, reject) => {
       const started = new DataThread(
-        { thread: number, threads: count, tableThreads, table, door, holdBack, engine, settings },
+        {
+          ...{ thread: number, threads: count, tableThreads, table, door, holdBack, engine, settings },
+          descriptors: engine === 'epoll' ? createDescriptors() : undefined,
+        },
         {
           onReport: (report) => {
             if (report.type === 'events') onEvents(report.events, number);
@@ -148,11 +152,17 @@ export class Threads {
     this.startThread(thread, () => this.listeners).catch((error: Error) => this.died(thread, error));
   }
 
+  /** Ends one of the threads that live, as a fault would: for tests. */
+  endThread(turn: number): void {
+    const { alive } = this;
+    alive[turn % alive.length]?.end('ended by a test');
+  }
+
   private tellAll(command: Command): void {
     for (const thread of this.alive) thread.tell(command);
   }
 
-  private get alive(): DataThread[] {
+  protected get alive(): DataThread[] {
     return this.threads.filter((thread) => thread !== undefined);
   }
 

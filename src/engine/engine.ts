@@ -82,6 +82,8 @@ export interface EngineOptions {
   readonly onFault: (error: unknown) => void;
   /** Where the engine gives its signs of life; absent: nobody looks. */
   readonly pulse?: Pulse;
+  /** Where each descriptor is noted that belongs to the process rather than to the thread (`descriptors.ts`). */
+  readonly descriptors?: Uint8Array | undefined;
   /** TLS handshakes in progress at one time; a device beyond is reset before `accept` is asked. 1,000 by default. */
   readonly maxHandshakes?: number;
   readonly onHandshakeRefused?: (listenerIndex: number) => void;

@@ -100,7 +100,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'recall':
         return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
-        return void memory.claim(event);
+        return void memory.claim({ ...event, thread });
       case 'claim-moved':
         return void memory.moved(event, event.node);
       case 'owned':

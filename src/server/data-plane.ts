@@ -85,6 +85,17 @@ export class DataPlane extends Threads {
     else await super.updateTls(listener, tls);
   }
 
+  override endThread(turn: number): void {
+    const ofHttp = this.http === undefined ? 0 : 1;
+    const before = turn % (this.alive.length + ofHttp);
+    if (before < this.alive.length) super.endThread(before);
+    else this.http?.endThread(0);
+  }
+
+  override async ready(): Promise<void> {
+    await Promise.all([super.ready(), this.http?.ready()]);
+  }
+
   override stopAccepting(): void {
     super.stopAccepting();
     this.http?.stopAccepting();

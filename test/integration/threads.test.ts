@@ -325,6 +325,17 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
     expect([deaths, socket.destroyed]).toEqual([[], false]);
   });
 
+  test('a thread that is ended from outside leaves no socket open, of a device or to listen', async () => {
+    const { threads, table, port } = await startThreads(0, engine);
+    const { socket } = await connectDevice(port, 'meter-1');
+    const gone = once(socket.resume(), 'close');
+    await kill(threads);
+    await gone;
+    await expect(connectDevice(port, 'too-early')).rejects.toThrow('ECONNREFUSED');
+    const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
+    expect([again.code, table.devices()]).toEqual([0, 1]);
+  });
+
   test('a listener that is bound again at its index still has the devices that it had', async () => {
     const { threads, table, port } = await startThreads(0, engine);
     const { socket } = await connectDevice(port, 'meter-1');

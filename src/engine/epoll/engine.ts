@@ -7,7 +7,7 @@ import {
   MAX_HANDSHAKES,
 } from '../engine.ts';
 import { Pulse } from '../pulse.ts';
-import type { Libc } from './libc.ts';
+import { type Libc, noted } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
 
@@ -27,7 +27,7 @@ const LINGER_MS = 3000;
  */
 export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & { readonly wakeFd: number } {
   const ignore = (): void => undefined;
-  const loop = new Loop(libc, {
+  const loop = new Loop(options.descriptors === undefined ? libc : noted(libc, options.descriptors), {
     accept: options.accept,
     onFault: options.onFault,
     highWaterBytes: options.highWaterBytes,
@@ -62,7 +62,7 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     return bound;
   }
 
-  /** Descriptors belong to the process, so a thread that dies would leave its sockets open for ever. */
+  /** Descriptors belong to the process, so a thread that exits would leave its sockets open for ever. */
   function closeNow(): void {
     if (closed) return;
     closed = true;

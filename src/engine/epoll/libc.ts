@@ -98,6 +98,25 @@ export function errnoName(errno: number): string {
   return ERRNO_NAMES.get(Math.abs(errno)) ?? `errno ${Math.abs(errno)}`;
 }
 
+/** The same calls; each descriptor that they open is noted, and forgotten before it is closed, when it may be another's. */
+export function noted(libc: Libc, open: Uint8Array): Libc {
+  const opened = (fd: number): number => {
+    if (fd >= 0) open[fd] = 1;
+    return fd;
+  };
+  return {
+    ...libc,
+    socket: (domain, type, protocol) => opened(libc.socket(domain, type, protocol)),
+    accept4: (fd, address, length, flags) => opened(libc.accept4(fd, address, length, flags)),
+    epollCreate: (flags) => opened(libc.epollCreate(flags)),
+    open: (path, flags) => opened(libc.open(path, flags)),
+    close(fd) {
+      open[fd] = 0;
+      return libc.close(fd);
+    },
+  };
+}
+
 /**
  * @throws Error with a readable reason where the platform, koffi or a symbol does not allow it.
  */

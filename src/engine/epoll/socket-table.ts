@@ -1,3 +1,4 @@
+import { DESCRIPTORS_MAX } from '../descriptors.ts';
 import { type Libc, RLIMIT_NOFILE } from './libc.ts';
 
 /** State bits of one socket. A closed fd has none, so whatever is still queued for it finds nothing to do. */
@@ -59,9 +60,6 @@ export function createSocketTable(capacity: number): SocketTable {
     number: new Uint32Array(capacity),
   };
 }
-
-/** Descriptors are refused above this, whatever the process may open: the table has a bound. */
-const DESCRIPTORS_MAX = 1 << 20;
 
 /** The process's limit on open files, which every fd is below (getrlimit(2)). */
 export function descriptorLimit(libc: Libc): number {

@@ -6,7 +6,7 @@ import type { ClientKey, MembershipStore } from '../../../src/membership/store.t
 
 const meter: ClientKey = { pool: 'default', clientId: 'meter' };
 const at = (node: string, more: Partial<Claimant> = {}): Claimant => ({
-  ...{ ...meter, node, ttlMs: 1000, who: 7, sinceMs: 1 },
+  ...{ ...meter, node, ttlMs: 1000, who: 7, sinceMs: 1, thread: 0 },
   ...more,
 });
 
@@ -29,6 +29,22 @@ test('what one proxy claimed, another recalls', async () => {
   expect(await b.recall(meter)).toBeUndefined();
   await a.claim(at('n1'));
   expect(await b.recall(meter)).toBe('n1');
+});
+
+test('a thread that dies takes its claims with it, and no other', async () => {
+  const { store, told, a } = scene();
+  await a.claim(at('n1', { thread: 1 }));
+  await a.claim(at('n1', { clientId: 'other', thread: 2 }));
+  a.forget(1);
+  expect(await a.recall(meter)).toBe('n1'); // where it was is still known, until its time is over
+  const renewed: string[] = [];
+  const renew = store.renewClients;
+  store.renewClients = async (proxy, clients, ttlMs) => {
+    renewed.push(...clients.map(({ clientId }) => clientId));
+    return renew(proxy, clients, ttlMs);
+  };
+  await a.renew();
+  expect([renewed, told]).toEqual([['other'], []]);
 });
 
 test('in another pool the client id is another device’s', async () => {
