@@ -54,9 +54,16 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
     panic = now;
   }
 
+  /** A reload changes many nodes at once: what counts is how the pool is behind all of it. */
+  let isDue = false;
   nodes.onChange((change) => {
     tell(change);
-    watchPanic();
+    if (isDue) return;
+    isDue = true;
+    queueMicrotask(() => {
+      isDue = false;
+      watchPanic();
+    });
   });
   return { lastFlip: (id: string): Flip | undefined => flips.get(id) };
 }

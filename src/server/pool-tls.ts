@@ -25,6 +25,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
   const inUse = new Map<string, UpstreamTls>();
   /** Of pools that are gone: their nodes leave last, and are probed until then. */
   let former: ReadonlyMap<string, UpstreamTls> = new Map();
+  let names: ReadonlySet<string> = new Set();
   let prepared: { pools: readonly Pool[]; options: UpstreamTlsFiles['options'] } = { pools: [], options: [] };
   const kept = keepFiles<Pool & FileOwner, UpstreamTls>(
     async (owners) => {
@@ -53,6 +54,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
     use() {
       const { pools, options } = prepared;
       former = new Map(inUse);
+      names = new Set(pools.map(({ name }) => name));
       inUse.clear();
       for (const [at, { name }] of pools.entries()) {
         const tls = options[at];
@@ -62,7 +64,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
       }
       kept.use(pools.map(ownerOf), options);
     },
-    of: (pool) => (prepared.pools.some(({ name }) => name === pool) ? inUse : former).get(pool),
+    of: (pool) => (names.has(pool) ? inUse : former).get(pool),
     refresh: kept.refresh,
     stop: kept.stop,
   };

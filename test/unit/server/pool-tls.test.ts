@@ -63,6 +63,18 @@ it('is known by pool once it is used, and follows the files', async () => {
   expect(applied).toBe(1);
 });
 
+it('of a pool that is gone is known until the next reload, and what comes next is not in use before', async () => {
+  put(one);
+  await poolTls.prepare(configOf({ a: verified }));
+  poolTls.use();
+  await poolTls.prepare(configOf({ b: verified }));
+  expect([poolTls.of('a')?.ca, poolTls.of('b')]).toEqual([one.cert, undefined]);
+  poolTls.use();
+  expect([poolTls.of('a')?.ca, poolTls.of('b')?.ca]).toEqual([one.cert, one.cert]);
+  poolTls.use();
+  expect(poolTls.of('a')).toBeUndefined();
+});
+
 it('stays what it was where threads refuse it, and is offered again', async () => {
   put(one);
   await poolTls.prepare(configOf({ a: verified }));
