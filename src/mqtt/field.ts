@@ -38,6 +38,13 @@ export function decodeText(bytes: Uint8Array, start: number, end: number): strin
   return asBuffer(bytes).toString('utf8', start, end);
 }
 
+/** The same where it is for somebody else to judge the string: byte for byte when it is not UTF-8, as some devices have it. */
+export function anyText(bytes: Uint8Array, start: number, end: number): string {
+  const isAscii = allBits(bytes, start, end) < 0x80;
+  const isUtf = !isAscii && isUtf8(bytes.subarray(start, end));
+  return asBuffer(bytes).toString(isUtf ? 'utf8' : 'latin1', start, end);
+}
+
 const HAS_NUL = 0x100;
 
 /** All bytes or-ed together: below 0x80 it is ASCII. HAS_NUL as soon as one is zero. */

@@ -80,7 +80,13 @@ for (const [type, ids] of Object.entries(identifiers)) {
 /** Offset just behind the property section whose length is at `at`; MALFORMED when it does not fit before `end`. */
 export function propertiesEnd(bytes: Uint8Array, at: number, end: number): number {
   const first = varintEnd(bytes, at, end);
-  if (first < 0 || !isMinimalVarint(bytes, at, first)) return MALFORMED;
+  return first < 0 || !isMinimalVarint(bytes, at, first) ? MALFORMED : sectionEnd(bytes, at, end);
+}
+
+/** The same where it is for somebody else to judge whether the length is in the fewest bytes. */
+export function sectionEnd(bytes: Uint8Array, at: number, end: number): number {
+  const first = varintEnd(bytes, at, end);
+  if (first < 0) return MALFORMED;
   const behind = first + varintValue(bytes, at, first);
   return behind > end ? MALFORMED : behind;
 }

@@ -1,11 +1,11 @@
 import { fieldEnd, uint16, uint32 } from '../mqtt/field.ts';
-import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
+import { property, propertyEnd, sectionEnd } from '../mqtt/properties.ts';
 import { protocolLevelAt } from '../mqtt/protocol.ts';
 import { varintEnd } from '../mqtt/varint.ts';
 import { copyOf, put, putField, putVarint, varintSize } from './encode.ts';
 
 /**
- * CONNECT packets made from the device's own, which `decodeConnect` has found to be well-formed. All that is not
+ * CONNECT packets made from the device's own, which `decodeConnect` has been able to take apart. All that is not
  * named here stays as it is: credentials, Will, keep-alive, Session Expiry Interval and every other property.
  */
 
@@ -64,7 +64,7 @@ export function connectToPurge(raw: Uint8Array, clientId: Uint8Array | undefined
 export function willDelay(raw: Uint8Array): number {
   const { isV5, flagsAt, clientIdEnd } = layout(raw);
   if (!isV5 || ((raw[flagsAt] as number) & 0x04) === 0) return 0;
-  const behind = propertiesEnd(raw, clientIdEnd, raw.length);
+  const behind = sectionEnd(raw, clientIdEnd, raw.length);
   let next = varintEnd(raw, clientIdEnd, behind);
   while (next >= 0 && next < behind) {
     if (raw[next] === property.willDelayInterval) return uint32(raw, next + 1);
@@ -80,6 +80,6 @@ function layout(raw: Uint8Array) {
   const flagsAt = levelAt + 1;
   const behindKeepAlive = flagsAt + 3;
   const isV5 = raw[levelAt] === 5;
-  const clientIdAt = isV5 ? propertiesEnd(raw, behindKeepAlive, raw.length) : behindKeepAlive;
+  const clientIdAt = isV5 ? sectionEnd(raw, behindKeepAlive, raw.length) : behindKeepAlive;
   return { isV5, bodyAt, flagsAt, clientIdAt, clientIdEnd: clientIdAt + 2 + uint16(raw, clientIdAt) };
 }

@@ -44,14 +44,14 @@ async function closeOf(socket: Socket): Promise<void> {
 const tlsHello = Buffer.from('160301020001fc030300112233445566778899aabbccddeeff', 'hex');
 const deadLength = Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4]);
 const level9 = Buffer.from([0x10, 13, 0, 4, 0x4d, 0x51, 0x54, 0x54, 9, 2, 0, 60, 0, 1, 0x61]);
-const badFlags = Buffer.from([0x10, 13, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 3, 0, 60, 0, 1, 0x61]);
+const noUser = Buffer.from([0x10, 13, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 0x82, 0, 60, 0, 1, 0x61]);
 
 test.each([
   ['random bytes', Buffer.from('9f3c71e0d5a8421bb6', 'hex'), 'not-mqtt', ''],
   ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), 'not-mqtt', ''],
   ['a TLS client hello', tlsHello, 'not-mqtt', ''],
   ['a remaining length of 256 MB', deadLength, 'too-large', ''],
-  ['a reserved flag [MQTT-3.1.2-3]', badFlags, 'malformed', ''],
+  ['a user name that is not there [MQTT-3.1.2-19]', noUser, 'malformed', ''],
   ['protocol level 9 [MQTT-3.1.2-2]', level9, 'protocol-version', '2003008400'],
 ])('%s: closed, answered and counted', async (_, bytes, reason, reply) => {
   const before = await rejected(reason);

@@ -354,8 +354,8 @@ describe('a device is turned away', () => {
     expect(refused(Buffer.of(0x10, 0xff, 0xff, 0xff, 0x7f))).toEqual(['rejected: too-large', ...reset]);
   });
 
-  test('because its CONNECT is malformed', () => {
-    expect(refused(CONNECT.with(9, 0x03))).toEqual(['rejected: malformed', ...reset]);
+  test('because its CONNECT cannot be taken apart', () => {
+    expect(refused(CONNECT.with(9, 0x82))).toEqual(['rejected: malformed', ...reset]);
   });
 
   test('because no whole CONNECT came in time, however it was dribbled', () => {

@@ -96,73 +96,77 @@ test.each<[string, Buffer]>([
   ['ends inside the protocol name', packet([0, 4, 0x4d])],
   ['ends before the connect flags', packet(V4)],
   ['ends before the keep-alive', packet(V4, [2, 0])],
+  ['no client id [MQTT-3.1.3-3]', v4(2)],
+  ['client id longer than the packet (1.5.3)', v4(2, [0, 3, 0x69, 0x64])],
+  ['no will topic [MQTT-3.1.2-9]', v4(6, ID)],
+  ['no will payload [MQTT-3.1.2-9]', v4(6, ID, WORD)],
+  ['no user name [MQTT-3.1.2-19]', v4(0x82, ID)],
+  ['no password [MQTT-3.1.2-21]', v4(0xc2, ID, WORD)],
+  ['password longer than the packet (3.1.3.5)', v4(0xc2, ID, WORD, [0, 2, 0x77])],
+])('3.1 and 3.1.1 that cannot be taken apart: closed without CONNACK [MQTT-3.1.4-1]: %s', (_, bytes) => {
+  expect(outcome(bytes)).toBe('malformed');
+});
+
+test.each<[string, Buffer]>([
+  ['ends before the properties (3.1.2.11.1)', v5(2)],
+  ['property length beyond the packet (2.2.2.1)', v5(2, [9], ID)],
+  ['property length over four bytes (1.5.5)', v5(2, [0x80, 0x80, 0x80, 0x80, 0], ID)],
+  ['no client id [MQTT-3.1.3-3]', v5(2, NO_PROPERTIES)],
+  ['will without properties (3.1.3.2)', v5(6, NO_PROPERTIES, ID)],
+  ['will properties beyond the packet (3.1.3.2)', v5(6, NO_PROPERTIES, ID, [9], WORD, WORD)],
+  ['no user name (3.1.3.5)', v5(0x82, NO_PROPERTIES, ID)],
+])('5.0 that cannot be taken apart: CONNACK 0x81: %s', (_, bytes) => {
+  expect(outcome(bytes)).toBe('malformed 2003008100');
+});
+
+test.each<[string, Buffer]>([
   ['reserved connect flag [MQTT-3.1.2-3]', v4(3, ID)],
   ['will QoS without a will [MQTT-3.1.2-13]', v4(0x0a, ID)],
   ['will QoS 3 [MQTT-3.1.2-14]', v4(0x1e, ID, WORD, WORD)],
   ['will retain without a will [MQTT-3.1.2-15]', v4(0x22, ID)],
   ['password without user name [MQTT-3.1.2-22]', v4(0x42, ID, WORD)],
-  ['no client id [MQTT-3.1.3-3]', v4(2)],
-  ['client id longer than the packet (1.5.3)', v4(2, [0, 3, 0x69, 0x64])],
   ['client id not UTF-8 [MQTT-3.1.3-4]', v4(2, [0, 1, 0xff])],
   ['client id with a surrogate [MQTT-1.5.3-1]', v4(2, [0, 3, 0xed, 0xa0, 0x80])],
-  ['client id in overlong UTF-8 [MQTT-1.5.3-1]', v4(2, [0, 2, 0xc0, 0xaf])],
   ['client id with U+0000 [MQTT-1.5.3-2]', v4(2, [0, 2, 0x69, 0])],
-  ['client id with U+0000 behind other characters [MQTT-1.5.3-2]', v4(2, [0, 3, 0xc3, 0xa4, 0])],
-  ['no will topic [MQTT-3.1.2-9]', v4(6, ID)],
   ['will topic not UTF-8 [MQTT-3.1.3-10]', v4(6, ID, [0, 1, 0x80], WORD)],
-  ['no will payload [MQTT-3.1.2-9]', v4(6, ID, WORD)],
-  ['no user name [MQTT-3.1.2-19]', v4(0x82, ID)],
   ['user name not UTF-8 [MQTT-3.1.3-11]', v4(0x82, ID, [0, 1, 0xc3])],
-  ['no password [MQTT-3.1.2-21]', v4(0xc2, ID, WORD)],
-  ['password longer than the packet (3.1.3.5)', v4(0xc2, ID, WORD, [0, 2, 0x77])],
   ['bytes behind the payload (3.1.3)', v4(2, ID, [0])],
   ['user name without its flag [MQTT-3.1.2-18]', v4(2, ID, WORD)],
   ['3.1: bytes behind the payload', packet(V3, [2], KEEP_ALIVE, ID, [0])],
-])('3.1 and 3.1.1 malformed: closed without CONNACK [MQTT-3.1.4-1]: %s', (_, bytes) => {
-  expect(outcome(bytes)).toBe('malformed');
-});
-
-test.each<[string, Buffer]>([
-  ['remaining length not in the fewest bytes [MQTT-1.5.5-1]', Buffer.from([0x10, 0x90, 0, ...V5])],
-  ['ends before the properties (3.1.2.11.1)', v5(2)],
-  ['reserved connect flag [MQTT-3.1.2-3]', v5(3, NO_PROPERTIES, ID)],
-  ['will QoS without a will [MQTT-3.1.2-11]', v5(0x0a, NO_PROPERTIES, ID)],
-  ['will QoS 3 [MQTT-3.1.2-12]', v5(0x1e, NO_PROPERTIES, ID, NO_PROPERTIES, WORD, WORD)],
-  ['will retain without a will [MQTT-3.1.2-13]', v5(0x22, NO_PROPERTIES, ID)],
-  ['property length beyond the packet (2.2.2.1)', v5(2, [9], ID)],
-  ['property length not in the fewest bytes [MQTT-1.5.5-1]', v5(2, [0x80, 0], ID)],
-  ['property length over four bytes (1.5.5)', v5(2, [0x80, 0x80, 0x80, 0x80, 0], ID)],
+  [
+    '5.0: remaining length not in the fewest bytes [MQTT-1.5.5-1]',
+    Buffer.from([0x10, 0x8f, 0, ...V5, 2, ...KEEP_ALIVE, 0, ...ID]),
+  ],
+  ['5.0: reserved connect flag [MQTT-3.1.2-3]', v5(3, NO_PROPERTIES, ID)],
+  ['5.0: property length not in the fewest bytes [MQTT-1.5.5-1]', v5(2, [0x80, 0], ID)],
   ['unknown property (2.2.2.2)', withProperties(0x7f, 0)],
   ['property of another packet (2.2.2.2)', withProperties(0x23, 0, 1)],
-  ['will property outside the will (2.2.2.2)', withProperties(0x18, 0, 0, 0, 1)],
   ['connect property inside the will (2.2.2.2)', withWillProperties(0x21, 0, 1)],
   ['integer that is cut off (2.2.2.2)', withProperties(0x11, 0, 0, 0)],
-  ['byte that is cut off (2.2.2.2)', withProperties(0x17)],
-  ['string that is cut off (1.5.4)', withProperties(0x15, 0, 2, 0x61)],
   ['string that is not UTF-8 [MQTT-1.5.4-1]', withProperties(0x15, 0, 1, 0xff)],
-  ['user property without its value (1.5.7)', withProperties(0x26, ...WORD)],
-  ['user property with U+0000 [MQTT-1.5.4-2]', withProperties(0x26, ...WORD, 0, 1, 0)],
-  ['will without properties (3.1.3.2)', v5(6, NO_PROPERTIES, ID)],
-  ['client id not UTF-8 [MQTT-3.1.3-4]', v5(2, NO_PROPERTIES, [0, 1, 0xff])],
-  ['user name not UTF-8 [MQTT-3.1.3-12]', v5(0x82, NO_PROPERTIES, ID, [0, 1, 0xff])],
-  ['bytes behind the payload (3.1.3)', v5(2, NO_PROPERTIES, ID, [0])],
-])('5.0 malformed: CONNACK 0x81: %s', (_, bytes) => {
-  expect(outcome(bytes)).toBe('malformed 2003008100');
-});
-
-test.each<[string, Buffer]>([
   ['session expiry interval twice (3.1.2.11.2)', withProperties(0x11, 0, 0, 0, 1, 0x11, 0, 0, 0, 1)],
   ['receive maximum 0 (3.1.2.11.3)', withProperties(0x21, 0, 0)],
   ['maximum packet size 0 (3.1.2.11.4)', withProperties(0x27, 0, 0, 0, 0)],
-  ['topic alias maximum twice (3.1.2.11.5)', withProperties(0x22, 0, 1, 0x22, 0, 1)],
-  ['request response information 2 (3.1.2.11.6)', withProperties(0x19, 2)],
   ['request problem information 2 (3.1.2.11.7)', withProperties(0x17, 2)],
-  ['authentication method twice (3.1.2.11.9)', withProperties(0x15, ...WORD, 0x15, ...WORD)],
   ['authentication data without a method (3.1.2.11.10)', withProperties(0x16, ...WORD)],
-  ['will delay interval twice (3.1.3.2.2)', withWillProperties(0x18, 0, 0, 0, 1, 0x18, 0, 0, 0, 1)],
-  ['payload format indicator 2 (3.1.3.2.3)', withWillProperties(0x01, 2)],
-])('5.0 protocol error: CONNACK 0x82: %s', (_, bytes) => {
-  expect(outcome(bytes)).toBe('malformed 2003008200');
+])('what the standard does not allow is for the broker to judge: %s', (_, bytes) => {
+  expect(outcome(bytes)).toBe('connect');
+});
+
+test('what is understood of such a CONNECT holds', () => {
+  const read = (bytes: Buffer) => {
+    const result = decodeConnect(bytes, 0, bytes.length, MAX);
+    return result.kind === 'connect' ? result.connect : result;
+  };
+  expect(read(v4(0x82, [0, 2, 0xe4, 0xff], [0, 3, 0x61, 0, 0x62]))).toMatchObject({
+    clientId: 'äÿ',
+    username: 'a\0b',
+  });
+  expect(read(withProperties(0x21, 0, 0, 0x22, 0, 7, 0x7f, 0x11, 0, 0, 0, 1))).toMatchObject({
+    receiveMaximum: 65_535,
+    topicAliasMaximum: 7,
+    sessionExpiryInterval: 0,
+  });
 });
 
 test('user properties may come twice [MQTT-3.1.2-29]', () => {
@@ -171,7 +175,7 @@ test('user properties may come twice [MQTT-3.1.2-29]', () => {
 
 test('details name no more of what was sent than single bytes', () => {
   const secret = Buffer.from('secret');
-  const bytes = v4(0xc2, ID, [0, 6, ...secret], [0, 6, ...secret], [0]);
+  const bytes = v4(0xc2, ID, [0, 6, ...secret], [0, 7, ...secret]);
   expect(decodeConnect(bytes, 0, bytes.length, MAX)).toMatchObject({
     detail: expect.not.stringContaining('secret'),
   });
