@@ -4,7 +4,6 @@ import { named } from '../admin/schemas.ts';
 import type { MoveTally, Whom } from '../data-plane/messages.ts';
 import { addTallies } from '../data-plane/move-tally.ts';
 import type { Ask, Topics } from '../membership/topics.ts';
-import { systemClock } from '../time.ts';
 import type { Others } from './other-proxies.ts';
 import { createPages } from './pages.ts';
 
@@ -52,7 +51,7 @@ export interface LocalClients {
 }
 
 export function withPeerClients(local: LocalClients, topics: Topics, others: Others) {
-  const pages = createPages<ClientView>(systemClock);
+  const pages = createPages<ClientView>();
   const list = topics.register(
     { name: 'clients', question: listQuestion, answer: listAnswer },
     async (asked): Promise<ListAnswer> => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 function start(redis: RedisServer | undefined, id: string, secret?: string): Promise<Breakwater> {
   const config = {
-    proxy: { id },
+    proxy: { id, threads: 1 },
     listeners: [
       { url: 'http://127.0.0.1:0', pool: 'web' },
       { url: 'mqtts://127.0.0.1:0', pool: 'default', tls: { cert: server.certFile, key: server.keyFile } },
@@ -80,9 +80,33 @@ function sessionAt(
 const said = (proxy: Breakwater) => proxy.logs().find(({ msg }) => msg === 'ticket keys of TLS are made');
 
 describe('without a secret in the configuration', () => {
+  let redis: RedisServer;
+  let p1: Breakwater;
+  let p2: Breakwater;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    [p1, p2] = await Promise.all([start(redis, 'p1'), start(redis, 'p2')]);
+  });
+
+  test('a cookie can be neither read nor made by who knows the names of cluster and pool', async () => {
+    const { node, cookie } = await ask(p1);
+    const byNames = createNodeMarks(deriveMarkKey('', 'default', 'web'));
+    expect(byNames.open(cookie.split('=')[1] ?? '')).toBeUndefined();
+    expect(Buffer.from(cookie.split('=')[1] ?? '', 'base64url').toString('latin1')).not.toContain(node);
+    expect(await isBound(p1, `breakwater=${byNames.seal('web-2')}`, 'web-2')).toBe(false);
+  });
+
+  test('TLS sessions are resumed at the proxy that has them only, and the log says so', async () => {
+    const { session } = await sessionAt(p1);
+    expect([(await sessionAt(p1, session)).isReused, (await sessionAt(p2, session)).isReused]).toEqual([
+      ...[true, false],
+    ]);
+    expect(said(p1)).toMatchObject({ of: 'this proxy', remedy: 'membership.secret shares them' });
+    expect(await redisCommand(redis.url, 'HKEYS', '{breakwater:default}:shared')).toEqual(['cookie-secret']);
+  });
+
   test('all proxies read a cookie of one of them, also one that starts later, and after a Redis that lost all', async () => {
-    const redis = await startRedis();
-    const [p1, p2] = await Promise.all([start(redis, 'p1'), start(redis, 'p2')]);
     const { node, cookie } = await ask(p1);
     expect([await isBound(p1, cookie, node), await isBound(p2, cookie, node)]).toEqual([true, true]);
     await redisCommand(redis.url, 'FLUSHALL');
@@ -92,32 +116,10 @@ describe('without a secret in the configuration', () => {
     expect(await isBound(p3, cookie, node)).toBe(true);
   }, 60_000);
 
-  test('a cookie can be neither read nor made by who knows the names of cluster and pool', async () => {
-    const redis = await startRedis();
-    const p1 = await start(redis, 'p1');
-    const { node, cookie } = await ask(p1);
-    const byNames = createNodeMarks(deriveMarkKey('', 'default', 'web'));
-    expect(byNames.open(cookie.split('=')[1] ?? '')).toBeUndefined();
-    expect(Buffer.from(cookie.split('=')[1] ?? '', 'base64url').toString('latin1')).not.toContain(node);
-    expect(await isBound(p1, `breakwater=${byNames.seal('web-2')}`, 'web-2')).toBe(false);
-  });
-
   test('with the memory store the secret is the process’s own', async () => {
     const [p1, p2] = await Promise.all([start(undefined, 'p1'), start(undefined, 'p2')]);
     const { node, cookie } = await ask(p1);
     expect([await isBound(p1, cookie, node), await isBound(p2, cookie, node)]).toEqual([true, false]);
-  });
-
-  test('TLS sessions are resumed at the proxy that has them only, and the log says so', async () => {
-    const redis = await startRedis();
-    const [p1, p2] = await Promise.all([start(redis, 'p1'), start(redis, 'p2')]);
-    const { session } = await sessionAt(p1);
-    expect([(await sessionAt(p1, session)).isReused, (await sessionAt(p2, session)).isReused]).toEqual([
-      true,
-      false,
-    ]);
-    expect(said(p1)).toMatchObject({ of: 'this proxy', remedy: 'membership.secret shares them' });
-    expect(await redisCommand(redis.url, 'HKEYS', '{breakwater:default}:shared')).toEqual(['cookie-secret']);
   });
 });
 

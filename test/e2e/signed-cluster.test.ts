@@ -38,8 +38,8 @@ beforeAll(async () => {
   brokers = await Promise.all([startMosquitto(), startMosquitto()]);
   const membership = { secret: SECRET };
   proxies = await Promise.all([
-    startProxy(redis, 'p1', { pools: pools(), membership }),
-    startProxy(redis, 'p2', { pools: pools(), membership }),
+    startProxy(redis, 'p1', { pools: pools(), membership, proxy: { id: 'p1', threads: 1 } }),
+    startProxy(redis, 'p2', { pools: pools(), membership, proxy: { id: 'p2', threads: 1 } }),
   ]);
   await proxies[0].api('nodes', { method: 'POST', body: { id: 'n2', url: brokers[1]?.url } });
   await proxies[1].api('nodes/n1', { method: 'PATCH', body: { weight: 70 } });
@@ -184,7 +184,8 @@ test('a node registers with the secret of the cluster, and not without', async (
 
 test('a cluster that runs begins to sign, and changes its secret, without losing a node', async () => {
   const other = await startRedis();
-  const run = (id: string, membership: object) => startProxy(other, id, { pools: pools(), membership });
+  const run = (id: string, membership: object) =>
+    startProxy(other, id, { pools: pools(), membership, proxy: { id, threads: 1 } });
   const ids = async (proxy: Breakwater) => (await proxy.api<NodeView[]>('nodes')).map(({ id }) => id).sort();
   const client = new Redis(other.url);
   atEnd(() => client.disconnect());

@@ -294,6 +294,22 @@ test('with a token, everything but livez, readyz and the page needs it', async (
   expect((await call('GET', '/api/v1/nodes', undefined, { authorization: 'Bearer T0KEN' })).status).toBe(200);
 });
 
+test('no answer has a place for a secret, a private key or a message of a device', async () => {
+  const { call } = await start();
+  const { body } = await call('GET', '/api/v1/openapi.json');
+  const names = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, each] of Object.entries(value)) {
+      if (name === 'properties') for (const property of Object.keys(each as object)) names.add(property);
+      visit(each);
+    }
+  };
+  visit(body);
+  expect(names.size).toBeGreaterThan(40);
+  expect([...names].filter((name) => /secret|token|password|key$|payload|topic/i.test(name))).toEqual([]);
+});
+
 test('without a token only loopback may be bound', async () => {
   await expect(start({ url: 'http://0.0.0.0:0' })).rejects.toMatchObject({
     code: 'ADMIN_TOKEN_REQUIRED',
