@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 /**
  * What must be atomic runs as a script inside Redis, and by its clock. Requires Redis 6 or later.
  *
- * Versions and epochs are hybrid clocks: the server's microseconds, but always more than the one before. They fit a
- * double until the year 2255, and still grow when Redis comes back empty.
+ * Versions are hybrid clocks: the server's microseconds, but always more than the one before. Epochs of claims are too; proxies
+ * choose them, because they sign them. They fit a double until the year 2255, and still grow when Redis comes back empty.
  */
 export interface Script {
   readonly lua: string;

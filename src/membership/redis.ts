@@ -35,6 +35,8 @@ export interface RedisStoreOptions {
   readonly random?: Random;
 }
 
+/** Between two syncs that messages ask for. */
+const CHANGE_GAP_MS = 10;
 /** A sync may take a heartbeat, so that silence is told after two; but so long even where hearts beat fast. */
 const SYNC_TIMEOUT_MIN_MS = 500;
 
@@ -74,6 +76,8 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   let onFirstUp = (): void => {};
   let ticking: NodeJS.Timeout | undefined;
   let silentTicks = 0;
+  let heeding: NodeJS.Timeout | undefined;
+  let syncedAt = Number.NEGATIVE_INFINITY;
   let beats = Date.now(); // versions of this proxy's heartbeats; they grow over restarts too
 
   const link = keepLink({
@@ -178,6 +182,9 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   }
 
   const refresh = coalesced(async () => {
+    clearTimeout(heeding); // what was said before is seen by this one
+    heeding = undefined;
+    syncedAt = clock.now();
     const { isNews, proxies } = await shared.sync();
     if (isNews || !link.isUp()) watcher.onMembership(shared.membership()); // who was away is told it all
     if (isNews && link.isUp()) renewOutdated();
@@ -194,8 +201,19 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     }
   }
 
+  /** Whoever says all the time that something has changed makes no more work than this. */
+  function heedChange(): void {
+    const waitMs = syncedAt + CHANGE_GAP_MS - clock.now();
+    if (waitMs <= 0) syncNow();
+    else heeding ??= setTimeout(syncNow, waitMs);
+  }
+
+  function syncNow(): void {
+    if (link.isUp()) refresh().catch((error) => link.fail(whyOf(error)));
+  }
+
   function onMessage(channel: string, text: string): void {
-    if (channel === keys.changes) refresh().catch((error) => link.fail(whyOf(error)));
+    if (channel === keys.changes) heedChange();
     else if (channel === keys.claims) claims.onMessage(text);
     else if (channel === keys.questions || channel === keys.questionsTo(proxyId)) asking.onQuestion(text);
     else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
@@ -277,6 +295,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     async close() {
       watcher = nobody;
       clearTimeout(ticking);
+      clearTimeout(heeding);
       await link.close();
       asking.fail(link.unavailable());
     },

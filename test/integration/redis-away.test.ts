@@ -242,6 +242,27 @@ test('what is not ours under our keys is told, and takes nothing else with it', 
   expect([store.isUp(), heard.nodeIds()]).toEqual([true, ['a']]);
 });
 
+test('whoever says all the time that something has changed makes a bounded number of syncs', async () => {
+  const { heard, store } = await opened('one');
+  const syncs = async () => {
+    const stats = `${await redisCommand(redis.url, 'INFO', 'commandstats')}`;
+    return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+  };
+  const [before, began] = [await syncs(), performance.now()];
+  for (let round = 0; round < 20; round++)
+    await redisCommand(
+      redis.url,
+      'EVAL',
+      "for i = 1, 1000 do redis.call('PUBLISH', KEYS[1], 'x') end",
+      1,
+      '{breakwater:test}:changes',
+    );
+  await store.addNode(node('a'));
+  const tookMs = performance.now() - began;
+  expect(heard.nodeIds()).toEqual(['a']);
+  expect((await syncs()) - before).toBeLessThan(tookMs / 10 + tookMs / 100 + 10);
+});
+
 test('what cannot be used gives way to what is written under its name', async () => {
   const { store, heard } = await opened('one');
   const put = (key: string, field: string, text: string) =>
