@@ -23,6 +23,9 @@ export interface Breakwater extends Omit<Spawned, 'child'> {
   api<T = unknown>(path: string, init?: { method: string; body?: object }): Promise<T>;
 }
 
+/** On a machine that is busy a process takes its time to begin. */
+const START_MS = 60_000;
+
 export interface LogLine {
   readonly msg: string;
   readonly level: string;
@@ -59,11 +62,15 @@ export async function startBreakwater(
     listening: ('listeners' in config ? (config.listeners as object[]) : defaults.listeners).length,
   };
   const told = (msg: string) =>
-    until(() => {
-      if (ended !== undefined) throw new Error(`breakwater ended (${ended}): ${server.output()}`);
-      const lines = logs().filter((line) => line.msg === msg);
-      return lines.length === wanted[msg] && lines.map((line) => String(line.url));
-    }, `the log to say '${msg}'`);
+    until(
+      () => {
+        if (ended !== undefined) throw new Error(`breakwater ended (${ended}): ${server.output()}`);
+        const lines = logs().filter((line) => line.msg === msg);
+        return lines.length === wanted[msg] && lines.map((line) => String(line.url));
+      },
+      `the log to say '${msg}'`,
+      START_MS,
+    );
   const urls = await told('listening');
   const [adminUrl = ''] = await told('admin listening');
   const ports = urls.map((url) => Number(new URL(url).port));
