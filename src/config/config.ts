@@ -128,15 +128,18 @@ export interface HealthConfig {
 export interface UpstreamConfig {
   readonly connectTimeoutMs: number;
   readonly connackTimeoutMs: number;
+  readonly connackDeadlineMs: number;
   readonly maxAttempts: number;
   readonly deadlineMs: number;
   /** New devices at one node, a second, by this proxy; 0: no limit. */
   readonly connectRate: number;
   readonly connectQueue: number;
   readonly reattachDeadlineMs: number;
+  readonly reattachConnackDeadlineMs: number;
   /** Re-attachments to one node, a second, by this proxy. */
   readonly reattachRate: number;
   readonly silenceTimeoutMs: number;
+  readonly silenceDeadlineMs: number;
   readonly takeoverFiresWill: boolean;
   readonly lostLink: 'evidence' | 'move' | 'pass';
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
@@ -296,13 +299,16 @@ function toPool(
     upstream: {
       connectTimeoutMs: toMs(upstream.connectTimeout),
       connackTimeoutMs: toMs(upstream.connackTimeout),
+      connackDeadlineMs: toMs(upstream.connackDeadline),
       maxAttempts: upstream.attempts,
       deadlineMs: toMs(upstream.deadline),
       connectRate: upstream.connectRate,
       connectQueue: upstream.connectQueue,
       reattachDeadlineMs: toMs(upstream.reattachDeadline),
+      reattachConnackDeadlineMs: toMs(upstream.reattachConnackDeadline),
       reattachRate: upstream.reattachRate,
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
+      silenceDeadlineMs: toMs(upstream.silenceDeadline),
       takeoverFiresWill: upstream.takeoverFiresWill,
       lostLink: upstream.lostLink,
       sourceAddresses: upstream.sourceAddresses,

@@ -116,7 +116,15 @@ const upstream = z.strictObject({
     min: 0.1,
     max: 60,
     default: 5,
-    about: 'From the connect to the node’s CONNACK: brokers may ask an authentication service first.',
+    about:
+      'From the connect to the node’s CONNACK: brokers may ask an authentication service first. A node that gives another sign of life meanwhile is slow, not gone, and has `connackDeadline`.',
+  }),
+  connackDeadline: seconds({
+    min: 1,
+    max: 600,
+    default: 120,
+    about:
+      'For the CONNACK of a node that lives: in a cluster it may have to wait for a node that hangs (EMQX: 10 to 90 s). Devices mostly give up before.',
   }),
   attempts: count({
     min: 1,
@@ -129,7 +137,8 @@ const upstream = z.strictObject({
     min: 1,
     max: 120,
     default: 15,
-    about: 'For all attempts together: devices commonly give up after 20 to 30 seconds.',
+    about:
+      'For all attempts together: devices commonly give up after 20 to 30 seconds. What a living node takes for its CONNACK is not counted.',
   }),
   connectRate: count({
     min: 0,
@@ -154,6 +163,13 @@ const upstream = z.strictObject({
     about:
       'Session mode: a device whose node is lost keeps its connection for so long while another is sought; then it is told to go.',
   }),
+  reattachConnackDeadline: seconds({
+    min: 1,
+    max: 300,
+    default: 40,
+    about:
+      'Session mode: as `connackDeadline`, for a node that is asked for a session. EMQX closes such a connection after 30 s when the node that has the session hangs.',
+  }),
   reattachRate: count({
     min: 1,
     max: 100_000,
@@ -165,7 +181,15 @@ const upstream = z.strictObject({
     min: 1,
     max: 60,
     default: 5,
-    about: 'Session mode: a node that hangs (accepts, but answers no PINGREQ) is left within this time.',
+    about:
+      'Session mode: a node that hangs (accepts, but answers no PINGREQ) is found within this time, and another one asked for its sessions.',
+  }),
+  silenceDeadline: seconds({
+    min: 1,
+    max: 3600,
+    default: 180,
+    about:
+      'Session mode: a device whose node hangs keeps its connection for so long while no other node accepts its session; then it is told to go. The node may go on at any time, and nothing is lost then.',
   }),
   takeoverFiresWill: z
     .boolean()

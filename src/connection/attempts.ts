@@ -1,7 +1,7 @@
-import type { Shell } from './carrier.ts';
+import type { Asker, Evidence } from './evidence.ts';
 import { Seat } from './seat.ts';
-import { type EndCause, type Link, type Target, TLS_REASON } from './wire.ts';
-import type { DialFailure, Placement } from './world.ts';
+import { type EndCause, type Link, type Target, TLS_REASON, type Wire } from './wire.ts';
+import type { DialFailure, Placement, World } from './world.ts';
 
 const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
@@ -28,40 +28,65 @@ const MAX_ENDS = 2;
 export interface Manner {
   /** A node to be asked only when all others have failed: the one that the device comes from. */
   readonly avoid?: string | undefined;
+  /** A node that is not asked at all. */
+  readonly never?: string | undefined;
+  /** How long the CONNACK of a node that lives is waited for, in ms. Absent: as long as a new device waits for it. */
+  readonly connackDeadlineMs?: number | undefined;
+  /** What leaves a node that has got CONNECT and not answered; undefined where nothing may be said, as in a packet. */
+  readonly goodbye?: () => Uint8Array | undefined;
+  /** The node that is tried is gone, as `overdue` would tell. */
+  readonly gone?: () => void;
   /** Something is sent as soon as a link is open, as MQTT's CONNECT is; true by default. */
   readonly greets?: boolean;
+}
+
+/** Why an attempt has lasted long enough. `slow`: the node lives, and does not answer all the same. */
+export type Overdue = Extract<DialFailure, 'timeout' | 'connack-timeout'> | 'slow';
+
+/** What is asked of whoever searches. */
+export interface Seeker {
+  readonly wire: Pick<Wire, 'dial' | 'toNode' | 'endNode' | 'setTimer'>;
+  readonly world: Pick<
+    World,
+    'now' | 'take' | 'release' | 'queue' | 'dialled' | 'dialFailed' | 'evidence' | 'forget'
+  >;
 }
 
 /**
  * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time.
  * The connection's timer is this object's while it searches.
+ *
+ * A CONNECT that was sent is waited for while its node lives: a cluster may have to wait for another of its nodes first,
+ * which says nothing against this one, and whoever asks elsewhere meanwhile is refused there (decision 11).
  */
-export class Attempts {
+export class Attempts implements Asker {
   /** The link that is tried now. */
   link: Link = -1;
   /** The place that is tried now; counted from the dial on, so that concurrent picks see it. */
   seat: Seat | undefined;
   /** Of the last node that said anything. */
   lastWord: LastWord | undefined;
-  private readonly shell: Pick<Shell, 'wire' | 'world'>;
+  private readonly shell: Seeker;
   private readonly placement: Placement;
+  private readonly manner: Manner;
   private deadlineMs: number;
   private avoided: string | undefined;
-  private readonly greets: boolean;
   private lastResort: Target | undefined;
   private tried = 0;
   /** Nodes that ended the link behind CONNECT. */
   private ends = 0;
   private lastShortage: Shortage | undefined;
   private turnMs = 0;
-  private isOpen = false;
+  /** When CONNECT was sent on the link that is tried; undefined before. */
+  private askedAtMs: number | undefined;
+  private isInDoubt = false;
   private dialledAtMs = 0;
 
-  constructor(shell: Pick<Shell, 'wire' | 'world'>, placement: Placement, manner: Manner = {}) {
+  constructor(shell: Seeker, placement: Placement, manner: Manner = {}) {
     this.shell = shell;
     this.placement = placement;
+    this.manner = manner;
     this.avoided = manner.avoid;
-    this.greets = manner.greets ?? true;
     this.deadlineMs = shell.world.now() + placement.patience.deadlineMs;
   }
 
@@ -101,6 +126,7 @@ export class Attempts {
       this.lastResort = undefined;
       return lastResort;
     }
+    if (next.value.nodeId === this.manner.never) return this.nextTarget();
     if (next.value.nodeId !== this.avoided) return next.value;
     this.avoided = undefined;
     this.lastResort = next.value;
@@ -124,25 +150,87 @@ export class Attempts {
     const { wire, world } = this.shell;
     if (this.seat === undefined) return;
     this.dialledAtMs = world.now();
-    this.isOpen = false;
-    this.link = wire.dial(this.seat.target, this.greets);
+    this.link = wire.dial(this.seat.target, this.manner.greets ?? true);
     wire.setTimer(Math.max(1, Math.min(this.placement.patience.connectTimeoutMs, this.leftMs())));
   }
 
-  /** The link is open: the node has its time to answer CONNECT. */
+  /** CONNECT is on its way: the node has its time to answer. */
   opened(): void {
-    this.isOpen = true;
-    this.shell.wire.setTimer(Math.max(1, Math.min(this.placement.patience.connackTimeoutMs, this.leftMs())));
+    this.askedAtMs = this.shell.world.now();
+    this.isInDoubt = false;
+    this.lookAgain();
+  }
+
+  /** The first look asks whether the node lives, so that the answer is there by the second. */
+  lookAgain(): void {
+    const { connackTimeoutMs } = this.placement.patience;
+    const leftMs = Math.min(this.leftMs(), this.connackDeadlineMs - this.waitedMs);
+    this.shell.wire.setTimer(Math.max(1, Math.min(connackTimeoutMs / 2, leftMs)));
+  }
+
+  private get connackDeadlineMs(): number {
+    return this.manner.connackDeadlineMs ?? this.placement.patience.connackDeadlineMs;
+  }
+
+  /** How long the node that is tried has had CONNECT; 0 before. */
+  get waitedMs(): number {
+    return this.askedAtMs === undefined ? 0 : this.shell.world.now() - this.askedAtMs;
   }
 
   private leftMs(): number {
     return this.deadlineMs - this.shell.world.now();
   }
 
+  /** Has the node had CONNECT, and not answered? */
+  get isAsking(): boolean {
+    return this.askedAtMs !== undefined;
+  }
+
+  /** Has it had CONNECT for so long that its cluster is to be suspected? */
+  get isSlow(): boolean {
+    return this.waitedMs >= this.placement.patience.connackTimeoutMs / 2;
+  }
+
+  /** The timer has fired: why the attempt is to be ended by `fail`; undefined when it goes on. */
+  overdue(): Overdue | undefined {
+    if (this.askedAtMs === undefined) return 'timeout';
+    const { connackTimeoutMs } = this.placement.patience;
+    if (this.waitedMs >= this.connackDeadlineMs) return 'slow';
+    const evidence = this.shell.world.evidence(this);
+    if (evidence === undefined) this.isInDoubt = true;
+    else this.forgetDoubt();
+    // What was known before of the node need not be why it is slow.
+    const isProof = evidence === 'refused' || evidence === 'no-answer';
+    if (isProof || (evidence !== undefined && this.waitedMs >= connackTimeoutMs)) return 'connack-timeout';
+    this.deadlineMs = Math.max(this.deadlineMs, this.shell.world.now() + connackTimeoutMs);
+    this.lookAgain();
+    return undefined;
+  }
+
+  // ---- the node that is tried, as who asks whether it lives
+
+  get target(): Target {
+    if (this.seat === undefined) throw new Error('no node is tried');
+    return this.seat.target;
+  }
+
+  get attachedAtMs(): number {
+    return this.dialledAtMs;
+  }
+
+  judged(evidence: Evidence | undefined): void {
+    this.isInDoubt = false;
+    if (evidence !== undefined && this.isAsking) this.manner.gone?.();
+  }
+
+  // ---- ends ------------------------------------------------------------------------------------------------
+
   /** The node took the device: the seat is the caller's now. */
   succeeded(): Seat | undefined {
     const { seat } = this;
     if (seat !== undefined) this.shell.world.dialled(seat.target, this.shell.world.now() - this.dialledAtMs);
+    this.forgetDoubt();
+    this.askedAtMs = undefined;
     this.seat = undefined;
     return seat;
   }
@@ -152,16 +240,35 @@ export class Attempts {
     this.failed(isTls ? 'tls' : (FAILURE_OF_ERRNO[reason] ?? 'unreachable'), reason);
   }
 
-  timedOut(): void {
-    if (this.isOpen) this.abandon('connack-timeout', 'no CONNACK in time');
-    else this.abandon('timeout', 'not connected in time');
+  /** Ends what is `overdue`. */
+  fail(why: Overdue): void {
+    if (why === 'slow') return this.withdraw();
+    this.part();
+    this.failed(why, why === 'timeout' ? 'not connected in time' : 'no CONNACK in time');
   }
 
-  /** The node ended the link behind CONNECT, or said there what is no MQTT. */
+  /** Leaves the node, which has done nothing wrong, and must not take the end of the link for that of the device. */
+  withdraw(): void {
+    this.part();
+    this.forget();
+  }
+
+  private part(): void {
+    const { wire } = this.shell;
+    const goodbye = this.isAsking ? this.manner.goodbye?.() : undefined;
+    if (goodbye !== undefined) wire.toNode(this.link, goodbye, 0, goodbye.length);
+    if (this.link >= 0) wire.endNode(this.link, goodbye === undefined ? 'reset' : 'flush');
+  }
+
+  /**
+   * The node ended the link behind CONNECT, or said there what is no MQTT. After long that may be the end of its cluster's
+   * patience, and is told of nobody.
+   */
   ended(end: EndCause): void {
     this.ends++;
     this.lastWord = { end };
-    this.abandon('closed-before-connack', end);
+    if (this.isSlow) this.giveUp();
+    else this.abandon('closed-before-connack', end);
   }
 
   /** The node says that it cannot, in a CONNACK for the device where it is one. */
@@ -187,7 +294,7 @@ export class Attempts {
     return this.tried === 0 ? this.lastShortage : undefined;
   }
 
-  /** Ends the link that is tried, if there is one, without holding anything against its node. */
+  /** Ends the link that is tried, if there is one, as the device's own end asks. Nothing is held against its node. */
   giveUp(how: 'flush' | 'reset' = 'reset'): void {
     if (this.link >= 0) this.shell.wire.endNode(this.link, how);
     this.forget();
@@ -195,10 +302,18 @@ export class Attempts {
 
   /** Every link is closed: gives back what is counted. */
   closed(): void {
+    this.forgetDoubt();
     this.seat?.release();
   }
 
+  private forgetDoubt(): void {
+    if (this.isInDoubt) this.shell.world.forget(this);
+    this.isInDoubt = false;
+  }
+
   private forget(): void {
+    this.forgetDoubt();
+    this.askedAtMs = undefined;
     this.seat?.release();
     this.seat = undefined;
     this.link = -1;

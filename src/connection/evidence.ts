@@ -15,6 +15,8 @@ export type Evidence =
   | 'no-answer'
   /** Links of several devices ended together. */
   | 'together'
+  /** A CONNECT of ours that was given up, in an earlier search, has taken the session from the node. */
+  | 'own-connect'
   /** `upstream.lostLink: move` asks for none. */
   | 'configured';
 

@@ -1,3 +1,4 @@
+import type { Shell } from './carrier.ts';
 import type { Evidence } from './evidence.ts';
 import type { Target } from './wire.ts';
 import type { MoveCause, Reattachment } from './world.ts';
@@ -9,20 +10,9 @@ const BACKOFF_MAX_MS = 2_000;
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
 
-export const noHistory: readonly Reattachment[] = [];
+const noHistory: readonly Reattachment[] = [];
 
-export function withNewest(history: readonly Reattachment[], newest: Reattachment): readonly Reattachment[] {
-  return [...history, newest].slice(-HISTORY);
-}
-
-/** Has another node taken the session since then, because the one before it was lost? */
-export function hasMovedSince(history: readonly Reattachment[], sinceMs: number): boolean {
-  const last = history.at(-1);
-  if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
-  return last.cause === 'link-lost' || last.cause === 'node-silent';
-}
-
-export interface MoveStart {
+interface MoveStart {
   readonly cause: MoveCause;
   /** The node that is left. */
   readonly origin: Target;
@@ -59,8 +49,13 @@ export class Move {
 
   /** How long to wait before all candidates are tried anew, in ms; undefined when it is too late for that. */
   backoff(nowMs: number, random: number): number | undefined {
-    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.rounds++) * (0.5 + random / 2);
+    const wait = this.backoffMs(random);
     return nowMs + wait < this.start.nowMs + this.start.patienceMs ? wait : undefined;
+  }
+
+  /** The same, however late it is. */
+  backoffMs(random: number): number {
+    return Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.rounds++) * (0.5 + random / 2);
   }
 
   ended(to: Target | undefined, sessionPresent: boolean, nowMs: number): Reattachment {
@@ -68,5 +63,39 @@ export class Move {
     const { cause, evidence, nowMs: startedAtMs } = this.start;
     const durationMs = nowMs - startedAtMs;
     return { cause, evidence, from, to: to?.nodeId, durationMs, atMs: nowMs, sessionPresent };
+  }
+}
+
+/** Has another node taken the session since then, because the one before it was lost? */
+export function hasMovedSince(history: readonly Reattachment[], sinceMs: number): boolean {
+  const last = history.at(-1);
+  if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
+  return last.cause === 'link-lost' || last.cause === 'node-silent';
+}
+
+/** The moves of one session. */
+export class Moves {
+  /** The last re-attachments, newest last. */
+  history = noHistory;
+  private readonly shell: Shell;
+  private readonly patienceMs: number;
+
+  constructor(shell: Shell, patienceMs: number) {
+    this.shell = shell;
+    this.patienceMs = patienceMs;
+  }
+
+  start(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {
+    const { shell, patienceMs } = this;
+    const nowMs = shell.world.now();
+    return new Move({ to: undefined, evidence: undefined, nowMs, patienceMs, ...start });
+  }
+
+  /** No node took the session where `to` is undefined. */
+  ended(move: Move, to: Target | undefined, sessionPresent: boolean): void {
+    const { world } = this.shell;
+    const reattachment = move.ended(to, sessionPresent, world.now());
+    this.history = [...this.history, reattachment].slice(-HISTORY);
+    world.reattached(this.shell, reattachment);
   }
 }

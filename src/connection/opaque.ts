@@ -150,7 +150,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
     if (this.isClosing) return wire.endDevice('reset'); // it was flushed, and has had its time
     if (attempts !== undefined) {
       if (attempts.link < 0) return attempts.dial(); // its turn has come
-      attempts.timedOut();
+      attempts.fail('timeout');
       return this.dialNext();
     }
     if (this.link >= 0) return this.close('reset');

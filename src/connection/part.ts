@@ -13,11 +13,12 @@ export function part(
   { session }: Pick<Traveller, 'session'>,
   link: Link,
   parting: Parting,
+  endsSession = false,
 ): void {
   // Nothing of ours may come into the middle of a packet.
   const how = parting === 'goodbye' && session.midPublish ? 'reset' : parting;
   if (how === 'goodbye') {
-    const packet = session.goodbye(false);
+    const packet = session.goodbye(endsSession);
     wire.toNode(link, packet, 0, packet.length);
   }
   wire.endNode(link, how === 'reset' ? 'reset' : 'flush');

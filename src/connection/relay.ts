@@ -1,8 +1,9 @@
 import { type ConnackPeek, isRetryable, peekConnack } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import { hexOf } from '../mqtt/reason-codes.ts';
+import { varintEnd, varintValue } from '../mqtt/varint.ts';
 import { readAssignedClientId } from '../session/index.ts';
-import { Attempts } from './attempts.ts';
+import { Attempts, type Overdue } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, nodeEndOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -13,6 +14,7 @@ import type { EndReason, PoolRoute } from './world.ts';
 
 /** Of a refusal that is kept for the device; one that is longer is another node's to say better. */
 const MAX_CONNACK_BYTES = 4_096;
+const DISCONNECT = Uint8Array.of(0xe0, 0);
 
 /**
  * Relay mode: until a node has accepted the CONNECT, everything that the device sent is held, so that the next
@@ -48,7 +50,10 @@ export class Relay implements Carrier {
 
   place(preferred: string | undefined): void {
     const { shell, connect, route } = this;
-    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred));
+    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred), {
+      goodbye: () => (this.hasSaidMore ? undefined : DISCONNECT),
+      gone: () => this.attemptOver('connack-timeout'),
+    });
     this.dialNext();
   }
 
@@ -58,6 +63,19 @@ export class Relay implements Carrier {
     this.answer = undefined;
     if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
     turnAway(shell, this.connect, attempts);
+  }
+
+  private attemptOver(why: Overdue): void {
+    this.attempts?.fail(why);
+    this.dialNext();
+  }
+
+  /** Has the device sent anything behind its CONNECT, perhaps part of a packet? */
+  private get hasSaidMore(): boolean {
+    const { held } = this;
+    if (held === undefined) return true;
+    const bodyAt = varintEnd(held.bytes, 1, held.length);
+    return bodyAt + varintValue(held.bytes, 1, bodyAt) < held.length;
   }
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
@@ -183,8 +201,8 @@ export class Relay implements Carrier {
     const { attempts, shell } = this;
     if (attempts === undefined) return shell.close('reset');
     if (attempts.link < 0) return attempts.dial(); // its turn has come
-    attempts.timedOut();
-    this.dialNext();
+    const why = attempts.overdue();
+    if (why !== undefined) this.attemptOver(why);
   }
 
   /** The broker's word is passed on as it comes. */

@@ -50,12 +50,8 @@ export class SessionCarrier implements Carrier, Traveller {
   constructor(shell: Shell, connect: Connect, route: PoolRoute, raw: Uint8Array) {
     this.shell = shell;
     this.route = route;
-    this.session = new Session(
-      connect,
-      raw,
-      sessionOptions(shell.world, route, connect.clientId === ''),
-      this,
-    );
+    const options = sessionOptions(shell.world, route, connect.clientId === '');
+    this.session = new Session(connect, raw, options, this);
     this.meter = route.rates && new Meter(route.rates);
     this.journey = new Journey(shell, connect, route, this);
   }
@@ -66,7 +62,7 @@ export class SessionCarrier implements Carrier, Traveller {
 
   /** The last re-attachments, newest last. */
   get history(): readonly Reattachment[] {
-    return this.journey.history;
+    return this.journey.moves.history;
   }
 
   /** The node that serves, or is asked to; while there is none, the one that it comes from. */
@@ -102,10 +98,11 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    if (link !== this.journey.link) return this.journey.otherData(link, bytes, start);
+    if (link !== this.journey.link) return this.journey.otherData(link, bytes, start, end);
     if (this.vigil !== undefined) this.vigil.heard++;
     this.session.fromNode(bytes, start, end);
     this.settle();
+    this.journey.hung?.spoke();
   }
 
   toNode(bytes: Uint8Array, start: number, end: number): void {
@@ -206,7 +203,7 @@ export class SessionCarrier implements Carrier, Traveller {
       case 'node-fault':
         return this.linkEnded(journey.link, 'error');
       case 'taken-over':
-        return this.end('taken-over');
+        return journey.hung?.follows() ? undefined : this.end('taken-over');
       case 'node-ended':
         shell.because('node-closed');
         return shell.close('flush');
@@ -251,7 +248,12 @@ export class SessionCarrier implements Carrier, Traveller {
   private watch(vigil: Vigil): void {
     const dueMs = vigil.dueMs(this.shell.world.now());
     const pauseMs = this.pauseMs();
-    this.shell.wire.setTimer(pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs);
+    const wakesMs = pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs;
+    this.shell.wire.setTimer(Math.min(wakesMs, this.journey.hung?.dueMs ?? wakesMs));
+  }
+
+  rewatch(): void {
+    if (this.vigil !== undefined) this.watch(this.vigil);
   }
 
   /** A node that hangs is left within this time. */
@@ -277,8 +279,10 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   timer(): void {
-    const { journey, vigil, shell } = this;
+    const { journey, shell } = this;
     if (this.isFarewell) return shell.close('flush');
+    journey.hung?.timer();
+    const { vigil } = this;
     if (journey.timer() || vigil === undefined) return;
     if (this.holds || this.farewellWaits) vigil.deviceSpoke = true; // if it did, it was not heard
     if (this.meter !== undefined) this.settle();
@@ -288,6 +292,7 @@ export class SessionCarrier implements Carrier, Traveller {
       case 'device-gone':
         return this.end('keep-alive');
       case 'node-silent':
+        this.watch(vigil);
         return journey.nodeHangs();
     }
   }
@@ -303,7 +308,7 @@ export class SessionCarrier implements Carrier, Traveller {
       this.finished = true;
       if (!this.leaving) this.parting = 'flush';
       if (this.isFarewell) this.shell.wire.finishNode(this.journey.link);
-      else if (this.vigil !== undefined) this.farewell();
+      else if (this.vigil !== undefined && !this.session.isWithheld) this.farewell();
       return;
     }
     if (!this.leaving) this.parting = 'reset';

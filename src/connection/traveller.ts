@@ -12,6 +12,8 @@ export interface Traveller {
   settle(): void;
   /** A node serves, or still serves: the connection's timer is the traveller's. */
   served(): void;
+  /** While a node serves: `HungNode.dueMs` has changed. */
+  rewatch(): void;
   /** No node serves any more. */
   adrift(): void;
   /** The node has ended the session, and lives: the device is ended as it was, and told nothing more. */

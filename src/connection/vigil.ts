@@ -66,23 +66,23 @@ export class Vigil {
   }
 
   look(nowMs: number): Verdict {
+    let verdict: Verdict = 'alive';
     if (this.heardAtCheck !== UNASKED && nowMs >= this.checkEndsAtMs) {
-      const isSilent = this.isSilent(this.heardAtCheck);
+      if (this.isSilent(this.heardAtCheck)) verdict = 'node-silent';
       this.heardAtCheck = UNASKED;
-      if (isSilent) return 'node-silent';
     }
-    if (nowMs < this.lookAtMs) return 'alive';
-    if (this.isSilent(this.heardAtLook)) return 'node-silent';
+    if (nowMs < this.lookAtMs) return verdict;
+    if (this.isSilent(this.heardAtLook)) verdict = 'node-silent';
     const { intervalMs, session } = this;
     this.lookAtMs = Math.ceil(nowMs + intervalMs);
     this.quietLooks = this.deviceSpoke ? 0 : this.quietLooks + 1;
     this.deviceSpoke = false;
     this.untoldLooks = this.toldNode ? 0 : this.untoldLooks + 1;
     if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
-    if (this.mayBeMissed) session.pingNode();
+    if (this.mayBeMissed || session.isWithheld) session.pingNode();
     this.toldNode = false; // a question of ours is none of the device's words
     this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
-    return 'alive';
+    return verdict;
   }
 
   /** A third of the device's 1.5 keep-alives: it is given up between 1.5 keep-alives and 2. */

@@ -18,10 +18,12 @@ export interface ConnectionLimits {
 export interface Patience {
   /** TCP connect, each attempt. */
   readonly connectTimeoutMs: number;
-  /** From the connect to CONNACK, each attempt. */
+  /** From the connect to CONNACK, unless the node gives another sign of life. */
   readonly connackTimeoutMs: number;
+  /** The same for a node that does. */
+  readonly connackDeadlineMs: number;
   readonly maxAttempts: number;
-  /** All attempts together. */
+  /** All attempts together; what a living node takes for its CONNACK is not counted. */
   readonly deadlineMs: number;
   /** Devices that wait for their turn at one node, at most. */
   readonly connectQueue: number;
@@ -31,10 +33,14 @@ export interface Patience {
 export interface MovePolicy {
   /** From the loss of a node to the end of the device, when no other node takes the session. */
   readonly reattachDeadlineMs: number;
+  /** As `connackDeadlineMs`, for a node that is asked for a session. */
+  readonly reattachConnackDeadlineMs: number;
   /** Re-attachments to one node, a second, by this proxy. */
   readonly reattachRate: number;
   /** A node that hangs is left within this time; it covers the suspicion and the proof. */
   readonly silenceTimeoutMs: number;
+  /** As `reattachDeadlineMs`, where the node hangs and keeps its link. */
+  readonly silenceDeadlineMs: number;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
   readonly takeoverFiresWill: boolean;
   /**

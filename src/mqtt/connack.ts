@@ -69,3 +69,8 @@ export function isOfIdentity(version: ProtocolVersion, code: number): boolean {
     code === reasonCode.banned
   );
 }
+
+/** Of a client id that has a session: another connect of it is under way somewhere in the cluster (EMQX 5). */
+export function isLocked(version: ProtocolVersion, code: number): boolean {
+  return code === (version === 5 ? reasonCode.clientIdentifierNotValid : returnCode.identifierRejected);
+}

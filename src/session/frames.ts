@@ -262,3 +262,11 @@ export class Frames {
     return end;
   }
 }
+
+/** Serve all sessions between packets, when there is nothing to remember. */
+let betweenPackets = new Frames();
+
+export function idleFrames(): Frames {
+  if (!betweenPackets.isIdle) betweenPackets = new Frames();
+  return betweenPackets;
+}

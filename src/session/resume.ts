@@ -190,7 +190,7 @@ function askAgain(s: State, moved: Moved, packet: Uint8Array): void {
 /** Forwards what came in the gap, as far as one call may go (`State.budget`); `Session.goOnDevice` goes on with the rest. */
 export function drainGap(s: State): void {
   const { gap } = s;
-  if (gap === undefined || s.phase !== 'attached') return;
+  if (gap === undefined || s.phase !== 'attached' || s.isWithheld) return;
   s.deviceLeft = false;
   while (gap.length > 0 && s.phase === 'attached' && s.budget > 0 && !s.isPaused) {
     const at = gap.start;

@@ -4,7 +4,7 @@ import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
 import { pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
-import { Frames } from './frames.ts';
+import { type Frames, idleFrames } from './frames.ts';
 import { drainGap } from './resume.ts';
 import { State } from './state.ts';
 import { type Handle, Vault } from './vault.ts';
@@ -59,10 +59,24 @@ export class Session {
    * device's own; from then on it asks for the session. `fromNode` then takes that link's bytes, CONNACK first.
    */
   connectPacket(): Uint8Array {
+    this.turn();
+    return this.ask();
+  }
+
+  /** The next bytes of `fromNode` are those of a new link, where the CONNECT was sent that `ask` gave. */
+  turn(): void {
     const { state } = this;
     this.nodeFrames = undefined;
     state.answered = false;
     state.linkDead = false;
+  }
+
+  /**
+   * The CONNECT that asks a node for the session, which may have its present link all the while: when that node has
+   * accepted, leave the link by `detached()`, and `turn()` to the new one. One that refuses is told by `refused()`.
+   */
+  ask(): Uint8Array {
+    const { state } = this;
     if (state.attachments === 0) return this.raw;
     const moved = state.needMoved();
     if (moved.asking || moved.isOver) moved.doubtful = true;
@@ -88,6 +102,28 @@ export class Session {
     if (state.attachments > 0 && state.endsWithLink) state.needMoved().isOver = true;
   }
 
+  /** The node that was asked last has said no. */
+  refused(): void {
+    if (this.state.moved !== undefined) this.state.moved.asking = false;
+  }
+
+  /**
+   * The node says nothing: what the device sends waits from now on, and its PINGREQs are answered here. What the node
+   * says all the same is heard, and reaches the device.
+   */
+  withhold(): void {
+    if (this.state.phase !== 'attached') return;
+    this.state.isWithheld = true;
+    this.answerPings();
+  }
+
+  /** The node serves again: what has waited goes to it. */
+  release(): void {
+    if (!this.state.isWithheld) return;
+    this.state.isWithheld = false;
+    this.goOnDevice();
+  }
+
   /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */
   fromDevice(bytes: Uint8Array, start: number, end: number): void {
     const { state } = this;
@@ -111,8 +147,8 @@ export class Session {
 
   /** Was something left of what the device has sent? Then `goOnDevice` is wanted soon. */
   get hasDeviceRest(): boolean {
-    const { gap, phase } = this.state;
-    return this.deviceFrames?.hasLeft || (gap !== undefined && phase === 'attached');
+    const { gap, phase, isWithheld } = this.state;
+    return this.deviceFrames?.hasLeft || (gap !== undefined && phase === 'attached' && !isWithheld);
   }
 
   /** Was something left of what the node has sent? Then its link is not to be read, and `goOnNode` is wanted soon. */
@@ -150,6 +186,7 @@ export class Session {
     const whole = !this.nodeFrames?.midStream || state.moved?.drops === true;
     this.nodeFrames = undefined;
     state.linkDead = true;
+    state.isWithheld = false;
     if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
     state.phase = 'detached';
     state.needMoved().linkLost();
@@ -163,7 +200,7 @@ export class Session {
     return whole;
   }
 
-  /** While no node has the session: answers the PINGREQs that wait, and from now on each at once (rule 16). */
+  /** While no node has the session, or it says nothing: answers the PINGREQs that wait, and from now on each at once (rule 16). */
   answerPings(): void {
     const { state } = this;
     state.pingsWait = false;
@@ -192,10 +229,16 @@ export class Session {
    */
   pingNode(): void {
     const { state } = this;
-    if (state.phase !== 'attached' || state.pingsSent > 0 || this.midPublish) return;
+    // A node that says nothing hears nothing else, and may count that against the device when it goes on.
+    if (state.phase !== 'attached' || (state.pingsSent > 0 && !state.isWithheld) || this.midPublish) return;
     state.pingsSent++;
     state.toNode.write(pingreqPacket);
     this.flush();
+  }
+
+  /** Does what the device sends wait, because the node is silent? */
+  get isWithheld(): boolean {
+    return this.state.isWithheld;
   }
 
   /** Does the node owe a PINGRESP? */
@@ -205,10 +248,10 @@ export class Session {
 
   /** Should the device not be read for now? Look after every call. */
   get holdsDevice(): boolean {
-    const { phase, gap, window, options, isPaused } = this.state;
+    const { phase, gap, window, options, isPaused, isWithheld } = this.state;
     if ((window?.bytes ?? 0) >= options.maxInflightBytes) return true;
     if (this.hasDeviceRest && !isPaused) return true;
-    const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused);
+    const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused && !isWithheld);
     const waits = isRead ? 0 : (this.deviceFrames?.keptBytes ?? 0);
     return (gap?.length ?? 0) + waits >= options.maxGapBytes;
   }
@@ -348,14 +391,6 @@ export class Session {
     state.toDevice.flush();
     state.giveBack();
   }
-}
-
-/** Serves all sessions between packets, when there is nothing to remember. */
-let betweenPackets = new Frames();
-
-function idleFrames(): Frames {
-  if (!betweenPackets.isIdle) betweenPackets = new Frames();
-  return betweenPackets;
 }
 
 function encode(text: string): Uint8Array {

@@ -54,6 +54,8 @@ export class State implements Speaker {
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
   deviceLeft = false;
+  /** The node that has the session says nothing: it is given nothing until it does (`Session.withhold`). */
+  isWithheld = false;
   /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
   overflown = false;
   /** The device said something that could not be followed, so what the node made of it is not known: the session stays. */
@@ -91,9 +93,9 @@ export class State implements Speaker {
     this.output = output;
   }
 
-  /** Does what the device sends go to the node at once? Not while something waits before it, or it is ahead of its pace. */
+  /** Does what the device sends go to the node at once? Not while something waits before it, or it must wait itself. */
   get forwards(): boolean {
-    return this.phase === 'attached' && this.gap === undefined && !this.isPaused;
+    return this.phase === 'attached' && this.gap === undefined && !this.isPaused && !this.isWithheld;
   }
 
   /** So many bytes of a packet of this type go to the node. */

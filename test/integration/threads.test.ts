@@ -59,8 +59,11 @@ const settings: ThreadsOptions['settings'] = {
         ...{ connectRate: 0, connectQueue: 1_000 },
         ...{
           reattachDeadlineMs: 20_000,
+          reattachConnackDeadlineMs: 40_000,
+          connackDeadlineMs: 120_000,
           reattachRate: 500,
           silenceTimeoutMs: 5_000,
+          silenceDeadlineMs: 180_000,
           takeoverFiresWill: true,
           lostLink: 'evidence',
         },

@@ -87,6 +87,8 @@ export class Channel implements Speaker {
   private async connect(packet: IConnectPacket): Promise<void> {
     const { clean = true, keepalive = 0, protocolVersion = 4, properties } = packet;
     this.version = protocolVersion;
+    // Nothing is asked of another node for that [MQTT-3.1.3-8].
+    if (packet.clientId === '' && !clean && this.version !== 5) return this.refuse();
     this.clientId = packet.clientId || `emqx-${Math.random().toString(36).slice(2)}`;
     const opened = await this.broker
       .open(this.clientId, clean, this.expiryOf(clean, properties?.sessionExpiryInterval))

@@ -21,6 +21,8 @@ function moves(scene: Scene): (() => void)[] {
     ...(listening && link === 'dialling' ? [() => scene.opens(), () => scene.refuses()] : []),
     ...(listening && link === 'open' && !served ? answers.map((answer) => () => scene.node(answer)) : []),
     ...(listening && link === 'open' ? [() => scene.nodeEnds('fin'), () => scene.nodeEnds('reset')] : []),
+    () => scene.judges('no-answer'),
+    () => scene.judges(undefined),
     () => scene.after(1_000),
     () => scene.after(10_000),
     () => scene.connection.end('kicked'),
@@ -32,7 +34,7 @@ const chances = fc.array(fc.nat(), { maxLength: 60 });
 
 /** Half of all plays begin with a whole CONNECT, or nearly none would get beyond it. */
 function play(begun: boolean, choices: readonly number[], afterEach: (scene: Scene) => void): Scene {
-  const scene = new Scene();
+  const scene = new Scene({ lives: true });
   if (begun) scene.says(packet.CONNECT);
   for (const choice of choices) {
     const possible = moves(scene);

@@ -11,7 +11,7 @@ describe('a device is served', () => {
   test('from CONNECT to CONNACK, and from then on the engine moves the bytes', () => {
     const scene = new Scene().says(CONNECT);
     expect(scene.did()).toEqual(['dial a', 'timer 3000']);
-    expect(scene.opens().did()).toEqual(['node gets CONNECT', 'timer 5000']);
+    expect(scene.opens().did()).toEqual(['node gets CONNECT', 'timer 2500']);
     expect(scene.after(40).node(ACCEPTED).did()).toEqual([
       'a answered after 40',
       'placed at a',
@@ -28,7 +28,7 @@ describe('a device is served', () => {
     scene.opens();
     for (const byte of ACCEPTED) if (scene.spliced === undefined) scene.node(Buffer.of(byte));
     expect(scene.did()).toEqual([
-      ...['dial a', 'timer 3000', 'node gets CONNECT', 'timer 5000'],
+      ...['dial a', 'timer 3000', 'node gets CONNECT', 'timer 2500'],
       ...[...placed, 'device gets ACCEPTED', 'splice', 'read device'],
     ]);
   });
@@ -209,12 +209,50 @@ describe('a node that does not answer costs the device nothing', () => {
     ]);
   });
 
-  test('no CONNACK in time', () => {
-    expect(opened().after(patience.connackTimeoutMs).did()).toEqual([
-      'end node: reset',
-      'a failed: connack-timeout',
-      ...next,
+  test('no CONNACK in time, nor any other sign of life: it is left with a DISCONNECT, so that no Will fires', () => {
+    const scene = new Scene().says(CONNECT).opens();
+    scene.did();
+    expect(scene.after(patience.connackTimeoutMs / 2).did()).toEqual([
+      'node gets \xe0\0',
+      ...['end node: flush', 'a failed: connack-timeout', 'dial b', 'timer 3000'],
     ]);
+  });
+
+  test('with a reset, where the device is in the middle of something', () => {
+    const scene = opened().says('half a packet');
+    scene.did();
+    expect(scene.after(patience.connackTimeoutMs / 2).did()).toContain('end node: reset');
+  });
+
+  test('no CONNACK from a node that lives: it is waited for, and nothing is held against it', () => {
+    const scene = new Scene({ lives: true }).says(CONNECT).opens();
+    scene.did();
+    expect(scene.after(patience.connackTimeoutMs / 2).did()).toEqual(['is a gone?', 'timer 2500']);
+    expect(scene.judges(undefined).after(patience.connackTimeoutMs).did()).not.toContain('dial b');
+    expect(scene.node(ACCEPTED).did()).toContain('placed at a');
+  });
+
+  test('for as long as is allowed; then another is asked', () => {
+    const scene = new Scene({ lives: true }).says(CONNECT).opens();
+    scene.after(patience.connackDeadlineMs - 1).did();
+    expect(scene.after(1).did()).toEqual(['node gets \xe0\0', 'end node: flush', 'dial b', 'timer 3000']);
+  });
+
+  test('no CONNACK from one that turns out to be gone', () => {
+    const scene = new Scene({ lives: true })
+      .says(CONNECT)
+      .opens()
+      .after(patience.connackTimeoutMs / 2);
+    expect(scene.judges('no-answer').did()).toContain('a failed: connack-timeout');
+  });
+
+  test('closed before CONNACK after long: its cluster is to blame, not the node', () => {
+    const scene = new Scene({ lives: true })
+      .says(CONNECT)
+      .opens()
+      .after(patience.connackTimeoutMs / 2);
+    scene.did();
+    expect(scene.nodeEnds('fin').did()).toEqual(['end node: reset', 'dial b', 'timer 3000']);
   });
 
   test.each(['fin', 'reset', 'timeout'] as const)('closed before CONNACK: %s', (cause) => {

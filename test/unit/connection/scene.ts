@@ -1,5 +1,6 @@
 import { PendingBytes } from '../../../src/admission/pending-bytes.ts';
 import { Connection } from '../../../src/connection/connection.ts';
+import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
 import { OpaqueConnection } from '../../../src/connection/opaque.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
@@ -27,14 +28,17 @@ export const limits: ConnectionLimits = {
 export const patience: Patience = {
   connectTimeoutMs: 3_000,
   connackTimeoutMs: 5_000,
+  connackDeadlineMs: 30_000,
   maxAttempts: 3,
   deadlineMs: 12_000,
   connectQueue: 10,
 };
 export const moves: MovePolicy = {
   reattachDeadlineMs: 20_000,
+  reattachConnackDeadlineMs: 15_000,
   reattachRate: 7,
   silenceTimeoutMs: 5_000,
+  silenceDeadlineMs: 60_000,
   takeoverFiresWill: false,
   lostLink: 'evidence',
 };
@@ -92,6 +96,8 @@ export interface SceneOptions {
   readonly holdBackMs?: number;
   /** 0, when absent: the pool does not remember. */
   readonly recallTimeoutMs?: number;
+  /** `judges` says whether nodes are gone; absent: one that is slow is. */
+  readonly lives?: true;
   /** Any protocol, or TLS that passes through. Absent: MQTT. */
   readonly opaque?: 'tcp' | 'tls';
 }
@@ -121,6 +127,7 @@ export class Scene {
   sent: Buffer = Buffer.alloc(0);
   private lines: string[] = [];
   private asker: Recaller | undefined;
+  private doubter: Asker | undefined;
 
   constructor(options: SceneOptions = {}) {
     const { opaque } = options;
@@ -219,7 +226,15 @@ export class Scene {
     return {
       ...{ limits, sessionLimits, mode: 'relay' },
       ...{ pace: notRelayed, reattached: notRelayed, random: () => 0 },
-      ...{ evidence: notRelayed, forget: notRelayed },
+      evidence: (asker) => {
+        if (options.lives === undefined) return 'no-answer';
+        this.lines.push(`is ${asker.target.nodeId} gone?`);
+        this.doubter = asker;
+        return undefined;
+      },
+      forget: () => {
+        this.doubter = undefined;
+      },
       now: () => this.nowMs,
       route: (_, about) => {
         this.askedAbout = about;
@@ -259,6 +274,14 @@ export class Scene {
         this.lines.push(`ended: ${reason}`);
       },
     };
+  }
+
+  /** Whether the node that is slow is gone, where that was asked. */
+  judges(evidence: Evidence | undefined): this {
+    const { doubter } = this;
+    this.doubter = undefined;
+    doubter?.judged(evidence);
+    return this;
   }
 
   private get link(): Link {

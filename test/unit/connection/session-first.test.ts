@@ -80,14 +80,15 @@ describe('a node that does not take it costs the device nothing', () => {
         dial b`);
   });
 
-  test('no CONNACK comes in time', () => {
+  test('no CONNACK comes in time, nor another sign of life', () => {
     play(`
       device: CONNECT id=dev
         dial a
       a: opens
         a gets CONNECT id=dev
-      time: ${patience.connackTimeoutMs}
-        end a: reset
+      time: ${patience.connackTimeoutMs / 2}
+        a gets DISCONNECT
+        end a: flush
         a failed: connack-timeout
         dial b
       time: ${patience.connectTimeoutMs}

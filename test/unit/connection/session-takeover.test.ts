@@ -226,9 +226,9 @@ describe('what the newer connection has is never taken from it', () => {
         a gets PINGREQ
       time: 2000
         a failed: silent
+        device gets DISCONNECT code=142
         a gets DISCONNECT
         end a: flush
-        device gets DISCONNECT code=142
         end device: flush
       wire: closed
         ended: taken-over`,

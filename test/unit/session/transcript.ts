@@ -60,6 +60,11 @@ export class Stage {
   say(line: string): string[] {
     const [, who = '', what = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
     if (who === 'link') this.nodeBytes.push(Buffer.from(this.session.connectPacket()));
+    else if (who === 'ask') this.nodeBytes.push(Buffer.from(this.session.ask()));
+    else if (who === 'turn') this.session.turn();
+    else if (who === 'withhold') this.session.withhold();
+    else if (who === 'release') this.session.release();
+    else if (who === 'refused') this.session.refused();
     else if (who === 'lost') {
       this.session.nodeGone();
       this.session.detached();
@@ -69,6 +74,7 @@ export class Stage {
     else if (who === 'device>') this.feed(what, (b, s, e) => this.session.fromDevice(b, s, e));
     else if (who === 'node>') this.feed(what, (b, s, e) => this.session.fromNode(b, s, e));
     else throw new Error(`not understood: ${line}`);
+    this.takeTurns();
     return [line, ...this.heard()];
   }
 
@@ -124,6 +130,8 @@ const runs = [
  *   link        a new link opens                          event   …   which the owner is told
  *   lost        the link is lost
  *   left        the link is left for another, while its node still has the session
+ *   withhold    its node says nothing                     release     it does
+ *   ask         another node is asked meanwhile           turn        and has the session
  */
 export function play(version: Version, script: string, overrides: Partial<SessionOptions> = {}): Stage {
   const wanted = script

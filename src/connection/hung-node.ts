@@ -1,0 +1,244 @@
+import type { Connect } from '../mqtt/connect.ts';
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { Session } from '../session/index.ts';
+import type { Attachment } from './attachment.ts';
+import type { Attempts } from './attempts.ts';
+import type { Shell } from './carrier.ts';
+import type { Move, Moves } from './move.ts';
+import { Silence, type SilenceOwner } from './silence.ts';
+import type { Traveller } from './traveller.ts';
+import type { Link } from './wire.ts';
+import type { MovePolicy, Placement, PoolRoute } from './world.ts';
+
+/** What is asked of the journey. */
+export interface HangHost {
+  readonly shell: Shell;
+  readonly connect: Connect;
+  readonly route: PoolRoute;
+  readonly traveller: Traveller;
+  readonly at: Attachment;
+  readonly moves: Moves;
+  /** No link is the session's: it moves, and `attempts` has asked for it already. */
+  goOn(move: Move, attempts: Attempts): void;
+  /** Likewise, and nobody has asked. */
+  moveOn(move: Move): void;
+}
+
+/**
+ * What becomes of a session whose node hangs: while `Silence` asks others for it, the link is kept, what the device sends
+ * waits, and what the node says all the same is heard. And what of that may come to light later.
+ */
+export class HungNode implements SilenceOwner {
+  private readonly host: HangHost;
+  private silence: Silence | undefined;
+  /** When `Silence.timer` is to be called, on the world's clock. */
+  private dueAtMs = NEVER;
+  /** CONNECTs of ours that were given up, and may still take the session from the node that serves: until when. */
+  private strayUntilMs: readonly number[] = [];
+
+  constructor(host: HangHost) {
+    this.host = host;
+  }
+
+  /** Is its session asked for elsewhere? */
+  get isSilent(): boolean {
+    return this.silence !== undefined;
+  }
+
+  /** The node that serves answers nothing. Where nothing can be done, the device waits for it, as it would without us. */
+  hangs(): void {
+    const { shell, traveller, at } = this.host;
+    const target = at.seat?.target;
+    if (this.silence !== undefined) return this.silence.nodeHangs();
+    if (target === undefined) return;
+    shell.world.dialFailed(target, 'silent', 'PINGREQ unanswered');
+    if (shell.isSuperseded) return traveller.takenOver(true); // rule 14
+    if (traveller.session.immovable !== undefined) return;
+    this.silence = new Silence(this, this.host.moves.start({ cause: 'node-silent', origin: target }));
+    traveller.session.withhold();
+    traveller.settle();
+    this.silence?.search();
+  }
+
+  /** It has said something. */
+  spoke(): void {
+    this.silence?.nodeSpoke();
+  }
+
+  /** How long until `timer` is to be called, in ms. */
+  get dueMs(): number {
+    return Math.max(1, Math.ceil(this.dueAtMs - this.shell.world.now()));
+  }
+
+  /** To be called at least then; earlier does no harm. */
+  timer(): void {
+    if (this.shell.world.now() < this.dueAtMs) return;
+    this.dueAtMs = NEVER;
+    this.silence?.timer();
+  }
+
+  /** CONNECTs were given up that their nodes may still act on, within so many ms. */
+  strays(count: number, ms: number): void {
+    const untilMs = this.host.shell.world.now() + ms;
+    const strays = [...this.strayUntilMs, ...Array.from({ length: count }, () => untilMs)];
+    this.strayUntilMs = strays.slice(-MAX_STRAYS);
+  }
+
+  /** Is there one that explains that the session was taken? */
+  private explainedByStray(): boolean {
+    const nowMs = this.host.shell.world.now();
+    const strays = this.strayUntilMs.filter((untilMs) => nowMs < untilMs);
+    this.strayUntilMs = strays.slice(1);
+    return strays.length > 0;
+  }
+
+  // ---- the link of another node, while it is asked; false when the link is none of it
+
+  opened(link: Link): boolean {
+    const { silence } = this;
+    if (!silence?.owns(link)) return false;
+    silence.opened(link);
+    return true;
+  }
+
+  failed(link: Link, reason: string): boolean {
+    const { silence } = this;
+    if (!silence?.owns(link)) return false;
+    silence.failed(reason);
+    return true;
+  }
+
+  ended(link: Link): boolean {
+    const { silence } = this;
+    if (!silence?.owns(link)) return false;
+    silence.ended();
+    return true;
+  }
+
+  heard(link: Link, bytes: Uint8Array, start: number, end: number): boolean {
+    const { silence } = this;
+    if (!silence?.owns(link)) return false;
+    silence.heard(bytes, start, end);
+    return true;
+  }
+
+  // ---- of `Silence`
+
+  get shell(): Shell {
+    return this.host.shell;
+  }
+
+  get session(): Session {
+    return this.host.traveller.session;
+  }
+
+  get version(): ProtocolVersion {
+    return this.host.connect.protocolVersion;
+  }
+
+  get policy(): MovePolicy {
+    return this.host.route.moves;
+  }
+
+  place(): Placement {
+    const { route, connect, shell } = this.host;
+    return route.place(connect, shell.peer, undefined);
+  }
+
+  /** While the node serves, its silence and the device's are watched besides; later the timer is that of who searches. */
+  alarm(ms: number): void {
+    if (this.silence === undefined) return this.shell.wire.setTimer(ms);
+    this.dueAtMs = ms === 0 ? NEVER : this.shell.world.now() + ms;
+    this.host.traveller.rewatch();
+  }
+
+  takenElsewhere(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+    const move = this.silence?.move;
+    this.end();
+    if (move !== undefined && this.host.at.leaveBehind()) this.takeUp(move, attempts, bytes, start, end);
+    else attempts.withdraw();
+  }
+
+  private takeUp(move: Move, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+    const { traveller } = this.host;
+    traveller.session.turn();
+    this.host.goOn(move, attempts);
+    traveller.session.fromNode(bytes, start, end);
+    traveller.settle();
+  }
+
+  serves(does: boolean): void {
+    const { traveller, at } = this.host;
+    if (does) traveller.session.release();
+    else traveller.session.withhold();
+    traveller.settle();
+    if (does && !at.isOver) traveller.served();
+  }
+
+  backAgain(): void {
+    this.end();
+    this.serves(true);
+  }
+
+  silentForTooLong(): void {
+    const { silence, host } = this;
+    if (silence !== undefined) host.moves.ended(silence.move, undefined, false);
+    host.traveller.end('no-node');
+  }
+
+  // ---- the end of its link
+
+  /**
+   * The session was taken from the node that serves, or its link has ended. True when a CONNECT of ours has done that, as
+   * far as anybody can know: then it is followed (rule 14).
+   */
+  follows(): boolean {
+    const { silence, shell } = this;
+    if (shell.isTakenOver) return false; // by a newer connection
+    if (silence?.hasAsked) this.followAttempt(silence);
+    else if (this.explainedByStray()) this.followStray();
+    else return false;
+    return true;
+  }
+
+  private followAttempt(silence: Silence): void {
+    const { host } = this;
+    const waiting = silence.handOver();
+    this.end();
+    host.at.leaveLink('reset');
+    if (!host.at.detach()) return waiting?.attempts.withdraw();
+    if (waiting === undefined) return host.moveOn(silence.move);
+    const { attempts, answer } = waiting;
+    this.takeUp(silence.move, attempts, answer?.bytes ?? NOTHING, 0, answer?.length ?? 0);
+  }
+
+  private followStray(): void {
+    const { host } = this;
+    const origin = host.at.seat?.target;
+    host.at.leaveLink('reset');
+    if (origin === undefined || !host.at.detach()) return;
+    host.moveOn(host.moves.start({ cause: 'link-lost', origin, evidence: 'own-connect' }));
+  }
+
+  /** The device has gone, or the node that serves has ended the session: nobody is asked for it any more. */
+  leave(): void {
+    this.silence?.leave();
+    this.end();
+  }
+
+  private end(): void {
+    const { givenUp } = this.silence ?? { givenUp: 0 };
+    if (givenUp > 0) this.strays(givenUp, this.policy.reattachConnackDeadlineMs);
+    this.silence = undefined;
+    this.dueAtMs = NEVER;
+  }
+
+  /** Every socket is closed. */
+  closed(): void {
+    this.silence?.closed();
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+const MAX_STRAYS = 8;
+const NEVER = Number.POSITIVE_INFINITY;

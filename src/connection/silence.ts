@@ -1,0 +1,323 @@
+import { type ConnackPeek, isLocked, peekConnack } from '../mqtt/connack.ts';
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { Session } from '../session/index.ts';
+import { Attempts, type Overdue, type Seeker } from './attempts.ts';
+import type { Shell } from './carrier.ts';
+import { HeldBytes } from './held-bytes.ts';
+import type { Move } from './move.ts';
+import type { Link } from './wire.ts';
+import type { MovePolicy, Placement } from './world.ts';
+
+/** For a node that has shown no sign of having come back. */
+const LAST_WORD_MS = 200;
+/** A session that took so long to come was given by a node that has come back. */
+const LONG_MS = 1_000;
+/** How often a session that may have been begun to be given away is asked for. */
+const MAX_FETCHES = 3;
+const NEVER = Number.POSITIVE_INFINITY;
+/** Of the new node, kept meanwhile. */
+const MAX_ANSWER_BYTES = 65_536;
+
+/** Whose node is silent. */
+export interface SilenceOwner {
+  readonly shell: Shell;
+  readonly session: Session;
+  readonly version: ProtocolVersion;
+  readonly policy: MovePolicy;
+  /** The timer for `Silence.timer`, in ms; 0 clears it. */
+  alarm(ms: number): void;
+  /** Other nodes, best first. */
+  place(): Placement;
+  /** Another node has the session: `attempts` has its place and its link, where these bytes came, CONNACK first. */
+  takenElsewhere(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void;
+  /** The node that was silent speaks, and still has the session: what has waited goes to it, or waits again. */
+  serves(does: boolean): void;
+  /** It serves, and nobody else is asked any more. */
+  backAgain(): void;
+  /** Neither it nor another node in all this time. */
+  silentForTooLong(): void;
+}
+
+/**
+ *   silent    the node says nothing, and others are asked
+ *   fetching  it speaks again, and what it may have begun to give away is fetched: what the device sends still waits
+ *   parked    it serves, and the answer to a CONNECT that is under way is waited for all the same
+ */
+type Mode = 'silent' | 'fetching' | 'parked';
+
+/**
+ * The node that has the session says nothing, and its link is up: it hangs, and may go on at any moment. Make before break
+ * (decision 11): other nodes are asked for the session, one at a time, and the link is kept until one has accepted.
+ *
+ *   asking ──CONNACK 0──► last words ──► taken elsewhere        the node speaks ─► had any been asked? ─no─► back again
+ *     ▲ └──CONNACK no, end, deadline──► resting                   └yes─► fetching ──a moment──► parked ──► back again
+ *     └─────────────────────────────────┘                                └──CONNACK 0──► taken elsewhere ◄──┘
+ *
+ * A node that goes on does what was asked of it while it was stopped. Where a cluster shares sessions it may have begun to
+ * give this one away, to a connect that has been given up since; then it delivers nothing to its device any more. So a
+ * session that was asked for is fetched whole if it will come, and stays otherwise.
+ */
+export class Silence {
+  readonly move: Move;
+  /** CONNECTs that were given up without an answer of any kind. */
+  givenUp = 0;
+  private readonly owner: SilenceOwner;
+  private readonly seeker: Seeker;
+  private readonly endsAtMs: number;
+  private mode: Mode = 'silent';
+  private attempts: Attempts | undefined;
+  /** Of the node that is asked; nearly always its CONNACK comes whole. */
+  private answer: HeldBytes | undefined;
+  /** It has the session; the last words of the node before are waited for. */
+  private isTaken = false;
+  /** CONNECTs that no node has said no to. */
+  private asked = 0;
+  private fetches = 0;
+  /** With a cluster whose nodes live. */
+  private patienceMs = 0;
+  /** When `fetching` ends; on the world's clock. */
+  private parksAtMs = NEVER;
+  /** By one of the nodes of this search. */
+  private wasRefused = false;
+
+  constructor(owner: SilenceOwner, move: Move) {
+    this.owner = owner;
+    this.move = move;
+    const { wire, world } = owner.shell;
+    this.seeker = {
+      world,
+      wire: {
+        dial: (target, greets) => wire.dial(target, greets),
+        toNode: (link, bytes, start, end) => wire.toNode(link, bytes, start, end),
+        endNode: (link, how) => wire.endNode(link, how),
+        setTimer: (ms) => owner.alarm(Math.max(1, Math.min(ms, this.parksAtMs - world.now()))),
+      },
+    };
+    this.endsAtMs = world.now() + owner.policy.silenceDeadlineMs;
+  }
+
+  /** May a cluster have begun to give the session to a node that was asked? */
+  get hasAsked(): boolean {
+    return this.asked > 0;
+  }
+
+  /** Is it the link of the node that is asked? */
+  owns(link: Link): boolean {
+    return this.attempts !== undefined && this.attempts.link === link;
+  }
+
+  search(): void {
+    const { session, policy } = this.owner;
+    this.wasRefused = false;
+    const placement = this.owner.place();
+    this.patienceMs = placement.patience.connackTimeoutMs;
+    this.attempts = new Attempts(this.seeker, placement, {
+      never: this.move.from,
+      connackDeadlineMs: policy.reattachConnackDeadlineMs,
+      goodbye: () => session.goodbye(false),
+      gone: () => this.attemptOver('connack-timeout'),
+    });
+    this.tryNext();
+  }
+
+  private tryNext(): void {
+    const { attempts, owner } = this;
+    const target = attempts?.choose();
+    if (attempts === undefined || target === undefined)
+      return this.rest(this.wasRefused ? this.lockedMs : this.backoffMs());
+    attempts.dialIn(owner.shell.world.pace(target, owner.policy.reattachRate));
+  }
+
+  private backoffMs(): number {
+    return this.move.backoffMs(this.owner.shell.world.random());
+  }
+
+  /** Nobody is asked for so long. */
+  private rest(ms: number): void {
+    const { owner, endsAtMs } = this;
+    this.attempts?.giveUp();
+    this.attempts = undefined;
+    this.answer = undefined;
+    if (this.mode !== 'silent') return this.fetchAgain();
+    const leftMs = endsAtMs - owner.shell.world.now();
+    if (leftMs <= 0) return owner.silentForTooLong();
+    owner.alarm(Math.min(ms, leftMs));
+  }
+
+  timer(): void {
+    const { attempts, owner } = this;
+    const nowMs = owner.shell.world.now();
+    if (attempts === undefined) {
+      if (this.mode === 'silent' && nowMs >= this.endsAtMs) return owner.silentForTooLong();
+      return this.search();
+    }
+    if (this.isTaken) return this.taken();
+    if (nowMs >= this.parksAtMs) return this.park(attempts);
+    if (attempts.link < 0) return attempts.dial(); // its turn has come
+    const why = attempts.overdue();
+    if (why !== undefined) this.attemptOver(why);
+  }
+
+  private attemptOver(why: Overdue): void {
+    const wasParked = this.mode === 'parked';
+    if (this.attempts?.isAsking) this.givenUp++;
+    this.attempts?.fail(why);
+    if (why !== 'slow') return this.tryNext();
+    if (wasParked) this.owner.backAgain();
+    else this.rest(this.lockedMs);
+  }
+
+  /**
+   * A living node that has been asked for a session, and has not answered, holds it locked for all others, perhaps for as
+   * long again as its answer was waited for; and EMQX 5.3 publishes the Will of the live device at each connect that is
+   * refused. The lock of a node that is gone is gone too.
+   */
+  private get lockedMs(): number {
+    return this.owner.policy.reattachConnackDeadlineMs;
+  }
+
+  // ---- the node that is asked ------------------------------------------------------------------------------
+
+  opened(link: Link): void {
+    const { session, shell } = this.owner;
+    const packet = session.ask();
+    this.asked++;
+    shell.wire.toNode(link, packet, 0, packet.length);
+    this.attempts?.opened();
+  }
+
+  failed(reason: string): void {
+    this.attempts?.dialFailed(reason);
+    this.tryNext();
+  }
+
+  /** What a cluster does by itself after one of its nodes has closed the connection is not that node's fault. */
+  ended(): void {
+    const wasLong = this.isLong;
+    this.attempts?.giveUp();
+    this.isTaken = false;
+    this.answer = undefined;
+    if (wasLong || this.mode !== 'silent') this.rest(this.backoffMs());
+    else this.tryNext();
+  }
+
+  private get isLong(): boolean {
+    return (this.attempts?.waitedMs ?? 0) >= LONG_MS;
+  }
+
+  heard(bytes: Uint8Array, start: number, end: number): void {
+    const { attempts, answer } = this;
+    if (attempts === undefined) return;
+    if (answer === undefined) return this.judge(attempts, bytes, start, end);
+    answer.append(bytes, start, end);
+    if (!this.isTaken) this.judge(attempts, answer.bytes, 0, answer.length);
+    else if (answer.length > MAX_ANSWER_BYTES) this.taken();
+  }
+
+  private judge(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+    const peek = peekConnack(bytes, start, end);
+    if (peek.kind === 'incomplete') {
+      if (this.answer !== undefined) return;
+      this.answer = new HeldBytes();
+      return this.answer.append(bytes, start, end);
+    }
+    if (peek.kind !== 'connack' || peek.code !== 0) return this.refused(attempts, peek);
+    if (peek.sessionPresent) return this.listenToTheLast(bytes, start, end);
+    if (this.mode === 'silent') return this.owner.takenElsewhere(attempts, bytes, start, end);
+    // The node that speaks again has more of the session than one that does not know it.
+    this.owner.session.refused();
+    attempts.withdraw();
+    this.owner.backAgain();
+  }
+
+  /**
+   * A node that gave its session away acknowledges what it had taken in before, and closes its link. That is waited for,
+   * because what it does not acknowledge is sent again. Where the session took long to come, it has just come back.
+   */
+  private listenToTheLast(bytes: Uint8Array, start: number, end: number): void {
+    this.isTaken = true;
+    if (this.mode === 'parked') this.owner.serves(false);
+    if (this.answer === undefined) {
+      this.answer = new HeldBytes();
+      this.answer.append(bytes, start, end);
+    }
+    this.owner.alarm(this.mode !== 'silent' || this.isLong ? this.patienceMs : LAST_WORD_MS);
+  }
+
+  private taken(): void {
+    const { attempts, answer } = this;
+    if (attempts !== undefined && answer !== undefined)
+      this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
+  }
+
+  private refused(attempts: Attempts, peek: ConnackPeek): void {
+    const { session, version } = this.owner;
+    this.answer = undefined;
+    const code = peek.kind === 'connack' ? peek.code : undefined;
+    session.refused();
+    this.asked--;
+    if (code === undefined) attempts.ended('error');
+    else attempts.giveUp(); // whatever it says, it means later: the device has its session
+    this.wasRefused = true;
+    if (code !== undefined && isLocked(version, code)) this.rest(this.lockedMs);
+    else this.tryNext();
+  }
+
+  // ---- the node that was silent ----------------------------------------------------------------------------
+
+  nodeSpoke(): void {
+    if (this.mode !== 'silent') return;
+    this.mode = 'fetching';
+    if (this.isTaken) return this.owner.alarm(this.patienceMs);
+    if (!this.attempts?.isAsking) return this.rest(0);
+    this.parksAtMs = this.owner.shell.world.now() + this.patienceMs;
+    this.attempts.lookAgain();
+  }
+
+  /** It has spoken, and is silent again. */
+  nodeHangs(): void {
+    if (this.mode === 'silent' || this.isTaken) return;
+    if (this.mode === 'parked') this.owner.serves(false);
+    this.mode = 'silent';
+    this.parksAtMs = NEVER;
+  }
+
+  /** The device has waited long enough for what its node may never have given away. */
+  private park(attempts: Attempts): void {
+    this.parksAtMs = NEVER;
+    if (!attempts.isAsking) return this.rest(0);
+    this.mode = 'parked';
+    attempts.lookAgain();
+    this.owner.serves(true);
+  }
+
+  /** No node is asked now, and the one that was silent speaks. */
+  private fetchAgain(): void {
+    this.parksAtMs = NEVER;
+    if (!this.hasAsked || this.fetches++ >= MAX_FETCHES) return this.owner.backAgain();
+    if (this.mode === 'parked') this.owner.serves(false);
+    this.mode = 'fetching';
+    const pauseMs = this.backoffMs();
+    this.parksAtMs = this.owner.shell.world.now() + pauseMs + this.patienceMs;
+    this.owner.alarm(pauseMs);
+  }
+
+  /** Its link has ended: the attempt that waits for an answer, and what has come of that; undefined if there is none. */
+  handOver(): { readonly attempts: Attempts; readonly answer: HeldBytes | undefined } | undefined {
+    const { attempts, answer } = this;
+    if (attempts?.isAsking) return { attempts, answer };
+    attempts?.giveUp();
+    return undefined;
+  }
+
+  /** Every socket is closed. */
+  closed(): void {
+    this.attempts?.closed();
+  }
+
+  /** The device has gone, or the session stays. No Will may come of it: that is for the node that has the session. */
+  leave(): void {
+    this.attempts?.withdraw();
+    this.attempts = undefined;
+  }
+}
