@@ -64,7 +64,7 @@ export class Deliveries extends Slots {
   add(nodeId: number, deviceId: number, qos2: boolean, hash: number, at: Step, by: Owner): void {
     const state = at | (by << OWNER_SHIFT) | (qos2 ? QOS2 : 0);
     const slot = this.place((nodeId << 16) | deviceId, state, hash);
-    this.tally(slot, 1);
+    this.tally(nodeId !== deviceId, at, by, 1);
     if (!this.isIndexed) return;
     if (by !== owner.orphan) this.nodeIndex?.add(nodeId, slot);
     if (at !== step.done) this.deviceIndex?.add(deviceId, slot);
@@ -121,9 +121,10 @@ export class Deliveries extends Slots {
   set(at: number, to: Step, by: Owner): void {
     const before = this.step(at);
     const ownerBefore = this.owner(at);
-    this.tally(at, -1);
+    const isRemapped = this.nodeId(at) !== this.deviceId(at);
+    this.tally(isRemapped, before, ownerBefore, -1);
+    this.tally(isRemapped, to, by, 1);
     this.setWord(at, STATE, to | (by << OWNER_SHIFT) | (this.word(at, STATE) & QOS2));
-    this.tally(at, 1);
     if (!this.isIndexed) return;
     if (to === step.done && before !== step.done) this.deviceIndex?.remove(this.deviceId(at), at);
     if (by === owner.orphan && ownerBefore !== owner.orphan) this.nodeIndex?.remove(this.nodeId(at), at);
@@ -131,7 +132,7 @@ export class Deliveries extends Slots {
 
   remove(at: number): void {
     if (this.count === 1) return this.clear();
-    this.tally(at, -1);
+    this.tally(this.nodeId(at) !== this.deviceId(at), this.step(at), this.owner(at), -1);
     if (this.isIndexed) {
       if (this.owner(at) !== owner.orphan) this.nodeIndex?.remove(this.nodeId(at), at);
       if (this.step(at) !== step.done) this.deviceIndex?.remove(this.deviceId(at), at);
@@ -174,10 +175,10 @@ export class Deliveries extends Slots {
     }
   }
 
-  private tally(at: number, by: 1 | -1): void {
-    if (this.step(at) !== step.done) this.unfinished += by;
-    if (this.owner(at) === owner.suspended) this.suspended += by;
-    if (this.owner(at) !== owner.node || this.nodeId(at) !== this.deviceId(at)) this.foreign += by;
+  private tally(isRemapped: boolean, at: Step, by: Owner, change: 1 | -1): void {
+    if (at !== step.done) this.unfinished += change;
+    if (by === owner.suspended) this.suspended += change;
+    if (isRemapped || by !== owner.node) this.foreign += change;
   }
 
   private get needsIndex(): boolean {

@@ -10,6 +10,8 @@ import { exchange, stage } from './window.ts';
 
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
+/** Of one packet: so many changes are worth a map. */
+const MANY_FILTERS = 32;
 const PACKET_ID_UNKNOWN = 0x92;
 
 /** A whole packet from the node on the link that is up. */
@@ -113,7 +115,8 @@ function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
     if (s.overflown) return;
     const code = codes[i] ?? 0;
     if (code < FAILED) s.needSubscriptions().set(granted(asked, code));
-    s.boundKnown(++i);
+    if (++i === MANY_FILTERS) s.subscriptions?.hash();
+    s.boundKnown(i);
     s.budget--;
   }
 }
@@ -123,7 +126,8 @@ function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   for (const { filter } of filtersOf(packet, s.version)) {
     if (s.overflown || s.subscriptions === undefined) return;
     if ((codes[i] ?? 0) < FAILED) s.subscriptions.delete(filter);
-    s.boundKnown(++i);
+    if (++i === MANY_FILTERS) s.subscriptions?.hash();
+    s.boundKnown(i);
     s.budget--;
   }
 }

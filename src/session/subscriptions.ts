@@ -41,12 +41,15 @@ export class Subscriptions {
     const { filter, options, identifier } = subscription;
     this.count++;
     this.filterBytes += filter.length;
-    if (this.map === undefined && this.packed.length + HEADER + filter.length > MOST_PACKED_BYTES) {
-      this.map = new Map(entriesOf(this.unpack()));
-      this.packed = '';
-    }
+    if (this.packed.length + HEADER + filter.length > MOST_PACKED_BYTES) this.hash();
     if (this.map === undefined) this.pack(this.unpack(), packedEntry(subscription));
     else this.map.set(textOf(filter), identifier * OPTIONS + options);
+  }
+
+  /** From now on they are in a map: there are many of them, or many changes come. */
+  hash(): void {
+    this.map ??= new Map(entriesOf(this.unpack()));
+    this.packed = '';
   }
 
   delete(filter: Uint8Array): void {
