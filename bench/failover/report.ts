@@ -63,3 +63,54 @@ ${machine()
   .join('\n')}
 `;
 }
+
+const hangHeadings = [
+  'stopped for s',
+  'front',
+  'device disconnects',
+  'away p50 / max ms',
+  'Wills fired',
+  'acknowledged QoS 1 lost',
+  'acknowledged QoS 2 lost',
+  'QoS 1 twice',
+  'QoS 2 twice',
+  'out of order',
+  'moved / not moved',
+  'slowest acknowledgement ms',
+];
+
+function hangRow({ play, report }: Scene): string {
+  const { lost, duplicates, outOfOrder, moves, awayMs } = report;
+  const cells = [
+    ...[play.hangMs / 1000, play.front === 'breakwater' ? `breakwater, ${play.engine}` : play.front],
+    ...[report.disconnects, `${awayMs.p50} / ${awayMs.max}`, report.wills.length],
+    ...[lost.qos1, lost.qos2, duplicates.qos1, duplicates.qos2],
+    outOfOrder.qos0 + outOfOrder.qos1 + outOfOrder.qos2,
+    moves === undefined ? '' : `${moves.moved} / ${moves.failed}`,
+    report.slowestAckMs,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** The text of docs/hangs.md. */
+export function hangPage(scenes: readonly Scene[]): string {
+  const [first] = scenes;
+  const { devices, rate } = first?.play ?? { devices: 0, rate: 0 };
+  return `# What devices notice when a node hangs
+
+Written by \`npm run bench -- failover --hangs\` on ${new Date().toISOString().slice(0, 10)}; do not edit. Three nodes of a stand-in for
+an EMQX cluster (\`bench/failover/emqx/\`: its lock of a client id, its waits of 30 and 10 s, its refusals and Wills, as seen
+at EMQX 5.3.2; it is not EMQX), ${devices} devices, a third of them at each node, MQTT 3.1.1 and 5 mixed, ${rate} messages a second
+together with QoS 0, 1 and 2. One node is stopped by SIGSTOP and goes on. A device gives a connection up whose PINGREQ is not
+answered for 30 s, and comes back after a second. Why it goes as it goes:
+[when a node hangs](session-mode.md#when-a-node-hangs).
+
+| ${hangHeadings.join(' | ')} |
+|${' --- |'.repeat(hangHeadings.length)}
+${scenes.map(hangRow).join('\n')}
+
+${machine()
+  .map((line) => `- ${line}`)
+  .join('\n')}
+`;
+}

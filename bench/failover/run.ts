@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Play, perform, type Report } from './performance.ts';
-import { failoverPage, type Scene } from './report.ts';
+import { failoverPage, hangPage, type Scene } from './report.ts';
 
 /**
  * Prints what devices see when a broker dies, hangs, or all are restarted in turn. Without options: SIGKILL, both kinds of
- * brokers, both engines; then writes docs/failover.md.
+ * brokers, both engines; then writes docs/failover.md. `--hangs`: SIGSTOP for 20 and 90 s in a cluster like EMQX, behind
+ * HAProxy and Breakwater; then writes docs/hangs.md.
  */
 const { values } = parseArgs({
   options: {
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     hang: { type: 'string', default: '30' },
     calm: { type: 'string', default: '4' },
     'time-scale': { type: 'string', default: '1' },
+    hangs: { type: 'boolean', default: false },
     clean: { type: 'boolean', default: false },
     log: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -79,8 +81,17 @@ function rowOf({
   };
 }
 
+const hangs = [20_000, 90_000].flatMap((hangMs) =>
+  (['haproxy', 'breakwater'] as const).map(
+    (front): Play => ({
+      ...{ ...shared, brokers: 'emqx', fault: 'hang', front, hangMs, devices: 300, rate: 300 },
+      engine: front === 'haproxy' ? 'none' : 'epoll',
+    }),
+  ),
+);
+
 const scenes: Scene[] = [];
-for (const play of plays) {
+for (const play of values.hangs ? hangs : plays) {
   for (let run = 0; run < Number(values.runs); run++) {
     const report = await perform(play);
     scenes.push({ play, report });
@@ -95,5 +106,6 @@ for (const play of plays) {
 }
 // A run of a part must not take the place of the whole.
 const isWhole = process.argv.length === 2;
-const out = values.out ?? (isWhole ? 'docs/failover.md' : undefined);
-if (out !== undefined) writeFileSync(out, failoverPage(scenes));
+const page = values.hangs ? 'docs/hangs.md' : isWhole ? 'docs/failover.md' : undefined;
+const out = values.out ?? page;
+if (out !== undefined) writeFileSync(out, values.hangs ? hangPage(scenes) : failoverPage(scenes));
