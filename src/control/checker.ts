@@ -22,7 +22,7 @@ export interface CheckerOptions {
   /** Resolves when the node serves; rejects after `timeoutMs` at the latest, and soon after `signal` aborts. */
   readonly probe: (node: CheckedNode, health: HealthOptions, signal: AbortSignal) => Promise<void>;
   /** One look for a sign of life of the node itself, within a second or so; undefined: it is not known any more. */
-  readonly look: (node: CheckedNode) => Promise<Finding> | undefined;
+  readonly look: (node: CheckedNode) => Promise<Finding | undefined>;
   /** Does this proxy have links to the node that live? */
   readonly hasLinks: (nodeId: string) => boolean;
   /** `isBusy` has changed. */

@@ -19,7 +19,7 @@ export interface NodeLossesOptions {
   readonly clock: Clock;
   readonly timers: Pick<Timers, 'setTimeout'>;
   /** One look, within a second or so; a node that is not known any more is `undefined`. Never rejects. */
-  readonly probe: (nodeId: string) => Promise<Finding> | undefined;
+  readonly probe: (nodeId: string) => Promise<Finding | undefined>;
   /** To be told to every thread. Without evidence the node lived as of that time. */
   readonly verdict: (nodeId: string, evidence: Evidence | undefined, asOfMs: number) => void;
   /** Once for each incident; `lost` of `had` links were known to have ended by then. */

@@ -7,8 +7,8 @@ const LOOK_AGAIN_MS = 100;
 const BUSY_LOOK_MS = 1_000;
 
 export interface SuspicionOptions {
-  /** Undefined: the node is not known any more. */
-  readonly look: () => Promise<Finding> | undefined;
+  /** Undefined: the node is not known any more. Never rejects. */
+  readonly look: () => Promise<Finding | undefined>;
   /** So many looks in a row without a sign of life are proof. */
   readonly limit: number;
   /** Has the node links that live? */

@@ -2,6 +2,8 @@ import type { PoolConfig } from '../config/config.ts';
 import { Checker } from '../control/checker.ts';
 import { NodeLosses } from '../control/node-losses.ts';
 import type { Verdict } from '../data-plane/messages.ts';
+import { messageOf } from '../errors.ts';
+import type { Finding } from '../health/index.ts';
 import type { Log } from '../log.ts';
 import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -29,9 +31,15 @@ export interface NodeHealthParts {
 export function createNodeHealth(parts: NodeHealthParts) {
   const { nodes, poolNamed, poolTls, literalOf, liveAt, refresh, judge, onProbe, log } = parts;
 
-  function look(id: string) {
-    const node = nodes.has(id) ? nodes.get(id) : undefined;
-    return node && lookAtNode(node, poolNamed(node.pool), poolTls, literalOf(node));
+  /** One look for a sign of life; undefined: no such node. A look that cannot be made proves nothing. */
+  async function look(id: string): Promise<Finding | undefined> {
+    if (!nodes.has(id)) return undefined;
+    const node = nodes.get(id);
+    try {
+      return await lookAtNode(node, poolNamed(node.pool), poolTls, literalOf(node));
+    } catch (error) {
+      return { kind: 'unknown', detail: messageOf(error) };
+    }
   }
 
   const checker = new Checker({

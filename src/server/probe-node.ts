@@ -25,7 +25,7 @@ export function probeNode(
  * `tcp`, and a status page may be another process's.
  * @param address IP literal, so that no resolver is waited for; undefined: the host as it is declared
  */
-export function lookAtNode(
+export async function lookAtNode(
   { id, url }: Pick<CheckedNode, 'id' | 'url'>,
   { name, upstream }: PoolConfig,
   tls: PoolTls,

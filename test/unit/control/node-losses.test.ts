@@ -14,7 +14,7 @@ function scene(first: Finding | undefined = lives) {
     ...time,
     probe: (node) => {
       said.push(`probe ${node}`);
-      return new Promise<Finding>((resolve) => probes.push(resolve as (finding?: Finding) => void));
+      return new Promise((resolve) => probes.push(resolve));
     },
     verdict: (node, evidence, asOfMs) => said.push(`${node} ${evidence ?? 'lives'} as of ${asOfMs}`),
     onGone: (node, { evidence, lost, had }) => said.push(`incident ${node}: ${evidence}, ${lost} of ${had}`),
@@ -91,7 +91,7 @@ test('a node that is known no more', async () => {
   const { losses, said } = scene();
   const unknown = new NodeLosses({
     ...fakeTime(),
-    probe: () => undefined,
+    probe: () => Promise.resolve(undefined),
     verdict: (node, evidence) =>
       void losses.lost({ node: `${node} ${evidence}`, devices: [], had: 0, askedAtMs: 0 }),
     onGone: () => {},
