@@ -28,8 +28,11 @@ export function createHoldBackMemory(seed: number): HoldBackMemory {
   return { seed, levels: new Float64Array(new SharedArrayBuffer(sketchLength(DEVICES) * 8)) };
 }
 
-/** Says for how many milliseconds this connect is to be held back. */
-export type HoldBack = (clientId: string, source: IpSource, nowMs: number) => number;
+/**
+ * Says for how many milliseconds this connect is to be held back. `connects`: it counts as so many; with infinitely many
+ * the next ones wait for the greatest delay.
+ */
+export type HoldBack = (clientId: string, source: IpSource, nowMs: number, connects?: number) => number;
 
 /**
  * A device is its client id together with its source (an IPv4 address or IPv6 /64): so that nobody can hold back
@@ -42,10 +45,10 @@ export function createHoldBack({ seed, levels }: HoldBackMemory, limits: HoldBac
   const words = newIpWords();
   // Where the greatest delay is reached nothing more is added, so that its memory of the device ends in bounded time.
   const maxLevelMs = forgiveMs * (tolerated + 1 + Math.log2(Math.max(1, maxDelayMs / firstDelayMs)));
-  return (clientId, source, nowMs) => {
+  return (clientId, source, nowMs, connects = 1) => {
     if (clientId === '' || tolerated === 0) return 0;
     const device = hash32(clientId, sourceHash(readIp(source, words), words, seed)) | 0;
-    const levelMs = sketch.raise(device, forgiveMs, maxLevelMs, nowMs);
+    const levelMs = sketch.raise(device, forgiveMs * connects, maxLevelMs, nowMs);
     const excess = levelMs / forgiveMs - tolerated;
     return excess <= 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** (excess - 1));
   };

@@ -15,6 +15,7 @@ const codes: Partial<Record<EndReason, ReasonCode>> = {
   'node-closed': reasonCode.unspecifiedError,
   // CONNACK says it more exactly (0x86, 0x8A), with codes that DISCONNECT has not [MQTT-3.14.2-1].
   'connect-rejected': reasonCode.notAuthorized,
+  'deadly-packet': reasonCode.implementationSpecificError,
   'keep-alive': reasonCode.keepAliveTimeout,
   'taken-over': reasonCode.sessionTakenOver,
   immovable: reasonCode.serverShuttingDown,
@@ -43,4 +44,29 @@ export function nodeEndOf(cause: EndCause): EndReason {
 /** How the device's side is closed once it has ended: what tells it why may still be on the way, and a reset overtakes. */
 export function closingOf(cause: EndCause): 'flush' | 'reset' {
   return cause === 'fin' || cause === 'tls' || cause === 'websocket' ? 'flush' : 'reset';
+}
+
+const returning: ReadonlySet<EndReason> = new Set<EndReason>([
+  'shutdown',
+  'immovable',
+  'listener-removed',
+  'pool-removed',
+]);
+const dismissed: ReadonlySet<EndReason> = new Set<EndReason>([
+  'taken-over',
+  'deadly-packet',
+  'connect-rejected',
+]);
+
+/** Is the device asked to connect again? */
+export function comesBack(reason: EndReason): boolean {
+  return returning.has(reason);
+}
+
+/**
+ * Is no node told to drop a session that was to be clean? A device that comes back brings its clean session with it; else
+ * what a node has by now is another connection's, or no node is to be asked again.
+ */
+export function purgesNothing(reason: EndReason): boolean {
+  return returning.has(reason) || dismissed.has(reason);
 }

@@ -20,6 +20,18 @@ export type Evidence =
   /** `upstream.lostLink: move` asks for none. */
   | 'configured';
 
+/** Whoever sends again what a node may have died of. */
+export interface Defendant {
+  /** It is its turn. */
+  begin(): void;
+}
+
+export interface TrialQueue {
+  /** Calls `begin` when it is its turn: at once, or later. */
+  enter(defendant: Defendant, nodeId: string): void;
+  leave(defendant: Defendant, nodeId: string): void;
+}
+
 /** Who wants to know whether the node of a link that has ended is gone. */
 export interface Asker {
   readonly target: Target;

@@ -169,7 +169,7 @@ export class Journey implements LossOwner, HangHost {
     if (move === undefined) return this.shell.refuse('node-refused', packet, 'connect-rejected');
     if (isOfIdentity(connect.protocolVersion, code) && this.at.oldLink < 0) {
       this.moves.ended(move, undefined, false);
-      return this.traveller.notWanted();
+      return this.traveller.end('connect-rejected'); // no node would say otherwise
     }
     this.tryAnother((attempts) => attempts.giveUp()); // it speaks of the device: another node may say yes
   }
@@ -244,6 +244,7 @@ export class Journey implements LossOwner, HangHost {
     at.seat?.release();
     at.seat = undefined;
     if (!isWhole) return traveller.endInTheMiddle('node-reset');
+    if (!traveller.deaths.survives(target, evidence)) return;
     traveller.session.nodeGone();
     traveller.session.answerPings();
     traveller.settle();

@@ -1,7 +1,8 @@
 import type { Connect } from '../mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
-import { closingOf, codeOf, nodeEndOf, reasonOf } from './ends.ts';
+import { Deaths } from './deaths.ts';
+import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
 import { Meter } from './meter.ts';
 import type { Parting } from './part.ts';
@@ -29,6 +30,7 @@ export class SessionCarrier implements Carrier, Traveller {
   private vigil: Vigil | undefined;
   private readonly meter: Meter | undefined;
   private events: SessionEvent[] | undefined;
+  readonly deaths: Deaths;
   private holds = false;
   private pauses = false;
   /** The link that is not read, because what came on it is still to be taken; -1: none. */
@@ -53,6 +55,7 @@ export class SessionCarrier implements Carrier, Traveller {
     const options = sessionOptions(shell.world, route, connect.clientId === '');
     this.session = new Session(connect, raw, options, this);
     this.meter = route.rates && new Meter(route.rates);
+    this.deaths = new Deaths(shell, this);
     this.journey = new Journey(shell, connect, route, this);
   }
 
@@ -198,6 +201,10 @@ export class SessionCarrier implements Carrier, Traveller {
         return journey.refused(event.code, event.packet);
       case 'resumed':
         return journey.resumed(event.sessionPresent, event.leftBehind);
+      case 'suspected':
+        return this.deaths.suspected(journey.target, this.route);
+      case 'acquitted':
+        return this.deaths.over();
       case 'node-leaving':
         return journey.nodeLeaves(event.code, event.serverReference);
       case 'node-fault':
@@ -243,6 +250,7 @@ export class SessionCarrier implements Carrier, Traveller {
 
   adrift(): void {
     this.vigil = undefined;
+    this.deaths.over();
   }
 
   private watch(vigil: Vigil): void {
@@ -283,7 +291,7 @@ export class SessionCarrier implements Carrier, Traveller {
     if (this.isFarewell) return shell.close('flush');
     journey.hung?.timer();
     const { vigil } = this;
-    if (journey.timer() || vigil === undefined) return;
+    if (this.deaths.timer() || journey.timer() || vigil === undefined) return;
     if (this.holds || this.farewellWaits) vigil.deviceSpoke = true; // if it did, it was not heard
     if (this.meter !== undefined) this.settle();
     switch (vigil.look(shell.world.now())) {
@@ -348,20 +356,12 @@ export class SessionCarrier implements Carrier, Traveller {
     this.shell.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
-  /** No node would say otherwise, nor let us in to drop a session. */
-  notWanted(): void {
-    this.purges = false;
-    this.end('connect-rejected');
-  }
-
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason): void {
     if (this.isFarewell) return this.shell.close('flush');
-    const comesBack = ['shutdown', 'immovable', 'listener-removed', 'pool-removed'].includes(reason);
     // It is alive, and its Will must not fire because of us (rule 13).
-    if (comesBack) this.parting = 'goodbye';
-    // It brings its clean session with it; or what a node has under this client id is another connection's by now.
-    if (comesBack || reason === 'taken-over') this.purges = false;
+    if (comesBack(reason)) this.parting = 'goodbye';
+    if (purgesNothing(reason)) this.purges = false;
     this.shell.because(reason);
     this.session.endDevice(codeOf(reason));
     this.settle();
@@ -389,7 +389,7 @@ export class SessionCarrier implements Carrier, Traveller {
   }
 
   leave(): void {
-    this.vigil = undefined;
+    this.adrift();
     this.journey.leave(this.parting, this.purges);
   }
 

@@ -1,4 +1,5 @@
 import type { Immovable, Session } from '../session/index.ts';
+import type { Deaths } from './deaths.ts';
 import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';
 
@@ -22,7 +23,7 @@ export interface Traveller {
   takenOver(isWhole: boolean): void;
   /** Of a message that the device has in part, no other node has the rest. */
   endInTheMiddle(reason: EndReason): void;
-  /** Another node refuses the device for who it is. */
-  notWanted(): void;
+  /** What the session had under way to nodes that died. */
+  readonly deaths: Deaths;
   end(reason: EndReason): void;
 }

@@ -1,7 +1,8 @@
 import type { PendingHolder } from '../admission/pending-bytes.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Refusal } from '../routing/rules.ts';
-import type { Asker, Evidence } from './evidence.ts';
+import type { Suspect } from '../session/index.ts';
+import type { Asker, Evidence, TrialQueue } from './evidence.ts';
 import type { EndCause, Peer, Target } from './wire.ts';
 
 /** Bounds on one connection, in milliseconds and bytes; defaults and reasons are in the configuration schema. */
@@ -114,6 +115,8 @@ export interface PoolRoute {
   readonly recallTimeoutMs: number;
   /** The node of this pool that a Server Reference means (MQTT 5, 4.11): its id, `host:port` or host. */
   named(reference: string): string | undefined;
+  /** Has the pool a node that can take devices, besides these? */
+  hasOther(nodeIds: readonly string[]): boolean;
   /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
   place(connect: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement;
 }
@@ -157,6 +160,7 @@ export type EndReason =
   | 'immovable'
   | 'granted-less'
   | 'session-lost'
+  | 'deadly-packet'
   | 'listener-removed'
   | 'pool-removed'
   | 'shutdown';
@@ -225,6 +229,10 @@ export interface World {
   evidence(asker: Asker): Evidence | undefined;
   /** The answer is not wanted any more. */
   forget(asker: Asker): void;
+  /** Whose turn it is at each node to send again what another may have died of. */
+  readonly trials: TrialQueue;
+  /** Two nodes died of this packet: the device is ended, and will be held back when it connects again. */
+  convicted(connection: ConnectionView, suspect: Suspect): void;
   /** A device was turned away; `reason` is a metric label. */
   rejected(reason: string, connection: ConnectionView): void;
   /** Told once for each connection, after its last byte. */

@@ -146,6 +146,15 @@ export function createBalancer(
       return nodeIds.find((nodeId) => slotOf(pool, nodeId) >= 0);
     },
 
+    /** Has the pool a node that can take a device now, besides these? */
+    hasOther(pool: number, nodeIds: readonly string[]): boolean {
+      refresh();
+      return view.places.some((place) => {
+        const nodeId = targetIn(place, pool)?.nodeId;
+        return place?.usable && nodeId !== undefined && !nodeIds.includes(nodeId);
+      });
+    },
+
     /** The node of a pool that this names: by its id, its `host:port` or its host. */
     named(pool: number, reference: string): string | undefined {
       refresh();

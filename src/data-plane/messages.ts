@@ -7,6 +7,7 @@ import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connect
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
 import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
+import type { Suspect } from '../session/index.ts';
 import type { UpgradeTerms } from '../websocket/upgrade.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
@@ -256,6 +257,13 @@ export type ThreadEvent =
   | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
   /** Such a device's session is at another node. */
   | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
+  /** Two nodes died of this packet of a device, which was disconnected. */
+  | {
+      readonly type: 'convicted';
+      readonly clientId: string;
+      readonly remoteAddress: string;
+      readonly suspect: Suspect;
+    }
   /** At least one dial since the last batch succeeded. */
   | { readonly type: 'dialled'; readonly node: string }
   /** HTTP requests since the last such event that were answered with this status. */

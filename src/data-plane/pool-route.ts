@@ -55,6 +55,7 @@ export function createPoolRoute(
     rates: ratesOf({ ...rates, ...limits }),
     moves: upstream,
     named: (reference) => balancer.named(index, reference),
+    hasOther: (nodeIds) => balancer.hasOther(index, nodeIds),
     recallTimeoutMs: persistence.by === 'client-id' ? recallTimeoutMs : 0,
     claimTtlMs: persistence.by === 'client-id' ? persistence.ttlMs : 0,
     cookies,

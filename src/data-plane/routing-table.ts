@@ -110,6 +110,7 @@ export const endReasons = [
   'immovable',
   'granted-less',
   'session-lost',
+  'deadly-packet',
   'listener-removed',
   'pool-removed',
   'shutdown',

@@ -21,6 +21,7 @@ import type {
 } from '../connection/world.ts';
 import type { Connect } from '../mqtt/connect.ts';
 import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
+import type { Suspect } from '../session/index.ts';
 import { sharedTime } from '../time.ts';
 import { WebSocketLayer } from '../websocket/layer.ts';
 import type { UpgradeHook } from '../websocket/upgrade.ts';
@@ -45,6 +46,7 @@ import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
 import type { TableReader } from './table-reader.ts';
+import type { Trials } from './trials.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
 
 /** What all listeners of one data thread share; a reload swaps what comes from the configuration. */
@@ -57,6 +59,7 @@ export interface ThreadContext {
   readonly pacer: Pacer;
   readonly owners: ClientIds<Connection>;
   readonly lostLinks: LostLinks;
+  readonly trials: Trials;
   readonly threads: number;
   readonly isShared: boolean;
   readonly random: () => number;
@@ -190,6 +193,15 @@ export class ListenerWorld implements World {
     const ms = holdBack(clientId, peer, sharedTime(this.now()));
     if (ms > 0) table.count('connectsHeldBack', 1);
     return ms;
+  }
+
+  get trials(): Trials {
+    return this.context.trials;
+  }
+
+  convicted({ clientId, peer }: ConnectionView, suspect: Suspect): void {
+    this.context.holdBack(clientId, peer, sharedTime(this.now()), Number.POSITIVE_INFINITY);
+    this.context.tell({ type: 'convicted', clientId, remoteAddress: addressOf(peer), suspect });
   }
 
   recall(connection: ConnectionView, asker: Recaller): void {

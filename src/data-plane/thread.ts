@@ -34,6 +34,7 @@ import { TableReader } from './table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { createFaults, guardThread } from './thread-faults.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
+import { Trials } from './trials.ts';
 
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
 
@@ -60,6 +61,7 @@ const context = {
     now: sharedClock.now,
     tell: start.threads > 1 ? (event) => events.add(event) : undefined,
   }),
+  trials: new Trials(systemClock.now),
   lostLinks: new LostLinks({ table, now: sharedClock.now, tell: (event) => events.add(event) }),
   threads: start.threads,
   random: systemRandom,
@@ -229,6 +231,7 @@ function carryOut(command: Command): unknown {
     case 'clients':
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
     case 'watch':
+      context.trials.beat();
       return nodeWatch.look(
         Array.from(worlds.values(), ({ open }) => open),
         command.unhealthy,

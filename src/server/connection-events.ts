@@ -119,6 +119,10 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         else log.info(fields, 'session moved');
         return emit({ type: event.type, at, ...fields });
       }
+      case 'convicted': {
+        const { clientId, remoteAddress, suspect } = event;
+        return log.error({ clientId, remoteAddress, ...suspect }, 'two nodes died of a packet: device ended');
+      }
       case 'released':
         return memory.released(event);
     }

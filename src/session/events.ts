@@ -17,6 +17,12 @@ export type SessionEvent =
    * an old copy of a session that was to be clean; when the device has gone, purge it there too (`purgeConnect`).
    */
   | { readonly kind: 'resumed'; readonly sessionPresent: boolean; readonly leftBehind: boolean }
+  /**
+   * Another node has the session, but among what has to be sent again is what the node before may have died of: nothing
+   * is, until `tryAgain`. Then `resumed` follows, and `acquitted` when the node has answered all of that.
+   */
+  | { readonly kind: 'suspected' }
+  | { readonly kind: 'acquitted' }
   /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */
   | { readonly kind: 'node-leaving'; readonly code: number; readonly serverReference: string | undefined }
   /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e)` if genuine, or re-attach. */

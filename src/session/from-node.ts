@@ -1,6 +1,7 @@
 import { reasonCode } from '../mqtt/reason-codes.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { ackPacket, packetType } from './encode.ts';
+import type { Moved } from './moved.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
 import type { State } from './state.ts';
@@ -72,6 +73,7 @@ function acknowledgedByNode(
   } else if (now === stage.sent || now === stage.unkept) window.setStage(entry, stage.received);
   if (isDone) s.toDevice.write(ackPacket(type, id));
   else s.toDevice.pass(bytes, at, end);
+  if (s.moved?.isOnTrial) endTrial(s, s.moved);
   sendWaiting(s);
 }
 
@@ -106,6 +108,14 @@ function answeredByNode(
   s.toDevice.pass(bytes, at, end);
   if (type === packetType.suback) subscribed(s, packet, codes);
   else unsubscribed(s, packet, codes);
+  if (s.moved?.isOnTrial) endTrial(s, s.moved);
+}
+
+/** Has the node answered everything that another may have died of? */
+function endTrial(s: State, moved: Moved): void {
+  if ((s.window?.suspects ?? 0) > 0) return;
+  moved.isOnTrial = false;
+  s.event({ kind: 'acquitted' });
 }
 
 /** Remembers what was granted, until it is too much. */

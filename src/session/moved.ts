@@ -24,6 +24,9 @@ export class Moved {
   /** Messages that wait because the device's Receive Maximum is used up by a lost node's (rule 11). */
   held: Window | undefined;
 
+  /** Suspects were sent to a node and are not all answered: `Window.suspects` tells. */
+  isOnTrial = false;
+
   // Of the link that is up:
 
   /** Its node was asked for a new session: what it may have had under the client id is another's. */
@@ -47,6 +50,7 @@ export class Moved {
   settling = false;
 
   linkLost(): void {
+    this.isOnTrial = false;
     this.replays = undefined;
     this.retainedUntilMs = 0;
     this.resent = undefined;

@@ -140,9 +140,17 @@ function denial(code: number): ReasonCode {
 
 /** The node has the session: resend what it has not acknowledged, then what came in the gap. */
 function attach(s: State, moved: Moved): void {
+  moved.replays = undefined;
+  if ((s.window?.suspects ?? 0) === 0) return goOn(s, moved);
+  s.phase = 'rebuilding';
+  s.event({ kind: 'suspected' });
+}
+
+/** Nothing more is waited for. */
+export function goOn(s: State, moved: Moved): void {
   const { sessionPresent } = moved;
   s.phase = 'attached';
-  moved.replays = undefined;
+  moved.isOnTrial = (s.window?.suspects ?? 0) > 0;
   if (moved.retainedUntilMs > 0) moved.retainedUntilMs = s.options.now() + RETAINED_MS;
   if (moved.doubtful && sessionPresent) settle(s, moved);
   resend(s, moved);

@@ -7,6 +7,7 @@ import { deviceSide, nodeSide } from './frame-sides.ts';
 import { type Frames, idleFrames } from './frames.ts';
 import { drainGap } from './resume.ts';
 import { State } from './state.ts';
+import { Suspects } from './suspects.ts';
 import { type Handle, Vault } from './vault.ts';
 
 const vault = new Vault();
@@ -124,6 +125,11 @@ export class Session {
     this.goOnDevice();
   }
 
+  /** Packets that nodes may have died of. */
+  get suspects(): Suspects {
+    return new Suspects(this.state);
+  }
+
   /** What the device sent behind its CONNECT. Taken at any time; while no node has the session it waits. */
   fromDevice(bytes: Uint8Array, start: number, end: number): void {
     const { state } = this;
@@ -131,7 +137,7 @@ export class Session {
     state.budget = state.options.packetsPerCall;
     frames.feed(state, bytes, start, end, deviceSide, state.options.maxPacketBytes);
     this.deviceFrames = frames.isIdle ? undefined : frames;
-    this.flush();
+    this.state.flush();
   }
 
   /** What came on the link that the last `connectPacket` was for. */
@@ -142,7 +148,7 @@ export class Session {
     state.budget = state.options.packetsPerCall;
     frames.feed(state, bytes, start, end, nodeSide, state.options.maxPacketBytes);
     this.nodeFrames = frames.isIdle ? undefined : frames;
-    this.flush();
+    this.state.flush();
   }
 
   /** Was something left of what the device has sent? Then `goOnDevice` is wanted soon. */
@@ -163,7 +169,7 @@ export class Session {
     drainGap(state);
     this.deviceFrames?.goOn(state, deviceSide, state.options.maxPacketBytes);
     if (this.deviceFrames?.isIdle) this.deviceFrames = undefined;
-    this.flush();
+    this.state.flush();
   }
 
   /** The same for the node's. */
@@ -172,7 +178,7 @@ export class Session {
     state.budget = state.options.packetsPerCall;
     this.nodeFrames?.goOn(state, nodeSide, state.options.maxPacketBytes);
     if (this.nodeFrames?.isIdle) this.nodeFrames = undefined;
-    this.flush();
+    this.state.flush();
   }
 
   /**
@@ -196,7 +202,7 @@ export class Session {
     state.deliveries?.suspend();
     state.pingsWait = pingsWait;
     if (!pingsWait) this.answerPings();
-    this.flush();
+    this.state.flush();
     return whole;
   }
 
@@ -207,7 +213,7 @@ export class Session {
     for (let left = Math.min(state.pingsOwed, MOST_PINGS_OWED); left > 0; left--)
       state.toDevice.write(pingrespPacket);
     state.pingsOwed = 0;
-    this.flush();
+    this.state.flush();
   }
 
   /** The device says nothing more, but may still read: what the node answers is passed on. To be called while attached. */
@@ -220,7 +226,7 @@ export class Session {
   /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */
   endDevice(code: ReasonCode): void {
     this.state.end(code, 'asked');
-    this.flush();
+    this.state.flush();
   }
 
   /**
@@ -233,7 +239,7 @@ export class Session {
     if (state.phase !== 'attached' || (state.pingsSent > 0 && !state.isWithheld) || this.midPublish) return;
     state.pingsSent++;
     state.toNode.write(pingreqPacket);
-    this.flush();
+    this.state.flush();
   }
 
   /** Does what the device sends wait, because the node is silent? */
@@ -383,13 +389,6 @@ export class Session {
   /** Of the device's CONNECT; a copy. */
   private get raw(): Uint8Array {
     return vault.read(this.handle);
-  }
-
-  private flush(): void {
-    const { state } = this;
-    state.toNode.flush();
-    state.toDevice.flush();
-    state.giveBack();
   }
 }
 

@@ -150,6 +150,13 @@ export class State implements Speaker {
     return this.gap;
   }
 
+  /** What was written in this call is sent together. */
+  flush(): void {
+    this.toNode.flush();
+    this.toDevice.flush();
+    this.giveBack();
+  }
+
   /** Nothing is in flight: another session may use what this one had for it. */
   giveBack(): void {
     if (this.window?.count === 0) {

@@ -31,11 +31,12 @@ export type Exchange = (typeof exchange)[keyof typeof exchange];
 /** Bytes that an entry takes besides its packet: its slot, and its part of the index. */
 export const ENTRY_BYTES = 28;
 
-/** Words of an entry: packet id, kind << 16, stage << 24; where its packet begins; how long it is. */
+/** Words of an entry: packet id, kind << 16, whether it is suspect, stage << 24; where its packet begins; how long it is. */
 const HEAD = 0;
 const START = 1;
 const LENGTH = 2;
 const KEY = 0x3_ffff;
+const SUSPECT = 0x4_0000;
 const STAGE_SHIFT = 24;
 
 /** Bytes: a SUBSCRIBE or a small PUBLISH, because very many devices may ask at the same time. */
@@ -65,6 +66,7 @@ export class Window extends Slots {
   private exchangedCount = 0;
   private waitingCount = 0;
   private unkeptCount = 0;
+  private suspectCount = 0;
 
   /** Bytes that the live entries need. */
   get bytes(): number {
@@ -84,6 +86,11 @@ export class Window extends Slots {
   /** Of those, QoS 2 exchanges past PUBREC. */
   get exchanged(): number {
     return this.exchangedCount;
+  }
+
+  /** Packets that were under way to a node that died, and that no node has answered since. */
+  get suspects(): number {
+    return this.suspectCount;
   }
 
   /** Publishes that wait for room. */
@@ -137,7 +144,8 @@ export class Window extends Slots {
     this.tally(this.stage(at), -1);
     this.tally(to, 1);
     if (at === this.waitingFrom || to === stage.waiting) this.waitingFrom = -1;
-    this.setWord(at, HEAD, this.key(at) | (to << STAGE_SHIFT));
+    const suspicion = to < stage.received ? this.word(at, HEAD) & SUSPECT : this.acquit(at);
+    this.setWord(at, HEAD, this.key(at) | suspicion | (to << STAGE_SHIFT));
     if (to < stage.received) return;
     this.packets -= this.word(at, LENGTH);
     this.setWord(at, LENGTH, 0);
@@ -168,6 +176,21 @@ export class Window extends Slots {
     this.log[start] = (this.log[start] as number) | DUP;
   }
 
+  suspect(at: number): void {
+    this.setWord(at, HEAD, this.word(at, HEAD) | SUSPECT);
+    this.suspectCount++;
+  }
+
+  isSuspect(at: number): boolean {
+    return (this.word(at, HEAD) & SUSPECT) !== 0;
+  }
+
+  /** It was answered. Returns 0. */
+  private acquit(at: number): 0 {
+    if (this.isSuspect(at)) this.suspectCount--;
+    return 0;
+  }
+
   /** A copy of the packet. */
   packet(at: number): Uint8Array {
     const start = this.word(at, START);
@@ -177,6 +200,7 @@ export class Window extends Slots {
   remove(at: number): void {
     if (this.count === 1) return this.wipe();
     this.tally(this.stage(at), -1);
+    this.acquit(at);
     if (at === this.waitingFrom) this.waitingFrom = -1;
     if (this.isIndexed) this.index?.remove(this.key(at), at);
     this.packets -= this.word(at, LENGTH);
@@ -192,6 +216,7 @@ export class Window extends Slots {
     this.exchangedCount = 0;
     this.waitingCount = 0;
     this.unkeptCount = 0;
+    this.suspectCount = 0;
     this.waitingFrom = -1;
     if (this.isIndexed) this.index?.clear();
     this.isIndexed = false;

@@ -235,12 +235,20 @@ export class Scene {
       forget: () => {
         this.doubter = undefined;
       },
+      ...{ trials: { enter: notRelayed, leave: notRelayed }, convicted: notRelayed },
       now: () => this.nowMs,
       route: (_, about) => {
         this.askedAbout = about;
         return (
           refusal ?? {
-            ...{ name: 'pool', mode: undefined, moves, recallTimeoutMs, named: () => undefined },
+            ...{
+              name: 'pool',
+              mode: undefined,
+              moves,
+              recallTimeoutMs,
+              named: () => undefined,
+              hasOther: () => true,
+            },
             place: (_connect, _peer, preferred) => place(preferred),
           }
         );

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { Connection } from '../../../src/connection/connection.ts';
-import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
+import type { Asker, Defendant, Evidence } from '../../../src/connection/evidence.ts';
 import type { SessionCarrier } from '../../../src/connection/session-carrier.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
@@ -34,6 +34,8 @@ export interface SessionSceneOptions {
   readonly lostLink?: MovePolicy['lostLink'];
   /** What is known at once of a node whose link has ended; `ask`: nothing, and `owner: verdict …` follows. */
   readonly evidence?: Evidence | 'ask';
+  /** Sessions wait for `owner: turn` to send again what a node may have died of. */
+  readonly queues?: boolean;
 }
 
 type LinkState = 'dialling' | 'open' | 'ended';
@@ -78,6 +80,8 @@ export class SessionScene {
   private lines: string[] = [];
   private readonly tasks: (() => void)[] = [];
   private asker: Recaller | undefined;
+  /** Who waits for its turn to send again what a node may have died of. */
+  private queue: Defendant[] = [];
   /** Who wants to know whether a node is gone. */
   private readonly askers = new Set<Asker>();
 
@@ -199,6 +203,7 @@ export class SessionScene {
         mode: undefined,
         rates: options.rates,
         moves: { ...moves, takeoverFiresWill, lostLink: options.lostLink ?? 'evidence' },
+        hasOther: (than) => this.nodes.some((node) => !than.includes(node)),
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
       }),
@@ -232,6 +237,16 @@ export class SessionScene {
         this.askers.add(asker);
         return undefined;
       },
+      trials: {
+        enter: (defendant) => {
+          if (options.queues) this.queue.push(defendant);
+          else defendant.begin();
+        },
+        leave: (defendant) => {
+          this.queue = this.queue.filter((each) => each !== defendant);
+        },
+      },
+      convicted: (_, { packet, bytes, topic }) => note(`convicted: ${packet} ${topic}, ${bytes} bytes`),
       forget: (asker) => this.askers.delete(asker) && note('never mind'),
       reattached: (_, reattachment) => note(movedText(reattachment)),
       rejected: (reason) => note(`rejected: ${reason}`),
@@ -307,6 +322,7 @@ export class SessionScene {
     else if (verb === 'supersede') this.connection.superseded(words[0] === 'same');
     else if (verb === 'check') this.carrier?.check();
     else if (verb === 'verdict') this.judge(words[0] ?? '');
+    else if (verb === 'turn') this.queue.shift()?.begin();
     else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);
   }
 

@@ -151,6 +151,26 @@ describe('window', () => {
     expect(window.count).toBe(0);
   });
 
+  it('counts suspects until they are answered', () => {
+    const window = new Window();
+    const packet = bytesOf('PUBLISH #1 q2 a=1', 4);
+    const [a, b, c] = [1, 2, 3].map((id) => window.append(id, stage.sent, packet, 0, packet.length)) as [
+      number,
+      number,
+      number,
+    ];
+    for (const at of [a, b, c]) window.suspect(at);
+    window.setStage(a, stage.waiting);
+    window.markDuplicate(a);
+    expect([window.suspects, window.isSuspect(a), window.find(1)]).toEqual([3, true, a]);
+    window.setStage(a, stage.received);
+    window.remove(b);
+    expect([window.suspects, window.isSuspect(a), window.isSuspect(c)]).toEqual([1, false, true]);
+    window.remove(a);
+    window.remove(c);
+    expect(window.suspects).toBe(0);
+  });
+
   it('keeps nothing of a packet once it is wiped', () => {
     const window = new Window();
     const packet = bytesOf('PUBLISH #1 q1 a=secret', 4);

@@ -1,0 +1,65 @@
+import type { Session } from '../session/index.ts';
+import type { Shell } from './carrier.ts';
+import type { Evidence } from './evidence.ts';
+import { Trial } from './trial.ts';
+import type { Target } from './wire.ts';
+import type { EndReason, PoolRoute } from './world.ts';
+
+/** Whose session it is. */
+export interface Bereaved {
+  readonly session: Session;
+  settle(): void;
+  end(reason: EndReason): void;
+}
+
+/** What a session had under way to nodes that died (decision 12). */
+export class Deaths {
+  private readonly shell: Shell;
+  private readonly owner: Bereaved;
+  private trial: Trial | undefined;
+  /** The last node that died. */
+  private origin = '';
+  /** The node was lost within a moment of what was sent to it again. */
+  private isSudden = false;
+
+  constructor(shell: Shell, owner: Bereaved) {
+    this.shell = shell;
+    this.owner = owner;
+  }
+
+  /** The node that served is gone. False when that was the end: another one died of the same packet. */
+  survives({ nodeId }: Target, evidence: Evidence): boolean {
+    const { shell, owner, isSudden } = this;
+    if (evidence === 'leaving' || evidence === 'removed') return true;
+    this.origin = nodeId;
+    this.isSudden = false;
+    const suspect = owner.session.suspects.nodeDied(isSudden);
+    if (suspect === undefined) return true;
+    shell.world.convicted(shell, suspect);
+    owner.end('deadly-packet');
+    return false;
+  }
+
+  /** Another node has the session; what the one before may have died of is sent when it is its turn. */
+  suspected(node: Target | undefined, route: PoolRoute): void {
+    const { shell, owner, origin } = this;
+    if (node === undefined) return;
+    this.trial = new Trial(shell, node, route.hasOther([node.nodeId, origin]), () => {
+      owner.session.suspects.tryAgain();
+      owner.settle();
+    });
+  }
+
+  /** The node has answered, or is lost, or the connection ends. */
+  over(): void {
+    if (this.trial !== undefined) this.isSudden = this.trial.end();
+    this.trial = undefined;
+  }
+
+  /** False when no turn is waited for: then the timer is somebody else's. */
+  timer(): boolean {
+    if (!this.trial?.isWaiting) return false;
+    this.trial.timer();
+    return true;
+  }
+}

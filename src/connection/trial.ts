@@ -1,0 +1,59 @@
+import type { Shell } from './carrier.ts';
+import type { Defendant } from './evidence.ts';
+import type { Target } from './wire.ts';
+
+/** The last node that lives is not risked at once: the one before may be started again. */
+const LONELY_MS = 2_000;
+/** Nobody waits for others any longer than this. */
+const QUEUE_MS = 5_000;
+/** A node that dies so soon may have died of it. */
+const MOMENT_MS = 1_000;
+
+/**
+ * Sends again, at its turn, what the session had under way to a node that died: `tryAgain` is called once. Until then the
+ * connection's timer is this object's.
+ */
+export class Trial implements Defendant {
+  private readonly shell: Pick<Shell, 'wire' | 'world'>;
+  private readonly node: Target;
+  private readonly tryAgain: () => void;
+  private state: 'lonely' | 'queued' | 'begun' | 'over';
+  private beganAtMs = 0;
+
+  /** @param othersLive the pool has nodes besides this one and the one that died */
+  constructor(shell: Pick<Shell, 'wire' | 'world'>, node: Target, othersLive: boolean, tryAgain: () => void) {
+    this.shell = shell;
+    this.node = node;
+    this.tryAgain = tryAgain;
+    this.state = 'lonely';
+    if (othersLive) this.timer();
+    else shell.wire.setTimer(LONELY_MS);
+  }
+
+  get isWaiting(): boolean {
+    return this.state === 'lonely' || this.state === 'queued';
+  }
+
+  timer(): void {
+    if (this.state === 'queued') return this.begin();
+    this.state = 'queued';
+    this.shell.wire.setTimer(QUEUE_MS);
+    this.shell.world.trials.enter(this, this.node.nodeId);
+  }
+
+  begin(): void {
+    if (this.state !== 'queued') return;
+    this.state = 'begun';
+    this.beganAtMs = this.shell.world.now();
+    this.tryAgain();
+  }
+
+  /** The node has answered, or is lost. Returns whether it may have died of what was sent again. */
+  end(): boolean {
+    const { world } = this.shell;
+    const isSudden = this.state === 'begun' && world.now() - this.beganAtMs < MOMENT_MS;
+    this.state = 'over';
+    world.trials.leave(this, this.node.nodeId);
+    return isSudden;
+  }
+}

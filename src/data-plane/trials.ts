@@ -1,0 +1,80 @@
+import type { Defendant } from '../connection/evidence.ts';
+
+/** For a node to answer what it is sent, or to die; then it is the next one's turn. */
+const TRIAL_MS = 200;
+
+/**
+ * Sessions whose packets a node may have died of send them again one at a time at each node. If that node dies too, it is
+ * known of which, and those that wait have sent nothing.
+ */
+export class Trials {
+  private readonly courts = new Map<string, Court>();
+  private readonly now: () => number;
+
+  /** @param now milliseconds, monotonic */
+  constructor(now: () => number) {
+    this.now = now;
+  }
+
+  /** Calls `begin` when it is its turn: at once, or later. */
+  enter(defendant: Defendant, node: string): void {
+    const court = this.courts.get(node) ?? new Court(this.now);
+    this.courts.set(node, court);
+    court.waiting.add(defendant);
+    this.goOn(node, court);
+  }
+
+  /** It is acquitted, or gone. */
+  leave(defendant: Defendant, node: string): void {
+    const court = this.courts.get(node);
+    if (court === undefined) return;
+    court.waiting.delete(defendant);
+    if (court.present === defendant) court.present = undefined;
+    this.goOn(node, court);
+  }
+
+  /** Call it about twice a second: who has had its time gives way, though it is not acquitted. */
+  beat(): void {
+    for (const [node, court] of this.courts) {
+      if (this.now() - court.beganAtMs >= TRIAL_MS) court.present = undefined;
+      this.goOn(node, court);
+    }
+  }
+
+  private goOn(node: string, court: Court): void {
+    court.next();
+    if (court.isIdle) this.courts.delete(node);
+  }
+}
+
+class Court {
+  present: Defendant | undefined;
+  beganAtMs = 0;
+  /** In the order in which they came. */
+  readonly waiting = new Set<Defendant>();
+  private readonly now: () => number;
+  private isBusy = false;
+
+  constructor(now: () => number) {
+    this.now = now;
+  }
+
+  get isIdle(): boolean {
+    return !this.isBusy && this.present === undefined && this.waiting.size === 0;
+  }
+
+  /** A defendant may leave while it begins: so no call within a call. */
+  next(): void {
+    if (this.isBusy) return;
+    this.isBusy = true;
+    while (this.present === undefined) {
+      const [first] = this.waiting;
+      if (first === undefined) break;
+      this.waiting.delete(first);
+      this.present = first;
+      this.beganAtMs = this.now();
+      first.begin();
+    }
+    this.isBusy = false;
+  }
+}

@@ -1,0 +1,76 @@
+import { uint16 } from '../mqtt/field.ts';
+import { varintEnd } from '../mqtt/varint.ts';
+import { packetType } from './encode.ts';
+import { qosOf } from './publish.ts';
+import { goOn } from './resume.ts';
+import type { State } from './state.ts';
+import { filtersOf } from './subscribe.ts';
+import { stage, type Window } from './window.ts';
+
+/**
+ * A packet may kill the node that it is sent to, and then the next one, when it is sent again. Which of all the packets
+ * under way did it nobody can tell after one death. So all of them are suspects, and are sent again when their session is
+ * given its turn. One that is still unanswered when the next node dies is sent to no third (rule 4).
+ */
+
+/** A packet that two nodes in a row died of, as far as anybody can tell. Its payload is nobody's business. */
+export interface Suspect {
+  readonly packet: 'PUBLISH' | 'SUBSCRIBE' | 'UNSUBSCRIBE';
+  readonly qos: number;
+  readonly bytes: number;
+  /** Of SUBSCRIBE and UNSUBSCRIBE: the first filter. */
+  readonly topic: string;
+}
+
+export class Suspects {
+  private readonly state: State;
+
+  constructor(state: State) {
+    this.state = state;
+  }
+
+  /**
+   * The node that served has died: what it had not answered is suspect. `isSudden`: within a moment of `tryAgain`. Returns
+   * a packet that must not be sent to a third node, where there is one; the owner ends the device.
+   */
+  nodeDied(isSudden: boolean): Suspect | undefined {
+    const { window } = this.state;
+    for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at)) {
+      const now = window.stage(at);
+      if (now !== stage.sent && now !== stage.asked) continue;
+      if (!window.isSuspect(at)) window.suspect(at);
+      else if (isSudden) return described(this.state, window, at);
+    }
+    return undefined;
+  }
+
+  /** Behind the event `suspected`: it is this session's turn. */
+  tryAgain(): void {
+    const { state } = this;
+    if (state.phase !== 'rebuilding' || state.moved === undefined || state.moved.replays !== undefined)
+      return;
+    goOn(state, state.moved);
+    state.flush();
+  }
+}
+
+/** More of a name than a log is good for. */
+const MAX_NAME_BYTES = 256;
+
+function described({ version }: State, window: Window, at: number): Suspect {
+  const packet = window.packet(at);
+  const bytes = packet.length;
+  const type = (packet[0] as number) >> 4;
+  if (type === packetType.publish) {
+    const topicAt = varintEnd(packet, 1, bytes) + 2;
+    const topic = packet.subarray(topicAt, topicAt + uint16(packet, topicAt - 2));
+    return { packet: 'PUBLISH', qos: qosOf(packet[0] as number), bytes, topic: nameOf(topic) };
+  }
+  const [first] = filtersOf(packet, version);
+  const name = type === packetType.subscribe ? 'SUBSCRIBE' : 'UNSUBSCRIBE';
+  return { packet: name, qos: 0, bytes, topic: first === undefined ? '' : nameOf(first.filter) };
+}
+
+function nameOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.subarray(0, MAX_NAME_BYTES));
+}
