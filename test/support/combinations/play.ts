@@ -213,10 +213,13 @@ class Player {
     const kept: Kept[] = [];
     for (const each of this.kept) {
       const index = nextUrls.indexOf(urls[each.index] ?? '');
-      if (each.client.place.plan.scheme.startsWith('http'))
+      const { scheme } = each.client.place.plan;
+      if (scheme.startsWith('http'))
         each.client.end(); // each request is a connection
       else if (index < 0) await this.mustEnd(each);
-      else if (await this.mayStay(each, before, next)) kept.push({ ...each, index });
+      else if (scheme === 'tcp' && !hasSameNodes(before, next))
+        each.client.end(); // its node may be gone, and then it is ended sooner or later
+      else if (await this.stays(each)) kept.push({ ...each, index });
     }
     this.kept = kept;
   }
@@ -236,15 +239,13 @@ class Player {
     await until(() => client.isEnded(), `the end of ${client.id}, whose listener is gone`, PATIENCE_MS);
   }
 
-  /** Those whose listener is still there stay; of any protocol, only while their node does. */
-  private async mayStay({ client }: Kept, before: Configuration, next: Configuration): Promise<boolean> {
-    const isOpaque = client.place.plan.scheme === 'tcp';
+  /** Those whose listener is still there stay, unless their thread has died. */
+  private async stays({ client }: Kept): Promise<boolean> {
     try {
       await client.check();
       return true;
     } catch (error) {
-      const mayHaveGone = isOpaque && !hasSameNodes(before, next);
-      if (!client.isEnded() || (!mayHaveGone && this.killed === 0)) throw error;
+      if (!client.isEnded() || this.killed === 0) throw error;
       return false;
     }
   }
