@@ -1,4 +1,5 @@
 import { describe, it } from 'vitest';
+import { PendingBytes, type PendingHolder } from '../../src/admission/pending-bytes.ts';
 import { Connection } from '../../src/connection/connection.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
 import type { Conversation, Peer, Wire } from '../../src/connection/wire.ts';
@@ -22,11 +23,13 @@ const wire = {
   isDeviceBehind: () => false,
 } as unknown as Wire;
 const peer = { remoteAddress: '127.0.0.1', remotePort: 1 } as unknown as Peer;
+const pending = new PendingBytes(1 << 26);
 const world = {
   limits: { connectTimeoutMs: 1000, maxPacketBytes: 1 << 20, halfCloseTimeoutMs: 1000 },
   now: () => 0,
   route: () => 'not-authorized',
   rejected() {},
+  pending: (holder: PendingHolder, bytes: number) => pending.set(holder, bytes),
 } as unknown as World;
 
 function byteByByte(to: Pick<Conversation, 'deviceData'>, bytes: Uint8Array): void {
