@@ -57,6 +57,8 @@ export interface SharedMembership {
   sync(): Promise<Synced>;
   /** As it was known last. */
   membership(): Membership;
+  /** Of what is known. */
+  version(): number;
   /** A node's record that Redis has, and nobody here can use; empty for none. */
   unusable(nodeId: string): string;
   /** Whether Redis has a record of this proxy that nobody here can use: then there may be no such proxy. */
@@ -196,6 +198,7 @@ export function shareMembership(
 
   return {
     membership: () => membership,
+    version: () => known.version,
     unusable: (nodeId) => unusable.get(nodeId) ?? '',
     isUnusableProxy: (proxyId) => unusableProxies.has(proxyId),
     decisionRecord: (nodeId) => known.decisions.get(nodeId) ?? '',

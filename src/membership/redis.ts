@@ -78,6 +78,8 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   let silentTicks = 0;
   let heeding: NodeJS.Timeout | undefined;
   let syncedAt = Number.NEGATIVE_INFINITY;
+  /** The newest version that was told since the last sync began; no number: something else has changed. */
+  let wanted = 0;
   let beats = Date.now(); // versions of this proxy's heartbeats; they grow over restarts too
 
   const link = keepLink({
@@ -184,6 +186,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
   const refresh = coalesced(async () => {
     clearTimeout(heeding); // what was said before is seen by this one
     heeding = undefined;
+    wanted = 0;
     syncedAt = clock.now();
     const { isNews, proxies } = await shared.sync();
     if (isNews || !link.isUp()) watcher.onMembership(shared.membership()); // who was away is told it all
@@ -201,19 +204,21 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     }
   }
 
-  /** Whoever says all the time that something has changed makes no more work than this. */
-  function heedChange(): void {
+  /** Whoever says all the time that something has changed makes no more work than this. @param text the version, or a word */
+  function heedChange(text: string): void {
+    wanted = Math.max(wanted, /^\d{1,16}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY);
     const waitMs = syncedAt + CHANGE_GAP_MS - clock.now();
     if (waitMs <= 0) syncNow();
     else heeding ??= setTimeout(syncNow, waitMs);
   }
 
   function syncNow(): void {
-    if (link.isUp()) refresh().catch((error) => link.fail(whyOf(error)));
+    heeding = undefined;
+    if (link.isUp() && wanted > shared.version()) refresh().catch((error) => link.fail(whyOf(error)));
   }
 
   function onMessage(channel: string, text: string): void {
-    if (channel === keys.changes) heedChange();
+    if (channel === keys.changes) heedChange(text);
     else if (channel === keys.claims) claims.onMessage(text);
     else if (channel === keys.questions || channel === keys.questionsTo(proxyId)) asking.onQuestion(text);
     else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
