@@ -1,4 +1,8 @@
+import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { ReasonCode } from '../mqtt/reason-codes.ts';
+import type { Attempts } from './attempts.ts';
 import type { Shell } from './carrier.ts';
+import { Drop } from './drop.ts';
 import { type Parting, part } from './part.ts';
 import type { Seat } from './seat.ts';
 import type { Traveller } from './traveller.ts';
@@ -51,6 +55,43 @@ export class Attachment {
     this.link = -1;
     this.seat?.release();
     this.seat = undefined;
+  }
+
+  /** For good, as the connection ends. `attempts`: the search that is under way, whose link may be the session's. */
+  leave(attempts: Attempts | undefined, parting: Parting): void {
+    const { link } = this;
+    this.link = -1;
+    this.leaveOld(parting);
+    if (link >= 0 && link === attempts?.link) {
+      if (parting === 'goodbye') this.send(link, this.traveller.session.goodbye(false));
+      attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
+    } else {
+      if (link >= 0) this.part(link, parting);
+      attempts?.withdraw();
+    }
+    this.seat?.release();
+  }
+
+  private leaveOld(parting: Parting): void {
+    if (this.oldLink >= 0) this.part(this.oldLink, parting);
+    this.oldLink = -1;
+  }
+
+  /**
+   * For good, and what the node of `seat` has begun for the session is dropped there. Then the device, which is alive, is
+   * told this reason, and its connection closes.
+   */
+  drop(seat: Seat, version: ProtocolVersion, code: ReasonCode): Drop {
+    const { shell, link } = this;
+    const { session } = this.traveller;
+    this.isOver = true;
+    this.link = -1;
+    this.leaveOld('goodbye');
+    seat.release();
+    return new Drop(shell.wire, session, { version, link, target: seat.target }, () => {
+      session.endDevice(code);
+      shell.close('flush');
+    });
   }
 
   /** The old node is not listened to any more, and told goodbye when the new one has the session. False: as `detach`. */

@@ -1,10 +1,11 @@
 import { isOfIdentity, isRetryable } from '../mqtt/connack.ts';
 import type { Connect } from '../mqtt/connect.ts';
-import { hexOf } from '../mqtt/reason-codes.ts';
+import { hexOf, type ReasonCode } from '../mqtt/reason-codes.ts';
 import { Attachment } from './attachment.ts';
 import { Attempts, type Overdue } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { noCopies, purge, withCopy } from './copies.ts';
+import type { Drop } from './drop.ts';
 import { TAKEOVER_MS } from './ends.ts';
 import type { Evidence } from './evidence.ts';
 import { type HangHost, HungNode } from './hung-node.ts';
@@ -46,7 +47,7 @@ export class Journey implements LossOwner, HangHost {
   /** The serving node hangs, or one has hung. */
   hung: HungNode | undefined;
   move: Move | undefined;
-  private purge: Purge | undefined;
+  private purge: Purge | Drop | undefined;
 
   constructor(shell: Shell, connect: Connect, route: PoolRoute, traveller: Traveller) {
     this.shell = shell;
@@ -128,7 +129,8 @@ export class Journey implements LossOwner, HangHost {
   /** False when no node is sought: then the timer is not the journey's. */
   timer(): boolean {
     const { attempts, move, lost } = this;
-    if (lost !== undefined) lost.timer();
+    if (this.isOver) this.purge?.giveUp();
+    else if (lost !== undefined) lost.timer();
     else if (attempts !== undefined) this.attemptsTimer(attempts);
     else if (move !== undefined) this.search(undefined);
     return lost !== undefined || attempts !== undefined || move !== undefined;
@@ -362,24 +364,24 @@ export class Journey implements LossOwner, HangHost {
   leave(parting: Parting, purges: boolean): void {
     if (this.isOver) return this.purge?.giveUp();
     const { attempts, at } = this;
-    const { link, oldLink } = at;
     const { session } = this.traveller;
+    const holder = at.link >= 0 ? this.target : undefined;
     at.isOver = true;
     this.lost?.forget();
     this.lost = undefined;
     this.hung?.leave();
-    const holder = link >= 0 ? this.target : undefined;
-    at.link = -1;
-    if (oldLink >= 0) at.part(oldLink, parting);
-    if (link >= 0 && link === attempts?.link) {
-      if (parting === 'goodbye') at.send(link, session.goodbye(false));
-      attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
-    } else {
-      if (link >= 0) at.part(link, parting);
-      attempts?.withdraw();
-    }
-    at.seat?.release();
+    at.leave(attempts, parting);
     if (purges && session.mustPurge) this.purge = purge(this.copies, holder, this.shell.wire, session);
+  }
+
+  /** The node that was asked has begun a session that lacks what the device had: it ends with `code` when that is dropped. */
+  drop(code: ReasonCode): void {
+    const { attempts, at, connect } = this;
+    const seat = attempts?.succeeded();
+    if (seat === undefined) return this.shell.close('flush');
+    this.attempts = undefined;
+    this.giveUpMove();
+    this.purge = at.drop(seat, connect.protocolVersion, code);
   }
 
   /** What comes on any link but the session's. An old node's late bytes reach nobody (rule 14). */

@@ -218,7 +218,7 @@ export class SessionCarrier implements Carrier, Traveller {
         return event.forwarded ? this.left() : this.waitToLeave();
       case 'end':
         if (event.why !== 'asked') shell.because(reasonOf[event.why]);
-        return shell.close('flush');
+        return event.drops ? journey.drop(event.code) : shell.close('flush');
     }
   }
 

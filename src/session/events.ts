@@ -1,3 +1,5 @@
+import type { ReasonCode } from '../mqtt/reason-codes.ts';
+
 /** What the owner of a session must know besides the bytes. Terminal ones are marked: nothing follows on that link. */
 export type SessionEvent =
   /** The first node took the device; its CONNACK is on the way to the device. */
@@ -39,8 +41,11 @@ export type SessionEvent =
   /**
    * The device cannot be served any longer (terminal). DISCONNECT with `code` is on its way where MQTT 5 has one:
    * flush and close the device, and reset the node so that the Will fires.
+   *
+   * `drops`: not yet. This node has begun a persistent session that lacks what the device's own had, and that the device
+   * would find when it comes back: drop it there, without the Will, and then call `endDevice(code)`.
    */
-  | { readonly kind: 'end'; readonly code: number; readonly why: EndWhy };
+  | { readonly kind: 'end'; readonly code: ReasonCode; readonly why: EndWhy; readonly drops?: true };
 
 export type EndWhy =
   | 'packet-too-large'

@@ -2,6 +2,7 @@ import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../mqtt/varint.ts';
 import { abandonSuspended, giveHeld, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
+import type { EndWhy } from './events.ts';
 import { forward } from './from-device.ts';
 import type { Moved } from './moved.ts';
 import { qosOf, RETAIN } from './publish.ts';
@@ -49,10 +50,10 @@ function resume(s: State, terms: Terms): void {
   const moved = s.needMoved();
   const sessionPresent = terms.sessionPresent && !moved.anew;
   moved.isOver = false;
-  if (!sessionPresent && s.inherited) return s.end(reasonCode.serverShuttingDown, 'session-lost');
-  const missing = whatMatters(s, terms);
-  if (missing !== undefined) return s.end(missing, 'promised-less');
   moved.sessionPresent = sessionPresent;
+  if (!sessionPresent && s.inherited) return endAnew(s, reasonCode.serverShuttingDown, 'session-lost');
+  const missing = whatMatters(s, terms);
+  if (missing !== undefined) return endAnew(s, missing, 'promised-less');
   if (!sessionPresent) moved.doubtful = true;
   // What is held of a session that the node has comes again: the device never saw it.
   if (sessionPresent) moved.held = undefined;
@@ -60,6 +61,16 @@ function resume(s: State, terms: Terms): void {
   if (moved.doubtful) replaySubscriptions(s, moved);
   if (moved.replays === undefined) attach(s, moved);
   else s.phase = 'rebuilding';
+}
+
+/**
+ * The session cannot go on at this node. Where the node has begun one for it that outlives the link, the device would come
+ * back to that, be told Session Present 1, and miss what it lacks (rule 2).
+ */
+function endAnew(s: State, code: ReasonCode, why: EndWhy): void {
+  if (s.moved?.sessionPresent !== false || s.endsWithLink) return s.end(code, why);
+  s.linkDead = true;
+  s.event({ kind: 'end', code, why, drops: true });
 }
 
 /** Rule 12: does the node promise less than the device was told, where it matters now? What comes later, it says itself. */
@@ -124,7 +135,7 @@ export function replayAnswered(s: State, id: number, codes: Uint8Array): boolean
   if (moved?.replays === undefined || asked === undefined) return false;
   const less = asked.findIndex((qos, i) => (codes[i] ?? FAILED) >= FAILED || (codes[i] as number) < qos);
   if (less >= 0) {
-    s.end(denial(codes[less] ?? FAILED), 'granted-less');
+    endAnew(s, denial(codes[less] ?? FAILED), 'granted-less');
     return true;
   }
   moved.replays.delete(id);

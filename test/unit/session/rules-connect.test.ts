@@ -202,8 +202,41 @@ describe('rules 1 and 2: asking for the session', () => {
       5,
       `${opening('CONNECT id=dev', 'CONNACK present')} ${moving('CONNECT id=dev')}
       node>   CONNACK
+      event   end code=139 why=session-lost drops=true
+      node>   PUBLISH t=x
+      end     139
       >device DISCONNECT code=139
-      event   end code=139 why=session-lost`,
+      event   end code=139 why=asked`,
+    );
+    play(
+      4,
+      `${opening('CONNECT id=dev', 'CONNACK present')} ${moving('CONNECT id=dev')}
+      node>   CONNACK
+      event   end code=139 why=session-lost drops=true`,
+    );
+  });
+
+  it('has every persistent session dropped that a node has begun and that is not whole (rule 2)', () => {
+    const connect = 'CONNECT id=dev sessionExpiryInterval:60';
+    const subscribed = `${opening(connect)}
+      device> SUBSCRIBE #1 a/+:1
+      >node   SUBSCRIBE #1 a/+:1
+      node>   SUBACK #1 1
+      >device SUBACK #1 1
+      ${moving(connect)}`;
+    play(
+      5,
+      `${subscribed}
+      node>   CONNACK
+      >node   SUBSCRIBE #65535 a/+:1+rh2
+      node>   SUBACK #65535 135
+      event   end code=135 why=granted-less drops=true`,
+    );
+    play(
+      5,
+      `${subscribed}
+      node>   CONNACK wildcardSubscriptionAvailable:false
+      event   end code=162 why=promised-less drops=true`,
     );
   });
 

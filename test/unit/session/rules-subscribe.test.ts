@@ -114,7 +114,7 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       node>   CONNACK
       >node   SUBSCRIBE #65535 a:1
       node>   SUBACK #65535 0
-      event   end code=155 why=granted-less`,
+      event   end code=155 why=granted-less drops=true`,
     );
   });
 
