@@ -342,6 +342,7 @@ function toV2Fields(names: Document['pools'][string]['upstream']['proxyProtocolT
     cipher: isNamed('cipher'),
     clientCn: isNamed('clientCn'),
     uniqueId: isNamed('uniqueId'),
+    chained: isNamed('chained'),
     crc32c: isNamed('crc32c'),
   };
 }

@@ -24,6 +24,7 @@ export const v2Fields = {
   'tls-cipher': 'cipher',
   'client-cn': 'clientCn',
   'unique-id': 'uniqueId',
+  chained: 'chained',
   crc32c: 'crc32c',
 } as const satisfies Readonly<Record<string, keyof V2Fields>>;
 const v2FieldNames = Object.keys(v2Fields) as [keyof typeof v2Fields, ...(keyof typeof v2Fields)[]];
@@ -214,7 +215,7 @@ const upstream = z.strictObject({
     .meta({
       kind: 'list of words',
       description:
-        'What `v2` says besides addresses; all of it unless some are named. Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header).',
+        'What `v2` says besides addresses; all of it unless some are named, `[]` for nothing, which receivers with small buffers need (nginx before 1.23.2). Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header), `chained` (what the header of a proxy before this one told, but for what a TLS of our own has settled).',
     }),
   http: httpUpstreamSchema.prefault({}).describe('For `http` nodes.'),
   tls: upstreamTlsSchema.optional(),

@@ -1,17 +1,30 @@
 import { request } from 'node:http';
 import { attempt, type Probe } from './probe.ts';
-import { open } from './socket.ts';
+import { discard, open, type ProbeSocket } from './socket.ts';
 
 /** The node answers `GET path` with status 200. A redirect is another answer, and not followed; the body is not read. */
 export const httpProbe: Probe = (target, limits) =>
   attempt('http', target, limits, (settle) => {
     const { host, port, path } = target;
     const headers = { 'user-agent': 'breakwater-probe', connection: 'close' };
-    const asked = request({ host, port, path, headers, createConnection: () => open(target).socket });
+    let probe: ProbeSocket | undefined;
+    const asked = request({
+      ...{ host, port, path, headers },
+      // The request gets the socket when it is open: what the node expects first has been sent then.
+      createConnection(_options, created) {
+        const opening = open(target, limits, () => created(null, opening.socket));
+        opening.socket.on('error', settle);
+        probe = opening;
+        return undefined;
+      },
+    });
     asked.on('response', ({ statusCode }) =>
       settle(statusCode === 200 ? undefined : new Error(`status ${statusCode}`)),
     );
     asked.on('error', settle);
     asked.end();
-    return () => asked.destroy();
+    return () => {
+      asked.destroy();
+      if (probe !== undefined) discard(probe);
+    };
   });

@@ -35,7 +35,7 @@ export const lifeProbe: Probe = async (target, { timeoutMs, signal }) => {
 
 function exchange(target: ProbeTarget, limits: ProbeLimits, connect: Buffer): Promise<void> {
   return attempt('mqtt', target, limits, (settle) => {
-    const probe = open(target, () => probe.socket.write(connect));
+    const probe = open(target, limits, () => probe.socket.write(connect));
     const { socket } = probe;
     let answer = Buffer.alloc(0);
     let answered = false;

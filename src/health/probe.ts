@@ -1,7 +1,9 @@
 import { BreakwaterError, messageOf } from '../errors.ts';
+import type { NodeAddresses } from '../nodes/addresses.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { type Endpoint, isSecure, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
-import { encodeProxyLocal, encodeProxyV1 } from '../proxy-protocol/encode.ts';
+import { encodeProxyV1, encodeProxyV2, noV2Fields } from '../proxy-protocol/encode.ts';
+import type { Endpoint as SocketEnd } from '../proxy-protocol/header.ts';
 
 export type ProbeName = 'tcp' | 'http' | 'mqtt';
 
@@ -10,13 +12,18 @@ export interface ProbeTarget {
   /** Name or IP literal. */
   readonly host: string;
   readonly port: number;
+  /** Where the host is reached; absent: the system is asked. */
+  readonly addresses?: NodeAddresses | undefined;
   /** What `http` asks for; the others do not look at it. */
   readonly path: string;
-  /** Sent before all else: the PROXY protocol header that the node expects of every connection. */
-  readonly header?: Uint8Array | undefined;
+  /** The PROXY protocol header that the node expects of every connection; sent before all else. */
+  readonly header?: ProbeHeader | undefined;
   /** Absent: without TLS. */
   readonly tls?: ProbeTls | undefined;
 }
+
+/** Of a connection from our own address to the node's. */
+export type ProbeHeader = (own: SocketEnd, node: SocketEnd) => Uint8Array;
 
 /** PEM texts. */
 export interface ProbeTls {
@@ -66,11 +73,15 @@ export function probeTarget(
   return { nodeId, host, port, path: ownPath, header, tls: { verify: true, ...tls, serverName } };
 }
 
-/** Nobody stands behind a probe: LOCAL in version 2, and UNKNOWN, which is as much, in version 1. */
-const headers = {
+/**
+ * Nobody stands behind a probe, and it says so by its own address, as any client's. LOCAL and UNKNOWN would be the
+ * standard's words, but not every receiver takes them: EMQX's listener swallows what follows a LOCAL without addresses.
+ * Vectors tell of devices; receivers with small buffers (nginx before 1.23) cannot take many.
+ */
+const headers: Readonly<Record<'none' | 'v1' | 'v2', ProbeHeader | undefined>> = {
   none: undefined,
-  v1: encodeProxyV1({ source: undefined, destination: undefined }),
-  v2: encodeProxyLocal(),
+  v1: (source, destination) => encodeProxyV1({ source, destination }),
+  v2: (source, destination) => encodeProxyV2({ source, destination }, noV2Fields),
 };
 
 /** Ends an attempt: without a failure the node serves. Only the first call counts. */

@@ -1,6 +1,8 @@
-import { connect, isIP, type Socket } from 'node:net';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { checkServerIdentity, connect as secure } from 'node:tls';
-import type { ProbeTarget } from './probe.ts';
+import type { NodeAddresses } from '../nodes/addresses.ts';
+import type { Endpoint } from '../proxy-protocol/header.ts';
+import type { ProbeLimits, ProbeTarget } from './probe.ts';
 
 /** Where a probe speaks. */
 export interface ProbeSocket {
@@ -9,10 +11,20 @@ export interface ProbeSocket {
   readonly carrier: Socket;
 }
 
-/** Connects; `opened` is called behind the header that the node expects, and behind the handshake of TLS. */
-export function open({ host, port, header, tls }: ProbeTarget, opened: () => void = () => {}): ProbeSocket {
-  const carrier = connect({ host, port, noDelay: true });
-  if (header !== undefined) carrier.write(header); // now, so that nothing can come before it
+/**
+ * Connects; `opened` is called behind the header that the node expects, and behind the handshake of TLS. Of several
+ * addresses one after the other is tried.
+ */
+export function open(
+  { host, port, addresses, header, tls }: ProbeTarget,
+  { timeoutMs }: Pick<ProbeLimits, 'timeoutMs'>,
+  opened: () => void = () => {},
+): ProbeSocket {
+  const carrier = connect({ host, port, noDelay: true, ...(addresses && dialling(addresses, timeoutMs)) });
+  carrier.once('connect', () => {
+    addresses?.reached(plain(carrier.remoteAddress));
+    if (header !== undefined) carrier.write(header(...endsOf(carrier))); // nothing can come before it
+  });
   if (tls === undefined) return { socket: carrier.once('connect', opened), carrier };
   const { serverName, verify, certificate, ca } = tls;
   const socket = secure({
@@ -26,6 +38,32 @@ export function open({ host, port, header, tls }: ProbeTarget, opened: () => voi
   });
   carrier.on('error', (error) => socket.destroy(error));
   return { socket: socket.once('secureConnect', opened), carrier };
+}
+
+/** The most of a probe's time that an address has before the next one is tried. */
+const ADDRESS_SHARE = 1 / 3;
+/** As a device's dial waits. */
+const ADDRESS_PATIENCE_MS = 1_200;
+
+function dialling(addresses: NodeAddresses, timeoutMs: number): Partial<TcpNetConnectOpts> {
+  const found = addresses.inTurn().map((address) => ({ address, family: isIP(address) }));
+  return {
+    lookup: (_host, _options, answer) => answer(null, found),
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: Math.min(ADDRESS_PATIENCE_MS, Math.ceil(timeoutMs * ADDRESS_SHARE)),
+  };
+}
+
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): [Endpoint, Endpoint] {
+  return [
+    { address: plain(localAddress), port: localPort ?? 0 },
+    { address: plain(remoteAddress), port: remotePort ?? 0 },
+  ];
+}
+
+/** IPv4 in its own form. */
+function plain(address = ''): string {
+  return address.replace(/^::ffff:/, '');
 }
 
 /**

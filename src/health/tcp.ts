@@ -7,7 +7,7 @@ import { discard, open } from './socket.ts';
  */
 export const tcpProbe: Probe = (target, limits) =>
   attempt('tcp', target, limits, (settle) => {
-    const probe = open(target, () => {
+    const probe = open(target, limits, () => {
       // An orderly end behind a header, because a reset could overtake it, and the node would log a connection without.
       if (target.header === undefined && target.tls === undefined) settle();
       else probe.socket.end(() => settle());

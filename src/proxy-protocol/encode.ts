@@ -22,7 +22,7 @@ export interface ProxyFacts {
   readonly authority?: string | undefined;
   /** At most MAX_UNIQUE_ID_BYTES. */
   readonly uniqueId?: Uint8Array | undefined;
-  /** The vectors of the header that came in, sent on as they are; of what they tell, they know better than we. */
+  /** The vectors of the header that came in, sent on as they are, but for what a TLS of our own has settled. */
   readonly chained?: readonly Tlv[] | undefined;
 }
 
@@ -50,12 +50,19 @@ export interface V2Fields {
   readonly cipher: boolean;
   readonly clientCn: boolean;
   readonly uniqueId: boolean;
+  /** What the header that came in told. */
+  readonly chained: boolean;
   readonly crc32c: boolean;
 }
 
 export const allV2Fields: V2Fields = {
   ...{ alpn: true, authority: true, tlsVersion: true, cipher: true, clientCn: true, uniqueId: true },
-  crc32c: true,
+  ...{ chained: true, crc32c: true },
+};
+
+export const noV2Fields: V2Fields = {
+  ...{ alpn: false, authority: false, tlsVersion: false, cipher: false, clientCn: false, uniqueId: false },
+  ...{ chained: false, crc32c: false },
 };
 
 /** A name in a certificate has no bound of its own; a longer one is not told, as half a name could be another's. */
@@ -105,11 +112,6 @@ export function encodeProxyV2(facts: ProxyFacts, fields: V2Fields = allV2Fields)
   return bytes;
 }
 
-/** For connections of our own, such as probes: nobody stands behind them (clause 2.2, LOCAL). */
-export function encodeProxyLocal(): Uint8Array {
-  return prefixed(0x20, 0, 0);
-}
-
 function prefixed(command: number, familyByte: number, length: number): Uint8Array {
   if (length > 0xffff) throw new RangeError(`PROXY header of ${length} bytes`);
   const bytes = new Uint8Array(V2_PREFIX_BYTES + length);
@@ -133,9 +135,14 @@ function pairOf(source: Endpoint | undefined, destination: Endpoint | undefined)
   return { family, from, to };
 }
 
+/** What a TLS of our own settles: who stands before us has no better word on it. */
+const SETTLED: ReadonlySet<number> = new Set([tlvType.alpn, tlvType.authority, tlvType.ssl]);
+
 /** Ours first, then the chained ones in their order; the checksum is made anew. */
 function tlvsOf({ tls, authority = tls?.sni, uniqueId, chained = [] }: ProxyFacts, fields: V2Fields): Tlv[] {
-  const kept = chained.filter(({ type }) => type !== tlvType.crc32c);
+  const kept = (fields.chained ? chained : []).filter(
+    ({ type }) => type !== tlvType.crc32c && !(tls !== undefined && SETTLED.has(type)),
+  );
   const told = new Set(kept.map(({ type }) => type));
   const ours: Tlv[] = [];
   if (fields.alpn && tls?.alpn) ours.push(text(tlvType.alpn, tls.alpn));

@@ -4,7 +4,7 @@ import { connect as dialTls } from 'node:tls';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { HeaderOptions } from '../../src/engine/headers.ts';
-import { encodeProxyLocal, encodeProxyV1, encodeProxyV2 } from '../../src/proxy-protocol/encode.ts';
+import { encodeProxyV1, encodeProxyV2 } from '../../src/proxy-protocol/encode.ts';
 import { tlvType } from '../../src/proxy-protocol/tlv.ts';
 import { createAuthority, tlsOptions } from '../support/certificates.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
@@ -128,7 +128,7 @@ export function headerContract(name: 'epoll' | 'node'): void {
     });
 
     it.each([
-      ['LOCAL (2.2)', encodeProxyLocal()],
+      ['LOCAL (2.2)', headerV2(0x20, 0, [])],
       ['UNKNOWN (2.1)', encodeProxyV1({ source: undefined, destination: undefined })],
       ['an unspecified family (2.2)', headerV2(0x21, 0, [])],
     ])('for %s leaves the addresses as they are', async (_what, header) => {

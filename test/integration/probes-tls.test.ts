@@ -77,7 +77,7 @@ describe.each(servers)('%s probe by TLS', (name, server) => {
     const first = new Promise<Buffer>((resolve) => {
       const plain = createPlain((socket) => socket.on('error', () => {}).once('data', resolve));
       void serve(plain).then((target) =>
-        probes[name]({ ...target, header }, { timeoutMs: 500 }).catch(() => {}),
+        probes[name]({ ...target, header: () => header }, { timeoutMs: 500 }).catch(() => {}),
       );
     });
     expect((await first).toString('latin1', 0, header.length)).toBe('PROXY UNKNOWN\r\n');

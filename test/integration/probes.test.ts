@@ -68,9 +68,16 @@ describe.each(all)('%s probe', (name) => {
 });
 
 describe.each(all)('%s probe of a node that expects the PROXY protocol', (name) => {
-  test.each(['v1', 'v2'] as const)('begins with a header of %s for which nobody stands', async (version) => {
+  test.each([
+    'v1',
+    'v2',
+  ] as const)('begins with a header of %s that tells its own address', async (version) => {
     const told: Buffer[] = [];
-    const server = createServer((socket) => socket.on('data', (bytes) => told.push(bytes)));
+    const ports: unknown[] = [];
+    const server = createServer((socket) => {
+      ports.push(socket.remotePort);
+      socket.on('error', () => {}).on('data', (bytes) => told.push(bytes));
+    });
     const bare = await serve(server);
     const url = `mqtt://${bare.host}:${bare.port}`;
     const target = probeTarget({ id: 'emqx-1', url }, '/', version);
@@ -83,8 +90,8 @@ describe.each(all)('%s probe of a node that expects the PROXY protocol', (name) 
     }, 'a header');
     expect(header.header).toEqual({
       version: version === 'v1' ? 1 : 2,
-      source: undefined,
-      destination: undefined,
+      source: { address: '127.0.0.1', port: ports[0] },
+      destination: { address: bare.host, port: bare.port },
       tlvs: [],
     });
     abort.abort();

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import mqtt from 'mqtt';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { createAuthority } from '../support/certificates.ts';
+import { startEmqxListener } from '../support/emqx-listener.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { accepts, freePort, type Spawned, start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -129,5 +131,50 @@ describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
     await client.publishAsync('t', 'm', { qos: 1 });
     await client.endAsync();
     for (const name of receivers) await knows(name, address);
+  });
+});
+
+describe('a receiver with a small buffer, as nginx has before 1.23.2', () => {
+  test('is served where nothing but addresses is told, also of devices that came by TLS', async () => {
+    const root = createAuthority('root');
+    const { certFile: cert, keyFile: key } = root.issue({ cn: 'localhost' });
+    const nodes = [{ url: `mqtt://127.0.0.1:${ports.nginx}` }];
+    const proxy = await startBreakwater({
+      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: { cert, key } }],
+      pools: { default: { upstream: { proxyProtocol: 'v2', proxyProtocolTlvs: [] }, nodes } },
+    });
+    const client = await mqtt.connectAsync(`mqtts://127.0.0.1:${proxy.port}`, {
+      rejectUnauthorized: false,
+      reconnectPeriod: 0,
+      servername: 'mqtt.example.org',
+    });
+    const { localPort } = client.stream as unknown as { localPort: number };
+    await client.publishAsync('t', 'm', { qos: 1 });
+    await client.endAsync();
+    await until(() => logOf('nginx').includes(`device 127.0.0.1:${localPort} `), 'nginx to tell of it');
+  });
+});
+
+describe('a receiver that swallows what follows a LOCAL without addresses, as EMQX does', () => {
+  test('is healthy by mqtt probes, and is brought back by them', async () => {
+    const standIn = await startEmqxListener(broker.port);
+    const proxy = await startBreakwater({
+      pools: {
+        default: {
+          health: { probe: 'mqtt', interval: 2, timeout: 5, unhealthyThreshold: 2, healthyThreshold: 2 },
+          upstream: { proxyProtocol: 'v2' },
+          nodes: [{ id: 'emqx', url: `mqtt://127.0.0.1:${standIn.port}` }],
+        },
+      },
+    });
+    const told = (wanted: string) => proxy.logs().filter(({ msg }) => msg === wanted).length;
+    await until(() => told('node healthy') === 1, 'the node to be healthy');
+    await standIn.close();
+    await until(() => told('node unhealthy') === 1, 'the node to be unhealthy');
+    await standIn.open();
+    await until(() => told('node healthy') === 2, 'the node to be back');
+    const client = await mqtt.connectAsync(proxy.url, { reconnectPeriod: 0 });
+    await client.endAsync();
+    expect(standIn.swallowed()).toBe(0);
   });
 });

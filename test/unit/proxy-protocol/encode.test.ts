@@ -4,7 +4,6 @@ import { crc32c } from '../../../src/proxy-protocol/crc32c.ts';
 import { decodeProxyHeader } from '../../../src/proxy-protocol/decode.ts';
 import {
   allV2Fields,
-  encodeProxyLocal,
   encodeProxyV1,
   encodeProxyV2,
   type ProxyFacts,
@@ -108,25 +107,29 @@ describe('version 2 (2.2)', () => {
     expect(toldTls(tlvs({ tls: { ...tls, clientCertificate } })).clientCn).toBeUndefined();
   });
 
-  test('chained vectors are kept as they are, win over ours, and the checksum is made anew', () => {
+  test('chained vectors are kept as they are where we know no better, and the checksum is made anew', () => {
     const chained = [
       { type: 0xe5, value: Uint8Array.of(9) },
       { type: tlvType.authority, value: Buffer.from('first.example') },
       { type: tlvType.crc32c, value: Uint8Array.of(1, 2, 3, 4) },
       { type: 0xe5, value: Uint8Array.of(8) },
     ];
-    const told = tlvs({ tls, chained });
-    expect(types(told)).toEqual([tlvType.alpn, tlvType.ssl, 0xe5, tlvType.authority, 0xe5, tlvType.crc32c]);
+    const told = tlvs({ chained });
+    expect(types(told)).toEqual([0xe5, tlvType.authority, 0xe5, tlvType.crc32c]);
     expect(toldTls(told).sni).toBe('first.example');
   });
 
-  test('LOCAL is 16 bytes', () => {
-    expect(decoded(encodeProxyLocal())).toEqual({
-      version: 2,
-      source: undefined,
-      destination: undefined,
-      tlvs: [],
-    });
+  test('what our own TLS has settled is told in place of chained words on TLS, also where less of it is told', () => {
+    const theirs = { commonName: 'forged', isVerified: true };
+    const chained = [
+      ...tlvs({ tls: { ...tls, sni: 'first.example', clientCertificate: theirs } }),
+      { type: 0xe5, value: Uint8Array.of(9) },
+    ];
+    const ours = { commonName: 'meter-17', isVerified: true };
+    const told = toldTls(tlvs({ tls: { ...tls, clientCertificate: ours }, chained }));
+    expect([told.clientCn, told.sni]).toEqual(['meter-17', tls.sni]);
+    expect(types(tlvs({ tls, chained }, { ...nothing, chained: true }))).toEqual([0xe5]);
+    expect(tlvs({ tls, chained }, nothing)).toEqual([]);
   });
 
   test('a unique id over 128 bytes is a mistake (2.2.5)', () => {
@@ -148,7 +151,9 @@ test('what is written is read again', () => {
       fc.array(tlv, { maxLength: 5 }),
       fc.boolean(),
       ([source, destination], chained, checked) => {
-        const v2 = decoded(encodeProxyV2({ source, destination, chained }, { ...nothing, crc32c: checked }));
+        const v2 = decoded(
+          encodeProxyV2({ source, destination, chained }, { ...nothing, chained: true, crc32c: checked }),
+        );
         const v1 = decoded(encodeProxyV1({ source, destination }));
         expect(v1).toEqual({ ...v2, version: 1, tlvs: [] });
         expect([v2.source?.port, v2.destination?.port]).toEqual([source.port, destination.port]);
