@@ -10,4 +10,7 @@ outliveTerminals();
 if (SERVING.includes(command)) watchSignals();
 if (command === 'start') watchHangups();
 const { runCli } = await import('./cli/program.ts');
-process.exitCode = await runCli(process.argv);
+const code = await runCli(process.argv);
+// A proxy has closed and told everything: nothing that is still under way, such as a question to a resolver, keeps it.
+if (command === 'start') process.exit(code);
+process.exitCode = code;

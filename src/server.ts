@@ -110,7 +110,7 @@ export async function startServer(
   const { lastFlip } = watchNodes(nodes, log, bus.emit);
   const { checker, losses } = createNodeHealth({
     poolNamed: (name) => current.poolNamed(name),
-    literalOf: (node) => routes.literalOf(node),
+    addressesAt: (host) => routes.addressesAt(host),
     liveAt: (id) => table.liveAt(id),
     refresh: (node) => routes.refresh(node),
     judge: (verdict) => threads.judge(verdict),

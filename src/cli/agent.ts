@@ -1,6 +1,8 @@
+import { resolveHost } from '../discovery/resolve.ts';
 import { probes } from '../health/index.ts';
 import { probeTarget } from '../health/probe.ts';
 import type { LivingProxy } from '../membership/store.ts';
+import { NodeAddresses } from '../nodes/addresses.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import { beMember } from './member.ts';
 import { print } from './print.ts';
@@ -33,7 +35,11 @@ export async function runAgent(options: AgentCommandOptions): Promise<number> {
     {
       ...options,
       url: options.node,
-      serves: (spec) => probe(probeTarget(spec, '/'), { timeoutMs, signal: leaving.hurry }),
+      async serves(spec) {
+        const target = probeTarget(spec, '/');
+        const addresses = new NodeAddresses(await resolveHost(target.host));
+        await probe({ ...target, addresses }, { timeoutMs, signal: leaving.hurry });
+      },
       isEmpty: connections.isEmpty,
       onProxies: connections.onProxies,
     },

@@ -1,5 +1,6 @@
 import type { SigningConfig } from '../config/config.ts';
 import { SECRET_MIN } from '../config/membership.ts';
+import { resolveHost } from '../discovery/resolve.ts';
 import { BreakwaterError } from '../errors.ts';
 import { createRedisStore } from '../membership/redis.ts';
 import type { StoreWatcher } from '../membership/store.ts';
@@ -44,6 +45,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
     proxyId: `node:${spec.id}`,
     heartbeatMs,
     signing: signingFrom(process.env),
+    resolve: resolveHost,
   });
   try {
     await store.open({

@@ -1,4 +1,5 @@
 import type { Addressed } from '../address/ip.ts';
+import type { NodeAddresses } from '../nodes/addresses.ts';
 import type { Endpoint } from '../proxy-protocol/header.ts';
 import type { Tlv } from '../proxy-protocol/tlv.ts';
 
@@ -21,9 +22,11 @@ export interface Target {
   /** The node's slot in the routing table; live connections are counted there. */
   readonly slot: number;
   readonly nodeId: string;
-  /** IPv4 or IPv6 literal. */
+  /** IPv4 or IPv6 literal; of several, the first. */
   readonly host: string;
   readonly port: number;
+  /** Where the node has more than one: they are dialled in turn, within one dial, until one answers. */
+  readonly addresses?: NodeAddresses | undefined;
   /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
   readonly sourceAddress?: string | undefined;
   /** `sourceAddress` is the device's own, and none of this machine. Of the epoll engine only. */

@@ -1,3 +1,4 @@
+import { NodeAddresses } from '../nodes/addresses.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { isSecure, parseNodeUrl } from '../nodes/url.ts';
@@ -10,6 +11,8 @@ export interface Route {
   readonly formerPool?: number | undefined;
   /** IP literal; empty while the name does not resolve. */
   readonly host: string;
+  /** Further addresses of the same node. */
+  readonly otherHosts?: readonly string[] | undefined;
   readonly port: number;
   /** The name that its certificate is for; empty: it is reached without TLS. */
   readonly serverName: string;
@@ -36,8 +39,8 @@ export interface RoutesOptions {
   /** Its number in the routing table. */
   readonly poolNumber: (pool: string) => number;
   readonly sink: RouteSink;
-  /** Name to IP literal; an IP literal is answered with itself. Rejects when there is none. */
-  readonly resolve: (host: string) => Promise<string>;
+  /** Name to IP literals; an IP literal is answered with itself. Rejects when there is none. */
+  readonly resolve: (host: string) => Promise<readonly string[]>;
   /** How much of its weight a node has by now, above 0 and up to 1 (slow start). */
   readonly shareOf: (node: Node) => number;
   /** Does the node take nobody now, though it lives? */
@@ -53,13 +56,13 @@ const RESOLVE_INTERVAL_MS = 5_000;
 
 /**
  * Keeps the routing table in step with the node table. Names are resolved here, because a data thread must not wait
- * for a resolver; a name that no longer resolves keeps its last address.
+ * for a resolver; a name that no longer resolves keeps its last addresses.
  */
 export function keepRoutes(options: RoutesOptions) {
   const { table, poolNumber, sink, resolve, shareOf, isBusy, connectRateOf, onUnrouted } = options;
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
-  const addresses = new Map<string, string>();
+  const addresses = new Map<string, NodeAddresses>();
   /** By host: a resolver that hangs is not asked again meanwhile. */
   const lookups = new Map<string, Promise<void>>();
   const unresolved = new Set<string>();
@@ -71,11 +74,13 @@ export function keepRoutes(options: RoutesOptions) {
     const { host, port } = parseNodeUrl(node.url);
     const share = shareOf(node);
     const former = formerPools?.get(node.id);
+    const [address = '', ...otherHosts] = addresses.get(host)?.hosts ?? [];
     const route: Route = {
       id: node.id,
       pool: poolNumber(node.pool),
       formerPool: former === undefined ? undefined : poolNumber(former),
-      host: addresses.get(host) ?? '',
+      host: address,
+      ...(otherHosts.length > 0 && { otherHosts }),
       port,
       serverName: isSecure(node.url) ? host : '',
       weight: Math.max(1, Math.round(node.weight * 100 * share)),
@@ -123,11 +128,11 @@ export function keepRoutes(options: RoutesOptions) {
     // Read after the answer is there: those that asked may have gone meanwhile.
     const nodesAtHost = (): Node[] => [...(hosts.get(host) ?? [])].map((id) => table.get(id));
     try {
-      const address = await resolve(host);
+      const found = await resolve(host);
       const nodes = nodesAtHost();
       for (const { id } of nodes) unresolved.delete(id);
-      if (nodes.length === 0 || addresses.get(host) === address) return;
-      addresses.set(host, address);
+      if (nodes.length === 0 || isSame(addresses.get(host)?.hosts ?? [], found)) return;
+      addresses.set(host, new NodeAddresses(found));
       for (const node of nodes) write(node);
     } catch (error) {
       for (const node of nodesAtHost()) tellOnce(unresolved, node, error);
@@ -180,20 +185,25 @@ export function keepRoutes(options: RoutesOptions) {
     refresh(node: Node): void {
       write(node);
     },
-    /** `host:port` that is dialled; undefined while the name does not resolve. */
+    /** `host:port` that is dialled, or each that is dialled in turn; undefined while the name does not resolve. */
     addressOf(node: Node): string | undefined {
       const { host, port } = parseNodeUrl(node.url);
-      const address = addresses.get(host);
-      if (address === undefined) return undefined;
-      return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+      const shown = (address: string) =>
+        address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+      return addresses.get(host)?.hosts.map(shown).join(', ');
     },
-    /** IP literal that is dialled; undefined while the name does not resolve. */
-    literalOf: (node: Node): string | undefined => addresses.get(hostOf(node)),
+    /** What the nodes of this host are dialled at; undefined while the name does not resolve. */
+    addressesAt: (host: string): NodeAddresses | undefined => addresses.get(host),
     stop(): void {
       unsubscribe();
       clearInterval(timer);
     },
   };
+}
+
+/** DNS servers give the addresses of a name in another order each time. */
+function isSame(known: readonly string[], found: readonly string[]): boolean {
+  return known.length === found.length && found.every((address) => known.includes(address));
 }
 
 function hostOf(node: Node): string {

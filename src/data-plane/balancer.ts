@@ -1,5 +1,6 @@
 import type { Candidate, Selection, SelectionKey, Strategy } from '../balance/strategy.ts';
 import type { Target } from '../connection/wire.ts';
+import { NodeAddresses } from '../nodes/addresses.ts';
 import type { Random } from '../time.ts';
 import type { Slot } from './routing-table.ts';
 
@@ -42,6 +43,8 @@ export function createBalancer(
   let slots: readonly Slot[] = [];
   const context = { connections: (slot: number) => source.connections(slot), random };
   let view: View = { places: [], selections: [] };
+  /** Of nodes that have several: which of them answered last is known as long as they stay the same. */
+  let addresses = new Map<string, NodeAddresses>();
 
   function refresh(patiently = false): void {
     const changed = source.changed(patiently);
@@ -53,7 +56,15 @@ export function createBalancer(
   function viewNow(): View {
     const length = slots.reduce((most, { slot }) => Math.max(most, slot + 1), 0);
     const places = new Array<Place | undefined>(length).fill(undefined);
-    for (const slot of slots) if (slot.enabled) places[slot.slot] = placeOf(slot);
+    const before = addresses;
+    addresses = new Map();
+    for (const slot of slots) {
+      const { host, otherHosts } = slot;
+      const hosts = otherHosts && [host, ...otherHosts];
+      const known = hosts && (before.get(hosts.join()) ?? new NodeAddresses(hosts));
+      if (known !== undefined) addresses.set(known.hosts.join(), known);
+      if (slot.enabled) places[slot.slot] = placeOf(slot, known);
+    }
     const selections = strategyOf.map((strategy, pool) =>
       strategy === undefined
         ? []
@@ -158,8 +169,9 @@ export function createBalancer(
     /** The node of a pool that this names: by its id, its `host:port` or its host. */
     named(pool: number, reference: string): string | undefined {
       refresh();
-      const isNamed = ({ nodeId, host, port }: Target): boolean =>
-        [nodeId, `${host}:${port}`, host].includes(reference);
+      const isNamed = ({ nodeId, host, port, addresses }: Target): boolean =>
+        nodeId === reference ||
+        (addresses?.hosts ?? [host]).some((at) => reference === at || reference === `${at}:${port}`);
       const targets = view.places.flatMap((place) => targetIn(place, pool) ?? []);
       return targets.find(isNamed)?.nodeId;
     },
@@ -185,11 +197,11 @@ function isPreferred({ usable, busy }: Slot): boolean {
   return usable && !busy;
 }
 
-function placeOf(from: Slot): Place {
+function placeOf(from: Slot, addresses: NodeAddresses | undefined): Place {
   const { slot, id, host, port, serverName, pool, formerPool } = from;
   const inPool = (number: number): Target => {
     const tls = serverName === '' ? undefined : { pool: number, serverName };
-    return { slot, nodeId: id, host, port, ...(tls && { tls }) };
+    return { slot, nodeId: id, host, port, ...(addresses && { addresses }), ...(tls && { tls }) };
   };
   const former = formerPool === undefined ? undefined : { pool: formerPool, target: inPool(formerPool) };
   return { pool, target: inPool(pool), former, usable: isPreferred(from) };

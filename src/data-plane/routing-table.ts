@@ -20,7 +20,9 @@ import { refusals } from '../routing/rules.ts';
 /** As many as a configuration may hold, and as many again whose devices are still leaving behind a reload. */
 export const MAX_LISTENERS = 128;
 export const ID_BYTES = 64;
-export const ADDRESS_BYTES = 64; // 45 at most for IPv6
+/** Addresses that are dialled of one node; a name may have more. */
+export const MAX_ADDRESSES = 8;
+export const ADDRESS_BYTES = MAX_ADDRESSES * 46; // 45 at most for IPv6, and what stands between two
 export const TEXT_BYTES = ID_BYTES + ADDRESS_BYTES + 256; // and a host name (253)
 
 export const NO_POOL = -1;
@@ -38,6 +40,8 @@ export interface SlotState {
   readonly formerPool?: number | undefined;
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
+  /** Further addresses of the same node, where its name has more than one. */
+  readonly otherHosts?: readonly string[] | undefined;
   readonly port: number;
   /** The name that its certificate is for; empty: it is reached without TLS. */
   readonly serverName: string;
@@ -178,6 +182,10 @@ export function pulseOf({ doubles }: Pick<Table, 'doubles'>, thread: number): Fl
   return doubles.subarray(start, start + PULSE_DOUBLES);
 }
 
+function hostsText({ host, otherHosts = [] }: SlotState): string {
+  return [host, ...otherHosts].slice(0, MAX_ADDRESSES).join(',');
+}
+
 /** Control's side: one writer. */
 export class TableWriter {
   private readonly table: Table;
@@ -210,7 +218,7 @@ export class TableWriter {
       const text = slot * TEXT_BYTES;
       table.text.fill(0, text, text + TEXT_BYTES);
       table.text.write(state.id, text, ID_BYTES);
-      table.text.write(state.host, text + ID_BYTES, ADDRESS_BYTES);
+      table.text.write(hostsText(state), text + ID_BYTES, ADDRESS_BYTES);
       table.text.write(state.serverName, text + ID_BYTES + ADDRESS_BYTES);
     });
   }

@@ -5,7 +5,7 @@ import type { Target } from '../connection/wire.ts';
 export type Sourced = (target: Target) => Target;
 
 /**
- * Takes the addresses of the node's family in turn, so that all fill evenly: each has its own ports for one node
+ * Takes the addresses of the node's family, or families, in turn, so that all fill evenly: each has its own ports for one node
  * address. A target's variants are made once, because engines remember what they know of a target.
  */
 export function createSources(addresses: readonly string[]): Sourced {
@@ -15,8 +15,9 @@ export function createSources(addresses: readonly string[]): Sourced {
   function variants(target: Target): readonly Target[] {
     const known = variantsOf.get(target);
     if (known !== undefined) return known;
+    const families = new Set((target.addresses?.hosts ?? [target.host]).map(isIP));
     const made = addresses
-      .filter((address) => isIP(address) === isIP(target.host))
+      .filter((address) => families.has(isIP(address)))
       .map((sourceAddress) => ({ ...target, sourceAddress }));
     variantsOf.set(target, made);
     return made;

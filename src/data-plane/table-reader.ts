@@ -86,10 +86,13 @@ export class TableReader {
     const { flags, weight, maxConnections, connectRate, pool, formerPool, port, text } = this.table;
     const at = slot * TEXT_BYTES;
     const flag = flags[slot] ?? 0;
+    const hosts = untilZero(text, at + ID_BYTES, at + ID_BYTES + ADDRESS_BYTES);
+    const [host = '', ...otherHosts] = hosts.split(',');
     return {
       slot,
       id: untilZero(text, at, at + ID_BYTES),
-      host: untilZero(text, at + ID_BYTES, at + ID_BYTES + ADDRESS_BYTES),
+      host,
+      ...(otherHosts.length > 0 && { otherHosts }),
       serverName: untilZero(text, at + ID_BYTES + ADDRESS_BYTES, at + TEXT_BYTES),
       port: port[slot] ?? 0,
       pool: pool[slot] ?? 0,

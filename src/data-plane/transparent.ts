@@ -11,7 +11,8 @@ export function* transparent(
 ): Generator<Target, undefined> {
   const family = isIP(deviceAddress);
   for (let next = candidates.next(); !next.done; next = candidates.next()) {
-    if (isIP(next.value.host) !== family) continue;
+    const { host, addresses } = next.value;
+    if (!(addresses?.hosts ?? [host]).some((at) => isIP(at) === family)) continue;
     yield { ...next.value, sourceAddress: deviceAddress, isTransparent: true };
   }
   return undefined;

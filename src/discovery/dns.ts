@@ -1,12 +1,14 @@
 import type { SrvRecord } from 'node:dns';
-import { lookup, Resolver } from 'node:dns/promises';
+import { Resolver } from 'node:dns/promises';
 import { formatAuthority } from '../config/address.ts';
 import type { DnsDiscoveryConfig } from '../config/config.ts';
+import { BreakwaterError } from '../errors.ts';
 import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { DiscoveredNode, Discovery } from './discovery.ts';
 import { nodeIdOf } from './node-id.ts';
 import { poll } from './poll.ts';
+import { resolveHost } from './resolve.ts';
 
 /** All addresses of a name, of one family. Rejects, never empty. */
 type Lookup = (name: string, family: 4 | 6) => Promise<readonly string[]>;
@@ -19,16 +21,16 @@ const QUERY_TIMEOUT_MS = 1000;
  * part of their addresses at a time make nodes come and go. No answer at all (also NXDOMAIN) leaves things as they
  * were and is a fault: a name that vanished is more often a mistake than the end of every broker.
  *
- * A and AAAA are asked of `getaddrinfo`, as host names are everywhere else here: it knows the hosts file and the search
- * domains, without which the short names of Docker and Kubernetes do not resolve. It knows neither SRV records nor
- * another server than the system's; those go to a DNS server directly.
+ * A and AAAA are resolved as host names are everywhere else here, with the hosts file and the search domains, without which
+ * the short names of Docker and Kubernetes do not resolve. SRV records, and another server than the system's, are asked
+ * of a DNS server directly.
  */
 export function dnsDiscovery(config: DnsDiscoveryConfig, pool: string): Discovery {
   const { name, srv, scheme, port, family, intervalMs } = config;
   return poll(`dns ${name}`, intervalMs, async (signal) => {
     const resolver = newResolver(config.resolver, signal);
     const ask: Lookup =
-      config.resolver === undefined ? askSystem : (host, of) => askServer(resolver, host, of);
+      config.resolver === undefined ? resolveHost : (host, of) => askServer(resolver, host, of);
     const addressesOf = (host: string) => allAddresses(ask, host, family);
     if (srv) return serviceNodes(config, pool, await services(resolver, name), addressesOf);
     return (await addressesOf(name)).map((address) => {
@@ -45,9 +47,6 @@ function newResolver(server: string | undefined, signal: AbortSignal): Resolver 
   signal.addEventListener('abort', () => resolver.cancel(), { once: true });
   return resolver;
 }
-
-const askSystem: Lookup = async (name, family) =>
-  (await lookup(name, { all: true, family })).map(({ address }) => address);
 
 const askServer = (resolver: Resolver, name: string, family: 4 | 6) =>
   family === 4 ? resolver.resolve4(name) : resolver.resolve6(name);
@@ -121,5 +120,6 @@ function unresolved(name: string, cause: unknown): Error {
 }
 
 function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? 'unknown error';
+  const reason = error instanceof BreakwaterError ? error.cause : error;
+  return (reason as NodeJS.ErrnoException | undefined)?.code ?? 'unknown error';
 }

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import { z } from 'zod';
+import { lookupBy } from '../address/lookup.ts';
 import { formatAuthority, isLoopback } from '../config/address.ts';
 import type { EmqxDiscoveryConfig } from '../config/config.ts';
 import { nodeSpec } from '../nodes/spec.ts';
@@ -7,6 +8,7 @@ import { speaksMqtt } from '../nodes/url.ts';
 import type { DiscoveredNode, Discovery } from './discovery.ts';
 import { nodeIdOf } from './node-id.ts';
 import { poll } from './poll.ts';
+import { resolveHost } from './resolve.ts';
 
 /**
  * The HTTP API of EMQX 5 (docs.emqx.com: REST API, "Nodes" and "Load Rebalance"; its source: `emqx_mgmt_api_nodes`,
@@ -26,6 +28,9 @@ const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 /** An availability check is one host's word about itself; the question as a whole, which has 1 s at least, goes on without it. */
 const CHECK_TIMEOUT_MS = 500;
 
+/** For undici, which would ask `getaddrinfo`. */
+const lookup = lookupBy(resolveHost);
+
 /** One question's way to the API. */
 interface Api {
   readonly config: EmqxDiscoveryConfig;
@@ -41,7 +46,7 @@ interface Api {
 export function emqxDiscovery(config: EmqxDiscoveryConfig, pool: string): Discovery {
   let unavailable: ReadonlySet<string> = new Set();
   return poll(`EMQX API ${config.url}`, config.intervalMs, async (signal) => {
-    const agent = new Agent({ maxResponseSize: ANSWER_MAX_BYTES });
+    const agent = new Agent({ maxResponseSize: ANSWER_MAX_BYTES, connect: { lookup } });
     const api = { config, agent, signal };
     try {
       const [listed, leaving] = await Promise.all([listNodes(api), leavingNodes(api)]);

@@ -1,9 +1,10 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Target } from '../connection/wire.ts';
+import type { AddressWalk } from '../nodes/addresses.ts';
 import { answerPlainly } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
-import type { NodeAgent, NodeAgents } from './node-agents.ts';
+import { atAddress, type NodeAgent, type NodeAgents } from './node-agents.ts';
 import { answerFields, type Placed } from './placing.ts';
 import { RequestBody } from './request-body.ts';
 import type { HttpWorld } from './world.ts';
@@ -37,6 +38,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private readonly deadlineMs: number;
   private attempts = 0;
   private target: Target | undefined;
+  /** Through the addresses of the node that is asked, where it has several. */
+  private walk: AddressWalk | undefined;
   private agent: NodeAgent | undefined;
   private body: RequestBody | undefined;
   private controller: Dispatcher.DispatchController | undefined;
@@ -78,8 +81,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { world, agents, placed } = this.options;
     const { upstream, tls } = placed.route;
     while (this.attempts < upstream.maxAttempts && world.now() < this.deadlineMs && !this.hasLeft) {
-      const { value: target, done } = this.candidates.next();
+      const { value: candidate, done } = this.candidates.next();
       if (done) break;
+      this.walk = candidate.addresses?.walk();
+      const target = atAddress(candidate, this.walk?.next());
       const agent = agents.for(target, upstream, tls);
       if (!agent.load.hasRoom(placed.sourceAddress) || !world.take(target)) continue; // spills to the next node
       this.attempts++;
@@ -124,6 +129,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
+    this.walk?.reached();
     this.sentAtMs = this.options.world.now();
     if (this.hasLeft) controller.abort(new Error('the client left'));
   }
@@ -177,12 +183,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.body?.isTooSlow) return this.refuse(408, 'the body comes too slowly');
     this.failure = failureOf(error, isSent);
     const { dial, code, isClosed } = this.failure;
+    if (dial !== undefined && this.tryNextAddress(target)) return;
     if (dial !== undefined) world.dialFailed(target, dial, code);
     if (dial !== undefined && !this.body?.hasBegun) return this.next();
     if (!isClosed || !this.isRepeatable()) return this.refuse(this.failure.status, this.failure.detail);
     if (this.hasRepeated || !world.take(target)) return this.next();
     this.hasRepeated = true; // an idle connection that the node was closing says nothing against the node
     this.attempt(target, agent);
+  }
+
+  /** The node did not answer at this address; it may at another. */
+  private tryNextAddress(target: Target): boolean {
+    const { world, agents, placed } = this.options;
+    if (this.body?.hasBegun) return false;
+    const host = this.walk?.next();
+    if (host === undefined || !world.take(target)) return false;
+    const next = atAddress(target, host);
+    this.attempt(next, agents.for(next, placed.route.upstream, placed.route.tls));
+    return true;
   }
 
   private isRepeatable(): boolean {

@@ -93,3 +93,8 @@ export class NodeAgents {
     this.agents.clear();
   }
 }
+
+/** The same node at one of its addresses. */
+export function atAddress(target: Target, host = target.host): Target {
+  return host === target.host ? target : { ...target, host };
+}

@@ -4,8 +4,10 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '../connection/wire.ts';
 import { isUpgraded } from '../http/upgrade.ts';
+import type { AddressWalk } from '../nodes/addresses.ts';
 import { endPlainly, formatHead } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
+import { atAddress } from './node-agents.ts';
 import { nodeTls } from './node-tls.ts';
 import { answerFields, type Placed } from './placing.ts';
 import type { HttpWorld } from './world.ts';
@@ -35,6 +37,8 @@ export class Tunnel {
   private attempts = 0;
   private asked: ClientRequest | undefined;
   private target: Target | undefined;
+  /** Through the addresses of the node that is asked, where it has several. */
+  private walk: AddressWalk | undefined;
   private isCounted = false;
   private failure: AttemptFailure | undefined;
   private isAnswered = false;
@@ -61,11 +65,12 @@ export class Tunnel {
     const { world, placed, socket } = this.options;
     const { maxAttempts } = placed.route.upstream;
     while (this.attempts < maxAttempts && world.now() < this.deadlineMs && !socket.destroyed) {
-      const { value: target, done } = this.candidates.next();
+      const { value: candidate, done } = this.candidates.next();
       if (done) break;
-      if (!world.take(target)) continue;
+      if (!world.take(candidate)) continue;
       this.attempts++;
-      return this.attempt(target);
+      this.walk = candidate.addresses?.walk();
+      return this.attempt(atAddress(candidate, this.walk?.next()));
     }
     const { status, detail } = this.failure ?? { status: 503, detail: 'no node takes requests now' };
     this.refuse(status, detail);
@@ -89,6 +94,7 @@ export class Tunnel {
     let sentAtMs = 0;
     asked.once('socket', (link) =>
       link.once(secured === undefined ? 'connect' : 'secureConnect', () => {
+        this.walk?.reached();
         sentAtMs = world.now();
         link.setNoDelay(true);
         link.setTimeout(upstream.http.answerTimeoutMs);
@@ -113,6 +119,8 @@ export class Tunnel {
     this.leaveNode();
     this.failure = failureOf(error, isSent);
     const { dial, code, status, detail, isClosed } = this.failure;
+    const host = dial === undefined ? undefined : this.walk?.next();
+    if (host !== undefined && world.take(target)) return this.attempt(atAddress(target, host));
     if (dial !== undefined) world.dialFailed(target, dial, code);
     if (dial !== undefined || isClosed) return this.next();
     this.refuse(status, detail);

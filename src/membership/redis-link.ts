@@ -1,8 +1,9 @@
+import type { Resolve } from '../address/lookup.ts';
 import { BreakwaterError, messageOf } from '../errors.ts';
 import type { Random } from '../time.ts';
 import { openConnection, type RedisConnection } from './redis-connection.ts';
 import type { Script } from './redis-script.ts';
-import type { RedisTarget } from './redis-target.ts';
+import { locate, type RedisTarget } from './redis-target.ts';
 
 export type RunScript = (
   script: Script,
@@ -31,6 +32,7 @@ export interface RedisLink {
 
 export interface LinkOptions {
   readonly target: RedisTarget;
+  readonly resolve: Resolve;
   readonly name: string;
   readonly channels: readonly string[];
   readonly connectTimeoutMs: number;
@@ -112,9 +114,13 @@ export function keepLink(options: LinkOptions): RedisLink {
     });
     const { name, channels, connectTimeoutMs: timeoutMs, onMessage } = options;
     const onEnd = end;
-    const opened = openConnection({ target, name, timeoutMs, attempt, channels, onMessage, onEnd });
+    let opened: RedisConnection | undefined;
+    let isOver = false;
     const bound = setTimeout(() => onEnd(`it did not answer within ${timeoutMs} ms`), timeoutMs);
     const begin = async (): Promise<void> => {
+      const located = await locate(target, options.resolve);
+      if (isOver) return;
+      opened = openConnection({ target: located, name, timeoutMs, attempt, channels, onMessage, onEnd });
       await opened.ready;
       clearTimeout(bound);
       connection = opened;
@@ -125,10 +131,11 @@ export function keepLink(options: LinkOptions): RedisLink {
     };
     begin().catch((error) => onEnd(whyOf(error)));
     const why = await ended;
+    isOver = true;
     clearTimeout(bound);
     connection = undefined;
     up = false;
-    opened.close();
+    opened?.close();
     for (const give of [...pending]) give(why);
     return { cause: why, wasUp };
   }

@@ -1,3 +1,4 @@
+import type { Resolve } from '../address/lookup.ts';
 import type { SigningConfig } from '../config/config.ts';
 import { BreakwaterError } from '../errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../time.ts';
@@ -23,6 +24,8 @@ export interface RedisStoreOptions {
   readonly proxyId: string;
   /** Signs what is written, and is asked of what is read; absent: nothing is signed. */
   readonly signing?: SigningConfig | undefined;
+  /** Absent: names are left to the system's resolver, whose answer nobody can do without. */
+  readonly resolve?: Resolve;
   /** How often it is looked whether a message was missed, and whether Redis answers. Default 1,000. */
   readonly heartbeatMs?: number;
   /** Longest wait for one answer. Default 2,000. */
@@ -84,6 +87,7 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
 
   const link = keepLink({
     target: redisTarget(url),
+    resolve: options.resolve ?? (async (host) => [host]),
     name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
     channels: [keys.changes, keys.claims, keys.questions, keys.questionsTo(proxyId), keys.inbox],
     connectTimeoutMs,

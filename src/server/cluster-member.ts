@@ -3,6 +3,7 @@ import type { CurrentConfig } from '../config/current.ts';
 import { type ClaimsOptions, createClaims } from '../control/claims.ts';
 import { connectionsElsewhere, startHeartbeat } from '../control/heartbeat.ts';
 import { desiredNodes, reconcile } from '../control/reconcile.ts';
+import { resolveHost } from '../discovery/resolve.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { createMemoryStore } from '../membership/memory.ts';
@@ -40,7 +41,7 @@ export interface ClusterMemberOptions {
 export function createStore({ cluster, membership }: Config, proxyId: string): MembershipStore {
   if (membership.store === 'memory') return createMemoryStore();
   const { url, heartbeatMs, signing } = membership;
-  return createRedisStore({ url, cluster, proxyId, heartbeatMs, signing });
+  return createRedisStore({ url, cluster, proxyId, heartbeatMs, signing, resolve: resolveHost });
 }
 
 /**

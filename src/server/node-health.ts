@@ -9,14 +9,13 @@ import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { sharedClock, systemClock, systemRandom, systemTimers } from '../time.ts';
 import type { PoolTls } from './pool-tls.ts';
-import { lookAtNode, probeNode } from './probe-node.ts';
+import { type AddressesAt, lookAtNode, probeNode } from './probe-node.ts';
 
 export interface NodeHealthParts {
   readonly nodes: NodeTable;
   readonly poolNamed: (name: string) => PoolConfig;
   readonly poolTls: PoolTls;
-  /** IP literal that is dialled; undefined while the name does not resolve. */
-  readonly literalOf: (node: Node) => string | undefined;
+  readonly addressesAt: AddressesAt;
   /** Links that this proxy has at a node. */
   readonly liveAt: (nodeId: string) => number;
   /** Writes a node to the routing table anew. */
@@ -29,21 +28,22 @@ export interface NodeHealthParts {
 
 /** How it is found out how nodes fare: by probes, and by what they do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
-  const { nodes, poolNamed, poolTls, literalOf, liveAt, refresh, judge, onProbe, log } = parts;
+  const { nodes, poolNamed, poolTls, addressesAt, liveAt, refresh, judge, onProbe, log } = parts;
 
   /** One look for a sign of life; undefined: no such node. A look that cannot be made proves nothing. */
   async function look(id: string): Promise<Finding | undefined> {
     if (!nodes.has(id)) return undefined;
     const node = nodes.get(id);
     try {
-      return await lookAtNode(node, poolNamed(node.pool), poolTls, literalOf(node));
+      return await lookAtNode(node, poolNamed(node.pool), poolTls, addressesAt);
     } catch (error) {
       return { kind: 'unknown', detail: messageOf(error) };
     }
   }
 
   const checker = new Checker({
-    probe: (node, health, signal) => probeNode(node, poolNamed(node.pool), poolTls, health, signal),
+    probe: (node, health, signal) =>
+      probeNode(node, poolNamed(node.pool), poolTls, health, signal, addressesAt),
     look: ({ id }) => look(id),
     hasLinks: (id) => liveAt(id) > 0,
     onBusy(id, isBusy) {

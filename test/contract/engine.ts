@@ -4,6 +4,8 @@ import { connect as dial, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
 import { AT, BEAT, BEGAN, LONGEST, PULSE_DOUBLES } from '../../src/engine/pulse.ts';
+import { NodeAddresses } from '../../src/nodes/addresses.ts';
+import { blackHole } from '../support/black-hole.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import {
   bytesOf,
@@ -328,6 +330,34 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(await connection.told('linkFailed')).toEqual([0, 'ECONNREFUSED']);
       connection.call('dial', node.target);
       expect(await connection.told('linkOpened')).toEqual([1]);
+    });
+
+    it.each([
+      ['::1'],
+      ['127.0.0.2'],
+    ])('try every address of a node in one dial: %s refuses', async (refusing) => {
+      const { connection } = await connect();
+      const addresses = new NodeAddresses([refusing, '127.0.0.3', '127.0.0.1']);
+      connection.call('dial', { ...node.target, addresses });
+      await link();
+      expect(await connection.told('linkOpened')).toEqual([0]);
+      connection.write(0, 'hello');
+      connection.call('dial', { ...node.target, addresses: new NodeAddresses([refusing, '127.0.0.3']) });
+      expect(await connection.told('linkFailed')).toEqual([1, 'ECONNREFUSED']);
+    });
+
+    it('wait for no address that does not answer while another could', async () => {
+      await blackHole('127.0.0.2', node.target.port);
+      const { connection, device } = await connect();
+      connection.call('dial', { ...node.target, addresses: new NodeAddresses(['127.0.0.2', '127.0.0.1']) });
+      const upstream = await link();
+      expect(await connection.told('linkOpened')).toEqual([0]);
+      connection.write(0, 'hello');
+      expect(await firstBytes(upstream, 5)).toBe('hello');
+      connection.call('dial', { ...node.target, addresses: new NodeAddresses(['127.0.0.2', '127.0.0.1']) });
+      for (const each of [0, 1]) connection.call('endNode', each, 'reset');
+      device.resetAndDestroy();
+      await connection.told('closed');
     });
 
     it('that fail at once are not told inside the dial', async () => {

@@ -5,11 +5,13 @@ import { inMemoryCluster } from '../../cluster/in-memory.ts';
 import { atEnd } from './process.ts';
 
 /** So many broker nodes of one cluster in this process: `aedes-1`, `aedes-2`, … */
-export async function startAedes(count: number, cluster: Cluster = inMemoryCluster()): Promise<Broker[]> {
+export async function startAedes(
+  count: number,
+  cluster: Cluster = inMemoryCluster(),
+  host = '127.0.0.1',
+): Promise<Broker[]> {
   const names = Array.from({ length: count }, (_, index) => `aedes-${index + 1}`);
-  const brokers = await Promise.all(
-    names.map((id) => startBroker({ host: '127.0.0.1', port: 0, id, cluster })),
-  );
+  const brokers = await Promise.all(names.map((id) => startBroker({ host, port: 0, id, cluster })));
   for (const broker of brokers) atEnd(() => broker.stop());
   return brokers;
 }

@@ -35,11 +35,13 @@ export interface LogLine {
 /**
  * Runs `breakwater start -c FILE` with this configuration; what it does not say is: one listener and the admin API on
  * free ports of the loopback, log in JSON.
+ * @param wrap what goes before the command
  */
 export async function startBreakwater(
   config: object,
   args: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
+  wrap: readonly string[] = [],
 ): Promise<Breakwater> {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const defaults = {
@@ -50,7 +52,8 @@ export async function startBreakwater(
   const write = (text: string) => writeFileSync(file, text);
   const rewrite = (said: object) => write(JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
   rewrite(config);
-  const server = start(process.execPath, [main, 'start', '-c', file, ...args], env);
+  const [program = '', ...rest] = [...wrap, process.execPath, main, 'start', '-c', file, ...args];
+  const server = start(program, rest, env);
 
   let ended: number | string | undefined;
   server.exited.then((code) => {

@@ -9,24 +9,27 @@ const RCODES = { ok: 0, SERVFAIL: 2, NXDOMAIN: 3 } as const;
 export type Zone = Record<string, readonly string[]>;
 
 /** A DNS server over UDP (RFC 1035): queries of one question, answers without compression but for the asked name. */
-export async function startDnsServer(zone: Zone) {
+export async function startDnsServer(zone: Zone, { host = '127.0.0.1', port = 0 } = {}) {
   const socket = createSocket('udp4');
   const server = {
     zone,
     /** `silent` does not answer at all. */
     mood: 'well' as 'well' | 'failing' | 'silent',
+    /** Questions of this type are not answered. */
+    ignored: undefined as keyof typeof TYPES | undefined,
     questions: 0,
     address: '',
     stop: () => new Promise<void>((resolve) => socket.close(resolve)),
   };
   socket.on('message', (query, from) => {
     server.questions += 1;
-    if (server.mood !== 'silent')
+    const isIgnored = server.mood === 'silent' || questionOf(query).type === server.ignored;
+    if (!isIgnored)
       socket.send(answer(query, server.zone, server.mood === 'failing'), from.port, from.address);
   });
-  socket.bind(0, '127.0.0.1');
+  socket.bind(port, host);
   await once(socket, 'listening');
-  server.address = `127.0.0.1:${(socket.address() as AddressInfo).port}`;
+  server.address = `${host}:${(socket.address() as AddressInfo).port}`;
   return server;
 }
 

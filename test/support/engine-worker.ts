@@ -6,6 +6,7 @@ import type { HeaderOptions } from '../../src/engine/headers.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
+import { NodeAddresses } from '../../src/nodes/addresses.ts';
 import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
@@ -236,6 +237,13 @@ async function answer(id: number, run: () => unknown): Promise<void> {
   }
 }
 
+/** Messages between threads carry no methods. */
+function revived(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('addresses' in value)) return value;
+  const { hosts } = value.addresses as NodeAddresses;
+  return { ...value, addresses: new NodeAddresses(hosts) };
+}
+
 port.on('message', (command: Command) => {
   switch (command.call) {
     case 'script':
@@ -271,7 +279,7 @@ port.on('message', (command: Command) => {
     case 'wire': {
       const wire = wires.get(command.device);
       const method = wire?.[command.method] as ((...args: readonly unknown[]) => unknown) | undefined;
-      method?.apply(wire, [...command.args]);
+      method?.apply(wire, command.args.map(revived));
     }
   }
 });

@@ -89,7 +89,7 @@ export const {
   EMFILE,
   ENFILE,
 } = os.errno;
-export const { EADDRINUSE, EADDRNOTAVAIL, EINVAL } = os.errno;
+export const { EADDRINUSE, EHOSTUNREACH, EADDRNOTAVAIL, EINVAL } = os.errno;
 
 const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));
 

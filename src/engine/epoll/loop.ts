@@ -356,7 +356,7 @@ export class Loop implements WireHost {
     this.streams[how](fd);
   }
 
-  dial(slot: number, link: Link, target: Target, greets: boolean): number {
+  dial(slot: number, link: Link, target: Target, greets: boolean, limitMs: number): number {
     const { to, from, isPlain } = this.routeOf(target);
     if (to === undefined) return -EINVAL;
     const spare = isPlain ? this.spares.take() : -1;
@@ -367,6 +367,7 @@ export class Loop implements WireHost {
       return -EMFILE;
     }
     const added = this.streams.intake.link(fd, slot, link, isPlain, fd === spare);
+    if (added === 0 && limitMs > 0) this.setKey(this.table.capacity + fd, limitMs);
     return added < 0 ? added : fd;
   }
 

@@ -1,6 +1,6 @@
 import { type TargetTls, TLS_REASON } from '../../connection/wire.ts';
 import { messageOf } from '../../errors.ts';
-import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT, EPROTO, errnoName } from './libc.ts';
+import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT, EPROTO, ETIMEDOUT, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 import type { ReadyList } from './ready-list.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -73,6 +73,11 @@ export class Openings {
     const before = generation[fd];
     this.host.owner(fd).linkSecured(link[fd] as number);
     return generation[fd] === before;
+  }
+
+  /** The node's next address is to be tried. */
+  timedOut(fd: number): void {
+    this.fail(fd, errnoName(ETIMEDOUT));
   }
 
   private fail(fd: number, reason: string): void {

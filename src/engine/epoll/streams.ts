@@ -158,7 +158,10 @@ export class Streams {
 
   /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
   timer(fd: number): void {
-    if (((this.flags[fd] as number) & is.DETACHED) !== 0) this.reset(fd);
+    const flags = this.flags[fd] as number;
+    if ((flags & is.DETACHED) !== 0) this.reset(fd);
+    else if ((flags & is.CONNECTING) !== 0 && this.owner(fd).hasNextAddress(this.table.link[fd] as number))
+      this.openings.timedOut(fd);
     else this.sockets.watchPeer(fd);
   }
 

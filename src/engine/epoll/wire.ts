@@ -1,6 +1,7 @@
 import type { Conversation, EndCause, Link, Target, TargetTls, Wire } from '../../connection/wire.ts';
 import type { Endpoint } from '../../proxy-protocol/header.ts';
-import { errnoName } from './libc.ts';
+import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
+import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 
 /** What a wire needs of the loop. */
@@ -17,8 +18,11 @@ export interface WireHost {
   secure(fd: number, tls: TargetTls): void;
   /** `finish` sends FIN and still reads; `flush` does too, until it closes; `reset` closes at once. */
   end(fd: number, how: 'finish' | 'flush' | 'reset'): void;
-  /** The fd of a connecting link, or a negative errno. */
-  dial(slot: number, link: Link, target: Target, greets: boolean): number;
+  /**
+   * The fd of a connecting link, or a negative errno. When `limitMs` have passed and it still connects, it fails where it
+   * has another address to try (`Owner.hasNextAddress`); 0: no limit.
+   */
+  dial(slot: number, link: Link, target: Target, greets: boolean, limitMs: number): number;
   /** Runs after the connection's present call has returned. */
   later(wire: EpollWire, run: () => void): void;
   /** For later turns of the loop. */
@@ -46,6 +50,8 @@ export class EpollWire implements Wire, Owner {
   private older: Map<Link, number> | undefined;
   /** What goes first on links that are not open yet: a header, or a TLS handshake. */
   private preludes: Map<Link, Target> | undefined;
+  /** Those that are dialled to a node of several addresses. */
+  private walks: AddressWalks | undefined;
   private openSockets = 1;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
@@ -76,7 +82,7 @@ export class EpollWire implements Wire, Owner {
       this.older.set(this.link, this.linkFd);
     }
     const link = ++this.link;
-    const result = this.host.dial(this.slot, link, target, greets);
+    const result = this.beginDial(link, target, greets);
     this.openSockets++;
     if (result >= 0 && (target.header !== undefined || target.tls !== undefined)) {
       this.preludes ??= new Map();
@@ -85,6 +91,23 @@ export class EpollWire implements Wire, Owner {
     this.linkFd = result >= 0 ? result : FAILED_FD;
     if (result < 0) this.host.later(this, () => this.dialFailed(link, errnoName(result)));
     return link;
+  }
+
+  private beginDial(link: Link, target: Target, greets: boolean): number {
+    if (target.addresses === undefined) return this.host.dial(this.slot, link, target, greets, 0);
+    this.walks ??= new AddressWalks();
+    return this.dialAny(link, this.walks.begin(link, target), greets) ?? -EHOSTUNREACH;
+  }
+
+  /** Dials an address of a node that has several; one that is refused at once gives way to the next. */
+  private dialAny(link: Link, first: Target | undefined, greets: boolean): number | undefined {
+    let result: number | undefined;
+    for (let at = first; at !== undefined; at = this.walks?.next(link)) {
+      const limitMs = this.hasNextAddress(link) ? ADDRESS_PATIENCE_MS : 0;
+      result = this.host.dial(this.slot, link, at, greets, limitMs);
+      if (result >= 0) return result;
+    }
+    return result;
   }
 
   private dialFailed(link: Link, reason: string): void {
@@ -166,6 +189,7 @@ export class EpollWire implements Wire, Owner {
   }
 
   linkOpened(link: Link): void {
+    this.walks?.reached(link);
     const { header, tls } = this.preludes?.get(link) ?? {};
     this.preludes?.delete(link);
     if (header !== undefined) this.toNode(link, header, 0, header.length);
@@ -178,8 +202,19 @@ export class EpollWire implements Wire, Owner {
   }
 
   linkFailed(link: Link, reason: string): void {
+    const next = this.walks === undefined ? undefined : this.dialAny(link, this.walks.next(link), false);
+    if (next !== undefined && next >= 0) {
+      this.openSockets++;
+      if (link === this.link) this.linkFd = next;
+      else this.older?.set(link, next);
+      return;
+    }
     this.forget(link);
-    this.conversation?.linkFailed(link, reason);
+    this.conversation?.linkFailed(link, next === undefined ? reason : errnoName(next));
+  }
+
+  hasNextAddress(link: Link): boolean {
+    return this.walks?.has(link) === true;
   }
 
   socketClosed(fd = NO_FD): void {
@@ -235,6 +270,7 @@ export class EpollWire implements Wire, Owner {
 
   private forget(link: Link): void {
     this.preludes?.delete(link);
+    this.walks?.forget(link);
     if (link === this.link) this.linkFd = NO_FD;
     else this.older?.delete(link);
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { EndCause } from '../../connection/wire.ts';
 
 /**
  * Resets a socket. `resetAndDestroy` alone would wait for one that is still connecting, and behind `end` it leaves a
@@ -39,4 +40,11 @@ export function wasReset(socket: Socket): boolean {
 
 export function resetError(): Error {
   return Object.assign(new Error('reset by the peer'), { code: 'ECONNRESET' });
+}
+
+/** What an error of a socket is to its connection. */
+export function causeOf(error: NodeJS.ErrnoException): EndCause {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'reset';
+  if (error.code?.startsWith('ERR_SSL_')) return 'tls';
+  return error.code === 'ETIMEDOUT' ? 'timeout' : 'error';
 }

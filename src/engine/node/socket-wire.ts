@@ -1,4 +1,4 @@
-import { connect as dialSocket, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type {
   Conversation,
@@ -10,10 +10,12 @@ import type {
   Wire,
 } from '../../connection/wire.ts';
 import { systemClock } from '../../time.ts';
+import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import type { EngineOptions } from '../engine.ts';
+import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
-import { hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
+import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 
 /** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
 const LINGER_MS = 60_000;
@@ -41,6 +43,8 @@ export class SocketWire implements Wire {
   /** Links that are left and not yet closed. */
   private readonly left = new Set<Socket>();
   private nextLink: Link = 0;
+  /** Links that are dialled to nodes of several addresses. */
+  private walks: AddressWalks | undefined;
   private spliced: Socket | undefined;
   private openSockets = 1;
   private timeout: NodeJS.Timeout | undefined;
@@ -168,33 +172,36 @@ export class SocketWire implements Wire {
 
   dial(target: Target): Link {
     const link = this.nextLink++;
-    const { host, port, sourceAddress, header, tls } = target;
-    const highWaterMark = this.options.highWaterBytes;
-    const socket = dialSocket({
-      host,
-      port,
-      localAddress: sourceAddress,
-      noDelay: true,
-      keepAlive: true,
-      allowHalfOpen: true,
-      highWaterMark,
-    } as never);
+    if (target.addresses !== undefined) this.walks ??= new AddressWalks();
+    this.dialAt(link, this.walks?.begin(link, target) ?? target);
+    return link;
+  }
+
+  private dialAt(link: Link, target: Target): void {
+    const { header, tls } = target;
+    const socket = dialTcp(target, this.options.highWaterBytes);
     this.openSockets++;
+    if (this.walks?.has(link)) giveUpAfter(ADDRESS_PATIENCE_MS, socket);
     socket.once('connect', () => {
+      this.walks?.reached(link);
       if (header !== undefined) socket.write(header);
     });
     if (tls === undefined) this.follow(link, socket, 'connect');
     else this.dialTls(link, socket, tls);
-    return link;
+  }
+
+  /** The node's next address has its turn, where there is one. */
+  private dialFailed(link: Link, error: Error): void {
+    if (!this.links.delete(link)) return;
+    const next = this.walks?.next(link);
+    if (next === undefined) this.conversation?.linkFailed(link, reasonOf(error));
+    else this.dialAt(link, next);
   }
 
   /** TCP first; from the handshake on the link is the TLS socket. */
   private dialTls(link: Link, socket: Socket, tls: TargetTls): void {
     this.links.set(link, socket);
-    const failed = (error: Error): void =>
-      this.guard(() => {
-        if (this.links.delete(link)) this.conversation?.linkFailed(link, reasonOf(error));
-      });
+    const failed = (error: Error): void => this.guard(() => this.dialFailed(link, error));
     const closed = (): void => this.guard(() => this.socketClosed());
     socket.on('error', failed).on('close', closed);
     socket.once('connect', () => {
@@ -236,14 +243,14 @@ export class SocketWire implements Wire {
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.guard(() => {
         if (this.opened.has(socket)) return ended(causeOf(error));
-        if (this.links.delete(link)) this.conversation?.linkFailed(link, reasonOf(error));
+        if (current()) this.dialFailed(link, error);
       }),
     );
     socket.on('close', () =>
       this.guard(() => {
         if (this.opened.has(socket)) ended('reset');
         if (this.spliced === socket) this.nodeGone = true;
-        this.links.delete(link);
+        if (current()) this.links.delete(link);
         this.left.delete(socket);
         this.resumeDevice();
         this.socketClosed();
@@ -311,6 +318,7 @@ export class SocketWire implements Wire {
     if (socket === undefined) return;
     this.links.delete(link);
     this.heldLinks.delete(link);
+    this.walks?.forget(link);
     if (this.spliced === socket) this.spliced = undefined;
     if (how === 'reset' || !this.opened.has(socket) || socket.destroyed) this.resetLink(socket);
     else this.leave(socket);
@@ -389,10 +397,4 @@ export class SocketWire implements Wire {
 /** `node:net` keeps what it cannot send at once, and the caller's bytes are only lent. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start);
-}
-
-function causeOf(error: NodeJS.ErrnoException): EndCause {
-  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'reset';
-  if (error.code?.startsWith('ERR_SSL_')) return 'tls';
-  return error.code === 'ETIMEDOUT' ? 'timeout' : 'error';
 }

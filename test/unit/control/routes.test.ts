@@ -32,7 +32,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
     resolve: (host) =>
       new Promise((resolve, reject) => {
         const answer = (address: string | undefined) =>
-          address === undefined ? reject(new Error('ENOTFOUND')) : resolve(address);
+          address === undefined ? reject(new Error('ENOTFOUND')) : resolve(address.split(' '));
         waiting.push({ host, answer });
       }),
     shareOf: () => share,
@@ -210,4 +210,20 @@ test('a starting node has a share of its weight, in hundredths, and never none',
     table.put(spec('a'));
     expect(routes.get('a')?.weight).toBe(weight);
   }
+});
+
+test('every address of a name is written; another order of them is no change', async () => {
+  const { table, routes, keeper, answer, nextLook } = open();
+  const node = table.put(spec('a'));
+  await answer('10.0.0.1 10.0.0.2 fd00::1');
+  const written = routes.get('a');
+  expect(written).toMatchObject({ host: '10.0.0.1', otherHosts: ['10.0.0.2', 'fd00::1'] });
+  expect(keeper.addressOf(node)).toBe('10.0.0.1:1883, 10.0.0.2:1883, [fd00::1]:1883');
+  await nextLook();
+  await answer('10.0.0.2 10.0.0.1 fd00::1');
+  expect(routes.get('a')).toBe(written);
+  await nextLook();
+  await answer('10.0.0.2');
+  expect(routes.get('a')).toMatchObject({ host: '10.0.0.2' });
+  expect(routes.get('a')?.otherHosts).toBeUndefined();
 });

@@ -72,6 +72,18 @@ test('a target is the node with its slot and its address', () => {
   ]);
 });
 
+test('a node of several addresses is one target, and it is known which of them answered last', () => {
+  const { candidates, change } = balancerOver(at(0, 'a', { otherHosts: ['fd00::1'] }));
+  const walkOf = () => candidates().next().value?.addresses?.walk();
+  const walk = walkOf();
+  expect([walk?.next(), walk?.next()]).toEqual(['10.0.0.0', 'fd00::1']);
+  walk?.reached();
+  change(at(0, 'a', { otherHosts: ['fd00::1'], weight: 20 }));
+  expect(walkOf()?.next()).toBe('fd00::1');
+  change(at(0, 'a', { otherHosts: ['fd00::2'] }));
+  expect(walkOf()?.next()).toBe('10.0.0.0');
+});
+
 test('only nodes of the pool, and none that is draining, disabled or without an address', () => {
   const { ids } = balancerOver(at(0, 'a'), at(1, 'b', { pool: 1 }), at(2, 'c', { enabled: false }));
   expect([ids(0), ids(1), ids(2)]).toEqual([['a'], ['b'], []]);

@@ -46,6 +46,7 @@ describe('what control writes, threads read', () => {
     id: fc.stringMatching(/^[A-Za-z0-9._:@-]{1,64}$/),
     pool: fc.nat(100),
     host: fc.oneof(fc.ipV4(), fc.ipV6()),
+    otherHosts: fc.oneof(fc.constant(undefined), fc.array(fc.ipV6(), { minLength: 1, maxLength: 7 })),
     port: fc.integer({ min: 1, max: 65_535 }),
     weight: fc.integer({ min: 1, max: 100 }),
     maxConnections: fc.nat(),

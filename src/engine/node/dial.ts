@@ -1,0 +1,18 @@
+import { connect, type Socket } from 'node:net';
+import type { Target } from '../../connection/wire.ts';
+
+/** A TCP socket that is connecting to a node. */
+export function dialTcp({ host, port, sourceAddress }: Target, highWaterMark: number): Socket {
+  return connect({
+    ...{ host, port, localAddress: sourceAddress },
+    ...{ noDelay: true, keepAlive: true, allowHalfOpen: true, highWaterMark },
+  } as never);
+}
+
+/** A connect that takes longer has failed. */
+export function giveUpAfter(ms: number, socket: Socket): void {
+  const late = setTimeout(() => {
+    socket.destroy(Object.assign(new Error('not connected in time'), { code: 'ETIMEDOUT' }));
+  }, ms);
+  socket.once('connect', () => clearTimeout(late)).once('close', () => clearTimeout(late));
+}
