@@ -209,6 +209,7 @@ export class HungNode implements SilenceOwner {
     if (!host.at.detach()) return waiting?.attempts.withdraw();
     if (waiting === undefined) return host.moveOn(silence.move);
     const { attempts, answer } = waiting;
+    if (answer !== undefined) host.traveller.session.trust();
     this.takeUp(silence.move, attempts, answer?.bytes ?? NOTHING, 0, answer?.length ?? 0);
   }
 

@@ -11,6 +11,7 @@ import { Suspects } from './suspects.ts';
 import { type Handle, Vault } from './vault.ts';
 
 const vault = new Vault();
+const utf8 = new TextEncoder();
 /** Of the PINGREQs that a lost node owes an answer: a device that asks more often does not wait for each. */
 const MOST_PINGS_OWED = 1024;
 
@@ -85,10 +86,10 @@ export class Session {
     moved.anew = moved.isOver && (state.connect.cleanStart || state.isNameless);
     if (state.version === 5) {
       const assigned = state.told.assignedClientId;
-      if (assigned !== undefined) this.clientId = encode(assigned); // [MQTT-3.2.2-16]
+      if (assigned !== undefined) this.clientId = utf8.encode(assigned); // [MQTT-3.2.2-16]
     } else {
       // No node would reveal which one it chose, so the session begins anew under one of ours (rule 15).
-      if (state.isNameless) this.clientId = encode(state.options.clientId);
+      if (state.isNameless) this.clientId = utf8.encode(state.options.clientId);
       if (state.endsWithLink && !moved.anew) moved.mustPurge = true;
     }
     return connectAgain(this.raw, this.clientId, moved.anew);
@@ -101,6 +102,11 @@ export class Session {
   nodeGone(): void {
     const { state } = this;
     if (state.attachments > 0 && state.endsWithLink) state.needMoved().isOver = true;
+  }
+
+  /** The session that the next CONNACK tells of is this one: the node before has given it away. */
+  trust(): void {
+    if (this.state.moved !== undefined) this.state.moved.doubtful = false;
   }
 
   /** The node that was asked last has said no. */
@@ -390,8 +396,4 @@ export class Session {
   private get raw(): Uint8Array {
     return vault.read(this.handle);
   }
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }

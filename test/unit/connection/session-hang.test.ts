@@ -341,7 +341,6 @@ describe('the node speaks again', () => {
       b: CONNACK present
       a: fin
         end a: reset
-        b gets PINGREQ
         b gets PUBLISH t=1
         moved (node-silent) from a to b present after ${LOOK_MS + 2 * PACE_MS + 2 * BACKOFF_MS - 1}`,
     );
