@@ -12,7 +12,7 @@ export interface Bereaved {
   end(reason: EndReason): void;
 }
 
-/** What a session had under way to nodes that died (decision 12). */
+/** What a session had under way to nodes that died (decision 14). */
 export class Deaths {
   private readonly shell: Shell;
   private readonly owner: Bereaved;

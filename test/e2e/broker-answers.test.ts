@@ -8,7 +8,7 @@ import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 
 // What a device hears from its broker it hears through the proxy, byte for byte: also where it breaks the standard, and the
-// broker has to say so. The differences that are meant are named here, and in decision 11.
+// broker has to say so. The differences that are meant are named here, and in decision 13.
 
 type Version = 3 | 4 | 5;
 type Way = 'direct' | 'session' | 'relay';
@@ -353,7 +353,7 @@ test('CONNECT', async () => {
     '5.0, no client id': () => [v('05', '02003c00')],
   };
   const results = await playAll(4, sequences);
-  // What is meant to differ, each with its reason (decision 11): the broker's answer, and ours.
+  // What is meant to differ, each with its reason (decision 13): the broker's answer, and ours.
   const meant = {
     'level 6': ['20020001 closed', '2003008400 closed'],
     '5.0, a property that is cut off, and the client id with it': [' closed', '2003008100 closed'],
