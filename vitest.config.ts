@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
-const pure = ['test/unit/*.test.ts', 'test/unit/!(server)/**/*.test.ts'];
+const pure = ['test/unit/*.test.ts', 'test/unit/!(server)/**/*.test.ts', 'test/fuzz/*.test.ts'];
 
 /** Steps are counted in code that was compiled for it. */
 const counted = 'test/cost/*.test.ts';
