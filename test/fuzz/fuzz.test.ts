@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { mutate, randomFrom } from './mutate.ts';
@@ -42,7 +42,6 @@ test.each(targets)(
         try {
           target.run(bytes);
         } catch (error) {
-          mkdirSync(corpus, { recursive: true });
           const file = join(corpus, `${target.name}.${seed}-${runs + i}.hex`);
           writeFileSync(file, `${Buffer.from(bytes).toString('hex')}\n`);
           throw new Error(`seed ${seed}, run ${runs + i}; the input is in ${file}`, { cause: error });
