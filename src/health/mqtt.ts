@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { attempt, type Probe, type ProbeLimits, type ProbeTarget, reasonOf } from './probe.ts';
 import { discard, open } from './socket.ts';
 
@@ -15,13 +16,37 @@ const ENDED: ReadonlySet<string> = new Set([CLOSED, 'ECONNRESET', 'EPIPE']);
  */
 const SERVING: ReadonlySet<number> = new Set([0, 1, 2, 4, 5]);
 
-/** The broker answers an MQTT 3.1.1 CONNECT. Its client id begins with `breakwater-probe-`, for the broker's logs and rules. */
-export const mqttProbe: Probe = (target, limits) => exchange(target, limits, connectPacket());
+/**
+ * The broker answers an MQTT 3.1.1 CONNECT. Its client id begins with `breakwater-probe-`, for the broker's logs and rules.
+ *
+ * A broker that has not answered after half of the time may wait for its user store, or for another node of its cluster:
+ * while one node of EMQX hangs, the others answer a client id that they do not know after 44 s. So it is then asked for a
+ * sign of life besides, and the first answer counts.
+ */
+export const mqttProbe: Probe = async (target, { timeoutMs, signal }) => {
+  const beganAtMs = performance.now();
+  const over = new AbortController();
+  const abort = () => over.abort();
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  const answer = exchange(target, { timeoutMs, signal: over.signal }, connectPacket());
+  const alive = sleep(timeoutMs / 2, undefined, { signal: over.signal, ref: false })
+    .then(() => Math.max(1, timeoutMs - (performance.now() - beganAtMs)))
+    .then((leftMs) => exchange(target, { timeoutMs: leftMs, signal: over.signal }, connectOf('', 0)))
+    .catch(() => answer);
+  try {
+    await Promise.race([answer, alive]);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    abort();
+    alive.catch(() => {});
+  }
+};
 
 /**
  * Whether a broker is there at all: it answers a CONNECT without client id and with clean session 0, which it must refuse
  * at once [MQTT-3.1.3-8]. So neither a user store that is slow nor a lock of its cluster, which a node that hangs may
- * hold, makes it look dead. A broker that just closes is asked again as `mqttProbe` does.
+ * hold, makes it look dead. A broker that just closes is asked again with a client id.
  */
 export const lifeProbe: Probe = async (target, { timeoutMs, signal }) => {
   const endsAtMs = performance.now() + timeoutMs;
@@ -29,7 +54,8 @@ export const lifeProbe: Probe = async (target, { timeoutMs, signal }) => {
     await exchange(target, { timeoutMs, signal }, connectOf('', 0));
   } catch (error) {
     if (!ENDED.has(reasonOf(error))) throw error;
-    await mqttProbe(target, { timeoutMs: Math.max(1, endsAtMs - performance.now()), signal });
+    const leftMs = Math.max(1, endsAtMs - performance.now());
+    await exchange(target, { timeoutMs: leftMs, signal }, connectPacket());
   }
 };
 

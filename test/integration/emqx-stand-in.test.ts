@@ -2,6 +2,7 @@ import { connect as tcp } from 'node:net';
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet';
 import { expect, test } from 'vitest';
 import { createStage } from '../../bench/failover/stage.ts';
+import { mqttProbe } from '../../src/health/mqtt.ts';
 import { main } from '../support/cli.ts';
 import { atEnd } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -199,4 +200,13 @@ test('while the node hangs the others answer a new client late; after SIGKILL at
     const [answer] = attempt.heard;
     return answer?.cmd === 'connack' && answer.reasonCode === 0 && !answer.sessionPresent;
   }, 'the session to be gone');
+});
+
+test('while a node hangs, the `mqtt` probe passes at those that live, and fails at the one that does not', async () => {
+  const { a, b, c } = await cluster();
+  a.signal('SIGSTOP');
+  const probe = ({ port, id }: typeof a) =>
+    mqttProbe({ nodeId: id, host: '127.0.0.1', port, path: '/' }, { timeoutMs: NEW_CLIENT_MS / 2 });
+  await Promise.all([probe(b), probe(c)]);
+  await expect(probe(a)).rejects.toMatchObject({ code: 'PROBE_TIMEOUT' });
 });

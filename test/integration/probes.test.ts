@@ -245,6 +245,32 @@ describe('mqtt probe', () => {
     await probes.mqtt(target, limits);
   });
 
+  /** Whether a CONNECT is one that must be refused at once [MQTT-3.1.3-8]. */
+  const asksForLife = (bytes: Buffer) => bytes.readUInt16BE(12) === 0;
+
+  test('passes at a broker that lets nobody in for now, and gives a sign of life', async () => {
+    const open = new Set<Socket>();
+    const server = createServer((socket) => {
+      open.add(socket.once('close', () => open.delete(socket)));
+      socket.on('data', (bytes) => asksForLife(bytes) && socket.end(Uint8Array.of(0x20, 2, 0, 2)));
+    });
+    await probes.mqtt(await serve(server), { timeoutMs: 200 });
+    await until(() => open.size === 0, 'every connection to be closed');
+  });
+
+  test('waits for an answer to the end where the broker closes what asks for a sign of life', async () => {
+    let isAsked = false;
+    const server = createServer((socket) =>
+      socket.on('data', (bytes) => {
+        if (!asksForLife(bytes))
+          return until(() => isAsked, 'the other').then(() => socket.end(Uint8Array.of(0x20, 2, 0, 0)));
+        isAsked = true;
+        return socket.destroy();
+      }),
+    );
+    await probes.mqtt(await serve(server), { timeoutMs: 1_000 });
+  });
+
   test('fails when the broker closes before CONNACK', async () => {
     const target = await serve(createServer((socket) => socket.end()));
     await expect(probes.mqtt(target, limits)).rejects.toThrow(/closed before CONNACK|ECONNRESET|EPIPE/);
