@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { Aedes } from 'aedes';
-import { BreakwaterError, messageOf } from '../src/errors.ts';
+import { BreakwaterError, messageOf } from '../src/base/errors.ts';
 import type { Cluster } from './cluster.ts';
 import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
 import { fenceAfterAbsence } from './fence.ts';

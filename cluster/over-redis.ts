@@ -2,7 +2,7 @@ import aedesRedis from 'aedes-persistence-redis';
 import { Redis } from 'ioredis';
 import type { MQEmitter } from 'mqemitter';
 import mqemitterRedis from 'mqemitter-redis';
-import { BreakwaterError, messageOf } from '../src/errors.ts';
+import { BreakwaterError, messageOf } from '../src/base/errors.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Longest wait for one answer of Redis; also bounds the stop of a broker whose Redis hangs. */

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { createBursts } from '../admission/bursts.ts';
-import { BreakwaterError } from '../errors.ts';
-import type { Log } from '../log.ts';
-import { systemClock } from '../time.ts';
+import { BreakwaterError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { systemClock } from '../base/time.ts';
+import { createBursts } from '../policy/admission/bursts.ts';
 import type { Api } from './api.ts';
 import { createTokenGuesses } from './token-guesses.ts';
 

@@ -1,7 +1,7 @@
 import Fastify from 'fastify';
-import { BreakwaterError, messageOf } from '../errors.ts';
-import type { Log } from '../log.ts';
-import { systemClock } from '../time.ts';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { systemClock } from '../base/time.ts';
 import { guard, requireSafeBinding } from './access.ts';
 import { type Api, speakZod, type ZodTypes } from './api.ts';
 import type { Backend } from './backend.ts';

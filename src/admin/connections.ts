@@ -1,6 +1,6 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../time.ts';
+import type { Clock } from '../base/time.ts';
 
 export interface ConnectionPlaces {
   /** Connections of everybody. */

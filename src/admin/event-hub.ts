@@ -18,7 +18,7 @@ export const defaultEventLimits: EventLimits = {
   farewellMs: 10_000,
 };
 
-export interface EventHub {
+interface EventHub {
   /** Events go to this response from now on; false if there are too many subscribers already. */
   add(response: ServerResponse): boolean;
   /** Says goodbye to all. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { createEventHub, type EventLimits } from './event-hub.ts';

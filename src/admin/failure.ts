@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { BreakwaterError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { ConfigError } from '../config/problems.ts';
-import { BreakwaterError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import type { Api } from './api.ts';
 import type { Failure } from './schemas.ts';
 

@@ -1,5 +1,5 @@
-import { newIpWords, parseIp } from '../address/ip.ts';
-import type { Clock } from '../time.ts';
+import type { Clock } from '../base/time.ts';
+import { newIpWords, parseIp } from '../protocol/address/ip.ts';
 
 /** Wrong tokens that one source may send at once, and a second; a dashboard with an old token asks a few times a second. */
 const BURST = 20;
@@ -39,8 +39,6 @@ export function createTokenGuesses(clock: Clock) {
     },
   };
 }
-
-export type TokenGuesses = ReturnType<typeof createTokenGuesses>;
 
 /** Of IPv6 the /64, because every host may use all of one (RFC 4862, RFC 7934). */
 function sourceOf(address: string): string {

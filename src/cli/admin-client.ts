@@ -1,4 +1,4 @@
-import { BreakwaterError, type ErrorCode, errorCodes, messageOf } from '../errors.ts';
+import { BreakwaterError, type ErrorCode, errorCodes, messageOf } from '../base/errors.ts';
 
 /** A client of the admin API; the shapes it carries are in `../admin/backend.ts`. */
 export interface AdminClient {

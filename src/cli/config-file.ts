@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
 import { ConfigError } from '../config/problems.ts';
-import { BreakwaterError, messageOf } from '../errors.ts';
 
 /** A configuration is written by hand; a larger file is some other file. */
 const MAX_BYTES = 1024 * 1024;

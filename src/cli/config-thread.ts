@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../base/errors.ts';
 import { parseConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problems.ts';
-import { messageOf } from '../errors.ts';
 import type { ParseAnswer, ParseOrder } from './parse-config.ts';
 
 /** The Worker of `parse-config.ts`: reads one configuration, and ends. */

@@ -1,5 +1,5 @@
-import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
-import { printError } from './print.ts';
+import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
+import { printError } from './output/print.ts';
 
 /** What the person typed or wrote was wrong; everything else has failed although it was right. */
 const usageCodes: ReadonlySet<ErrorCode> = new Set([

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { BreakwaterError } from '../base/errors.ts';
 import { type Config, deepFreeze } from '../config/config.ts';
 import type { Flags } from '../config/flags.ts';
 import { parseConfig, sourceIn } from '../config/load.ts';
 import { ConfigError, type Problem } from '../config/problems.ts';
 import { rememberSource } from '../config/source.ts';
 import { ensureWorkingFolder } from '../data-plane/working-folder.ts';
-import { BreakwaterError } from '../errors.ts';
 
 /** What the thread is given. */
 export interface ParseOrder {

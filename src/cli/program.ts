@@ -1,18 +1,18 @@
 import { Command, CommanderError } from 'commander';
-import { agentCommand } from './agent-command.ts';
-import { brokerCommand } from './broker-command.ts';
-import { checkCommand } from './check.ts';
-import { clientCommand } from './client.ts';
-import { demoCommand } from './demo-command.ts';
+import { version } from '../base/version.ts';
+import { agentCommand } from './commands/agent-command.ts';
+import { brokerCommand } from './commands/broker-command.ts';
+import { checkCommand } from './commands/check.ts';
+import { clientCommand } from './commands/client.ts';
+import { demoCommand } from './commands/demo-command.ts';
+import { nodeCommand } from './commands/node.ts';
+import { proxyCommand } from './commands/proxy.ts';
+import { rebalanceCommand } from './commands/rebalance.ts';
+import { referenceCommand } from './commands/reference.ts';
+import { reloadCommand } from './commands/reload.ts';
+import { startCommand } from './commands/start.ts';
+import { statusCommand } from './commands/status.ts';
 import { exitCodeOf, reportError } from './exit.ts';
-import { nodeCommand } from './node.ts';
-import { proxyCommand } from './proxy.ts';
-import { rebalanceCommand } from './rebalance.ts';
-import { referenceCommand } from './reference.ts';
-import { reloadCommand } from './reload.ts';
-import { startCommand } from './start.ts';
-import { statusCommand } from './status.ts';
-import { version } from './version.ts';
 
 /** Handlers import what they need when they run, so that `breakwater node list` does not load a server. */
 function createProgram(): Command {

@@ -7,13 +7,13 @@ export interface Leaving {
 }
 
 /** SIGHUP: what the configuration says is to be read again. */
-export interface Hangups {
+interface Hangups {
   /** Has this run at each from now on, and now if there was one already. */
   heed(run: () => void): void;
 }
 
 /** What is stopped by a signal: gracefully by the first, at once by the second. */
-export interface Stoppable {
+interface Stoppable {
   /** Settles when everything is closed, whoever asked for it; rejects when it broke. */
   readonly closed: Promise<void>;
   stop(): Promise<void>;

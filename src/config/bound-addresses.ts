@@ -1,4 +1,4 @@
-import { formatIp, newIpWords, parseIp } from '../address/ip.ts';
+import { formatIp, newIpWords, parseIp } from '../protocol/address/ip.ts';
 import { type Address, formatAuthority, parseAddress, parseAdminAddress } from './address.ts';
 import { type Finding, formatPath, type Path } from './problems.ts';
 import { at, listOf, textAt } from './raw.ts';

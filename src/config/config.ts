@@ -1,12 +1,12 @@
-import type { DoorLimits } from '../admission/door.ts';
-import type { HoldBackLimits } from '../admission/hold-back.ts';
-import type { StrategyName } from '../balance/index.ts';
+import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
 import type { DeviceRates } from '../connection/world.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
-import type { V2Fields } from '../proxy-protocol/encode.ts';
-import type { ConnectRule } from '../routing/rules.ts';
-import type { UpgradeTerms } from '../websocket/upgrade.ts';
+import type { DoorLimits } from '../policy/admission/door.ts';
+import type { HoldBackLimits } from '../policy/admission/hold-back.ts';
+import type { StrategyName } from '../policy/balance/index.ts';
+import type { ConnectRule } from '../policy/routing/rules.ts';
+import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { toSigning } from './membership.ts';
@@ -37,7 +37,7 @@ export interface Config {
   readonly log: { readonly level: Document['log']['level']; readonly format: 'json' | 'pretty' };
 }
 
-export interface ProxyConfig {
+interface ProxyConfig {
   /** Absent: whoever starts the proxy makes one. */
   readonly id: string | undefined;
   readonly threads: number | 'auto';
@@ -68,7 +68,7 @@ export interface ListenerConfig {
 export type ListenerLimits = Partial<Pick<DoorLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
 
 /** PROXY protocol headers of those who stand before a listener. */
-export interface ListenerHeaders {
+interface ListenerHeaders {
   readonly mode: 'accept' | 'require';
   /** At least one address or CIDR block. */
   readonly trusted: readonly string[];
@@ -115,7 +115,7 @@ export interface EmqxDiscoveryConfig {
   readonly intervalMs: number;
 }
 
-export interface HealthConfig {
+interface HealthConfig {
   readonly probe: 'tcp' | 'http' | 'mqtt';
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -158,7 +158,7 @@ export interface UpstreamConfig {
 /** Validated: exactly one of `pool` and `reject` is set, and the pool exists. */
 export type RuleConfig = ConnectRule;
 
-export interface MembershipConfig {
+interface MembershipConfig {
   readonly store: 'memory' | 'redis';
   /** Validated by `parseRedisUrl`, which also reads it; may hold a password, so it never goes to a log. */
   readonly url: string;
@@ -178,7 +178,7 @@ export interface SigningConfig {
   readonly acceptsUnsigned: boolean;
 }
 
-export interface AdminConfig {
+interface AdminConfig {
   readonly url: string;
   readonly host: string;
   readonly port: number;
@@ -211,7 +211,7 @@ export interface LimitsConfig {
 }
 
 /** Whether a node was declared by a flag rather than in the file. */
-export type IsFlagNode = (pool: string, index: number) => boolean;
+type IsFlagNode = (pool: string, index: number) => boolean;
 
 /**
  * From the file's words and units to the program's. The document must have passed the schema; `fileName` is what the

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { messageOf } from '../errors.ts';
-import { patternProblem } from '../routing/pattern.ts';
+import { messageOf } from '../base/errors.ts';
+import { patternProblem } from '../policy/routing/pattern.ts';
 import { parseAddress } from './address.ts';
 
 /** The kinds of value that the schema is made of. Each says in one sentence what it must be, and what it was. */
 
-export interface Quantity {
+interface Quantity {
   readonly min: number;
   readonly max: number;
   readonly default: number;

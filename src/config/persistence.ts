@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { isCookieName } from '../http/cookies.ts';
 import {
   type CookieOptions,
   type CookiePersistence,
   createCookiePersistence,
-} from '../persistence/cookie.ts';
-import { deriveMarkKey } from '../persistence/node-mark.ts';
+} from '../policy/cookie-affinity/cookie.ts';
+import { deriveMarkKey } from '../policy/cookie-affinity/node-mark.ts';
+import { isCookieName } from '../protocol/http/cookies.ts';
 import { choice, seconds, text } from './fields.ts';
 
 /** Session stickiness of a pool. */
@@ -15,7 +15,7 @@ export type PersistenceConfig =
   | { readonly by: 'client-id'; readonly ttlMs: number }
   | CookieConfig;
 
-export interface CookieConfig extends Omit<CookieOptions, 'key'> {
+interface CookieConfig extends Omit<CookieOptions, 'key'> {
   readonly by: 'cookie';
   /** Of `deriveMarkKey`; undefined: the cluster has a secret of its own for it. */
   readonly key: string | undefined;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { StrategyName } from '../balance/index.ts';
 import { MAX_CONNECTIONS_MAX, MAX_NODES, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
-import type { V2Fields } from '../proxy-protocol/encode.ts';
+import type { StrategyName } from '../policy/balance/index.ts';
+import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
 import { discoverySchema } from './discovery.ts';
 import { address, choice, count, ipAddress, name, seconds, text } from './fields.ts';
 import { httpUpstreamSchema } from './http.ts';

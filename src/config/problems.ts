@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { BreakwaterError, type ErrorCode } from '../errors.ts';
+import { BreakwaterError, type ErrorCode } from '../base/errors.ts';
 import { list } from './fields.ts';
 
 /** Keys and indexes from the top of the file to a value. */

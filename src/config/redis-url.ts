@@ -1,6 +1,6 @@
 /** Where Redis is, in the one URL that the file and the flags take. */
 
-export interface RedisHost {
+interface RedisHost {
   /** IP literal without brackets, or a name. */
   readonly host: string;
   readonly port: number;

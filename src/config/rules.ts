@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import type { PatternField } from '../routing/conditions.ts';
-import { patternFields } from '../routing/conditions.ts';
-import { keyProblem } from '../routing/key.ts';
-import { compilePattern } from '../routing/pattern.ts';
-import { type ConnectRule, refusals } from '../routing/rules.ts';
+import type { PatternField } from '../policy/routing/conditions.ts';
+import { patternFields } from '../policy/routing/conditions.ts';
+import { keyProblem } from '../policy/routing/key.ts';
+import { compilePattern } from '../policy/routing/pattern.ts';
+import { type ConnectRule, refusals } from '../policy/routing/rules.ts';
 import { fullUrl } from './address.ts';
 import { address, choice, name, network, optionalCount, pattern, text } from './fields.ts';
 import { byteRate, messageRate } from './limits.ts';
 import { listenerSchemes } from './listeners.ts';
 
-/** Conditions and what comes of them. The words are those of `routing/rules.ts`. */
+/** Conditions and what comes of them. The words are those of `policy/routing/rules.ts`. */
 
 const MAX_VALUES = 256;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { newIpWords, parseIp } from '../address/ip.ts';
+import { newIpWords, parseIp } from '../protocol/address/ip.ts';
 import { text } from './fields.ts';
 import { pathFrom, pemPath } from './tls.ts';
 

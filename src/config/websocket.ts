@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { matchablePath } from '../http/path.ts';
-import type { UpgradeTerms } from '../websocket/upgrade.ts';
+import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
+import { matchablePath } from '../protocol/http/path.ts';
 import { parseAddress } from './address.ts';
 import { text } from './fields.ts';
 

@@ -1,5 +1,5 @@
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import type { ReasonCode } from '../mqtt/reason-codes.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
+import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import type { Attempts } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { Drop } from './drop.ts';

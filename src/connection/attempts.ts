@@ -20,7 +20,7 @@ export const shortages = ['nodes-full', 'nodes-busy'] as const;
 export type Shortage = (typeof shortages)[number];
 
 /** What a node said to a device that it did not take: a whole CONNACK, or nothing, by ending the link. */
-export type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
+type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
 
 /** A CONNECT that a node does not stand, the next will not either: it is given to so many that end the link. */
 const MAX_ENDS = 2;

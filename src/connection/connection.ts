@@ -1,6 +1,6 @@
-import type { PendingHolder } from '../admission/pending-bytes.ts';
-import { type Connect, decodeConnect } from '../mqtt/connect.ts';
-import { refusalConnack } from '../mqtt/reason-codes.ts';
+import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
+import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
+import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, TAKEOVER_MS } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';

@@ -6,7 +6,7 @@ import type { Target, Wire } from './wire.ts';
 const COPIES = 4;
 
 /** The last nodes that may keep a copy of a session that was to be clean. */
-export type Copies = readonly Target[];
+type Copies = readonly Target[];
 
 export const noCopies: Copies = [];
 

@@ -6,7 +6,7 @@ import type { Target } from './wire.ts';
 import type { EndReason, PoolRoute } from './world.ts';
 
 /** Whose session it is. */
-export interface Bereaved {
+interface Bereaved {
   readonly session: Session;
   settle(): void;
   end(reason: EndReason): void;

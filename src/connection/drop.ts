@@ -1,4 +1,4 @@
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import type { Link, Target, Wire } from './wire.ts';
 

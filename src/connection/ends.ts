@@ -1,4 +1,4 @@
-import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import { type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import type { EndWhy } from '../session/index.ts';
 import type { EndCause } from './wire.ts';
 import type { EndReason } from './world.ts';

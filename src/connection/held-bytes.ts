@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'; // the global is a getter, and this runs for every device
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../base/bytes.ts';
 
 /**
  * Bytes kept in order because nobody can take them yet. Grows with what arrives, never with what was announced:

@@ -1,5 +1,5 @@
-import type { Connect } from '../mqtt/connect.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import type { Attachment } from './attachment.ts';
 import type { Attempts } from './attempts.ts';

@@ -1,6 +1,6 @@
-import { isOfIdentity, isRetryable } from '../mqtt/connack.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import { hexOf, type ReasonCode } from '../mqtt/reason-codes.ts';
+import { isOfIdentity, isRetryable } from '../protocol/mqtt/connack.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { hexOf, type ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { Attachment } from './attachment.ts';
 import { Attempts, type Overdue } from './attempts.ts';
 import type { Shell } from './carrier.ts';

@@ -1,4 +1,4 @@
-import { TokenBucket } from '../admission/token-bucket.ts';
+import { TokenBucket } from '../policy/admission/token-bucket.ts';
 import type { DeviceRates } from './world.ts';
 
 /**

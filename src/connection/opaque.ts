@@ -1,4 +1,4 @@
-import { readClientHello } from '../tls-hello/client-hello.ts';
+import { readClientHello } from '../protocol/tls-hello/client-hello.ts';
 import { Attempts } from './attempts.ts';
 import { nodeEndOf } from './ends.ts';
 import { HeldBytes } from './held-bytes.ts';

@@ -1,7 +1,7 @@
-import { type ConnackPeek, isRetryable, peekConnack } from '../mqtt/connack.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import { hexOf } from '../mqtt/reason-codes.ts';
-import { varintEnd, varintValue } from '../mqtt/varint.ts';
+import { type ConnackPeek, isRetryable, peekConnack } from '../protocol/mqtt/connack.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { hexOf } from '../protocol/mqtt/reason-codes.ts';
+import { varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { readAssignedClientId } from '../session/index.ts';
 import { Attempts, type Overdue } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';

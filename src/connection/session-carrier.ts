@@ -1,4 +1,4 @@
-import type { Connect } from '../mqtt/connect.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { Deaths } from './deaths.ts';

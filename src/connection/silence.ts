@@ -1,5 +1,5 @@
-import { type ConnackPeek, isLocked, peekConnack } from '../mqtt/connack.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import { type ConnackPeek, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import { Attempts, type Overdue, type Seeker } from './attempts.ts';
 import type { Shell } from './carrier.ts';

@@ -1,5 +1,5 @@
-import type { Connect } from '../mqtt/connect.ts';
-import { type ConnackRefusal, refusalConnack } from '../mqtt/reason-codes.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import type { Attempts, Shortage } from './attempts.ts';
 import type { Shell } from './carrier.ts';
 import { nodeEndOf } from './ends.ts';

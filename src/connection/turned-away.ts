@@ -1,5 +1,5 @@
-import { decodeConnect } from '../mqtt/connect.ts';
-import { type ConnackRefusal, refusalConnack } from '../mqtt/reason-codes.ts';
+import { decodeConnect } from '../protocol/mqtt/connect.ts';
+import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { Conversation, Wire } from './wire.ts';
 

@@ -1,7 +1,7 @@
-import type { Addressed } from '../address/ip.ts';
 import type { NodeAddresses } from '../nodes/addresses.ts';
-import type { Endpoint } from '../proxy-protocol/header.ts';
-import type { Tlv } from '../proxy-protocol/tlv.ts';
+import type { Addressed } from '../protocol/address/ip.ts';
+import type { Endpoint } from '../protocol/proxy-protocol/header.ts';
+import type { Tlv } from '../protocol/proxy-protocol/tlv.ts';
 
 /**
  * The two halves of the border between a connection (pure, sans-I/O) and the engine that owns its sockets.

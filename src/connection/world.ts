@@ -1,6 +1,6 @@
-import type { PendingHolder } from '../admission/pending-bytes.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import type { Refusal } from '../routing/rules.ts';
+import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
+import type { Refusal } from '../policy/routing/rules.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { Asker, Evidence, TrialQueue } from './evidence.ts';
 import type { EndCause, Peer, Target } from './wire.ts';

@@ -1,11 +1,11 @@
-import type { Candidate, Selection, SelectionKey, Strategy } from '../balance/strategy.ts';
+import type { Random } from '../base/time.ts';
 import type { Target } from '../connection/wire.ts';
+import type { Slot } from '../data-plane-api/routing-table.ts';
 import { NodeAddresses } from '../nodes/addresses.ts';
-import type { Random } from '../time.ts';
-import type { Slot } from './routing-table.ts';
+import type { Candidate, Selection, SelectionKey, Strategy } from '../policy/balance/strategy.ts';
 
 /** What a balancer reads of the routing table. */
-export interface SlotSource {
+interface SlotSource {
   /** `patiently`: what is being written is waited for. */
   changed(patiently?: boolean): Slot[] | undefined;
   connections(slot: number): number;

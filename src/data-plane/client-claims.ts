@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import type { ConnectionView } from '../connection/world.ts';
+import type { ThreadEvent } from '../data-plane-api/messages.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
-import type { ThreadEvent } from './messages.ts';
 import type { PoolRoute } from './pool-route.ts';
 
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */

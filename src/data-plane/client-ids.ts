@@ -1,11 +1,11 @@
-import { hash32 } from '../balance/hash.ts';
 import type { ConnectionView } from '../connection/world.ts';
-import type { Accepted, ThreadEvent } from './messages.ts';
+import type { Accepted, ThreadEvent } from '../data-plane-api/messages.ts';
+import { hash32 } from '../policy/balance/hash.ts';
 import { Namesakes } from './namesakes.ts';
 import { clientCnOf } from './rule-input.ts';
 
 /** What is needed of a connection. */
-export interface Holder {
+interface Holder {
   readonly clientId: string;
   readonly route: { readonly name: string } | undefined;
   /** When the broker accepted it, by a clock that all threads share; 0 before. */
@@ -14,7 +14,7 @@ export interface Holder {
   superseded(isSame: boolean): void;
 }
 
-export interface ClientIdsOptions {
+interface ClientIdsOptions {
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;
   /** Other threads have to know; absent where there are none. */
@@ -24,7 +24,7 @@ export interface ClientIdsOptions {
 /**
  * The served connections of this thread by client id, over all listeners. The broker decides who owns one: a connection
  * that it has accepted ends nobody, and marks the one before it of the same pool and client id, so that an end of that
- * one's link is known for the takeover that it is (rule 14). Over threads `server/owners.ts` sees to the same.
+ * one's link is known for the takeover that it is (rule 14). Over threads `proxy/owners.ts` sees to the same.
  */
 export class ClientIds<T extends Holder> {
   private readonly holders = new Map<string, T | Namesakes<T>>();

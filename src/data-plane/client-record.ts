@@ -1,7 +1,7 @@
 import type { SessionCarrier } from '../connection/session-carrier.ts';
 import type { Peer, Target } from '../connection/wire.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import type { ClientRecord, SessionRecord } from './messages.ts';
+import type { ClientRecord, SessionRecord } from '../data-plane-api/messages.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
 import { shownId } from './shown-id.ts';
 
 /** A connection that a node serves, or did until it was lost. */

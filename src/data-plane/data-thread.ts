@@ -1,10 +1,10 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
+import type { Command, ListenerSettings, Report, ThreadStart } from '../data-plane-api/messages.ts';
 import { closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
-import { BreakwaterError, type ErrorCode, messageOf } from '../errors.ts';
 import { ListenError } from './listen-error.ts';
-import type { Command, ListenerSettings, Report, ThreadStart } from './messages.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
 /** An answer that a thread owes longer than this is not coming. */
@@ -25,7 +25,7 @@ interface Request {
 }
 
 /** What is told of a thread besides the answers to questions. */
-export interface DataThreadEvents {
+interface DataThreadEvents {
   readonly onReport: (report: Report) => void;
   /** It has ended: after it listened, or else before. */
   readonly onExit: (error: Error, hasListened: boolean) => void;

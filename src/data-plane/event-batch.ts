@@ -1,4 +1,4 @@
-import type { ThreadEvent } from './messages.ts';
+import type { ThreadEvent } from '../data-plane-api/messages.ts';
 
 type LinkLost = Extract<ThreadEvent, { type: 'link-lost' }>;
 /** Grows until it is sent. */

@@ -1,14 +1,19 @@
 import type { Peer, Target } from '../connection/wire.ts';
-import { encodeProxyV1, encodeProxyV2, type ProxyFacts, type V2Fields } from '../proxy-protocol/encode.ts';
+import {
+  encodeProxyV1,
+  encodeProxyV2,
+  type ProxyFacts,
+  type V2Fields,
+} from '../protocol/proxy-protocol/encode.ts';
 
 /** How a pool's nodes are told whose connection it is. */
-export interface IntroductionConfig {
+interface IntroductionConfig {
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
   readonly proxyProtocolFields: V2Fields;
 }
 
 /** The PROXY protocol header of a device, the same on each of its links. */
-export type Introduce = (peer: Peer) => Uint8Array;
+type Introduce = (peer: Peer) => Uint8Array;
 
 /** Undefined where nodes are told nothing. `nowMs` is the wall clock's. */
 export function createIntroduction(config: IntroductionConfig, nowMs: () => number): Introduce | undefined {

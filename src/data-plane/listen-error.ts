@@ -1,4 +1,4 @@
-import { BreakwaterError, type ErrorCode } from '../errors.ts';
+import { BreakwaterError, type ErrorCode } from '../base/errors.ts';
 
 /** A listener that could not be bound: which one, by its index in the routing table. */
 export class ListenError extends BreakwaterError {

@@ -1,6 +1,6 @@
 import type { Asker, Evidence } from '../connection/evidence.ts';
-import type { ThreadEvent, Verdict } from './messages.ts';
-import type { TableReader } from './table-reader.ts';
+import type { ThreadEvent, Verdict } from '../data-plane-api/messages.ts';
+import type { TableReader } from '../data-plane-api/table-reader.ts';
 
 /** A node that was gone then is gone for all links of before; those that are found out later than this are asked for anew. */
 const REMEMBERED_MS = 5_000;
@@ -11,7 +11,7 @@ interface Times {
   readonly lostAtMs: number;
 }
 
-export interface LostLinksOptions {
+interface LostLinksOptions {
   readonly table: Pick<TableReader, 'faultOf'>;
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;

@@ -1,5 +1,5 @@
+import type { Random } from '../base/time.ts';
 import type { SessionCarrier } from '../connection/session-carrier.ts';
-import type { Random } from '../time.ts';
 
 /** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
 const SUSPICION = 0.3;
@@ -81,5 +81,3 @@ export function createNodeWatch(now: () => number, random: Random) {
     },
   };
 }
-
-export type NodeWatch = ReturnType<typeof createNodeWatch>;

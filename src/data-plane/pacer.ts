@@ -1,5 +1,5 @@
+import type { Random } from '../base/time.ts';
 import { MAX_NODES } from '../nodes/node.ts';
-import type { Random } from '../time.ts';
 
 /**
  * Every re-attach waits at least so long, at random: what ends a link may be a device that has come back elsewhere, and

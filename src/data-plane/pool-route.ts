@@ -1,9 +1,9 @@
-import type { SelectionKey } from '../balance/strategy.ts';
 import type { PoolConfig } from '../config/config.ts';
 import { cookiesOf } from '../config/persistence.ts';
 import type { Peer } from '../connection/wire.ts';
 import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/world.ts';
-import type { Connect } from '../mqtt/connect.ts';
+import type { SelectionKey } from '../policy/balance/strategy.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
 import { createIntroduction, introduced } from './introduction.ts';
 import { createSources, sourced } from './source-addresses.ts';
@@ -21,7 +21,7 @@ export interface PoolRoute extends Route, CookieRoute {
   as(rule: RouteChange): PoolRoute;
 }
 
-export interface RouteChange {
+interface RouteChange {
   /** Overrides those of the configuration's `limits`. */
   readonly limits?: Partial<DeviceRates> | undefined;
   readonly key?: string | undefined;

@@ -1,5 +1,5 @@
 import type { Recaller } from '../connection/world.ts';
-import type { ThreadEvent } from './messages.ts';
+import type { ThreadEvent } from '../data-plane-api/messages.ts';
 
 /** Questions that may be open at one time; beyond it the strategy decides at once. */
 export const MAX_RECALLS = 10_000;

@@ -1,7 +1,7 @@
 import type { Peer } from '../connection/wire.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import { toldTls } from '../proxy-protocol/tlv.ts';
-import type { RuleInput } from '../routing/rules.ts';
+import type { RuleInput } from '../policy/routing/rules.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { toldTls } from '../protocol/proxy-protocol/tlv.ts';
 
 /** What rules may look at: of an opaque protocol there is no CONNECT. A trusted proxy's word on TLS stands in for ours. */
 export function ruleInput(

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Target } from '../connection/wire.ts';
 
 /** A target as it is dialled from the next of several addresses of this machine. */
-export type Sourced = (target: Target) => Target;
+type Sourced = (target: Target) => Target;
 
 /**
  * Takes the addresses of the node's family, or families, in turn, so that all fill evenly: each has its own ports for one node

@@ -1,8 +1,8 @@
-import { strategies } from '../balance/index.ts';
-import type { Strategy } from '../balance/strategy.ts';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
+import type { ListenerSettings, Report, ThreadSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
-import { BreakwaterError, messageOf } from '../errors.ts';
-import type { ListenerSettings, Report, ThreadSettings } from './messages.ts';
+import { strategies } from '../policy/balance/index.ts';
+import type { Strategy } from '../policy/balance/strategy.ts';
 
 /** What all Workers that understand `messages.ts` do in the same way. */
 

@@ -1,12 +1,12 @@
-import { messageOf } from '../errors.ts';
-import type { Command, Report } from './messages.ts';
+import { messageOf } from '../base/errors.ts';
+import type { Command, Report } from '../data-plane-api/messages.ts';
 import { failureOf } from './thread-answers.ts';
 
 /** So many faults that no guard caught within `WINDOW_MS`, and the thread is no good any more. */
 const MAX_UNCAUGHT = 20;
 const WINDOW_MS = 10_000;
 
-export interface Faults {
+interface Faults {
   /** `where` is for people: `a connection`, `command watch`. */
   tell(where: string, error: unknown): void;
   /** Carries a command out. One that fails is told, and answered where an answer is owed. */

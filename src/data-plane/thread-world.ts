@@ -1,13 +1,11 @@
-import { type Door, type DoorRefusal, doorRefusals } from '../admission/door.ts';
-import type { HoldBack } from '../admission/hold-back.ts';
-import type { PendingBytes, PendingHolder } from '../admission/pending-bytes.ts';
-import type { TokenBucket } from '../admission/token-bucket.ts';
-import { hash32 } from '../balance/hash.ts';
+import { sharedTime } from '../base/time.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import { Connection } from '../connection/connection.ts';
 import type { Asker, Evidence } from '../connection/evidence.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
 import { TurnedAway } from '../connection/turned-away.ts';
+import { WebSocketLayer } from '../connection/websocket/layer.ts';
+import type { UpgradeHook } from '../connection/websocket/upgrade.ts';
 import type { Conversation, Peer, Target, Wire } from '../connection/wire.ts';
 import type {
   ConnectionView,
@@ -19,16 +17,6 @@ import type {
   PoolRoute as Route,
   World,
 } from '../connection/world.ts';
-import type { Connect } from '../mqtt/connect.ts';
-import type { Decision, Refusal, RuleInput } from '../routing/rules.ts';
-import type { Suspect } from '../session/index.ts';
-import { sharedTime } from '../time.ts';
-import { WebSocketLayer } from '../websocket/layer.ts';
-import type { UpgradeHook } from '../websocket/upgrade.ts';
-import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
-import type { ClientIds } from './client-ids.ts';
-import { addressOf, clientRecord, nodeOf } from './client-record.ts';
-import type { LostLinks } from './lost-links.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -37,15 +25,27 @@ import type {
   MoveTally,
   ThreadEvent,
   Whom,
-} from './messages.ts';
-import { noMoves } from './move-tally.ts';
+} from '../data-plane-api/messages.ts';
+import { noMoves } from '../data-plane-api/move-tally.ts';
+import type { TableReader } from '../data-plane-api/table-reader.ts';
+import { type Door, type DoorRefusal, doorRefusals } from '../policy/admission/door.ts';
+import type { HoldBack } from '../policy/admission/hold-back.ts';
+import type { PendingBytes, PendingHolder } from '../policy/admission/pending-bytes.ts';
+import type { TokenBucket } from '../policy/admission/token-bucket.ts';
+import { hash32 } from '../policy/balance/hash.ts';
+import type { Decision, Refusal, RuleInput } from '../policy/routing/rules.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { Suspect } from '../session/index.ts';
+import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
+import type { ClientIds } from './client-ids.ts';
+import { addressOf, clientRecord, nodeOf } from './client-record.ts';
+import type { LostLinks } from './lost-links.ts';
 import type { Pacer } from './pacer.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
-import type { TableReader } from './table-reader.ts';
 import type { Trials } from './trials.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
 

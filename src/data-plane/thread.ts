@@ -1,19 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
-import { createBursts } from '../admission/bursts.ts';
-import { createDoor, type Door } from '../admission/door.ts';
-import { createHoldBack } from '../admission/hold-back.ts';
-import { PendingBytes } from '../admission/pending-bytes.ts';
-import { TokenBucket } from '../admission/token-bucket.ts';
-import { createEngine } from '../engine/create.ts';
-import { Pulse } from '../engine/pulse.ts';
-import { messageOf } from '../errors.ts';
-import { compileRules } from '../routing/rules.ts';
-import { sharedClock, systemClock, systemRandom } from '../time.ts';
-import { createBalancer } from './balancer.ts';
-import { ClientIds } from './client-ids.ts';
-import { EventBatch } from './event-batch.ts';
-import { LostLinks } from './lost-links.ts';
+import { messageOf } from '../base/errors.ts';
+import { sharedClock, systemClock, systemRandom } from '../base/time.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -23,14 +11,26 @@ import type {
   Report,
   ThreadSettings,
   ThreadStart,
-} from './messages.ts';
-import { addTallies } from './move-tally.ts';
+} from '../data-plane-api/messages.ts';
+import { addTallies } from '../data-plane-api/move-tally.ts';
+import { openTable, pulseOf } from '../data-plane-api/routing-table.ts';
+import { TableReader } from '../data-plane-api/table-reader.ts';
+import { createEngine } from '../engine/create.ts';
+import { Pulse } from '../engine/pulse.ts';
+import { createBursts } from '../policy/admission/bursts.ts';
+import { createDoor, type Door } from '../policy/admission/door.ts';
+import { createHoldBack } from '../policy/admission/hold-back.ts';
+import { PendingBytes } from '../policy/admission/pending-bytes.ts';
+import { TokenBucket } from '../policy/admission/token-bucket.ts';
+import { compileRules } from '../policy/routing/rules.ts';
+import { createBalancer } from './balancer.ts';
+import { ClientIds } from './client-ids.ts';
+import { EventBatch } from './event-batch.ts';
+import { LostLinks } from './lost-links.ts';
 import { createNodeWatch } from './node-watch.ts';
 import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { Recalls } from './recalls.ts';
-import { openTable, pulseOf } from './routing-table.ts';
-import { TableReader } from './table-reader.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { createFaults, guardThread } from './thread-faults.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';

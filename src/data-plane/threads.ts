@@ -1,13 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDoorMemory, type DoorMemory, forgetThread } from '../admission/door.ts';
-import { createHoldBackMemory, type HoldBackMemory } from '../admission/hold-back.ts';
+import { BreakwaterError } from '../base/errors.ts';
+import { systemRandom } from '../base/time.ts';
 import type { EndReason, MoveCause } from '../connection/world.ts';
-import { createDescriptors } from '../engine/descriptors.ts';
-import type { BoundAddress } from '../engine/engine.ts';
-import type { TlsOptions } from '../engine/tls.ts';
-import { BreakwaterError } from '../errors.ts';
-import { systemRandom } from '../time.ts';
-import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
 import type {
   Accepted,
   ClientAnswer,
@@ -21,9 +15,15 @@ import type {
   ThreadSettings,
   Verdict,
   Whom,
-} from './messages.ts';
-import { addTallies } from './move-tally.ts';
-import { MAX_LISTENERS } from './routing-table.ts';
+} from '../data-plane-api/messages.ts';
+import { addTallies } from '../data-plane-api/move-tally.ts';
+import { MAX_LISTENERS } from '../data-plane-api/routing-table.ts';
+import { createDescriptors } from '../engine/descriptors.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import type { TlsOptions } from '../engine/tls.ts';
+import { createDoorMemory, type DoorMemory, forgetThread } from '../policy/admission/door.ts';
+import { createHoldBackMemory, type HoldBackMemory } from '../policy/admission/hold-back.ts';
+import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
 
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
 const RESTART_DELAY_MS = 500;

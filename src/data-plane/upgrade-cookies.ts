@@ -1,6 +1,6 @@
+import type { UpgradeAddition } from '../connection/websocket/upgrade.ts';
 import type { Peer } from '../connection/wire.ts';
-import type { CookiePersistence } from '../persistence/cookie.ts';
-import type { UpgradeAddition } from '../websocket/upgrade.ts';
+import type { CookiePersistence } from '../policy/cookie-affinity/cookie.ts';
 
 /** A pool, as far as a device can be placed that has not said who it is. */
 export interface CookieRoute {

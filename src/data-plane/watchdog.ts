@@ -7,7 +7,7 @@ const LATE_MS = 1500;
 /** The longest turn is that of the last one to two of these. */
 const WINDOW_MS = 30_000;
 
-export interface WatchdogParts {
+interface WatchdogParts {
   /** What each thread writes (`engine/pulse.ts`), by its number. */
   readonly pulses: readonly Float64Array[];
   /** Milliseconds, the same for all threads. */

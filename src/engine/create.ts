@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 import type { Engine, EngineOptions } from './engine.ts';
 import { loadEpoll } from './epoll/load.ts';
 import { createNodeEngine } from './node/engine.ts';

@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 
 /** Certificate revocation lists (RFC 5280, 5), as far as more is to be known of them than OpenSSL does with them. */
 

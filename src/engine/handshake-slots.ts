@@ -1,6 +1,6 @@
-import { type IpSource, newIpWords, readIp } from '../address/ip.ts';
-import { sourceHash } from '../admission/source-hash.ts';
-import type { Clock } from '../time.ts';
+import type { Clock } from '../base/time.ts';
+import { sourceHash } from '../policy/admission/source-hash.ts';
+import { type IpSource, newIpWords, readIp } from '../protocol/address/ip.ts';
 
 /** One source may have this part of all handshakes, so that it locks nobody else out. */
 const SHARE = 0.5;

@@ -1,10 +1,14 @@
-import { newIpWords, parseIp } from '../address/ip.ts';
-import { compileNetworks } from '../address/networks.ts';
 import type { Peer, PeerTls } from '../connection/wire.ts';
-import { expectHeader, type HeaderExpectation, type HeaderRefusal } from '../proxy-protocol/expect.ts';
-import type { Endpoint, ProxyHeader } from '../proxy-protocol/header.ts';
-import type { Decoded } from '../proxy-protocol/result.ts';
-import type { Tlv } from '../proxy-protocol/tlv.ts';
+import { newIpWords, parseIp } from '../protocol/address/ip.ts';
+import { compileNetworks } from '../protocol/address/networks.ts';
+import {
+  expectHeader,
+  type HeaderExpectation,
+  type HeaderRefusal,
+} from '../protocol/proxy-protocol/expect.ts';
+import type { Endpoint, ProxyHeader } from '../protocol/proxy-protocol/header.ts';
+import type { Decoded } from '../protocol/proxy-protocol/result.ts';
+import type { Tlv } from '../protocol/proxy-protocol/tlv.ts';
 
 /** Which PROXY protocol headers a listener takes. Structured-cloneable. */
 export interface HeaderOptions {
@@ -29,7 +33,7 @@ export function expectations({ mode, trusted }: HeaderOptions): (remoteAddress: 
 }
 
 /** What is to be done once so many bytes have come: wait for more, go on (with a header, or none), or reset. */
-export type HeaderVerdict =
+type HeaderVerdict =
   | { readonly kind: 'wait' }
   | { readonly kind: 'go'; readonly header: ProxyHeader | undefined; readonly end: number }
   | { readonly kind: 'reset'; readonly refusal: HeaderRefusal };

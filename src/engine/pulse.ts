@@ -1,4 +1,4 @@
-import { sharedTime } from '../time.ts';
+import { sharedTime } from '../base/time.ts';
 
 /** Doubles of one thread, in this order. */
 export const PULSE_DOUBLES = 4;

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { BreakwaterError, messageOf } from '../errors.ts';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
 import { type CrlFacts, certificateNames, parseCrls } from './crl.ts';
 
 /** How a listener speaks TLS. PEM texts: whoever makes this has read the files. Structured-cloneable. */
@@ -24,7 +24,7 @@ export interface TlsOptions {
   readonly ticketKeys: readonly Uint8Array[];
 }
 
-export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
 /** Certificate revocation lists, which are asked for every certificate of a device's chain. */
 export interface CrlOptions {
@@ -37,7 +37,7 @@ export interface CrlOptions {
 }
 
 /** All with forward secrecy and without CBC (RFC 9325, 4.2); of TLS 1.3 all that OpenSSL has. */
-export const defaultCiphers = [
+const defaultCiphers = [
   ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
   ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
   ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
@@ -101,7 +101,7 @@ export function checkUpstream({ ca, certificate }: UpstreamTls): void {
 export const TICKET_KEY_BYTES = 80;
 
 /** Certificates that are alternatives to each other, such as one with an RSA and one with an EC key. */
-export interface CertificateGroup {
+interface CertificateGroup {
   readonly certificates: readonly TlsCertificate[];
   /** Lower case; the first label may be `*`. */
   readonly names: readonly string[];

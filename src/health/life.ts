@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { lifeProbe } from './mqtt.ts';
 import { type ProbeTarget, reasonOf } from './probe.ts';
 import { tcpProbe } from './tcp.ts';

@@ -1,9 +1,9 @@
-import { BreakwaterError, messageOf } from '../errors.ts';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { NodeAddresses } from '../nodes/addresses.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { type Endpoint, isSecure, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';
-import { encodeProxyV1, encodeProxyV2, noV2Fields } from '../proxy-protocol/encode.ts';
-import type { Endpoint as SocketEnd } from '../proxy-protocol/header.ts';
+import { encodeProxyV1, encodeProxyV2, noV2Fields } from '../protocol/proxy-protocol/encode.ts';
+import type { Endpoint as SocketEnd } from '../protocol/proxy-protocol/header.ts';
 
 export type ProbeName = 'tcp' | 'http' | 'mqtt';
 
@@ -23,7 +23,7 @@ export interface ProbeTarget {
 }
 
 /** Of a connection from our own address to the node's. */
-export type ProbeHeader = (own: SocketEnd, node: SocketEnd) => Uint8Array;
+type ProbeHeader = (own: SocketEnd, node: SocketEnd) => Uint8Array;
 
 /** PEM texts. */
 export interface ProbeTls {
@@ -85,7 +85,7 @@ const headers: Readonly<Record<'none' | 'v1' | 'v2', ProbeHeader | undefined>> =
 };
 
 /** Ends an attempt: without a failure the node serves. Only the first call counts. */
-export type Settle = (failure?: Error) => void;
+type Settle = (failure?: Error) => void;
 
 /**
  * Runs one attempt within its bounds of time and signal.

@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { checkServerIdentity, connect as secure } from 'node:tls';
 import type { NodeAddresses } from '../nodes/addresses.ts';
-import type { Endpoint } from '../proxy-protocol/header.ts';
+import type { Endpoint } from '../protocol/proxy-protocol/header.ts';
 import type { ProbeLimits, ProbeTarget } from './probe.ts';
 
 /** Where a probe speaks. */

@@ -1,6 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { eachField, type RawFields } from '../http/fields.ts';
+import { eachField, type RawFields } from '../protocol/http/fields.ts';
 
 /** Answers of our own: a status and one line of text, which says nothing of nodes. */
 

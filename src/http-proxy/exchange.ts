@@ -15,7 +15,7 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 /** A client that leaves before it has its answer, in counts and logs; nginx's number. */
 const CLIENT_LEFT = 499;
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   readonly placed: Placed;
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;

@@ -10,7 +10,7 @@ import { readHeader } from '../engine/node/header-reader.ts';
 import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
-import type { HeaderRefusal } from '../proxy-protocol/expect.ts';
+import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { HttpWorld } from './world.ts';
 
 /** Who is at the other end of a connection. */

@@ -7,8 +7,8 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from '../engine/tls.ts';
-import { eachField } from '../http/fields.ts';
-import { asksForWebSocket, upgradeRefusal } from '../http/upgrade.ts';
+import { eachField } from '../protocol/http/fields.ts';
+import { asksForWebSocket, upgradeRefusal } from '../protocol/http/upgrade.ts';
 import { answerPlainly, endPlainly } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Front, type FrontOptions, type HttpAddress, type HttpPeer } from './front.ts';

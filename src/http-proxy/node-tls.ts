@@ -4,7 +4,7 @@ import type { TargetTls } from '../connection/wire.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
 
 /** How a node is reached by TLS: the name that its certificate is for, and what its pool says. */
-export interface NodeTls {
+interface NodeTls {
   /** Name or IP literal. */
   readonly name: string;
   readonly options: ConnectionOptions;

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { valuesOf } from '../http/fields.ts';
-import { claimsOrigin, deviceAddress, originFields } from '../http/forwarded.ts';
-import { endToEnd } from '../http/hop-by-hop.ts';
-import { type Request, readHead } from '../http/request-head.ts';
-import type { Recalled } from '../persistence/cookie.ts';
+import type { Recalled } from '../policy/cookie-affinity/cookie.ts';
+import { valuesOf } from '../protocol/http/fields.ts';
+import { claimsOrigin, deviceAddress, originFields } from '../protocol/http/forwarded.ts';
+import { endToEnd } from '../protocol/http/hop-by-hop.ts';
+import { type Request, readHead } from '../protocol/http/request-head.ts';
 import type { HttpPeer } from './front.ts';
 import type { HttpRefusal, HttpRoute, HttpWorld } from './world.ts';
 

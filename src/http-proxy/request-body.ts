@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
-export interface BodyOptions {
+interface BodyOptions {
   readonly maxBytes: number;
   /** On the average, once `SLOW_START_S` are over; 0: any. */
   readonly minBytesPerSecond: number;

@@ -3,8 +3,8 @@ import { request as requestByTls } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '../connection/wire.ts';
-import { isUpgraded } from '../http/upgrade.ts';
 import type { AddressWalk } from '../nodes/addresses.ts';
+import { isUpgraded } from '../protocol/http/upgrade.ts';
 import { endPlainly, formatHead } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
 import { atAddress } from './node-agents.ts';
@@ -15,7 +15,7 @@ import type { HttpWorld } from './world.ts';
 /** So long after the last byte the kernel looks whether a silent peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
-export interface TunnelOptions {
+interface TunnelOptions {
   readonly placed: Placed;
   readonly socket: Duplex;
   /** What the client sent behind its request. */

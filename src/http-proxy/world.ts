@@ -3,8 +3,8 @@ import type { HttpLimits } from '../config/http.ts';
 import type { Target } from '../connection/wire.ts';
 import type { DialFailure } from '../connection/world.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
-import type { CookiePersistence } from '../persistence/cookie.ts';
-import type { RuleInput } from '../routing/rules.ts';
+import type { CookiePersistence } from '../policy/cookie-affinity/cookie.ts';
+import type { RuleInput } from '../policy/routing/rules.ts';
 
 /** What the HTTP proxy asks of whoever runs it: where requests go, and who counts them. */
 
@@ -24,7 +24,7 @@ export interface HttpRefusal {
 }
 
 /** One request that has ended, for metrics and the access log. */
-export interface RequestRecord {
+interface RequestRecord {
   readonly remoteAddress: string;
   readonly method: string;
   readonly host: string;

@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 import {
   MAX_CONNECTIONS_MAX,
   type NodeSource,
@@ -10,7 +10,7 @@ import {
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from './url.ts';
 
 /** What a person or a discovery says of a node; what is left out has a default. */
-export interface NodeDeclaration {
+interface NodeDeclaration {
   readonly url: string;
   /** Default: `host:port` of the URL. */
   readonly id?: string | undefined;

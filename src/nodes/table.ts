@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 import type { AdminState, Health, Node, NodeSpec } from './node.ts';
 import { checkWeight } from './spec.ts';
 
@@ -9,7 +9,7 @@ export type NodeChange =
   | { readonly kind: 'changed' | 'state' | 'weight'; readonly node: Node; readonly previous: Node }
   | { readonly kind: 'health'; readonly node: Node; readonly previous: Node; readonly cause: string };
 
-export type NodeListener = (change: NodeChange) => void;
+type NodeListener = (change: NodeChange) => void;
 
 /** Ids that an error message lists at most. */
 const LISTED_IDS = 20;

@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../errors.ts';
+import { BreakwaterError } from '../base/errors.ts';
 
 /** Where a node, or its probe, is reached. The host is a name in lower case or an IP literal without brackets. */
 export interface Endpoint {
@@ -7,7 +7,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-export interface ProbeEndpoint extends Endpoint {
+interface ProbeEndpoint extends Endpoint {
   /** With its query; `/` where the URL has none. */
   readonly path: string;
 }

@@ -5,7 +5,7 @@ interface Alias {
 }
 
 /** Bytes that an alias takes besides its topic: its place in the map, and the objects that hold it. */
-export const ALIAS_BYTES = 300;
+const ALIAS_BYTES = 300;
 
 /**
  * Topic aliases of one side. The device goes on using its own over links of which each starts without any

@@ -1,7 +1,7 @@
-import { fieldEnd, uint16, uint32 } from '../mqtt/field.ts';
-import { property, propertyEnd, sectionEnd } from '../mqtt/properties.ts';
-import { protocolLevelAt } from '../mqtt/protocol.ts';
-import { varintEnd } from '../mqtt/varint.ts';
+import { fieldEnd, uint16, uint32 } from '../protocol/mqtt/field.ts';
+import { property, propertyEnd, sectionEnd } from '../protocol/mqtt/properties.ts';
+import { protocolLevelAt } from '../protocol/mqtt/protocol.ts';
+import { varintEnd } from '../protocol/mqtt/varint.ts';
 import { copyOf, put, putField, putVarint, varintSize } from './encode.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { uint16 } from '../mqtt/field.ts';
-import { propertiesEnd } from '../mqtt/properties.ts';
-import { reasonCode } from '../mqtt/reason-codes.ts';
-import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
+import { uint16 } from '../protocol/mqtt/field.ts';
+import { propertiesEnd } from '../protocol/mqtt/properties.ts';
+import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
+import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';
 import { type Deliveries, MOST_UNFINISHED, type Owner, owner, step } from './deliveries.ts';
 import { ackPacket, packetType } from './encode.ts';
 import { FreshFilters } from './fresh-filters.ts';

@@ -1,4 +1,4 @@
-import type { ReasonCode } from '../mqtt/reason-codes.ts';
+import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 
 /** What the owner of a session must know besides the bytes. Terminal ones are marked: nothing follows on that link. */
 export type SessionEvent =

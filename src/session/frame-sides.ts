@@ -1,4 +1,4 @@
-import { reasonCode } from '../mqtt/reason-codes.ts';
+import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { deliver } from './deliver.ts';
 import { packetType } from './encode.ts';
 import type { FrameHandler } from './frames.ts';

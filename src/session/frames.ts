@@ -1,11 +1,11 @@
-import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../mqtt/varint.ts';
+import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { KeptBytes } from './kept-bytes.ts';
 
 /** What breaks the framing; nothing behind it can be understood. */
-export type FrameFault = 'malformed' | 'too-large';
+type FrameFault = 'malformed' | 'too-large';
 
 /** What becomes of a packet of which the end has not come. */
-export type Unfinished = 'keep' | 'stream' | 'refuse';
+type Unfinished = 'keep' | 'stream' | 'refuse';
 
 /** Serves every session, each as its `S`. */
 export interface FrameHandler<S> {

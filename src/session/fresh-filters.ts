@@ -1,4 +1,4 @@
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { copyOf } from './encode.ts';
 import { filtersOf } from './subscribe.ts';
 import { matches } from './topic-filter.ts';

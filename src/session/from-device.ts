@@ -1,5 +1,5 @@
-import { uint16 } from '../mqtt/field.ts';
-import { MALFORMED } from '../mqtt/varint.ts';
+import { uint16 } from '../protocol/mqtt/field.ts';
+import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';

@@ -1,4 +1,4 @@
-import { reasonCode } from '../mqtt/reason-codes.ts';
+import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { ackPacket, packetType } from './encode.ts';
 import type { Moved } from './moved.ts';

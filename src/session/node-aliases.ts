@@ -1,5 +1,5 @@
-import { uint16 } from '../mqtt/field.ts';
-import { MALFORMED } from '../mqtt/varint.ts';
+import { uint16 } from '../protocol/mqtt/field.ts';
+import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { Aliases } from './aliases.ts';
 import { copyOf } from './encode.ts';
 import { qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
@@ -17,7 +17,7 @@ export function followsAliases(s: State): boolean {
 }
 
 /** A PUBLISH with an alias, as the device is to get it. */
-export interface AliasedPublish {
+interface AliasedPublish {
   readonly number: number;
   /** With its topic where the device does not know the alias; undefined: as it came. */
   readonly packet: Uint8Array | undefined;

@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../base/bytes.ts';
 import type { SessionOutput } from './events.ts';
 
 /** Up to so many bytes are copied, to leave together with what goes before and behind them. */

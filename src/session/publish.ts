@@ -1,7 +1,7 @@
-import { fieldEnd, uint16 } from '../mqtt/field.ts';
-import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import { MALFORMED, varintEnd } from '../mqtt/varint.ts';
+import { fieldEnd, uint16 } from '../protocol/mqtt/field.ts';
+import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
+import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';
 import { copyOf, put, putField, putVarint, varintSize } from './encode.ts';
 
 /** Where things are inside a PUBLISH (MQTT 5.0 clause 3.3), and PUBLISH packets made from others. */

@@ -1,5 +1,5 @@
-import { type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
-import { varintEnd, varintValue } from '../mqtt/varint.ts';
+import { type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
+import { varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { abandonSuspended, giveHeld, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket } from './encode.ts';
 import type { EndWhy } from './events.ts';

@@ -1,5 +1,5 @@
-import type { Connect } from '../mqtt/connect.ts';
-import type { ReasonCode } from '../mqtt/reason-codes.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
 import { pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';

@@ -1,6 +1,6 @@
-import type { Connect } from '../mqtt/connect.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import { disconnectPacket, type ReasonCode, reasonCode } from '../mqtt/reason-codes.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
+import { disconnectPacket, type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
 import { Deliveries } from './deliveries.ts';
 import { packetType } from './encode.ts';

@@ -1,7 +1,7 @@
-import { fieldEnd, uint16 } from '../mqtt/field.ts';
-import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import { MALFORMED, varintEnd, varintValue } from '../mqtt/varint.ts';
+import { fieldEnd, uint16 } from '../protocol/mqtt/field.ts';
+import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
+import { MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { copyOf, packetType, putField, putUint16, putVarint, varintSize } from './encode.ts';
 import type { Subscription } from './subscriptions.ts';
 

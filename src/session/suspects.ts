@@ -1,5 +1,5 @@
-import { uint16 } from '../mqtt/field.ts';
-import { varintEnd } from '../mqtt/varint.ts';
+import { uint16 } from '../protocol/mqtt/field.ts';
+import { varintEnd } from '../protocol/mqtt/varint.ts';
 import { packetType } from './encode.ts';
 import { qosOf } from './publish.ts';
 import { goOn } from './resume.ts';

@@ -1,7 +1,7 @@
-import { decodeText, uint16, uint32 } from '../mqtt/field.ts';
-import { propertiesEnd, property, propertyEnd } from '../mqtt/properties.ts';
-import type { ProtocolVersion } from '../mqtt/protocol.ts';
-import { varintEnd } from '../mqtt/varint.ts';
+import { decodeText, uint16, uint32 } from '../protocol/mqtt/field.ts';
+import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
+import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
+import { varintEnd } from '../protocol/mqtt/varint.ts';
 
 /** What a node's CONNACK promises (MQTT 5.0 clause 3.2.2.3); where it is silent, the standard's defaults. */
 export interface Terms {

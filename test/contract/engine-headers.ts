@@ -4,13 +4,13 @@ import { connect as dialTls } from 'node:tls';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { HeaderOptions } from '../../src/engine/headers.ts';
-import { encodeProxyV1, encodeProxyV2 } from '../../src/proxy-protocol/encode.ts';
-import { tlvType } from '../../src/proxy-protocol/tlv.ts';
+import { encodeProxyV1, encodeProxyV2 } from '../../src/protocol/proxy-protocol/encode.ts';
+import { tlvType } from '../../src/protocol/proxy-protocol/tlv.ts';
 import { createAuthority, tlsOptions } from '../support/certificates.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import { endOf, type FakeNode, fakeNode, firstBytes, received } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
-import { headerV2 } from '../unit/proxy-protocol/headers.ts';
+import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
 
 const here: HeaderOptions = { mode: 'require', trusted: ['127.0.0.0/8'], timeoutMs: 20_000 };
 const elsewhere = ['192.0.2.0/24'];

@@ -1,4 +1,4 @@
-import { createMemoryStore } from '../../src/membership/memory.ts';
+import { createMemoryStore } from '../../src/membership/store/memory.ts';
 import { storeContract } from './store.ts';
 
 storeContract('memory', () => ({ store: () => createMemoryStore() }));

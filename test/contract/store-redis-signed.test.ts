@@ -1,4 +1,4 @@
-import { createRedisStore } from '../../src/membership/redis.ts';
+import { createRedisStore } from '../../src/membership/store/redis.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { storeContract } from './store.ts';
 import { sharedStoreContract } from './store-shared.ts';

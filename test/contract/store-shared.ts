@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MembershipStore } from '../../src/membership/store.ts';
+import type { MembershipStore } from '../../src/membership/store/store.ts';
 import { until } from '../support/wait.ts';
 import { beat, client, node, Recorder, type StoreFixture } from './store.ts';
 

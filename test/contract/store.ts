@@ -10,7 +10,7 @@ import type {
   Skipped,
   StoredNode,
   StoreWatcher,
-} from '../../src/membership/store.ts';
+} from '../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../src/nodes/node.ts';
 import { until } from '../support/wait.ts';
 

@@ -1,16 +1,16 @@
 import { describe, it } from 'vitest';
-import { PendingBytes, type PendingHolder } from '../../src/admission/pending-bytes.ts';
 import { Connection } from '../../src/connection/connection.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
+import { WebSocketLayer } from '../../src/connection/websocket/layer.ts';
 import type { Conversation, Peer, Wire } from '../../src/connection/wire.ts';
 import type { World } from '../../src/connection/world.ts';
 import { createOutbox } from '../../src/engine/epoll/outbox.ts';
-import { endToEnd } from '../../src/http/hop-by-hop.ts';
-import { createCookiePersistence } from '../../src/persistence/cookie.ts';
-import { WebSocketLayer } from '../../src/websocket/layer.ts';
+import { PendingBytes, type PendingHolder } from '../../src/policy/admission/pending-bytes.ts';
+import { createCookiePersistence } from '../../src/policy/cookie-affinity/cookie.ts';
+import { endToEnd } from '../../src/protocol/http/hop-by-hop.ts';
 import { expectLinear } from '../support/steps.ts';
-import { body, extension, message, records } from '../unit/tls-hello/hellos.ts';
-import { deviceFrame } from '../unit/websocket/frames.ts';
+import { deviceFrame } from '../unit/connection/websocket/frames.ts';
+import { body, extension, message, records } from '../unit/protocol/tls-hello/hellos.ts';
 
 /** What comes before a session, or lies around it. Steps are counted, not time. */
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createNodeMarks, deriveMarkKey } from '../../src/persistence/node-mark.ts';
+import { createNodeMarks, deriveMarkKey } from '../../src/policy/cookie-affinity/node-mark.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { startProxy } from '../support/cluster.ts';

@@ -1,4 +1,4 @@
-import type { Random } from '../../src/time.ts';
+import type { Random } from '../../src/base/time.ts';
 
 /** Values that often stand at a border. */
 const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff, 0x0a, 0x0d, 0x3b, 0x2c];

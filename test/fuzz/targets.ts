@@ -1,14 +1,14 @@
+import { BreakwaterError } from '../../src/base/errors.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { BreakwaterError } from '../../src/errors.ts';
-import { parseCookies, splitSetCookie } from '../../src/http/cookies.ts';
-import { peekConnack } from '../../src/mqtt/connack.ts';
-import { decodeConnect } from '../../src/mqtt/connect.ts';
-import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
+import { FrameReader } from '../../src/connection/websocket/frame-reader.ts';
+import { endOfHead, isNoRequest, readHead } from '../../src/connection/websocket/request.ts';
+import { checkUpgrade } from '../../src/connection/websocket/upgrade.ts';
+import { parseCookies, splitSetCookie } from '../../src/protocol/http/cookies.ts';
+import { peekConnack } from '../../src/protocol/mqtt/connack.ts';
+import { decodeConnect } from '../../src/protocol/mqtt/connect.ts';
+import { decodeProxyHeader } from '../../src/protocol/proxy-protocol/decode.ts';
+import { readClientHello } from '../../src/protocol/tls-hello/client-hello.ts';
 import { Session } from '../../src/session/index.ts';
-import { readClientHello } from '../../src/tls-hello/client-hello.ts';
-import { FrameReader } from '../../src/websocket/frame-reader.ts';
-import { endOfHead, isNoRequest, readHead } from '../../src/websocket/request.ts';
-import { checkUpgrade } from '../../src/websocket/upgrade.ts';
 import { options } from '../unit/session/transcript.ts';
 
 /** Code that reads bytes of strangers. A target throws where that code does what it never may. */

@@ -1,7 +1,7 @@
 import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
-import { createRedisStore } from '../../src/membership/redis.ts';
-import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store.ts';
+import { createRedisStore } from '../../src/membership/store/redis.ts';
+import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store/store.ts';
 import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { startMosquitto } from '../support/mosquitto.ts';

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import type { EmqxDiscoveryConfig } from '../../src/config/config.ts';
-import { createDiscovery } from '../../src/discovery/index.ts';
+import { createDiscovery } from '../../src/membership/discovery/index.ts';
 import { listenTo } from '../support/discovery.ts';
 import { KEY, SECRET, startEmqxApi } from '../support/emqx-api.ts';
 import { until } from '../support/wait.ts';

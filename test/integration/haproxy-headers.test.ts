@@ -5,9 +5,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { beforeAll, expect, test } from 'vitest';
-import { type Decoded, decodeProxyHeader, type ProxyHeader } from '../../src/proxy-protocol/decode.ts';
-import { encodeProxyV1, encodeProxyV2 } from '../../src/proxy-protocol/encode.ts';
-import { tlvType, toldTls } from '../../src/proxy-protocol/tlv.ts';
+import {
+  type Decoded,
+  decodeProxyHeader,
+  type ProxyHeader,
+} from '../../src/protocol/proxy-protocol/decode.ts';
+import { encodeProxyV1, encodeProxyV2 } from '../../src/protocol/proxy-protocol/encode.ts';
+import { tlvType, toldTls } from '../../src/protocol/proxy-protocol/tlv.ts';
 import { accepts, atEnd, freePort, start, temporaryDirectory } from '../support/process.ts';
 
 /** Headers that a real HAProxy sends are read, and those that we send a real HAProxy reads. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { encodeProxyV1 } from '../../src/proxy-protocol/encode.ts';
+import { encodeProxyV1 } from '../../src/protocol/proxy-protocol/encode.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority } from '../support/certificates.ts';
 import { startHttpNode } from '../support/http.ts';

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { probes } from '../../src/health/index.ts';
 import { lifeProbe } from '../../src/health/mqtt.ts';
 import { type ProbeName, type ProbeTarget, probeTarget } from '../../src/health/probe.ts';
-import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
+import { decodeProxyHeader } from '../../src/protocol/proxy-protocol/decode.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createRedisStore, type RedisStoreOptions } from '../../src/membership/redis.ts';
-import type { MembershipStore } from '../../src/membership/store.ts';
+import { createRedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
+import type { MembershipStore } from '../../src/membership/store/store.ts';
 import { beat, client, node, Recorder } from '../contract/store.ts';
 import { atEnd } from '../support/process.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';

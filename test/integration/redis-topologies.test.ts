@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { messageOf } from '../../src/errors.ts';
-import { createRedisStore, type RedisStoreOptions } from '../../src/membership/redis.ts';
+import { messageOf } from '../../src/base/errors.ts';
+import { createRedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
 import { beat, client, node, Recorder } from '../contract/store.ts';
 import { sharedStoreContract } from '../contract/store-shared.ts';
 import { atEnd } from '../support/process.ts';

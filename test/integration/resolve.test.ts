@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createResolve, type ResolveOptions } from '../../src/discovery/resolve.ts';
+import { createResolve, type ResolveOptions } from '../../src/membership/discovery/resolve.ts';
 import { startDnsServer } from '../support/dns-server.ts';
 import { atEnd, temporaryDirectory } from '../support/process.ts';
 

@@ -1,4 +1,4 @@
-import type { DiscoveredNode, Discovery } from '../../src/discovery/discovery.ts';
+import type { DiscoveredNode, Discovery } from '../../src/membership/discovery/discovery.ts';
 import { until } from './wait.ts';
 
 /** A started discovery, with everything that it told. */

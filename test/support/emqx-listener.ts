@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { decodeProxyHeader } from '../../src/proxy-protocol/decode.ts';
+import { decodeProxyHeader } from '../../src/protocol/proxy-protocol/decode.ts';
 import { atEnd } from './process.ts';
 
 /**

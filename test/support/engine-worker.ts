@@ -7,7 +7,7 @@ import { createNodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
-import type { HeaderRefusal } from '../../src/proxy-protocol/expect.ts';
+import type { HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {

@@ -6,8 +6,8 @@ import type {
   NodeView,
   RebalanceView,
 } from '../../src/admin/backend.ts';
-import { BreakwaterError } from '../../src/errors.ts';
-import type { Log } from '../../src/log.ts';
+import { BreakwaterError } from '../../src/base/errors.ts';
+import type { Log } from '../../src/base/log.ts';
 
 /** The admin API's backend, in memory: what it was asked is what it shows. */
 export interface MemoryBackend extends Backend {

@@ -7,22 +7,26 @@ import { expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 const src = join(root, 'src');
 
-/** Each may import those before it. */
-const pure = [
-  ...['mqtt', 'nodes', 'balance', 'address', 'routing', 'admission', 'proxy-protocol'],
-  ...['tls-hello', 'http', 'persistence', 'session', 'connection', 'websocket', 'config'],
-];
+/** The rooms of `src/`, from the ground up: a file imports rooms of lower levels, or its own. */
 const levels = [
-  ['bytes.ts', 'errors.ts', 'printable.ts', 'time.ts'],
-  pure,
-  ['engine', 'membership', 'discovery', 'health', 'metrics', 'log.ts'],
-  ['data-plane', 'http-proxy', 'control', 'admin'],
-  ['server.ts', 'server', 'cli', 'main.ts'],
+  ['base'],
+  ['protocol'],
+  ['nodes', 'policy', 'session'],
+  ['connection'],
+  ['engine', 'config', 'health'],
+  ['data-plane-api', 'membership', 'admin'],
+  ['data-plane', 'migration'],
+  ['proxy', 'http-proxy'],
+  ['cli'],
+  ['main.ts'],
+];
+/** Rooms, and files of `base/`, that are given time, chance and I/O instead of reaching for them. */
+const pure = [
+  ...['protocol', 'nodes', 'policy', 'session', 'connection', 'config'],
+  ...['base/bytes.ts', 'base/errors.ts', 'base/printable.ts', 'base/time.ts'],
 ];
 /** Threads are started by their paths, and so reached by no import. */
-const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/thread.ts', 'server/http-thread.ts'];
-/** Built and tested ahead of their callers; whoever imports one takes it off this list. */
-const ahead: readonly string[] = [];
+const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/thread.ts', 'http-proxy/http-thread.ts'];
 const MAX_LINES = 400;
 
 interface Import {
@@ -62,26 +66,19 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map(read);
 const byPath = new Map(files.map((file) => [file.path, file]));
-const unitOf = (path: string): string => path.split('/')[0] ?? path;
-const levelOf = (path: string): number => levels.findIndex((units) => units.includes(unitOf(path)));
-const pureFiles = files.filter(({ path }) => levelOf(path) <= 1);
+const roomOf = (path: string): string => path.split('/')[0] ?? path;
+const levelOf = (path: string): number => levels.findIndex((rooms) => rooms.includes(roomOf(path)));
+const isIn = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`);
+const pureFiles = files.filter(({ path }) => pure.some((place) => isIn(path, place)));
 
 function problemOf(from: string, to: string): string | undefined {
-  const [fromLevel, toLevel] = [levelOf(from), levelOf(to)];
   if (to.startsWith('..')) {
-    const isCluster = to.startsWith('../cluster/') && fromLevel === 4;
-    return isCluster ? undefined : 'src imports nothing outside itself, but level 4 may import cluster/';
+    const isCluster = to.startsWith('../cluster/') && roomOf(from) === 'cli';
+    return isCluster ? undefined : 'src imports nothing outside itself, but cli may import cluster/';
   }
-  if (unitOf(from) === unitOf(to) || toLevel < fromLevel || fromLevel === 4) return undefined;
-  if (toLevel > fromLevel) {
-    return `level ${fromLevel} must not know level ${toLevel}: let level 4 pass it in, or move what both need down`;
-  }
-  if (fromLevel === 1) {
-    const isEarlier = pure.indexOf(unitOf(to)) < pure.indexOf(unitOf(from));
-    return isEarlier ? undefined : `pure folders are ordered ${pure.join(' < ')}: turn the import around`;
-  }
-  const remedy = fromLevel === 0 ? 'it imports nothing of ours' : 'let level 4 pass in what it needs';
-  return `${unitOf(from)} and ${unitOf(to)} are both of level ${fromLevel} and must not meet: ${remedy}`;
+  const [fromLevel, toLevel] = [levelOf(from), levelOf(to)];
+  if (roomOf(from) === roomOf(to) || toLevel < fromLevel) return undefined;
+  return `level ${fromLevel} must not know level ${toLevel}: let a higher level pass it in, or move what both need down`;
 }
 
 test('there is something to check', () => {
@@ -91,10 +88,10 @@ test('there is something to check', () => {
 
 test('every file belongs to a level', () => {
   const homeless = files.filter(({ path }) => levelOf(path) < 0).map(({ path }) => path);
-  expect(homeless, 'give the folder its level in this test and in docs/architecture.md').toEqual([]);
+  expect(homeless, 'give the room its level in this test and in docs/architecture.md').toEqual([]);
 });
 
-test('files import lower levels and their own folder only', () => {
+test('files import lower levels and their own room only', () => {
   const wrong = files.flatMap(({ path, imports }) =>
     imports.flatMap(({ target }) => {
       const problem = problemOf(path, target);
@@ -134,16 +131,11 @@ test('no file is dead', () => {
     for (const { target } of byPath.get(path)?.imports ?? []) reach(target);
   };
   roots.forEach(reach);
-  expect(
-    ahead.filter((path) => reached.has(path)),
-    'has a caller now: take it off the list of what is ahead',
-  ).toEqual([]);
-  ahead.forEach(reach);
   const dead = files.filter(({ path }) => !reached.has(path)).map(({ path }) => path);
   expect(dead, `nothing imports it, from ${roots.join(' or ')} on: use it or delete it`).toEqual([]);
 });
 
-test('pure folders touch nothing but what they are given', () => {
+test('pure rooms touch nothing but what they are given', () => {
   const banned: readonly (readonly [RegExp, string])[] = [
     [/\bDate\.now\b|\bnew Date\(\)|\bperformance\./, 'take a Clock'],
     [/\bMath\.random\b/, 'take a Random'],
@@ -151,7 +143,7 @@ test('pure folders touch nothing but what they are given', () => {
     [/\bprocess\.|\bconsole\./, 'let the caller do it'],
   ];
   const wrong = pureFiles
-    .filter(({ path }) => path !== 'time.ts') // where the clock and chance come from
+    .filter(({ path }) => path !== 'base/time.ts') // where the clock and chance come from
     .flatMap(({ path, text }) =>
       banned.flatMap(([pattern, remedy]) => {
         const found = pattern.exec(codeOf(text))?.[0];
@@ -161,20 +153,22 @@ test('pure folders touch nothing but what they are given', () => {
   expect(wrong).toEqual([]);
 });
 
-test('pure folders import no I/O', () => {
+test('pure rooms import no I/O', () => {
   const allowed: Readonly<Record<string, readonly string[]>> = {
-    'time.ts': ['node:perf_hooks', 'node:process'],
-    mqtt: ['node:buffer'],
+    'base/time.ts': ['node:perf_hooks', 'node:process'],
+    'protocol/mqtt': ['node:buffer'],
+    'policy/routing': ['re2js'],
+    'policy/cookie-affinity': ['node:crypto'],
     connection: ['node:buffer'],
-    routing: ['re2js'],
-    persistence: ['node:crypto'],
-    websocket: ['node:buffer', 'node:crypto'], // UTF-8 and SHA-1, which RFC 6455 asks for
+    'connection/websocket': ['node:crypto'], // SHA-1, which RFC 6455 asks for
     config: ['zod', 'yaml', 'node:path'],
   };
+  const allowedFor = (path: string) =>
+    Object.entries(allowed).flatMap(([place, names]) => (isIn(path, place) ? names : []));
   const wrong = pureFiles.flatMap(({ path, packages }) =>
     packages
-      .filter((name) => !allowed[unitOf(path)]?.includes(name))
-      .map((name) => `${path} imports ${name}: a pure folder does no I/O; let level 2 do it`),
+      .filter((name) => !allowedFor(path).includes(name))
+      .map((name) => `${path} imports ${name}: a pure room does no I/O; let the caller do it`),
   );
   expect(wrong).toEqual([]);
 
@@ -194,4 +188,27 @@ test(`no file is longer than ${MAX_LINES} lines`, () => {
     .map(({ path, text }) => [path, text.split('\n').length - 1] as const)
     .filter(([, lines]) => lines > MAX_LINES);
   expect(long, 'split it: one concept a file').toEqual([]);
+});
+
+test('no export is dead', () => {
+  const identifiers = (text: string) => new Set(codeOf(text).match(/[A-Za-z_$][\w$]*/g));
+  const others = ['cluster', 'bench', 'test'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.(ts|m?js)$/.test(path))
+      .map((path) => identifiers(readFileSync(join(root, folder, path), 'utf8'))),
+  );
+  const ours = files.map(({ path, text }) => [path, identifiers(text)] as const);
+  const dead = files.flatMap(({ path, text }) => {
+    const exported = [
+      ...text.matchAll(
+        /^export (?:async |abstract )*(?:const|let|function\*?|class|interface|type|enum) (\w+)/gm,
+      ),
+    ];
+    return exported
+      .map(([, name = '']) => name)
+      .filter((name) => !ours.some(([at, names]) => at !== path && names.has(name)))
+      .filter((name) => !others.some((names) => names.has(name)))
+      .map((name) => `${path} exports ${name}`);
+  });
+  expect(dead, 'nothing names it: drop the word export, or the whole').toEqual([]);
 });

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import type { IpSource } from '../../address/ip.ts';
 import type { Peer } from '../../connection/wire.ts';
-import { uint32 } from '../../mqtt/field.ts';
-import type { Endpoint } from '../../proxy-protocol/header.ts';
+import type { IpSource } from '../../protocol/address/ip.ts';
+import { uint32 } from '../../protocol/mqtt/field.ts';
+import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { AF_INET, AF_INET6, type Libc } from './libc.ts';
 
 /** A `sockaddr_in` or `sockaddr_in6` in pinned memory, to pass to bind and connect (ip(7), ipv6(7)). */

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../time.ts';
+import { type Clock, systemClock } from '../../base/time.ts';
 import {
   type BoundAddress,
   type Engine,

@@ -1,4 +1,4 @@
-import { BreakwaterError } from '../../errors.ts';
+import { BreakwaterError } from '../../base/errors.ts';
 import type { BoundAddress, ListenOptions } from '../engine.ts';
 import { encodeAddress } from './addresses.ts';
 import * as c from './libc.ts';

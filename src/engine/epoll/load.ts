@@ -1,10 +1,10 @@
-import { messageOf } from '../../errors.ts';
+import { messageOf } from '../../base/errors.ts';
 import type { Engine } from '../engine.ts';
 import { createEpollEngine, type EpollOptions } from './engine.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import { transparentFault } from './transparent.ts';
 
-export type EpollSupport =
+type EpollSupport =
   | {
       readonly available: true;
       create(options: EpollOptions): Engine & { readonly wakeFd: number };

@@ -1,6 +1,6 @@
+import type { Clock } from '../../base/time.ts';
 import type { Link, Target, TargetTls } from '../../connection/wire.ts';
-import type { Endpoint, ProxyHeader } from '../../proxy-protocol/header.ts';
-import type { Clock } from '../../time.ts';
+import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
@@ -20,7 +20,7 @@ import { TlsSessions } from './tls-sessions.ts';
 import { Turns } from './turns.ts';
 import { EpollWire, type WireHost } from './wire.ts';
 
-export interface LoopOptions extends AcceptPressure {
+interface LoopOptions extends AcceptPressure {
   readonly accept: Accept;
   readonly onFault: (error: unknown) => void;
   readonly highWaterBytes: number;

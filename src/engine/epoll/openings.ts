@@ -1,5 +1,5 @@
+import { messageOf } from '../../base/errors.ts';
 import { type TargetTls, TLS_REASON } from '../../connection/wire.ts';
-import { messageOf } from '../../errors.ts';
 import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT, EPROTO, ETIMEDOUT, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 import type { ReadyList } from './ready-list.ts';
@@ -9,7 +9,7 @@ import type { Sockets } from './sockets.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
 /** What is needed of the streams. */
-export interface OpeningsHost {
+interface OpeningsHost {
   owner(fd: number): Owner;
   close(fd: number): void;
 }

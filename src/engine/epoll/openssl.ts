@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { BreakwaterError, messageOf } from '../../errors.ts';
+import { BreakwaterError, messageOf } from '../../base/errors.ts';
 
 /**
  * The functions of OpenSSL 3 that the engine calls, through koffi: those of the `node` executable itself, or where it
@@ -85,7 +85,7 @@ export interface OpenSsl {
   ) => Callback;
 }
 
-export interface Callback {
+interface Callback {
   readonly address: number;
   free(): void;
 }
@@ -115,7 +115,6 @@ export const TLS1_3_VERSION = 0x304;
 export const X509_V_FLAG_CRL_CHECK = 0x4;
 export const X509_V_FLAG_CRL_CHECK_ALL = 0x8;
 export const X509_V_ERR_CRL_HAS_EXPIRED = 12;
-export const SSL_VERIFY_NONE = 0;
 export const SSL_VERIFY_PEER = 1;
 export const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
 export const SSL_TLSEXT_ERR_OK = 0;

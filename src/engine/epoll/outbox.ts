@@ -1,4 +1,4 @@
-import { copyBytes } from '../../bytes.ts';
+import { copyBytes } from '../../base/bytes.ts';
 import { EAGAIN, EINTR } from './libc.ts';
 
 /** Smallest piece of memory for waiting bytes, so that many small writes share one. */
@@ -32,7 +32,7 @@ export interface Outbox {
 }
 
 export type Send = (fd: number, address: number, length: number) => number;
-export type Pin = (bytes: number) => { readonly bytes: Buffer; readonly address: number };
+type Pin = (bytes: number) => { readonly bytes: Buffer; readonly address: number };
 
 export function createOutbox(
   capacity: number,

@@ -1,6 +1,6 @@
-import { decodeProxyHeader } from '../../proxy-protocol/decode.ts';
-import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
-import { MAX_V2_BYTES, type ProxyHeader } from '../../proxy-protocol/header.ts';
+import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
+import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import { MAX_V2_BYTES, type ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import {
   expectations,
   type HeaderOptions,
@@ -28,7 +28,7 @@ import type { Sockets } from './sockets.ts';
 const ENDS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** What the loop does for it. */
-export interface HeaderHost {
+interface HeaderHost {
   /** The device is known, or is none of a proxy: what is left in the socket is its own. */
   adopt(fd: number, listenerIndex: number, sockaddr: Buffer, header: ProxyHeader | undefined): void;
   setTimer(fd: number, ms: number): void;

@@ -1,4 +1,4 @@
-import type { Clock } from '../../time.ts';
+import type { Clock } from '../../base/time.ts';
 import { QUEUED, READABLE } from './socket-table.ts';
 
 const always = (): boolean => true;

@@ -16,7 +16,7 @@ import type { SpareLinks } from './spare-links.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
 
-export interface StreamsOptions {
+interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
   readonly readBytes: number;
   /** How long a flushed device may make no progress towards its end before it is reset. */

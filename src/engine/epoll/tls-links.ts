@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
+import { BreakwaterError } from '../../base/errors.ts';
 import type { TargetTls } from '../../connection/wire.ts';
-import { BreakwaterError } from '../../errors.ts';
 import { checkUpstream, type UpstreamTls, verifying } from '../tls.ts';
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';

@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { BreakwaterError } from '../../errors.ts';
+import { BreakwaterError } from '../../base/errors.ts';
 import { cipherSettings, type TlsCertificate } from '../tls.ts';
 import type { Libc, Pinned } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
@@ -20,7 +20,7 @@ export function nodeCiphers(): CipherSettings {
   return cipherSettings({ ciphers: constants.defaultCoreCipherList, minVersion: 'TLSv1.2' });
 }
 
-export type CipherSettings = ReturnType<typeof cipherSettings>;
+type CipherSettings = ReturnType<typeof cipherSettings>;
 
 /** What holds for all contexts. */
 export function settleContext(

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import type { IpSource } from '../../address/ip.ts';
+import type { Clock } from '../../base/time.ts';
 import type { Peer, PeerTls, TargetTls } from '../../connection/wire.ts';
-import type { Endpoint } from '../../proxy-protocol/header.ts';
-import type { Clock } from '../../time.ts';
+import type { IpSource } from '../../protocol/address/ip.ts';
+import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { HandshakeSlots } from '../handshake-slots.ts';
 import { commonName, type TlsOptions, type UpstreamTls } from '../tls.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';

@@ -1,5 +1,5 @@
 import type { Conversation, EndCause, Link, Target, TargetTls, Wire } from '../../connection/wire.ts';
-import type { Endpoint } from '../../proxy-protocol/header.ts';
+import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';

@@ -1,4 +1,4 @@
-import { copyBytes } from '../../bytes.ts';
+import { copyBytes } from '../../base/bytes.ts';
 import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -8,7 +8,7 @@ import type { TlsSessions } from './tls-sessions.ts';
 const COPY_BYTES = 65_536;
 
 /** What is needed of the streams. */
-export interface WriterHost {
+interface WriterHost {
   /** An error, a negative errno, has ended the socket. */
   failed(fd: number, error: number): void;
   /** Is about to send for the second time. */

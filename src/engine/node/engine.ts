@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { BreakwaterError } from '../../errors.ts';
-import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
-import type { ProxyHeader } from '../../proxy-protocol/header.ts';
-import { systemClock } from '../../time.ts';
+import { BreakwaterError } from '../../base/errors.ts';
+import { systemClock } from '../../base/time.ts';
+import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import {
   type BoundAddress,
   type Engine,

@@ -28,7 +28,7 @@ const NODE_TICKET_KEY_BYTES = 48;
 /** As OpenSSL's default. */
 const MAX_CHAIN = 100;
 
-export interface Handshake {
+interface Handshake {
   done(socket: TLSSocket): void;
   failed(cause: EndCause): void;
 }

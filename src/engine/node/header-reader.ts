@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import { decodeProxyHeader } from '../../proxy-protocol/decode.ts';
-import type { HeaderRefusal } from '../../proxy-protocol/expect.ts';
-import type { ProxyHeader } from '../../proxy-protocol/header.ts';
+import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
+import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import { judgeHeader } from '../headers.ts';
 
-export interface HeaderReading {
+interface HeaderReading {
   readonly expectation: 'read' | 'peek';
   readonly timeoutMs: number;
   /** The device's own bytes are the next of the socket, which is paused; `headerBytes` were taken before them. */

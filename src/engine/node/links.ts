@@ -6,8 +6,8 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
+import { BreakwaterError } from '../../base/errors.ts';
 import { type TargetTls, TLS_REASON } from '../../connection/wire.ts';
-import { BreakwaterError } from '../../errors.ts';
 import { checkUpstream, type UpstreamTls, verifying } from '../tls.ts';
 
 interface Pool {

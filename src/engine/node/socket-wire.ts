@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../../base/time.ts';
 import type {
   Conversation,
   EndCause,
@@ -9,7 +10,6 @@ import type {
   TargetTls,
   Wire,
 } from '../../connection/wire.ts';
-import { systemClock } from '../../time.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import type { EngineOptions } from '../engine.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';

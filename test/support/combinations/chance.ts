@@ -1,5 +1,5 @@
-import type { Random } from '../../../src/time.ts';
-import { seeded } from '../../unit/balance/support.ts';
+import type { Random } from '../../../src/base/time.ts';
+import { seeded } from '../../unit/policy/balance/support.ts';
 
 /** Choices that are the same in every run with one seed. */
 export class Chance {

@@ -1,5 +1,5 @@
 import { parseConfig } from '../../../src/config/load.ts';
-import { refusals } from '../../../src/routing/rules.ts';
+import { refusals } from '../../../src/policy/routing/rules.ts';
 import { Chance } from './chance.ts';
 import type { NodeServer, Protocol, Surroundings } from './surroundings.ts';
 

@@ -8,7 +8,7 @@ import type {
   StatusView,
 } from '../../../src/admin/backend.ts';
 import { parseConfig } from '../../../src/config/load.ts';
-import { compileRules, type Decision } from '../../../src/routing/rules.ts';
+import { compileRules, type Decision } from '../../../src/policy/routing/rules.ts';
 import { type Breakwater, startBreakwater } from '../breakwater.ts';
 import { until } from '../wait.ts';
 import { CheckedApi } from './api.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BreakwaterError } from '../../../src/base/errors.ts';
 import { defaultConfig, parseConfig } from '../../../src/config/load.ts';
 import { ConfigError, formatProblem } from '../../../src/config/problems.ts';
-import { BreakwaterError } from '../../../src/errors.ts';
-import { allV2Fields } from '../../../src/proxy-protocol/encode.ts';
+import { allV2Fields } from '../../../src/protocol/proxy-protocol/encode.ts';
 
 /** The problems of a file, one text each. */
 function problemsOf(text: string, flags = {}): string[] {

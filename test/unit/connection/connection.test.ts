@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { PendingBytes } from '../../../src/admission/pending-bytes.ts';
 import type { Connection } from '../../../src/connection/connection.ts';
+import { PendingBytes } from '../../../src/policy/admission/pending-bytes.ts';
 import { limits, packet, patience, Scene } from './scene.ts';
 
 const { CONNECT, CONNECT5, ACCEPTED, ACCEPTED5, UNAVAILABLE, UNAVAILABLE5, BUSY5, BAD_LOGIN, AUTH5 } = packet;

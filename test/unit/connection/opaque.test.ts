@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { body, message, named, records } from '../tls-hello/hellos.ts';
+import { body, message, named, records } from '../protocol/tls-hello/hellos.ts';
 import { limits, patience, Scene } from './scene.ts';
 
 const hello = Buffer.from(records(message(body(named('a.example')))));

@@ -1,4 +1,3 @@
-import { PendingBytes } from '../../../src/admission/pending-bytes.ts';
 import { Connection } from '../../../src/connection/connection.ts';
 import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
 import { OpaqueConnection } from '../../../src/connection/opaque.ts';
@@ -12,8 +11,9 @@ import type {
   SessionLimits,
   World,
 } from '../../../src/connection/world.ts';
-import type { Refusal } from '../../../src/routing/rules.ts';
-import { connectPacket } from '../mqtt/packets.ts';
+import { PendingBytes } from '../../../src/policy/admission/pending-bytes.ts';
+import type { Refusal } from '../../../src/policy/routing/rules.ts';
+import { connectPacket } from '../protocol/mqtt/packets.ts';
 
 /**
  * One connection on a stage: the test plays the device, the nodes and the clock, and reads what the connection did as

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { strategies } from '../../../src/balance/index.ts';
 import { createBalancer } from '../../../src/data-plane/balancer.ts';
-import type { Slot } from '../../../src/data-plane/routing-table.ts';
-import { seeded } from '../balance/support.ts';
+import type { Slot } from '../../../src/data-plane-api/routing-table.ts';
+import { strategies } from '../../../src/policy/balance/index.ts';
+import { seeded } from '../policy/balance/support.ts';
 
 const key = { clientId: 'meter-1', sourceAddress: '10.0.0.1' };
 

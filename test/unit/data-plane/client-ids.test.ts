@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ClientIds, identityOf } from '../../../src/data-plane/client-ids.ts';
-import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
-import { createOwners } from '../../../src/server/owners.ts';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import { createOwners } from '../../../src/proxy/owners.ts';
 
 interface Device {
   readonly name: string;

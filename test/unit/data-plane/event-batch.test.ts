@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { DIALLED_AGAIN_MS, EventBatch, MAX_BATCH_EVENTS } from '../../../src/data-plane/event-batch.ts';
-import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
 
 const dialled = (node: string): ThreadEvent => ({ type: 'dialled', node });
 const failed = (node: string): ThreadEvent => ({ type: 'dial-failed', node, failure: 'refused', detail: '' });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Peer, PeerTls, Target } from '../../../src/connection/wire.ts';
 import { createIntroduction, introduced } from '../../../src/data-plane/introduction.ts';
-import { decodeProxyHeader } from '../../../src/proxy-protocol/decode.ts';
-import { allV2Fields } from '../../../src/proxy-protocol/encode.ts';
-import { tlvType, toldTls } from '../../../src/proxy-protocol/tlv.ts';
+import { decodeProxyHeader } from '../../../src/protocol/proxy-protocol/decode.ts';
+import { allV2Fields } from '../../../src/protocol/proxy-protocol/encode.ts';
+import { tlvType, toldTls } from '../../../src/protocol/proxy-protocol/tlv.ts';
 
 const peer: Peer = {
   remoteAddress: '192.0.2.7',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Evidence } from '../../../src/connection/evidence.ts';
 import { LostLinks } from '../../../src/data-plane/lost-links.ts';
-import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
 
 function open() {
   let nowMs = 1_000;

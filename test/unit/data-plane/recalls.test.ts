@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 import { MAX_RECALLS, Recalls } from '../../../src/data-plane/recalls.ts';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
 
 test('each answer goes to who asked, once, and a full house is answered at once', () => {
   const told: ThreadEvent[] = [];

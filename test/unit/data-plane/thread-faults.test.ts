@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
-import type { Report } from '../../../src/data-plane/messages.ts';
 import { createFaults, guardThread } from '../../../src/data-plane/thread-faults.ts';
+import type { Report } from '../../../src/data-plane-api/messages.ts';
 
 function scene() {
   const reports: Report[] = [];

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import type { Door } from '../../../src/admission/door.ts';
 import type { Connection } from '../../../src/connection/connection.ts';
 import type { Peer } from '../../../src/connection/wire.ts';
 import { ClientIds } from '../../../src/data-plane/client-ids.ts';
-import type { ThreadEvent } from '../../../src/data-plane/messages.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
-import { createTableMemory, openTable } from '../../../src/data-plane/routing-table.ts';
-import { TableReader } from '../../../src/data-plane/table-reader.ts';
 import { ListenerWorld, type ThreadContext } from '../../../src/data-plane/thread-world.ts';
-import { decodeConnect } from '../../../src/mqtt/connect.ts';
-import type { RuleInput } from '../../../src/routing/rules.ts';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import { createTableMemory, openTable } from '../../../src/data-plane-api/routing-table.ts';
+import { TableReader } from '../../../src/data-plane-api/table-reader.ts';
+import type { Door } from '../../../src/policy/admission/door.ts';
+import type { RuleInput } from '../../../src/policy/routing/rules.ts';
+import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
 import { limits, sessionLimits } from '../connection/scene.ts';
-import { connectPacket } from '../mqtt/packets.ts';
+import { connectPacket } from '../protocol/mqtt/packets.ts';
 
 const packet = connectPacket({
   version: 5,

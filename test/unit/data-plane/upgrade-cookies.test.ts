@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { PeerTls } from '../../../src/connection/wire.ts';
 import { type CookieRoute, upgradeCookies } from '../../../src/data-plane/upgrade-cookies.ts';
-import { createCookiePersistence } from '../../../src/persistence/cookie.ts';
-import { deriveMarkKey } from '../../../src/persistence/node-mark.ts';
+import { createCookiePersistence } from '../../../src/policy/cookie-affinity/cookie.ts';
+import { deriveMarkKey } from '../../../src/policy/cookie-affinity/node-mark.ts';
 
 const peer = { remoteAddress: '10.0.0.1', remotePort: 1 };
 const tls: PeerTls = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BreakwaterError } from '../../../src/errors.ts';
+import { BreakwaterError } from '../../../src/base/errors.ts';
 import { nodeSpec } from '../../../src/nodes/spec.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../../../src/nodes/url.ts';
 

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { decodeConnect } from '../../../src/mqtt/connect.ts';
+import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
 import { Session } from '../../../src/session/index.ts';
 import { bytesOf } from './packet-text.ts';
 import { options } from './transcript.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { generate, type Packet, type Parser, parser } from 'mqtt-packet';
 import { describe, it } from 'vitest';
-import { decodeConnect } from '../../../src/mqtt/connect.ts';
+import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
 import { Session } from '../../../src/session/index.ts';
 import {
   type BrokerRules,

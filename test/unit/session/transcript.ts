@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { decodeConnect } from '../../../src/mqtt/connect.ts';
+import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
 import {
   Session,
   type SessionEvent,

@@ -1,0 +1,78 @@
+/**
+ * Coded errors. Every failure that a person or another program may see has a code from this one table,
+ * says whose fault it is, and whether trying again can help.
+ */
+
+/** Who caused the failure: the device, a node, the person's configuration or command, the store, or Breakwater itself. */
+type ErrorSource = 'device' | 'node' | 'user' | 'store' | 'internal';
+
+interface ErrorKind {
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+  /** HTTP status that the admin API answers with. */
+  readonly status: number;
+}
+
+export const errorCodes = {
+  CONFIG_INVALID: { source: 'user', retryable: false, status: 400 },
+  CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400 },
+  RELOAD_NEEDS_RESTART: { source: 'user', retryable: false, status: 409 },
+  RELOAD_REFUSED: { source: 'user', retryable: true, status: 409 },
+  USAGE: { source: 'user', retryable: false, status: 400 },
+  ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
+  ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TLS_INVALID: { source: 'user', retryable: false, status: 400 },
+  NODE_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  NODE_EXISTS: { source: 'user', retryable: false, status: 409 },
+  NODE_INVALID: { source: 'user', retryable: false, status: 400 },
+  POOL_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  CLIENT_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  CLIENT_AMBIGUOUS: { source: 'user', retryable: false, status: 409 },
+  CLIENT_IMMOVABLE: { source: 'device', retryable: false, status: 409 },
+  MOVE_REFUSED: { source: 'node', retryable: true, status: 409 },
+  REBALANCE_REFUSED: { source: 'user', retryable: false, status: 409 },
+  REQUEST_INVALID: { source: 'user', retryable: false, status: 400 },
+  NOT_FOUND: { source: 'user', retryable: false, status: 404 },
+  UNAUTHORIZED: { source: 'user', retryable: false, status: 401 },
+  FORBIDDEN: { source: 'user', retryable: false, status: 403 },
+  TOO_MANY_GUESSES: { source: 'user', retryable: true, status: 429 },
+  ADMIN_BUSY: { source: 'user', retryable: true, status: 503 },
+  TOO_MANY_SUBSCRIBERS: { source: 'user', retryable: true, status: 429 },
+  ADMIN_UNREACHABLE: { source: 'user', retryable: true, status: 502 },
+  ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400 },
+  ENGINE_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TRANSPARENT_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
+  TABLE_FULL: { source: 'user', retryable: false, status: 409 },
+  NAME_UNRESOLVED: { source: 'node', retryable: true, status: 502 },
+  PROBE_FAILED: { source: 'node', retryable: true, status: 502 },
+  PROBE_TIMEOUT: { source: 'node', retryable: true, status: 504 },
+  STORE_UNAVAILABLE: { source: 'store', retryable: true, status: 503 },
+  STORE_CONFLICT: { source: 'store', retryable: true, status: 409 },
+  THREAD_UNAVAILABLE: { source: 'internal', retryable: true, status: 503 },
+  INTERNAL: { source: 'internal', retryable: false, status: 500 },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export class BreakwaterError extends Error {
+  readonly code: ErrorCode;
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+  readonly status: number;
+
+  /** `message` names the place and the remedy; it must hold no secret and no payload. */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'BreakwaterError';
+    this.code = code;
+    const kind: ErrorKind = errorCodes[code];
+    this.source = kind.source;
+    this.retryable = kind.retryable;
+    this.status = kind.status;
+  }
+}
+
+/** The text of anything thrown, for a log line or an error's own message. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

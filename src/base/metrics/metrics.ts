@@ -1,0 +1,214 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { boundLabel } from './label.ts';
+import { type SharedHistogram, sharedHistogram } from './shared-histogram.ts';
+
+/** Counts that are kept elsewhere (shared memory, the node table) and read when Prometheus asks. */
+export interface Snapshot {
+  /** Live connections by listener and node. */
+  readonly connections: Iterable<{
+    readonly listener: string;
+    readonly node: string;
+    readonly count: number;
+  }>;
+  /** Connections accepted since the start, by listener. */
+  readonly connectionsTotal: Iterable<{ readonly listener: string; readonly count: number }>;
+  /** Devices turned away since the start, by reason. */
+  readonly rejectedTotal: Iterable<{ readonly reason: string; readonly count: number }>;
+  /** Devices that had to wait before they were placed, by cause. */
+  readonly connectsDelayed: Iterable<{ readonly cause: string; readonly count: number }>;
+  /** Served devices whose connection ended since the start, by cause. */
+  readonly disconnectsTotal: Iterable<{ readonly cause: string; readonly count: number }>;
+  /** Packets of session mode since the start, by MQTT packet type; those that nodes sent are `to_device`. */
+  readonly messages: Iterable<{
+    readonly direction: 'from_device' | 'to_device';
+    readonly type: string;
+    readonly count: number;
+  }>;
+  /** Payload bytes since the start. */
+  readonly bytesFromDevices: number;
+  readonly bytesToDevices: number;
+  /** From the dial of a node to its CONNACK. */
+  readonly dials: SharedHistogram;
+  readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
+  readonly storeUp: boolean;
+  /** Placed, ended and rejected devices that a burst left untold in log and events. */
+  readonly eventsDropped: number;
+  /** The longest turn of each data thread within the last minute. */
+  readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
+  /** Lines of the log that standard output did not take. */
+  readonly logLinesDropped: number;
+  /** What was read from the membership store and could not be used, by key or channel, and reason. */
+  readonly recordsSkipped: Iterable<{
+    readonly key: string;
+    readonly reason: string;
+    readonly count: number;
+  }>;
+}
+
+interface Metrics {
+  /** One active probe took so long, whatever it found. */
+  probed(seconds: number): void;
+  /** The main thread came so late to what it does at a certain time. */
+  delayed(seconds: number): void;
+  /** A session moved to another node, or no node took it (`to` is absent). */
+  reattached(reattachment: {
+    readonly cause: string;
+    readonly to: string | undefined;
+    readonly durationMs: number;
+  }): void;
+  /** So many HTTP requests were answered with a status. */
+  requests(listener: string, status: number, count: number): void;
+  exposition(): Promise<{ contentType: string; body: string }>;
+}
+
+/** Reasons are words of ours, of which there are two dozen; the bound is for the day that one is not. */
+const MAX_REASONS = 64;
+/** Listeners are in the configuration and node slots in the routing table; both are fewer. */
+const MAX_LISTENERS = 256;
+const MAX_NODES = 4096;
+/**
+ * prom-client's own histogram of the event loop's delay wakes the main thread for each sample, on a core that may be busy,
+ * and takes all the time between two for delay. `breakwater_control_delay_seconds` is in its place.
+ */
+const LAG_PRECISION_MS = 2 ** 31 - 1;
+const LAG_STATISTICS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'];
+
+const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
+const DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
+const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
+
+/** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
+export function createMetrics(collect: () => Snapshot): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
+  for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
+  const refresh = createCollected(registry);
+  const probe = new Histogram({
+    name: 'breakwater_probe_duration_seconds',
+    help: 'Duration of active health probes, successful or not.',
+    buckets: PROBE_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  const delay = new Histogram({
+    name: 'breakwater_control_delay_seconds',
+    help: 'How late the main thread came to its work.',
+    buckets: DELAY_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  const dials = sharedHistogram(
+    'breakwater_dial_duration_seconds',
+    'From the dial of a node to the CONNACK that served the device.',
+  );
+  registry.registerMetric(dials.metric);
+  const reattachments = new Counter({
+    name: 'breakwater_reattachments_total',
+    help: 'Moves of sessions to another node, by cause and result (ok, failed).',
+    labelNames: ['cause', 'result'],
+    registers: [registry],
+  });
+  const requests = new Counter({
+    name: 'breakwater_http_requests_total',
+    help: 'HTTP requests by status; 499: the client left before its answer.',
+    labelNames: ['listener', 'code'],
+    registers: [registry],
+  });
+  const listenerOf = boundLabel(MAX_LISTENERS);
+  const reattachSeconds = new Histogram({
+    name: 'breakwater_reattach_duration_seconds',
+    help: 'From the loss of a node, or the order to move, to the session being served again.',
+    buckets: REATTACH_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  return {
+    reattached: ({ cause, to, durationMs }) => {
+      reattachments.inc({ cause, result: to === undefined ? 'failed' : 'ok' });
+      if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
+    },
+    probed: (seconds) => probe.observe(seconds),
+    delayed: (seconds) => delay.observe(seconds),
+    requests: (listener, status, count) =>
+      requests.inc({ listener: listenerOf(listener), code: status }, count),
+    exposition: async () => {
+      const snapshot = collect();
+      refresh(snapshot);
+      dials.set(snapshot.dials);
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+/** The metrics that a snapshot fills. They are emptied first: a node that left takes its series with it. */
+function createCollected(registry: Registry): (snapshot: Snapshot) => void {
+  const registers = [registry];
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+
+  const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
+  const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
+  const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
+  const delayed = counter('connects_delayed_total', 'Devices that waited before they were placed.', [
+    'cause',
+  ]);
+  const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
+  const messages = counter('messages_total', 'MQTT packets that devices and nodes sent, in session mode.', [
+    'direction',
+    'type',
+  ]);
+  const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
+  const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
+  const logDropped = counter('log_lines_dropped_total', 'Log lines that standard output did not take.', []);
+  const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
+  const turns = gauge('turn_seconds_max', 'The longest turn of a data thread within the last minute.', [
+    'thread',
+  ]);
+  const skipped = counter(
+    'membership_records_skipped_total',
+    'Records and messages that could not be used.',
+    ['key', 'reason'],
+  );
+  const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
+
+  const filled = [
+    connections,
+    connectionsTotal,
+    rejected,
+    delayed,
+    disconnects,
+    messages,
+    bytes,
+    nodeUp,
+    turns,
+    eventsDropped,
+    logDropped,
+    skipped,
+  ];
+  const reasonOf = boundLabel(MAX_REASONS);
+  const listenerOf = boundLabel(MAX_LISTENERS);
+
+  return (snapshot) => {
+    // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
+    const nodeOf = boundLabel(MAX_NODES);
+    for (const metric of filled) metric.reset();
+    for (const { listener, node, count } of snapshot.connections) {
+      connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
+    }
+    for (const { listener, count } of snapshot.connectionsTotal) {
+      connectionsTotal.inc({ listener: listenerOf(listener) }, count);
+    }
+    for (const { reason, count } of snapshot.rejectedTotal) rejected.inc({ reason: reasonOf(reason) }, count);
+    for (const { cause, count } of snapshot.connectsDelayed) delayed.inc({ cause }, count);
+    for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
+    for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
+    for (const { thread, seconds } of snapshot.longestTurns) turns.set({ thread: String(thread) }, seconds);
+    bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
+    bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
+    for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
+    eventsDropped.inc(snapshot.eventsDropped);
+    logDropped.inc(snapshot.logLinesDropped);
+    for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);
+    storeUp.set(snapshot.storeUp ? 1 : 0);
+  };
+}

@@ -1,0 +1,29 @@
+import { printableLines } from '../../base/printable.ts';
+import { type Column, formatDetails, formatTable, wantsColour } from './table.ts';
+
+/**
+ * Output of commands: JSON for machines, tables for people. Names that others chose reach no terminal as they are; only the
+ * colours of a table are ours.
+ */
+
+export function print(text: string): void {
+  console.log(printableLines(text));
+}
+
+/** On standard error. */
+export function printError(text: string): void {
+  console.error(printableLines(text));
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** `none` is said instead of an empty table. */
+export function printTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], none: string): void {
+  console.log(rows.length === 0 ? none : formatTable(columns, rows, wantsColour()));
+}
+
+export function printDetails(details: Readonly<Record<string, string | number | boolean | undefined>>): void {
+  console.log(formatDetails(details));
+}

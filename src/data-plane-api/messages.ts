@@ -1,0 +1,328 @@
+import type { LimitsConfig, ListenerLimits, PoolConfig, RuleConfig } from '../config/config.ts';
+import type { Evidence } from '../connection/evidence.ts';
+import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
+import type { PeerTls } from '../connection/wire.ts';
+import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
+import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
+import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
+import type { DoorMemory } from '../policy/admission/door.ts';
+import type { HoldBackMemory } from '../policy/admission/hold-back.ts';
+import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
+import type { Suspect } from '../session/index.ts';
+
+/** What is said between the main thread and a data thread. All of it is structured-cloneable. */
+
+/** Everything that a data thread needs to begin. */
+export interface ThreadStart {
+  readonly thread: number;
+  readonly threads: number;
+  /** That the table has room for. */
+  readonly tableThreads: number;
+  readonly table: SharedArrayBuffer;
+  readonly door: DoorMemory;
+  readonly holdBack: HoldBackMemory;
+  readonly engine: 'epoll' | 'node';
+  /** Where the thread notes the descriptors that its end would leave open. */
+  readonly descriptors: Uint8Array | undefined;
+  readonly settings: ThreadSettings;
+}
+
+export interface ListenerSettings extends ListenOptions {
+  /** As configured, for rules. */
+  readonly url: string;
+  /** Number of the pool that takes what no rule decides. */
+  readonly pool: number;
+  readonly mode: 'relay' | 'session';
+  /** Instead of those in `LimitsConfig.door`. */
+  readonly limits?: ListenerLimits | undefined;
+  /** HTTP: proxies whose word on the device is taken. */
+  readonly trustedProxies?: readonly string[] | undefined;
+  /** Absent: MQTT. Any protocol, or TLS that passes through; the bytes are carried as they are. */
+  readonly opaque?: 'tcp' | 'tls' | undefined;
+  /** Absent: devices speak plain MQTT. */
+  readonly websocket?: UpgradeTerms | undefined;
+}
+
+/** What a data thread goes by, as the configuration has it now. */
+export interface ThreadSettings {
+  readonly limits: LimitsConfig;
+  /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */
+  readonly pools: readonly (PoolConfig | undefined)[];
+  /** How nodes are reached by TLS, by the numbers of their pools; undefined: as the engine does where nothing is said. */
+  readonly upstreamTls: readonly (UpstreamTls | undefined)[];
+  readonly rules: readonly RuleConfig[];
+  /** The longest that a connect waits for what is remembered of its device. */
+  readonly recallTimeoutMs: number;
+  /** Other proxies share the membership store: they are told which devices are served here. */
+  readonly isShared: boolean;
+  /** Each HTTP request is told, for the access log. */
+  readonly tellsRequests?: boolean | undefined;
+}
+
+/** A connection that the broker has accepted. */
+export interface Accepted {
+  /** Name of the pool. */
+  readonly pool: string;
+  readonly clientId: string;
+  /** Which device it is, as far as anybody can know: see `identityOf`. */
+  readonly who: number;
+  /** By the clock that all threads share. */
+  readonly sinceMs: number;
+}
+
+/** Which connections are meant: all of a client id, or the one of a number; of that proxy, or of any. */
+export type Whom =
+  | { readonly clientId: string }
+  | { readonly connection: number; readonly proxy?: string | undefined };
+
+/** A served connection, as `client list` shows it. */
+export interface ClientRecord {
+  /** Of its own in its proxy. */
+  readonly connection: number;
+  readonly clientId: string;
+  readonly node: string;
+  readonly listener: number;
+  readonly remoteAddress: string;
+  readonly protocolVersion: 3 | 4 | 5;
+  readonly keepAlive: number;
+  readonly mode: 'relay' | 'session';
+  readonly reattachments: number;
+  /** Session mode, and only where one device is asked for. */
+  readonly session?: SessionRecord | undefined;
+  /** Where the device came by TLS, and likewise. */
+  readonly tls?: PeerTls | undefined;
+  /** Milliseconds that it has been served. */
+  readonly ageMs: number;
+}
+
+/** What `client inspect` shows of a session. */
+export interface SessionRecord {
+  readonly subscriptions: number;
+  /** Packets that the device waits for, and messages that it has not finished with. */
+  readonly inflightFromDevice: number;
+  readonly inflightToDevice: number;
+  readonly rememberedBytes: number;
+  /** A node has it; false while another one is sought. */
+  readonly served: boolean;
+  /** Why it cannot be moved now, if it cannot. */
+  readonly immovable: string | undefined;
+  /** The last ones, newest last. */
+  readonly history: readonly (Omit<Reattachment, 'atMs'> & { readonly agoMs: number })[];
+}
+
+export interface ClientFilter {
+  readonly whom?: Whom | undefined;
+  readonly node?: string | undefined;
+  /** Part of the client id. */
+  readonly match?: string | undefined;
+  readonly limit: number;
+}
+
+/** What became of an order to move sessions. */
+export interface MoveTally {
+  /** Under way. */
+  readonly moving: number;
+  /** Cannot be moved just now. */
+  readonly later: number;
+  /** Cannot be moved at all, or (relay mode) not by us. */
+  readonly stuck: number;
+  /** Cannot be moved at all, and were disconnected so that they find another node. */
+  readonly ended: number;
+  /** No node would take them. */
+  readonly noNode: number;
+}
+
+export interface ClientAnswer {
+  readonly clients: readonly ClientRecord[];
+  readonly total: number;
+}
+
+/** The word of the main thread on one node, as of a moment on the clock that all threads share. */
+export interface Verdict {
+  readonly node: string;
+  /** Undefined: the node lived then. */
+  readonly evidence: Evidence | undefined;
+  readonly asOfMs: number;
+}
+
+export type Command =
+  /** Answered by `listening` or `failed`: all are bound, or none. */
+  | { readonly type: 'listen'; readonly request: number; readonly listeners: readonly ListenerSettings[] }
+  | { readonly type: 'unlisten'; readonly request: number; readonly listeners: readonly number[] }
+  /** From now on these; `listeners` are those that are bound. */
+  | {
+      readonly type: 'settings';
+      readonly request: number;
+      readonly settings: ThreadSettings;
+      readonly listeners: readonly ListenerSettings[];
+    }
+  /** Stop accepting; `drained` follows when the last device has left. */
+  | { readonly type: 'stop' }
+  /** Without `listener`: the devices of all. */
+  | { readonly type: 'endAll'; readonly reason: EndReason; readonly listener?: number }
+  | { readonly type: 'close' }
+  /** Whether placed and ended connections are told one by one. */
+  | { readonly type: 'verbose'; readonly on: boolean }
+  | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
+  /** Answers `recall`: where the device was served last. */
+  | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
+  /** Looks whether the nodes of the sessions still answer; `unhealthy` are ids of nodes, as probes found them. */
+  | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
+  /** Whether a node is gone, of which links were lost. */
+  | { readonly type: 'verdict'; readonly verdict: Verdict }
+  /** The broker has accepted a newer connection than those of this thread until `sinceMs`, at another thread or proxy. */
+  | ({ readonly type: 'superseded' } & Accepted)
+  /** Moves sessions away from a node, at most `count`. */
+  | {
+      readonly type: 'moveSome';
+      readonly request: number;
+      readonly node: string;
+      readonly count: number;
+      readonly cause: MoveCause;
+      readonly to: string | undefined;
+    }
+  | {
+      readonly type: 'move';
+      readonly request: number;
+      readonly whom: Whom;
+      readonly to: string | undefined;
+    }
+  | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
+  | {
+      readonly type: 'updateTls';
+      readonly request: number;
+      readonly listener: number;
+      readonly tls: TlsOptions;
+    };
+
+export type ThreadEvent =
+  | {
+      readonly type: 'placed';
+      readonly clientId: string;
+      readonly connection: number;
+      readonly node: string;
+      readonly listener: number;
+      readonly remoteAddress: string;
+    }
+  | {
+      readonly type: 'ended';
+      readonly clientId: string;
+      readonly connection: number;
+      readonly node: string;
+      readonly listener: number;
+      readonly remoteAddress: string;
+      readonly reason: EndReason;
+      readonly durationMs: number;
+      readonly bytesFromDevice: number;
+      readonly bytesToDevice: number;
+    }
+  | {
+      readonly type: 'reattached';
+      readonly clientId: string;
+      readonly remoteAddress: string;
+      readonly reattachment: Reattachment;
+    }
+  /** A connection of this thread is the newest of its client id and pool, and has ended. */
+  | ({ readonly type: 'owned' } & Accepted)
+  | { readonly type: 'disowned'; readonly pool: string; readonly clientId: string }
+  | {
+      readonly type: 'rejected';
+      readonly reason: string;
+      readonly clientId: string | undefined;
+      readonly listener: number;
+      readonly remoteAddress: string;
+    }
+  /** A connection was reset for its PROXY protocol header; `more` like it were since the last was told. */
+  | {
+      readonly type: 'header-refused';
+      readonly listener: number;
+      readonly refusal: HeaderRefusal;
+      readonly remoteAddress: string;
+      readonly more: number;
+    }
+  /** The thread accepts nothing for a moment; `reason` is an errno name. `more` such pauses since the last was told. */
+  | { readonly type: 'accept-paused'; readonly reason: string; readonly more: number }
+  | {
+      readonly type: 'dial-failed';
+      readonly node: string;
+      readonly failure: DialFailure;
+      readonly detail: string;
+    }
+  /** A device of a pool that remembers wants to know where it was; answered by the command `recalled`. */
+  | { readonly type: 'recall'; readonly request: number; readonly pool: string; readonly clientId: string }
+  /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
+  | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)
+  | { readonly type: 'released'; readonly pool: string; readonly clientId: string }
+  /** A link that was told as lost was taken over: `device` is the number that it was told by. */
+  | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
+  /** Such a device's session is at another node. */
+  | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
+  /** Two nodes died of this packet of a device, which was disconnected. */
+  | {
+      readonly type: 'convicted';
+      readonly clientId: string;
+      readonly remoteAddress: string;
+      readonly suspect: Suspect;
+    }
+  /** At least one dial since the last batch succeeded. */
+  | { readonly type: 'dialled'; readonly node: string }
+  /** HTTP requests since the last such event that were answered with this status. */
+  | {
+      readonly type: 'requests';
+      readonly listener: number;
+      readonly status: number;
+      readonly count: number;
+    }
+  | {
+      readonly type: 'requested';
+      readonly listener: number;
+      readonly remoteAddress: string;
+      readonly method: string;
+      readonly host: string;
+      readonly path: string;
+      readonly status: number;
+      readonly node: string | undefined;
+      readonly durationMs: number;
+    }
+  /**
+   * Links of served connections to this node ended of themselves. `askedAtMs`: sessions wait for the word whether it is
+   * gone, the last of them since then; answered by the command `verdict`.
+   */
+  | {
+      readonly type: 'link-lost';
+      readonly node: string;
+      /** Numbers that tell devices apart, one a link. */
+      readonly devices: readonly number[];
+      /** Links that the node had, of all threads, before the first of these ended. */
+      readonly had: number;
+      /** On the clock that all threads share. */
+      readonly askedAtMs: number | undefined;
+    };
+
+/** An exception of ours, and what it ended. */
+export interface Fault {
+  /** What failed: `a connection`, which was reset, or such as `command watch`, which ended nobody. */
+  readonly where: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+export type Report =
+  | { readonly type: 'ready'; readonly wakeFd: number | undefined }
+  | { readonly type: 'listening'; readonly request: number; readonly addresses: readonly BoundAddress[] }
+  | {
+      readonly type: 'failed';
+      readonly request: number;
+      readonly code: string;
+      readonly message: string;
+      /** Index of the listener that could not be bound. */
+      readonly listener?: number | undefined;
+    }
+  | { readonly type: 'done'; readonly request: number }
+  | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
+  | ({ readonly type: 'fault' } & Fault)
+  | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
+  | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
+  | { readonly type: 'kicked'; readonly request: number; readonly count: number }
+  /** `problem`: why the former options stay. */
+  | { readonly type: 'tlsUpdated'; readonly request: number; readonly problem: string | undefined };

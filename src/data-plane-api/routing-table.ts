@@ -1,0 +1,357 @@
+import { BreakwaterError } from '../base/errors.ts';
+import { shortages } from '../connection/attempts.ts';
+import type { EndReason } from '../connection/world.ts';
+import { BEAT, PULSE_DOUBLES } from '../engine/pulse.ts';
+import { MAX_NODES } from '../nodes/node.ts';
+import { doorRefusalLabels } from '../policy/admission/door.ts';
+import { refusals } from '../policy/routing/rules.ts';
+import { headerRefusalLabels } from '../protocol/proxy-protocol/expect.ts';
+
+/**
+ * The routing table: the one place where the control plane and the data threads meet. A SharedArrayBuffer of node
+ * slots; control writes them, data threads read them and count in them.
+ *
+ * - The generation is a seqlock: odd while control writes. A reader that sees it changed decodes the slots anew,
+ *   and keeps its last good copy when a write came between.
+ * - `live` is one atomic count a slot: what least-connections compares. Beside it every thread keeps its own counts
+ *   by listener and slot (single writer), so that the counts of a thread that died can be given back.
+ * - A slot is used again only when its node is gone and nobody is counted at it any more.
+ */
+/** As many as a configuration may hold, and as many again whose devices are still leaving behind a reload. */
+export const MAX_LISTENERS = 128;
+export const ID_BYTES = 64;
+/** Addresses that are dialled of one node; a name may have more. */
+const MAX_ADDRESSES = 8;
+export const ADDRESS_BYTES = MAX_ADDRESSES * 46; // 45 at most for IPv6, and what stands between two
+export const TEXT_BYTES = ID_BYTES + ADDRESS_BYTES + 256; // and a host name (253)
+
+export const NO_POOL = -1;
+export const USED = 1;
+export const ENABLED = 2;
+export const USABLE = 4;
+export const BUSY = 8;
+
+/** What control says of one node. */
+export interface SlotState {
+  readonly id: string;
+  /** Number of the pool. */
+  readonly pool: number;
+  /** Number of another pool that it is in as well: the one of before, while a reload is under way. */
+  readonly formerPool?: number | undefined;
+  /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
+  readonly host: string;
+  /** Further addresses of the same node, where its name has more than one. */
+  readonly otherHosts?: readonly string[] | undefined;
+  readonly port: number;
+  /** The name that its certificate is for; empty: it is reached without TLS. */
+  readonly serverName: string;
+  /** Relative share; only the proportions count. */
+  readonly weight: number;
+  /** Connections at one time, of all proxies; 0: no limit. */
+  readonly maxConnections: number;
+  /** New devices a second, by this proxy; 0: no limit. */
+  readonly connectRate: number;
+  /** Takes new connections, by a person's decision. */
+  readonly enabled: boolean;
+  /** Healthy, or not known to be unhealthy. */
+  readonly usable: boolean;
+  /** Takes nobody now: others are asked first. */
+  readonly busy: boolean;
+}
+
+export interface Slot extends SlotState {
+  readonly slot: number;
+}
+
+/** Counters of one thread, in the order they lie in shared memory; `devices` is the one that also goes down. */
+export const threadCounters = [
+  'devices',
+  'bytesFromDevice',
+  'bytesToDevice',
+  'eventsDropped',
+  'connectsHeldBack',
+  'connectsQueued',
+] as const;
+export type ThreadCounter = (typeof threadCounters)[number];
+
+/** Why a device is turned away: the `reason` label of `connect_rejected_total`. */
+export const rejectReasons = [
+  'not-mqtt',
+  'not-tls',
+  'too-large',
+  'malformed',
+  'protocol-version',
+  'connect-timeout',
+  'no-node',
+  ...shortages,
+  ...refusals,
+  'max-connections',
+  'tls-failed',
+  'tls-busy',
+  'websocket-refused',
+  'node-refused',
+  'node-closed',
+  ...doorRefusalLabels,
+  ...headerRefusalLabels,
+] as const;
+
+/** Why a served device's connection ended: the `cause` label of `device_disconnects_total`. */
+export const endReasons = [
+  'device-closed',
+  'device-reset',
+  'device-timeout',
+  'tls-failed',
+  'node-closed',
+  'node-reset',
+  'node-timeout',
+  'connect-timeout',
+  'connect-rejected',
+  'no-node',
+  'kicked',
+  'taken-over',
+  'keep-alive',
+  'protocol-error',
+  'immovable',
+  'granted-less',
+  'session-lost',
+  'deadly-packet',
+  'listener-removed',
+  'pool-removed',
+  'shutdown',
+] as const satisfies readonly EndReason[];
+
+/** MQTT has so many packet types; messages are counted by type, those of devices first and then those of nodes. */
+export const PACKET_TYPES = 16;
+
+/** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */
+export const dialBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+const HEADER_INTS = 4; // generation, slots in use, live devices, the last connection's number
+
+/** Where each group of a thread's doubles begins. */
+export const REJECTED = threadCounters.length;
+export const DIALS = REJECTED + rejectReasons.length;
+export const DIAL_SUM = DIALS + dialBuckets.length + 1;
+export const ACCEPTED = DIAL_SUM + 1;
+export const ENDED = ACCEPTED + MAX_LISTENERS;
+export const MESSAGES = ENDED + endReasons.length;
+export const PULSE = MESSAGES + 2 * PACKET_TYPES;
+export const DOUBLES_PER_THREAD = PULSE + PULSE_DOUBLES;
+
+/** The views over the shared memory; every thread makes its own from the same buffer. */
+export function openTable(memory: SharedArrayBuffer, threads: number) {
+  let offset = 0;
+  const ints = (length: number): Int32Array => {
+    const view = new Int32Array(memory, offset, length);
+    offset += view.byteLength;
+    return view;
+  };
+  const header = ints(HEADER_INTS);
+  const flags = ints(MAX_NODES);
+  const weight = ints(MAX_NODES);
+  const pool = ints(MAX_NODES);
+  const formerPool = ints(MAX_NODES);
+  const port = ints(MAX_NODES);
+  const live = ints(MAX_NODES);
+  const remote = ints(MAX_NODES);
+  const maxConnections = ints(MAX_NODES);
+  const connectRate = ints(MAX_NODES);
+  const counts = ints(threads * MAX_LISTENERS * MAX_NODES);
+  const doubles = new Float64Array(memory, offset, threads * DOUBLES_PER_THREAD);
+  offset += doubles.byteLength;
+  const text = Buffer.from(memory, offset, MAX_NODES * TEXT_BYTES);
+  const perNode = { flags, weight, pool, formerPool, port, live, remote, maxConnections, connectRate };
+  return { header, ...perNode, counts, doubles, text, threads };
+}
+
+export type Table = ReturnType<typeof openTable>;
+
+export function createTableMemory(threads: number): SharedArrayBuffer {
+  const ints = HEADER_INTS + MAX_NODES * 9 + threads * MAX_LISTENERS * MAX_NODES;
+  return new SharedArrayBuffer(ints * 4 + threads * DOUBLES_PER_THREAD * 8 + MAX_NODES * TEXT_BYTES);
+}
+
+export const GENERATION = 0;
+export const SLOTS = 1;
+export const DEVICES = 2;
+export const NUMBER = 3;
+
+/** The signs of life of one thread (`engine/pulse.ts`). */
+export function pulseOf({ doubles }: Pick<Table, 'doubles'>, thread: number): Float64Array {
+  const start = thread * DOUBLES_PER_THREAD + PULSE;
+  return doubles.subarray(start, start + PULSE_DOUBLES);
+}
+
+function hostsText({ host, otherHosts = [] }: SlotState): string {
+  return [host, ...otherHosts].slice(0, MAX_ADDRESSES).join(',');
+}
+
+/** Control's side: one writer. */
+export class TableWriter {
+  private readonly table: Table;
+  private readonly slotOf = new Map<string, number>();
+  /** Slots of nodes that were removed while connections were counted there. */
+  private readonly departed = new Map<string, number>();
+
+  constructor(table: Table) {
+    this.table = table;
+  }
+
+  /** Adds or changes a node. @throws BreakwaterError TABLE_FULL beyond 1,024 nodes, those still in use included */
+  put(state: SlotState): void {
+    const slot = this.slotOf.get(state.id) ?? this.departed.get(state.id) ?? this.freeSlot();
+    this.departed.delete(state.id);
+    this.slotOf.set(state.id, slot);
+    const { table } = this;
+    this.write(() => {
+      table.flags[slot] =
+        USED |
+        (state.enabled && state.host !== '' ? ENABLED : 0) |
+        (state.usable ? USABLE : 0) |
+        (state.busy ? BUSY : 0);
+      table.weight[slot] = state.weight;
+      table.pool[slot] = state.pool;
+      table.formerPool[slot] = state.formerPool ?? NO_POOL;
+      table.port[slot] = state.port;
+      table.maxConnections[slot] = state.maxConnections;
+      table.connectRate[slot] = state.connectRate;
+      const text = slot * TEXT_BYTES;
+      table.text.fill(0, text, text + TEXT_BYTES);
+      table.text.write(state.id, text, ID_BYTES);
+      table.text.write(hostsText(state), text + ID_BYTES, ADDRESS_BYTES);
+      table.text.write(state.serverName, text + ID_BYTES + ADDRESS_BYTES);
+    });
+  }
+
+  /** The node takes nobody any more; who is there stays until it leaves. */
+  remove(id: string): void {
+    const slot = this.slotOf.get(id);
+    if (slot === undefined) return;
+    this.slotOf.delete(id);
+    this.departed.set(id, slot);
+    this.write(() => {
+      this.table.flags[slot] = 0;
+    });
+  }
+
+  /** Connections that other proxies have at a node. */
+  setRemote(id: string, connections: number): void {
+    const slot = this.slotOf.get(id);
+    if (slot !== undefined) Atomics.store(this.table.remote, slot, connections);
+  }
+
+  private freeSlot(): number {
+    const { flags, live, remote, header } = this.table;
+    for (const [id, slot] of this.departed) {
+      if (Atomics.load(live, slot) <= 0) this.departed.delete(id);
+    }
+    for (let slot = 0; slot < MAX_NODES; slot++) {
+      if (flags[slot] !== 0 || Atomics.load(live, slot) > 0) continue;
+      remote[slot] = 0;
+      header[SLOTS] = Math.max(header[SLOTS] ?? 0, slot + 1);
+      return slot;
+    }
+    throw new BreakwaterError(
+      'TABLE_FULL',
+      `no room for another node: at most ${MAX_NODES}; remove one first`,
+    );
+  }
+
+  private write(change: () => void): void {
+    Atomics.add(this.table.header, GENERATION, 1);
+    change();
+    Atomics.add(this.table.header, GENERATION, 1);
+  }
+
+  /** Live connections of this proxy at a node, also at one that was removed. */
+  liveAt(id: string): number {
+    const slot = this.slotOf.get(id) ?? this.departed.get(id);
+    return slot === undefined ? 0 : Atomics.load(this.table.live, slot);
+  }
+
+  /** Live connections of this proxy by node id; nodes without any are left out. */
+  liveByNode(): [node: string, count: number][] {
+    const counts = [...this.slotOf.keys()].map((id): [string, number] => [id, this.liveAt(id)]);
+    return counts.filter(([, count]) => count > 0);
+  }
+
+  /** Live connections at a node, of all proxies. */
+  connectionsAt(id: string): number {
+    const slot = this.slotOf.get(id);
+    return slot === undefined ? 0 : this.liveAt(id) + Atomics.load(this.table.remote, slot);
+  }
+
+  /** Devices connected to this proxy, served or not yet. */
+  devices(): number {
+    return Atomics.load(this.table.header, DEVICES);
+  }
+
+  /** Live connections by listener at one node. */
+  liveByListener(id: string, listener: number): number {
+    const slot = this.slotOf.get(id);
+    if (slot === undefined) return 0;
+    let sum = 0;
+    for (let thread = 0; thread < this.table.threads; thread++) {
+      sum += this.table.counts[(thread * MAX_LISTENERS + listener) * MAX_NODES + slot] ?? 0;
+    }
+    return sum;
+  }
+
+  counter(name: ThreadCounter): number {
+    return this.sum(threadCounters.indexOf(name));
+  }
+
+  rejected(reason: (typeof rejectReasons)[number]): number {
+    return this.sum(REJECTED + rejectReasons.indexOf(reason));
+  }
+
+  /** Served devices whose connection ended for this reason. */
+  ended(reason: EndReason): number {
+    return this.sum(ENDED + endReasons.indexOf(reason));
+  }
+
+  /** Packets of a type that devices (0) or nodes (1) sent in session mode. */
+  messages(side: 0 | 1, packetType: number): number {
+    return this.sum(MESSAGES + side * PACKET_TYPES + packetType);
+  }
+
+  /** Dial durations in seconds: counts by bucket (the last is +Inf) and their sum. */
+  dials(): { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number } {
+    const counts = Array.from({ length: dialBuckets.length + 1 }, (_, bucket) => this.sum(DIALS + bucket));
+    return { bounds: dialBuckets, counts, sum: this.sum(DIAL_SUM) };
+  }
+
+  /** The signs of life of each thread. */
+  pulses(): readonly Float64Array[] {
+    return Array.from({ length: this.table.threads }, (_, thread) => pulseOf(this.table, thread));
+  }
+
+  /** Connections accepted at a listener. */
+  accepted(listener: number): number {
+    return this.sum(ACCEPTED + listener);
+  }
+
+  private sum(index: number): number {
+    let sum = 0;
+    for (let thread = 0; thread < this.table.threads; thread++) {
+      sum += this.table.doubles[thread * DOUBLES_PER_THREAD + index] ?? 0;
+    }
+    return sum;
+  }
+
+  /** Gives back what a thread that died had counted. Its totals stay: a counter never goes back. */
+  releaseThread(thread: number): void {
+    const { counts, live, header, doubles } = this.table;
+    pulseOf(this.table, thread)[BEAT] = 0;
+    const base = thread * MAX_LISTENERS * MAX_NODES;
+    for (let i = 0; i < MAX_LISTENERS * MAX_NODES; i++) {
+      const count = counts[base + i] ?? 0;
+      if (count === 0) continue;
+      Atomics.sub(live, i % MAX_NODES, count);
+      counts[base + i] = 0;
+    }
+    const devices = thread * DOUBLES_PER_THREAD + threadCounters.indexOf('devices');
+    Atomics.sub(header, DEVICES, doubles[devices] ?? 0);
+    doubles[devices] = 0;
+  }
+}

@@ -1,0 +1,111 @@
+import type { EndReason } from '../connection/world.ts';
+import type { ListenerSettings, ThreadSettings } from '../data-plane-api/messages.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import type { TlsOptions } from '../engine/tls.ts';
+import { createDoor, Threads, type ThreadsOptions } from './threads.ts';
+
+/** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
+export function tableThreads(dataThreads: number): number {
+  return dataThreads + 1;
+}
+
+/**
+ * All listeners, whichever threads have them: the data threads those of MQTT, and one thread of its own those of HTTP,
+ * which is started with the first of them. Whatever is about devices of MQTT is asked of the data threads only.
+ */
+export class DataPlane extends Threads {
+  private readonly httpOptions: ThreadsOptions;
+  /** Undefined as long as there was no HTTP listener. */
+  private http: Threads | undefined;
+  private newest: ThreadSettings;
+
+  constructor(options: Omit<ThreadsOptions, 'shared' | 'script'>) {
+    const threads = tableThreads(options.count);
+    const door = createDoor(threads, options.settings.limits.maxConnections);
+    super({ ...options, shared: { first: 0, tableThreads: threads, door } });
+    this.newest = options.settings;
+    this.httpOptions = {
+      ...options,
+      count: 1,
+      shared: { first: options.count, tableThreads: threads, door },
+      script: new URL('../http-proxy/http-thread.js', import.meta.url),
+    };
+  }
+
+  override async start(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    return this.bind(listeners, (some) => super.start(some));
+  }
+
+  override async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    return this.bind(added, (some) => super.listen(some));
+  }
+
+  /** Binds all or none; addresses are in the order of the listeners. */
+  private async bind(
+    listeners: readonly ListenerSettings[],
+    bindOthers: (some: readonly ListenerSettings[]) => Promise<readonly BoundAddress[]>,
+  ): Promise<readonly BoundAddress[]> {
+    const others = listeners.filter((listener) => !isHttp(listener));
+    const bound = [...(await bindOthers(others))];
+    const http = listeners.filter(isHttp);
+    const httpBound: BoundAddress[] = [];
+    try {
+      if (http.length > 0) httpBound.push(...(await this.bindHttp(http)));
+    } catch (error) {
+      await super.unlisten(others.map(({ index }) => index));
+      throw error;
+    }
+    return listeners.map((listener) => (isHttp(listener) ? httpBound : bound).shift() as BoundAddress);
+  }
+
+  private async bindHttp(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    if (this.http !== undefined) return this.http.listen(listeners);
+    const http = new Threads({ ...this.httpOptions, settings: this.newest });
+    const bound = await http.start(listeners);
+    this.http = http;
+    return bound;
+  }
+
+  override async unlisten(indexes: readonly number[]): Promise<void> {
+    await Promise.all([super.unlisten(indexes), this.http?.unlisten(indexes)]);
+  }
+
+  override endAt(listener: number, reason: EndReason): void {
+    super.endAt(listener, reason);
+    this.http?.endAt(listener, reason);
+  }
+
+  override async settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+    this.newest = settings;
+    await Promise.all([super.settle(settings, listeners), this.http?.settle(settings, listeners)]);
+  }
+
+  override async updateTls(listener: number, tls: TlsOptions): Promise<void> {
+    if (this.http?.has(listener)) await this.http.updateTls(listener, tls);
+    else await super.updateTls(listener, tls);
+  }
+
+  override endThread(turn: number): void {
+    const ofHttp = this.http === undefined ? 0 : 1;
+    const before = turn % (this.alive.length + ofHttp);
+    if (before < this.alive.length) super.endThread(before);
+    else this.http?.endThread(0);
+  }
+
+  override async ready(): Promise<void> {
+    await Promise.all([super.ready(), this.http?.ready()]);
+  }
+
+  override stopAccepting(): void {
+    super.stopAccepting();
+    this.http?.stopAccepting();
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.http?.close()]);
+  }
+}
+
+function isHttp({ url }: ListenerSettings): boolean {
+  return /^https?:/.test(url);
+}

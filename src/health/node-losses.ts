@@ -1,0 +1,152 @@
+import type { Clock, Timers } from '../base/time.ts';
+import type { Evidence } from '../connection/evidence.ts';
+import type { Finding } from './life.ts';
+import { LossWindow } from './loss-window.ts';
+
+/** Links of one node that ended, of one data thread. */
+export interface LinksLost {
+  readonly node: string;
+  /** Numbers that tell devices apart, one a link. */
+  readonly devices: readonly number[];
+  /** Links that the node had before, of all threads. */
+  readonly had: number;
+  /** Since when the last of the sessions that ask has waited; undefined: none asks. */
+  readonly askedAtMs: number | undefined;
+}
+
+interface NodeLossesOptions {
+  /** By the clock that all threads share. */
+  readonly clock: Clock;
+  readonly timers: Pick<Timers, 'setTimeout'>;
+  /** One look, within a second or so; a node that is not known any more is `undefined`. Never rejects. */
+  readonly probe: (nodeId: string) => Promise<Finding | undefined>;
+  /** To be told to every thread. Without evidence the node lived as of that time. */
+  readonly verdict: (nodeId: string, evidence: Evidence | undefined, asOfMs: number) => void;
+  /** Once for each incident; `lost` of `had` links were known to have ended by then. */
+  readonly onGone: (
+    nodeId: string,
+    why: { evidence: Evidence; detail: string; lost: number; had: number },
+  ) => void;
+}
+
+/**
+ * A node that answers is not yet believed: links that end together come in one after the other, and another broker may
+ * answer for one that is gone (a supervisor, an address that several share).
+ */
+const QUIET_MS = 50;
+/** But no longer than this: single devices that are thrown out all the time must not hold up each other. */
+const MAX_QUIET_MS = 300;
+/** What ends so soon after its node was found to be gone belongs to the same incident, and is not counted again. */
+const AFTERMATH_MS = 1_000;
+
+interface Incident {
+  readonly window: LossWindow;
+  lastLossAtMs: number;
+  /** The newest question that is not answered. */
+  askedAtMs: number | undefined;
+  /** Everything that was lost up to then has its answer, or gets it from the verdict that is on its way. */
+  goneAtMs: number;
+  isAsking: boolean;
+}
+
+/**
+ * Decides whether links that ended tell of a node that is gone, or were ended by a broker that lives (decision 9). All
+ * threads' losses meet here. For one link it costs a number in a set; for one incident a probe, one at a time a node.
+ */
+export class NodeLosses {
+  private readonly options: NodeLossesOptions;
+  private readonly incidents = new Map<string, Incident>();
+
+  constructor(options: NodeLossesOptions) {
+    this.options = options;
+  }
+
+  lost({ node, devices, had, askedAtMs }: LinksLost): void {
+    const incident = this.incidentOf(node);
+    const nowMs = this.options.clock.now();
+    if (askedAtMs !== undefined && askedAtMs <= incident.goneAtMs) return;
+    incident.lastLossAtMs = nowMs;
+    if (nowMs - incident.goneAtMs >= AFTERMATH_MS) incident.window.add(nowMs, devices, had);
+    if (askedAtMs !== undefined) incident.askedAtMs = Math.max(incident.askedAtMs ?? 0, askedAtMs);
+    const isInDoubt = incident.askedAtMs !== undefined || incident.window.isProof;
+    if (isInDoubt && !incident.isAsking) void this.ask(node, incident);
+  }
+
+  /** The broker has accepted a newer connection of this device: the link that it lost says nothing of the node. */
+  explained(node: string, device: number): void {
+    const incident = this.incidents.get(node);
+    if (incident === undefined) return;
+    incident.lastLossAtMs = this.options.clock.now(); // others may follow
+    incident.window.remove(device);
+  }
+
+  private incidentOf(node: string): Incident {
+    let incident = this.incidents.get(node);
+    if (incident === undefined) {
+      const window = new LossWindow();
+      incident = {
+        window,
+        lastLossAtMs: 0,
+        askedAtMs: undefined,
+        goneAtMs: Number.NEGATIVE_INFINITY,
+        isAsking: false,
+      };
+      this.incidents.set(node, incident);
+    }
+    return incident;
+  }
+
+  /**
+   * Probes until every question is answered. What ended together proves something only when it is over: many devices that
+   * come back at once are taken over at once, and then the newer connections are heard of.
+   */
+  private async ask(node: string, incident: Incident): Promise<void> {
+    const { clock, probe, verdict } = this.options;
+    incident.isAsking = true;
+    while (incident.askedAtMs !== undefined || incident.window.isProof) {
+      const asOfMs = clock.now();
+      const finding = await probe(node);
+      if (finding === undefined) {
+        this.gone(node, incident, 'removed', 'the node was removed');
+      } else if (finding.kind === 'gone') {
+        this.gone(node, incident, finding.evidence, finding.detail);
+      } else {
+        await this.quiet(incident, asOfMs + MAX_QUIET_MS);
+        if (incident.window.isProof) {
+          this.gone(node, incident, 'together', 'links ended together');
+          break;
+        }
+        // One that takes nobody now lives as long as it has others; where all of its links ended, nobody is there.
+        if (finding.kind === 'closes' && incident.window.lost >= incident.window.had) {
+          this.gone(node, incident, 'no-answer', finding.detail);
+          break;
+        }
+        if (incident.askedAtMs === undefined) break;
+        verdict(node, undefined, asOfMs);
+        if (incident.askedAtMs <= asOfMs) incident.askedAtMs = undefined;
+      }
+    }
+    incident.isAsking = false;
+  }
+
+  private async quiet(incident: Incident, untilMs: number): Promise<void> {
+    const { clock, timers } = this.options;
+    for (;;) {
+      const waitMs = Math.min(incident.lastLossAtMs + QUIET_MS, untilMs) - clock.now();
+      if (waitMs <= 0) return;
+      await new Promise<void>((resolve) => timers.setTimeout(resolve, waitMs));
+    }
+  }
+
+  private gone(node: string, incident: Incident, evidence: Evidence, detail: string): void {
+    const { clock, verdict, onGone } = this.options;
+    const { window } = incident;
+    const { lost, had } = window;
+    incident.goneAtMs = clock.now();
+    incident.askedAtMs = undefined;
+    window.clear();
+    if (evidence === 'removed') this.incidents.delete(node);
+    verdict(node, evidence, incident.goneAtMs);
+    onGone(node, { evidence, detail, lost, had });
+  }
+}

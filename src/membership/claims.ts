@@ -1,0 +1,149 @@
+import type { ClientKey, ClientPlace, MembershipStore } from './store/store.ts';
+
+/** How many claims are renewed, or made good, at one time. */
+const RENEW_BATCH = 500;
+
+/** A connection that the broker has accepted here. */
+export interface Claimant extends ClientKey {
+  readonly who: number;
+  /** By the clock of the data threads. */
+  readonly sinceMs: number;
+  readonly node: string;
+  readonly ttlMs: number;
+  /** Of this proxy. */
+  readonly thread: number;
+}
+
+export interface ClaimsOptions {
+  readonly proxy: string;
+  readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'moveClient' | 'renewClients'>;
+  /** The broker has accepted a device at another proxy, later than the connections that it accepted here until `sinceMs`. */
+  readonly supersede: (newer: ClientKey & { readonly who: number; readonly sinceMs: number }) => void;
+}
+
+interface Claim extends Claimant {
+  node: string;
+  /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
+  connections: number;
+  /** Undefined until the store has answered. */
+  epoch: number | undefined;
+  /** The newest claim of another proxy that was heard of meanwhile. */
+  rival: Pick<ClientPlace, 'epoch' | 'who'> | undefined;
+  /** Another proxy has a newer claim: this one is not kept any more. */
+  isOld: boolean;
+}
+
+/**
+ * What this proxy remembers, and has remembered for it, about where devices are served. The epochs of claims say which
+ * of two proxies served a client id last; neither ends a connection for that (rule 14). A store that is away costs no
+ * device its connection: nothing is recalled then, and claims are made good with the next renewal.
+ */
+export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
+  /** One for each client id of a pool that is connected here. */
+  const claims = new Map<string, Claim>();
+
+  function compare(claim: Claim): void {
+    const { pool, clientId, sinceMs, rival, epoch } = claim;
+    if (rival === undefined || epoch === undefined || rival.epoch <= epoch) return;
+    claim.isOld = true;
+    supersede({ pool, clientId, who: rival.who, sinceMs });
+  }
+
+  async function make(claim: Claim): Promise<void> {
+    const { node, who, ttlMs, epoch } = claim;
+    try {
+      claim.epoch = await store.claimClient(claim, { node, proxy, who }, ttlMs, epoch);
+      if (claims.get(keyOf(claim)) === claim) compare(claim);
+    } catch {
+      // the store is away: the device is served all the same, and not remembered for now
+    }
+  }
+
+  async function makeGood(clients: readonly ClientKey[]): Promise<void> {
+    await Promise.all(
+      clients.map(async (client) => {
+        const claim = claims.get(keyOf(client));
+        if (claim !== undefined && !claim.isOld) await make(claim);
+      }),
+    );
+  }
+
+  return {
+    async recall(client: ClientKey): Promise<string | undefined> {
+      const place = await store.recallClient(client).catch(() => undefined);
+      return place?.node;
+    },
+
+    async claim(claimant: Claimant): Promise<void> {
+      const key = keyOf(claimant);
+      const connections = (claims.get(key)?.connections ?? 0) + 1;
+      const claim: Claim = { ...claimant, connections, epoch: undefined, rival: undefined, isOld: false };
+      claims.set(key, claim);
+      await make(claim);
+    },
+
+    /**
+     * The session of a device that is claimed here is at another node. Its claim grows no younger by that: a device that
+     * has come back at another proxy meanwhile is the newer one (rule 14).
+     */
+    async moved(client: ClientKey, node: string): Promise<void> {
+      const claim = claims.get(keyOf(client));
+      if (claim === undefined || claim.isOld) return;
+      claim.node = node;
+      const { who, epoch } = claim;
+      if (epoch === undefined) return; // it is claimed there with the next renewal
+      await store.moveClient(client, { node, proxy, who, epoch }).catch(() => {}); // made good then, or not needed
+    },
+
+    /** One connection of the device has ended. */
+    released(client: ClientKey): void {
+      const key = keyOf(client);
+      const claim = claims.get(key);
+      if (claim !== undefined && --claim.connections === 0) claims.delete(key);
+    },
+
+    /** A data thread has died, and with it its connections: where they were served is remembered, and not renewed. */
+    forget(thread: number): void {
+      for (const [key, claim] of claims) {
+        if (claim.thread === thread) claims.delete(key);
+        else claim.connections = 1; // older ones may have been there
+      }
+    },
+
+    /** Another proxy has claimed the device. */
+    rivalled(client: ClientKey, { epoch, who }: Pick<ClientPlace, 'epoch' | 'who'>): void {
+      const claim = claims.get(keyOf(client));
+      if (claim === undefined || (claim.rival !== undefined && claim.rival.epoch >= epoch)) return;
+      claim.rival = { epoch, who };
+      compare(claim);
+    },
+
+    /**
+     * Keeps the claims of connected devices from expiring, and makes good those that the store was away for, or has
+     * lost since: call it a few times within the shortest ttl, and when the store is back.
+     */
+    async renew(): Promise<void> {
+      const byTtl = new Map<number, ClientKey[]>();
+      const unmade: ClientKey[] = [];
+      for (const { pool, clientId, ttlMs, epoch, isOld } of claims.values()) {
+        if (isOld) continue;
+        const clients = epoch === undefined ? unmade : (byTtl.get(ttlMs) ?? []);
+        clients.push({ pool, clientId });
+        if (epoch !== undefined) byTtl.set(ttlMs, clients);
+      }
+      for (const batch of batches(unmade)) await makeGood(batch);
+      for (const [ttlMs, clients] of byTtl) {
+        for (const batch of batches(clients)) await makeGood(await store.renewClients(proxy, batch, ttlMs));
+      }
+    },
+  };
+}
+
+/** No name of a pool has a space. */
+function keyOf({ pool, clientId }: ClientKey): string {
+  return `${pool} ${clientId}`;
+}
+
+function* batches(clients: readonly ClientKey[]): Generator<readonly ClientKey[]> {
+  for (let i = 0; i < clients.length; i += RENEW_BATCH) yield clients.slice(i, i + RENEW_BATCH);
+}

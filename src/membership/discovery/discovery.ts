@@ -1,0 +1,19 @@
+import type { NodeSpec } from '../../nodes/node.ts';
+
+/** A node as a discovery sees it now. */
+export interface DiscoveredNode {
+  /** Its `source` is `dns` or `emqx`. Ids are unique within one discovery, and stay the same from answer to answer. */
+  readonly spec: NodeSpec;
+  /** The source says that it shall take no new connection. */
+  readonly draining: boolean;
+}
+
+/** One place that nodes come from by themselves. It never forgets on failure: what was last told holds. */
+export interface Discovery {
+  /**
+   * Asks at once and then again and again. `onNodes` is told the whole set, sorted by id, when it differs from the last;
+   * `onFault` once per outage, with a cause that holds no secret. Neither is called after `stop`.
+   */
+  start(onNodes: (nodes: readonly DiscoveredNode[]) => void, onFault: (cause: string) => void): void;
+  stop(): void;
+}

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../base/errors.ts';
+import type { DiscoveredNode, Discovery } from './discovery.ts';
+
+/**
+ * Asks now what the nodes are. Rejects when no good answer came; the message says why, without any secret.
+ * @param signal ends the question when its time is over or the discovery stops
+ */
+export type Question = (signal: AbortSignal) => Promise<readonly DiscoveredNode[]>;
+
+/** A question may take as long as the interval, within these bounds. */
+const ANSWER_MIN_MS = 1000;
+const ANSWER_MAX_MS = 10_000;
+
+/** A failed question is asked again no later than this, however long the interval. */
+const RETRY_MAX_MS = 10_000;
+
+/**
+ * Asks again and again, one question at a time.
+ * @param label names the source in faults, such as `dns emqx`
+ */
+export function poll(label: string, intervalMs: number, ask: Question): Discovery {
+  const stopping = new AbortController();
+  const stop = stopping.signal;
+  const answerMs = Math.min(Math.max(intervalMs, ANSWER_MIN_MS), ANSWER_MAX_MS);
+  const retryMs = Math.min(intervalMs, RETRY_MAX_MS);
+  return {
+    async start(onNodes, onFault) {
+      let told = '';
+      let faulty = false;
+      while (!stop.aborted) {
+        const began = performance.now();
+        const answer = await bounded(ask, answerMs, stop).catch(messageOf);
+        if (stop.aborted) return;
+        if (typeof answer !== 'string') {
+          const nodes = [...answer].sort((a, b) => (a.spec.id < b.spec.id ? -1 : 1));
+          const text = JSON.stringify(nodes);
+          if (text !== told) onNodes(nodes);
+          told = text;
+        } else if (!faulty) onFault(`${label}: ${answer}`);
+        faulty = typeof answer === 'string';
+        const pauseMs = (faulty ? retryMs : intervalMs) - (performance.now() - began);
+        await sleep(Math.max(0, pauseMs), undefined, { signal: stop, ref: false }).catch(() => {});
+      }
+    },
+    stop: () => stopping.abort(),
+  };
+}
+
+/** Settles in time even where the question cannot be called back, as `getaddrinfo` cannot. */
+function bounded(ask: Question, timeoutMs: number, stop: AbortSignal): ReturnType<Question> {
+  return new Promise((resolve, reject) => {
+    const ending = new AbortController();
+    const end = (reason: string) => {
+      reject(new Error(reason));
+      ending.abort();
+    };
+    const stopped = () => end('stopped');
+    const timer = setTimeout(() => end(`no answer within ${timeoutMs} ms`), timeoutMs).unref();
+    stop.addEventListener('abort', stopped, { once: true });
+    ask(ending.signal)
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer);
+        stop.removeEventListener('abort', stopped);
+      });
+  });
+}

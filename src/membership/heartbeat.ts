@@ -1,0 +1,40 @@
+import type { LivingProxy, MembershipStore, ProxyBeat } from './store/store.ts';
+
+/** A proxy that has missed so many heartbeats is gone. */
+export const LEASE_BEATS = 3;
+
+interface HeartbeatOptions {
+  readonly store: Pick<MembershipStore, 'beatProxy' | 'leaveProxy'>;
+  readonly intervalMs: number;
+  readonly beat: () => ProxyBeat;
+}
+
+/** Says once an interval that this proxy lives, and what it carries. A store that is away is the store's to tell of. */
+export function startHeartbeat({ store, intervalMs, beat }: HeartbeatOptions) {
+  let beating = false;
+  async function once(): Promise<void> {
+    if (beating) return; // the store is slow: beats must not pile up
+    beating = true;
+    await store.beatProxy(beat(), LEASE_BEATS * intervalMs).catch(() => {});
+    beating = false;
+  }
+  const timer = setInterval(() => void once(), intervalMs);
+  return {
+    /** The first beat, so that the others know of this proxy before it takes a device. */
+    first: once,
+    async leave(id: string): Promise<void> {
+      clearInterval(timer);
+      await store.leaveProxy(id).catch(() => {}); // its lease runs out by itself
+    },
+  };
+}
+
+/** Live connections by node, summed over all proxies but one. */
+export function connectionsElsewhere(proxies: readonly LivingProxy[], self: string): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { id, nodeConnections } of proxies) {
+    if (id === self) continue;
+    for (const [node, count] of nodeConnections) sums.set(node, (sums.get(node) ?? 0) + count);
+  }
+  return sums;
+}

@@ -1,0 +1,244 @@
+import { z } from 'zod';
+import type { Codec } from './codec.ts';
+import { isNodeId } from './records.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import type { RunScript } from './redis-link.ts';
+import { membershipScripts as scripts } from './redis-membership-scripts.ts';
+import type { Script } from './redis-script.ts';
+import {
+  type Decision,
+  type LivingProxy,
+  type Membership,
+  type SkipReason,
+  type StoredNode,
+  skipReasons,
+} from './store.ts';
+
+/** Records as Redis keeps them, by id; see `redis-keys.ts`. */
+type Records = ReadonlyMap<string, string>;
+
+/** What a sync sends to its own inbox: while it comes back, the messages of others arrive too. */
+export const PULSE = 'pulse';
+
+const flat = z.array(z.string());
+/**
+ * Now, whether the known version is lost, proxies, what was skipped (key, field, reason) and how much; and where there is
+ * news: its version, nodes, decisions, leases.
+ */
+const syncReply = z.union([
+  z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int()]),
+  z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int(), z.int(), flat, flat, flat]),
+]);
+
+interface Known {
+  readonly version: number;
+  readonly nodes: Records;
+  readonly decisions: Records;
+  readonly leases: Records;
+}
+
+/** What is told of one sync. */
+interface Synced {
+  /** Whether nodes or decisions changed. */
+  readonly isNews: boolean;
+  readonly proxies: readonly LivingProxy[];
+}
+
+/** A record that is believed for now. */
+interface Outdated {
+  readonly key: 'nodes' | 'decisions';
+  readonly id: string;
+  readonly record: string;
+  readonly value: object;
+}
+
+export interface SharedMembership {
+  /** Brings what is known here and what Redis holds together. */
+  sync(): Promise<Synced>;
+  /** As it was known last. */
+  membership(): Membership;
+  /** Of what is known. */
+  version(): number;
+  /** A node's record that Redis has, and nobody here can use; empty for none. */
+  unusable(nodeId: string): string;
+  /** Whether Redis has a record of this proxy that nobody here can use: then there may be no such proxy. */
+  isUnusableProxy(proxyId: string): boolean;
+  /** The record of what was decided about a node, as it was known last; empty for none. */
+  decisionRecord(nodeId: string): string;
+  /** Records that should be written anew, because they are not signed with the present secret. */
+  outdated(): readonly Outdated[];
+  /** What such a record says; undefined where it cannot be used. */
+  decisionOf(nodeId: string, record: string): Decision | undefined;
+  /** The present time of Redis's clock, in milliseconds, as far as it is known here. */
+  storeNow(): number;
+}
+
+const nobody: Records = new Map();
+
+/**
+ * The copy of the membership that this proxy knows, which is also what repairs Redis.
+ *
+ * Decision: a Redis that comes back empty, from an old backup, or as a replica that lacked the last writes must not
+ * make nodes vanish from all proxies at once: devices would lose their brokers over a restart of a cache. The proxies
+ * that live hold the newer truth, so the first that notices puts back what it knows, and those that know more lay it
+ * over. Hence FLUSHALL does not reset a cluster: nodes are removed by `node remove`, or after all its proxies stopped.
+ * Only what this proxy can use is in its copy: a bad record is never given back.
+ */
+export function shareMembership(
+  keys: RedisKeys,
+  codec: Codec,
+  run: RunScript,
+  /** Longest pause between two syncs of all proxies together that still counts against leases. */
+  pauseMs: number,
+  now: () => number,
+): SharedMembership {
+  let known: Known = { version: 0, nodes: nobody, decisions: nobody, leases: nobody };
+  let membership: Membership = { nodes: new Map(), decisions: new Map() };
+  let unusable: Records = nobody;
+  let proxies: Records = nobody;
+  let unusableProxies: Records = nobody;
+  let living: readonly LivingProxy[] = [];
+  let clockAhead = 0; // of Redis's clock to ours
+
+  const ask = (script: Script, ...args: (string | number)[]): Promise<unknown> =>
+    run(script, keys.membership, [0, keys.changes, ...args]);
+
+  /** @returns whether Redis has lost what is known here */
+  async function fetch(): Promise<boolean> {
+    const parsed = syncReply.safeParse(await ask(scripts.sync, pauseMs, keys.inbox, PULSE, known.version));
+    if (!parsed.success) throw new Error('it answers a sync with something else');
+    const [storeNow, lost, beats, skipped, skippedCount, version, ...parts] = parsed.data;
+    clockAhead = storeNow - now();
+    tellSkipped(skipped, skippedCount);
+    if (lost === 1) return true;
+    readProxies(records(beats), storeNow);
+    if (version === undefined) return false;
+    const [nodes = nobody, decisions = nobody, leases = nobody] = parts.map(records);
+    read(version, nodes, decisions, leases);
+    return false;
+  }
+
+  function read(version: number, nodes: Records, decisions: Records, leases: Records): void {
+    const storedNodes = new Map<string, StoredNode>();
+    for (const [id, record] of nodes) {
+      const node = codec.read('node', textOf(record, 1), { key: 'nodes', field: id });
+      if (node?.id === id) storedNodes.set(id, { ...node, late: leases.get(id)?.endsWith(' 1') ?? false });
+      else if (node !== undefined) codec.skip({ key: 'nodes', field: id }, 'schema', 'it is of another id');
+    }
+    const decided = new Map<string, Decision>();
+    for (const [id, record] of decisions) {
+      const decision = decisionOf(id, record);
+      if (decision !== undefined) decided.set(id, decision);
+    }
+    membership = { nodes: storedNodes, decisions: decided };
+    unusable = without(nodes, storedNodes);
+    known = {
+      version,
+      nodes: of(nodes, storedNodes),
+      decisions: of(decisions, decided),
+      leases: of(leases, storedNodes),
+    };
+  }
+
+  function readProxies(beats: Records, storeNow: number): void {
+    const usable = new Map<string, LivingProxy>();
+    for (const [id, record] of beats) {
+      const beat = codec.read('proxy', textOf(record, 4), { key: 'proxies', field: id });
+      const beatAt = Number(record.split(' ', 3)[2]);
+      if (beat?.id === id) usable.set(id, { ...beat, lastSeen: Math.max(0, storeNow - beatAt) / 1000 });
+      else if (beat !== undefined) codec.skip({ key: 'proxies', field: id }, 'schema', 'it is of another id');
+    }
+    proxies = of(beats, usable);
+    unusableProxies = without(beats, usable);
+    living = [...usable.values()];
+  }
+
+  function decisionOf(id: string, record: string): Decision | undefined {
+    const place = { key: 'decisions', field: id };
+    if (isNodeId(id)) return codec.read('decision', textOf(record, 1), place);
+    codec.skip(place, 'schema', 'its name is no id of a node');
+    return undefined;
+  }
+
+  /** Nodes with a lease sign themselves, with each heartbeat. */
+  function outdated(): Outdated[] {
+    const found: Outdated[] = [];
+    for (const [id, record] of known.nodes) {
+      const node = membership.nodes.get(id);
+      if (node === undefined || known.leases.has(id) || !codec.isOutdated('node', textOf(record, 1), id))
+        continue;
+      const { late: _, ...value } = node;
+      found.push({ key: 'nodes', id, record, value });
+    }
+    for (const [id, record] of known.decisions) {
+      const value = membership.decisions.get(id);
+      if (value !== undefined && codec.isOutdated('decision', textOf(record, 1), id))
+        found.push({ key: 'decisions', id, record, value });
+    }
+    return found;
+  }
+
+  /** What Redis's script itself has found, of which it names only the first. */
+  function tellSkipped(named: readonly string[], count: number): void {
+    for (let i = 0; i + 2 < named.length; i += 3) {
+      const [key = '', field = '', reason] = named.slice(i, i + 3);
+      const known = skipReasons.find((each) => each === reason) ?? 'form';
+      codec.skip({ key, field }, known, details[known] ?? '');
+    }
+    const rest = count - Math.floor(named.length / 3);
+    if (rest > 0) codec.skip({ key: 'records', field: '' }, 'form', `${rest} more at one time`);
+  }
+
+  async function restore(): Promise<void> {
+    const { version, nodes, decisions, leases } = known;
+    const given = Object.entries({ nodes, decisions, leases, proxies });
+    const byName = given.map(([name, all]) => [name, Object.fromEntries(all)] as const);
+    await ask(scripts.restore, version, JSON.stringify(Object.fromEntries(byName)));
+  }
+
+  return {
+    membership: () => membership,
+    version: () => known.version,
+    unusable: (nodeId) => unusable.get(nodeId) ?? '',
+    isUnusableProxy: (proxyId) => unusableProxies.has(proxyId),
+    decisionRecord: (nodeId) => known.decisions.get(nodeId) ?? '',
+    outdated,
+    decisionOf,
+    storeNow: () => now() + clockAhead,
+    async sync() {
+      const before = known.version;
+      if (await fetch()) {
+        await restore();
+        if (await fetch()) throw new Error('it lost what it was given back a moment ago');
+      }
+      return { isNews: known.version !== before, proxies: living };
+    },
+  };
+}
+
+const details: Partial<Record<SkipReason, string>> = {
+  type: 'the key is of another type, and was deleted',
+  form: 'it has not the form of a record',
+  size: 'it is too large, or one too many',
+};
+
+/** What stands behind so many numbers. */
+function textOf(record: string, numbers: number): string {
+  let at = 0;
+  for (let i = 0; i < numbers; i++) at = record.indexOf(' ', at) + 1;
+  return record.slice(at);
+}
+
+function records(pairs: readonly string[]): Records {
+  const all = new Map<string, string>();
+  for (let i = 0; i + 1 < pairs.length; i += 2) all.set(pairs[i] as string, pairs[i + 1] as string);
+  return all;
+}
+
+function of(all: Records, usable: ReadonlyMap<string, unknown>): Records {
+  return new Map([...all].filter(([id]) => usable.has(id)));
+}
+
+function without(all: Records, usable: ReadonlyMap<string, unknown>): Records {
+  return new Map([...all].filter(([id]) => !usable.has(id)));
+}

@@ -1,0 +1,36 @@
+import type { RebalanceView } from '../admin/backend.ts';
+import type { TableWriter } from '../data-plane-api/routing-table.ts';
+import type { CarryOut } from './carry-out.ts';
+import type { Drains } from './drains.ts';
+import type { MoverProgress } from './mover.ts';
+import type { LocalMoves } from './peer-moves.ts';
+
+interface LocalMovesParts {
+  readonly proxyId: string;
+  readonly table: Pick<TableWriter, 'liveAt' | 'liveByNode'>;
+  readonly drains: Pick<Drains, 'setRate' | 'progress'>;
+  readonly carryOut: Pick<CarryOut, 'start' | 'progress'>;
+  readonly rebalance: () => RebalanceView | undefined;
+}
+
+/** What this proxy moves, and is asked to move, of its own. */
+export function createLocalMoves(parts: LocalMovesParts): LocalMoves {
+  const { proxyId, table, drains, carryOut } = parts;
+
+  /** Where nothing moves: whoever has connections has not heard yet that they are to go. */
+  function atRest(left: number): MoverProgress {
+    const state = left === 0 ? 'done' : 'moving';
+    return { state, moved: 0, failed: 0, left, stays: 0, rate: 0, pace: 0 };
+  }
+
+  return {
+    setDrainRate: (node, rate) => drains.setRate(node, rate),
+    drainProgress: (node) => drains.progress(node) ?? atRest(table.liveAt(node)),
+    load: () => ({ proxy: proxyId, live: table.liveByNode() }),
+    carryOut(moves, rate) {
+      carryOut.start(new Map(moves).get(proxyId) ?? [], rate);
+    },
+    carried: () => carryOut.progress() ?? atRest(0),
+    rebalance: parts.rebalance,
+  };
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RebalanceRequest, RebalanceView } from '../admin/backend.ts';
+import { BreakwaterError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { PoolConfig } from '../config/config.ts';
+import type { NodeTable } from '../nodes/table.ts';
+import { DEFAULT_DRAIN_RATE } from './drains.ts';
+import type { Peers } from './peers.ts';
+import { DEFAULT_TOLERANCE, type Loaded, planRebalance, shareOut, spreadOf } from './rebalance.ts';
+
+/** Devices come and go meanwhile: so many plans at most are made until it is even. */
+const MAX_ROUNDS = 10;
+const LOOK_MS = 200;
+/** A proxy that does not finish its part is not waited for longer. */
+const ROUND_TIMEOUT_MS = 600_000;
+
+interface RebalancerParts {
+  readonly pools: () => readonly PoolConfig[];
+  readonly nodes: NodeTable;
+  readonly connectionsAt: (id: string) => number;
+  readonly peers: Pick<Peers, 'loads' | 'carryOut' | 'carried'>;
+  readonly log: Log;
+  readonly onProgress: (view: RebalanceView) => void;
+}
+
+interface Run {
+  readonly pools: readonly PoolConfig[];
+  readonly rate: number;
+  readonly tolerance: number;
+  state: 'moving' | 'blocked' | 'done';
+  moved: number;
+  failed: number;
+  left: number;
+  pace: number;
+  stopped: boolean;
+}
+
+/** Evens pools out over all proxies: plans by what each proxy has, has each carry its part out, and looks again. */
+export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onProgress }: RebalancerParts) {
+  let run: Run | undefined;
+
+  /** The pool's nodes that take devices, with what all proxies have there. */
+  function loaded(pool: PoolConfig, countOf: (id: string) => number): Loaded[] {
+    return nodes
+      .byPool(pool.name)
+      .filter(({ state, health }) => state === 'enabled' && health !== 'unhealthy')
+      .map(({ id, weight }) => ({ id, weight, count: countOf(id) }));
+  }
+
+  function viewOf(of: Run): RebalanceView {
+    const { state, moved, failed, left, rate, pace, tolerance } = of;
+    const spread = Math.max(0, ...of.pools.map((pool) => spreadOf(loaded(pool, connectionsAt))));
+    const names = of.pools.map(({ name }) => name);
+    const timeLeft = pace > 0 ? left / pace : undefined;
+    return { state, moved, failed, left, rate, pace, timeLeft, pools: names, tolerance, spread };
+  }
+
+  /** One plan and its execution; false when there was nothing to plan. */
+  async function round(of: Run): Promise<boolean> {
+    const loads = await peers.loads();
+    const counts = loads.map(({ live }) => new Map(live));
+    const countOf = (id: string): number => counts.reduce((sum, count) => sum + (count.get(id) ?? 0), 0);
+    const plan = of.pools.flatMap((pool) => planRebalance(loaded(pool, countOf), of.tolerance));
+    if (plan.length === 0 || of.stopped) return false;
+    const shares = shareOut(plan, counts);
+    const byProxy = loads.map(({ proxy }, i) => [proxy, shares[i] ?? []] as const);
+    of.left = plan.reduce((sum, { count }) => sum + count, 0);
+    const { moved, failed } = of;
+    await peers.carryOut(byProxy, of.rate / Math.max(1, shares.filter((share) => share.length > 0).length));
+    const endsAt = Date.now() + ROUND_TIMEOUT_MS;
+    for (;;) {
+      const progress = await peers.carried();
+      if (of.stopped) return false;
+      of.moved = moved + progress.moved;
+      of.failed = failed + progress.failed;
+      of.left = progress.left;
+      of.pace = progress.pace;
+      if (progress.state !== 'moving' || Date.now() > endsAt) return true;
+      onProgress(viewOf(of));
+      await sleep(LOOK_MS);
+    }
+  }
+
+  async function go(of: Run): Promise<void> {
+    of.state = 'moving';
+    for (let rounds = 0; rounds < MAX_ROUNDS && of.state === 'moving'; rounds++) {
+      const before = of.moved;
+      const hadPlan = await round(of);
+      if (of.stopped) return;
+      if (!hadPlan) of.state = 'done';
+      else if (of.moved === before) of.state = 'blocked';
+    }
+    if (of.state === 'moving') of.state = 'blocked';
+    const view = viewOf(of);
+    log.info(
+      { pools: view.pools, moved: view.moved, failed: view.failed, spread: view.spread },
+      'rebalanced',
+    );
+    onProgress(view);
+  }
+
+  return {
+    /** Begins; a rebalance under way is stopped first. @throws BreakwaterError POOL_UNKNOWN, REBALANCE_REFUSED */
+    start({ pool, rate, tolerance }: RebalanceRequest): RebalanceView {
+      const chosen = choosePools(pools(), pool);
+      if (run !== undefined) run.stopped = true;
+      const begun: Run = {
+        pools: chosen,
+        rate: rate ?? DEFAULT_DRAIN_RATE,
+        tolerance: tolerance ?? DEFAULT_TOLERANCE,
+        ...{ state: 'moving', moved: 0, failed: 0, left: 0, pace: 0, stopped: false },
+      };
+      run = begun;
+      go(begun).catch((error: unknown) => {
+        begun.state = 'blocked';
+        log.error({ error: String(error) }, 'rebalance failed');
+      });
+      return viewOf(begun);
+    },
+    /** Of the last one that began at this proxy. */
+    progress: (): RebalanceView | undefined => run && viewOf(run),
+    stop(): void {
+      if (run !== undefined) run.stopped = true;
+    },
+  };
+}
+
+export type Rebalancer = ReturnType<typeof createRebalancer>;
+
+function choosePools(pools: readonly PoolConfig[], wanted: string | undefined): readonly PoolConfig[] {
+  const asked = pools.filter(({ name }) => wanted === undefined || name === wanted);
+  if (asked.length === 0) {
+    const names = pools.map(({ name }) => name).join(', ');
+    throw new BreakwaterError('POOL_UNKNOWN', `no pool "${wanted}"; pools are ${names}`);
+  }
+  const free = asked.filter(({ strategy }) => !strategy.endsWith('-hash'));
+  if (free.length > 0) return free;
+  const [{ name, strategy } = { name: '', strategy: '' }] = asked;
+  throw new BreakwaterError(
+    'REBALANCE_REFUSED',
+    `pool ${name} has the strategy ${strategy}: its devices' nodes follow from their ids or addresses, and they would go back when they reconnect; change weights instead`,
+  );
+}

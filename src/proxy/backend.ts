@@ -1,0 +1,140 @@
+import type { Backend, CrlView, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
+import type { PoolConfig } from '../config/config.ts';
+import type { CurrentConfig } from '../config/current.ts';
+import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
+import type { NodeAdmin } from '../membership/node-admin.ts';
+import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
+import { createFoundClients } from '../migration/found-clients.ts';
+import { createMoves } from '../migration/moves.ts';
+import type { Peers } from '../migration/peers.ts';
+import type { Rebalancer } from '../migration/rebalancer.ts';
+import { whomOf } from '../migration/whom.ts';
+import { acceptsConnections, type Node } from '../nodes/node.ts';
+import type { NodeTable } from '../nodes/table.ts';
+import type { Identity } from './identity.ts';
+import type { Listeners } from './listeners.ts';
+
+interface BackendParts {
+  readonly current: CurrentConfig;
+  readonly identity: Identity;
+  readonly nodes: NodeTable;
+  readonly store: MembershipStore;
+  readonly nodeAdmin: NodeAdmin;
+  readonly table: TableWriter;
+  /** Devices of this proxy and of all others. */
+  readonly peers: Peers;
+  readonly rebalancer: Rebalancer;
+  /** Is this node, which was removed, still being left? */
+  readonly isLeft: (nodeId: string) => boolean;
+  /** Proxies that live, by their heartbeats. */
+  readonly proxies: () => readonly LivingProxy[];
+  readonly addressOf: (node: Node) => string | undefined;
+  /** Why and when the health of a node last changed. */
+  readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
+  readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
+  readonly reload: Backend['reload'];
+  readonly crls: () => readonly CrlView[];
+  /** Data threads that do not answer. */
+  readonly silentThreads: () => readonly number[];
+  readonly accepting: () => boolean;
+  /** Connections since the start, also at listeners that are gone. */
+  readonly accepted: () => number;
+  readonly metrics: Backend['metrics'];
+  readonly subscribe: Backend['subscribe'];
+}
+
+/** The admin API's view of one running proxy. */
+export function createBackend(parts: BackendParts): Backend {
+  const { current, identity, nodes, store, nodeAdmin, table, peers } = parts;
+
+  const viewOf = ({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView => ({
+    id,
+    pool,
+    url,
+    weight,
+    maxConnections,
+    state,
+    health,
+    connections: table.connectionsAt(id),
+    source,
+  });
+
+  function detailOf(node: Node): NodeDetail {
+    const flip = parts.lastFlip(node.id);
+    return {
+      ...viewOf(node),
+      probeUrl: node.probeUrl,
+      address: parts.addressOf(node),
+      healthCause: flip?.cause,
+      healthSince: flip?.at,
+    };
+  }
+
+  const clients = createFoundClients(peers);
+  const { drain, ...moves } = createMoves({ ...parts, clients });
+
+  const self = (): ProxyView => ({
+    ...identity,
+    pid: process.pid,
+    listeners: parts.listeners.urls,
+    connections: table.devices(),
+    lastSeen: 0,
+  });
+
+  function poolView({ name, strategy, persistence, health }: PoolConfig): PoolView {
+    const members = nodes.byPool(name);
+    return {
+      name,
+      strategy,
+      persistence: persistence.by,
+      probe: health.probe,
+      nodes: members.length,
+      healthy: members.filter((node) => node.health === 'healthy').length,
+      connections: members.reduce((sum, node) => sum + table.connectionsAt(node.id), 0),
+    };
+  }
+
+  return {
+    nodes: () => nodes.list().map(viewOf),
+    node: (id) => detailOf(nodes.get(id)),
+    addNode: async (create) => viewOf(await nodeAdmin.add(create)),
+    patchNode: async (id, patch) => viewOf(await nodeAdmin.change(id, patch)),
+    removeNode: (id) => nodeAdmin.remove(id),
+    drainNode: async (id, { rate }) => {
+      await drain(id, rate);
+      return viewOf(nodes.get(id));
+    },
+    ...moves,
+    clients: peers.clients,
+    client: async (asked) => (await clients.find(whomOf(asked)))[0],
+    kickClient: async (asked) => clients.kick(whomOf(asked)),
+    pools: () => current.config.pools.map(poolView),
+    proxies: async () => {
+      const others = parts.proxies().filter(({ id }) => id !== identity.id);
+      return [self(), ...others.map(({ nodeConnections: _, ...view }) => view)];
+    },
+    status: () => {
+      const list = nodes.list();
+      const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
+      return {
+        cluster: current.config.cluster,
+        proxy: self(),
+        store: { kind: store.kind, up: store.isUp() },
+        nodes: {
+          total: list.length,
+          healthy: list.filter((node) => node.health === 'healthy').length,
+          enabled: list.filter(acceptsConnections).length,
+        },
+        connections: table.devices(),
+        connectionsTotal: parts.accepted(),
+        rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
+        crls: parts.crls(),
+        silentThreads: parts.silentThreads(),
+        ready: parts.accepting() && takers.length > 0 && parts.silentThreads().length === 0,
+      };
+    },
+    metrics: parts.metrics,
+    subscribe: parts.subscribe,
+    reload: parts.reload,
+  };
+}

@@ -1,0 +1,70 @@
+import { messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { sharedClock, systemClock, systemRandom, systemTimers } from '../base/time.ts';
+import type { PoolConfig } from '../config/config.ts';
+import type { Verdict } from '../data-plane-api/messages.ts';
+import { Checker } from '../health/checker.ts';
+import type { Finding } from '../health/index.ts';
+import { NodeLosses } from '../health/node-losses.ts';
+import type { Node } from '../nodes/node.ts';
+import type { NodeTable } from '../nodes/table.ts';
+import type { PoolTls } from './pool-tls.ts';
+import { type AddressesAt, lookAtNode, probeNode } from './probe-node.ts';
+
+interface NodeHealthParts {
+  readonly nodes: NodeTable;
+  readonly poolNamed: (name: string) => PoolConfig;
+  readonly poolTls: PoolTls;
+  readonly addressesAt: AddressesAt;
+  /** Links that this proxy has at a node. */
+  readonly liveAt: (nodeId: string) => number;
+  /** Writes a node to the routing table anew. */
+  readonly refresh: (node: Node) => void;
+  /** Tells every thread whether a node is gone. */
+  readonly judge: (verdict: Verdict) => void;
+  readonly onProbe: (seconds: number) => void;
+  readonly log: Log;
+}
+
+/** How it is found out how nodes fare: by probes, and by what they do to devices. */
+export function createNodeHealth(parts: NodeHealthParts) {
+  const { nodes, poolNamed, poolTls, addressesAt, liveAt, refresh, judge, onProbe, log } = parts;
+
+  /** One look for a sign of life; undefined: no such node. A look that cannot be made proves nothing. */
+  async function look(id: string): Promise<Finding | undefined> {
+    if (!nodes.has(id)) return undefined;
+    const node = nodes.get(id);
+    try {
+      return await lookAtNode(node, poolNamed(node.pool), poolTls, addressesAt);
+    } catch (error) {
+      return { kind: 'unknown', detail: messageOf(error) };
+    }
+  }
+
+  const checker = new Checker({
+    probe: (node, health, signal) =>
+      probeNode(node, poolNamed(node.pool), poolTls, health, signal, addressesAt),
+    look: ({ id }) => look(id),
+    hasLinks: (id) => liveAt(id) > 0,
+    onBusy(id, isBusy) {
+      log.info({ node: id }, isBusy ? 'node lives, and takes nobody now' : 'node is not busy any more');
+      if (nodes.has(id)) refresh(nodes.get(id));
+    },
+    healthOf: (pool) => poolNamed(pool).health,
+    onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
+    onProbe: (_id, seconds) => onProbe(seconds),
+    ...{ clock: systemClock, random: systemRandom, timers: systemTimers },
+  });
+
+  const losses = new NodeLosses({
+    probe: look,
+    verdict: (node, evidence, asOfMs) => judge({ node, evidence, asOfMs }),
+    onGone(node, why) {
+      log.warn({ node, ...why }, 'links to the node ended, and it is gone');
+      checker.suspect(node);
+    },
+    ...{ clock: sharedClock, timers: systemTimers },
+  });
+
+  return { checker, losses };
+}

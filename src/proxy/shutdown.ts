@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../base/log.ts';
+import type { Clock } from '../base/time.ts';
+
+interface ShutdownParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly graceMs: () => number;
+  /** Devices that are still connected. */
+  readonly devices: () => number;
+  readonly stopAccepting: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** How often it is looked whether the last device has left. */
+const GRACE_POLL_MS = 100;
+
+/** Stops accepting, gives devices their time to leave, and closes. */
+export function createShutdown({ clock, log, graceMs, devices, stopAccepting, close }: ShutdownParts) {
+  let graceEndsAt = Number.POSITIVE_INFINITY;
+  let stopping: Promise<void> | undefined;
+  let resolveClosed: () => void;
+  const closed = new Promise<void>((resolve) => {
+    resolveClosed = resolve;
+  });
+
+  async function stopInOrder(): Promise<void> {
+    const grace = graceMs();
+    graceEndsAt = clock.now() + grace;
+    stopAccepting();
+    log.info({ devices: devices(), grace: grace / 1000 }, 'stopping');
+    while (devices() > 0 && clock.now() < graceEndsAt) await sleep(GRACE_POLL_MS);
+    log.info({ devices: devices() }, 'stopped');
+    await close();
+    resolveClosed();
+  }
+
+  const stop = (): Promise<void> => (stopping ??= stopInOrder());
+  return {
+    closed,
+    stop,
+    /** Cuts the grace short. */
+    abort(): void {
+      void stop();
+      graceEndsAt = 0;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import type { Snapshot } from '../base/metrics/metrics.ts';
+import { endReasons, rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
+import type { MembershipStore } from '../membership/store/store.ts';
+import type { NodeTable } from '../nodes/table.ts';
+import type { Listeners } from './listeners.ts';
+
+const directions = ['from_device', 'to_device'] as const;
+/** CONNECT is no message of a session: a device sends one, and is counted as a connection. */
+const FIRST_COUNTED = 2;
+/** MQTT 5.0 clause 2.1.2, from CONNACK on. */
+const packetNames = [
+  ...['connack', 'publish', 'puback', 'pubrec', 'pubrel', 'pubcomp', 'subscribe', 'suback'],
+  ...['unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect', 'auth'],
+] as const;
+
+interface SnapshotParts {
+  readonly table: TableWriter;
+  readonly nodes: NodeTable;
+  readonly store: Pick<MembershipStore, 'isUp'>;
+  readonly listeners: Listeners;
+  /** Lines of the log that were lost. */
+  readonly logDropped: () => number;
+  readonly skipped: () => Snapshot['recordsSkipped'];
+  readonly longestTurns: () => Snapshot['longestTurns'];
+}
+
+/** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
+export function snapshotOf(parts: SnapshotParts): Snapshot {
+  const { table, nodes, store, listeners, logDropped, skipped, longestTurns } = parts;
+  const list = nodes.list();
+  const counted = listeners.counted();
+  return {
+    connections: counted.flatMap(({ url: listener, index }) =>
+      list.map(({ id }) => ({ listener, node: id, count: table.liveByListener(id, index) })),
+    ),
+    connectionsTotal: counted.map(({ url: listener, accepted: count }) => ({ listener, count })),
+    rejectedTotal: rejectReasons.map((reason) => ({ reason, count: table.rejected(reason) })),
+    disconnectsTotal: endReasons.map((cause) => ({ cause, count: table.ended(cause) })),
+    messages: directions.flatMap((direction, side) =>
+      packetNames.flatMap((type, i) => {
+        const count = table.messages(side as 0 | 1, i + FIRST_COUNTED);
+        return count === 0 ? [] : [{ direction, type, count }];
+      }),
+    ),
+    bytesFromDevices: table.counter('bytesFromDevice'),
+    bytesToDevices: table.counter('bytesToDevice'),
+    dials: table.dials(),
+    nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
+    storeUp: store.isUp(),
+    connectsDelayed: [
+      { cause: 'flapping', count: table.counter('connectsHeldBack') },
+      { cause: 'node-rate', count: table.counter('connectsQueued') },
+    ],
+    eventsDropped: table.counter('eventsDropped'),
+    logLinesDropped: logDropped(),
+    recordsSkipped: skipped(),
+    longestTurns: longestTurns(),
+  };
+}

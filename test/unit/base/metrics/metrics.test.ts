@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { boundLabel } from '../../../../src/base/metrics/label.ts';
+import { createMetrics, type Snapshot } from '../../../../src/base/metrics/metrics.ts';
+
+const empty: Snapshot = {
+  dials: { bounds: [0.1], counts: [0, 0], sum: 0 },
+  connections: [],
+  connectionsTotal: [],
+  rejectedTotal: [],
+  disconnectsTotal: [],
+  connectsDelayed: [],
+  messages: [],
+  bytesFromDevices: 0,
+  bytesToDevices: 0,
+  nodes: [],
+  storeUp: true,
+  eventsDropped: 0,
+  logLinesDropped: 0,
+  longestTurns: [],
+  recordsSkipped: [],
+};
+
+async function lines(snapshot: Snapshot): Promise<string[]> {
+  return (await createMetrics(() => snapshot).exposition()).body.split('\n');
+}
+
+test('counts kept elsewhere are read at scrape time under the names of the contract', async () => {
+  const body = await lines({
+    connections: [{ listener: 'mqtt://:1883', node: 'a', count: 3 }],
+    connectionsTotal: [{ listener: 'mqtt://:1883', count: 7 }],
+    rejectedTotal: [{ reason: 'malformed', count: 2 }],
+    connectsDelayed: [{ cause: 'flapping', count: 5 }],
+    disconnectsTotal: [{ cause: 'keep-alive', count: 4 }],
+    messages: [{ direction: 'to_device', type: 'publish', count: 9 }],
+    bytesFromDevices: 10,
+    bytesToDevices: 20,
+    dials: { bounds: [0.1, 1], counts: [2, 1, 1], sum: 4.5 },
+    nodes: [
+      { node: 'a', up: true },
+      { node: 'b', up: false },
+    ],
+    storeUp: false,
+    eventsDropped: 0,
+    logLinesDropped: 3,
+    longestTurns: [{ thread: 1, seconds: 0.25 }],
+    recordsSkipped: [{ key: 'nodes', reason: 'json', count: 2 }],
+  });
+  for (const line of [
+    'breakwater_connections{listener="mqtt://:1883",node="a"} 3',
+    'breakwater_connections_total{listener="mqtt://:1883"} 7',
+    'breakwater_connect_rejected_total{reason="malformed"} 2',
+    'breakwater_connects_delayed_total{cause="flapping"} 5',
+    'breakwater_device_disconnects_total{cause="keep-alive"} 4',
+    'breakwater_messages_total{direction="to_device",type="publish"} 9',
+    'breakwater_bytes_total{direction="from_device"} 10',
+    'breakwater_bytes_total{direction="to_device"} 20',
+    'breakwater_dial_duration_seconds_bucket{le="0.1"} 2',
+    'breakwater_dial_duration_seconds_bucket{le="1"} 3',
+    'breakwater_dial_duration_seconds_bucket{le="+Inf"} 4',
+    'breakwater_dial_duration_seconds_sum 4.5',
+    'breakwater_dial_duration_seconds_count 4',
+    'breakwater_turn_seconds_max{thread="1"} 0.25',
+    'breakwater_node_up{node="a"} 1',
+    'breakwater_node_up{node="b"} 0',
+    'breakwater_membership_store_up 0',
+    'breakwater_membership_records_skipped_total{key="nodes",reason="json"} 2',
+  ]) {
+    expect(body).toContain(line);
+  }
+});
+
+test('a second scrape replaces the first: counters do not add up twice, and a departed node leaves no series', async () => {
+  let snapshot: Snapshot = {
+    ...empty,
+    connections: [{ listener: 'l', node: 'gone', count: 1 }],
+    connectionsTotal: [{ listener: 'l', count: 5 }],
+    nodes: [{ node: 'gone', up: true }],
+  };
+  const metrics = createMetrics(() => snapshot);
+  await metrics.exposition();
+  snapshot = { ...empty, connectionsTotal: [{ listener: 'l', count: 6 }] };
+  const { body } = await metrics.exposition();
+  expect(body).toContain('breakwater_connections_total{listener="l"} 6');
+  expect(body).not.toContain('gone');
+});
+
+test('durations are histograms in seconds', async () => {
+  const metrics = createMetrics(() => empty);
+  metrics.probed(0.004);
+  const { body, contentType } = await metrics.exposition();
+  expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
+  expect(body).toContain('breakwater_probe_duration_seconds_bucket{le="0.005"} 1');
+  expect(body).toContain('breakwater_probe_duration_seconds_sum 0.004');
+});
+
+test('the process and the runtime are measured too', async () => {
+  const metrics = createMetrics(() => empty);
+  metrics.delayed(0.02);
+  const { body } = await metrics.exposition();
+  expect(body).toMatch(/^process_resident_memory_bytes \d/m);
+  expect(body).toMatch(/^nodejs_heap_size_used_bytes \d/m);
+  expect(body).not.toContain('nodejs_eventloop_lag_p99_seconds');
+  expect(body).toContain('breakwater_control_delay_seconds_bucket{le="0.025"} 1');
+});
+
+test('a label without end becomes `other`, and its counts are kept', async () => {
+  const rejectedTotal = Array.from({ length: 100 }, (_, i) => ({ reason: `reason-${i}`, count: 1 }));
+  const series = (await lines({ ...empty, rejectedTotal })).filter((line) =>
+    line.startsWith('breakwater_connect_rejected_total{'),
+  );
+  expect(series).toHaveLength(65);
+  expect(series).toContain('breakwater_connect_rejected_total{reason="other"} 36');
+});
+
+test('a bounded label lets a value pass always that passed once', () => {
+  const label = boundLabel(2);
+  expect(['a', 'b', 'c', 'a', 'b', 'd'].map(label)).toEqual(['a', 'b', 'other', 'a', 'b', 'other']);
+});

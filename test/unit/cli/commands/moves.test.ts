@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import type { DrainView, RebalanceView } from '../../../../src/admin/backend.ts';
+import { movesLine } from '../../../../src/cli/commands/moves.ts';
+import { drainSentence } from '../../../../src/cli/commands/node.ts';
+import { rebalanceSentence } from '../../../../src/cli/commands/rebalance.ts';
+
+const drain = (more: Partial<DrainView>): DrainView => ({
+  ...{ node: 'a', state: 'moving', moved: 0, failed: 0, left: 0, stays: 0, rate: 100, pace: 0 },
+  ...more,
+});
+
+test.each([
+  [{ left: 80 }, '[------------------------]   0%  moved 0, failed 0, left 80, 0/s'],
+  [
+    { moved: 40, failed: 1, left: 40, pace: 19.6, timeLeft: 2.04 },
+    '[############------------]  50%  moved 40, failed 1, left 40, 20/s, 3 s to go',
+  ],
+  [
+    { moved: 1, left: 999, timeLeft: 600 },
+    '[------------------------]   0%  moved 1, failed 0, left 999, 0/s, 10 min to go',
+  ],
+  [{ moved: 80, timeLeft: 0 }, '[########################] 100%  moved 80, failed 0, left 0, 0/s'],
+  [{}, '[########################] 100%  moved 0, failed 0, left 0, 0/s'],
+])('a line of progress: %o', (view, line) => {
+  expect(movesLine(drain(view))).toBe(line);
+});
+
+test.each([
+  [{ state: 'done', moved: 3 }, 'node a is empty; sessions moved: 3'],
+  [{ state: 'off', left: 7 }, 'node a is not draining any more; connections left: 7'],
+  [
+    { state: 'blocked', moved: 2, left: 5, stays: 4 },
+    'node a is not empty; sessions moved: 2, left: 5, of which 4 stay until they leave by themselves (relay mode) and 1 are taken by no other node',
+  ],
+] as const)('how a drain ended: %o', (view, sentence) => {
+  expect(drainSentence(drain(view))).toBe(sentence);
+});
+
+test.each([
+  ['done', 'default is even; sessions moved: 9, fullest and emptiest node differ by 4% of the fair share'],
+  [
+    'blocked',
+    'default is not even, and nothing more can be moved; sessions moved: 9, fullest and emptiest node differ by 4% of the fair share',
+  ],
+] as const)('how a rebalance ended: %s', (state, sentence) => {
+  const { node: _, stays: __, ...moves } = drain({ state, moved: 9 });
+  const view: RebalanceView = { ...moves, pools: ['default'], tolerance: 0.1, spread: 0.042 };
+  expect(rebalanceSentence(view)).toBe(sentence);
+});

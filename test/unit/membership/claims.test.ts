@@ -1,0 +1,195 @@
+import { expect, test } from 'vitest';
+import { BreakwaterError } from '../../../src/base/errors.ts';
+import { type Claimant, createClaims } from '../../../src/membership/claims.ts';
+import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import type { ClientKey, MembershipStore } from '../../../src/membership/store/store.ts';
+
+const meter: ClientKey = { pool: 'default', clientId: 'meter' };
+const at = (node: string, more: Partial<Claimant> = {}): Claimant => ({
+  ...{ ...meter, node, ttlMs: 1000, who: 7, sinceMs: 1, thread: 0 },
+  ...more,
+});
+
+/** Two proxies and one store; `told` lists whose connections have learned of a newer one. */
+function scene() {
+  const store = createMemoryStore();
+  const told: string[] = [];
+  const [a, b] = ['a', 'b'].map((proxy) =>
+    createClaims({
+      proxy,
+      store,
+      supersede: ({ clientId, who, sinceMs }) => told.push(`${clientId}@${proxy} until ${sinceMs}: ${who}`),
+    }),
+  ) as [ReturnType<typeof createClaims>, ReturnType<typeof createClaims>];
+  return { store, told, a, b };
+}
+
+test('what one proxy claimed, another recalls', async () => {
+  const { a, b } = scene();
+  expect(await b.recall(meter)).toBeUndefined();
+  await a.claim(at('n1'));
+  expect(await b.recall(meter)).toBe('n1');
+});
+
+test('a thread that dies takes its claims with it, and no other', async () => {
+  const { store, told, a } = scene();
+  await a.claim(at('n1', { thread: 1 }));
+  await a.claim(at('n1', { clientId: 'other', thread: 2 }));
+  a.forget(1);
+  expect(await a.recall(meter)).toBe('n1'); // where it was is still known, until its time is over
+  const renewed: string[] = [];
+  const renew = store.renewClients;
+  store.renewClients = async (proxy, clients, ttlMs) => {
+    renewed.push(...clients.map(({ clientId }) => clientId));
+    return renew(proxy, clients, ttlMs);
+  };
+  await a.renew();
+  expect([renewed, told]).toEqual([['other'], []]);
+});
+
+test('in another pool the client id is another device’s', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2', { pool: 'other' }));
+  expect(await a.recall(meter)).toBe('n1');
+  a.rivalled({ ...meter, pool: 'other' }, { who: 7, epoch: 2 });
+  expect(told).toEqual([]);
+});
+
+test('of two claims the older proxy is told who has the newer one', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1', { sinceMs: 5 }));
+  await b.claim(at('n2'));
+  a.rivalled(meter, { who: 8, epoch: 2 });
+  b.rivalled(meter, { who: 7, epoch: 1 });
+  expect(told).toEqual(['meter@a until 5: 8']);
+});
+
+test('a newer claim that is heard of before the own one was answered counts as well', async () => {
+  const { a, told } = scene();
+  const claiming = a.claim(at('n1'));
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
+  await claiming;
+  expect(told).toEqual(['meter@a until 1: 8']);
+});
+
+test('one that is heard of twice is told once, and each newer one again', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1'));
+  for (const epoch of [50, 50, 49, 51]) a.rivalled(meter, { who: epoch, epoch });
+  expect(told).toEqual(['meter@a until 1: 50', 'meter@a until 1: 51']);
+});
+
+test('nobody is told of a device that has left', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1'));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
+});
+
+test('of two connections at one proxy the end of the older one leaves the claim of the newer', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1', { sinceMs: 1 }));
+  await a.claim(at('n2', { sinceMs: 2 }));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual(['meter@a until 2: 8']);
+});
+
+test('a device that comes back here is newer than the claim that was newer than its last', async () => {
+  const { a, told } = scene();
+  await a.claim(at('n1', { sinceMs: 1 }));
+  a.rivalled(meter, { who: 8, epoch: 50 });
+  await a.claim(at('n1', { sinceMs: 2 }));
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual(['meter@a until 1: 8', 'meter@a until 2: 8']);
+});
+
+test('what was claimed while the store was away is claimed with the next renewal', async () => {
+  const { store, a, b } = scene();
+  const { claimClient } = store;
+  store.claimClient = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
+  await a.claim(at('n1'));
+  store.claimClient = claimClient;
+  await a.renew();
+  expect(await b.recall(meter)).toBe('n1');
+});
+
+test('a store that is away costs nothing but the memory', async () => {
+  const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
+  const store = { recallClient: away, claimClient: away, moveClient: away, renewClients: away };
+  const claims = createClaims({ proxy: 'a', store, supersede: () => expect.unreachable() });
+  expect(await claims.recall(meter)).toBeUndefined();
+  await claims.claim(at('n1'));
+  await claims.moved(meter, 'n2');
+});
+
+/** A store that counts as empty for who renews. */
+const forgetful = (store: MembershipStore): void => {
+  store.renewClients = async (_, clients) => clients;
+};
+
+test('what the store has lost is claimed again, as old as it was', async () => {
+  const { store, a, b, told } = scene();
+  await a.claim(at('n1'));
+  const before = (await store.recallClient(meter))?.epoch;
+  await store.claimClient({ ...meter, clientId: 'other' }, { node: 'n', proxy: 'b', who: 7 }, 1000);
+  forgetful(store);
+  await a.renew();
+  expect(await store.recallClient(meter)).toMatchObject({ node: 'n1', epoch: before });
+  await b.claim(at('n2')); // the device itself came back
+  await a.renew();
+  expect(await b.recall(meter)).toBe('n2');
+  expect(told).toEqual([]);
+});
+
+test('a claim that another proxy has outdone is neither renewed nor made again', async () => {
+  const { store, a, b } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2'));
+  a.rivalled(meter, { who: 7, epoch: 2 });
+  store.renewClients = () => expect.unreachable();
+  store.claimClient = () => expect.unreachable();
+  await a.renew();
+});
+
+test('claims of connected devices are renewed in bounded batches, by their ttl', async () => {
+  const calls: string[] = [];
+  const store = {
+    recallClient: async () => undefined,
+    claimClient: async () => 1,
+    moveClient: async () => {},
+    renewClients: async (_: string, clients: readonly ClientKey[], ttlMs: number) => {
+      calls.push(`${clients.length} for ${ttlMs}`);
+      return [];
+    },
+  };
+  const claims = createClaims({ proxy: 'a', store, supersede: () => {} });
+  for (let i = 0; i < 501; i++) await claims.claim(at('n', { clientId: `m${i}` }));
+  await claims.claim(at('n', { clientId: 'other', ttlMs: 9000 }));
+  await claims.renew();
+  expect(calls).toEqual(['500 for 1000', '1 for 1000', '1 for 9000']);
+});
+
+test('a session that moves to another node grows no younger: a device that came back elsewhere keeps its id', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await b.claim(at('n2')); // of which a has not heard yet
+  await a.moved(meter, 'n3');
+  expect(await b.recall(meter)).toBe('n2');
+  a.rivalled(meter, { who: 7, epoch: 2 });
+  expect(told).toEqual(['meter@a until 1: 7']);
+});
+
+test('a session that moved is remembered at its new node, and forgotten with its one connection', async () => {
+  const { a, b, told } = scene();
+  await a.claim(at('n1'));
+  await a.moved(meter, 'n2');
+  expect(await b.recall(meter)).toBe('n2');
+  a.released(meter);
+  a.rivalled(meter, { who: 8, epoch: 99 });
+  expect(told).toEqual([]);
+});

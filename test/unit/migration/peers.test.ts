@@ -1,0 +1,162 @@
+import { expect, test } from 'vitest';
+import type { ClientDetail, ClientList } from '../../../src/admin/backend.ts';
+import { BreakwaterError } from '../../../src/base/errors.ts';
+import type { MembershipStore, Skipped } from '../../../src/membership/store/store.ts';
+import { createTopics } from '../../../src/membership/store/topics.ts';
+import { type Local, withPeers } from '../../../src/migration/peers.ts';
+
+const away = { ask: () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away')) };
+
+const meter = (clientId = 'meter'): ClientDetail => ({
+  clientId,
+  connection: 1,
+  node: 'a',
+  proxy: 'other',
+  listener: 'mqtt://0.0.0.0:1883',
+  remoteAddress: '192.0.2.1:50000',
+  protocolVersion: 4,
+  keepAlive: 60,
+  mode: 'session',
+  connectedAt: '2026-01-01T00:00:00.000Z',
+  reattachments: 0,
+});
+
+/** A proxy with these devices. */
+function local(clients: readonly ClientDetail[]): Local {
+  return {
+    clients: async ({ limit }: { limit: number }): Promise<ClientList> => ({
+      clients: clients.slice(0, limit),
+      total: clients.length,
+      missing: [],
+    }),
+    client: async () => clients,
+    kick: async () => clients.length,
+    load: () => ({ proxy: 'other', live: [['a', clients.length]] }),
+  } as Partial<Local> as Local; // what else proxies ask each other is tested with real ones
+}
+
+const many = (count: number) => Array.from({ length: count }, () => meter());
+
+interface Proxy {
+  readonly peers: ReturnType<typeof withPeers>;
+  readonly skipped: Skipped[];
+  answer(message: unknown): Promise<unknown>;
+}
+
+function together(own: Local, store: Pick<MembershipStore, 'ask'>): Proxy {
+  const skipped: Skipped[] = [];
+  const topics = createTopics(store, (each) => skipped.push(each));
+  const peers = withPeers(own, { topics, proxyId: 'one', proxies: () => ['one', 'other'] });
+  return { peers, skipped, answer: topics.answer };
+}
+
+/** Asks that proxy, by way of JSON. */
+function asking(other: Pick<Proxy, 'answer'>): Pick<MembershipStore, 'ask'> {
+  return {
+    async ask(question) {
+      const answer = await other
+        .answer(JSON.parse(JSON.stringify(question)))
+        .then((value) => JSON.parse(JSON.stringify(value ?? null)))
+        .catch(() => undefined);
+      if (answer === undefined) return { given: new Map(), missing: ['other'] };
+      return { given: new Map([['other', answer]]), missing: [] };
+    },
+  };
+}
+
+const nobody = { ask: async () => ({ given: new Map(), missing: [] }) };
+
+test('what all proxies have is laid together', async () => {
+  const other = together(local(many(2)), nobody);
+  const { peers } = together(local(many(1)), asking(other));
+  const list = await peers.clients({ limit: 2 });
+  expect([list.clients.length, list.total, list.missing]).toEqual([2, 3, []]);
+  expect(await peers.client({ clientId: 'meter' })).toHaveLength(3);
+  expect(await peers.kick({ clientId: 'meter' })).toBe(3);
+});
+
+test('a store that is away: what is here is answered, and who is missing is said', async () => {
+  const { peers } = together(local(many(1)), away);
+  expect(await peers.clients({ limit: 10 })).toEqual({ clients: [meter()], total: 1, missing: ['other'] });
+  expect(await peers.client({ clientId: 'meter' })).toEqual([meter()]);
+  expect(await peers.kick({ clientId: 'meter' })).toBe(1);
+});
+
+test('a store that is away: what is not here is not said to be nowhere', async () => {
+  const { peers } = together(local([]), away);
+  await expect(peers.client({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await expect(peers.kick({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
+
+test('a long list comes in pages, whole and in order, up to the limit', async () => {
+  const devices = Array.from({ length: 3_000 }, (_, i) => meter(`meter-${i}-${'x'.repeat(200)}`));
+  const other = together(local(devices), nobody);
+  const { peers } = together(local([]), asking(other));
+  const whole = await peers.clients({ limit: 10_000 });
+  expect(whole.clients.map(({ clientId }) => clientId)).toEqual(devices.map(({ clientId }) => clientId));
+  expect([whole.total, whole.missing]).toEqual([3_000, []]);
+  expect((await peers.clients({ limit: 2_000 })).clients).toHaveLength(2_000);
+});
+
+test('a proxy that does not answer to the end is said to be missing', async () => {
+  const devices = Array.from({ length: 3_000 }, (_, i) => meter(`meter-${i}`));
+  const { ask } = asking(together(local(devices), nobody));
+  let asked = 0;
+  const once: Pick<MembershipStore, 'ask'> = {
+    ask: async (question, timeoutMs, to) =>
+      ++asked === 1 ? ask(question, timeoutMs, to) : { given: new Map(), missing: ['other'] },
+  };
+  const list = await together(local([]), once).peers.clients({ limit: 10_000 });
+  expect([list.total, list.missing]).toEqual([3_000, ['other']]);
+  expect(list.clients.length).toBeGreaterThan(0);
+});
+
+test('a question of another shape is not answered, and counted; nobody here has seen it', async () => {
+  const asked: unknown[] = [];
+  const own = new Proxy({} as Local, { get: (_, name) => () => asked.push(name) });
+  const { answer, skipped } = together(own, nobody);
+  const questions = [
+    { topic: 'clients' },
+    { topic: 'clients', question: { query: { limit: -1 } } },
+    { topic: 'clients', question: { query: { limit: 1e9 } } },
+    { topic: 'clients', question: { query: { match: 7, limit: 1 } } },
+    { topic: 'client', question: { clientId: null } },
+    { topic: 'kick', question: {} },
+    { topic: 'move', question: { clientId: 'a', node: 3 } },
+    { topic: 'carry-out', question: { moves: [['one', [{ from: 'a', to: 'b', count: 1e300 }]]], rate: 1 } },
+    { topic: 'drain-rate', question: { node: 'a', rate: -1 } },
+  ];
+  for (const question of questions) await expect(answer(question)).rejects.toThrow('another shape');
+  for (const message of [undefined, null, 7, 'clients', [], { topic: 7 }, { topic: '__proto__' }])
+    await expect(answer(message)).rejects.toThrow('not understood');
+  expect(asked).toEqual([]);
+  expect(skipped.map(({ key, field, reason }) => [key, field, reason]).slice(0, 3)).toEqual([
+    ['questions', 'clients', 'schema'],
+    ['questions', 'clients', 'schema'],
+    ['questions', 'clients', 'schema'],
+  ]);
+  expect(skipped).toHaveLength(questions.length + 7);
+});
+
+test('an answer of another shape counts as missing', async () => {
+  for (const answer of [
+    null,
+    7,
+    [],
+    { clients: 'all', total: 1 },
+    { clients: [{ clientId: 7 }], total: 1 },
+  ]) {
+    const store = { ask: async () => ({ given: new Map([['other', answer]]), missing: [] }) };
+    const { peers, skipped } = together(local(many(1)), store);
+    expect(await peers.clients({ limit: 10 })).toEqual({ clients: [meter()], total: 1, missing: ['other'] });
+    expect(skipped).toMatchObject([{ key: 'answers', field: 'clients', reason: 'schema' }]);
+  }
+});
+
+test('a proxy speaks of its own connections only', async () => {
+  const store = {
+    ask: async () => ({ given: new Map([['other', { proxy: 'one', live: [['a', 3]] }]]), missing: [] }),
+  };
+  const { peers } = together(local([]), store);
+  expect((await peers.loads())[1]).toEqual({ proxy: 'other', live: [['a', 3]] });
+});

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import { createConnectionEvents } from '../../../src/proxy/connection-events.ts';
+
+function scene() {
+  const lines: unknown[] = [];
+  const log = new Proxy(
+    {},
+    { get: (_, level) => (fields: object, text: string) => lines.push([level, text, fields]) },
+  );
+  const blamed: string[] = [];
+  const receive = createConnectionEvents({
+    log: log as never,
+    emit: () => undefined,
+    health: {
+      dialFailed: (node, reason) => blamed.push(`${node}: ${reason}`),
+      dialSucceeded: () => undefined,
+    },
+    memory: {} as never,
+    recalled: () => undefined,
+    owners: {} as never,
+    linkExplained: () => undefined,
+    linksLost: () => undefined,
+    reattached: () => undefined,
+    requests: () => undefined,
+    listenerUrl: () => '',
+  });
+  return { receive: (...events: ThreadEvent[]) => receive(events, 0), lines, blamed };
+}
+
+const failed = (failure: 'refused' | 'local', detail: string): ThreadEvent => ({
+  type: 'dial-failed',
+  node: 'a',
+  failure,
+  detail,
+});
+const OUT = 'out of descriptors, ports or memory';
+
+test('a dial that fails for want of our own descriptors or ports is not the node’s fault', () => {
+  const { receive, blamed } = scene();
+  receive(failed('local', 'EMFILE'), failed('refused', 'ECONNREFUSED'), failed('local', 'EADDRNOTAVAIL'));
+  expect(blamed).toEqual(['a: refused']);
+});
+
+test('what we are out of is told once for each cause, and then every ten seconds', () => {
+  const { receive, lines } = scene();
+  for (let i = 0; i < 3; i++) receive(failed('local', 'EADDRNOTAVAIL'));
+  for (let i = 0; i < 3; i++) receive({ type: 'accept-paused', reason: 'EMFILE', more: 4 });
+  expect(lines.filter((line) => (line as unknown[])[0] === 'error')).toEqual([
+    ['error', OUT, { cause: 'EADDRNOTAVAIL', more: 0 }],
+    ['error', OUT, { cause: 'EMFILE', more: 4 }],
+  ]);
+});
