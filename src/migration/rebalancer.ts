@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RebalanceRequest, RebalanceView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { Clock, Timers } from '../base/time.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { DEFAULT_DRAIN_RATE } from './drains.ts';
@@ -21,6 +21,8 @@ interface RebalancerParts {
   readonly peers: Pick<Peers, 'loads' | 'carryOut' | 'carried'>;
   readonly log: Log;
   readonly onProgress: (view: RebalanceView) => void;
+  readonly clock: Clock;
+  readonly timers: Pick<Timers, 'setTimeout'>;
 }
 
 interface Run {
@@ -36,7 +38,8 @@ interface Run {
 }
 
 /** Evens pools out over all proxies: plans by what each proxy has, has each carry its part out, and looks again. */
-export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onProgress }: RebalancerParts) {
+export function createRebalancer(parts: RebalancerParts) {
+  const { pools, nodes, connectionsAt, peers, log, onProgress, clock, timers } = parts;
   let run: Run | undefined;
 
   /** The pool's nodes that take devices, with what all proxies have there. */
@@ -67,7 +70,7 @@ export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onPr
     of.left = plan.reduce((sum, { count }) => sum + count, 0);
     const { moved, failed } = of;
     await peers.carryOut(byProxy, of.rate / Math.max(1, shares.filter((share) => share.length > 0).length));
-    const endsAt = Date.now() + ROUND_TIMEOUT_MS;
+    const endsAtMs = clock.now() + ROUND_TIMEOUT_MS;
     for (;;) {
       const progress = await peers.carried();
       if (of.stopped) return false;
@@ -75,9 +78,9 @@ export function createRebalancer({ pools, nodes, connectionsAt, peers, log, onPr
       of.failed = failed + progress.failed;
       of.left = progress.left;
       of.pace = progress.pace;
-      if (progress.state !== 'moving' || Date.now() > endsAt) return true;
+      if (progress.state !== 'moving' || clock.now() > endsAtMs) return true;
       onProgress(viewOf(of));
-      await sleep(LOOK_MS);
+      await new Promise<void>((resolve) => void timers.setTimeout(resolve, LOOK_MS));
     }
   }
 

@@ -18,9 +18,9 @@ interface BackendParts {
   readonly current: CurrentConfig;
   readonly identity: Identity;
   readonly nodes: NodeTable;
-  readonly store: MembershipStore;
+  readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
   readonly nodeAdmin: NodeAdmin;
-  readonly table: TableWriter;
+  readonly table: Pick<TableWriter, 'connectionsAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peers: Peers;
   readonly rebalancer: Rebalancer;
@@ -31,7 +31,7 @@ interface BackendParts {
   readonly addressOf: (node: Node) => string | undefined;
   /** Why and when the health of a node last changed. */
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
-  readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
+  readonly listeners: Pick<Listeners, 'urls'>;
   readonly reload: Backend['reload'];
   readonly crls: () => readonly CrlView[];
   /** Data threads that do not answer. */

@@ -285,8 +285,7 @@ export async function startServer(
     pools,
     nodes,
     connectionsAt: (id) => table.connectionsAt(id),
-    peers,
-    log,
+    ...{ peers, log, clock: systemClock, timers: systemTimers },
     onProgress: (view) => bus.emit(rebalanceEvent(view)),
   });
   const reload = createReload({

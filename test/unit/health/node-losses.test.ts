@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../../src/health/life.ts';
 import { NodeLosses } from '../../../src/health/node-losses.ts';
-import { fakeTime } from '../proxy/fake-time.ts';
+import { fakeTime } from '../../support/fake-time.ts';
 
 const lives: Finding = { kind: 'lives' };
 const refused: Finding = { kind: 'gone', evidence: 'refused', detail: 'ECONNREFUSED' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type MoverOptions, type MoverProgress, startMover } from '../../../src/migration/mover.ts';
-import { fakeTime } from '../proxy/fake-time.ts';
+import { fakeTime } from '../../support/fake-time.ts';
 
 const tally = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 

@@ -1,11 +1,11 @@
-import type { MoverOptions } from '../../../src/migration/mover.ts';
+import type { Timers } from '../../src/base/time.ts';
 
 /** Time that passes when it is told to: timers fire in their order, and what they await is done before the next. */
 export function fakeTime() {
   let nowMs = 0;
   let timers: { readonly atMs: number; readonly run: () => void }[] = [];
   const settled = () => new Promise((resolve) => setImmediate(resolve));
-  const timerFunctions: MoverOptions['timers'] = {
+  const timerFunctions: Timers = {
     setTimeout(run, ms) {
       const timer = { atMs: nowMs + ms, run };
       timers.push(timer);

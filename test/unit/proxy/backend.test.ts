@@ -1,0 +1,170 @@
+import { expect, test } from 'vitest';
+import { ConfigHolder } from '../../../src/config/current.ts';
+import { parseConfig } from '../../../src/config/load.ts';
+import { createNodeAdmin } from '../../../src/membership/node-admin.ts';
+import { desiredNodes, reconcile } from '../../../src/membership/reconcile.ts';
+import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import type { LivingProxy, Membership } from '../../../src/membership/store/store.ts';
+import { NodeTable } from '../../../src/nodes/table.ts';
+import { createBackend } from '../../../src/proxy/backend.ts';
+import { memoryClient } from '../../support/memory-backend.ts';
+
+type BackendParts = Parameters<typeof createBackend>[0];
+
+const config = `
+pools:
+  default: { strategy: round-robin, nodes: [{ id: a, url: "mqtt://a:1883" }, { id: b, url: "mqtt://b:1883" }] }
+  web: { nodes: [{ id: w, url: "http://w:80" }] }`;
+const identity = {
+  ...{ id: 'self', version: '1.2.3', host: 'here', engine: 'node', threads: 1 },
+  startedAt: '2026-01-01T00:00:00Z',
+};
+const living = (id: string): LivingProxy => ({
+  ...{ ...identity, id, pid: 7, listeners: [], connections: 4, nodeConnections: [['a', 4]], lastSeen: 1 },
+});
+const unused = () => expect.unreachable();
+
+/** A proxy with one pool of MQTT and one of HTTP, whose store is in memory. */
+async function scene(more: Partial<BackendParts> = {}) {
+  const current = new ConfigHolder(parseConfig(config, 'test'));
+  const declared = () => current.config.pools.flatMap((pool) => pool.nodes);
+  const store = createMemoryStore();
+  const nodes = new NodeTable();
+  let membership: Membership = { nodes: new Map(), decisions: new Map() };
+  await store.open({
+    onMembership(next) {
+      membership = next;
+      reconcile(nodes, desiredNodes(declared(), [], membership));
+    },
+    ...{ onProxies() {}, onClaim() {}, onSkipped() {}, onUp() {}, onAsk: unused },
+  });
+  const rates: [string, number][] = [];
+  const kicked: unknown[] = [];
+  const counts: Record<string, number> = { a: 3, b: 1, w: 2 };
+  const clients = [memoryClient('meter', { connection: 17 })];
+  const parts: BackendParts = {
+    ...{ current, identity, nodes, store },
+    nodeAdmin: createNodeAdmin({
+      ...{ table: nodes, store, declared },
+      pools: () => current.config.pools.map(({ name }) => name),
+      isRemoved: (id) => membership.decisions.get(id)?.removed === true,
+    }),
+    table: {
+      connectionsAt: (id) => counts[id] ?? 0,
+      devices: () => 6,
+      rejected: (reason) => (reason === 'banned' ? 2 : 0),
+    },
+    peers: {
+      clients: async () => ({ clients, total: clients.length, missing: [] }),
+      client: async (whom) =>
+        clients.filter(({ clientId, connection }) =>
+          'clientId' in whom ? whom.clientId === clientId : whom.connection === connection,
+        ),
+      kick: async (whom) => kicked.push(whom),
+      setDrainRate: async (id, rate) => void rates.push([id, rate]),
+      ...{ move: unused, drainProgress: unused, loads: unused, carryOut: unused },
+      ...{ carried: unused, rebalance: async () => undefined },
+    },
+    rebalancer: { start: unused, progress: () => undefined, stop() {} },
+    isLeft: () => false,
+    proxies: () => [living('self'), living('other')],
+    addressOf: ({ id }) => (id === 'a' ? '192.0.2.1:1883' : undefined),
+    lastFlip: (id) => (id === 'a' ? { cause: 'connect refused', at: '2026-01-02T00:00:00Z' } : undefined),
+    listeners: { urls: ['mqtt://127.0.0.1:1883'] },
+    reload: unused,
+    crls: () => [],
+    silentThreads: () => [],
+    accepting: () => true,
+    accepted: () => 9,
+    metrics: async () => ({ contentType: 'text/plain', body: '' }),
+    subscribe: () => () => {},
+    ...more,
+  };
+  return { backend: createBackend(parts), nodes, store, rates, kicked };
+}
+
+test('a node is shown with its connections, and by itself with what is known of its health', async () => {
+  const { backend } = await scene();
+  expect(backend.nodes().map(({ id, pool, connections }) => [id, pool, connections])).toEqual([
+    ['a', 'default', 3],
+    ['b', 'default', 1],
+    ['w', 'web', 2],
+  ]);
+  expect(backend.node('a')).toMatchObject({
+    ...{ id: 'a', address: '192.0.2.1:1883' },
+    ...{ healthCause: 'connect refused', healthSince: '2026-01-02T00:00:00Z' },
+  });
+  expect(backend.node('b')).toMatchObject({ address: undefined, healthCause: undefined });
+  expect(() => backend.node('c')).toThrow('no node "c"');
+});
+
+test('nodes are added, changed, drained and removed, and the answer is how they stand then', async () => {
+  const { backend, rates } = await scene();
+  const created = await backend.addNode({ url: 'mqtt://c:1883', id: 'c' });
+  expect(created).toMatchObject({
+    id: 'c',
+    pool: 'default',
+    state: 'enabled',
+    source: 'api',
+    connections: 0,
+  });
+  expect(await backend.patchNode('c', { weight: 50 })).toMatchObject({ weight: 50 });
+  expect(await backend.drainNode('c', { rate: 20 })).toMatchObject({ state: 'draining' });
+  expect(await backend.drainNode('a', {})).toMatchObject({ state: 'draining' });
+  expect(rates).toEqual([['c', 20]]);
+  await backend.removeNode('c');
+  await expect(backend.drainNode('c', {})).rejects.toMatchObject({ code: 'NODE_UNKNOWN' });
+  await expect(backend.addNode({ url: 'mqtt://w:1', pool: 'web' })).rejects.toThrow('speaks MQTT');
+});
+
+test('a device is found and kicked by client id or by number, and an unknown one is an error', async () => {
+  const { backend, kicked } = await scene();
+  expect(await backend.client('#17')).toMatchObject({ clientId: 'meter' });
+  expect(await backend.client('meter')).toMatchObject({ connection: 17 });
+  await backend.kickClient('meter');
+  expect(kicked).toEqual([{ clientId: 'meter' }]);
+  await expect(backend.client('nobody')).rejects.toMatchObject({ code: 'CLIENT_UNKNOWN' });
+});
+
+test('pools are summed up over their nodes', async () => {
+  const { backend, nodes } = await scene();
+  nodes.setHealth('a', 'healthy', 'probe');
+  expect(backend.pools()).toMatchObject([
+    { name: 'default', strategy: 'round-robin', nodes: 2, healthy: 1, connections: 4 },
+    { name: 'web', nodes: 1, healthy: 0, connections: 2 },
+  ]);
+});
+
+test('this proxy comes first, once, by what it knows itself', async () => {
+  const { backend } = await scene();
+  const [self, other, ...more] = await backend.proxies();
+  expect(self).toMatchObject({ id: 'self', pid: process.pid, connections: 6, lastSeen: 0 });
+  expect(other).toMatchObject({ id: 'other', connections: 4, lastSeen: 1 });
+  expect([other, more]).toEqual([expect.not.objectContaining({ nodeConnections: expect.anything() }), []]);
+});
+
+test('the status counts nodes and devices, and is ready', async () => {
+  const { backend, nodes } = await scene();
+  nodes.setHealth('a', 'healthy', 'probe');
+  nodes.setState('b', 'draining');
+  expect(backend.status()).toMatchObject({
+    ...{ cluster: 'default', store: { kind: 'memory', up: true }, ready: true },
+    nodes: { total: 3, healthy: 1, enabled: 2 },
+    ...{ connections: 6, connectionsTotal: 9, rejectedTotal: 2 },
+  });
+});
+
+test.each<[string, Partial<BackendParts>, (nodes: NodeTable) => void]>([
+  ['it does not accept', { accepting: () => false }, () => {}],
+  ['a data thread does not answer', { silentThreads: () => [1] }, () => {}],
+  ['no node takes devices', {}, (nodes) => void nodes.list().map(({ id }) => nodes.setState(id, 'disabled'))],
+  [
+    'all nodes are unhealthy',
+    {},
+    (nodes) => void nodes.list().map(({ id }) => nodes.setHealth(id, 'unhealthy', 'probe')),
+  ],
+])('it is not ready where %s', async (_, parts, change) => {
+  const { backend, nodes } = await scene(parts);
+  change(nodes);
+  expect(backend.status().ready).toBe(false);
+});
