@@ -32,14 +32,14 @@ export function expectations({ mode, trusted }: HeaderOptions): (remoteAddress: 
   return (address) => expectHeader(mode, networks.hasIp(parseIp(address, words), words));
 }
 
-/** What is to be done once so many bytes have come: wait for more, go on (with a header, or none), or reset. */
+/** What is to be done once so many bytes have come: wait until so many are there, go on (with a header, or none), or reset. */
 type HeaderVerdict =
-  | { readonly kind: 'wait' }
+  | { readonly kind: 'wait'; readonly wantedBytes: number }
   | { readonly kind: 'go'; readonly header: ProxyHeader | undefined; readonly end: number }
   | { readonly kind: 'reset'; readonly refusal: HeaderRefusal };
 
 export function judgeHeader(decoded: Decoded, expectation: 'read' | 'peek'): HeaderVerdict {
-  if (decoded.kind === 'incomplete') return { kind: 'wait' };
+  if (decoded.kind === 'incomplete') return { kind: 'wait', wantedBytes: decoded.wantedBytes };
   if (decoded.kind === 'header') return { kind: 'go', header: decoded.header, end: decoded.end };
   if (decoded.fault === 'no-header' && expectation === 'peek')
     return { kind: 'go', header: undefined, end: 0 };

@@ -75,6 +75,38 @@ export function headerContract(name: 'epoll' | 'node'): void {
       expect(await connection.told('closed')).toEqual([5, 6]);
     });
 
+    it('in pieces, of which the last brings the first of the device', async () => {
+      const { port } = await listen();
+      const device = source();
+      const socket = await open(port);
+      const port16 = (value: number) => [value >> 8, value & 255];
+      const ends = [203, 0, 113, 7, 198, 51, 100, 1, ...port16(device.port), ...port16(destination.port)];
+      const header = headerV2(0x21, 0x11, [...ends, 0xe0, ...port16(900), ...Array(900).fill(0)]);
+      for (let at = 0; at < header.length - 1; at += 90) {
+        socket.write(header.subarray(at, Math.min(header.length - 1, at + 90)));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      socket.write(Buffer.concat([header.subarray(header.length - 1), Buffer.from('h')]));
+      const connection = told(device.port);
+      expect(await connection.told('accepted')).toEqual([listeners, device.address]);
+      expect(await connection.text('deviceData', 1)).toBe('h');
+      socket.write('i'); // a single byte is told, too
+      expect(await connection.text('deviceData', 2)).toBe('hi');
+      socket.end();
+      expect(await connection.told('deviceEnded')).toEqual(['fin']);
+      connection.call('endDevice', 'flush');
+      await connection.told('closed');
+    });
+
+    it('in part only, and then an end', async () => {
+      const { port } = await listen();
+      const socket = await open(port);
+      socket.write(encodeProxyV2({ source: source(), destination }).subarray(0, 20));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      socket.end();
+      expect(await endOf(socket)).toBeDefined();
+    });
+
     it('keeps the vectors, also of types that nobody knows', async () => {
       const { port } = await listen();
       const device = source();

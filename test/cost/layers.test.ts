@@ -1,15 +1,19 @@
-import { describe, it } from 'vitest';
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
 import { Connection } from '../../src/connection/connection.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
 import { WebSocketLayer } from '../../src/connection/websocket/layer.ts';
 import type { Conversation, Peer, Wire } from '../../src/connection/wire.ts';
 import type { World } from '../../src/connection/world.ts';
 import { createOutbox } from '../../src/engine/epoll/outbox.ts';
+import { readHeader } from '../../src/engine/node/header-reader.ts';
 import { PendingBytes, type PendingHolder } from '../../src/policy/admission/pending-bytes.ts';
 import { createCookiePersistence } from '../../src/policy/cookie-affinity/cookie.ts';
 import { endToEnd } from '../../src/protocol/http/hop-by-hop.ts';
 import { expectLinear } from '../support/steps.ts';
 import { deviceFrame } from '../unit/connection/websocket/frames.ts';
+import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
 import { body, extension, message, records } from '../unit/protocol/tls-hello/hellos.ts';
 
 /** What comes before a session, or lies around it. Steps are counted, not time. */
@@ -62,6 +66,20 @@ describe('a CONNECT', () => {
       const bytes = connectWith(n);
       return () => byteByByte(new Connection(wire, peer, world), bytes);
     });
+  });
+});
+
+it('a PROXY header that comes byte by byte is not read again for each', () => {
+  expectLinear(250, (n) => {
+    const bytes = headerV2(0x21, 0x11, [...Array(12).fill(1), 4, n >> 8, n & 255, ...Array(n).fill(0)]);
+    const socket = Object.assign(new EventEmitter(), { pause() {} }) as unknown as Socket;
+    let headers = 0;
+    const done = () => headers++;
+    readHeader(socket, { expectation: 'read', timeoutMs: 60_000, done, refused() {}, left() {} });
+    return () => {
+      for (const byte of bytes) socket.emit('data', Buffer.of(byte));
+      expect(headers).toBe(1);
+    };
   });
 });
 

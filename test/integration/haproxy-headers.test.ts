@@ -64,7 +64,7 @@ function capture(socket: Socket): void {
   socket.on('error', () => {});
   socket.on('data', (chunk) => {
     raw = Buffer.concat([raw, chunk]);
-    let result: Decoded = { kind: 'incomplete' };
+    let result: Decoded = { kind: 'incomplete', wantedBytes: 1 };
     for (let end = 0; end <= raw.length && result.kind === 'incomplete'; end++) {
       result = decodeProxyHeader(raw, 0, end);
     }

@@ -45,6 +45,8 @@ interface Debtor {
   /** Who connected. */
   readonly sockaddr: Buffer;
   readonly expectation: 'read' | 'peek';
+  /** Nothing is told before the rest of the header is there. */
+  sleeps: boolean;
 }
 
 /**
@@ -94,7 +96,7 @@ export class ProxyHeaders {
       if (refusal) this.host.refused(listenerIndex, refusal, hostOf(sockaddr));
       return;
     }
-    const debtor = { listenerIndex, sockaddr: Buffer.from(sockaddr), expectation };
+    const debtor = { listenerIndex, sockaddr: Buffer.from(sockaddr), expectation, sleeps: false };
     this.debtors.set(fd, debtor);
     // Edge-triggered: what is peeked at stays readable.
     const events = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
@@ -118,12 +120,18 @@ export class ProxyHeaders {
     const verdict = judgeHeader(decodeProxyHeader(scratch.bytes, 0, got), debtor.expectation);
     if (verdict.kind === 'reset') this.refuse(fd, debtor, verdict.refusal);
     else if (verdict.kind === 'go') this.settle(fd, debtor, verdict.header, verdict.end);
-    else if ((mask & ENDS) !== 0) this.drop(fd); // what is peeked at hides the end, and is all that will come
+    else if ((mask & ENDS) !== 0)
+      this.drop(fd); // what is peeked at hides the end, and is all that will come
+    else if (verdict.wantedBytes > got + 1) {
+      this.sockets.wakeAt(fd, verdict.wantedBytes);
+      debtor.sleeps = true;
+    }
   }
 
   private settle(fd: number, debtor: Debtor, header: ProxyHeader | undefined, headerBytes: number): void {
     if (headerBytes > 0) this.libc.recv(fd, this.scratch.address, headerBytes, 0); // they were there a moment ago
     this.debtors.delete(fd);
+    if (debtor.sleeps) this.sockets.wakeAt(fd, 1);
     this.host.setTimer(fd, 0);
     this.poller.remove(fd); // it is watched anew, and told of at once what is left
     this.host.adopt(fd, debtor.listenerIndex, debtor.sockaddr, header);

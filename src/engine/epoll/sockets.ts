@@ -44,6 +44,8 @@ export interface Sockets {
   watchPeer(fd: number): void;
   /** Small segments no longer wait for those before them to be acknowledged (Nagle's algorithm, RFC 896). */
   hurry(fd: number): void;
+  /** From now on the socket is readable when so many bytes are there, or an end. */
+  wakeAt(fd: number, bytes: number): void;
   /** Accepts one device; its address is in `remote` until the next call. */
   accept(listener: number): number;
   readonly remote: Buffer;
@@ -80,6 +82,10 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
 
   function hurry(fd: number): void {
     set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  }
+
+  function wakeAt(fd: number, bytes: number): void {
+    set(fd, c.SOL_SOCKET, c.SO_RCVLOWAT, bytes);
   }
 
   /** Closes `fd` and hands on the error of the step that failed. */
@@ -172,6 +178,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     dial,
     watchPeer,
     hurry,
+    wakeAt,
     accept,
     remote: remote.bytes,
     localAddress,

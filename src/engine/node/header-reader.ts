@@ -16,7 +16,10 @@ interface HeaderReading {
 
 /** Takes a PROXY protocol header off a socket that nobody else reads yet. Exactly one of the three answers is given. */
 export function readHeader(socket: Socket, reading: HeaderReading): void {
-  let bytes: Buffer = Buffer.alloc(0);
+  /** Of which nothing more can be said before so many bytes are there. */
+  let pieces: Buffer[] = [];
+  let length = 0;
+  let wantedBytes = 1;
   const late = setTimeout(() => refuse('timeout'), reading.timeoutMs);
 
   function stop(): void {
@@ -39,9 +42,16 @@ export function readHeader(socket: Socket, reading: HeaderReading): void {
   }
 
   function read(chunk: Buffer): void {
-    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    pieces.push(chunk);
+    length += chunk.length;
+    if (length < wantedBytes) return;
+    const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces);
+    pieces = [bytes];
     const verdict = judgeHeader(decodeProxyHeader(bytes, 0, bytes.length), reading.expectation);
-    if (verdict.kind === 'wait') return;
+    if (verdict.kind === 'wait') {
+      wantedBytes = verdict.wantedBytes;
+      return;
+    }
     if (verdict.kind === 'reset') return refuse(verdict.refusal);
     stop();
     socket.pause();

@@ -28,7 +28,7 @@ export function decodeV1(bytes: Uint8Array, start: number, end: number): Decoded
   if (lineEnd === 'bare') return refused('malformed', 'CR or LF alone (2.1)');
   if (lineEnd === undefined) {
     return end - start < kind.maxBytes
-      ? incomplete
+      ? incomplete(end - start + 1)
       : refused('too-long', `no CRLF within ${kind.maxBytes} bytes (2.1)`);
   }
 

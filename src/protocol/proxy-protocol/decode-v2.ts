@@ -21,16 +21,16 @@ export function decodeV2(bytes: Uint8Array, start: number, end: number): Decoded
     if (bytes[start + i] !== signatureV2[i])
       return refused('no-header', 'signature is not that of version 2 (2.2)');
   }
-  if (end - start < 13) return incomplete;
+  if (end - start < 13) return incomplete(end - start + 1);
   const command = bytes[start + 12] as number;
   if (command !== LOCAL && command !== PROXY) {
     return refused('malformed', `version and command are 0x${command.toString(16)} (2.2)`);
   }
-  if (end - start < 14) return incomplete;
+  if (end - start < 14) return incomplete(14);
   const familyByte = bytes[start + 13] as number;
   const needed = command === LOCAL ? 0 : neededBytes(familyByte);
   if (needed === undefined) return refused('malformed', `family is 0x${familyByte.toString(16)} (2.2)`);
-  if (end - start < V2_PREFIX_BYTES) return incomplete;
+  if (end - start < V2_PREFIX_BYTES) return incomplete(V2_PREFIX_BYTES);
   const length = ((bytes[start + 14] as number) << 8) | (bytes[start + 15] as number);
   if (length < needed) return refused('malformed', `${length} bytes are too few for the addresses (2.2)`);
   if (V2_PREFIX_BYTES + length > MAX_V2_BYTES) {
@@ -40,7 +40,7 @@ export function decodeV2(bytes: Uint8Array, start: number, end: number): Decoded
     );
   }
   const behind = start + V2_PREFIX_BYTES + length;
-  if (end < behind) return incomplete;
+  if (end < behind) return incomplete(behind - start);
 
   // LOCAL discards the whole block; with an unspecified family or transport nobody can say where vectors would begin.
   if (needed === 0) return { kind: 'header', header: unknown, end: behind };

@@ -4,13 +4,16 @@ import type { ProxyHeader } from './header.ts';
 export type ProxyFault = 'no-header' | 'malformed' | 'too-long' | 'checksum';
 
 export type Decoded =
-  | { readonly kind: 'incomplete' }
+  /** Nothing more can be said before so many bytes are there. */
+  | { readonly kind: 'incomplete'; readonly wantedBytes: number }
   /** `end` is the offset just behind the header: there the device's own bytes begin. */
   | { readonly kind: 'header'; readonly header: ProxyHeader; readonly end: number }
   /** The connection is to be reset (clauses 2.1 and 2.2). */
   | { readonly kind: 'refused'; readonly fault: ProxyFault; readonly detail: string };
 
-export const incomplete: Decoded = { kind: 'incomplete' };
+export function incomplete(wantedBytes: number): Decoded {
+  return { kind: 'incomplete', wantedBytes };
+}
 
 export function refused(fault: ProxyFault, detail: string): Decoded {
   return { kind: 'refused', fault, detail };

@@ -62,7 +62,7 @@ describe('version 1 (2.1)', () => {
     ['PROXY TCP6 ', 104],
     ['PROXY UNKNOWN ', MAX_V1_BYTES],
   ])('%j without CRLF is incomplete below %i bytes and refused then', (start, bytes) => {
-    expect(line(start.padEnd(bytes - 1, 'x'))).toEqual({ kind: 'incomplete' });
+    expect(line(start.padEnd(bytes - 1, 'x'))).toMatchObject({ kind: 'incomplete' });
     expect(line(start.padEnd(bytes, 'x'))).toEqual(refusedAs('too-long'));
   });
 });
@@ -117,7 +117,7 @@ describe('version 2 (2.2)', () => {
   });
 
   test('a length beyond the bound is refused before its bytes have come', () => {
-    expect(decode(headerV2(0x21, 0x11, [], MAX_V2_BYTES - 16))).toEqual({ kind: 'incomplete' });
+    expect(decode(headerV2(0x21, 0x11, [], MAX_V2_BYTES - 16))).toMatchObject({ kind: 'incomplete' });
     expect(decode(headerV2(0x21, 0x11, [], MAX_V2_BYTES - 15))).toEqual(refusedAs('too-long'));
   });
 
@@ -148,12 +148,23 @@ const anyHeader = fc.oneof(
     .map((value) => headerV2(0x21, 0x11, [...addresses4, 0xe1, 0, value.length, ...value])),
 );
 
+test('of version 2 the whole rest is wanted as soon as the length is there', () => {
+  const whole = headerV2(0x21, 0x11, Array(200).fill(0));
+  const wanted = Array.from({ length: whole.length }, (_, end) => {
+    const result = decodeProxyHeader(whole, 0, end);
+    return result.kind === 'incomplete' ? result.wantedBytes : 0;
+  });
+  expect(wanted.slice(0, 13)).toEqual(Array.from({ length: 13 }, (_, end) => end + 1));
+  expect(wanted.slice(13, 16)).toEqual([14, 16, 16]);
+  expect(new Set(wanted.slice(16))).toEqual(new Set([whole.length]));
+});
+
 test('a header split at any byte is incomplete until its last byte, and ends there', () => {
   fc.assert(
     fc.property(anyHeader, fc.uint8Array({ maxLength: 8 }), fc.nat(5), (bytes, payload, offset) => {
       const whole = Uint8Array.of(...Array(offset).fill(0), ...bytes, ...payload);
       for (let end = offset; end < offset + bytes.length; end++) {
-        expect(decodeProxyHeader(whole, offset, end)).toEqual({ kind: 'incomplete' });
+        expect(decodeProxyHeader(whole, offset, end)).toMatchObject({ kind: 'incomplete' });
       }
       const result = decodeProxyHeader(whole, offset, whole.length);
       expect(result).toEqual(decodeProxyHeader(whole, offset, offset + bytes.length));
