@@ -4,6 +4,7 @@ import type { Carrier, Shell } from './carrier.ts';
 import { Deaths } from './deaths.ts';
 import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './ends.ts';
 import { Journey } from './journey.ts';
+import { LaterTurns } from './later-turns.ts';
 import { Meter } from './meter.ts';
 import type { Parting } from './part.ts';
 import { sessionOptions } from './session-options.ts';
@@ -35,7 +36,7 @@ export class SessionCarrier implements Carrier, Traveller {
   private pauses = false;
   /** The link that is not read, because what came on it is still to be taken; -1: none. */
   private heldLink: Link = -1;
-  private turnAsked = false;
+  private readonly later: LaterTurns;
   /** What is told when all that came before is taken: the end of the link, and the device's last word. */
   private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
   private farewellWaits = false;
@@ -56,6 +57,7 @@ export class SessionCarrier implements Carrier, Traveller {
     this.session = new Session(connect, raw, options, this);
     this.meter = route.rates && new Meter(route.rates);
     this.deaths = new Deaths(shell, this);
+    this.later = new LaterTurns(shell.wire, this);
     this.journey = new Journey(shell, connect, route, this);
   }
 
@@ -142,7 +144,8 @@ export class SessionCarrier implements Carrier, Traveller {
     const pauseMs = this.pauseMs();
     const { hasNodeRest, hasDeviceRest } = this.session;
     if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
-    if (hasNodeRest || (hasDeviceRest && pauseMs === 0)) this.askForTurn();
+    if (hasNodeRest) this.later.askForNode();
+    if (hasDeviceRest && pauseMs === 0) this.later.askForDevice(this.journey.link);
     const isNewPause = pauseMs > 0 && !this.pauses;
     this.pauses = pauseMs > 0;
     const holds = this.session.holdsDevice;
@@ -163,25 +166,22 @@ export class SessionCarrier implements Carrier, Traveller {
     this.shell.wire.holdNode(link, hold);
   }
 
-  private askForTurn(): void {
-    if (this.turnAsked) return;
-    this.turnAsked = true;
-    this.shell.wire.nextTurn(() => this.turn());
-  }
-
-  /** Goes on with what was too much for one call. */
-  private turn(): void {
+  goOnNode(): void {
     const { session, journey } = this;
-    this.turnAsked = false;
     if (journey.isOver) return;
     session.goOnNode();
-    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
     this.settle();
     const { linkEnd } = this;
-    if (linkEnd !== undefined && !session.hasNodeRest) {
-      this.linkEnd = undefined;
-      if (linkEnd.link === journey.link) this.linkEnded(linkEnd.link, linkEnd.cause);
-    }
+    if (linkEnd === undefined || session.hasNodeRest) return;
+    this.linkEnd = undefined;
+    if (linkEnd.link === journey.link) this.linkEnded(linkEnd.link, linkEnd.cause);
+  }
+
+  goOnDevice(): void {
+    const { session, journey } = this;
+    if (journey.isOver) return;
+    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
+    this.settle();
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
   }
 
@@ -340,7 +340,7 @@ export class SessionCarrier implements Carrier, Traveller {
     const { wire, world } = this.shell;
     if (this.isFarewell || this.journey.isOver) return;
     this.farewellWaits = this.session.hasDeviceRest;
-    if (this.farewellWaits) return;
+    if (this.farewellWaits) return this.later.askForDevice(-1); // at once, or a node that hangs holds the end up
     this.isFarewell = true;
     this.vigil = undefined;
     this.journey.giveUpMove();

@@ -81,9 +81,10 @@ export interface Wire {
   holdNode(link: Link, hold: boolean): void;
   /**
    * Runs the task once, in a later turn of the loop, when the other connections have had theirs; not after `closed`. For
-   * work that would hold the thread for long: each part of it takes a millisecond or two.
+   * work that would hold the thread for long: each part of it takes a millisecond or two. With a link, not before that
+   * takes bytes again, or is closed; at most one task at a time waits so.
    */
-  nextTurn(task: () => void): void;
+  nextTurn(task: () => void, link?: Link): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
    * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.

@@ -36,6 +36,8 @@ export class Moved {
   replays: Map<number, readonly number[]> | undefined;
   /** Until then, by the options' clock, RETAIN 1 may answer subscriptions that were replayed (rule 8). */
   retainedUntilMs = 0;
+  /** So many PUBLISHes may still be sent again, as long as the node acknowledges none. */
+  room = 0;
   /** Packet ids of the device's QoS 2 exchanges that were begun at a node before, and that this one has not ended. */
   resent: Set<number> | undefined;
   /** Filters for which the device asked on this link itself, where subscriptions were replayed. */

@@ -11,7 +11,7 @@ export function quotaIsUsed(s: State): boolean {
 /** The node has made room: what waited goes, oldest first. */
 export function sendWaiting(s: State): void {
   const { window } = s;
-  if (window === undefined) return;
+  if (window === undefined || s.isResending) return; // in their order
   while (window.waiting > 0 && window.inflight < s.terms.receiveMaximum) {
     const at = window.firstWaiting();
     s.toNode.write(window.packet(at));

@@ -6,11 +6,12 @@ import type { EndWhy } from './events.ts';
 import { forward } from './from-device.ts';
 import type { Moved } from './moved.ts';
 import { qosOf, RETAIN } from './publish.ts';
+import { sendWaiting } from './quota.ts';
 import type { State } from './state.ts';
 import { batches, qosAsked, subscribePacket } from './subscribe.ts';
 import { interned, plainTerms, readConnack, type Terms } from './terms.ts';
 import { hasWildcard, isShared } from './topic-filter.ts';
-import { stage } from './window.ts';
+import { stage, type Window } from './window.ts';
 
 /** The whole first byte: its lower four bits are reserved [MQTT-2.1.3-1]. */
 const CONNACK = packetType.connack << 4;
@@ -19,6 +20,8 @@ const PACKET_ID_IN_USE = 0x91;
 /** Replayed SUBSCRIBEs are kept small: brokers bound the filters of one packet (AWS IoT: 8), and packets as a whole. */
 const BATCH_FILTERS = 8;
 const BATCH_BYTES = 1024;
+/** What one call sends again. */
+const RESENT_BYTES = 262_144;
 /** Retained messages come with SUBACK, or soon behind it where a broker looks them up meanwhile (EMQX). */
 const RETAINED_MS = 10_000;
 
@@ -78,11 +81,10 @@ function whatMatters(s: State, terms: Terms): ReasonCode | undefined {
   const { window, subscriptions } = s;
   for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at)) {
     if (window.stage(at) !== stage.sent && window.stage(at) !== stage.waiting) continue;
-    const packet = window.packet(at);
-    const header = packet[0] as number;
+    const header = window.header(at);
     if (qosOf(header) > terms.maximumQos) return reasonCode.qosNotSupported;
     if ((header & RETAIN) !== 0 && !terms.retainAvailable) return reasonCode.retainNotSupported;
-    if (packet.length > terms.maximumPacketSize) return reasonCode.packetTooLarge;
+    if (window.size(at) > terms.maximumPacketSize) return reasonCode.packetTooLarge;
   }
   if (terms.sessionPresent || subscriptions === undefined || s.version !== 5) return undefined;
   for (const { filter, identifier } of subscriptions) {
@@ -149,7 +151,7 @@ function denial(code: number): ReasonCode {
   return code === PACKET_ID_IN_USE ? reasonCode.unspecifiedError : (code as ReasonCode);
 }
 
-/** The node has the session: resend what it has not acknowledged, then what came in the gap. */
+/** The node has the session: it is sent what another has not acknowledged, then what came in the gap. */
 function attach(s: State, moved: Moved): void {
   moved.replays = undefined;
   if ((s.window?.suspects ?? 0) === 0) return goOn(s, moved);
@@ -164,11 +166,19 @@ export function goOn(s: State, moved: Moved): void {
   moved.isOnTrial = (s.window?.suspects ?? 0) > 0;
   if (moved.retainedUntilMs > 0) moved.retainedUntilMs = s.options.now() + RETAINED_MS;
   if (moved.doubtful && sessionPresent) settle(s, moved);
-  resend(s, moved);
+  beginResend(s, moved);
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
   const leftBehind = moved.mustPurge && !sessionPresent && s.attachments > 2;
   s.event({ kind: 'resumed', sessionPresent, leftBehind });
   drainGap(s);
+}
+
+function beginResend(s: State, moved: Moved): void {
+  const { window, terms, told } = s;
+  if (window === undefined) return;
+  const isLimited = terms.receiveMaximum < told.receiveMaximum;
+  moved.room = isLimited ? terms.receiveMaximum - window.exchanged : Number.POSITIVE_INFINITY;
+  window.beginResend();
 }
 
 /** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
@@ -178,27 +188,34 @@ function settle(s: State, moved: Moved): void {
   s.toNode.write(pingreqPacket);
 }
 
-/** In the original order, under the same ids, DUP 1 where a node may have had it (rule 4) [MQTT-4.4.0-1, 4.6.0-1]. */
-function resend(s: State, moved: Moved): void {
-  const { window } = s;
-  if (window === undefined) return;
-  const limited = s.terms.receiveMaximum < s.told.receiveMaximum;
-  let room = limited ? s.terms.receiveMaximum - window.exchanged : Number.POSITIVE_INFINITY;
-  for (let at = window.first(); at >= 0; at = window.next(at)) {
-    const now = window.stage(at);
-    if (now === stage.released) {
-      moved.resentQos2(window.id(at));
-      s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
-    }
-    if (now === stage.asked) askAgain(s, moved, window.packet(at));
-    if (now !== stage.sent && now !== stage.waiting) continue;
-    window.setStage(at, room > 0 ? stage.sent : stage.waiting);
-    if (room-- <= 0) continue;
-    const packet = window.packet(at);
-    if (qosOf(packet[0] as number) === 2) moved.resentQos2(window.id(at));
-    s.toNode.write(packet);
-    window.markDuplicate(at);
+/**
+ * In the original order, under the same ids, DUP 1 where a node may have had it (rule 4) [MQTT-4.4.0-1, 4.6.0-1]. As many as
+ * one call may send (`State.budget`); `Session.goOnDevice` goes on with the rest.
+ */
+function resend(s: State, window: Window, moved: Moved): void {
+  let bytes = 0;
+  for (let at = window.nextResend; at >= 0 && s.budget > 0 && bytes < RESENT_BYTES; at = window.nextResend) {
+    s.budget--;
+    bytes += window.size(at);
+    sendAgain(s, window, moved, at);
+    window.resent(at);
   }
+  if (!s.isResending) sendWaiting(s);
+}
+
+function sendAgain(s: State, window: Window, moved: Moved, at: number): void {
+  const now = window.stage(at);
+  if (now === stage.released) {
+    moved.resentQos2(window.id(at));
+    s.toNode.write(ackPacket(packetType.pubrel, window.id(at)));
+  }
+  if (now === stage.asked) askAgain(s, moved, window.packet(at));
+  if (now !== stage.sent && now !== stage.waiting) return;
+  window.setStage(at, moved.room > 0 ? stage.sent : stage.waiting);
+  if (moved.room-- <= 0) return;
+  if (qosOf(window.header(at)) === 2) moved.resentQos2(window.id(at));
+  s.toNode.write(window.packet(at));
+  window.markDuplicate(at);
 }
 
 function askAgain(s: State, moved: Moved, packet: Uint8Array): void {
@@ -206,10 +223,15 @@ function askAgain(s: State, moved: Moved, packet: Uint8Array): void {
   s.toNode.write(packet);
 }
 
-/** Forwards what came in the gap, as far as one call may go (`State.budget`); `Session.goOnDevice` goes on with the rest. */
+/**
+ * Sends what waits for the node: what is sent again, then what came in the gap. As much as one call may (`State.budget`);
+ * `Session.goOnDevice` goes on with the rest.
+ */
 export function drainGap(s: State): void {
-  const { gap } = s;
-  if (gap === undefined || s.phase !== 'attached' || s.isWithheld) return;
+  const { gap, window, moved } = s;
+  if (s.phase !== 'attached' || s.isWithheld) return;
+  if (window !== undefined && moved !== undefined && s.isResending) resend(s, window, moved);
+  if (gap === undefined || s.isResending) return;
   s.deviceLeft = false;
   while (gap.length > 0 && s.phase === 'attached' && s.budget > 0 && !s.isPaused) {
     const at = gap.start;

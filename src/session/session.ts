@@ -159,8 +159,8 @@ export class Session {
 
   /** Was something left of what the device has sent? Then `goOnDevice` is wanted soon. */
   get hasDeviceRest(): boolean {
-    const { gap, phase, isWithheld } = this.state;
-    return this.deviceFrames?.hasLeft || (gap !== undefined && phase === 'attached' && !isWithheld);
+    const { isBehind, phase, isWithheld } = this.state;
+    return this.deviceFrames?.hasLeft || (isBehind && phase === 'attached' && !isWithheld);
   }
 
   /** Was something left of what the node has sent? Then its link is not to be read, and `goOnNode` is wanted soon. */
@@ -202,6 +202,7 @@ export class Session {
     if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
     state.phase = 'detached';
     state.needMoved().linkLost();
+    state.window?.endResend();
     if (this.deviceFrames?.midStream) state.needMoved().cut = true;
     state.toNode.abort();
     state.pingsSent = 0;

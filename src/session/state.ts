@@ -95,7 +95,17 @@ export class State implements Speaker {
 
   /** Does what the device sends go to the node at once? Not while something waits before it, or it must wait itself. */
   get forwards(): boolean {
-    return this.phase === 'attached' && this.gap === undefined && !this.isPaused && !this.isWithheld;
+    return this.phase === 'attached' && !this.isBehind && !this.isPaused && !this.isWithheld;
+  }
+
+  /** Does something of the device wait that a node could be sent: what is sent again, or came in the gap? */
+  get isBehind(): boolean {
+    return this.gap !== undefined || this.isResending;
+  }
+
+  /** Is the node being sent what another had not acknowledged? */
+  get isResending(): boolean {
+    return this.window !== undefined && this.window.nextResend >= 0;
   }
 
   /** So many bytes of a packet of this type go to the node. */

@@ -35,7 +35,9 @@ export class Suspects {
    */
   nodeDied(isSudden: boolean): Suspect | undefined {
     const { window } = this.state;
+    const unsent = window?.nextResend ?? -1;
     for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at)) {
+      if (at === unsent) return undefined; // it had not come so far
       const now = window.stage(at);
       if (now !== stage.sent && now !== stage.asked) continue;
       if (!window.isSuspect(at)) window.suspect(at);
@@ -49,6 +51,7 @@ export class Suspects {
     const { state } = this;
     if (state.phase !== 'rebuilding' || state.moved === undefined || state.moved.replays !== undefined)
       return;
+    state.budget = state.options.packetsPerCall;
     goOn(state, state.moved);
     state.flush();
   }

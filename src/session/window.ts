@@ -67,6 +67,8 @@ export class Window extends Slots {
   private waitingCount = 0;
   private unkeptCount = 0;
   private suspectCount = 0;
+  /** The oldest that a new node is still to be sent; -1: none. */
+  private unsent = -1;
 
   /** Bytes that the live entries need. */
   get bytes(): number {
@@ -176,6 +178,25 @@ export class Window extends Slots {
     this.log[start] = (this.log[start] as number) | DUP;
   }
 
+  /** Every entry is to be sent again, to another node. */
+  beginResend(): void {
+    this.unsent = this.first();
+  }
+
+  endResend(): void {
+    this.unsent = -1;
+  }
+
+  /** The oldest that is still to be sent again; -1 where none is. */
+  get nextResend(): number {
+    return this.unsent;
+  }
+
+  /** What `nextResend` gave has been sent, or needs not be. */
+  resent(at: number): void {
+    this.unsent = this.next(at);
+  }
+
   suspect(at: number): void {
     this.setWord(at, HEAD, this.word(at, HEAD) | SUSPECT);
     this.suspectCount++;
@@ -191,6 +212,16 @@ export class Window extends Slots {
     return 0;
   }
 
+  /** First byte of the packet. */
+  header(at: number): number {
+    return this.log[this.word(at, START)] as number;
+  }
+
+  /** Bytes of the packet. */
+  size(at: number): number {
+    return this.word(at, LENGTH);
+  }
+
   /** A copy of the packet. */
   packet(at: number): Uint8Array {
     const start = this.word(at, START);
@@ -202,6 +233,7 @@ export class Window extends Slots {
     this.tally(this.stage(at), -1);
     this.acquit(at);
     if (at === this.waitingFrom) this.waitingFrom = -1;
+    if (at === this.unsent) this.unsent = this.next(at);
     if (this.isIndexed) this.index?.remove(this.key(at), at);
     this.packets -= this.word(at, LENGTH);
     this.drop(at);
@@ -218,6 +250,7 @@ export class Window extends Slots {
     this.unkeptCount = 0;
     this.suspectCount = 0;
     this.waitingFrom = -1;
+    this.unsent = -1;
     if (this.isIndexed) this.index?.clear();
     this.isIndexed = false;
     this.forgetAll();

@@ -51,8 +51,8 @@ export function engineContract(name: 'epoll' | 'node'): void {
     return { ...pair, upstream };
   }
 
-  async function dialled() {
-    await engine.script('manual');
+  async function dialled(script: 'manual' | 'fill' = 'manual') {
+    await engine.script(script);
     const pair = await connect();
     pair.connection.call('dial', node.target);
     const upstream = await link();
@@ -750,6 +750,29 @@ export function engineContract(name: 'epoll' | 'node'): void {
         calm.device.write('ping');
         expect(await firstBytes(calm.device, 4)).toBe('ping');
       }
+    });
+
+    it.each([
+      ['takes bytes again', (upstream: Socket) => upstream.resume()],
+      ['is reset', (upstream: Socket) => upstream.resetAndDestroy()],
+    ])('of a link that takes nothing wait until it %s', async (_, go) => {
+      const { device, connection, upstream } = await dialled('fill');
+      upstream.pause();
+      device.write('go');
+      await connection.told('turned');
+      await engine.defer();
+      expect(connection.names()).not.toContain('drained');
+      go(upstream);
+      await connection.told('drained');
+    });
+
+    it('of a link that is left wait no longer', async () => {
+      const { device, connection, upstream } = await dialled('fill');
+      upstream.pause();
+      device.write('go');
+      await connection.told('turned');
+      connection.call('endNode', 0, 'reset');
+      await connection.told('drained');
     });
 
     it('end with the connection', async () => {

@@ -1,5 +1,6 @@
-import { describe, it } from 'vitest';
-import { expectLinear } from '../support/steps.ts';
+import { describe, expect, it } from 'vitest';
+import type { SessionOptions } from '../../src/session/index.ts';
+import { expectLinear, stepsOf } from '../support/steps.ts';
 import { bytesOf } from '../unit/session/packet-text.ts';
 import { Stage } from '../unit/session/transcript.ts';
 
@@ -15,8 +16,13 @@ const limits = {
 
 type Side = 'fromDevice' | 'fromNode';
 
-function attached(version: 4 | 5, connect = 'CONNECT id=dev', connack = 'CONNACK'): Stage {
-  const stage = new Stage(version, connect, limits);
+function attached(
+  version: 4 | 5,
+  connect = 'CONNECT id=dev',
+  connack = 'CONNACK',
+  others: Partial<SessionOptions> = {},
+): Stage {
+  const stage = new Stage(version, connect, { ...limits, ...others });
   stage.say('link');
   stage.say(`node> ${connack}`);
   return stage;
@@ -283,6 +289,41 @@ describe('a node', () => {
       const bytes = packets(n, (i) => `PUBACK #${i + 1}`, 5);
       return () => feed(stage, 'fromNode', bytes);
     });
+  });
+
+  const unanswered = [
+    ['PUBLISH', (i: number) => `PUBLISH #${i + 1} q1 a=x`],
+    ['SUBSCRIBE', (i: number) => `SUBSCRIBE #${i + 1} f/${i}:0`],
+  ] as const;
+
+  /** A session of which so much is to be sent again when the node has answered. */
+  function lost(n: number, packet: (i: number) => string): Stage {
+    const stage = quiet(attached(4, undefined, undefined, { packetsPerCall: 100 }));
+    feed(stage, 'fromDevice', packets(n, packet));
+    while (stage.session.hasDeviceRest) stage.session.goOnDevice();
+    stage.session.detached();
+    stage.session.connectPacket();
+    return stage;
+  }
+
+  it.each(unanswered)('is sent again what another has not acknowledged (%s)', (_, packet) => {
+    expectLinear(2000, (n) => {
+      const stage = lost(n, packet);
+      return () => {
+        feed(stage, 'fromNode', bytesOf('CONNACK present', 4));
+        while (stage.session.hasDeviceRest) stage.session.goOnDevice();
+      };
+    });
+  });
+
+  it.each(unanswered)('is sent a part of it in each call, however much it is (%s)', (_, packet) => {
+    const [some = 0, more = 0] = [1000, 8000].map((n) => {
+      const stage = lost(n, packet);
+      feed(stage, 'fromNode', bytesOf('CONNACK present', 4));
+      return stepsOf(() => stage.session.goOnDevice());
+    });
+    expect(some).toBeGreaterThan(0);
+    expect(more).toBeLessThan(2 * some);
   });
 
   it('answers replayed subscriptions in any order', () => {

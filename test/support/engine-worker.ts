@@ -32,6 +32,8 @@ export type Script =
   /** From its first bytes on it works in every turn of the loop, for a millisecond, until it is closed. */
   | 'toil'
   | 'throw-in-turn'
+  /** At the device's first bytes fills link 0, and tells when it takes bytes again, or is closed. */
+  | 'fill'
   /** Is connection 77, and does not come back from its first bytes until the gate is open. */
   | 'stick'
   /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
@@ -94,6 +96,8 @@ export type Report =
       readonly args: readonly unknown[];
     };
 
+/** More than sockets take at once. */
+const FILLED_BYTES = 8 << 20;
 const port = parentPort as NonNullable<typeof parentPort>;
 const settings = workerData as WorkerSettings;
 const wires = new Map<number, Wire>();
@@ -156,6 +160,11 @@ class Scripted implements Conversation {
       this.wire.nextTurn(() => {
         throw new Error('scripted fault in a turn');
       });
+    if (this.script === 'fill') {
+      this.wire.toNode(0, new Uint8Array(FILLED_BYTES), 0, FILLED_BYTES);
+      this.wire.nextTurn(() => this.tell('drained'), 0);
+      this.wire.nextTurn(() => this.tell('turned'));
+    }
     if (this.script === 'forward') this.wire.toNode(0, bytes, start, end);
     else this.tell('deviceData', this.text(bytes, start, end));
   }

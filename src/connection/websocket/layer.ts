@@ -247,8 +247,8 @@ export class WebSocketLayer implements Wire, Conversation {
     this.wire.holdNode(link, hold);
   }
 
-  nextTurn(task: () => void): void {
-    this.wire.nextTurn(task);
+  nextTurn(task: () => void, link?: Link): void {
+    this.wire.nextTurn(task, link);
   }
 
   endDevice(how: 'flush' | 'reset'): void {

@@ -36,6 +36,9 @@ export class BackPressure {
     }
     const owner = this.ownerOf((this.table.slot[fd] as number) - 1);
     if ((flags & is.DEVICE) !== 0) owner.eachLink((link) => this.ready.add(link));
-    else if (owner.deviceFd >= 0) this.ready.add(owner.deviceFd);
+    else {
+      owner.linkDrained(fd);
+      if (owner.deviceFd >= 0) this.ready.add(owner.deviceFd);
+    }
   }
 }

@@ -13,6 +13,8 @@ export interface Owner {
   /** And TLS is. */
   linkSecured(link: Link): void;
   linkFailed(link: Link, reason: string): void;
+  /** Nothing waits for the link any more. */
+  linkDrained(fd: number): void;
   /** Has the node of a connecting link another address to try? */
   hasNextAddress(link: Link): boolean;
   /** Called once for every socket, after its fd was closed; must only take note. */

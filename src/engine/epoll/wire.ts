@@ -52,6 +52,8 @@ export class EpollWire implements Wire, Owner {
   private preludes: Map<Link, Target> | undefined;
   /** Those that are dialled to a node of several addresses. */
   private walks: AddressWalks | undefined;
+  /** What goes on when nothing waits for that socket any more. */
+  private behind: { readonly fd: number; readonly task: () => void } | undefined;
   private openSockets = 1;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
@@ -138,8 +140,10 @@ export class EpollWire implements Wire, Owner {
     if (fd >= 0) this.host.hold(fd, hold);
   }
 
-  nextTurn(task: () => void): void {
-    this.host.turns.add(this, task);
+  nextTurn(task: () => void, link?: Link): void {
+    const fd = link === undefined ? NO_FD : this.fdOf(link);
+    if (fd >= 0 && this.host.waiting[fd] !== 0) this.behind = { fd, task };
+    else this.host.turns.add(this, task);
   }
 
   endDevice(how: 'flush' | 'reset'): void {
@@ -213,12 +217,20 @@ export class EpollWire implements Wire, Owner {
     this.conversation?.linkFailed(link, next === undefined ? reason : errnoName(next));
   }
 
+  linkDrained(fd: number): void {
+    const { behind } = this;
+    if (behind?.fd !== fd) return;
+    this.behind = undefined;
+    this.host.turns.add(this, behind.task);
+  }
+
   hasNextAddress(link: Link): boolean {
     return this.walks?.has(link) === true;
   }
 
   socketClosed(fd = NO_FD): void {
     if (fd >= 0) {
+      this.linkDrained(fd);
       if (fd === this.deviceFd) this.deviceFd = NO_FD;
       else if (fd === this.linkFd) this.linkFd = NO_FD;
       else if (this.older !== undefined) this.forgetOlder(this.older, fd);
@@ -269,6 +281,7 @@ export class EpollWire implements Wire, Owner {
   }
 
   private forget(link: Link): void {
+    this.linkDrained(this.fdOf(link)); // nothing will go to it
     this.preludes?.delete(link);
     this.walks?.forget(link);
     if (link === this.link) this.linkFd = NO_FD;

@@ -16,6 +16,7 @@ import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
 import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
+import { copyOf, whenDrained } from './sending.ts';
 
 /** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
 const LINGER_MS = 60_000;
@@ -281,7 +282,9 @@ export class SocketWire implements Wire {
     else if (!this.device.writableNeedDrain && this.early === undefined) this.links.get(link)?.resume();
   }
 
-  nextTurn(task: () => void): void {
+  nextTurn(task: () => void, link: Link = -1): void {
+    const socket = this.links.get(link);
+    if (socket?.writableNeedDrain) return whenDrained(socket, () => this.nextTurn(task));
     setImmediate(() => {
       if (this.openSockets > 0) this.guard(task);
     });
@@ -392,9 +395,4 @@ export class SocketWire implements Wire {
     }
     if (isTurn) pulse.end(systemClock.now());
   }
-}
-
-/** `node:net` keeps what it cannot send at once, and the caller's bytes are only lent. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  return Buffer.copyBytesFrom(bytes, start, end - start);
 }

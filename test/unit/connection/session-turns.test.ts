@@ -115,6 +115,48 @@ test('what came in the gap goes to the next node in turns, before what comes the
   expect(gets).toEqual(['60 x b gets PUBLISH t=gap', 'b gets PUBLISH t=then']);
 });
 
+test('what another node has not acknowledged goes to the next in turns, in its order, before what comes then', () => {
+  const scene = served('CONNECT id=dev');
+  const sent = Array.from({ length: PER_CALL + 3 }, (_, i) => `PUBLISH #${i + 1} q1 t=${i}`);
+  scene.deviceSays(Buffer.concat(sent.map((packet) => bytesOf(packet, 4))));
+  scene.turn();
+  scene.say('a', 'reset');
+  scene.pass(1000);
+  scene.say('b', 'opens');
+  scene.did();
+  scene.say('b', 'CONNACK present');
+  const again = (from: number, to: number) =>
+    sent.slice(from, to).map((packet) => `b gets ${packet.replace(' q1 ', ' q1 dup ')}`);
+  const gets = () => scene.did().filter((line) => line.includes('gets'));
+  expect(gets()).toEqual(again(0, PER_CALL));
+  scene.deviceSays(Buffer.concat([bytesOf('PUBLISH t=then', 4), bytesOf('PINGREQ', 4)]));
+  scene.say('b', `PUBACK #${PER_CALL + 1}`); // before it was sent: there is no need
+  expect(gets()).toEqual(['device gets PINGRESP', `device gets PUBACK #${PER_CALL + 1}`]);
+  scene.turn();
+  expect(gets()).toEqual([...again(PER_CALL + 1, PER_CALL + 3), 'b gets PUBLISH t=then']);
+});
+
+test('a node that is lost in the middle of that leaves all of it to the next', () => {
+  const scene = served('CONNECT id=dev');
+  const sent = Array.from({ length: PER_CALL + 3 }, (_, i) => `PUBLISH #${i + 1} q1 t=${i}`);
+  scene.deviceSays(Buffer.concat(sent.map((packet) => bytesOf(packet, 4))));
+  scene.turn();
+  scene.say('a', 'reset');
+  scene.pass(1000);
+  scene.say('b', 'opens');
+  scene.say('b', 'CONNACK present');
+  scene.pass(1500); // it did not die of what it was sent
+  scene.say('b', 'reset');
+  scene.pass(1000);
+  scene.did();
+  scene.say('a', 'opens');
+  scene.did();
+  scene.say('a', 'CONNACK present');
+  scene.turn();
+  const gets = scene.did().filter((line) => line.includes('gets'));
+  expect(gets).toEqual(sent.map((packet) => `a gets ${packet.replace(' q1 ', ' q1 dup ')}`));
+});
+
 test('a device that is ahead of its pace waits with what was left, too', () => {
   const scene = served('CONNECT id=dev', { rates: { messageRate: PER_CALL, byteRate: 0 } });
   did(scene);
