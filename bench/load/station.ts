@@ -65,7 +65,7 @@ export class Station {
   dial(to: Address, role: Role, from?: string, greets = true): number {
     const source = from === undefined ? undefined : this.encoded({ host: from, port: 0 });
     const fd = must('dial', this.sockets.dial(this.encoded(to), source, greets));
-    this.sockets.hurry(fd); // a device waits for no acknowledgement before it sends on
+    this.sockets.setNoDelay(fd); // a device waits for no acknowledgement before it sends on
     this.watch(fd, role);
     return fd;
   }

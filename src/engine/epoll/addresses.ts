@@ -64,7 +64,7 @@ function ipv6(sockaddr: Buffer): string {
 }
 
 /** Knows where a device connected to, as long as its socket is open. */
-export interface Door {
+interface LocalEnd {
   readonly destination: Endpoint | undefined;
 }
 
@@ -72,12 +72,12 @@ export interface Door {
 class Ipv4Peer implements Peer {
   readonly ipv4: number;
   readonly remotePort: number;
-  private readonly door: Door;
+  private readonly localEnd: LocalEnd;
 
-  constructor(ipv4: number, port: number, door: Door) {
+  constructor(ipv4: number, port: number, localEnd: LocalEnd) {
     this.ipv4 = ipv4;
     this.remotePort = port;
-    this.door = door;
+    this.localEnd = localEnd;
   }
 
   get remoteAddress(): string {
@@ -86,11 +86,11 @@ class Ipv4Peer implements Peer {
   }
 
   get destination(): Endpoint | undefined {
-    return this.door.destination;
+    return this.localEnd.destination;
   }
 }
 
-const nowhere: Door = { destination: undefined };
+const nowhere: LocalEnd = { destination: undefined };
 
 /** Where `accept4` says that a device comes from. */
 export function sourceOf(sockaddr: Buffer): IpSource {
@@ -98,14 +98,14 @@ export function sourceOf(sockaddr: Buffer): IpSource {
 }
 
 /** The device that `accept4` has just described; the buffer may be overwritten afterwards. */
-export function peerOf(sockaddr: Buffer, door: Door): Peer {
+export function peerOf(sockaddr: Buffer, localEnd: LocalEnd): Peer {
   const port = (((sockaddr[2] as number) << 8) | (sockaddr[3] as number)) >>> 0;
-  if (sockaddr[0] === AF_INET) return new Ipv4Peer(uint32(sockaddr, 4), port, door);
+  if (sockaddr[0] === AF_INET) return new Ipv4Peer(uint32(sockaddr, 4), port, localEnd);
   return {
     remoteAddress: hostOf(sockaddr),
     remotePort: port,
     get destination() {
-      return door.destination;
+      return localEnd.destination;
     },
   };
 }

@@ -32,9 +32,9 @@ export class Intake {
   }
 
   /** A connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
-  link(fd: number, slot: number, link: Link, isPlain: boolean, isWatched: boolean): number {
+  link(fd: number, slot: number, link: Link, isRecyclable: boolean, isWatched: boolean): number {
     const { table } = this;
-    this.enter(fd, slot, is.CONNECTING | is.NAGLED | (isPlain ? is.PLAIN : 0), link);
+    this.enter(fd, slot, is.CONNECTING | is.DELAY_PENDING | (isRecyclable ? is.RECYCLABLE : 0), link);
     const added = isWatched ? 0 : this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
     if (added === 0) {
       this.setTimer(fd, WATCH_PEER_AFTER_MS); // devices inherit it from the listener
@@ -60,15 +60,15 @@ export class Intake {
     const flags = (this.table.flags[fd] as number) & ~is.UNWATCHED;
     // TLS may have to write in order to read. For others there is room until a send was short.
     const isBlind = (flags & is.TLS) === 0 && !isWaiting;
-    this.table.flags[fd] = isBlind ? flags | is.BLIND : flags;
+    this.table.flags[fd] = isBlind ? flags | is.NO_WRITE_EVENTS : flags;
     return this.poller.add(fd, this.table.generation[fd] as number, isBlind ? READ_EVENTS : STREAM_EVENTS);
   }
 
   /** Something waits to be sent. */
   watchRoom(fd: number): void {
     const flags = this.table.flags[fd] as number;
-    if ((flags & is.BLIND) === 0) return;
-    this.table.flags[fd] = flags & ~is.BLIND;
+    if ((flags & is.NO_WRITE_EVENTS) === 0) return;
+    this.table.flags[fd] = flags & ~is.NO_WRITE_EVENTS;
     this.poller.modify(fd, this.table.generation[fd] as number, STREAM_EVENTS);
   }
 }

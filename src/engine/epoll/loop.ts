@@ -4,16 +4,16 @@ import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
+import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
-import { Anticipation } from './anticipation.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
-import { createRoutes, type Route } from './routes.ts';
+import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
+import { SocketRecycler } from './socket-recycler.ts';
 import { createSocketTable, DEVICE, descriptorLimit, type SocketTable, TLS } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
-import { SpareLinks } from './spare-links.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
@@ -56,8 +56,8 @@ export class Loop implements WireHost {
   private readonly poller: Poller;
   private readonly sockets: Sockets;
   private readonly streams: Streams;
-  private readonly spares: SpareLinks;
-  private readonly routeOf: (target: Target) => Route;
+  private readonly recycler: SocketRecycler;
+  private readonly sockaddrsOf: (target: Target) => Sockaddrs;
   private readonly wheel: TimerWheel;
   private readonly wires: (EpollWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
@@ -66,13 +66,13 @@ export class Loop implements WireHost {
   private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
   readonly turns: Turns;
   private readonly acceptRetryKey: number;
-  private readonly sparesKey: number;
+  private readonly recyclerKey: number;
   private readonly wakeBuffer: { readonly address: number };
   private readonly serveReady: (fd: number) => void;
   private readonly fireTimer: (key: number) => void;
   private nowMs: number;
   private readonly pulse: Pulse;
-  private readonly anticipation = new Anticipation();
+  private readonly spin = new AdaptiveSpin();
   /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
   private lastKind = 0;
   private descriptorFreed = false;
@@ -88,21 +88,21 @@ export class Loop implements WireHost {
     this.numbers = this.table.number;
     this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
-    this.sparesKey = this.acceptRetryKey + 1;
-    this.wheel = createTimerWheel(this.sparesKey + 1, this.nowMs);
+    this.recyclerKey = this.acceptRetryKey + 1;
+    this.wheel = createTimerWheel(this.recyclerKey + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
     this.sockets = createSockets(libc, options.keepAlive);
     this.tls = new TlsSessions(libc, this.table, options, (fd) =>
       this.wires[(this.table.slot[fd] as number) - 1]?.abort(),
     );
-    this.spares = new SpareLinks(libc, this.table, (ms) => this.setKey(this.sparesKey, ms));
-    this.routeOf = createRoutes(libc);
+    this.recycler = new SocketRecycler(libc, this.table, (ms) => this.setKey(this.recyclerKey, ms));
+    this.sockaddrsOf = createSockaddrCache(libc);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
       libc,
       this.table,
       this.sockets,
-      this.spares,
+      this.recycler,
       this.poller,
       this.tls,
       { readBytes, lingerMs: options.lingerMs },
@@ -123,7 +123,7 @@ export class Loop implements WireHost {
     this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
         this.descriptorFreed = false;
-        this.spares.clear();
+        this.recycler.clear();
         this.setKey(this.acceptRetryKey, ACCEPT_RETRY_MS);
         options.onAcceptPaused(reason);
       },
@@ -141,17 +141,17 @@ export class Loop implements WireHost {
   run(): void {
     this.woken = false;
     this.nowMs = this.options.clock.now();
-    this.settle(); // a message may have ended a connection
+    this.finishCalls(); // a message may have ended a connection
     while (!this.woken) this.turn();
   }
 
   private turn(): void {
     const { poller, streams, wheel, table } = this;
-    const count = this.anticipation.wait(poller, this.timeoutMs(), this.lastKind);
+    const count = this.spin.wait(poller, this.timeoutMs(), this.lastKind);
     this.nowMs = this.options.clock.now();
     this.pulse.begin(this.nowMs);
     const { words, stride, fdAt, generationAt } = poller;
-    this.spares.serving();
+    this.recycler.beginBatch();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
       const fd = words[at + fdAt] as number;
       this.lastKind = (table.flags[fd] as number) & (DEVICE | TLS);
@@ -160,13 +160,13 @@ export class Loop implements WireHost {
       else if (fd === this.wakeFd) this.wake();
       else this.arrive(fd, words[at] as number);
     }
-    this.spares.rested();
+    this.recycler.endBatch();
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty)
       streams.handshakes.serveFor(HANDSHAKES_MS, this.options.clock, this.serveReady);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
     if (!this.turns.isEmpty) this.turns.serve();
-    this.settle();
+    this.finishCalls();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
     this.pulse.end(this.options.clock.now());
@@ -192,7 +192,7 @@ export class Loop implements WireHost {
     const tasks = this.deferred;
     this.deferred = [];
     for (const task of tasks) this.attempt(undefined, task);
-    this.settle();
+    this.finishCalls();
   }
 
   private wake(): void {
@@ -210,7 +210,7 @@ export class Loop implements WireHost {
     } catch (error) {
       this.fault(error, wire);
     }
-    if (this.doneWires.length > 0) this.settle();
+    if (this.doneWires.length > 0) this.finishCalls();
   }
 
   /** Serves a listening socket, or one that owes its header. */
@@ -240,7 +240,7 @@ export class Loop implements WireHost {
   /** A task of a connection that is not closed meanwhile. */
   private goOn(wire: EpollWire, task: () => void): void {
     if (!wire.isOver) this.attempt(wire, task);
-    if (this.doneWires.length > 0) this.settle();
+    if (this.doneWires.length > 0) this.finishCalls();
   }
 
   private fault(error: unknown, wire: EpollWire | undefined): void {
@@ -249,7 +249,7 @@ export class Loop implements WireHost {
   }
 
   /** What must wait until the connection's present call has returned: failed dials, and the last call of all. */
-  private settle(): void {
+  private finishCalls(): void {
     for (const { wire, run } of this.postponed) this.attempt(wire, run); // those too that are added meanwhile
     if (this.postponed.length > 0) this.postponed.length = 0;
     for (let wire = this.doneWires.pop(); wire !== undefined; wire = this.doneWires.pop()) this.release(wire);
@@ -276,7 +276,7 @@ export class Loop implements WireHost {
     this.enter(wire);
     try {
       if (key === this.acceptRetryKey) this.listeners.resume();
-      else if (key === this.sparesKey) this.spares.clear();
+      else if (key === this.recyclerKey) this.recycler.clear();
       else if (fd < 0) wire?.conversation?.timer();
       else if (!this.headers.timer(fd)) this.streams.timer(fd);
     } catch (error) {
@@ -304,7 +304,7 @@ export class Loop implements WireHost {
     this.streams.intake.device(fd, slot);
     if (isTls && !this.tls.open(fd, listenerIndex)) {
       this.streams.reset(fd);
-      return this.settle();
+      return this.finishCalls();
     }
     if (isTls) peer = this.tls.peer(fd, peer);
     if (header !== undefined) peer = proxied(peer, header);
@@ -315,7 +315,7 @@ export class Loop implements WireHost {
     } catch (error) {
       this.fault(error, wire);
     }
-    if (this.doneWires.length > 0) this.settle();
+    if (this.doneWires.length > 0) this.finishCalls();
   }
 
   /** Resets every connection and stops accepting. The wake descriptor stays: whoever writes to it closes it. */
@@ -323,8 +323,8 @@ export class Loop implements WireHost {
     this.listeners.close();
     this.headers.close();
     for (let fd = 0; fd < this.table.capacity; fd++) if (this.table.slot[fd] !== 0) this.streams.reset(fd);
-    this.settle();
-    this.spares.clear();
+    this.finishCalls();
+    this.recycler.clear();
     this.tls.close();
     this.poller.close();
     this.woken = true;
@@ -357,16 +357,16 @@ export class Loop implements WireHost {
   }
 
   dial(slot: number, link: Link, target: Target, greets: boolean, limitMs: number): number {
-    const { to, from, isPlain } = this.routeOf(target);
+    const { to, from, isRecyclable } = this.sockaddrsOf(target);
     if (to === undefined) return -EINVAL;
-    const spare = isPlain ? this.spares.take() : -1;
+    const spare = isRecyclable ? this.recycler.take() : -1;
     const fd = this.sockets.dial(to, from, greets, target.isTransparent === true, spare);
     if (fd < 0) return fd;
     if (fd >= this.table.capacity) {
       this.libc.close(fd);
       return -EMFILE;
     }
-    const added = this.streams.intake.link(fd, slot, link, isPlain, fd === spare);
+    const added = this.streams.intake.link(fd, slot, link, isRecyclable, fd === spare);
     if (added === 0 && limitMs > 0) this.setKey(this.table.capacity + fd, limitMs);
     return added < 0 ? added : fd;
   }

@@ -55,8 +55,8 @@ export class Openings {
     const { flags } = this.table;
     try {
       this.tls.openLink(fd, target);
-      this.sockets.hurry(fd); // the CONNECT is small, and right behind the handshake's last message
-      flags[fd] = ((flags[fd] as number) & ~is.NAGLED) | is.READABLE;
+      this.sockets.setNoDelay(fd); // the CONNECT is small, and right behind the handshake's last message
+      flags[fd] = ((flags[fd] as number) & ~is.DELAY_PENDING) | is.READABLE;
       this.handshakes.add(fd);
     } catch (error) {
       this.fail(fd, TLS_REASON + messageOf(error));

@@ -40,7 +40,7 @@ interface Listener {
   readonly timeoutMs: number;
 }
 
-interface Debtor {
+interface PendingHeader {
   readonly listenerIndex: number;
   /** Who connected. */
   readonly sockaddr: Buffer;
@@ -61,7 +61,7 @@ export class ProxyHeaders {
   private readonly host: HeaderHost;
   private readonly scratch: Pinned;
   private readonly listeners = new Map<number, Listener>();
-  private readonly debtors = new Map<number, Debtor>();
+  private readonly pendingHeaders = new Map<number, PendingHeader>();
 
   constructor(libc: Libc, table: SocketTable, sockets: Sockets, poller: Poller, host: HeaderHost) {
     this.libc = libc;
@@ -90,14 +90,15 @@ export class ProxyHeaders {
       this.host.adopt(fd, listenerIndex, sockaddr, undefined);
       return;
     }
-    const refusal = expectation === 'refuse' ? 'untrusted' : this.debtors.size >= MAX_HEADERS && 'too-many';
+    const refusal =
+      expectation === 'refuse' ? 'untrusted' : this.pendingHeaders.size >= MAX_HEADERS && 'too-many';
     if (refusal || expectation === 'refuse' || fd >= this.table.capacity) {
       this.sockets.reset(fd);
       if (refusal) this.host.refused(listenerIndex, refusal, hostOf(sockaddr));
       return;
     }
-    const debtor = { listenerIndex, sockaddr: Buffer.from(sockaddr), expectation, sleeps: false };
-    this.debtors.set(fd, debtor);
+    const pending = { listenerIndex, sockaddr: Buffer.from(sockaddr), expectation, sleeps: false };
+    this.pendingHeaders.set(fd, pending);
     // Edge-triggered: what is peeked at stays readable.
     const events = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
     if (this.poller.add(fd, this.table.generation[fd] as number, events) < 0) this.drop(fd);
@@ -106,8 +107,8 @@ export class ProxyHeaders {
 
   /** Something has arrived, an end perhaps. */
   event(fd: number, mask: number): void {
-    const debtor = this.debtors.get(fd);
-    if (debtor === undefined) return;
+    const pending = this.pendingHeaders.get(fd);
+    if (pending === undefined) return;
     const { scratch } = this;
     let got: number;
     do got = this.libc.recv(fd, scratch.address, MAX_V2_BYTES, MSG_PEEK);
@@ -117,40 +118,45 @@ export class ProxyHeaders {
       this.drop(fd); // it has left without a word, as those who only look whether we listen do
       return;
     }
-    const verdict = judgeHeader(decodeProxyHeader(scratch.bytes, 0, got), debtor.expectation);
-    if (verdict.kind === 'reset') this.refuse(fd, debtor, verdict.refusal);
-    else if (verdict.kind === 'go') this.settle(fd, debtor, verdict.header, verdict.end);
+    const verdict = judgeHeader(decodeProxyHeader(scratch.bytes, 0, got), pending.expectation);
+    if (verdict.kind === 'reset') this.refuse(fd, pending, verdict.refusal);
+    else if (verdict.kind === 'go') this.complete(fd, pending, verdict.header, verdict.end);
     else if ((mask & ENDS) !== 0)
       this.drop(fd); // what is peeked at hides the end, and is all that will come
     else if (verdict.wantedBytes > got + 1) {
       this.sockets.wakeAt(fd, verdict.wantedBytes);
-      debtor.sleeps = true;
+      pending.sleeps = true;
     }
   }
 
-  private settle(fd: number, debtor: Debtor, header: ProxyHeader | undefined, headerBytes: number): void {
+  private complete(
+    fd: number,
+    pending: PendingHeader,
+    header: ProxyHeader | undefined,
+    headerBytes: number,
+  ): void {
     if (headerBytes > 0) this.libc.recv(fd, this.scratch.address, headerBytes, 0); // they were there a moment ago
-    this.debtors.delete(fd);
-    if (debtor.sleeps) this.sockets.wakeAt(fd, 1);
+    this.pendingHeaders.delete(fd);
+    if (pending.sleeps) this.sockets.wakeAt(fd, 1);
     this.host.setTimer(fd, 0);
     this.poller.remove(fd); // it is watched anew, and told of at once what is left
-    this.host.adopt(fd, debtor.listenerIndex, debtor.sockaddr, header);
+    this.host.adopt(fd, pending.listenerIndex, pending.sockaddr, header);
   }
 
   /** False where the socket owes no header. */
   timer(fd: number): boolean {
-    const debtor = this.debtors.get(fd);
-    if (debtor !== undefined) this.refuse(fd, debtor, 'timeout');
-    return debtor !== undefined;
+    const pending = this.pendingHeaders.get(fd);
+    if (pending !== undefined) this.refuse(fd, pending, 'timeout');
+    return pending !== undefined;
   }
 
-  private refuse(fd: number, { listenerIndex, sockaddr }: Debtor, refusal: HeaderRefusal): void {
+  private refuse(fd: number, { listenerIndex, sockaddr }: PendingHeader, refusal: HeaderRefusal): void {
     this.drop(fd);
     this.host.refused(listenerIndex, refusal, hostOf(sockaddr));
   }
 
   private drop(fd: number): void {
-    this.debtors.delete(fd);
+    this.pendingHeaders.delete(fd);
     this.host.setTimer(fd, 0);
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
     this.sockets.reset(fd);
@@ -158,8 +164,8 @@ export class ProxyHeaders {
 
   /** Resets those that still owe their header, of one listener or of all. */
   close(listenerIndex?: number): void {
-    for (const [fd, debtor] of this.debtors) {
-      if (listenerIndex === undefined || debtor.listenerIndex === listenerIndex) this.drop(fd);
+    for (const [fd, pending] of this.pendingHeaders) {
+      if (listenerIndex === undefined || pending.listenerIndex === listenerIndex) this.drop(fd);
     }
   }
 }

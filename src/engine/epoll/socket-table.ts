@@ -18,11 +18,11 @@ export const QUEUED = 1 << 12; // in the ready list, or in line for a handshake
 export const TLS = 1 << 13; // read and written through its TLS session
 export const HANDSHAKING = 1 << 14; // which is not established yet
 export const RETRY = 1 << 15; // a read waits for room, or a write for bytes: any event retries both
-export const NAGLED = 1 << 16; // TCP_NODELAY is not set yet
-export const SENT = 1 << 17; // of one that is NAGLED: something was
+export const DELAY_PENDING = 1 << 16; // TCP_NODELAY is not set yet
+export const SENT = 1 << 17; // of one that is DELAY_PENDING: something was
 export const UNWATCHED = 1 << 18; // a new device, of which the poller does not know yet
-export const BLIND = 1 << 19; // the poller does not tell when it has room
-export const PLAIN = 1 << 20; // a link whose socket may serve the next one
+export const NO_WRITE_EVENTS = 1 << 19; // the poller does not tell when it has room
+export const RECYCLABLE = 1 << 20; // a link whose socket may serve the next one
 /** What an event means something else for than reading and writing. */
 export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
 

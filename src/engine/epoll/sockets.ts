@@ -31,7 +31,7 @@ export interface Sockets {
   probe(at: SocketAddress): number;
   /**
    * A connecting socket: a new one, or `spare` where that is none negative. What most short links can do without is still
-   * to come: `hurry` and `watchPeer`.
+   * to come: `setNoDelay` and `watchPeer`.
    */
   dial(
     to: SocketAddress,
@@ -43,7 +43,7 @@ export interface Sockets {
   /** Has the kernel notice a peer that has vanished. */
   watchPeer(fd: number): void;
   /** Small segments no longer wait for those before them to be acknowledged (Nagle's algorithm, RFC 896). */
-  hurry(fd: number): void;
+  setNoDelay(fd: number): void;
   /** From now on the socket is readable when so many bytes are there, or an end. */
   wakeAt(fd: number, bytes: number): void;
   /** Accepts one device; its address is in `remote` until the next call. */
@@ -80,7 +80,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     set(fd, c.IPPROTO_TCP, c.TCP_USER_TIMEOUT, keepAlive.userTimeoutMs);
   }
 
-  function hurry(fd: number): void {
+  function setNoDelay(fd: number): void {
     set(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
   }
 
@@ -111,7 +111,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
   function listen(at: SocketAddress, deviceGreets: boolean): number {
     const fd = libc.socket(at.family, STREAM, 0);
     if (fd < 0) return fd;
-    hurry(fd);
+    setNoDelay(fd);
     set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // the first bytes are acknowledged by the answer
     if (deviceGreets) set(fd, c.IPPROTO_TCP, c.TCP_DEFER_ACCEPT, DEFER_SECONDS);
     watchPeer(fd);
@@ -177,7 +177,7 @@ export function createSockets(libc: Libc, keepAlive: KeepAlive): Sockets {
     probe,
     dial,
     watchPeer,
-    hurry,
+    setNoDelay,
     wakeAt,
     accept,
     remote: remote.bytes,

@@ -9,10 +9,10 @@ import { causeOf, type Owner } from './owner.ts';
 import type { Poller } from './poller.ts';
 import { Reader } from './reader.ts';
 import { ReadyList } from './ready-list.ts';
+import type { SocketRecycler } from './socket-recycler.ts';
 import type { SocketTable } from './socket-table.ts';
 import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
-import type { SpareLinks } from './spare-links.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
 
@@ -47,7 +47,7 @@ export class Streams {
   private readonly peer: Int32Array;
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
-  private readonly spares: SpareLinks;
+  private readonly recycler: SocketRecycler;
   private readonly tls: TlsSessions;
   private readonly ownerOf: (slot: number) => Owner;
   private readonly setTimer: (fd: number, ms: number) => void;
@@ -62,7 +62,7 @@ export class Streams {
     libc: Libc,
     table: SocketTable,
     sockets: Sockets,
-    spares: SpareLinks,
+    recycler: SocketRecycler,
     poller: Poller,
     tls: TlsSessions,
     options: StreamsOptions,
@@ -77,7 +77,7 @@ export class Streams {
     this.handshakes = new ReadyList(table.flags);
     this.peer = table.peer;
     this.sockets = sockets;
-    this.spares = spares;
+    this.recycler = recycler;
     this.tls = tls;
     this.options = options;
     this.ownerOf = ownerOf;
@@ -85,7 +85,7 @@ export class Streams {
     this.reader = new Reader(libc, table, tls, options.readBytes);
     this.writer = new Writer(libc, table, tls, this.reader.scratch, {
       failed: (fd, error) => this.sendFailed(fd, error),
-      hurry: sockets.hurry,
+      setNoDelay: sockets.setNoDelay,
       watchRoom: (fd) => this.intake.watchRoom(fd),
     });
     this.waiting = this.writer.waiting;
@@ -167,9 +167,9 @@ export class Streams {
 
   reset(fd: number): void {
     if (this.table.slot[fd] === 0) return;
-    const isPlain = ((this.flags[fd] as number) & (is.PLAIN | is.CONNECTING)) === is.PLAIN;
+    const isRecyclable = ((this.flags[fd] as number) & (is.RECYCLABLE | is.CONNECTING)) === is.RECYCLABLE;
     this.release(fd);
-    if (!isPlain || !this.spares.keep(fd)) this.sockets.reset(fd);
+    if (!isRecyclable || !this.recycler.keep(fd)) this.sockets.reset(fd);
     this.told(fd);
   }
 

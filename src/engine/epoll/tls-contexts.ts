@@ -10,7 +10,7 @@ import {
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
-import { addCertificate, addCrls, eachCertificate, must, pinned, settleContext } from './tls-material.ts';
+import { addCertificate, addCrls, applySettings, eachCertificate, must, pinned } from './tls-material.ts';
 import { createTicketKeys } from './tls-tickets.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
@@ -50,7 +50,7 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
   function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
     const context = ssl.newContext();
     try {
-      settle(libc, ssl, context, tls, scope);
+      applyOptions(libc, ssl, context, tls, scope);
       tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
       if (tls.clientAuth !== 'none') demandCertificate(context, tls);
@@ -131,8 +131,8 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
 }
 
 /** Everything but certificates. */
-function settle(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
-  settleContext(ssl, context, cipherSettings(tls));
+function applyOptions(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
+  applySettings(ssl, context, cipherSettings(tls));
   const groups = pinned(libc, Buffer.from(`${GROUPS}\0`));
   must(
     ssl,

@@ -6,7 +6,7 @@ import { checkUpstream, type UpstreamTls, verifying } from '../tls.ts';
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
-import { addCertificate, eachCertificate, must, nodeCiphers, settleContext } from './tls-material.ts';
+import { addCertificate, applySettings, eachCertificate, must, nodeCiphers } from './tls-material.ts';
 
 /** Opens the TLS sessions of links to nodes: one SSL_CTX a pool. */
 export interface TlsLinks {
@@ -38,7 +38,7 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
   function build({ ca, certificate, verify }: UpstreamTls): number {
     const context = ssl.newClientContext();
     try {
-      settleContext(ssl, context, nodeCiphers());
+      applySettings(ssl, context, nodeCiphers());
       if (certificate !== undefined) addCertificate(libc, ssl, context, certificate);
       if (verify) trust(context, ca ?? rootCertificates.join('\n'));
       return context;

@@ -23,7 +23,7 @@ export function nodeCiphers(): CipherSettings {
 type CipherSettings = ReturnType<typeof cipherSettings>;
 
 /** What holds for all contexts. */
-export function settleContext(
+export function applySettings(
   ssl: OpenSsl,
   context: number,
   { suites, list, minVersion }: CipherSettings,

@@ -12,7 +12,7 @@ interface WriterHost {
   /** An error, a negative errno, has ended the socket. */
   failed(fd: number, error: number): void;
   /** Is about to send for the second time. */
-  hurry(fd: number): void;
+  setNoDelay(fd: number): void;
   /** Has something that waits, and must be told of room. */
   watchRoom(fd: number): void;
 }
@@ -84,7 +84,7 @@ export class Writer {
 
   private transmit(fd: number, address: number, length: number): number {
     const flags = this.table.flags[fd] as number;
-    if ((flags & is.NAGLED) !== 0) this.hurry(fd, flags);
+    if ((flags & is.DELAY_PENDING) !== 0) this.setNoDelay(fd, flags);
     let sent: number;
     if ((flags & is.TLS) !== 0) sent = this.tls.write(fd, address, length);
     else {
@@ -100,8 +100,8 @@ export class Writer {
   }
 
   /** What a link sends first goes at once anyway, and for many it is the only thing. */
-  private hurry(fd: number, flags: number): void {
-    if ((flags & is.SENT) !== 0) this.host.hurry(fd);
-    this.table.flags[fd] = (flags & is.SENT) === 0 ? flags | is.SENT : flags & ~is.NAGLED;
+  private setNoDelay(fd: number, flags: number): void {
+    if ((flags & is.SENT) !== 0) this.host.setNoDelay(fd);
+    this.table.flags[fd] = (flags & is.SENT) === 0 ? flags | is.SENT : flags & ~is.DELAY_PENDING;
   }
 }

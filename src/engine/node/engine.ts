@@ -34,7 +34,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
   /** What is expected at listeners that proxies stand before, by index. */
   const headers = new Map<number, { expect: ReturnType<typeof expectations>; timeoutMs: number }>();
   /** Sockets that owe their PROXY protocol header, and where they were accepted. */
-  const debtors = new Map<Socket, number>();
+  const pendingHeaders = new Map<Socket, number>();
   /** Who waits at listeners that are not open yet, by index. */
   const waiting = new Map<number, HeldSockets>();
   const links = new Links();
@@ -72,30 +72,30 @@ export function createNodeEngine(options: EngineOptions): Engine {
     const expectation = proxies.expect(address);
     if (expectation === 'skip') return admit(socket, listenerIndex, undefined, 0);
     const refused = (refusal: HeaderRefusal): void => {
-      debtors.delete(socket);
+      pendingHeaders.delete(socket);
       options.onHeaderRefused?.(listenerIndex, refusal, address);
     };
-    const refusal = expectation === 'refuse' ? 'untrusted' : debtors.size >= MAX_HEADERS && 'too-many';
+    const refusal = expectation === 'refuse' ? 'untrusted' : pendingHeaders.size >= MAX_HEADERS && 'too-many';
     if (refusal || expectation === 'refuse') {
       socket.on('error', () => undefined).resetAndDestroy();
       if (refusal) refused(refusal);
       return;
     }
-    debtors.set(socket, listenerIndex);
+    pendingHeaders.set(socket, listenerIndex);
     readHeader(socket, {
       expectation,
       timeoutMs: proxies.timeoutMs,
       refused,
-      left: () => debtors.delete(socket),
+      left: () => pendingHeaders.delete(socket),
       done(header, headerBytes) {
-        debtors.delete(socket);
+        pendingHeaders.delete(socket);
         admit(socket, listenerIndex, header, headerBytes);
       },
     });
   }
 
-  function dropDebtors(listenerIndex?: number): void {
-    for (const [socket, index] of debtors) {
+  function dropPendingHeaders(listenerIndex?: number): void {
+    for (const [socket, index] of pendingHeaders) {
       if (listenerIndex === undefined || index === listenerIndex) socket.resetAndDestroy();
     }
   }
@@ -183,7 +183,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     servers.get(listenerIndex)?.close();
     waiting.get(listenerIndex)?.drop();
     waiting.delete(listenerIndex);
-    dropDebtors(listenerIndex);
+    dropPendingHeaders(listenerIndex);
     servers.delete(listenerIndex);
     handshakes.delete(listenerIndex); // those under way end by themselves
   }
@@ -192,7 +192,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
     for (const server of servers.values()) server.close();
     for (const held of waiting.values()) held.drop();
     waiting.clear();
-    dropDebtors();
+    dropPendingHeaders();
     servers.clear();
   }
 

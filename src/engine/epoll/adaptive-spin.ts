@@ -17,7 +17,7 @@ const TRIAL_EVERY = 256;
  * That is learned apart for each kind of last event: behind bytes of a device the answer of its node may be near, while
  * behind the answer nobody knows when the next device speaks.
  */
-export class Anticipation {
+export class AdaptiveSpin {
   private readonly confidence = new Uint8Array(2);
   private readonly waits = new Uint32Array(2);
 

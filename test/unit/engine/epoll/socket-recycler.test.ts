@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Libc } from '../../../../src/engine/epoll/libc.ts';
+import { SocketRecycler } from '../../../../src/engine/epoll/socket-recycler.ts';
 import { createSocketTable } from '../../../../src/engine/epoll/socket-table.ts';
-import { SpareLinks } from '../../../../src/engine/epoll/spare-links.ts';
 
 function scene({ connect = 0 } = {}) {
   const table = createSocketTable(1000);
@@ -14,30 +14,30 @@ function scene({ connect = 0 } = {}) {
     },
     close: (fd: number) => told.push(`close ${fd}`),
   } as unknown as Libc;
-  const spares = new SpareLinks(libc, table, (ms) => told.push(`clear in ${ms}`));
+  const recycler = new SocketRecycler(libc, table, (ms) => told.push(`clear in ${ms}`));
   /** As the streams do: the generation grows with every end. */
   const end = (fd: number): boolean => {
     table.generation[fd] = (table.generation[fd] as number) + 1;
-    return spares.keep(fd);
+    return recycler.keep(fd);
   };
-  return { table, told, spares, end };
+  return { table, told, recycler, end };
 }
 
 test('a socket that has ended serves the next link when its turn is over, under the generation that the poller knows', () => {
-  const { table, spares, end } = scene();
+  const { table, recycler, end } = scene();
   table.generation[7] = 3;
-  expect([end(7), table.generation[7], spares.take()]).toEqual([true, 4, -1]);
-  spares.rested();
-  expect([table.generation[7], spares.take(), spares.take()]).toEqual([3, 7, -1]);
+  expect([end(7), table.generation[7], recycler.take()]).toEqual([true, 4, -1]);
+  recycler.endBatch();
+  expect([table.generation[7], recycler.take(), recycler.take()]).toEqual([3, 7, -1]);
 });
 
 test('what is not taken is closed after a while, and what is told of it later finds nobody', () => {
-  const { table, told, spares, end } = scene();
+  const { table, told, recycler, end } = scene();
   end(7);
   end(8);
-  spares.rested();
-  expect(spares.take()).toBe(7);
-  spares.clear();
+  recycler.endBatch();
+  expect(recycler.take()).toBe(7);
+  recycler.clear();
   expect(told).toEqual(['disconnect 7', 'clear in 1000', 'disconnect 8', 'close 8']);
   expect([...table.generation.subarray(7, 9)]).toEqual([0, 1]);
   expect(end(9)).toBe(true);
@@ -45,10 +45,10 @@ test('what is not taken is closed after a while, and what is told of it later fi
 });
 
 test('a socket that cannot be disconnected is not kept', () => {
-  const { spares, end } = scene({ connect: -22 });
+  const { recycler, end } = scene({ connect: -22 });
   expect(end(7)).toBe(false);
-  spares.rested();
-  expect(spares.take()).toBe(-1);
+  recycler.endBatch();
+  expect(recycler.take()).toBe(-1);
 });
 
 test('so many are kept and no more', () => {

@@ -13,15 +13,15 @@ const NOWHERE_BYTES = 16;
  * connection as a close would, and leaves a socket that may connect anew and is still watched by the poller. Making,
  * watching and closing another costs a sixth of all that a short connection costs.
  */
-export class SpareLinks {
+export class SocketRecycler {
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly nowhere: Pinned;
   private readonly clearIn: (ms: number) => void;
   private readonly spare: number[] = [];
   /** Ended in this turn: events of their former life may still be in its batch. */
-  private readonly resting: number[] = [];
-  private isServing = false;
+  private readonly quarantined: number[] = [];
+  private isInBatch = false;
   private isToBeCleared = false;
 
   /** `clearIn` has `clear` called after so many milliseconds. */
@@ -34,24 +34,24 @@ export class SpareLinks {
 
   /** Resets a link's connection and keeps its socket. False where it must be closed instead. */
   keep(fd: number): boolean {
-    if (this.spare.length + this.resting.length >= MOST) return false;
+    if (this.spare.length + this.quarantined.length >= MOST) return false;
     if (this.libc.connect(fd, this.nowhere.address, NOWHERE_BYTES) < 0) return false;
-    this.resting.push(fd);
+    this.quarantined.push(fd);
     if (!this.isToBeCleared) this.clearIn(KEPT_MS);
     this.isToBeCleared = true;
     return true;
   }
 
   /** A batch of events is about to be served. What resetting a link made the poller report may be among them. */
-  serving(): void {
-    this.isServing = true;
+  beginBatch(): void {
+    this.isInBatch = true;
   }
 
   /** Every event of the batch has been served. */
-  rested(): void {
-    this.isServing = false;
+  endBatch(): void {
+    this.isInBatch = false;
     const { generation } = this.table;
-    for (let fd = this.resting.pop(); fd !== undefined; fd = this.resting.pop()) {
+    for (let fd = this.quarantined.pop(); fd !== undefined; fd = this.quarantined.pop()) {
       generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
       this.spare.push(fd);
     }
@@ -59,13 +59,13 @@ export class SpareLinks {
 
   /** A socket that the poller watches already, or -1: also while its former life's end could be taken for the next's. */
   take(): number {
-    return this.isServing ? -1 : (this.spare.pop() ?? -1);
+    return this.isInBatch ? -1 : (this.spare.pop() ?? -1);
   }
 
   /** Closes them all. */
   clear(): void {
     this.isToBeCleared = false;
-    this.rested();
+    this.endBatch();
     const { generation } = this.table;
     for (let fd = this.spare.pop(); fd !== undefined; fd = this.spare.pop()) {
       generation[fd] = (generation[fd] as number) + 1;
