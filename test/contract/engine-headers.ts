@@ -11,6 +11,7 @@ import { type EngineUnderTest, type RemoteConnection, startEngine } from '../sup
 import { endOf, type FakeNode, fakeNode, firstBytes, received } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
 import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
+import '../support/seed.ts';
 
 const here: HeaderOptions = { mode: 'require', trusted: ['127.0.0.0/8'], timeoutMs: 20_000 };
 const elsewhere = ['192.0.2.0/24'];

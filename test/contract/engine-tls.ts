@@ -19,6 +19,7 @@ import {
   received,
 } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
+import '../support/seed.ts';
 
 const HIGH_WATER = 65_536;
 const FLOOD = 64 * 1024 * 1024;

@@ -95,9 +95,13 @@ test('a device that connects over and over is made to wait, others are not', asy
     );
   for (let i = 0; i < 5; i++) await connect('flapping');
   const startedAt = performance.now();
-  const sixth = connect('flapping').then(() => performance.now() - startedAt);
+  let waits = true;
+  const sixth = connect('flapping').then(() => {
+    waits = false;
+    return performance.now() - startedAt;
+  });
   await connect('calm');
-  expect(performance.now() - startedAt).toBeLessThan(900);
+  expect(waits).toBe(true);
   expect(await sixth).toBeGreaterThanOrEqual(1_000);
   const text = await (await fetch(`${breakwater.adminUrl}/metrics`)).text();
   expect(text).toContain('connects_delayed_total{cause="flapping"} 1');

@@ -4,6 +4,7 @@ import { play } from '../support/combinations/play.ts';
 import { closeStreams } from '../support/combinations/streams.ts';
 import { type Surroundings, startSurroundings, steadyPort } from '../support/combinations/surroundings.ts';
 import { atEnd } from '../support/process.ts';
+import { patience } from '../support/wait.ts';
 
 /**
  * Random valid configurations work: every listener carries traffic, the admin API answers as it is described, a reload to
@@ -13,7 +14,7 @@ import { atEnd } from '../support/process.ts';
 
 const numberOf = (name: string, fallback: number): number =>
   Number(process.env[`COMBINATIONS_${name}`] ?? fallback);
-const runs = numberOf('RUNS', 40);
+const runs = numberOf('RUNS', 20);
 const seed = numberOf('SEED', 1);
 const reloads = numberOf('RELOADS', 1);
 /** Waiting is most of it. */
@@ -60,5 +61,5 @@ test(
     await Promise.all(Array.from({ length: parallel }, player));
     expect(problems).toEqual([]);
   },
-  Math.max(240_000, runs * (reloads + 1) * 10_000),
+  patience(Math.max(240_000, runs * (reloads + 1) * 10_000)),
 );

@@ -10,7 +10,7 @@ import { connectDevice } from '../support/devices.ts';
 import { startDnsServer } from '../support/dns-server.ts';
 import { mountFault, withFiles } from '../support/mounts.ts';
 import { atEnd, temporaryDirectory } from '../support/process.ts';
-import { until } from '../support/wait.ts';
+import { patience, until } from '../support/wait.ts';
 
 /** Names of nodes, with a hosts file and a DNS server of our own: those of the system are laid over for one process. */
 describe.skipIf(mountFault() !== undefined)('names', () => {
@@ -118,7 +118,7 @@ describe.skipIf(mountFault() !== undefined)('names', () => {
 
     test('delays neither the start nor the stop, and no device of a node that is known', async () => {
       const proxy = await started();
-      expect(between(proxy.logs(), 'starting', 'listening')).toBeLessThan(15_000);
+      expect(between(proxy.logs(), 'starting', 'listening')).toBeLessThan(patience(15_000));
       expect((await connectDevice(proxy.port, 'a')).code).toBe(0);
       const unrouted = () => proxy.logs().filter(({ msg }) => msg === 'node takes no devices');
       await until(() => unrouted().length === nodes.length + 1, 'unresolved nodes to be told');
@@ -130,7 +130,11 @@ describe.skipIf(mountFault() !== undefined)('names', () => {
       const proxy = await started({ store: 'redis', url: 'redis://redis.test:6379' });
       proxy.kill('SIGTERM');
       await until(() => proxy.logs().some(({ msg }) => msg === 'stopped'), 'the end of the grace');
-      const code = await Promise.race([proxy.exited, new Promise((late) => setTimeout(late, 8_000, 'late'))]);
+      let code: number | string | undefined;
+      void proxy.exited.then((ended) => {
+        code = ended;
+      });
+      await until(() => code !== undefined, 'the end of the process', 8_000);
       expect(code).toBe(0);
     });
   });

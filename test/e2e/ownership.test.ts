@@ -9,7 +9,7 @@ import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { type Talker, type TalkerOptions, talk } from '../support/talker.ts';
-import { until } from '../support/wait.ts';
+import { patience, until } from '../support/wait.ts';
 
 /**
  * Who owns a client id is the broker's to say: what a device sees through a proxy is what it sees at the broker. Three
@@ -73,7 +73,7 @@ beforeAll(async () => {
       pools,
     });
   [p1, p2, p3] = await Promise.all([start('p1', 'epoll'), start('p2', 'epoll'), start('p3', 'node')]);
-}, 120_000);
+}, patience(120_000));
 
 const password = Buffer.from('right');
 const will = (topic: string) => ({ topic, payload: Buffer.from('gone'), qos: 1 as const, retain: false });

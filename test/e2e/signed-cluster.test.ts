@@ -211,4 +211,4 @@ test('a cluster that runs begins to sign, and changes its secret, without losing
     }
     await proxy.stop();
   }
-}, 60_000);
+});

@@ -6,7 +6,7 @@ import { createPackets } from '../../bench/load/mqtt.ts';
 import { Sink } from '../../bench/load/sink.ts';
 import { type Role, Station } from '../../bench/load/station.ts';
 import { freePort, start } from '../support/process.ts';
-import { until } from '../support/wait.ts';
+import { patience, until } from '../support/wait.ts';
 
 const CONNECTS = 100_000;
 /** So many are served at a node; the others only look whether we listen. */
@@ -19,7 +19,7 @@ const LEAK_BYTES = 50 * (CONNECTS - WARM_UP);
 
 it.runIf(process.platform === 'linux')(
   'after 100,000 connects one after another the epoll engine has the descriptors and the memory of the start',
-  { timeout: 90_000 },
+  { timeout: patience(90_000) },
   async () => {
     const sink = { host: '127.0.0.1', port: await freePort() };
     const proxy = start(process.execPath, [

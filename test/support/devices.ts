@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { generate } from 'mqtt-packet';
 import { atEnd } from './process.ts';
+import { patience } from './wait.ts';
 
 export interface DeviceOptions {
   /** Where it connects from: any address of 127.0.0.0/8. */
@@ -54,7 +55,7 @@ export function openSocket(
   return socket;
 }
 
-/** Connects and waits for CONNACK, at most 15 seconds. */
+/** Connects and waits for CONNACK, at most 15 seconds on a quiet machine. */
 export function connectDevice(port: number, clientId: string, options: DeviceOptions = {}): Promise<Device> {
   const socket = openSocket(port, options.localAddress, options.host);
   socket.write(connectBytes(clientId, options));
@@ -64,7 +65,8 @@ export function connectDevice(port: number, clientId: string, options: DeviceOpt
       socket.destroy();
       reject(new Error(`device ${clientId}: ${what}`));
     };
-    const timer = setTimeout(() => fail('no CONNACK within 15 s'), 15_000);
+    const waitMs = patience(15_000);
+    const timer = setTimeout(() => fail(`no CONNACK within ${waitMs} ms`), waitMs);
     let error = '';
     socket.once('error', ({ message }) => {
       error = message;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { atEnd } from './process.ts';
+import { patience } from './wait.ts';
 
 /** An HTTP server of this process, on a free port of the loopback. */
 export async function startHttpNode(
@@ -41,7 +42,7 @@ export async function ask(url: string, { method = 'GET', headers = {}, body }: A
 }
 
 /** Sends these bytes and gives all that comes back, until the server closes or has been silent for a while. */
-export function askRaw(port: number, bytes: string, silenceMs = 3_000): Promise<string> {
+export function askRaw(port: number, bytes: string, silenceMs = patience(3_000)): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     let text = '';

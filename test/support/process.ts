@@ -6,22 +6,21 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import { adopt } from './children.ts';
-import { until } from './wait.ts';
+import { patience, until } from './wait.ts';
 
-/** Everything that a test file started ends with the file, also when a test failed. */
 const cleanups = new Set<() => unknown>();
 
+/** Is called when the test file ends, the last one first, also when a test failed. */
 export function atEnd(cleanup: () => unknown): void {
   cleanups.add(cleanup);
 }
 
-afterAll(async () => {
+export async function endAll(): Promise<void> {
   const all = [...cleanups].reverse();
   cleanups.clear();
   await Promise.allSettled(all.map((cleanup) => cleanup()));
-});
+}
 
 export interface Spawned {
   readonly child: ChildProcess;
@@ -31,7 +30,7 @@ export interface Spawned {
   kill(signal: NodeJS.Signals): void;
   /** Exit code, or the name of the signal that ended it. */
   readonly exited: Promise<number | string>;
-  /** SIGTERM, after 3 seconds SIGKILL; waits for the end. */
+  /** SIGTERM, after 3 seconds (on a quiet machine) SIGKILL; waits for the end. */
   stop(): Promise<void>;
 }
 
@@ -62,7 +61,7 @@ export function start(command: string, args: readonly string[], extraEnv: NodeJS
   const stop = async () => {
     kill('SIGCONT');
     kill('SIGTERM');
-    const last = setTimeout(() => kill('SIGKILL'), 3_000);
+    const last = setTimeout(() => kill('SIGKILL'), patience(3_000));
     await exited;
     clearTimeout(last);
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { patience } from '../wait.ts';
 
 type Json = Record<string, unknown>;
 
@@ -34,7 +35,7 @@ export class CheckedApi {
         ...(body && { 'content-type': 'application/json' }),
       },
       ...(body && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(patience(60_000)),
     });
     const text = await answer.text();
     const isJson = answer.headers.get('content-type')?.includes('json');

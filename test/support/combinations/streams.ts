@@ -3,6 +3,7 @@ import { request as askHttp } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { createWebSocketStream, WebSocket } from 'ws';
+import { patience } from '../wait.ts';
 import type { ListenerPlan } from './generate.ts';
 
 /** Where a listener is reached. */
@@ -71,7 +72,11 @@ function closes<T>(socket: Socket, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, closed]);
 }
 
-export async function patiently<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
+export async function patiently<T>(
+  promise: Promise<T>,
+  what: string,
+  ms = patience(PATIENCE_MS),
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);

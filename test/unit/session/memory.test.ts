@@ -7,6 +7,8 @@ import { bytesOf } from './packet-text.ts';
 import { options } from './transcript.ts';
 
 const SESSIONS = 5_000;
+/** Others that share this heap, such as the compiler, may take some of it in one round, and hardly in each. */
+const ROUNDS = 3;
 /** Less than what an idle session may cost in all (1 kB), because the connection around it needs some of that. */
 const MOST_BYTES = 700;
 
@@ -38,10 +40,13 @@ function usedBytes(): number {
 
 test('an idle session with two subscriptions is remembered in a few hundred bytes', () => {
   const sessions = Array.from({ length: SESSIONS }, (_, index) => idle(index)); // warms up
-  const before = usedBytes();
-  for (let index = 0; index < SESSIONS; index++) sessions.push(idle(SESSIONS + index));
-  const bytes = (usedBytes() - before) / SESSIONS;
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    const before = usedBytes();
+    for (let index = 0; index < SESSIONS; index++) sessions.push(idle(SESSIONS + index));
+    return (usedBytes() - before) / SESSIONS;
+  });
   expect(sessions.at(-1)?.facts.subscriptions).toBe(2);
+  const bytes = Math.min(...rounds);
   expect(bytes).toBeGreaterThan(100);
   expect(bytes).toBeLessThan(MOST_BYTES);
   for (const session of sessions) session.wipe();
