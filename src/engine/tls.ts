@@ -19,7 +19,8 @@ export interface TlsOptions {
   readonly alpn: readonly string[];
   /**
    * Random bytes, `TICKET_KEY_BYTES` a key, newest first: listeners of several threads with the same ones resume each
-   * other's sessions. Tickets are sealed with the newest; the epoll engine opens those of the others too.
+   * other's sessions. Tickets are sealed with the newest. The epoll engine opens those of the others too; the node engine
+   * cannot, because Node takes one key.
    */
   readonly ticketKeys: readonly Uint8Array[];
 }

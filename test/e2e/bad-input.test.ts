@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { startBreakwater } from '../support/breakwater.ts';
+import { run } from '../support/cli.ts';
 import { connectBytes, connectDevice, openSocket } from '../support/devices.ts';
 import { residentBytes } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -76,4 +77,26 @@ test('a dribbled CONNECT and 500 silent sockets are closed in time, and others a
   expect(residentBytes(breakwater.pid) - before.memory).toBeLessThan(64 * 1024 * 1024);
   device.socket.write(Buffer.from([0xc0, 0])); // PINGREQ
   expect([...(await once(device.socket, 'data'))[0]]).toEqual([0xd0, 0]);
+});
+
+test('a client id that would steer a terminal is shown, and not obeyed', async () => {
+  const steering = ['\u009b2J', '\u001b[2J', '\u202e', '\u2066', '\u2028', '\u007f'];
+  const clientId = `meter-${steering.join('')}-7`;
+  await connectDevice(breakwater.port, clientId);
+  const at = ['--admin', breakwater.adminUrl];
+  for (const args of [
+    ['client', 'list'],
+    ['client', 'inspect', clientId],
+    ['client', 'list', '--json'],
+  ]) {
+    const { stdout, stderr } = await run([...args, ...at]);
+    expect(stdout, args.join(' ')).toContain('meter-\\u009b2J');
+    for (const each of steering) expect(stdout + stderr, args.join(' ')).not.toContain(each);
+  }
+  const { stderr } = await run(['client', 'inspect', `nobody-${steering.join('')}`, ...at]);
+  expect(stderr).toContain('nobody-');
+  for (const each of steering) {
+    expect(stderr).not.toContain(each);
+    expect(breakwater.output()).not.toContain(each);
+  }
 });
