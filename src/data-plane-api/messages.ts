@@ -166,8 +166,8 @@ export type Command =
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
   /** Answers `recall`: where the device was served last. */
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
-  /** Looks whether the nodes of the sessions still answer; `unhealthy` are ids of nodes, as probes found them. */
-  | { readonly type: 'watch'; readonly unhealthy: readonly string[] }
+  /** Looks whether the nodes of the sessions still answer. */
+  | { readonly type: 'watch' }
   /** Whether a node is gone, of which links were lost. */
   | { readonly type: 'verdict'; readonly verdict: Verdict }
   /** The broker has accepted a newer connection than those of this thread until `sinceMs`, at another thread or proxy. */

@@ -119,6 +119,17 @@ export class TableReader {
     return (flags & USABLE) === 0 ? 'unhealthy' : undefined;
   }
 
+  /** Ids of the nodes that control holds to be unhealthy. */
+  unhealthy(): string[] {
+    const { header, flags, text } = this.table;
+    const ids: string[] = [];
+    for (let slot = 0; slot < (header[SLOTS] ?? 0); slot++) {
+      if (((flags[slot] ?? 0) & (USED | USABLE)) !== USED) continue;
+      ids.push(untilZero(text, slot * TEXT_BYTES, slot * TEXT_BYTES + ID_BYTES));
+    }
+    return ids;
+  }
+
   liveAt(slot: number): number {
     return this.table.live[slot] ?? 0;
   }

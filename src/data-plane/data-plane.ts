@@ -2,6 +2,7 @@ import type { EndReason } from '../connection/world.ts';
 import type { ListenerSettings, ThreadSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import type { Service } from './service.ts';
 import { createDoor, Threads, type ThreadsOptions } from './threads.ts';
 
 /** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
@@ -17,13 +18,13 @@ export class DataPlane extends Threads {
   private readonly httpOptions: ThreadsOptions;
   /** Undefined as long as there was no HTTP listener. */
   private http: Threads | undefined;
-  private newest: ThreadSettings;
+  /** Undefined until it starts; then the newest. */
+  private httpService: Service | undefined;
 
   constructor(options: Omit<ThreadsOptions, 'shared' | 'script'>) {
     const threads = tableThreads(options.count);
-    const door = createDoor(threads, options.settings.limits.maxConnections);
+    const door = createDoor(threads, options.maxConnections);
     super({ ...options, shared: { first: 0, tableThreads: threads, door } });
-    this.newest = options.settings;
     this.httpOptions = {
       ...options,
       count: 1,
@@ -32,8 +33,12 @@ export class DataPlane extends Threads {
     };
   }
 
-  override async start(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
-    return this.bind(listeners, (some) => super.start(some));
+  override async start(
+    listeners: readonly ListenerSettings[],
+    service: Service,
+  ): Promise<readonly BoundAddress[]> {
+    this.httpService = service;
+    return this.bind(listeners, (some) => super.start(some, service));
   }
 
   override async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
@@ -60,8 +65,9 @@ export class DataPlane extends Threads {
 
   private async bindHttp(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
     if (this.http !== undefined) return this.http.listen(listeners);
-    const http = new Threads({ ...this.httpOptions, settings: this.newest });
-    const bound = await http.start(listeners);
+    if (this.httpService === undefined) throw new Error('listeners come after the start');
+    const http = new Threads(this.httpOptions);
+    const bound = await http.start(listeners, this.httpService);
     this.http = http;
     return bound;
   }
@@ -76,7 +82,7 @@ export class DataPlane extends Threads {
   }
 
   override async settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): Promise<void> {
-    this.newest = settings;
+    if (this.httpService !== undefined) this.httpService = { ...this.httpService, settings };
     await Promise.all([super.settle(settings, listeners), this.http?.settle(settings, listeners)]);
   }
 

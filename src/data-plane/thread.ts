@@ -234,7 +234,7 @@ function carryOut(command: Command): unknown {
       context.trials.beat();
       return nodeWatch.look(
         Array.from(worlds.values(), ({ open }) => open),
-        command.unhealthy,
+        table.unhealthy(),
       );
     case 'verdict':
       return context.lostLinks.answered(command.verdict);

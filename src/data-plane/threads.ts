@@ -7,11 +7,9 @@ import type {
   ClientAnswer,
   ClientFilter,
   Command,
-  Fault,
   ListenerSettings,
   MoveTally,
   Report,
-  ThreadEvent,
   ThreadSettings,
   Verdict,
   Whom,
@@ -20,10 +18,11 @@ import { addTallies } from '../data-plane-api/move-tally.ts';
 import { MAX_LISTENERS } from '../data-plane-api/routing-table.ts';
 import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
-import type { TlsOptions } from '../engine/tls.ts';
+import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
 import { createDoorMemory, type DoorMemory, forgetThread } from '../policy/admission/door.ts';
 import { createHoldBackMemory, type HoldBackMemory } from '../policy/admission/hold-back.ts';
 import { DataThread, REQUEST_TIMEOUT_MS } from './data-thread.ts';
+import type { Service } from './service.ts';
 
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
 const RESTART_DELAY_MS = 500;
@@ -39,12 +38,8 @@ export interface ThreadsOptions {
   readonly script?: URL;
   readonly engine: 'epoll' | 'node';
   readonly table: SharedArrayBuffer;
-  readonly settings: ThreadSettings;
-  readonly onEvents: (events: readonly ThreadEvent[], thread: number) => void;
-  /** An exception of one connection, or of one command; the thread goes on. */
-  readonly onFault: (thread: number, fault: Fault) => void;
-  /** A thread died; what it had counted must be given back. It is started again. */
-  readonly onDeath: (thread: number, error: Error) => void;
+  /** Of all threads together, at the start. */
+  readonly maxConnections: number;
 }
 
 /** What all threads know of who is connected. */
@@ -61,17 +56,16 @@ export class Threads {
   private readonly threads: (DataThread | undefined)[] = [];
   /** As they are bound, for threads that start again. */
   private listeners: readonly ListenerSettings[] = [];
-  private settings: ThreadSettings;
+  /** Undefined until they start. */
+  private service: Service | undefined;
   private verbose = true;
   private accepting = true;
   private closing: Promise<void> | undefined;
 
   constructor(options: ThreadsOptions) {
     this.options = options;
-    this.settings = options.settings;
     this.holdBack = createHoldBackMemory(randomSeed());
-    const { maxConnections } = options.settings.limits;
-    this.door = options.shared?.door ?? createDoor(options.count, maxConnections);
+    this.door = options.shared?.door ?? createDoor(options.count, options.maxConnections);
   }
 
   /**
@@ -79,16 +73,17 @@ export class Threads {
    * When one thread cannot, all are closed again.
    * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
    */
-  async start(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+  async start(listeners: readonly ListenerSettings[], service: Service): Promise<readonly BoundAddress[]> {
+    this.service = service;
     const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
     try {
       const alone = listeners.map((listener) => ({ ...listener, isFirst: true }));
-      const bound = await this.startThread(first ?? 0, () => alone);
+      const bound = await this.startThread(first ?? 0, () => alone, service);
       this.listeners = listeners.map((listener, i) => ({
         ...listener,
         port: bound[i]?.port ?? listener.port,
       }));
-      await Promise.all(others.map((thread) => this.startThread(thread, () => this.listeners)));
+      await Promise.all(others.map((thread) => this.startThread(thread, () => this.listeners, service)));
       return bound;
     } catch (error) {
       await this.close();
@@ -103,9 +98,10 @@ export class Threads {
   private startThread(
     thread: number,
     listeners: () => readonly ListenerSettings[],
+    { settings, onEvents, onFault, onDeath }: Service,
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, shared, script, onEvents, onFault } = this.options;
-    const { door, holdBack, settings } = this;
+    const { engine, table, count, shared, script } = this.options;
+    const { door, holdBack } = this;
     const number = this.numberOf(thread);
     const tableThreads = shared?.tableThreads ?? count;
     return new Promise((resolve, reject) => {
@@ -125,7 +121,7 @@ export class Threads {
           },
           onExit: (failure, hasListened) => {
             this.threads[thread] = undefined;
-            if (hasListened) this.died(thread, failure);
+            if (hasListened) this.died(thread, failure, onDeath);
             else reject(failure);
           },
         },
@@ -140,16 +136,19 @@ export class Threads {
     return (this.options.shared?.first ?? 0) + thread;
   }
 
-  private died(thread: number, error: Error): void {
+  private died(thread: number, error: Error, onDeath: Service['onDeath']): void {
     forgetThread(this.door, this.numberOf(thread));
     if (this.closing !== undefined) return;
-    this.options.onDeath(this.numberOf(thread), error);
+    onDeath(this.numberOf(thread), error);
     if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
   }
 
   private restart(thread: number): void {
-    if (this.closing !== undefined || !this.accepting) return;
-    this.startThread(thread, () => this.listeners).catch((error: Error) => this.died(thread, error));
+    const { service } = this;
+    if (this.closing !== undefined || !this.accepting || service === undefined) return;
+    this.startThread(thread, () => this.listeners, service).catch((error: Error) =>
+      this.died(thread, error, service.onDeath),
+    );
   }
 
   /** Ends one of the threads that live, as a fault would: for tests. */
@@ -235,13 +234,25 @@ export class Threads {
 
   /** Swaps what every thread goes by, and what becomes of the devices of listeners; resolves when all have it. */
   async settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): Promise<void> {
-    this.settings = settings;
+    if (this.service === undefined) return; // they start by what holds then
+    this.service = { ...this.service, settings };
     this.listeners = this.listeners.map((bound) => {
       const next = listeners.find(({ index }) => index === bound.index);
       return next === undefined ? bound : { ...next, port: bound.port };
     });
     const command = { type: 'settings', settings, listeners: this.listeners } as const;
     await this.haveDone((request) => ({ ...command, request }));
+  }
+
+  /**
+   * Has links to the nodes of a pool, by its number, speak TLS so.
+   * @throws BreakwaterError TLS_INVALID
+   */
+  async updateUpstreamTls(pool: number, tls: UpstreamTls): Promise<void> {
+    if (this.service === undefined) return;
+    const upstreamTls = [...this.service.settings.upstreamTls];
+    upstreamTls[pool] = tls;
+    await this.settle({ ...this.service.settings, upstreamTls }, []);
   }
 
   /** One that does not answer is none the worse: a slow thread has the command before it, a dead one starts by it. */
@@ -265,8 +276,8 @@ export class Threads {
   }
 
   /** Asks every thread to look whether the nodes of its sessions still answer. */
-  watchNodes(unhealthy: readonly string[]): void {
-    this.tellAll({ type: 'watch', unhealthy });
+  watchNodes(): void {
+    this.tellAll({ type: 'watch' });
   }
 
   /** Tells every thread whether a node is gone. */

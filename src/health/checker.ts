@@ -25,7 +25,7 @@ interface CheckerOptions {
   readonly look: (node: CheckedNode) => Promise<Finding | undefined>;
   /** Does this proxy have links to the node that live? */
   readonly hasLinks: (nodeId: string) => boolean;
-  /** `isBusy` has changed. */
+  /** The node lives, and takes nobody now; or takes devices again. */
   readonly onBusy: (nodeId: string, isBusy: boolean) => void;
   readonly healthOf: (pool: string) => HealthOptions;
   /** Told once for each flip; `cause` is for people: `tcp probe failed 3 times: ECONNREFUSED`. */
@@ -163,11 +163,6 @@ export class Checker {
     const isCleared = this.#options.clock.now() - watch.clearedAt < CLEARED_MS;
     if (failedDials >= unhealthyThreshold && !isCleared && watch.suspicion === undefined)
       this.suspect(nodeId);
-  }
-
-  /** Does the node take nobody now, though it lives? */
-  isBusy(nodeId: string): boolean {
-    return this.#byId.get(nodeId)?.suspicion?.isBusy ?? false;
   }
 
   /** The node answered CONNACK. */

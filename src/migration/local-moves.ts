@@ -1,4 +1,3 @@
-import type { RebalanceView } from '../admin/backend.ts';
 import type { TableWriter } from '../data-plane-api/routing-table.ts';
 import type { CarryOut } from './carry-out.ts';
 import type { Drains } from './drains.ts';
@@ -10,7 +9,6 @@ interface LocalMovesParts {
   readonly table: Pick<TableWriter, 'liveAt' | 'liveByNode'>;
   readonly drains: Pick<Drains, 'setRate' | 'progress'>;
   readonly carryOut: Pick<CarryOut, 'start' | 'progress'>;
-  readonly rebalance: () => RebalanceView | undefined;
 }
 
 /** What this proxy moves, and is asked to move, of its own. */
@@ -31,6 +29,5 @@ export function createLocalMoves(parts: LocalMovesParts): LocalMoves {
       carryOut.start(new Map(moves).get(proxyId) ?? [], rate);
     },
     carried: () => carryOut.progress() ?? atRest(0),
-    rebalance: parts.rebalance,
   };
 }

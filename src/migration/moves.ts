@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Backend, ClientDetail, MovesView } from '../admin/backend.ts';
+import type { Backend, ClientDetail, MovesView, RebalanceView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -16,8 +16,10 @@ const MOVE_LOOK_MS = 50;
 interface MovesParts {
   readonly nodes: NodeTable;
   readonly nodeAdmin: Pick<NodeAdmin, 'change'>;
-  readonly peers: Pick<Peers, 'move' | 'setDrainRate' | 'drainProgress' | 'rebalance'>;
-  readonly rebalancer: Rebalancer;
+  readonly peers: Pick<Peers, 'move' | 'setDrainRate' | 'drainProgress'>;
+  readonly rebalancer: Pick<Rebalancer, 'start'>;
+  /** The rebalance under way, at whichever proxy. */
+  readonly rebalance: () => Promise<RebalanceView | undefined>;
   readonly clients: Pick<FoundClients, 'find'>;
   /** Is this node, which is no longer in the table, being left here? */
   readonly isLeft: (nodeId: string) => boolean;
@@ -87,7 +89,7 @@ export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate
     rebalance: async (request) => rebalancer.start(request),
     async rebalanceProgress() {
       const none = { state: 'off', moved: 0, failed: 0, left: 0, rate: 0, pace: 0, spread: 0 } as const;
-      return (await peers.rebalance()) ?? { ...none, pools: [], tolerance: 0 };
+      return (await parts.rebalance()) ?? { ...none, pools: [], tolerance: 0 };
     },
   };
 }

@@ -1,6 +1,4 @@
 import { z } from 'zod';
-import type { RebalanceView } from '../admin/backend.ts';
-import { named } from '../admin/schemas.ts';
 import type { Others } from '../membership/other-proxies.ts';
 import { countsByNode } from '../membership/store/records.ts';
 import type { CountsByNode } from '../membership/store/store.ts';
@@ -49,8 +47,6 @@ export interface LocalMoves {
   load(): Load;
   carryOut(moves: MovesByProxy, rate: number): void;
   carried(): MoverProgress;
-  /** The last rebalance that began here. */
-  rebalance(): RebalanceView | undefined;
 }
 
 export function withPeerMoves(local: LocalMoves, topics: Topics, others: Others) {
@@ -76,10 +72,6 @@ export function withPeerMoves(local: LocalMoves, topics: Topics, others: Others)
   );
   const carried = topics.register({ name: 'carried', question: nothing, answer: progressShape }, () =>
     local.carried(),
-  );
-  const rebalance = topics.register(
-    { name: 'rebalance', question: nothing, answer: named.Rebalance.nullable() },
-    () => local.rebalance() ?? null,
   );
 
   /** One that lives and does not answer may have something left. */
@@ -115,14 +107,6 @@ export function withPeerMoves(local: LocalMoves, topics: Topics, others: Others)
     async carried(): Promise<MoverProgress> {
       const { given, missing } = await others.askAvailable(carried, {});
       return sum(local.carried(), given.values(), missing);
-    },
-    /** The one under way, at whichever proxy it began; else the last of this proxy, if there was one. */
-    async rebalance(): Promise<RebalanceView | undefined> {
-      const own = local.rebalance();
-      if (own?.state === 'moving') return own;
-      const { given } = await others.askAvailable(rebalance, {});
-      const answers = [...given.values()].filter((view) => view !== null);
-      return answers.find((view) => view.state === 'moving') ?? own ?? answers[0];
     },
   };
 }

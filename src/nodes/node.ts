@@ -35,6 +35,8 @@ export interface NodeSpec {
 export interface Node extends NodeSpec {
   readonly state: AdminState;
   readonly health: Health;
+  /** It lives, and takes nobody now; absent: it takes devices. */
+  readonly isBusy?: true;
 }
 
 /** May new connections be sent there, health apart? */

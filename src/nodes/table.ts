@@ -6,7 +6,7 @@ import { checkWeight } from './spec.ts';
 export type NodeChange =
   | { readonly kind: 'added' | 'removed'; readonly node: Node }
   /** `changed`: something declared other than the weight, such as the URL. */
-  | { readonly kind: 'changed' | 'state' | 'weight'; readonly node: Node; readonly previous: Node }
+  | { readonly kind: 'changed' | 'state' | 'weight' | 'busy'; readonly node: Node; readonly previous: Node }
   | { readonly kind: 'health'; readonly node: Node; readonly previous: Node; readonly cause: string };
 
 type NodeListener = (change: NodeChange) => void;
@@ -87,6 +87,19 @@ export class NodeTable {
     return node;
   }
 
+  /**
+   * Tells listeners only when it is another than before.
+   * @throws BreakwaterError NODE_UNKNOWN
+   */
+  setBusy(id: string, isBusy: boolean): Node {
+    const previous = this.get(id);
+    if ((previous.isBusy ?? false) === isBusy) return previous;
+    const { isBusy: _, ...rest } = previous;
+    const node: Node = isBusy ? { ...rest, isBusy } : rest;
+    this.#set(node, { kind: 'busy', node, previous });
+    return node;
+  }
+
   has(id: string): boolean {
     return this.#nodes.has(id);
   }
@@ -120,8 +133,9 @@ export class NodeTable {
     const moved =
       previous.url !== spec.url || previous.probeUrl !== spec.probeUrl || previous.pool !== spec.pool;
     if (!moved && previous.source === spec.source && previous.maxConnections === spec.maxConnections) return;
-    const { weight, state, health } = previous;
-    const node: Node = { ...spec, weight, state, health: moved ? 'unknown' : health };
+    const { weight, state, health, isBusy } = previous;
+    const observed = moved ? { health: 'unknown' as const } : { health, ...(isBusy && { isBusy }) };
+    const node: Node = { ...spec, weight, state, ...observed };
     this.#set(node, { kind: 'changed', node, previous });
   }
 

@@ -1,4 +1,12 @@
-import type { Backend, CrlView, NodeDetail, NodeView, PoolView, ProxyView } from '../admin/backend.ts';
+import type {
+  Backend,
+  CrlView,
+  NodeDetail,
+  NodeView,
+  PoolView,
+  ProxyView,
+  RebalanceView,
+} from '../admin/backend.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
@@ -23,7 +31,9 @@ interface BackendParts {
   readonly table: Pick<TableWriter, 'connectionsAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peers: Peers;
-  readonly rebalancer: Rebalancer;
+  readonly rebalancer: Pick<Rebalancer, 'start'>;
+  /** The rebalance under way, at whichever proxy. */
+  readonly rebalance: () => Promise<RebalanceView | undefined>;
   /** Is this node, which was removed, still being left? */
   readonly isLeft: (nodeId: string) => boolean;
   /** Proxies that live, by their heartbeats. */

@@ -1,10 +1,14 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 
 /** Hands every event to whoever listens; tells when the first has come and the last has gone. */
-export function createEventBus(onAudience: () => void) {
+export function createEventBus() {
+  let onAudience = (): void => {};
   const listeners = new Set<(event: BreakwaterEvent) => void>();
   return {
     hasAudience: () => listeners.size > 0,
+    onAudience(listener: () => void): void {
+      onAudience = listener;
+    },
     emit(event: BreakwaterEvent): void {
       for (const listener of listeners) listener(event);
     },

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../base/log.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import type { Checker } from '../health/checker.ts';
+import type { AddressBook } from '../membership/address-book.ts';
 import type { ClusterMember } from '../membership/cluster-member.ts';
 import type { Routes } from '../membership/routes.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -15,7 +16,8 @@ interface FollowerParts {
   readonly current: CurrentConfig;
   readonly nodes: NodeTable;
   readonly cluster: Pick<ClusterMember, 'enter' | 'leaveOthers'>;
-  readonly routes: Routes;
+  readonly addresses: Pick<AddressBook, 'settled'>;
+  readonly routes: Pick<Routes, 'keepFormerPools' | 'leaveFormerPools' | 'refresh'>;
   readonly checker: Pick<Checker, 'retune'>;
   readonly poolTls: Pick<PoolTls, 'use'>;
   readonly log: Log & { level: string };
@@ -24,7 +26,7 @@ interface FollowerParts {
 
 /** How the control plane follows a reload: at first what is new comes, at last what is gone leaves. */
 export function createFollowers(parts: FollowerParts): Pick<ReloadParts, 'enter' | 'leave'> {
-  const { current, nodes, cluster, routes, checker, poolTls, log, setVerbosity } = parts;
+  const { current, nodes, cluster, addresses, routes, checker, poolTls, log, setVerbosity } = parts;
   return {
     async enter({ pools: { changed } }) {
       log.level = current.config.log.level;
@@ -36,7 +38,7 @@ export function createFollowers(parts: FollowerParts): Pick<ReloadParts, 'enter'
         checker.retune(pool);
         for (const node of nodes.byPool(pool)) routes.refresh(node);
       }
-      await Promise.race([routes.settled(), sleep(RESOLVE_WAIT_MS)]);
+      await Promise.race([addresses.settled(), sleep(RESOLVE_WAIT_MS)]);
     },
     leave() {
       cluster.leaveOthers();

@@ -2,6 +2,7 @@ import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { listenerKeys } from '../config/difference.ts';
 import { ListenError } from '../data-plane/listen-error.ts';
+import type { Service } from '../data-plane/service.ts';
 import type { Threads } from '../data-plane/threads.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
 import type { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
@@ -73,10 +74,13 @@ export class Listeners {
   }
 
   /** @throws BreakwaterError as `Threads.start` */
-  async start(wanted: readonly WantedListener[]): Promise<void> {
+  async start(wanted: readonly WantedListener[], service: Service): Promise<void> {
     const added = this.place(wanted);
     try {
-      const bound = await this.options.threads.start(added.map((listener) => this.settingsOf(listener)));
+      const bound = await this.options.threads.start(
+        added.map((listener) => this.settingsOf(listener)),
+        service,
+      );
       this.present = this.enter(added, bound);
     } catch (error) {
       throw this.placed(error, added, []);

@@ -38,6 +38,13 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
         line.call(log, { node: id, cause }, `node ${health}`);
         return emit({ type: 'node-health', at, node: id, health, cause });
       }
+      case 'busy': {
+        const isBusy = change.node.isBusy ?? false;
+        return log.info(
+          { node: id },
+          isBusy ? 'node lives, and takes nobody now' : 'node is not busy any more',
+        );
+      }
       default:
         log.info({ node: id, state, weight, url }, changeText[change.kind]);
         return emit({ type: 'node-state', at, node: id, state, weight });

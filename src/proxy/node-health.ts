@@ -6,7 +6,6 @@ import type { Verdict } from '../data-plane-api/messages.ts';
 import { Checker } from '../health/checker.ts';
 import type { Finding } from '../health/index.ts';
 import { NodeLosses } from '../health/node-losses.ts';
-import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { PoolTls } from './pool-tls.ts';
 import { type AddressesAt, lookAtNode, probeNode } from './probe-node.ts';
@@ -18,8 +17,6 @@ interface NodeHealthParts {
   readonly addressesAt: AddressesAt;
   /** Links that this proxy has at a node. */
   readonly liveAt: (nodeId: string) => number;
-  /** Writes a node to the routing table anew. */
-  readonly refresh: (node: Node) => void;
   /** Tells every thread whether a node is gone. */
   readonly judge: (verdict: Verdict) => void;
   readonly onProbe: (seconds: number) => void;
@@ -28,7 +25,7 @@ interface NodeHealthParts {
 
 /** How it is found out how nodes fare: by probes, and by what they do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
-  const { nodes, poolNamed, poolTls, addressesAt, liveAt, refresh, judge, onProbe, log } = parts;
+  const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, log } = parts;
 
   /** One look for a sign of life; undefined: no such node. A look that cannot be made proves nothing. */
   async function look(id: string): Promise<Finding | undefined> {
@@ -47,8 +44,7 @@ export function createNodeHealth(parts: NodeHealthParts) {
     look: ({ id }) => look(id),
     hasLinks: (id) => liveAt(id) > 0,
     onBusy(id, isBusy) {
-      log.info({ node: id }, isBusy ? 'node lives, and takes nobody now' : 'node is not busy any more');
-      if (nodes.has(id)) refresh(nodes.get(id));
+      if (nodes.has(id)) nodes.setBusy(id, isBusy);
     },
     healthOf: (pool) => poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),

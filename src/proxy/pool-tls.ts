@@ -20,8 +20,8 @@ export interface PoolTls {
   stop(): void;
 }
 
-/** `apply` has the threads go by what `of` says now; rejects where one refuses it. */
-export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
+/** `apply` has the threads go by what a pool's files say now; rejects where one refuses it. */
+export function createPoolTls(apply: (pool: string, tls: UpstreamTls) => Promise<void>, log: Log): PoolTls {
   const inUse = new Map<string, UpstreamTls>();
   /** Of pools that are gone: their nodes leave last, and are probed until then. */
   let former: ReadonlyMap<string, UpstreamTls> = new Map();
@@ -36,7 +36,7 @@ export function createPoolTls(apply: () => Promise<void>, log: Log): PoolTls {
       const before = inUse.get(name);
       inUse.set(name, tls);
       try {
-        await apply();
+        await apply(name, tls);
       } catch (error) {
         if (before !== undefined) inUse.set(name, before);
         throw error;

@@ -16,13 +16,11 @@ interface SharedKeysParts {
   readonly config: Pick<Config, 'cluster' | 'membership'>;
   readonly store: Pick<MembershipStore, 'share' | 'kind'>;
   readonly log: Log;
-  /** The keys of cookies are others from now on. */
-  readonly onCookieKeys: () => void;
   readonly onTicketKeys: (keys: readonly Uint8Array[]) => void;
 }
 
 /** Keys that the proxies of a cluster make themselves and have in common. */
-export function createSharedKeys({ config, store, log, onCookieKeys, onTicketKeys }: SharedKeysParts) {
+export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKeysParts) {
   const { cluster, membership } = config;
   const isShared = store.kind === 'redis' && membership.signing !== undefined;
   const tickets = createTicketKeys({
@@ -31,6 +29,7 @@ export function createSharedKeys({ config, store, log, onCookieKeys, onTicketKey
     clock: { now: Date.now },
     onChange: onTicketKeys,
   });
+  let onCookieKeys = (): void => {};
   /** Made at the first start of all, and kept in the store. Where there is a secret in the configuration, that is it. */
   let cookieSecret = membership.signing?.secret ?? randomBytes(SECRET_BYTES).toString('base64');
 
@@ -51,6 +50,10 @@ export function createSharedKeys({ config, store, log, onCookieKeys, onTicketKey
 
   const timer = setInterval(() => void look(), LOOK_MS).unref();
   return {
+    /** Calls back when the keys of cookies are others. */
+    onCookieKeys(listener: () => void): void {
+      onCookieKeys = listener;
+    },
     /** The pool, with the key of its cookies. */
     withCookieKey(pool: PoolConfig): PoolConfig {
       const { persistence, name } = pool;

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { PoolConfig } from '../../src/config/config.ts';
 import { defaultConfig } from '../../src/config/load.ts';
 import type { DataThread } from '../../src/data-plane/data-thread.ts';
+import type { Service } from '../../src/data-plane/service.ts';
 import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
 import type { ListenerSettings, ThreadEvent } from '../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
@@ -22,7 +23,7 @@ const { Threads: BuiltThreads } = (await import(built)) as { Threads: typeof Thr
 
 const { limits, pools } = defaultConfig();
 
-const settings: ThreadsOptions['settings'] = {
+const settings: Service['settings'] = {
   limits: {
     maxConnections: 100,
     connectTimeoutMs: 5_000,
@@ -111,7 +112,11 @@ async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node',
   const deaths: string[] = [];
   const faults: string[] = [];
   const threads = new BuiltThreads({
-    ...{ count: 1, engine, table: memory, settings },
+    ...{ count: 1, engine, table: memory, maxConnections: settings.limits.maxConnections },
+  });
+  running.push(threads);
+  const [address] = await threads.start([{ ...listener, port, index }], {
+    settings,
     onEvents: (batch) => events.push(...batch),
     onFault: (_, { where, message }) => faults.push(`${where}: ${message}`),
     onDeath: (thread, error) => {
@@ -119,8 +124,6 @@ async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node',
       table.releaseThread(thread);
     },
   });
-  running.push(threads);
-  const [address] = await threads.start([{ ...listener, port, index }]);
   const types = () => events.map(({ type }) => type);
   return { threads, table, events, types, deaths, faults, port: address?.port ?? 0 };
 }
@@ -245,7 +248,7 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   const gone = once(visitor.socket.resume(), 'close');
   expect(threads.devicesAt(1)).toBe(1);
 
-  const banned: ThreadsOptions['settings'] = { ...settings, rules: [{ when: {}, reject: 'banned' }] };
+  const banned: Service['settings'] = { ...settings, rules: [{ when: {}, reject: 'banned' }] };
   await threads.settle(banned, [listener, more]);
   expect((await connectDevice(port, 'banned')).code).toBe(5);
 
@@ -290,7 +293,7 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
     const { socket } = await connectDevice(port, 'meter-1');
     const [more] = await threads.listen([{ ...listener, index: 7 }]);
     await connectDevice(more?.port ?? 0, 'meter-2');
-    threads.watchNodes(['a']);
+    threads.watchNodes();
     threads.supersede(0, { pool: 'default', clientId: 'meter-1', who: 0, sinceMs: 0 });
     threads.recalled(0, 1, 'a');
     expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
@@ -315,12 +318,12 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
   test('a fault in a command is told, answered, and ends nobody', async () => {
     const { threads, deaths, faults, port } = await startThreads(0, engine);
     const { socket } = await connectDevice(port, 'meter-1');
-    threads.watchNodes(1 as never); // no list
+    threads.judge(undefined as never); // no verdict
     await expect(threads.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
     await expect(threads.listen([{ ...listener, limits: { allow: 1 } as never }])).rejects.toThrow();
     await until(() => faults.length === 3, 'the faults to be told');
     expect(faults).toMatchObject(
-      [/^command watch: /, /^command clients: /, /^command listen: /].map((like) =>
+      [/^command verdict: /, /^command clients: /, /^command listen: /].map((like) =>
         expect.stringMatching(like),
       ),
     );

@@ -58,7 +58,7 @@ interface Metrics {
   }): void;
   /** So many HTTP requests were answered with a status. */
   requests(listener: string, status: number, count: number): void;
-  exposition(): Promise<{ contentType: string; body: string }>;
+  exposition(snapshot: Snapshot): Promise<{ contentType: string; body: string }>;
 }
 
 /** Reasons are words of ours, of which there are two dozen; the bound is for the day that one is not. */
@@ -79,7 +79,7 @@ const DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
 /** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
-export function createMetrics(collect: () => Snapshot): Metrics {
+export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
   for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
@@ -129,8 +129,7 @@ export function createMetrics(collect: () => Snapshot): Metrics {
     delayed: (seconds) => delay.observe(seconds),
     requests: (listener, status, count) =>
       requests.inc({ listener: listenerOf(listener), code: status }, count),
-    exposition: async () => {
-      const snapshot = collect();
+    exposition: async (snapshot) => {
       refresh(snapshot);
       dials.set(snapshot.dials);
       return { contentType: registry.contentType, body: await registry.metrics() };

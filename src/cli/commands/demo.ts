@@ -4,7 +4,7 @@ import { inMemoryCluster } from '../../../cluster/in-memory.ts';
 import type { BreakwaterEvent, NodeView } from '../../admin/backend.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
-import { startServer } from '../../proxy/proxy.ts';
+import { startProxy } from '../../proxy/proxy.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { readEvents } from '../event-stream.ts';
 import { type LiveLine, liveLine } from '../output/live-line.ts';
@@ -36,7 +36,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const brokers = await startBrokers(options.brokers);
   try {
     const config = demoConfig(options, brokers);
-    const server = await startServer(config);
+    const server = await startProxy(config);
     const url = server.addresses[0]?.url ?? '';
     const admin = createAdminClient({
       admin: server.adminUrl,

@@ -38,9 +38,9 @@ async function start(options: StartOptions): Promise<number> {
   hurry.addEventListener('abort', () => process.exit(1), { once: true });
   const read = await configReader(options);
   const config = await read();
-  const { startServer } = await import('../../proxy/proxy.ts');
+  const { startProxy } = await import('../../proxy/proxy.ts');
   try {
-    const server = await startServer(config, read, asked);
+    const server = await startProxy(config, read, asked);
     watchHangups().heed(() => void server.reload().catch(() => {})); // the log says why
     return await untilStopped(server);
   } catch (error) {

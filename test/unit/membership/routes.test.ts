@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { keepAddresses } from '../../../src/membership/address-book.ts';
 import { keepRoutes, type Route } from '../../../src/membership/routes.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
@@ -17,9 +18,21 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const routes = new Map<string, Route>();
   const waiting: { host: string; answer: (address: string | undefined) => void }[] = [];
   const told: string[] = [];
-  const busy = new Set<string>();
+  const onUnrouted = ({ id }: { id: string }, error: unknown) =>
+    void told.push(`${id}: ${(error as Error).message}`);
+  const addresses = keepAddresses({
+    table,
+    resolve: (host) =>
+      new Promise((resolve, reject) => {
+        const answer = (address: string | undefined) =>
+          address === undefined ? reject(new Error('ENOTFOUND')) : resolve(address.split(' '));
+        waiting.push({ host, answer });
+      }),
+    onUnresolved: onUnrouted,
+  });
   const keeper = keepRoutes({
     table,
+    addresses,
     poolNumber: (pool) => ['default', 'meters'].indexOf(pool),
     sink: {
       put: (route) => {
@@ -28,16 +41,9 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
       },
       remove: (id) => void routes.delete(id),
     },
-    isBusy: (id) => busy.has(id),
-    resolve: (host) =>
-      new Promise((resolve, reject) => {
-        const answer = (address: string | undefined) =>
-          address === undefined ? reject(new Error('ENOTFOUND')) : resolve(address.split(' '));
-        waiting.push({ host, answer });
-      }),
     shareOf: () => share,
     connectRateOf: () => connectRate,
-    onUnrouted: ({ id }, error) => told.push(`${id}: ${(error as Error).message}`),
+    onUnrouted,
   });
   /** Answers all lookups that wait, and lets the answers arrive. */
   const answer = async (address: string | undefined): Promise<void> => {
@@ -45,17 +51,17 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
     await vi.advanceTimersByTimeAsync(0);
   };
   const nextLook = () => vi.advanceTimersByTimeAsync(5_000);
-  return { table, routes, waiting, told, keeper, answer, nextLook };
+  return { table, routes, waiting, told, addresses, keeper, answer, nextLook };
 }
 
 test('a node takes devices once its name has an address', async () => {
-  const { table, routes, keeper, answer } = open();
+  const { table, routes, addresses, answer } = open();
   const node = table.put(spec('a', { pool: 'meters', weight: 20 }));
   expect(routes.get('a')).toMatchObject({ host: '', pool: 1, port: 1883, weight: 2000 });
-  expect(keeper.addressOf(node)).toBeUndefined();
+  expect(addresses.shown(node)).toBeUndefined();
   await answer('10.0.0.1');
   expect(routes.get('a')).toMatchObject({ host: '10.0.0.1' });
-  expect(keeper.addressOf(node)).toBe('10.0.0.1:1883');
+  expect(addresses.shown(node)).toBe('10.0.0.1:1883');
 });
 
 test('state and health are the two words that the data threads know', () => {
@@ -70,17 +76,17 @@ test('state and health are the two words that the data threads know', () => {
 });
 
 test('an IPv6 address is shown in brackets', async () => {
-  const { table, keeper, answer } = open();
+  const { table, addresses, answer } = open();
   const node = table.put(spec('a'));
   await answer('2001:db8::1');
-  expect(keeper.addressOf(node)).toBe('[2001:db8::1]:1883');
+  expect(addresses.shown(node)).toBe('[2001:db8::1]:1883');
 });
 
 test('it is settled when every node has its address, or has none', async () => {
-  const { table, keeper, answer } = open();
+  const { table, addresses, answer } = open();
   table.put(spec('a'));
   let settled = false;
-  const waiting = keeper.settled().then(() => {
+  const waiting = addresses.settled().then(() => {
     settled = true;
   });
   await vi.advanceTimersByTimeAsync(0);
@@ -151,11 +157,11 @@ test('a node that stays at its host keeps its address, whatever else changes', a
 });
 
 test('an answer about a node that was removed meanwhile is forgotten', async () => {
-  const { table, routes, told, keeper, answer } = open();
+  const { table, routes, told, addresses, answer } = open();
   const [a, b] = [table.put(spec('a')), table.put(spec('b'))];
   table.remove('a');
   await answer('10.0.0.1');
-  expect([keeper.addressOf(a), keeper.addressOf(b)]).toEqual([undefined, '10.0.0.1:1883']);
+  expect([addresses.shown(a), addresses.shown(b)]).toEqual([undefined, '10.0.0.1:1883']);
   table.remove('b');
   expect([told, routes.size]).toEqual([[], 0]);
 });
@@ -183,8 +189,9 @@ test('a routing table without room is told of once; the node is routed when ther
 });
 
 test('stopped, it follows nothing any more', async () => {
-  const { table, routes, waiting, keeper, nextLook } = open();
+  const { table, routes, waiting, keeper, addresses, nextLook } = open();
   keeper.stop();
+  addresses.stop();
   table.put(spec('a'));
   await nextLook();
   expect([routes.size, waiting.length]).toEqual([0, 0]);
@@ -213,12 +220,12 @@ test('a starting node has a share of its weight, in hundredths, and never none',
 });
 
 test('every address of a name is written; another order of them is no change', async () => {
-  const { table, routes, keeper, answer, nextLook } = open();
+  const { table, routes, addresses, answer, nextLook } = open();
   const node = table.put(spec('a'));
   await answer('10.0.0.1 10.0.0.2 fd00::1');
   const written = routes.get('a');
   expect(written).toMatchObject({ host: '10.0.0.1', otherHosts: ['10.0.0.2', 'fd00::1'] });
-  expect(keeper.addressOf(node)).toBe('10.0.0.1:1883, 10.0.0.2:1883, [fd00::1]:1883');
+  expect(addresses.shown(node)).toBe('10.0.0.1:1883, 10.0.0.2:1883, [fd00::1]:1883');
   await nextLook();
   await answer('10.0.0.2 10.0.0.1 fd00::1');
   expect(routes.get('a')).toBe(written);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ClientDetail, ClientList } from '../../../src/admin/backend.ts';
 import { BreakwaterError } from '../../../src/base/errors.ts';
+import { createOthers } from '../../../src/membership/other-proxies.ts';
 import type { MembershipStore, Skipped } from '../../../src/membership/store/store.ts';
 import { createTopics } from '../../../src/membership/store/topics.ts';
 import { type Local, withPeers } from '../../../src/migration/peers.ts';
@@ -46,7 +47,11 @@ interface Proxy {
 function together(own: Local, store: Pick<MembershipStore, 'ask'>): Proxy {
   const skipped: Skipped[] = [];
   const topics = createTopics(store, (each) => skipped.push(each));
-  const peers = withPeers(own, { topics, proxyId: 'one', proxies: () => ['one', 'other'] });
+  const peers = withPeers(
+    own,
+    topics,
+    createOthers(() => ['other']),
+  );
   return { peers, skipped, answer: topics.answer };
 }
 

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { BreakwaterError } from '../../../src/base/errors.ts';
 import { parseConfig } from '../../../src/config/load.ts';
+import type { Service } from '../../../src/data-plane/service.ts';
 import type { ListenerSettings } from '../../../src/data-plane-api/messages.ts';
 import { PoolNumbers } from '../../../src/data-plane-api/pool-numbers.ts';
 import { MAX_LISTENERS } from '../../../src/data-plane-api/routing-table.ts';
@@ -38,6 +39,8 @@ beforeEach(() => {
   });
 });
 
+const service = {} as Service;
+
 /** A port is a plain listener there. */
 function wanted(...ports: readonly (number | string)[]) {
   const listeners = ports.map((port) => ({ url: typeof port === 'number' ? url(port) : port }));
@@ -50,7 +53,7 @@ async function change(...ports: readonly (number | string)[]): Promise<void> {
 }
 
 test('a listener that remains keeps its index and its port, wherever it stands in the file', async () => {
-  await listeners.start(wanted(0, 1883));
+  await listeners.start(wanted(0, 1883), service);
   expect(listeners.urls).toEqual([url(40_000), url(1883)]);
   asked.length = 0;
   await change(1884, 1883, 0);
@@ -60,7 +63,7 @@ test('a listener that remains keeps its index and its port, wherever it stands i
 });
 
 test('what is new is bound before anything is closed, and devices are ended last', async () => {
-  await listeners.start(wanted(1, 2));
+  await listeners.start(wanted(1, 2), service);
   asked.length = 0;
   const changed = await listeners.change(wanted(2, 3));
   expect(asked).toEqual(['listen 2:3']);
@@ -73,7 +76,7 @@ test('what is new is bound before anything is closed, and devices are ended last
 });
 
 test('one that stands in the way of a new one is closed first, and bound again when that fails', async () => {
-  await listeners.start(wanted(1, 2));
+  await listeners.start(wanted(1, 2), service);
   asked.length = 0;
   await change('ws://127.0.0.1:1', 2);
   expect(asked).toEqual(['unlisten 0', 'listen 2:1', 'unlisten 0', 'end 0 listener-removed']);
@@ -85,7 +88,7 @@ test('one that stands in the way of a new one is closed first, and bound again w
 });
 
 test('one that could not be bound again is bound by the next reload, and keeps its devices', async () => {
-  await listeners.start(wanted(1, 2));
+  await listeners.start(wanted(1, 2), service);
   taken = 1;
   await expect(listeners.change(wanted('ws://127.0.0.1:1', 2))).rejects.toMatchObject({
     code: 'ADDRESS_IN_USE',
@@ -102,7 +105,7 @@ test('one that could not be bound again is bound by the next reload, and keeps i
 });
 
 test('an index is another listener’s when its last device has left, and counts from there', async () => {
-  await listeners.start(wanted(1, 2));
+  await listeners.start(wanted(1, 2), service);
   accepted = [7, 5];
   devices = [3];
   await change(2);
@@ -122,7 +125,7 @@ test('an index is another listener’s when its last device has left, and counts
 test('all listeners may be others while the devices of before leave; there is no room for more', async () => {
   const most = MAX_LISTENERS / 2;
   const ports = (from: number) => Array.from({ length: most }, (_, i) => from + i);
-  await listeners.start(wanted(...ports(1)));
+  await listeners.start(wanted(...ports(1)), service);
   devices = Array(MAX_LISTENERS).fill(1);
   await expect(listeners.change(wanted(...ports(101)))).rejects.toMatchObject({ code: 'TABLE_FULL' });
   devices = Array(most).fill(1);

@@ -21,7 +21,7 @@ const empty: Snapshot = {
 };
 
 async function lines(snapshot: Snapshot): Promise<string[]> {
-  return (await createMetrics(() => snapshot).exposition()).body.split('\n');
+  return (await createMetrics().exposition(snapshot)).body.split('\n');
 }
 
 test('counts kept elsewhere are read at scrape time under the names of the contract', async () => {
@@ -76,27 +76,27 @@ test('a second scrape replaces the first: counters do not add up twice, and a de
     connectionsTotal: [{ listener: 'l', count: 5 }],
     nodes: [{ node: 'gone', up: true }],
   };
-  const metrics = createMetrics(() => snapshot);
-  await metrics.exposition();
+  const metrics = createMetrics();
+  await metrics.exposition(snapshot);
   snapshot = { ...empty, connectionsTotal: [{ listener: 'l', count: 6 }] };
-  const { body } = await metrics.exposition();
+  const { body } = await metrics.exposition(snapshot);
   expect(body).toContain('breakwater_connections_total{listener="l"} 6');
   expect(body).not.toContain('gone');
 });
 
 test('durations are histograms in seconds', async () => {
-  const metrics = createMetrics(() => empty);
+  const metrics = createMetrics();
   metrics.probed(0.004);
-  const { body, contentType } = await metrics.exposition();
+  const { body, contentType } = await metrics.exposition(empty);
   expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
   expect(body).toContain('breakwater_probe_duration_seconds_bucket{le="0.005"} 1');
   expect(body).toContain('breakwater_probe_duration_seconds_sum 0.004');
 });
 
 test('the process and the runtime are measured too', async () => {
-  const metrics = createMetrics(() => empty);
+  const metrics = createMetrics();
   metrics.delayed(0.02);
-  const { body } = await metrics.exposition();
+  const { body } = await metrics.exposition(empty);
   expect(body).toMatch(/^process_resident_memory_bytes \d/m);
   expect(body).toMatch(/^nodejs_heap_size_used_bytes \d/m);
   expect(body).not.toContain('nodejs_eventloop_lag_p99_seconds');

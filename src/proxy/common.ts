@@ -1,0 +1,42 @@
+import { createMetrics } from '../base/metrics/metrics.ts';
+import { openProcessLog } from '../base/process-log.ts';
+import type { Config, PoolConfig } from '../config/config.ts';
+import { ConfigHolder } from '../config/current.ts';
+import { tableThreads } from '../data-plane/data-plane.ts';
+import { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
+import { createTableMemory, openTable, TableWriter } from '../data-plane-api/routing-table.ts';
+import { chooseEngine } from '../engine/create.ts';
+import { createEventBus } from './event-bus.ts';
+import { identify } from './identity.ts';
+import { checkMachine } from './machine.ts';
+
+/**
+ * What all parts of one proxy stand on: its configuration, who it is, the routing table, and where they tell what happens.
+ * @throws BreakwaterError CONFIG_INVALID, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE
+ */
+export async function createCommon(config: Config) {
+  const current = new ConfigHolder(config);
+  const processLog = openProcessLog(config.log);
+  await checkMachine(config);
+  const engine = chooseEngine(config.proxy.engine);
+  const identity = identify(config, engine.name);
+  const memory = createTableMemory(tableThreads(identity.threads));
+  return {
+    current,
+    pools: (): readonly PoolConfig[] => current.config.pools,
+    log: processLog.log,
+    logDropped: processLog.dropped,
+    flushLog: processLog.flush,
+    engine,
+    identity,
+    memory,
+    table: new TableWriter(openTable(memory, tableThreads(identity.threads))),
+    poolNumbers: new PoolNumbers(),
+    events: createEventBus(),
+    metrics: createMetrics(),
+    /** Devices are accepted: neither the start nor the end is under way. */
+    phase: { isAccepting: false },
+  };
+}
+
+export type Common = Awaited<ReturnType<typeof createCommon>>;

@@ -1,0 +1,42 @@
+import { DataPlane } from '../data-plane/data-plane.ts';
+import { watchThreads } from '../data-plane/thread-watch.ts';
+import { createCertificates } from './certificates.ts';
+import type { Common } from './common.ts';
+import { Listeners } from './listeners.ts';
+import { createPoolTls } from './pool-tls.ts';
+import type { Teardown } from './teardown.ts';
+import { readListeners } from './wanted-listeners.ts';
+
+/**
+ * The data plane before it starts: its threads, its listeners, and the files of TLS that they need, read and checked.
+ * @throws ConfigError with all that is wrong with those files
+ */
+export async function createDataPlane(common: Common, teardown: Teardown) {
+  const { current, engine, identity, memory, table, poolNumbers, log } = common;
+  const { config } = current;
+  const threads = new DataPlane({
+    count: identity.threads,
+    engine: engine.name,
+    table: memory,
+    maxConnections: config.limits.maxConnections,
+  });
+  const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
+  const poolTls = createPoolTls((pool, tls) => threads.updateUpstreamTls(poolNumbers.of(pool), tls), log);
+  teardown.defer(certificates.stop, poolTls.stop);
+  const wanted = await readListeners(config, certificates);
+  await poolTls.prepare(config);
+  poolTls.use();
+  const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
+  return { threads, listeners, wanted, certificates, poolTls, watchdog: watchThreads(table, log) };
+}
+
+export type DataPlaneParts = Awaited<ReturnType<typeof createDataPlane>>;
+
+/** The listeners are served by what their files say. Returns those whose files were others before. */
+export function useCertificates({ listeners, certificates }: DataPlaneParts): string[] {
+  const present = listeners.secured();
+  return certificates.use(
+    present,
+    present.map(({ options }) => options),
+  );
+}

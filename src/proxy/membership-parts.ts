@@ -1,0 +1,62 @@
+import { createStore, joinCluster } from '../membership/cluster-member.ts';
+import { createNodeAdmin } from '../membership/node-admin.ts';
+import { createOthers } from '../membership/other-proxies.ts';
+import { createSkippedRecords } from '../membership/skipped-records.ts';
+import { createTopics } from '../membership/store/topics.ts';
+import type { Common } from './common.ts';
+import type { DataPlaneParts } from './data-plane-parts.ts';
+import type { NodeParts } from './node-parts.ts';
+import { createSharedKeys } from './shared-keys.ts';
+import type { Teardown } from './teardown.ts';
+
+/** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
+export function createMembershipParts(
+  { current, pools, identity, table, log }: Common,
+  { threads, listeners, certificates }: DataPlaneParts,
+  { nodes, checker }: NodeParts,
+  teardown: Teardown,
+) {
+  const { config } = current;
+  const store = createStore(config, identity.id);
+  const keys = createSharedKeys({
+    ...{ config, store, log },
+    onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
+  });
+  const skipped = createSkippedRecords(log);
+  const topics = createTopics(store, skipped.add);
+  const cluster = joinCluster(store, {
+    current,
+    proxyId: identity.id,
+    nodes,
+    log,
+    beat: () => ({
+      ...identity,
+      pid: process.pid,
+      listeners: listeners.urls,
+      connections: table.devices(),
+      nodeConnections: table.liveByNode(),
+    }),
+    supersede: (newer) => threads.supersedeAll(newer),
+    setRemote: (id, connections) => table.setRemote(id, connections),
+    answer: topics.answer,
+    onSkipped: skipped.add,
+    health: checker,
+  });
+  const others = createOthers(() =>
+    cluster
+      .proxies()
+      .map(({ id }) => id)
+      .filter((id) => id !== identity.id),
+  );
+  const nodeAdmin = createNodeAdmin({
+    table: nodes,
+    store,
+    pools: () => pools().map(({ name }) => name),
+    declared: cluster.declared,
+    isRemoved: cluster.isRemoved,
+  });
+  teardown.defer(cluster.leave, keys.stop);
+  return { store, keys, skipped, topics, others, cluster, nodeAdmin };
+}
+
+export type MembershipParts = ReturnType<typeof createMembershipParts>;

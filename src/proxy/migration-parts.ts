@@ -1,0 +1,50 @@
+import { systemClock, systemTimers } from '../base/time.ts';
+import { createCarryOut } from '../migration/carry-out.ts';
+import { createDrains } from '../migration/drains.ts';
+import { createLocalMoves } from '../migration/local-moves.ts';
+import { rebalanceEvent, tellDrain } from '../migration/move-events.ts';
+import { withPeerRebalance } from '../migration/peer-rebalance.ts';
+import { withPeers } from '../migration/peers.ts';
+import { createRebalancer } from '../migration/rebalancer.ts';
+import type { Common } from './common.ts';
+import type { DataPlaneParts } from './data-plane-parts.ts';
+import { createLocalClients } from './local-clients.ts';
+import type { MembershipParts } from './membership-parts.ts';
+import type { NodeParts } from './node-parts.ts';
+import type { Teardown } from './teardown.ts';
+
+/** What moves sessions because a person wants it: drains, rebalancing, single moves; here and at all other proxies. */
+export function createMigrationParts(
+  { pools, identity, table, log, events }: Common,
+  { threads, listeners }: DataPlaneParts,
+  { nodes }: NodeParts,
+  { cluster, topics, others }: MembershipParts,
+  teardown: Teardown,
+) {
+  const time = { clock: systemClock, timers: systemTimers };
+  const drains = createDrains({
+    liveAt: (id) => table.liveAt(id),
+    move: (node, count, cause) => threads.moveSome(node, count, cause),
+    proxies: () => Math.max(1, cluster.proxies().length),
+    onProgress: (node, progress) => tellDrain(log, events.emit, node, progress),
+    ...time,
+  });
+  nodes.onChange((change) => drains.changed(change));
+  const carryOut = createCarryOut({
+    move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
+    ...time,
+  });
+  const local = {
+    ...createLocalClients(threads, identity.id, (index) => listeners.urlAt(index)),
+    ...createLocalMoves({ proxyId: identity.id, table, drains, carryOut }),
+  };
+  const peers = withPeers(local, topics, others);
+  const rebalancer = createRebalancer({
+    connectionsAt: (id) => table.connectionsAt(id),
+    onProgress: (view) => events.emit(rebalanceEvent(view)),
+    ...{ pools, nodes, peers, log, ...time },
+  });
+  const rebalance = withPeerRebalance(rebalancer.progress, topics, others);
+  teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
+  return { drains, carryOut, peers, rebalancer, rebalance };
+}

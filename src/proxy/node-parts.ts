@@ -1,0 +1,50 @@
+import { messageOf } from '../base/errors.ts';
+import { systemClock } from '../base/time.ts';
+import { createSlowStart } from '../health/slow-start.ts';
+import { keepAddresses } from '../membership/address-book.ts';
+import { resolveHost } from '../membership/discovery/resolve.ts';
+import { keepRoutes } from '../membership/routes.ts';
+import type { Node } from '../nodes/node.ts';
+import { NodeTable } from '../nodes/table.ts';
+import type { Common } from './common.ts';
+import type { DataPlaneParts } from './data-plane-parts.ts';
+import { watchNodes } from './node-events.ts';
+import { createNodeHealth } from './node-health.ts';
+import type { Teardown } from './teardown.ts';
+
+/** The node table, how its nodes fare, and its way to the data threads: whatever changes in it is in the routing table next. */
+export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneParts, teardown: Teardown) {
+  const { current, log, table, poolNumbers, events, metrics, phase } = common;
+  const nodes = new NodeTable();
+  const { lastFlip } = watchNodes(nodes, log, events.emit);
+  const untaken = (node: Node, error: unknown): void =>
+    log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices');
+  const addresses = keepAddresses({ table: nodes, resolve: resolveHost, onUnresolved: untaken });
+  const { checker, losses } = createNodeHealth({
+    poolNamed: (name) => current.poolNamed(name),
+    addressesAt: addresses.at,
+    liveAt: (id) => table.liveAt(id),
+    judge: (verdict) => threads.judge(verdict),
+    onProbe: metrics.probed,
+    ...{ nodes, poolTls, log },
+  });
+  const slowStart = createSlowStart(systemClock, (pool) => current.poolNamed(pool).slowStartMs);
+  nodes.onChange((change) => {
+    slowStart.changed(change, !phase.isAccepting);
+    if (change.kind === 'removed') checker.remove(change.node.id);
+    else checker.update(change.node);
+  });
+  const routes = keepRoutes({
+    table: nodes,
+    addresses,
+    poolNumber: (pool) => poolNumbers.of(pool),
+    sink: table,
+    shareOf: slowStart.shareOf,
+    connectRateOf: (pool) => current.poolNamed(pool).upstream.connectRate,
+    onUnrouted: untaken,
+  });
+  teardown.defer(addresses.stop, routes.stop, () => checker.stop());
+  return { nodes, lastFlip, addresses, checker, losses, slowStart, routes };
+}
+
+export type NodeParts = ReturnType<typeof createNodeParts>;

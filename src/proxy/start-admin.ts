@@ -1,0 +1,78 @@
+import { type Admin, startAdmin as serveAdmin } from '../admin/admin.ts';
+import type { ReloadView } from '../admin/backend.ts';
+import type { Config } from '../config/config.ts';
+import { placeOf } from '../config/source.ts';
+import { createBackend } from './backend.ts';
+import type { Common } from './common.ts';
+import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
+import { createFollowers } from './followers.ts';
+import { checkMachine } from './machine.ts';
+import { createReload } from './reload.ts';
+import { snapshotOf } from './snapshot.ts';
+import type { Control } from './start-control.ts';
+import type { Teardown } from './teardown.ts';
+import { readListeners } from './wanted-listeners.ts';
+
+/**
+ * Serves what people and programs ask. Before the data plane, so that orchestrators see a start that takes its time.
+ * @throws BreakwaterError ADDRESS_IN_USE, ADMIN_TOKEN_REQUIRED
+ */
+export async function startAdmin(
+  common: Common,
+  dataPlane: DataPlaneParts,
+  control: Control,
+  read: () => Promise<Config>,
+  teardown: Teardown,
+): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
+  const { current, log, events, phase } = common;
+  const { url } = current.config.admin;
+  const reload = reloadOf(common, dataPlane, control, read);
+  const backend = createBackend({
+    ...{ ...common, ...control, reload },
+    listeners: dataPlane.listeners,
+    isLeft: (id) => control.drains.progress(id) !== undefined,
+    proxies: control.cluster.proxies,
+    addressOf: control.addresses.shown,
+    crls: dataPlane.certificates.crls,
+    accepted: () => dataPlane.listeners.accepted,
+    accepting: () => phase.isAccepting,
+    silentThreads: () => dataPlane.watchdog.silentThreads,
+    metrics: () => metricsOf(common, dataPlane, control),
+    subscribe: events.subscribe,
+  });
+  const token = () => current.config.admin.token;
+  const place = placeOf(current.config, ['admin', 'url']);
+  const admin = await serveAdmin({ url, place, token, backend, log });
+  teardown.defer(() => admin.close());
+  log.info({ url: admin.url }, 'admin listening');
+  return { admin, reload };
+}
+
+/** What a reload reads, and who follows it. */
+function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, read: () => Promise<Config>) {
+  const { threads, listeners, certificates, poolTls } = dataPlane;
+  const { settings } = control;
+  return createReload({
+    ...{ ...common, listeners, read },
+    ...createFollowers({ ...common, ...control, poolTls, setVerbosity: settings.setVerbosity }),
+    async wanted(next) {
+      await checkMachine(next);
+      await poolTls.prepare(next);
+      return readListeners(next, certificates);
+    },
+    accepting: () => common.phase.isAccepting,
+    async data(listenerSettings) {
+      await threads.settle(settings.make(), listenerSettings);
+      return useCertificates(dataPlane);
+    },
+  });
+}
+
+function metricsOf(common: Common, { listeners, watchdog }: DataPlaneParts, control: Control) {
+  const snapshot = snapshotOf({
+    ...{ ...common, ...control, listeners },
+    skipped: control.skipped.counts,
+    longestTurns: () => watchdog.longestTurns(),
+  });
+  return common.metrics.exposition(snapshot);
+}

@@ -1,0 +1,59 @@
+import { systemClock } from '../base/time.ts';
+import { createDrainWatch } from '../migration/drain-watch.ts';
+import { startBeat } from './beat.ts';
+import type { Common } from './common.ts';
+import type { DataPlaneParts } from './data-plane-parts.ts';
+import { interruptible } from './interruptible.ts';
+import { createMembershipParts } from './membership-parts.ts';
+import { createMigrationParts } from './migration-parts.ts';
+import { createNodeParts } from './node-parts.ts';
+import type { Teardown } from './teardown.ts';
+import { createThreadSettings } from './thread-settings.ts';
+
+/**
+ * Starts the control plane. Resolves when the first nodes are known and can be dialled, as far as they can be.
+ * @throws the reason of `stopping`
+ */
+export async function startControl(
+  common: Common,
+  dataPlane: DataPlaneParts,
+  teardown: Teardown,
+  stopping: AbortSignal,
+) {
+  const nodeParts = createNodeParts(common, dataPlane, teardown);
+  const membership = createMembershipParts(common, dataPlane, nodeParts, teardown);
+  const migration = createMigrationParts(common, dataPlane, nodeParts, membership, teardown);
+  const settings = createThreadSettings(common, dataPlane, nodeParts, membership);
+  const control = { ...nodeParts, ...membership, ...migration, settings };
+  teardown.defer(beat(common, dataPlane, control));
+  await interruptible(membership.cluster.start().then(membership.keys.start), stopping);
+  await interruptible(nodeParts.addresses.settled(), stopping);
+  return control;
+}
+
+export type Control = Awaited<ReturnType<typeof startControl>>;
+
+/** Looks twice a second at everything that only time changes. */
+function beat(
+  { table, log, events, metrics }: Common,
+  { threads, watchdog }: DataPlaneParts,
+  { nodes, slowStart, routes }: Pick<Control, 'nodes' | 'slowStart' | 'routes'>,
+): () => void {
+  const watchDrains = createDrainWatch(
+    (id) => table.connectionsAt(id),
+    (node) => {
+      log.info({ node: node.id }, 'node drained: its last connection has left');
+      events.emit({ type: 'node-drained', at: new Date().toISOString(), node: node.id });
+    },
+  );
+  return startBeat({
+    ...{ clock: systemClock, delayed: metrics.delayed },
+    look() {
+      const all = nodes.list();
+      for (const node of slowStart.starting(all)) routes.refresh(node);
+      watchDrains(all);
+      watchdog.look();
+      threads.watchNodes();
+    },
+  });
+}

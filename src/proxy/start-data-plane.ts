@@ -1,0 +1,66 @@
+import { messageOf } from '../base/errors.ts';
+import type { Common } from './common.ts';
+import { createConnectionEvents } from './connection-events.ts';
+import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
+import { createOwners } from './owners.ts';
+import type { Control } from './start-control.ts';
+import type { Teardown } from './teardown.ts';
+import { injectFaults } from './test-faults.ts';
+
+/**
+ * Starts the data threads and binds the listeners. When this resolves, devices are served.
+ * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+ */
+export async function startDataPlane(
+  common: Common,
+  { threads, ...dataPlane }: DataPlaneParts,
+  control: Control,
+  teardown: Teardown,
+): Promise<void> {
+  const { log, table } = common;
+  const { cluster, keys, settings } = control;
+  const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
+  teardown.defer(() => threads.close());
+  injectFaults(threads);
+  await dataPlane.listeners.start(dataPlane.wanted, {
+    settings: settings.make(),
+    onEvents: receive(common, { threads, ...dataPlane }, control, owners),
+    onFault: (thread, { where, message, stack }) =>
+      log.error({ thread, error: message, stack }, `${where} failed`),
+    onDeath: (thread, error) => {
+      table.releaseThread(thread);
+      owners.forget(thread);
+      cluster.claims.forget(thread);
+      log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
+    },
+  });
+  useCertificates({ threads, ...dataPlane });
+  await dataPlane.certificates.useTicketKeys(keys.ticketKeys());
+}
+
+/** Where what the data threads tell goes. */
+function receive(
+  { log, events, metrics }: Common,
+  { threads, listeners }: DataPlaneParts,
+  { checker, losses, cluster, drains, carryOut }: Control,
+  owners: ReturnType<typeof createOwners>,
+) {
+  return createConnectionEvents({
+    log,
+    emit: events.emit,
+    health: checker,
+    memory: cluster.claims,
+    recalled: (thread, request, node) => threads.recalled(thread, request, node),
+    owners,
+    linksLost: (links) => losses.lost(links),
+    linkExplained: (node, device) => losses.explained(node, device),
+    reattached: (reattachment) => {
+      const { cause, from, to } = reattachment;
+      metrics.reattached(reattachment);
+      drains.reattached(from, cause, to !== undefined);
+      carryOut.reattached(cause, to !== undefined);
+    },
+    requests: metrics.requests,
+    listenerUrl: (index) => listeners.urlAt(index),
+  });
+}
