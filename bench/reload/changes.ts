@@ -26,7 +26,7 @@ export function changeOf({ listeners, pools }: Base, turn: number): object {
         ...pools.default,
         strategy: strategies[turn % 4],
         health: { interval: 2 + (turn % 5) },
-        upstream: { reattachRate: 100 + turn },
+        upstream: { connectRate: 1000 + turn },
       },
       ...(hasExtra && { extra }),
     },

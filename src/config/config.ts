@@ -136,8 +136,6 @@ export interface UpstreamConfig {
   readonly connectQueue: number;
   readonly reattachDeadlineMs: number;
   readonly reattachConnackDeadlineMs: number;
-  /** Re-attachments to one node, a second, by this proxy. */
-  readonly reattachRate: number;
   readonly silenceTimeoutMs: number;
   readonly silenceDeadlineMs: number;
   readonly takeoverFiresWill: boolean;
@@ -306,7 +304,6 @@ function toPool(
       connectQueue: upstream.connectQueue,
       reattachDeadlineMs: toMs(upstream.reattachDeadline),
       reattachConnackDeadlineMs: toMs(upstream.reattachConnackDeadline),
-      reattachRate: upstream.reattachRate,
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       silenceDeadlineMs: toMs(upstream.silenceDeadline),
       takeoverFiresWill: upstream.takeoverFiresWill,

@@ -171,13 +171,6 @@ const upstream = z.strictObject({
     about:
       'Session mode: as `connackDeadline`, for a node that is asked for a session. EMQX closes such a connection after 30 s when the node that has the session hangs.',
   }),
-  reattachRate: count({
-    min: 1,
-    max: 100_000,
-    default: 500,
-    unit: 'sessions a second',
-    about: 'Session mode: re-attachments to one node by this proxy, so that survivors are not stormed.',
-  }),
   silenceTimeout: seconds({
     min: 1,
     max: 60,

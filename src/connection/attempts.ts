@@ -1,5 +1,7 @@
 import type { Asker, Evidence } from './evidence.ts';
 import { Seat } from './seat.ts';
+import { Turn, type TurnHost, turnEndOf } from './turn.ts';
+import type { TurnEnd, TurnQueue } from './turn-queue.ts';
 import { type EndCause, type Link, type Target, TLS_REASON, type Wire } from './wire.ts';
 import type { DialFailure, Placement, World } from './world.ts';
 
@@ -36,9 +38,18 @@ export interface Manner {
   readonly goodbye?: () => Uint8Array | undefined;
   /** The node that is tried is gone, as `overdue` would tell. */
   readonly gone?: () => void;
+  /** Where `dialAtTurn` waits, and for how long at most where there is no other node, in ms. */
+  readonly turns?: TurnQueue | undefined;
+  readonly turnDeadlineMs?: number | undefined;
   /** Something is sent as soon as a link is open, as MQTT's CONNECT is; true by default. */
   readonly greets?: boolean;
 }
+
+/**
+ * Every re-attach waits at least so long, at random: what ends a link may be a device that has come back elsewhere, and
+ * word of that must have its time to arrive (rule 14).
+ */
+const JITTER_MS = { min: 20, spread: 40 };
 
 /** Why an attempt has lasted long enough. `slow`: the node lives, and does not answer all the same. */
 export type Overdue = Extract<DialFailure, 'timeout' | 'connack-timeout'> | 'slow';
@@ -48,7 +59,7 @@ export interface Seeker {
   readonly wire: Pick<Wire, 'dial' | 'toNode' | 'endNode' | 'setTimer'>;
   readonly world: Pick<
     World,
-    'now' | 'take' | 'release' | 'queue' | 'dialled' | 'dialFailed' | 'evidence' | 'forget'
+    'now' | 'random' | 'take' | 'release' | 'queue' | 'dialled' | 'dialFailed' | 'evidence' | 'forget'
   >;
 }
 
@@ -59,14 +70,14 @@ export interface Seeker {
  * A CONNECT that was sent is waited for while its node lives: a cluster may have to wait for another of its nodes first,
  * which says nothing against this one, and whoever asks elsewhere meanwhile is refused there (decision 11).
  */
-export class Attempts implements Asker {
+export class Attempts implements Asker, TurnHost {
   /** The link that is tried now. */
   link: Link = -1;
   /** The place that is tried now; counted from the dial on, so that concurrent picks see it. */
   seat: Seat | undefined;
   /** Of the last node that said anything. */
   lastWord: LastWord | undefined;
-  private readonly shell: Seeker;
+  readonly shell: Seeker;
   private readonly placement: Placement;
   private readonly manner: Manner;
   private deadlineMs: number;
@@ -77,6 +88,8 @@ export class Attempts implements Asker {
   private ends = 0;
   private lastShortage: Shortage | undefined;
   private turnMs = 0;
+  private isToQueue = false;
+  private turn: Turn | undefined;
   /** When CONNECT was sent on the link that is tried; undefined before. */
   private askedAtMs: number | undefined;
   private isInDoubt = false;
@@ -120,17 +133,21 @@ export class Attempts implements Asker {
   }
 
   private nextTarget(): Target | undefined {
+    const next = this.nextCandidate();
+    if (next !== undefined) return next;
+    const { lastResort } = this;
+    this.lastResort = undefined;
+    return lastResort;
+  }
+
+  private nextCandidate(): Target | undefined {
     const next = this.placement.candidates.next();
-    if (next.done) {
-      const { lastResort } = this;
-      this.lastResort = undefined;
-      return lastResort;
-    }
-    if (next.value.nodeId === this.manner.never) return this.nextTarget();
+    if (next.done) return undefined;
+    if (next.value.nodeId === this.manner.never) return this.nextCandidate();
     if (next.value.nodeId !== this.avoided) return next.value;
     this.avoided = undefined;
     this.lastResort = next.value;
-    return this.nextTarget();
+    return this.nextCandidate();
   }
 
   /** Dials a new device's node when its turn in the queue has come. */
@@ -143,6 +160,49 @@ export class Attempts implements Asker {
     if (ms <= 0) return this.dial();
     this.deadlineMs += ms;
     this.shell.wire.setTimer(ms);
+  }
+
+  /** Dials what `choose` gave when it is its turn among the sessions that are asked for there. */
+  dialAtTurn(): void {
+    this.isToQueue = true;
+    this.dialIn(JITTER_MS.min + this.shell.world.random() * JITTER_MS.spread);
+  }
+
+  private queueUp(): void {
+    this.isToQueue = false;
+    if (this.manner.turns === undefined) return this.dial();
+    this.turn = new Turn(this, this.manner.turns, this.target);
+    this.turn.enter();
+  }
+
+  private endTurn(end: TurnEnd): void {
+    this.turn?.end(end);
+    this.turn = undefined;
+  }
+
+  // ---- of `Turn`
+
+  get turnPatienceMs(): { readonly here: number; readonly last: number } {
+    return { here: this.placement.patience.connackTimeoutMs, last: this.manner.turnDeadlineMs ?? 0 };
+  }
+
+  /** A wait for a turn is not the node's fault, and costs no patience. */
+  waited(ms: number): void {
+    this.deadlineMs += ms;
+  }
+
+  queueElsewhere(): boolean {
+    if (this.leftMs() <= 0) return false;
+    for (let next = this.nextCandidate(); next !== undefined; next = this.nextCandidate()) {
+      const seat = Seat.take(this.shell.world, next);
+      if (seat === undefined) continue;
+      this.endTurn('left');
+      this.seat?.release();
+      this.seat = seat;
+      this.queueUp();
+      return true;
+    }
+    return false;
   }
 
   /** Dials what `choose` gave. */
@@ -191,8 +251,16 @@ export class Attempts implements Asker {
     return this.waitedMs >= this.placement.patience.connackTimeoutMs / 2;
   }
 
-  /** The timer has fired: why the attempt is to be ended by `fail`; undefined when it goes on. */
-  overdue(): Overdue | undefined {
+  /** The timer has fired: why the attempt is to be ended by `fail`; undefined when it goes on, or begins. */
+  due(): Overdue | undefined {
+    if (this.link >= 0) return this.overdue();
+    if (this.turn !== undefined) this.turn.timer();
+    else if (this.isToQueue) this.queueUp();
+    else this.dial(); // its turn has come
+    return undefined;
+  }
+
+  private overdue(): Overdue | undefined {
     if (this.askedAtMs === undefined) return 'timeout';
     const { connackTimeoutMs } = this.placement.patience;
     if (this.waitedMs >= this.connackDeadlineMs) return 'slow';
@@ -231,6 +299,7 @@ export class Attempts implements Asker {
     if (seat !== undefined) this.shell.world.dialled(seat.target, this.shell.world.now() - this.dialledAtMs);
     this.forgetDoubt();
     this.askedAtMs = undefined;
+    this.endTurn('answered');
     this.seat = undefined;
     return seat;
   }
@@ -285,6 +354,7 @@ export class Attempts implements Asker {
 
   private failed(failure: DialFailure, detail: string): void {
     const { seat } = this;
+    this.endTurn(turnEndOf(failure));
     this.forget();
     if (seat !== undefined) this.shell.world.dialFailed(seat.target, failure, detail);
   }
@@ -292,6 +362,12 @@ export class Attempts implements Asker {
   /** Why no node was asked; undefined when one was, or there is none. */
   get shortage(): Shortage | undefined {
     return this.tried === 0 ? this.lastShortage : undefined;
+  }
+
+  /** The node's no speaks of the device: another node may say yes. */
+  declined(isCrowded: boolean): void {
+    if (isCrowded) this.endTurn('busy');
+    this.giveUp();
   }
 
   /** Ends the link that is tried, if there is one, as the device's own end asks. Nothing is held against its node. */
@@ -303,6 +379,7 @@ export class Attempts implements Asker {
   /** Every link is closed: gives back what is counted. */
   closed(): void {
     this.forgetDoubt();
+    this.endTurn('left');
     this.seat?.release();
   }
 
@@ -313,6 +390,7 @@ export class Attempts implements Asker {
 
   private forget(): void {
     this.forgetDoubt();
+    this.endTurn('left');
     this.askedAtMs = undefined;
     this.seat?.release();
     this.seat = undefined;

@@ -1,4 +1,4 @@
-import { isOfIdentity, isRetryable } from '../protocol/mqtt/connack.ts';
+import { isCrowded, isOfIdentity, isRetryable } from '../protocol/mqtt/connack.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { hexOf, type ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { Attachment } from './attachment.ts';
@@ -89,19 +89,20 @@ export class Journey implements LossOwner, HangHost {
     return new Attempts(shell, this.route.place(connect, shell.peer, preferred), {
       avoid,
       connackDeadlineMs: this.move && this.route.moves.reattachConnackDeadlineMs,
+      ...{ turns: shell.world.turns.lost, turnDeadlineMs: this.route.moves.reattachDeadlineMs },
       goodbye: () => this.traveller.session.goodbye(false),
       gone: () => this.attemptOver('connack-timeout'),
     });
   }
 
   private tryNext(): void {
-    const { attempts, move, shell, route } = this;
+    const { attempts, move } = this;
     // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
-    const mayAskAgain = move !== undefined || !this.spoken;
-    const target = mayAskAgain ? attempts?.choose(move === undefined) : undefined;
+    const isOver = move === undefined && this.spoken;
+    const target = isOver ? undefined : attempts?.choose(move === undefined);
     if (attempts === undefined || target === undefined) return this.exhausted();
     if (move === undefined) attempts.dialInTurn();
-    else if (this.at.seat === undefined) attempts.dialIn(shell.world.pace(target, route.moves.reattachRate));
+    else if (this.at.seat === undefined) attempts.dialAtTurn();
     else if (move.wants(target)) attempts.dial();
     else this.exhausted();
   }
@@ -131,18 +132,13 @@ export class Journey implements LossOwner, HangHost {
     const { attempts, move, lost } = this;
     if (this.isOver) this.purge?.giveUp();
     else if (lost !== undefined) lost.timer();
-    else if (attempts !== undefined) this.attemptsTimer(attempts);
+    else if (attempts !== undefined) this.attemptOver(attempts.due());
     else if (move !== undefined) this.search(undefined);
     return lost !== undefined || attempts !== undefined || move !== undefined;
   }
 
-  private attemptsTimer(attempts: Attempts): void {
-    if (attempts.link < 0) return attempts.dial(); // its turn has come
-    const why = attempts.overdue();
-    if (why !== undefined) this.attemptOver(why);
-  }
-
-  private attemptOver(why: Overdue): void {
+  private attemptOver(why: Overdue | undefined): void {
+    if (why === undefined) return;
     if (this.attempts?.isAsking) this.hungNode().strays(1, this.route.moves.silenceDeadlineMs);
     this.tryAnother((attempts) => attempts.fail(why));
   }
@@ -173,7 +169,7 @@ export class Journey implements LossOwner, HangHost {
       this.moves.ended(move, undefined, false);
       return this.traveller.end('connect-rejected'); // no node would say otherwise
     }
-    this.tryAnother((attempts) => attempts.giveUp()); // it speaks of the device: another node may say yes
+    this.tryAnother((attempts) => attempts.declined(isCrowded(connect.protocolVersion, code)));
   }
 
   private tryAnother(leave: (attempts: Attempts) => void): void {

@@ -200,8 +200,7 @@ export class Relay implements Carrier {
   timer(): void {
     const { attempts, shell } = this;
     if (attempts === undefined) return shell.close('reset');
-    if (attempts.link < 0) return attempts.dial(); // its turn has come
-    const why = attempts.overdue();
+    const why = attempts.due();
     if (why !== undefined) this.attemptOver(why);
   }
 

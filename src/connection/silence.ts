@@ -1,4 +1,4 @@
-import { type ConnackPeek, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
+import { type ConnackPeek, isCrowded, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import { Attempts, type Overdue, type Seeker } from './attempts.ts';
@@ -114,6 +114,8 @@ export class Silence {
     this.attempts = new Attempts(this.seeker, placement, {
       never: this.move.from,
       connackDeadlineMs: policy.reattachConnackDeadlineMs,
+      turns: this.owner.shell.world.turns.hung,
+      turnDeadlineMs: policy.reattachDeadlineMs,
       goodbye: () => session.goodbye(false),
       gone: () => this.attemptOver('connack-timeout'),
     });
@@ -121,11 +123,11 @@ export class Silence {
   }
 
   private tryNext(): void {
-    const { attempts, owner } = this;
+    const { attempts } = this;
     const target = attempts?.choose();
     if (attempts === undefined || target === undefined)
       return this.rest(this.wasRefused ? this.lockedMs : this.backoffMs());
-    attempts.dialIn(owner.shell.world.pace(target, owner.policy.reattachRate));
+    attempts.dialAtTurn();
   }
 
   private backoffMs(): number {
@@ -153,8 +155,7 @@ export class Silence {
     }
     if (this.isTaken) return this.taken();
     if (nowMs >= this.parksAtMs) return this.park(attempts);
-    if (attempts.link < 0) return attempts.dial(); // its turn has come
-    const why = attempts.overdue();
+    const why = attempts.due();
     if (why !== undefined) this.attemptOver(why);
   }
 
@@ -257,7 +258,7 @@ export class Silence {
     session.refused();
     this.asked--;
     if (code === undefined) attempts.ended('error');
-    else attempts.giveUp(); // whatever it says, it means later: the device has its session
+    else attempts.declined(isCrowded(version, code)); // whatever it says, it means later: the device has its session
     this.wasRefused = true;
     if (code !== undefined && isLocked(version, code)) this.rest(this.lockedMs);
     else this.tryNext();

@@ -3,6 +3,7 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { Asker, Evidence, TrialQueue } from './evidence.ts';
+import type { TurnQueue } from './turn-queue.ts';
 import type { EndCause, Peer, Target } from './wire.ts';
 
 /** Bounds on one connection, in milliseconds and bytes; defaults and reasons are in the configuration schema. */
@@ -36,8 +37,6 @@ export interface MovePolicy {
   readonly reattachDeadlineMs: number;
   /** As `connackDeadlineMs`, for a node that is asked for a session. */
   readonly reattachConnackDeadlineMs: number;
-  /** Re-attachments to one node, a second, by this proxy. */
-  readonly reattachRate: number;
   /** A node that hangs is left within this time; it covers the suspicion and the proof. */
   readonly silenceTimeoutMs: number;
   /** As `reattachDeadlineMs`, where the node hangs and keeps its link. */
@@ -197,8 +196,11 @@ export interface World {
   holdBackMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(connection: ConnectionView, asker: Recaller): void;
-  /** How long a re-attach to this node has to wait for its turn, in ms; it is counted as having gone then. */
-  pace(target: Target, reattachRate: number): number;
+  /**
+   * Whose turn it is to be asked for at each node: of the sessions whose node is lost, and of those whose node hangs. Their
+   * answers may wait for that node, and say nothing of the one that is asked.
+   */
+  readonly turns: { readonly lost: TurnQueue; readonly hung: TurnQueue };
   reattached(connection: ConnectionView, reattachment: Reattachment): void;
   /** A number in [0, 1). */
   random(): number;

@@ -60,6 +60,7 @@ export interface ThreadContext {
   readonly owners: ClientIds<Connection>;
   readonly lostLinks: LostLinks;
   readonly trials: Trials;
+  readonly turns: World['turns'];
   readonly threads: number;
   readonly isShared: boolean;
   readonly random: () => number;
@@ -209,9 +210,8 @@ export class ListenerWorld implements World {
     this.context.recalls.ask(pool, clientId, asker);
   }
 
-  pace(target: Target, reattachRate: number): number {
-    const { pacer, threads } = this.context;
-    return pacer.turn(target.slot, reattachRate / threads);
+  get turns(): ThreadContext['turns'] {
+    return this.context.turns;
   }
 
   reattached(connection: Connection, reattachment: Reattachment): void {

@@ -30,6 +30,7 @@ import { LostLinks } from './lost-links.ts';
 import { createNodeWatch } from './node-watch.ts';
 import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
+import { ReattachTurns } from './reattach-turns.ts';
 import { Recalls } from './recalls.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { createFaults, guardThread } from './thread-faults.ts';
@@ -56,12 +57,16 @@ const balancer = createBalancer(table, strategiesOf(start.settings), systemRando
 const context = {
   ...choicesBy(start.settings),
   pending: new PendingBytes(start.settings.limits.pendingBytes / start.threads),
-  pacer: createPacer(systemClock.now, systemRandom),
+  pacer: createPacer(systemClock.now),
   owners: new ClientIds({
     now: sharedClock.now,
     tell: start.threads > 1 ? (event) => events.add(event) : undefined,
   }),
   trials: new Trials(systemClock.now),
+  turns: {
+    lost: new ReattachTurns(systemClock.now, start.threads),
+    hung: new ReattachTurns(systemClock.now, start.threads),
+  },
   lostLinks: new LostLinks({ table, now: sharedClock.now, tell: (event) => events.add(event) }),
   threads: start.threads,
   random: systemRandom,
@@ -231,7 +236,7 @@ function carryOut(command: Command): unknown {
     case 'clients':
       return report({ type: 'clients', request: command.request, answer: clients(command.filter) });
     case 'watch':
-      context.trials.beat();
+      for (const each of [context.trials, context.turns.lost, context.turns.hung]) each.beat();
       return nodeWatch.look(
         Array.from(worlds.values(), ({ open }) => open),
         table.unhealthy(),

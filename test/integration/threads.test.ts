@@ -62,7 +62,6 @@ const settings: Service['settings'] = {
           reattachDeadlineMs: 20_000,
           reattachConnackDeadlineMs: 40_000,
           connackDeadlineMs: 120_000,
-          reattachRate: 500,
           silenceTimeoutMs: 5_000,
           silenceDeadlineMs: 180_000,
           takeoverFiresWill: true,

@@ -60,6 +60,11 @@ export function isRetryable(version: ProtocolVersion, code: number): boolean {
   }
 }
 
+/** Does the node say that it has too much to do? */
+export function isCrowded(version: ProtocolVersion, code: number): boolean {
+  return isRetryable(version, code) || (version === 5 && code === reasonCode.quotaExceeded);
+}
+
 /** Does this refusal speak of who the device is? No other node of the cluster would say otherwise. */
 export function isOfIdentity(version: ProtocolVersion, code: number): boolean {
   if (version !== 5) return code === returnCode.badUserNameOrPassword || code === returnCode.notAuthorized;

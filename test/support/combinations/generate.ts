@@ -234,7 +234,7 @@ class Writer {
       upstream: {
         tls,
         ...chance.maybe(20, { sourceAddresses: ['127.0.0.1', '127.0.0.3'] }),
-        ...chance.maybe(20, { connectRate: 500, reattachRate: 1000 }),
+        ...chance.maybe(20, { connectRate: 500 }),
         ...chance.maybe(20, { attempts: chance.between(2, 20) }),
         ...(isMqtt && chance.maybe(20, { lostLink: chance.pick(['evidence', 'move', 'pass']) })),
       },

@@ -84,7 +84,6 @@ describe('a valid file', () => {
       connectQueue: 1000,
       reattachDeadlineMs: 20_000,
       reattachConnackDeadlineMs: 40_000,
-      reattachRate: 500,
       silenceTimeoutMs: 5000,
       silenceDeadlineMs: 180_000,
       takeoverFiresWill: true,

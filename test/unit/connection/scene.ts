@@ -36,7 +36,6 @@ export const patience: Patience = {
 export const moves: MovePolicy = {
   reattachDeadlineMs: 20_000,
   reattachConnackDeadlineMs: 15_000,
-  reattachRate: 7,
   silenceTimeoutMs: 5_000,
   silenceDeadlineMs: 60_000,
   takeoverFiresWill: false,
@@ -223,9 +222,10 @@ export class Scene {
     const notRelayed = (): never => {
       throw new Error('only sessions move');
     };
+    const noQueue = { enter: notRelayed, leave: notRelayed };
     return {
       ...{ limits, sessionLimits, mode: 'relay' },
-      ...{ pace: notRelayed, reattached: notRelayed, random: () => 0 },
+      ...{ turns: { lost: noQueue, hung: noQueue }, reattached: notRelayed, random: () => 0 },
       evidence: (asker) => {
         if (options.lives === undefined) return 'no-answer';
         this.lines.push(`is ${asker.target.nodeId} gone?`);
@@ -235,7 +235,7 @@ export class Scene {
       forget: () => {
         this.doubter = undefined;
       },
-      ...{ trials: { enter: notRelayed, leave: notRelayed }, convicted: notRelayed },
+      ...{ trials: noQueue, convicted: notRelayed },
       now: () => this.nowMs,
       route: (_, about) => {
         this.askedAbout = about;

@@ -349,21 +349,103 @@ describe('no node takes it (rule 20)', () => {
   });
 });
 
-test('a long wait for its turn is not held against the node, nor against the session', () => {
-  goOn(
-    served('CONNECT id=dev', { paceMs: 60_000 }),
-    `
-    a: reset
-      a lost: reset
-      end a: reset
-    time: 60000
-      dial b
-    time: 2999
-    b: opens
-      b gets CONNECT id=dev
-    b: CONNACK
-      moved (link-lost) from a to b rebuilt after 62999`,
-  );
+// Half of 3,000 ms of patience to three quarters of it (`connackTimeoutMs`, RANDOM): then the next node is waited for.
+describe('a session that waits until it may be asked for', () => {
+  const waiting = () => {
+    const scene = served('CONNECT id=dev', { isFull: true });
+    return goOn(
+      scene,
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        waits for b`,
+    );
+  };
+
+  test('is asked for when there is room, and a long wait is not held against it', () => {
+    goOn(
+      waiting(),
+      `
+      time: 2000
+      owner: room
+        dial b
+      time: 2999
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK
+        turn at b over: answered
+        moved (link-lost) from a to b rebuilt after 5039`,
+    );
+  });
+
+  test('waits at the next node when this one has no room for long, and is asked for at the last one all the same', () => {
+    goOn(
+      waiting(),
+      `
+      time: 3750
+        turn at b over: left
+        waits for c
+      time: 3750
+      time: 14999
+      time: 1
+        turn at c over: left
+        dial c
+      time: 3000
+        end c: reset
+        c failed: timeout
+      time: ${PACE_MS}
+        waits for a`,
+    );
+  });
+
+  test('waits at the next node when this one has gone, but not at the one that it has lost', () => {
+    goOn(
+      waiting(),
+      `
+      owner: elsewhere
+        turn at b over: left
+        waits for c
+      owner: elsewhere
+      owner: room
+        dial c
+      c: refuses
+        turn at c over: gone
+        c failed: refused
+      time: ${PACE_MS}
+        waits for a`,
+    );
+  });
+
+  test.each([
+    ['b: reset', 'busy', ['end b: reset', 'b failed: closed-before-connack']],
+    ['b: CONNACK code=3', 'busy', ['end b: reset', 'b failed: busy']],
+    ['b: CONNACK code=2', 'left', ['end b: reset']],
+  ])('%s: those behind it are told that the node is %s', (answer, end, lines) => {
+    goOn(
+      waiting(),
+      `
+      owner: room
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      ${answer}
+        ${[lines[0], `turn at b over: ${end}`, ...lines.slice(1)].join('\n        ')}
+      time: ${PACE_MS}
+        waits for c`,
+    );
+  });
+
+  test('leaves when its device goes', () => {
+    goOn(
+      waiting(),
+      `
+      device: reset
+        turn at b over: left
+        end device: reset`,
+    );
+  });
 });
 
 describe('a node asks to go elsewhere', () => {

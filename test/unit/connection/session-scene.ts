@@ -14,10 +14,12 @@ import type {
 } from '../../../src/connection/world.ts';
 import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
 import { limits, moves, patience, peer, sessionLimits } from './scene.ts';
+import { SceneQueue } from './scene-queue.ts';
 
-/** What the world of a session scene grants at every turn, and every time it is asked for a random number. */
-export const PACE_MS = 40;
+/** What the world of a session scene answers every time that it is asked for a random number. */
 export const RANDOM = 0.5;
+/** What a session then waits before it is asked for again. */
+export const PACE_MS = 40;
 
 export interface SessionSceneOptions {
   readonly version?: Version;
@@ -27,7 +29,6 @@ export interface SessionSceneOptions {
   readonly maxPacketBytes?: number;
   readonly maxGapBytes?: number;
   readonly rates?: DeviceRates;
-  readonly paceMs?: number;
   /** What a new device waits for its turn. */
   readonly queueMs?: number;
   readonly recallTimeoutMs?: number;
@@ -36,6 +37,8 @@ export interface SessionSceneOptions {
   readonly evidence?: Evidence | 'ask';
   /** Sessions wait for `owner: turn` to send again what a node may have died of. */
   readonly queues?: boolean;
+  /** Sessions wait for `owner: room` to be asked for again. */
+  readonly isFull?: boolean;
 }
 
 type LinkState = 'dialling' | 'open' | 'ended';
@@ -52,6 +55,7 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   time: 2000                       passes, and every timer that is due fires
  *   owner: move drain to=c           or check, end kicked      answer moving
  *   owner: verdict refused           or lives: whether a node is gone whose link was lost
+ *   owner: room                      the session may be asked for again; or elsewhere: where it waits no node is
  *   owner: supersede same            a newer connection was accepted; or `other`: of a device that may be another one
  *   wire: closed                     every socket is
  */
@@ -82,12 +86,14 @@ export class SessionScene {
   private asker: Recaller | undefined;
   /** Who waits for its turn to send again what a node may have died of. */
   private queue: Defendant[] = [];
+  private readonly room: SceneQueue;
   /** Who wants to know whether a node is gone. */
   private readonly askers = new Set<Asker>();
 
   constructor(options: SessionSceneOptions = {}) {
     this.version = options.version ?? 4;
     this.nodes = options.nodes ?? ['a', 'b', 'c'];
+    this.room = new SceneQueue(options.isFull ?? false, (line) => this.lines.push(line));
     this.connection = new Connection(this.wire(), peer, this.world(options));
   }
 
@@ -181,7 +187,7 @@ export class SessionScene {
   }
 
   private world(options: SessionSceneOptions): World {
-    const { paceMs = PACE_MS, takeoverFiresWill = false, maxPacketBytes = 256 } = options;
+    const { takeoverFiresWill = false, maxPacketBytes = 256 } = options;
     const count = (node: string, by: number): void => {
       const counted = (this.counted.get(node) ?? 0) + by;
       if (counted < 0) throw new Error(`${node} is released once too often`);
@@ -212,10 +218,7 @@ export class SessionScene {
       recall: (_, asker) => {
         this.asker = asker;
       },
-      pace: (_, reattachRate) => {
-        if (reattachRate !== moves.reattachRate) throw new Error(`paced at ${reattachRate}, not as the pool`);
-        return paceMs;
-      },
+      turns: { lost: this.room, hung: this.room },
       take: ({ nodeId }) => {
         if (this.full.has(nodeId)) return false;
         count(nodeId, 1);
@@ -323,6 +326,8 @@ export class SessionScene {
     else if (verb === 'check') this.carrier?.check();
     else if (verb === 'verdict') this.judge(words[0] ?? '');
     else if (verb === 'turn') this.queue.shift()?.begin();
+    else if (verb === 'room') this.room.taker?.begin();
+    else if (verb === 'elsewhere') this.room.taker?.goElsewhere();
     else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);
   }
 
