@@ -1,4 +1,5 @@
-import type { AdminState, Health, NodeSource } from '../nodes/node.ts';
+import type { NamedChanges } from '../config/difference.ts';
+import type { AdminState, Health, NodeCreate, NodePatch, NodeSource } from '../nodes/node.ts';
 
 /**
  * What the admin API asks of the rest of Breakwater, and the shapes that it answers with.
@@ -27,23 +28,6 @@ export interface NodeDetail extends NodeView {
   /** Why the health last changed, and when (RFC 3339). */
   readonly healthCause: string | undefined;
   readonly healthSince: string | undefined;
-}
-
-export interface NodeCreate {
-  readonly url: string;
-  /** Absent: made from the URL's host and port. */
-  readonly id?: string | undefined;
-  readonly pool?: string | undefined;
-  readonly weight?: number | undefined;
-  readonly maxConnections?: number | undefined;
-  readonly probeUrl?: string | undefined;
-}
-
-export interface NodePatch {
-  readonly weight?: number | undefined;
-  /** 0: no limit. */
-  readonly maxConnections?: number | undefined;
-  readonly state?: AdminState | undefined;
 }
 
 export interface ClientView {
@@ -226,18 +210,12 @@ export interface CrlView {
 
 /** What a reload changed. Empty lists: nothing. */
 export interface ReloadView {
-  readonly listeners: ChangesView;
-  readonly pools: ChangesView;
+  readonly listeners: NamedChanges;
+  readonly pools: NamedChanges;
   /** Paths of other parts of the configuration, such as `rules`. */
   readonly settings: readonly string[];
   /** Listeners whose TLS files were others before. */
   readonly certificates: readonly string[];
-}
-
-export interface ChangesView {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly string[];
 }
 
 /** What `GET events` streams; `type` is the server-sent event's name. */

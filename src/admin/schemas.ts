@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
+import type { NamedChanges } from '../config/difference.ts';
+import {
+  MAX_CONNECTIONS_MAX,
+  type NodeCreate,
+  type NodePatch,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
+} from '../nodes/node.ts';
 import type {
-  ChangesView,
   ClientDetail,
   ClientList,
   ClientQuery,
@@ -10,9 +16,7 @@ import type {
   DrainRequest,
   DrainView,
   MovesView,
-  NodeCreate,
   NodeDetail,
-  NodePatch,
   NodeView,
   PoolView,
   ProxyView,
@@ -260,7 +264,7 @@ const changesView = z.object({
   added: z.array(z.string()).readonly(),
   removed: z.array(z.string()).readonly(),
   changed: z.array(z.string()).readonly(),
-}) satisfies z.ZodType<ChangesView>;
+}) satisfies z.ZodType<NamedChanges>;
 
 const reloadView = z.object({
   listeners: changesView,

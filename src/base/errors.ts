@@ -11,27 +11,29 @@ interface ErrorKind {
   readonly retryable: boolean;
   /** HTTP status that the admin API answers with. */
   readonly status: number;
+  /** What a command exits with: 2 where what the person typed or wrote is wrong; absent: 1. */
+  readonly exit?: 2;
 }
 
 export const errorCodes = {
-  CONFIG_INVALID: { source: 'user', retryable: false, status: 400 },
-  CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400 },
+  CONFIG_INVALID: { source: 'user', retryable: false, status: 400, exit: 2 },
+  CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400, exit: 2 },
   RELOAD_NEEDS_RESTART: { source: 'user', retryable: false, status: 409 },
   RELOAD_REFUSED: { source: 'user', retryable: true, status: 409 },
-  USAGE: { source: 'user', retryable: false, status: 400 },
+  USAGE: { source: 'user', retryable: false, status: 400, exit: 2 },
   ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
   ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },
   TLS_INVALID: { source: 'user', retryable: false, status: 400 },
   NODE_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   NODE_EXISTS: { source: 'user', retryable: false, status: 409 },
-  NODE_INVALID: { source: 'user', retryable: false, status: 400 },
+  NODE_INVALID: { source: 'user', retryable: false, status: 400, exit: 2 },
   POOL_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   CLIENT_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   CLIENT_AMBIGUOUS: { source: 'user', retryable: false, status: 409 },
   CLIENT_IMMOVABLE: { source: 'device', retryable: false, status: 409 },
   MOVE_REFUSED: { source: 'node', retryable: true, status: 409 },
   REBALANCE_REFUSED: { source: 'user', retryable: false, status: 409 },
-  REQUEST_INVALID: { source: 'user', retryable: false, status: 400 },
+  REQUEST_INVALID: { source: 'user', retryable: false, status: 400, exit: 2 },
   NOT_FOUND: { source: 'user', retryable: false, status: 404 },
   UNAUTHORIZED: { source: 'user', retryable: false, status: 401 },
   FORBIDDEN: { source: 'user', retryable: false, status: 403 },
@@ -39,7 +41,7 @@ export const errorCodes = {
   ADMIN_BUSY: { source: 'user', retryable: true, status: 503 },
   TOO_MANY_SUBSCRIBERS: { source: 'user', retryable: true, status: 429 },
   ADMIN_UNREACHABLE: { source: 'user', retryable: true, status: 502 },
-  ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400 },
+  ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400, exit: 2 },
   ENGINE_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
   TRANSPARENT_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
   TABLE_FULL: { source: 'user', retryable: false, status: 409 },
@@ -59,6 +61,7 @@ export class BreakwaterError extends Error {
   readonly source: ErrorSource;
   readonly retryable: boolean;
   readonly status: number;
+  readonly exit: 1 | 2;
 
   /** `message` names the place and the remedy; it must hold no secret and no payload. */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
@@ -69,6 +72,7 @@ export class BreakwaterError extends Error {
     this.source = kind.source;
     this.retryable = kind.retryable;
     this.status = kind.status;
+    this.exit = kind.exit ?? 1;
   }
 }
 

@@ -7,6 +7,7 @@ import type { HoldBackLimits } from '../policy/admission/hold-back.ts';
 import type { StrategyName } from '../policy/balance/index.ts';
 import type { ConnectRule } from '../policy/routing/rules.ts';
 import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
+import type { HeaderOptions } from '../protocol/proxy-protocol/expect.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { toSigning } from './membership.ts';
@@ -60,20 +61,12 @@ export interface ListenerConfig {
   /** Any protocol, or TLS that passes through. Absent: MQTT. */
   readonly opaque: 'tcp' | 'tls' | undefined;
   /** Absent: no PROXY protocol header is looked for. */
-  readonly headers: ListenerHeaders | undefined;
+  readonly headers: HeaderOptions | undefined;
   /** Addresses and CIDR blocks of proxies that stand before it. */
   readonly trustedProxies: readonly string[];
 }
 
 export type ListenerLimits = Partial<Pick<DoorLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
-
-/** PROXY protocol headers of those who stand before a listener. */
-interface ListenerHeaders {
-  readonly mode: 'accept' | 'require';
-  /** At least one address or CIDR block. */
-  readonly trusted: readonly string[];
-  readonly timeoutMs: number;
-}
 
 export interface PoolConfig {
   readonly name: string;
@@ -326,7 +319,7 @@ function toPool(
 function toHeaders(
   { proxyProtocol, trustedProxies }: Pick<Document['listeners'][number], 'proxyProtocol' | 'trustedProxies'>,
   timeoutMs: number,
-): ListenerHeaders | undefined {
+): HeaderOptions | undefined {
   return proxyProtocol === 'off' ? undefined : { mode: proxyProtocol, trusted: trustedProxies, timeoutMs };
 }
 

@@ -11,7 +11,7 @@ export interface Difference {
 }
 
 /** By name, in the order of the configuration; a listener's name is its key (`listenerKeys`). */
-interface NamedChanges {
+export interface NamedChanges {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly changed: readonly string[];

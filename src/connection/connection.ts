@@ -1,9 +1,9 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
 import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, TAKEOVER_MS } from './ends.ts';
-import { HeldBytes } from './held-bytes.ts';
 import { Relay } from './relay.ts';
 import { SessionCarrier } from './session-carrier.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
@@ -50,7 +50,7 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   private phase: Phase = 'greeting';
   private reason: EndReason | undefined;
   /** What the device sent until it is carried: CONNECT first. */
-  private held: HeldBytes | undefined = new HeldBytes();
+  private held: GrowableBuffer | undefined = new GrowableBuffer();
   /** Where CONNECT ends in `held`. */
   private connectEnd = 0;
   private carrier: Carrier | undefined;
@@ -102,7 +102,7 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
     this.wire.holdDevice(hold);
   }
 
-  private greet(held: HeldBytes): void {
+  private greet(held: GrowableBuffer): void {
     const result = decodeConnect(held.bytes, 0, held.length, this.world.limits.maxPacketBytes);
     if (result.kind === 'incomplete') return;
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply, 'connect-rejected');

@@ -1,7 +1,7 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { readClientHello } from '../protocol/tls-hello/client-hello.ts';
 import { Attempts } from './attempts.ts';
 import { nodeEndOf } from './ends.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
 import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
@@ -39,7 +39,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   rosterAt = -1;
 
   /** What the device sent before its node was there: its ClientHello. */
-  private held: HeldBytes | undefined;
+  private held: GrowableBuffer | undefined;
   private attempts: Attempts | undefined;
   private seat: Seat | undefined;
   private link: Link = -1;
@@ -62,7 +62,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   /** To be called once, before the engine tells anything. @param passesTls the device speaks TLS, and names a server */
   begin(passesTls: boolean): void {
     if (!passesTls) return this.search();
-    this.held = new HeldBytes();
+    this.held = new GrowableBuffer();
     this.wire.setTimer(this.world.limits.connectTimeoutMs);
   }
 

@@ -1,3 +1,4 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isRetryable, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { hexOf } from '../protocol/mqtt/reason-codes.ts';
@@ -6,7 +7,6 @@ import { readAssignedClientId } from '../session/index.ts';
 import { Attempts, type Overdue } from './attempts.ts';
 import type { Carrier, Shell } from './carrier.ts';
 import { closingOf, nodeEndOf } from './ends.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { Seat } from './seat.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
@@ -27,8 +27,8 @@ export class Relay implements Carrier {
   private attempts: Attempts | undefined;
   private seat: Seat | undefined;
   /** Everything from CONNECT on, until the splice. */
-  private held: HeldBytes | undefined;
-  private answer: HeldBytes | undefined;
+  private held: GrowableBuffer | undefined;
+  private answer: GrowableBuffer | undefined;
   assignedClientId: string | undefined;
   private link: Link = -1;
   /** The link that is tried is open. */
@@ -37,7 +37,7 @@ export class Relay implements Carrier {
   private halfClosed = false;
   private hasLostLink = false;
 
-  constructor(shell: Shell, connect: Connect, route: PoolRoute, held: HeldBytes) {
+  constructor(shell: Shell, connect: Connect, route: PoolRoute, held: GrowableBuffer) {
     this.shell = shell;
     this.connect = connect;
     this.route = route;
@@ -136,7 +136,7 @@ export class Relay implements Carrier {
 
   private keepAnswer(bytes: Uint8Array, start: number, end: number): void {
     if (this.answer !== undefined) return; // it has them already
-    this.answer = new HeldBytes();
+    this.answer = new GrowableBuffer();
     this.answer.append(bytes, start, end);
   }
 

@@ -1,9 +1,9 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isCrowded, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import { Attempts, type Overdue, type Seeker } from './attempts.ts';
 import type { Shell } from './carrier.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { Move } from './move.ts';
 import type { Link } from './wire.ts';
 import type { MovePolicy, Placement } from './world.ts';
@@ -67,7 +67,7 @@ export class Silence {
   private mode: Mode = 'silent';
   private attempts: Attempts | undefined;
   /** Of the node that is asked; nearly always its CONNACK comes whole. */
-  private answer: HeldBytes | undefined;
+  private answer: GrowableBuffer | undefined;
   /** It has the session; the last words of the node before are waited for. */
   private isTaken = false;
   /** CONNECTs that no node has said no to. */
@@ -219,7 +219,7 @@ export class Silence {
     const peek = peekConnack(bytes, start, end);
     if (peek.kind === 'incomplete') {
       if (this.answer !== undefined) return;
-      this.answer = new HeldBytes();
+      this.answer = new GrowableBuffer();
       return this.answer.append(bytes, start, end);
     }
     if (peek.kind !== 'connack' || peek.code !== 0) return this.refused(attempts, peek);
@@ -239,7 +239,7 @@ export class Silence {
     this.isTaken = true;
     if (this.mode === 'parked') this.owner.serves(false);
     if (this.answer === undefined) {
-      this.answer = new HeldBytes();
+      this.answer = new GrowableBuffer();
       this.answer.append(bytes, start, end);
     }
     this.owner.alarm(this.mode !== 'silent' || this.isLong ? this.patienceMs : LAST_WORD_MS);
@@ -304,7 +304,7 @@ export class Silence {
   }
 
   /** Its link has ended: the attempt that waits for an answer, and what has come of that; undefined if there is none. */
-  handOver(): { readonly attempts: Attempts; readonly answer: HeldBytes | undefined } | undefined {
+  handOver(): { readonly attempts: Attempts; readonly answer: GrowableBuffer | undefined } | undefined {
     const { attempts, answer } = this;
     if (attempts?.isAsking) return { attempts, answer };
     attempts?.giveUp();

@@ -1,6 +1,6 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { decodeConnect } from '../protocol/mqtt/connect.ts';
 import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { Conversation, Wire } from './wire.ts';
 
 /** From accept to a whole CONNECT: less than others get, because it leads to nothing. */
@@ -14,7 +14,7 @@ const MAX_CONNECT_BYTES = 4_096;
 export class TurnedAway implements Conversation {
   private readonly wire: Wire;
   private readonly refusal: ConnackRefusal;
-  private held: HeldBytes | undefined = new HeldBytes();
+  private held: GrowableBuffer | undefined = new GrowableBuffer();
 
   constructor(wire: Wire, refusal: ConnackRefusal) {
     this.wire = wire;

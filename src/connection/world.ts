@@ -112,6 +112,8 @@ export interface PoolRoute {
    * 0: the pool does not remember.
    */
   readonly recallTimeoutMs: number;
+  /** How long it is remembered where a device was served, in ms; 0: not at all. */
+  readonly claimTtlMs: number;
   /** The node of this pool that a Server Reference means (MQTT 5, 4.11): its id, `host:port` or host. */
   named(reference: string): string | undefined;
   /** Has the pool a node that can take devices, besides these? */

@@ -3,6 +3,7 @@ import { shortages } from '../connection/attempts.ts';
 import type { EndReason } from '../connection/world.ts';
 import { BEAT, PULSE_DOUBLES } from '../engine/pulse.ts';
 import { MAX_NODES } from '../nodes/node.ts';
+import type { NodeRoute } from '../nodes/route.ts';
 import { doorRefusalLabels } from '../policy/admission/door.ts';
 import { refusals } from '../policy/routing/rules.ts';
 import { headerRefusalLabels } from '../protocol/proxy-protocol/expect.ts';
@@ -31,35 +32,7 @@ export const ENABLED = 2;
 export const USABLE = 4;
 export const BUSY = 8;
 
-/** What control says of one node. */
-export interface SlotState {
-  readonly id: string;
-  /** Number of the pool. */
-  readonly pool: number;
-  /** Number of another pool that it is in as well: the one of before, while a reload is under way. */
-  readonly formerPool?: number | undefined;
-  /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
-  readonly host: string;
-  /** Further addresses of the same node, where its name has more than one. */
-  readonly otherHosts?: readonly string[] | undefined;
-  readonly port: number;
-  /** The name that its certificate is for; empty: it is reached without TLS. */
-  readonly serverName: string;
-  /** Relative share; only the proportions count. */
-  readonly weight: number;
-  /** Connections at one time, of all proxies; 0: no limit. */
-  readonly maxConnections: number;
-  /** New devices a second, by this proxy; 0: no limit. */
-  readonly connectRate: number;
-  /** Takes new connections, by a person's decision. */
-  readonly enabled: boolean;
-  /** Healthy, or not known to be unhealthy. */
-  readonly usable: boolean;
-  /** Takes nobody now: others are asked first. */
-  readonly busy: boolean;
-}
-
-export interface Slot extends SlotState {
+export interface Slot extends NodeRoute {
   readonly slot: number;
 }
 
@@ -182,7 +155,7 @@ export function pulseOf({ doubles }: Pick<Table, 'doubles'>, thread: number): Fl
   return doubles.subarray(start, start + PULSE_DOUBLES);
 }
 
-function hostsText({ host, otherHosts = [] }: SlotState): string {
+function hostsText({ host, otherHosts = [] }: NodeRoute): string {
   return [host, ...otherHosts].slice(0, MAX_ADDRESSES).join(',');
 }
 
@@ -198,7 +171,7 @@ export class TableWriter {
   }
 
   /** Adds or changes a node. @throws BreakwaterError TABLE_FULL beyond 1,024 nodes, those still in use included */
-  put(state: SlotState): void {
+  put(state: NodeRoute): void {
     const slot = this.slotOf.get(state.id) ?? this.departed.get(state.id) ?? this.freeSlot();
     this.departed.delete(state.id);
     this.slotOf.set(state.id, slot);

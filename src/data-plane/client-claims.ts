@@ -2,7 +2,6 @@ import type { Connection } from '../connection/connection.ts';
 import type { ConnectionView } from '../connection/world.ts';
 import type { ThreadEvent } from '../data-plane-api/messages.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
-import type { PoolRoute } from './pool-route.ts';
 
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
 const OWNED_TTL_MS = 600_000;
@@ -44,6 +43,6 @@ export function releaseClaim({ owners, isShared, tell }: Context, connection: Co
 /** How long it is remembered where this device is served, in ms; 0: not at all. An empty client id is nobody's. */
 function claimTtlOf({ clientId, route, session }: Connection, isShared: boolean): number {
   if (clientId === '') return 0;
-  const ttlMs = (route as PoolRoute | undefined)?.claimTtlMs ?? 0;
+  const ttlMs = route?.claimTtlMs ?? 0;
   return ttlMs === 0 && session !== undefined && isShared ? OWNED_TTL_MS : ttlMs;
 }

@@ -12,8 +12,6 @@ import type { CookieRoute } from './upgrade-cookies.ts';
 
 /** One pool of this thread. */
 export interface PoolRoute extends Route, CookieRoute {
-  /** How long it is remembered where a device was served, in ms; 0: not at all. */
-  readonly claimTtlMs: number;
   /**
    * The same pool as a rule has it: a key in place of whatever its strategy hashes, how devices are carried, and how fast
    * they may send. One value for one rule without a key.
@@ -79,8 +77,7 @@ export function createPoolRoute(
 }
 
 /** Whether a reload has left the pool of this route. */
-export function isAmong(routes: readonly (PoolRoute | undefined)[], route: Route): boolean {
-  const { name } = route as PoolRoute; // all that this thread hands out are
+export function isAmong(routes: readonly (PoolRoute | undefined)[], { name }: Route): boolean {
   return routes.some((known) => known?.name === name);
 }
 

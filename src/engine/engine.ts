@@ -1,5 +1,6 @@
 import type { Conversation, Peer, Wire } from '../connection/wire.ts';
-import type { HeaderOptions, OnHeaderRefused } from './headers.ts';
+import type { HeaderOptions } from '../protocol/proxy-protocol/expect.ts';
+import type { OnHeaderRefused } from './headers.ts';
 import type { Pulse } from './pulse.ts';
 import type { TlsOptions, UpstreamTls } from './tls.ts';
 

@@ -4,20 +4,12 @@ import { compileNetworks } from '../protocol/address/networks.ts';
 import {
   expectHeader,
   type HeaderExpectation,
+  type HeaderOptions,
   type HeaderRefusal,
 } from '../protocol/proxy-protocol/expect.ts';
 import type { Endpoint, ProxyHeader } from '../protocol/proxy-protocol/header.ts';
 import type { Decoded } from '../protocol/proxy-protocol/result.ts';
 import type { Tlv } from '../protocol/proxy-protocol/tlv.ts';
-
-/** Which PROXY protocol headers a listener takes. Structured-cloneable. */
-export interface HeaderOptions {
-  readonly mode: 'accept' | 'require';
-  /** Addresses and CIDR blocks of the proxies whose headers are believed. */
-  readonly trusted: readonly string[];
-  /** From accept to the whole header. */
-  readonly timeoutMs: number;
-}
 
 /** Connections of one engine that owe their header at one time; what more come are reset. */
 export const MAX_HEADERS = 10_000;

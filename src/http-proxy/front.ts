@@ -3,14 +3,14 @@ import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
 import { HandshakeSlots } from '../engine/handshake-slots.ts';
-import { expectations, type HeaderOptions, MAX_HEADERS } from '../engine/headers.ts';
+import { expectations, MAX_HEADERS } from '../engine/headers.ts';
 import { listenError, plainAddress } from '../engine/node/engine.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
 import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
-import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
+import type { HeaderOptions, HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { HttpWorld } from './world.ts';
 
 /** Who is at the other end of a connection. */

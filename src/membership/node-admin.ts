@@ -1,27 +1,9 @@
 import { BreakwaterError } from '../base/errors.ts';
-import type { AdminState, Node, NodeSpec } from '../nodes/node.ts';
+import type { Node, NodeCreate, NodePatch, NodeSpec } from '../nodes/node.ts';
 import { checkMaxConnections, checkWeight, nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { protocolOf } from '../nodes/url.ts';
 import type { MembershipStore } from './store/store.ts';
-
-interface NodeRequest {
-  readonly url: string;
-  /** Default: `host:port` of the URL. */
-  readonly id?: string | undefined;
-  /** Default: the first pool of the configuration. */
-  readonly pool?: string | undefined;
-  readonly weight?: number | undefined;
-  readonly maxConnections?: number | undefined;
-  readonly probeUrl?: string | undefined;
-}
-
-export interface NodePatch {
-  readonly weight?: number | undefined;
-  /** 0: no limit. */
-  readonly maxConnections?: number | undefined;
-  readonly state?: AdminState | undefined;
-}
 
 interface NodeAdminOptions {
   readonly table: NodeTable;
@@ -40,7 +22,7 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
 
   return {
     /** @throws BreakwaterError NODE_INVALID, NODE_EXISTS, POOL_UNKNOWN, STORE_UNAVAILABLE */
-    async add(request: NodeRequest): Promise<Node> {
+    async add(request: NodeCreate): Promise<Node> {
       const names = pools();
       const pool = request.pool ?? names[0] ?? '';
       if (!names.includes(pool)) {

@@ -1,36 +1,12 @@
 import { acceptsConnections, type Node } from '../nodes/node.ts';
+import type { NodeRoute } from '../nodes/route.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { isSecure, parseNodeUrl } from '../nodes/url.ts';
 import type { AddressBook } from './address-book.ts';
 
-/** A node as the data threads see it. */
-export interface Route {
-  readonly id: string;
-  readonly pool: number;
-  /** The pool that it was in until now, while a reload is under way. */
-  readonly formerPool?: number | undefined;
-  /** IP literal; empty while the name does not resolve. */
-  readonly host: string;
-  /** Further addresses of the same node. */
-  readonly otherHosts?: readonly string[] | undefined;
-  readonly port: number;
-  /** The name that its certificate is for; empty: it is reached without TLS. */
-  readonly serverName: string;
-  /** Relative share in hundredths of the node's weight, so that a slow start has room below weight 1. */
-  readonly weight: number;
-  /** Connections at one time; 0: no limit. */
-  readonly maxConnections: number;
-  /** New devices a second, as much of it as the node's share allows; 0: no limit. */
-  readonly connectRate: number;
-  readonly enabled: boolean;
-  readonly usable: boolean;
-  /** Takes nobody now. */
-  readonly busy: boolean;
-}
-
 /** Where routes are written: the routing table. */
 interface RouteSink {
-  put(route: Route): void;
+  put(route: NodeRoute): void;
   remove(id: string): void;
 }
 
@@ -63,7 +39,7 @@ export function keepRoutes(options: RoutesOptions) {
     const share = shareOf(node);
     const former = formerPools?.get(node.id);
     const [address = '', ...otherHosts] = addresses.at(host)?.hosts ?? [];
-    const route: Route = {
+    const route: NodeRoute = {
       id: node.id,
       pool: poolNumber(node.pool),
       formerPool: former === undefined ? undefined : poolNumber(former),

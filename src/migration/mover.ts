@@ -1,4 +1,5 @@
 import type { Clock } from '../base/time.ts';
+import type { MoveTally } from '../data-plane-api/messages.ts';
 import { MoveMeter } from './move-meter.ts';
 
 /** How often sessions are ordered away while all goes well. */
@@ -10,15 +11,6 @@ const RETRY_MAX_MS = 5_000;
 const TELL_MS = 1_000;
 /** When nothing is left, the last moves under way have so long to be told of: a device may leave in the middle. */
 const SETTLE_MS = 3_000;
-
-/** What became of one order; sums over threads. */
-interface OrderTally {
-  readonly moving: number;
-  readonly later: number;
-  readonly stuck: number;
-  readonly ended: number;
-  readonly noNode: number;
-}
 
 /** Sessions to be moved: at most `count` from one node, to `to` and no other if that is given. */
 interface Order {
@@ -54,7 +46,7 @@ export interface MoverOptions {
   readonly begun?: (order: Order, count: number) => void;
   /** Connections that are still where they should not be. */
   readonly left: () => number;
-  readonly move: (order: Order) => Promise<OrderTally>;
+  readonly move: (order: Order) => Promise<MoveTally>;
   /** Sessions a second. */
   readonly rate: number;
   /** Told about once a second while sessions move, and at each change of state. */
@@ -105,7 +97,7 @@ export function startMover(options: MoverOptions) {
   }
 
   /** Are the tries of late in vain? */
-  function judge(tally: OrderTally | undefined): void {
+  function judge(tally: MoveTally | undefined): void {
     const { moved, failed } = meter;
     const gained = moved > before.moved || (tally?.ended ?? 0) > 0;
     const lost = failed > before.failed;
@@ -114,7 +106,7 @@ export function startMover(options: MoverOptions) {
     else if (lost || (tally !== undefined && isVain(tally) && meter.underWay === 0)) fruitless++;
   }
 
-  async function order(): Promise<OrderTally | undefined> {
+  async function order(): Promise<MoveTally | undefined> {
     const nowMs = clock.now();
     const room = fruitless > 0 ? Math.min(1, meter.room(nowMs)) : meter.room(nowMs);
     const wanted = next();
@@ -150,7 +142,7 @@ export function startMover(options: MoverOptions) {
     return meter.underWay === 0 || clock.now() - emptyAtMs >= SETTLE_MS;
   }
 
-  function waitAfter(tally: OrderTally | undefined): number {
+  function waitAfter(tally: MoveTally | undefined): number {
     if (state === 'done') return RETRY_MS;
     if (fruitless > 0) return Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (fruitless - 1));
     return tally !== undefined && tally.moving === 0 && tally.later > 0 ? RETRY_MS : BATCH_MS;
@@ -181,6 +173,6 @@ export function startMover(options: MoverOptions) {
 
 export type Mover = ReturnType<typeof startMover>;
 
-function isVain({ moving, later, stuck, noNode, ended }: OrderTally): boolean {
+function isVain({ moving, later, stuck, noNode, ended }: MoveTally): boolean {
   return moving === 0 && later === 0 && ended === 0 && stuck + noNode > 0;
 }

@@ -43,3 +43,24 @@ export interface Node extends NodeSpec {
 export function acceptsConnections(node: Pick<Node, 'state'>): boolean {
   return node.state === 'enabled';
 }
+
+/** What a person says of a node that is to be added. */
+export interface NodeCreate {
+  readonly url: string;
+  /** Default: `host:port` of the URL. */
+  readonly id?: string | undefined;
+  /** Default: the first pool of the configuration. */
+  readonly pool?: string | undefined;
+  readonly weight?: number | undefined;
+  /** Default, and what 0 means: no limit. */
+  readonly maxConnections?: number | undefined;
+  readonly probeUrl?: string | undefined;
+}
+
+/** What a person changes of a node. */
+export interface NodePatch {
+  readonly weight?: number | undefined;
+  /** 0: no limit. */
+  readonly maxConnections?: number | undefined;
+  readonly state?: AdminState | undefined;
+}

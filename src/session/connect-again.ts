@@ -1,4 +1,5 @@
-import { fieldEnd, uint16, uint32 } from '../protocol/mqtt/field.ts';
+import { uint16, uint32 } from '../base/bytes.ts';
+import { fieldEnd } from '../protocol/mqtt/field.ts';
 import { property, propertyEnd, sectionEnd } from '../protocol/mqtt/properties.ts';
 import { protocolLevelAt } from '../protocol/mqtt/protocol.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';

@@ -1,4 +1,4 @@
-import { uint16 } from '../protocol/mqtt/field.ts';
+import { uint16 } from '../base/bytes.ts';
 import { propertiesEnd } from '../protocol/mqtt/properties.ts';
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';

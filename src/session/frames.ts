@@ -1,5 +1,5 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
-import { KeptBytes } from './kept-bytes.ts';
 
 /** What breaks the framing; nothing behind it can be understood. */
 type FrameFault = 'malformed' | 'too-large';
@@ -36,7 +36,7 @@ const BROKEN = -1;
  * while its handler says so. Between packets nothing is held.
  */
 export class Frames {
-  private partial: KeptBytes | undefined;
+  private partial: GrowableBuffer | undefined;
   /** Of the partial packet; 0 while its fixed header is unfinished. */
   private size = 0;
   /** So much of it is known when its handler is asked again. */
@@ -44,7 +44,7 @@ export class Frames {
   /** Bytes still to come of a packet of which the first part is given away; BROKEN when nothing more is understood. */
   private streaming = 0;
   /** Packets that were too many for one call, until `goOn`. */
-  private left: KeptBytes | undefined;
+  private left: GrowableBuffer | undefined;
 
   /** Is part of a packet given away, and the rest still to come? */
   get midStream(): boolean {
@@ -90,7 +90,7 @@ export class Frames {
     if (this.left !== undefined) return this.left.append(bytes, start, end);
     const at = this.take(s, bytes, start, end, handler, maxPacketBytes);
     if (at === end) return;
-    this.left = new KeptBytes(end - at);
+    this.left = new GrowableBuffer(end - at);
     this.left.append(bytes, at, end);
   }
 
@@ -169,7 +169,7 @@ export class Frames {
     handler: FrameHandler<S>,
     maxPacketBytes: number,
   ): number {
-    const partial = this.partial as KeptBytes;
+    const partial = this.partial as GrowableBuffer;
     let at = start;
     while (this.size === 0) {
       if (at === end) return end;
@@ -201,7 +201,7 @@ export class Frames {
   /** True where the partial packet is kept no longer: it streams, or is refused. */
   private decide<S>(
     s: S,
-    partial: KeptBytes,
+    partial: GrowableBuffer,
     size: number,
     handler: FrameHandler<S>,
     maxPacketBytes: number,
@@ -241,7 +241,7 @@ export class Frames {
 
   /** Returns `end`. */
   private keep(bytes: Uint8Array, start: number, end: number): number {
-    this.partial = new KeptBytes(FIRST_CAPACITY);
+    this.partial = new GrowableBuffer(FIRST_CAPACITY);
     this.partial.append(bytes, start, end);
     return end;
   }

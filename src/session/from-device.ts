@@ -1,4 +1,4 @@
-import { uint16 } from '../protocol/mqtt/field.ts';
+import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';

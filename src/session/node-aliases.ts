@@ -1,4 +1,4 @@
-import { uint16 } from '../protocol/mqtt/field.ts';
+import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { Aliases } from './aliases.ts';
 import { copyOf } from './encode.ts';

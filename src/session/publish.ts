@@ -1,4 +1,5 @@
-import { fieldEnd, uint16 } from '../protocol/mqtt/field.ts';
+import { uint16 } from '../base/bytes.ts';
+import { fieldEnd } from '../protocol/mqtt/field.ts';
 import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';

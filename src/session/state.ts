@@ -1,3 +1,4 @@
+import { GrowableBuffer } from '../base/growable-buffer.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { disconnectPacket, type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
@@ -5,7 +6,6 @@ import { Aliases } from './aliases.ts';
 import { Deliveries } from './deliveries.ts';
 import { packetType } from './encode.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
-import { KeptBytes } from './kept-bytes.ts';
 import { Moved } from './moved.ts';
 import { type HeldBack, Outlet, type Speaker } from './outlet.ts';
 import { Spares } from './spares.ts';
@@ -79,7 +79,7 @@ export class State implements Speaker {
   subscriptions: Subscriptions | undefined;
   aliases: Aliases | undefined;
   /** Whole packets that the device sent while no node had its session. */
-  gap: KeptBytes | undefined;
+  gap: GrowableBuffer | undefined;
   moved: Moved | undefined;
   /** The device is ahead of its pace. */
   isPaused = false;
@@ -155,8 +155,8 @@ export class State implements Speaker {
     return this.moved;
   }
 
-  needGap(): KeptBytes {
-    this.gap ??= new KeptBytes(GAP_CAPACITY);
+  needGap(): GrowableBuffer {
+    this.gap ??= new GrowableBuffer(GAP_CAPACITY);
     return this.gap;
   }
 

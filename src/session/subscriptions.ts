@@ -1,4 +1,4 @@
-import { uint16, uint32 } from '../protocol/mqtt/field.ts';
+import { uint16, uint32 } from '../base/bytes.ts';
 import { putField } from './encode.ts';
 
 /** A subscription as a node granted it. */

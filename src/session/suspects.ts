@@ -1,4 +1,4 @@
-import { uint16 } from '../protocol/mqtt/field.ts';
+import { uint16 } from '../base/bytes.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';
 import { packetType } from './encode.ts';
 import { qosOf } from './publish.ts';

@@ -1,4 +1,5 @@
-import { decodeText, uint16, uint32 } from '../protocol/mqtt/field.ts';
+import { uint16, uint32 } from '../base/bytes.ts';
+import { decodeText } from '../protocol/mqtt/field.ts';
 import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';

@@ -4,9 +4,8 @@ import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Peer, PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
-import type { HeaderOptions } from '../../src/engine/headers.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
-import type { HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
+import type { HeaderOptions, HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
 const WORKER = resolve('dist/test/support/engine-worker.js');

@@ -2,12 +2,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../src/connection/wire.ts';
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
-import type { HeaderOptions } from '../../src/engine/headers.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
-import type { HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
+import type { HeaderOptions, HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { DrainView, NodeCreate, NodeDetail, NodePatch, NodeView } from '../../admin/backend.ts';
-import type { AdminState } from '../../nodes/node.ts';
+import type { DrainView, NodeDetail, NodeView } from '../../admin/backend.ts';
+import type { AdminState, NodeCreate, NodePatch } from '../../nodes/node.ts';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { HeldBytes } from '../held-bytes.ts';
+import { GrowableBuffer } from '../../base/growable-buffer.ts';
 import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../wire.ts';
 import { FrameReader } from './frame-reader.ts';
 import { sendBinary, sendControl } from './frame-writer.ts';
@@ -37,7 +37,7 @@ export class WebSocketLayer implements Wire, Conversation {
   private readonly hook: UpgradeHook | undefined;
   private conversation: Conversation | undefined;
   /** The request, until it is whole. */
-  private head: HeldBytes | undefined = new HeldBytes();
+  private head: GrowableBuffer | undefined = new GrowableBuffer();
   private reader: FrameReader | undefined;
   private spliced: Link = -1;
   /** The connection has been told that the device has ended. */
@@ -68,7 +68,7 @@ export class WebSocketLayer implements Wire, Conversation {
     else if (head !== undefined) this.greet(head, bytes, start, end);
   }
 
-  private greet(head: HeldBytes, bytes: Uint8Array, start: number, end: number): void {
+  private greet(head: GrowableBuffer, bytes: Uint8Array, start: number, end: number): void {
     const searched = head.length;
     head.append(bytes, start, end);
     const headEnd = endOfHead(head.bytes, head.length, searched);

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
+import { uint32 } from '../../base/bytes.ts';
 import type { Peer } from '../../connection/wire.ts';
 import type { IpSource } from '../../protocol/address/ip.ts';
-import { uint32 } from '../../protocol/mqtt/field.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { AF_INET, AF_INET6, type Libc } from './libc.ts';
 

@@ -1,13 +1,7 @@
 import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
-import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { HeaderOptions, HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
 import { MAX_V2_BYTES, type ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
-import {
-  expectations,
-  type HeaderOptions,
-  judgeHeader,
-  MAX_HEADERS,
-  type OnHeaderRefused,
-} from '../headers.ts';
+import { expectations, judgeHeader, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { hostOf } from './addresses.ts';
 import {
   EAGAIN,

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { BreakwaterError } from '../../base/errors.ts';
 import { systemClock } from '../../base/time.ts';
-import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { HeaderOptions, HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
 import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import {
   type BoundAddress,
@@ -11,7 +11,7 @@ import {
   MAX_HANDSHAKES,
 } from '../engine.ts';
 import { HandshakeSlots } from '../handshake-slots.ts';
-import { expectations, type HeaderOptions, MAX_HEADERS, proxied } from '../headers.ts';
+import { expectations, MAX_HEADERS, proxied } from '../headers.ts';
 import type { TlsOptions } from '../tls.ts';
 import { Handshakes } from './handshakes.ts';
 import { readHeader } from './header-reader.ts';

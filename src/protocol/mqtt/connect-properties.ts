@@ -1,4 +1,5 @@
-import { anyText, uint16, uint32 } from './field.ts';
+import { uint16, uint32 } from '../../base/bytes.ts';
+import { anyText } from './field.ts';
 import { property, propertyEnd, sectionEnd } from './properties.ts';
 import { MALFORMED, varintEnd } from './varint.ts';
 

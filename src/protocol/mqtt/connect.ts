@@ -1,5 +1,6 @@
+import { uint16 } from '../../base/bytes.ts';
 import { type ConnectProperties, readConnectProperties } from './connect-properties.ts';
-import { anyText, fieldEnd, uint16 } from './field.ts';
+import { anyText, fieldEnd } from './field.ts';
 import { sectionEnd } from './properties.ts';
 import {
   isBridge,

@@ -1,15 +1,8 @@
 import { Buffer, isUtf8 } from 'node:buffer';
+import { uint16 } from '../../base/bytes.ts';
 import { MALFORMED } from './varint.ts';
 
-/** Fields of packets: big-endian integers, and strings and binary data behind a two-byte length (MQTT 5.0 clause 1.5). */
-
-export function uint16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-}
-
-export function uint32(bytes: Uint8Array, at: number): number {
-  return uint16(bytes, at) * 0x1_0000 + uint16(bytes, at + 2);
-}
+/** Fields of packets: strings and binary data behind a two-byte length (MQTT 5.0 clause 1.5). */
 
 /** Offset just behind the length-prefixed field at `at`; MALFORMED when it is cut off at `end`. */
 export function fieldEnd(bytes: Uint8Array, at: number, end: number): number {

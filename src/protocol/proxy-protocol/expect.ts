@@ -27,3 +27,12 @@ export const headerRefusalLabels = [
   ...['proxy-no-header', 'proxy-malformed', 'proxy-too-long', 'proxy-checksum'],
   ...['proxy-untrusted', 'proxy-timeout', 'proxy-too-many'],
 ] as const satisfies readonly `proxy-${HeaderRefusal}`[];
+
+/** Which PROXY protocol headers a listener takes. Structured-cloneable. */
+export interface HeaderOptions {
+  readonly mode: 'accept' | 'require';
+  /** Addresses and CIDR blocks of the proxies whose headers are believed. */
+  readonly trusted: readonly string[];
+  /** From accept to the whole header. */
+  readonly timeoutMs: number;
+}

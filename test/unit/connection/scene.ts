@@ -246,6 +246,7 @@ export class Scene {
               mode: undefined,
               moves,
               recallTimeoutMs,
+              claimTtlMs: 0,
               named: () => undefined,
               hasOther: () => true,
             },

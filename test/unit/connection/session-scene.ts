@@ -205,6 +205,7 @@ export class SessionScene {
       random: () => RANDOM,
       route: () => ({
         recallTimeoutMs: options.recallTimeoutMs ?? 0,
+        claimTtlMs: 0,
         name: 'pool',
         mode: undefined,
         rates: options.rates,

@@ -8,11 +8,11 @@ import {
   endReasons,
   openTable,
   type Slot,
-  type SlotState,
   TableWriter,
 } from '../../../src/data-plane-api/routing-table.ts';
 import { TableReader } from '../../../src/data-plane-api/table-reader.ts';
 import { MAX_NODES } from '../../../src/nodes/node.ts';
+import type { NodeRoute } from '../../../src/nodes/route.ts';
 
 const THREADS = 2;
 
@@ -23,7 +23,7 @@ function openAll() {
   return { memory, writer: new TableWriter(openTable(memory, THREADS)), first: reader(0), second: reader(1) };
 }
 
-const node = (id: string, changes: Partial<SlotState> = {}): SlotState => ({
+const node = (id: string, changes: Partial<NodeRoute> = {}): NodeRoute => ({
   id,
   pool: 0,
   host: '10.0.0.1',

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { keepAddresses } from '../../../src/membership/address-book.ts';
-import { keepRoutes, type Route } from '../../../src/membership/routes.ts';
+import { keepRoutes } from '../../../src/membership/routes.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
+import type { NodeRoute } from '../../../src/nodes/route.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -15,7 +16,7 @@ const spec = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
 /** Routes over a resolver whose answers the test gives, when it wants. */
 function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const table = new NodeTable();
-  const routes = new Map<string, Route>();
+  const routes = new Map<string, NodeRoute>();
   const waiting: { host: string; answer: (address: string | undefined) => void }[] = [];
   const told: string[] = [];
   const onUnrouted = ({ id }: { id: string }, error: unknown) =>
