@@ -102,7 +102,7 @@ test('a device that connects over and over is made to wait, others are not', asy
   });
   await connect('calm');
   expect(waits).toBe(true);
-  expect(await sixth).toBeGreaterThanOrEqual(1_000);
+  expect(await sixth).toBeGreaterThan(950); // a second, by another clock
   const text = await (await fetch(`${breakwater.adminUrl}/metrics`)).text();
   expect(text).toContain('connects_delayed_total{cause="flapping"} 1');
 });

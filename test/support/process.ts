@@ -65,7 +65,11 @@ export function start(command: string, args: readonly string[], extraEnv: NodeJS
     await exited;
     clearTimeout(last);
   };
-  atEnd(stop);
+  // Nobody looks at it any more: what it would do in order, such as waiting for its devices, is not waited for.
+  atEnd(() => {
+    kill('SIGKILL');
+    return exited;
+  });
   return { child, pid: child.pid ?? -1, output: () => text, kill, exited, stop };
 }
 
