@@ -24,6 +24,8 @@ export default defineConfig({
         extends: true,
         test: {
           ...{ name: 'pure', include: pure, pool: 'threads', isolate: false },
+          // A test whose expectations are never reached fails. Those of real servers may wait for a condition instead.
+          expect: { requireAssertions: true },
           setupFiles: ['test/support/end.ts', 'test/support/seed.ts'],
         },
       },

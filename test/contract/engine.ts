@@ -773,6 +773,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
       await connection.told('turned');
       connection.call('endNode', 0, 'reset');
       await connection.told('drained');
+      expect(device.destroyed).toBe(false);
     });
 
     it('end with the connection', async () => {

@@ -419,7 +419,7 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
 
     test('closes a second time without complaint', async () => {
       await store.close();
-      await store.close();
+      await expect(store.close()).resolves.toBeUndefined();
     });
   });
 }

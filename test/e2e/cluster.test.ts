@@ -60,9 +60,11 @@ test('two more brokers, and no device notices', async () => {
 });
 
 test('three brokers that leave drain and go', async () => {
+  const leaving = ['b1', 'b2', 'b4'].map((id) => brokers.get(id) as Spawned);
   signal('SIGTERM', 'b1', 'b2', 'b4');
   await agree(proxies, ['b3', 'b5']);
   await allWell();
+  expect(await Promise.all(leaving.map(({ exited }) => exited))).toEqual([0, 0, 0]);
 });
 
 test('a proxy that is killed: its devices come through the other, and it is gone from the list', async () => {

@@ -272,7 +272,10 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
         rules: Array.from({ length: round }, (_, i) => ({ when: { clientId: `^${i}-` }, pool: 'default' })),
       });
     }
+    const answers = devices.map(({ socket }) => once(socket, 'data'));
     for (const { socket } of devices) socket.write(Buffer.of(0xc0, 0)); // PINGREQ
-    await Promise.all(devices.map(({ socket }) => once(socket, 'data')));
+    for (const [answer] of await Promise.all(answers)) expect([...answer]).toEqual([0xd0, 0]); // PINGRESP
+    expect(ends).toEqual([]);
+    expect((await status()).proxy.listeners).toHaveLength(1);
   });
 });

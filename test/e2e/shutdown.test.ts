@@ -24,6 +24,14 @@ async function runningWithDevice(limits: object = {}) {
   return { breakwater, device, refusesMore };
 }
 
+const line = ({ logs }: Breakwater, msg: string) => logs().find((each) => each.msg === msg);
+
+/** How long the proxy waited for its devices, by its own log. */
+function graceMs(breakwater: Breakwater): number {
+  const at = (msg: string) => Date.parse(String(line(breakwater, msg)?.time));
+  return at('stopped') - at('stopping');
+}
+
 test('SIGTERM stops accepting, waits for the last device, and exits 0', async () => {
   const { breakwater, device, refusesMore } = await runningWithDevice();
   breakwater.kill('SIGTERM');
@@ -32,13 +40,18 @@ test('SIGTERM stops accepting, waits for the last device, and exits 0', async ()
   expect([...(await once(device.socket, 'data'))[0]]).toEqual([0xd0, 0]);
   device.socket.end();
   expect(await breakwater.exited).toBe(0);
+  expect(line(breakwater, 'stopped')).toMatchObject({ devices: 0 });
 });
 
 test('a device that stays is closed when the grace is over', async () => {
   const { breakwater, device } = await runningWithDevice({ shutdownGrace: 1 });
   breakwater.kill('SIGTERM');
+  await until(() => line(breakwater, 'stopping'), 'the grace to begin');
   await once(device.socket, 'close');
   expect(await breakwater.exited).toBe(0);
+  expect(line(breakwater, 'stopping')).toMatchObject({ devices: 1, grace: 1 });
+  expect(line(breakwater, 'stopped')).toMatchObject({ devices: 1 }); // it had not left by itself
+  expect(graceMs(breakwater)).toBeGreaterThanOrEqual(990);
 });
 
 test('a second signal exits at once, although a device is still there', async () => {
@@ -46,7 +59,10 @@ test('a second signal exits at once, although a device is still there', async ()
   breakwater.kill('SIGTERM');
   await until(refusesMore, 'the listener to close');
   breakwater.kill('SIGTERM');
-  await Promise.all([once(device.socket, 'close'), breakwater.exited]);
+  const [, code] = await Promise.all([once(device.socket, 'close'), breakwater.exited]);
+  expect(code).toBe(1);
+  expect(line(breakwater, 'stopping')).toBeDefined();
+  expect(line(breakwater, 'stopped')).toBeUndefined(); // its grace was not over
 });
 
 describe.each(['epoll', 'node'] as const)('%s engine, with a client that came by TLS and stays', (engine) => {

@@ -212,6 +212,7 @@ describe('breakwater agent', () => {
     await appears(view, 'a');
     broker.kill('SIGSTOP');
     await goes(view, 'a');
+    expect(view.membership().nodes.has('a')).toBe(false);
     broker.kill('SIGCONT');
   });
 

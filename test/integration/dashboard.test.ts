@@ -163,6 +163,7 @@ describe.skipIf(missing)(
       onTestFinished(() => again.close());
       await seen('#ready', /^ready$/);
       await seen('#live', 'live');
+      expect(await page.locator('#live').textContent()).toBe('live');
     });
   },
 );

@@ -104,6 +104,7 @@ test('a proxy that is new finds an empty Redis first: the others still give back
   const two = await opened('two');
   await two.store.addNode(node('b'));
   await bothKnow(one, two, 'a,b');
+  expect(await redisCommand(redis.url, 'HKEYS', '{breakwater:test}:nodes')).toHaveLength(2);
 });
 
 test('of what proxies give back the newer record wins, and what was removed stays removed', async () => {
@@ -283,9 +284,10 @@ test('what cannot be used gives way to what is written under its name', async ()
 test('a store that is closed while Redis hangs is closed soon, and one that never opened too', async () => {
   const { store } = await opened('one');
   redis.kill('SIGSTOP');
-  await store.close();
+  await expect(store.close()).resolves.toBeUndefined();
   redis.kill('SIGCONT');
-  await createRedisStore({ url: redis.url, cluster: 'test', proxyId: 'two' }).close();
+  const never = createRedisStore({ url: redis.url, cluster: 'test', proxyId: 'two' });
+  await expect(never.close()).resolves.toBeUndefined();
 });
 
 /** Stands between a store and Redis, and may change what Redis says; a change must keep the length. */

@@ -114,6 +114,7 @@ describe.skipIf(fault !== undefined)('transparent mode', () => {
     publish('fd99:1::1', 'fd99:1::2', 'mark-6');
     await sees('10.99.1.2', 'mark-4');
     await sees('fd99:1::2', 'mark-6');
+    expect(breakwater.child.exitCode).toBeNull();
   });
 
   test('and by a rule of iproute2 alone', async () => {
@@ -124,6 +125,7 @@ describe.skipIf(fault !== undefined)('transparent mode', () => {
     await sees('10.99.1.3', 'rule-4');
     await sees('fd99:1::2', 'rule-6');
     await sees('10.99.1.3', 'rule-tcp');
+    expect(breakwater.child.exitCode).toBeNull();
   });
 });
 

@@ -151,9 +151,15 @@ test('a claim that another proxy has outdone is neither renewed nor made again',
   await a.claim(at('n1'));
   await b.claim(at('n2'));
   a.rivalled(meter, { who: 7, epoch: 2 });
-  store.renewClients = () => expect.unreachable();
-  store.claimClient = () => expect.unreachable();
+  const calls: string[] = [];
+  store.renewClients = async () => {
+    calls.push('renew');
+    return [];
+  };
+  store.claimClient = async () => calls.push('claim');
   await a.renew();
+  expect(calls).toEqual([]);
+  expect(await a.recall(meter)).toBe('n2');
 });
 
 test('claims of connected devices are renewed in bounded batches, by their ttl', async () => {

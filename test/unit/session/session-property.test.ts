@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { generate, type Packet, type Parser, parser } from 'mqtt-packet';
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
 import { Session } from '../../../src/session/index.ts';
 import {
@@ -306,20 +306,25 @@ function world(fate: World['fate']): fc.Arbitrary<World> {
     }));
 }
 
+const numRuns = Number(process.env.BREAKWATER_PROPERTY_RUNS ?? 2000);
+
 describe('whatever happens when, the device’s view keeps to the standard', () => {
   it.each([
     ['share sessions', 'shared'],
     ['share nothing', 'lost'],
     ['share sessions at times', 'shared or lost'],
   ] as const)('with nodes that %s', (_, fate) => {
+    let stories = 0;
     fc.assert(
       fc.property(world(fate), script, (some, story) => {
         const scene = new Scene(some);
         for (const each of story) scene.take(each);
         scene.settle();
         scene.check();
+        stories++;
       }),
-      { numRuns: Number(process.env.BREAKWATER_PROPERTY_RUNS ?? 2000) },
+      { numRuns },
     );
+    expect(stories).toBe(numRuns);
   });
 });
