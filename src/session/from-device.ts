@@ -2,6 +2,7 @@ import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
+import { expiryIn } from './memory.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
 import type { State } from './state.ts';
@@ -72,6 +73,7 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
     case packetType.disconnect:
       s.deviceLeft = true;
       s.phase = 'leaving';
+      s.expiryAtEnd = s.version === 5 ? expiryIn(bytes, bodyAt, end) : undefined;
       s.toNode.pass(bytes, at, end);
       return s.event({ kind: 'device-left', forwarded: true });
   }

@@ -1,6 +1,7 @@
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { ackPacket, packetType } from './encode.ts';
+import { unsubscribedFrom } from './memory.ts';
 import type { Moved } from './moved.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
@@ -134,8 +135,8 @@ function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
 function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   let i = 0;
   for (const { filter } of filtersOf(packet, s.version)) {
-    if (s.overflown || s.subscriptions === undefined) return;
-    if ((codes[i] ?? 0) < FAILED) s.subscriptions.delete(filter);
+    if (s.overflown || (s.subscriptions === undefined && !s.inherited)) return;
+    if ((codes[i] ?? 0) < FAILED) unsubscribedFrom(s, filter);
     if (++i === MANY_FILTERS) s.subscriptions?.hash();
     s.boundKnown(i);
     s.budget--;

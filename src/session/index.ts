@@ -1,6 +1,8 @@
 export { packetType } from './encode.ts';
 export type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
+export type { SessionFacts } from './facts.ts';
 export { deviceSilenceMs, nodeSilenceMs } from './keep-alive.ts';
-export { type Immovable, Session, type SessionFacts, type Stays } from './session.ts';
+export { mergeRest, SUBSCRIPTIONS_MAX } from './memory.ts';
+export { type Immovable, Session, type Stays } from './session.ts';
 export type { Suspect } from './suspects.ts';
 export { readAssignedClientId } from './terms.ts';

@@ -3,8 +3,10 @@ import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
 import { pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
+import { factsOf, type SessionFacts } from './facts.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
 import { type Frames, idleFrames } from './frames.ts';
+import { SessionMemory } from './memory.ts';
 import { drainGap } from './resume.ts';
 import { State } from './state.ts';
 import { Suspects } from './suspects.ts';
@@ -19,16 +21,6 @@ const MOST_PINGS_OWED = 1024;
 export type Immovable = 'connecting' | 'over' | 'mid-delivery' | 'mid-upload' | Stays;
 /** Of these, what holds for as long as the connection does. */
 export type Stays = NonNullable<State['stays']>;
-
-export interface SessionFacts {
-  readonly subscriptions: number;
-  /** QoS 1 and 2 publishes, SUBSCRIBEs and UNSUBSCRIBEs that the device waits for. */
-  readonly fromDevice: number;
-  /** QoS 1 and 2 messages that the device has not finished with. */
-  readonly toDevice: number;
-  readonly reattachments: number;
-  readonly rememberedBytes: number;
-}
 
 /**
  * One device's MQTT session, followed so that another node can take it while the device stays connected. A value:
@@ -129,6 +121,11 @@ export class Session {
     if (!this.state.isWithheld) return;
     this.state.isWithheld = false;
     this.goOnDevice();
+  }
+
+  /** What outlives the connection, and is given to the next one. */
+  get memory(): SessionMemory {
+    return new SessionMemory(this.state);
   }
 
   /** Packets that nodes may have died of. */
@@ -364,16 +361,7 @@ export class Session {
   }
 
   get facts(): SessionFacts {
-    const { window, deliveries, moved, gap, subscriptions, attachments } = this.state;
-    const held = moved?.held;
-    const kept = (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0) + (gap?.length ?? 0);
-    return {
-      subscriptions: subscriptions?.count ?? 0,
-      fromDevice: window?.count ?? 0,
-      toDevice: (deliveries?.unfinished ?? 0) + (held?.count ?? 0),
-      reattachments: Math.max(0, attachments - 1),
-      rememberedBytes: this.state.knownBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
-    };
+    return factsOf(this.state, (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0));
   }
 
   /** The connection has ended: overwrites credentials and payloads (rule 17). Must come, and nothing after it. */

@@ -53,6 +53,12 @@ export class State implements Speaker {
   attachments = 0;
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
+  /** What the device has unsubscribed since then, and of an inherited session only. */
+  unsubscribed: Subscriptions | undefined;
+  /** That was too much to be kept: what is remembered of the session is of no use any more. */
+  isBeyondRecall = false;
+  /** Seconds that the session outlives the connection, where the device's DISCONNECT has said so. */
+  expiryAtEnd: number | undefined;
   deviceLeft = false;
   /** The node that has the session says nothing: it is given nothing until it does (`Session.withhold`). */
   isWithheld = false;

@@ -1,4 +1,5 @@
 import { uint16, uint32 } from '../base/bytes.ts';
+import { decodeText } from '../protocol/mqtt/field.ts';
 import { putField } from './encode.ts';
 
 /** A subscription as a node granted it. */
@@ -16,6 +17,8 @@ const ENTRY_BYTES = 80;
 const HEADER = 7;
 /** So little is packed and unpacked as quickly as it is hashed. */
 const MOST_PACKED_BYTES = 512;
+/** A Subscription Identifier is a variable byte integer (clause 3.8.2.1.2). */
+const MOST_IDENTIFIER = 268_435_455;
 /** Options are the lowest byte of what the map holds, the identifier is all above it. */
 const OPTIONS = 0x100;
 
@@ -85,9 +88,37 @@ export class Subscriptions {
     }
   }
 
+  /** All of them in base64, as `readSubscriptions` takes it: one packed entry after another. */
+  get text(): string {
+    const log = this.map === undefined ? this.unpack() : Buffer.concat(Array.from(this, packedEntry));
+    return log.toString('base64');
+  }
+
   private unpack(): Buffer {
     return Buffer.from(this.packed, 'latin1');
   }
+}
+
+/** QoS 3 does not exist, nor does Retain Handling 3; the upper two bits are reserved (MQTT 5.0 clause 3.8.3.1). */
+function areOptions(byte: number): boolean {
+  return byte < 0x40 && (byte & 0x03) < 3 && (byte & 0x30) < 0x30;
+}
+
+/** What `Subscriptions.text` gave; undefined for whatever it cannot have given. */
+export function readSubscriptions(text: string): Subscriptions | undefined {
+  const log = Buffer.from(text, 'base64');
+  const subscriptions = new Subscriptions();
+  for (let at = 0, end = 0; at < log.length; at = end) {
+    if (at + HEADER > log.length) return undefined;
+    end = entryEnd(log, at);
+    const filterAt = at + HEADER;
+    const [options, identifier] = [log[at] as number, uint32(log, at + 1)];
+    if (end > log.length || end === filterAt || decodeText(log, filterAt, end) === undefined)
+      return undefined;
+    if (!areOptions(options) || identifier > MOST_IDENTIFIER) return undefined;
+    subscriptions.set({ filter: log.subarray(filterAt, end), options, identifier });
+  }
+  return subscriptions;
 }
 
 function packedEntry({ filter, options, identifier }: Subscription): Uint8Array {
