@@ -100,6 +100,17 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
       expect(heardByOne.claims).toEqual([[client('d'), { node: 'b', proxy: 'two', who: 7, epoch }]]);
     });
 
+    test('a session that rests at one is taken by the other, and is then not at the first any more', async () => {
+      const session = { who: 7, subscriptions: 'AAAA' };
+      await one.takeSession(client('d'), 'one-1', true);
+      expect(await one.keepSession(client('d'), 'one-1', session, LONG_MS)).toBe(true);
+      expect(await two.takeSession(client('d'), 'two-1', false)).toEqual(session);
+      expect(await one.takeSession(client('d'), 'one-2', false)).toBe('in-use');
+      expect(await one.keepSession(client('d'), 'one-1', session, LONG_MS)).toBe(false);
+      expect(await two.keepSession(client('d'), 'two-1', session, LONG_MS)).toBe(true);
+      expect(await one.takeSession(client('d'), 'one-2', false)).toEqual(session);
+    });
+
     test('what is shared is the same for both, whoever is first', async () => {
       const first = await Promise.all([one.share('a', 'of one'), two.share('a', 'of two')]);
       expect(first[0]).toBe(first[1]);

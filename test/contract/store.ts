@@ -12,6 +12,7 @@ import type {
   StoreWatcher,
 } from '../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../src/nodes/node.ts';
+import { SUBSCRIPTIONS_MAX } from '../../src/session/index.ts';
 import { until } from '../support/wait.ts';
 
 /** A cluster that is still empty. */
@@ -395,6 +396,53 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
         'the one that was not renewed to expire',
       );
       expect(await store.recallClient(client('d1099'))).toBeDefined();
+    });
+
+    const resting = (text: string) => ({ who: -7, subscriptions: Buffer.from(text).toString('base64') });
+
+    test('a session that rests is given to the next connection, once', async () => {
+      expect(await store.takeSession(client('d'), '1', false)).toBe('unknown');
+      expect(await store.keepSession(client('d'), '1', resting('a'), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '2', false)).toEqual(resting('a'));
+      expect(await store.takeSession(client('d'), '2', false)).toBe('unknown');
+      expect(await store.keepSession(client('d'), '2', resting(''), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '3', true)).toEqual(resting(''));
+    });
+
+    test('a session that an earlier connection has is waited for, and then taken without its word', async () => {
+      await store.takeSession(client('d'), '1', true);
+      expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
+      await store.keepSession(client('d'), '1', resting('a'), LONG_MS);
+      expect(await store.takeSession(client('d'), '2', false)).toEqual(resting('a'));
+      expect(await store.takeSession(client('d'), '3', false)).toBe('in-use');
+      expect(await store.takeSession(client('d'), '3', true)).toBe('unknown');
+      expect(await store.keepSession(client('d'), '2', resting('late'), LONG_MS)).toBe(false);
+      expect(await store.takeSession(client('d'), '3', false)).toBe('unknown');
+      expect(await store.keepSession(client('d'), '3', resting('b'), LONG_MS)).toBe(true);
+    });
+
+    test('where two connections speak for one session, it is not remembered', async () => {
+      await store.takeSession(client('d'), '1', true);
+      await store.keepSession(client('d'), '1', resting('a'), LONG_MS);
+      expect(await store.keepSession(client('d'), '0', resting('late'), LONG_MS)).toBe(false);
+      expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
+      expect(await store.takeSession(client('d'), '2', true)).toBe('unknown');
+    });
+
+    test('a session is another one in every pool, and is forgotten when it expires', async () => {
+      const there = { ...client('d'), pool: 'other' };
+      await store.keepSession(client('d'), '1', resting('here'), 1);
+      await store.keepSession(there, '1', resting('there'), LONG_MS);
+      const expired = async () => (await store.takeSession(client('d'), '2', false)) === 'unknown';
+      await until(expired, 'the session to expire');
+      expect(await store.takeSession(there, '2', false)).toEqual(resting('there'));
+    });
+
+    test('a session has room for as much as may be remembered, and ids for anything', async () => {
+      const session = { who: 0, subscriptions: 'a'.repeat(SUBSCRIPTIONS_MAX) };
+      const id = 'a b\n"}{:é/%\u0000';
+      expect(await store.keepSession(client(id), '1', session, LONG_MS)).toBe(true);
+      expect(await store.takeSession(client(id), '2', false)).toEqual(session);
     });
 
     test('what is shared is what was put first, or in the place of exactly what was there', async () => {

@@ -6,8 +6,9 @@ const MESSAGE_WINDOW_MS = 60_000;
 const BEAT_WINDOW_MS = 300_000;
 /** Questions that are remembered, so that none is answered twice; more than are answered in that time. */
 const QUESTIONS_MAX = 32_768;
-/** Records of which it is known how new the newest was. */
+/** Records of which it is known how new the newest was; sessions, of which there are many, apart from all others. */
 const RECORDS_MAX = 16_384;
+const SESSIONS_MAX = 131_072;
 
 /**
  * Whether what is signed may be a word from the past, said once more by somebody who heard it. Messages and heartbeats
@@ -15,7 +16,10 @@ const RECORDS_MAX = 16_384;
  */
 export function createFreshness(now: () => number) {
   const answered = new Map<string, number>();
-  const newest = new Map<string, number>();
+  const records = new Map<string, number>();
+  const sessions = new Map<string, number>();
+  /** A place begins with the kind of what is there. */
+  const newestAt = (place: string) => (place.startsWith('session\0') ? sessions : records).get(place) ?? 0;
 
   function remember<T>(map: Map<string, T>, key: string, value: T, most: number): void {
     map.delete(key);
@@ -26,16 +30,15 @@ export function createFreshness(now: () => number) {
   return {
     /** When what is written at this place is to say that it was written, in ms since 1970: later than what was there. */
     stamp(place: string): number {
-      const at = Math.max(now(), (newest.get(place) ?? 0) + 1);
-      return at;
+      return Math.max(now(), newestAt(place) + 1);
     },
     /** Why it is not believed; undefined where it is. @param text with its signature */
     problem(kind: Kind, place: string, at: number, text: string): string | undefined {
       const ageMs = now() - at;
-      if (kind === 'node' || kind === 'decision' || kind === 'shared') {
-        const seen = newest.get(place) ?? 0;
-        if (at < seen) return 'it is older than one that was there before';
-        remember(newest, place, at, RECORDS_MAX);
+      if (kind === 'node' || kind === 'decision' || kind === 'shared' || kind === 'session') {
+        if (at < newestAt(place)) return 'it is older than one that was there before';
+        if (kind === 'session') remember(sessions, place, at, SESSIONS_MAX);
+        else remember(records, place, at, RECORDS_MAX);
         return undefined;
       }
       const windowMs = kind === 'proxy' ? BEAT_WINDOW_MS : MESSAGE_WINDOW_MS;

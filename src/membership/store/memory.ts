@@ -1,5 +1,6 @@
 import { BreakwaterError } from '../../base/errors.ts';
 import { type Clock, systemClock } from '../../base/time.ts';
+import { createRestingSessions, type RestingBounds } from './resting-sessions.ts';
 import type {
   BeatingNode,
   ClientKey,
@@ -21,16 +22,24 @@ interface Lease {
 }
 
 type Watched = Pick<StoreWatcher, 'onMembership' | 'onProxies'>;
+const nobody: Watched = { onMembership() {}, onProxies() {} };
 
-/** Membership of one proxy that stands alone; it ends with the process. */
-export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
+/**
+ * Membership of one proxy that stands alone; it ends with the process.
+ * @param resting bounds the sessions of devices that are away
+ */
+export function createMemoryStore(
+  clock: Clock = systemClock,
+  resting: RestingBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
+): MembershipStore {
   const nodes = new Map<string, StoredNode>();
   const decisions = new Map<string, Decision>();
   const leases = new Map<string, Lease>();
   const proxies = new Map<string, { beat: ProxyBeat; beatAt: number; endsAt: number }>();
   const places = createPlaces(clock);
   const shared = new Map<string, string>();
-  let watcher: Watched = { onMembership() {}, onProxies() {} };
+  const sessions = createRestingSessions(clock, resting);
+  let watcher = nobody;
   let sweeping: NodeJS.Timeout | undefined;
 
   const membership = (): Membership => ({ nodes, decisions });
@@ -141,6 +150,10 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
       return clients.filter((client) => places.recall(keyOf(client)) === undefined);
     },
 
+    takeSession: async (client, connection, isFinal) => sessions.take(keyOf(client), connection, isFinal),
+    keepSession: async (client, connection, session, ttlMs) =>
+      sessions.keep(keyOf(client), connection, session, ttlMs),
+
     async share(name, next, before) {
       const there = shared.get(name);
       if (there !== undefined && there !== before) return there;
@@ -150,7 +163,7 @@ export function createMemoryStore(clock: Clock = systemClock): MembershipStore {
     ask: async () => ({ given: new Map(), missing: [] }),
     close: async () => {
       clearTimeout(sweeping);
-      watcher = { onMembership() {}, onProxies() {} };
+      watcher = nobody;
     },
   };
 }

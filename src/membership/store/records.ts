@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
-import type { BeatingNode, Decision, ProxyBeat } from './store.ts';
+import { SUBSCRIPTIONS_MAX } from '../../session/index.ts';
+import type { BeatingNode, Decision, ProxyBeat, RestingSession } from './store.ts';
 
 /**
  * What proxies write for each other, as schemas. Whoever can write to the store can write anything there: what does not
@@ -88,13 +89,25 @@ const claim = z.object({
   epoch: stamp,
 });
 
+/** What is remembered of a device's session; what the base64 holds is for the session to check. */
+const session = z.object({
+  who,
+  subscriptions: z
+    .string()
+    .max(SUBSCRIPTIONS_MAX)
+    .regex(/^[A-Za-z0-9+/]*={0,2}$/),
+}) satisfies z.ZodType<RestingSession>;
+
 /** Something that all proxies share under a name. */
 const shared = z.object({ value: z.string().min(1).max(SHARED_MAX) });
 
 /** Without a payload it is a refusal: the proxy has no answer, and need not be waited for. */
 const message = z.object({ id, from: id, payload: z.unknown().optional() });
 
-export const shapes = { node, decision, proxy, claim, shared, question: message, answer: message } as const;
+export const shapes = {
+  ...{ node, decision, proxy, claim, session, shared },
+  ...{ question: message, answer: message },
+} as const;
 
 export type Kind = keyof typeof shapes;
 export type Shape<K extends Kind> = z.output<(typeof shapes)[K]>;

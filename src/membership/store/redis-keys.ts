@@ -17,6 +17,7 @@ import type { ClientKey } from './store.ts';
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
  * | `{breakwater:NAME}:shared` | hash: name to `TEXT` |
  * | `{breakwater:NAME}:client:POOL CLIENT_ID` | hash: `proxy`, `who`, `epoch`, `TEXT` (the claim); expires |
+ * | `{breakwater:NAME}:session:POOL CLIENT_ID` | hash: `connection` that took the session last, `TEXT` while none has it; expires |
  */
 export function redisKeys(cluster: string, proxyId: string) {
   const tag = `{breakwater:${cluster}}`;
@@ -29,6 +30,7 @@ export function redisKeys(cluster: string, proxyId: string) {
     shared: `${tag}:shared`,
     /** No name of a pool has a space. */
     client: ({ pool, clientId }: ClientKey): string => `${tag}:client:${pool} ${clientId}`,
+    session: ({ pool, clientId }: ClientKey): string => `${tag}:session:${pool} ${clientId}`,
 
     /** Channel: nodes, decisions or proxies changed. */
     changes: `${tag}:changes`,

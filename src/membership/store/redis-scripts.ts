@@ -1,6 +1,6 @@
 import { clock, script } from './redis-script.ts';
 
-/** Where devices are served: the claim itself is a text that Redis does not look into. */
+/** Where devices are served, and what is remembered of sessions: both are texts that Redis does not look into. */
 export const scripts = {
   /** Keys: 1 client. Arguments: none. Answers the text of its claim, nil where nobody remembers. */
   recallClient: script(`
@@ -49,4 +49,32 @@ for i, key in ipairs(KEYS) do
   end
 end
 return {others, unknown, broken}`),
+
+  /**
+   * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 1 if it is final, 4 TTL (ms). Answers the text of the session;
+   * 0 where nobody remembers it, 1 where another connection has it, which is not waited for if it is final.
+   */
+  takeSession: script(`${clock}
+cleared(KEYS[1], 'hash')
+local held = redis.call('HMGET', KEYS[1], 'connection', 'text')
+if held[1] and held[1] ~= ARGV[2] and not held[2] and ARGV[3] ~= '1' then return 1 end
+redis.call('HDEL', KEYS[1], 'text')
+redis.call('HSET', KEYS[1], 'connection', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return held[2] or 0`),
+
+  /**
+   * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 text, 4 TTL (ms). Answers 1; 0 where another connection has
+   * taken the session, and then nothing is remembered of it: nobody knows which of the two is right.
+   */
+  keepSession: script(`${clock}
+cleared(KEYS[1], 'hash')
+local connection = redis.call('HGET', KEYS[1], 'connection')
+if connection and connection ~= ARGV[2] then
+  redis.call('HDEL', KEYS[1], 'text')
+  return 0
+end
+redis.call('HSET', KEYS[1], 'connection', ARGV[2], 'text', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1`),
 } as const;

@@ -11,6 +11,7 @@ import { keepLink, whyOf } from './redis-link.ts';
 import { PULSE, shareMembership } from './redis-membership.ts';
 import { membershipScripts as scripts } from './redis-membership-scripts.ts';
 import type { Script } from './redis-script.ts';
+import { createSessions } from './redis-sessions.ts';
 import { createSharing } from './redis-sharing.ts';
 import { redisTarget } from './redis-target.ts';
 import type { BeatingNode, MembershipStore, StoreWatcher } from './store.ts';
@@ -134,15 +135,13 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     onAsk: (question) => watcher.onAsk(question),
   });
   const decisions = createDecisions(codec, shared, write);
+  const run: typeof link.run = async (...command) => {
+    requireUp();
+    return link.run(...command);
+  };
+  const sessions = createSessions({ keys, codec, run, deadline });
   const claims = createClaims({
-    keys,
-    codec,
-    proxyId,
-    run: async (...command) => {
-      requireUp();
-      return link.run(...command);
-    },
-    deadline,
+    ...{ keys, codec, proxyId, run, deadline },
     storeNow: shared.storeNow,
     onClaim: (client, place) => watcher.onClaim(client, place),
   });
@@ -295,6 +294,8 @@ export function createRedisStore(options: RedisStoreOptions): MembershipStore {
     claimClient: claims.claim,
     moveClient: claims.move,
     renewClients: claims.renew,
+    takeSession: sessions.take,
+    keepSession: sessions.keep,
     async share(name, next, before) {
       requireUp();
       return sharing.share(name, next, before);

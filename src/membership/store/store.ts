@@ -4,7 +4,8 @@ import type { AdminState, NodeSpec } from '../../nodes/node.ts';
  * Membership: what the proxies of one cluster share. Every implementation passes `test/contract/store.ts`.
  *
  * The store holds nodes that were added at run time or registered themselves, what people decided about any node
- * (declared elsewhere or not), the heartbeats of proxies, and where devices were served last.
+ * (declared elsewhere or not), the heartbeats of proxies, where devices were served last, and the subscriptions of persistent
+ * sessions whose devices are away.
  * It tells whole snapshots, not changes: whoever missed one is right again with the next.
  * When a write has resolved, the watcher of the proxy that wrote has been told of it.
  */
@@ -65,6 +66,30 @@ export interface MembershipStore {
    * nobody remembers: the store has lost them. @throws BreakwaterError STORE_UNAVAILABLE
    */
   renewClients(proxy: string, clients: readonly ClientKey[], ttlMs: number): Promise<readonly ClientKey[]>;
+
+  /**
+   * A connection of the device has a persistent session at the broker from now on. What was remembered of the session is
+   * given to it, and to no other: it is not remembered any more. `in-use`: an earlier connection has it, which may still
+   * remember it. With `isFinal` that one's word is not waited for, and is not taken any more.
+   * @param connection unique over all proxies, and over their starts
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  takeSession(
+    client: ClientKey,
+    connection: string,
+    isFinal: boolean,
+  ): Promise<RestingSession | 'unknown' | 'in-use'>;
+  /**
+   * That connection has ended, and this is to be remembered of the session. False where a later connection has taken it:
+   * then nothing is.
+   * @throws BreakwaterError STORE_UNAVAILABLE
+   */
+  keepSession(
+    client: ClientKey,
+    connection: string,
+    session: RestingSession,
+    ttlMs: number,
+  ): Promise<boolean>;
 
   /**
    * A text that all proxies share under this name: puts `next` where there is nothing yet, or exactly `before`. Resolves
@@ -181,6 +206,17 @@ export interface ClientKey {
   readonly pool: string;
   readonly clientId: string;
 }
+
+/** What is remembered of a persistent session while no connection has it. */
+export interface RestingSession {
+  /** Whose it is, as in `ClientPlace`. */
+  readonly who: number;
+  /** In base64, as sessions write and read them: at most `SUBSCRIPTIONS_MAX` characters. */
+  readonly subscriptions: string;
+}
+
+/** Of a connection, so long is it remembered that it has a session; then a word of an earlier one would be taken again. */
+export const SESSION_OWNER_MS = 86_400_000;
 
 export interface ClientPlace {
   readonly node: string;

@@ -1,0 +1,73 @@
+import type { Clock } from '../../base/time.ts';
+import { type RestingSession, SESSION_OWNER_MS } from './store.ts';
+
+/** Of an entry besides its texts: the entry of the map, the object, and the strings' heads. */
+const ENTRY_BYTES = 240;
+
+interface Entry {
+  /** The last connection that has taken the session. */
+  readonly connection: string;
+  /** Undefined while a connection has it. */
+  readonly session: RestingSession | undefined;
+  readonly endsAt: number;
+}
+
+export interface RestingBounds {
+  /** Asked each time, because a reload may change it. Beyond it the longest untouched is forgotten. */
+  readonly maxBytes: () => number;
+  /** So many have been. */
+  readonly onForgotten: (count: number) => void;
+}
+
+/** The sessions of `MembershipStore.takeSession` in this process, in the order in which they were last touched. */
+export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: RestingBounds) {
+  const entries = new Map<string, Entry>();
+  let bytes = 0;
+
+  function drop(key: string): void {
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    bytes -= sizeOf(key, entry);
+    entries.delete(key);
+  }
+
+  function put(key: string, entry: Entry): void {
+    drop(key);
+    entries.set(key, entry);
+    bytes += sizeOf(key, entry);
+    let forgotten = 0;
+    for (const [oldest, { session, endsAt }] of entries) {
+      const isOver = endsAt <= clock.now();
+      if (bytes <= maxBytes() && !isOver) break;
+      drop(oldest);
+      if (session !== undefined && !isOver) forgotten++;
+    }
+    if (forgotten > 0) onForgotten(forgotten);
+  }
+
+  function at(key: string): Entry | undefined {
+    const entry = entries.get(key);
+    return entry !== undefined && entry.endsAt > clock.now() ? entry : undefined;
+  }
+
+  return {
+    take(key: string, connection: string, isFinal: boolean): RestingSession | 'unknown' | 'in-use' {
+      const entry = at(key);
+      const isInUse = entry !== undefined && entry.session === undefined && entry.connection !== connection;
+      if (isInUse && !isFinal) return 'in-use';
+      put(key, { connection, session: undefined, endsAt: clock.now() + SESSION_OWNER_MS });
+      return entry?.session ?? 'unknown';
+    },
+    keep(key: string, connection: string, session: RestingSession, ttlMs: number): boolean {
+      const entry = at(key);
+      const isMine = entry === undefined || entry.connection === connection;
+      if (isMine) put(key, { connection, session, endsAt: clock.now() + ttlMs });
+      else put(key, { ...entry, session: undefined });
+      return isMine;
+    },
+  };
+}
+
+function sizeOf(key: string, { connection, session }: Entry): number {
+  return ENTRY_BYTES + key.length + connection.length + (session?.subscriptions.length ?? 0);
+}
