@@ -190,6 +190,9 @@ export interface LimitsConfig {
   readonly maxGapBytes: number;
   readonly maxInflightBytes: number;
   readonly maxStateBytes: number;
+  /** For all sessions that are remembered in this process. */
+  readonly sessionMemoryBytes: number;
+  readonly sessionMemoryMs: number;
   readonly shutdownGraceMs: number;
   readonly http: HttpLimits;
   /** Asked before the first byte. */
@@ -243,6 +246,8 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       maxGapBytes: limits.sessionGap,
       maxInflightBytes: limits.sessionInflight,
       maxStateBytes: limits.sessionState,
+      sessionMemoryBytes: limits.sessionMemory,
+      sessionMemoryMs: toMs(limits.sessionMemoryTime),
       shutdownGraceMs: toMs(limits.shutdownGrace),
       http: toHttpLimits(limits.http),
       door: {

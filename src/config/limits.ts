@@ -136,7 +136,7 @@ export const limitsSchema = z.strictObject({
     default: 65_536,
     unit: 'bytes',
     about:
-      'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device. The epoll engine keeps 64 KiB at most; the node engine may keep one read of 64 KiB more.',
+      'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device.',
   }),
   maxHandshakes: count({
     min: 1,
@@ -175,6 +175,21 @@ export const limitsSchema = z.strictObject({
     unit: 'bytes',
     about:
       'Session mode: memory for subscriptions (80 bytes and the filter, each) and topic aliases (300 and the topic) of one device; one with more cannot be moved.',
+  }),
+  sessionMemory: count({
+    min: 0,
+    max: 68_719_476_736,
+    default: 67_108_864,
+    unit: 'bytes',
+    about:
+      'Session mode without Redis: memory for what persistent sessions had subscribed, while their devices are connected (some 300 bytes each) and away. Beyond, the longest untouched is forgotten, and moves only to a node that has its session.',
+  }),
+  sessionMemoryTime: seconds({
+    min: 0,
+    max: 2_592_000,
+    default: 86_400,
+    about:
+      'Session mode: the longest that the subscriptions of a persistent session are remembered while its device is away, in this proxy or in Redis; with MQTT 5 never longer than its Session Expiry Interval. 0 remembers none.',
   }),
   http: httpLimitsSchema.prefault({}).describe('For `http` and `https` listeners.'),
   shutdownGrace: seconds({

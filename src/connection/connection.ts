@@ -226,8 +226,7 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
 
   close(how: 'flush' | 'reset'): void {
     if (this.phase === 'closing') return;
-    this.phase = 'closing';
-    this.letGo();
+    this.beginToClose();
     // A device that does not read its last bytes may not hold the socket for ever.
     this.wire.setTimer(how === 'flush' ? this.world.limits.halfCloseTimeoutMs : 0);
     this.carrier?.leave();
@@ -235,10 +234,15 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   }
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {
-    this.phase = 'closing';
-    this.letGo();
+    if (this.phase !== 'closing') this.beginToClose();
     this.carrier?.closed();
     this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+  }
+
+  private beginToClose(): void {
+    this.phase = 'closing';
+    this.letGo();
+    this.world.left(this);
   }
 
   /** What the device has sent is somebody else's now, or nobody's. */

@@ -222,6 +222,8 @@ export interface World {
    * this connection's, and an older one that has it too is told so. False where nobody sees how a login ends.
    */
   placed(connection: ConnectionView, isAccepted: boolean): void;
+  /** The connection begins to close: its session, if it has one, changes no more. Told once. */
+  left(connection: ConnectionView): void;
   /**
    * A served connection's link to this node ended before the device asked for it. To be told while the connection is
    * still counted there.

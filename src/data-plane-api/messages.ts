@@ -53,6 +53,8 @@ export interface ThreadSettings {
   readonly rules: readonly RuleConfig[];
   /** The longest that a connect waits for what is remembered of its device. */
   readonly recallTimeoutMs: number;
+  /** Devices are followed here, so that what is remembered of their sessions is to be kept right. */
+  readonly followsSessions: boolean;
   /** Other proxies share the membership store: they are told which devices are served here. */
   readonly isShared: boolean;
   /** Each HTTP request is told, for the access log. */
@@ -68,6 +70,17 @@ export interface Accepted {
   readonly who: number;
   /** By the clock that all threads share. */
   readonly sinceMs: number;
+}
+
+/** A session, and the connection that has it. */
+interface Owned {
+  /** Name of the pool. */
+  readonly pool: string;
+  readonly clientId: string;
+  /** As in `Accepted`. */
+  readonly who: number;
+  /** Number of the connection. */
+  readonly connection: number;
 }
 
 /** Which connections are meant: all of a client id, or the one of a number; of that proxy, or of any. */
@@ -166,6 +179,8 @@ export type Command =
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
   /** Answers `recall`: where the device was served last. */
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
+  /** Answers `session-opened` of a connection, where something is remembered of its session. */
+  | { readonly type: 'session-recalled'; readonly connection: number; readonly subscriptions: string }
   /** Looks whether the nodes of the sessions still answer. */
   | { readonly type: 'watch' }
   /** Whether a node is gone, of which links were lost. */
@@ -253,6 +268,21 @@ export type ThreadEvent =
   /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
   | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)
   | { readonly type: 'released'; readonly pool: string; readonly clientId: string }
+  /**
+   * A connection has a session at the broker that outlives it. `isResumed`: the session is older than the connection, and
+   * what is remembered of it is asked for; answered by the command `session-recalled`, if anything is.
+   */
+  | ({ readonly type: 'session-opened'; readonly isResumed: boolean } & Owned)
+  /**
+   * That connection ends, and this is to be remembered of the session for so long; undefined: nothing. `unsubscribed`: the
+   * answer has not come, and these are changes only.
+   */
+  | ({
+      readonly type: 'session-left';
+      readonly subscriptions: string | undefined;
+      readonly unsubscribed: string | undefined;
+      readonly ttlMs: number;
+    } & Owned)
   /** A link that was told as lost was taken over: `device` is the number that it was told by. */
   | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
   /** Such a device's session is at another node. */

@@ -1,7 +1,9 @@
 import type { Connection } from '../connection/connection.ts';
 import type { ConnectionView } from '../connection/world.ts';
 import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import { hash32 } from '../policy/balance/hash.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
+import { addressOf } from './client-record.ts';
 
 /** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
 const OWNED_TTL_MS = 600_000;
@@ -15,6 +17,11 @@ interface Context {
 /** A client id means something else in every pool. */
 export function deviceOf({ clientId, route }: ConnectionView): { pool: string; clientId: string } {
   return { pool: route?.name ?? '', clientId };
+}
+
+/** Tells the devices apart that lose their links. */
+export function deviceNumber(connection: ConnectionView): number {
+  return hash32(connection.clientId || addressOf(connection.peer)) ^ connection.who;
 }
 
 /** The broker has accepted a device: whoever has to know is told. */

@@ -45,7 +45,10 @@ export class EventBatch {
   add(event: ThreadEvent): void {
     if (event.type === 'dialled' && this.isKnown(event.node)) return;
     if (event.type === 'link-lost') return this.addLost(event);
-    if (this.events.length >= MAX_BATCH_EVENTS) return this.dropped();
+    if (this.events.length >= MAX_BATCH_EVENTS) {
+      if (!isOfSession(event)) return this.dropped();
+      this.flush();
+    }
     if (event.type === 'dialled') this.dialled.add(event.node);
     if (event.type === 'dial-failed') this.dialled.delete(event.node); // the order of the two decides health
     this.push(event);
@@ -86,4 +89,9 @@ export class EventBatch {
     this.lost.clear();
     this.send(events);
   }
+}
+
+/** What is remembered must not be older than what devices know, so these are never dropped; there are two a connection. */
+function isOfSession({ type }: ThreadEvent): boolean {
+  return type === 'session-opened' || type === 'session-left';
 }

@@ -32,11 +32,10 @@ import { type Door, type DoorRefusal, doorRefusals } from '../policy/admission/d
 import type { HoldBack } from '../policy/admission/hold-back.ts';
 import type { PendingBytes, PendingHolder } from '../policy/admission/pending-bytes.ts';
 import type { TokenBucket } from '../policy/admission/token-bucket.ts';
-import { hash32 } from '../policy/balance/hash.ts';
 import type { Decision, Refusal, RuleInput } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
-import { claim, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
+import { claim, deviceNumber, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
 import type { ClientIds } from './client-ids.ts';
 import { addressOf, clientRecord, nodeOf } from './client-record.ts';
 import type { LostLinks } from './lost-links.ts';
@@ -45,6 +44,7 @@ import { isAmong, type PoolRoute } from './pool-route.ts';
 import type { Recalls } from './recalls.ts';
 import { Roster } from './roster.ts';
 import { ruleInput } from './rule-input.ts';
+import type { SessionMemories } from './session-memories.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
 import type { Trials } from './trials.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
@@ -61,6 +61,7 @@ export interface ThreadContext {
   readonly lostLinks: LostLinks;
   readonly trials: Trials;
   readonly turns: World['turns'];
+  readonly memories: SessionMemories;
   readonly threads: number;
   readonly isShared: boolean;
   readonly random: () => number;
@@ -252,18 +253,23 @@ export class ListenerWorld implements World {
     if (!(connection instanceof OpaqueConnection)) {
       this.context.owners.add(connection);
       if (isAccepted) claim(this.context, connection);
+      if (isAccepted) this.context.memories.opened(connection);
     }
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
   }
 
+  left(connection: Connection): void {
+    this.context.memories.left(connection);
+  }
+
   linkLost(connection: ConnectionView, { nodeId, slot }: Target): void {
-    const device = numberOf(connection);
+    const devices = [deviceNumber(connection)];
     const had = this.context.table.liveAt(slot);
-    this.context.tell({ type: 'link-lost', node: nodeId, devices: [device], had, askedAtMs: undefined });
+    this.context.tell({ type: 'link-lost', node: nodeId, devices, had, askedAtMs: undefined });
   }
 
   linkExplained(connection: ConnectionView, { nodeId: node }: Target): void {
-    this.context.tell({ type: 'link-explained', node, device: numberOf(connection) });
+    this.context.tell({ type: 'link-explained', node, device: deviceNumber(connection) });
   }
 
   evidence(asker: Asker): Evidence | undefined {
@@ -371,12 +377,9 @@ export class ListenerWorld implements World {
 
   /** Ends connections; returns how many. */
   kick(whom: Whom): number {
-    let count = 0;
-    for (const connection of this.meant(whom)) {
-      connection.end('kicked');
-      count++;
-    }
-    return count;
+    const meant = [...this.meant(whom)];
+    for (const connection of meant) connection.end('kicked');
+    return meant.length;
   }
 
   clients({ whom, node, match, limit }: ClientFilter): ClientAnswer {
@@ -392,9 +395,4 @@ export class ListenerWorld implements World {
     }
     return { clients, total };
   }
-}
-
-/** Tells the devices apart that lose their links. */
-function numberOf(connection: ConnectionView): number {
-  return hash32(connection.clientId || addressOf(connection.peer)) ^ connection.who;
 }

@@ -32,6 +32,7 @@ import { createPacer } from './pacer.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { ReattachTurns } from './reattach-turns.ts';
 import { Recalls } from './recalls.ts';
+import { SessionMemories } from './session-memories.ts';
 import { answerListen, failureOf, strategiesOf } from './thread-answers.ts';
 import { createFaults, guardThread } from './thread-faults.ts';
 import { ListenerWorld, type ThreadContext } from './thread-world.ts';
@@ -61,6 +62,11 @@ const context = {
   owners: new ClientIds({
     now: sharedClock.now,
     tell: start.threads > 1 ? (event) => events.add(event) : undefined,
+  }),
+  memories: new SessionMemories({
+    tell: (event) => events.add(event),
+    maxMs: () => current.limits.sessionMemoryMs,
+    followsSessions: () => current.followsSessions,
   }),
   trials: new Trials(systemClock.now),
   turns: {
@@ -253,6 +259,8 @@ function carryOut(command: Command): unknown {
     }
     case 'recalled':
       return context.recalls.answered(command.request, command.node);
+    case 'session-recalled':
+      return context.memories.recalled(command.connection, command.subscriptions);
     case 'updateTls':
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'kick': {

@@ -327,6 +327,11 @@ export class Threads {
     this.threads[thread]?.tell({ type: 'recalled', request, node });
   }
 
+  /** Answers a connection of a thread what is remembered of its session. */
+  recalledSession(thread: number, connection: number, subscriptions: string): void {
+    this.threads[thread]?.tell({ type: 'session-recalled', connection, subscriptions });
+  }
+
   /** Ends connections; returns how many there were. */
   async kick(whom: Whom): Promise<number> {
     const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({

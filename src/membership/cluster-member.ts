@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Config } from '../config/config.ts';
+import { systemClock, systemTimers } from '../base/time.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
@@ -10,12 +11,16 @@ import { createDiscovered } from './discovered.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { connectionsElsewhere, startHeartbeat } from './heartbeat.ts';
 import { desiredNodes, reconcile } from './reconcile.ts';
+import { createSessionMemory, type SessionMemoryOptions } from './session-memory.ts';
 import { createMemoryStore } from './store/memory.ts';
 import { createRedisStore } from './store/redis.ts';
 import type { LivingProxy, Membership, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
 const RENEW_INTERVAL_MS = 20_000;
+
+/** Redis takes some ten thousand sessions a second. */
+const DRAIN_TIMEOUT_MS = 2_000;
 
 interface ClusterMemberOptions {
   readonly current: CurrentConfig;
@@ -26,14 +31,27 @@ interface ClusterMemberOptions {
   readonly supersede: ClaimsOptions['supersede'];
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
+  /** Answers a connection of this proxy what is remembered of its session. */
+  readonly recalledSession: SessionMemoryOptions['recalled'];
+  readonly forgotten: SessionMemoryOptions['forgotten'];
   readonly answer: (question: unknown) => Promise<unknown>;
   readonly onSkipped: StoreWatcher['onSkipped'];
   /** Self-registered nodes whose heartbeats are missed, and are heard again. */
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
 
-export function createStore({ cluster, membership }: Config, proxyId: string): MembershipStore {
-  if (membership.store === 'memory') return createMemoryStore();
+/** @param current what of it may change is looked at each time */
+export function createStore(
+  current: CurrentConfig,
+  proxyId: string,
+  onForgotten: SessionMemoryOptions['forgotten'],
+): MembershipStore {
+  const { cluster, membership } = current.config;
+  if (membership.store === 'memory')
+    return createMemoryStore(systemClock, {
+      maxBytes: () => current.config.limits.sessionMemoryBytes,
+      onForgotten: (count) => onForgotten('no-room', count),
+    });
   const { url, heartbeatMs, signing } = membership;
   return createRedisStore({ url, cluster, proxyId, heartbeatMs, signing, resolve: resolveHost });
 }
@@ -50,6 +68,10 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     onFault: (cause) => log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
   });
   const claims = createClaims({ proxy: proxyId, store, supersede: options.supersede });
+  const sessions = createSessionMemory({
+    ...{ start: randomUUID(), store, clock: systemClock, timers: systemTimers },
+    ...{ recalled: options.recalledSession, forgotten: options.forgotten },
+  });
   const heartbeat = startHeartbeat({
     store,
     intervalMs: current.config.membership.heartbeatMs,
@@ -96,6 +118,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
 
   return {
     claims,
+    sessions,
     declared,
     proxies: () => proxies,
     isRemoved: (nodeId: string): boolean => membership.decisions.get(nodeId)?.removed === true,
@@ -115,6 +138,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
           if (up) {
             log.info('membership store answers again');
             renew();
+            sessions.settle();
           } else log.error({ cause }, 'membership store does not answer: membership stays as it is');
         },
       });
@@ -135,6 +159,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     async leave(): Promise<void> {
       clearInterval(renewal);
       discovered.stop();
+      await sessions.stop(DRAIN_TIMEOUT_MS);
       await heartbeat.leave(proxyId);
       await store.close();
     },

@@ -5,6 +5,7 @@ import type { Reattachment } from '../connection/world.ts';
 import type { ThreadEvent } from '../data-plane-api/messages.ts';
 import type { LinksLost } from '../health/node-losses.ts';
 import type { Claimant } from '../membership/claims.ts';
+import type { LeftSession, OpenedSession } from '../membership/session-memory.ts';
 import type { ClientKey } from '../membership/store/store.ts';
 import { createBursts } from '../policy/admission/bursts.ts';
 import type { Owners } from './owners.ts';
@@ -23,11 +24,18 @@ interface ClientMemory {
   released(client: ClientKey): void;
 }
 
+/** What is remembered of persistent sessions between two connections. */
+interface Sessions {
+  opened(session: OpenedSession, thread: number): void;
+  left(session: LeftSession): void;
+}
+
 interface ConnectionEventsOptions {
   readonly log: Log;
   readonly emit: (event: BreakwaterEvent) => void;
   readonly health: PassiveHealth;
   readonly memory: ClientMemory;
+  readonly sessions: Sessions;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
   readonly linkExplained: (node: string, device: number) => void;
@@ -101,6 +109,10 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
         return void memory.claim({ ...event, thread });
+      case 'session-opened':
+        return options.sessions.opened(event, thread);
+      case 'session-left':
+        return options.sessions.left(event);
       case 'claim-moved':
         return void memory.moved(event, event.node);
       case 'owned':

@@ -1,4 +1,5 @@
 import { createStore, joinCluster } from '../membership/cluster-member.ts';
+import { createForgottenSessions } from '../membership/forgotten-sessions.ts';
 import { createNodeAdmin } from '../membership/node-admin.ts';
 import { createOthers } from '../membership/other-proxies.ts';
 import { createSkippedRecords } from '../membership/skipped-records.ts';
@@ -17,7 +18,8 @@ export function createMembershipParts(
   teardown: Teardown,
 ) {
   const { config } = current;
-  const store = createStore(config, identity.id);
+  const forgotten = createForgottenSessions(log);
+  const store = createStore(current, identity.id, forgotten.add);
   const keys = createSharedKeys({
     ...{ config, store, log },
     onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
@@ -38,6 +40,9 @@ export function createMembershipParts(
     }),
     supersede: (newer) => threads.supersedeAll(newer),
     setRemote: (id, connections) => table.setRemote(id, connections),
+    recalledSession: (thread, connection, subscriptions) =>
+      threads.recalledSession(thread, connection, subscriptions),
+    forgotten: forgotten.add,
     answer: topics.answer,
     onSkipped: skipped.add,
     health: checker,
@@ -56,7 +61,7 @@ export function createMembershipParts(
     isRemoved: cluster.isRemoved,
   });
   teardown.defer(cluster.leave, keys.stop);
-  return { store, keys, skipped, topics, others, cluster, nodeAdmin };
+  return { store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
 }
 
 export type MembershipParts = ReturnType<typeof createMembershipParts>;

@@ -21,12 +21,13 @@ interface SnapshotParts {
   /** Lines of the log that were lost. */
   readonly logDropped: () => number;
   readonly skipped: () => Snapshot['recordsSkipped'];
+  readonly forgotten: () => Snapshot['sessionsForgotten'];
   readonly longestTurns: () => Snapshot['longestTurns'];
 }
 
 /** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
 export function snapshotOf(parts: SnapshotParts): Snapshot {
-  const { table, nodes, store, listeners, logDropped, skipped, longestTurns } = parts;
+  const { table, nodes, store, listeners, logDropped, skipped, forgotten, longestTurns } = parts;
   const list = nodes.list();
   const counted = listeners.counted();
   return {
@@ -54,6 +55,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     eventsDropped: table.counter('eventsDropped'),
     logLinesDropped: logDropped(),
     recordsSkipped: skipped(),
+    sessionsForgotten: forgotten(),
     longestTurns: longestTurns(),
   };
 }

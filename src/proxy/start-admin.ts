@@ -72,6 +72,7 @@ function metricsOf(common: Common, { listeners, watchdog }: DataPlaneParts, cont
   const snapshot = snapshotOf({
     ...{ ...common, ...control, listeners },
     skipped: control.skipped.counts,
+    forgotten: control.forgotten.counts,
     longestTurns: () => watchdog.longestTurns(),
   });
   return common.metrics.exposition(snapshot);

@@ -50,6 +50,7 @@ function receive(
     emit: events.emit,
     health: checker,
     memory: cluster.claims,
+    sessions: cluster.sessions,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
     owners,
     linksLost: (links) => losses.lost(links),

@@ -19,13 +19,14 @@ export function createThreadSettings(
   }));
 
   function make(): ThreadSettings {
-    const { limits, rules, membership, log } = current.config;
+    const { limits, listeners, rules, membership, log } = current.config;
     const arranged = poolNumbers.arrange(pools().map(keys.withCookieKey));
     return {
       limits: boundDevices(limits),
       pools: arranged,
       upstreamTls: arranged.map((pool) => pool && poolTls.of(pool.name)),
       rules,
+      followsSessions: [...listeners, ...rules].some(({ mode }) => mode === 'session'),
       recallTimeoutMs: membership.recallTimeoutMs,
       isShared: store.kind === 'redis',
       tellsRequests: log.level === 'debug',

@@ -32,7 +32,7 @@ const world = {
   limits: { connectTimeoutMs: 1000, maxPacketBytes: 1 << 20, halfCloseTimeoutMs: 1000 },
   now: () => 0,
   route: () => 'not-authorized',
-  rejected() {},
+  ...{ rejected() {}, left() {} },
   pending: (holder: PendingHolder, bytes: number) => pending.set(holder, bytes),
 } as unknown as World;
 

@@ -33,6 +33,7 @@ const settings: Service['settings'] = {
     maxHandshakes: 1000,
     halfCloseTimeoutMs: 5_000,
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
+    ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },
     http: limits.http,
     shutdownGraceMs: 0,
     refusalsTold: 0,
@@ -44,6 +45,7 @@ const settings: Service['settings'] = {
     },
   },
   upstreamTls: [],
+  followsSessions: true,
   pools: [
     {
       name: 'default',

@@ -127,6 +127,9 @@ export function hostileCommands(
       .tuple(fc.constantFrom(...clientIds), fc.constantFrom('epoch', 'other'), number)
       .map(([id, name, value]): HostileCommand => ['HSET', key(`client:${id}`), name, value]),
     fc
+      .tuple(fc.constantFrom(...clientIds), fc.constantFrom('connection', 'text', 'other'), text)
+      .map(([id, name, value]): HostileCommand => ['HSET', key(`session:${id}`), name, value]),
+    fc
       .tuple(fc.constantFrom(...channels), fc.oneof(text, question))
       .map(([name, said]): HostileCommand => ['PUBLISH', key(name), said]),
     claim.map((said): HostileCommand => ['PUBLISH', key('claims'), said]),
@@ -142,5 +145,6 @@ export function wrongTypes(cluster: string, clientIds: readonly string[]): Hosti
     ['DEL', key('epoch')],
     ['LPUSH', key('epoch'), 'not yours'],
     ...clientIds.map((id): HostileCommand => ['SET', key(`client:${id}`), 'not yours']),
+    ...clientIds.map((id): HostileCommand => ['SET', key(`session:${id}`), 'not yours']),
   ];
 }

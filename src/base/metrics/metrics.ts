@@ -37,6 +37,8 @@ export interface Snapshot {
   readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
   /** Lines of the log that standard output did not take. */
   readonly logLinesDropped: number;
+  /** Persistent sessions whose subscriptions could not be remembered, by reason. */
+  readonly sessionsForgotten: Iterable<{ readonly reason: string; readonly count: number }>;
   /** What was read from the membership store and could not be used, by key or channel, and reason. */
   readonly recordsSkipped: Iterable<{
     readonly key: string;
@@ -168,6 +170,9 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     'Records and messages that could not be used.',
     ['key', 'reason'],
   );
+  const forgotten = counter('sessions_forgotten_total', 'Persistent sessions that are not remembered.', [
+    'reason',
+  ]);
   const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
 
   const filled = [
@@ -183,6 +188,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     eventsDropped,
     logDropped,
     skipped,
+    forgotten,
   ];
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
@@ -208,6 +214,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     eventsDropped.inc(snapshot.eventsDropped);
     logDropped.inc(snapshot.logLinesDropped);
     for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);
+    for (const { reason, count } of snapshot.sessionsForgotten) forgotten.inc({ reason }, count);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
 }

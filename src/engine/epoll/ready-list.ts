@@ -1,20 +1,18 @@
 import type { Clock } from '../../base/time.ts';
-import { QUEUED, READABLE, type SocketFlags, type SocketStates } from './socket-state.ts';
+import { QUEUED, READABLE } from './socket-table.ts';
 
 const always = (): boolean => true;
 
 /** The sockets that are known to be readable and were not read to the end, each once. */
 export class ReadyList {
-  private readonly states: SocketStates;
-  private readonly flags: SocketFlags;
+  private readonly flags: Uint32Array;
   // Their lengths never shrink, because V8 would let go of the memory and take it anew, turn by turn.
   private waiting: number[] = [];
   private serving: number[] = [];
   private count = 0;
 
-  constructor(states: SocketStates) {
-    this.states = states;
-    this.flags = states.flags;
+  constructor(flags: Uint32Array) {
+    this.flags = flags;
   }
 
   get isEmpty(): boolean {
@@ -25,7 +23,7 @@ export class ReadyList {
   add(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & (READABLE | QUEUED)) !== READABLE) return;
-    this.states.enqueue(fd);
+    this.flags[fd] = flags | QUEUED;
     this.waiting[this.count++] = fd;
   }
 
@@ -52,7 +50,7 @@ export class ReadyList {
         this.waiting[this.count++] = fd;
         continue;
       }
-      this.states.dequeue(fd);
+      this.flags[fd] = flags & ~QUEUED;
       each(fd);
     }
   }

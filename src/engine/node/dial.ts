@@ -1,13 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import type { Target } from '../../connection/wire.ts';
-import { KEEP_ALIVE_IDLE_SECONDS } from '../engine.ts';
 
 /** A TCP socket that is connecting to a node. */
 export function dialTcp({ host, port, sourceAddress }: Target, highWaterMark: number): Socket {
   return connect({
     ...{ host, port, localAddress: sourceAddress },
-    ...{ noDelay: true, allowHalfOpen: true, highWaterMark },
-    ...{ keepAlive: true, keepAliveInitialDelay: 1000 * KEEP_ALIVE_IDLE_SECONDS },
+    ...{ noDelay: true, keepAlive: true, allowHalfOpen: true, highWaterMark },
   } as never);
 }
 

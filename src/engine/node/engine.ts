@@ -7,7 +7,6 @@ import {
   type BoundAddress,
   type Engine,
   type EngineOptions,
-  KEEP_ALIVE_IDLE_SECONDS,
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
@@ -156,7 +155,6 @@ export function createNodeEngine(options: EngineOptions): Engine {
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: 1000 * KEEP_ALIVE_IDLE_SECONDS,
       highWaterMark: options.highWaterBytes,
     });
     const held = listener.isHeld ? new HeldSockets() : undefined;

@@ -11,12 +11,15 @@ import type {
   Wire,
 } from '../../connection/wire.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
-import { type EngineOptions, LINK_LINGER_MS } from '../engine.ts';
+import type { EngineOptions } from '../engine.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
 import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 import { copyOf, whenDrained } from './sending.ts';
+
+/** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
+const LINGER_MS = 60_000;
 
 /** The wire of one connection over `node:net` sockets. */
 export class SocketWire implements Wire {
@@ -267,7 +270,6 @@ export class SocketWire implements Wire {
   }
 
   holdDevice(hold: boolean): void {
-    if (this.deviceDone) return; // it is read until it closes
     this.deviceHeld = hold;
     if (hold && this.early === undefined) this.device.pause();
     else if (!hold) this.resumeDevice();
@@ -332,13 +334,15 @@ export class SocketWire implements Wire {
     else resetTls(socket, carrier);
   }
 
-  /** The node is heard out, so that no reset overtakes what it was told last. */
+  /**
+   * A node that hangs still has to read what it was told last, and it would not if its answers to what came before were
+   * met by a reset: then the Will of a live device fires.
+   */
   private leave(socket: Socket): void {
     this.left.add(socket);
     socket.end();
     socket.resume();
-    const late = setTimeout(() => this.resetLink(socket), this.options.linkLingerMs ?? LINK_LINGER_MS);
-    socket.once('close', () => clearTimeout(late));
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
   numbered(connection: number): void {

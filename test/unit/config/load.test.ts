@@ -57,6 +57,8 @@ describe('a valid file', () => {
       maxGapBytes: 65_536,
       maxInflightBytes: 1_048_576,
       maxStateBytes: 262_144,
+      sessionMemoryBytes: 67_108_864,
+      sessionMemoryMs: 86_400_000,
       http: {
         maxHeadBytes: 16_384,
         maxBodyBytes: 67_108_864,

@@ -51,7 +51,7 @@ test('whatever happens, every count is given back and the end is told once', () 
       const scene = play(begun, choices, () => {});
       scene.connection.end('shutdown');
       if (!scene.isClosed) scene.closes();
-      expect([scene.counted, scene.ends]).toEqual([0, 1]);
+      expect([scene.counted, scene.ends, scene.lefts]).toEqual([0, 1, 1]);
     }),
     { numRuns: 2_000 },
   );

@@ -120,6 +120,7 @@ export class Scene {
   /** Times that a node is counted, less times that it is released. */
   counted = 0;
   ends = 0;
+  lefts = 0;
   /** Everything that the last link was given before the splice. */
   given: Buffer = Buffer.alloc(0);
   /** Everything that the device sent before the splice. */
@@ -278,6 +279,9 @@ export class Scene {
       linkExplained: (_, { nodeId }) => this.lines.push(`${nodeId} is not to blame`),
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
+      left: () => {
+        this.lefts++;
+      },
       ended: (_, reason: EndReason) => {
         this.ends++;
         this.lines.push(`ended: ${reason}`);

@@ -119,7 +119,7 @@ test('whatever happens, every count is given back, the end is told once, and no 
       scene.connection.end('shutdown');
       if (!scene.isClosed) scene.closes();
       expect([...scene.counted.values()].every((count) => count === 0)).toBe(true);
-      expect([scene.ends, Reflect.get(session ?? {}, 'wiped')]).toEqual([1, true]);
+      expect([scene.ends, scene.lefts, Reflect.get(session ?? {}, 'wiped')]).toEqual([1, 1, true]);
     }),
     { numRuns: 3_000 },
   );

@@ -75,6 +75,7 @@ export class SessionScene {
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
   ends = 0;
+  lefts = 0;
   /** Connections counted at each node. */
   readonly counted = new Map<string, number>();
   /** Nodes whose Server Reference is known, and that a placement offers, best first. */
@@ -254,6 +255,9 @@ export class SessionScene {
       forget: (asker) => this.askers.delete(asker) && note('never mind'),
       reattached: (_, reattachment) => note(movedText(reattachment)),
       rejected: (reason) => note(`rejected: ${reason}`),
+      left: () => {
+        this.lefts++;
+      },
       ended: (_, reason) => {
         this.ends++;
         note(`ended: ${reason}`);

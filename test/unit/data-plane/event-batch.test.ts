@@ -105,3 +105,13 @@ test('a lost link is told however full the batch is: a session waits for the ans
   turn();
   expect(batches[0]?.at(-1)).toEqual(lost(1, { devices: [1, 2], askedAtMs: 2 }));
 });
+
+test('what is said of sessions is never dropped: a full batch is sent first', () => {
+  const { add, turn, batches, count } = open();
+  for (let i = 0; i < MAX_BATCH_EVENTS; i++) add(told(`${i}`));
+  const session = { pool: 'p', clientId: 'd', who: 0, connection: 1 };
+  add({ type: 'session-opened', ...session, isResumed: true }, told('after'));
+  turn();
+  expect(batches.map((batch) => batch.length)).toEqual([MAX_BATCH_EVENTS, 2]);
+  expect(count.dropped).toBe(0);
+});

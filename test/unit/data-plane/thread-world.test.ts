@@ -3,6 +3,7 @@ import type { Connection } from '../../../src/connection/connection.ts';
 import type { Peer } from '../../../src/connection/wire.ts';
 import { ClientIds } from '../../../src/data-plane/client-ids.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
+import { SessionMemories } from '../../../src/data-plane/session-memories.ts';
 import { ListenerWorld, type ThreadContext } from '../../../src/data-plane/thread-world.ts';
 import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable } from '../../../src/data-plane-api/routing-table.ts';
@@ -34,7 +35,15 @@ const peer: Peer = {
 
 function worldWith(context: Partial<ThreadContext>): ListenerWorld {
   const table = new TableReader(openTable(createTableMemory(1), 1), 0);
-  const whole = { table, limits: { ...limits, ...sessionLimits }, routes: [], threads: 1, ...context };
+  const memories = new SessionMemories({ tell: () => {}, maxMs: () => 0, followsSessions: () => false });
+  const whole = {
+    table,
+    limits: { ...limits, ...sessionLimits },
+    routes: [],
+    threads: 1,
+    memories,
+    ...context,
+  };
   const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };
   return new ListenerWorld(whole as never, listener as never, { release: () => {} } as unknown as Door);
 }

@@ -42,6 +42,7 @@ function scene(config = declared) {
     beat: () => beat('self'),
     supersede: ({ clientId }) => told.push(`superseded ${clientId}`),
     setRemote: (id, connections) => remote.set(id, connections),
+    ...{ recalledSession: () => {}, forgotten: () => {} },
     answer: async (question) => question,
     onSkipped: () => {},
     health: {

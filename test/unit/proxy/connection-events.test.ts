@@ -16,7 +16,7 @@ function scene() {
       dialFailed: (node, reason) => blamed.push(`${node}: ${reason}`),
       dialSucceeded: () => undefined,
     },
-    memory: {} as never,
+    ...{ memory: {} as never, sessions: {} as never },
     recalled: () => undefined,
     owners: {} as never,
     linkExplained: () => undefined,

@@ -18,6 +18,7 @@ const empty: Snapshot = {
   logLinesDropped: 0,
   longestTurns: [],
   recordsSkipped: [],
+  sessionsForgotten: [],
 };
 
 async function lines(snapshot: Snapshot): Promise<string[]> {
@@ -44,8 +45,10 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     logLinesDropped: 3,
     longestTurns: [{ thread: 1, seconds: 0.25 }],
     recordsSkipped: [{ key: 'nodes', reason: 'json', count: 2 }],
+    sessionsForgotten: [{ reason: 'no-room', count: 3 }],
   });
   for (const line of [
+    'breakwater_sessions_forgotten_total{reason="no-room"} 3',
     'breakwater_connections{listener="mqtt://:1883",node="a"} 3',
     'breakwater_connections_total{listener="mqtt://:1883"} 7',
     'breakwater_connect_rejected_total{reason="malformed"} 2',

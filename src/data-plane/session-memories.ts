@@ -1,0 +1,58 @@
+import type { Connection } from '../connection/connection.ts';
+import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import type { Session } from '../session/index.ts';
+import { deviceOf } from './client-claims.ts';
+
+interface SessionMemoriesOptions {
+  readonly tell: (event: ThreadEvent) => void;
+  /** The longest that a session is remembered, in ms; 0: none is. */
+  readonly maxMs: () => number;
+  /** Are sessions followed at any listener of this proxy? */
+  readonly followsSessions: () => boolean;
+}
+
+/**
+ * Which connections of this thread have sessions that outlive them: the main thread is told when one begins and ends,
+ * and answers what it remembers of a session that is older.
+ */
+export class SessionMemories {
+  private readonly options: SessionMemoriesOptions;
+  /** By the numbers of the connections. */
+  private readonly open = new Map<number, Session>();
+
+  constructor(options: SessionMemoriesOptions) {
+    this.options = options;
+  }
+
+  /** The broker has accepted the device. What is relayed is not followed: nothing holds that was remembered before. */
+  opened(connection: Connection): void {
+    const { clientId, number, who, session: carrier } = connection;
+    const { tell, maxMs, followsSessions } = this.options;
+    if (clientId === '' || maxMs() === 0) return;
+    const opening = carrier?.session.memory.opening;
+    if (carrier === undefined ? !followsSessions() : opening === undefined) return;
+    if (carrier !== undefined) this.open.set(number, carrier.session);
+    const isResumed = opening === 'resumed';
+    tell({ type: 'session-opened', ...deviceOf(connection), who, connection: number, isResumed });
+  }
+
+  /** It ends. */
+  left(connection: Connection): void {
+    const { number, who } = connection;
+    const session = this.open.get(number);
+    if (session === undefined) return;
+    this.open.delete(number);
+    const { rest } = session.memory;
+    const ttlMs = Math.min((rest?.expirySeconds ?? 0) * 1000, this.options.maxMs());
+    const subscriptions = ttlMs > 0 ? rest?.subscriptions : undefined;
+    this.options.tell({
+      ...{ type: 'session-left', ...deviceOf(connection), who, connection: number },
+      ...{ subscriptions, unsubscribed: rest?.unsubscribed, ttlMs },
+    });
+  }
+
+  /** The answer of the main thread; the connection may be gone. */
+  recalled(connection: number, subscriptions: string): void {
+    this.open.get(connection)?.memory.recall(subscriptions);
+  }
+}

@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest';
+import type { ClientDetail } from '../../src/admin/backend.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { clientIds } from '../support/devices.ts';
+import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
+import {
+  answered,
+  connectAll,
+  leaveAll,
+  type PersistentDevice,
+  type Version,
+  watcher,
+} from '../support/persistent-devices.ts';
+import { startRedis } from '../support/redis.ts';
+import { until } from '../support/wait.ts';
+
+// Persistent sessions that are older than their connections, at brokers that share nothing. What their devices had
+// subscribed is remembered from the connections before: their node dies, and no device notices.
+
+const ids = clientIds(20, 'resting');
+
+/** Two nodes, of which the proxies know the first. */
+function startNodes(): Promise<[Mosquitto, Mosquitto]> {
+  return Promise.all([startMosquitto(), startMosquitto()]);
+}
+
+function poolOf([{ url }]: readonly [Mosquitto, Mosquitto]): object {
+  return { default: { nodes: [{ id: 'node-0', url }] } };
+}
+
+/** The sessions at the first node: subscribed, changed by another connection, and resumed by a third one. */
+async function resume(
+  ports: readonly [number, number, number],
+  version: Version,
+): Promise<PersistentDevice[]> {
+  const first = await connectAll(ports[0], version, ids, false);
+  await answered(first, (device) => device.subscribe(`to/${device.clientId}`, `old/${device.clientId}`));
+  await leaveAll(first);
+  const second = await connectAll(ports[1], version, ids, true);
+  await answered(second, (device) => device.unsubscribe(`old/${device.clientId}`));
+  await answered(second, (device) => device.subscribe(`+/also/${device.clientId}/#`));
+  await leaveAll(second);
+  return connectAll(ports[2], version, ids, true);
+}
+
+/** The first node dies: each device hears what it is subscribed to, once, and nothing else. */
+async function survive(
+  breakwater: Breakwater,
+  [lost, survivor]: readonly [Mosquitto, Mosquitto],
+  devices: readonly PersistentDevice[],
+): Promise<void> {
+  const known = async (id: string) =>
+    (await breakwater.api<ClientDetail>(`clients/${id}`)).session?.subscriptions === 2;
+  await until(
+    async () => (await Promise.all(ids.map(known))).every((isKnown) => isKnown),
+    'what is remembered of each',
+  );
+  await breakwater.api('nodes', { method: 'POST', body: { id: 'node-1', url: survivor.url } });
+  const { tell, wills } = await watcher(survivor);
+  lost.kill('SIGKILL');
+  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
+  await until(
+    () => moved() === ids.length || devices.some(({ isClosed }) => isClosed),
+    'the sessions at the other node',
+  );
+  for (const id of ids) {
+    tell(`old/${id}`, 'unwanted');
+    tell(`to/${id}`, 'hello');
+    tell(`x/also/${id}/y`, 'and this');
+  }
+  await until(
+    () => devices.every(({ messages, isClosed }) => messages.length >= 2 || isClosed),
+    'each message',
+  );
+  expect(devices.map(({ messages, isClosed }) => [messages, isClosed])).toEqual(
+    ids.map(() => [['hello', 'and this'], false]),
+  );
+  expect(wills).toEqual([]);
+}
+
+test.concurrent.each([
+  [4, 'auto'],
+  [5, 'auto'],
+  [4, 'node'],
+  [5, 'node'],
+] as const)('MQTT %i (engine %s): devices that were here before stay when their node dies', async (version, engine) => {
+  const nodes = await startNodes();
+  const breakwater = await startBreakwater({ proxy: { engine }, pools: poolOf(nodes) });
+  const { port } = breakwater;
+  await survive(breakwater, nodes, await resume([port, port, port], version));
+});
+
+test.concurrent.each([
+  [4, 'auto', {}],
+  [5, 'node', { secret: 'a secret of this cluster' }],
+] as const)('MQTT %i (engine %s): also devices that come back through another proxy', async (version, engine, signing) => {
+  const [redis, nodes] = await Promise.all([startRedis(), startNodes()]);
+  const membership = { store: 'redis', url: redis.url, ...signing };
+  const start = () => startBreakwater({ membership, proxy: { engine }, pools: poolOf(nodes) });
+  const [one, two] = await Promise.all([start(), start()]);
+  await survive(one, nodes, await resume([one.port, two.port, one.port], version));
+});
+
+test.concurrent('a proxy that is stopped leaves what its devices had subscribed to the next one', async () => {
+  const [redis, nodes] = await Promise.all([startRedis(), startNodes()]);
+  const membership = { store: 'redis', url: redis.url };
+  const start = () => startBreakwater({ membership, limits: { shutdownGrace: 0 }, pools: poolOf(nodes) });
+  const [one, two] = await Promise.all([start(), start()]);
+  const devices = await connectAll(one.port, 4, ids, false);
+  const filters = (id: string) => [`to/${id}`, `+/also/${id}/#`];
+  await answered(devices, (device) => device.subscribe(...filters(device.clientId)));
+  await one.stop();
+  await survive(two, nodes, await connectAll(two.port, 4, ids, true));
+});
