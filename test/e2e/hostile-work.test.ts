@@ -3,18 +3,21 @@ import type { Socket } from 'node:net';
 import { generate } from 'mqtt-packet';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { type Bystander, startBystander } from '../support/bystander.ts';
 import { connectDevice } from '../support/devices.ts';
 import { type RawNode, type RawPacket, startRawNode } from '../support/raw-node.ts';
 import { until } from '../support/wait.ts';
 
 /**
  * What one device, or one node, sends to give the proxy work, while a bystander on the same thread speaks with another
- * node all the time. What a row costs is counted as time of the core, which a busy machine does not change much: without
- * limits each of them took many seconds, and the bystander waited for as long.
+ * node all the time. What a row costs, and what holds the bystander up, is counted as time of a core, which a busy machine
+ * does not change much: without limits each of them took many seconds, and the bystander waited for as long.
  */
 const MOST_CPU_MS = 1500;
-/** Far more than a busy machine lets the bystander wait for the others on it. */
-const MOST_ROUND_TRIP_MS = 5000;
+/** What the thread may do during one round trip of the bystander. */
+const MOST_TRIP_MS = 50;
+/** A machine that keeps the bystander itself waiting adds to that, now and then; what the thread does is there each time. */
+const TIMES = 3;
 
 const [PUBLISH, PUBACK, PUBREL, SUBSCRIBE, PINGREQ] = [3, 4, 6, 8, 12];
 
@@ -55,44 +58,24 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10; // ticks of user and system time
 }
 
-describe('work', () => {
+describe.each(['epoll', 'node'])('work at the %s engine', (engine) => {
   let hostile: RawNode;
+  let bystander: Bystander;
   let breakwater: Breakwater;
   let device: Socket;
-  /** Of the bystander: round trips so far, and the longest. */
-  let trips = 0;
-  let longestMs = 0;
 
   beforeAll(async () => {
     hostile = await startRawNode(grant);
-    const calm = await startRawNode(({ type, bytes }) => (type === PUBLISH ? Buffer.from(bytes) : undefined));
+    bystander = await startBystander();
     breakwater = await startBreakwater({
-      proxy: { threads: 1 },
+      proxy: { engine, threads: 1 },
       pools: {
         default: { nodes: [{ url: hostile.url }] },
-        calm: { nodes: [{ url: calm.url }] },
+        calm: { nodes: [{ url: bystander.url }] },
       },
       rules: [{ when: { clientId: '^bystander$' }, pool: 'calm' }],
     });
-    const { socket } = await connectDevice(breakwater.port, 'bystander');
-    const message = generate({
-      cmd: 'publish',
-      topic: 'echo',
-      payload: '',
-      qos: 0,
-      dup: false,
-      retain: false,
-    });
-    let sentMs = performance.now();
-    socket.on('data', () => {
-      trips++;
-      longestMs = Math.max(longestMs, performance.now() - sentMs);
-      sentMs = performance.now();
-      setTimeout(() => socket.write(message), 5);
-      sentMs += 5;
-    });
-    socket.write(message);
-    await until(() => trips > 10, 'the bystander to be served');
+    await bystander.speak(breakwater);
   });
 
   /** A device of its own for each row, which reads what it gets. */
@@ -104,15 +87,16 @@ describe('work', () => {
   }
 
   /** Has the bystander speak during what is done, and counts what it costs. */
-  async function costs(run: () => Promise<unknown>): Promise<void> {
-    const before = cpuMs(breakwater.pid);
-    const tripsBefore = trips;
-    longestMs = 0;
-    await run();
-    const spentMs = cpuMs(breakwater.pid) - before;
-    await until(() => trips > tripsBefore + 2, 'the bystander to be served');
-    expect(spentMs).toBeLessThan(MOST_CPU_MS);
-    expect(longestMs).toBeLessThan(MOST_ROUND_TRIP_MS);
+  async function costs(prepare: () => Promise<() => Promise<unknown>>): Promise<void> {
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (let time = 0; time < TIMES && leastMs >= MOST_TRIP_MS; time++) {
+      const run = await prepare();
+      const before = cpuMs(breakwater.pid);
+      const longestMs = await bystander.during(run);
+      expect(cpuMs(breakwater.pid) - before).toBeLessThan(MOST_CPU_MS);
+      leastMs = Math.min(leastMs, longestMs);
+    }
+    expect(leastMs).toBeLessThan(MOST_TRIP_MS);
   }
 
   /** Waits until the hostile node has got so many more packets of a type. */
@@ -135,66 +119,103 @@ describe('work', () => {
   }
 
   test.each([2000, 20_000])('of a SUBSCRIBE with %i filters', async (n) => {
-    await connect();
     const bytes = subscribe(numbered(n));
-    await costs(() => hears(n, () => device.write(bytes)));
+    await costs(async () => {
+      await connect();
+      return () => hears(n, () => device.write(bytes));
+    });
   });
 
   test('of one known filter, many times, beside a large list', async () => {
-    await connect();
-    await hears(1500, () => device.write(subscribe(numbered(1500))));
     const bytes = subscribe(Array<string>(2000).fill('f/7'));
-    await costs(() => hears(2000, () => device.write(bytes)));
+    await costs(async () => {
+      await connect();
+      await hears(1500, () => device.write(subscribe(numbered(1500))));
+      return () => hears(2000, () => device.write(bytes));
+    });
   });
 
   test('of PUBRELs of unknown ids', async () => {
-    await connect();
     const bytes = packets(65_000, (i) => ack(PUBREL as number, i + 1));
-    await costs(() => gets(PUBREL as number, 30_000, () => device.write(bytes)));
+    await costs(async () => {
+      await connect();
+      return () => gets(PUBREL as number, 30_000, () => device.write(bytes));
+    });
   });
 
   test('of publishes with DUP to a node that does not acknowledge', async () => {
-    await connect();
     const bytes = packets(16_000, (i) => again(i + 1));
-    await costs(() => gets(PUBLISH as number, 16_000, () => device.write(bytes)));
+    await costs(async () => {
+      await connect();
+      return () => gets(PUBLISH as number, 16_000, () => device.write(bytes));
+    });
   });
 
   test('of acknowledgements of nothing, while 60,000 deliveries are open', async () => {
-    await connect();
     const deliveries = packets(60_000, (i) => publish(i + 1));
-    await costs(() => hears(deliveries.length, () => hostile.link('hostile')?.write(deliveries)));
     const bytes = packets(16_000, () => ack(PUBACK as number, 65_000));
-    await costs(() => gets(PUBACK as number, 16_000, () => device.write(bytes)));
+    await costs(async () => {
+      await connect();
+      return async () => {
+        await hears(deliveries.length, () => hostile.link('hostile')?.write(deliveries));
+        await gets(PUBACK as number, 16_000, () => device.write(bytes));
+      };
+    });
   });
 
-  test('of new messages behind a move, with as many unacknowledged ones of before', async () => {
-    await connect();
-    const old = packets(2000, (i) => publish(i + 1, 'old'));
-    await hears(old.length, () => hostile.link('hostile')?.write(old));
+  /** The node of the device goes, and comes back. */
+  async function lose(): Promise<void> {
     const before = hostile.link('hostile');
     hostile.stop();
     await hears(2, () => device.write(Buffer.of((PINGREQ as number) << 4, 0))); // it is known that the node is gone
     await hostile.start();
     await until(() => hostile.link('hostile') !== before, 'the session to come back');
+  }
+
+  test('of new messages behind a move, with as many unacknowledged ones of before', async () => {
+    const old = packets(2000, (i) => publish(i + 1, 'old'));
     const news = packets(2000, (i) => publish(i + 1, 'new'));
-    await costs(() => hears(news.length, () => hostile.link('hostile')?.write(news)));
+    await costs(async () => {
+      await connect();
+      await hears(old.length, () => hostile.link('hostile')?.write(old));
+      await lose();
+      return () => hears(news.length, () => hostile.link('hostile')?.write(news));
+    });
+  });
+
+  test('of a move with 28,000 messages that no node has acknowledged', async () => {
+    const bytes = packets(28_000, (i) => publish(i + 1));
+    await costs(async () => {
+      await connect();
+      await gets(PUBLISH as number, 28_000, () => device.write(bytes));
+      return async () => {
+        const wanted = (hostile.counts[PUBLISH as number] as number) + 28_000;
+        await lose();
+        await until(() => (hostile.counts[PUBLISH as number] as number) >= wanted, 'all of them again');
+      };
+    });
   });
 
   test('of a PINGREQ flood in a gap', async () => {
-    await connect();
-    hostile.stop();
     const bytes = packets(100_000, () => Buffer.of((PINGREQ as number) << 4, 0));
-    await costs(() => hears(bytes.length, () => device.write(bytes)));
-    await hostile.start();
+    await costs(async () => {
+      await connect();
+      hostile.stop();
+      return async () => {
+        await hears(bytes.length, () => device.write(bytes));
+        await hostile.start();
+      };
+    });
   });
 
   test('of what comes byte by byte', async () => {
-    await connect();
     const bytes = publish(1, 'x'.repeat(3000));
-    await costs(() =>
-      gets(PUBLISH as number, 1, () => {
-        for (const byte of bytes) device.write(Buffer.of(byte));
-      }),
-    );
+    await costs(async () => {
+      await connect();
+      return () =>
+        gets(PUBLISH as number, 1, () => {
+          for (const byte of bytes) device.write(Buffer.of(byte));
+        });
+    });
   });
 });
