@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import type { Figures } from './load/measures.ts';
-import { calm, type Patience } from './machine.ts';
+import { calm, type RetryPolicy } from './machine.ts';
 import { LOAD_CORE, type Measure, plan } from './plan.ts';
 import { CannotRun, contenders, type Running, run } from './proxies.ts';
 import { median, report, type Samples } from './report.ts';
@@ -32,7 +32,7 @@ const asked = (list: string | undefined): ReadonlySet<string> | undefined =>
 const only = asked(values.only);
 const wanted = asked(values.measures);
 const isWhole = only === undefined && wanted === undefined;
-const patience: Patience = { leftMs: Number(values.patienceMs) };
+const patience: RetryPolicy = { leftMs: Number(values.patienceMs) };
 const directory = mkdtempSync(join(tmpdir(), 'breakwater-bench-'));
 /** Why contenders did not take part, by name. */
 const skipped = new Map<string, string>();

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { searchPath } from './proxies.ts';
 
 /** Time to spend on waiting for others to leave the cores alone, in all. */
-export interface Patience {
+export interface RetryPolicy {
   leftMs: number;
 }
 
 /** Waits for a moment in which nobody else uses the machine, as long as there is patience. */
-export async function calm(patience: Patience): Promise<void> {
+export async function calm(patience: RetryPolicy): Promise<void> {
   const ticks = (): number[] =>
     (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '').split(/\s+/).slice(1).map(Number);
   for (; patience.leftMs > 0; patience.leftMs -= 200) {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { Conversation, Link, Target, Wire } from '../src/connection/wire.ts';
+import type { Link, Target, Wire, WireEvents } from '../src/connection/wire.ts';
 import type { EpollOptions } from '../src/engine/epoll/engine.ts';
 import { loadEpoll } from '../src/engine/epoll/load.ts';
 import { createNodeEngine } from '../src/engine/node/engine.ts';
@@ -14,7 +14,7 @@ const { values } = parseArgs({
 });
 const target: Target = { slot: 0, nodeId: 'sink', host: '127.0.0.1', port: Number(values.node) };
 
-class StandIn implements Conversation {
+class StandIn implements WireEvents {
   private readonly wire: Wire;
   private connect: Uint8Array | undefined;
 

@@ -1,7 +1,7 @@
 import { Devices } from './devices.ts';
 import { cpuUs, Histogram, heapBytes, residentBytes } from './gauges.ts';
 import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
-import { type Manner, Sink } from './sink.ts';
+import { type AttemptOptions, Sink } from './sink.ts';
 import { type Address, Station } from './station.ts';
 
 export interface Task {
@@ -40,7 +40,7 @@ export function measured(task: Task, step: (nowMs: number) => void, begin: () =>
   };
 }
 
-function prepare(task: Task, manner: Manner) {
+function prepare(task: Task, manner: AttemptOptions) {
   const station = new Station();
   const packets = createPackets(station.libc);
   const sink = new Sink(station, packets, task.sink, manner);

@@ -10,16 +10,16 @@ const PUBLISH_QOS1 = 0x32;
  * Stands for the broker: answers the first bytes with CONNACK, then swallows the rest, sends it back, or answers the
  * few packets that the load sends as a broker would.
  */
-export type Manner = 'swallow' | 'echo' | 'broker';
+export type AttemptOptions = 'swallow' | 'echo' | 'broker';
 
 export class Sink implements Role {
   bytes = 0;
   private readonly station: Station;
   private readonly packets: Packets;
-  private readonly manner: Manner;
+  private readonly manner: AttemptOptions;
   private readonly greeted = new Uint8Array(20_000);
 
-  constructor(station: Station, packets: Packets, at: Address, manner: Manner) {
+  constructor(station: Station, packets: Packets, at: Address, manner: AttemptOptions) {
     this.station = station;
     this.packets = packets;
     this.manner = manner;

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
-import { createBursts } from '../policy/admission/bursts.ts';
+import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { Api } from './api.ts';
 import { createTokenGuesses } from './token-guesses.ts';
 
@@ -25,7 +25,7 @@ export function requireSafeBinding(url: URL, token: string | undefined): void {
 /** Lets only those in who hold the token; without a token, only this machine's own programs and pages. */
 export function guard(app: Api, tokenNow: () => string | undefined, log: Pick<Log, 'warn'>): void {
   const guesses = createTokenGuesses(systemClock);
-  const bursts = createBursts(systemClock);
+  const bursts = createLogThrottle(systemClock);
   app.addHook('onRequest', async ({ headers, ip, routeOptions }, reply) => {
     if (routeOptions.config?.open === true) return;
     const token = tokenNow();

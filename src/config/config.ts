@@ -1,9 +1,9 @@
+import type { DeviceRates } from '../connection/connection-host.ts';
 import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
-import type { DeviceRates } from '../connection/world.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
-import type { DoorLimits } from '../policy/admission/door.ts';
-import type { HoldBackLimits } from '../policy/admission/hold-back.ts';
+import type { LimiterLimits } from '../policy/admission/connection-limiter.ts';
+import type { ReconnectThrottleLimits } from '../policy/admission/reconnect-throttle.ts';
 import type { StrategyName } from '../policy/balance/index.ts';
 import type { ConnectRule } from '../policy/routing/rules.ts';
 import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
@@ -66,7 +66,7 @@ export interface ListenerConfig {
   readonly trustedProxies: readonly string[];
 }
 
-export type ListenerLimits = Partial<Pick<DoorLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
+export type ListenerLimits = Partial<Pick<LimiterLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
 
 export interface PoolConfig {
   readonly name: string;
@@ -196,10 +196,10 @@ export interface LimitsConfig {
   readonly shutdownGraceMs: number;
   readonly http: HttpLimits;
   /** Asked before the first byte. */
-  readonly door: DoorLimits;
+  readonly door: LimiterLimits;
   /** Refused devices that are told why, a second. */
   readonly refusalsTold: number;
-  readonly holdBack: HoldBackLimits;
+  readonly holdBack: ReconnectThrottleLimits;
   /** Of one device. */
   readonly rates: DeviceRates;
 }

@@ -1,11 +1,11 @@
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
-import type { Attempts } from './attempts.ts';
-import type { Shell } from './carrier.ts';
+import type { ConnectAttempts } from './connect-attempts.ts';
 import { Drop } from './drop.ts';
-import { type Parting, part } from './part.ts';
-import type { Seat } from './seat.ts';
-import type { Traveller } from './traveller.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { NodePermit } from './node-permit.ts';
+import { type CloseMode, part } from './part.ts';
+import type { UpstreamHost } from './upstream-host.ts';
 import type { Link } from './wire.ts';
 
 /** Where a session is attached: its place at a node, the link that it speaks on, and how both are left. */
@@ -15,82 +15,82 @@ export class Attachment {
   /** The link to the node that is left for another one, until that one has the session; or -1. */
   oldLink: Link = -1;
   /** At the node that serves. */
-  seat: Seat | undefined;
+  permit: NodePermit | undefined;
   /** When it took the session, on the world's clock. */
   attachedAtMs = 0;
   /** The connection ends, or has ended. */
   isOver = false;
-  private readonly shell: Shell;
-  private readonly traveller: Traveller;
+  private readonly connection: ForwarderHost;
+  private readonly owner: UpstreamHost;
 
-  constructor(shell: Shell, traveller: Traveller) {
-    this.shell = shell;
-    this.traveller = traveller;
+  constructor(connection: ForwarderHost, owner: UpstreamHost) {
+    this.connection = connection;
+    this.owner = owner;
   }
 
   send(link: Link, packet: Uint8Array): void {
-    this.shell.wire.toNode(link, packet, 0, packet.length);
+    this.connection.wire.toNode(link, packet, 0, packet.length);
   }
 
   /** A node has accepted the session on `link`. */
-  attach(seat: Seat | undefined): void {
-    this.seat = seat;
-    this.attachedAtMs = this.shell.world.now();
-    this.traveller.served();
+  attach(permit: NodePermit | undefined): void {
+    this.permit = permit;
+    this.attachedAtMs = this.connection.host.now();
+    this.owner.served();
   }
 
-  part(link: Link, parting: Parting, endsSession = false): void {
-    part(this.shell.wire, this.traveller, link, parting, endsSession);
+  part(link: Link, closeMode: CloseMode, endsSession = false): void {
+    part(this.connection.wire, this.owner, link, closeMode, endsSession);
   }
 
   /** For good: a session that ends with its link is over. */
-  leaveNode(parting: Parting): void {
-    this.traveller.session.nodeGone();
-    this.leaveLink(parting);
+  leaveNode(closeMode: CloseMode): void {
+    this.owner.session.nodeGone();
+    this.leaveLink(closeMode);
   }
 
   /** The session may be at another node by now. */
-  leaveLink(parting: Parting): void {
-    this.part(this.link, parting);
+  leaveLink(closeMode: CloseMode): void {
+    this.part(this.link, closeMode);
     this.link = -1;
-    this.seat?.release();
-    this.seat = undefined;
+    this.permit?.release();
+    this.permit = undefined;
   }
 
   /** For good, as the connection ends. `attempts`: the search that is under way, whose link may be the session's. */
-  leave(attempts: Attempts | undefined, parting: Parting): void {
+  leave(attempts: ConnectAttempts | undefined, closeMode: CloseMode): void {
     const { link } = this;
     this.link = -1;
-    this.leaveOld(parting);
+    this.leaveOld(closeMode);
     if (link >= 0 && link === attempts?.link) {
-      if (parting === 'goodbye') this.send(link, this.traveller.session.goodbye(false));
-      attempts.giveUp(parting === 'reset' ? 'reset' : 'flush');
+      if (closeMode === 'goodbye') this.send(link, this.owner.session.goodbye(false));
+      attempts.giveUp(closeMode === 'reset' ? 'reset' : 'flush');
     } else {
-      if (link >= 0) this.part(link, parting);
+      if (link >= 0) this.part(link, closeMode);
       attempts?.withdraw();
     }
-    this.seat?.release();
+    this.permit?.release();
   }
 
-  private leaveOld(parting: Parting): void {
-    if (this.oldLink >= 0) this.part(this.oldLink, parting);
+  private leaveOld(closeMode: CloseMode): void {
+    if (this.oldLink >= 0) this.part(this.oldLink, closeMode);
     this.oldLink = -1;
   }
 
   /**
-   * For good, and what the node of `seat` has begun for the session is dropped there. Then the device, which is alive, is
+   * For good, and what the node of `permit` has begun for the session is dropped there. Then the device, which is alive, is
    * told this reason, and its connection closes.
    */
-  drop(seat: Seat, version: ProtocolVersion, code: ReasonCode): Drop {
-    const { shell, link } = this;
-    const { session } = this.traveller;
+  drop(permit: NodePermit, version: ProtocolVersion, code: ReasonCode): Drop {
+    const { connection, link } = this;
+    const { session } = this.owner;
     this.isOver = true;
     this.link = -1;
     this.leaveOld('goodbye');
-    seat.release();
-    return new Drop(shell.wire, session, { version, link, target: seat.target }, () => {
+    permit.release();
+    return new Drop(connection.wire, session, { version, link, target: permit.target }, () => {
       session.endDevice(code);
-      shell.close('flush');
+      connection.close('flush');
     });
   }
 
@@ -98,8 +98,8 @@ export class Attachment {
   leaveBehind(): boolean {
     this.oldLink = this.link;
     this.link = -1;
-    this.seat?.release();
-    this.seat = undefined;
+    this.permit?.release();
+    this.permit = undefined;
     return this.detach();
   }
 
@@ -113,12 +113,12 @@ export class Attachment {
 
   /** Nothing more of the link is taken. False when that was the end. */
   detach(): boolean {
-    this.traveller.adrift();
-    if (this.traveller.session.detached()) {
-      this.traveller.settle();
+    this.owner.adrift();
+    if (this.owner.session.detached()) {
+      this.owner.settle();
       return !this.isOver;
     }
-    this.traveller.endInTheMiddle('node-reset');
+    this.owner.endInTheMiddle('node-reset');
     return false;
   }
 }

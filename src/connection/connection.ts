@@ -2,12 +2,12 @@ import { GrowableBuffer } from '../base/growable-buffer.ts';
 import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
 import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
-import type { Carrier, Shell } from './carrier.ts';
-import { closingOf, TAKEOVER_MS } from './ends.ts';
+import { closingOf, TAKEOVER_MS } from './close-reasons.ts';
+import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
+import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import { Relay } from './relay.ts';
-import { SessionCarrier } from './session-carrier.ts';
-import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
-import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
+import { SessionForwarder } from './session-forwarder.ts';
+import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
 /**
  * The life of one device connection, without I/O:
@@ -15,7 +15,7 @@ import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
  *   greeting ──CONNECT──► held-back ──► recalling ──► carried ──► closing
  *
  * `held-back` is for a device that connects over and over. `recalling` waits, never for long, for where the device was served last; most pools do not ask. Then `Relay` or
- * `SessionCarrier` finds the device its node, trying candidates until one answers, and carries it until one side ends.
+ * `SessionForwarder` finds the device its node, trying candidates until one answers, and carries it until one side ends.
  */
 type Phase = 'greeting' | 'held-back' | 'recalling' | 'carried' | 'closing';
 
@@ -28,9 +28,9 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   error: 'device-timeout',
 };
 
-export class Connection implements Conversation, ConnectionView, PendingHolder, Shell {
+export class Connection implements WireEvents, ConnectionView, PendingHolder, ForwarderHost {
   readonly wire: Wire;
-  readonly world: World;
+  readonly host: ConnectionHost;
   readonly peer: Peer;
   connect: Connect | undefined;
   route: PoolRoute | undefined;
@@ -53,43 +53,43 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   private held: GrowableBuffer | undefined = new GrowableBuffer();
   /** Where CONNECT ends in `held`. */
   private connectEnd = 0;
-  private carrier: Carrier | undefined;
+  private forwarder: Forwarder | undefined;
   private deviceFin = false;
   private isHolding = false;
 
-  constructor(wire: Wire, peer: Peer, world: World) {
+  constructor(wire: Wire, peer: Peer, host: ConnectionHost) {
     this.wire = wire;
     this.peer = peer;
-    this.world = world;
-    wire.setTimer(world.limits.connectTimeoutMs);
+    this.host = host;
+    wire.setTimer(host.limits.connectTimeoutMs);
   }
 
   /** The node that serves the device, or is asked to. */
   get target(): Target | undefined {
-    return this.carrier?.target;
+    return this.forwarder?.target;
   }
 
   get clientId(): string {
-    return this.carrier?.assignedClientId ?? this.connect?.clientId ?? '';
+    return this.forwarder?.assignedClientId ?? this.connect?.clientId ?? '';
   }
 
   get isTakenOver(): boolean {
-    const { isSuperseded, rivalledAtMs, world } = this;
-    return isSuperseded || (rivalledAtMs !== undefined && world.now() - rivalledAtMs < TAKEOVER_MS);
+    const { isSuperseded, rivalledAtMs, host } = this;
+    return isSuperseded || (rivalledAtMs !== undefined && host.now() - rivalledAtMs < TAKEOVER_MS);
   }
 
-  get session(): SessionCarrier | undefined {
-    return this.carrier instanceof SessionCarrier ? this.carrier : undefined;
+  get session(): SessionForwarder | undefined {
+    return this.forwarder instanceof SessionForwarder ? this.forwarder : undefined;
   }
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
-    if (this.phase === 'carried') return this.carrier?.deviceData(bytes, start, end);
+    if (this.phase === 'carried') return this.forwarder?.deviceData(bytes, start, end);
     const { held } = this;
     if (held === undefined) return;
     held.append(bytes, start, end);
-    this.world.pending(this, held.length);
+    this.host.pending(this, held.length);
     if (this.phase === 'greeting') this.greet(held);
-    else if (held.length > this.world.limits.maxPacketBytes) this.hold(true);
+    else if (held.length > this.host.limits.maxPacketBytes) this.hold(true);
   }
 
   /** It keeps the most of all that no node has accepted, and all together keep too much. */
@@ -103,18 +103,18 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   }
 
   private greet(held: GrowableBuffer): void {
-    const result = decodeConnect(held.bytes, 0, held.length, this.world.limits.maxPacketBytes);
+    const result = decodeConnect(held.bytes, 0, held.length, this.host.limits.maxPacketBytes);
     if (result.kind === 'incomplete') return;
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply, 'connect-rejected');
     const { connect } = result;
     this.connect = connect;
     this.connectEnd = result.end;
-    const route = this.world.route(connect, this.peer);
+    const route = this.host.route(connect, this.peer);
     if (typeof route === 'string') {
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');
     }
     this.route = route;
-    const waitMs = this.world.holdBackMs(connect, this.peer);
+    const waitMs = this.host.holdBackMs(connect, this.peer);
     if (waitMs === 0) return this.recall(connect, route);
     this.phase = 'held-back';
     this.wire.setTimer(waitMs);
@@ -125,7 +125,7 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
     if (route.recallTimeoutMs === 0 || connect.clientId === '') return this.carry(undefined);
     this.phase = 'recalling';
     this.wire.setTimer(route.recallTimeoutMs);
-    this.world.recall(this, this);
+    this.host.recall(this, this);
   }
 
   recalled(nodeId: string | undefined): void {
@@ -133,27 +133,27 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   }
 
   private carry(preferred: string | undefined): void {
-    const { held, connect, route, world } = this;
+    const { held, connect, route, host } = this;
     if (held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.letGo();
-    if (this.isHolding) this.hold(false); // from here on it is the carrier's
-    if ((route.mode ?? world.mode) === 'relay') {
-      this.carrier = new Relay(this, connect, route, held);
+    if (this.isHolding) this.hold(false); // from here on it is the forwarder's
+    if ((route.mode ?? host.mode) === 'relay') {
+      this.forwarder = new Relay(this, connect, route, held);
     } else {
       const raw = held.bytes.subarray(0, this.connectEnd);
-      this.carrier = new SessionCarrier(this, connect, route, raw);
-      this.carrier.deviceData(held.bytes, this.connectEnd, held.length);
+      this.forwarder = new SessionForwarder(this, connect, route, raw);
+      this.forwarder.deviceData(held.bytes, this.connectEnd, held.length);
     }
-    if (this.deviceFin) this.carrier.deviceEnded('fin');
-    this.carrier.place(preferred ?? this.peer.request?.preferredNode); // unless what was held has ended it
+    if (this.deviceFin) this.forwarder.deviceEnded('fin');
+    this.forwarder.place(preferred ?? this.peer.request?.preferredNode); // unless what was held has ended it
   }
 
   deviceEnded(cause: EndCause): void {
     this.because(DEVICE_END[cause]);
-    if (this.phase === 'carried') return this.carrier?.deviceEnded(cause);
+    if (this.phase === 'carried') return this.forwarder?.deviceEnded(cause);
     if (cause === 'tls' || cause === 'websocket') {
-      this.world.rejected(cause === 'tls' ? 'tls-failed' : 'websocket-refused', this);
+      this.host.rejected(cause === 'tls' ? 'tls-failed' : 'websocket-refused', this);
       return this.close(closingOf(cause));
     }
     const waits = this.phase === 'held-back' || this.phase === 'recalling';
@@ -163,19 +163,19 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   }
 
   linkOpened(link: Link): void {
-    this.carrier?.linkOpened(link);
+    this.forwarder?.linkOpened(link);
   }
 
   linkFailed(link: Link, errno: string): void {
-    this.carrier?.linkFailed(link, errno);
+    this.forwarder?.linkFailed(link, errno);
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    this.carrier?.linkData(link, bytes, start, end);
+    this.forwarder?.linkData(link, bytes, start, end);
   }
 
   linkEnded(link: Link, cause: EndCause): void {
-    this.carrier?.linkEnded(link, cause);
+    this.forwarder?.linkEnded(link, cause);
   }
 
   timer(): void {
@@ -183,15 +183,15 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
     const { connect, route } = this;
     if (this.phase === 'held-back' && connect && route) return this.recall(connect, route);
     if (this.phase === 'recalling') return this.carry(undefined);
-    if (this.phase === 'carried') return this.carrier?.timer();
+    if (this.phase === 'carried') return this.forwarder?.timer();
     this.wire.endDevice('reset'); // it was flushed, and has had its time
-    this.carrier?.leave();
+    this.forwarder?.leave();
   }
 
   /** Ends the connection from outside. */
   end(reason: EndReason): void {
     if (this.phase === 'closing') return;
-    if (this.carrier !== undefined) return this.carrier.end(reason);
+    if (this.forwarder !== undefined) return this.forwarder.end(reason);
     this.because(reason);
     this.close('flush');
   }
@@ -201,15 +201,15 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
    * broker's to say, by what becomes of the link. `isSame`: of the same device, as far as anybody can know.
    */
   superseded(isSame: boolean): void {
-    this.rivalledAtMs = this.world.now();
+    this.rivalledAtMs = this.host.now();
     if (!isSame || this.isSuperseded) return;
     this.isSuperseded = true;
-    this.carrier?.superseded();
+    this.forwarder?.superseded();
   }
 
   placed(isAccepted: boolean): void {
-    this.placedAtMs = this.world.now();
-    this.world.placed(this, isAccepted);
+    this.placedAtMs = this.host.now();
+    this.host.placed(this, isAccepted);
   }
 
   because(reason: EndReason): void {
@@ -217,7 +217,7 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
   }
 
   refuse(label: string, reply: Uint8Array | undefined, reason: EndReason): void {
-    this.world.rejected(label, this);
+    this.host.rejected(label, this);
     this.because(reason);
     if (reply === undefined) return this.close('reset');
     this.wire.toDevice(reply, 0, reply.length);
@@ -228,26 +228,26 @@ export class Connection implements Conversation, ConnectionView, PendingHolder, 
     if (this.phase === 'closing') return;
     this.beginToClose();
     // A device that does not read its last bytes may not hold the socket for ever.
-    this.wire.setTimer(how === 'flush' ? this.world.limits.halfCloseTimeoutMs : 0);
-    this.carrier?.leave();
+    this.wire.setTimer(how === 'flush' ? this.host.limits.halfCloseTimeoutMs : 0);
+    this.forwarder?.leave();
     this.wire.endDevice(how);
   }
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {
     if (this.phase !== 'closing') this.beginToClose();
-    this.carrier?.closed();
-    this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+    this.forwarder?.closed();
+    this.host.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
   }
 
   private beginToClose(): void {
     this.phase = 'closing';
     this.letGo();
-    this.world.left(this);
+    this.host.left(this);
   }
 
   /** What the device has sent is somebody else's now, or nobody's. */
   private letGo(): void {
-    if (this.held !== undefined) this.world.pending(this, 0);
+    if (this.held !== undefined) this.host.pending(this, 0);
     this.held = undefined;
   }
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../session/index.ts';
-import { Purge } from './purge.ts';
+import { StaleSessionPurge } from './stale-session-purge.ts';
 import type { Target, Wire } from './wire.ts';
 
 /** Nodes that are told to drop what they may keep of a clean session. */
@@ -20,8 +20,8 @@ export function purge(
   last: Target | undefined,
   wire: Wire,
   session: Session,
-): Purge | undefined {
+): StaleSessionPurge | undefined {
   const all = last === undefined ? copies : [last, ...copies];
   const byId = new Map(all.map((target) => [target.nodeId, target]));
-  return byId.size === 0 ? undefined : new Purge(wire, session, [...byId.values()]);
+  return byId.size === 0 ? undefined : new StaleSessionPurge(wire, session, [...byId.values()]);
 }

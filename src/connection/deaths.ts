@@ -1,9 +1,9 @@
 import type { Session } from '../session/index.ts';
-import type { Shell } from './carrier.ts';
+import type { EndReason, PoolRoute } from './connection-host.ts';
 import type { Evidence } from './evidence.ts';
+import type { ForwarderHost } from './forwarder.ts';
 import { Trial } from './trial.ts';
 import type { Target } from './wire.ts';
-import type { EndReason, PoolRoute } from './world.ts';
 
 /** Whose session it is. */
 interface Bereaved {
@@ -14,7 +14,7 @@ interface Bereaved {
 
 /** What a session had under way to nodes that died (decision 14). */
 export class Deaths {
-  private readonly shell: Shell;
+  private readonly connection: ForwarderHost;
   private readonly owner: Bereaved;
   private trial: Trial | undefined;
   /** The last node that died. */
@@ -22,29 +22,29 @@ export class Deaths {
   /** The node was lost within a moment of what was sent to it again. */
   private isSudden = false;
 
-  constructor(shell: Shell, owner: Bereaved) {
-    this.shell = shell;
+  constructor(connection: ForwarderHost, owner: Bereaved) {
+    this.connection = connection;
     this.owner = owner;
   }
 
   /** The node that served is gone. False when that was the end: another one died of the same packet. */
   survives({ nodeId }: Target, evidence: Evidence): boolean {
-    const { shell, owner, isSudden } = this;
+    const { connection, owner, isSudden } = this;
     if (evidence === 'leaving' || evidence === 'removed') return true;
     this.origin = nodeId;
     this.isSudden = false;
     const suspect = owner.session.suspects.nodeDied(isSudden);
     if (suspect === undefined) return true;
-    shell.world.convicted(shell, suspect);
+    connection.host.convicted(connection, suspect);
     owner.end('deadly-packet');
     return false;
   }
 
   /** Another node has the session; what the one before may have died of is sent when it is its turn. */
   suspected(node: Target | undefined, route: PoolRoute): void {
-    const { shell, owner, origin } = this;
+    const { connection, owner, origin } = this;
     if (node === undefined) return;
-    this.trial = new Trial(shell, node, route.hasOther([node.nodeId, origin]), () => {
+    this.trial = new Trial(connection, node, route.hasOther([node.nodeId, origin]), () => {
       owner.session.suspects.tryAgain();
       owner.settle();
     });

@@ -2,24 +2,24 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import type { Attachment } from './attachment.ts';
-import type { Attempts } from './attempts.ts';
-import type { Shell } from './carrier.ts';
-import type { Move, Moves } from './move.ts';
+import type { ConnectAttempts } from './connect-attempts.ts';
+import type { MovePolicy, Placement, PoolRoute } from './connection-host.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { Move, Moves } from './migration.ts';
 import { Silence, type SilenceOwner } from './silence.ts';
-import type { Traveller } from './traveller.ts';
+import type { UpstreamHost } from './upstream-host.ts';
 import type { Link } from './wire.ts';
-import type { MovePolicy, Placement, PoolRoute } from './world.ts';
 
-/** What is asked of the journey. */
+/** What is asked of the upstream. */
 export interface HangHost {
-  readonly shell: Shell;
+  readonly connection: ForwarderHost;
   readonly connect: Connect;
   readonly route: PoolRoute;
-  readonly traveller: Traveller;
+  readonly owner: UpstreamHost;
   readonly at: Attachment;
   readonly moves: Moves;
   /** No link is the session's: it moves, and `attempts` has asked for it already. */
-  goOn(move: Move, attempts: Attempts): void;
+  goOn(move: Move, attempts: ConnectAttempts): void;
   /** Likewise, and nobody has asked. */
   moveOn(move: Move): void;
 }
@@ -47,16 +47,16 @@ export class HungNode implements SilenceOwner {
 
   /** The node that serves answers nothing. Where nothing can be done, the device waits for it, as it would without us. */
   hangs(): void {
-    const { shell, traveller, at } = this.host;
-    const target = at.seat?.target;
+    const { connection, owner, at } = this.host;
+    const target = at.permit?.target;
     if (this.silence !== undefined) return this.silence.nodeHangs();
     if (target === undefined) return;
-    shell.world.dialFailed(target, 'silent', 'PINGREQ unanswered');
-    if (shell.isSuperseded) return traveller.takenOver(true); // rule 14
-    if (traveller.session.immovable !== undefined) return;
+    connection.host.dialFailed(target, 'silent', 'PINGREQ unanswered');
+    if (connection.isSuperseded) return owner.takenOver(true); // rule 14
+    if (owner.session.immovable !== undefined) return;
     this.silence = new Silence(this, this.host.moves.start({ cause: 'node-silent', origin: target }));
-    traveller.session.withhold();
-    traveller.settle();
+    owner.session.withhold();
+    owner.settle();
     this.silence?.search();
   }
 
@@ -67,26 +67,26 @@ export class HungNode implements SilenceOwner {
 
   /** How long until `timer` is to be called, in ms. */
   get dueMs(): number {
-    return Math.max(1, Math.ceil(this.dueAtMs - this.shell.world.now()));
+    return Math.max(1, Math.ceil(this.dueAtMs - this.connection.host.now()));
   }
 
   /** To be called at least then; earlier does no harm. */
   timer(): void {
-    if (this.shell.world.now() < this.dueAtMs) return;
+    if (this.connection.host.now() < this.dueAtMs) return;
     this.dueAtMs = NEVER;
     this.silence?.timer();
   }
 
   /** CONNECTs were given up that their nodes may still act on, within so many ms. */
   strays(count: number, ms: number): void {
-    const untilMs = this.host.shell.world.now() + ms;
+    const untilMs = this.host.connection.host.now() + ms;
     const strays = [...this.strayUntilMs, ...Array.from({ length: count }, () => untilMs)];
     this.strayUntilMs = strays.slice(-MAX_STRAYS);
   }
 
   /** Is there one that explains that the session was taken? */
   private explainedByStray(): boolean {
-    const nowMs = this.host.shell.world.now();
+    const nowMs = this.host.connection.host.now();
     const strays = this.strayUntilMs.filter((untilMs) => nowMs < untilMs);
     this.strayUntilMs = strays.slice(1);
     return strays.length > 0;
@@ -124,12 +124,12 @@ export class HungNode implements SilenceOwner {
 
   // ---- of `Silence`
 
-  get shell(): Shell {
-    return this.host.shell;
+  get connection(): ForwarderHost {
+    return this.host.connection;
   }
 
   get session(): Session {
-    return this.host.traveller.session;
+    return this.host.owner.session;
   }
 
   get version(): ProtocolVersion {
@@ -141,38 +141,38 @@ export class HungNode implements SilenceOwner {
   }
 
   place(): Placement {
-    const { route, connect, shell } = this.host;
-    return route.place(connect, shell.peer, undefined);
+    const { route, connect, connection } = this.host;
+    return route.place(connect, connection.peer, undefined);
   }
 
   /** While the node serves, its silence and the device's are watched besides; later the timer is that of who searches. */
   alarm(ms: number): void {
-    if (this.silence === undefined) return this.shell.wire.setTimer(ms);
-    this.dueAtMs = ms === 0 ? NEVER : this.shell.world.now() + ms;
-    this.host.traveller.rewatch();
+    if (this.silence === undefined) return this.connection.wire.setTimer(ms);
+    this.dueAtMs = ms === 0 ? NEVER : this.connection.host.now() + ms;
+    this.host.owner.rewatch();
   }
 
-  takenElsewhere(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+  takenElsewhere(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
     const move = this.silence?.move;
     this.end();
     if (move !== undefined && this.host.at.leaveBehind()) this.takeUp(move, attempts, bytes, start, end);
     else attempts.withdraw();
   }
 
-  private takeUp(move: Move, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
-    const { traveller } = this.host;
-    traveller.session.turn();
+  private takeUp(move: Move, attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
+    const { owner } = this.host;
+    owner.session.turn();
     this.host.goOn(move, attempts);
-    traveller.session.fromNode(bytes, start, end);
-    traveller.settle();
+    owner.session.fromNode(bytes, start, end);
+    owner.settle();
   }
 
   serves(does: boolean): void {
-    const { traveller, at } = this.host;
-    if (does) traveller.session.release();
-    else traveller.session.withhold();
-    traveller.settle();
-    if (does && !at.isOver) traveller.served();
+    const { owner, at } = this.host;
+    if (does) owner.session.release();
+    else owner.session.withhold();
+    owner.settle();
+    if (does && !at.isOver) owner.served();
   }
 
   backAgain(): void {
@@ -183,7 +183,7 @@ export class HungNode implements SilenceOwner {
   silentForTooLong(): void {
     const { silence, host } = this;
     if (silence !== undefined) host.moves.ended(silence.move, undefined, false);
-    host.traveller.end('no-node');
+    host.owner.end('no-node');
   }
 
   // ---- the end of its link
@@ -193,8 +193,8 @@ export class HungNode implements SilenceOwner {
    * far as anybody can know: then it is followed (rule 14).
    */
   follows(): boolean {
-    const { silence, shell } = this;
-    if (shell.isTakenOver) return false; // by a newer connection
+    const { silence, connection } = this;
+    if (connection.isTakenOver) return false; // by a newer connection
     if (silence?.hasAsked) this.followAttempt(silence);
     else if (this.explainedByStray()) this.followStray();
     else return false;
@@ -209,13 +209,13 @@ export class HungNode implements SilenceOwner {
     if (!host.at.detach()) return waiting?.attempts.withdraw();
     if (waiting === undefined) return host.moveOn(silence.move);
     const { attempts, answer } = waiting;
-    if (answer !== undefined) host.traveller.session.trust();
+    if (answer !== undefined) host.owner.session.trust();
     this.takeUp(silence.move, attempts, answer?.bytes ?? NOTHING, 0, answer?.length ?? 0);
   }
 
   private followStray(): void {
     const { host } = this;
-    const origin = host.at.seat?.target;
+    const origin = host.at.permit?.target;
     host.at.leaveLink('reset');
     if (origin === undefined || !host.at.detach()) return;
     host.moveOn(host.moves.start({ cause: 'link-lost', origin, evidence: 'own-connect' }));

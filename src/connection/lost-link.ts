@@ -1,7 +1,7 @@
-import type { Shell } from './carrier.ts';
+import type { PoolRoute } from './connection-host.ts';
 import type { Asker, Evidence } from './evidence.ts';
+import type { ForwarderHost } from './forwarder.ts';
 import type { EndCause, Target } from './wire.ts';
-import type { PoolRoute } from './world.ts';
 
 /**
  * The answer comes within a second or so. This bound is for a main thread that does not answer at all; it is long,
@@ -27,50 +27,50 @@ export class LostLink implements Asker {
   readonly lostAtMs: number;
   /** False: the device has part of a message that only this node could complete. */
   readonly isWhole: boolean;
-  private readonly shell: Pick<Shell, 'world' | 'wire'>;
+  private readonly connection: Pick<ForwarderHost, 'host' | 'wire'>;
   private owner: LossOwner | undefined;
 
   constructor(
-    shell: Pick<Shell, 'world' | 'wire'>,
+    connection: Pick<ForwarderHost, 'host' | 'wire'>,
     facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole'>,
     owner: LossOwner,
   ) {
-    this.shell = shell;
+    this.connection = connection;
     this.target = facts.target;
     this.cause = facts.cause;
     this.attachedAtMs = facts.attachedAtMs;
     this.isWhole = facts.isWhole;
-    this.lostAtMs = shell.world.now();
+    this.lostAtMs = connection.host.now();
     this.owner = owner;
   }
 
   /** Decides at once, or asks. */
   decide(policy: PoolRoute['moves']['lostLink']): void {
     if (policy !== 'evidence') return this.judged(policy === 'move' ? 'configured' : undefined);
-    const evidence = this.cause === 'timeout' ? 'tcp-timeout' : this.shell.world.evidence(this);
+    const evidence = this.cause === 'timeout' ? 'tcp-timeout' : this.connection.host.evidence(this);
     if (evidence !== undefined) return this.judged(evidence);
-    this.shell.wire.setTimer(ANSWER_TIMEOUT_MS);
+    this.connection.wire.setTimer(ANSWER_TIMEOUT_MS);
   }
 
   judged(evidence: Evidence | undefined): void {
     const { owner } = this;
     if (owner === undefined) return;
     this.owner = undefined;
-    this.shell.wire.setTimer(0);
+    this.connection.wire.setTimer(0);
     if (evidence === undefined) owner.nodeLives(this);
     else owner.nodeGone(this, evidence);
   }
 
   /** No answer came. What the routing table says counts to the last. */
   timer(): void {
-    const evidence = this.shell.world.evidence(this);
-    this.shell.world.forget(this);
+    const evidence = this.connection.host.evidence(this);
+    this.connection.host.forget(this);
     this.judged(evidence);
   }
 
   /** The connection ends meanwhile. */
   forget(): void {
-    if (this.owner !== undefined) this.shell.world.forget(this);
+    if (this.owner !== undefined) this.connection.host.forget(this);
     this.owner = undefined;
   }
 }

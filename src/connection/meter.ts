@@ -1,5 +1,5 @@
 import { TokenBucket } from '../policy/admission/token-bucket.ts';
-import type { DeviceRates } from './world.ts';
+import type { DeviceRates } from './connection-host.ts';
 
 /**
  * The pace of one device, in messages and bytes. A second's worth may come at once. Nothing is dropped: what one read brings

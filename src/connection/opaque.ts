@@ -1,10 +1,10 @@
 import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { readClientHello } from '../protocol/tls-hello/client-hello.ts';
-import { Attempts } from './attempts.ts';
-import { nodeEndOf } from './ends.ts';
-import type { Seat } from './seat.ts';
-import type { Conversation, EndCause, Link, Peer, Target, Wire } from './wire.ts';
-import type { ConnectionView, EndReason, PoolRoute, World } from './world.ts';
+import { nodeEndOf } from './close-reasons.ts';
+import { ConnectAttempts } from './connect-attempts.ts';
+import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
+import type { NodePermit } from './node-permit.ts';
+import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
 /** A fatal alert (RFC 8446, 6.2), which a device understands before any handshake. */
 const alert = (description: number): Uint8Array => Uint8Array.of(21, 3, 1, 0, 2, 2, description);
@@ -21,9 +21,9 @@ const DEVICE_END: Partial<Record<EndCause, EndReason>> = { fin: 'device-closed',
  * `greeting` is there only where TLS passes through, and reads the server name for rules. Otherwise a node is sought at
  * once, because in some protocols the server speaks first. The device is not read until its node is there.
  */
-export class OpaqueConnection implements Conversation, ConnectionView {
+export class OpaqueConnection implements WireEvents, ConnectionView {
   readonly wire: Wire;
-  readonly world: World;
+  readonly host: ConnectionHost;
   /** There is no CONNECT, nor a session that could move. */
   readonly connect = undefined;
   readonly session = undefined;
@@ -40,30 +40,30 @@ export class OpaqueConnection implements Conversation, ConnectionView {
 
   /** What the device sent before its node was there: its ClientHello. */
   private held: GrowableBuffer | undefined;
-  private attempts: Attempts | undefined;
-  private seat: Seat | undefined;
+  private attempts: ConnectAttempts | undefined;
+  private permit: NodePermit | undefined;
   private link: Link = -1;
   private reason: EndReason | undefined;
   private isClosing = false;
   /** One side has ended, and the other has its time to do so too. */
   private halfClosed = false;
 
-  constructor(wire: Wire, peer: Peer, world: World) {
+  constructor(wire: Wire, peer: Peer, host: ConnectionHost) {
     this.wire = wire;
     this.peer = peer;
-    this.world = world;
+    this.host = host;
   }
 
   /** The node that serves the device, or is asked to. */
   get target(): Target | undefined {
-    return (this.seat ?? this.attempts?.seat)?.target;
+    return (this.permit ?? this.attempts?.permit)?.target;
   }
 
   /** To be called once, before the engine tells anything. @param passesTls the device speaks TLS, and names a server */
   begin(passesTls: boolean): void {
     if (!passesTls) return this.search();
     this.held = new GrowableBuffer();
-    this.wire.setTimer(this.world.limits.connectTimeoutMs);
+    this.wire.setTimer(this.host.limits.connectTimeoutMs);
   }
 
   // ---- finding a node --------------------------------------------------------------------------------------
@@ -81,14 +81,14 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   }
 
   private search(): void {
-    const { wire, world, peer } = this;
+    const { wire, host, peer } = this;
     wire.holdDevice(true);
-    const route = world.route({}, peer);
+    const route = host.route({}, peer);
     if (typeof route === 'string') return this.refuse(route, ACCESS_DENIED, 'connect-rejected');
     this.route = route;
     // Behind a ClientHello there is something to send at once; otherwise the node may be who speaks first.
     const greets = this.held !== undefined;
-    this.attempts = new Attempts(this, route.place({ clientId: '' }, peer, undefined), { greets });
+    this.attempts = new ConnectAttempts(this, route.place({ clientId: '' }, peer, undefined), { greets });
     this.dialNext();
   }
 
@@ -104,15 +104,15 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   }
 
   linkOpened(link: Link): void {
-    const { wire, world, held, attempts } = this;
-    this.seat = attempts?.succeeded();
+    const { wire, host, held, attempts } = this;
+    this.permit = attempts?.succeeded();
     this.attempts = undefined;
     this.link = link;
-    this.placedAtMs = world.now();
-    world.placed(this, false);
+    this.placedAtMs = host.now();
+    host.placed(this, false);
     if (held !== undefined) wire.toNode(link, held.bytes, 0, held.length);
     this.held = undefined;
-    wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
+    wire.setTimer(this.halfClosed ? host.limits.halfCloseTimeoutMs : 0);
     wire.splice(link);
     wire.holdDevice(false);
   }
@@ -132,9 +132,10 @@ export class OpaqueConnection implements Conversation, ConnectionView {
 
   /** That a node ends a connection is the way of many protocols; only what is no FIN speaks against it. */
   linkEnded(_link: Link, cause: EndCause): void {
-    const { seat, world } = this;
-    if (seat !== undefined && !this.halfClosed && cause !== 'fin') world.linkLost(this, seat.target, cause);
-    seat?.release();
+    const { permit, host } = this;
+    if (permit !== undefined && !this.halfClosed && cause !== 'fin')
+      host.linkLost(this, permit.target, cause);
+    permit?.release();
     this.because(nodeEndOf(cause));
     this.waitForOther();
   }
@@ -142,7 +143,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   /** The engine carries the end over to the other side; only how long that may take is decided here. */
   private waitForOther(): void {
     this.halfClosed = true;
-    this.wire.setTimer(this.world.limits.halfCloseTimeoutMs);
+    this.wire.setTimer(this.host.limits.halfCloseTimeoutMs);
   }
 
   timer(): void {
@@ -168,7 +169,7 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   }
 
   private refuse(label: string, reply: Uint8Array | undefined, reason: EndReason): void {
-    this.world.rejected(label, this);
+    this.host.rejected(label, this);
     this.because(reason);
     if (reply === undefined || this.held === undefined) return this.close('reset');
     this.wire.toDevice(reply, 0, reply.length);
@@ -179,11 +180,11 @@ export class OpaqueConnection implements Conversation, ConnectionView {
     if (this.isClosing) return;
     this.isClosing = true;
     const { wire, link } = this;
-    wire.setTimer(how === 'flush' ? this.world.limits.halfCloseTimeoutMs : 0);
+    wire.setTimer(how === 'flush' ? this.host.limits.halfCloseTimeoutMs : 0);
     this.attempts?.giveUp();
     this.attempts = undefined;
     if (link >= 0) wire.endNode(link, how);
-    this.seat?.release();
+    this.permit?.release();
     this.held = undefined;
     wire.endDevice(how);
   }
@@ -191,8 +192,8 @@ export class OpaqueConnection implements Conversation, ConnectionView {
   closed(bytesFromDevice: number, bytesToDevice: number): void {
     this.isClosing = true;
     this.attempts?.closed();
-    this.seat?.release();
-    this.world.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+    this.permit?.release();
+    this.host.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
   }
 }
 

@@ -1,22 +1,22 @@
-import type { Traveller } from './traveller.ts';
+import type { UpstreamHost } from './upstream-host.ts';
 import type { Link, Wire } from './wire.ts';
 
 /**
  * How a node is left. `reset`: as by a device that vanished, so that its Will fires. `goodbye`: with a DISCONNECT of
  * ours, so that it does not. `flush`: behind whatever the device said last.
  */
-export type Parting = 'reset' | 'goodbye' | 'flush';
+export type CloseMode = 'reset' | 'goodbye' | 'flush';
 
 /** Ends a link to a node. */
 export function part(
   wire: Wire,
-  { session }: Pick<Traveller, 'session'>,
+  { session }: Pick<UpstreamHost, 'session'>,
   link: Link,
-  parting: Parting,
+  closeMode: CloseMode,
   endsSession = false,
 ): void {
   // Nothing of ours may come into the middle of a packet.
-  const how = parting === 'goodbye' && session.midPublish ? 'reset' : parting;
+  const how = closeMode === 'goodbye' && session.midPublish ? 'reset' : closeMode;
   if (how === 'goodbye') {
     const packet = session.goodbye(endsSession);
     wire.toNode(link, packet, 0, packet.length);

@@ -4,13 +4,13 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import { hexOf } from '../protocol/mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { readAssignedClientId } from '../session/index.ts';
-import { Attempts, type Overdue } from './attempts.ts';
-import type { Carrier, Shell } from './carrier.ts';
-import { closingOf, nodeEndOf } from './ends.ts';
-import type { Seat } from './seat.ts';
+import { closingOf, nodeEndOf } from './close-reasons.ts';
+import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
+import type { EndReason, PoolRoute } from './connection-host.ts';
+import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import type { NodePermit } from './node-permit.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
-import type { EndReason, PoolRoute } from './world.ts';
 
 /** Of a refusal that is kept for the device; one that is longer is another node's to say better. */
 const MAX_CONNACK_BYTES = 4_096;
@@ -20,12 +20,12 @@ const DISCONNECT = Uint8Array.of(0xe0, 0);
  * Relay mode: until a node has accepted the CONNECT, everything that the device sent is held, so that the next
  * candidate can be given the same bytes; from then on the engine moves the bytes by itself, and nothing is parsed.
  */
-export class Relay implements Carrier {
-  private readonly shell: Shell;
+export class Relay implements Forwarder {
+  private readonly connection: ForwarderHost;
   private readonly connect: Connect;
   private readonly route: PoolRoute;
-  private attempts: Attempts | undefined;
-  private seat: Seat | undefined;
+  private attempts: ConnectAttempts | undefined;
+  private permit: NodePermit | undefined;
   /** Everything from CONNECT on, until the splice. */
   private held: GrowableBuffer | undefined;
   private answer: GrowableBuffer | undefined;
@@ -37,20 +37,20 @@ export class Relay implements Carrier {
   private halfClosed = false;
   private hasLostLink = false;
 
-  constructor(shell: Shell, connect: Connect, route: PoolRoute, held: GrowableBuffer) {
-    this.shell = shell;
+  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, held: GrowableBuffer) {
+    this.connection = connection;
     this.connect = connect;
     this.route = route;
     this.held = held;
   }
 
   get target(): Target | undefined {
-    return (this.seat ?? this.attempts?.seat)?.target;
+    return (this.permit ?? this.attempts?.permit)?.target;
   }
 
   place(preferred: string | undefined): void {
-    const { shell, connect, route } = this;
-    this.attempts = new Attempts(shell, route.place(connect, shell.peer, preferred), {
+    const { connection, connect, route } = this;
+    this.attempts = new ConnectAttempts(connection, route.place(connect, connection.peer, preferred), {
       goodbye: () => (this.hasSaidMore ? undefined : DISCONNECT),
       gone: () => this.attemptOver('connack-timeout'),
     });
@@ -58,11 +58,11 @@ export class Relay implements Carrier {
   }
 
   private dialNext(): void {
-    const { attempts, shell } = this;
+    const { attempts, connection } = this;
     this.isOpen = false;
     this.answer = undefined;
     if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
-    turnAway(shell, this.connect, attempts);
+    turnAway(connection, this.connect, attempts);
   }
 
   private attemptOver(why: Overdue): void {
@@ -79,19 +79,19 @@ export class Relay implements Carrier {
   }
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
-    const { held, attempts, shell } = this;
+    const { held, attempts, connection } = this;
     if (held === undefined) return;
     held.append(bytes, start, end);
-    if (this.isOpen && attempts !== undefined) shell.wire.toNode(attempts.link, bytes, start, end);
-    if (held.length > shell.world.limits.maxPacketBytes) shell.wire.holdDevice(true);
+    if (this.isOpen && attempts !== undefined) connection.wire.toNode(attempts.link, bytes, start, end);
+    if (held.length > connection.host.limits.maxPacketBytes) connection.wire.holdDevice(true);
   }
 
   linkOpened(link: Link): void {
-    const { held, attempts, shell } = this;
+    const { held, attempts, connection } = this;
     if (held === undefined || attempts === undefined) return;
     this.isOpen = true;
-    shell.wire.toNode(link, held.bytes, 0, held.length);
-    if (this.halfClosed) shell.wire.finishNode(link);
+    connection.wire.toNode(link, held.bytes, 0, held.length);
+    if (this.halfClosed) connection.wire.finishNode(link);
     attempts.opened();
   }
 
@@ -110,7 +110,7 @@ export class Relay implements Carrier {
   }
 
   /** Nearly always the answer comes whole, and then it is not copied. */
-  private judge(link: Link, attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+  private judge(link: Link, attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
     const peek = peekConnack(bytes, start, end);
     if (peek.kind === 'incomplete') return this.keepAnswer(bytes, start, end);
     if (peek.kind === 'other') {
@@ -127,10 +127,10 @@ export class Relay implements Carrier {
       );
       return this.dialNext();
     }
-    this.seat = attempts.succeeded();
+    this.permit = attempts.succeeded();
     this.attempts = undefined;
     if (peek.kind === 'connack') this.decided(peek, bytes, start, end);
-    else this.shell.placed(false); // how the login ends is not seen
+    else this.connection.placed(false); // how the login ends is not seen
     this.handOver(link, bytes, start, end);
   }
 
@@ -147,19 +147,19 @@ export class Relay implements Carrier {
     start: number,
     end: number,
   ): void {
-    const { shell, connect } = this;
-    if (code !== 0) return shell.world.rejected('node-refused', shell);
+    const { connection, connect } = this;
+    if (code !== 0) return connection.host.rejected('node-refused', connection);
     if (connect.clientId === '' && behind <= end)
       this.assignedClientId = readAssignedClientId(bytes, start, behind, connect.protocolVersion);
-    shell.placed(true);
+    connection.placed(true);
   }
 
   /** The node has answered: the engine moves the bytes from here on. */
   private handOver(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    const { wire, world } = this.shell;
+    const { wire, host } = this.connection;
     this.link = link;
     // The device may have ended meanwhile: the splice carries that over, and the node's time to end begins.
-    wire.setTimer(this.halfClosed ? world.limits.halfCloseTimeoutMs : 0);
+    wire.setTimer(this.halfClosed ? host.limits.halfCloseTimeoutMs : 0);
     wire.toDevice(bytes, start, end);
     wire.splice(link);
     wire.holdDevice(false);
@@ -170,63 +170,63 @@ export class Relay implements Carrier {
   /** While a node is sought, a FIN behind a whole CONNECT is a half-close: the device may still read. */
   deviceEnded(cause: EndCause): void {
     if (this.attempts === undefined) return this.waitForOther();
-    if (cause !== 'fin') return this.shell.close(closingOf(cause));
+    if (cause !== 'fin') return this.connection.close(closingOf(cause));
     this.halfClosed = true;
-    if (this.isOpen) this.shell.wire.finishNode(this.attempts.link);
+    if (this.isOpen) this.connection.wire.finishNode(this.attempts.link);
   }
 
   linkEnded(_link: Link, cause: EndCause): void {
-    const { attempts, seat, shell } = this;
-    if (attempts !== undefined && this.halfClosed) return shell.close('flush'); // it answers nobody who has gone
+    const { attempts, permit, connection } = this;
+    if (attempts !== undefined && this.halfClosed) return connection.close('flush'); // it answers nobody who has gone
     if (attempts !== undefined) {
       attempts.ended(cause);
       return this.dialNext();
     }
-    if (seat !== undefined && !this.halfClosed && !shell.isSuperseded) {
+    if (permit !== undefined && !this.halfClosed && !connection.isSuperseded) {
       this.hasLostLink = true;
-      shell.world.linkLost(shell, seat.target, cause);
+      connection.host.linkLost(connection, permit.target, cause);
     }
-    seat?.release();
-    shell.because(shell.isTakenOver ? 'taken-over' : nodeEndOf(cause));
+    permit?.release();
+    connection.because(connection.isTakenOver ? 'taken-over' : nodeEndOf(cause));
     this.waitForOther();
   }
 
   /** The engine carries the end over to the other side; only how long that may take is decided here. */
   private waitForOther(): void {
     this.halfClosed = true;
-    this.shell.wire.setTimer(this.shell.world.limits.halfCloseTimeoutMs);
+    this.connection.wire.setTimer(this.connection.host.limits.halfCloseTimeoutMs);
   }
 
   timer(): void {
-    const { attempts, shell } = this;
-    if (attempts === undefined) return shell.close('reset');
+    const { attempts, connection } = this;
+    if (attempts === undefined) return connection.close('reset');
     const why = attempts.due();
     if (why !== undefined) this.attemptOver(why);
   }
 
   /** The broker's word is passed on as it comes. */
   superseded(): void {
-    if (this.hasLostLink && this.seat !== undefined)
-      this.shell.world.linkExplained(this.shell, this.seat.target);
+    if (this.hasLostLink && this.permit !== undefined)
+      this.connection.host.linkExplained(this.connection, this.permit.target);
   }
 
   /** The link is reset, so that a Will fires as the device's absence asks. */
   end(reason: EndReason): void {
-    this.shell.because(reason);
-    this.shell.close('flush');
+    this.connection.because(reason);
+    this.connection.close('flush');
   }
 
   leave(): void {
-    const { wire } = this.shell;
+    const { wire } = this.connection;
     if (this.link >= 0) wire.endNode(this.link, 'reset');
     this.link = -1;
     this.attempts?.giveUp();
-    this.seat?.release();
+    this.permit?.release();
     this.held = undefined;
   }
 
   closed(): void {
     this.attempts?.closed();
-    this.seat?.release();
+    this.permit?.release();
   }
 }

@@ -1,5 +1,5 @@
 import type { SessionOptions } from '../session/index.ts';
-import type { PoolRoute, World } from './world.ts';
+import type { ConnectionHost, PoolRoute } from './connection-host.ts';
 
 /** The work of about a millisecond: one read may hold thirty thousand. */
 const PACKETS_PER_CALL = 4096;
@@ -7,10 +7,10 @@ const PACKETS_PER_CALL = 4096;
 const made = new WeakMap<PoolRoute, SessionOptions>();
 
 /** What a session must know besides its CONNECT: one value for all sessions of a route, because there are very many. */
-export function sessionOptions(world: World, route: PoolRoute, isAnonymous: boolean): SessionOptions {
+export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymous: boolean): SessionOptions {
   let options = made.get(route);
   if (options === undefined) {
-    const { limits, sessionLimits, messages } = world;
+    const { limits, sessionLimits, messages } = host;
     options = {
       maxPacketBytes: limits.maxPacketBytes,
       maxGapBytes: sessionLimits.maxGapBytes,
@@ -20,12 +20,12 @@ export function sessionOptions(world: World, route: PoolRoute, isAnonymous: bool
       clientId: '',
       takeoverFiresWill: route.moves.takeoverFiresWill,
       isPaced: route.rates !== undefined,
-      now: () => world.now(),
+      now: () => host.now(),
       ...(messages && { messages }),
     };
     made.set(route, options);
   }
-  return isAnonymous ? { ...options, clientId: chosenId(world.random()) } : options;
+  return isAnonymous ? { ...options, clientId: chosenId(host.random()) } : options;
 }
 
 /** For a device that has none and is never told which the node chose (rule 15). */

@@ -2,11 +2,11 @@ import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isCrowded, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
-import { Attempts, type Overdue, type Seeker } from './attempts.ts';
-import type { Shell } from './carrier.ts';
-import type { Move } from './move.ts';
+import { ConnectAttempts, type Overdue, type Seeker } from './connect-attempts.ts';
+import type { MovePolicy, Placement } from './connection-host.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { Move } from './migration.ts';
 import type { Link } from './wire.ts';
-import type { MovePolicy, Placement } from './world.ts';
 
 /** For a node that has shown no sign of having come back. */
 const LAST_WORD_MS = 200;
@@ -20,7 +20,7 @@ const MAX_ANSWER_BYTES = 65_536;
 
 /** Whose node is silent. */
 export interface SilenceOwner {
-  readonly shell: Shell;
+  readonly connection: ForwarderHost;
   readonly session: Session;
   readonly version: ProtocolVersion;
   readonly policy: MovePolicy;
@@ -29,7 +29,7 @@ export interface SilenceOwner {
   /** Other nodes, best first. */
   place(): Placement;
   /** Another node has the session: `attempts` has its place and its link, where these bytes came, CONNACK first. */
-  takenElsewhere(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void;
+  takenElsewhere(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void;
   /** The node that was silent speaks, and still has the session: what has waited goes to it, or waits again. */
   serves(does: boolean): void;
   /** It serves, and nobody else is asked any more. */
@@ -65,7 +65,7 @@ export class Silence {
   private readonly seeker: Seeker;
   private readonly endsAtMs: number;
   private mode: Mode = 'silent';
-  private attempts: Attempts | undefined;
+  private attempts: ConnectAttempts | undefined;
   /** Of the node that is asked; nearly always its CONNACK comes whole. */
   private answer: GrowableBuffer | undefined;
   /** It has the session; the last words of the node before are waited for. */
@@ -83,17 +83,17 @@ export class Silence {
   constructor(owner: SilenceOwner, move: Move) {
     this.owner = owner;
     this.move = move;
-    const { wire, world } = owner.shell;
+    const { wire, host } = owner.connection;
     this.seeker = {
-      world,
+      host,
       wire: {
         dial: (target, greets) => wire.dial(target, greets),
         toNode: (link, bytes, start, end) => wire.toNode(link, bytes, start, end),
         endNode: (link, how) => wire.endNode(link, how),
-        setTimer: (ms) => owner.alarm(Math.max(1, Math.min(ms, this.parksAtMs - world.now()))),
+        setTimer: (ms) => owner.alarm(Math.max(1, Math.min(ms, this.parksAtMs - host.now()))),
       },
     };
-    this.endsAtMs = world.now() + owner.policy.silenceDeadlineMs;
+    this.endsAtMs = host.now() + owner.policy.silenceDeadlineMs;
   }
 
   /** May a cluster have begun to give the session to a node that was asked? */
@@ -110,11 +110,11 @@ export class Silence {
     const { session, policy } = this.owner;
     this.wasRefused = false;
     const placement = this.owner.place();
-    this.patienceMs = placement.patience.connackTimeoutMs;
-    this.attempts = new Attempts(this.seeker, placement, {
+    this.patienceMs = placement.retryPolicy.connackTimeoutMs;
+    this.attempts = new ConnectAttempts(this.seeker, placement, {
       never: this.move.from,
       connackDeadlineMs: policy.reattachConnackDeadlineMs,
-      turns: this.owner.shell.world.turns.hung,
+      turns: this.owner.connection.host.turns.hung,
       turnDeadlineMs: policy.reattachDeadlineMs,
       goodbye: () => session.goodbye(false),
       gone: () => this.attemptOver('connack-timeout'),
@@ -131,7 +131,7 @@ export class Silence {
   }
 
   private backoffMs(): number {
-    return this.move.backoffMs(this.owner.shell.world.random());
+    return this.move.backoffMs(this.owner.connection.host.random());
   }
 
   /** Nobody is asked for so long. */
@@ -141,14 +141,14 @@ export class Silence {
     this.attempts = undefined;
     this.answer = undefined;
     if (this.mode !== 'silent') return this.fetchAgain();
-    const leftMs = endsAtMs - owner.shell.world.now();
+    const leftMs = endsAtMs - owner.connection.host.now();
     if (leftMs <= 0) return owner.silentForTooLong();
     owner.alarm(Math.min(ms, leftMs));
   }
 
   timer(): void {
     const { attempts, owner } = this;
-    const nowMs = owner.shell.world.now();
+    const nowMs = owner.connection.host.now();
     if (attempts === undefined) {
       if (this.mode === 'silent' && nowMs >= this.endsAtMs) return owner.silentForTooLong();
       return this.search();
@@ -180,10 +180,10 @@ export class Silence {
   // ---- the node that is asked ------------------------------------------------------------------------------
 
   opened(link: Link): void {
-    const { session, shell } = this.owner;
+    const { session, connection } = this.owner;
     const packet = session.ask();
     this.asked++;
-    shell.wire.toNode(link, packet, 0, packet.length);
+    connection.wire.toNode(link, packet, 0, packet.length);
     this.attempts?.opened();
   }
 
@@ -215,7 +215,7 @@ export class Silence {
     else if (answer.length > MAX_ANSWER_BYTES) this.taken();
   }
 
-  private judge(attempts: Attempts, bytes: Uint8Array, start: number, end: number): void {
+  private judge(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
     const peek = peekConnack(bytes, start, end);
     if (peek.kind === 'incomplete') {
       if (this.answer !== undefined) return;
@@ -251,7 +251,7 @@ export class Silence {
       this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
   }
 
-  private refused(attempts: Attempts, peek: ConnackPeek): void {
+  private refused(attempts: ConnectAttempts, peek: ConnackPeek): void {
     const { session, version } = this.owner;
     this.answer = undefined;
     const code = peek.kind === 'connack' ? peek.code : undefined;
@@ -271,7 +271,7 @@ export class Silence {
     this.mode = 'fetching';
     if (this.isTaken) return this.owner.alarm(this.patienceMs);
     if (!this.attempts?.isAsking) return this.rest(0);
-    this.parksAtMs = this.owner.shell.world.now() + this.patienceMs;
+    this.parksAtMs = this.owner.connection.host.now() + this.patienceMs;
     this.attempts.lookAgain();
   }
 
@@ -284,7 +284,7 @@ export class Silence {
   }
 
   /** The device has waited long enough for what its node may never have given away. */
-  private park(attempts: Attempts): void {
+  private park(attempts: ConnectAttempts): void {
     this.parksAtMs = NEVER;
     if (!attempts.isAsking) return this.rest(0);
     this.mode = 'parked';
@@ -299,12 +299,14 @@ export class Silence {
     if (this.mode === 'parked') this.owner.serves(false);
     this.mode = 'fetching';
     const pauseMs = this.backoffMs();
-    this.parksAtMs = this.owner.shell.world.now() + pauseMs + this.patienceMs;
+    this.parksAtMs = this.owner.connection.host.now() + pauseMs + this.patienceMs;
     this.owner.alarm(pauseMs);
   }
 
   /** Its link has ended: the attempt that waits for an answer, and what has come of that; undefined if there is none. */
-  handOver(): { readonly attempts: Attempts; readonly answer: GrowableBuffer | undefined } | undefined {
+  handOver():
+    | { readonly attempts: ConnectAttempts; readonly answer: GrowableBuffer | undefined }
+    | undefined {
     const { attempts, answer } = this;
     if (attempts?.isAsking) return { attempts, answer };
     attempts?.giveUp();

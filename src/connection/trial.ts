@@ -1,5 +1,5 @@
-import type { Shell } from './carrier.ts';
 import type { Defendant } from './evidence.ts';
+import type { ForwarderHost } from './forwarder.ts';
 import type { Target } from './wire.ts';
 
 /** The last node that lives is not risked at once: the one before may be started again. */
@@ -14,20 +14,25 @@ const MOMENT_MS = 1_000;
  * connection's timer is this object's.
  */
 export class Trial implements Defendant {
-  private readonly shell: Pick<Shell, 'wire' | 'world'>;
+  private readonly connection: Pick<ForwarderHost, 'wire' | 'host'>;
   private readonly node: Target;
   private readonly tryAgain: () => void;
   private state: 'lonely' | 'queued' | 'begun' | 'over';
   private beganAtMs = 0;
 
   /** @param othersLive the pool has nodes besides this one and the one that died */
-  constructor(shell: Pick<Shell, 'wire' | 'world'>, node: Target, othersLive: boolean, tryAgain: () => void) {
-    this.shell = shell;
+  constructor(
+    connection: Pick<ForwarderHost, 'wire' | 'host'>,
+    node: Target,
+    othersLive: boolean,
+    tryAgain: () => void,
+  ) {
+    this.connection = connection;
     this.node = node;
     this.tryAgain = tryAgain;
     this.state = 'lonely';
     if (othersLive) this.timer();
-    else shell.wire.setTimer(LONELY_MS);
+    else connection.wire.setTimer(LONELY_MS);
   }
 
   get isWaiting(): boolean {
@@ -37,23 +42,23 @@ export class Trial implements Defendant {
   timer(): void {
     if (this.state === 'queued') return this.begin();
     this.state = 'queued';
-    this.shell.wire.setTimer(QUEUE_MS);
-    this.shell.world.trials.enter(this, this.node.nodeId);
+    this.connection.wire.setTimer(QUEUE_MS);
+    this.connection.host.trials.enter(this, this.node.nodeId);
   }
 
   begin(): void {
     if (this.state !== 'queued') return;
     this.state = 'begun';
-    this.beganAtMs = this.shell.world.now();
+    this.beganAtMs = this.connection.host.now();
     this.tryAgain();
   }
 
   /** The node has answered, or is lost. Returns whether it may have died of what was sent again. */
   end(): boolean {
-    const { world } = this.shell;
-    const isSudden = this.state === 'begun' && world.now() - this.beganAtMs < MOMENT_MS;
+    const { host } = this.connection;
+    const isSudden = this.state === 'begun' && host.now() - this.beganAtMs < MOMENT_MS;
     this.state = 'over';
-    world.trials.leave(this, this.node.nodeId);
+    host.trials.leave(this, this.node.nodeId);
     return isSudden;
   }
 }

@@ -1,8 +1,8 @@
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
-import type { Attempts, Shortage } from './attempts.ts';
-import type { Shell } from './carrier.ts';
-import { nodeEndOf } from './ends.ts';
+import { nodeEndOf } from './close-reasons.ts';
+import type { ConnectAttempts, Shortage } from './connect-attempts.ts';
+import type { ForwarderHost } from './forwarder.ts';
 
 const saysOf = {
   'no-node': 'server-unavailable',
@@ -14,14 +14,18 @@ const saysOf = {
  * Turns away a device that no node takes: with what the last node said that said anything, be it a CONNACK or a bare close;
  * else in our own words.
  */
-export function turnAway(shell: Shell, { protocolVersion }: Connect, attempts: Attempts | undefined): void {
+export function turnAway(
+  connection: ForwarderHost,
+  { protocolVersion }: Connect,
+  attempts: ConnectAttempts | undefined,
+): void {
   const word = attempts?.lastWord;
   if (word === undefined) {
     const label = attempts?.shortage ?? 'no-node';
-    return shell.refuse(label, refusalConnack(protocolVersion, saysOf[label]), 'no-node');
+    return connection.refuse(label, refusalConnack(protocolVersion, saysOf[label]), 'no-node');
   }
-  if ('connack' in word) return shell.refuse('node-refused', word.connack, 'connect-rejected');
-  shell.world.rejected('node-closed', shell);
-  shell.because(nodeEndOf(word.end));
-  shell.close(word.end === 'fin' ? 'flush' : 'reset');
+  if ('connack' in word) return connection.refuse('node-refused', word.connack, 'connect-rejected');
+  connection.host.rejected('node-closed', connection);
+  connection.because(nodeEndOf(word.end));
+  connection.close(word.end === 'fin' ? 'flush' : 'reset');
 }

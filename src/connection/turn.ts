@@ -1,6 +1,6 @@
+import type { ConnectionHost, DialFailure } from './connection-host.ts';
 import type { TurnEnd, TurnQueue, TurnTaker } from './turn-queue.ts';
 import type { Target, Wire } from './wire.ts';
-import type { DialFailure, World } from './world.ts';
 
 /** What a failure says to those who wait at the node; one of this machine, or of TLS, says nothing. */
 export function turnEndOf(failure: DialFailure): TurnEnd {
@@ -20,7 +20,10 @@ export function turnEndOf(failure: DialFailure): TurnEnd {
 
 /** The search that waits. */
 export interface TurnHost {
-  readonly shell: { readonly wire: Pick<Wire, 'setTimer'>; readonly world: Pick<World, 'now' | 'random'> };
+  readonly connection: {
+    readonly wire: Pick<Wire, 'setTimer'>;
+    readonly host: Pick<ConnectionHost, 'now' | 'random'>;
+  };
   /** How long to wait where the pool has another node to ask, and where it has none. */
   readonly turnPatienceMs: { readonly here: number; readonly last: number };
   waited(ms: number): void;
@@ -44,7 +47,7 @@ export class Turn implements TurnTaker {
     this.host = host;
     this.queue = queue;
     this.target = target;
-    this.enteredAtMs = host.shell.world.now();
+    this.enteredAtMs = host.connection.host.now();
   }
 
   enter(): void {
@@ -54,8 +57,8 @@ export class Turn implements TurnTaker {
 
   /** A part of it at random, so that those who wait together do not lose their patience together. */
   private waitFor(ms: number): void {
-    const { wire, world } = this.host.shell;
-    wire.setTimer(ms * (0.5 + world.random() / 2));
+    const { wire, host } = this.host.connection;
+    wire.setTimer(ms * (0.5 + host.random() / 2));
   }
 
   timer(): void {
@@ -77,7 +80,7 @@ export class Turn implements TurnTaker {
   }
 
   private dial(): void {
-    this.host.waited(this.host.shell.world.now() - this.enteredAtMs);
+    this.host.waited(this.host.connection.host.now() - this.enteredAtMs);
     this.host.dial();
   }
 

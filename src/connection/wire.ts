@@ -104,7 +104,7 @@ export interface Wire {
 }
 
 /** What the engine tells the connection. */
-export interface Conversation {
+export interface WireEvents {
   deviceData(bytes: Uint8Array, start: number, end: number): void;
   /**
    * The device sent FIN (in TLS: close_notify), reset, timed out, or broke TLS. After `fin` it may still be written

@@ -1,30 +1,30 @@
 import type { LimitsConfig, ListenerLimits, PoolConfig, RuleConfig } from '../config/config.ts';
+import type { DialFailure, EndReason, MigrationResult, MoveCause } from '../connection/connection-host.ts';
 import type { Evidence } from '../connection/evidence.ts';
 import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
 import type { PeerTls } from '../connection/wire.ts';
-import type { DialFailure, EndReason, MoveCause, Reattachment } from '../connection/world.ts';
 import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
-import type { DoorMemory } from '../policy/admission/door.ts';
-import type { HoldBackMemory } from '../policy/admission/hold-back.ts';
+import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
+import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
 
 /** What is said between the main thread and a data thread. All of it is structured-cloneable. */
 
 /** Everything that a data thread needs to begin. */
-export interface ThreadStart {
+export interface WorkerStart {
   readonly thread: number;
   readonly threads: number;
   /** That the table has room for. */
   readonly tableThreads: number;
   readonly table: SharedArrayBuffer;
-  readonly door: DoorMemory;
-  readonly holdBack: HoldBackMemory;
+  readonly door: LimiterMemory;
+  readonly holdBack: ReconnectThrottleMemory;
   readonly engine: 'epoll' | 'node';
   /** Where the thread notes the descriptors that its end would leave open. */
   readonly descriptors: Uint8Array | undefined;
-  readonly settings: ThreadSettings;
+  readonly settings: WorkerSettings;
 }
 
 export interface ListenerSettings extends ListenOptions {
@@ -44,7 +44,7 @@ export interface ListenerSettings extends ListenOptions {
 }
 
 /** What a data thread goes by, as the configuration has it now. */
-export interface ThreadSettings {
+export interface WorkerSettings {
   readonly limits: LimitsConfig;
   /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */
   readonly pools: readonly (PoolConfig | undefined)[];
@@ -120,7 +120,7 @@ export interface SessionRecord {
   /** Why it cannot be moved now, if it cannot. */
   readonly immovable: string | undefined;
   /** The last ones, newest last. */
-  readonly history: readonly (Omit<Reattachment, 'atMs'> & { readonly agoMs: number })[];
+  readonly history: readonly (Omit<MigrationResult, 'atMs'> & { readonly agoMs: number })[];
 }
 
 export interface ClientFilter {
@@ -166,7 +166,7 @@ export type Command =
   | {
       readonly type: 'settings';
       readonly request: number;
-      readonly settings: ThreadSettings;
+      readonly settings: WorkerSettings;
       readonly listeners: readonly ListenerSettings[];
     }
   /** Stop accepting; `drained` follows when the last device has left. */
@@ -210,7 +210,7 @@ export type Command =
       readonly tls: TlsOptions;
     };
 
-export type ThreadEvent =
+export type WorkerEvent =
   | {
       readonly type: 'placed';
       readonly clientId: string;
@@ -235,7 +235,7 @@ export type ThreadEvent =
       readonly type: 'reattached';
       readonly clientId: string;
       readonly remoteAddress: string;
-      readonly reattachment: Reattachment;
+      readonly reattachment: MigrationResult;
     }
   /** A connection of this thread is the newest of its client id and pool, and has ended. */
   | ({ readonly type: 'owned' } & Accepted)
@@ -349,7 +349,7 @@ export type Report =
       readonly listener?: number | undefined;
     }
   | { readonly type: 'done'; readonly request: number }
-  | { readonly type: 'events'; readonly events: readonly ThreadEvent[] }
+  | { readonly type: 'events'; readonly events: readonly WorkerEvent[] }
   | ({ readonly type: 'fault' } & Fault)
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
   | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }

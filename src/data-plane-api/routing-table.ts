@@ -1,10 +1,10 @@
 import { BreakwaterError } from '../base/errors.ts';
-import { shortages } from '../connection/attempts.ts';
-import type { EndReason } from '../connection/world.ts';
+import { shortages } from '../connection/connect-attempts.ts';
+import type { EndReason } from '../connection/connection-host.ts';
 import { BEAT, PULSE_DOUBLES } from '../engine/pulse.ts';
 import { MAX_NODES } from '../nodes/node.ts';
 import type { NodeRoute } from '../nodes/route.ts';
-import { doorRefusalLabels } from '../policy/admission/door.ts';
+import { limiterRefusalLabels } from '../policy/admission/connection-limiter.ts';
 import { refusals } from '../policy/routing/rules.ts';
 import { headerRefusalLabels } from '../protocol/proxy-protocol/expect.ts';
 
@@ -64,7 +64,7 @@ export const rejectReasons = [
   'websocket-refused',
   'node-refused',
   'node-closed',
-  ...doorRefusalLabels,
+  ...limiterRefusalLabels,
   ...headerRefusalLabels,
 ] as const;
 

@@ -1,4 +1,4 @@
-import type { EndReason } from '../connection/world.ts';
+import type { EndReason } from '../connection/connection-host.ts';
 import { MAX_NODES } from '../nodes/node.ts';
 import {
   ACCEPTED,

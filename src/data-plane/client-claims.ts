@@ -1,6 +1,6 @@
 import type { Connection } from '../connection/connection.ts';
-import type { ConnectionView } from '../connection/world.ts';
-import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import type { ConnectionView } from '../connection/connection-host.ts';
+import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import { hash32 } from '../policy/balance/hash.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
 import { addressOf } from './client-record.ts';
@@ -11,7 +11,7 @@ const OWNED_TTL_MS = 600_000;
 interface Context {
   readonly owners: ClientIds<Connection>;
   readonly isShared: boolean;
-  readonly tell: (event: ThreadEvent) => void;
+  readonly tell: (event: WorkerEvent) => void;
 }
 
 /** A client id means something else in every pool. */

@@ -1,5 +1,5 @@
-import type { ConnectionView } from '../connection/world.ts';
-import type { Accepted, ThreadEvent } from '../data-plane-api/messages.ts';
+import type { ConnectionView } from '../connection/connection-host.ts';
+import type { Accepted, WorkerEvent } from '../data-plane-api/messages.ts';
 import { hash32 } from '../policy/balance/hash.ts';
 import { Namesakes } from './namesakes.ts';
 import { clientCnOf } from './rule-input.ts';
@@ -18,7 +18,7 @@ interface ClientIdsOptions {
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;
   /** Other threads have to know; absent where there are none. */
-  readonly tell: ((event: ThreadEvent) => void) | undefined;
+  readonly tell: ((event: WorkerEvent) => void) | undefined;
 }
 
 /**

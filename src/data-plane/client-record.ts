@@ -1,4 +1,4 @@
-import type { SessionCarrier } from '../connection/session-carrier.ts';
+import type { SessionForwarder } from '../connection/session-forwarder.ts';
 import type { Peer, Target } from '../connection/wire.ts';
 import type { ClientRecord, SessionRecord } from '../data-plane-api/messages.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
@@ -13,7 +13,7 @@ interface Served {
   readonly isSuperseded: boolean;
   readonly peer: Peer;
   readonly placedAtMs: number;
-  readonly session: SessionCarrier | undefined;
+  readonly session: SessionForwarder | undefined;
 }
 
 /** What is told of one device; with `inDetail`, of its session and its TLS too. */
@@ -46,7 +46,7 @@ export function nodeOf({ target, session }: Pick<Served, 'target' | 'session'>):
 }
 
 function sessionRecord(
-  { session, history, isServed }: SessionCarrier,
+  { session, history, isServed }: SessionForwarder,
   isSuperseded: boolean,
   nowMs: number,
 ): SessionRecord {

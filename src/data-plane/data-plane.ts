@@ -1,9 +1,9 @@
-import type { EndReason } from '../connection/world.ts';
-import type { ListenerSettings, ThreadSettings } from '../data-plane-api/messages.ts';
+import type { EndReason } from '../connection/connection-host.ts';
+import type { ListenerSettings, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { Service } from './service.ts';
-import { createDoor, Threads, type ThreadsOptions } from './threads.ts';
+import { createConnectionLimiter, WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';
 
 /** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
 export function tableThreads(dataThreads: number): number {
@@ -14,22 +14,22 @@ export function tableThreads(dataThreads: number): number {
  * All listeners, whichever threads have them: the data threads those of MQTT, and one thread of its own those of HTTP,
  * which is started with the first of them. Whatever is about devices of MQTT is asked of the data threads only.
  */
-export class DataPlane extends Threads {
-  private readonly httpOptions: ThreadsOptions;
+export class DataPlane extends WorkerPool {
+  private readonly httpOptions: WorkerPoolOptions;
   /** Undefined as long as there was no HTTP listener. */
-  private http: Threads | undefined;
+  private http: WorkerPool | undefined;
   /** Undefined until it starts; then the newest. */
   private httpService: Service | undefined;
 
-  constructor(options: Omit<ThreadsOptions, 'shared' | 'script'>) {
+  constructor(options: Omit<WorkerPoolOptions, 'shared' | 'script'>) {
     const threads = tableThreads(options.count);
-    const door = createDoor(threads, options.maxConnections);
+    const door = createConnectionLimiter(threads, options.maxConnections);
     super({ ...options, shared: { first: 0, tableThreads: threads, door } });
     this.httpOptions = {
       ...options,
       count: 1,
       shared: { first: options.count, tableThreads: threads, door },
-      script: new URL('../http-proxy/http-thread.js', import.meta.url),
+      script: new URL('../http-proxy/http-worker.js', import.meta.url),
     };
   }
 
@@ -66,7 +66,7 @@ export class DataPlane extends Threads {
   private async bindHttp(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
     if (this.http !== undefined) return this.http.listen(listeners);
     if (this.httpService === undefined) throw new Error('listeners come after the start');
-    const http = new Threads(this.httpOptions);
+    const http = new WorkerPool(this.httpOptions);
     const bound = await http.start(listeners, this.httpService);
     this.http = http;
     return bound;
@@ -81,7 +81,7 @@ export class DataPlane extends Threads {
     this.http?.endAt(listener, reason);
   }
 
-  override async settle(settings: ThreadSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+  override async settle(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
     if (this.httpService !== undefined) this.httpService = { ...this.httpService, settings };
     await Promise.all([super.settle(settings, listeners), this.http?.settle(settings, listeners)]);
   }

@@ -1,6 +1,6 @@
-import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import type { WorkerEvent } from '../data-plane-api/messages.ts';
 
-type LinkLost = Extract<ThreadEvent, { type: 'link-lost' }>;
+type LinkLost = Extract<WorkerEvent, { type: 'link-lost' }>;
 /** Grows until it is sent. */
 type GrowingLinkLost = { -readonly [K in keyof LinkLost]: LinkLost[K] } & { devices: number[] };
 
@@ -19,9 +19,9 @@ export const DIALLED_AGAIN_MS = 100;
  */
 export class EventBatch {
   private readonly defer: (task: () => void) => void;
-  private readonly send: (events: readonly ThreadEvent[]) => void;
+  private readonly send: (events: readonly WorkerEvent[]) => void;
   private readonly dropped: () => void;
-  private events: ThreadEvent[] = [];
+  private events: WorkerEvent[] = [];
   /** Those of lost links, by node: very many may end together, and who asks must be heard. */
   private readonly lost = new Map<string, GrowingLinkLost>();
   private readonly now: () => number;
@@ -31,7 +31,7 @@ export class EventBatch {
 
   constructor(
     defer: (task: () => void) => void,
-    send: (events: readonly ThreadEvent[]) => void,
+    send: (events: readonly WorkerEvent[]) => void,
     dropped: () => void,
     /** Milliseconds, monotonic. */
     now: () => number,
@@ -42,7 +42,7 @@ export class EventBatch {
     this.now = now;
   }
 
-  add(event: ThreadEvent): void {
+  add(event: WorkerEvent): void {
     if (event.type === 'dialled' && this.isKnown(event.node)) return;
     if (event.type === 'link-lost') return this.addLost(event);
     if (this.events.length >= MAX_BATCH_EVENTS) {
@@ -54,7 +54,7 @@ export class EventBatch {
     this.push(event);
   }
 
-  private push(event: ThreadEvent): void {
+  private push(event: WorkerEvent): void {
     this.events.push(event);
     if (this.events.length === 1) this.defer(() => this.flush());
   }
@@ -92,6 +92,6 @@ export class EventBatch {
 }
 
 /** What is remembered must not be older than what devices know, so these are never dropped; there are two a connection. */
-function isOfSession({ type }: ThreadEvent): boolean {
+function isOfSession({ type }: WorkerEvent): boolean {
   return type === 'session-opened' || type === 'session-left';
 }

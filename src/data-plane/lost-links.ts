@@ -1,5 +1,5 @@
 import type { Asker, Evidence } from '../connection/evidence.ts';
-import type { ThreadEvent, Verdict } from '../data-plane-api/messages.ts';
+import type { Verdict, WorkerEvent } from '../data-plane-api/messages.ts';
 import type { TableReader } from '../data-plane-api/table-reader.ts';
 
 /** A node that was gone then is gone for all links of before; those that are found out later than this are asked for anew. */
@@ -15,7 +15,7 @@ interface LostLinksOptions {
   readonly table: Pick<TableReader, 'faultOf'>;
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;
-  readonly tell: (event: ThreadEvent) => void;
+  readonly tell: (event: WorkerEvent) => void;
 }
 
 /** Links of this thread that ended of themselves, until the main thread says whether their nodes are gone. */

@@ -1,11 +1,11 @@
 import type { PoolConfig } from '../config/config.ts';
 import { cookiesOf } from '../config/persistence.ts';
+import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/connection-host.ts';
 import type { Peer } from '../connection/wire.ts';
-import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/world.ts';
 import type { SelectionKey } from '../policy/balance/strategy.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
-import { createIntroduction, introduced } from './introduction.ts';
+import { createProxyHeader, introduced } from './proxy-header.ts';
 import { createSources, sourced } from './source-addresses.ts';
 import { transparent } from './transparent.ts';
 import type { CookieRoute } from './upgrade-cookies.ts';
@@ -36,7 +36,7 @@ export function createPoolRoute(
   const { name, persistence, upstream } = pool;
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
-  const introduce = createIntroduction(upstream, Date.now);
+  const introduce = createProxyHeader(upstream, Date.now);
   const cookies = cookiesOf(persistence);
   const routes = new WeakMap<RouteChange, PoolRoute>();
   const routeAs = (change: RouteChange): PoolRoute => {
@@ -70,7 +70,7 @@ export function createPoolRoute(
       if (upstream.transparent) candidates = transparent(candidates, peer.remoteAddress);
       else if (hasSources) candidates = sourced(candidates, source);
       if (introduce !== undefined) candidates = introduced(candidates, introduce(peer));
-      return { candidates, patience: upstream };
+      return { candidates, retryPolicy: upstream };
     },
   });
   return routeAs({});

@@ -9,7 +9,7 @@ const FORGET_MS = 10_000;
 /**
  * The sessions of this thread that are to be asked for at each node: each node has an adaptive window, and who does not
  * find room in it waits, first come, first served. Every wait ends: a question makes room when its time is over though
- * it has no answer, and whoever waits looks elsewhere after its own time (`Attempts`).
+ * it has no answer, and whoever waits looks elsewhere after its own time (`ConnectAttempts`).
  */
 export class ReattachTurns implements TurnQueue {
   private readonly lines = new Map<number, Line>();

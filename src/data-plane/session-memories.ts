@@ -1,10 +1,10 @@
 import type { Connection } from '../connection/connection.ts';
-import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { Session } from '../session/index.ts';
 import { deviceOf } from './client-claims.ts';
 
 interface SessionMemoriesOptions {
-  readonly tell: (event: ThreadEvent) => void;
+  readonly tell: (event: WorkerEvent) => void;
   /** The longest that a session is remembered, in ms; 0: none is. */
   readonly maxMs: () => number;
   /** Are sessions followed at any listener of this proxy? */
@@ -26,12 +26,12 @@ export class SessionMemories {
 
   /** The broker has accepted the device. What is relayed is not followed: nothing holds that was remembered before. */
   opened(connection: Connection): void {
-    const { clientId, number, who, session: carrier } = connection;
+    const { clientId, number, who, session: forwarder } = connection;
     const { tell, maxMs, followsSessions } = this.options;
     if (clientId === '' || maxMs() === 0) return;
-    const opening = carrier?.session.memory.opening;
-    if (carrier === undefined ? !followsSessions() : opening === undefined) return;
-    if (carrier !== undefined) this.open.set(number, carrier.session);
+    const opening = forwarder?.session.memory.opening;
+    if (forwarder === undefined ? !followsSessions() : opening === undefined) return;
+    if (forwarder !== undefined) this.open.set(number, forwarder.session);
     const isResumed = opening === 'resumed';
     tell({ type: 'session-opened', ...deviceOf(connection), who, connection: number, isResumed });
   }

@@ -62,7 +62,7 @@ export class Watchdog {
     }
   }
 
-  /** Threads that do not answer. */
+  /** WorkerPool that do not answer. */
   get silentThreads(): readonly number[] {
     return [...this.silentSince.keys()].sort((a, b) => a - b);
   }

@@ -1,4 +1,4 @@
-import type { Conversation, Peer, Wire } from '../connection/wire.ts';
+import type { Peer, Wire, WireEvents } from '../connection/wire.ts';
 import type { HeaderOptions } from '../protocol/proxy-protocol/expect.ts';
 import type { OnHeaderRefused } from './headers.ts';
 import type { Pulse } from './pulse.ts';
@@ -73,7 +73,7 @@ export interface BoundAddress {
  * Called for every accepted device, behind its PROXY protocol header, with TLS before the handshake, so that one time limit covers both; `undefined`
  * refuses it (the socket is reset).
  */
-export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => Conversation | undefined;
+export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => WireEvents | undefined;
 
 export interface EngineOptions {
   readonly accept: Accept;

@@ -6,9 +6,9 @@ import type { ProbeLimits, ProbeTarget } from './probe.ts';
 
 /** Where a probe speaks. */
 export interface ProbeSocket {
-  /** Without TLS the same as `carrier`. */
+  /** Without TLS the same as `forwarder`. */
   readonly socket: Socket;
-  readonly carrier: Socket;
+  readonly forwarder: Socket;
 }
 
 /**
@@ -20,15 +20,15 @@ export function open(
   { timeoutMs }: Pick<ProbeLimits, 'timeoutMs'>,
   opened: () => void = () => {},
 ): ProbeSocket {
-  const carrier = connect({ host, port, noDelay: true, ...(addresses && dialling(addresses, timeoutMs)) });
-  carrier.once('connect', () => {
-    addresses?.reached(plain(carrier.remoteAddress));
-    if (header !== undefined) carrier.write(header(...endsOf(carrier))); // nothing can come before it
+  const forwarder = connect({ host, port, noDelay: true, ...(addresses && dialling(addresses, timeoutMs)) });
+  forwarder.once('connect', () => {
+    addresses?.reached(plain(forwarder.remoteAddress));
+    if (header !== undefined) forwarder.write(header(...endsOf(forwarder))); // nothing can come before it
   });
-  if (tls === undefined) return { socket: carrier.once('connect', opened), carrier };
+  if (tls === undefined) return { socket: forwarder.once('connect', opened), forwarder };
   const { serverName, verify, certificate, ca } = tls;
   const socket = secure({
-    socket: carrier,
+    socket: forwarder,
     minVersion: 'TLSv1.2',
     servername: isIP(serverName) === 0 ? serverName : '',
     rejectUnauthorized: verify,
@@ -36,8 +36,8 @@ export function open(
     ...(ca !== undefined && { ca }),
     ...(certificate !== undefined && { cert: certificate.cert, key: certificate.key }),
   });
-  carrier.on('error', (error) => socket.destroy(error));
-  return { socket: socket.once('secureConnect', opened), carrier };
+  forwarder.on('error', (error) => socket.destroy(error));
+  return { socket: socket.once('secureConnect', opened), forwarder };
 }
 
 /** The most of a probe's time that an address has before the next one is tried. */
@@ -71,9 +71,9 @@ function plain(address = ''): string {
  * connection stands there is nothing to reset, and `resetAndDestroy` would wait for it; behind `end`, or while TLS has
  * something left to send, it would leave a handle that the process never gets rid of.
  */
-export function discard({ socket, carrier }: ProbeSocket): void {
-  const isBusy = socket.writableEnded || (socket !== carrier && socket.writableLength > 0);
-  if (!isBusy && !carrier.connecting) carrier.resetAndDestroy();
+export function discard({ socket, forwarder }: ProbeSocket): void {
+  const isBusy = socket.writableEnded || (socket !== forwarder && socket.writableLength > 0);
+  if (!isBusy && !forwarder.connecting) forwarder.resetAndDestroy();
   socket.destroy();
-  carrier.destroy();
+  forwarder.destroy();
 }

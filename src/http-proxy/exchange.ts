@@ -4,10 +4,10 @@ import type { Target } from '../connection/wire.ts';
 import type { AddressWalk } from '../nodes/addresses.ts';
 import { answerPlainly } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
+import type { HttpHost } from './http-host.ts';
 import { atAddress, type NodeAgent, type NodeAgents } from './node-agents.ts';
 import { answerFields, type Placed } from './placing.ts';
 import { RequestBody } from './request-body.ts';
-import type { HttpWorld } from './world.ts';
 
 /** Methods that may be tried again when it is not known whether they were carried out (RFC 9110, 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
@@ -19,7 +19,7 @@ interface ExchangeOptions {
   readonly placed: Placed;
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
-  readonly world: HttpWorld;
+  readonly context: HttpHost;
   readonly agents: NodeAgents;
   /** The client waits for 100 Continue before it sends the body. */
   readonly expectsContinue: boolean;
@@ -53,7 +53,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.options = options;
     const { route, sourceAddress, recalled } = options.placed;
     this.candidates = route.candidates(sourceAddress, recalled?.nodes ?? []);
-    this.deadlineMs = options.world.now() + route.upstream.deadlineMs;
+    this.deadlineMs = options.context.now() + route.upstream.deadlineMs;
   }
 
   /** As it is counted when all is over: nodes break off too, and clients leave. */
@@ -78,15 +78,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private next(): void {
-    const { world, agents, placed } = this.options;
+    const { context, agents, placed } = this.options;
     const { upstream, tls } = placed.route;
-    while (this.attempts < upstream.maxAttempts && world.now() < this.deadlineMs && !this.hasLeft) {
+    while (this.attempts < upstream.maxAttempts && context.now() < this.deadlineMs && !this.hasLeft) {
       const { value: candidate, done } = this.candidates.next();
       if (done) break;
       this.walk = candidate.addresses?.walk();
       const target = atAddress(candidate, this.walk?.next());
       const agent = agents.for(target, upstream, tls);
-      if (!agent.load.hasRoom(placed.sourceAddress) || !world.take(target)) continue; // spills to the next node
+      if (!agent.load.hasRoom(placed.sourceAddress) || !context.take(target)) continue; // spills to the next node
       this.attempts++;
       return this.attempt(target, agent);
     }
@@ -95,7 +95,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private attempt(target: Target, agent: NodeAgent): void {
-    const { incoming, response, world, placed, expectsContinue } = this.options;
+    const { incoming, response, context, placed, expectsContinue } = this.options;
     const { request, route, fields } = placed;
     this.target = target;
     this.agent = agent;
@@ -105,8 +105,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const hasBody = request.isChunked || (request.contentLength ?? 0) > 0;
     this.body = hasBody
       ? new RequestBody(incoming, {
-          maxBytes: world.limits.maxBodyBytes,
-          minBytesPerSecond: world.limits.minBodyRate,
+          maxBytes: context.limits.maxBodyBytes,
+          minBytesPerSecond: context.limits.minBodyRate,
           onBegin: () => expectsContinue && response.writeContinue(),
         })
       : undefined;
@@ -130,7 +130,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
     this.walk?.reached();
-    this.sentAtMs = this.options.world.now();
+    this.sentAtMs = this.options.context.now();
     if (this.hasLeft) controller.abort(new Error('the client left'));
   }
 
@@ -141,10 +141,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     message?: string,
   ): void {
     if (status < 200) return; // interim answers are for this hop (RFC 9110, 15.2)
-    const { response, world, placed, isLast } = this.options;
+    const { response, context, placed, isLast } = this.options;
     const { target } = this;
     if (target === undefined) return;
-    world.answered(target, world.now() - this.sentAtMs);
+    context.answered(target, context.now() - this.sentAtMs);
     const fields = answerFields(placed, rawText(controller.rawHeaders), target.nodeId);
     if (isLast()) fields.push('Connection', 'close');
     response.writeHead(status, reasonPhrase(status, message), fields);
@@ -153,10 +153,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { incoming, response, world } = this.options;
+    const { incoming, response, context } = this.options;
     if (response.write(chunk)) return;
     controller.pause();
-    incoming.socket.setTimeout(world.limits.stallTimeoutMs); // then the server destroys it
+    incoming.socket.setTimeout(context.limits.stallTimeoutMs); // then the server destroys it
     response.once('drain', () => {
       incoming.socket.setTimeout(0);
       controller.resume();
@@ -169,7 +169,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const { response, world } = this.options;
+    const { response, context } = this.options;
     const { target, agent } = this;
     const isSent = this.sentAtMs > 0;
     this.leaveNode();
@@ -184,20 +184,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.failure = failureOf(error, isSent);
     const { dial, code, isClosed } = this.failure;
     if (dial !== undefined && this.tryNextAddress(target)) return;
-    if (dial !== undefined) world.dialFailed(target, dial, code);
+    if (dial !== undefined) context.dialFailed(target, dial, code);
     if (dial !== undefined && !this.body?.hasBegun) return this.next();
     if (!isClosed || !this.isRepeatable()) return this.refuse(this.failure.status, this.failure.detail);
-    if (this.hasRepeated || !world.take(target)) return this.next();
+    if (this.hasRepeated || !context.take(target)) return this.next();
     this.hasRepeated = true; // an idle connection that the node was closing says nothing against the node
     this.attempt(target, agent);
   }
 
   /** The node did not answer at this address; it may at another. */
   private tryNextAddress(target: Target): boolean {
-    const { world, agents, placed } = this.options;
+    const { context, agents, placed } = this.options;
     if (this.body?.hasBegun) return false;
     const host = this.walk?.next();
-    if (host === undefined || !world.take(target)) return false;
+    if (host === undefined || !context.take(target)) return false;
     const next = atAddress(target, host);
     this.attempt(next, agents.for(next, placed.route.upstream, placed.route.tls));
     return true;
@@ -212,7 +212,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (target === undefined || agent === undefined) return;
     agent.load.remove(this.options.placed.sourceAddress);
     this.agent = undefined;
-    this.options.world.release(target);
+    this.options.context.release(target);
   }
 
   private refuse(status: number, detail: string): void {

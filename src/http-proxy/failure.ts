@@ -1,4 +1,4 @@
-import type { DialFailure } from '../connection/world.ts';
+import type { DialFailure } from '../connection/connection-host.ts';
 
 /** What became of one attempt at a node, from the error that ended it. */
 export interface AttemptFailure {

@@ -11,7 +11,7 @@ import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderOptions, HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
-import type { HttpWorld } from './world.ts';
+import type { HttpHost } from './http-host.ts';
 
 /** Who is at the other end of a connection. */
 export interface HttpPeer {
@@ -40,7 +40,7 @@ const BACKLOG = 4096;
  * Connections come out of it as if they had just been accepted.
  */
 export class Front {
-  private readonly world: HttpWorld;
+  private readonly context: HttpHost;
   private readonly index: number;
   /** Of the present address. */
   private server: Server | undefined;
@@ -57,14 +57,14 @@ export class Front {
 
   /** @throws BreakwaterError TLS_INVALID */
   constructor(
-    world: HttpWorld,
+    context: HttpHost,
     options: FrontOptions,
     onConnection: (socket: Socket, peer: HttpPeer) => void,
   ) {
-    this.world = world;
+    this.context = context;
     this.index = options.index;
     this.onConnection = onConnection;
-    this.slots = new HandshakeSlots(world.maxHandshakes, world, (socket) => socket.resetAndDestroy());
+    this.slots = new HandshakeSlots(context.maxHandshakes, context, (socket) => socket.resetAndDestroy());
     this.settle(options);
   }
 
@@ -94,7 +94,7 @@ export class Front {
       server.once('error', failed);
       server.listen({ host, port, backlog: BACKLOG }, () => {
         server.off('error', failed);
-        server.on('error', (error) => this.world.fault(error));
+        server.on('error', (error) => this.context.fault(error));
         this.server = server;
         const { address, port: bound } = server.address() as AddressInfo;
         resolve({ host: address, port: bound });
@@ -130,7 +130,7 @@ export class Front {
     this.sockets.set(socket, undefined);
     socket.once('close', () => this.sockets.delete(socket));
     if (this.headers === undefined || expectation === 'skip') return this.admit(socket, address);
-    const refused = (refusal: HeaderRefusal): void => this.world.refused(`proxy-${refusal}`);
+    const refused = (refusal: HeaderRefusal): void => this.context.refused(`proxy-${refusal}`);
     if (expectation === 'refuse' || this.owing >= MAX_HEADERS) {
       socket.on('error', () => undefined).resetAndDestroy();
       return refused(expectation === 'refuse' ? 'untrusted' : 'too-many');
@@ -152,23 +152,23 @@ export class Front {
   }
 
   private admit(socket: Socket, address: string): void {
-    if (!this.world.admit(address)) {
+    if (!this.context.admit(address)) {
       socket.on('error', () => undefined).resetAndDestroy();
       return;
     }
-    socket.once('close', () => this.world.left(address, socket.bytesRead, socket.bytesWritten));
+    socket.once('close', () => this.context.left(address, socket.bytesRead, socket.bytesWritten));
     if (this.handshakes === undefined) this.begin(socket, { address, tls: undefined });
     else this.secure(socket, address, this.handshakes);
   }
 
   private secure(socket: Socket, address: string, handshakes: Handshakes): void {
     const refuse = (reason: string): void => {
-      this.world.refused(reason);
+      this.context.refused(reason);
       socket.on('error', () => undefined).resetAndDestroy();
     };
     if (!this.slots.take(socket, address)) return refuse('tls-busy');
     socket.once('close', () => this.slots.release(socket));
-    const late = setTimeout(() => refuse('tls-failed'), this.world.headTimeoutMs);
+    const late = setTimeout(() => refuse('tls-failed'), this.context.headTimeoutMs);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => clearTimeout(late));
     handshakes.begin(socket, {

@@ -12,18 +12,18 @@ import { asksForWebSocket, upgradeRefusal } from '../protocol/http/upgrade.ts';
 import { answerPlainly, endPlainly } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Front, type FrontOptions, type HttpAddress, type HttpPeer } from './front.ts';
+import type { HttpHost, HttpRefusal } from './http-host.ts';
 import { InTurn } from './in-turn.ts';
 import type { NodeAgents } from './node-agents.ts';
 import { type Placed, place } from './placing.ts';
 import { Tunnel } from './tunnel.ts';
-import type { HttpRefusal, HttpWorld } from './world.ts';
 
 /** How often requests are looked at that take too long. */
 const CHECK_MS = 1_000;
 
 /** One HTTP listener: accepts, reads requests strictly, and has each answered by a node. */
 export class HttpListener {
-  private readonly world: HttpWorld;
+  private readonly context: HttpHost;
   private readonly agents: NodeAgents;
   private readonly server: Server;
   private readonly front: Front;
@@ -34,12 +34,12 @@ export class HttpListener {
   private isStopping = false;
 
   /** @throws BreakwaterError TLS_INVALID */
-  constructor(world: HttpWorld, agents: NodeAgents, options: FrontOptions) {
-    this.world = world;
+  constructor(context: HttpHost, agents: NodeAgents, options: FrontOptions) {
+    this.context = context;
     this.agents = agents;
-    this.server = createServer(serverOptions(world));
+    this.server = createServer(serverOptions(context));
     this.server.emit('listening'); // it never does, the front does; this makes it look for requests that take too long
-    this.front = new Front(world, options, (socket, peer) => {
+    this.front = new Front(context, options, (socket, peer) => {
       this.peers.set(socket, peer);
       this.server.emit('connection', socket);
     });
@@ -56,7 +56,7 @@ export class HttpListener {
     this.server.on('connect', (incoming: IncomingMessage, socket: Duplex) => {
       socket.on('error', () => socket.destroy());
       endPlainly(socket, 405, 'no CONNECT');
-      this.told(incoming, undefined, 405, undefined, this.world.now());
+      this.told(incoming, undefined, 405, undefined, this.context.now());
     });
     this.server.on('clientError', (error, socket) => this.unreadable(error, socket));
   }
@@ -73,7 +73,7 @@ export class HttpListener {
 
   /** What has changed of the configuration. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
   settle(options: FrontOptions): void {
-    Object.assign(this.server, serverLimits(this.world)); // Node reads them for each connection, or each request
+    Object.assign(this.server, serverLimits(this.context)); // Node reads them for each connection, or each request
     this.front.settle(options);
   }
 
@@ -102,8 +102,8 @@ export class HttpListener {
   }
 
   private exchange(incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    const { world, agents } = this;
-    const startedMs = world.now();
+    const { context, agents } = this;
+    const startedMs = context.now();
     this.answers.set(incoming.socket, response);
     response.on('error', () => response.destroy());
     const placed = this.placed(incoming);
@@ -114,7 +114,7 @@ export class HttpListener {
       return;
     }
     const isLast = (): boolean => this.isStopping;
-    const exchange = new Exchange({ placed, incoming, response, world, agents, expectsContinue, isLast });
+    const exchange = new Exchange({ placed, incoming, response, context, agents, expectsContinue, isLast });
     response.once('close', () => {
       this.told(incoming, placed, exchange.status, exchange.nodeId, startedMs);
     });
@@ -122,11 +122,11 @@ export class HttpListener {
   }
 
   private placed(incoming: IncomingMessage): Placed | HttpRefusal {
-    const placed = place(incoming, this.peerOf(incoming.socket), this.world);
+    const placed = place(incoming, this.peerOf(incoming.socket), this.context);
     if ('status' in placed) return placed;
     const { target, contentLength } = placed.request;
     if (target === '*') return { status: 204, detail: '' }; // what the whole server can do, which is nothing in particular
-    const isTooLarge = contentLength !== undefined && contentLength > this.world.limits.maxBodyBytes;
+    const isTooLarge = contentLength !== undefined && contentLength > this.context.limits.maxBodyBytes;
     return isTooLarge ? { status: 413, detail: 'the body is too large' } : placed;
   }
 
@@ -148,9 +148,9 @@ export class HttpListener {
   }
 
   private tunnel(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { world } = this;
-    const startedMs = world.now();
-    const placed = place(incoming, this.peerOf(socket), world);
+    const { context } = this;
+    const startedMs = context.now();
+    const placed = place(incoming, this.peerOf(socket), context);
     const refusal = 'status' in placed ? placed : upgradeRefusal(placed.request);
     if (refusal !== undefined || 'status' in placed) {
       socket.on('error', () => socket.destroy());
@@ -160,7 +160,7 @@ export class HttpListener {
     }
     const onAnswered = (status: number, node: string | undefined): void =>
       this.told(incoming, placed, status, node, startedMs);
-    new Tunnel({ placed, socket, head, world, onAnswered }).begin();
+    new Tunnel({ placed, socket, head, context, onAnswered }).begin();
   }
 
   /** What the parser refuses, or what did not come in time. */
@@ -173,7 +173,7 @@ export class HttpListener {
     const [status, detail] = parserErrors[error.code ?? ''] ?? [400, 'the request is not proper HTTP'];
     endPlainly(socket, status, detail);
     const remoteAddress = this.peerOf(socket).address;
-    this.world.requested({
+    this.context.requested({
       ...{ remoteAddress, method: '', host: '', path: '', status, node: undefined, durationMs: 0 },
     });
   }
@@ -187,8 +187,8 @@ export class HttpListener {
   ): void {
     const { host = '', path = '' } = placed?.request ?? {};
     const remoteAddress = placed?.sourceAddress ?? this.peerOf(incoming.socket).address;
-    const durationMs = this.world.now() - startedMs;
-    this.world.requested({
+    const durationMs = this.context.now() - startedMs;
+    this.context.requested({
       remoteAddress,
       method: incoming.method ?? '',
       host,
@@ -208,7 +208,7 @@ export class HttpListener {
     try {
       run();
     } catch (error) {
-      this.world.fault(error);
+      this.context.fault(error);
       socket.destroy();
     }
   }
@@ -220,17 +220,17 @@ const parserErrors: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long'],
 };
 
-function serverOptions(world: HttpWorld): ServerOptions {
+function serverOptions(context: HttpHost): ServerOptions {
   return {
     insecureHTTPParser: false,
-    ...serverLimits(world),
+    ...serverLimits(context),
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false, // we look ourselves, and say what is wrong
     noDelay: true,
   };
 }
 
-function serverLimits({ limits, headTimeoutMs }: HttpWorld) {
+function serverLimits({ limits, headTimeoutMs }: HttpHost) {
   return {
     maxHeaderSize: limits.maxHeadBytes,
     headersTimeout: Math.min(headTimeoutMs, limits.requestTimeoutMs),

@@ -5,7 +5,7 @@ import { claimsOrigin, deviceAddress, originFields } from '../protocol/http/forw
 import { endToEnd } from '../protocol/http/hop-by-hop.ts';
 import { type Request, readHead } from '../protocol/http/request-head.ts';
 import type { HttpPeer } from './front.ts';
-import type { HttpRefusal, HttpRoute, HttpWorld } from './world.ts';
+import type { HttpHost, HttpRefusal, HttpRoute } from './http-host.ts';
 
 /** A request that may go on to a node. */
 export interface Placed {
@@ -20,15 +20,17 @@ export interface Placed {
 }
 
 /** Reads the head, asks the rules, and makes the head that the node will see. */
-export function place(incoming: IncomingMessage, peer: HttpPeer, world: HttpWorld): Placed | HttpRefusal {
+export function place(incoming: IncomingMessage, peer: HttpPeer, context: HttpHost): Placed | HttpRefusal {
   const { method = '', url: target = '', httpVersion: version, rawHeaders: received } = incoming;
   const request = readHead({ method, target, version, fields: received });
   if ('status' in request) return request;
   const { address, tls } = peer;
-  const isTrusted = world.isTrusted(address);
-  const sourceAddress = isTrusted ? deviceAddress(received, address, (one) => world.isTrusted(one)) : address;
+  const isTrusted = context.isTrusted(address);
+  const sourceAddress = isTrusted
+    ? deviceAddress(received, address, (one) => context.isTrusted(one))
+    : address;
   const { host, path, authority } = request;
-  const route = world.route({
+  const route = context.route({
     sourceAddress,
     host,
     path,

@@ -7,10 +7,10 @@ import type { AddressWalk } from '../nodes/addresses.ts';
 import { isUpgraded } from '../protocol/http/upgrade.ts';
 import { endPlainly, formatHead } from './answer.ts';
 import { type AttemptFailure, failureOf } from './failure.ts';
+import type { HttpHost } from './http-host.ts';
 import { atAddress } from './node-agents.ts';
 import { nodeTls } from './node-tls.ts';
 import { answerFields, type Placed } from './placing.ts';
-import type { HttpWorld } from './world.ts';
 
 /** So long after the last byte the kernel looks whether a silent peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 60_000;
@@ -20,7 +20,7 @@ interface TunnelOptions {
   readonly socket: Duplex;
   /** What the client sent behind its request. */
   readonly head: Buffer;
-  readonly world: HttpWorld;
+  readonly context: HttpHost;
   /** Told once; `status` is 499 where the client left before the answer. */
   readonly onAnswered: (status: number, nodeId: string | undefined) => void;
 }
@@ -47,7 +47,7 @@ export class Tunnel {
     this.options = options;
     const { route, sourceAddress, recalled } = options.placed;
     this.candidates = route.candidates(sourceAddress, recalled?.nodes ?? []);
-    this.deadlineMs = options.world.now() + route.upstream.deadlineMs;
+    this.deadlineMs = options.context.now() + route.upstream.deadlineMs;
   }
 
   begin(): void {
@@ -62,12 +62,12 @@ export class Tunnel {
   }
 
   private next(): void {
-    const { world, placed, socket } = this.options;
+    const { context, placed, socket } = this.options;
     const { maxAttempts } = placed.route.upstream;
-    while (this.attempts < maxAttempts && world.now() < this.deadlineMs && !socket.destroyed) {
+    while (this.attempts < maxAttempts && context.now() < this.deadlineMs && !socket.destroyed) {
       const { value: candidate, done } = this.candidates.next();
       if (done) break;
-      if (!world.take(candidate)) continue;
+      if (!context.take(candidate)) continue;
       this.attempts++;
       this.walk = candidate.addresses?.walk();
       return this.attempt(atAddress(candidate, this.walk?.next()));
@@ -77,7 +77,7 @@ export class Tunnel {
   }
 
   private attempt(target: Target): void {
-    const { world, placed } = this.options;
+    const { context, placed } = this.options;
     const { upstream, tls } = placed.route;
     const secured = target.tls && nodeTls(target.tls, tls).options;
     this.target = target;
@@ -86,7 +86,7 @@ export class Tunnel {
       ...secured,
       ...{ host: target.host, port: target.port, localAddress: target.sourceAddress },
       ...{ method: 'GET', path: placed.request.target, agent: false, setHost: false },
-      maxHeaderSize: world.limits.maxHeadBytes,
+      maxHeaderSize: context.limits.maxHeadBytes,
       headers: [...placed.fields, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
       timeout: upstream.connectTimeoutMs,
     });
@@ -95,18 +95,18 @@ export class Tunnel {
     asked.once('socket', (link) =>
       link.once(secured === undefined ? 'connect' : 'secureConnect', () => {
         this.walk?.reached();
-        sentAtMs = world.now();
+        sentAtMs = context.now();
         link.setNoDelay(true);
         link.setTimeout(upstream.http.answerTimeoutMs);
       }),
     );
     asked.once('timeout', () => asked.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
     asked.once('upgrade', (answer, link: Socket, first) => {
-      world.answered(target, world.now() - sentAtMs);
+      context.answered(target, context.now() - sentAtMs);
       this.join(answer, link, first);
     });
     asked.once('response', (answer) => {
-      world.answered(target, world.now() - sentAtMs);
+      context.answered(target, context.now() - sentAtMs);
       this.passRefusal(answer);
     });
     asked.once('error', (error) => this.failed(target, error, sentAtMs > 0));
@@ -114,14 +114,14 @@ export class Tunnel {
   }
 
   private failed(target: Target, error: Error, isSent: boolean): void {
-    const { world, socket } = this.options;
+    const { context, socket } = this.options;
     if (this.isAnswered || socket.destroyed) return;
     this.leaveNode();
     this.failure = failureOf(error, isSent);
     const { dial, code, status, detail, isClosed } = this.failure;
     const host = dial === undefined ? undefined : this.walk?.next();
-    if (host !== undefined && world.take(target)) return this.attempt(atAddress(target, host));
-    if (dial !== undefined) world.dialFailed(target, dial, code);
+    if (host !== undefined && context.take(target)) return this.attempt(atAddress(target, host));
+    if (dial !== undefined) context.dialFailed(target, dial, code);
     if (dial !== undefined || isClosed) return this.next();
     this.refuse(status, detail);
   }
@@ -181,7 +181,7 @@ export class Tunnel {
   private leaveNode(): void {
     if (!this.isCounted || this.target === undefined) return;
     this.isCounted = false;
-    this.options.world.release(this.target);
+    this.options.context.release(this.target);
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Log } from '../base/log.ts';
 import type { Snapshot } from '../base/metrics/metrics.ts';
 import { systemClock } from '../base/time.ts';
-import { createBursts } from '../policy/admission/bursts.ts';
+import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { ForgottenBecause } from './session-memory.ts';
 
 /** Persistent sessions that could not be remembered: counted, and said now and then. */
 export function createForgottenSessions(log: Pick<Log, 'warn'>) {
   const counts = new Map<ForgottenBecause, number>();
-  const bursts = createBursts(systemClock);
+  const bursts = createLogThrottle(systemClock);
 
   return {
     add(reason: ForgottenBecause, count: number): void {

@@ -1,14 +1,14 @@
 import type { TableWriter } from '../data-plane-api/routing-table.ts';
-import type { CarryOut } from './carry-out.ts';
 import type { Drains } from './drains.ts';
 import type { MoverProgress } from './mover.ts';
 import type { LocalMoves } from './peer-moves.ts';
+import type { PlanExecutor } from './plan-executor.ts';
 
 interface LocalMovesParts {
   readonly proxyId: string;
   readonly table: Pick<TableWriter, 'liveAt' | 'liveByNode'>;
   readonly drains: Pick<Drains, 'setRate' | 'progress'>;
-  readonly carryOut: Pick<CarryOut, 'start' | 'progress'>;
+  readonly carryOut: Pick<PlanExecutor, 'start' | 'progress'>;
 }
 
 /** What this proxy moves, and is asked to move, of its own. */

@@ -5,8 +5,8 @@ import type { Finding } from '../config/problems.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
 import { createCrlWatch } from './crl-watch.ts';
-import { type FileOwner, keepFiles } from './kept-files.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
+import { type FileOwner, keepFiles } from './watched-files.ts';
 
 /** A listener as it is configured, by its number on the data threads. */
 export interface TlsListener {

@@ -1,13 +1,13 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
-import type { Reattachment } from '../connection/world.ts';
-import type { ThreadEvent } from '../data-plane-api/messages.ts';
+import type { MigrationResult } from '../connection/connection-host.ts';
+import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { LinksLost } from '../health/node-losses.ts';
 import type { Claimant } from '../membership/claims.ts';
 import type { LeftSession, OpenedSession } from '../membership/session-memory.ts';
 import type { ClientKey } from '../membership/store/store.ts';
-import { createBursts } from '../policy/admission/bursts.ts';
+import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { Owners } from './owners.ts';
 
 /** What connections mean for the health of their nodes. */
@@ -40,7 +40,7 @@ interface ConnectionEventsOptions {
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
   readonly linkExplained: (node: string, device: number) => void;
   readonly linksLost: (links: LinksLost) => void;
-  readonly reattached: (reattachment: Reattachment) => void;
+  readonly reattached: (reattachment: MigrationResult) => void;
   readonly requests: (listener: string, status: number, count: number) => void;
   readonly listenerUrl: (index: number) => string;
 }
@@ -48,15 +48,15 @@ interface ConnectionEventsOptions {
 /** Turns what the data threads tell into log lines, server-sent events and passive health. */
 export function createConnectionEvents(options: ConnectionEventsOptions) {
   const { log, emit, health, memory, listenerUrl } = options;
-  const refusalBursts = createBursts(systemClock);
-  const shortageBursts = createBursts(systemClock);
+  const refusalThrottle = createLogThrottle(systemClock);
+  const shortageThrottle = createLogThrottle(systemClock);
 
   function tellShortage(cause: string, count: number): void {
-    const more = shortageBursts(cause, count);
+    const more = shortageThrottle(cause, count);
     if (more !== undefined) log.error({ cause, more }, 'out of descriptors, ports or memory');
   }
 
-  function receive(event: ThreadEvent, thread: number, at: string): void {
+  function receive(event: WorkerEvent, thread: number, at: string): void {
     switch (event.type) {
       case 'placed': {
         const { type, listener, ...rest } = event;
@@ -78,7 +78,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       }
       case 'header-refused': {
         const { listener, refusal, remoteAddress } = event;
-        const more = refusalBursts(`${listener} ${refusal}`, 1 + event.more); // each thread has told its own
+        const more = refusalThrottle(`${listener} ${refusal}`, 1 + event.more); // each thread has told its own
         if (more === undefined) return;
         const fields = { listener: listenerUrl(listener), remoteAddress, reason: `proxy-${refusal}`, more };
         return log.warn(fields, 'PROXY protocol header refused');
@@ -140,7 +140,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
     }
   }
 
-  return (events: readonly ThreadEvent[], thread: number): void => {
+  return (events: readonly WorkerEvent[], thread: number): void => {
     const at = new Date().toISOString();
     for (const event of events) receive(event, thread, at);
   };

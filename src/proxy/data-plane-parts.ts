@@ -1,11 +1,11 @@
 import { DataPlane } from '../data-plane/data-plane.ts';
-import { watchThreads } from '../data-plane/thread-watch.ts';
+import { watchThreads } from '../data-plane/worker-watch.ts';
 import { createCertificates } from './certificates.ts';
 import type { Common } from './common.ts';
+import { readListeners } from './listener-tls.ts';
 import { Listeners } from './listeners.ts';
 import { createPoolTls } from './pool-tls.ts';
 import type { Teardown } from './teardown.ts';
-import { readListeners } from './wanted-listeners.ts';
 
 /**
  * The data plane before it starts: its threads, its listeners, and the files of TLS that they need, read and checked.

@@ -4,7 +4,7 @@ import type { CurrentConfig } from '../config/current.ts';
 import type { Checker } from '../health/checker.ts';
 import type { AddressBook } from '../membership/address-book.ts';
 import type { ClusterMember } from '../membership/cluster-member.ts';
-import type { Routes } from '../membership/routes.ts';
+import type { Routes } from '../membership/routing-table-sync.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { PoolTls } from './pool-tls.ts';
 import type { ReloadParts } from './reload.ts';

@@ -3,16 +3,16 @@ import type { Log } from '../base/log.ts';
 import { listenerKeys } from '../config/difference.ts';
 import { ListenError } from '../data-plane/listen-error.ts';
 import type { Service } from '../data-plane/service.ts';
-import type { Threads } from '../data-plane/threads.ts';
+import type { WorkerPool } from '../data-plane/worker-pool.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
 import type { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
 import { MAX_LISTENERS, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsListener } from './certificates.ts';
-import type { WantedListener } from './wanted-listeners.ts';
+import type { WantedListener } from './listener-tls.ts';
 
 interface ListenersOptions {
-  readonly threads: Pick<Threads, 'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
+  readonly threads: Pick<WorkerPool, 'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
   readonly table: Pick<TableWriter, 'accepted'>;
   readonly numbers: PoolNumbers;
   readonly log: Log;
@@ -73,7 +73,7 @@ export class Listeners {
     }));
   }
 
-  /** @throws BreakwaterError as `Threads.start` */
+  /** @throws BreakwaterError as `WorkerPool.start` */
   async start(wanted: readonly WantedListener[], service: Service): Promise<void> {
     const added = this.place(wanted);
     try {
@@ -90,7 +90,7 @@ export class Listeners {
   /**
    * Binds what is new, all of it or nothing; what remains goes on. Those that are gone have no socket any more when this
    * resolves: `leave` then ends their devices.
-   * @throws BreakwaterError ADDRESS_IN_USE and others of `Threads.listen`; then everything is as it was
+   * @throws BreakwaterError ADDRESS_IN_USE and others of `WorkerPool.listen`; then everything is as it was
    */
   async change(
     wanted: readonly WantedListener[],

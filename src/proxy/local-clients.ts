@@ -1,6 +1,6 @@
 import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
 import type { PeerTls } from '../connection/wire.ts';
-import type { Threads } from '../data-plane/threads.ts';
+import type { WorkerPool } from '../data-plane/worker-pool.ts';
 import type { ClientFilter, ClientRecord, SessionRecord, Whom } from '../data-plane-api/messages.ts';
 import { noMoves } from '../data-plane-api/move-tally.ts';
 import type { LocalClients } from '../migration/peer-clients.ts';
@@ -10,7 +10,7 @@ const MAX_TWINS = 16;
 
 /** The devices of this proxy, as its data threads know them. */
 export function createLocalClients(
-  threads: Pick<Threads, 'clients' | 'kick' | 'move'>,
+  threads: Pick<WorkerPool, 'clients' | 'kick' | 'move'>,
   proxyId: string,
   listenerUrl: (index: number) => string,
 ): LocalClients {

@@ -1,10 +1,10 @@
 import { systemClock, systemTimers } from '../base/time.ts';
-import { createCarryOut } from '../migration/carry-out.ts';
 import { createDrains } from '../migration/drains.ts';
 import { createLocalMoves } from '../migration/local-moves.ts';
 import { rebalanceEvent, tellDrain } from '../migration/move-events.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
 import { withPeers } from '../migration/peers.ts';
+import { createPlanExecutor } from '../migration/plan-executor.ts';
 import { createRebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
@@ -30,7 +30,7 @@ export function createMigrationParts(
     ...time,
   });
   nodes.onChange((change) => drains.changed(change));
-  const carryOut = createCarryOut({
+  const carryOut = createPlanExecutor({
     move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
     ...time,
   });

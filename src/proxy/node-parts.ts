@@ -3,7 +3,7 @@ import { systemClock } from '../base/time.ts';
 import { createSlowStart } from '../health/slow-start.ts';
 import { keepAddresses } from '../membership/address-book.ts';
 import { resolveHost } from '../membership/discovery/resolve.ts';
-import { keepRoutes } from '../membership/routes.ts';
+import { syncRoutingTable } from '../membership/routing-table-sync.ts';
 import type { Node } from '../nodes/node.ts';
 import { NodeTable } from '../nodes/table.ts';
 import type { Common } from './common.ts';
@@ -34,7 +34,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     if (change.kind === 'removed') checker.remove(change.node.id);
     else checker.update(change.node);
   });
-  const routes = keepRoutes({
+  const routes = syncRoutingTable({
     table: nodes,
     addresses,
     poolNumber: (pool) => poolNumbers.of(pool),

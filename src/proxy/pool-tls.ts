@@ -3,8 +3,8 @@ import type { Config, PoolConfig } from '../config/config.ts';
 import type { Finding } from '../config/problems.ts';
 import { configError } from '../config/source.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
-import { type FileOwner, keepFiles } from './kept-files.ts';
 import { readUpstreamTlsFiles, type UpstreamTlsFiles } from './tls-files.ts';
+import { type FileOwner, keepFiles } from './watched-files.ts';
 
 type Pool = Pick<PoolConfig, 'name' | 'upstream'>;
 

@@ -6,9 +6,9 @@ import type { ConfigHolder } from '../config/current.ts';
 import { type Difference, difference, isEmpty } from '../config/difference.ts';
 import { ConfigError, formatProblem } from '../config/problems.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
+import type { WantedListener } from './listener-tls.ts';
 import type { Listeners } from './listeners.ts';
-import { oneAtATime } from './one-at-a-time.ts';
-import type { WantedListener } from './wanted-listeners.ts';
+import { singleFlight } from './single-flight.ts';
 
 export interface ReloadParts {
   /** The file as it is now. @throws BreakwaterError CONFIG_INVALID, CONFIG_UNREADABLE */
@@ -76,7 +76,7 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
     return certificates;
   }
 
-  return oneAtATime(async () => {
+  return singleFlight(async () => {
     isUnderWay = false;
     try {
       return await apply();

@@ -6,12 +6,12 @@ import { createBackend } from './backend.ts';
 import type { Common } from './common.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import { createFollowers } from './followers.ts';
+import { readListeners } from './listener-tls.ts';
 import { checkMachine } from './machine.ts';
 import { createReload } from './reload.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
-import { readListeners } from './wanted-listeners.ts';
 
 /**
  * Serves what people and programs ask. Before the data plane, so that orchestrators see a start that takes its time.

@@ -8,7 +8,7 @@ import { createMembershipParts } from './membership-parts.ts';
 import { createMigrationParts } from './migration-parts.ts';
 import { createNodeParts } from './node-parts.ts';
 import type { Teardown } from './teardown.ts';
-import { createThreadSettings } from './thread-settings.ts';
+import { createWorkerSettings } from './worker-settings.ts';
 
 /**
  * Starts the control plane. Resolves when the first nodes are known and can be dialled, as far as they can be.
@@ -23,7 +23,7 @@ export async function startControl(
   const nodeParts = createNodeParts(common, dataPlane, teardown);
   const membership = createMembershipParts(common, dataPlane, nodeParts, teardown);
   const migration = createMigrationParts(common, dataPlane, nodeParts, membership, teardown);
-  const settings = createThreadSettings(common, dataPlane, nodeParts, membership);
+  const settings = createWorkerSettings(common, dataPlane, nodeParts, membership);
   const control = { ...nodeParts, ...membership, ...migration, settings };
   teardown.defer(beat(common, dataPlane, control));
   await interruptible(membership.cluster.start().then(membership.keys.start), stopping);

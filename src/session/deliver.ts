@@ -2,10 +2,10 @@ import { uint16 } from '../base/bytes.ts';
 import { propertiesEnd } from '../protocol/mqtt/properties.ts';
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';
-import { type Deliveries, MOST_UNFINISHED, type Owner, owner, step } from './deliveries.ts';
 import { ackPacket, packetType } from './encode.ts';
 import { FreshFilters } from './fresh-filters.ts';
-import type { Moved } from './moved.ts';
+import { type InflightToDevice, MOST_UNFINISHED, type Owner, owner, step } from './inflight-to-device.ts';
+import type { MigrationState } from './migration-state.ts';
 import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
 import { DUP, hashOf, hashOfLarge, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
 import type { State } from './state.ts';
@@ -27,7 +27,7 @@ export function deliver(
   const found = followsAliases(s) ? aliased(s, bytes, at, bodyAt, end, rest) : undefined;
   if (found === undefined) return deliverPlain(s, bytes, at, bodyAt, end, rest);
   const { number, packet } = found;
-  const aliases = s.moved?.nodeAliases;
+  const aliases = s.migration?.nodeAliases;
   if ((aliases?.bytes ?? 0) > s.options.maxStateBytes) {
     s.end(reasonCode.quotaExceeded, 'too-much-held');
     return false;
@@ -50,7 +50,7 @@ function deliverPlain(
 ): boolean {
   const header = bytes[at] as number;
   const qos = qosOf(header);
-  const mayBeReplay = (header & RETAIN) !== 0 && s.moved !== undefined && answersReplays(s, s.moved);
+  const mayBeReplay = (header & RETAIN) !== 0 && s.migration !== undefined && answersReplays(s, s.migration);
   if (qos === 0 && !mayBeReplay) {
     s.toDevice.pass(bytes, at, end);
     return true;
@@ -60,7 +60,7 @@ function deliverPlain(
     s.nodeFault('malformed PUBLISH');
     return false;
   }
-  const drop = mayBeReplay && !s.moved?.fresh?.matches(bytes, bodyAt + 2, idAt);
+  const drop = mayBeReplay && !s.migration?.fresh?.matches(bytes, bodyAt + 2, idAt);
   if (qos === 0) {
     if (!drop) s.toDevice.pass(bytes, at, end);
     return !drop;
@@ -71,17 +71,17 @@ function deliverPlain(
     return false;
   }
   const hash = payloadHash(s, bytes, idAt + 2, end, end - at + rest);
-  const deliveries = s.needDeliveries();
+  const inflightToDevice = s.needInflightToDevice();
   const again = (header & DUP) !== 0;
-  if (deliveries.foreign > 0 || again || s.moved?.holds) {
-    if (redelivered(s, deliveries, id, qos, hash)) return false;
-    if (mustWait(s, deliveries)) {
+  if (inflightToDevice.foreign > 0 || again || s.migration?.holds) {
+    if (redelivered(s, inflightToDevice, id, qos, hash)) return false;
+    if (mustWait(s, inflightToDevice)) {
       if (rest > 0) s.end(reasonCode.quotaExceeded, 'too-much-held');
       else hold(s, id, bytes, at, bodyAt, end);
       return false;
     }
   }
-  give(s, deliveries, id, owner.node, hash, bytes, at, end, idAt);
+  give(s, inflightToDevice, id, owner.node, hash, bytes, at, end, idAt);
   return true;
 }
 
@@ -89,25 +89,25 @@ function deliverPlain(
  * Rule 8: before MQTT 5, RETAIN 1 means that a new subscription is being answered [MQTT-3.3.1-8], soon after it was made.
  * To a bridge it means nothing: what is retained comes to it again, because what is live must not be lost.
  */
-function answersReplays(s: State, { retainedUntilMs }: Moved): boolean {
+function answersReplays(s: State, { retainedUntilMs }: MigrationState): boolean {
   if (retainedUntilMs === 0 || s.version === 5 || s.connect.isBridge) return false;
   return s.options.now() < retainedUntilMs;
 }
 
 /** What a whole SUBSCRIBE of the device asks for meanwhile is answered by retained messages that it is to have. */
-export function noteFresh(s: State, moved: Moved, packet: Uint8Array): void {
-  if (!answersReplays(s, moved) || (packet[0] as number) >> 4 !== packetType.subscribe) return;
-  moved.fresh ??= new FreshFilters();
-  moved.fresh.add(packet, s.version);
+export function noteFresh(s: State, migration: MigrationState, packet: Uint8Array): void {
+  if (!answersReplays(s, migration) || (packet[0] as number) >> 4 !== packetType.subscribe) return;
+  migration.fresh ??= new FreshFilters();
+  migration.fresh.add(packet, s.version);
 }
 
 /** The device has had this one. The node is answered, so that it can forget it too. */
 function swallow(s: State, id: number, qos: number): void {
   s.toNode.write(ackPacket(qos === 1 ? packetType.puback : packetType.pubrec, id));
   if (qos === 1) return;
-  const moved = s.needMoved();
-  moved.swallowed ??= new Set();
-  moved.swallowed.add(id);
+  const migration = s.needMigration();
+  migration.swallowed ??= new Set();
+  migration.swallowed.add(id);
 }
 
 /** `size` is that of the whole packet, which may not have come yet. */
@@ -123,74 +123,80 @@ function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: num
  * there or on its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload tells,
  * not DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
  */
-function redelivered(s: State, deliveries: Deliveries, id: number, qos: number, hash: number): boolean {
-  const entry = deliveries.byNode(id);
+function redelivered(
+  s: State,
+  inflightToDevice: InflightToDevice,
+  id: number,
+  qos: number,
+  hash: number,
+): boolean {
+  const entry = inflightToDevice.byNode(id);
   if (entry < 0) return false;
-  if (deliveries.isQos2(entry) !== (qos === 2) || deliveries.hash(entry) !== hash) {
-    abandon(s, deliveries, entry);
+  if (inflightToDevice.isQos2(entry) !== (qos === 2) || inflightToDevice.hash(entry) !== hash) {
+    abandon(s, inflightToDevice, entry);
     return false;
   }
-  const now = deliveries.step(entry);
+  const now = inflightToDevice.step(entry);
   if (qos === 1 && now === step.done) {
-    deliveries.remove(entry);
+    inflightToDevice.remove(entry);
     s.toNode.write(ackPacket(packetType.puback, id));
     return true;
   }
-  deliveries.set(entry, now, owner.node);
+  inflightToDevice.set(entry, now, owner.node);
   if (now !== step.published) s.toNode.write(ackPacket(packetType.pubrec, id));
   return true;
 }
 
 /** The node no longer knows this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */
-function abandon(s: State, deliveries: Deliveries, entry: number): void {
-  const now = deliveries.step(entry);
-  if (now === step.done) return deliveries.remove(entry);
-  if (now === step.received) s.toDevice.write(ackPacket(packetType.pubrel, deliveries.deviceId(entry)));
-  deliveries.set(entry, now === step.received ? step.released : now, owner.orphan);
+function abandon(s: State, inflightToDevice: InflightToDevice, entry: number): void {
+  const now = inflightToDevice.step(entry);
+  if (now === step.done) return inflightToDevice.remove(entry);
+  if (now === step.received) s.toDevice.write(ackPacket(packetType.pubrel, inflightToDevice.deviceId(entry)));
+  inflightToDevice.set(entry, now === step.received ? step.released : now, owner.orphan);
 }
 
 /** No node will take these up again. */
-export function abandonSuspended(s: State, deliveries: Deliveries): void {
-  if (deliveries.suspended === 0) return;
-  for (let at = deliveries.first(), next = -1; at >= 0; at = next) {
-    next = deliveries.next(at);
-    if (deliveries.owner(at) === owner.suspended) abandon(s, deliveries, at);
+export function abandonSuspended(s: State, inflightToDevice: InflightToDevice): void {
+  if (inflightToDevice.suspended === 0) return;
+  for (let at = inflightToDevice.first(), next = -1; at >= 0; at = next) {
+    next = inflightToDevice.next(at);
+    if (inflightToDevice.owner(at) === owner.suspended) abandon(s, inflightToDevice, at);
   }
 }
 
 /** Rule 11: old deliveries still count at the device, though not at the new node [MQTT-3.3.4-9]. */
-function mustWait(s: State, deliveries: Deliveries): boolean {
-  if (s.moved?.holds) return true;
-  if (hasRoom(s, deliveries)) return false;
+function mustWait(s: State, inflightToDevice: InflightToDevice): boolean {
+  if (s.migration?.holds) return true;
+  if (hasRoom(s, inflightToDevice)) return false;
   // The node sends new messages, so it will not come back to the old ones: let the device finish them.
-  abandonSuspended(s, deliveries);
-  return !hasRoom(s, deliveries);
+  abandonSuspended(s, inflightToDevice);
+  return !hasRoom(s, inflightToDevice);
 }
 
 /** May the device be given one more? Ids for messages of another node must be left too. */
-function hasRoom({ connect }: State, { unfinished, foreign }: Deliveries): boolean {
+function hasRoom({ connect }: State, { unfinished, foreign }: InflightToDevice): boolean {
   const most = foreign > 0 ? Math.min(connect.receiveMaximum, MOST_UNFINISHED) : connect.receiveMaximum;
   return unfinished < most;
 }
 
 function hold(s: State, id: number, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const copy = followsAliases(s) ? withoutAlias(s, bytes, at, bodyAt, end) : undefined;
-  const held = s.needMoved().hold(id, copy ?? bytes, copy ? 0 : at, copy ? copy.length : end);
+  const held = s.needMigration().hold(id, copy ?? bytes, copy ? 0 : at, copy ? copy.length : end);
   if (held.isFull || held.bytes > s.options.maxInflightBytes)
     s.end(reasonCode.quotaExceeded, 'too-much-held');
 }
 
 /** The device has finished something: what waited for it goes, oldest first. */
 export function giveHeld(s: State): void {
-  const { moved, deliveries } = s;
-  const held = moved?.held;
-  if (moved === undefined || held === undefined || deliveries === undefined) return;
-  for (let at = held.first(); at >= 0 && hasRoom(s, deliveries); at = held.first()) {
+  const { migration, inflightToDevice } = s;
+  const held = migration?.held;
+  if (migration === undefined || held === undefined || inflightToDevice === undefined) return;
+  for (let at = held.first(); at >= 0 && hasRoom(s, inflightToDevice); at = held.first()) {
     const packet = held.packet(at);
     const idAt = heldIdAt(packet);
     const hash = payloadHash(s, packet, idAt + 2, packet.length, packet.length);
-    const by = moved.isOrphaned(held, at) ? owner.orphan : owner.node;
-    give(s, deliveries, held.id(at), by, hash, packet, 0, packet.length, idAt);
+    const by = migration.isOrphaned(held, at) ? owner.orphan : owner.node;
+    give(s, inflightToDevice, held.id(at), by, hash, packet, 0, packet.length, idAt);
     held.remove(at);
   }
 }
@@ -204,7 +210,7 @@ function heldIdAt(packet: Uint8Array): number {
 /** A message that is new to the device. */
 function give(
   s: State,
-  deliveries: Deliveries,
+  inflightToDevice: InflightToDevice,
   id: number,
   by: Owner,
   hash: number,
@@ -213,10 +219,10 @@ function give(
   end: number,
   idAt: number,
 ): void {
-  if (deliveries.isFull) return s.nodeFault('more messages at a time than there are packet ids');
-  const collides = deliveries.foreign > 0 && deliveries.byDevice(id) >= 0;
-  const deviceId = collides ? deliveries.freeDeviceId() : id;
-  deliveries.add(id, deviceId, qosOf(bytes[at] as number) === 2, hash, step.published, by);
+  if (inflightToDevice.isFull) return s.nodeFault('more messages at a time than there are packet ids');
+  const collides = inflightToDevice.foreign > 0 && inflightToDevice.byDevice(id) >= 0;
+  const deviceId = collides ? inflightToDevice.freeDeviceId() : id;
+  inflightToDevice.add(id, deviceId, qosOf(bytes[at] as number) === 2, hash, step.published, by);
   passAs(s, deviceId, id, bytes, at, end, idAt);
 }
 
@@ -236,25 +242,25 @@ function passAs(
 /** PUBREL from the node. */
 export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const id = leadingId(bytes, bodyAt, end);
-  if (s.moved?.swallowed?.delete(id)) return s.toNode.write(ackPacket(packetType.pubcomp, id));
-  const deliveries = s.needDeliveries();
-  const entry = deliveries.byNode(id);
+  if (s.migration?.swallowed?.delete(id)) return s.toNode.write(ackPacket(packetType.pubcomp, id));
+  const inflightToDevice = s.needInflightToDevice();
+  const entry = inflightToDevice.byNode(id);
   if (entry < 0) {
     // From before this connection; or long finished, and then the device holds the id for something else.
-    if (deliveries.foreign > 0 && deliveries.byDevice(id) >= 0) {
+    if (inflightToDevice.foreign > 0 && inflightToDevice.byDevice(id) >= 0) {
       return s.toNode.write(ackPacket(packetType.pubcomp, id));
     }
-    if (deliveries.isFull) return s.nodeFault('more messages at a time than there are packet ids');
-    deliveries.add(id, id, true, 0, step.released, owner.node);
+    if (inflightToDevice.isFull) return s.nodeFault('more messages at a time than there are packet ids');
+    inflightToDevice.add(id, id, true, 0, step.released, owner.node);
     return s.toDevice.pass(bytes, at, end);
   }
-  if (deliveries.step(entry) === step.done) {
-    deliveries.remove(entry);
+  if (inflightToDevice.step(entry) === step.done) {
+    inflightToDevice.remove(entry);
     return s.toNode.write(ackPacket(packetType.pubcomp, id));
   }
-  const known = deliveries.step(entry) === step.released; // the device has this PUBREL; its PUBCOMP will come
-  deliveries.set(entry, step.released, owner.node);
-  if (!known) passAs(s, deliveries.deviceId(entry), id, bytes, at, end, bodyAt);
+  const known = inflightToDevice.step(entry) === step.released; // the device has this PUBREL; its PUBCOMP will come
+  inflightToDevice.set(entry, step.released, owner.node);
+  if (!known) passAs(s, inflightToDevice.deviceId(entry), id, bytes, at, end, bodyAt);
 }
 
 /** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it is the node's to judge. */
@@ -266,31 +272,32 @@ export function acknowledgedByDevice(
   bodyAt: number,
   end: number,
 ): void {
-  const { deliveries } = s;
+  const { inflightToDevice } = s;
   const id = leadingId(bytes, bodyAt, end);
-  const entry = deliveries?.byDevice(id) ?? -1;
-  if (deliveries === undefined || entry < 0) {
-    const means = deliveries !== undefined && deliveries.foreign > 0 && deliveries.byNode(id) >= 0;
+  const entry = inflightToDevice?.byDevice(id) ?? -1;
+  if (inflightToDevice === undefined || entry < 0) {
+    const means =
+      inflightToDevice !== undefined && inflightToDevice.foreign > 0 && inflightToDevice.byNode(id) >= 0;
     if (!means) s.toNode.pass(bytes, at, end); // to the node it would be another message's
     return;
   }
-  const by = deliveries.owner(entry);
-  const nodeId = deliveries.nodeId(entry);
+  const by = inflightToDevice.owner(entry);
+  const nodeId = inflightToDevice.nodeId(entry);
   const failed = s.version === 5 && end > bodyAt + 2 && (bytes[bodyAt + 2] as number) >= FAILED;
-  const goesOn = type === packetType.pubrec && !failed && deliveries.isQos2(entry);
+  const goesOn = type === packetType.pubrec && !failed && inflightToDevice.isQos2(entry);
   if (by === owner.node) {
-    if (goesOn) deliveries.set(entry, step.received, by);
-    else deliveries.remove(entry);
+    if (goesOn) inflightToDevice.set(entry, step.received, by);
+    else inflightToDevice.remove(entry);
     if (nodeId === id) s.toNode.pass(bytes, at, end);
     else s.toNode.write(withPacketId(bytes, at, end, bodyAt, nodeId));
   } else if (by === owner.suspended) {
     // The next node is told when it redelivers; until then the id means nothing to it.
-    deliveries.set(entry, goesOn ? step.received : step.done, by);
+    inflightToDevice.set(entry, goesOn ? step.received : step.done, by);
   } else if (goesOn) {
-    deliveries.set(entry, step.released, by);
+    inflightToDevice.set(entry, step.released, by);
     s.toDevice.write(ackPacket(packetType.pubrel, id));
   } else {
-    deliveries.remove(entry);
+    inflightToDevice.remove(entry);
   }
   if (!goesOn) giveHeld(s);
 }

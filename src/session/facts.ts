@@ -13,14 +13,15 @@ export interface SessionFacts {
 
 /** @param partBytes kept of packets that have come in part */
 export function factsOf(state: State, partBytes: number): SessionFacts {
-  const { window, deliveries, moved, gap, subscriptions, attachments } = state;
-  const held = moved?.held;
-  const kept = partBytes + (gap?.length ?? 0);
+  const { inflightFromDevice, inflightToDevice, migration, offlineBuffer, subscriptions, attachments } =
+    state;
+  const held = migration?.held;
+  const kept = partBytes + (offlineBuffer?.length ?? 0);
   return {
     subscriptions: subscriptions?.count ?? 0,
-    fromDevice: window?.count ?? 0,
-    toDevice: (deliveries?.unfinished ?? 0) + (held?.count ?? 0),
+    fromDevice: inflightFromDevice?.count ?? 0,
+    toDevice: (inflightToDevice?.unfinished ?? 0) + (held?.count ?? 0),
     reattachments: Math.max(0, attachments - 1),
-    rememberedBytes: state.knownBytes + (window?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
+    rememberedBytes: state.knownBytes + (inflightFromDevice?.bytes ?? 0) + (held?.bytes ?? 0) + kept,
   };
 }

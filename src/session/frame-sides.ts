@@ -47,7 +47,7 @@ export const deviceSide: FrameHandler<State> = {
   begin(s, bytes, at, bodyAt, known, rest) {
     const header = bytes[at] as number;
     count(s, 0, header);
-    if (s.moved !== undefined) s.moved.cut = false;
+    if (s.migration !== undefined) s.migration.cut = false;
     if (s.deviceLeft || s.phase !== 'attached') return;
     const isPublish = header >> 4 === packetType.publish;
     const size = known - at + rest;
@@ -63,7 +63,7 @@ export const deviceSide: FrameHandler<State> = {
     s.toNode.open();
   },
   piece(s, bytes, start, end, last) {
-    if (s.moved?.cut || s.deviceLeft || s.phase !== 'attached') return;
+    if (s.migration?.cut || s.deviceLeft || s.phase !== 'attached') return;
     s.bill(0, end - start);
     s.toNode.stream(bytes, start, end, last);
   },
@@ -73,7 +73,7 @@ export const deviceSide: FrameHandler<State> = {
   rest(s, bytes, start, end) {
     if (s.phase === 'over' || s.deviceLeft) return;
     if (s.forwards) s.toNode.pass(bytes, start, end);
-    else s.needGap().append(bytes, start, end);
+    else s.needOfflineBuffer().append(bytes, start, end);
   },
   goesOn,
 };
@@ -105,12 +105,12 @@ export const nodeSide: FrameHandler<State> = {
     count(s, NODES, bytes[at] as number);
     if (s.phase === 'over' || s.linkDead) return;
     if (deliver(s, bytes, at, bodyAt, known, rest)) s.toDevice.open();
-    else s.needMoved().drops = true;
+    else s.needMigration().drops = true;
   },
   piece(s, bytes, start, end, last) {
     if (s.phase === 'over' || s.linkDead) return;
-    if (!s.moved?.drops) s.toDevice.stream(bytes, start, end, last);
-    else if (last) s.moved.drops = false;
+    if (!s.migration?.drops) s.toDevice.stream(bytes, start, end, last);
+    else if (last) s.migration.drops = false;
   },
   broken(s, fault) {
     if (fault === 'too-large') s.end(reasonCode.packetTooLarge, 'packet-too-large');

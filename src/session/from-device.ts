@@ -2,12 +2,12 @@ import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
+import { stage } from './inflight-from-device.ts';
 import { expiryIn } from './memory.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
 import type { State } from './state.ts';
 import { isRequest, leadingId } from './subscribe.ts';
-import { stage } from './window.ts';
 
 /** A device asks once in a while; whoever floods us is answered at once, so that the count stays small. */
 const MAX_WAITING_PINGS = 16;
@@ -24,7 +24,7 @@ function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
   if (s.phase !== 'connecting' && isPingreq(bytes, at, end)) return pinged(s);
   if (type === packetType.auth && s.authenticates) return s.toNode.pass(bytes, at, end);
-  s.needGap().append(bytes, at, end);
+  s.needOfflineBuffer().append(bytes, at, end);
   if (type !== packetType.disconnect) return;
   s.deviceLeft = true;
   s.event({ kind: 'device-left', forwarded: false });
@@ -82,17 +82,20 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
 
 /** SUBSCRIBE or UNSUBSCRIBE. */
 function request(s: State, type: number, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
-  if (s.window?.isFull || !isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)) {
+  if (
+    s.inflightFromDevice?.isFull ||
+    !isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)
+  ) {
     s.notUnderstood = true;
     return;
   }
-  s.needWindow().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
-  if (s.moved !== undefined) noteFresh(s, s.moved, bytes.subarray(at, end));
+  s.needInflightFromDevice().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
+  if (s.migration !== undefined) noteFresh(s, s.migration, bytes.subarray(at, end));
 }
 
 /** Are topic aliases of the device followed? */
 export function usesAliases(s: State): boolean {
-  return s.version === 5 && s.told.topicAliasMaximum > 0 && !s.overflown;
+  return s.version === 5 && s.advertised.topicAliasMaximum > 0 && !s.overflown;
 }
 
 /** PUBLISH from the device; `rest` bytes of it, which nobody keeps, are to come. */
@@ -115,13 +118,16 @@ export function publish(
     return s.toNode.pass(bytes, at, end);
   }
   if (qos > 0) {
-    const resent = ((bytes[at] as number) & DUP) !== 0 && s.window !== undefined && s.window.find(id) >= 0;
-    if (!resent && s.window?.isFull) {
+    const resent =
+      ((bytes[at] as number) & DUP) !== 0 &&
+      s.inflightFromDevice !== undefined &&
+      s.inflightFromDevice.find(id) >= 0;
+    if (!resent && s.inflightFromDevice?.isFull) {
       s.notUnderstood = true; // one id for several messages
       return s.toNode.pass(bytes, at, end);
     }
     const waits = !resent && rest === 0 && quotaIsUsed(s);
-    if (rest > 0 && !resent) s.needWindow().append(id, stage.unkept, bytes, at, at);
+    if (rest > 0 && !resent) s.needInflightFromDevice().append(id, stage.unkept, bytes, at, at);
     else if (!resent) remember(s, id, waits, bytes, at, bodyAt, end, aliasAt);
     if (waits) return;
   }
@@ -134,7 +140,7 @@ function isAlias(s: State, bytes: Uint8Array, bodyAt: number, aliasAt: number): 
   if (aliasAt === 0) return true;
   if (aliasAt === MALFORMED) return false;
   const number = uint16(bytes, aliasAt + 1);
-  if (number === 0 || number > s.told.topicAliasMaximum) return false;
+  if (number === 0 || number > s.advertised.topicAliasMaximum) return false;
   return uint16(bytes, bodyAt) > 0 || s.aliases?.get(number) !== undefined;
 }
 
@@ -151,15 +157,15 @@ function remember(
 ): void {
   const to = waits ? stage.waiting : stage.sent;
   const topic = aliasAt === 0 ? undefined : topicOf(s, bytes, bodyAt, uint16(bytes, aliasAt + 1));
-  const window = s.needWindow();
+  const inflightFromDevice = s.needInflightFromDevice();
   let entry: number;
   if (topic === undefined) {
-    entry = window.append(id, to, bytes, at, end);
+    entry = inflightFromDevice.append(id, to, bytes, at, end);
   } else {
     const copy = withTopic(bytes, at, bodyAt, end, topic, aliasAt, false);
-    entry = window.append(id, to, copy, 0, copy.length);
+    entry = inflightFromDevice.append(id, to, copy, 0, copy.length);
   }
-  if (!waits) window.markDuplicate(entry);
+  if (!waits) inflightFromDevice.markDuplicate(entry);
   if (topic !== undefined && waits && uint16(bytes, bodyAt) > 0)
     defineAlias(s, uint16(bytes, aliasAt + 1), topic, false);
 }
@@ -201,15 +207,15 @@ function passAliased(
 function released(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const id = leadingId(bytes, bodyAt, end);
   if (id === 0) return s.toNode.pass(bytes, at, end);
-  const window = s.needWindow();
-  const entry = window.find(id);
-  if (entry >= 0 && window.stage(entry) === stage.local) {
-    window.remove(entry);
+  const inflightFromDevice = s.needInflightFromDevice();
+  const entry = inflightFromDevice.find(id);
+  if (entry >= 0 && inflightFromDevice.stage(entry) === stage.local) {
+    inflightFromDevice.remove(entry);
     return s.toDevice.write(ackPacket(packetType.pubcomp, id)); // rule 4
   }
   // Unknown: an exchange from before this connection [MQTT-4.4.0-1].
-  if (entry < 0 && window.isFull) s.notUnderstood = true;
-  else if (entry < 0) window.append(id, stage.released, bytes, at, at);
-  else window.setStage(entry, stage.released);
+  if (entry < 0 && inflightFromDevice.isFull) s.notUnderstood = true;
+  else if (entry < 0) inflightFromDevice.append(id, stage.released, bytes, at, at);
+  else inflightFromDevice.setStage(entry, stage.released);
   s.toNode.pass(bytes, at, end);
 }

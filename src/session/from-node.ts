@@ -1,14 +1,14 @@
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
+import { readServerReference } from './connack-capabilities.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { ackPacket, packetType } from './encode.ts';
+import { exchange, stage } from './inflight-from-device.ts';
 import { unsubscribedFrom } from './memory.ts';
-import type { Moved } from './moved.ts';
+import type { MigrationState } from './migration-state.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
 import type { State } from './state.ts';
 import { filtersOf, granted, leadingId, readCodes } from './subscribe.ts';
-import { readServerReference } from './terms.ts';
-import { exchange, stage } from './window.ts';
 
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
@@ -60,21 +60,21 @@ function acknowledgedByNode(
   bodyAt: number,
   end: number,
 ): void {
-  const { window } = s;
-  const entry = window?.find(leadingId(bytes, bodyAt, end)) ?? -1;
-  if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
-  const now = window.stage(entry);
+  const { inflightFromDevice } = s;
+  const entry = inflightFromDevice?.find(leadingId(bytes, bodyAt, end)) ?? -1;
+  if (inflightFromDevice === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
+  const now = inflightFromDevice.stage(entry);
   if (now === stage.waiting || now === stage.local) return;
-  const id = window.id(entry);
+  const id = inflightFromDevice.id(entry);
   const code = s.version === 5 && end > bodyAt + 2 ? (bytes[bodyAt + 2] as number) : 0;
   const isDone = wasTakenOver(s, type, id, code);
   if (type !== packetType.pubrec || (code >= FAILED && !isDone)) {
-    window.remove(entry);
-    s.moved?.resent?.delete(id);
-  } else if (now === stage.sent || now === stage.unkept) window.setStage(entry, stage.received);
+    inflightFromDevice.remove(entry);
+    s.migration?.resent?.delete(id);
+  } else if (now === stage.sent || now === stage.unkept) inflightFromDevice.setStage(entry, stage.received);
   if (isDone) s.toDevice.write(ackPacket(type, id));
   else s.toDevice.pass(bytes, at, end);
-  if (s.moved?.isOnTrial) endTrial(s, s.moved);
+  if (s.migration?.isOnTrial) endTrial(s, s.migration);
   sendWaiting(s);
 }
 
@@ -83,7 +83,7 @@ function acknowledgedByNode(
  * PUBREL unknown (0x92), where the node before had come so far already: both are done (rule 4).
  */
 function wasTakenOver(s: State, type: number, id: number, code: number): boolean {
-  if (!s.moved?.resent?.has(id)) return false;
+  if (!s.migration?.resent?.has(id)) return false;
   return type === packetType.pubrec ? code === PACKET_ID_IN_USE : code === PACKET_ID_UNKNOWN;
 }
 
@@ -100,22 +100,23 @@ function answeredByNode(
   const codes = readCodes(bytes, bodyAt, end, s.version);
   if (codes === undefined) return s.nodeFault('malformed SUBACK or UNSUBACK');
   if (type === packetType.suback && replayAnswered(s, id, codes)) return;
-  const { window } = s;
+  const { inflightFromDevice } = s;
   const entry =
-    window?.find(id, type === packetType.suback ? exchange.subscribe : exchange.unsubscribe) ?? -1;
-  if (window === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
-  const packet = window.packet(entry);
-  window.remove(entry);
+    inflightFromDevice?.find(id, type === packetType.suback ? exchange.subscribe : exchange.unsubscribe) ??
+    -1;
+  if (inflightFromDevice === undefined || entry < 0) return s.toDevice.pass(bytes, at, end);
+  const packet = inflightFromDevice.packet(entry);
+  inflightFromDevice.remove(entry);
   s.toDevice.pass(bytes, at, end);
   if (type === packetType.suback) subscribed(s, packet, codes);
   else unsubscribed(s, packet, codes);
-  if (s.moved?.isOnTrial) endTrial(s, s.moved);
+  if (s.migration?.isOnTrial) endTrial(s, s.migration);
 }
 
 /** Has the node answered everything that another may have died of? */
-function endTrial(s: State, moved: Moved): void {
-  if ((s.window?.suspects ?? 0) > 0) return;
-  moved.isOnTrial = false;
+function endTrial(s: State, migration: MigrationState): void {
+  if ((s.inflightFromDevice?.suspects ?? 0) > 0) return;
+  migration.isOnTrial = false;
   s.event({ kind: 'acquitted' });
 }
 
@@ -145,9 +146,9 @@ function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
 
 /** The device's pings first: who of the two asked first makes no difference to either. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
-  if (s.moved?.settling) {
-    s.moved.settling = false;
-    if (s.deliveries !== undefined) abandonSuspended(s, s.deliveries);
+  if (s.migration?.settling) {
+    s.migration.settling = false;
+    if (s.inflightToDevice !== undefined) abandonSuspended(s, s.inflightToDevice);
   }
   const isOurs = s.pingsSent > 0 && s.pingsOwed === 0;
   if (s.pingsSent > 0) s.pingsSent--;

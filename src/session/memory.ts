@@ -1,9 +1,9 @@
 import { uint32 } from '../base/bytes.ts';
 import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';
+import { stage } from './inflight-from-device.ts';
 import type { State } from './state.ts';
 import { readSubscriptions, type Subscription, Subscriptions } from './subscriptions.ts';
-import { stage } from './window.ts';
 
 /** Characters of base64; some 256 kB of subscriptions. A session with more is not remembered. */
 export const SUBSCRIPTIONS_MAX = 349_528;
@@ -95,15 +95,19 @@ export function mergeRest(before: string, subscribed: string, unsubscribed: stri
   return all === undefined || all.text.length > SUBSCRIPTIONS_MAX ? undefined : all.text;
 }
 
-function isAsking({ window }: State): boolean {
-  for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at))
-    if (window.stage(at) === stage.asked) return true;
+function isAsking({ inflightFromDevice }: State): boolean {
+  for (
+    let at = inflightFromDevice?.first() ?? -1;
+    inflightFromDevice !== undefined && at >= 0;
+    at = inflightFromDevice.next(at)
+  )
+    if (inflightFromDevice.stage(at) === stage.asked) return true;
   return false;
 }
 
 /** The device's last word, else the node's, else the device's first (MQTT 5.0 clauses 3.14.2.2.2, 3.2.2.3.2, 3.1.2.11.2). */
-function sessionExpiryOf({ expiryAtEnd, told, connect }: State): number {
-  return expiryAtEnd ?? told.sessionExpiryInterval ?? connect.sessionExpiryInterval;
+function sessionExpiryOf({ expiryAtEnd, advertised, connect }: State): number {
+  return expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval;
 }
 
 /** The device has unsubscribed: of a session that is older than the connection too. */

@@ -13,7 +13,7 @@ import type { State } from './state.ts';
 
 /** Can it happen here? */
 export function followsAliases(s: State): boolean {
-  return s.moved !== undefined && s.connect.topicAliasMaximum > 0;
+  return s.migration !== undefined && s.connect.topicAliasMaximum > 0;
 }
 
 /** A PUBLISH with an alias, as the device is to get it. */
@@ -36,13 +36,13 @@ export function aliased(
   if (aliasAt === 0) return undefined;
   const number = uint16(bytes, aliasAt + 1);
   const topicLength = uint16(bytes, bodyAt);
-  const moved = s.needMoved();
-  moved.nodeAliases ??= new Aliases();
+  const migration = s.needMigration();
+  migration.nodeAliases ??= new Aliases();
   if (topicLength > 0) {
-    moved.nodeAliases.set(number, copyOf(bytes, bodyAt + 2, bodyAt + 2 + topicLength), false);
+    migration.nodeAliases.set(number, copyOf(bytes, bodyAt + 2, bodyAt + 2 + topicLength), false);
     return { number, packet: undefined };
   }
-  const alias = moved.nodeAliases.get(number);
+  const alias = migration.nodeAliases.get(number);
   if (alias === undefined) return undefined;
   const packet = alias.established
     ? undefined
@@ -60,7 +60,7 @@ export function withoutAlias(
 ): Uint8Array | undefined {
   const aliasAt = aliasIn(bytes, at, bodyAt, end);
   if (aliasAt === 0) return undefined;
-  const topic = s.moved?.nodeAliases?.get(uint16(bytes, aliasAt + 1))?.topic;
+  const topic = s.migration?.nodeAliases?.get(uint16(bytes, aliasAt + 1))?.topic;
   return topic && withTopic(bytes, at, bodyAt, end, topic, aliasAt, false);
 }
 

@@ -4,18 +4,19 @@ import type { State } from './state.ts';
 
 /** Is the node's Receive Maximum smaller than the one the device keeps to, and used up (rule 11) [MQTT-3.3.4-7]? */
 export function quotaIsUsed(s: State): boolean {
-  if (s.terms.receiveMaximum >= s.told.receiveMaximum || s.window === undefined) return false;
-  return s.window.inflight >= s.terms.receiveMaximum || s.window.waiting > 0;
+  if (s.terms.receiveMaximum >= s.advertised.receiveMaximum || s.inflightFromDevice === undefined)
+    return false;
+  return s.inflightFromDevice.inflight >= s.terms.receiveMaximum || s.inflightFromDevice.waiting > 0;
 }
 
 /** The node has made room: what waited goes, oldest first. */
 export function sendWaiting(s: State): void {
-  const { window } = s;
-  if (window === undefined || s.isResending) return; // in their order
-  while (window.waiting > 0 && window.inflight < s.terms.receiveMaximum) {
-    const at = window.firstWaiting();
-    s.toNode.write(window.packet(at));
-    window.markDuplicate(at);
-    window.sentWaiting(at);
+  const { inflightFromDevice } = s;
+  if (inflightFromDevice === undefined || s.isResending) return; // in their order
+  while (inflightFromDevice.waiting > 0 && inflightFromDevice.inflight < s.terms.receiveMaximum) {
+    const at = inflightFromDevice.firstWaiting();
+    s.toNode.write(inflightFromDevice.packet(at));
+    inflightFromDevice.markDuplicate(at);
+    inflightFromDevice.sentWaiting(at);
   }
 }

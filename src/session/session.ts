@@ -8,11 +8,11 @@ import { deviceSide, nodeSide } from './frame-sides.ts';
 import { type Frames, idleFrames } from './frames.ts';
 import { SessionMemory } from './memory.ts';
 import { drainGap } from './resume.ts';
+import { type Handle, SecretArena } from './secret-arena.ts';
 import { State } from './state.ts';
 import { Suspects } from './suspects.ts';
-import { type Handle, Vault } from './vault.ts';
 
-const vault = new Vault();
+const secrets = new SecretArena();
 const utf8 = new TextEncoder();
 /** Of the PINGREQs that a lost node owes an answer: a device that asks more often does not wait for each. */
 const MOST_PINGS_OWED = 1024;
@@ -44,7 +44,7 @@ export class Session {
 
   /** `rawConnect` is the whole packet that `connect` was decoded from; it is copied. */
   constructor(connect: Connect, rawConnect: Uint8Array, options: SessionOptions, output: SessionOutput) {
-    this.handle = vault.keep(rawConnect);
+    this.handle = secrets.keep(rawConnect);
     this.state = new State(connect, options, output);
   }
 
@@ -72,19 +72,19 @@ export class Session {
   ask(): Uint8Array {
     const { state } = this;
     if (state.attachments === 0) return this.raw;
-    const moved = state.needMoved();
-    if (moved.asking || moved.isOver) moved.doubtful = true;
-    moved.asking = true;
-    moved.anew = moved.isOver && (state.connect.cleanStart || state.isNameless);
+    const migration = state.needMigration();
+    if (migration.asking || migration.isOver) migration.doubtful = true;
+    migration.asking = true;
+    migration.anew = migration.isOver && (state.connect.cleanStart || state.isNameless);
     if (state.version === 5) {
-      const assigned = state.told.assignedClientId;
+      const assigned = state.advertised.assignedClientId;
       if (assigned !== undefined) this.clientId = utf8.encode(assigned); // [MQTT-3.2.2-16]
     } else {
       // No node would reveal which one it chose, so the session begins anew under one of ours (rule 15).
       if (state.isNameless) this.clientId = utf8.encode(state.options.clientId);
-      if (state.endsWithLink && !moved.anew) moved.mustPurge = true;
+      if (state.endsWithLink && !migration.anew) migration.mustPurge = true;
     }
-    return connectAgain(this.raw, this.clientId, moved.anew);
+    return connectAgain(this.raw, this.clientId, migration.anew);
   }
 
   /**
@@ -93,17 +93,17 @@ export class Session {
    */
   nodeGone(): void {
     const { state } = this;
-    if (state.attachments > 0 && state.endsWithLink) state.needMoved().isOver = true;
+    if (state.attachments > 0 && state.endsWithLink) state.needMigration().isOver = true;
   }
 
   /** The session that the next CONNACK tells of is this one: the node before has given it away. */
   trust(): void {
-    if (this.state.moved !== undefined) this.state.moved.doubtful = false;
+    if (this.state.migration !== undefined) this.state.migration.doubtful = false;
   }
 
   /** The node that was asked last has said no. */
   refused(): void {
-    if (this.state.moved !== undefined) this.state.moved.asking = false;
+    if (this.state.migration !== undefined) this.state.migration.asking = false;
   }
 
   /**
@@ -192,18 +192,18 @@ export class Session {
    */
   detached(pingsWait = false): boolean {
     const { state } = this;
-    const whole = !this.nodeFrames?.midStream || state.moved?.drops === true;
+    const whole = !this.nodeFrames?.midStream || state.migration?.drops === true;
     this.nodeFrames = undefined;
     state.linkDead = true;
     state.isWithheld = false;
     if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
     state.phase = 'detached';
-    state.needMoved().linkLost();
-    state.window?.endResend();
-    if (this.deviceFrames?.midStream) state.needMoved().cut = true;
+    state.needMigration().linkLost();
+    state.inflightFromDevice?.endResend();
+    if (this.deviceFrames?.midStream) state.needMigration().cut = true;
     state.toNode.abort();
     state.pingsSent = 0;
-    state.deliveries?.suspend();
+    state.inflightToDevice?.suspend();
     state.pingsWait = pingsWait;
     if (!pingsWait) this.answerPings();
     this.state.flush();
@@ -258,12 +258,12 @@ export class Session {
 
   /** Should the device not be read for now? Look after every call. */
   get holdsDevice(): boolean {
-    const { phase, gap, window, options, isPaused, isWithheld } = this.state;
-    if ((window?.bytes ?? 0) >= options.maxInflightBytes) return true;
+    const { phase, offlineBuffer, inflightFromDevice, options, isPaused, isWithheld } = this.state;
+    if ((inflightFromDevice?.bytes ?? 0) >= options.maxInflightBytes) return true;
     if (this.hasDeviceRest && !isPaused) return true;
     const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused && !isWithheld);
     const waits = isRead ? 0 : (this.deviceFrames?.keptBytes ?? 0);
-    return (gap?.length ?? 0) + waits >= options.maxGapBytes;
+    return (offlineBuffer?.length ?? 0) + waits >= options.maxGapBytes;
   }
 
   /** While the device is ahead of its pace what it says waits as in a gap; `goOnDevice` is wanted when it is not any more. */
@@ -299,7 +299,7 @@ export class Session {
 
   /** Does the device wait for the answer to a message that was too large to be kept? Only its node can give it. */
   private get hasUnkept(): boolean {
-    return (this.state.window?.unkept ?? 0) > 0;
+    return (this.state.inflightFromDevice?.unkept ?? 0) > 0;
   }
 
   /** Can no other node go on with it, now that its own is gone? */
@@ -319,12 +319,12 @@ export class Session {
 
   /** What the first node called a device that brought no client id (MQTT 5, 3.2.2.3.7). */
   get assignedClientId(): string | undefined {
-    return this.state.told.assignedClientId;
+    return this.state.advertised.assignedClientId;
   }
 
   /** Seconds between packets that the device was told to keep to; 0 is off. It keeps the first node's word. */
   get deviceKeepAlive(): number {
-    return this.state.told.serverKeepAlive ?? this.state.connect.keepAlive;
+    return this.state.advertised.serverKeepAlive ?? this.state.connect.keepAlive;
   }
 
   /** Seconds between packets that the node on this link waits for; 0 is off. */
@@ -352,7 +352,7 @@ export class Session {
 
   /** Once the device has gone: must a node be told to drop a session that was to be clean (rule 2)? */
   get mustPurge(): boolean {
-    return this.state.moved?.mustPurge ?? false;
+    return this.state.migration?.mustPurge ?? false;
   }
 
   /** The CONNECT of a link of its own that drops the session; send `goodbye(true)` there when CONNACK has come. */
@@ -370,11 +370,11 @@ export class Session {
     if (this.wiped) return;
     this.wiped = true;
     state.phase = 'over';
-    vault.erase(this.handle);
-    state.window?.wipe();
-    state.moved?.held?.wipe();
-    state.gap?.bytes.fill(0);
-    state.gap = undefined;
+    secrets.erase(this.handle);
+    state.inflightFromDevice?.wipe();
+    state.migration?.held?.wipe();
+    state.offlineBuffer?.bytes.fill(0);
+    state.offlineBuffer = undefined;
     this.deviceFrames?.wipe();
     this.nodeFrames?.wipe();
     this.deviceFrames = undefined;
@@ -383,6 +383,6 @@ export class Session {
 
   /** Of the device's CONNECT; a copy. */
   private get raw(): Uint8Array {
-    return vault.read(this.handle);
+    return secrets.read(this.handle);
   }
 }

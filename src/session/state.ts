@@ -3,15 +3,15 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { disconnectPacket, type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
-import { Deliveries } from './deliveries.ts';
+import { type ConnackCapabilities, plainCapabilities } from './connack-capabilities.ts';
 import { packetType } from './encode.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
-import { Moved } from './moved.ts';
-import { type HeldBack, Outlet, type Speaker } from './outlet.ts';
-import { Spares } from './spares.ts';
+import { InflightFromDevice } from './inflight-from-device.ts';
+import { InflightToDevice } from './inflight-to-device.ts';
+import { MigrationState } from './migration-state.ts';
+import { ObjectPool } from './object-pool.ts';
+import { type HeldBack, PacketWriter, type Speaker } from './packet-writer.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { plainTerms, type Terms } from './terms.ts';
-import { Window } from './window.ts';
 
 const GAP_CAPACITY = 256;
 const uncounted = new Float64Array(32);
@@ -20,10 +20,10 @@ const MOST_FILTERS = 8192;
 /** Windows and deliveries that are kept ready. */
 const SPARES = 64;
 
-const nodeOutlet = new Outlet('node');
-const deviceOutlet = new Outlet('device');
-const windows = new Spares(() => new Window(), SPARES);
-const tables = new Spares(() => new Deliveries(), SPARES);
+const nodeOutlet = new PacketWriter('node');
+const deviceOutlet = new PacketWriter('device');
+const windows = new ObjectPool(() => new InflightFromDevice(), SPARES);
+const tables = new ObjectPool(() => new InflightToDevice(), SPARES);
 
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
@@ -69,8 +69,8 @@ export class State implements Speaker {
   /** The node has asked the device to go on with an enhanced authentication. */
   authenticates = false;
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
-  told: Terms = plainTerms;
-  terms: Terms = plainTerms;
+  advertised: ConnackCapabilities = plainCapabilities;
+  terms: ConnackCapabilities = plainCapabilities;
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
@@ -79,14 +79,14 @@ export class State implements Speaker {
   /** It is not known yet whether a node is to answer them, or the link has ended for the device too. */
   pingsWait = false;
   /** PUBLISH, SUBSCRIBE and UNSUBSCRIBE of the device that no node has acknowledged. */
-  window: Window | undefined;
+  inflightFromDevice: InflightFromDevice | undefined;
   /** Messages on their way to the device. */
-  deliveries: Deliveries | undefined;
+  inflightToDevice: InflightToDevice | undefined;
   subscriptions: Subscriptions | undefined;
   aliases: Aliases | undefined;
   /** Whole packets that the device sent while no node had its session. */
-  gap: GrowableBuffer | undefined;
-  moved: Moved | undefined;
+  offlineBuffer: GrowableBuffer | undefined;
+  migration: MigrationState | undefined;
   /** The device is ahead of its pace. */
   isPaused = false;
   /** PUBLISH packets and bytes that went to the node since they were last billed. */
@@ -106,12 +106,12 @@ export class State implements Speaker {
 
   /** Does something of the device wait that a node could be sent: what is sent again, or came in the gap? */
   get isBehind(): boolean {
-    return this.gap !== undefined || this.isResending;
+    return this.offlineBuffer !== undefined || this.isResending;
   }
 
   /** Is the node being sent what another had not acknowledged? */
   get isResending(): boolean {
-    return this.window !== undefined && this.window.nextResend >= 0;
+    return this.inflightFromDevice !== undefined && this.inflightFromDevice.nextResend >= 0;
   }
 
   /** So many bytes of a packet of this type go to the node. */
@@ -128,22 +128,22 @@ export class State implements Speaker {
     return this.options.messages ?? uncounted;
   }
 
-  get toNode(): Outlet {
+  get toNode(): PacketWriter {
     return nodeOutlet.of(this);
   }
 
-  get toDevice(): Outlet {
+  get toDevice(): PacketWriter {
     return deviceOutlet.of(this);
   }
 
-  needWindow(): Window {
-    this.window ??= windows.take();
-    return this.window;
+  needInflightFromDevice(): InflightFromDevice {
+    this.inflightFromDevice ??= windows.take();
+    return this.inflightFromDevice;
   }
 
-  needDeliveries(): Deliveries {
-    this.deliveries ??= tables.take();
-    return this.deliveries;
+  needInflightToDevice(): InflightToDevice {
+    this.inflightToDevice ??= tables.take();
+    return this.inflightToDevice;
   }
 
   needSubscriptions(): Subscriptions {
@@ -156,14 +156,14 @@ export class State implements Speaker {
     return this.aliases;
   }
 
-  needMoved(): Moved {
-    this.moved ??= new Moved();
-    return this.moved;
+  needMigration(): MigrationState {
+    this.migration ??= new MigrationState();
+    return this.migration;
   }
 
-  needGap(): GrowableBuffer {
-    this.gap ??= new GrowableBuffer(GAP_CAPACITY);
-    return this.gap;
+  needOfflineBuffer(): GrowableBuffer {
+    this.offlineBuffer ??= new GrowableBuffer(GAP_CAPACITY);
+    return this.offlineBuffer;
   }
 
   /** What was written in this call is sent together. */
@@ -175,13 +175,13 @@ export class State implements Speaker {
 
   /** Nothing is in flight: another session may use what this one had for it. */
   giveBack(): void {
-    if (this.window?.count === 0) {
-      windows.give(this.window);
-      this.window = undefined;
+    if (this.inflightFromDevice?.count === 0) {
+      windows.give(this.inflightFromDevice);
+      this.inflightFromDevice = undefined;
     }
-    if (this.deliveries?.isEmpty) {
-      tables.give(this.deliveries);
-      this.deliveries = undefined;
+    if (this.inflightToDevice?.isEmpty) {
+      tables.give(this.inflightToDevice);
+      this.inflightToDevice = undefined;
     }
   }
 
@@ -194,7 +194,7 @@ export class State implements Speaker {
   get endsWithLink(): boolean {
     const { connect } = this;
     if (this.version !== 5) return connect.cleanStart || this.isNameless;
-    return (this.told.sessionExpiryInterval ?? connect.sessionExpiryInterval) === 0 && !this.inherited;
+    return (this.advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval) === 0 && !this.inherited;
   }
 
   /** Bytes of subscriptions and aliases. */

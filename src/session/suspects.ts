@@ -1,11 +1,11 @@
 import { uint16 } from '../base/bytes.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';
 import { packetType } from './encode.ts';
+import { type InflightFromDevice, stage } from './inflight-from-device.ts';
 import { qosOf } from './publish.ts';
 import { goOn } from './resume.ts';
 import type { State } from './state.ts';
 import { filtersOf } from './subscribe.ts';
-import { stage, type Window } from './window.ts';
 
 /**
  * A packet may kill the node that it is sent to, and then the next one, when it is sent again. Which of all the packets
@@ -34,14 +34,18 @@ export class Suspects {
    * a packet that must not be sent to a third node, where there is one; the owner ends the device.
    */
   nodeDied(isSudden: boolean): Suspect | undefined {
-    const { window } = this.state;
-    const unsent = window?.nextResend ?? -1;
-    for (let at = window?.first() ?? -1; window !== undefined && at >= 0; at = window.next(at)) {
+    const { inflightFromDevice } = this.state;
+    const unsent = inflightFromDevice?.nextResend ?? -1;
+    for (
+      let at = inflightFromDevice?.first() ?? -1;
+      inflightFromDevice !== undefined && at >= 0;
+      at = inflightFromDevice.next(at)
+    ) {
       if (at === unsent) return undefined; // it had not come so far
-      const now = window.stage(at);
+      const now = inflightFromDevice.stage(at);
       if (now !== stage.sent && now !== stage.asked) continue;
-      if (!window.isSuspect(at)) window.suspect(at);
-      else if (isSudden) return described(this.state, window, at);
+      if (!inflightFromDevice.isSuspect(at)) inflightFromDevice.suspect(at);
+      else if (isSudden) return described(this.state, inflightFromDevice, at);
     }
     return undefined;
   }
@@ -49,10 +53,14 @@ export class Suspects {
   /** Behind the event `suspected`: it is this session's turn. */
   tryAgain(): void {
     const { state } = this;
-    if (state.phase !== 'rebuilding' || state.moved === undefined || state.moved.replays !== undefined)
+    if (
+      state.phase !== 'rebuilding' ||
+      state.migration === undefined ||
+      state.migration.replays !== undefined
+    )
       return;
     state.budget = state.options.packetsPerCall;
-    goOn(state, state.moved);
+    goOn(state, state.migration);
     state.flush();
   }
 }
@@ -60,8 +68,8 @@ export class Suspects {
 /** More of a name than a log is good for. */
 const MAX_NAME_BYTES = 256;
 
-function described({ version }: State, window: Window, at: number): Suspect {
-  const packet = window.packet(at);
+function described({ version }: State, inflightFromDevice: InflightFromDevice, at: number): Suspect {
+  const packet = inflightFromDevice.packet(at);
   const bytes = packet.length;
   const type = (packet[0] as number) >> 4;
   if (type === packetType.publish) {

@@ -24,7 +24,7 @@ const HIGH_WATER = 65_536;
 /** More than the kernel's buffers of two sockets and the engine's own can hold. */
 const FLOOD = 64 * 1024 * 1024;
 
-/** What `Engine`, `Wire` and `Conversation` promise, checked with real sockets against an engine in its own thread. */
+/** What `Engine`, `Wire` and `WireEvents` promise, checked with real sockets against an engine in its own thread. */
 export function engineContract(name: 'epoll' | 'node'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;

@@ -2,10 +2,10 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { Connection } from '../../src/connection/connection.ts';
+import type { ConnectionHost } from '../../src/connection/connection-host.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
 import { WebSocketLayer } from '../../src/connection/websocket/layer.ts';
-import type { Conversation, Peer, Wire } from '../../src/connection/wire.ts';
-import type { World } from '../../src/connection/world.ts';
+import type { Peer, Wire, WireEvents } from '../../src/connection/wire.ts';
 import { createOutbox } from '../../src/engine/epoll/outbox.ts';
 import { readHeader } from '../../src/engine/node/header-reader.ts';
 import { PendingBytes, type PendingHolder } from '../../src/policy/admission/pending-bytes.ts';
@@ -34,9 +34,9 @@ const world = {
   route: () => 'not-authorized',
   ...{ rejected() {}, left() {} },
   pending: (holder: PendingHolder, bytes: number) => pending.set(holder, bytes),
-} as unknown as World;
+} as unknown as ConnectionHost;
 
-function byteByByte(to: Pick<Conversation, 'deviceData'>, bytes: Uint8Array): void {
+function byteByByte(to: Pick<WireEvents, 'deviceData'>, bytes: Uint8Array): void {
   const copy = Uint8Array.from(bytes);
   for (let at = 0; at < copy.length; at++) to.deviceData(copy, at, at + 1);
 }
@@ -101,7 +101,7 @@ describe('WebSocket', () => {
   const request =
     'GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
     'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n';
-  const device = { deviceData() {}, deviceEnded() {} } as unknown as Conversation;
+  const device = { deviceData() {}, deviceEnded() {} } as unknown as WireEvents;
 
   function layer(): WebSocketLayer {
     const made = new WebSocketLayer(wire, peer, { path: '/mqtt' });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { Conversation, EndCause, Link, Target, Wire } from '../../src/connection/wire.ts';
+import type { EndCause, Link, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
 import { until } from '../support/wait.ts';
@@ -13,7 +13,7 @@ const HIGH_WATER = 65_536;
 type Inside = Wire & { readonly device: Socket; readonly links: ReadonlyMap<Link, Socket> };
 
 /** Dials the first target at the device's first bytes and splices when it opens; writes down what it is told. */
-class Talk implements Conversation {
+class Talk implements WireEvents {
   readonly told: string[] = [];
   readonly inside: Inside;
   private readonly targets: Target[];

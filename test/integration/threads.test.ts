@@ -7,10 +7,10 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PoolConfig } from '../../src/config/config.ts';
 import { defaultConfig } from '../../src/config/load.ts';
-import type { DataThread } from '../../src/data-plane/data-thread.ts';
 import type { Service } from '../../src/data-plane/service.ts';
-import type { Threads, ThreadsOptions } from '../../src/data-plane/threads.ts';
-import type { ListenerSettings, ThreadEvent } from '../../src/data-plane-api/messages.ts';
+import type { WorkerHandle } from '../../src/data-plane/worker-handle.ts';
+import type { WorkerPool, WorkerPoolOptions } from '../../src/data-plane/worker-pool.ts';
+import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
 import { connectDevice, openSocket } from '../support/devices.ts';
@@ -19,7 +19,7 @@ import { until } from '../support/wait.ts';
 
 // A Worker runs the built program.
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/src/data-plane/threads.js')).href;
-const { Threads: BuiltThreads } = (await import(built)) as { Threads: typeof Threads };
+const { WorkerPool: BuiltThreads } = (await import(built)) as { WorkerPool: typeof WorkerPool };
 
 const { limits, pools } = defaultConfig();
 
@@ -87,7 +87,7 @@ const listener: ListenerSettings = {
 };
 
 const servers: Server[] = [];
-const running: Threads[] = [];
+const running: WorkerPool[] = [];
 afterEach(async () => {
   for (const threads of running.splice(0)) await threads.close();
   for (const server of servers.splice(0)) server.close();
@@ -104,12 +104,12 @@ async function startBroker(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node', index = 0) {
+async function startThreads(port = 0, engine: WorkerPoolOptions['engine'] = 'node', index = 0) {
   const memory = createTableMemory(1);
   const table = new TableWriter(openTable(memory, 1));
   const node = { id: 'a', pool: 0, host: '127.0.0.1', weight: 10, enabled: true, usable: true, busy: false };
   table.put({ ...node, serverName: '', maxConnections: 0, connectRate: 0, port: await startBroker() });
-  const events: ThreadEvent[] = [];
+  const events: WorkerEvent[] = [];
   const deaths: string[] = [];
   const faults: string[] = [];
   const threads = new BuiltThreads({
@@ -130,7 +130,7 @@ async function startThreads(port = 0, engine: ThreadsOptions['engine'] = 'node',
 }
 
 /** What a fault of ours would do to the thread. */
-async function kill(threads: Threads): Promise<void> {
+async function kill(threads: WorkerPool): Promise<void> {
   const { worker } = (threads as unknown as { threads: { worker: Worker }[] }).threads[0] ?? {};
   await worker?.terminate();
 }
@@ -373,7 +373,7 @@ test.skipIf(process.platform !== 'linux')(
   async () => {
     const before = wakeDescriptors();
     const { threads } = await startThreads(0, 'epoll');
-    const [thread] = (threads as unknown as { threads: DataThread[] }).threads;
+    const [thread] = (threads as unknown as { threads: WorkerHandle[] }).threads;
     thread?.tell({ type: 'close' });
     while ((await settled(thread?.exited)) === 'not yet') thread?.tell({ type: 'verbose', on: true });
     expect(wakeDescriptors()).toBe(before);

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../src/connection/wire.ts';
+import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
@@ -110,7 +110,7 @@ function report(message: Report): void {
 }
 
 /** Tells each event by the device's port; 'relay' and 'forward' carry bytes to the target and back besides. */
-class Scripted implements Conversation {
+class Scripted implements WireEvents {
   private readonly device: number;
   private readonly wire: Wire;
   private readonly life = ++lives;

@@ -25,8 +25,8 @@ const pure = [
   ...['protocol', 'nodes', 'policy', 'session', 'connection', 'config'],
   ...['base/bytes.ts', 'base/errors.ts', 'base/printable.ts', 'base/time.ts'],
 ];
-/** Threads are started by their paths, and so reached by no import. */
-const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/thread.ts', 'http-proxy/http-thread.ts'];
+/** WorkerPool are started by their paths, and so reached by no import. */
+const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/worker.ts', 'http-proxy/http-worker.ts'];
 const MAX_LINES = 400;
 
 interface Import {

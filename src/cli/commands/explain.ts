@@ -3,7 +3,7 @@ import { BreakwaterError, messageOf } from '../../base/errors.ts';
 import { fullUrl } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import { list } from '../../config/fields.ts';
-import { networkRefusal } from '../../policy/admission/door.ts';
+import { networkRefusal } from '../../policy/admission/connection-limiter.ts';
 import type { RuleInput } from '../../policy/routing/conditions.ts';
 import { type Decision, explain, type RouteLimits, type RuleVerdict } from '../../policy/routing/rules.ts';
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GrowableBuffer } from '../../base/growable-buffer.ts';
-import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../wire.ts';
+import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../wire.ts';
 import { FrameReader } from './frame-reader.ts';
 import { sendBinary, sendControl } from './frame-writer.ts';
 import { WebSocketPeer } from './peer.ts';
@@ -30,12 +30,12 @@ const LINGER_MS = 2000;
  * WebSocket has no half-close: whoever has sent a close frame hears nothing more. What a splice is elsewhere the layer
  * does itself, since every byte must be framed; back-pressure stays with the engine.
  */
-export class WebSocketLayer implements Wire, Conversation {
+export class WebSocketLayer implements Wire, WireEvents {
   readonly peer: WebSocketPeer;
   private readonly wire: Wire;
   private readonly terms: UpgradeTerms;
   private readonly hook: UpgradeHook | undefined;
-  private conversation: Conversation | undefined;
+  private conversation: WireEvents | undefined;
   /** The request, until it is whole. */
   private head: GrowableBuffer | undefined = new GrowableBuffer();
   private reader: FrameReader | undefined;
@@ -56,7 +56,7 @@ export class WebSocketLayer implements Wire, Conversation {
   }
 
   /** To be called before the engine tells anything. */
-  carry(conversation: Conversation): void {
+  carry(conversation: WireEvents): void {
     this.conversation = conversation;
   }
 

@@ -1,4 +1,4 @@
-import type { Conversation, EndCause, Link, Target, TargetTls, Wire } from '../../connection/wire.ts';
+import type { EndCause, Link, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
@@ -42,7 +42,7 @@ const FAILED_FD = -2;
 export class EpollWire implements Wire, Owner {
   readonly slot: number;
   deviceFd: number;
-  conversation: Conversation | undefined;
+  conversation: WireEvents | undefined;
   private readonly host: WireHost;
   private link: Link = -1;
   private linkFd = NO_FD;

@@ -52,7 +52,7 @@ export class Links {
   }
 }
 
-/** Why a dial has failed, as `Conversation.linkFailed` wants it. */
+/** Why a dial has failed, as `WireEvents.linkFailed` wants it. */
 export function reasonOf(error: NodeJS.ErrnoException & { readonly reason?: string }): string {
   const { code = 'EUNKNOWN', message } = error;
   if (error instanceof BreakwaterError) return TLS_REASON + message;

@@ -12,14 +12,14 @@ export function reset(socket: Socket): void {
 
 /**
  * Resets a TLS socket, which knows no reset itself, by the one that carries it. Where it has something left to send, its
- * end too, the carrier's reset would leave its handle and have the thread spin instead of exit: then it is only closed.
+ * end too, the forwarder's reset would leave its handle and have the thread spin instead of exit: then it is only closed.
  */
-export function resetTls(secured: Socket, carrier: Socket): void {
+export function resetTls(secured: Socket, forwarder: Socket): void {
   if (secured.writableEnded || secured.writableLength > 0) {
     secured.destroy();
-    carrier.destroy();
+    forwarder.destroy();
   } else {
-    reset(carrier);
+    reset(forwarder);
     secured.destroy();
   }
 }

@@ -1,15 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { systemClock } from '../../base/time.ts';
-import type {
-  Conversation,
-  EndCause,
-  Link,
-  PeerTls,
-  Target,
-  TargetTls,
-  Wire,
-} from '../../connection/wire.ts';
+import type { EndCause, Link, PeerTls, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import type { EngineOptions } from '../engine.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
@@ -34,7 +26,7 @@ export class SocketWire implements Wire {
   private readonly tlsLinks: Links;
   private readonly onClosed: (wire: SocketWire) => void;
   private readonly headerBytes: number;
-  private conversation: Conversation | undefined;
+  private conversation: WireEvents | undefined;
   /** Links by number; nearly always one. An ended link is removed here, which fences its late events. */
   private readonly links = new Map<Link, Socket>();
   /** Those that were told to be open. */
@@ -75,7 +67,7 @@ export class SocketWire implements Wire {
     this.onClosed = onClosed;
   }
 
-  start(conversation: Conversation, handshakes?: Handshakes): void {
+  start(conversation: WireEvents, handshakes?: Handshakes): void {
     this.conversation = conversation;
     if (handshakes === undefined) {
       this.attach(this.device);
@@ -329,9 +321,9 @@ export class SocketWire implements Wire {
   }
 
   private resetLink(socket: Socket): void {
-    const carrier = this.carrierOf.get(socket);
-    if (carrier === undefined) reset(socket);
-    else resetTls(socket, carrier);
+    const forwarder = this.carrierOf.get(socket);
+    if (forwarder === undefined) reset(socket);
+    else resetTls(socket, forwarder);
   }
 
   /**

@@ -17,8 +17,8 @@ import { type Client, connectClient } from './clients.ts';
 import type { Combination, Configuration, ListenerPlan } from './generate.ts';
 import { ask, type Place, TOLD_ADDRESS } from './streams.ts';
 
-export interface Manner {
-  /** Threads are ended now and then, as by a fault. */
+export interface AttemptOptions {
+  /** WorkerPool are ended now and then, as by a fault. */
   readonly faults: boolean;
   /** Commands of the admin API are tried. */
   readonly commands: boolean;
@@ -32,7 +32,7 @@ const END_MS = 30_000;
 const RELOAD_TRIES = 10;
 
 /** Plays one combination to its end. Rejects with the first thing that is not as it should be. */
-export async function play(combination: Combination, manner: Manner): Promise<void> {
+export async function play(combination: Combination, manner: AttemptOptions): Promise<void> {
   const player = await Player.start(combination, manner);
   try {
     await player.play();
@@ -54,7 +54,7 @@ interface Kept {
 class Player {
   where = 'start';
   private readonly combination: Combination;
-  private readonly manner: Manner;
+  private readonly manner: AttemptOptions;
   private readonly chance: Chance;
   private readonly proxy: Breakwater;
   private readonly api: CheckedApi;
@@ -70,7 +70,12 @@ class Player {
     return `rejected-${this.combination.seed}-x`;
   }
 
-  private constructor(combination: Combination, manner: Manner, proxy: Breakwater, config: Configuration) {
+  private constructor(
+    combination: Combination,
+    manner: AttemptOptions,
+    proxy: Breakwater,
+    config: Configuration,
+  ) {
     this.combination = combination;
     this.manner = manner;
     this.chance = new Chance(combination.seed + 0x5eed);
@@ -80,7 +85,7 @@ class Player {
     this.use(config);
   }
 
-  static async start(combination: Combination, manner: Manner): Promise<Player> {
+  static async start(combination: Combination, manner: AttemptOptions): Promise<Player> {
     const [first] = combination.configurations;
     if (first === undefined) throw new Error('nothing to play');
     const proxy = await startBreakwater(first.document, [], { BREAKWATER_TEST_FAULTS: '1' });

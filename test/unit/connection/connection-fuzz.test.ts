@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { packet, patience, Scene } from './scene.ts';
+import { packet, retryPolicy, Scene } from './scene.ts';
 
 /** What may happen next to a connection, as far as the wire's contract allows it at this moment. */
 function moves(scene: Scene): (() => void)[] {
@@ -74,7 +74,7 @@ test('whatever happens, a node that answers has got all that the device sent', (
   fc.assert(
     fc.property(fc.boolean(), chances, (begun, choices) => {
       play(begun, choices, (scene) => {
-        expect(scene.dials).toBeLessThanOrEqual(patience.maxAttempts);
+        expect(scene.dials).toBeLessThanOrEqual(retryPolicy.maxAttempts);
         if (scene.spliced !== undefined) expect(scene.given).toEqual(scene.sent);
       });
     }),

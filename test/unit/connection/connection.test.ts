@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/connection/connection.ts';
 import { PendingBytes } from '../../../src/policy/admission/pending-bytes.ts';
-import { limits, packet, patience, Scene } from './scene.ts';
+import { limits, packet, retryPolicy, Scene } from './scene.ts';
 
 const { CONNECT, CONNECT5, ACCEPTED, ACCEPTED5, UNAVAILABLE, UNAVAILABLE5, BUSY5, BAD_LOGIN, AUTH5 } = packet;
 const { ANONYMOUS5, ASSIGNED5 } = packet;
@@ -202,7 +202,7 @@ describe('a node that does not answer costs the device nothing', () => {
   });
 
   test('no answer to SYN in time', () => {
-    expect(dialled().after(patience.connectTimeoutMs).did()).toEqual([
+    expect(dialled().after(retryPolicy.connectTimeoutMs).did()).toEqual([
       'end node: reset',
       'a failed: timeout',
       ...next,
@@ -212,7 +212,7 @@ describe('a node that does not answer costs the device nothing', () => {
   test('no CONNACK in time, nor any other sign of life: it is left with a DISCONNECT, so that no Will fires', () => {
     const scene = new Scene().says(CONNECT).opens();
     scene.did();
-    expect(scene.after(patience.connackTimeoutMs / 2).did()).toEqual([
+    expect(scene.after(retryPolicy.connackTimeoutMs / 2).did()).toEqual([
       'node gets \xe0\0',
       ...['end node: flush', 'a failed: connack-timeout', 'dial b', 'timer 3000'],
     ]);
@@ -221,20 +221,20 @@ describe('a node that does not answer costs the device nothing', () => {
   test('with a reset, where the device is in the middle of something', () => {
     const scene = opened().says('half a packet');
     scene.did();
-    expect(scene.after(patience.connackTimeoutMs / 2).did()).toContain('end node: reset');
+    expect(scene.after(retryPolicy.connackTimeoutMs / 2).did()).toContain('end node: reset');
   });
 
   test('no CONNACK from a node that lives: it is waited for, and nothing is held against it', () => {
     const scene = new Scene({ lives: true }).says(CONNECT).opens();
     scene.did();
-    expect(scene.after(patience.connackTimeoutMs / 2).did()).toEqual(['is a gone?', 'timer 2500']);
-    expect(scene.judges(undefined).after(patience.connackTimeoutMs).did()).not.toContain('dial b');
+    expect(scene.after(retryPolicy.connackTimeoutMs / 2).did()).toEqual(['is a gone?', 'timer 2500']);
+    expect(scene.judges(undefined).after(retryPolicy.connackTimeoutMs).did()).not.toContain('dial b');
     expect(scene.node(ACCEPTED).did()).toContain('placed at a');
   });
 
   test('for as long as is allowed; then another is asked', () => {
     const scene = new Scene({ lives: true }).says(CONNECT).opens();
-    scene.after(patience.connackDeadlineMs - 1).did();
+    scene.after(retryPolicy.connackDeadlineMs - 1).did();
     expect(scene.after(1).did()).toEqual(['node gets \xe0\0', 'end node: flush', 'dial b', 'timer 3000']);
   });
 
@@ -242,7 +242,7 @@ describe('a node that does not answer costs the device nothing', () => {
     const scene = new Scene({ lives: true })
       .says(CONNECT)
       .opens()
-      .after(patience.connackTimeoutMs / 2);
+      .after(retryPolicy.connackTimeoutMs / 2);
     expect(scene.judges('no-answer').did()).toContain('a failed: connack-timeout');
   });
 
@@ -250,7 +250,7 @@ describe('a node that does not answer costs the device nothing', () => {
     const scene = new Scene({ lives: true })
       .says(CONNECT)
       .opens()
-      .after(patience.connackTimeoutMs / 2);
+      .after(retryPolicy.connackTimeoutMs / 2);
     scene.did();
     expect(scene.nodeEnds('fin').did()).toEqual(['end node: reset', 'dial b', 'timer 3000']);
   });
@@ -344,7 +344,7 @@ describe('trying ends', () => {
 
   test('after the attempts that are allowed', () => {
     const scene = new Scene({ nodes: ['a', 'b', 'c', 'd', 'e'] }).says(CONNECT).refuses().refuses().refuses();
-    expect(scene.dials).toBe(patience.maxAttempts);
+    expect(scene.dials).toBe(retryPolicy.maxAttempts);
     expect(scene.did()).toContain('rejected: no-node');
   });
 

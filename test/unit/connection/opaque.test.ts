@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { body, message, named, records } from '../protocol/tls-hello/hellos.ts';
-import { limits, patience, Scene } from './scene.ts';
+import { limits, retryPolicy, Scene } from './scene.ts';
 
 const hello = Buffer.from(records(message(body(named('a.example')))));
 const placed = ['a answered after 0', 'placed at a, not accepted'];
@@ -20,7 +20,7 @@ describe('a connection of any protocol', () => {
     expect(scene.did()).toEqual([
       ...['hold device', 'dial a', 'timer 3000', 'a failed: refused', 'dial b', 'timer 3000'],
     ]);
-    expect(scene.after(patience.connectTimeoutMs).did()).toEqual([
+    expect(scene.after(retryPolicy.connectTimeoutMs).did()).toEqual([
       ...['end node: reset', 'b failed: timeout', 'dial c', 'timer 3000'],
     ]);
     expect(scene.opens().did()).toContain('placed at c, not accepted');

@@ -1,16 +1,16 @@
 import { Connection } from '../../../src/connection/connection.ts';
-import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
-import { OpaqueConnection } from '../../../src/connection/opaque.ts';
-import type { Conversation, EndCause, Link, Peer, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
+  ConnectionHost,
   ConnectionLimits,
   EndReason,
   MovePolicy,
-  Patience,
   Recaller,
+  RetryPolicy,
   SessionLimits,
-  World,
-} from '../../../src/connection/world.ts';
+} from '../../../src/connection/connection-host.ts';
+import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
+import { OpaqueConnection } from '../../../src/connection/opaque.ts';
+import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../../src/connection/wire.ts';
 import { PendingBytes } from '../../../src/policy/admission/pending-bytes.ts';
 import type { Refusal } from '../../../src/policy/routing/rules.ts';
 import { connectPacket } from '../protocol/mqtt/packets.ts';
@@ -25,7 +25,7 @@ export const limits: ConnectionLimits = {
   maxPacketBytes: 256,
   halfCloseTimeoutMs: 8_000,
 };
-export const patience: Patience = {
+export const retryPolicy: RetryPolicy = {
   connectTimeoutMs: 3_000,
   connackTimeoutMs: 5_000,
   connackDeadlineMs: 30_000,
@@ -104,7 +104,7 @@ export interface SceneOptions {
 type LinkState = 'dialling' | 'open' | 'ended';
 
 export class Scene {
-  readonly connection: Conversation & Pick<Connection, 'end'>;
+  readonly connection: WireEvents & Pick<Connection, 'end'>;
   /** What rules were asked with. */
   askedAbout: Peer | undefined;
   nowMs = 1_000;
@@ -132,10 +132,10 @@ export class Scene {
   constructor(options: SceneOptions = {}) {
     const { opaque } = options;
     if (opaque === undefined) {
-      this.connection = new Connection(this.wire(), peer, this.world(options));
+      this.connection = new Connection(this.wire(), peer, this.host(options));
       this.did(); // the timer for CONNECT is everywhere the same
     } else {
-      const connection = new OpaqueConnection(this.wire(), peer, this.world(options));
+      const connection = new OpaqueConnection(this.wire(), peer, this.host(options));
       this.connection = connection;
       connection.begin(opaque === 'tls');
     }
@@ -207,7 +207,7 @@ export class Scene {
     };
   }
 
-  private world(options: SceneOptions): World {
+  private host(options: SceneOptions): ConnectionHost {
     const { nodes = ['a', 'b', 'c', 'd'], full = [], queues = {}, refusal, recallTimeoutMs = 0 } = options;
     const targets = nodes.map((nodeId, slot): Target => ({ slot, nodeId, host: '127.0.0.1', port: 1883 }));
     const count = (by: number): void => {
@@ -218,7 +218,7 @@ export class Scene {
       candidates: iterate(
         targets.toSorted((a, b) => Number(b.nodeId === preferred) - Number(a.nodeId === preferred)),
       ),
-      patience,
+      retryPolicy,
     });
     const notRelayed = (): never => {
       throw new Error('only sessions move');
@@ -268,7 +268,7 @@ export class Scene {
         return true;
       },
       queue: ({ nodeId }, connectQueue) => {
-        if (connectQueue !== patience.connectQueue) throw new Error('another pool’s queue');
+        if (connectQueue !== retryPolicy.connectQueue) throw new Error('another pool’s queue');
         return nodeId in queues ? queues[nodeId] : 0;
       },
       release: () => count(-1),

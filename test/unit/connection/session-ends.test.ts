@@ -542,5 +542,5 @@ test('an engine that closes every socket by itself leaves nothing counted, and n
   scene.did();
   scene.closes();
   expect([...scene.counted.values()]).toEqual([0, 0]);
-  expect(Reflect.get(scene.carrier?.session ?? {}, 'wiped')).toBe(true);
+  expect(Reflect.get(scene.forwarder?.session ?? {}, 'wiped')).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { patience } from './scene.ts';
+import { retryPolicy } from './scene.ts';
 import { play } from './session-scene.ts';
 
 // How a device in session mode finds its first node.
@@ -86,12 +86,12 @@ describe('a node that does not take it costs the device nothing', () => {
         dial a
       a: opens
         a gets CONNECT id=dev
-      time: ${patience.connackTimeoutMs / 2}
+      time: ${retryPolicy.connackTimeoutMs / 2}
         a gets DISCONNECT
         end a: flush
         a failed: connack-timeout
         dial b
-      time: ${patience.connectTimeoutMs}
+      time: ${retryPolicy.connectTimeoutMs}
         end b: reset
         b failed: timeout
         dial c`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { moves, patience } from './scene.ts';
+import { moves, retryPolicy } from './scene.ts';
 import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
 
 // The node that serves hangs: another is asked for the session, and the link is kept until one has accepted.
@@ -9,7 +9,7 @@ const DEVICE = 'CONNECT id=dev will=gone';
 const LOCK_MS = moves.reattachConnackDeadlineMs;
 /** The first: 250 ms with a random number of 0.5. */
 const BACKOFF_MS = 188;
-const LOOK_MS = patience.connackTimeoutMs / 2;
+const LOOK_MS = retryPolicy.connackTimeoutMs / 2;
 
 function hung(connect = DEVICE, options: SessionSceneOptions = {}): SessionScene {
   return goOn(
@@ -45,13 +45,13 @@ describe('until another node has accepted the session', () => {
         device gets PUBLISH #9 q1 u=9
       b: CONNACK present
       a: PINGRESP
-      time: ${patience.connackTimeoutMs - 1}
+      time: ${retryPolicy.connackTimeoutMs - 1}
       time: 1
         b gets PUBLISH #1 q1 t=1
         b gets PUBLISH t=2
         a gets DISCONNECT
         end a: flush
-        moved (node-silent) from a to b present after ${PACE_MS + patience.connackTimeoutMs}`,
+        moved (node-silent) from a to b present after ${PACE_MS + retryPolicy.connackTimeoutMs}`,
     );
   });
 

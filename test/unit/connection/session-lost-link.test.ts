@@ -114,7 +114,7 @@ describe('a node that is gone: the session moves', () => {
         b gets PUBLISH t=2
         moved (link-lost) from a to b present after ${30 + PACE_MS}`,
     );
-    expect(scene.carrier?.history[0]?.evidence).toBe('refused');
+    expect(scene.forwarder?.history[0]?.evidence).toBe('refused');
   });
 
   test('TCP has given it up: nobody is asked', () => {
@@ -131,7 +131,7 @@ describe('a node that is gone: the session moves', () => {
       b: CONNACK
         moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
     );
-    expect(scene.carrier?.history[0]?.evidence).toBe('tcp-timeout');
+    expect(scene.forwarder?.history[0]?.evidence).toBe('tcp-timeout');
   });
 
   test('of a message that the device has in part there is no rest', () => {
@@ -265,7 +265,7 @@ describe('by configuration', () => {
       b: CONNACK
         moved (link-lost) from a to b rebuilt after ${PACE_MS}`,
     );
-    expect(scene.carrier?.history[0]?.evidence).toBe('configured');
+    expect(scene.forwarder?.history[0]?.evidence).toBe('configured');
   });
 
   test('every end goes on to the device', () => {

@@ -658,7 +658,7 @@ describe('keep-alive (rule 16)', () => {
   test('checks in between do not put the look off for ever', () => {
     const scene = served('CONNECT id=dev keepalive=60');
     for (let i = 0; i < 200 && scene.deviceDone === undefined; i++) {
-      scene.carrier?.check();
+      scene.forwarder?.check();
       scene.say('a', 'PINGRESP');
       scene.pass(1_000);
     }

@@ -307,6 +307,6 @@ test('the last ten moves are remembered', () => {
     scene.say(next, 'CONNACK present');
     scene.pass(1);
   }
-  expect(scene.carrier?.history).toHaveLength(10);
-  expect(scene.carrier?.history.at(-1)).toMatchObject({ cause: 'rebalance', to: 'a' });
+  expect(scene.forwarder?.history).toHaveLength(10);
+  expect(scene.forwarder?.history.at(-1)).toMatchObject({ cause: 'rebalance', to: 'a' });
 });

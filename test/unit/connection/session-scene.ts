@@ -1,19 +1,19 @@
 import { expect } from 'vitest';
 import { Connection } from '../../../src/connection/connection.ts';
-import type { Asker, Defendant, Evidence } from '../../../src/connection/evidence.ts';
-import type { SessionCarrier } from '../../../src/connection/session-carrier.ts';
-import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import type {
+  ConnectionHost,
   DeviceRates,
   EndReason,
+  MigrationResult,
   MoveCause,
   MovePolicy,
-  Reattachment,
   Recaller,
-  World,
-} from '../../../src/connection/world.ts';
+} from '../../../src/connection/connection-host.ts';
+import type { Asker, Defendant, Evidence } from '../../../src/connection/evidence.ts';
+import type { SessionForwarder } from '../../../src/connection/session-forwarder.ts';
+import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
-import { limits, moves, patience, peer, sessionLimits } from './scene.ts';
+import { limits, moves, peer, retryPolicy, sessionLimits } from './scene.ts';
 import { SceneQueue } from './scene-queue.ts';
 
 /** What the world of a session scene answers every time that it is asked for a random number. */
@@ -80,7 +80,7 @@ export class SessionScene {
   readonly counted = new Map<string, number>();
   /** Nodes whose Server Reference is known, and that a placement offers, best first. */
   nodes: readonly string[];
-  carrier: SessionCarrier | undefined;
+  forwarder: SessionForwarder | undefined;
   private dials = 0;
   private lines: string[] = [];
   private readonly tasks: (() => void)[] = [];
@@ -95,7 +95,7 @@ export class SessionScene {
     this.version = options.version ?? 4;
     this.nodes = options.nodes ?? ['a', 'b', 'c'];
     this.room = new SceneQueue(options.isFull ?? false, (line) => this.lines.push(line));
-    this.connection = new Connection(this.wire(), peer, this.world(options));
+    this.connection = new Connection(this.wire(), peer, this.host(options));
   }
 
   /** The loop turns: those who asked have their turn. */
@@ -187,7 +187,7 @@ export class SessionScene {
     }
   }
 
-  private world(options: SessionSceneOptions): World {
+  private host(options: SessionSceneOptions): ConnectionHost {
     const { takeoverFiresWill = false, maxPacketBytes = 256 } = options;
     const count = (node: string, by: number): void => {
       const counted = (this.counted.get(node) ?? 0) + by;
@@ -195,7 +195,10 @@ export class SessionScene {
       this.counted.set(node, counted);
     };
     const note = (line: string): void => void this.lines.push(line);
-    const place = (preferred: string | undefined) => ({ candidates: this.candidates(preferred), patience });
+    const place = (preferred: string | undefined) => ({
+      candidates: this.candidates(preferred),
+      retryPolicy,
+    });
     return {
       limits: { ...limits, maxPacketBytes },
       sessionLimits: { ...sessionLimits, maxGapBytes: options.maxGapBytes ?? sessionLimits.maxGapBytes },
@@ -231,7 +234,7 @@ export class SessionScene {
       dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),
       dialled: () => {},
       placed: ({ target }) => {
-        this.carrier = this.connection.session;
+        this.forwarder = this.connection.session;
         note(`placed at ${target?.nodeId}`);
       },
       linkExplained: (_, { nodeId }) => note(`${nodeId} is not to blame`),
@@ -328,12 +331,12 @@ export class SessionScene {
     const to = words.find((word) => word.startsWith('to='))?.slice(3);
     if (verb === 'end') this.connection.end(words[0] as EndReason);
     else if (verb === 'supersede') this.connection.superseded(words[0] === 'same');
-    else if (verb === 'check') this.carrier?.check();
+    else if (verb === 'check') this.forwarder?.check();
     else if (verb === 'verdict') this.judge(words[0] ?? '');
     else if (verb === 'turn') this.queue.shift()?.begin();
     else if (verb === 'room') this.room.taker?.begin();
     else if (verb === 'elsewhere') this.room.taker?.goElsewhere();
-    else this.lines.push(`answer ${this.carrier?.moveAway(words[0] as MoveCause, to)}`);
+    else this.lines.push(`answer ${this.forwarder?.moveAway(words[0] as MoveCause, to)}`);
   }
 
   private judge(word: string): void {
@@ -352,7 +355,7 @@ function isEnd(word: string): word is EndCause {
   return ['fin', 'reset', 'timeout', 'websocket', 'error'].includes(word);
 }
 
-function movedText({ cause, from, to, durationMs, sessionPresent }: Reattachment): string {
+function movedText({ cause, from, to, durationMs, sessionPresent }: MigrationResult): string {
   const end = to === undefined ? 'nowhere' : `${to} ${sessionPresent ? 'present' : 'rebuilt'}`;
   return `moved (${cause}) from ${from} to ${end} after ${durationMs}`;
 }

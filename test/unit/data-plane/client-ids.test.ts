@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ClientIds, identityOf } from '../../../src/data-plane/client-ids.ts';
-import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 import { createOwners } from '../../../src/proxy/owners.ts';
 
 interface Device {
@@ -12,14 +12,14 @@ interface Device {
   superseded(isSame: boolean): void;
 }
 
-/** Threads and the main thread between them, which is told nothing before `hears`; what one thread says keeps its order. */
+/** WorkerPool and the main thread between them, which is told nothing before `hears`; what one thread says keeps its order. */
 function stage(threads = 1) {
   const marked: string[] = [];
   const said: (() => void)[][] = Array.from({ length: threads }, () => []);
   let nowMs = 0;
   const owners = createOwners((thread, accepted) => ids[thread]?.supersede(accepted));
   const ids = Array.from({ length: threads }, (_, thread) => {
-    const tell = (event: ThreadEvent) =>
+    const tell = (event: WorkerEvent) =>
       void said[thread]?.push(() => {
         if (event.type === 'owned') owners.owned(thread, event);
         if (event.type === 'disowned') owners.disowned(thread, event.pool, event.clientId);

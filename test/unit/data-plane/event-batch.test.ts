@@ -1,23 +1,23 @@
 import { expect, test } from 'vitest';
 import { DIALLED_AGAIN_MS, EventBatch, MAX_BATCH_EVENTS } from '../../../src/data-plane/event-batch.ts';
-import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 
-const dialled = (node: string): ThreadEvent => ({ type: 'dialled', node });
-const failed = (node: string): ThreadEvent => ({ type: 'dial-failed', node, failure: 'refused', detail: '' });
-const told = (node: string): ThreadEvent => ({
+const dialled = (node: string): WorkerEvent => ({ type: 'dialled', node });
+const failed = (node: string): WorkerEvent => ({ type: 'dial-failed', node, failure: 'refused', detail: '' });
+const told = (node: string): WorkerEvent => ({
   type: 'recall',
   request: 1,
   pool: 'p',
   clientId: node,
 });
-const lost = (device: number, more: object = {}): ThreadEvent => ({
+const lost = (device: number, more: object = {}): WorkerEvent => ({
   ...{ type: 'link-lost', node: 'a', devices: [device], had: 9, askedAtMs: undefined },
   ...more,
 });
 
 function open() {
   const tasks: (() => void)[] = [];
-  const batches: (readonly ThreadEvent[])[] = [];
+  const batches: (readonly WorkerEvent[])[] = [];
   const count = { dropped: 0 };
   const clock = { ms: 1000 };
   const batch = new EventBatch(
@@ -26,7 +26,7 @@ function open() {
     () => count.dropped++,
     () => clock.ms,
   );
-  const add = (...events: ThreadEvent[]): void => {
+  const add = (...events: WorkerEvent[]): void => {
     for (const event of events) batch.add(event);
   };
   const turn = (): void => {

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Evidence } from '../../../src/connection/evidence.ts';
 import { LostLinks } from '../../../src/data-plane/lost-links.ts';
-import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 
 function open() {
   let nowMs = 1_000;
   const faults = new Map<number, 'unhealthy' | 'leaving' | 'removed'>();
-  const told: ThreadEvent[] = [];
+  const told: WorkerEvent[] = [];
   const lostLinks = new LostLinks({
     table: { faultOf: (slot) => faults.get(slot) },
     now: () => nowMs,

@@ -27,7 +27,7 @@ class Scene {
   /** When the broker has done all that it has been given. */
   private freeAtMs = 0;
   private inside = 0;
-  /** CONNECTs that were refused come again, as from `Journey`. */
+  /** CONNECTs that were refused come again, as from `SessionUpstream`. */
   refused = 0;
   mostInside = 0;
   readonly doneAtMs: number[] = [];

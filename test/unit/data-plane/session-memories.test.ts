@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Connection } from '../../../src/connection/connection.ts';
 import { SessionMemories } from '../../../src/data-plane/session-memories.ts';
-import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 
 function scene(options: { maxMs?: number; followsSessions?: boolean } = {}) {
-  const told: ThreadEvent[] = [];
+  const told: WorkerEvent[] = [];
   const memories = new SessionMemories({
     tell: (event) => told.push(event),
     maxMs: () => options.maxMs ?? 60_000,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ThreadEvent } from '../../../src/data-plane-api/messages.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 import { createConnectionEvents } from '../../../src/proxy/connection-events.ts';
 
 function scene() {
@@ -25,10 +25,10 @@ function scene() {
     requests: () => undefined,
     listenerUrl: () => '',
   });
-  return { receive: (...events: ThreadEvent[]) => receive(events, 0), lines, blamed };
+  return { receive: (...events: WorkerEvent[]) => receive(events, 0), lines, blamed };
 }
 
-const failed = (failure: 'refused' | 'local', detail: string): ThreadEvent => ({
+const failed = (failure: 'refused' | 'local', detail: string): WorkerEvent => ({
   type: 'dial-failed',
   node: 'a',
   failure,

@@ -1,22 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  Deliveries,
-  MOST_UNFINISHED,
-  type Owner,
-  owner,
-  type Step,
-  step,
-} from '../../../src/session/deliveries.ts';
 import { IdIndex } from '../../../src/session/id-index.ts';
 import {
   ENTRY_BYTES,
   type Exchange,
   exchange,
+  InflightFromDevice,
   type Stage,
   stage,
-  Window,
-} from '../../../src/session/window.ts';
+} from '../../../src/session/inflight-from-device.ts';
+import {
+  InflightToDevice,
+  MOST_UNFINISHED,
+  type Owner,
+  owner,
+  type Step,
+  step,
+} from '../../../src/session/inflight-to-device.ts';
 import { bytesOf } from './packet-text.ts';
 
 const MOST = 65_535;
@@ -75,21 +75,27 @@ describe('window', () => {
     return Uint8Array.from({ length: size + 1 }, (_, i) => (i === 0 ? header : size));
   }
 
-  function check(window: Window, model: readonly Entry[]): void {
+  function check(inflightFromDevice: InflightFromDevice, model: readonly Entry[]): void {
     const found = [];
-    for (let at = window.first(); at >= 0; at = window.next(at)) {
-      found.push({ id: window.id(at), at: window.stage(at), packet: [...window.packet(at)] });
+    for (let at = inflightFromDevice.first(); at >= 0; at = inflightFromDevice.next(at)) {
+      found.push({
+        id: inflightFromDevice.id(at),
+        at: inflightFromDevice.stage(at),
+        packet: [...inflightFromDevice.packet(at)],
+      });
     }
     expect(found).toEqual(model.map(({ id, at, packet }) => ({ id, at, packet: [...packet] })));
-    expect(window.count).toBe(model.length);
-    expect(window.bytes).toBe(model.reduce((sum, { packet }) => sum + ENTRY_BYTES + packet.length, 0));
+    expect(inflightFromDevice.count).toBe(model.length);
+    expect(inflightFromDevice.bytes).toBe(
+      model.reduce((sum, { packet }) => sum + ENTRY_BYTES + packet.length, 0),
+    );
     const counted = (...stages: Stage[]) => model.filter(({ at }) => stages.includes(at)).length;
-    expect(window.exchanged).toBe(counted(stage.received, stage.released));
-    expect(window.inflight).toBe(counted(stage.sent, stage.received, stage.released));
-    expect(window.waiting).toBe(counted(stage.waiting));
+    expect(inflightFromDevice.exchanged).toBe(counted(stage.received, stage.released));
+    expect(inflightFromDevice.inflight).toBe(counted(stage.sent, stage.received, stage.released));
+    expect(inflightFromDevice.waiting).toBe(counted(stage.waiting));
     const waits = model.find(({ at }) => at === stage.waiting);
-    const waiting = window.firstWaiting();
-    expect(waiting < 0 ? undefined : window.id(waiting)).toBe(waits?.id);
+    const waiting = inflightFromDevice.firstWaiting();
+    expect(waiting < 0 ? undefined : inflightFromDevice.id(waiting)).toBe(waits?.id);
   }
 
   it('is an ordered list, by packet id and kind, whatever is added, changed and removed', () => {
@@ -102,82 +108,89 @@ describe('window', () => {
     });
     fc.assert(
       fc.property(fc.array(command, { maxLength: 120 }), (commands) => {
-        const window = new Window();
+        const inflightFromDevice = new InflightFromDevice();
         const model: Entry[] = [];
         for (const { what, id, kind, at, size } of commands) {
-          const found = window.find(id, kind);
+          const found = inflightFromDevice.find(id, kind);
           const entry = model.find((each) => each.id === id && each.kind === kind);
           expect(found >= 0).toBe(entry !== undefined);
           if (what === 'add') {
             const first = kind === exchange.publish ? (at === stage.waiting ? at : stage.sent) : stage.asked;
             const packet = packetOf(kind, size);
-            window.append(id, first, packet, 0, packet.length);
+            inflightFromDevice.append(id, first, packet, 0, packet.length);
             model.push({ id, kind, at: first, packet });
-          } else if (what === 'send' && window.waiting > 0) {
-            window.sentWaiting(window.firstWaiting());
+          } else if (what === 'send' && inflightFromDevice.waiting > 0) {
+            inflightFromDevice.sentWaiting(inflightFromDevice.firstWaiting());
             (model.find((each) => each.at === stage.waiting) as Entry).at = stage.sent;
           } else if (entry === undefined) {
             continue;
           } else if (what === 'remove') {
-            window.remove(found);
+            inflightFromDevice.remove(found);
             model.splice(model.indexOf(entry), 1);
           } else if (what === 'stage' && kind === exchange.publish) {
             // Without its packet an exchange never waits again.
             entry.at = entry.packet.length === 0 && at < stage.received ? stage.received : at;
-            window.setStage(found, entry.at);
+            inflightFromDevice.setStage(found, entry.at);
             if (entry.at >= stage.received) entry.packet = new Uint8Array(0);
           }
-          check(window, model);
+          check(inflightFromDevice, model);
         }
       }),
     );
   });
 
   it('needs no room for a message once the device has its PUBREC', () => {
-    const window = new Window();
-    window.append(1, stage.sent, new Uint8Array(1000), 0, 1000);
-    window.setStage(window.find(1), stage.received);
-    expect(window.bytes).toBe(ENTRY_BYTES);
+    const inflightFromDevice = new InflightFromDevice();
+    inflightFromDevice.append(1, stage.sent, new Uint8Array(1000), 0, 1000);
+    inflightFromDevice.setStage(inflightFromDevice.find(1), stage.received);
+    expect(inflightFromDevice.bytes).toBe(ENTRY_BYTES);
   });
 
   it('holds one exchange for each packet id, and is full then', () => {
-    const window = new Window();
-    for (let id = 1; id < MOST; id++) window.append(id, stage.released, new Uint8Array(0), 0, 0);
-    expect(window.isFull).toBe(false);
-    window.append(MOST, stage.released, new Uint8Array(0), 0, 0);
-    expect(window.isFull).toBe(true);
-    for (let id = 1; id <= MOST; id += 101) expect(window.id(window.find(id))).toBe(id);
-    for (let id = MOST; id >= 1; id--) window.remove(window.find(id));
-    expect(window.count).toBe(0);
+    const inflightFromDevice = new InflightFromDevice();
+    for (let id = 1; id < MOST; id++) inflightFromDevice.append(id, stage.released, new Uint8Array(0), 0, 0);
+    expect(inflightFromDevice.isFull).toBe(false);
+    inflightFromDevice.append(MOST, stage.released, new Uint8Array(0), 0, 0);
+    expect(inflightFromDevice.isFull).toBe(true);
+    for (let id = 1; id <= MOST; id += 101)
+      expect(inflightFromDevice.id(inflightFromDevice.find(id))).toBe(id);
+    for (let id = MOST; id >= 1; id--) inflightFromDevice.remove(inflightFromDevice.find(id));
+    expect(inflightFromDevice.count).toBe(0);
   });
 
   it('counts suspects until they are answered', () => {
-    const window = new Window();
+    const inflightFromDevice = new InflightFromDevice();
     const packet = bytesOf('PUBLISH #1 q2 a=1', 4);
-    const [a, b, c] = [1, 2, 3].map((id) => window.append(id, stage.sent, packet, 0, packet.length)) as [
-      number,
-      number,
-      number,
-    ];
-    for (const at of [a, b, c]) window.suspect(at);
-    window.setStage(a, stage.waiting);
-    window.markDuplicate(a);
-    expect([window.suspects, window.isSuspect(a), window.find(1)]).toEqual([3, true, a]);
-    window.setStage(a, stage.received);
-    window.remove(b);
-    expect([window.suspects, window.isSuspect(a), window.isSuspect(c)]).toEqual([1, false, true]);
-    window.remove(a);
-    window.remove(c);
-    expect(window.suspects).toBe(0);
+    const [a, b, c] = [1, 2, 3].map((id) =>
+      inflightFromDevice.append(id, stage.sent, packet, 0, packet.length),
+    ) as [number, number, number];
+    for (const at of [a, b, c]) inflightFromDevice.suspect(at);
+    inflightFromDevice.setStage(a, stage.waiting);
+    inflightFromDevice.markDuplicate(a);
+    expect([
+      inflightFromDevice.suspects,
+      inflightFromDevice.isSuspect(a),
+      inflightFromDevice.find(1),
+    ]).toEqual([3, true, a]);
+    inflightFromDevice.setStage(a, stage.received);
+    inflightFromDevice.remove(b);
+    expect([
+      inflightFromDevice.suspects,
+      inflightFromDevice.isSuspect(a),
+      inflightFromDevice.isSuspect(c),
+    ]).toEqual([1, false, true]);
+    inflightFromDevice.remove(a);
+    inflightFromDevice.remove(c);
+    expect(inflightFromDevice.suspects).toBe(0);
   });
 
   it('keeps nothing of a packet once it is wiped', () => {
-    const window = new Window();
+    const inflightFromDevice = new InflightFromDevice();
     const packet = bytesOf('PUBLISH #1 q1 a=secret', 4);
-    const at = window.append(1, stage.sent, packet, 0, packet.length);
-    window.wipe();
-    expect(window.packet(at).every((byte) => byte === 0)).toBe(true);
-    expect(window.find(1)).toBe(-1);
+    const at = inflightFromDevice.append(1, stage.sent, packet, 0, packet.length);
+    inflightFromDevice.wipe();
+    expect(inflightFromDevice.packet(at).every((byte) => byte === 0)).toBe(true);
+    expect(inflightFromDevice.find(1)).toBe(-1);
   });
 });
 
@@ -200,68 +213,73 @@ describe('deliveries', () => {
     });
     fc.assert(
       fc.property(fc.array(command, { maxLength: 120 }), (commands) => {
-        const deliveries = new Deliveries();
+        const inflightToDevice = new InflightToDevice();
         const model: Entry[] = [];
         const slots: number[] = [];
         for (const { what, nth, node, device, at, by } of commands) {
           const index = nth % Math.max(1, model.length);
           const entry = model[index];
           if (what === 'add') {
-            deliveries.add(node, device, false, 0, at, by);
+            inflightToDevice.add(node, device, false, 0, at, by);
             model.push({ node, device, at, by });
           } else if (what === 'suspend') {
-            deliveries.suspend();
+            inflightToDevice.suspend();
             for (const each of model) if (each.by === owner.node) each.by = owner.suspended;
           } else if (entry !== undefined && what === 'remove') {
-            deliveries.remove(slots[index] as number);
+            inflightToDevice.remove(slots[index] as number);
             model.splice(index, 1);
           } else if (entry !== undefined) {
             // Neither comes back: what the device has finished, and what no node knows.
             if (entry.at !== step.done) entry.at = at;
             if (entry.by !== owner.orphan) entry.by = by;
-            deliveries.set(slots[index] as number, entry.at, entry.by);
+            inflightToDevice.set(slots[index] as number, entry.at, entry.by);
           }
           slots.length = 0;
-          for (let slot = deliveries.first(); slot >= 0; slot = deliveries.next(slot)) slots.push(slot);
-          check(deliveries, model, slots);
+          for (let slot = inflightToDevice.first(); slot >= 0; slot = inflightToDevice.next(slot))
+            slots.push(slot);
+          check(inflightToDevice, model, slots);
         }
       }),
     );
   });
 
-  function check(deliveries: Deliveries, model: readonly Entry[], slots: readonly number[]): void {
+  function check(
+    inflightToDevice: InflightToDevice,
+    model: readonly Entry[],
+    slots: readonly number[],
+  ): void {
     const found = slots.map((slot) => ({
-      node: deliveries.nodeId(slot),
-      device: deliveries.deviceId(slot),
-      at: deliveries.step(slot),
-      by: deliveries.owner(slot),
+      node: inflightToDevice.nodeId(slot),
+      device: inflightToDevice.deviceId(slot),
+      at: inflightToDevice.step(slot),
+      by: inflightToDevice.owner(slot),
     }));
     expect(found).toEqual(model);
     for (let id = 1; id <= 25; id++) {
       const ofNode = model.findIndex(({ node, by }) => node === id && by !== owner.orphan);
       const ofDevice = model.findIndex(({ device, at }) => device === id && at !== step.done);
-      expect(deliveries.byNode(id)).toBe(slots[ofNode] ?? -1);
-      expect(deliveries.byDevice(id)).toBe(slots[ofDevice] ?? -1);
+      expect(inflightToDevice.byNode(id)).toBe(slots[ofNode] ?? -1);
+      expect(inflightToDevice.byDevice(id)).toBe(slots[ofDevice] ?? -1);
     }
-    expect(deliveries.unfinished).toBe(model.filter(({ at }) => at !== step.done).length);
-    expect(deliveries.suspended).toBe(model.filter(({ by }) => by === owner.suspended).length);
+    expect(inflightToDevice.unfinished).toBe(model.filter(({ at }) => at !== step.done).length);
+    expect(inflightToDevice.suspended).toBe(model.filter(({ by }) => by === owner.suspended).length);
     const isForeign = ({ node, device, by }: Entry) => node !== device || by !== owner.node;
-    expect(deliveries.foreign).toBe(model.filter(isForeign).length);
+    expect(inflightToDevice.foreign).toBe(model.filter(isForeign).length);
   }
 
   it('give ids that the device holds for nothing, from the top, also after the first round of them', () => {
-    const deliveries = new Deliveries();
+    const inflightToDevice = new InflightToDevice();
     for (let id = 1; id < MOST_UNFINISHED; id++) {
-      deliveries.add(id, id, false, 0, step.published, owner.suspended);
+      inflightToDevice.add(id, id, false, 0, step.published, owner.suspended);
     }
-    expect(deliveries.freeDeviceId()).toBe(MOST);
+    expect(inflightToDevice.freeDeviceId()).toBe(MOST);
     let taken = 0;
     for (let i = 0; i < 100_000; i++) {
-      const id = deliveries.freeDeviceId();
-      if (deliveries.byDevice(id) >= 0) taken++;
-      const finished = deliveries.byDevice(1 + scattered(i, MOST_UNFINISHED - 1));
-      deliveries.remove(finished >= 0 ? finished : deliveries.first());
-      deliveries.add(1, id, false, 0, step.published, owner.node);
+      const id = inflightToDevice.freeDeviceId();
+      if (inflightToDevice.byDevice(id) >= 0) taken++;
+      const finished = inflightToDevice.byDevice(1 + scattered(i, MOST_UNFINISHED - 1));
+      inflightToDevice.remove(finished >= 0 ? finished : inflightToDevice.first());
+      inflightToDevice.add(1, id, false, 0, step.published, owner.node);
     }
     expect(taken).toBe(0);
   });

@@ -289,17 +289,17 @@ describe('rule 6: never on the node’s behalf', () => {
   });
 
   it('holds the device at the bound of the gap, and of what no node has acknowledged', () => {
-    const gap = play(
+    const offlineBuffer = play(
       4,
       `${open}
       lost
       device> PUBLISH a=${'x'.repeat(100)}`,
       { maxGapBytes: 100 },
     );
-    expect(gap.session.holdsDevice).toBe(true);
-    gap.say('link');
-    gap.say('node> CONNACK present');
-    expect(gap.session.holdsDevice).toBe(false);
+    expect(offlineBuffer.session.holdsDevice).toBe(true);
+    offlineBuffer.say('link');
+    offlineBuffer.say('node> CONNACK present');
+    expect(offlineBuffer.session.holdsDevice).toBe(false);
 
     const inFlight = play(
       4,

@@ -361,17 +361,17 @@ describe('rule 10: topic aliases of the node [MQTT-3.3.2-7]', () => {
 });
 
 describe('rule 12: capability drift', () => {
-  const cases: [told: string, remembered: string, next: string, code: number][] = [
+  const cases: [advertised: string, remembered: string, next: string, code: number][] = [
     ['', 'PUBLISH #1 q2 a=1', 'maximumQoS:1', 155],
     ['', 'PUBLISH #1 q1 retain a=1', 'retainAvailable:false', 154],
     ['', `PUBLISH #1 q1 a=${'x'.repeat(50)}`, 'maximumPacketSize:40', 149],
   ];
   it.each(
     cases,
-  )('tells the device when the next node cannot take %s%s: %s', (told, remembered, next, code) => {
+  )('tells the device when the next node cannot take %s%s: %s', (advertised, remembered, next, code) => {
     play(
       5,
-      `${opening(dev, `CONNACK${told}`)}
+      `${opening(dev, `CONNACK${advertised}`)}
       device> ${remembered}
       >node   ${remembered}
       ${move}

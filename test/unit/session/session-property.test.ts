@@ -35,7 +35,7 @@ const steps = [
   'the loop turns',
 ] as const;
 
-interface World {
+interface ConnectionHost {
   readonly version: 4 | 5;
   /** What becomes of a session when its node dies. */
   readonly fate: 'shared' | 'lost' | 'shared or lost';
@@ -51,7 +51,7 @@ const TOPICS = ['a', 'b', 'c'];
 /** A device, the session under test, and one node after the other; all in between are queues of bytes. */
 class Scene {
   readonly device: ModelDevice;
-  private readonly world: World;
+  private readonly world: ConnectionHost;
   private readonly session: Session;
   private readonly toProxyFromDevice: Bytes = new Bytes();
   private readonly toProxyFromNode: Bytes = new Bytes();
@@ -68,7 +68,7 @@ class Scene {
   private readonly owed: Message[] = [];
   private readonly sent: Message[] = [];
 
-  constructor(world: World) {
+  constructor(world: ConnectionHost) {
     this.world = world;
     this.device = new ModelDevice(world.deviceMaximum, (packet) =>
       this.toProxyFromDevice.push(this.bytes(packet)),
@@ -193,12 +193,12 @@ class Scene {
   settle(): void {
     this.open(1);
     for (let quiet = 0; quiet < 3; ) {
-      const before = JSON.stringify([this.toProxyFromDevice.moved, this.toProxyFromNode.moved]);
+      const before = JSON.stringify([this.toProxyFromDevice.migration, this.toProxyFromNode.migration]);
       for (const what of steps.slice(5, 9)) for (let i = 0; i < 20; i++) this.take({ what, die: 255 });
       while (this.session.hasNodeRest || this.session.hasDeviceRest)
         this.take({ what: 'the loop turns', die: 0 });
       while (this.device.answer());
-      const after = JSON.stringify([this.toProxyFromDevice.moved, this.toProxyFromNode.moved]);
+      const after = JSON.stringify([this.toProxyFromDevice.migration, this.toProxyFromNode.migration]);
       quiet = before === after ? quiet + 1 : 0;
     }
   }
@@ -237,7 +237,7 @@ class Scene {
 /** A stream of bytes, taken in pieces of any size out of a scratch buffer that is overwritten afterwards. */
 class Bytes {
   private waiting = Buffer.alloc(0);
-  moved = 0;
+  migration = 0;
 
   push(bytes: Buffer): void {
     this.waiting = Buffer.concat([this.waiting, bytes]);
@@ -249,7 +249,7 @@ class Bytes {
     const scratch = Buffer.alloc(count + 2, 0xee);
     this.waiting.copy(scratch, 1, 0, count);
     this.waiting = this.waiting.subarray(count);
-    this.moved += count;
+    this.migration += count;
     into(scratch, 1, 1 + count);
     scratch.fill(0xdd);
   }
@@ -286,7 +286,7 @@ const frequent = steps.flatMap((what) => Array<typeof what>(what === 'link is lo
 const step: fc.Arbitrary<Step> = fc.record({ what: fc.constantFrom(...frequent), die: fc.nat(255) });
 const script = fc.array(step, { minLength: 10, maxLength: 200, size: 'max' });
 
-function world(fate: World['fate']): fc.Arbitrary<World> {
+function world(fate: ConnectionHost['fate']): fc.Arbitrary<ConnectionHost> {
   return fc
     .record({
       version: fc.constantFrom<4 | 5>(4, 5),

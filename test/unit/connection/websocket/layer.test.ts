@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { WebSocketLayer } from '../../../../src/connection/websocket/layer.ts';
 import { WebSocketPeer } from '../../../../src/connection/websocket/peer.ts';
 import type { UpgradeHook } from '../../../../src/connection/websocket/upgrade.ts';
-import type { Conversation, EndCause, Link, PeerTls, Wire } from '../../../../src/connection/wire.ts';
+import type { EndCause, Link, PeerTls, Wire, WireEvents } from '../../../../src/connection/wire.ts';
 import { cut, deviceFrame, messagesIn } from './frames.ts';
 
 const peer = { remoteAddress: '10.0.0.1', remotePort: 40_000 };
@@ -17,7 +17,7 @@ const text = (bytes: Uint8Array, start: number, end: number) =>
   Buffer.from(bytes.slice(start, end)).toString('latin1');
 
 /** A layer on a stage: the test plays engine, device and connection. What each is told are lines of text. */
-class Scene implements Wire, Conversation {
+class Scene implements Wire, WireEvents {
   readonly lines: string[] = [];
   readonly layer: WebSocketLayer;
   isBehind = false;
@@ -98,7 +98,7 @@ class Scene implements Wire, Conversation {
     this.lines.push(`timer ${ms}`);
   }
 
-  // Conversation
+  // WireEvents
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     this.lines.push(`data ${text(bytes, start, end)}`);
     this.onData();

@@ -1,0 +1,72 @@
+import { type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
+import type { EndWhy } from '../session/index.ts';
+import type { EndReason } from './connection-host.ts';
+import type { EndCause } from './wire.ts';
+
+/**
+ * A broker ends the older connection of a client id when it accepts a newer one, or not at all. So long, in ms, may lie
+ * between the two as they are heard of.
+ */
+export const TAKEOVER_MS = 5_000;
+
+/** What an MQTT 5 device is told in DISCONNECT when its session ends for this reason. */
+const codes: Partial<Record<EndReason, ReasonCode>> = {
+  'no-node': reasonCode.serverBusy,
+  'node-closed': reasonCode.unspecifiedError,
+  // CONNACK says it more exactly (0x86, 0x8A), with codes that DISCONNECT has not [MQTT-3.14.2-1].
+  'connect-rejected': reasonCode.notAuthorized,
+  'deadly-packet': reasonCode.implementationSpecificError,
+  'keep-alive': reasonCode.keepAliveTimeout,
+  'taken-over': reasonCode.sessionTakenOver,
+  immovable: reasonCode.serverShuttingDown,
+  shutdown: reasonCode.serverShuttingDown,
+};
+
+export function codeOf(reason: EndReason): ReasonCode {
+  return codes[reason] ?? reasonCode.administrativeAction;
+}
+
+/** The device has been told already: by its session, which ended itself. */
+export const reasonOf: Readonly<Record<Exclude<EndWhy, 'asked'>, EndReason>> = {
+  'packet-too-large': 'protocol-error',
+  'granted-less': 'granted-less',
+  'promised-less': 'granted-less',
+  'session-lost': 'session-lost',
+  'too-much-held': 'session-lost',
+};
+
+/** Why a connection ended whose node ended it. */
+export function nodeEndOf(cause: EndCause): EndReason {
+  if (cause === 'fin') return 'node-closed';
+  return cause === 'reset' ? 'node-reset' : 'node-timeout';
+}
+
+/** How the device's side is closed once it has ended: what tells it why may still be on the way, and a reset overtakes. */
+export function closingOf(cause: EndCause): 'flush' | 'reset' {
+  return cause === 'fin' || cause === 'tls' || cause === 'websocket' ? 'flush' : 'reset';
+}
+
+const returning: ReadonlySet<EndReason> = new Set<EndReason>([
+  'shutdown',
+  'immovable',
+  'listener-removed',
+  'pool-removed',
+]);
+const dismissed: ReadonlySet<EndReason> = new Set<EndReason>([
+  'taken-over',
+  'deadly-packet',
+  'connect-rejected',
+]);
+
+/** Is the device asked to connect again? */
+export function comesBack(reason: EndReason): boolean {
+  return returning.has(reason);
+}
+
+/**
+ * Is no node told to drop a session that was to be clean? A device that comes back brings its clean session with it; else
+ * what a node has by now is another connection's, or no node is to be asked again.
+ */
+export function purgesNothing(reason: EndReason): boolean {
+  return returning.has(reason) || dismissed.has(reason);
+}

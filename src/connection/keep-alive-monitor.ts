@@ -1,0 +1,102 @@
+import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
+import type { Wire } from './wire.ts';
+
+/** Bounds of the time between two looks; the longer is also how often a node without keep-alive is asked for a sign of life. */
+const SOON_LOOK_MS = 1_000;
+const IDLE_LOOK_MS = 60_000;
+/** A node waits for one and a half keep-alives [MQTT-3.1.2-22]. */
+const NODE_GRACE = 1.5;
+const UNASKED = -1;
+
+export type Verdict = 'alive' | 'device-gone' | 'node-silent';
+
+/**
+ * Watches one served session for silence (rule 16), by looks at long intervals instead of a clock reading for every
+ * packet: a look asks whether anything came since the one before. A node is asked by PINGREQ, and any byte is an answer.
+ */
+export class KeepAliveMonitor {
+  /** To be set whenever the device says anything. */
+  deviceSpoke = false;
+  /** To be set whenever the node is told anything. */
+  toldNode = false;
+  /** To be counted up whenever the node says anything. */
+  heard = 0;
+  private readonly session: Session;
+  private readonly wire: Pick<Wire, 'isDeviceBehind'>;
+  /** Looks since the device last spoke. */
+  private quietLooks = 0;
+  /** Looks since the node was last told anything: what the device says may wait here, or come slowly. */
+  private untoldLooks = 0;
+  private lookAtMs: number;
+  /** What was heard when the look before found a PINGREQ unanswered. */
+  private heardAtLook = UNASKED;
+  /** The same for a check, which ends at that time. */
+  private heardAtCheck = UNASKED;
+  private checkEndsAtMs = 0;
+
+  constructor(session: Session, wire: Pick<Wire, 'isDeviceBehind'>, nowMs: number) {
+    this.session = session;
+    this.wire = wire;
+    this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
+  }
+
+  /** How long until `look`, in ms. */
+  dueMs(nowMs: number): number {
+    const dueAtMs =
+      this.heardAtCheck === UNASKED ? this.lookAtMs : Math.min(this.lookAtMs, this.checkEndsAtMs);
+    return Math.max(1, dueAtMs - nowMs);
+  }
+
+  /** Asks for a sign of life now; returns what `isSilent` wants to know. */
+  ask(): number {
+    this.session.pingNode();
+    return this.heard;
+  }
+
+  /** Has nothing come since `ask`, although it would have been read? */
+  isSilent(heardThen: number): boolean {
+    return this.heard === heardThen && this.session.pingUnanswered && !this.wire.isDeviceBehind();
+  }
+
+  /** The node may hang: it has so many ms to prove the contrary. */
+  check(nowMs: number, withinMs: number): void {
+    if (this.heardAtCheck !== UNASKED) return;
+    this.heardAtCheck = this.ask();
+    this.checkEndsAtMs = Math.ceil(nowMs + withinMs);
+  }
+
+  look(nowMs: number): Verdict {
+    let verdict: Verdict = 'alive';
+    if (this.heardAtCheck !== UNASKED && nowMs >= this.checkEndsAtMs) {
+      if (this.isSilent(this.heardAtCheck)) verdict = 'node-silent';
+      this.heardAtCheck = UNASKED;
+    }
+    if (nowMs < this.lookAtMs) return verdict;
+    if (this.isSilent(this.heardAtLook)) verdict = 'node-silent';
+    const { intervalMs, session } = this;
+    this.lookAtMs = Math.ceil(nowMs + intervalMs);
+    this.quietLooks = this.deviceSpoke ? 0 : this.quietLooks + 1;
+    this.deviceSpoke = false;
+    this.untoldLooks = this.toldNode ? 0 : this.untoldLooks + 1;
+    if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
+    if (this.mayBeMissed || session.isWithheld) session.pingNode();
+    this.toldNode = false; // a question of ours is none of the device's words
+    this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
+    return verdict;
+  }
+
+  /** A third of the device's 1.5 keep-alives: it is given up between 1.5 keep-alives and 2. */
+  private get intervalMs(): number {
+    const deviceMs = deviceSilenceMs(this.session.deviceKeepAlive);
+    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
+    return Math.max(SOON_LOOK_MS, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
+  }
+
+  /** Would the node have heard nothing for its whole keep-alive by the look after the next, or for longer than it waits? */
+  private get mayBeMissed(): boolean {
+    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
+    if (nodeMs === Number.POSITIVE_INFINITY) return this.untoldLooks > 0;
+    const untoldMs = (this.untoldLooks + 2) * this.intervalMs;
+    return untoldMs > (this.untoldLooks > 0 ? nodeMs : nodeMs * NODE_GRACE);
+  }
+}

@@ -1,0 +1,101 @@
+import type { MigrationResult, MoveCause } from './connection-host.ts';
+import type { Evidence } from './evidence.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { Target } from './wire.ts';
+
+/** The first wait after every candidate has failed; doubled each time, with jitter. */
+const BACKOFF_MS = 250;
+const BACKOFF_MAX_MS = 2_000;
+
+/** Re-attachments that `client inspect` shows. */
+const HISTORY = 10;
+
+const noHistory: readonly MigrationResult[] = [];
+
+interface MoveStart {
+  readonly cause: MoveCause;
+  /** The node that is left. */
+  readonly origin: Target;
+  /** The only node that is worth leaving the present one for, when a person named one. */
+  readonly to: string | undefined;
+  /** What showed that `origin` is gone, where that is the cause. */
+  readonly evidence: Evidence | undefined;
+  readonly nowMs: number;
+  readonly patienceMs: number;
+}
+
+/** One re-attach under way: where from, why, and how much patience is left. */
+export class Move {
+  private readonly start: MoveStart;
+  private rounds = 0;
+
+  constructor(start: MoveStart) {
+    this.start = start;
+  }
+
+  get origin(): Target {
+    return this.start.origin;
+  }
+
+  get from(): string {
+    return this.origin.nodeId;
+  }
+
+  /** Is this node worth leaving one that still serves? */
+  wants({ nodeId }: Target): boolean {
+    const { to } = this.start;
+    return nodeId !== this.from && (to === undefined || nodeId === to);
+  }
+
+  /** How long to wait before all candidates are tried anew, in ms; undefined when it is too late for that. */
+  backoff(nowMs: number, random: number): number | undefined {
+    const wait = this.backoffMs(random);
+    return nowMs + wait < this.start.nowMs + this.start.patienceMs ? wait : undefined;
+  }
+
+  /** The same, however late it is. */
+  backoffMs(random: number): number {
+    return Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.rounds++) * (0.5 + random / 2);
+  }
+
+  ended(to: Target | undefined, sessionPresent: boolean, nowMs: number): MigrationResult {
+    const { from } = this;
+    const { cause, evidence, nowMs: startedAtMs } = this.start;
+    const durationMs = nowMs - startedAtMs;
+    return { cause, evidence, from, to: to?.nodeId, durationMs, atMs: nowMs, sessionPresent };
+  }
+}
+
+/** Has another node taken the session since then, because the one before it was lost? */
+export function hasMovedSince(history: readonly MigrationResult[], sinceMs: number): boolean {
+  const last = history.at(-1);
+  if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
+  return last.cause === 'link-lost' || last.cause === 'node-silent';
+}
+
+/** The moves of one session. */
+export class Moves {
+  /** The last re-attachments, newest last. */
+  history = noHistory;
+  private readonly connection: ForwarderHost;
+  private readonly patienceMs: number;
+
+  constructor(connection: ForwarderHost, patienceMs: number) {
+    this.connection = connection;
+    this.patienceMs = patienceMs;
+  }
+
+  start(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {
+    const { connection, patienceMs } = this;
+    const nowMs = connection.host.now();
+    return new Move({ to: undefined, evidence: undefined, nowMs, patienceMs, ...start });
+  }
+
+  /** No node took the session where `to` is undefined. */
+  ended(move: Move, to: Target | undefined, sessionPresent: boolean): void {
+    const { host } = this.connection;
+    const reattachment = move.ended(to, sessionPresent, host.now());
+    this.history = [...this.history, reattachment].slice(-HISTORY);
+    host.reattached(this.connection, reattachment);
+  }
+}

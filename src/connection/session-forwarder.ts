@@ -1,0 +1,400 @@
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { Session, type SessionEvent } from '../session/index.ts';
+import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './close-reasons.ts';
+import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
+import { Deaths } from './deaths.ts';
+import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import { KeepAliveMonitor } from './keep-alive-monitor.ts';
+import { LaterTurns } from './later-turns.ts';
+import { Meter } from './meter.ts';
+import type { CloseMode } from './part.ts';
+import { sessionOptions } from './session-options.ts';
+import { SessionUpstream } from './session-upstream.ts';
+import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
+import type { EndCause, Link, Target } from './wire.ts';
+
+/** Part of `silenceTimeout` in which a suspected node must answer; the rest is for the suspicion. */
+const PROOF = 0.4;
+
+/**
+ * Session mode: the session follows the packets, so that when its node is lost, leaves or is drained, another node
+ * takes it while the device stays connected. Rules: `docs/session-mode.md`.
+ *
+ * The upstream knows the nodes; here is what is said, how long nobody says anything, and how it ends. Until it does, the
+ * connection's timer is the upstream's while no node serves, else the keep-alive monitor's.
+ */
+export class SessionForwarder implements Forwarder, UpstreamHost {
+  readonly session: Session;
+  private readonly connection: ForwarderHost;
+  private readonly route: PoolRoute;
+  private readonly upstream: SessionUpstream;
+  private monitor: KeepAliveMonitor | undefined;
+  private readonly meter: Meter | undefined;
+  private events: SessionEvent[] | undefined;
+  readonly deaths: Deaths;
+  private holds = false;
+  private pauses = false;
+  /** The link that is not read, because what came on it is still to be taken; -1: none. */
+  private heldLink: Link = -1;
+  private readonly later: LaterTurns;
+  /** What is told when all that came before is taken: the end of the link, and the device's last word. */
+  private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
+  private farewellWaits = false;
+  /** The device sent DISCONNECT, which waits for the next node. */
+  private leaving = false;
+  /** The device has ended its side, and may still read. */
+  private finished = false;
+  /** The device has said its last to its node: the node has its time to answer, and to close. */
+  private isFarewell = false;
+  private closeMode: CloseMode = 'reset';
+  private purges = true;
+
+  /** `raw` is the packet that `connect` was decoded from. */
+  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, raw: Uint8Array) {
+    this.connection = connection;
+    this.route = route;
+    const options = sessionOptions(connection.host, route, connect.clientId === '');
+    this.session = new Session(connect, raw, options, this);
+    this.meter = route.rates && new Meter(route.rates);
+    this.deaths = new Deaths(connection, this);
+    this.later = new LaterTurns(connection.wire, this);
+    this.upstream = new SessionUpstream(connection, connect, route, this);
+  }
+
+  get target(): Target | undefined {
+    return this.upstream.target;
+  }
+
+  /** The last re-attachments, newest last. */
+  get history(): readonly MigrationResult[] {
+    return this.upstream.moves.history;
+  }
+
+  /** The node that serves, or is asked to; while there is none, the one that it comes from. */
+  get lastTarget(): Target | undefined {
+    return this.upstream.target ?? this.upstream.move?.origin;
+  }
+
+  /** A node has the session. */
+  get isServed(): boolean {
+    return this.monitor !== undefined;
+  }
+
+  get assignedClientId(): string | undefined {
+    return this.session.assignedClientId;
+  }
+
+  place(preferred: string | undefined): void {
+    if (!this.upstream.isOver) this.upstream.search(preferred);
+  }
+
+  /** Moves the session to another node, or to that one and no other. */
+  moveAway(cause: MoveCause, to?: string): MoveAnswer {
+    return this.upstream.moveAway(cause, to);
+  }
+
+  // ---- bytes -----------------------------------------------------------------------------------------------
+
+  deviceData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.upstream.isOver) return;
+    if (this.monitor !== undefined) this.monitor.deviceSpoke = true;
+    this.session.fromDevice(bytes, start, end);
+    this.settle();
+  }
+
+  linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    if (link !== this.upstream.link) return this.upstream.otherData(link, bytes, start, end);
+    if (this.monitor !== undefined) this.monitor.heard++;
+    this.session.fromNode(bytes, start, end);
+    this.settle();
+    this.upstream.hung?.spoke();
+  }
+
+  toNode(bytes: Uint8Array, start: number, end: number): void {
+    const { link } = this.upstream;
+    if (link >= 0) this.connection.wire.toNode(link, bytes, start, end);
+    if (this.monitor !== undefined) this.monitor.toldNode = true;
+  }
+
+  toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.monitor === undefined) this.upstream.spoken = true;
+    this.connection.wire.toDevice(bytes, start, end);
+  }
+
+  isDeviceBehind(): boolean {
+    return this.connection.wire.isDeviceBehind();
+  }
+
+  // ---- what the session tells ------------------------------------------------------------------------------
+
+  event(event: SessionEvent): void {
+    this.events ??= [];
+    this.events.push(event);
+  }
+
+  settle(): void {
+    while (this.events !== undefined) {
+      const { events } = this;
+      this.events = undefined;
+      for (const event of events) if (!this.upstream.isOver) this.on(event);
+    }
+    if (this.upstream.isOver) return;
+    const { meter, connection } = this;
+    if (meter !== undefined) this.keepPace(meter);
+    const pauseMs = this.pauseMs();
+    const { hasNodeRest, hasDeviceRest } = this.session;
+    if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
+    if (hasNodeRest) this.later.askForNode();
+    if (hasDeviceRest && pauseMs === 0) this.later.askForDevice(this.upstream.link);
+    const isNewPause = pauseMs > 0 && !this.pauses;
+    this.pauses = pauseMs > 0;
+    const holds = this.session.holdsDevice;
+    if (holds !== this.holds) connection.wire.holdDevice(holds);
+    this.holds = holds;
+    if (isNewPause && this.monitor !== undefined && !this.upstream.isMoving) this.watch(this.monitor);
+  }
+
+  private keepPace(meter: Meter): void {
+    const nowMs = this.connection.host.now();
+    this.session.bill(meter, nowMs);
+    this.session.pause(meter.waitMs(nowMs) > 0);
+  }
+
+  private holdNode(hold: boolean): void {
+    const link = hold ? this.upstream.link : this.heldLink;
+    this.heldLink = hold ? link : -1;
+    this.connection.wire.holdNode(link, hold);
+  }
+
+  goOnNode(): void {
+    const { session, upstream } = this;
+    if (upstream.isOver) return;
+    session.goOnNode();
+    this.settle();
+    const { linkEnd } = this;
+    if (linkEnd === undefined || session.hasNodeRest) return;
+    this.linkEnd = undefined;
+    if (linkEnd.link === upstream.link) this.linkEnded(linkEnd.link, linkEnd.cause);
+  }
+
+  goOnDevice(): void {
+    const { session, upstream } = this;
+    if (upstream.isOver) return;
+    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
+    this.settle();
+    if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
+  }
+
+  /** How long what a device says waits that is ahead of its pace. While no node serves it, it waits for that. */
+  private pauseMs(): number {
+    const { meter, monitor } = this;
+    return meter === undefined || monitor === undefined ? 0 : meter.waitMs(this.connection.host.now());
+  }
+
+  private on(event: SessionEvent): void {
+    const { upstream, connection } = this;
+    switch (event.kind) {
+      case 'accepted':
+        upstream.accepted();
+        return connection.placed(true);
+      case 'refused':
+        return upstream.refused(event.code, event.packet);
+      case 'resumed':
+        return upstream.resumed(event.sessionPresent, event.leftBehind);
+      case 'suspected':
+        return this.deaths.suspected(upstream.target, this.route);
+      case 'acquitted':
+        return this.deaths.over();
+      case 'node-leaving':
+        return upstream.nodeLeaves(event.code, event.serverReference);
+      case 'node-fault':
+        return this.linkEnded(upstream.link, 'error');
+      case 'taken-over':
+        return upstream.hung?.follows() ? undefined : this.end('taken-over');
+      case 'node-ended':
+        connection.because('node-closed');
+        return connection.close('flush');
+      case 'device-left':
+        return event.forwarded ? this.left() : this.waitToLeave();
+      case 'end':
+        if (event.why !== 'asked') connection.because(reasonOf[event.why]);
+        return event.drops ? upstream.drop(event.code) : connection.close('flush');
+    }
+  }
+
+  // ---- links -----------------------------------------------------------------------------------------------
+
+  linkOpened(link: Link): void {
+    this.upstream.linkOpened(link);
+  }
+
+  linkFailed(link: Link, errno: string): void {
+    this.upstream.linkFailed(link, errno);
+  }
+
+  linkEnded(link: Link, cause: EndCause): void {
+    if (this.session.hasNodeRest && link === this.upstream.link) this.linkEnd = { link, cause };
+    else if (this.isFarewell && link === this.upstream.link) this.connection.close('flush');
+    else this.upstream.linkEnded(link, cause);
+  }
+
+  // ---- watching --------------------------------------------------------------------------------------------
+
+  served(): void {
+    if (this.finished) this.farewell();
+    if (this.isFarewell) return;
+    const { wire, host } = this.connection;
+    this.monitor ??= new KeepAliveMonitor(this.session, wire, host.now());
+    this.watch(this.monitor);
+  }
+
+  adrift(): void {
+    this.monitor = undefined;
+    this.deaths.over();
+  }
+
+  private watch(monitor: KeepAliveMonitor): void {
+    const dueMs = monitor.dueMs(this.connection.host.now());
+    const pauseMs = this.pauseMs();
+    const wakesMs = pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs;
+    this.connection.wire.setTimer(Math.min(wakesMs, this.upstream.hung?.dueMs ?? wakesMs));
+  }
+
+  rewatch(): void {
+    if (this.monitor !== undefined) this.watch(this.monitor);
+  }
+
+  /** A node that hangs is left within this time. */
+  get silenceTimeoutMs(): number {
+    return this.route.moves.silenceTimeoutMs;
+  }
+
+  /** Asks the node for a sign of life; `isSilent` wants to know the answer. Undefined while no node serves. */
+  ask(): number | undefined {
+    return this.monitor?.ask();
+  }
+
+  /** Has the node said nothing since? */
+  isSilent(heardThen: number): boolean {
+    return this.monitor?.isSilent(heardThen) ?? false;
+  }
+
+  /** The node may hang: unless it gives a sign of life in time, the session moves. */
+  check(): void {
+    if (this.monitor === undefined || this.upstream.isMoving) return;
+    this.monitor.check(this.connection.host.now(), this.silenceTimeoutMs * PROOF);
+    this.watch(this.monitor);
+  }
+
+  timer(): void {
+    const { upstream, connection } = this;
+    if (this.isFarewell) return connection.close('flush');
+    upstream.hung?.timer();
+    const { monitor } = this;
+    if (this.deaths.timer() || upstream.timer() || monitor === undefined) return;
+    if (this.holds || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
+    if (this.meter !== undefined) this.settle();
+    switch (monitor.look(connection.host.now())) {
+      case 'alive':
+        return this.watch(monitor);
+      case 'device-gone':
+        return this.end('keep-alive');
+      case 'node-silent':
+        this.watch(monitor);
+        return upstream.nodeHangs();
+    }
+  }
+
+  // ---- ends ------------------------------------------------------------------------------------------------
+
+  /**
+   * A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. One that has
+   * only ended its side may have said something before, and wait for the answer: its node is told the same.
+   */
+  deviceEnded(cause: EndCause): void {
+    if (cause === 'fin') {
+      this.finished = true;
+      if (!this.leaving) this.closeMode = 'flush';
+      if (this.isFarewell) this.connection.wire.finishNode(this.upstream.link);
+      else if (this.monitor !== undefined && !this.session.isWithheld) this.farewell();
+      return;
+    }
+    if (!this.leaving) this.closeMode = 'reset';
+    this.connection.close(closingOf(cause));
+  }
+
+  private waitToLeave(): void {
+    this.leaving = true;
+    this.closeMode = 'goodbye';
+  }
+
+  /** The device's DISCONNECT is on its way to the node. */
+  private left(): void {
+    this.leaving = true;
+    this.closeMode = 'flush';
+    this.connection.because('device-closed');
+    this.farewell();
+  }
+
+  private farewell(): void {
+    const { wire, host } = this.connection;
+    if (this.isFarewell || this.upstream.isOver) return;
+    this.farewellWaits = this.session.hasDeviceRest;
+    if (this.farewellWaits) return this.later.askForDevice(-1); // at once, or a node that hangs holds the end up
+    this.isFarewell = true;
+    this.monitor = undefined;
+    this.upstream.giveUpMove();
+    this.session.deviceFinished();
+    wire.setTimer(host.limits.halfCloseTimeoutMs);
+    if (this.finished) wire.finishNode(this.upstream.link);
+  }
+
+  /** The device has the broker's word on the way, or is closed as a 3.1.1 broker does who has none. */
+  nodeEnded(cause: EndCause): void {
+    this.purges = false; // what the node has under this client id by now may be another connection's
+    this.connection.because(nodeEndOf(cause));
+    this.connection.close(cause === 'fin' ? 'flush' : 'reset');
+  }
+
+  /** Tells the device why, where its protocol has a word for it, and closes. */
+  end(reason: EndReason): void {
+    if (this.isFarewell) return this.connection.close('flush');
+    // It is alive, and its Will must not fire because of us (rule 13).
+    if (comesBack(reason)) this.closeMode = 'goodbye';
+    if (purgesNothing(reason)) this.purges = false;
+    this.connection.because(reason);
+    this.session.endDevice(codeOf(reason));
+    this.settle();
+    this.connection.close('flush');
+  }
+
+  /** What a node has under this client id is the newer connection's by now: nothing is purged there (rule 14). */
+  superseded(): void {
+    const { upstream, connection } = this;
+    this.purges = false;
+    if (upstream.lost !== undefined) connection.host.linkExplained(connection, upstream.lost.target);
+    upstream.superseded();
+  }
+
+  takenOver(isWhole: boolean): void {
+    // A node that has not closed its link to it may fire the Will of a device that is alive (rule 13).
+    if (!this.isFarewell) this.closeMode = 'goodbye';
+    if (isWhole) this.end('taken-over');
+    else this.endInTheMiddle('taken-over');
+  }
+
+  endInTheMiddle(reason: EndReason): void {
+    this.connection.because(reason);
+    this.connection.close('reset');
+  }
+
+  leave(): void {
+    this.adrift();
+    this.upstream.leave(this.closeMode, this.purges);
+  }
+
+  closed(): void {
+    this.upstream.closed();
+    this.session.wipe();
+  }
+}

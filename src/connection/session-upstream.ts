@@ -1,0 +1,396 @@
+import { isCrowded, isOfIdentity, isRetryable } from '../protocol/mqtt/connack.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { hexOf, type ReasonCode } from '../protocol/mqtt/reason-codes.ts';
+import { Attachment } from './attachment.ts';
+import { TAKEOVER_MS } from './close-reasons.ts';
+import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
+import type { MoveCause, PoolRoute } from './connection-host.ts';
+import { noCopies, purge, withCopy } from './copies.ts';
+import type { Drop } from './drop.ts';
+import type { Evidence } from './evidence.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import { type HangHost, HungNode } from './hung-node.ts';
+import { type LossOwner, LostLink } from './lost-link.ts';
+import { hasMovedSince, type Move, Moves } from './migration.ts';
+import type { CloseMode } from './part.ts';
+import type { StaleSessionPurge } from './stale-session-purge.ts';
+import { turnAway } from './turn-away.ts';
+import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
+import type { EndCause, Link, Target } from './wire.ts';
+
+/**
+ * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
+ *
+ *   first node  dial ──► CONNECT ──► accepted
+ *   link ended  detached ──► the node lives: the device is ended likewise
+ *                  └──► the node is gone ──► its turn ──► dial ──► CONNECT again ──► resumed
+ *   node hangs  another is asked ──► the node speaks again: it serves on
+ *                  └──► the other has accepted ──► detached ──► resumed ──► goodbye at the old node
+ *   planned     dial ──► detached ──► CONNECT again ──► resumed ──► goodbye at the old node
+ *
+ * The connection's timer belongs to `lost` while it is not known whether the node is gone, to `attempts` while a node is
+ * sought, to `move` between two rounds of them, and to `purge` when it is over.
+ */
+export class SessionUpstream implements LossOwner, HangHost {
+  readonly at: Attachment;
+  readonly moves: Moves;
+  /** The device was sent something while no node served it. */
+  spoken = false;
+  readonly connection: ForwarderHost;
+  readonly owner: UpstreamHost;
+  readonly connect: Connect;
+  route: PoolRoute;
+  private copies = noCopies;
+  private attempts: ConnectAttempts | undefined;
+  /** The serving node has ended the link, and nobody knows yet what that means. */
+  lost: LostLink | undefined;
+  /** The serving node hangs, or one has hung. */
+  hung: HungNode | undefined;
+  move: Move | undefined;
+  private purge: StaleSessionPurge | Drop | undefined;
+
+  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, owner: UpstreamHost) {
+    this.connection = connection;
+    this.connect = connect;
+    this.route = route;
+    this.owner = owner;
+    this.at = new Attachment(connection, owner);
+    this.moves = new Moves(connection, route.moves.reattachDeadlineMs);
+  }
+
+  get isOver(): boolean {
+    return this.at.isOver;
+  }
+
+  /** The link that the session speaks on. */
+  get link(): Link {
+    return this.at.link;
+  }
+
+  /** The node that serves, or is asked to. */
+  get target(): Target | undefined {
+    return (this.at.permit ?? this.attempts?.permit)?.target;
+  }
+
+  get isMoving(): boolean {
+    return this.move !== undefined || this.lost !== undefined || (this.hung?.isSilent ?? false);
+  }
+
+  // ---- finding a node --------------------------------------------------------------------------------------
+
+  search(preferred: string | undefined): void {
+    this.attempts = this.attemptsFor(preferred, this.move?.from);
+    this.tryNext();
+  }
+
+  private attemptsFor(preferred: string | undefined, avoid: string | undefined): ConnectAttempts {
+    const { connection, connect } = this;
+    this.route = connection.host.follow(this.route, connect, connection.peer);
+    return new ConnectAttempts(connection, this.route.place(connect, connection.peer, preferred), {
+      avoid,
+      connackDeadlineMs: this.move && this.route.moves.reattachConnackDeadlineMs,
+      ...{ turns: connection.host.turns.lost, turnDeadlineMs: this.route.moves.reattachDeadlineMs },
+      goodbye: () => this.owner.session.goodbye(false),
+      gone: () => this.attemptOver('connack-timeout'),
+    });
+  }
+
+  private tryNext(): void {
+    const { attempts, move } = this;
+    // What a node has begun to say to the device, no other can go on with [MQTT-4.12.1-1] (rule 17).
+    const isOver = move === undefined && this.spoken;
+    const target = isOver ? undefined : attempts?.choose(move === undefined);
+    if (attempts === undefined || target === undefined) return this.exhausted();
+    if (move === undefined) attempts.dialInTurn();
+    else if (this.at.permit === undefined) attempts.dialAtTurn();
+    else if (move.wants(target)) attempts.dial();
+    else this.exhausted();
+  }
+
+  /** Every candidate has failed. */
+  private exhausted(): void {
+    const { attempts, connection, move } = this;
+    attempts?.giveUp();
+    this.attempts = undefined;
+    if (move === undefined) return turnAway(connection, this.connect, attempts);
+    if (this.at.permit !== undefined) return this.callOff(move);
+    const wait = move.backoff(connection.host.now(), connection.host.random());
+    if (wait !== undefined) return connection.wire.setTimer(wait);
+    this.moves.ended(move, undefined, false);
+    this.owner.end('no-node');
+  }
+
+  /** The old node goes on serving. */
+  private callOff(move: Move): void {
+    this.move = undefined;
+    this.moves.ended(move, undefined, false);
+    this.owner.served();
+  }
+
+  /** False when no node is sought: then the timer is not the upstream's. */
+  timer(): boolean {
+    const { attempts, move, lost } = this;
+    if (this.isOver) this.purge?.giveUp();
+    else if (lost !== undefined) lost.timer();
+    else if (attempts !== undefined) this.attemptOver(attempts.due());
+    else if (move !== undefined) this.search(undefined);
+    return lost !== undefined || attempts !== undefined || move !== undefined;
+  }
+
+  private attemptOver(why: Overdue | undefined): void {
+    if (why === undefined) return;
+    if (this.attempts?.isAsking) this.hungNode().strays(1, this.route.moves.silenceDeadlineMs);
+    this.tryAnother((attempts) => attempts.fail(why));
+  }
+
+  linkOpened(link: Link): void {
+    if (this.isOver) return this.purge?.opened(link);
+    const { attempts, at } = this;
+    if (this.hung?.opened(link) || attempts === undefined) return;
+    if (at.permit !== undefined && !this.turnFrom()) return;
+    at.link = link;
+    at.send(link, this.owner.session.connectPacket());
+    attempts.opened();
+  }
+
+  linkFailed(link: Link, errno: string): void {
+    if (this.isOver) return this.purge?.failed(link);
+    if (this.hung?.failed(link, errno)) return;
+    this.attempts?.dialFailed(errno);
+    this.tryNext();
+  }
+
+  refused(code: number, packet: Uint8Array): void {
+    const { connect, move } = this;
+    if (isRetryable(connect.protocolVersion, code))
+      return this.tryAnother((attempts) => attempts.busy(`CONNACK ${hexOf(code)}`, packet));
+    if (move === undefined) return this.connection.refuse('node-refused', packet, 'connect-rejected');
+    if (isOfIdentity(connect.protocolVersion, code) && this.at.oldLink < 0) {
+      this.moves.ended(move, undefined, false);
+      return this.owner.end('connect-rejected'); // no node would say otherwise
+    }
+    this.tryAnother((attempts) => attempts.declined(isCrowded(connect.protocolVersion, code)));
+  }
+
+  private tryAnother(leave: (attempts: ConnectAttempts) => void): void {
+    if (!this.unlink()) return;
+    if (this.attempts !== undefined) leave(this.attempts);
+    this.tryNext();
+  }
+
+  /** The link that is tried is the session's no longer. False when that was the end. */
+  private unlink(): boolean {
+    if (this.link !== this.attempts?.link) return true;
+    this.at.link = -1;
+    return this.at.detach();
+  }
+
+  accepted(): void {
+    const permit = this.attempts?.succeeded();
+    this.attempts = undefined;
+    this.at.attach(permit);
+  }
+
+  /** `leftBehind`: the node before may keep a copy of a session that was to be clean. */
+  resumed(sessionPresent: boolean, leftBehind: boolean): void {
+    const { move, at } = this;
+    this.move = undefined;
+    this.accepted();
+    if (leftBehind && move !== undefined) this.copies = withCopy(this.copies, move.origin);
+    at.sayGoodbye(!sessionPresent);
+    if (move !== undefined) this.moves.ended(move, at.permit?.target, sessionPresent);
+  }
+
+  // ---- losing a node ---------------------------------------------------------------------------------------
+
+  linkEnded(link: Link, cause: EndCause): void {
+    if (this.isOver) return this.purge?.end(link);
+    if (link === this.at.oldLink) {
+      this.at.oldLink = -1;
+      this.owner.session.nodeGone();
+      return this.connection.wire.endNode(link, 'reset');
+    }
+    if (this.hung?.ended(link)) return;
+    if (link === this.attempts?.link) return this.tryAnother((attempts) => attempts.ended(cause));
+    const target = this.at.permit?.target;
+    if (target !== undefined && !this.hung?.follows()) this.servingLinkEnded(target, cause);
+  }
+
+  /** Of itself: the broker's word to the device, or the end of the node. The session waits until it is known which. */
+  private servingLinkEnded(target: Target, cause: EndCause): void {
+    const { connection, route, owner, at } = this;
+    if (!connection.isSuperseded) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
+    this.giveUpMove();
+    at.part(at.link, 'reset');
+    at.link = -1;
+    owner.adrift();
+    const isWhole = owner.session.detached(true);
+    if (connection.isSuperseded) return owner.takenOver(isWhole);
+    this.lost = new LostLink(connection, { target, cause, attachedAtMs: at.attachedAtMs, isWhole }, this);
+    this.lost.decide(route.moves.lostLink);
+  }
+
+  nodeLives({ cause, isWhole }: LostLink): void {
+    this.lost = undefined;
+    if (this.connection.isTakenOver) this.owner.takenOver(isWhole);
+    else this.owner.nodeEnded(cause);
+  }
+
+  nodeGone({ target, isWhole, lostAtMs }: LostLink, evidence: Evidence): void {
+    const { at, owner } = this;
+    this.lost = undefined;
+    at.permit?.release();
+    at.permit = undefined;
+    if (!isWhole) return owner.endInTheMiddle('node-reset');
+    if (!owner.deaths.survives(target, evidence)) return;
+    owner.session.nodeGone();
+    owner.session.answerPings();
+    owner.settle();
+    if (!this.isOver)
+      this.moveOn(this.moves.start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
+  }
+
+  /** The node says that it goes, or that we should. */
+  nodeLeaves(code: number, serverReference: string | undefined): void {
+    if (this.at.permit === undefined)
+      return this.tryAnother((attempts) => attempts.busy(`DISCONNECT ${hexOf(code)}`));
+    this.leaveFor('node-leaving', this.route.named(serverReference ?? ''));
+  }
+
+  /** Says goodbye to the node that serves. `to` is tried first. */
+  private leaveFor(cause: MoveCause, to: string | undefined): void {
+    const { at } = this;
+    const origin = at.permit?.target;
+    if (origin === undefined) return;
+    this.hung?.leave();
+    at.leaveNode('goodbye');
+    if (at.detach()) this.moveOn(this.moves.start({ cause, origin }), to);
+  }
+
+  /** The broker has accepted a newer connection of the device. A link that lives, lives on, unless it is newer still. */
+  superseded(): void {
+    if (this.isOver) return this.purge?.giveUp();
+    const isNewer = hasMovedSince(this.moves.history, this.connection.host.now() - TAKEOVER_MS);
+    const isSpeaking = this.link >= 0 && this.at.permit !== undefined && !this.hung?.isSilent;
+    if (!isSpeaking || isNewer) this.owner.takenOver(this.lost?.isWhole ?? true);
+    else if (this.move !== undefined) this.exhausted();
+  }
+
+  /** Without a node: the session goes to another, at its turn. `to` is tried first. */
+  moveOn(move: Move, to?: string): void {
+    const { connection, owner } = this;
+    if (connection.isSuperseded) return owner.takenOver(true); // rule 14
+    if (owner.session.isTied) return owner.end('immovable'); // rule 17
+    this.attempts?.giveUp(); // of a planned move
+    this.move = move;
+    this.search(to);
+  }
+
+  /** `attempts` has asked a node for the session, and nobody else has it. */
+  goOn(move: Move, attempts: ConnectAttempts): void {
+    this.move = move;
+    this.attempts = attempts;
+    this.at.link = attempts.link;
+    attempts.lookAgain();
+  }
+
+  // ---- a node that hangs -----------------------------------------------------------------------------------
+
+  private hungNode(): HungNode {
+    this.hung ??= new HungNode(this);
+    return this.hung;
+  }
+
+  nodeHangs(): void {
+    if (!this.isMoving || this.hung?.isSilent) this.hungNode().hangs();
+  }
+
+  // ---- planned moves ---------------------------------------------------------------------------------------
+
+  /** Leaves a node that serves for another, or for that one and no other. */
+  moveAway(cause: MoveCause, to: string | undefined): MoveAnswer {
+    const { at, owner } = this;
+    const { session } = owner;
+    const origin = at.permit?.target;
+    if (this.isOver) return 'over';
+    if (this.connection.isSuperseded) return 'superseded';
+    if (session.stays !== undefined) return session.stays;
+    if (origin === undefined || this.isMoving || !this.isBetweenPackets) return 'later';
+    const move = this.moves.start({ cause, origin, to });
+    const attempts = this.attemptsFor(to, move.from);
+    const target = attempts.choose();
+    if (target === undefined || !move.wants(target)) {
+      attempts.giveUp();
+      return 'no-node';
+    }
+    this.move = move;
+    this.attempts = attempts;
+    if (session.leavesFirst) {
+      at.leaveNode('goodbye');
+      if (!at.detach()) return 'over';
+    }
+    attempts.dial();
+    return 'moving';
+  }
+
+  /** A planned move is off: the device leaves its node, or the node the device. */
+  giveUpMove(): void {
+    this.hung?.leave();
+    this.attempts?.giveUp();
+    this.attempts = undefined;
+    this.move = undefined;
+  }
+
+  /** Is nothing half said, either way, that only this node can finish? */
+  private get isBetweenPackets(): boolean {
+    const { immovable, midPublish } = this.owner.session;
+    return immovable === undefined && !midPublish;
+  }
+
+  /** The new node's link is open: from here on the old node is not listened to. False when the move is off. */
+  private turnFrom(): boolean {
+    if (this.isBetweenPackets) return this.at.leaveBehind();
+    this.exhausted();
+    return false;
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------
+
+  /** `purges`: a node that was asked to keep a session that was to be clean is told to drop it. */
+  leave(closeMode: CloseMode, purges: boolean): void {
+    if (this.isOver) return this.purge?.giveUp();
+    const { attempts, at } = this;
+    const { session } = this.owner;
+    const holder = at.link >= 0 ? this.target : undefined;
+    at.isOver = true;
+    this.lost?.forget();
+    this.lost = undefined;
+    this.hung?.leave();
+    at.leave(attempts, closeMode);
+    if (purges && session.mustPurge) this.purge = purge(this.copies, holder, this.connection.wire, session);
+  }
+
+  /** The node that was asked has begun a session that lacks what the device had: it ends with `code` when that is dropped. */
+  drop(code: ReasonCode): void {
+    const { attempts, at, connect } = this;
+    const permit = attempts?.succeeded();
+    if (permit === undefined) return this.connection.close('flush');
+    this.attempts = undefined;
+    this.giveUpMove();
+    this.purge = at.drop(permit, connect.protocolVersion, code);
+  }
+
+  /** What comes on any link but the session's. An old node's late bytes reach nobody (rule 14). */
+  otherData(link: Link, bytes: Uint8Array, start: number, end: number): void {
+    if (!this.hung?.heard(link, bytes, start, end)) this.purge?.answered(link, bytes, start);
+  }
+
+  /** Every socket is closed. */
+  closed(): void {
+    this.at.isOver = true;
+    this.lost?.forget();
+    this.hung?.closed();
+    this.attempts?.closed();
+    this.at.permit?.release();
+  }
+}

@@ -1,0 +1,405 @@
+import { sharedTime } from '../base/time.ts';
+import type { LimitsConfig } from '../config/config.ts';
+import { Connection } from '../connection/connection.ts';
+import type {
+  ConnectionHost,
+  ConnectionView,
+  DialFailure,
+  EndReason,
+  MigrationResult,
+  MoveCause,
+  Recaller,
+  PoolRoute as Route,
+} from '../connection/connection-host.ts';
+import type { Asker, Evidence } from '../connection/evidence.ts';
+import { OpaqueConnection } from '../connection/opaque.ts';
+import { RejectingConnection } from '../connection/rejecting-connection.ts';
+import { WebSocketLayer } from '../connection/websocket/layer.ts';
+import type { UpgradeHook } from '../connection/websocket/upgrade.ts';
+import type { Peer, Target, Wire, WireEvents } from '../connection/wire.ts';
+import type {
+  ClientAnswer,
+  ClientFilter,
+  ClientRecord,
+  ListenerSettings,
+  MoveTally,
+  Whom,
+  WorkerEvent,
+} from '../data-plane-api/messages.ts';
+import { noMoves } from '../data-plane-api/move-tally.ts';
+import type { TableReader } from '../data-plane-api/table-reader.ts';
+import {
+  type ConnectionLimiter,
+  type LimiterRefusal,
+  limiterRefusals,
+} from '../policy/admission/connection-limiter.ts';
+import type { PendingBytes, PendingHolder } from '../policy/admission/pending-bytes.ts';
+import type { ReconnectThrottle } from '../policy/admission/reconnect-throttle.ts';
+import type { TokenBucket } from '../policy/admission/token-bucket.ts';
+import type { Decision, Refusal, RuleInput } from '../policy/routing/rules.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { Suspect } from '../session/index.ts';
+import type { AffinityLookups } from './affinity-lookups.ts';
+import { claim, deviceNumber, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
+import type { ClientIds } from './client-ids.ts';
+import { addressOf, clientRecord, nodeOf } from './client-record.ts';
+import type { LostLinks } from './lost-links.ts';
+import { isAmong, type PoolRoute } from './pool-route.ts';
+import { ruleInput } from './rule-input.ts';
+import type { SessionMemories } from './session-memories.ts';
+import { isCutId, isIdOf } from './shown-id.ts';
+import { SwapRemoveSet } from './swap-remove-set.ts';
+import type { Trials } from './trials.ts';
+import type { TurnScheduler } from './turn-scheduler.ts';
+import { upgradeCookies } from './upgrade-cookies.ts';
+
+/** What all listeners of one data thread share; a reload swaps what comes from the configuration. */
+export interface WorkerContext {
+  readonly limits: LimitsConfig;
+  /** By the pools' numbers; undefined where there is no such pool any more. */
+  readonly routes: readonly (PoolRoute | undefined)[];
+  readonly affinityLookups: AffinityLookups;
+  readonly pending: PendingBytes;
+  readonly scheduler: TurnScheduler;
+  readonly owners: ClientIds<Connection>;
+  readonly lostLinks: LostLinks;
+  readonly trials: Trials;
+  readonly turns: ConnectionHost['turns'];
+  readonly memories: SessionMemories;
+  readonly threads: number;
+  readonly isShared: boolean;
+  readonly random: () => number;
+  readonly table: TableReader;
+  /** Undefined where there are no rules. */
+  readonly decide: ((input: RuleInput) => Decision) | undefined;
+  readonly holdBack: ReconnectThrottle;
+  /** Refused devices that may be told why; undefined: none are. */
+  readonly rejectionBudget: TokenBucket | undefined;
+  readonly now: () => number;
+  readonly tell: (event: WorkerEvent) => void;
+  /** Placed and ended connections are told one by one. */
+  verbose: boolean;
+}
+
+/** However it is carried. */
+type Carried = Connection | OpaqueConnection;
+
+/** The world of one listener's connections on one data thread: places them, counts them, tells of them. */
+export class ListenerHost implements ConnectionHost {
+  readonly messages: Float64Array;
+  readonly now: () => number;
+  readonly random: () => number;
+  private readonly context: WorkerContext;
+  listener: ListenerSettings;
+  private door: ConnectionLimiter;
+  /** Every open connection, from accept on. */
+  readonly open = new SwapRemoveSet<Carried>();
+
+  constructor(context: WorkerContext, listener: ListenerSettings, door: ConnectionLimiter) {
+    this.door = door;
+    this.context = context;
+    this.listener = listener;
+    this.messages = context.table.messages;
+    this.now = context.now;
+    this.random = context.random;
+  }
+
+  get limits(): LimitsConfig {
+    return this.context.limits;
+  }
+
+  get sessionLimits(): LimitsConfig {
+    return this.context.limits;
+  }
+
+  get mode(): 'relay' | 'session' {
+    return this.listener.mode;
+  }
+
+  /** The listener as it is configured now: for devices that connect from now on. */
+  settle(listener: ListenerSettings, door: ConnectionLimiter): void {
+    this.listener = listener;
+    this.door = door;
+  }
+
+  /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
+  accept(wire: Wire, peer: Peer): WireEvents | undefined {
+    const { table } = this.context;
+    table.countAccepted(this.listener.index);
+    const isFull = table.countDevice(1) >= this.limits.maxConnections;
+    const refusal = isFull ? 'max-connections' : this.door.admit(peer, sharedTime(this.now()));
+    if (refusal !== undefined) return this.turnAway(wire, refusal);
+    const { websocket, opaque } = this.listener;
+    if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
+    if (websocket === undefined) return this.begin(wire, peer);
+    const layer = new WebSocketLayer(wire, peer, websocket, this.onUpgrade);
+    layer.carry(this.begin(layer, layer.peer));
+    return layer;
+  }
+
+  /** Reset at once, unless it is one of the few that are told why. TLS would cost more than the device is worth. */
+  private turnAway(wire: Wire, refusal: LimiterRefusal | 'max-connections'): WireEvents | undefined {
+    const { table, rejectionBudget } = this.context;
+    const { tls, websocket, opaque } = this.listener;
+    table.countDevice(-1);
+    table.countRejected(refusal);
+    const speaksMqtt = tls === undefined && websocket === undefined && opaque === undefined;
+    if (!speaksMqtt || rejectionBudget?.take(1, this.now()) !== true) return undefined;
+    return new RejectingConnection(
+      wire,
+      refusal === 'max-connections' ? 'quota-exceeded' : limiterRefusals[refusal],
+    );
+  }
+
+  private begin(wire: Wire, peer: Peer): Connection {
+    const connection = new Connection(wire, peer, this);
+    this.open.add(connection);
+    return connection;
+  }
+
+  private beginOpaque(wire: Wire, peer: Peer, passesTls: boolean): OpaqueConnection {
+    const connection = new OpaqueConnection(wire, peer, this);
+    this.open.add(connection);
+    connection.begin(passesTls);
+    return connection;
+  }
+
+  /** By what rules can tell of a device that has not sent its CONNECT. */
+  private readonly onUpgrade: UpgradeHook = (peer, cookie) => {
+    const route = this.route({}, peer);
+    return typeof route === 'string' ? { headers: [] } : upgradeCookies(route, peer, cookie);
+  };
+
+  route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
+    const { routes, decide } = this.context;
+    const decision = decide?.(ruleInput(connect, peer, this.listener.url));
+    if (decision !== undefined && 'reject' in decision) return decision.reject;
+    const route =
+      decision?.pool === undefined
+        ? routes[this.listener.pool]
+        : routes.find((candidate) => candidate?.name === decision.pool);
+    if (route === undefined) return 'server-unavailable';
+    return decision === undefined ? route : route.as(decision);
+  }
+
+  follow(route: Route, connect: Connect, peer: Peer): Route {
+    const next = isAmong(this.context.routes, route) ? route : this.route(connect, peer);
+    return typeof next === 'string' ? route : next;
+  }
+
+  /** Its pool is gone, and by the rules of now there is no other for it. */
+  private isForsaken({ route, connect, peer }: Carried): boolean {
+    const isGone = connect !== undefined && route !== undefined && !isAmong(this.context.routes, route);
+    return isGone && typeof this.route(connect, peer) === 'string';
+  }
+
+  pending(holder: PendingHolder, bytes: number): void {
+    this.context.pending.set(holder, bytes);
+  }
+
+  holdBackMs({ clientId }: Connect, peer: Peer): number {
+    const { holdBack, table } = this.context;
+    const ms = holdBack(clientId, peer, sharedTime(this.now()));
+    if (ms > 0) table.count('connectsHeldBack', 1);
+    return ms;
+  }
+
+  get trials(): Trials {
+    return this.context.trials;
+  }
+
+  convicted({ clientId, peer }: ConnectionView, suspect: Suspect): void {
+    this.context.holdBack(clientId, peer, sharedTime(this.now()), Number.POSITIVE_INFINITY);
+    this.context.tell({ type: 'convicted', clientId, remoteAddress: addressOf(peer), suspect });
+  }
+
+  recall(connection: ConnectionView, asker: Recaller): void {
+    const { pool, clientId } = deviceOf(connection);
+    this.context.affinityLookups.ask(pool, clientId, asker);
+  }
+
+  get turns(): WorkerContext['turns'] {
+    return this.context.turns;
+  }
+
+  reattached(connection: Connection, reattachment: MigrationResult): void {
+    const { clientId, remoteAddress } = this.nameOf(connection);
+    this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
+    if (reattachment.to !== undefined) moveClaim(this.context, connection);
+  }
+
+  take(target: Target): boolean {
+    return this.context.table.takeConnection(this.listener.index, target.slot);
+  }
+
+  queue({ slot }: Target, connectQueue: number): number | undefined {
+    const { table, scheduler, threads } = this.context;
+    const rate = table.connectRate(slot);
+    if (rate === 0) return 0;
+    const ms = scheduler.queue(slot, rate / threads, Math.ceil(connectQueue / threads));
+    if (ms !== undefined && ms > 0) table.count('connectsQueued', 1);
+    return ms;
+  }
+
+  release(target: Target): void {
+    this.context.table.releaseConnection(this.listener.index, target.slot);
+  }
+
+  dialFailed(target: Target, failure: DialFailure, detail: string): void {
+    this.context.tell({ type: 'dial-failed', node: target.nodeId, failure, detail });
+  }
+
+  dialled(target: Target, ms: number): void {
+    this.context.table.observeDial(ms / 1000);
+    this.context.tell({ type: 'dialled', node: target.nodeId });
+  }
+
+  placed(connection: Carried, isAccepted: boolean): void {
+    connection.number = this.context.table.nextNumber();
+    connection.wire.numbered(connection.number);
+    if (!(connection instanceof OpaqueConnection)) {
+      this.context.owners.add(connection);
+      if (isAccepted) claim(this.context, connection);
+      if (isAccepted) this.context.memories.opened(connection);
+    }
+    if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
+  }
+
+  left(connection: Connection): void {
+    this.context.memories.left(connection);
+  }
+
+  linkLost(connection: ConnectionView, { nodeId, slot }: Target): void {
+    const devices = [deviceNumber(connection)];
+    const had = this.context.table.liveAt(slot);
+    this.context.tell({ type: 'link-lost', node: nodeId, devices, had, askedAtMs: undefined });
+  }
+
+  linkExplained(connection: ConnectionView, { nodeId: node }: Target): void {
+    this.context.tell({ type: 'link-explained', node, device: deviceNumber(connection) });
+  }
+
+  evidence(asker: Asker): Evidence | undefined {
+    return this.context.lostLinks.evidence(asker, sharedTime(asker.attachedAtMs));
+  }
+
+  forget(asker: Asker): void {
+    this.context.lostLinks.forget(asker);
+  }
+
+  rejected(reason: string, connection: ConnectionView): void {
+    this.context.table.countRejected(reason);
+    if (!this.context.verbose) return;
+    const remoteAddress = addressOf(connection.peer);
+    const clientId = connection.connect?.clientId;
+    this.context.tell({ type: 'rejected', reason, clientId, listener: this.listener.index, remoteAddress });
+  }
+
+  ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
+    const { table, verbose, tell, now } = this.context;
+    this.open.delete(connection);
+    this.door.release(connection.peer);
+    table.countDevice(-1);
+    table.count('bytesFromDevice', bytesFromDevice);
+    table.count('bytesToDevice', bytesToDevice);
+    if (connection.placedAtMs === 0) return;
+    table.countEnded(reason);
+    if (!(connection instanceof OpaqueConnection)) releaseClaim(this.context, connection);
+    if (!verbose) return;
+    const durationMs = now() - connection.placedAtMs;
+    tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
+  }
+
+  private nameOf(connection: Carried) {
+    return {
+      clientId: connection.clientId,
+      connection: connection.number,
+      node: nodeOf(connection),
+      listener: this.listener.index,
+      remoteAddress: addressOf(connection.peer),
+    };
+  }
+
+  /**
+   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved, of an opaque
+   * protocol too, is ended, or on a rebalance left alone.
+   */
+  moveSome(node: string, count: number, cause: MoveCause, to: string | undefined): MoveTally {
+    const tally = { ...noMoves };
+    for (const connection of this.open) {
+      if (tally.moving + tally.noNode + tally.ended >= count) break;
+      if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
+      const answer =
+        connection instanceof OpaqueConnection ? 'opaque' : connection.session?.moveAway(cause, to);
+      if (answer === 'moving') tally.moving++;
+      else if (answer === 'no-node' && cause === 'removed' && this.isForsaken(connection)) {
+        tally.ended++;
+        connection.end('pool-removed');
+      } else if (answer === 'no-node') tally.noNode++;
+      else if (answer === undefined || cause === 'rebalance') tally.stuck++;
+      else if (
+        answer === 'opaque' ||
+        answer === 'superseded' ||
+        answer === connection.session?.session.stays
+      ) {
+        tally.ended++;
+        connection.end('immovable'); // rule 17: it is told to come again, and finds another node
+      } else tally.later++;
+    }
+    return tally;
+  }
+
+  /** The served connections that are meant, of those here. */
+  private *meant(whom: Whom): Iterable<Connection> {
+    if ('clientId' in whom && !isCutId(whom.clientId)) {
+      for (const connection of this.context.owners.named(whom.clientId))
+        if (this.open.has(connection)) yield connection;
+      return;
+    }
+    for (const connection of this.open) {
+      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
+      const isMeant =
+        'connection' in whom
+          ? connection.number === whom.connection
+          : isIdOf(whom.clientId, connection.clientId);
+      if (isMeant) yield connection;
+    }
+  }
+
+  move(whom: Whom, to: string | undefined): MoveTally {
+    const tally = { ...noMoves };
+    for (const connection of this.meant(whom)) {
+      const answer = connection.session?.moveAway('move', to);
+      if (answer === 'moving') tally.moving++;
+      else if (answer === 'no-node') tally.noNode++;
+      else if (answer === 'later') tally.later++;
+      else tally.stuck++;
+    }
+    return tally;
+  }
+
+  endAll(reason: EndReason): void {
+    for (const connection of this.open) connection.end(reason);
+  }
+
+  /** Ends connections; returns how many. */
+  kick(whom: Whom): number {
+    const meant = [...this.meant(whom)];
+    for (const connection of meant) connection.end('kicked');
+    return meant.length;
+  }
+
+  clients({ whom, node, match, limit }: ClientFilter): ClientAnswer {
+    const clients: ClientRecord[] = [];
+    let total = 0;
+    for (const connection of whom === undefined ? this.open : this.meant(whom)) {
+      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
+      if (node !== undefined && nodeOf(connection) !== node) continue;
+      if (match !== undefined && !connection.clientId.includes(match)) continue;
+      total++;
+      if (clients.length >= limit) continue;
+      clients.push(clientRecord(connection, this.listener.index, this.now(), whom !== undefined));
+    }
+    return { clients, total };
+  }
+}

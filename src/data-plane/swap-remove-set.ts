@@ -1,0 +1,36 @@
+/** Where a member stands; the roster's business. */
+export interface SwapRemovable {
+  rosterAt: number;
+}
+
+/** Who is there, each once. Coming and going cost the same however many there are, and less than in a Set. */
+export class SwapRemoveSet<T extends SwapRemovable> implements Iterable<T> {
+  private readonly members: T[] = [];
+
+  add(member: T): void {
+    member.rosterAt = this.members.length;
+    this.members.push(member);
+  }
+
+  /** The last takes its place. */
+  delete(member: T): void {
+    const { members } = this;
+    if (!this.has(member)) return;
+    const last = members.pop() as T;
+    if (last === member) return;
+    last.rosterAt = member.rosterAt;
+    members[last.rosterAt] = last;
+  }
+
+  has(member: T): boolean {
+    return this.members[member.rosterAt] === member;
+  }
+
+  /** From the last to the first, so that members may go meanwhile; who comes meanwhile is not among them. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (let at = this.members.length - 1; at >= 0; at--) {
+      const member = this.members[at];
+      if (member !== undefined) yield member;
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import { closeSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
+import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
+import { closeDescriptors } from '../engine/descriptors.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import { ListenError } from './listen-error.ts';
+import { ensureWorkingFolder } from './working-folder.ts';
+
+/** An answer that a thread owes longer than this is not coming. */
+export const REQUEST_TIMEOUT_MS = 5_000;
+/** A machine that is short of cores starts many threads at a time. */
+const LISTEN_TIMEOUT_MS = 30_000;
+/**
+ * A data thread's garbage is what connects leave behind. V8 would let 16 MB and more of it lie in memory before it looks;
+ * with less it looks more often, at next to nothing, and an idle device costs half.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** What it was asked and has not answered yet. */
+interface Request {
+  readonly resolve: (report: Report) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What is told of a thread besides the answers to questions. */
+interface DataThreadEvents {
+  readonly onReport: (report: Report) => void;
+  /** It has ended: after it listened, or else before. */
+  readonly onExit: (error: Error, hasListened: boolean) => void;
+}
+
+function failureIn({ code, message, listener }: Extract<Report, { type: 'failed' }>): BreakwaterError {
+  if (listener === undefined) return new BreakwaterError(code as ErrorCode, message);
+  return new ListenError(code as ErrorCode, message, listener);
+}
+
+/** One data thread as the main thread sees it: a Worker, what it is told, and what it was asked. */
+export class WorkerHandle {
+  readonly worker: Worker;
+  readonly exited: Promise<unknown>;
+  /** Bound, with all listeners that it was started with. */
+  listens = false;
+  private readonly number: number;
+  private readonly pending = new Map<number, Request>();
+  private wakeFd: number | undefined;
+  private requests = 0;
+  private failure = new Error('the thread ended by itself');
+
+  /** @param script of the Worker, next to this file if it is not given */
+  constructor(
+    start: WorkerStart,
+    events: DataThreadEvents,
+    script = new URL('./worker.js', import.meta.url),
+  ) {
+    this.number = start.thread;
+    ensureWorkingFolder();
+    this.worker = new Worker(script, { workerData: start, resourceLimits });
+    this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
+    this.worker.on('error', (error) => {
+      this.failure = error;
+    });
+    this.worker.on('exit', () => {
+      this.forget();
+      if (start.descriptors !== undefined) closeDescriptors(start.descriptors);
+      events.onExit(this.failure, this.listens);
+    });
+    this.worker.on('message', (report: Report) => {
+      if (report.type === 'ready') this.wakeFd = report.wakeFd;
+      if (!('request' in report)) return events.onReport(report);
+      const request = this.pending.get(report.request);
+      if (report.type === 'failed') request?.reject(failureIn(report));
+      else request?.resolve(report);
+    });
+  }
+
+  /** Nothing may be told to a dead thread. Its descriptor was kept until now, so that no number was written to that is another's. */
+  private forget(): void {
+    if (this.wakeFd !== undefined) closeSync(this.wakeFd);
+    this.wakeFd = undefined;
+    for (const { reject } of this.pending.values())
+      reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${this.number} died; try again`));
+  }
+
+  /** The first listeners; where one cannot be bound, the thread ends with that error. */
+  async begin(listeners: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    try {
+      const addresses = await this.listen(listeners, LISTEN_TIMEOUT_MS);
+      this.listens = true;
+      return addresses;
+    } catch (error) {
+      this.end(error);
+      await this.exited;
+      throw error;
+    }
+  }
+
+  /** Binds all or none. @throws BreakwaterError as `Engine.listen`, THREAD_UNAVAILABLE */
+  async listen(
+    listeners: readonly ListenerSettings[],
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<readonly BoundAddress[]> {
+    const ask = (request: number): Command => ({ type: 'listen', request, listeners });
+    const { addresses } = await this.ask<Extract<Report, { type: 'listening' }>>(ask, timeoutMs);
+    return addresses;
+  }
+
+  tell(command: Command): void {
+    this.worker.postMessage(command);
+    if (this.wakeFd !== undefined) writeSync(this.wakeFd, WAKE);
+  }
+
+  /** @throws BreakwaterError THREAD_UNAVAILABLE, and what the thread says */
+  ask<T extends Report>(
+    command: (request: number) => Command,
+    timeoutMs: number = REQUEST_TIMEOUT_MS,
+  ): Promise<T> {
+    const request = ++this.requests;
+    const answer = new Promise<T>((resolve, reject) => {
+      this.pending.set(request, { resolve: (report) => resolve(report as T), reject });
+    });
+    const timeout = setTimeout(() => {
+      const message = `data thread ${this.number} did not answer within ${timeoutMs / 1000} s; try again`;
+      this.pending.get(request)?.reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
+    }, timeoutMs);
+    this.tell(command(request));
+    return answer.finally(() => {
+      clearTimeout(timeout);
+      this.pending.delete(request);
+    });
+  }
+
+  /** At once, whatever it carries. */
+  end(reason: unknown): void {
+    this.failure = reason instanceof Error ? reason : new Error(messageOf(reason));
+    void this.worker.terminate();
+  }
+}

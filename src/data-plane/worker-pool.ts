@@ -1,0 +1,405 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BreakwaterError } from '../base/errors.ts';
+import { systemRandom } from '../base/time.ts';
+import type { EndReason, MoveCause } from '../connection/connection-host.ts';
+import type {
+  Accepted,
+  ClientAnswer,
+  ClientFilter,
+  Command,
+  ListenerSettings,
+  MoveTally,
+  Report,
+  Verdict,
+  Whom,
+  WorkerSettings,
+} from '../data-plane-api/messages.ts';
+import { addTallies } from '../data-plane-api/move-tally.ts';
+import { MAX_LISTENERS } from '../data-plane-api/routing-table.ts';
+import { createDescriptors } from '../engine/descriptors.ts';
+import type { BoundAddress } from '../engine/engine.ts';
+import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
+import {
+  createLimiterMemory,
+  forgetThread,
+  type LimiterMemory,
+} from '../policy/admission/connection-limiter.ts';
+import {
+  createReconnectThrottleMemory,
+  type ReconnectThrottleMemory,
+} from '../policy/admission/reconnect-throttle.ts';
+import type { Service } from './service.ts';
+import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
+
+/** Between the death of a thread and its restart, so that one that cannot live does not spin. */
+const RESTART_DELAY_MS = 500;
+/** New listeners wait so long for a thread that is being started again. */
+const READY_WAIT_MS = 3_000;
+const READY_POLL_MS = 50;
+
+export interface WorkerPoolOptions {
+  readonly count: number;
+  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the door. */
+  readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: LimiterMemory };
+  /** Of the Workers; absent: data threads. */
+  readonly script?: URL;
+  readonly engine: 'epoll' | 'node';
+  readonly table: SharedArrayBuffer;
+  /** Of all threads together, at the start. */
+  readonly maxConnections: number;
+}
+
+/** What all threads know of who is connected. */
+export function createConnectionLimiter(threads: number, maxConnections: number): LimiterMemory {
+  return createLimiterMemory({ threads, listeners: MAX_LISTENERS, maxConnections, seed: randomSeed() });
+}
+
+/** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
+export class WorkerPool {
+  private readonly options: WorkerPoolOptions;
+  private readonly door: LimiterMemory;
+  private readonly holdBack: ReconnectThrottleMemory;
+  /** By number; undefined while a thread is dead. */
+  private readonly threads: (WorkerHandle | undefined)[] = [];
+  /** As they are bound, for threads that start again. */
+  private listeners: readonly ListenerSettings[] = [];
+  /** Undefined until they start. */
+  private service: Service | undefined;
+  private verbose = true;
+  private accepting = true;
+  private closing: Promise<void> | undefined;
+
+  constructor(options: WorkerPoolOptions) {
+    this.options = options;
+    this.holdBack = createReconnectThrottleMemory(randomSeed());
+    this.door = options.shared?.door ?? createConnectionLimiter(options.count, options.maxConnections);
+  }
+
+  /**
+   * Starts every thread and binds the listeners on each. A port 0 is chosen by the first thread and shared.
+   * When one thread cannot, all are closed again.
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+   */
+  async start(listeners: readonly ListenerSettings[], service: Service): Promise<readonly BoundAddress[]> {
+    this.service = service;
+    const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
+    try {
+      const alone = listeners.map((listener) => ({ ...listener, isFirst: true }));
+      const bound = await this.startThread(first ?? 0, () => alone, service);
+      this.listeners = listeners.map((listener, i) => ({
+        ...listener,
+        port: bound[i]?.port ?? listener.port,
+      }));
+      await Promise.all(others.map((thread) => this.startThread(thread, () => this.listeners, service)));
+      return bound;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Rejects, once the thread is gone, when it ends before it listens.
+   * @param listeners asked for when the thread is ready for them: a reload may have changed them meanwhile
+   */
+  private startThread(
+    thread: number,
+    listeners: () => readonly ListenerSettings[],
+    { settings, onEvents, onFault, onDeath }: Service,
+  ): Promise<readonly BoundAddress[]> {
+    const { engine, table, count, shared, script } = this.options;
+    const { door, holdBack } = this;
+    const number = this.numberOf(thread);
+    const tableThreads = shared?.tableThreads ?? count;
+    return new Promise((resolve, reject) => {
+      const started = new WorkerHandle(
+        {
+          ...{ thread: number, threads: count, tableThreads, table, door, holdBack, engine, settings },
+          descriptors: engine === 'epoll' ? createDescriptors() : undefined,
+        },
+        {
+          onReport: (report) => {
+            if (report.type === 'events') onEvents(report.events, number);
+            else if (report.type === 'fault') onFault(number, report);
+            else if (report.type === 'ready') {
+              started.tell({ type: 'verbose', on: this.verbose });
+              started.begin(listeners()).then(resolve, reject);
+            }
+          },
+          onExit: (failure, hasListened) => {
+            this.threads[thread] = undefined;
+            if (hasListened) this.died(thread, failure, onDeath);
+            else reject(failure);
+          },
+        },
+        script,
+      );
+      this.threads[thread] = started;
+    });
+  }
+
+  /** In the table and in what is told; threads are otherwise known by their place in this set. */
+  private numberOf(thread: number): number {
+    return (this.options.shared?.first ?? 0) + thread;
+  }
+
+  private died(thread: number, error: Error, onDeath: Service['onDeath']): void {
+    forgetThread(this.door, this.numberOf(thread));
+    if (this.closing !== undefined) return;
+    onDeath(this.numberOf(thread), error);
+    if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
+  }
+
+  private restart(thread: number): void {
+    const { service } = this;
+    if (this.closing !== undefined || !this.accepting || service === undefined) return;
+    this.startThread(thread, () => this.listeners, service).catch((error: Error) =>
+      this.died(thread, error, service.onDeath),
+    );
+  }
+
+  /** Ends one of the threads that live, as a fault would: for tests. */
+  endThread(turn: number): void {
+    const { alive } = this;
+    alive[turn % alive.length]?.end('ended by a test');
+  }
+
+  private tellAll(command: Command): void {
+    for (const thread of this.alive) thread.tell(command);
+  }
+
+  protected get alive(): WorkerHandle[] {
+    return this.threads.filter((thread) => thread !== undefined);
+  }
+
+  /** Asks every thread that lives; a dead one has no connections to speak of. */
+  private askAll<T extends Report>(command: (request: number) => Command): Promise<T[]> {
+    return Promise.all(this.alive.map((thread) => thread.ask<T>(command)));
+  }
+
+  /**
+   * Binds further listeners, on every thread or on none; those that are `isHeld` accept from `settle` on. A port 0 is
+   * chosen by the first thread and shared.
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, THREAD_UNAVAILABLE
+   */
+  async listen(added: readonly ListenerSettings[]): Promise<readonly BoundAddress[]> {
+    if (added.length === 0) return [];
+    await this.ready();
+    const { alive } = this;
+    const [first, ...others] = alive;
+    if (first === undefined) throw beingStarted();
+    const indexes = added.map(({ index }) => index);
+    try {
+      const bound = await first.listen(added.map((listener) => ({ ...listener, isFirst: true })));
+      const shared = added.map((listener, i) => ({ ...listener, port: bound[i]?.port ?? listener.port }));
+      await Promise.all(others.map((thread) => thread.listen(shared)));
+      if (alive.some((thread, i) => this.threads[i] !== thread))
+        throw new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread died meanwhile; try again');
+      this.listeners = [...this.listeners, ...shared.map((each) => ({ ...each, isHeld: false }))];
+      return bound;
+    } catch (error) {
+      await this.unlisten(indexes);
+      throw error;
+    }
+  }
+
+  /**
+   * Resolves when every thread listens; one that has died is waited for.
+   * @throws BreakwaterError THREAD_UNAVAILABLE where that takes long
+   */
+  async ready(): Promise<void> {
+    for (let waitedMs = 0; !this.isWhole; waitedMs += READY_POLL_MS) {
+      if (waitedMs >= READY_WAIT_MS || this.closing !== undefined || !this.accepting) throw beingStarted();
+      await sleep(READY_POLL_MS);
+    }
+  }
+
+  private get isWhole(): boolean {
+    const { alive } = this;
+    return alive.length === this.options.count && alive.every(({ listens }) => listens);
+  }
+
+  /** Closes listeners on every thread; their connections go on. */
+  async unlisten(indexes: readonly number[]): Promise<void> {
+    this.listeners = this.listeners.filter(({ index }) => !indexes.includes(index));
+    await this.haveDone((request) => ({ type: 'unlisten', request, listeners: indexes }));
+  }
+
+  has(listener: number): boolean {
+    return this.listeners.some(({ index }) => index === listener);
+  }
+
+  /** Ends the devices of a listener. */
+  endAt(listener: number, reason: EndReason): void {
+    this.tellAll({ type: 'endAll', reason, listener });
+  }
+
+  /** Devices that a listener has, over all threads; its index is free when there are none. */
+  devicesAt(listener: number): number {
+    return this.door.listenerCounts.reduce((sum, counts) => sum + (counts[listener] ?? 0), 0);
+  }
+
+  /** Swaps what every thread goes by, and what becomes of the devices of listeners; resolves when all have it. */
+  async settle(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+    if (this.service === undefined) return; // they start by what holds then
+    this.service = { ...this.service, settings };
+    this.listeners = this.listeners.map((bound) => {
+      const next = listeners.find(({ index }) => index === bound.index);
+      return next === undefined ? bound : { ...next, port: bound.port };
+    });
+    const command = { type: 'settings', settings, listeners: this.listeners } as const;
+    await this.haveDone((request) => ({ ...command, request }));
+  }
+
+  /**
+   * Has links to the nodes of a pool, by its number, speak TLS so.
+   * @throws BreakwaterError TLS_INVALID
+   */
+  async updateUpstreamTls(pool: number, tls: UpstreamTls): Promise<void> {
+    if (this.service === undefined) return;
+    const upstreamTls = [...this.service.settings.upstreamTls];
+    upstreamTls[pool] = tls;
+    await this.settle({ ...this.service.settings, upstreamTls }, []);
+  }
+
+  /** One that does not answer is none the worse: a slow thread has the command before it, a dead one starts by it. */
+  private async haveDone(command: (request: number) => Command): Promise<void> {
+    const done = await Promise.allSettled(this.alive.map((thread) => thread.ask(command)));
+    for (const result of done) {
+      if (result.status === 'rejected' && result.reason.code !== 'THREAD_UNAVAILABLE') throw result.reason;
+    }
+  }
+
+  async clients(filter: ClientFilter): Promise<ClientAnswer> {
+    const reports = await this.askAll<Extract<Report, { type: 'clients' }>>((request) => ({
+      type: 'clients',
+      request,
+      filter,
+    }));
+    return {
+      clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
+      total: reports.reduce((sum, report) => sum + report.answer.total, 0),
+    };
+  }
+
+  /** Asks every thread to look whether the nodes of its sessions still answer. */
+  watchNodes(): void {
+    this.tellAll({ type: 'watch' });
+  }
+
+  /** Tells every thread whether a node is gone. */
+  judge(verdict: Verdict): void {
+    this.tellAll({ type: 'verdict', verdict });
+  }
+
+  /** Tells a thread that the broker has accepted a newer connection than those of its own until `sinceMs`. */
+  supersede(thread: number, accepted: Accepted): void {
+    this.threads[thread]?.tell({ type: 'superseded', ...accepted });
+  }
+
+  /** The same to all threads: the newer one is another proxy's. */
+  supersedeAll(accepted: Accepted): void {
+    this.tellAll({ type: 'superseded', ...accepted });
+  }
+
+  /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
+  async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
+    const { alive } = this;
+    const tallies: MoveTally[] = [];
+    let left = count;
+    for (const [asked, thread] of alive.entries()) {
+      const share = Math.ceil(left / (alive.length - asked));
+      const { tally } = await thread.ask<Extract<Report, { type: 'moved' }>>((request) => ({
+        ...{ type: 'moveSome', request, node, count: share, cause, to },
+      }));
+      left -= tally.moving + tally.noNode + tally.ended;
+      tallies.push(tally);
+    }
+    return addTallies(tallies);
+  }
+
+  /** Moves one device, to a node of that id if one is given. */
+  async move(whom: Whom, to: string | undefined): Promise<MoveTally> {
+    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
+      type: 'move',
+      request,
+      whom,
+      to,
+    }));
+    return addTallies(reports.map((report) => report.tally));
+  }
+
+  /** Answers a thread's question where a device was served last. */
+  recalled(thread: number, request: number, node: string | undefined): void {
+    this.threads[thread]?.tell({ type: 'recalled', request, node });
+  }
+
+  /** Answers a connection of a thread what is remembered of its session. */
+  recalledSession(thread: number, connection: number, subscriptions: string): void {
+    this.threads[thread]?.tell({ type: 'session-recalled', connection, subscriptions });
+  }
+
+  /** Ends connections; returns how many there were. */
+  async kick(whom: Whom): Promise<number> {
+    const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({
+      type: 'kick',
+      request,
+      whom,
+    }));
+    return reports.reduce((sum, report) => sum + report.count, 0);
+  }
+
+  /**
+   * Has every thread shake hands at a listener by these options from now on, also those that are started again.
+   * @throws BreakwaterError TLS_INVALID, THREAD_UNAVAILABLE
+   */
+  async updateTls(listener: number, tls: TlsOptions): Promise<void> {
+    const reports = await this.askAll<Extract<Report, { type: 'tlsUpdated' }>>((request) => ({
+      type: 'updateTls',
+      request,
+      listener,
+      tls,
+    }));
+    for (const { problem } of reports)
+      if (problem !== undefined) throw new BreakwaterError('TLS_INVALID', problem);
+    this.listeners = this.listeners.map((each) => (each.index === listener ? { ...each, tls } : each));
+  }
+
+  /** Whether placed, ended and rejected devices are told one by one. */
+  setVerbose(on: boolean): void {
+    if (on === this.verbose) return;
+    this.verbose = on;
+    this.tellAll({ type: 'verbose', on });
+  }
+
+  /** A thread that dies from now on is not started again: there is nothing to accept. */
+  stopAccepting(): void {
+    this.accepting = false;
+    this.tellAll({ type: 'stop' });
+  }
+
+  /** Ends every connection in order, and then the threads. */
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    const { alive } = this;
+    this.tellAll({ type: 'endAll', reason: 'shutdown' });
+    this.tellAll({ type: 'close' });
+    const late = setTimeout(() => {
+      for (const thread of alive) thread.end('it did not end in time');
+    }, REQUEST_TIMEOUT_MS);
+    await Promise.all(alive.map(({ exited }) => exited));
+    clearTimeout(late);
+  }
+}
+
+function beingStarted(): BreakwaterError {
+  return new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
+}
+
+function randomSeed(): number {
+  return Math.floor(systemRandom() * 2 ** 32);
+}

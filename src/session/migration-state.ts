@@ -1,0 +1,92 @@
+import type { Aliases } from './aliases.ts';
+import type { FreshFilters } from './fresh-filters.ts';
+import { InflightFromDevice, stage } from './inflight-from-device.ts';
+
+/** Stages of what is held; both keep the message. */
+const HELD = stage.sent;
+const ORPHANED = stage.waiting;
+
+/** What only a session that has lost a link must remember; most never do. */
+export class MigrationState {
+  /** Has a node been asked for the session, and not answered? */
+  asking = false;
+  /**
+   * Session Present 1 proves nothing: a node before did not have the session, or was asked and not heard, so the next
+   * may have an old copy, or an empty one that was made by asking.
+   */
+  doubtful = false;
+  /** The session has ended with the link to its node: the next one begins anew. */
+  isOver = false;
+  /** A 3.1.1 node has been asked, with clean session 0, for a session that was to be clean (rule 2). */
+  mustPurge = false;
+  /** The rest of a PUBLISH whose first part went to a lost link is dropped; QoS 0 only. */
+  cut = false;
+  /** Messages that wait because the device's Receive Maximum is used up by a lost node's (rule 11). */
+  held: InflightFromDevice | undefined;
+
+  /** Suspects were sent to a node and are not all answered: `Window.suspects` tells. */
+  isOnTrial = false;
+
+  // Of the link that is up:
+
+  /** Its node was asked for a new session: what it may have had under the client id is another's. */
+  anew = false;
+  sessionPresent = false;
+  /** Replayed SUBSCRIBEs that the node has not answered: by packet id, the QoS that each filter must be granted. */
+  replays: Map<number, readonly number[]> | undefined;
+  /** Until then, by the options' clock, RETAIN 1 may answer subscriptions that were replayed (rule 8). */
+  retainedUntilMs = 0;
+  /** So many PUBLISHes may still be sent again, as long as the node acknowledges none. */
+  room = 0;
+  /** Packet ids of the device's QoS 2 exchanges that were begun at a node before, and that this one has not ended. */
+  resent: Set<number> | undefined;
+  /** Filters for which the device asked on this link itself, where subscriptions were replayed. */
+  fresh: FreshFilters | undefined;
+  /** Packet ids of QoS 2 messages that were kept from the device and are being finished with the node. */
+  swallowed: Set<number> | undefined;
+  /** The rest of a PUBLISH that the device is not to have is dropped. */
+  drops = false;
+  /** Topic aliases that the node has given. */
+  nodeAliases: Aliases | undefined;
+  /** The first PINGRESP tells that the node has redelivered all that it will. */
+  settling = false;
+
+  linkLost(): void {
+    this.isOnTrial = false;
+    this.replays = undefined;
+    this.retainedUntilMs = 0;
+    this.resent = undefined;
+    this.fresh = undefined;
+    this.swallowed = undefined;
+    this.drops = false;
+    this.nodeAliases = undefined;
+    this.settling = false;
+  }
+
+  resentQos2(id: number): void {
+    this.resent ??= new Set();
+    this.resent.add(id);
+  }
+
+  hold(id: number, bytes: Uint8Array, start: number, end: number): InflightFromDevice {
+    this.held ??= new InflightFromDevice();
+    this.held.append(id, HELD, bytes, start, end);
+    return this.held;
+  }
+
+  /** The node that sent what is held does not know it any more. */
+  orphanHeld(): void {
+    const { held } = this;
+    for (let at = held?.first() ?? -1; held !== undefined && at >= 0; at = held.next(at)) {
+      held.setStage(at, ORPHANED);
+    }
+  }
+
+  isOrphaned(held: InflightFromDevice, at: number): boolean {
+    return held.stage(at) === ORPHANED;
+  }
+
+  get holds(): boolean {
+    return this.held !== undefined && this.held.count > 0;
+  }
+}

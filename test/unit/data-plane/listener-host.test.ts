@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import type { Connection } from '../../../src/connection/connection.ts';
+import type { Peer } from '../../../src/connection/wire.ts';
+import { ClientIds } from '../../../src/data-plane/client-ids.ts';
+import { ListenerHost, type WorkerContext } from '../../../src/data-plane/listener-host.ts';
+import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
+import { SessionMemories } from '../../../src/data-plane/session-memories.ts';
+import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
+import { createTableMemory, openTable } from '../../../src/data-plane-api/routing-table.ts';
+import { TableReader } from '../../../src/data-plane-api/table-reader.ts';
+import type { ConnectionLimiter } from '../../../src/policy/admission/connection-limiter.ts';
+import type { RuleInput } from '../../../src/policy/routing/rules.ts';
+import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
+import { limits, sessionLimits } from '../connection/scene.ts';
+import { connectPacket } from '../protocol/mqtt/packets.ts';
+
+const packet = connectPacket({
+  version: 5,
+  clientId: 'meter-1',
+  clean: true,
+  keepalive: 60,
+  username: 'ann',
+});
+const decoded = decodeConnect(packet, 0, packet.length, 1_024);
+if (decoded.kind !== 'connect') throw new Error('the packet of this test is no CONNECT');
+const { connect } = decoded;
+
+const peer: Peer = {
+  ...{ remoteAddress: '10.0.0.1', remotePort: 40_000 },
+  tls: {
+    ...{ version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', alpn: undefined },
+    ...{ serverName: 'a.example', clientCertificateCn: 'meter' },
+  },
+};
+
+function worldWith(context: Partial<WorkerContext>): ListenerHost {
+  const table = new TableReader(openTable(createTableMemory(1), 1), 0);
+  const memories = new SessionMemories({ tell: () => {}, maxMs: () => 0, followsSessions: () => false });
+  const whole = {
+    table,
+    limits: { ...limits, ...sessionLimits },
+    routes: [],
+    threads: 1,
+    memories,
+    ...context,
+  };
+  const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };
+  return new ListenerHost(
+    whole as never,
+    listener as never,
+    { release: () => {} } as unknown as ConnectionLimiter,
+  );
+}
+
+test('rules are told all that is known of a device: its CONNECT, its address, its listener and its TLS', () => {
+  const asked: RuleInput[] = [];
+  const host = worldWith({
+    routes: [{ name: 'default' } as PoolRoute],
+    decide: (input) => void asked.push(input),
+  });
+  expect(host.route(connect, peer)).toMatchObject({ name: 'default' });
+  expect(asked).toEqual([
+    {
+      ...{ clientId: 'meter-1', username: 'ann', protocolVersion: 5, cleanStart: true },
+      ...{ sourceAddress: '10.0.0.1', listener: 'mqtts://0.0.0.0:8883', sni: 'a.example', clientCn: 'meter' },
+    },
+  ]);
+});
+
+describe('one client id', () => {
+  /** `meter-1`, `meter-1 relay`: as it is carried; `meter-1 relay unseen`: its login was relayed by AUTH. */
+  function worldOf(...devices: readonly string[]) {
+    const told: WorkerEvent[] = [];
+    const owners = new ClientIds<Connection>({ now: () => 1, tell: undefined });
+    const host = worldWith({ owners, now: () => 5, tell: (event) => told.push(event), isShared: true });
+    const ended: string[] = [];
+    const connections = devices.map((device) => {
+      const [clientId, mode, unseen] = device.split(' ');
+      const connection = {
+        ...{ connect, clientId, peer, placedAtMs: 1, acceptedAtMs: 0, target: { nodeId: 'a' } },
+        route: { name: 'default', claimTtlMs: clientId === 'kept' ? 60_000 : 0 },
+        session: mode === 'relay' ? undefined : { session: { facts: {} }, history: [] },
+        superseded: () => {},
+        wire: { numbered: () => {} },
+        end: (reason: string) => ended.push(`${device} ${reason}`),
+      } as unknown as Connection;
+      host.open.add(connection);
+      host.placed(connection, unseen === undefined);
+      return connection;
+    });
+    return { host, ended, told, connections };
+  }
+  const others = Array.from({ length: 100 }, (_, index) => `other-${index}`);
+
+  test('is found without a look at the others', () => {
+    const { host, ended } = worldOf('meter-1', ...others);
+    host.open[Symbol.iterator] = () => expect.unreachable('looked at every connection');
+    expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 10 })).toMatchObject({
+      ...{ total: 1, clients: [{ clientId: 'meter-1' }] },
+    });
+    expect(host.kick({ clientId: 'meter-1' })).toBe(1);
+    expect(host.kick({ clientId: 'nobody' })).toBe(0);
+    expect(ended).toEqual(['meter-1 kicked']);
+  });
+
+  test('may be there several times, however it is carried', () => {
+    const { host, ended } = worldOf(
+      'meter-1',
+      'meter-2 relay',
+      'meter-1 relay',
+      'meter-1',
+      'meter-1 relay unseen',
+    );
+    expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 2 })).toMatchObject({ total: 4 });
+    expect(host.kick({ clientId: 'meter-1' })).toBe(4);
+    expect(ended).toHaveLength(4);
+  });
+
+  test('is listed with each of its connections, which are told apart by their numbers; so are those without one', () => {
+    const { host, ended, connections } = worldOf('meter-1', 'meter-1', '', '');
+    const { clients } = host.clients({ limit: 10 });
+    const listed = clients.map(({ clientId, connection }) => `${clientId} #${connection}`);
+    expect(listed.sort()).toEqual([' #3', ' #4', 'meter-1 #1', 'meter-1 #2']);
+    expect(host.clients({ whom: { connection: 4 }, limit: 10 })).toMatchObject({ total: 1 });
+    expect(host.kick({ connection: 1 })).toBe(1);
+    expect(host.kick({ connection: 99 })).toBe(0);
+    expect(ended).toEqual(['meter-1 kicked']);
+    expect(connections.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
+  });
+
+  test('is listed, asked for and kicked while no node has its session', () => {
+    const { host, connections } = worldOf('meter-1', 'meter-2');
+    const [lost] = connections as [Connection, Connection];
+    const session = { session: { facts: {} }, history: [], lastTarget: { nodeId: 'b' }, isServed: false };
+    Object.assign(lost, { target: undefined, session });
+    expect(host.clients({ limit: 10 })).toMatchObject({ total: 2 });
+    expect(host.clients({ node: 'b', limit: 10 })).toMatchObject({
+      total: 1,
+      clients: [{ clientId: 'meter-1' }],
+    });
+    expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 10 }).clients).toMatchObject([
+      { node: 'b', session: { served: false } },
+    ]);
+    expect(host.kick({ clientId: 'meter-1' })).toBe(1);
+  });
+
+  test('that a newer connection has taken over says why it cannot be moved', () => {
+    const { host, connections } = worldOf('meter-1');
+    Object.assign(connections[0] as Connection, { isSuperseded: true });
+    expect(host.clients({ whom: { connection: 1 }, limit: 1 }).clients).toMatchObject([
+      { session: { immovable: 'superseded' } },
+    ]);
+  });
+
+  test('is claimed once the broker has accepted it: a session of a cluster of proxies, and whatever its pool remembers', () => {
+    const { told, host, connections } = worldOf(
+      'meter-1',
+      'meter-2 relay',
+      'kept relay',
+      'kept relay unseen',
+      '',
+    );
+    const claims = told.filter(({ type }) => type === 'claimed');
+    expect(claims).toEqual([
+      {
+        ...{ type: 'claimed', pool: 'default', clientId: 'meter-1', node: 'a', ttlMs: 600_000 },
+        ...{ sinceMs: 1, who: expect.any(Number) },
+      },
+      expect.objectContaining({ clientId: 'kept', ttlMs: 60_000 }),
+    ]);
+    for (const connection of connections) host.ended(connection, 'device-closed', 0, 0);
+    expect(told.filter(({ type }) => type === 'released')).toEqual([
+      { type: 'released', pool: 'default', clientId: 'meter-1' },
+      { type: 'released', pool: 'default', clientId: 'kept' },
+    ]);
+  });
+});
