@@ -2,8 +2,8 @@ import type { EndReason } from '../connection/connection-host.ts';
 import type { ListenerSettings, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
-import type { Service } from './service.ts';
-import { createConnectionLimiter, WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';
+import type { Service, WorkerPoolOptions } from './service.ts';
+import { createConnectionLimiter, WorkerPool } from './worker-pool.ts';
 
 /** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
 export function tableThreads(dataThreads: number): number {

@@ -24,62 +24,26 @@ import type {
   ListenerSettings,
   MoveTally,
   Whom,
-  WorkerEvent,
 } from '../data-plane-api/messages.ts';
 import { noMoves } from '../data-plane-api/move-tally.ts';
-import type { TableReader } from '../data-plane-api/table-reader.ts';
 import {
   type ConnectionLimiter,
   type LimiterRefusal,
   limiterRefusals,
 } from '../policy/admission/connection-limiter.ts';
-import type { PendingBytes, PendingHolder } from '../policy/admission/pending-bytes.ts';
-import type { ReconnectThrottle } from '../policy/admission/reconnect-throttle.ts';
-import type { TokenBucket } from '../policy/admission/token-bucket.ts';
-import type { Decision, Refusal, RuleInput } from '../policy/routing/rules.ts';
+import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
+import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
-import type { AffinityLookups } from './affinity-lookups.ts';
 import { claim, deviceNumber, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
-import type { ClientIds } from './client-ids.ts';
 import { addressOf, clientRecord, nodeOf } from './client-record.ts';
-import type { LostLinks } from './lost-links.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import { ruleInput } from './rule-input.ts';
-import type { SessionMemories } from './session-memories.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
 import { SwapRemoveSet } from './swap-remove-set.ts';
 import type { Trials } from './trials.ts';
-import type { TurnScheduler } from './turn-scheduler.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
-
-/** What all listeners of one data thread share; a reload swaps what comes from the configuration. */
-export interface WorkerContext {
-  readonly limits: LimitsConfig;
-  /** By the pools' numbers; undefined where there is no such pool any more. */
-  readonly routes: readonly (PoolRoute | undefined)[];
-  readonly affinityLookups: AffinityLookups;
-  readonly pending: PendingBytes;
-  readonly scheduler: TurnScheduler;
-  readonly owners: ClientIds<Connection>;
-  readonly lostLinks: LostLinks;
-  readonly trials: Trials;
-  readonly turns: ConnectionHost['turns'];
-  readonly memories: SessionMemories;
-  readonly threads: number;
-  readonly isShared: boolean;
-  readonly random: () => number;
-  readonly table: TableReader;
-  /** Undefined where there are no rules. */
-  readonly decide: ((input: RuleInput) => Decision) | undefined;
-  readonly holdBack: ReconnectThrottle;
-  /** Refused devices that may be told why; undefined: none are. */
-  readonly rejectionBudget: TokenBucket | undefined;
-  readonly now: () => number;
-  readonly tell: (event: WorkerEvent) => void;
-  /** Placed and ended connections are told one by one. */
-  verbose: boolean;
-}
+import type { WorkerContext } from './worker-context.ts';
 
 /** However it is carried. */
 type Carried = Connection | OpaqueConnection;

@@ -1,4 +1,18 @@
 import type { Fault, WorkerEvent, WorkerSettings } from '../data-plane-api/messages.ts';
+import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
+
+/** What a set of threads is made of. */
+export interface WorkerPoolOptions {
+  readonly count: number;
+  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the door. */
+  readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: LimiterMemory };
+  /** Of the Workers; absent: data threads. */
+  readonly script?: URL;
+  readonly engine: 'epoll' | 'node';
+  readonly table: SharedArrayBuffer;
+  /** Of all threads together, at the start. */
+  readonly maxConnections: number;
+}
 
 /** What threads go by when they start, and whom they tell. */
 export interface Service {

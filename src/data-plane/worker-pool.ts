@@ -28,7 +28,7 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import type { Service } from './service.ts';
+import type { Service, WorkerPoolOptions } from './service.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
@@ -36,18 +36,6 @@ const RESTART_DELAY_MS = 500;
 /** New listeners wait so long for a thread that is being started again. */
 const READY_WAIT_MS = 3_000;
 const READY_POLL_MS = 50;
-
-export interface WorkerPoolOptions {
-  readonly count: number;
-  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the door. */
-  readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: LimiterMemory };
-  /** Of the Workers; absent: data threads. */
-  readonly script?: URL;
-  readonly engine: 'epoll' | 'node';
-  readonly table: SharedArrayBuffer;
-  /** Of all threads together, at the start. */
-  readonly maxConnections: number;
-}
 
 /** What all threads know of who is connected. */
 export function createConnectionLimiter(threads: number, maxConnections: number): LimiterMemory {

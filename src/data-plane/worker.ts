@@ -28,7 +28,7 @@ import { createBalancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
 import { EventBatch } from './event-batch.ts';
 import { createHangDetector } from './hang-detector.ts';
-import { ListenerHost, type WorkerContext } from './listener-host.ts';
+import { ListenerHost } from './listener-host.ts';
 import { LostLinks } from './lost-links.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { ReattachTurns } from './reattach-turns.ts';
@@ -36,6 +36,7 @@ import { SessionMemories } from './session-memories.ts';
 import { Trials } from './trials.ts';
 import { createTurnScheduler } from './turn-scheduler.ts';
 import { answerListen, failureOf, strategiesOf } from './worker-answers.ts';
+import type { WorkerContext } from './worker-context.ts';
 import { createFaults, guardThread } from './worker-faults.ts';
 
 /** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
