@@ -43,6 +43,11 @@ async function resume(
   return connectAll(ports[2], version, ids, true);
 }
 
+/** What `survive` publishes to. */
+function filtersOf({ clientId }: PersistentDevice): string[] {
+  return [`to/${clientId}`, `+/also/${clientId}/#`];
+}
+
 /** The first node dies: each device hears what it is subscribed to, once, and nothing else. */
 async function survive(
   breakwater: Breakwater,
@@ -107,8 +112,17 @@ test.concurrent('a proxy that is stopped leaves what its devices had subscribed 
   const start = () => startBreakwater({ membership, limits: { shutdownGrace: 0 }, pools: poolOf(nodes) });
   const [one, two] = await Promise.all([start(), start()]);
   const devices = await connectAll(one.port, 4, ids, false);
-  const filters = (id: string) => [`to/${id}`, `+/also/${id}/#`];
-  await answered(devices, (device) => device.subscribe(...filters(device.clientId)));
+  await answered(devices, (device) => device.subscribe(...filtersOf(device)));
   await one.stop();
   await survive(two, nodes, await connectAll(two.port, 4, ids, true));
+});
+
+test.concurrent('a device that takes its own session over, without having left, is known too', async () => {
+  const nodes = await startNodes();
+  const breakwater = await startBreakwater({ pools: poolOf(nodes) });
+  const { port } = breakwater;
+  const before = await connectAll(port, 5, ids, false);
+  await answered(before, (device) => device.subscribe(...filtersOf(device)));
+  await survive(breakwater, nodes, await connectAll(port, 5, ids, true));
+  expect(before.every(({ isClosed }) => isClosed)).toBe(true);
 });

@@ -12,7 +12,8 @@ const SESSIONS_MAX = 131_072;
 
 /**
  * Whether what is signed may be a word from the past, said once more by somebody who heard it. Messages and heartbeats
- * are believed for a time only, questions once, and of records of one name none that is older than one seen before.
+ * are believed for a time only, questions once, and of records of one name none that is older than one seen before,
+ * and what is remembered of a session once.
  */
 export function createFreshness(now: () => number) {
   const answered = new Map<string, number>();
@@ -36,7 +37,9 @@ export function createFreshness(now: () => number) {
     problem(kind: Kind, place: string, at: number, text: string): string | undefined {
       const ageMs = now() - at;
       if (kind === 'node' || kind === 'decision' || kind === 'shared' || kind === 'session') {
-        if (at < newestAt(place)) return 'it is older than one that was there before';
+        const seen = newestAt(place);
+        if (at < seen) return 'it is older than one that was there before';
+        if (kind === 'session' && at === seen) return 'it was taken before';
         if (kind === 'session') remember(sessions, place, at, SESSIONS_MAX);
         else remember(records, place, at, RECORDS_MAX);
         return undefined;

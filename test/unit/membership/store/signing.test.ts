@@ -94,6 +94,19 @@ test('a record that is older than one seen before is passed over; what is writte
   expect(one.reasons()).toEqual(['replayed']);
 });
 
+test('what is remembered of a session is believed once, and by whoever has seen a newer one not at all', () => {
+  const [one, two] = [codec(), codec()];
+  const session = (topics: string) => ({ who: 7, subscriptions: Buffer.from(topics).toString('base64') });
+  const before = one.write('session', session('a'), 'd');
+  expect(two.read('session', before, at('d', 'session'))).toEqual(session('a'));
+  expect(two.read('session', before, at('d', 'session'))).toBeUndefined();
+  const after = two.write('session', session('b'), 'd');
+  expect(one.read('session', after, at('d', 'session'))).toEqual(session('b'));
+  expect(one.read('session', before, at('d', 'session'))).toBeUndefined();
+  expect(one.read('session', after, at('other', 'session'))).toBeUndefined();
+  expect([two.reasons(), one.reasons()]).toEqual([['replayed'], ['replayed', 'forged']]);
+});
+
 test('a heartbeat is believed as long as a lease can last', () => {
   const [one, two] = [codec(), codec()];
   const said = { ...{ id: 'one', version: '1', host: 'h', pid: 1, engine: 'node', threads: 1 } };
