@@ -19,8 +19,11 @@ export interface Fleet {
 
 const TOPIC = 'fleet';
 const RETRY_MS = 200;
-/** A device that is not answered for so long tries elsewhere. */
-const PATIENCE_MS = 5_000;
+/**
+ * A device that is not answered for so long tries elsewhere. Real ones wait 20 s or more: a broker that has no time for 5 s
+ * takes the CONNECT that was given up all the same, after that of the next attempt, which it then ends as taken over.
+ */
+const PATIENCE_MS = 15_000;
 
 interface FleetDevice {
   socket: Socket | undefined;
