@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Device } from './device.ts';
-import { type Account, Ledger, type Qos } from './ledger.ts';
+import { type Account, type AckTimes, Ledger, type Qos } from './ledger.ts';
 
 export interface CrowdOptions {
   /** Where devices connect: each begins with the next. */
@@ -22,6 +22,8 @@ export interface Crowd {
   publish(): void;
   /** What is published from now on counts as later. */
   markLater(): void;
+  /** See `Ledger.ackTimes`; of all devices but these. */
+  ackTimesBut(clientIds: ReadonlySet<string>, fromMs: number, toMs: number): AckTimes;
   /** Stops publishing, and waits until everything is acknowledged and received, or nothing has come for a while. */
   quieten(): Promise<void>;
   leave(): Promise<void>;
@@ -117,6 +119,8 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
       }, TICK_MS);
     },
     markLater: () => ledger.markLater(),
+    ackTimesBut: (clientIds, fromMs, toMs) =>
+      ledger.ackTimes((publisher) => !clientIds.has(`${run}-${publisher}`), fromMs, toMs),
     async quieten() {
       clearInterval(timer);
       lastNewsMs = performance.now();

@@ -26,6 +26,19 @@ export interface Account {
   readonly examples: readonly string[];
 }
 
+export interface AckTimes {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+interface Acknowledgement {
+  readonly publisher: number;
+  /** Since the epoch. */
+  readonly sentAtMs: number;
+  readonly afterMs: number;
+}
+
 interface Topic {
   readonly publisher: number;
   readonly subscriber: number;
@@ -45,6 +58,7 @@ const EXAMPLES = 20;
 export class Ledger {
   private readonly topics: Topic[];
   private slowestAckMs = 0;
+  private readonly acks: Acknowledgement[] = [];
   private readonly disorder: string[] = [];
 
   constructor(topics: readonly { readonly subscriber: number; readonly qos: Qos }[]) {
@@ -64,6 +78,7 @@ export class Ledger {
   acknowledged(publisher: number, sequence: number, afterMs: number): void {
     this.topic(publisher).acknowledged[sequence] = true;
     this.slowestAckMs = Math.max(this.slowestAckMs, afterMs);
+    this.acks.push({ publisher, sentAtMs: Date.now() - afterMs, afterMs });
   }
 
   received(publisher: number, sequence: number): void {
@@ -76,6 +91,17 @@ export class Ledger {
       this.disorder.push(`out of order ${name(topic, sequence)} behind #${topic.highest}`);
     }
     topic.highest = Math.max(topic.highest, sequence);
+  }
+
+  /** How long acknowledgements of these publishers took, of what they sent in that time since the epoch; in milliseconds. */
+  ackTimes(isMeant: (publisher: number) => boolean, fromMs: number, toMs: number): AckTimes {
+    const times = this.acks
+      .filter(({ sentAtMs }) => sentAtMs >= fromMs && sentAtMs < toMs)
+      .filter(({ publisher }) => isMeant(publisher))
+      .map(({ afterMs }) => afterMs)
+      .sort((a, b) => a - b);
+    const at = (part: number) => Math.round((times[Math.ceil(times.length * part) - 1] ?? 0) * 10) / 10;
+    return { count: times.length, p50: at(0.5), p99: at(0.99) };
   }
 
   /** From here on nothing that is published may be lost, whatever was before. */

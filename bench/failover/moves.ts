@@ -1,6 +1,7 @@
 /** What the proxy's log tells of re-attachments. */
 export interface Moves {
   readonly moved: number;
+  readonly clientIds: ReadonlySet<string>;
   readonly failed: number;
   /** The most often that one device was moved. */
   readonly mostOfOneDevice: number;
@@ -33,6 +34,7 @@ export function movesIn(log: string, faultAtMs: number): Moves {
   const at = (part: number) => Math.round(durations[Math.ceil(durations.length * part) - 1] ?? 0);
   return {
     moved: moved.length,
+    clientIds: new Set(moved.map(({ clientId }) => clientId)),
     failed: lines.length - moved.length,
     mostOfOneDevice: Math.max(0, ...counted(moved.map(({ clientId }) => clientId)).values()),
     causes: Object.fromEntries(counted(moved.map(({ cause }) => cause))),

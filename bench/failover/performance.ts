@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Crowd, type CrowdFigures, gather, willTopic } from './crowd.ts';
 import { Device } from './device.ts';
+import type { AckTimes } from './ledger.ts';
 import { type Moves, movesIn } from './moves.ts';
 import { type Actor, createStage, type Stage } from './stage.ts';
 
@@ -37,6 +38,8 @@ export interface Report extends CrowdFigures {
   readonly affected: number;
   /** Absent without Breakwater: nobody else moves anything. */
   readonly moves: Moves | undefined;
+  /** How long the acknowledgements of all other devices took, before the fault and while devices were moved. */
+  readonly others: { readonly before: AckTimes; readonly during: AckTimes } | undefined;
   /** Client ids whose Will somebody received. */
   readonly wills: readonly string[];
 }
@@ -83,7 +86,8 @@ export async function perform(play: Play): Promise<Report> {
     await crowd.quieten();
     const moves =
       play.front === 'breakwater' && front !== undefined ? movesIn(front.output(), faultAtMs) : undefined;
-    const report = { affected, moves, ...crowd.figures(), wills: [...wills] };
+    const others = moves && othersOf(crowd, moves, faultAtMs, play.calmMs);
+    const report = { affected, moves, others, ...crowd.figures(), wills: [...wills] };
     await crowd.leave();
     await Promise.all(watchers.map((watcher) => watcher.leave()));
     return report;
@@ -91,6 +95,14 @@ export async function perform(play: Play): Promise<Report> {
     if (play.logFile !== undefined) stage.keepOutput(play.logFile);
     await stage.strike();
   }
+}
+
+function othersOf(crowd: Crowd, moves: Moves, faultAtMs: number, calmMs: number): Report['others'] {
+  const times = (fromMs: number, toMs: number) => crowd.ackTimesBut(moves.clientIds, fromMs, toMs);
+  return {
+    before: times(faultAtMs - calmMs / 2, faultAtMs),
+    during: times(faultAtMs, faultAtMs + Math.max(1, moves.lastAfterMs)),
+  };
 }
 
 async function startFront(stage: Stage, nodes: readonly Actor[], play: Play): Promise<Scene['front']> {

@@ -1,4 +1,5 @@
 import { machine } from '../machine.ts';
+import type { AckTimes } from './ledger.ts';
 import type { Play, Report } from './performance.ts';
 
 /** One performance and what devices saw of it. */
@@ -22,6 +23,8 @@ const headings = [
   'moved / not moved',
   're-attach p50 / p99 / max ms',
   'last device back after ms',
+  'others’ acknowledgement before, p50 / p99 ms',
+  'meanwhile, p50 / p99 ms',
   'slowest acknowledgement ms',
 ];
 
@@ -34,9 +37,14 @@ function row({ play, report }: Scene): string {
     ...[duplicates.qos1, duplicates.qos2, report.wills.length],
     moves === undefined ? '' : `${moves.moved} / ${moves.failed}`,
     moves === undefined ? '' : `${moves.p50Ms} / ${moves.p99Ms} / ${moves.maxMs}`,
-    ...[moves?.lastAfterMs ?? '', report.slowestAckMs],
+    moves?.lastAfterMs ?? '',
+    ...[times(report.others?.before), times(report.others?.during), report.slowestAckMs],
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+function times(ack: AckTimes | undefined): string {
+  return ack === undefined ? '' : `${ack.p50} / ${ack.p99}`;
 }
 
 /** The text of docs/failover.md. */

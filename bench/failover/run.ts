@@ -64,6 +64,7 @@ function rowOf({
   wills,
   violations,
   awayMs,
+  others,
   examples: _,
   ...rest
 }: Report): object {
@@ -77,7 +78,11 @@ function rowOf({
       againQos2: duplicates.qos2,
     },
     ...{ wills: wills.length, violations: violations.length, awayP50Ms: awayMs.p50, awayMaxMs: awayMs.max },
-    ...(moves && { ...moves, causes: JSON.stringify(moves.causes) }),
+    ...(others && {
+      othersBefore: JSON.stringify(others.before),
+      othersDuring: JSON.stringify(others.during),
+    }),
+    ...(moves && { ...moves, clientIds: moves.clientIds.size, causes: JSON.stringify(moves.causes) }),
   };
 }
 
