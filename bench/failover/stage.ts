@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { adopt } from '../../test/support/children.ts';
 
 /** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
@@ -162,7 +163,7 @@ function createActor(
     },
     async start() {
       text = [];
-      child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      child = adopt(spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
       child.once('error', ({ message }) => {
         error = message;
       });

@@ -1,16 +1,12 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { temporaryDirectory } from '../support/process.ts';
+import { execute, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
-
-const execute = promisify(execFile);
 
 async function publish(port: number, version: string, payload: Buffer, ...more: string[]): Promise<void> {
   const file = join(temporaryDirectory(), 'payload');

@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { promisify } from 'node:util';
 import { connectAsync } from 'mqtt';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StatusView } from '../../src/admin/backend.ts';
@@ -12,10 +10,8 @@ import { type Authority, createAuthority, type Issued } from '../support/certifi
 import { run } from '../support/cli.ts';
 import { connectBytes } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
-import { temporaryDirectory } from '../support/process.ts';
+import { execute, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
-
-const execute = promisify(execFile);
 
 let root: Authority;
 let one: Issued;

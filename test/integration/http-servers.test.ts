@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -6,18 +5,16 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { encodeProxyV1 } from '../../src/protocol/proxy-protocol/encode.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority } from '../support/certificates.ts';
 import { startHttpNode } from '../support/http.ts';
-import { accepts, atEnd, freePort, start, temporaryDirectory } from '../support/process.ts';
+import { accepts, atEnd, execute, freePort, start, temporaryDirectory } from '../support/process.ts';
 
 /** With what users have: nginx as the nodes, curl as the client, TLS between it and the proxy. */
 
-const run = promisify(execFile);
 const directory = temporaryDirectory();
 const big = randomBytes(8 * 1024 * 1024);
 let proxy: Breakwater;
@@ -127,7 +124,7 @@ beforeAll(async () => {
 
 async function curl(...args: string[]): Promise<string> {
   const trust = ['--cacert', authority.certFile, '--resolve', `localhost:${proxy.ports[0]}:127.0.0.1`];
-  const { stdout } = await run('curl', ['-sS', '--max-time', '10', ...trust, ...args], {
+  const { stdout } = await execute('curl', ['-sS', '--max-time', '10', ...trust, ...args], {
     maxBuffer: 2 ** 25,
   });
   return stdout;

@@ -1,11 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { adopt } from './children.ts';
 import { patience, until } from './wait.ts';
 
@@ -33,6 +34,8 @@ export interface Spawned {
   /** SIGTERM, after 3 seconds (on a quiet machine) SIGKILL; waits for the end. */
   stop(): Promise<void>;
 }
+
+const executeFile = promisify(execFile);
 
 /** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
@@ -65,13 +68,26 @@ export function start(command: string, args: readonly string[], extraEnv: NodeJS
     await exited;
     clearTimeout(last);
   };
-  // Nobody looks at it any more: what it would do in order, such as waiting for its devices, is not waited for.
+  // How our own programs end is not looked at any more, and they would wait for their devices. Others, such as nginx, end
+  // processes of theirs when they are asked to.
   atEnd(() => {
+    if (command !== process.execPath) return stop();
     kill('SIGKILL');
     return exited;
   });
   return { child, pid: child.pid ?? -1, output: () => text, kill, exited, stop };
 }
+
+/** Runs a program to its end. @throws Error where it fails; `maxBuffer` and the rest as of `execFile` */
+export const execute: typeof executeFile = ((
+  command: string,
+  args: readonly string[],
+  options: object = {},
+) => {
+  const running = executeFile(command, args, { env, timeout: patience(60_000), ...options });
+  adopt(running.child);
+  return running;
+}) as typeof executeFile;
 
 /** A directory that is removed when the test file ends. */
 export function temporaryDirectory(): string {
