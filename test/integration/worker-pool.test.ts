@@ -18,8 +18,8 @@ import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 // A Worker runs the built program.
-const built = pathToFileURL(join(import.meta.dirname, '../../dist/src/data-plane/threads.js')).href;
-const { WorkerPool: BuiltThreads } = (await import(built)) as { WorkerPool: typeof WorkerPool };
+const built = pathToFileURL(join(import.meta.dirname, '../../dist/src/data-plane/worker-pool.js')).href;
+const { WorkerPool: BuiltWorkerPool } = (await import(built)) as { WorkerPool: typeof WorkerPool };
 
 const { limits, pools } = defaultConfig();
 
@@ -112,7 +112,7 @@ async function startThreads(port = 0, engine: WorkerPoolOptions['engine'] = 'nod
   const events: WorkerEvent[] = [];
   const deaths: string[] = [];
   const faults: string[] = [];
-  const threads = new BuiltThreads({
+  const threads = new BuiltWorkerPool({
     ...{ count: 1, engine, table: memory, maxConnections: settings.limits.maxConnections },
   });
   running.push(threads);
