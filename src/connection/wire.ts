@@ -87,7 +87,8 @@ export interface Wire {
   nextTurn(task: () => void, link?: Link): void;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
-   * sends is discarded); `reset`, also after `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
+   * sends is discarded), however long that takes: the connection bounds it by a timer, and then resets. `reset`, also after
+   * `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
   /** Sends FIN behind what waits for the node, which may go on speaking and is still heard. Nothing is sent after it. */

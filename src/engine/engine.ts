@@ -77,7 +77,10 @@ export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => WireEven
 
 export interface EngineOptions {
   readonly accept: Accept;
-  /** Bytes that may wait towards one peer before its source is no longer read; in relay mode the most that is held. */
+  /**
+   * Most bytes that wait towards one peer in relay mode. The epoll engine does not read a source while anything waits for its
+   * destination. The node engine stops when so many bytes wait; one read, of at most 64 KiB, may come on top.
+   */
   readonly highWaterBytes: number;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */
   readonly onFault: (error: unknown) => void;
@@ -91,7 +94,18 @@ export interface EngineOptions {
   readonly onHeaderRefused?: OnHeaderRefused;
   /** Descriptors or memory ran out (`reason` is an errno name): nothing is accepted until some are free again. Not told by the node engine. */
   readonly onAcceptPaused?: (reason: string) => void;
+  /** How long a link that was flushed may take to close; then it is reset. `LINK_LINGER_MS` by default. */
+  readonly linkLingerMs?: number;
 }
 
 /** A handshake holds some 50 kB, and takes half a millisecond: more at a time would only all be late. */
 export const MAX_HANDSHAKES = 1000;
+
+/**
+ * A node that hangs still has to read what it was told last, and it would not if its answers to what came before were met by a
+ * reset: then the Will of a live device fires.
+ */
+export const LINK_LINGER_MS = 60_000;
+
+/** A peer that has said nothing for so long is asked whether it is there (TCP keep-alive). */
+export const KEEP_ALIVE_IDLE_SECONDS = 30;

@@ -181,7 +181,10 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     ask({ call: 'listen', index, host, port, tls, headers, deviceGreets }) as Promise<BoundAddress>;
 
   await new Promise<void>((ready, failed) => {
-    worker.on('error', failed);
+    worker.on('error', (error) => {
+      faults.push(String(error));
+      failed(error);
+    });
     worker.on('message', (report: Report) => {
       if (report.told === 'event') {
         const log = logOf(report);

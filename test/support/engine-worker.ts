@@ -13,6 +13,7 @@ export interface WorkerSettings {
   readonly engine: 'epoll' | 'node';
   readonly highWaterBytes: number;
   readonly maxHandshakes?: number;
+  readonly linkLingerMs?: number;
   /** Shared. While it is 0, the engine waits in 'go-on-alone', once it has told that the device has ended. */
   readonly gate?: Int32Array;
   /** Shared: where the engine gives its signs of life. */
@@ -223,6 +224,7 @@ const options: EngineOptions = {
   onFault: (error) => report({ told: 'fault', message: String(error) }),
   ...(settings.pulse && { pulse: new Pulse(settings.pulse) }),
   ...(settings.maxHandshakes !== undefined && { maxHandshakes: settings.maxHandshakes }),
+  ...(settings.linkLingerMs !== undefined && { linkLingerMs: settings.linkLingerMs }),
   onHeaderRefused: (_listener, refusal, address) => report({ told: 'headerRefused', refusal, address }),
   onHandshakeRefused: (listener) => report({ told: 'handshakeRefused', listener }),
 };
@@ -231,7 +233,7 @@ function createEngine(): Engine {
   if (settings.engine === 'node') return createNodeEngine(options);
   const support = loadEpoll();
   if (!support.available) throw new Error(support.reason);
-  return support.create(options);
+  return support.create({ ...options, checksStates: true });
 }
 
 const engine = createEngine();
@@ -287,7 +289,11 @@ port.on('message', (command: Command) => {
     case 'wire': {
       const wire = wires.get(command.device);
       const method = wire?.[command.method] as ((...args: readonly unknown[]) => unknown) | undefined;
-      method?.apply(wire, command.args.map(revived));
+      try {
+        method?.apply(wire, command.args.map(revived));
+      } catch (error) {
+        options.onFault(error);
+      }
     }
   }
 });

@@ -1,5 +1,5 @@
 import type { Poller } from './poller.ts';
-import { TLS } from './socket-table.ts';
+import { TLS } from './socket-state.ts';
 
 /** How often the next events are looked for before the thread sleeps; some ten microseconds. */
 const LOOKS = 32;

@@ -1,7 +1,7 @@
 import type { Owner } from './owner.ts';
 import type { ReadyList } from './ready-list.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 
 /** While bytes wait towards one peer its source is not read: this is what bounds the outbox. */
 export class BackPressure {

@@ -1,6 +1,6 @@
 import { type Libc, SHUT_WR } from './libc.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
 /** Ends what a socket sends behind its last byte, and closes what has ended both ways. */
@@ -31,16 +31,16 @@ export class Endings {
       if ((flags & is.FIN_SENT) !== 0) this.closeIfDone(fd);
       return;
     }
-    this.table.flags[fd] = flags | is.FIN_WANTED;
+    this.table.states.wantFin(fd);
     if (this.waiting[fd] === 0) this.sendFin(fd);
   }
 
   /** Called again by `Streams.drain` where TLS has no room, or no session, for its own end yet. */
   sendFin(fd: number): void {
-    const { flags } = this.table;
+    const { flags, states } = this.table;
     if (((flags[fd] as number) & is.TLS) !== 0 && !this.tls.closeNotify(fd)) return;
     this.libc.shutdown(fd, SHUT_WR); // ENOTCONN: the reset that caused it is about to be read
-    flags[fd] = (flags[fd] as number) | is.FIN_SENT;
+    states.finSent(fd);
     this.closeIfDone(fd);
   }
 

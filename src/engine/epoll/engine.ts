@@ -3,6 +3,7 @@ import {
   type BoundAddress,
   type Engine,
   type EngineOptions,
+  LINK_LINGER_MS,
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
@@ -13,13 +14,11 @@ import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
 
 export interface EpollOptions extends EngineOptions {
   readonly keepAlive?: KeepAlive;
-  /** How long a flushed device may make no progress towards its end before it is reset; 3 seconds by default. */
-  readonly lingerMs?: number;
   readonly onAcceptResumed?: () => void;
   readonly clock?: Clock;
+  /** For tests: an illegal change of a socket's state is a fault of its connection (`socket-rules.ts`). */
+  readonly checksStates?: boolean;
 }
-
-const LINGER_MS = 3000;
 
 /**
  * The engine of one thread. From the first `listen` on it blocks the thread in `epoll_wait`, and goes back to
@@ -31,9 +30,10 @@ export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & {
     accept: options.accept,
     onFault: options.onFault,
     highWaterBytes: options.highWaterBytes,
-    lingerMs: options.lingerMs ?? LINGER_MS,
+    linkLingerMs: options.linkLingerMs ?? LINK_LINGER_MS,
     keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
     clock: options.clock ?? systemClock,
+    checksStates: options.checksStates ?? false,
     pulse: options.pulse ?? new Pulse(),
     onAcceptPaused: options.onAcceptPaused ?? ignore,
     onAcceptResumed: options.onAcceptResumed ?? ignore,

@@ -1,7 +1,7 @@
 import type { Link } from '../../connection/wire.ts';
 import { type Poller, READ_EVENTS, STREAM_EVENTS } from './poller.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 
 /** Four system calls that most short links never need, and that a storm of connects must not wait for. */
@@ -28,27 +28,28 @@ export class Intake {
 
   /** An accepted socket. Its first bytes are read before the poller hears of it, which then need not tell of them. */
   device(fd: number, slot: number): void {
-    this.enter(fd, slot, is.DEVICE | is.READABLE | is.UNWATCHED, -1);
+    this.table.states.enterDevice(fd);
+    this.enter(fd, slot, -1);
   }
 
   /** A connecting socket. Returns 0 or the negative errno of epoll; then the fd is closed. */
   link(fd: number, slot: number, link: Link, isRecyclable: boolean, isWatched: boolean): number {
     const { table } = this;
-    this.enter(fd, slot, is.CONNECTING | is.DELAY_PENDING | (isRecyclable ? is.RECYCLABLE : 0), link);
+    table.states.enterLink(fd, isRecyclable);
+    this.enter(fd, slot, link);
     const added = isWatched ? 0 : this.poller.add(fd, table.generation[fd] as number, STREAM_EVENTS);
     if (added === 0) {
       this.setTimer(fd, WATCH_PEER_AFTER_MS); // devices inherit it from the listener
       return 0;
     }
-    table.flags[fd] = 0;
+    table.states.leave(fd);
     table.slot[fd] = 0;
     this.sockets.reset(fd);
     return added;
   }
 
-  private enter(fd: number, slot: number, state: number, link: Link): void {
+  private enter(fd: number, slot: number, link: Link): void {
     const { table } = this;
-    table.flags[fd] = state;
     table.slot[fd] = slot + 1;
     table.link[fd] = link;
     table.peer[fd] = -1;
@@ -57,18 +58,17 @@ export class Intake {
 
   /** A device has been read for the first time. Returns 0 or the negative errno of epoll. */
   watch(fd: number, isWaiting: boolean): number {
-    const flags = (this.table.flags[fd] as number) & ~is.UNWATCHED;
-    // TLS may have to write in order to read. For others there is room until a send was short.
-    const isBlind = (flags & is.TLS) === 0 && !isWaiting;
-    this.table.flags[fd] = isBlind ? flags | is.NO_WRITE_EVENTS : flags;
-    return this.poller.add(fd, this.table.generation[fd] as number, isBlind ? READ_EVENTS : STREAM_EVENTS);
+    const { states, flags, generation } = this.table;
+    states.watch(fd, isWaiting);
+    const events = ((flags[fd] as number) & is.NO_WRITE_EVENTS) !== 0 ? READ_EVENTS : STREAM_EVENTS;
+    return this.poller.add(fd, generation[fd] as number, events);
   }
 
   /** Something waits to be sent. */
   watchRoom(fd: number): void {
-    const flags = this.table.flags[fd] as number;
-    if ((flags & is.NO_WRITE_EVENTS) === 0) return;
-    this.table.flags[fd] = flags & ~is.NO_WRITE_EVENTS;
-    this.poller.modify(fd, this.table.generation[fd] as number, STREAM_EVENTS);
+    const { states, flags, generation } = this.table;
+    if (((flags[fd] as number) & is.NO_WRITE_EVENTS) === 0) return;
+    states.wantWriteEvents(fd);
+    this.poller.modify(fd, generation[fd] as number, STREAM_EVENTS);
   }
 }

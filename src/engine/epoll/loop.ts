@@ -12,7 +12,9 @@ import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
 import { SocketRecycler } from './socket-recycler.ts';
-import { createSocketTable, DEVICE, descriptorLimit, type SocketTable, TLS } from './socket-table.ts';
+import { CheckedSocketStates } from './socket-rules.ts';
+import { DEVICE, SocketStates, TLS } from './socket-state.ts';
+import { createSocketTable, descriptorLimit, type SocketTable } from './socket-table.ts';
 import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
@@ -24,8 +26,9 @@ interface LoopOptions extends AcceptPressure {
   readonly accept: Accept;
   readonly onFault: (error: unknown) => void;
   readonly highWaterBytes: number;
-  readonly lingerMs: number;
+  readonly linkLingerMs: number;
   readonly keepAlive: KeepAlive;
+  readonly checksStates: boolean;
   readonly clock: Clock;
   readonly pulse: Pulse;
   readonly maxHandshakes: number;
@@ -71,7 +74,6 @@ export class Loop implements WireHost {
   private readonly serveReady: (fd: number) => void;
   private readonly fireTimer: (key: number) => void;
   private nowMs: number;
-  private readonly pulse: Pulse;
   private readonly spin = new AdaptiveSpin();
   /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
   private lastKind = 0;
@@ -82,9 +84,9 @@ export class Loop implements WireHost {
     this.libc = libc;
     this.options = options;
     const capacity = descriptorLimit(libc);
-    this.table = createSocketTable(capacity);
+    const states = options.checksStates ? new CheckedSocketStates(capacity) : new SocketStates(capacity);
+    this.table = createSocketTable(capacity, states);
     this.nowMs = options.clock.now();
-    this.pulse = options.pulse;
     this.numbers = this.table.number;
     this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
@@ -105,7 +107,7 @@ export class Loop implements WireHost {
       this.recycler,
       this.poller,
       this.tls,
-      { readBytes, lingerMs: options.lingerMs },
+      { readBytes, linkLingerMs: options.linkLingerMs },
       (slot) => this.wires[slot] as EpollWire,
       (fd, ms) => this.setKey(capacity + fd, ms),
     );
@@ -149,7 +151,7 @@ export class Loop implements WireHost {
     const { poller, streams, wheel, table } = this;
     const count = this.spin.wait(poller, this.timeoutMs(), this.lastKind);
     this.nowMs = this.options.clock.now();
-    this.pulse.begin(this.nowMs);
+    this.options.pulse.begin(this.nowMs);
     const { words, stride, fdAt, generationAt } = poller;
     this.recycler.beginBatch();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
@@ -169,7 +171,7 @@ export class Loop implements WireHost {
     this.finishCalls();
     if (this.deferred.length > 0) this.runDeferred();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
-    this.pulse.end(this.options.clock.now());
+    this.options.pulse.end(this.options.clock.now());
   }
 
   private timeoutMs(): number {
@@ -225,7 +227,7 @@ export class Loop implements WireHost {
 
   /** The thread is at this connection from now on. */
   private enter(wire: EpollWire | undefined): void {
-    this.pulse.at(wire === undefined ? 0 : (this.numbers[wire.slot] as number));
+    this.options.pulse.at(wire === undefined ? 0 : (this.numbers[wire.slot] as number));
   }
 
   private attempt(wire: EpollWire | undefined, run: () => void): void {

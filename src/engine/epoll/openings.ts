@@ -3,8 +3,8 @@ import { type TargetTls, TLS_REASON } from '../../connection/wire.ts';
 import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT, EPROTO, ETIMEDOUT, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 import type { ReadyList } from './ready-list.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
@@ -38,13 +38,13 @@ export class Openings {
 
   /** False where the attempt failed, its outcome is still open, or the connection has ended the link at once. */
   connected(fd: number, mask: number): boolean {
-    const { flags, generation, link } = this.table;
+    const { states, flags, generation, link } = this.table;
     if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
       this.fail(fd, errnoName(this.sockets.takeError(fd) || ECONNRESET));
       return false;
     }
     if ((mask & EPOLLOUT) === 0) return false;
-    flags[fd] = (flags[fd] as number) & ~is.CONNECTING;
+    states.connected(fd);
     const before = generation[fd];
     this.host.owner(fd).linkOpened(link[fd] as number);
     return generation[fd] === before && ((flags[fd] as number) & is.HANDSHAKING) === 0;
@@ -52,11 +52,12 @@ export class Openings {
 
   /** Has a link that was just connected shake hands before its connection hears of it. */
   secure(fd: number, target: TargetTls): void {
-    const { flags } = this.table;
+    const { states } = this.table;
     try {
       this.tls.openLink(fd, target);
       this.sockets.setNoDelay(fd); // the CONNECT is small, and right behind the handshake's last message
-      flags[fd] = ((flags[fd] as number) & ~is.DELAY_PENDING) | is.READABLE;
+      states.noDelaySet(fd);
+      states.readable(fd);
       this.handshakes.add(fd);
     } catch (error) {
       this.fail(fd, TLS_REASON + messageOf(error));

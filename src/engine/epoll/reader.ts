@@ -1,6 +1,6 @@
 import { EINTR, type Libc, type Pinned } from './libc.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
 /** Receives into the one scratch buffer, and counts what devices send. */
@@ -28,7 +28,7 @@ export class Reader {
       do got = this.libc.recv(fd, scratch.address, readBytes, 0);
       while (got === -EINTR);
       // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
-      if (got > 0 && got < readBytes && (flags & is.ENDING) === 0) table.flags[fd] = flags & ~is.READABLE;
+      if (got > 0 && got < readBytes && (flags & is.ENDING) === 0) table.states.readDry(fd);
     }
     if (got > 0 && (flags & is.DEVICE) !== 0) {
       const slot = (table.slot[fd] as number) - 1;

@@ -1,18 +1,20 @@
 import type { Clock } from '../../base/time.ts';
-import { QUEUED, READABLE } from './socket-table.ts';
+import { QUEUED, READABLE, type SocketFlags, type SocketStates } from './socket-state.ts';
 
 const always = (): boolean => true;
 
 /** The sockets that are known to be readable and were not read to the end, each once. */
 export class ReadyList {
-  private readonly flags: Uint32Array;
+  private readonly states: SocketStates;
+  private readonly flags: SocketFlags;
   // Their lengths never shrink, because V8 would let go of the memory and take it anew, turn by turn.
   private waiting: number[] = [];
   private serving: number[] = [];
   private count = 0;
 
-  constructor(flags: Uint32Array) {
-    this.flags = flags;
+  constructor(states: SocketStates) {
+    this.states = states;
+    this.flags = states.flags;
   }
 
   get isEmpty(): boolean {
@@ -23,7 +25,7 @@ export class ReadyList {
   add(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & (READABLE | QUEUED)) !== READABLE) return;
-    this.flags[fd] = flags | QUEUED;
+    this.states.enqueue(fd);
     this.waiting[this.count++] = fd;
   }
 
@@ -50,7 +52,7 @@ export class ReadyList {
         this.waiting[this.count++] = fd;
         continue;
       }
-      this.flags[fd] = flags & ~QUEUED;
+      this.states.dequeue(fd);
       each(fd);
     }
   }

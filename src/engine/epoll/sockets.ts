@@ -1,3 +1,4 @@
+import { KEEP_ALIVE_IDLE_SECONDS } from '../engine.ts';
 import { hostOf, portOf, SOCKADDR_BYTES, type SocketAddress } from './addresses.ts';
 import type { Libc, Pinned } from './libc.ts';
 import * as c from './libc.ts';
@@ -13,7 +14,7 @@ export interface KeepAlive {
 
 /** A vanished peer is noticed within a minute; an idle connection costs a packet every half minute. */
 export const DEFAULT_KEEP_ALIVE: KeepAlive = {
-  idleSeconds: 30,
+  idleSeconds: KEEP_ALIVE_IDLE_SECONDS,
   intervalSeconds: 10,
   userTimeoutMs: 30_000,
 };

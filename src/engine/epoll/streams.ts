@@ -10,8 +10,9 @@ import type { Poller } from './poller.ts';
 import { Reader } from './reader.ts';
 import { ReadyList } from './ready-list.ts';
 import type { SocketRecycler } from './socket-recycler.ts';
+import type { SocketFlags, SocketStates } from './socket-state.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
@@ -19,15 +20,9 @@ import { Writer } from './writer.ts';
 interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
   readonly readBytes: number;
-  /** How long a flushed device may make no progress towards its end before it is reset. */
-  readonly lingerMs: number;
+  /** How long a flushed link may take to close before it is reset. For devices the connection keeps the time. */
+  readonly linkLingerMs: number;
 }
-
-/**
- * The same for a link: a node that hangs still has to read what it was told last, and it would not if its answers to
- * what came before were met by a reset: then the Will of a live device fires.
- */
-const LINK_LINGER_MS = 60_000;
 
 /** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
 const READS_PER_TURN = 2;
@@ -43,7 +38,8 @@ export class Streams {
   readonly handshakes: ReadyList;
   private readonly libc: Libc;
   private readonly table: SocketTable;
-  private readonly flags: Uint32Array;
+  private readonly states: SocketStates;
+  private readonly flags: SocketFlags;
   private readonly peer: Int32Array;
   private readonly waiting: Uint32Array;
   private readonly sockets: Sockets;
@@ -72,9 +68,10 @@ export class Streams {
   ) {
     this.libc = libc;
     this.table = table;
+    this.states = table.states;
     this.flags = table.flags;
-    this.ready = new ReadyList(table.flags);
-    this.handshakes = new ReadyList(table.flags);
+    this.ready = new ReadyList(table.states);
+    this.handshakes = new ReadyList(table.states);
     this.peer = table.peer;
     this.sockets = sockets;
     this.recycler = recycler;
@@ -101,9 +98,10 @@ export class Streams {
   // ---- what the connection asks for ------------------------------------------------------------------------
 
   hold(fd: number, hold: boolean): void {
-    if (hold) this.flags[fd] = (this.flags[fd] as number) | is.HELD;
+    if (((this.flags[fd] as number) & is.DETACHED) !== 0) return;
+    if (hold) this.states.hold(fd);
     else {
-      this.flags[fd] = (this.flags[fd] as number) & ~is.HELD;
+      this.states.unhold(fd);
       this.ready.add(fd);
     }
   }
@@ -117,7 +115,7 @@ export class Streams {
 
   private pair(fd: number, peer: number): void {
     this.peer[fd] = peer;
-    this.flags[fd] = (this.flags[fd] as number) | is.SPLICED;
+    this.states.splice(fd);
     this.ready.add(fd);
   }
 
@@ -126,7 +124,7 @@ export class Streams {
     if (peer < 0) return;
     for (const half of [fd, peer]) {
       this.peer[half] = -1;
-      this.flags[half] = (this.flags[half] as number) & ~is.SPLICED;
+      this.states.unsplice(half);
     }
   }
 
@@ -145,18 +143,13 @@ export class Streams {
       return;
     }
     this.unpair(fd);
-    this.flags[fd] = ((this.flags[fd] as number) & ~is.HELD) | is.DETACHED;
-    this.linger(fd);
+    this.states.detach(fd);
+    if ((flags & is.DEVICE) === 0) this.setTimer(fd, this.options.linkLingerMs);
     this.ready.add(fd);
     this.endings.finish(fd);
   }
 
-  private linger(fd: number): void {
-    const isDevice = ((this.flags[fd] as number) & is.DEVICE) !== 0;
-    this.setTimer(fd, isDevice ? this.options.lingerMs : LINK_LINGER_MS);
-  }
-
-  /** A flushed socket has made no progress, or a link has lived long enough to be watched. */
+  /** Of a link: it was flushed and had its time, its address did not answer, or it has lived long enough to be watched. */
   timer(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) this.reset(fd);
@@ -185,7 +178,7 @@ export class Streams {
     this.writer.outbox.clear(fd);
     this.setTimer(fd, 0);
     if (((this.flags[fd] as number) & is.TLS) !== 0) this.tls.free(fd);
-    this.flags[fd] = 0;
+    this.states.leave(fd);
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
   }
 
@@ -205,17 +198,14 @@ export class Streams {
       if (this.table.slot[fd] === 0) return;
     }
     if ((mask & (c.EPOLLIN | c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) === 0) return;
-    let flags = (this.flags[fd] as number) | is.READABLE;
-    if ((mask & (c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) !== 0) flags |= is.ENDING;
-    if ((mask & c.EPOLLERR) !== 0) flags |= is.ERRED;
-    this.flags[fd] = flags;
+    this.states.report(fd, (mask & (c.EPOLLRDHUP | c.EPOLLHUP)) !== 0, (mask & c.EPOLLERR) !== 0);
     this.read(fd);
   }
 
   /** False where the socket is not, or not yet, one to read and write. */
   private opened(fd: number, mask: number, flags: number): boolean {
     if ((flags & is.CONNECTING) !== 0) return this.openings.connected(fd, mask);
-    this.flags[fd] = (flags | is.READABLE) & ~is.RETRY;
+    this.states.retry(fd);
     if ((flags & is.HANDSHAKING) !== 0) {
       this.handshakes.add(fd);
       return false;
@@ -304,15 +294,15 @@ export class Streams {
       this.broken(fd);
       return;
     }
-    if (result === -c.EAGAIN) this.flags[fd] = flags & ~is.READABLE;
+    if (result === -c.EAGAIN) this.states.readDry(fd);
     else if (result === 0) this.finRead(fd);
     else if (result === -c.EPROTO) this.tlsFailed(fd);
     else this.dead(fd, causeOf(-result));
   }
 
   private finRead(fd: number): void {
-    const flags = ((this.flags[fd] as number) & ~is.READABLE) | is.EOF;
-    this.flags[fd] = flags;
+    this.states.finRead(fd);
+    const flags = this.flags[fd] as number;
     if ((flags & is.DETACHED) !== 0) {
       if ((flags & is.FIN_SENT) !== 0) this.close(fd);
       return;
@@ -339,10 +329,8 @@ export class Streams {
     this.unpair(fd);
     this.writer.outbox.clear(fd);
     this.tls.free(fd);
-    this.flags[fd] =
-      is.DEVICE | is.DETACHED | is.READABLE | is.FIN_WANTED | is.FIN_SENT | (flags & is.UNWATCHED);
+    this.states.refuseTls(fd);
     this.libc.shutdown(fd, c.SHUT_WR);
-    this.setTimer(fd, this.options.lingerMs);
     this.ready.add(fd);
     if (node >= 0) this.reset(node);
     if ((flags & is.EOF) === 0) this.owner(fd).deviceEnded('tls');
@@ -376,7 +364,7 @@ export class Streams {
   private sendFailed(fd: number, error: number): void {
     this.writer.outbox.clear(fd);
     this.table.brokenBy[fd] = -error;
-    this.flags[fd] = (this.flags[fd] as number) | is.BROKEN | is.READABLE | is.ENDING;
+    this.states.sendFailed(fd);
     this.ready.add(fd);
   }
 
@@ -386,7 +374,6 @@ export class Streams {
       this.sendFailed(fd, flushed);
       return;
     }
-    if (flushed > 0 && ((this.flags[fd] as number) & is.DETACHED) !== 0) this.linger(fd);
     if (this.waiting[fd] !== 0) return;
     this.pressure.resumeSources(fd);
     if (((this.flags[fd] as number) & (is.FIN_WANTED | is.FIN_SENT)) === is.FIN_WANTED)

@@ -15,7 +15,8 @@ import {
   SSL_ERROR_WANT_WRITE,
   SSL_ERROR_ZERO_RETURN,
 } from './openssl.ts';
-import { DEVICE, HANDSHAKING, RETRY, type SocketTable, TLS } from './socket-table.ts';
+import { DEVICE, HANDSHAKING, type SocketFlags, type SocketStates } from './socket-state.ts';
+import type { SocketTable } from './socket-table.ts';
 import { createTlsContexts, type TlsContexts } from './tls-contexts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 
@@ -27,7 +28,8 @@ export class TlsSessions {
   /** Of devices, by fd. */
   private readonly slots: HandshakeSlots<number>;
   private readonly libc: Libc;
-  private readonly flags: Uint32Array;
+  private readonly states: SocketStates;
+  private readonly flags: SocketFlags;
   private readonly generation: Uint32Array;
   private readonly sessions: Float64Array;
   private readonly out: Pinned;
@@ -44,6 +46,7 @@ export class TlsSessions {
   ) {
     this.libc = libc;
     this.slots = new HandshakeSlots(maxHandshakes, clock, giveWay);
+    this.states = table.states;
     this.flags = table.flags;
     this.generation = table.generation;
     this.sessions = new Float64Array(table.capacity);
@@ -104,7 +107,7 @@ export class TlsSessions {
 
   private begin(fd: number, session: number): void {
     this.sessions[fd] = session;
-    this.flags[fd] = (this.flags[fd] as number) | TLS | HANDSHAKING;
+    this.states.beginTls(fd);
     this.ssl.setFd(session, fd);
   }
 
@@ -112,7 +115,7 @@ export class TlsSessions {
   free(fd: number): void {
     const flags = this.flags[fd] as number;
     if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.slots.release(fd);
-    this.flags[fd] = flags & ~(TLS | HANDSHAKING | RETRY);
+    this.states.dropTls(fd);
     this.ssl.free(this.sessions[fd] as number);
     this.sessions[fd] = 0;
   }
@@ -125,7 +128,7 @@ export class TlsSessions {
     const result = isDevice ? ssl.accept(session) : ssl.connect(session);
     if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
     if (isDevice) this.slots.release(fd);
-    this.flags[fd] = (this.flags[fd] as number) & ~HANDSHAKING;
+    this.states.endHandshake(fd);
     return 1;
   }
 
@@ -170,7 +173,7 @@ export class TlsSessions {
   private failure(fd: number, session: number, result: number, crossed: number): number {
     const { ssl } = this;
     const error = ssl.errorOf(session, result);
-    if (error === crossed) this.flags[fd] = (this.flags[fd] as number) | RETRY;
+    if (error === crossed) this.states.awaitRetry(fd);
     if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_WANT_WRITE) return -EAGAIN;
     const errno = error === SSL_ERROR_SYSCALL ? ssl.errno() : 0;
     if (error === SSL_ERROR_SSL) this.failureText = ssl.takeError();

@@ -1,8 +1,8 @@
 import { copyBytes } from '../../base/bytes.ts';
 import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import * as is from './socket-table.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
 const COPY_BYTES = 65_536;
@@ -101,7 +101,9 @@ export class Writer {
 
   /** What a link sends first goes at once anyway, and for many it is the only thing. */
   private setNoDelay(fd: number, flags: number): void {
-    if ((flags & is.SENT) !== 0) this.host.setNoDelay(fd);
-    this.table.flags[fd] = (flags & is.SENT) === 0 ? flags | is.SENT : flags & ~is.DELAY_PENDING;
+    const { states } = this.table;
+    if ((flags & is.SENT) === 0) return states.firstSent(fd);
+    this.host.setNoDelay(fd);
+    states.noDelaySet(fd);
   }
 }

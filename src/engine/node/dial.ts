@@ -1,11 +1,13 @@
 import { connect, type Socket } from 'node:net';
 import type { Target } from '../../connection/wire.ts';
+import { KEEP_ALIVE_IDLE_SECONDS } from '../engine.ts';
 
 /** A TCP socket that is connecting to a node. */
 export function dialTcp({ host, port, sourceAddress }: Target, highWaterMark: number): Socket {
   return connect({
     ...{ host, port, localAddress: sourceAddress },
-    ...{ noDelay: true, keepAlive: true, allowHalfOpen: true, highWaterMark },
+    ...{ noDelay: true, allowHalfOpen: true, highWaterMark },
+    ...{ keepAlive: true, keepAliveInitialDelay: 1000 * KEEP_ALIVE_IDLE_SECONDS },
   } as never);
 }
 

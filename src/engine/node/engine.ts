@@ -7,6 +7,7 @@ import {
   type BoundAddress,
   type Engine,
   type EngineOptions,
+  KEEP_ALIVE_IDLE_SECONDS,
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
@@ -155,6 +156,7 @@ export function createNodeEngine(options: EngineOptions): Engine {
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
+      keepAliveInitialDelay: 1000 * KEEP_ALIVE_IDLE_SECONDS,
       highWaterMark: options.highWaterBytes,
     });
     const held = listener.isHeld ? new HeldSockets() : undefined;

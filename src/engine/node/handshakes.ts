@@ -25,6 +25,8 @@ import {
 const SESSION_SECONDS = 7200;
 /** Node's tickets take fewer bytes of key than OpenSSL's. */
 const NODE_TICKET_KEY_BYTES = 48;
+/** The connection keeps the time of a handshake; Node would not let one take longer than two minutes. */
+const HANDSHAKE_TIMEOUT_MS = 2 ** 31 - 1;
 /** As OpenSSL's default. */
 const MAX_CHAIN = 100;
 
@@ -88,6 +90,7 @@ export class Handshakes {
     const server = createServer({
       ...options[0],
       ...(tls.alpn.length > 0 && { ALPNProtocols: [...tls.alpn] }),
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       requestCert: isAsked,
       rejectUnauthorized: tls.clientAuth === 'require',
       ...(contexts.length > 1 && {

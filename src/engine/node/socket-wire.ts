@@ -3,15 +3,12 @@ import type { TLSSocket } from 'node:tls';
 import { systemClock } from '../../base/time.ts';
 import type { EndCause, Link, PeerTls, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
-import type { EngineOptions } from '../engine.ts';
+import { type EngineOptions, LINK_LINGER_MS } from '../engine.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
 import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 import { copyOf, whenDrained } from './sending.ts';
-
-/** A link that is left is held open for so long after its last sign of life, until the node has closed it too. */
-const LINGER_MS = 60_000;
 
 /** The wire of one connection over `node:net` sockets. */
 export class SocketWire implements Wire {
@@ -262,6 +259,7 @@ export class SocketWire implements Wire {
   }
 
   holdDevice(hold: boolean): void {
+    if (this.deviceDone) return; // it is read until it closes
     this.deviceHeld = hold;
     if (hold && this.early === undefined) this.device.pause();
     else if (!hold) this.resumeDevice();
@@ -326,15 +324,13 @@ export class SocketWire implements Wire {
     else resetTls(socket, forwarder);
   }
 
-  /**
-   * A node that hangs still has to read what it was told last, and it would not if its answers to what came before were
-   * met by a reset: then the Will of a live device fires.
-   */
+  /** The node is heard out, so that no reset overtakes what it was told last. */
   private leave(socket: Socket): void {
     this.left.add(socket);
     socket.end();
     socket.resume();
-    socket.setTimeout(LINGER_MS, () => socket.destroy());
+    const late = setTimeout(() => this.resetLink(socket), this.options.linkLingerMs ?? LINK_LINGER_MS);
+    socket.once('close', () => clearTimeout(late));
   }
 
   numbered(connection: number): void {
