@@ -47,9 +47,23 @@ function times(ack: AckTimes | undefined): string {
   return ack === undefined ? '' : `${ack.p50} / ${ack.p99}`;
 }
 
-/** The text of docs/failover.md. */
-export function failoverPage(scenes: readonly Scene[]): string {
+/** Of several runs the one in the middle, by the time at which the last device was back; of what went wrong, the most. */
+function middle(scenes: readonly Scene[]): Scene {
+  const ranked = scenes.toSorted((a, b) => lastAfterMs(a) - lastAfterMs(b));
+  const { play, report } = ranked[Math.floor((ranked.length - 1) / 2)] as Scene;
+  const most = (of: (report: Report) => number) => Math.max(...scenes.map((scene) => of(scene.report)));
+  const lost = { qos1: most((each) => each.lost.qos1), qos2: most((each) => each.lost.qos2) };
+  return { play, report: { ...report, lost, disconnects: most((each) => each.disconnects) } };
+}
+
+const lastAfterMs = ({ report }: Scene): number => report.moves?.lastAfterMs ?? 0;
+
+/** The text of docs/failover.md. @param load of the machine before it began: processes that wanted to run */
+export function failoverPage(scenes: readonly Scene[], load: number): string {
   const [first] = scenes;
+  const plays = [...new Set(scenes.map(({ play }) => play))];
+  const rows = plays.map((each) => middle(scenes.filter(({ play }) => play === each)));
+  const runs = scenes.length / Math.max(1, plays.length);
   const { devices, rate } = first?.play ?? { devices: 0, rate: 0 };
   return `# What devices notice when a broker dies
 
@@ -64,8 +78,12 @@ gone with it ([what is kept and what is lost](session-mode.md#what-is-kept-and-w
 
 | ${headings.join(' | ')} |
 |${' --- |'.repeat(headings.length)}
-${scenes.map(row).join('\n')}
+${rows.map(row).join('\n')}
 
+Times are those of the run in the middle of ${runs}, by the last device; disconnects and losses those of the worst. The last columns
+are of the devices whose node lived: in the seconds before, and from the fault until the last device was back.
+
+- ${load.toFixed(1)} processes wanted the cores before it began, on average over a minute; there should be none
 ${machine()
   .map((line) => `- ${line}`)
   .join('\n')}

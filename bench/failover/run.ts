@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Play, perform, type Report } from './performance.ts';
 import { failoverPage, hangPage, type Scene } from './report.ts';
@@ -95,6 +96,7 @@ const hangs = [20_000, 90_000].flatMap((hangMs) =>
   ),
 );
 
+const [load = 0] = loadavg();
 const scenes: Scene[] = [];
 for (const play of values.hangs ? hangs : plays) {
   for (let run = 0; run < Number(values.runs); run++) {
@@ -113,4 +115,4 @@ for (const play of values.hangs ? hangs : plays) {
 const isWhole = process.argv.length === 2;
 const page = values.hangs ? 'docs/hangs.md' : isWhole ? 'docs/failover.md' : undefined;
 const out = values.out ?? page;
-if (out !== undefined) writeFileSync(out, values.hangs ? hangPage(scenes) : failoverPage(scenes));
+if (out !== undefined) writeFileSync(out, values.hangs ? hangPage(scenes) : failoverPage(scenes, load));
