@@ -2,7 +2,7 @@ import { encodeAddress, type SocketAddress } from '../../src/engine/epoll/addres
 import * as c from '../../src/engine/epoll/libc.ts';
 import { type Libc, loadLibc, type Pinned } from '../../src/engine/epoll/libc.ts';
 import { createPoller, type Poller, STREAM_EVENTS } from '../../src/engine/epoll/poller.ts';
-import { createSockets, DEFAULT_KEEP_ALIVE, type Sockets } from '../../src/engine/epoll/sockets.ts';
+import { DEFAULT_KEEP_ALIVE, Sockets } from '../../src/engine/epoll/sockets.ts';
 
 /** What is done with the events of one socket. */
 export interface Role {
@@ -29,7 +29,7 @@ export class Station {
 
   constructor() {
     this.scratch = this.libc.pin(RECEIVE_BYTES);
-    this.sockets = createSockets(this.libc, DEFAULT_KEEP_ALIVE);
+    this.sockets = new Sockets(this.libc, DEFAULT_KEEP_ALIVE);
     this.poller = createPoller(this.libc, 1024);
   }
 

@@ -17,143 +17,162 @@ export interface AcceptPressure {
 }
 
 /** The listening sockets of one thread. */
-export interface Listeners {
-  readonly paused: boolean;
-  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
-  listen(options: ListenOptions): BoundAddress;
-  /** Those that were bound `isHeld` accept from now on. */
-  open(listenerIndex: number): void;
-  owns(fd: number): boolean;
-  /** Accepts what has arrived; each fd goes to `adopt`, its address in `sockets.remote`. */
-  accept(fd: number): void;
-  resume(): void;
-  /** The sockets of one listener. What had arrived there and was not accepted yet is reset by the kernel. */
-  closeOne(listenerIndex: number): void;
-  close(): void;
-}
-
-export function createListeners(
-  libc: Libc,
-  sockets: Sockets,
-  poller: Poller,
-  generation: Uint32Array,
-  adopt: (fd: number, listenerIndex: number) => void,
-  pressure: AcceptPressure,
-): Listeners {
-  const listening = new Map<number, number>();
+export class Listeners {
+  private readonly libc: Libc;
+  private readonly sockets: Sockets;
+  private readonly poller: Poller;
+  private readonly generation: Uint32Array;
+  private readonly adopt: (fd: number, listenerIndex: number) => void;
+  private readonly pressure: AcceptPressure;
+  /** The index of the listener, by fd. */
+  private readonly listening = new Map<number, number>();
   /** Of these, the ones that are not open yet. */
-  const held = new Set<number>();
-  // Given up for a moment when descriptors run out, so that waiting devices are refused instead of left hanging.
-  let reserve = openReserve();
-  let paused = false;
+  private readonly held = new Set<number>();
+  /** Given up for a moment when descriptors run out, so that waiting devices are refused instead of left hanging. */
+  private reserve: number;
+  private isPaused = false;
 
-  function openReserve(): number {
-    return libc.open('/dev/null', c.SOCK_CLOEXEC);
+  /** `adopt` gets each accepted fd, while its address is in `sockets.remote`. */
+  constructor(
+    libc: Libc,
+    sockets: Sockets,
+    poller: Poller,
+    generation: Uint32Array,
+    adopt: (fd: number, listenerIndex: number) => void,
+    pressure: AcceptPressure,
+  ) {
+    this.libc = libc;
+    this.sockets = sockets;
+    this.poller = poller;
+    this.generation = generation;
+    this.adopt = adopt;
+    this.pressure = pressure;
+    this.reserve = this.openReserve();
   }
 
-  function listen(options: ListenOptions): BoundAddress {
-    const { index, host, port, isFirst = false, deviceGreets = false, isHeld = false } = options;
-    const address = encodeAddress(libc, host, port);
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  owns(fd: number): boolean {
+    return this.listening.has(fd);
+  }
+
+  // ---- binding
+
+  /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
+  listen(options: ListenOptions): BoundAddress {
+    const fd = this.bind(options);
+    const { index, host, port, isHeld = false } = options;
+    const added = fd < 0 ? fd : this.watch(fd, !isHeld);
+    if (added < 0) {
+      if (fd >= 0) this.libc.close(fd);
+      throw new BreakwaterError(
+        'ADDRESS_NOT_AVAILABLE',
+        `cannot listen on ${host}:${port}: ${errnoName(added)}`,
+      );
+    }
+    this.listening.set(fd, index);
+    if (isHeld) this.held.add(fd);
+    return this.sockets.localAddress(fd);
+  }
+
+  /** A listening socket, or a negative errno. */
+  private bind({ host, port, isFirst = false, deviceGreets = false }: ListenOptions): number {
+    const address = encodeAddress(this.libc, host, port);
     if (address === undefined) {
       throw new BreakwaterError(
         'ADDRESS_NOT_AVAILABLE',
         `cannot listen on ${host}: give an IP address of this machine`,
       );
     }
-    const taken = isFirst && port !== 0 ? sockets.probe(address) : 0;
-    const fd = taken < 0 ? taken : sockets.listen(address, deviceGreets);
-    if (fd === -c.EADDRINUSE) {
-      const message = `${host}:${port} is in use by another program; stop it, or choose another address`;
-      throw new BreakwaterError('ADDRESS_IN_USE', message);
-    }
-    const added = fd < 0 ? fd : poller.add(fd, generation[fd] as number, isHeld ? 0 : c.EPOLLIN);
-    if (added < 0) {
-      if (fd >= 0) libc.close(fd);
-      throw new BreakwaterError(
-        'ADDRESS_NOT_AVAILABLE',
-        `cannot listen on ${host}:${port}: ${errnoName(added)}`,
-      );
-    }
-    listening.set(fd, index);
-    if (isHeld) held.add(fd);
-    return sockets.localAddress(fd);
+    const taken = isFirst && port !== 0 ? this.sockets.probe(address) : 0;
+    const fd = taken < 0 ? taken : this.sockets.listen(address, deviceGreets);
+    if (fd !== -c.EADDRINUSE) return fd;
+    const message = `${host}:${port} is in use by another program; stop it, or choose another address`;
+    throw new BreakwaterError('ADDRESS_IN_USE', message);
   }
 
-  function open(listenerIndex: number): void {
-    for (const fd of held) {
-      if (listening.get(fd) !== listenerIndex) continue;
-      held.delete(fd);
-      if (!paused) poller.modify(fd, generation[fd] as number, c.EPOLLIN);
+  private watch(fd: number, accepts: boolean): number {
+    return this.poller.add(fd, this.generation[fd] as number, accepts ? c.EPOLLIN : 0);
+  }
+
+  private setAccepting(fd: number, accepts: boolean): void {
+    this.poller.modify(fd, this.generation[fd] as number, accepts ? c.EPOLLIN : 0);
+  }
+
+  /** Those that were bound `isHeld` accept from now on. */
+  open(listenerIndex: number): void {
+    for (const fd of this.held) {
+      if (this.listening.get(fd) !== listenerIndex) continue;
+      this.held.delete(fd);
+      if (!this.isPaused) this.setAccepting(fd, true);
     }
   }
 
-  function accept(fd: number): void {
-    const index = listening.get(fd);
+  // ---- accepting
+
+  /** Accepts what has arrived at a listening socket. */
+  accept(fd: number): void {
+    const index = this.listening.get(fd);
     if (index === undefined) return;
     for (let accepted = 0; accepted < ACCEPTS_PER_TURN; accepted++) {
-      const device = sockets.accept(fd);
-      if (device >= 0) adopt(device, index);
+      const device = this.sockets.accept(fd);
+      if (device >= 0) this.adopt(device, index);
       else if (device === -c.EAGAIN) return;
       else if (device !== -c.EINTR && device !== -c.ECONNABORTED) {
-        pause(fd, device);
+        this.pause(fd, device);
         return;
       }
     }
   }
 
-  function pause(fd: number, error: number): void {
-    if (error === -c.EMFILE || error === -c.ENFILE) refuse(fd);
-    for (const listener of listening.keys()) poller.modify(listener, generation[listener] as number, 0);
-    paused = true;
-    pressure.onAcceptPaused(errnoName(error));
+  private pause(fd: number, error: number): void {
+    if (error === -c.EMFILE || error === -c.ENFILE) this.refuse(fd);
+    for (const listener of this.listening.keys()) this.setAccepting(listener, false);
+    this.isPaused = true;
+    this.pressure.onAcceptPaused(errnoName(error));
   }
 
-  function refuse(fd: number): void {
-    if (reserve >= 0) libc.close(reserve);
+  private refuse(fd: number): void {
+    if (this.reserve >= 0) this.libc.close(this.reserve);
     for (let refused = 0; refused < ACCEPTS_PER_TURN; refused++) {
-      const device = sockets.accept(fd);
+      const device = this.sockets.accept(fd);
       if (device < 0) break;
-      sockets.reset(device);
+      this.sockets.reset(device);
     }
-    reserve = openReserve();
+    this.reserve = this.openReserve();
   }
 
-  function resume(): void {
-    if (!paused) return;
-    paused = false;
-    if (reserve < 0) reserve = openReserve();
-    for (const listener of listening.keys())
-      if (!held.has(listener)) poller.modify(listener, generation[listener] as number, c.EPOLLIN);
-    pressure.onAcceptResumed();
+  private openReserve(): number {
+    return this.libc.open('/dev/null', c.SOCK_CLOEXEC);
   }
 
-  function drop(fd: number): void {
-    libc.close(fd);
-    generation[fd] = (generation[fd] as number) + 1;
-    listening.delete(fd);
-    held.delete(fd);
+  resume(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    if (this.reserve < 0) this.reserve = this.openReserve();
+    for (const fd of this.listening.keys()) if (!this.held.has(fd)) this.setAccepting(fd, true);
+    this.pressure.onAcceptResumed();
   }
 
-  function closeOne(listenerIndex: number): void {
-    for (const [fd, index] of listening) if (index === listenerIndex) drop(fd);
+  // ---- closing
+
+  /** Closes the sockets of one listener. What had arrived there and was not accepted yet is reset by the kernel. */
+  closeOne(listenerIndex: number): void {
+    for (const [fd, index] of this.listening) if (index === listenerIndex) this.drop(fd);
   }
 
-  function close(): void {
-    for (const fd of listening.keys()) drop(fd);
-    if (reserve >= 0) libc.close(reserve);
-    reserve = -1;
+  close(): void {
+    for (const fd of this.listening.keys()) this.drop(fd);
+    if (this.reserve >= 0) this.libc.close(this.reserve);
+    this.reserve = -1;
   }
 
-  return {
-    get paused() {
-      return paused;
-    },
-    listen,
-    open,
-    owns: (fd) => listening.has(fd),
-    accept,
-    resume,
-    closeOne,
-    close,
-  };
+  private drop(fd: number): void {
+    this.libc.close(fd);
+    this.generation[fd] = (this.generation[fd] as number) + 1;
+    this.listening.delete(fd);
+    this.held.delete(fd);
+  }
 }

@@ -7,7 +7,7 @@ import type { Pulse } from '../pulse.ts';
 import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
-import { type AcceptPressure, createListeners, type Listeners } from './listeners.ts';
+import { type AcceptPressure, Listeners } from './listeners.ts';
 import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
@@ -15,9 +15,9 @@ import { SocketRecycler } from './socket-recycler.ts';
 import { CheckedSocketStates } from './socket-rules.ts';
 import { DEVICE, SocketStates, TLS } from './socket-state.ts';
 import { createSocketTable, descriptorLimit, type SocketTable } from './socket-table.ts';
-import { createSockets, type KeepAlive, type Sockets } from './sockets.ts';
+import { type KeepAlive, Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
-import { createTimerWheel, type TimerWheel } from './timer-wheel.ts';
+import { TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
 import { Turns } from './turns.ts';
 import { EpollWire, type WireHost } from './wire.ts';
@@ -91,9 +91,9 @@ export class Loop implements WireHost {
     this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
     this.recyclerKey = this.acceptRetryKey + 1;
-    this.wheel = createTimerWheel(this.recyclerKey + 1, this.nowMs);
+    this.wheel = new TimerWheel(this.recyclerKey + 1, this.nowMs);
     this.poller = createPoller(libc, EVENTS_PER_TURN);
-    this.sockets = createSockets(libc, options.keepAlive);
+    this.sockets = new Sockets(libc, options.keepAlive);
     this.tls = new TlsSessions(libc, this.table, options, (fd) =>
       this.wires[(this.table.slot[fd] as number) - 1]?.abort(),
     );
@@ -122,7 +122,7 @@ export class Loop implements WireHost {
       if (this.headers.isFor(index)) this.headers.accepted(fd, index, remote);
       else this.adoptDevice(fd, index, remote);
     };
-    this.listeners = createListeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
+    this.listeners = new Listeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {
         this.descriptorFreed = false;
         this.recycler.clear();

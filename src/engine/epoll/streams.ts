@@ -82,7 +82,7 @@ export class Streams {
     this.reader = new Reader(libc, table, tls, options.readBytes);
     this.writer = new Writer(libc, table, tls, this.reader.scratch, {
       failed: (fd, error) => this.sendFailed(fd, error),
-      setNoDelay: sockets.setNoDelay,
+      setNoDelay: (fd) => sockets.setNoDelay(fd),
       watchRoom: (fd) => this.intake.watchRoom(fd),
     });
     this.waiting = this.writer.waiting;

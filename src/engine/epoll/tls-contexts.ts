@@ -8,10 +8,11 @@ import {
   type TlsOptions,
 } from '../tls.ts';
 import type { Libc } from './libc.ts';
+import type { Callback } from './native-library.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
 import { addCertificate, addCrls, applySettings, eachCertificate, must, pinned } from './tls-material.ts';
-import { createTicketKeys } from './tls-tickets.ts';
+import { createTicketKeys, type TicketKeys } from './tls-tickets.ts';
 
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
 interface ContextSet {
@@ -21,51 +22,86 @@ interface ContextSet {
 }
 
 /** The TLS settings of one thread's listeners. */
-export interface TlsContexts {
-  /** @throws BreakwaterError TLS_INVALID; then the listener's former settings stay */
-  set(listenerIndex: number, tls: TlsOptions): void;
-  /** The SSL_CTX that a listener's handshakes begin with; 0 for a plain listener. */
-  of(listenerIndex: number): number;
-  /** Sessions hold on to their own; the rest is freed. */
-  drop(listenerIndex: number): void;
-  close(): void;
-}
-
-export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
-  const sets = new Map<number, ContextSet>();
+export class TlsContexts {
+  private readonly libc: Libc;
+  private readonly ssl: OpenSsl;
+  /** By the index of the listener. */
+  private readonly sets = new Map<number, ContextSet>();
   /** Those before: a device whose handshake has begun with them may be about to name its server. */
-  const former = new Map<number, ContextSet>();
-  const setOf = new Map<number, ContextSet>();
+  private readonly former = new Map<number, ContextSet>();
+  /** By the first context of the set. */
+  private readonly setOf = new Map<number, ContextSet>();
+  private readonly chooseByName: Callback;
+  private readonly tolerateExpired: Callback;
+  private readonly tickets: TicketKeys;
+  private readonly protocols: Protocols;
 
-  const chooseByName = ssl.serverNameCallback((session) => {
+  constructor(libc: Libc, ssl: OpenSsl) {
+    this.libc = libc;
+    this.ssl = ssl;
+    this.chooseByName = ssl.serverNameCallback((session) => this.nameGiven(session));
+    this.tolerateExpired = ssl.verifyCallback((error) => error === o.X509_V_ERR_CRL_HAS_EXPIRED);
+    this.tickets = createTicketKeys(libc, ssl);
+    this.protocols = createProtocols(libc, ssl);
+  }
+
+  /** The SSL_CTX that a listener's handshakes begin with; 0 for a plain listener. */
+  of(listenerIndex: number): number {
+    return this.sets.get(listenerIndex)?.contexts[0] ?? 0;
+  }
+
+  private nameGiven(session: number): number {
+    const { ssl } = this;
     const name = ssl.serverName(session);
-    const set = setOf.get(ssl.contextOf(session));
+    const set = this.setOf.get(ssl.contextOf(session));
     if (name !== null && set !== undefined) ssl.setContext(session, set.choose(name));
     return o.SSL_TLSEXT_ERR_OK;
-  });
-  const tolerateExpired = ssl.verifyCallback((error) => error === o.X509_V_ERR_CRL_HAS_EXPIRED);
-  const tickets = createTicketKeys(libc, ssl);
-  const protocols = createProtocols(libc, ssl);
+  }
 
-  function build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
+  /** @throws BreakwaterError TLS_INVALID; then the listener's former settings stay */
+  set(listenerIndex: number, tls: TlsOptions): void {
+    const built = this.buildSet(tls, sessionScope(listenerIndex, tls));
+    const [first = 0] = built.contexts;
+    if (built.contexts.length > 1) this.ssl.setServerNameCallback(first, this.chooseByName.address);
+    this.setOf.set(first, built);
+    const before = this.sets.get(listenerIndex);
+    this.free(this.former.get(listenerIndex));
+    this.sets.set(listenerIndex, built);
+    if (before !== undefined) this.former.set(listenerIndex, before);
+  }
+
+  private buildSet(tls: TlsOptions, scope: string): ContextSet {
+    const groups = groupCertificates(tls);
+    const contexts: number[] = [];
+    try {
+      for (const group of groups) contexts.push(this.build(group.certificates, tls, scope));
+    } catch (error) {
+      for (const context of contexts) this.release(context);
+      throw error;
+    }
+    return { contexts, choose: (name) => contexts[chooseGroup(groups, name)] as number };
+  }
+
+  private build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
+    const { libc, ssl } = this;
     const context = ssl.newContext();
     try {
       applyOptions(libc, ssl, context, tls, scope);
-      tickets.use(context, tls.ticketKeys);
+      this.tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
-      if (tls.clientAuth !== 'none') demandCertificate(context, tls);
-      if (tls.alpn.length > 0) protocols.offer(context, tls.alpn);
+      if (tls.clientAuth !== 'none') this.demandCertificate(context, tls);
+      if (tls.alpn.length > 0) this.protocols.offer(context, tls.alpn);
       return context;
     } catch (error) {
-      tickets.forget(context);
-      ssl.freeContext(context);
+      this.release(context);
       throw error;
     } finally {
       ssl.clearErrors();
     }
   }
 
-  function demandCertificate(context: number, { clientCa = '', clientAuth, crl }: TlsOptions): void {
+  private demandCertificate(context: number, { clientCa = '', clientAuth, crl }: TlsOptions): void {
+    const { libc, ssl } = this;
     const store = ssl.certificateStore(context);
     eachCertificate(libc, ssl, clientCa, (certificate) => {
       must(ssl, ssl.trust(store, certificate), 'a certificate of clientCa is refused');
@@ -74,60 +110,36 @@ export function createTlsContexts(libc: Libc, ssl: OpenSsl): TlsContexts {
     if (crl !== undefined) addCrls(libc, ssl, context, crl.pem);
     const mode =
       clientAuth === 'require' ? o.SSL_VERIFY_PEER + o.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : o.SSL_VERIFY_PEER;
-    ssl.setVerify(context, mode, crl?.expired === 'tolerate' ? tolerateExpired.address : 0);
+    ssl.setVerify(context, mode, crl?.expired === 'tolerate' ? this.tolerateExpired.address : 0);
   }
 
-  function set(listenerIndex: number, tls: TlsOptions): void {
-    const groups = groupCertificates(tls);
-    const scope = sessionScope(listenerIndex, tls);
-    const contexts: number[] = [];
-    try {
-      for (const group of groups) contexts.push(build(group.certificates, tls, scope));
-    } catch (error) {
-      for (const context of contexts) release(context);
-      throw error;
-    }
-    const built: ContextSet = {
-      contexts,
-      choose: (name) => contexts[chooseGroup(groups, name)] as number,
-    };
-    const first = contexts[0] as number;
-    if (contexts.length > 1) ssl.setServerNameCallback(first, chooseByName.address);
-    setOf.set(first, built);
-    const before = sets.get(listenerIndex);
-    free(former.get(listenerIndex));
-    sets.set(listenerIndex, built);
-    if (before !== undefined) former.set(listenerIndex, before);
-  }
-
-  function drop(listenerIndex: number): void {
-    for (const each of [former, sets]) {
-      free(each.get(listenerIndex));
+  /** Sessions hold on to their own; the rest is freed. */
+  drop(listenerIndex: number): void {
+    for (const each of [this.former, this.sets]) {
+      this.free(each.get(listenerIndex));
       each.delete(listenerIndex);
     }
   }
 
-  function free(old: ContextSet | undefined): void {
+  private free(old: ContextSet | undefined): void {
     if (old === undefined) return;
-    setOf.delete(old.contexts[0] as number);
-    for (const context of old.contexts) release(context);
+    this.setOf.delete(old.contexts[0] as number);
+    for (const context of old.contexts) this.release(context);
   }
 
   /** Sessions of it hold on to it; they get no tickets any more. */
-  function release(context: number): void {
-    tickets.forget(context);
-    ssl.freeContext(context);
+  private release(context: number): void {
+    this.tickets.forget(context);
+    this.ssl.freeContext(context);
   }
 
-  function close(): void {
-    for (const listenerIndex of [...sets.keys()]) drop(listenerIndex);
-    chooseByName.free();
-    tolerateExpired.free();
-    tickets.close();
-    protocols.close();
+  close(): void {
+    for (const listenerIndex of [...this.sets.keys()]) this.drop(listenerIndex);
+    this.chooseByName.free();
+    this.tolerateExpired.free();
+    this.tickets.close();
+    this.protocols.close();
   }
-
-  return { set, of: (listenerIndex) => sets.get(listenerIndex)?.contexts[0] ?? 0, drop, close };
 }
 
 /** Everything but certificates. */

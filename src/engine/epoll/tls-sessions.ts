@@ -17,7 +17,7 @@ import {
 } from './openssl.ts';
 import { DEVICE, HANDSHAKING, type SocketFlags, type SocketStates } from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
-import { createTlsContexts, type TlsContexts } from './tls-contexts.ts';
+import { TlsContexts } from './tls-contexts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 
 /**
@@ -68,7 +68,7 @@ export class TlsSessions {
     if (this.loaded === undefined) {
       const { libc } = this;
       this.ssl = loadOpenSsl();
-      this.loaded = { contexts: createTlsContexts(libc, this.ssl), links: createTlsLinks(libc, this.ssl) };
+      this.loaded = { contexts: new TlsContexts(libc, this.ssl), links: createTlsLinks(libc, this.ssl) };
     }
     return this.loaded;
   }

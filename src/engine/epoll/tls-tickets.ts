@@ -14,7 +14,7 @@ const TAKEN = 1;
 const TAKEN_AND_RENEWED = 2;
 
 /** Seals the tickets of sessions with the newest key of their listener, and opens those of the keys before it. */
-interface TicketKeys {
+export interface TicketKeys {
   /** @param keys newest first, `TICKET_KEY_BYTES` each */
   use(context: number, keys: readonly Uint8Array[]): void;
   forget(context: number): void;

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTimerWheel } from '../../../../src/engine/epoll/timer-wheel.ts';
+import { TimerWheel } from '../../../../src/engine/epoll/timer-wheel.ts';
 
 const TICK = 10;
 const KEYS = 8;
 
 function wheelAt(startMs = 0, buckets = 4) {
-  const wheel = createTimerWheel(KEYS, startMs, TICK, buckets);
+  const wheel = new TimerWheel(KEYS, startMs, TICK, buckets);
   const fired: number[] = [];
   const advance = (nowMs: number): number[] => {
     fired.length = 0;
