@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Link, Target, Wire, WireEvents } from '../src/connection/wire.ts';
 import type { EpollOptions } from '../src/engine/epoll/engine.ts';
 import { loadEpoll } from '../src/engine/epoll/load.ts';
-import { createNodeEngine } from '../src/engine/node/engine.ts';
+import { NodeEngine } from '../src/engine/node/engine.ts';
 
 /** The least proxy that an engine can carry: reads CONNECT, dials, waits for CONNACK, and lets the bytes pass. */
 const { values } = parseArgs({
@@ -74,6 +74,6 @@ const options: EpollOptions = {
 const support = loadEpoll();
 if (values.engine === 'epoll' && !support.available) throw new Error(support.reason);
 const engine =
-  values.engine === 'epoll' && support.available ? support.create(options) : createNodeEngine(options);
+  values.engine === 'epoll' && support.available ? support.create(options) : new NodeEngine(options);
 const bound = await engine.listen({ index: 0, host: '127.0.0.1', port: Number(values.port) });
 console.error(`listening on ${bound.port}`);

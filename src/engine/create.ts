@@ -1,7 +1,7 @@
 import { BreakwaterError } from '../base/errors.ts';
 import type { Engine, EngineOptions } from './engine.ts';
 import { loadEpoll } from './epoll/load.ts';
-import { createNodeEngine } from './node/engine.ts';
+import { NodeEngine } from './node/engine.ts';
 
 export type EngineName = 'epoll' | 'node';
 
@@ -31,7 +31,7 @@ export function checkTransparent(name: EngineName): void {
 }
 
 export function createEngine(name: EngineName, options: EngineOptions): Engine {
-  if (name === 'node') return createNodeEngine(options);
+  if (name === 'node') return new NodeEngine(options);
   const epoll = loadEpoll();
   if (!epoll.available) throw unavailable(epoll.reason);
   return epoll.create(options);

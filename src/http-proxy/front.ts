@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
 import { HandshakeSlots } from '../engine/handshake-slots.ts';
 import { expectations, MAX_HEADERS } from '../engine/headers.ts';
-import { listenError, plainAddress } from '../engine/node/engine.ts';
+import { listenError, plainAddress } from '../engine/node/addresses.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
 import { HeldSockets } from '../engine/node/held-sockets.ts';

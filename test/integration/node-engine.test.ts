@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, expect, test } from 'vitest';
 import type { EndCause, Link, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine } from '../../src/engine/engine.ts';
-import { createNodeEngine } from '../../src/engine/node/engine.ts';
+import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;
@@ -115,7 +115,7 @@ async function startEngine(
 ): Promise<number> {
   talks = [];
   faults = [];
-  engine = createNodeEngine({
+  engine = new NodeEngine({
     highWaterBytes,
     onFault: (error) => faults.push(error),
     accept: (wire) => {

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
-import { createNodeEngine } from '../../src/engine/node/engine.ts';
+import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
@@ -230,7 +230,7 @@ const options: EngineOptions = {
 };
 
 function createEngine(): Engine {
-  if (settings.engine === 'node') return createNodeEngine(options);
+  if (settings.engine === 'node') return new NodeEngine(options);
   const support = loadEpoll();
   if (!support.available) throw new Error(support.reason);
   return support.create({ ...options, checksStates: true });

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../base/time.ts';
+import type { HeaderOptions } from '../../protocol/proxy-protocol/expect.ts';
 import {
   type BoundAddress,
   type Engine,
@@ -8,6 +9,7 @@ import {
   MAX_HANDSHAKES,
 } from '../engine.ts';
 import { Pulse } from '../pulse.ts';
+import type { TlsOptions, UpstreamTls } from '../tls.ts';
 import { type Libc, noted } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
@@ -24,72 +26,98 @@ export interface EpollOptions extends EngineOptions {
  * The engine of one thread. From the first `listen` on it blocks the thread in `epoll_wait`, and goes back to
  * Node's own event loop, which delivers messages and settles promises, only when `wakeFd` is written.
  */
-export function createEpollEngine(libc: Libc, options: EpollOptions): Engine & { readonly wakeFd: number } {
-  const ignore = (): void => undefined;
-  const loop = new Loop(options.descriptors === undefined ? libc : noted(libc, options.descriptors), {
-    accept: options.accept,
-    onFault: options.onFault,
-    highWaterBytes: options.highWaterBytes,
-    linkLingerMs: options.linkLingerMs ?? LINK_LINGER_MS,
-    keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
-    clock: options.clock ?? systemClock,
-    checksStates: options.checksStates ?? false,
-    pulse: options.pulse ?? new Pulse(),
-    onAcceptPaused: options.onAcceptPaused ?? ignore,
-    onAcceptResumed: options.onAcceptResumed ?? ignore,
-    maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,
-    onHandshakeRefused: options.onHandshakeRefused ?? ignore,
-    onHeaderRefused: options.onHeaderRefused ?? ignore,
-  });
-  let started = false;
-  let closed = false;
+export class EpollEngine implements Engine {
+  readonly name = 'epoll';
+  readonly wakeFd: number;
+  private readonly loop: Loop;
+  private readonly turn = (): void => this.run();
+  private readonly closeNow = (): void => this.closeOnce();
+  private isStarted = false;
+  private isClosed = false;
 
-  function turn(): void {
-    if (closed) return;
+  constructor(libc: Libc, options: EpollOptions) {
+    const ignore = (): void => undefined;
+    this.loop = new Loop(options.descriptors === undefined ? libc : noted(libc, options.descriptors), {
+      accept: options.accept,
+      onFault: options.onFault,
+      highWaterBytes: options.highWaterBytes,
+      linkLingerMs: options.linkLingerMs ?? LINK_LINGER_MS,
+      keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
+      clock: options.clock ?? systemClock,
+      checksStates: options.checksStates ?? false,
+      pulse: options.pulse ?? new Pulse(),
+      onAcceptPaused: options.onAcceptPaused ?? ignore,
+      onAcceptResumed: options.onAcceptResumed ?? ignore,
+      maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,
+      onHandshakeRefused: options.onHandshakeRefused ?? ignore,
+      onHeaderRefused: options.onHeaderRefused ?? ignore,
+    });
+    this.wakeFd = this.loop.wakeFd;
+    process.on('exit', this.closeNow);
+  }
+
+  private run(): void {
+    if (this.isClosed) return;
     try {
-      loop.run();
+      this.loop.run();
     } finally {
-      if (!closed) setImmediate(turn); // also behind a fault that nobody caught
+      if (!this.isClosed) setImmediate(this.turn); // also behind a fault that nobody caught
     }
   }
 
-  async function listen(listener: ListenOptions): Promise<BoundAddress> {
-    if (listener.tls !== undefined) loop.tls.configure(listener.index, listener.tls);
-    loop.headers.configure(listener.index, listener.headers);
-    const bound = loop.listeners.listen(listener);
-    if (!started) setImmediate(turn);
-    started = true;
+  now(): number {
+    return this.loop.now();
+  }
+
+  defer(task: () => void): void {
+    this.loop.defer(task);
+  }
+
+  updateTls(listenerIndex: number, tls: TlsOptions): void {
+    this.loop.tls.configure(listenerIndex, tls);
+  }
+
+  updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void {
+    this.loop.headers.configure(listenerIndex, headers);
+  }
+
+  updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void {
+    this.loop.tls.configureLinks(pool, tls);
+  }
+
+  async listen(listener: ListenOptions): Promise<BoundAddress> {
+    if (listener.tls !== undefined) this.updateTls(listener.index, listener.tls);
+    this.updateHeaders(listener.index, listener.headers);
+    const bound = this.loop.listeners.listen(listener);
+    if (!this.isStarted) setImmediate(this.turn);
+    this.isStarted = true;
     return bound;
   }
 
-  /** Descriptors belong to the process, so a thread that exits would leave its sockets open for ever. */
-  function closeNow(): void {
-    if (closed) return;
-    closed = true;
-    process.off('exit', closeNow);
-    loop.close();
+  open(listenerIndex: number): void {
+    this.loop.listeners.open(listenerIndex);
   }
-  process.on('exit', closeNow);
 
-  return {
-    name: 'epoll',
-    wakeFd: loop.wakeFd,
-    now: () => loop.now(),
-    defer: (task) => loop.defer(task),
-    listen,
-    updateTls: (listenerIndex, tls) => loop.tls.configure(listenerIndex, tls),
-    updateHeaders: (listenerIndex, headers) => loop.headers.configure(listenerIndex, headers),
-    updateUpstreamTls: (pool, tls) => loop.tls.configureLinks(pool, tls),
-    open: (listenerIndex) => loop.listeners.open(listenerIndex),
-    unlisten(listenerIndex) {
-      loop.listeners.closeOne(listenerIndex);
-      loop.headers.close(listenerIndex);
-      loop.tls.forget(listenerIndex);
-    },
-    stopAccepting() {
-      loop.listeners.close();
-      loop.headers.close();
-    },
-    close: async () => closeNow(),
-  };
+  unlisten(listenerIndex: number): void {
+    this.loop.listeners.closeOne(listenerIndex);
+    this.loop.headers.close(listenerIndex);
+    this.loop.tls.forget(listenerIndex);
+  }
+
+  stopAccepting(): void {
+    this.loop.listeners.close();
+    this.loop.headers.close();
+  }
+
+  async close(): Promise<void> {
+    this.closeOnce();
+  }
+
+  /** Descriptors belong to the process, so a thread that exits would leave its sockets open for ever. */
+  private closeOnce(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    process.off('exit', this.closeNow);
+    this.loop.close();
+  }
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.ts';
 import type { Engine } from '../engine.ts';
-import { createEpollEngine, type EpollOptions } from './engine.ts';
+import { EpollEngine, type EpollOptions } from './engine.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import { transparentFault } from './transparent.ts';
 
@@ -19,7 +19,7 @@ export function loadEpoll(load: () => Libc = loadLibc): EpollSupport {
     const libc = load();
     return {
       available: true,
-      create: (options) => createEpollEngine(libc, options),
+      create: (options) => new EpollEngine(libc, options),
       transparentFault: () => transparentFault(libc),
     };
   } catch (error) {
