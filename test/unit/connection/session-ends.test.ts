@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { limits } from './scene.ts';
-import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+import {
+  drainedAndAsked,
+  goOn,
+  lostAndAsked,
+  PACE_MS,
+  type SessionScene,
+  type SessionSceneOptions,
+  served,
+} from './session-scene.ts';
 
 // How a session ends: at the device, at its nodes, and in what is counted and kept.
 
@@ -119,13 +127,8 @@ describe('the device ends it', () => {
 
   test('while it is moved: both nodes are left by reset', () => {
     goOn(
-      served(),
+      drainedAndAsked(),
       `
-      owner: move drain
-        dial b
-        answer moving
-      b: opens
-        b gets CONNECT id=dev
       device: reset
         end a: reset
         end b: reset
@@ -153,13 +156,8 @@ describe('the device ends it', () => {
 
   test('by fin while it is moved: the next node is told', () => {
     goOn(
-      served(),
+      drainedAndAsked(),
       `
-      owner: move drain
-        dial b
-        answer moving
-      b: opens
-        b gets CONNECT id=dev
       device: PUBLISH t=x
       device: fin
       b: CONNACK present
@@ -220,13 +218,8 @@ describe('a DISCONNECT in the gap', () => {
 
   test('is not forgotten when the device resets behind it: neither node may fire its Will', () => {
     goOn(
-      served('CONNECT id=dev will=gone'),
+      drainedAndAsked('CONNECT id=dev will=gone'),
       `
-      owner: move drain
-        dial b
-        answer moving
-      b: opens
-        b gets CONNECT id=dev will=gone
       device: DISCONNECT
       device: reset
         a gets DISCONNECT
@@ -270,13 +263,8 @@ describe('it is ended from outside', () => {
 
   test('shutdown during a move: neither here nor there', () => {
     goOn(
-      served('CONNECT id=dev will=gone'),
+      drainedAndAsked('CONNECT id=dev will=gone'),
       `
-      owner: move drain
-        dial b
-        answer moving
-      b: opens
-        b gets CONNECT id=dev will=gone
       owner: end shutdown
         a gets DISCONNECT
         end a: flush
@@ -463,15 +451,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
 
   test('not where its link was lost: the next node was asked for a new one', () => {
     goOn(
-      served('CONNECT id=dev clean'),
+      lostAndAsked('CONNECT id=dev clean'),
       `
-      a: reset
-        a lost: reset
-        end a: reset
-      time: ${PACE_MS}
-        dial b
-      b: opens
-        b gets CONNECT id=dev clean
       b: CONNACK
         moved (link-lost) from a to b rebuilt after ${PACE_MS}
       device: DISCONNECT

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { moves } from './scene.ts';
-import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+import {
+  drainedAndAsked,
+  goOn,
+  lostAndAsked,
+  PACE_MS,
+  type SessionScene,
+  type SessionSceneOptions,
+  served,
+} from './session-scene.ts';
 
 // A node is lost, and the session goes on at another while the device stays connected.
 
@@ -118,15 +126,8 @@ describe('a lost link', () => {
   test.each(['CONNACK code=3', 'CONNACK code=2', 'reset'])('the next node does not take it: %s', (answer) => {
     const failure = { 'CONNACK code=3': 'busy', reset: 'closed-before-connack' }[answer];
     goOn(
-      served(),
+      lostAndAsked(),
       `
-      a: reset
-        a lost: reset
-        end a: reset
-      time: ${PACE_MS}
-        dial b
-      b: opens
-        b gets CONNECT id=dev
       b: ${answer}
         end b: reset
         ${failure === undefined ? '--' : `b failed: ${failure}`}
@@ -255,15 +256,8 @@ describe('a device that the next node does not want for who it is: it is told at
     [5, 138, 'device gets DISCONNECT code=135'],
   ] as const)('version %i, CONNACK %i', (version, code, told) => {
     goOn(
-      served('CONNECT id=dev', { version }),
+      lostAndAsked('CONNECT id=dev', { version }),
       `
-      a: reset
-        a lost: reset
-        end a: reset
-      time: ${PACE_MS}
-        dial b
-      b: opens
-        b gets CONNECT id=dev
       b: CONNACK code=${code}
         moved (link-lost) from a to nowhere after ${PACE_MS}
         ${told}
@@ -276,13 +270,8 @@ describe('a device that the next node does not want for who it is: it is told at
 
   test('not on a planned move, where its old node still has it', () => {
     goOn(
-      served(),
+      drainedAndAsked(),
       `
-      owner: move drain
-        dial b
-        answer moving
-      b: opens
-        b gets CONNECT id=dev
       b: CONNACK code=5
         end b: reset
       time: ${PACE_MS}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
+import { drainedAndAsked, goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
 
 // Planned moves: the old node lives, and the session leaves it for another.
 
@@ -66,13 +66,8 @@ test.each([
 
 test('of our own takeover the device sees nothing (rule 14) [MQTT-3.1.4-3]', () => {
   goOn(
-    served('CONNECT id=dev', v5),
+    drainedAndAsked('CONNECT id=dev', v5),
     `
-    owner: move drain
-      dial b
-      answer moving
-    b: opens
-      b gets CONNECT id=dev
     a: DISCONNECT code=142
     b: CONNACK present
       a gets DISCONNECT

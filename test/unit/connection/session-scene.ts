@@ -401,3 +401,31 @@ export function served(connect = 'CONNECT id=dev', options: SessionSceneOptions 
   scene.did();
   return scene;
 }
+
+/** Node `a`, which has served the device, is lost, and `b` is asked for the session. */
+export function lostAndAsked(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): SessionScene {
+  return goOn(
+    served(connect, options),
+    `
+    a: reset
+      a lost: reset
+      end a: reset
+    time: ${PACE_MS}
+      dial b
+    b: opens
+      b gets ${connect}`,
+  );
+}
+
+/** Node `a`, which serves the device, is drained, and `b` is asked for the session. */
+export function drainedAndAsked(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): SessionScene {
+  return goOn(
+    served(connect, options),
+    `
+    owner: move drain
+      dial b
+      answer moving
+    b: opens
+      b gets ${connect.replace(' clean', '')}`,
+  );
+}

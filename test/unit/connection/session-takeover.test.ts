@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
+import { drainedAndAsked, goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
 
 // Rule 14: who owns a client id is the broker's to say. A newer connection that it has accepted ends nobody; it explains
 // why the older one's link ends.
@@ -9,13 +9,8 @@ const v5 = { version: 5 } as const;
 /** Node `a` has served a clean 3.1.1 session, and `b` has it by now, asked to keep it. */
 const moved = (): SessionScene =>
   goOn(
-    served('CONNECT id=dev clean will=gone'),
+    drainedAndAsked('CONNECT id=dev clean will=gone'),
     `
-    owner: move drain
-      dial b
-      answer moving
-    b: opens
-      b gets CONNECT id=dev will=gone
     b: CONNACK present
       a gets DISCONNECT
       end a: flush
