@@ -25,8 +25,11 @@ const pure = [
   ...['protocol', 'nodes', 'policy', 'session', 'connection', 'config'],
   ...['base/bytes.ts', 'base/errors.ts', 'base/printable.ts', 'base/time.ts'],
 ];
-/** WorkerPool are started by their paths, and so reached by no import. */
-const roots = ['main.ts', 'cli/config-thread.ts', 'data-plane/worker.ts', 'http-proxy/http-worker.ts'];
+/** Workers, and the dashboard's script, are started by their paths, and so reached by no import. */
+const roots = [
+  ...['main.ts', 'cli/config-thread.ts', 'data-plane/worker.ts', 'http-proxy/http-worker.ts'],
+  'admin/dashboard/main.js',
+];
 const MAX_LINES = 400;
 
 interface Import {
@@ -63,7 +66,7 @@ function read(path: string): SourceFile {
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.(ts|js)$/.test(path))
   .map(read);
 const byPath = new Map(files.map((file) => [file.path, file]));
 const roomOf = (path: string): string => path.split('/')[0] ?? path;

@@ -1,0 +1,105 @@
+// @ts-check
+/** The dashboard is a client of the admin API like any other: requests with the token, and the stream of events. */
+
+import { byId, find } from './dom.js';
+
+/** @import { BreakwaterEvent } from '../backend.ts' */
+
+const API = '/api/v1';
+const TOKEN = 'breakwater-token';
+const RECONNECT_MS = { first: 1000, most: 15_000 };
+
+/**
+ * Sends a request with the token; asks for the token as often as it is refused. Other failures throw.
+ * @param {string} method
+ * @param {string} path below the API's prefix
+ * @param {object} [body]
+ */
+export async function request(method, path, body) {
+  for (;;) {
+    const token = sessionStorage.getItem(TOKEN);
+    /** @type {Record<string, string>} */
+    const headers = {};
+    if (token !== null) headers.authorization = `Bearer ${token}`;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const response = await fetch(API + path, { method, headers, body: body && JSON.stringify(body) });
+    if (response.ok) return response;
+    const failure = await response.json().catch(() => ({ message: `HTTP ${response.status}` }));
+    if (response.status !== 401) throw new Error(failure.message);
+    // While this request was under way, another one may have asked already.
+    if (sessionStorage.getItem(TOKEN) === token) await askToken(token === null ? '' : failure.message);
+  }
+}
+
+/**
+ * What the API answers to a GET.
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export async function get(path) {
+  return (await request('GET', path)).json();
+}
+
+/** @type {Promise<void> | undefined} */
+let asking;
+
+/**
+ * One dialog for all requests that wait for the token.
+ * @param {string} fault what was wrong with the last one
+ */
+function askToken(fault) {
+  asking ??= new Promise((resolve) => {
+    const dialog = byId('ask-token');
+    const form = find(dialog, 'form');
+    byId('token-fault').textContent = fault;
+    byId('token-fault').hidden = fault === '';
+    dialog.oncancel = (/** @type {Event} */ event) => event.preventDefault();
+    form.onsubmit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      sessionStorage.setItem(TOKEN, form.elements.token.value);
+      form.reset();
+      dialog.close();
+      asking = undefined;
+      resolve();
+    };
+    dialog.showModal();
+  });
+  return asking;
+}
+
+/**
+ * Follows the events for as long as the page is open. Streamed by fetch, because EventSource cannot send the token.
+ * @param {(event: BreakwaterEvent) => void} onEvent
+ * @param {(isLive: boolean) => void} onLive
+ */
+export async function followEvents(onEvent, onLive) {
+  for (let wait = RECONNECT_MS.first; ; wait = Math.min(wait * 2, RECONNECT_MS.most)) {
+    try {
+      const { body } = await request('GET', '/events');
+      onLive(true);
+      wait = RECONNECT_MS.first;
+      if (body !== null) await readFrames(body, onEvent);
+    } catch {
+      // Whatever ended the stream, it is opened again; the status line tells about an unreachable proxy.
+    }
+    onLive(false);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+/**
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @param {(event: BreakwaterEvent) => void} onEvent
+ */
+async function readFrames(body, onEvent) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const frames = (rest + part.value).split('\n\n');
+    rest = frames.pop() ?? '';
+    for (const frame of frames) {
+      const data = frame.split('\n').find((line) => line.startsWith('data: '));
+      if (data !== undefined) onEvent(JSON.parse(data.slice(6)));
+    }
+  }
+}
