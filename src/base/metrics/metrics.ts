@@ -94,7 +94,7 @@ export function createMetrics(): Metrics {
   });
   const delay = new Histogram({
     name: 'breakwater_control_delay_seconds',
-    help: 'How late the main thread came to its work.',
+    help: 'How late the main thread came to its work, twice a second; no device waits for it.',
     buckets: DELAY_BUCKETS_SECONDS,
     registers: [registry],
   });
@@ -105,13 +105,13 @@ export function createMetrics(): Metrics {
   registry.registerMetric(dials.metric);
   const reattachments = new Counter({
     name: 'breakwater_reattachments_total',
-    help: 'Moves of sessions to another node, by cause and result (ok, failed).',
+    help: 'Sessions that moved (ok), and tries that no node took (failed), by cause.',
     labelNames: ['cause', 'result'],
     registers: [registry],
   });
   const requests = new Counter({
     name: 'breakwater_http_requests_total',
-    help: 'HTTP requests by status; 499: the client left before its answer.',
+    help: 'HTTP requests by status; 499: the client left before its answer was whole.',
     labelNames: ['listener', 'code'],
     registers: [registry],
   });
@@ -147,33 +147,58 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter<L>({ name: `breakwater_${name}`, help, labelNames, registers });
 
-  const connections = gauge('connections', 'Live connections.', ['listener', 'node']);
-  const connectionsTotal = counter('connections_total', 'Connections accepted.', ['listener']);
+  const connections = gauge('connections', 'Live connections, counted from the dial on.', [
+    'listener',
+    'node',
+  ]);
+  const connectionsTotal = counter(
+    'connections_total',
+    'Connections accepted, those that were turned away too.',
+    ['listener'],
+  );
   const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
-  const delayed = counter('connects_delayed_total', 'Devices that waited before they were placed.', [
-    'cause',
-  ]);
+  const delayed = counter(
+    'connects_delayed_total',
+    'Devices that waited before they were placed: flapping (they connect over and over), node-rate (their turn at a node).',
+    ['cause'],
+  );
   const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
-  const messages = counter('messages_total', 'MQTT packets that devices and nodes sent, in session mode.', [
-    'direction',
-    'type',
-  ]);
-  const bytes = counter('bytes_total', 'Payload bytes carried.', ['direction']);
-  const eventsDropped = counter('events_dropped_total', 'Devices untold in log and events, in a burst.', []);
-  const logDropped = counter('log_lines_dropped_total', 'Log lines that standard output did not take.', []);
-  const nodeUp = gauge('node_up', '1 where the node is healthy.', ['node']);
-  const turns = gauge('turn_seconds_max', 'The longest turn of a data thread within the last minute.', [
-    'thread',
-  ]);
+  const messages = counter(
+    'messages_total',
+    'MQTT packets in session mode, by type. Nodes sent those to_device, and some of them are for the proxy.',
+    ['direction', 'type'],
+  );
+  const bytes = counter('bytes_total', 'Payload bytes, added when a connection ends.', ['direction']);
+  const eventsDropped = counter(
+    'events_dropped_total',
+    'Devices that a burst left untold in log and events.',
+    [],
+  );
+  const logDropped = counter(
+    'log_lines_dropped_total',
+    'Log lines that were lost, because standard output did not take them.',
+    [],
+  );
+  const nodeUp = gauge('node_up', '1 unless the node is unhealthy.', ['node']);
+  const turns = gauge(
+    'turn_seconds_max',
+    'The longest turn of a data thread within the last minute; its other devices waited for so long.',
+    ['thread'],
+  );
   const skipped = counter(
     'membership_records_skipped_total',
-    'Records and messages that could not be used.',
+    'Records and messages of the membership store that could not be used, each time they are read.',
     ['key', 'reason'],
   );
-  const forgotten = counter('sessions_forgotten_total', 'Persistent sessions that are not remembered.', [
-    'reason',
-  ]);
-  const storeUp = gauge('membership_store_up', '1 while the membership store answers.');
+  const forgotten = counter(
+    'sessions_forgotten_total',
+    'Persistent sessions that are not remembered: no-room, store-away, backlog.',
+    ['reason'],
+  );
+  const storeUp = gauge(
+    'membership_store_up',
+    '1 while the membership store answers; the memory store always does.',
+  );
 
   const filled = [
     connections,

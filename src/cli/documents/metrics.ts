@@ -1,0 +1,48 @@
+import { createMetrics, type Snapshot } from '../../base/metrics/metrics.ts';
+import { markdownTable } from './sections.ts';
+
+/** The table of metrics, as Prometheus itself is told of them. */
+
+/** One series of each, so that every label shows. */
+const everything: Snapshot = {
+  connections: [{ listener: '', node: '', count: 1 }],
+  connectionsTotal: [{ listener: '', count: 1 }],
+  rejectedTotal: [{ reason: '', count: 1 }],
+  connectsDelayed: [{ cause: '', count: 1 }],
+  disconnectsTotal: [{ cause: '', count: 1 }],
+  messages: [{ direction: 'from_device', type: '', count: 1 }],
+  bytesFromDevices: 1,
+  bytesToDevices: 1,
+  dials: { bounds: [1], counts: [0, 0], sum: 0 },
+  nodes: [{ node: '', up: true }],
+  storeUp: true,
+  eventsDropped: 0,
+  longestTurns: [{ thread: 0, seconds: 1 }],
+  logLinesDropped: 0,
+  sessionsForgotten: [{ reason: '', count: 1 }],
+  recordsSkipped: [{ key: '', reason: '', count: 1 }],
+};
+
+/** @throws Error where a metric has no series to show its labels by */
+export async function metricTable(): Promise<string> {
+  const metrics = createMetrics();
+  metrics.reattached({ cause: '', to: '', durationMs: 1 });
+  metrics.requests('', 200, 1);
+  const { body } = await metrics.exposition(everything);
+  const rows = [...body.matchAll(/^# HELP (breakwater_\w+) (.*)\n# TYPE \1 (\w+)$/gm)].map(
+    ([, name = '', help = '', type = '']) => [`\`${name}${labelsOf(name, body)}\``, type, help],
+  );
+  return markdownTable(['metric', 'type', 'meaning'], rows.sort(byName));
+}
+
+function labelsOf(name: string, body: string): string {
+  const series = new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, 'm').exec(body);
+  if (series === null) throw new Error(`${name} has no series`);
+  const labels = [...(series[1] ?? '').matchAll(/(\w+)="/g)].map(([, label = '']) => label);
+  const ours = labels.filter((label) => label !== 'le');
+  return ours.length === 0 ? '' : `{${ours.join(',')}}`;
+}
+
+function byName([a = '']: readonly string[], [b = '']: readonly string[]): number {
+  return a < b ? -1 : 1;
+}
