@@ -55,6 +55,7 @@ export const rejectReasons = [
   'malformed',
   'protocol-version',
   'connect-timeout',
+  'pending-bytes',
   'no-node',
   ...shortages,
   ...refusals,
