@@ -1,6 +1,8 @@
 import type { Link, Target } from '../connection/wire.ts';
 import type { AddressWalk } from '../nodes/addresses.ts';
 
+/** Dialling a node that has several addresses: one address after another, until one answers or none is left. */
+
 /**
  * An address of a node that has several is dialled for so long before the next one is: long enough for one lost SYN (sent
  * again after 1 s). The last has whatever time is left.

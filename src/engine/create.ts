@@ -3,6 +3,8 @@ import type { Engine, EngineOptions } from './engine.ts';
 import { loadEpoll } from './epoll/load.ts';
 import { NodeEngine } from './node/engine.ts';
 
+/** Chooses the engine that the configuration asks for, and makes it. */
+
 export type EngineName = 'epoll' | 'node';
 
 /**

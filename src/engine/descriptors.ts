@@ -1,5 +1,7 @@
 import { closeSync } from 'node:fs';
 
+/** Notes which file descriptors a thread has open, so that the main thread can close those of a thread that has died. */
+
 /** Higher ones are refused, whatever the process may open: what is kept for each has a bound. */
 export const DESCRIPTORS_MAX = 1 << 20;
 

@@ -2,6 +2,8 @@ import type { Clock } from '../base/time.ts';
 import { sourceHash } from '../policy/admission/source-hash.ts';
 import { type IpSource, newIpWords, readIp } from '../protocol/address/ip.ts';
 
+/** Bounds the TLS handshakes that are in progress on one thread, in all and of one source. */
+
 /** One source may have this part of all handshakes, so that it locks nobody else out. */
 const SHARE = 0.5;
 /** A handshake that has taken so long gives way where there is no room for another: GPRS needs two round trips of a second. */

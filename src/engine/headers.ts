@@ -11,6 +11,8 @@ import type { Endpoint, ProxyHeader } from '../protocol/proxy-protocol/header.ts
 import type { Decoded } from '../protocol/proxy-protocol/result.ts';
 import type { Tlv } from '../protocol/proxy-protocol/tlv.ts';
 
+/** What both engines share of PROXY protocol headers: whose are expected, what a header says, and who the device is behind it. */
+
 /** Connections of one engine that owe their header at one time; what more come are reset. */
 export const MAX_HEADERS = 10_000;
 

@@ -1,5 +1,7 @@
 import { sharedTime } from '../base/time.ts';
 
+/** The signs of life that a data thread gives in shared memory, and how they are written. */
+
 /** Doubles of one thread, in this order. */
 export const PULSE_DOUBLES = 4;
 /** When the thread gave its last sign of life, by the clock that all threads share; 0: it has given none yet. */

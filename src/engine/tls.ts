@@ -2,6 +2,8 @@ import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'n
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import { type CrlFacts, certificateNames, parseCrls } from './crl.ts';
 
+/** What both engines share of TLS: the options, how they are checked, and how a certificate is chosen by name. */
+
 /** How a listener speaks TLS. PEM texts: whoever makes this has read the files. Structured-cloneable. */
 export interface TlsOptions {
   /** At least one. The first serves devices that name no server, or one that none is for. */

@@ -1,6 +1,8 @@
 import type { Poller } from './poller.ts';
 import { TLS } from './socket-state.ts';
 
+/** Decides whether the loop looks for the next events a few times more before the thread sleeps. */
+
 /** How often the next events are looked for before the thread sleeps; some ten microseconds. */
 const LOOKS = 32;
 

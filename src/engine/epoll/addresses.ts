@@ -5,6 +5,8 @@ import type { IpSource } from '../../protocol/address/ip.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { AF_INET, AF_INET6, type Libc } from './libc.ts';
 
+/** Socket addresses between the form of the kernel (`sockaddr`) and text, and the address of a device as `Peer`. */
+
 /** A `sockaddr_in` or `sockaddr_in6` in pinned memory, to pass to bind and connect (ip(7), ipv6(7)). */
 export interface SocketAddress {
   readonly family: number;

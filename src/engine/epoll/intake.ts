@@ -4,6 +4,8 @@ import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 
+/** Takes new sockets into the socket table, and has the poller watch them. */
+
 /** Four system calls that most short links never need, and that a storm of connects must not wait for. */
 const WATCH_PEER_AFTER_MS = 1000;
 

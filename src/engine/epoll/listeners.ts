@@ -6,6 +6,8 @@ import { errnoName, type Libc } from './libc.ts';
 import type { Poller } from './poller.ts';
 import type { Sockets } from './sockets.ts';
 
+/** Binds listening sockets and accepts devices, and stops to accept for a while where descriptors run out. */
+
 /** Accepts in one turn: bounded, so that a storm of connects does not starve the connected. */
 const ACCEPTS_PER_TURN = 64;
 

@@ -4,6 +4,8 @@ import { EpollEngine, type EpollOptions } from './engine.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import { transparentFault } from './transparent.ts';
 
+/** Finds out whether this machine can run the epoll engine. */
+
 type EpollSupport =
   | {
       readonly available: true;

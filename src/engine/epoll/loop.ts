@@ -22,6 +22,8 @@ import { TlsSessions } from './tls-sessions.ts';
 import { Turns } from './turns.ts';
 import { EpollWire, type WireHost } from './wire.ts';
 
+/** The event loop of one thread: what happens in one turn, and in which order. */
+
 interface LoopOptions extends AcceptPressure {
   readonly accept: Accept;
   readonly onFault: (error: unknown) => void;
@@ -118,9 +120,8 @@ export class Loop implements WireHost {
       refused: options.onHeaderRefused,
     });
     const adopt = (fd: number, index: number): void => {
-      const { remote } = this.sockets;
-      if (this.headers.isFor(index)) this.headers.accepted(fd, index, remote);
-      else this.adoptDevice(fd, index, remote);
+      if (this.headers.isFor(index)) this.headers.accepted(fd, index, this.sockets.remote);
+      else this.adoptDevice(fd, index, this.sockets.remote);
     };
     this.listeners = new Listeners(libc, this.sockets, this.poller, this.table.generation, adopt, {
       onAcceptPaused: (reason) => {

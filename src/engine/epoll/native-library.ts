@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 
+/** Calls the functions of shared libraries, such as OpenSSL, through koffi. */
+
 /** A function that a library may call. */
 export interface Callback {
   readonly address: number;

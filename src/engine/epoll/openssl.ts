@@ -1,6 +1,8 @@
 import { BreakwaterError, messageOf } from '../../base/errors.ts';
 import { type Callback, NativeLibrary } from './native-library.ts';
 
+/** The functions and constants of OpenSSL 3 that the engine uses, each beside its prototype. */
+
 export const SSL_ERROR_SSL = 1;
 export const SSL_ERROR_WANT_READ = 2;
 export const SSL_ERROR_WANT_WRITE = 3;

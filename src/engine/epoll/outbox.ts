@@ -1,6 +1,8 @@
 import { copyBytes } from '../../base/bytes.ts';
 import { EAGAIN, EINTR } from './libc.ts';
 
+/** Keeps the bytes that the kernel would not take yet, for each socket, in order. */
+
 /** Smallest piece of memory for waiting bytes, so that many small writes share one. */
 const CHUNK_BYTES = 4096;
 

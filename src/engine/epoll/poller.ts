@@ -11,6 +11,8 @@ import {
   SOCK_CLOEXEC,
 } from './libc.ts';
 
+/** One epoll instance: which sockets are watched, and what has happened at them. */
+
 /** Edge-triggered: one `epoll_ctl` in the life of most sockets. */
 export const READ_EVENTS = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
 export const STREAM_EVENTS = (READ_EVENTS | EPOLLOUT) >>> 0;

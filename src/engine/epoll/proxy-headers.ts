@@ -19,6 +19,8 @@ import type { Poller } from './poller.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 
+/** Takes the PROXY protocol header off an accepted socket before anybody else reads it. */
+
 const ENDS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** What the loop does for it. */

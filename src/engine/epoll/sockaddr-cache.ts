@@ -2,6 +2,8 @@ import type { Target } from '../../connection/wire.ts';
 import { encodeAddress, type SocketAddress } from './addresses.ts';
 import { AF_INET, type Libc } from './libc.ts';
 
+/** Encodes the addresses of each target for the kernel once, and remembers them. */
+
 /** The addresses of the two ends of a link to a node, in the form in which the kernel takes them. */
 export interface Sockaddrs {
   /** Undefined where a host is no IP literal, or the two are of different families. */

@@ -1,6 +1,8 @@
 import type { Libc, Pinned } from './libc.ts';
 import type { SocketTable } from './socket-table.ts';
 
+/** Keeps the sockets of links that were reset, so that the next links need not make new ones. */
+
 /** Most that are kept: about what a storm of connects ends in one turn of the loop. */
 const MOST = 128;
 /** How long they are kept at most where no storm is. */

@@ -4,6 +4,8 @@ import type { Libc, Pinned } from './libc.ts';
 import * as c from './libc.ts';
 import { transparentOption } from './transparent.ts';
 
+/** The system calls that make, tune and reset TCP sockets. */
+
 /** How a dead peer is noticed on a silent connection, and on one with bytes in flight (tcp(7)). */
 export interface KeepAlive {
   readonly idleSeconds: number;

@@ -17,6 +17,8 @@ import type { Sockets } from './sockets.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 import { Writer } from './writer.ts';
 
+/** Reads, writes, relays and ends the stream sockets of one thread. */
+
 interface StreamsOptions {
   /** Most that one read takes, hence most that waits towards one peer in relay mode. */
   readonly readBytes: number;

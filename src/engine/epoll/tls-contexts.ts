@@ -14,6 +14,8 @@ import * as o from './openssl.ts';
 import { addCertificate, addCrls, applySettings, eachCertificate, must, pinned } from './tls-material.ts';
 import { createTicketKeys, type TicketKeys } from './tls-tickets.ts';
 
+/** The TLS settings of listeners, as OpenSSL wants them: certificates by name, client certificates, tickets, ALPN. */
+
 /** The settings of a listener's handshakes (SSL_CTX), one for each certificate that a name may choose. */
 interface ContextSet {
   /** The first serves devices that name no server. */

@@ -3,6 +3,8 @@ import type { Libc, Pinned } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import { pinned } from './tls-material.ts';
 
+/** Seals and opens the session tickets of devices with the keys that threads and proxies share. */
+
 /** The parts of a ticket key, as in SSL_CTX_set_tlsext_ticket_keys(3): its name, a key for HMAC and one for AES. */
 const NAME_BYTES = 16;
 const HMAC_BYTES = 32;

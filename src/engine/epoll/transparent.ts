@@ -1,6 +1,8 @@
 import * as c from './libc.ts';
 import { errnoName, type Libc } from './libc.ts';
 
+/** Dialling nodes from addresses that are not of this machine: the socket option, and whether this process may set it. */
+
 /**
  * The option, as level and name, that has a socket bind to an address that is none of this machine: IP_TRANSPARENT (ip(7))
  * and its like for IPv6. Setting it is EPERM without CAP_NET_ADMIN.

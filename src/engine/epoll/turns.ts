@@ -1,5 +1,7 @@
 import type { EpollWire } from './wire.ts';
 
+/** Runs what connections have left to a later turn of the loop, for a bounded time in each turn. */
+
 interface Task {
   readonly wire: EpollWire;
   readonly run: () => void;

@@ -4,6 +4,8 @@ import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 
+/** The wire of one connection: translates link numbers to sockets, and tells the connection what happens at them. */
+
 /** What a wire needs of the loop. */
 export interface WireHost {
   readonly waiting: Uint32Array;

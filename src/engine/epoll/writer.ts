@@ -5,6 +5,8 @@ import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
+/** Sends bytes now, as far as the kernel takes them, and keeps the rest until it takes more. */
+
 const COPY_BYTES = 65_536;
 
 /** What is needed of the streams. */

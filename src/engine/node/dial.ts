@@ -2,6 +2,8 @@ import { connect, type Socket } from 'node:net';
 import type { Target } from '../../connection/wire.ts';
 import { KEEP_ALIVE_IDLE_SECONDS } from '../engine.ts';
 
+/** Opens TCP connections to nodes, and gives up those that take too long. */
+
 /** A TCP socket that is connecting to a node. */
 export function dialTcp({ host, port, sourceAddress }: Target, highWaterMark: number): Socket {
   return connect({

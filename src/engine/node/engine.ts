@@ -22,6 +22,8 @@ import { Links } from './links.ts';
 import { PendingHeaders } from './pending-headers.ts';
 import { SocketWire } from './socket-wire.ts';
 
+/** The portable engine: listeners, connections and settings over `node:net`. */
+
 /** How often devices that are not read are looked at. */
 const GLANCE_MS = 1000;
 /** How often the thread gives a sign of life where nothing happens. */

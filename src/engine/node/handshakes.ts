@@ -21,6 +21,8 @@ import {
   type TlsOptions,
 } from '../tls.ts';
 
+/** The TLS handshakes of devices, by a `tls.Server` that listens nowhere. */
+
 /** As long as OpenSSL's own servers do; Node's default is five minutes. */
 const SESSION_SECONDS = 7200;
 /** Node's tickets take fewer bytes of key than OpenSSL's. */

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 
+/** Keeps the sockets that connect to a listener before it is open. */
+
 /** As many as the kernel would have wait. */
 const MAX_HELD = 4096;
 const ignore = (): void => {};

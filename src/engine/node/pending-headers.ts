@@ -5,6 +5,8 @@ import { expectations, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { plainAddress } from './addresses.ts';
 import { readHeader } from './header-reader.ts';
 
+/** Keeps accepted sockets until their PROXY protocol header is whole, or refused. */
+
 interface Listener {
   readonly expect: ReturnType<typeof expectations>;
   readonly timeoutMs: number;

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { EndCause } from '../../connection/wire.ts';
 
+/** Resets sockets of `node:net`, and recognizes those that were reset by the peer. */
+
 /**
  * Resets a socket. `resetAndDestroy` alone would wait for one that is still connecting, and behind `end` it leaves a
  * handle that keeps the thread from exiting.
