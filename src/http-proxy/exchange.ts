@@ -12,6 +12,9 @@ import { RequestBody } from './request-body.ts';
 /** Methods that may be tried again when it is not known whether they were carried out (RFC 9110, 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
+/** A node may send one byte in each chunk: after so many it is read on in the next turn of the loop. */
+const CHUNKS_AT_A_TIME = 256;
+
 /** A client that leaves before it has its answer, in counts and logs; nginx's number. */
 const CLIENT_LEFT = 499;
 
@@ -45,6 +48,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined;
   private failure: AttemptFailure | undefined;
   private sentAtMs = 0;
+  /** Of the answer, since it was last left to a later turn. */
+  private chunks = 0;
   private hasRepeated = false;
   private hasLeft = false;
   private isBroken = false;
@@ -154,11 +159,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { incoming, response, context } = this.options;
-    if (response.write(chunk)) return;
+    if (response.write(chunk)) {
+      this.rest(controller);
+      return;
+    }
     controller.pause();
     incoming.socket.setTimeout(context.limits.stallTimeoutMs); // then the server destroys it
     response.once('drain', () => {
       incoming.socket.setTimeout(0);
+      controller.resume();
+    });
+  }
+
+  private rest(controller: Dispatcher.DispatchController): void {
+    if (++this.chunks < CHUNKS_AT_A_TIME) return;
+    controller.pause();
+    setImmediate(() => {
+      this.chunks = 0;
       controller.resume();
     });
   }

@@ -9,6 +9,10 @@ interface BodyOptions {
   readonly onBegin: () => void;
 }
 
+/** Chunks may be of one byte each: smaller ones than this are joined, and behind so many nothing more is read in a turn. */
+const SMALL_BYTES = 1024;
+const MOST_SMALL = 512;
+
 /** A client has so long before its rate counts: radio links begin slowly. Apache's mod_reqtimeout has 20. */
 const SLOW_START_S = 10;
 
@@ -26,6 +30,9 @@ export class RequestBody extends Readable {
   /** Seconds in which the client could have sent, because the node took what came. */
   private seconds = 0;
   private beat: NodeJS.Timeout | undefined;
+  /** Small chunks that came in this turn. */
+  private small: Buffer[] = [];
+  private isResting = false;
 
   constructor(request: IncomingMessage, options: BodyOptions) {
     super();
@@ -68,6 +75,7 @@ export class RequestBody extends Readable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearInterval(this.beat);
+    if (this.isResting) this.request.socket.resume();
     if (this.begun) {
       this.request.off('data', this.receive).off('end', this.finish).off('close', this.left);
       this.request.resume(); // what is left of it is not kept, and the connection can be used again
@@ -80,11 +88,39 @@ export class RequestBody extends Readable {
     if (this.bytes > this.options.maxBytes) {
       this.tooLarge = true;
       this.destroy(new Error('the body is too large'));
-    } else if (!this.push(chunk)) this.request.pause();
+    } else if (chunk.length < SMALL_BYTES) this.join(chunk);
+    else {
+      this.pushSmall();
+      this.pass(chunk);
+    }
   };
+
+  private join(chunk: Buffer): void {
+    const { small, request } = this;
+    if (small.push(chunk) === 1) setImmediate(this.pushSmall);
+    if (small.length < MOST_SMALL || this.isResting) return;
+    this.isResting = true;
+    request.socket.pause(); // or all that has come is read in this turn
+  }
+
+  private readonly pushSmall = (): void => {
+    const { small, request } = this;
+    if (small.length === 0 || this.destroyed) return;
+    this.small = [];
+    if (this.isResting) {
+      this.isResting = false;
+      request.socket.resume();
+    }
+    this.pass(Buffer.concat(small));
+  };
+
+  private pass(chunk: Buffer): void {
+    if (!this.push(chunk)) this.request.pause();
+  }
 
   private readonly finish = (): void => {
     clearInterval(this.beat);
+    this.pushSmall();
     this.push(null);
   };
 

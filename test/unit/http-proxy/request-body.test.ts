@@ -44,3 +44,26 @@ test('nor one that the node does not take', async () => {
   for (let i = 0; i < 100; i++) await second();
   expect([body.destroyed, body.isTooSlow]).toEqual([false, false]);
 });
+
+test('chunks of a byte are joined, and come whole and in order; behind many nothing more is read in a turn', async () => {
+  const socket = { pause: vi.fn(), resume: vi.fn() };
+  const request = Object.assign(new PassThrough({ highWaterMark: 1 << 20 }), { complete: true, socket });
+  const body = new RequestBody(request as unknown as IncomingMessage, {
+    ...{ maxBytes: 1_000_000, minBytesPerSecond: 0 },
+    onBegin: () => undefined,
+  });
+  const pieces: Buffer[] = [];
+  body.on('data', (piece: Buffer) => pieces.push(piece));
+  await new Promise(setImmediate);
+  const sent = Buffer.from(Array.from({ length: 2000 }, (_, i) => i % 251));
+  for (const byte of sent) request.write(Buffer.of(byte));
+  request.write(Buffer.alloc(5000));
+  request.end('end');
+  await new Promise((ended) => body.once('end', ended));
+  expect(Buffer.concat(pieces).equals(Buffer.concat([sent, Buffer.alloc(5000), Buffer.from('end')]))).toBe(
+    true,
+  );
+  expect(pieces.length).toBeLessThan(10);
+  expect(socket.pause.mock.calls.length).toBeGreaterThan(0);
+  expect(socket.resume.mock.calls.length).toBe(socket.pause.mock.calls.length);
+});
