@@ -15,8 +15,13 @@ export interface NodeView {
   readonly maxConnections?: number | undefined;
   readonly state: AdminState;
   readonly health: Health;
-  /** Live connections. */
+  /** Why the health last changed, and when (RFC 3339). */
+  readonly healthCause?: string | undefined;
+  readonly healthSince?: string | undefined;
+  /** Live connections, of all proxies. */
   readonly connections: number;
+  /** Links that this proxy has opened there since the node was added, moves included; begins again at 2^32. */
+  readonly connectsTotal: number;
   readonly source: NodeSource;
 }
 
@@ -25,9 +30,16 @@ export interface NodeDetail extends NodeView {
   readonly probeUrl: string | undefined;
   /** Resolved address that is dialled, `host:port`; absent while the name does not resolve. */
   readonly address: string | undefined;
-  /** Why the health last changed, and when (RFC 3339). */
-  readonly healthCause: string | undefined;
-  readonly healthSince: string | undefined;
+  /** The last probes by this proxy, oldest first. */
+  readonly probes: readonly ProbeView[];
+}
+
+interface ProbeView {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly seconds: number;
+  /** Such as `ECONNREFUSED`; absent: the node serves. */
+  readonly failure?: string | undefined;
 }
 
 export interface ClientView {

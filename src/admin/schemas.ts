@@ -58,7 +58,12 @@ const nodeView = z.object({
   maxConnections: maxConnections.optional(),
   state,
   health: z.enum(['healthy', 'unhealthy', 'unknown']),
-  connections: count.meta({ description: 'Live connections.' }),
+  healthCause: z.string().optional().meta({ description: 'Why the health last changed.' }),
+  healthSince: timestamp.optional(),
+  connections: count.meta({ description: 'Live connections, of all proxies.' }),
+  connectsTotal: count.meta({
+    description: 'Links that this proxy has opened there, moves included; begins again at 2^32.',
+  }),
   source: z.enum(['config', 'flag', 'api', 'dns', 'emqx', 'self']),
 }) satisfies z.ZodType<NodeView>;
 
@@ -68,8 +73,16 @@ const nodeDetail = nodeView.extend({
     .string()
     .optional()
     .meta({ description: 'What is dialled, host:port; absent while unresolved.' }),
-  healthCause: z.string().optional(),
-  healthSince: timestamp.optional(),
+  probes: z
+    .array(
+      z.object({
+        at: timestamp,
+        seconds: z.number(),
+        failure: z.string().optional().meta({ example: 'ECONNREFUSED' }),
+      }),
+    )
+    .readonly()
+    .meta({ description: 'The last probes by this proxy, oldest first.' }),
 }) satisfies z.ZodType<NodeView & Partial<NodeDetail>>;
 
 const nodeCreate = z.strictObject({

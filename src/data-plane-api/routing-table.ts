@@ -127,6 +127,7 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const formerPool = ints(MAX_NODES);
   const port = ints(MAX_NODES);
   const live = ints(MAX_NODES);
+  const connects = ints(MAX_NODES);
   const remote = ints(MAX_NODES);
   const maxConnections = ints(MAX_NODES);
   const connectRate = ints(MAX_NODES);
@@ -134,14 +135,25 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const doubles = new Float64Array(memory, offset, threads * DOUBLES_PER_THREAD);
   offset += doubles.byteLength;
   const text = Buffer.from(memory, offset, MAX_NODES * TEXT_BYTES);
-  const perNode = { flags, weight, pool, formerPool, port, live, remote, maxConnections, connectRate };
+  const perNode = {
+    flags,
+    weight,
+    pool,
+    formerPool,
+    port,
+    live,
+    connects,
+    remote,
+    maxConnections,
+    connectRate,
+  };
   return { header, ...perNode, counts, doubles, text, threads };
 }
 
 export type Table = ReturnType<typeof openTable>;
 
 export function createTableMemory(threads: number): SharedArrayBuffer {
-  const ints = HEADER_INTS + MAX_NODES * 9 + threads * MAX_LISTENERS * MAX_NODES;
+  const ints = HEADER_INTS + MAX_NODES * 10 + threads * MAX_LISTENERS * MAX_NODES;
   return new SharedArrayBuffer(ints * 4 + threads * DOUBLES_PER_THREAD * 8 + MAX_NODES * TEXT_BYTES);
 }
 
@@ -215,13 +227,14 @@ export class TableWriter {
   }
 
   private freeSlot(): number {
-    const { flags, live, remote, header } = this.table;
+    const { flags, live, connects, remote, header } = this.table;
     for (const [id, slot] of this.departed) {
       if (Atomics.load(live, slot) <= 0) this.departed.delete(id);
     }
     for (let slot = 0; slot < MAX_NODES; slot++) {
       if (flags[slot] !== 0 || Atomics.load(live, slot) > 0) continue;
       remote[slot] = 0;
+      connects[slot] = 0;
       header[SLOTS] = Math.max(header[SLOTS] ?? 0, slot + 1);
       return slot;
     }
@@ -253,6 +266,12 @@ export class TableWriter {
   connectionsAt(id: string): number {
     const slot = this.slotOf.get(id);
     return slot === undefined ? 0 : this.liveAt(id) + Atomics.load(this.table.remote, slot);
+  }
+
+  /** Links that this proxy has opened at a node, modulo 2^32. */
+  connectsAt(id: string): number {
+    const slot = this.slotOf.get(id);
+    return slot === undefined ? 0 : (this.table.connects[slot] ?? 0) >>> 0;
   }
 
   /** Devices connected to this proxy, served or not yet. */

@@ -144,13 +144,14 @@ export class TableReader {
    * two threads cannot both take the last place.
    */
   takeConnection(listener: number, slot: number): boolean {
-    const { live, remote, maxConnections } = this.table;
+    const { live, connects, remote, maxConnections } = this.table;
     const before = Atomics.add(live, slot, 1);
     const most = maxConnections[slot] ?? 0;
     if (most > 0 && before + (remote[slot] ?? 0) >= most) {
       Atomics.sub(live, slot, 1);
       return false;
     }
+    Atomics.add(connects, slot, 1);
     this.countOwn(listener, slot, 1);
     return true;
   }

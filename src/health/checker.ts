@@ -30,7 +30,8 @@ interface CheckerOptions {
   readonly healthOf: (pool: string) => HealthOptions;
   /** Told once for each flip; `cause` is for people: `tcp probe failed 3 times: ECONNREFUSED`. */
   readonly onFlip: (nodeId: string, health: 'healthy' | 'unhealthy', cause: string) => void;
-  readonly onProbe: (nodeId: string, seconds: number, ok: boolean) => void;
+  /** `failure` is absent where the node serves. */
+  readonly onProbe: (nodeId: string, seconds: number, failure: string | undefined) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: Timers;
@@ -237,7 +238,7 @@ export class Checker {
     if (!this.#watches(watch) || watch.absent) return;
     if (running.signal.aborted && watch.isDue) return this.#scheduleIn(watch, 0);
     if (running.signal.aborted) return this.#scheduleDue(watch);
-    onProbe(node.id, (clock.now() - startedAt) / 1000, failure === undefined);
+    onProbe(node.id, (clock.now() - startedAt) / 1000, failure);
     this.#judge(watch, failure);
     if (this.#watches(watch)) this.#scheduleDue(watch); // else whoever was told of the flip removed it
   }

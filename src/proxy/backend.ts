@@ -10,6 +10,7 @@ import type {
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
+import type { ProbeResult } from '../health/probe-history.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
 import { createFoundClients } from '../migration/found-clients.ts';
@@ -28,7 +29,7 @@ interface BackendParts {
   readonly nodes: NodeTable;
   readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
   readonly nodeAdmin: NodeAdmin;
-  readonly table: Pick<TableWriter, 'connectionsAt' | 'devices' | 'rejected'>;
+  readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peers: Peers;
   readonly rebalancer: Pick<Rebalancer, 'start'>;
@@ -41,6 +42,8 @@ interface BackendParts {
   readonly addressOf: (node: Node) => string | undefined;
   /** Why and when the health of a node last changed. */
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
+  /** The last probes of a node, oldest first. */
+  readonly probesOf: (id: string) => readonly ProbeResult[];
   readonly listeners: Pick<Listeners, 'urls'>;
   readonly reload: Backend['reload'];
   readonly crls: () => readonly CrlView[];
@@ -57,26 +60,25 @@ interface BackendParts {
 export function createBackend(parts: BackendParts): Backend {
   const { current, identity, nodes, store, nodeAdmin, table, peers } = parts;
 
-  const viewOf = ({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView => ({
-    id,
-    pool,
-    url,
-    weight,
-    maxConnections,
-    state,
-    health,
-    connections: table.connectionsAt(id),
-    source,
-  });
+  function viewOf({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView {
+    const flip = parts.lastFlip(id);
+    return {
+      ...{ id, pool, url, weight, maxConnections, state, health },
+      healthCause: flip?.cause,
+      healthSince: flip?.at,
+      connections: table.connectionsAt(id),
+      connectsTotal: table.connectsAt(id),
+      source,
+    };
+  }
 
   function detailOf(node: Node): NodeDetail {
-    const flip = parts.lastFlip(node.id);
+    const probes = parts.probesOf(node.id);
     return {
       ...viewOf(node),
       probeUrl: node.probeUrl,
       address: parts.addressOf(node),
-      healthCause: flip?.cause,
-      healthSince: flip?.at,
+      probes: probes.map(({ at, ...rest }) => ({ at: new Date(at).toISOString(), ...rest })),
     };
   }
 

@@ -6,6 +6,7 @@ import type { Verdict } from '../data-plane-api/messages.ts';
 import { Checker } from '../health/checker.ts';
 import type { Finding } from '../health/index.ts';
 import { NodeLosses } from '../health/node-losses.ts';
+import { ProbeHistory } from '../health/probe-history.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { PoolTls } from './pool-tls.ts';
 import { type AddressesAt, lookAtNode, probeNode } from './probe-node.ts';
@@ -26,6 +27,11 @@ interface NodeHealthParts {
 /** How it is found out how nodes fare: by probes, and by what they do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
   const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, log } = parts;
+
+  const probes = new ProbeHistory();
+  nodes.onChange(({ kind, node }) => {
+    if (kind === 'removed') probes.forget(node.id);
+  });
 
   /** One look for a sign of life; undefined: no such node. A look that cannot be made proves nothing. */
   async function look(id: string): Promise<Finding | undefined> {
@@ -48,7 +54,10 @@ export function createNodeHealth(parts: NodeHealthParts) {
     },
     healthOf: (pool) => poolNamed(pool).health,
     onFlip: (id, health, cause) => nodes.setHealth(id, health, cause),
-    onProbe: (_id, seconds) => onProbe(seconds),
+    onProbe(id, seconds, failure) {
+      onProbe(seconds);
+      probes.add(id, { at: Date.now(), seconds, failure });
+    },
     ...{ clock: systemClock, random: systemRandom, timers: systemTimers },
   });
 
@@ -62,5 +71,5 @@ export function createNodeHealth(parts: NodeHealthParts) {
     ...{ clock: sharedClock, timers: systemTimers },
   });
 
-  return { checker, losses };
+  return { checker, losses, probes };
 }

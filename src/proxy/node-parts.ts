@@ -20,7 +20,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
   const untaken = (node: Node, error: unknown): void =>
     log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices');
   const addresses = keepAddresses({ table: nodes, resolve: resolveHost, onUnresolved: untaken });
-  const { checker, losses } = createNodeHealth({
+  const { checker, losses, probes } = createNodeHealth({
     poolNamed: (name) => current.poolNamed(name),
     addressesAt: addresses.at,
     liveAt: (id) => table.liveAt(id),
@@ -44,7 +44,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     onUnrouted: untaken,
   });
   teardown.defer(addresses.stop, routes.stop, () => checker.stop());
-  return { nodes, lastFlip, addresses, checker, losses, slowStart, routes };
+  return { nodes, lastFlip, addresses, checker, losses, probes, slowStart, routes };
 }
 
 export type NodeParts = ReturnType<typeof createNodeParts>;

@@ -33,6 +33,7 @@ export async function startAdmin(
     isLeft: (id) => control.drains.progress(id) !== undefined,
     proxies: control.cluster.proxies,
     addressOf: control.addresses.shown,
+    probesOf: (id) => control.probes.of(id),
     crls: dataPlane.certificates.crls,
     accepted: () => dataPlane.listeners.accepted,
     accepting: () => phase.isAccepting,

@@ -35,6 +35,7 @@ export function memoryNode(id: string, more: Partial<NodeView> = {}): NodeView {
     state: 'enabled',
     health: 'healthy',
     connections: 0,
+    connectsTotal: 0,
     source: 'config',
   } as const;
   return { id, url: `mqtt://${id}:1883`, ...base, ...more };
@@ -113,8 +114,7 @@ export function createMemoryBackend(
       ...node(id),
       probeUrl: undefined,
       address: '127.0.0.1:1883',
-      healthCause: 'probe passed',
-      healthSince: new Date().toISOString(),
+      probes: [],
     }),
     addNode: async ({ url, id = new URL(url).host, pool = 'default', weight = 10 }) => {
       if (nodeTable.has(id)) throw new BreakwaterError('NODE_EXISTS', `node "${id}" exists`);

@@ -136,9 +136,14 @@ function inspect(): Command {
     .action(async (id: string, options: DataOptions) => {
       const node = await createAdminClient(options).get<NodeDetail>(pathOf(id));
       if (options.json) printJson(node);
-      else printDetails({ ...node });
+      else printDetails({ ...node, probes: probesText(node.probes) });
     });
   return withExample(withAdminOptions(command), 'node inspect emqx-4');
+}
+
+function probesText(probes: NodeDetail['probes']): string {
+  const failed = probes.filter(({ failure }) => failure !== undefined).length;
+  return `${failed} of the last ${probes.length} failed`;
 }
 
 async function change(id: string, patch: NodePatch, options: DataOptions): Promise<void> {

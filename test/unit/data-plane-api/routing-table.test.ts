@@ -169,6 +169,20 @@ describe('counts', () => {
     expect([writer.liveByListener('a', 0), writer.liveByListener('a', 1)]).toEqual([1, 2]);
   });
 
+  test('are counted for good as they begin, but for those that found no place', () => {
+    const { writer, first, second } = openAll();
+    writer.put(node('a', { maxConnections: 2 }));
+    for (const thread of [first, second, first]) thread.takeConnection(0, 0);
+    expect(writer.connectsAt('a')).toBe(2);
+    first.releaseConnection(0, 0);
+    expect(writer.connectsAt('a')).toBe(2);
+    second.releaseConnection(0, 0);
+    writer.remove('a');
+    writer.put(node('b')); // in the slot that a had
+    writer.put(node('c'));
+    expect([writer.connectsAt('b'), writer.connectsAt('c'), writer.connectsAt('a')]).toEqual([0, 0, 0]);
+  });
+
   test('of a node end where it has as many as it may, over all threads and proxies', () => {
     const { writer, first, second } = openAll();
     writer.put(node('a', { maxConnections: 3 }));

@@ -56,7 +56,8 @@ const newChecker = (earlyMs = 0) =>
     onBusy: (id, isBusy) => busy.push(`${id} ${isBusy ? 'is busy' : 'takes devices'}`),
     healthOf: () => checks,
     onFlip: (id, to, cause) => flips.push(`${id} ${to}: ${cause}`),
-    onProbe: (id, seconds, ok) => probed.push({ id, at: Date.now(), seconds, ok }),
+    onProbe: (id, seconds, failure) =>
+      probed.push({ id, at: Date.now(), seconds, ok: failure === undefined }),
     clock: { now: () => Date.now() },
     random: () => random(),
     timers: {

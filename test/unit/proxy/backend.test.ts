@@ -51,6 +51,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     }),
     table: {
       connectionsAt: (id) => counts[id] ?? 0,
+      connectsAt: () => 70,
       devices: () => 6,
       rejected: (reason) => (reason === 'banned' ? 2 : 0),
     },
@@ -71,6 +72,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     proxies: () => [living('self'), living('other')],
     addressOf: ({ id }) => (id === 'a' ? '192.0.2.1:1883' : undefined),
     lastFlip: (id) => (id === 'a' ? { cause: 'connect refused', at: '2026-01-02T00:00:00Z' } : undefined),
+    probesOf: (id) => (id === 'a' ? [{ at: 0, seconds: 0.2, failure: 'ECONNREFUSED' }] : []),
     listeners: { urls: ['mqtt://127.0.0.1:1883'] },
     reload: unused,
     crls: () => [],
@@ -86,14 +88,16 @@ async function scene(more: Partial<BackendParts> = {}) {
 
 test('a node is shown with its connections, and by itself with what is known of its health', async () => {
   const { backend } = await scene();
-  expect(backend.nodes().map(({ id, pool, connections }) => [id, pool, connections])).toEqual([
-    ['a', 'default', 3],
-    ['b', 'default', 1],
-    ['w', 'web', 2],
+  const shown = backend.nodes().map((node) => [node.id, node.pool, node.connections, node.healthCause]);
+  expect(shown).toEqual([
+    ['a', 'default', 3, 'connect refused'],
+    ['b', 'default', 1, undefined],
+    ['w', 'web', 2, undefined],
   ]);
   expect(backend.node('a')).toMatchObject({
     ...{ id: 'a', address: '192.0.2.1:1883' },
-    ...{ healthCause: 'connect refused', healthSince: '2026-01-02T00:00:00Z' },
+    ...{ healthCause: 'connect refused', healthSince: '2026-01-02T00:00:00Z', connectsTotal: 70 },
+    probes: [{ at: '1970-01-01T00:00:00.000Z', seconds: 0.2, failure: 'ECONNREFUSED' }],
   });
   expect(backend.node('b')).toMatchObject({ address: undefined, healthCause: undefined });
   expect(() => backend.node('c')).toThrow('no node "c"');
