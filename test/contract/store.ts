@@ -421,6 +421,21 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(await store.keepSession(client('d'), '3', resting('b'), LONG_MS)).toBe(true);
     });
 
+    test('a session that one connection waits for is not known to a third one, before it is left nor after', async () => {
+      for (const isLeftFirst of [true, false]) {
+        const key = client(`d${isLeftFirst}`);
+        await store.takeSession(key, '1', true);
+        expect(await store.takeSession(key, '2', false)).toBe('in-use');
+        if (isLeftFirst) await store.keepSession(key, '1', resting('a'), LONG_MS);
+        expect(await store.takeSession(key, '3', false)).toBe('in-use');
+        expect(await store.takeSession(key, '3', false)).toBe('unknown');
+        if (!isLeftFirst) expect(await store.keepSession(key, '1', resting('a'), LONG_MS)).toBe(false);
+        expect(await store.takeSession(key, '2', false)).toBe('in-use');
+        expect(await store.keepSession(key, '3', resting('c'), LONG_MS)).toBe(true);
+        expect(await store.takeSession(key, '4', true)).toBe('unknown');
+      }
+    });
+
     test('where two connections speak for one session, it is not remembered', async () => {
       await store.takeSession(client('d'), '1', true);
       await store.keepSession(client('d'), '1', resting('a'), LONG_MS);

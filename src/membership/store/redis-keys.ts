@@ -17,7 +17,7 @@ import type { ClientKey } from './store.ts';
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
  * | `{breakwater:NAME}:shared` | hash: name to `TEXT` |
  * | `{breakwater:NAME}:client:POOL CLIENT_ID` | hash: `proxy`, `who`, `epoch`, `TEXT` (the claim); expires |
- * | `{breakwater:NAME}:session:POOL CLIENT_ID` | hash: `connection` that took the session last, `TEXT` while none has it; expires |
+ * | `{breakwater:NAME}:session:POOL CLIENT_ID` | hash: `connection` that took the session last, `next` that waits for it, `TEXT` while none has it; expires |
  */
 export function redisKeys(cluster: string, proxyId: string) {
   const tag = `{breakwater:${cluster}}`;

@@ -52,16 +52,26 @@ return {others, unknown, broken}`),
 
   /**
    * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 1 if it is final, 4 TTL (ms). Answers the text of the session;
-   * 0 where nobody remembers it, 1 where another connection has it, which is not waited for if it is final.
+   * 0 where nobody remembers it, 1 where another connection has it, which is not waited for if it is final. One connection
+   * may wait at a time (`next`): of what it changes meanwhile, a third one knows nothing. That one has the session then, and
+   * is answered 1 too, and 0 when it asks again.
    */
   takeSession: script(`${clock}
 cleared(KEYS[1], 'hash')
-local held = redis.call('HMGET', KEYS[1], 'connection', 'text')
-if held[1] and held[1] ~= ARGV[2] and not held[2] and ARGV[3] ~= '1' then return 1 end
-redis.call('HDEL', KEYS[1], 'text')
+local held = redis.call('HMGET', KEYS[1], 'connection', 'text', 'next')
+local is_next = not held[3] or held[3] == ARGV[2]
+if ARGV[3] ~= '1' and held[1] and not held[2] then
+  if held[1] == ARGV[2] then return 0 end
+  if is_next then
+    redis.call('HSET', KEYS[1], 'next', ARGV[2])
+    return 1
+  end
+end
+redis.call('HDEL', KEYS[1], 'text', 'next')
 redis.call('HSET', KEYS[1], 'connection', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return held[2] or 0`),
+if not is_next and ARGV[3] ~= '1' then return 1 end
+return is_next and held[2] or 0`),
 
   /**
    * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 text, 4 TTL (ms). Answers 1; 0 where another connection has

@@ -9,6 +9,8 @@ interface Entry {
   readonly connection: string;
   /** Undefined while a connection has it. */
   readonly session: RestingSession | undefined;
+  /** The one connection that waits for it: of what it changes meanwhile, a third one knows nothing. */
+  readonly next: string | undefined;
   readonly endsAt: number;
 }
 
@@ -53,15 +55,23 @@ export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: R
   return {
     take(key: string, connection: string, isFinal: boolean): RestingSession | 'unknown' | 'in-use' {
       const entry = at(key);
-      const isInUse = entry !== undefined && entry.session === undefined && entry.connection !== connection;
-      if (isInUse && !isFinal) return 'in-use';
-      put(key, { connection, session: undefined, endsAt: clock.now() + SESSION_OWNER_MS });
-      return entry?.session ?? 'unknown';
+      const isNext = entry?.next === undefined || entry.next === connection;
+      if (!isFinal && entry !== undefined && entry.session === undefined) {
+        if (entry.connection === connection) return 'unknown';
+        if (isNext) {
+          put(key, { ...entry, next: connection });
+          return 'in-use';
+        }
+      }
+      const endsAt = clock.now() + SESSION_OWNER_MS;
+      put(key, { connection, session: undefined, next: undefined, endsAt });
+      if (!isNext && !isFinal) return 'in-use';
+      return (isNext ? entry?.session : undefined) ?? 'unknown';
     },
     keep(key: string, connection: string, session: RestingSession, ttlMs: number): boolean {
       const entry = at(key);
       const isMine = entry === undefined || entry.connection === connection;
-      if (isMine) put(key, { connection, session, endsAt: clock.now() + ttlMs });
+      if (isMine) put(key, { connection, session, next: entry?.next, endsAt: clock.now() + ttlMs });
       else put(key, { ...entry, session: undefined });
       return isMine;
     },
