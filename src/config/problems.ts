@@ -15,7 +15,7 @@ export interface Position {
 export interface Problem {
   /** Such as `pools.default.nodes[0].weight`; empty for the file as a whole. */
   readonly path: string;
-  /** Absent where the value does not stand in the file, but came from a flag. */
+  /** Absent where nothing in the file stands for it: the value came from a flag or the environment, or the file is not at hand. */
   readonly line: number | undefined;
   readonly column?: number | undefined;
   readonly message: string;

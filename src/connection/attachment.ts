@@ -16,7 +16,7 @@ export class Attachment {
   oldLink: Link = -1;
   /** At the node that serves. */
   permit: NodePermit | undefined;
-  /** When it took the session, on the world's clock. */
+  /** When it took the session, on the host's clock. */
   attachedAtMs = 0;
   /** The connection ends, or has ended. */
   isOver = false;

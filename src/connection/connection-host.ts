@@ -87,7 +87,7 @@ export interface MigrationResult {
   readonly to: string | undefined;
   /** From the loss of the old node, or the order to move. */
   readonly durationMs: number;
-  /** When it ended, on the world's clock. */
+  /** When it ended, on the host's clock. */
   readonly atMs: number;
   /** Did the new node have the session already? */
   readonly sessionPresent: boolean;

@@ -28,23 +28,36 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   error: 'device-timeout',
 };
 
+/**
+ * Three kinds of methods, in the order in which they are called:
+ *
+ * 1. What the engine tells (`WireEvents`). After the constructor: `deviceData` and `deviceEnded` in the order of the socket;
+ *    for each link that `wire.dial` gave `linkOpened` or `linkFailed` first, then `linkData` and once `linkEnded`; `timer` when
+ *    the time that was last set is over. `closed` comes once, and nothing after it.
+ * 2. What its host tells: `recalled`, the answer to `host.recall`, at most once; `superseded`, `giveWay` and `end` at any time.
+ * 3. What its forwarder asks (`ForwarderHost`): `placed` once, when a node serves the device; `because`, of which the first
+ *    reason stays; then `refuse` or `close`, after which the forwarder is only told `leave`, `timer` and `closed`.
+ *
+ * It calls the host in this order: `route`, `holdBackMs`, perhaps `recall`; `placed` or `rejected`; `left`; `ended`. The life
+ * cycle is drawn in `LIFECYCLE.md`.
+ */
 export class Connection implements WireEvents, ConnectionView, PendingHolder, ForwarderHost {
   readonly wire: Wire;
   readonly host: ConnectionHost;
   readonly peer: Peer;
   connect: Connect | undefined;
   route: PoolRoute | undefined;
-  /** When the device was served, on the world's clock; 0 before. */
+  /** When the device was served, on the host's clock; 0 before. */
   placedAtMs = 0;
   /** Of its own in this proxy, from when it is served. */
   number = 0;
-  /** Where it stands among those that are open: their keeper's business. */
+  /** Its place in the set of connections that are open (`SwapRemoveSet`); written by that only. */
   rosterAt = -1;
   /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */
   acceptedAtMs = 0;
   who = 0;
   isSuperseded = false;
-  /** When a newer connection of the client id was last accepted in this pool, on the world's clock. */
+  /** When a newer connection of the client id was last accepted in this pool, on the host's clock. */
   private rivalledAtMs: number | undefined;
 
   private phase: Phase = 'greeting';

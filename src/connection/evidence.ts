@@ -35,7 +35,7 @@ export interface TrialQueue {
 /** Who wants to know whether the node of a link that has ended is gone. */
 export interface Asker {
   readonly target: Target;
-  /** When the node took the session, on the world's clock. */
+  /** When the node took the session, on the host's clock. */
   readonly attachedAtMs: number;
   /** The answer; undefined: there is nothing against the node. Only the first one counts. */
   judged(evidence: Evidence | undefined): void;

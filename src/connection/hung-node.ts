@@ -31,7 +31,7 @@ export interface HangHost {
 export class HungNode implements SilenceOwner {
   private readonly host: HangHost;
   private silence: Silence | undefined;
-  /** When `Silence.timer` is to be called, on the world's clock. */
+  /** When `Silence.timer` is to be called, on the host's clock. */
   private dueAtMs = NEVER;
   /** CONNECTs of ours that were given up, and may still take the session from the node that serves: until when. */
   private strayUntilMs: readonly number[] = [];

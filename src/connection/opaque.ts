@@ -31,7 +31,7 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
   readonly who = 0;
   peer: Peer;
   route: PoolRoute | undefined;
-  /** When the device was served, on the world's clock; 0 before. */
+  /** When the device was served, on the host's clock; 0 before. */
   placedAtMs = 0;
   /** Of its own in this proxy, from when it is served. */
   number = 0;

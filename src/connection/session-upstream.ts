@@ -19,7 +19,7 @@ import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
 /**
- * Where a session is: finds it its first node, takes it from node to node, and leaves the last.
+ * Where a session is: finds it its first node, takes it from node to node, and leaves the last. All states are in `LIFECYCLE.md`.
  *
  *   first node  dial ──► CONNECT ──► accepted
  *   link ended  detached ──► the node lives: the device is ended likewise

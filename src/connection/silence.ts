@@ -75,7 +75,7 @@ export class Silence {
   private fetches = 0;
   /** With a cluster whose nodes live. */
   private patienceMs = 0;
-  /** When `fetching` ends; on the world's clock. */
+  /** When `fetching` ends; on the host's clock. */
   private parksAtMs = NEVER;
   /** By one of the nodes of this search. */
   private wasRefused = false;

@@ -10,15 +10,20 @@ import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-thro
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
 
-/** What is said between the main thread and a data thread. All of it is structured-cloneable. */
+/**
+ * What is said between the main thread and a worker; all of it is structured-cloneable. `WorkerStart` is given once, as the
+ * worker's data. `Command` goes to the worker: one with a `request` is answered by the `Report` of that number, or by `failed`.
+ * `Report` comes from the worker; `events` brings `WorkerEvent`s in batches, which nobody answers but by a command where it says so.
+ */
 
-/** Everything that a data thread needs to begin. */
+/** Everything that a worker needs to begin. */
 export interface WorkerStart {
   readonly thread: number;
   readonly threads: number;
   /** That the table has room for. */
   readonly tableThreads: number;
   readonly table: SharedArrayBuffer;
+  /** What all workers count connections in, by source and listener. */
   readonly door: LimiterMemory;
   readonly holdBack: ReconnectThrottleMemory;
   readonly engine: 'epoll' | 'node';
@@ -43,7 +48,7 @@ export interface ListenerSettings extends ListenOptions {
   readonly websocket?: UpgradeTerms | undefined;
 }
 
-/** What a data thread goes by, as the configuration has it now. */
+/** What a worker goes by, as the configuration has it now. */
 export interface WorkerSettings {
   readonly limits: LimitsConfig;
   /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */

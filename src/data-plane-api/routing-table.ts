@@ -17,6 +17,9 @@ import { headerRefusalLabels } from '../protocol/proxy-protocol/expect.ts';
  * - `live` is one atomic count a slot: what least-connections compares. Beside it every thread keeps its own counts
  *   by listener and slot (single writer), so that the counts of a thread that died can be given back.
  * - A slot is used again only when its node is gone and nobody is counted at it any more.
+ *
+ * What always holds: `live` of a slot is the sum of all threads' `counts` of it, but for the moment in which a thread changes both; a
+ * thread writes its own `counts` and doubles and no other's; a slot is read whole or not at all; a connection's number is given once.
  */
 /** As many as a configuration may hold, and as many again whose devices are still leaving behind a reload. */
 export const MAX_LISTENERS = 128;

@@ -48,7 +48,7 @@ import type { WorkerContext } from './worker-context.ts';
 /** However it is carried. */
 type Carried = Connection | OpaqueConnection;
 
-/** The world of one listener's connections on one data thread: places them, counts them, tells of them. */
+/** What the connections of one listener ask of their worker, and tell it: it places them, counts them, tells of them. */
 export class ListenerHost implements ConnectionHost {
   readonly messages: Float64Array;
   readonly now: () => number;

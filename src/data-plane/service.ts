@@ -4,7 +4,7 @@ import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 /** What a set of threads is made of. */
 export interface WorkerPoolOptions {
   readonly count: number;
-  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the door. */
+  /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the limiter's memory. */
   readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: LimiterMemory };
   /** Of the Workers; absent: data threads. */
   readonly script?: URL;

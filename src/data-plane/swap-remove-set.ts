@@ -1,4 +1,4 @@
-/** Where a member stands; the roster's business. */
+/** Where a member stands; written by the set only. */
 export interface SwapRemovable {
   rosterAt: number;
 }

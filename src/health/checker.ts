@@ -70,7 +70,8 @@ interface Watch {
  * as good as healthy, and its first probe decides at once. Traffic can only make a node unhealthy; probes bring it back.
  * Where dials failed, it is the `mqtt` probe at the node itself that brings it back, whatever the pool's probe is: the
  * kernel accepts for a process that hangs, and a status page may be served by another one, so that a weaker probe would
- * let the node flap. With an HTTP node only its TCP connects count as dials, and so `tcp` will do.
+ * let the node flap. With an HTTP node only its TCP connects count as dials, and so `tcp` will do. Who changes a health, and when,
+ * is in `LIFECYCLE.md`.
  */
 export class Checker {
   readonly #options: CheckerOptions;

@@ -36,7 +36,7 @@ export interface HttpAddress {
 const BACKLOG = 4096;
 
 /**
- * What stands before HTTP: the listening socket, the PROXY protocol header of a proxy before us, the door, and TLS.
+ * What stands before HTTP: the listening socket, the PROXY protocol header of a proxy before us, the connection limiter, and TLS.
  * Connections come out of it as if they had just been accepted.
  */
 export class Front {

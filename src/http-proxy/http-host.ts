@@ -35,7 +35,7 @@ interface RequestRecord {
   readonly durationMs: number;
 }
 
-/** The world of one listener. */
+/** What one listener's requests ask of their worker, and tell it. */
 export interface HttpHost {
   readonly limits: HttpLimits;
   /** From accept to a whole head, TLS included. */

@@ -17,6 +17,9 @@ const LISTED_IDS = 20;
 /**
  * What this proxy holds to be true of its nodes, in the order they came. Listeners are called one after the other
  * before the changing call returns; they must not throw, and a change they make is told after the present one.
+ *
+ * What always holds: an id names one node; its `state` is what was decided and its `health` what was observed, and neither changes
+ * the other; `version` grows with every change and with nothing else; every change is told once, in the order made.
  */
 export class NodeTable {
   readonly #nodes = new Map<string, Node>();

@@ -35,7 +35,7 @@ export type SessionEvent =
   | { readonly kind: 'node-fault'; readonly detail: string }
   /**
    * The device's DISCONNECT. `forwarded`: it is on its way to the node; close both sides once the node has closed, then
-   * purge if `mustPurge`. Otherwise it waits with the rest of the gap for the next node, and is told again when it has gone.
+   * purge if `mustPurge`. Otherwise it waits in the offline buffer for the next node, and is told again when it has gone.
    */
   | { readonly kind: 'device-left'; readonly forwarded: boolean }
   /**

@@ -52,6 +52,10 @@ const NOTHING: Uint8Array = new Uint8Array(0);
  * packet id. The packets stand in one byte log: appended at the tail, packed together when it is full.
  *
  * It holds 65,535 entries at the most (`isFull`). Its owner bounds the bytes: it looks at `bytes` and stops taking packets.
+ *
+ * What always holds: the order of entries is the order in which the device sent them; a QoS 2 exchange goes from `sent` or `unkept`
+ * to `received` and then to `released` or `local`, and never back; from `received` on its packet is not kept (`size` is 0); an entry
+ * is suspect only while it is unanswered; entries before `nextResend` are not to be sent to the present node again.
  */
 export class InflightFromDevice extends Slots {
   private log = NOTHING;

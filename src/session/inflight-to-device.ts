@@ -47,6 +47,10 @@ export const MOST_UNFINISHED = 0x8000;
  * that the device sees; they differ only where a new node uses an id that the device still holds for an old one.
  *
  * It holds 65,535 entries at the most (`isFull`).
+ *
+ * What always holds: an id that `freeDeviceId` gives belongs to no unfinished entry; no node knows an orphan, so its
+ * acknowledgements end here; an entry that is `done` is there only until its node knows; while `foreign` is 0 the two ids of every
+ * entry are the same, and the link that is up has sent all of them.
  */
 export class InflightToDevice extends Slots {
   /** Entries that the device has not finished: they count against its Receive Maximum. */

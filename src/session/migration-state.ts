@@ -24,7 +24,7 @@ export class MigrationState {
   /** Messages that wait because the device's Receive Maximum is used up by a lost node's (rule 11). */
   held: InflightFromDevice | undefined;
 
-  /** Suspects were sent to a node and are not all answered: `Window.suspects` tells. */
+  /** Suspects were sent to a node and are not all answered: `InflightFromDevice.suspects` tells. */
   isOnTrial = false;
 
   // Of the link that is up:

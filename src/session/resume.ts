@@ -165,7 +165,7 @@ function denial(code: number): ReasonCode {
   return code === PACKET_ID_IN_USE ? reasonCode.unspecifiedError : (code as ReasonCode);
 }
 
-/** The node has the session: it is sent what another has not acknowledged, then what came in the gap. */
+/** The node has the session: it is sent what another has not acknowledged, then what waited in the offline buffer. */
 function attach(s: State, migration: MigrationState): void {
   migration.replays = undefined;
   if ((s.inflightFromDevice?.suspects ?? 0) === 0) return goOn(s, migration);
@@ -247,7 +247,7 @@ function askAgain(s: State, migration: MigrationState, packet: Uint8Array): void
 }
 
 /**
- * Sends what waits for the node: what is sent again, then what came in the gap. As much as one call may (`State.budget`);
+ * Sends what waits for the node: what is sent again, then the offline buffer. As much as one call may (`State.budget`);
  * `Session.goOnDevice` goes on with the rest.
  */
 export function drainGap(s: State): void {

@@ -31,6 +31,17 @@ export type Stays = NonNullable<State['stays']>;
  *        └────────────────────────────────────────────────────────────────────────────────────┘
  *
  * Packets are passed on whole; only messages beyond `maxPacketBytes` stream, and QoS 0 of the device.
+ *
+ * Kinds of methods, in the order of one link's life (`LIFECYCLE.md` has the phases):
+ * 1. A link begins: `connectPacket`; or `ask`, while another link is still the session's, and then `detached` and `turn`.
+ * 2. Bytes: `fromDevice` at any time, `fromNode` for the link that is the session's. After each of them, and after every other
+ *    call, look at `holdsDevice`, `hasDeviceRest` and `hasNodeRest`; the rest is asked for by `goOnDevice` and `goOnNode`.
+ * 3. The node says nothing: `pingNode`, `withhold`, and `release` when it speaks again.
+ * 4. The link ends: `detached` once for each link, `nodeGone` besides where its node is dead, `answerPings` if pings were to wait.
+ * 5. The device ends: `deviceFinished`, or `endDevice` with a reason; `goodbye` and `purgeConnect` give what nodes are told.
+ * 6. `wipe`, last of all.
+ *
+ * What it says comes by `SessionOutput` during the call; nobody may call the session from there.
  */
 export class Session {
   private readonly handle: Handle;
@@ -266,7 +277,7 @@ export class Session {
     return (offlineBuffer?.length ?? 0) + waits >= options.maxGapBytes;
   }
 
-  /** While the device is ahead of its pace what it says waits as in a gap; `goOnDevice` is wanted when it is not any more. */
+  /** While the device is ahead of its pace what it says waits, as while no node has the session; `goOnDevice` is wanted when it is not any more. */
   pause(isPaused: boolean): void {
     this.state.isPaused = isPaused;
   }

@@ -17,7 +17,7 @@ const GAP_CAPACITY = 256;
 const uncounted = new Float64Array(32);
 /** Filters of one packet that are looked at: a packet with more says too much to be remembered. */
 const MOST_FILTERS = 8192;
-/** Windows and deliveries that are kept ready. */
+/** In-flight tables of each kind that are kept ready for other sessions. */
 const SPARES = 64;
 
 const nodeOutlet = new PacketWriter('node');
@@ -36,6 +36,17 @@ export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'lea
 /**
  * Everything that is remembered of one session. What most sessions never need is made when it is first needed,
  * because there is one of these for each of very many devices.
+ *
+ * What always holds between two calls:
+ *
+ * - `linkDead` from `detached`, or a fault of the node, to `turn`: nothing of a link that was left is taken (rule 14).
+ * - What the device sends goes to the node at once (`forwards`) only while nothing older of it waits, so order holds (rule 19).
+ * - `offlineBuffer` has whole packets only, none of which a node was given.
+ * - A PUBLISH of QoS 1 or 2, a SUBSCRIBE or an UNSUBSCRIBE that was given to a node has an entry in `inflightFromDevice` until a
+ *   node has answered it. PUBACK, PUBREC, SUBACK and UNSUBACK reach the device only when a node gave them (rule 6).
+ * - `advertised` is set by the first CONNACK and by no later one (rule 12, 16); `terms` are those of the link that is up.
+ * - `subscriptions` are what a node has granted; undefined with `overflown`: then the session stays.
+ * - `inflightFromDevice` and `inflightToDevice` are undefined while they would be empty: another session has them then.
  */
 export class State implements Speaker {
   readonly connect: Connect;
@@ -74,7 +85,7 @@ export class State implements Speaker {
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
-  /** PINGREQs of the gap that were answered since the device last took all that it was given. */
+  /** PINGREQs that were answered while no node had the session, since the device last took all that it was given. */
   pingsBehind = 0;
   /** It is not known yet whether a node is to answer them, or the link has ended for the device too. */
   pingsWait = false;
@@ -104,7 +115,7 @@ export class State implements Speaker {
     return this.phase === 'attached' && !this.isBehind && !this.isPaused && !this.isWithheld;
   }
 
-  /** Does something of the device wait that a node could be sent: what is sent again, or came in the gap? */
+  /** Does something of the device wait that a node could be sent: what is sent again, or the offline buffer? */
   get isBehind(): boolean {
     return this.offlineBuffer !== undefined || this.isResending;
   }

@@ -21,7 +21,7 @@ const MAX_PONGS_WAITING = 16;
 const LINGER_MS = 2000;
 
 /**
- * MQTT over WebSocket, between an engine and a connection: to the engine it is the conversation, to the connection the
+ * MQTT over WebSocket, between an engine and a connection: to the engine it is what is told (`WireEvents`), to the connection the
  * wire. The connection sees the bytes of MQTT and knows nothing of frames; nodes are spoken to in plain MQTT.
  *
  *   upgrading ──101──► open ──► closing

@@ -23,7 +23,7 @@ export interface LimiterLimits {
   readonly maxConnectionsPerSource: number;
 }
 
-/** Labels of `connect_rejected_total`, and what MQTT says where the door is asked late enough to say it. */
+/** Labels of `connect_rejected_total`, and what MQTT says where it is asked late enough to say it. */
 export const limiterRefusals = {
   'source-denied': 'banned',
   'source-not-allowed': 'not-authorized',
@@ -83,7 +83,7 @@ export interface ConnectionLimiter {
   release(source: IpSource): void;
 }
 
-/** The door of one listener on one thread. `nowMs` is of a clock that all threads share. */
+/** The limiter of one listener on one thread. `nowMs` is of a clock that all threads share. */
 export function createConnectionLimiter(
   memory: LimiterMemory,
   thread: number,

@@ -2,7 +2,7 @@ import { type IpFamily, type IpWords, newIpWords, parseIp } from '../../protocol
 import { compileNetworks } from '../../protocol/address/networks.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 
-/** What a rule may look at. A door fills in what it knows: an opaque `tcp` listener knows no client id. */
+/** What a rule may look at. Whoever asks fills in what it knows: an opaque `tcp` listener knows no client id. */
 export interface RuleInput {
   /** URL of the listener, as the configuration has it in its full form (`mqtt://0.0.0.0:1883`). */
   readonly listener?: string | undefined;

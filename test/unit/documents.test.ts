@@ -1,0 +1,59 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+/** Paths, links and anchors of the documents lead to something that exists. */
+
+const root = resolve(import.meta.dirname, '../..');
+const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => `docs/${path}`);
+const lifecycles = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => `src/${path}`);
+const others = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md', 'cluster/README.md'];
+const pages = [...others, ...inDocs, ...lifecycles].map((path) => ({
+  path,
+  text: readFileSync(join(root, path), 'utf8'),
+}));
+/** Decisions tell of their day, when files had other names; so does the list of changes. */
+const told = pages.filter(({ path }) => !path.startsWith('docs/decisions/') && path !== 'CHANGELOG.md');
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test('links lead to files and headings that exist', () => {
+  const broken = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+      if (/^[a-z]+:/.test(link)) return [];
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : relative(root, resolve(root, dirname(path), file));
+      if (!existsSync(join(root, target))) return [`${path}: ${link}`];
+      if (anchor === undefined || !target.endsWith('.md')) return [];
+      return anchorsOf(readFileSync(join(root, target), 'utf8')).includes(anchor) ? [] : [`${path}: ${link}`];
+    }),
+  );
+  expect(broken).toEqual([]);
+});
+
+test('paths of the source that documents name exist', () => {
+  const rooms = readdirSync(join(root, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const path = new RegExp(`^(?:src|test|bench|cluster|${rooms.join('|')})/[\\w./-]*$`);
+  const missing = told.flatMap(({ path: page, text }) =>
+    [...text.matchAll(/`([^`\s]+)`/g)].flatMap(([, name = '']) => {
+      if (!path.test(name) || name.includes('...')) return [];
+      const places = ['', 'src', dirname(page), 'test'].map((folder) => join(root, folder, name));
+      return places.some(existsSync) ? [] : [`${page}: ${name}`];
+    }),
+  );
+  expect(missing).toEqual([]);
+});
