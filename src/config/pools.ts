@@ -118,7 +118,7 @@ const upstream = z.strictObject({
     max: 60,
     default: 5,
     about:
-      'From the connect to the node’s CONNACK: brokers may ask an authentication service first. A node that gives another sign of life meanwhile is slow, not gone, and has `connackDeadline`.',
+      'From the connect to the node’s CONNACK: brokers may ask an authentication service first. A node that gives another sign of life meanwhile is slow, not gone, and has `connackDeadline`; so has the last node that may be asked, because a refusal would help nobody.',
   }),
   connackDeadline: seconds({
     min: 1,

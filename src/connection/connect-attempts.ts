@@ -1,3 +1,4 @@
+import { type CandidateOptions, Candidates } from './candidates.ts';
 import type { ConnectionHost, DialFailure, Placement } from './connection-host.ts';
 import type { Asker, Evidence } from './evidence.ts';
 import { NodePermit } from './node-permit.ts';
@@ -27,11 +28,7 @@ type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
 /** A CONNECT that a node does not stand, the next will not either: it is given to so many that end the link. */
 const MAX_ENDS = 2;
 
-export interface AttemptOptions {
-  /** A node to be asked only when all others have failed: the one that the device comes from. */
-  readonly avoid?: string | undefined;
-  /** A node that is not asked at all. */
-  readonly never?: string | undefined;
+export interface AttemptOptions extends CandidateOptions {
   /** How long the CONNACK of a node that lives is waited for, in ms. Absent: as long as a new device waits for it. */
   readonly connackDeadlineMs?: number | undefined;
   /** What leaves a node that has got CONNECT and not answered; undefined where nothing may be said, as in a packet. */
@@ -81,8 +78,7 @@ export class ConnectAttempts implements Asker, TurnHost {
   private readonly placement: Placement;
   private readonly how: AttemptOptions;
   private deadlineMs: number;
-  private avoided: string | undefined;
-  private lastResort: Target | undefined;
+  private readonly candidates: Candidates;
   private tried = 0;
   /** Nodes that ended the link behind CONNECT. */
   private ends = 0;
@@ -99,7 +95,7 @@ export class ConnectAttempts implements Asker, TurnHost {
     this.connection = connection;
     this.placement = placement;
     this.how = how;
-    this.avoided = how.avoid;
+    this.candidates = new Candidates(placement.candidates, how);
     this.deadlineMs = connection.host.now() + placement.retryPolicy.deadlineMs;
   }
 
@@ -108,10 +104,9 @@ export class ConnectAttempts implements Asker, TurnHost {
    * A device that is `new` also takes its place in the node's queue, where there is one; `dialInTurn` then.
    */
   choose(isNew = false): Target | undefined {
-    const isEnough = this.tried >= this.placement.retryPolicy.maxAttempts || this.ends >= MAX_ENDS;
-    if (isEnough || this.leftMs() <= 0) return undefined;
-    let target = this.nextTarget();
-    while (target !== undefined && !this.sit(target, isNew)) target = this.nextTarget();
+    if (this.isEnough || this.leftMs() <= 0) return undefined;
+    let target = this.candidates.next();
+    while (target !== undefined && !this.sit(target, isNew)) target = this.candidates.next();
     if (target !== undefined) this.tried++;
     return target;
   }
@@ -132,22 +127,19 @@ export class ConnectAttempts implements Asker, TurnHost {
     return false;
   }
 
-  private nextTarget(): Target | undefined {
-    const next = this.nextCandidate();
-    if (next !== undefined) return next;
-    const { lastResort } = this;
-    this.lastResort = undefined;
-    return lastResort;
+  private get isEnough(): boolean {
+    return this.tried >= this.placement.retryPolicy.maxAttempts || this.ends >= MAX_ENDS;
   }
 
-  private nextCandidate(): Target | undefined {
-    const next = this.placement.candidates.next();
-    if (next.done) return undefined;
-    if (next.value.nodeId === this.how.never) return this.nextCandidate();
-    if (next.value.nodeId !== this.avoided) return next.value;
-    this.avoided = undefined;
-    this.lastResort = next.value;
-    return this.nextCandidate();
+  /**
+   * Is it better to leave the node that is tried? One that only says nothing is left where another can be asked. The last one
+   * is waited for while its link stands: on a machine without time all nodes are silent, and a refusal would help nobody.
+   */
+  private isToLeave(evidence: Evidence): boolean {
+    const isSilent = evidence === 'no-answer' || evidence === 'unhealthy';
+    const isNewDevice = this.how.connackDeadlineMs === undefined;
+    if (!isSilent || !isNewDevice) return true;
+    return !this.isEnough && this.candidates.hasNext;
   }
 
   /** Dials a new device's node when its turn in the queue has come. */
@@ -193,7 +185,7 @@ export class ConnectAttempts implements Asker, TurnHost {
 
   queueElsewhere(): boolean {
     if (this.leftMs() <= 0) return false;
-    for (let next = this.nextCandidate(); next !== undefined; next = this.nextCandidate()) {
+    for (let next = this.candidates.nextPlain(); next !== undefined; next = this.candidates.nextPlain()) {
       const permit = NodePermit.take(this.connection.host, next);
       if (permit === undefined) continue;
       this.endTurn('left');
@@ -269,7 +261,8 @@ export class ConnectAttempts implements Asker, TurnHost {
     else this.forgetDoubt();
     // What was known before of the node need not be why it is slow.
     const isProof = evidence === 'refused' || evidence === 'no-answer';
-    if (isProof || (evidence !== undefined && this.waitedMs >= connackTimeoutMs)) return 'connack-timeout';
+    const isCounted = isProof || (evidence !== undefined && this.waitedMs >= connackTimeoutMs);
+    if (isCounted && this.isToLeave(evidence)) return 'connack-timeout';
     this.deadlineMs = Math.max(this.deadlineMs, this.connection.host.now() + connackTimeoutMs);
     this.lookAgain();
     return undefined;
@@ -288,7 +281,7 @@ export class ConnectAttempts implements Asker, TurnHost {
 
   judged(evidence: Evidence | undefined): void {
     this.isInDoubt = false;
-    if (evidence !== undefined && this.isAsking) this.how.gone?.();
+    if (evidence !== undefined && this.isAsking && this.isToLeave(evidence)) this.how.gone?.();
   }
 
   // ---- ends ------------------------------------------------------------------------------------------------
