@@ -88,11 +88,7 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
     });
   });
 
-  let next = 0;
-  const worker = async () => {
-    while (next < count) await devices[next++]?.start();
-  };
-  await Promise.all(Array.from({ length: CONNECTING_AT_ONCE }, worker));
+  await startAll(devices);
 
   let turn = 0;
   function speak(index: number, round: number): void {
@@ -140,6 +136,15 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
       await Promise.all(devices.map((device) => device.leave()));
     },
   };
+}
+
+/** So many connect at one time. */
+async function startAll(devices: readonly Device[]): Promise<void> {
+  let next = 0;
+  const startInTurn = async () => {
+    while (next < devices.length) await devices[next++]?.start();
+  };
+  await Promise.all(Array.from({ length: CONNECTING_AT_ONCE }, startInTurn));
 }
 
 function summaryOf(times: readonly number[]): { p50: number; max: number } {

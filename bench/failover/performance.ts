@@ -3,7 +3,7 @@ import { type Crowd, type CrowdFigures, gather, willTopic } from './crowd.ts';
 import { Device } from './device.ts';
 import type { AckTimes } from './ledger.ts';
 import { type Moves, movesIn } from './moves.ts';
-import { type Actor, createStage, type Stage } from './stage.ts';
+import { type Actor, Stage } from './stage.ts';
 
 export interface Play {
   /** `dist/src/main.js` */
@@ -59,7 +59,7 @@ interface Scene {
 
 /** Real processes, many devices and one fault: what devices saw of it. */
 export async function perform(play: Play): Promise<Report> {
-  const stage = createStage(play.main);
+  const stage = new Stage(play.main);
   try {
     const nodes = await startNodes(stage, play);
     const front = await startFront(stage, nodes, play);

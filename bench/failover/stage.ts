@@ -26,113 +26,125 @@ export interface Actor {
 }
 
 /** The processes of one performance: whatever was started ends with `strike`. */
-export function createStage(main: string) {
-  const directory = mkdtempSync(join(tmpdir(), 'breakwater-failover-'));
-  const actors: Actor[] = [];
+export class Stage {
+  /** Path of Breakwater's program. */
+  private readonly main: string;
+  private readonly directory = mkdtempSync(join(tmpdir(), 'breakwater-failover-'));
+  private readonly actors: Actor[] = [];
 
-  function written(name: string, text: string): string {
-    const path = join(directory, name);
+  constructor(main: string) {
+    this.main = main;
+  }
+
+  async redis(): Promise<Actor> {
+    const port = await freePort();
+    const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    return this.actor('redis', port, ['redis-server', ...options, '--dir', this.directory]);
+  }
+
+  /** An embedded broker that shares its sessions over Redis. */
+  async aedes(id: string, redis: Actor): Promise<Actor> {
+    const port = await freePort();
+    const url = `redis://127.0.0.1:${redis.port}`;
+    const broker = ['broker', '--listen', `mqtt://127.0.0.1:${port}`, '--redis', url];
+    return this.actor(id, port, [process.execPath, this.main, ...broker]);
+  }
+
+  /** So many nodes of the stand-in for an EMQX cluster, which share sessions; `env` reaches their processes. */
+  async emqx(ids: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Actor[]> {
+    const program = new URL('../bench/failover/emqx/node.js', `file://${this.main}`).pathname;
+    const links = await Promise.all(ids.map(async (id) => `${id}=${await freePort()}`));
+    return Promise.all(
+      ids.map(async (id) => {
+        const port = await freePort();
+        const options = ['--id', id, '--port', `${port}`, '--cluster', links.join(',')];
+        return this.actor(id, port, [process.execPath, program, ...options], env);
+      }),
+    );
+  }
+
+  async mosquitto(id: string): Promise<Actor> {
+    const port = await freePort();
+    const lines = [
+      ...[`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'user root', 'log_type warning'],
+      ...['set_tcp_nodelay true', 'max_queued_messages 0', 'persistence false'],
+    ];
+    return this.actor(id, port, ['mosquitto', '-c', this.written(`${id}.conf`, lines.join('\n'))]);
+  }
+
+  /** `breakwater start` in front of the nodes; `pool` is added to its one pool. `configure` lays changes over its file. */
+  async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}) {
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const config = {
+      proxy: { engine },
+      listeners: [{ url: `mqtt://127.0.0.1:${port}`, mode: 'session' }],
+      pools: { default: { nodes: nodes.map(({ id, url }) => ({ id, url })), ...pool } },
+      admin: { url: `http://127.0.0.1:${adminPort}` },
+      log: { level: 'info', format: 'json' },
+    };
+    const configure = (changes: object) =>
+      this.written('breakwater.yaml', JSON.stringify({ ...config, ...changes }));
+    const command = [process.execPath, this.main, 'start', '-c', configure({})];
+    const proxy = await this.actor('breakwater', port, command);
+    return Object.assign(proxy, { adminUrl: config.admin.url, config, configure });
+  }
+
+  async haproxy(nodes: readonly Actor[]): Promise<Actor> {
+    const port = await freePort();
+    const file = this.written('haproxy.cfg', haproxyConfig(port, nodes));
+    return this.actor('haproxy', port, ['haproxy', '-f', file]);
+  }
+
+  keepOutput(file: string): void {
+    writeFileSync(file, this.actors.map(({ id, output }) => `--- ${id}\n${output()}`).join('\n'));
+  }
+
+  async strike(): Promise<void> {
+    await Promise.all(this.actors.map((each) => each.stop()));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private written(name: string, text: string): string {
+    const path = join(this.directory, name);
     writeFileSync(path, text);
     return path;
   }
 
-  async function actor(
+  private async actor(
     id: string,
     port: number,
     command: readonly string[],
     extraEnv: NodeJS.ProcessEnv = {},
   ): Promise<Actor> {
     const made = createActor(id, port, command, { ...env, ...extraEnv });
-    actors.push(made);
+    this.actors.push(made);
     await made.start();
     return made;
   }
-
-  return {
-    async redis(): Promise<Actor> {
-      const port = await freePort();
-      const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-      return actor('redis', port, ['redis-server', ...options, '--dir', directory]);
-    },
-    /** An embedded broker that shares its sessions over Redis. */
-    async aedes(id: string, redis: Actor): Promise<Actor> {
-      const port = await freePort();
-      const url = `redis://127.0.0.1:${redis.port}`;
-      const broker = ['broker', '--listen', `mqtt://127.0.0.1:${port}`, '--redis', url];
-      return actor(id, port, [process.execPath, main, ...broker]);
-    },
-    /** So many nodes of the stand-in for an EMQX cluster, which share sessions; `env` reaches their processes. */
-    async emqx(ids: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Actor[]> {
-      const program = new URL('../bench/failover/emqx/node.js', `file://${main}`).pathname;
-      const links = await Promise.all(ids.map(async (id) => `${id}=${await freePort()}`));
-      return Promise.all(
-        ids.map(async (id) => {
-          const port = await freePort();
-          const options = ['--id', id, '--port', `${port}`, '--cluster', links.join(',')];
-          return actor(id, port, [process.execPath, program, ...options], env);
-        }),
-      );
-    },
-    async mosquitto(id: string): Promise<Actor> {
-      const port = await freePort();
-      const lines = [
-        ...[`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'user root', 'log_type warning'],
-        ...['set_tcp_nodelay true', 'max_queued_messages 0', 'persistence false'],
-      ];
-      return actor(id, port, ['mosquitto', '-c', written(`${id}.conf`, lines.join('\n'))]);
-    },
-    /** `breakwater start` in front of the nodes; `pool` is added to its one pool. `configure` lays changes over its file. */
-    async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}) {
-      const [port, adminPort] = [await freePort(), await freePort()];
-      const config = {
-        proxy: { engine },
-        listeners: [{ url: `mqtt://127.0.0.1:${port}`, mode: 'session' }],
-        pools: { default: { nodes: nodes.map(({ id, url }) => ({ id, url })), ...pool } },
-        admin: { url: `http://127.0.0.1:${adminPort}` },
-        log: { level: 'info', format: 'json' },
-      };
-      const configure = (changes: object) =>
-        written('breakwater.yaml', JSON.stringify({ ...config, ...changes }));
-      const proxy = await actor('breakwater', port, [process.execPath, main, 'start', '-c', configure({})]);
-      return Object.assign(proxy, { adminUrl: config.admin.url, config, configure });
-    },
-    async haproxy(nodes: readonly Actor[]): Promise<Actor> {
-      const port = await freePort();
-      const servers = nodes.map(
-        ({ id, port: at }) =>
-          `  server ${id} 127.0.0.1:${at} check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions`,
-      );
-      const text = [
-        ...[
-          'global',
-          '  maxconn 9500',
-          'defaults',
-          '  mode tcp',
-          '  timeout connect 3s',
-          '  timeout client 1h',
-        ],
-        ...['  timeout server 1h', '  retries 3', '  option redispatch', 'frontend devices'],
-        ...[
-          `  bind 127.0.0.1:${port}`,
-          '  default_backend brokers',
-          'backend brokers',
-          '  balance leastconn',
-        ],
-        ...[...servers, ''],
-      ];
-      return actor('haproxy', port, ['haproxy', '-f', written('haproxy.cfg', text.join('\n'))]);
-    },
-    keepOutput(file: string): void {
-      writeFileSync(file, actors.map(({ id, output }) => `--- ${id}\n${output()}`).join('\n'));
-    },
-    async strike(): Promise<void> {
-      await Promise.all(actors.map((each) => each.stop()));
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
 }
 
-export type Stage = ReturnType<typeof createStage>;
+function haproxyConfig(port: number, nodes: readonly Actor[]): string {
+  const servers = nodes.map(
+    ({ id, port: at }) =>
+      `  server ${id} 127.0.0.1:${at} check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions`,
+  );
+  return `global
+  maxconn 9500
+defaults
+  mode tcp
+  timeout connect 3s
+  timeout client 1h
+  timeout server 1h
+  retries 3
+  option redispatch
+frontend devices
+  bind 127.0.0.1:${port}
+  default_backend brokers
+backend brokers
+  balance leastconn
+${servers.join('\n')}
+`;
+}
 
 function createActor(
   id: string,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Crowd, gather } from '../failover/crowd.ts';
-import { createStage } from '../failover/stage.ts';
+import { Stage } from '../failover/stage.ts';
 import { changeOf } from './changes.ts';
 
 /** Prints what devices and the process see of many reloads in a row, each of which changes nearly everything. */
@@ -23,7 +23,7 @@ const [devices, rate, reloads, rounds] = [values.devices, values.rate, values.re
 /** For what was allocated to be collected, and what was closed to be gone. */
 const SETTLE_MS = 3_000;
 
-type Front = Awaited<ReturnType<ReturnType<typeof createStage>['breakwater']>>;
+type Front = Awaited<ReturnType<Stage['breakwater']>>;
 
 interface Row {
   readonly reloads: number;
@@ -36,7 +36,7 @@ interface Row {
 }
 
 async function perform(): Promise<{ rows: Row[]; lost: number; violations: readonly string[] }> {
-  const stage = createStage(new URL('../../src/main.js', import.meta.url).pathname);
+  const stage = new Stage(new URL('../../src/main.js', import.meta.url).pathname);
   try {
     const nodes = await Promise.all(['a', 'b', 'c'].map((id) => stage.mosquitto(id)));
     const front = await stage.breakwater(nodes, values.engine);

@@ -24,7 +24,7 @@ import { createReconnectThrottle } from '../policy/admission/reconnect-throttle.
 import { TokenBucket } from '../policy/admission/token-bucket.ts';
 import { compileRules } from '../policy/routing/rules.ts';
 import { AffinityLookups } from './affinity-lookups.ts';
-import { createBalancer } from './balancer.ts';
+import { Balancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
 import { EventBatch } from './event-batch.ts';
 import { createHangDetector } from './hang-detector.ts';
@@ -55,7 +55,7 @@ const events = new EventBatch(
   () => table.count('eventsDropped', 1),
   now,
 );
-const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
+const balancer = new Balancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
   ...choicesBy(start.settings),
   pending: new PendingBytes(start.settings.limits.pendingBytes / start.threads),

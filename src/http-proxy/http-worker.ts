@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../base/errors.ts';
 import { systemClock, systemRandom } from '../base/time.ts';
-import { createBalancer } from '../data-plane/balancer.ts';
+import { Balancer } from '../data-plane/balancer.ts';
 import { EventBatch } from '../data-plane/event-batch.ts';
 import { answerListen, failureOf, strategiesOf } from '../data-plane/worker-answers.ts';
 import { createFaults, guardThread } from '../data-plane/worker-faults.ts';
@@ -48,7 +48,7 @@ const events = new EventBatch(
   () => table.count('eventsDropped', 1),
   systemClock.now,
 );
-const balancer = createBalancer(table, strategiesOf(start.settings), systemRandom);
+const balancer = new Balancer(table, strategiesOf(start.settings), systemRandom);
 const counts = new Map<number, number>();
 /** How nodes are reached by TLS, by the number of the pool. */
 const linkTls: UpstreamTls[] = [];

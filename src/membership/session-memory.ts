@@ -1,18 +1,15 @@
 import type { Clock, Timers } from '../base/time.ts';
 import { mergeRest } from '../session/index.ts';
 import type { ClientKey, MembershipStore, RestingSession } from './store/store.ts';
+import { StoreQueue, WAITING_MAX } from './store-queue.ts';
 
 /** A connection before may still be ending: it is asked for again after so long each, the last time without waiting for it. */
 const RETRY_MS = [250, 1_000, 4_000] as const;
 /** What the proxy of a connection before has to say may be late: so long is it waited for after the session was taken. */
-const SETTLE_MS = 1_000;
+const CONFIRM_AFTER_MS = 1_000;
 /** A thread has its answer within this time, as far as anybody knows; answers that are kept until then. */
 const DELIVERY_MS = 2_000;
 const DELIVERED_MAX = 10_000;
-/** Commands that wait for the store at one time: enough to keep Redis busy, few enough to leave room for others. */
-const IN_FLIGHT_MAX = 128;
-/** Commands that wait for their turn, and sessions whose store was away: as many as a proxy commonly has devices. */
-const WAITING_MAX = 200_000;
 
 /** A connection of this proxy has a persistent session at the broker. */
 export interface OpenedSession extends ClientKey {
@@ -62,7 +59,7 @@ interface Question extends OpenedSession {
  * What is remembered of persistent sessions from one connection to the next. A session is taken out of the store when a
  * connection opens it, and put back when that connection ends:
  *
- *   opened ──► take ──► settle ──► is it still ours? ──► the connection is answered
+ *   opened ──► take ──► wait ──► is it still ours? ──► the connection is answered
  *                └─ an earlier connection has it: again later
  *   left ──► keep: all that the session has; before the answer: what was taken, with the changes
  *
@@ -70,182 +67,161 @@ interface Question extends OpenedSession {
  * session away from the one that has it, which is not answered then. Where the store was away when a session was opened,
  * that is made good as soon as it answers.
  */
-export function createSessionMemory(options: SessionMemoryOptions) {
-  const { start, store, recalled, forgotten, clock, timers } = options;
-  const waiting = new Set<() => Promise<void>>();
-  let inFlight = 0;
-  let onIdle = (): void => {};
+export class RememberedSessions {
+  private readonly options: SessionMemoryOptions;
+  private readonly work: StoreQueue;
   /** Sessions that were opened while the store was away: what it holds of them is out of date. */
-  const unsettled = new Map<string, ClientKey & { readonly connection: number }>();
+  private readonly missed = new Map<string, ClientKey & { readonly connection: number }>();
   /** Of connections that are not answered, by their numbers. */
-  const questions = new Map<number, Question>();
-  const delivered = createDelivered(clock);
-  const pending = new Set<unknown>();
+  private readonly questions = new Map<number, Question>();
+  private readonly delivered: ReturnType<typeof createDelivered>;
+  private readonly pending = new Set<unknown>();
 
-  function later(run: () => void, ms: number): void {
-    const timer = timers.setTimeout(() => {
-      pending.delete(timer);
+  constructor(options: SessionMemoryOptions) {
+    this.options = options;
+    this.work = new StoreQueue(options.timers);
+    this.delivered = createDelivered(options.clock);
+  }
+
+  opened(session: OpenedSession, thread: number): void {
+    if (!session.isResumed) return this.close(session);
+    const { pool, clientId, who, connection, isResumed } = session;
+    const known = { pool, clientId, who, connection, isResumed };
+    const question = { ...known, thread, attempts: 0, before: undefined, left: undefined };
+    this.questions.set(connection, question);
+    this.ask(question);
+  }
+
+  left(session: LeftSession): void {
+    const { connection, subscriptions, unsubscribed } = session;
+    const question = this.questions.get(connection);
+    const before = this.delivered.take(connection);
+    if (subscriptions === undefined) {
+      this.questions.delete(connection);
+      this.close(session);
+    } else if (unsubscribed === undefined) this.keepLater(session, subscriptions);
+    else if (before !== undefined) this.keepChanged({ connection, before }, session);
+    else if (question === undefined) this.close(session);
+    else if (question.before !== undefined) this.keepChanged(question, session);
+    else if (question.attempts > 0) this.giveUp(question);
+    else question.left = session;
+  }
+
+  /** The store answers again: what it holds of sessions that were opened meanwhile is deleted. */
+  closeMissed(): void {
+    const missed = [...this.missed.values()];
+    this.missed.clear();
+    for (const session of missed) this.close(session);
+  }
+
+  /** Asks nothing more. Resolves when the store has everything, or after so long. */
+  async stop(timeoutMs: number): Promise<void> {
+    for (const timer of this.pending) this.options.timers.clearTimeout(timer);
+    await this.work.drained(timeoutMs);
+  }
+
+  private later(run: () => void, ms: number): void {
+    const timer = this.options.timers.setTimeout(() => {
+      this.pending.delete(timer);
       run();
     }, ms);
-    pending.add(timer);
+    this.pending.add(timer);
   }
 
-  function next(): void {
-    for (const work of waiting) {
-      if (inFlight >= IN_FLIGHT_MAX) return;
-      waiting.delete(work);
-      inFlight++;
-      void work().finally(() => {
-        inFlight--;
-        next();
-      });
-    }
-    if (inFlight === 0) onIdle();
+  private nameOf(connection: number): string {
+    return `${this.options.start}-${connection}`;
   }
 
-  /** False where too much waits already. */
-  function enqueue(work: () => Promise<void>): boolean {
-    if (waiting.size >= WAITING_MAX) return false;
-    waiting.add(work);
-    next();
-    return true;
-  }
-
-  const nameOf = (connection: number): string => `${start}-${connection}`;
-
-  function unsettle({ pool, clientId, connection }: ClientKey & { readonly connection: number }): void {
+  private miss({ pool, clientId, connection }: ClientKey & { readonly connection: number }): void {
     const key = keyOf({ pool, clientId });
-    if (unsettled.has(key) || unsettled.size < WAITING_MAX)
-      unsettled.set(key, { pool, clientId, connection });
-    else forgotten('backlog', 1);
+    if (this.missed.has(key) || this.missed.size < WAITING_MAX)
+      this.missed.set(key, { pool, clientId, connection });
+    else this.options.forgotten('backlog', 1);
   }
 
-  /** What the store remembers is for nobody any more. */
-  function close(client: ClientKey & { readonly connection: number }): void {
-    const work = async (): Promise<void> => {
+  /** What the store remembers is not to be given to anybody. */
+  private close(client: ClientKey & { readonly connection: number }): void {
+    const isQueued = this.work.add(async () => {
       try {
-        await store.takeSession(client, nameOf(client.connection), true);
-        unsettled.delete(keyOf(client));
+        await this.options.store.takeSession(client, this.nameOf(client.connection), true);
+        this.missed.delete(keyOf(client));
       } catch {
-        unsettle(client);
+        this.miss(client);
       }
-    };
-    if (!enqueue(work)) unsettle(client);
+    });
+    if (!isQueued) this.miss(client);
   }
 
-  function ask(question: Question): void {
-    if (!enqueue(() => take(question))) giveUp(question);
+  private ask(question: Question): void {
+    if (!this.work.add(() => this.take(question))) this.giveUp(question);
   }
 
   /** It is not known what the session has. */
-  function giveUp(question: Question): void {
-    if (questions.delete(question.connection)) close(question);
+  private giveUp(question: Question): void {
+    if (this.questions.delete(question.connection)) this.close(question);
   }
 
-  async function take(question: Question): Promise<void> {
+  private async take(question: Question): Promise<void> {
     const { connection, who } = question;
-    if (questions.get(connection) !== question) return;
+    if (this.questions.get(connection) !== question) return;
     const isFinal = question.attempts === RETRY_MS.length;
     try {
-      const found = await store.takeSession(question, nameOf(connection), isFinal);
-      if (found === 'in-use') return askLater(question);
-      unsettled.delete(keyOf(question));
-      if (found === 'unknown' || found.who !== who) return void questions.delete(connection);
+      const found = await this.options.store.takeSession(question, this.nameOf(connection), isFinal);
+      if (found === 'in-use') return this.askLater(question);
+      this.missed.delete(keyOf(question));
+      if (found === 'unknown' || found.who !== who) return void this.questions.delete(connection);
       question.before = found.subscriptions;
-      if (question.left !== undefined) keepChanged(question, question.left);
-      else later(() => void enqueue(() => confirm(question)), SETTLE_MS);
+      if (question.left !== undefined) this.keepChanged(question, question.left);
+      else this.later(() => void this.work.add(() => this.confirm(question)), CONFIRM_AFTER_MS);
     } catch {
-      giveUp(question);
+      this.giveUp(question);
     }
   }
 
-  function askLater(question: Question): void {
-    if (question.left !== undefined) return giveUp(question);
-    later(() => ask(question), RETRY_MS[question.attempts++] as number);
+  private askLater(question: Question): void {
+    if (question.left !== undefined) return this.giveUp(question);
+    this.later(() => this.ask(question), RETRY_MS[question.attempts++] as number);
   }
 
-  /** Nobody else has taken it meanwhile: a connection before would have, if it had more to say. */
-  async function confirm(question: Question): Promise<void> {
+  /** Nobody else has taken it meanwhile: an earlier connection would have, if it had more to say. */
+  private async confirm(question: Question): Promise<void> {
+    const { store, recalled } = this.options;
     const { thread, connection, before } = question;
-    if (questions.get(connection) !== question || before === undefined) return;
-    const found = await store.takeSession(question, nameOf(connection), false).catch(() => 'in-use');
-    if (questions.get(connection) !== question) return;
-    if (found !== 'unknown') return giveUp(question);
-    questions.delete(connection);
-    delivered.add(connection, before);
+    if (this.questions.get(connection) !== question || before === undefined) return;
+    const found = await store.takeSession(question, this.nameOf(connection), false).catch(() => 'in-use');
+    if (this.questions.get(connection) !== question) return;
+    if (found !== 'unknown') return this.giveUp(question);
+    this.questions.delete(connection);
+    this.delivered.add(connection, before);
     recalled(thread, connection, before);
   }
 
   /** The connection has ended without its answer. */
-  function keepChanged(
+  private keepChanged(
     { connection, before = '' }: Pick<Question, 'connection' | 'before'>,
     left: LeftSession,
   ): void {
-    questions.delete(connection);
+    this.questions.delete(connection);
     const all = mergeRest(before, left.subscriptions ?? '', left.unsubscribed ?? '');
-    if (all === undefined) close(left);
-    else keepLater(left, all);
+    if (all === undefined) this.close(left);
+    else this.keepLater(left, all);
   }
 
-  function keepLater(left: LeftSession, subscriptions: string): void {
+  private keepLater(left: LeftSession, subscriptions: string): void {
     const { who } = left;
-    if (!enqueue(() => keep(left, { who, subscriptions }))) forgotten('backlog', 1);
+    const isQueued = this.work.add(() => this.keep(left, { who, subscriptions }));
+    if (!isQueued) this.options.forgotten('backlog', 1);
   }
 
-  async function keep(client: LeftSession, session: RestingSession): Promise<void> {
+  private async keep(client: LeftSession, session: RestingSession): Promise<void> {
+    const { store, forgotten } = this.options;
     try {
-      await store.keepSession(client, nameOf(client.connection), session, client.ttlMs);
-      unsettled.delete(keyOf(client));
+      await store.keepSession(client, this.nameOf(client.connection), session, client.ttlMs);
+      this.missed.delete(keyOf(client));
     } catch {
       forgotten('store-away', 1);
     }
   }
-
-  return {
-    opened(session: OpenedSession, thread: number): void {
-      if (!session.isResumed) return close(session);
-      const { pool, clientId, who, connection, isResumed } = session;
-      const known = { pool, clientId, who, connection, isResumed };
-      const question = { ...known, thread, attempts: 0, before: undefined, left: undefined };
-      questions.set(connection, question);
-      ask(question);
-    },
-
-    left(session: LeftSession): void {
-      const { connection, subscriptions, unsubscribed } = session;
-      const question = questions.get(connection);
-      const before = delivered.take(connection);
-      if (subscriptions === undefined) {
-        questions.delete(connection);
-        close(session);
-      } else if (unsubscribed === undefined) keepLater(session, subscriptions);
-      else if (before !== undefined) keepChanged({ connection, before }, session);
-      else if (question === undefined) close(session);
-      else if (question.before !== undefined) keepChanged(question, session);
-      else if (question.attempts > 0) giveUp(question);
-      else question.left = session;
-    },
-
-    /** The store answers again. */
-    settle(): void {
-      const missed = [...unsettled.values()];
-      unsettled.clear();
-      for (const session of missed) close(session);
-    },
-
-    /** Asks nothing more. Resolves when the store has been told everything, or after so long. */
-    async stop(timeoutMs: number): Promise<void> {
-      for (const timer of pending) timers.clearTimeout(timer);
-      if (inFlight === 0) return;
-      await new Promise<void>((resolve) => {
-        const timer = timers.setTimeout(resolve, timeoutMs);
-        onIdle = () => {
-          timers.clearTimeout(timer);
-          resolve();
-        };
-      });
-    },
-  };
 }
 
 /** Answers that may not have reached their connections. */

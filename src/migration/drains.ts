@@ -1,6 +1,6 @@
 import type { Node } from '../nodes/node.ts';
 import type { NodeChange } from '../nodes/table.ts';
-import { type Mover, type MoverOptions, type MoverProgress, startMover } from './mover.ts';
+import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 
 /** Sessions a second that leave one node, over all proxies: a node of 10,000 is empty in less than two minutes. */
 export const DEFAULT_DRAIN_RATE = 100;
@@ -35,7 +35,7 @@ export function createDrains(options: DrainsOptions) {
 
   function start(node: Node, cause: DrainCause): void {
     stop(node.id);
-    const mover = startMover({
+    const mover = new Mover({
       ...options,
       next: () => ({ from: node.id, count: Number.POSITIVE_INFINITY }),
       left: () => liveAt(node.id),

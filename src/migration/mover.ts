@@ -9,8 +9,8 @@ const BLOCKED_AFTER = 3;
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 5_000;
 const TELL_MS = 1_000;
-/** When nothing is left, the last moves under way have so long to be told of: a device may leave in the middle. */
-const SETTLE_MS = 3_000;
+/** When nothing is left, so long is waited for word of the last moves under way: a device may leave in the middle of one. */
+const LAST_MOVES_MS = 3_000;
 
 /** Sessions to be moved: at most `count` from one node, to `to` and no other if that is given. */
 interface Order {
@@ -62,117 +62,130 @@ export interface MoverOptions {
 
 /**
  * Moves sessions at a bounded rate: every `BATCH_MS` a few are ordered away, never more under way than the rate of one
- * second; what cannot go now is tried again, less and less often.
+ * second; what cannot go is tried again, less and less often. It runs from its making until `stop`, or with `once`
+ * until it is done or blocked.
  */
-export function startMover(options: MoverOptions) {
-  const { clock, timers, next, left } = options;
-  const meter = new MoveMeter(options.rate, clock.now());
-  let timer: unknown;
-  let stopped = false;
-  let state: MoverState = left() === 0 ? 'done' : 'moving';
-  let stays = 0;
-  let pace = 0;
-  let fruitless = 0;
-  let emptyAtMs: number | undefined;
-  let toldAtMs = Number.NEGATIVE_INFINITY;
-  let before = { moved: 0, failed: 0 };
+export class Mover {
+  private readonly options: MoverOptions;
+  private readonly meter: MoveMeter;
+  private timer: unknown;
+  private stopped = false;
+  private state: MoverState;
+  private stays = 0;
+  private pace = 0;
+  /** Tries in a row that moved nothing. */
+  private fruitless = 0;
+  private emptyAtMs: number | undefined;
+  private toldAtMs = Number.NEGATIVE_INFINITY;
+  private before = { moved: 0, failed: 0 };
 
-  const progress = (): MoverProgress => ({
-    state,
-    moved: meter.moved,
-    failed: meter.failed,
-    left: left(),
-    stays: Math.min(stays, left()),
-    rate: meter.sessionsPerSecond,
-    pace,
-  });
-
-  function tell(was: MoverState): void {
-    const nowMs = clock.now();
-    const isDue = state === 'moving' && nowMs - toldAtMs >= TELL_MS;
-    if (!isDue && state === was) return;
-    pace = meter.pace(nowMs);
-    toldAtMs = nowMs;
-    options.onProgress(progress());
+  constructor(options: MoverOptions) {
+    this.options = options;
+    this.meter = new MoveMeter(options.rate, options.clock.now());
+    this.state = options.left() === 0 ? 'done' : 'moving';
+    this.schedule(0);
   }
 
-  /** Are the tries of late in vain? */
-  function judge(tally: MoveTally | undefined): void {
-    const { moved, failed } = meter;
-    const gained = moved > before.moved || (tally?.ended ?? 0) > 0;
-    const lost = failed > before.failed;
-    before = { moved, failed };
-    if (gained) fruitless = 0;
-    else if (lost || (tally !== undefined && isVain(tally) && meter.underWay === 0)) fruitless++;
+  progress(): MoverProgress {
+    const left = this.options.left();
+    return {
+      state: this.state,
+      moved: this.meter.moved,
+      failed: this.meter.failed,
+      left,
+      stays: Math.min(this.stays, left),
+      rate: this.meter.sessionsPerSecond,
+      pace: this.pace,
+    };
   }
 
-  async function order(): Promise<MoveTally | undefined> {
-    const nowMs = clock.now();
-    const room = fruitless > 0 ? Math.min(1, meter.room(nowMs)) : meter.room(nowMs);
-    const wanted = next();
+  /** A move that was ordered has ended, or one for another cause has taken a session from there. */
+  ended(ok: boolean, wasOrdered: boolean): void {
+    if (wasOrdered) this.meter.ended(ok);
+    else if (ok) this.meter.moved++;
+    else this.meter.failed++;
+  }
+
+  /** @param rate sessions a second */
+  setRate(rate: number): void {
+    this.meter.sessionsPerSecond = rate;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.options.timers.clearTimeout(this.timer);
+  }
+
+  private schedule(ms: number): void {
+    this.timer = this.options.timers.setTimeout(() => void this.tick(), ms);
+  }
+
+  private async tick(): Promise<void> {
+    const { options } = this;
+    const was = this.state;
+    const tally = options.left() > 0 ? await this.order() : undefined;
+    if (this.stopped) return;
+    this.judge(tally);
+    if (this.isOver()) this.state = 'done';
+    else this.state = this.fruitless >= BLOCKED_AFTER ? 'blocked' : 'moving';
+    if (this.state === 'done') this.fruitless = 0;
+    this.tell(was);
+    if (this.stopped) return;
+    if (options.once && this.state !== 'moving') this.stopped = true;
+    else this.schedule(this.waitAfter(tally));
+  }
+
+  private async order(): Promise<MoveTally | undefined> {
+    const { meter, options } = this;
+    const nowMs = options.clock.now();
+    const room = this.fruitless > 0 ? Math.min(1, meter.room(nowMs)) : meter.room(nowMs);
+    const wanted = options.next();
     if (room < 1 || wanted === undefined) return undefined;
     const count = Math.min(room, wanted.count);
     const tally = await options.move({ ...wanted, count }).catch(() => undefined);
-    if (tally === undefined) return undefined; // a data thread died: its connections are gone, the others' are not
+    if (tally === undefined) return undefined; // a worker died: its connections are gone, those of the others are not
     meter.began(tally.moving + tally.noNode, nowMs);
     meter.failed += tally.ended;
     options.begun?.(wanted, tally.moving + tally.noNode + tally.ended);
-    stays = tally.stuck;
+    this.stays = tally.stuck;
     return tally;
   }
 
-  async function tick(): Promise<void> {
-    const was = state;
-    const tally = left() > 0 ? await order() : undefined;
-    if (stopped) return;
-    judge(tally);
-    if (isOver()) state = 'done';
-    else state = fruitless >= BLOCKED_AFTER ? 'blocked' : 'moving';
-    if (state === 'done') fruitless = 0;
-    tell(was);
-    if (stopped) return;
-    if (options.once && state !== 'moving') stopped = true;
-    else schedule(waitAfter(tally));
+  /** Counts how many of the last tries moved nothing. */
+  private judge(tally: MoveTally | undefined): void {
+    const { moved, failed, underWay } = this.meter;
+    const gained = moved > this.before.moved || (tally?.ended ?? 0) > 0;
+    const lost = failed > this.before.failed;
+    this.before = { moved, failed };
+    if (gained) this.fruitless = 0;
+    else if (lost || (tally !== undefined && isVain(tally) && underWay === 0)) this.fruitless++;
   }
 
-  function isOver(): boolean {
-    if (left() > 0) emptyAtMs = undefined;
-    else emptyAtMs ??= clock.now();
-    if (emptyAtMs === undefined) return false;
-    return meter.underWay === 0 || clock.now() - emptyAtMs >= SETTLE_MS;
+  private isOver(): boolean {
+    const { clock, left } = this.options;
+    if (left() > 0) this.emptyAtMs = undefined;
+    else this.emptyAtMs ??= clock.now();
+    if (this.emptyAtMs === undefined) return false;
+    return this.meter.underWay === 0 || clock.now() - this.emptyAtMs >= LAST_MOVES_MS;
   }
 
-  function waitAfter(tally: MoveTally | undefined): number {
-    if (state === 'done') return RETRY_MS;
-    if (fruitless > 0) return Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (fruitless - 1));
+  private waitAfter(tally: MoveTally | undefined): number {
+    if (this.state === 'done') return RETRY_MS;
+    if (this.fruitless > 0) return Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (this.fruitless - 1));
     return tally !== undefined && tally.moving === 0 && tally.later > 0 ? RETRY_MS : BATCH_MS;
   }
 
-  function schedule(ms: number): void {
-    timer = timers.setTimeout(() => void tick(), ms);
+  private tell(was: MoverState): void {
+    const nowMs = this.options.clock.now();
+    const isDue = this.state === 'moving' && nowMs - this.toldAtMs >= TELL_MS;
+    if (!isDue && this.state === was) return;
+    this.pace = this.meter.pace(nowMs);
+    this.toldAtMs = nowMs;
+    this.options.onProgress(this.progress());
   }
-
-  schedule(0);
-  return {
-    progress,
-    /** A move that was ordered has ended, or one for another cause has taken a session from there. */
-    ended(ok: boolean, wasOrdered: boolean): void {
-      if (wasOrdered) meter.ended(ok);
-      else if (ok) meter.moved++;
-      else meter.failed++;
-    },
-    setRate(rate: number): void {
-      meter.sessionsPerSecond = rate;
-    },
-    stop(): void {
-      stopped = true;
-      timers.clearTimeout(timer);
-    },
-  };
 }
 
-export type Mover = ReturnType<typeof startMover>;
-
+/** Nothing of the order could be moved. */
 function isVain({ moving, later, stuck, noNode, ended }: MoveTally): boolean {
   return moving === 0 && later === 0 && ended === 0 && stuck + noNode > 0;
 }

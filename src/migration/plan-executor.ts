@@ -1,4 +1,4 @@
-import { type Mover, type MoverOptions, type MoverProgress, startMover } from './mover.ts';
+import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 
 interface CarryOutOptions extends Pick<MoverOptions, 'clock' | 'timers' | 'move'> {}
@@ -13,7 +13,7 @@ export function createPlanExecutor(options: CarryOutOptions) {
     start(moves: readonly PlannedMove[], rate: number): void {
       mover?.stop();
       queue = moves.map((move) => ({ ...move }));
-      mover = startMover({
+      mover = new Mover({
         ...options,
         next: () => queue[0],
         // Where nothing could begin, the rest of this order is for the next plan.

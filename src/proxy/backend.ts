@@ -6,6 +6,7 @@ import type {
   PoolView,
   ProxyView,
   RebalanceView,
+  StatusView,
 } from '../admin/backend.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
@@ -58,7 +59,7 @@ interface BackendParts {
 
 /** The admin API's view of one running proxy. */
 export function createBackend(parts: BackendParts): Backend {
-  const { current, identity, nodes, store, nodeAdmin, table, peers } = parts;
+  const { current, identity, nodes, nodeAdmin, table, peers } = parts;
 
   function viewOf({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView {
     const flip = parts.lastFlip(id);
@@ -125,28 +126,33 @@ export function createBackend(parts: BackendParts): Backend {
       const others = parts.proxies().filter(({ id }) => id !== identity.id);
       return [self(), ...others.map(({ nodeConnections: _, ...view }) => view)];
     },
-    status: () => {
-      const list = nodes.list();
-      const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
-      return {
-        cluster: current.config.cluster,
-        proxy: self(),
-        store: { kind: store.kind, up: store.isUp() },
-        nodes: {
-          total: list.length,
-          healthy: list.filter((node) => node.health === 'healthy').length,
-          enabled: list.filter(acceptsConnections).length,
-        },
-        connections: table.devices(),
-        connectionsTotal: parts.accepted(),
-        rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
-        crls: parts.crls(),
-        silentThreads: parts.silentThreads(),
-        ready: parts.accepting() && takers.length > 0 && parts.silentThreads().length === 0,
-      };
-    },
+    status: () => statusOf(parts, self()),
     metrics: parts.metrics,
     subscribe: parts.subscribe,
     reload: parts.reload,
+  };
+}
+
+/** Ready: it accepts, a node takes devices, and no worker is silent. */
+function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
+  const { current, nodes, store, table } = parts;
+  const list = nodes.list();
+  const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
+  const silentThreads = parts.silentThreads();
+  return {
+    cluster: current.config.cluster,
+    proxy,
+    store: { kind: store.kind, up: store.isUp() },
+    nodes: {
+      total: list.length,
+      healthy: list.filter((node) => node.health === 'healthy').length,
+      enabled: list.filter(acceptsConnections).length,
+    },
+    connections: table.devices(),
+    connectionsTotal: parts.accepted(),
+    rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
+    crls: parts.crls(),
+    silentThreads,
+    ready: parts.accepting() && takers.length > 0 && silentThreads.length === 0,
   };
 }

@@ -1,13 +1,12 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
-import { systemClock } from '../base/time.ts';
 import type { MigrationResult } from '../connection/connection-host.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { LinksLost } from '../health/node-losses.ts';
 import type { Claimant } from '../membership/claims.ts';
 import type { LeftSession, OpenedSession } from '../membership/session-memory.ts';
 import type { ClientKey } from '../membership/store/store.ts';
-import { createLogThrottle } from '../policy/admission/log-throttle.ts';
+import { DeviceLog } from './device-log.ts';
 import type { Owners } from './owners.ts';
 
 /** What connections mean for the health of their nodes. */
@@ -45,60 +44,30 @@ interface ConnectionEventsOptions {
   readonly listenerUrl: (index: number) => string;
 }
 
-/** Turns what the data threads tell into log lines, server-sent events and passive health. */
+/** Hands each event of a worker to the part that it concerns: the log, the health of nodes, or what is remembered. */
 export function createConnectionEvents(options: ConnectionEventsOptions) {
-  const { log, emit, health, memory, listenerUrl } = options;
-  const refusalThrottle = createLogThrottle(systemClock);
-  const shortageThrottle = createLogThrottle(systemClock);
-
-  function tellShortage(cause: string, count: number): void {
-    const more = shortageThrottle(cause, count);
-    if (more !== undefined) log.error({ cause, more }, 'out of descriptors, ports or memory');
-  }
+  const { health, memory, sessions, owners, listenerUrl } = options;
+  const log = new DeviceLog(options);
 
   function receive(event: WorkerEvent, thread: number, at: string): void {
     switch (event.type) {
-      case 'placed': {
-        const { type, listener, ...rest } = event;
-        const fields = { ...rest, listener: listenerUrl(listener) };
-        log.info(fields, 'device placed');
-        return emit({ type, at, ...fields });
-      }
-      case 'ended': {
-        const { type, listener, durationMs, ...rest } = event;
-        const fields = { ...rest, listener: listenerUrl(listener), duration: Math.round(durationMs) / 1000 };
-        log.info(fields, 'device ended');
-        return emit({ type, at, ...fields });
-      }
-      case 'rejected': {
-        const { type, listener, ...rest } = event;
-        const fields = { ...rest, listener: listenerUrl(listener) };
-        log.info(fields, 'device rejected');
-        return emit({ type, at, ...fields });
-      }
-      case 'header-refused': {
-        const { listener, refusal, remoteAddress } = event;
-        const more = refusalThrottle(`${listener} ${refusal}`, 1 + event.more); // each thread has told its own
-        if (more === undefined) return;
-        const fields = { listener: listenerUrl(listener), remoteAddress, reason: `proxy-${refusal}`, more };
-        return log.warn(fields, 'PROXY protocol header refused');
-      }
-      case 'dial-failed': {
-        const { type, node, failure, detail } = event;
-        log.debug({ node, failure, detail }, 'dial failed');
-        if (failure === 'local') tellShortage(detail, 1);
-        else health.dialFailed(node, failure);
-        return emit({ type, at, node, failure, detail });
-      }
+      case 'placed':
+        return log.placed(event, at);
+      case 'ended':
+        return log.ended(event, at);
+      case 'rejected':
+        return log.rejected(event, at);
+      case 'header-refused':
+        return log.headerRefused(event);
+      case 'dial-failed':
+        if (event.failure !== 'local') health.dialFailed(event.node, event.failure);
+        return log.dialFailed(event, at);
       case 'accept-paused':
-        return tellShortage(event.reason, 1 + event.more);
+        return log.shortage(event.reason, 1 + event.more);
       case 'requests':
         return options.requests(listenerUrl(event.listener), event.status, event.count);
-      case 'requested': {
-        const { type: _type, listener, durationMs, ...rest } = event;
-        const fields = { ...rest, listener: listenerUrl(listener), duration: Math.round(durationMs) / 1000 };
-        return log.debug(fields, 'request answered');
-      }
+      case 'requested':
+        return log.requested(event);
       case 'dialled':
         return health.dialSucceeded(event.node);
       case 'link-lost':
@@ -110,31 +79,20 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'claimed':
         return void memory.claim({ ...event, thread });
       case 'session-opened':
-        return options.sessions.opened(event, thread);
+        return sessions.opened(event, thread);
       case 'session-left':
-        return options.sessions.left(event);
+        return sessions.left(event);
       case 'claim-moved':
         return void memory.moved(event, event.node);
       case 'owned':
-        return options.owners.owned(thread, event);
+        return owners.owned(thread, event);
       case 'disowned':
-        return options.owners.disowned(thread, event.pool, event.clientId);
-      case 'reattached': {
-        const { clientId, remoteAddress, reattachment } = event;
-        const { cause, evidence, from, to, durationMs, sessionPresent } = reattachment;
-        const result = to === undefined ? 'failed' : 'ok';
-        const duration = Math.round(durationMs) / 1000;
-        const what = { cause, evidence, from, to, result, duration, sessionPresent };
-        const fields = { clientId, remoteAddress, ...what };
-        options.reattached(reattachment);
-        if (to === undefined) log.warn(fields, 'session not moved');
-        else log.info(fields, 'session moved');
-        return emit({ type: event.type, at, ...fields });
-      }
-      case 'convicted': {
-        const { clientId, remoteAddress, suspect } = event;
-        return log.error({ clientId, remoteAddress, ...suspect }, 'two nodes died of a packet: device ended');
-      }
+        return owners.disowned(thread, event.pool, event.clientId);
+      case 'reattached':
+        options.reattached(event.reattachment);
+        return log.reattached(event, at);
+      case 'convicted':
+        return log.convicted(event);
       case 'released':
         return memory.released(event);
     }

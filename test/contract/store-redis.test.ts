@@ -1,4 +1,4 @@
-import { createRedisStore } from '../../src/membership/store/redis.ts';
+import { RedisStore } from '../../src/membership/store/redis.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { storeContract } from './store.ts';
 import { sharedStoreContract } from './store-shared.ts';
@@ -11,7 +11,7 @@ async function emptyCluster() {
   redis ??= startRedis();
   const { url } = await redis;
   const cluster = `test-${++clusters}`;
-  return { store: (proxyId: string) => createRedisStore({ url, cluster, proxyId, heartbeatMs: 100 }) };
+  return { store: (proxyId: string) => new RedisStore({ url, cluster, proxyId, heartbeatMs: 100 }) };
 }
 
 storeContract('redis', emptyCluster);

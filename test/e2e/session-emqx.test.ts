@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { perform } from '../../bench/failover/performance.ts';
-import { createStage } from '../../bench/failover/stage.ts';
+import { Stage } from '../../bench/failover/stage.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { main } from '../support/cli.ts';
 import { nodeOf } from '../support/cluster.ts';
@@ -41,7 +41,7 @@ interface Clients {
 }
 
 test('devices that connect while a node hangs are let in as late as without a proxy, and no living node is blamed', async () => {
-  const stage = createStage(main);
+  const stage = new Stage(main);
   atEnd(() => stage.strike());
   const nodes = await stage.emqx(['a', 'b', 'c'], { EMQX_TIME_SCALE: '0.1' });
   const proxy = await startBreakwater({

@@ -1,6 +1,6 @@
 import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
-import { createRedisStore } from '../../src/membership/store/redis.ts';
+import { RedisStore } from '../../src/membership/store/redis.ts';
 import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store/store.ts';
 import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
@@ -23,7 +23,7 @@ interface View {
 /** A cluster of its own for each test, seen as a proxy sees it. */
 async function newCluster(): Promise<View> {
   const cluster = `c${++clusters}`;
-  const store = createRedisStore({ url: redis.url, cluster, proxyId: 'viewer', heartbeatMs: 100 });
+  const store = new RedisStore({ url: redis.url, cluster, proxyId: 'viewer', heartbeatMs: 100 });
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
   await store.open({
     onMembership: (next) => {

@@ -1,7 +1,7 @@
 import { connect as tcp } from 'node:net';
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet';
 import { expect, test } from 'vitest';
-import { createStage } from '../../bench/failover/stage.ts';
+import { Stage } from '../../bench/failover/stage.ts';
 import { mqttProbe } from '../../src/health/mqtt.ts';
 import { main } from '../support/cli.ts';
 import { atEnd } from '../support/process.ts';
@@ -15,7 +15,7 @@ const DISCARD_MS = 10_000 * SCALE;
 const NEW_CLIENT_MS = 44_000 * SCALE;
 
 async function cluster() {
-  const stage = createStage(main);
+  const stage = new Stage(main);
   atEnd(() => stage.strike());
   const nodes = await stage.emqx(['emqx-1', 'emqx-2', 'emqx-3'], { EMQX_TIME_SCALE: `${SCALE}` });
   const [a, b, c] = nodes as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createRedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
+import { RedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
 import type { MembershipStore } from '../../src/membership/store/store.ts';
 import { beat, client, node, Recorder } from '../contract/store.ts';
 import { atEnd } from '../support/process.ts';
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 async function opened(proxyId: string, options: Partial<RedisStoreOptions> = {}): Promise<Proxy> {
   const quick = { heartbeatMs: 100, commandTimeoutMs: 500, connectTimeoutMs: 500, reconnectDelayMaxMs: 200 };
-  const store = createRedisStore({ url: redis.url, cluster: 'test', proxyId, ...quick, ...options });
+  const store = new RedisStore({ url: redis.url, cluster: 'test', proxyId, ...quick, ...options });
   stores.push(store);
   const heard = new Recorder();
   await store.open(heard);
@@ -286,7 +286,7 @@ test('a store that is closed while Redis hangs is closed soon, and one that neve
   redis.kill('SIGSTOP');
   await expect(store.close()).resolves.toBeUndefined();
   redis.kill('SIGCONT');
-  const never = createRedisStore({ url: redis.url, cluster: 'test', proxyId: 'two' });
+  const never = new RedisStore({ url: redis.url, cluster: 'test', proxyId: 'two' });
   await expect(never.close()).resolves.toBeUndefined();
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { messageOf } from '../../src/base/errors.ts';
-import { createRedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
+import { RedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
 import { beat, client, node, Recorder } from '../contract/store.ts';
 import { sharedStoreContract } from '../contract/store-shared.ts';
 import { atEnd } from '../support/process.ts';
@@ -16,7 +16,7 @@ import { until } from '../support/wait.ts';
 
 async function opened(url: string, proxyId = 'one', options: Partial<RedisStoreOptions> = {}) {
   const quick = { heartbeatMs: 100, reconnectDelayMaxMs: 200 };
-  const store = createRedisStore({ url, cluster: 'test', proxyId, ...quick, ...options });
+  const store = new RedisStore({ url, cluster: 'test', proxyId, ...quick, ...options });
   atEnd(() => store.close());
   const heard = new Recorder();
   await store.open(heard);
@@ -30,7 +30,7 @@ sharedStoreContract('Redis Cluster', async () => {
   servers ??= startRedisCluster();
   const { url } = await servers;
   const cluster = `test-${++clusters}`; // other names are other slots: each of the three masters has its turn
-  return { store: (proxyId) => createRedisStore({ url, cluster, proxyId, heartbeatMs: 100 }) };
+  return { store: (proxyId) => new RedisStore({ url, cluster, proxyId, heartbeatMs: 100 }) };
 });
 
 test('after a fail-over by a sentinel both proxies go on at the replica, with all that was there', async () => {
@@ -114,7 +114,7 @@ test.each([
   'redis://a:s3cret@b?ca=/nowhere',
   'redis://s3cret@b',
 ])('an address that cannot be used is refused without showing it: %s', (url) => {
-  const create = () => createRedisStore({ url, cluster: 'test', proxyId: 'one' });
+  const create = () => new RedisStore({ url, cluster: 'test', proxyId: 'one' });
   expect(create).toThrow(/^membership\.url: the address /);
   expect(create).not.toThrow(/s3cret/);
 });

@@ -139,68 +139,64 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** The metrics that a snapshot fills. They are emptied first: a node that left takes its series with it. */
-function createCollected(registry: Registry): (snapshot: Snapshot) => void {
+/** The metrics that a snapshot fills. */
+function defineCollected(registry: Registry) {
   const registers = [registry];
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge<L>({ name: `breakwater_${name}`, help, labelNames, registers });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+  return {
+    connections: gauge('connections', 'Live connections, counted from the dial on.', ['listener', 'node']),
+    connectionsTotal: counter('connections_total', 'Connections accepted, those that were turned away too.', [
+      'listener',
+    ]),
+    rejected: counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']),
+    delayed: counter(
+      'connects_delayed_total',
+      'Devices that waited before they were placed: flapping (they connect over and over), node-rate (their turn at a node).',
+      ['cause'],
+    ),
+    disconnects: counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']),
+    messages: counter(
+      'messages_total',
+      'MQTT packets in session mode, by type. Nodes sent those to_device, and some of them are for the proxy.',
+      ['direction', 'type'],
+    ),
+    bytes: counter('bytes_total', 'Payload bytes, added when a connection ends.', ['direction']),
+    eventsDropped: counter('events_dropped_total', 'Devices that a burst left untold in log and events.', []),
+    logDropped: counter(
+      'log_lines_dropped_total',
+      'Log lines that were lost, because standard output did not take them.',
+      [],
+    ),
+    nodeUp: gauge('node_up', '1 unless the node is unhealthy.', ['node']),
+    turns: gauge(
+      'turn_seconds_max',
+      'The longest turn of a data thread within the last minute; its other devices waited for so long.',
+      ['thread'],
+    ),
+    skipped: counter(
+      'membership_records_skipped_total',
+      'Records and messages of the membership store that could not be used, each time they are read.',
+      ['key', 'reason'],
+    ),
+    forgotten: counter(
+      'sessions_forgotten_total',
+      'Persistent sessions that are not remembered: no-room, store-away, backlog.',
+      ['reason'],
+    ),
+    storeUp: gauge(
+      'membership_store_up',
+      '1 while the membership store answers; the memory store always does.',
+    ),
+  };
+}
 
-  const connections = gauge('connections', 'Live connections, counted from the dial on.', [
-    'listener',
-    'node',
-  ]);
-  const connectionsTotal = counter(
-    'connections_total',
-    'Connections accepted, those that were turned away too.',
-    ['listener'],
-  );
-  const rejected = counter('connect_rejected_total', 'Devices turned away, by reason.', ['reason']);
-  const delayed = counter(
-    'connects_delayed_total',
-    'Devices that waited before they were placed: flapping (they connect over and over), node-rate (their turn at a node).',
-    ['cause'],
-  );
-  const disconnects = counter('device_disconnects_total', 'Served devices that ended, by cause.', ['cause']);
-  const messages = counter(
-    'messages_total',
-    'MQTT packets in session mode, by type. Nodes sent those to_device, and some of them are for the proxy.',
-    ['direction', 'type'],
-  );
-  const bytes = counter('bytes_total', 'Payload bytes, added when a connection ends.', ['direction']);
-  const eventsDropped = counter(
-    'events_dropped_total',
-    'Devices that a burst left untold in log and events.',
-    [],
-  );
-  const logDropped = counter(
-    'log_lines_dropped_total',
-    'Log lines that were lost, because standard output did not take them.',
-    [],
-  );
-  const nodeUp = gauge('node_up', '1 unless the node is unhealthy.', ['node']);
-  const turns = gauge(
-    'turn_seconds_max',
-    'The longest turn of a data thread within the last minute; its other devices waited for so long.',
-    ['thread'],
-  );
-  const skipped = counter(
-    'membership_records_skipped_total',
-    'Records and messages of the membership store that could not be used, each time they are read.',
-    ['key', 'reason'],
-  );
-  const forgotten = counter(
-    'sessions_forgotten_total',
-    'Persistent sessions that are not remembered: no-room, store-away, backlog.',
-    ['reason'],
-  );
-  const storeUp = gauge(
-    'membership_store_up',
-    '1 while the membership store answers; the memory store always does.',
-  );
-
-  const filled = [
+/** Fills them at each scrape. They are emptied first: a node that left takes its series with it. */
+function createCollected(registry: Registry): (snapshot: Snapshot) => void {
+  const collected = defineCollected(registry);
+  const {
     connections,
     connectionsTotal,
     rejected,
@@ -208,20 +204,21 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     disconnects,
     messages,
     bytes,
-    nodeUp,
-    turns,
     eventsDropped,
     logDropped,
+    nodeUp,
+    turns,
     skipped,
     forgotten,
-  ];
+    storeUp,
+  } = collected;
   const reasonOf = boundLabel(MAX_REASONS);
   const listenerOf = boundLabel(MAX_LISTENERS);
 
   return (snapshot) => {
     // Nodes come and go for years: their bound is per scrape, or the departed would use it up.
     const nodeOf = boundLabel(MAX_NODES);
-    for (const metric of filled) metric.reset();
+    for (const metric of Object.values(collected)) metric.reset();
     for (const { listener, node, count } of snapshot.connections) {
       connections.inc({ listener: listenerOf(listener), node: nodeOf(node) }, count);
     }

@@ -2,7 +2,7 @@ import { BreakwaterError } from '../../base/errors.ts';
 import type { SigningConfig } from '../../config/config.ts';
 import { SECRET_MIN } from '../../config/membership.ts';
 import { resolveHost } from '../../membership/discovery/resolve.ts';
-import { createRedisStore } from '../../membership/store/redis.ts';
+import { RedisStore } from '../../membership/store/redis.ts';
 import type { StoreWatcher } from '../../membership/store/store.ts';
 import type { NodeSpec } from '../../nodes/node.ts';
 import { nodeSpec } from '../../nodes/spec.ts';
@@ -39,7 +39,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
   const { url, id, pool, weight, serves, isEmpty } = options;
   const spec = nodeSpec({ url, id, pool, weight, source: 'self' });
   const heartbeatMs = options.heartbeat * 1000;
-  const store = createRedisStore({
+  const store = new RedisStore({
     url: options.redis,
     cluster: options.cluster,
     proxyId: `node:${spec.id}`,

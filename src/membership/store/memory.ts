@@ -1,25 +1,8 @@
-import { BreakwaterError } from '../../base/errors.ts';
 import { type Clock, systemClock } from '../../base/time.ts';
+import { MemoryNodes } from './memory-nodes.ts';
+import { MemoryPlaces } from './memory-places.ts';
 import { createRestingSessions, type RestingBounds } from './resting-sessions.ts';
-import type {
-  BeatingNode,
-  ClientKey,
-  ClientPlace,
-  Decision,
-  Membership,
-  MembershipStore,
-  ProxyBeat,
-  StoredNode,
-  StoreWatcher,
-} from './store.ts';
-
-/** Places that are remembered at most, about 200 MB; beyond that the longest untouched is forgotten. */
-const CLIENTS_MAX = 1_000_000;
-
-interface Lease {
-  readonly endsAt: number;
-  readonly forgetAt: number;
-}
+import type { ClientKey, MembershipStore, ProxyBeat, StoreWatcher } from './store.ts';
 
 type Watched = Pick<StoreWatcher, 'onMembership' | 'onProxies'>;
 const nobody: Watched = { onMembership() {}, onProxies() {} };
@@ -32,115 +15,39 @@ export function createMemoryStore(
   clock: Clock = systemClock,
   resting: RestingBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
 ): MembershipStore {
-  const nodes = new Map<string, StoredNode>();
-  const decisions = new Map<string, Decision>();
-  const leases = new Map<string, Lease>();
-  const proxies = new Map<string, { beat: ProxyBeat; beatAt: number; endsAt: number }>();
-  const places = createPlaces(clock);
+  const registry = new LeaseKeeper(clock);
+  const { nodes } = registry;
+  const places = new MemoryPlaces(clock);
   const shared = new Map<string, string>();
   const sessions = createRestingSessions(clock, resting);
-  let watcher = nobody;
-  let sweeping: NodeJS.Timeout | undefined;
-
-  const membership = (): Membership => ({ nodes, decisions });
-  const changed = (): void => watcher.onMembership(membership());
-
-  function tellProxies(): void {
-    const now = clock.now();
-    const living = [...proxies.values()];
-    watcher.onProxies(living.map(({ beat, beatAt }) => ({ ...beat, lastSeen: (now - beatAt) / 1000 })));
-  }
-
-  /** Ends what has run out, and comes back when the next thing does. */
-  function sweep(): void {
-    clearTimeout(sweeping);
-    const now = clock.now();
-    let changes = 0;
-    for (const [id, { endsAt, forgetAt }] of leases) {
-      const node = nodes.get(id);
-      if (forgetAt <= now) {
-        leases.delete(id);
-        nodes.delete(id);
-        changes++;
-      } else if (node && !node.late && endsAt <= now) {
-        nodes.set(id, { ...node, late: true });
-        changes++;
-      }
-    }
-    const gone = [...proxies].filter(([, { endsAt }]) => endsAt <= now);
-    for (const [id] of gone) proxies.delete(id);
-    scheduleSweep();
-    if (changes > 0) changed();
-    if (gone.length > 0) tellProxies();
-  }
-
-  function scheduleSweep(): void {
-    clearTimeout(sweeping);
-    const ends = [...leases].map(([id, { endsAt, forgetAt }]) => (nodes.get(id)?.late ? forgetAt : endsAt));
-    for (const { endsAt } of proxies.values()) ends.push(endsAt);
-    // What has ended since the last look is due at once, not passed over.
-    const next = Math.min(...ends);
-    if (Number.isFinite(next))
-      sweeping = setTimeout(sweep, Math.max(0, Math.ceil(next - clock.now()))).unref();
-  }
 
   return {
     kind: 'memory',
     isUp: () => true,
-    open: async (openWatcher) => {
-      watcher = openWatcher;
-      changed();
-    },
+    open: async (watcher) => registry.open(watcher),
 
     addNode: async (spec) => {
-      if (nodes.has(spec.id)) {
-        throw new BreakwaterError(
-          'NODE_EXISTS',
-          `node ${spec.id} exists already; choose another id, or remove it first`,
-        );
-      }
-      nodes.set(spec.id, { ...spec, late: false });
-      decisions.delete(spec.id);
-      changed();
+      nodes.add(spec);
+      registry.changed();
     },
     removeNode: async (id) => {
-      nodes.delete(id);
-      leases.delete(id);
-      decisions.delete(id);
-      changed();
+      nodes.remove(id);
+      registry.changed();
     },
     decide: async (id, decision) => {
-      const given = Object.entries(decision).filter(([, value]) => value !== undefined);
-      decisions.set(id, { ...decisions.get(id), ...Object.fromEntries(given) });
-      changed();
+      nodes.decide(id, decision);
+      registry.changed();
     },
     leaveNode: async (id) => {
-      leases.delete(id);
-      if (!nodes.delete(id)) return;
-      const { state, ...others } = decisions.get(id) ?? {};
-      if (state === 'draining') decisions.delete(id);
-      if (state === 'draining' && Object.keys(others).length > 0) decisions.set(id, others);
-      changed();
+      if (nodes.leave(id)) registry.changed();
     },
     beatNode: async (spec, leaseMs, forgetAfterMs) => {
-      const before = nodes.get(spec.id);
-      if (before && !leases.has(spec.id)) return; // a person added it, and it stays as that person did
-      const endsAt = clock.now() + leaseMs;
-      leases.set(spec.id, { endsAt, forgetAt: endsAt + forgetAfterMs });
-      nodes.set(spec.id, { ...spec, late: false });
-      scheduleSweep();
-      if (!before || before.late || !sameSpec(before, spec)) changed();
+      const isNews = nodes.beat(spec, leaseMs, forgetAfterMs);
+      registry.schedule();
+      if (isNews) registry.changed();
     },
-
-    beatProxy: async (beat, leaseMs) => {
-      const beatAt = clock.now();
-      proxies.set(beat.id, { beat, beatAt, endsAt: beatAt + leaseMs });
-      scheduleSweep();
-      tellProxies();
-    },
-    leaveProxy: async (id) => {
-      if (proxies.delete(id)) tellProxies();
-    },
+    beatProxy: async (beat, leaseMs) => registry.beatProxy(beat, leaseMs),
+    leaveProxy: async (id) => registry.leaveProxy(id),
 
     recallClient: async (client) => places.recall(keyOf(client)),
     claimClient: async (client, place, ttlMs, epoch) => places.claim(keyOf(client), place, ttlMs, epoch),
@@ -161,64 +68,76 @@ export function createMemoryStore(
       return next;
     },
     ask: async () => ({ given: new Map(), missing: [] }),
-    close: async () => {
-      clearTimeout(sweeping);
-      watcher = nobody;
-    },
+    close: async () => registry.close(),
   };
+}
+
+/** Nodes and proxies whose signs of life run out in time, with the one timer for both, and who is told of changes. */
+class LeaseKeeper {
+  readonly nodes: MemoryNodes;
+  private readonly clock: Clock;
+  private readonly proxies = new Map<string, { beat: ProxyBeat; beatAt: number; endsAt: number }>();
+  private watcher = nobody;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.nodes = new MemoryNodes(clock);
+  }
+
+  open(watcher: Watched): void {
+    this.watcher = watcher;
+    this.changed();
+  }
+
+  changed(): void {
+    this.watcher.onMembership(this.nodes.membership());
+  }
+
+  beatProxy(beat: ProxyBeat, leaseMs: number): void {
+    const beatAt = this.clock.now();
+    this.proxies.set(beat.id, { beat, beatAt, endsAt: beatAt + leaseMs });
+    this.schedule();
+    this.tellProxies();
+  }
+
+  leaveProxy(id: string): void {
+    if (this.proxies.delete(id)) this.tellProxies();
+  }
+
+  /** Comes back when the next lease ends. One that has ended since the last look is due at once. */
+  schedule(): void {
+    clearTimeout(this.timer);
+    let next = this.nodes.nextEnd();
+    for (const { endsAt } of this.proxies.values()) next = Math.min(next, endsAt);
+    if (!Number.isFinite(next)) return;
+    const waitMs = Math.max(0, Math.ceil(next - this.clock.now()));
+    this.timer = setTimeout(() => this.endLeases(), waitMs).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.watcher = nobody;
+  }
+
+  private endLeases(): void {
+    const isChanged = this.nodes.endLeases();
+    const now = this.clock.now();
+    const gone = [...this.proxies].filter(([, { endsAt }]) => endsAt <= now);
+    for (const [id] of gone) this.proxies.delete(id);
+    this.schedule();
+    if (isChanged) this.changed();
+    if (gone.length > 0) this.tellProxies();
+  }
+
+  private tellProxies(): void {
+    const now = this.clock.now();
+    const living = [...this.proxies.values()];
+    this.watcher.onProxies(living.map(({ beat, beatAt }) => ({ ...beat, lastSeen: (now - beatAt) / 1000 })));
+  }
 }
 
 /** No name of a pool has a space. */
 function keyOf({ pool, clientId }: ClientKey): string {
   return `${pool} ${clientId}`;
-}
-
-/** Where devices are served, in the order in which they were last touched. */
-function createPlaces(clock: Clock) {
-  const places = new Map<string, { place: ClientPlace; endsAt: number }>();
-  let last = 0;
-
-  function put(key: string, place: ClientPlace, ttlMs: number): void {
-    places.delete(key);
-    places.set(key, { place, endsAt: clock.now() + ttlMs });
-    for (const [oldest, { endsAt }] of places) {
-      if (endsAt > clock.now() && places.size <= CLIENTS_MAX) return;
-      places.delete(oldest);
-    }
-  }
-
-  function recall(key: string): ClientPlace | undefined {
-    const entry = places.get(key);
-    return entry && entry.endsAt > clock.now() ? entry.place : undefined;
-  }
-
-  return {
-    recall,
-    claim(key: string, place: Omit<ClientPlace, 'epoch'>, ttlMs: number, lost = 0): number {
-      if (lost > 0 && (recall(key)?.epoch ?? 0) > lost) return lost;
-      const given = lost > 0 ? lost : last + 1;
-      last = Math.max(last, given);
-      put(key, { ...place, epoch: given }, ttlMs);
-      return given;
-    },
-    move(key: string, { node, proxy }: Pick<ClientPlace, 'node' | 'proxy'>): void {
-      const entry = places.get(key);
-      if (entry?.place.proxy === proxy) entry.place = { ...entry.place, node };
-    },
-    renew(proxy: string, key: string, ttlMs: number): void {
-      const place = recall(key);
-      if (place?.proxy === proxy) put(key, place, ttlMs);
-    },
-  };
-}
-
-function sameSpec(a: BeatingNode, b: BeatingNode): boolean {
-  return (
-    a.url === b.url &&
-    a.pool === b.pool &&
-    a.weight === b.weight &&
-    a.maxConnections === b.maxConnections &&
-    a.probeUrl === b.probeUrl &&
-    a.leaving === b.leaving
-  );
 }

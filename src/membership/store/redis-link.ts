@@ -13,23 +13,6 @@ export type RunScript = (
   timeoutMs?: number,
 ) => Promise<unknown>;
 
-/** Keeps one connection to Redis: opens it, notices its end, and opens the next. */
-interface RedisLink {
-  start(): void;
-  isUp(): boolean;
-  /** Why nothing can be asked now. */
-  cause(): string;
-  /** STORE_UNAVAILABLE with that cause, and the remedy. */
-  unavailable(): BreakwaterError;
-  /** Never waits longer than the timeout. @throws BreakwaterError STORE_UNAVAILABLE */
-  run: RunScript;
-  /** As `run`, with the command timeout. */
-  publish(channel: string, text: string): Promise<void>;
-  /** Gives the present connection up, as if it had ended. */
-  fail(cause: string): void;
-  close(): Promise<void>;
-}
-
 interface LinkOptions {
   readonly target: RedisTarget;
   readonly resolve: Resolve;
@@ -53,139 +36,183 @@ const RECONNECT_DELAY_MS = 50;
 /** Answers of a server that is not, or no longer, the one to talk to. */
 const WRONG_SERVER = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|UNBLOCKED)\b/;
 
-export function keepLink(options: LinkOptions): RedisLink {
-  const { target, commandTimeoutMs } = options;
-  const pending = new Set<(cause: string) => void>();
-  let connection: RedisConnection | undefined;
-  let up = false;
-  let closed = false;
-  let cause = 'not connected yet';
-  let end = (_cause: string): void => {};
-  let wake = (): void => {};
+/** Keeps one connection to Redis: opens it, notices its end, and opens the next, from `start` to `close`. */
+export class RedisLink {
+  private readonly options: LinkOptions;
+  private readonly commands: PendingCommands;
+  private connection: RedisConnection | undefined;
+  private up = false;
+  private closed = false;
+  private why = 'not connected yet';
+  private end = (_cause: string): void => {};
+  private wake = (): void => {};
+  private kept: Promise<void> | undefined;
 
-  const unavailable = (why: string): BreakwaterError =>
-    new BreakwaterError(
-      'STORE_UNAVAILABLE',
-      `Redis at ${target.label} cannot be used: ${why}; start it or correct membership.url, then try again (it is connected again by itself)`,
-      { cause: why },
+  constructor(options: LinkOptions) {
+    this.options = options;
+    this.commands = new PendingCommands(
+      (cause) => this.unavailable(cause),
+      (cause) => this.end(cause),
     );
+  }
 
-  /** Bounds the wait. A time-out ends the connection: what is half open would hold up every other command too. */
-  function bounded<T>(work: (connection: RedisConnection) => Promise<T>, timeoutMs: number): Promise<T> {
-    if (connection === undefined) return Promise.reject(unavailable(cause));
-    if (pending.size >= PENDING_MAX) {
-      return Promise.reject(unavailable(`${PENDING_MAX} commands wait for it already`));
+  start(): void {
+    this.kept ??= this.keep();
+  }
+
+  isUp(): boolean {
+    return this.up;
+  }
+
+  /** Why nothing can be asked at present. */
+  cause(): string {
+    return this.why;
+  }
+
+  /** STORE_UNAVAILABLE with its cause, and the remedy. */
+  unavailable(cause = this.why): BreakwaterError {
+    return new BreakwaterError(
+      'STORE_UNAVAILABLE',
+      `Redis at ${this.options.target.label} cannot be used: ${cause}; start it or correct membership.url, then try again (it is connected again by itself)`,
+      { cause },
+    );
+  }
+
+  /** Never waits longer than the timeout. @throws BreakwaterError STORE_UNAVAILABLE */
+  readonly run: RunScript = (script, keys, args, timeoutMs = this.options.commandTimeoutMs) =>
+    this.commands.send(this.connection, (used) => used.evaluate(script, keys, args), timeoutMs);
+
+  /** As `run`, with the command timeout. */
+  async publish(channel: string, text: string): Promise<void> {
+    const { commandTimeoutMs } = this.options;
+    await this.commands.send(this.connection, (used) => used.publish(channel, text), commandTimeoutMs);
+  }
+
+  /** Gives the present connection up, as if it had ended. */
+  fail(cause: string): void {
+    this.end(cause);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.why = 'this proxy has closed its connection';
+    this.end(this.why);
+    this.wake();
+    await this.kept;
+  }
+
+  private async keep(): Promise<void> {
+    const { reconnectDelayMaxMs, onDown } = this.options;
+    for (let failures = 0; !this.closed; failures++) {
+      const life = await this.live(failures);
+      if (life.wasUp) failures = 0;
+      this.why = life.cause;
+      if (this.closed) return;
+      onDown(life.cause);
+      await this.pause(Math.min(reconnectDelayMaxMs, RECONNECT_DELAY_MS * 2 ** Math.min(failures, 16)));
     }
-    const used = connection;
-    return new Promise<T>((resolve, reject) => {
-      const settle = (): void => {
-        clearTimeout(timer);
-        pending.delete(give);
-      };
-      const give = (why: string): void => {
-        settle();
-        reject(unavailable(why));
-      };
-      const late = (): void => {
-        if (pending.has(give)) end(`it did not answer within ${timeoutMs} ms`);
-      };
-      // After a stall of this process the answer may lie in the socket: it is read before the verdict.
-      const timer = setTimeout(() => setImmediate(late), timeoutMs);
-      pending.add(give);
-      work(used).then(
-        (value) => {
-          settle();
-          resolve(value);
-        },
-        (error) => {
-          const text = messageOf(error);
-          give(text);
-          if (WRONG_SERVER.test(text)) end(text);
-        },
-      );
-    });
   }
 
   /** One connection from its opening to its end. @returns why it ended */
-  async function live(attempt: number): Promise<{ cause: string; wasUp: boolean }> {
-    let wasUp = false;
-    const ended = new Promise<string>((resolve) => {
-      end = resolve;
+  private async live(attempt: number): Promise<{ cause: string; wasUp: boolean }> {
+    const { target, resolve, name, channels, connectTimeoutMs: timeoutMs, onMessage } = this.options;
+    const ended = new Promise<string>((resolveEnd) => {
+      this.end = resolveEnd;
     });
-    const { name, channels, connectTimeoutMs: timeoutMs, onMessage } = options;
-    const onEnd = end;
+    const onEnd = this.end;
+    let wasUp = false;
     let opened: RedisConnection | undefined;
     let isOver = false;
     const bound = setTimeout(() => onEnd(`it did not answer within ${timeoutMs} ms`), timeoutMs);
     const begin = async (): Promise<void> => {
-      const located = await locate(target, options.resolve);
+      const located = await locate(target, resolve);
       if (isOver) return;
       opened = openConnection({ target: located, name, timeoutMs, attempt, channels, onMessage, onEnd });
       await opened.ready;
       clearTimeout(bound);
-      connection = opened;
-      await options.onConnect();
-      if (connection !== opened) return;
-      up = wasUp = true;
-      options.onUp();
+      this.connection = opened;
+      await this.options.onConnect();
+      if (this.connection !== opened) return;
+      this.up = wasUp = true;
+      this.options.onUp();
     };
     begin().catch((error) => onEnd(whyOf(error)));
-    const why = await ended;
+    const cause = await ended;
     isOver = true;
     clearTimeout(bound);
-    connection = undefined;
-    up = false;
+    this.connection = undefined;
+    this.up = false;
     opened?.close();
-    for (const give of [...pending]) give(why);
-    return { cause: why, wasUp };
-  }
-
-  async function keep(): Promise<void> {
-    for (let failures = 0; !closed; failures++) {
-      const life = await live(failures);
-      if (life.wasUp) failures = 0;
-      cause = life.cause;
-      if (closed) return;
-      options.onDown(cause);
-      await pause(Math.min(options.reconnectDelayMaxMs, RECONNECT_DELAY_MS * 2 ** Math.min(failures, 16)));
-    }
+    this.commands.failAll(cause);
+    return { cause, wasUp };
   }
 
   /** Jitter, so that all proxies do not come back in one moment. */
-  async function pause(ms: number): Promise<void> {
-    if (closed) return;
+  private async pause(ms: number): Promise<void> {
+    if (this.closed) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms * (0.5 + options.random() / 2));
-      wake = () => {
+      const timer = setTimeout(resolve, ms * (0.5 + this.options.random() / 2));
+      this.wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
   }
+}
 
-  let kept: Promise<void> | undefined;
+/** Commands that wait for their answer: their number and their time are bounded. */
+class PendingCommands {
+  private readonly failures = new Set<(cause: string) => void>();
+  private readonly unavailable: (cause?: string) => BreakwaterError;
+  private readonly endConnection: (cause: string) => void;
 
-  return {
-    start() {
-      kept ??= keep();
-    },
-    isUp: () => up,
-    cause: () => cause,
-    unavailable: () => unavailable(cause),
-    run: (script, keys, args, timeoutMs = commandTimeoutMs) =>
-      bounded((used) => used.evaluate(script, keys, args), timeoutMs),
-    publish: async (channel, text) => {
-      await bounded((used) => used.publish(channel, text), commandTimeoutMs);
-    },
-    fail: (why) => end(why),
-    async close() {
-      closed = true;
-      cause = 'this proxy has closed its connection';
-      end(cause);
-      wake();
-      await kept;
-    },
-  };
+  constructor(unavailable: (cause?: string) => BreakwaterError, endConnection: (cause: string) => void) {
+    this.unavailable = unavailable;
+    this.endConnection = endConnection;
+  }
+
+  /** A time-out ends the connection: what is half open would hold up every other command too. */
+  send<T>(
+    connection: RedisConnection | undefined,
+    command: (connection: RedisConnection) => Promise<T>,
+    timeoutMs: number,
+  ): Promise<T> {
+    if (connection === undefined) return Promise.reject(this.unavailable());
+    if (this.failures.size >= PENDING_MAX) {
+      return Promise.reject(this.unavailable(`${PENDING_MAX} commands wait for it already`));
+    }
+    return new Promise<T>((resolve, reject) => {
+      const forget = (): void => {
+        clearTimeout(timer);
+        this.failures.delete(fail);
+      };
+      const fail = (why: string): void => {
+        forget();
+        reject(this.unavailable(why));
+      };
+      const late = (): void => {
+        if (this.failures.has(fail)) this.endConnection(`it did not answer within ${timeoutMs} ms`);
+      };
+      // After a stall of this process the answer may lie in the socket: it is read before the verdict.
+      const timer = setTimeout(() => setImmediate(late), timeoutMs);
+      this.failures.add(fail);
+      command(connection).then(
+        (value) => {
+          forget();
+          resolve(value);
+        },
+        (error) => {
+          const text = messageOf(error);
+          fail(text);
+          if (WRONG_SERVER.test(text)) this.endConnection(text);
+        },
+      );
+    });
+  }
+
+  failAll(cause: string): void {
+    for (const fail of [...this.failures]) fail(cause);
+  }
 }
 
 /** Without the frame that `unavailable` puts around it. */

@@ -37,8 +37,8 @@ interface Known {
   readonly leases: Records;
 }
 
-/** What is told of one sync. */
-interface Synced {
+/** What one sync has brought. */
+export interface Synced {
   /** Whether nodes or decisions changed. */
   readonly isNews: boolean;
   readonly proxies: readonly LivingProxy[];
@@ -52,25 +52,14 @@ interface Outdated {
   readonly value: object;
 }
 
-export interface SharedMembership {
-  /** Brings what is known here and what Redis holds together. */
-  sync(): Promise<Synced>;
-  /** As it was known last. */
-  membership(): Membership;
-  /** Of what is known. */
-  version(): number;
-  /** A node's record that Redis has, and nobody here can use; empty for none. */
-  unusable(nodeId: string): string;
-  /** Whether Redis has a record of this proxy that nobody here can use: then there may be no such proxy. */
-  isUnusableProxy(proxyId: string): boolean;
-  /** The record of what was decided about a node, as it was known last; empty for none. */
-  decisionRecord(nodeId: string): string;
-  /** Records that should be written anew, because they are not signed with the present secret. */
-  outdated(): readonly Outdated[];
-  /** What such a record says; undefined where it cannot be used. */
-  decisionOf(nodeId: string, record: string): Decision | undefined;
-  /** The present time of Redis's clock, in milliseconds, as far as it is known here. */
-  storeNow(): number;
+interface SharedMembershipOptions {
+  readonly keys: RedisKeys;
+  readonly codec: Codec;
+  readonly run: RunScript;
+  /** Longest pause between two syncs of all proxies together that still counts against leases. */
+  readonly pauseMs: number;
+  /** The time here, in milliseconds. */
+  readonly now: () => number;
 }
 
 const nobody: Records = new Map();
@@ -84,41 +73,123 @@ const nobody: Records = new Map();
  * over. Hence FLUSHALL does not reset a cluster: nodes are removed by `node remove`, or after all its proxies stopped.
  * Only what this proxy can use is in its copy: a bad record is never given back.
  */
-export function shareMembership(
-  keys: RedisKeys,
-  codec: Codec,
-  run: RunScript,
-  /** Longest pause between two syncs of all proxies together that still counts against leases. */
-  pauseMs: number,
-  now: () => number,
-): SharedMembership {
-  let known: Known = { version: 0, nodes: nobody, decisions: nobody, leases: nobody };
-  let membership: Membership = { nodes: new Map(), decisions: new Map() };
-  let unusable: Records = nobody;
-  let proxies: Records = nobody;
-  let unusableProxies: Records = nobody;
-  let living: readonly LivingProxy[] = [];
-  let clockAhead = 0; // of Redis's clock to ours
+export class SharedMembership {
+  private readonly options: SharedMembershipOptions;
+  private known: Known = { version: 0, nodes: nobody, decisions: nobody, leases: nobody };
+  private present: Membership = { nodes: new Map(), decisions: new Map() };
+  private unusableNodes: Records = nobody;
+  private proxies: Records = nobody;
+  private unusableProxies: Records = nobody;
+  private living: readonly LivingProxy[] = [];
+  /** Of Redis's clock to ours, in milliseconds. */
+  private clockAhead = 0;
 
-  const ask = (script: Script, ...args: (string | number)[]): Promise<unknown> =>
-    run(script, keys.membership, [0, keys.changes, ...args]);
+  constructor(options: SharedMembershipOptions) {
+    this.options = options;
+  }
+
+  /** As it was known last. */
+  membership(): Membership {
+    return this.present;
+  }
+
+  /** Of what is known. */
+  version(): number {
+    return this.known.version;
+  }
+
+  /** A node's record that Redis has, and nobody here can use; empty for none. */
+  unusable(nodeId: string): string {
+    return this.unusableNodes.get(nodeId) ?? '';
+  }
+
+  /** Whether Redis has a record of this proxy that nobody here can use: then there may be no such proxy. */
+  isUnusableProxy(proxyId: string): boolean {
+    return this.unusableProxies.has(proxyId);
+  }
+
+  /** The record of what was decided about a node, as it was known last; empty for none. */
+  decisionRecord(nodeId: string): string {
+    return this.known.decisions.get(nodeId) ?? '';
+  }
+
+  /** The present time of Redis's clock, in milliseconds, as far as it is known here. */
+  storeNow(): number {
+    return this.options.now() + this.clockAhead;
+  }
+
+  /** Brings what is known here and what Redis holds together. */
+  async sync(): Promise<Synced> {
+    const before = this.known.version;
+    if (await this.fetch()) {
+      await this.restore();
+      if (await this.fetch()) throw new Error('it lost what it was given back a moment ago');
+    }
+    return { isNews: this.known.version !== before, proxies: this.living };
+  }
+
+  /** What such a record says; undefined where it cannot be used. */
+  decisionOf(id: string, record: string): Decision | undefined {
+    const { codec } = this.options;
+    const place = { key: 'decisions', field: id };
+    if (isNodeId(id)) return codec.read('decision', textOf(record, 1), place);
+    codec.skip(place, 'schema', 'its name is no id of a node');
+    return undefined;
+  }
+
+  /**
+   * Records that should be written anew, because they are not signed with the present secret. Nodes with a lease are
+   * not among them: they sign themselves, with each heartbeat.
+   */
+  outdated(): readonly Outdated[] {
+    const { codec } = this.options;
+    const found: Outdated[] = [];
+    for (const [id, record] of this.known.nodes) {
+      const node = this.present.nodes.get(id);
+      if (node === undefined || this.known.leases.has(id)) continue;
+      if (!codec.isOutdated('node', textOf(record, 1), id)) continue;
+      const { late: _, ...value } = node;
+      found.push({ key: 'nodes', id, record, value });
+    }
+    for (const [id, record] of this.known.decisions) {
+      const value = this.present.decisions.get(id);
+      if (value !== undefined && codec.isOutdated('decision', textOf(record, 1), id))
+        found.push({ key: 'decisions', id, record, value });
+    }
+    return found;
+  }
+
+  private ask(script: Script, ...args: (string | number)[]): Promise<unknown> {
+    const { keys, run } = this.options;
+    return run(script, keys.membership, [0, keys.changes, ...args]);
+  }
 
   /** @returns whether Redis has lost what is known here */
-  async function fetch(): Promise<boolean> {
-    const parsed = syncReply.safeParse(await ask(scripts.sync, pauseMs, keys.inbox, PULSE, known.version));
+  private async fetch(): Promise<boolean> {
+    const { keys, pauseMs, now } = this.options;
+    const reply = await this.ask(scripts.sync, pauseMs, keys.inbox, PULSE, this.known.version);
+    const parsed = syncReply.safeParse(reply);
     if (!parsed.success) throw new Error('it answers a sync with something else');
     const [storeNow, lost, beats, skipped, skippedCount, version, ...parts] = parsed.data;
-    clockAhead = storeNow - now();
-    tellSkipped(skipped, skippedCount);
+    this.clockAhead = storeNow - now();
+    this.reportSkipped(skipped, skippedCount);
     if (lost === 1) return true;
-    readProxies(records(beats), storeNow);
+    this.readProxies(records(beats), storeNow);
     if (version === undefined) return false;
     const [nodes = nobody, decisions = nobody, leases = nobody] = parts.map(records);
-    read(version, nodes, decisions, leases);
+    this.read(version, nodes, decisions, leases);
     return false;
   }
 
-  function read(version: number, nodes: Records, decisions: Records, leases: Records): void {
+  private async restore(): Promise<void> {
+    const { version, nodes, decisions, leases } = this.known;
+    const given = Object.entries({ nodes, decisions, leases, proxies: this.proxies });
+    const byName = given.map(([name, all]) => [name, Object.fromEntries(all)] as const);
+    await this.ask(scripts.restore, version, JSON.stringify(Object.fromEntries(byName)));
+  }
+
+  private read(version: number, nodes: Records, decisions: Records, leases: Records): void {
+    const { codec } = this.options;
     const storedNodes = new Map<string, StoredNode>();
     for (const [id, record] of nodes) {
       const node = codec.read('node', textOf(record, 1), { key: 'nodes', field: id });
@@ -127,12 +198,12 @@ export function shareMembership(
     }
     const decided = new Map<string, Decision>();
     for (const [id, record] of decisions) {
-      const decision = decisionOf(id, record);
+      const decision = this.decisionOf(id, record);
       if (decision !== undefined) decided.set(id, decision);
     }
-    membership = { nodes: storedNodes, decisions: decided };
-    unusable = without(nodes, storedNodes);
-    known = {
+    this.present = { nodes: storedNodes, decisions: decided };
+    this.unusableNodes = without(nodes, storedNodes);
+    this.known = {
       version,
       nodes: of(nodes, storedNodes),
       decisions: of(decisions, decided),
@@ -140,7 +211,8 @@ export function shareMembership(
     };
   }
 
-  function readProxies(beats: Records, storeNow: number): void {
+  private readProxies(beats: Records, storeNow: number): void {
+    const { codec } = this.options;
     const usable = new Map<string, LivingProxy>();
     for (const [id, record] of beats) {
       const beat = codec.read('proxy', textOf(record, 4), { key: 'proxies', field: id });
@@ -148,38 +220,14 @@ export function shareMembership(
       if (beat?.id === id) usable.set(id, { ...beat, lastSeen: Math.max(0, storeNow - beatAt) / 1000 });
       else if (beat !== undefined) codec.skip({ key: 'proxies', field: id }, 'schema', 'it is of another id');
     }
-    proxies = of(beats, usable);
-    unusableProxies = without(beats, usable);
-    living = [...usable.values()];
-  }
-
-  function decisionOf(id: string, record: string): Decision | undefined {
-    const place = { key: 'decisions', field: id };
-    if (isNodeId(id)) return codec.read('decision', textOf(record, 1), place);
-    codec.skip(place, 'schema', 'its name is no id of a node');
-    return undefined;
-  }
-
-  /** Nodes with a lease sign themselves, with each heartbeat. */
-  function outdated(): Outdated[] {
-    const found: Outdated[] = [];
-    for (const [id, record] of known.nodes) {
-      const node = membership.nodes.get(id);
-      if (node === undefined || known.leases.has(id) || !codec.isOutdated('node', textOf(record, 1), id))
-        continue;
-      const { late: _, ...value } = node;
-      found.push({ key: 'nodes', id, record, value });
-    }
-    for (const [id, record] of known.decisions) {
-      const value = membership.decisions.get(id);
-      if (value !== undefined && codec.isOutdated('decision', textOf(record, 1), id))
-        found.push({ key: 'decisions', id, record, value });
-    }
-    return found;
+    this.proxies = of(beats, usable);
+    this.unusableProxies = without(beats, usable);
+    this.living = [...usable.values()];
   }
 
   /** What Redis's script itself has found, of which it names only the first. */
-  function tellSkipped(named: readonly string[], count: number): void {
+  private reportSkipped(named: readonly string[], count: number): void {
+    const { codec } = this.options;
     for (let i = 0; i + 2 < named.length; i += 3) {
       const [key = '', field = '', reason] = named.slice(i, i + 3);
       const known = skipReasons.find((each) => each === reason) ?? 'form';
@@ -188,32 +236,6 @@ export function shareMembership(
     const rest = count - Math.floor(named.length / 3);
     if (rest > 0) codec.skip({ key: 'records', field: '' }, 'form', `${rest} more at one time`);
   }
-
-  async function restore(): Promise<void> {
-    const { version, nodes, decisions, leases } = known;
-    const given = Object.entries({ nodes, decisions, leases, proxies });
-    const byName = given.map(([name, all]) => [name, Object.fromEntries(all)] as const);
-    await ask(scripts.restore, version, JSON.stringify(Object.fromEntries(byName)));
-  }
-
-  return {
-    membership: () => membership,
-    version: () => known.version,
-    unusable: (nodeId) => unusable.get(nodeId) ?? '',
-    isUnusableProxy: (proxyId) => unusableProxies.has(proxyId),
-    decisionRecord: (nodeId) => known.decisions.get(nodeId) ?? '',
-    outdated,
-    decisionOf,
-    storeNow: () => now() + clockAhead,
-    async sync() {
-      const before = known.version;
-      if (await fetch()) {
-        await restore();
-        if (await fetch()) throw new Error('it lost what it was given back a moment ago');
-      }
-      return { isNews: known.version !== before, proxies: living };
-    },
-  };
 }
 
 const details: Partial<Record<SkipReason, string>> = {

@@ -1,20 +1,32 @@
 import { BreakwaterError } from '../../base/errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../base/time.ts';
 import type { SigningConfig } from '../../config/config.ts';
+import type { NodeSpec } from '../../nodes/node.ts';
 import type { Resolve } from '../../protocol/address/lookup.ts';
-import { createCodec } from './codec.ts';
+import { type Codec, createCodec } from './codec.ts';
 import { createAsking } from './redis-ask.ts';
 import { createClaims } from './redis-claims.ts';
 import { createDecisions } from './redis-decisions.ts';
-import { redisKeys } from './redis-keys.ts';
-import { keepLink, whyOf } from './redis-link.ts';
-import { PULSE, shareMembership } from './redis-membership.ts';
+import { type RedisKeys, redisKeys } from './redis-keys.ts';
+import { RedisLink, type RunScript } from './redis-link.ts';
+import { PULSE, SharedMembership, type Synced } from './redis-membership.ts';
 import { membershipScripts as scripts } from './redis-membership-scripts.ts';
 import type { Script } from './redis-script.ts';
 import { createSessions } from './redis-sessions.ts';
 import { createSharing } from './redis-sharing.ts';
+import { RedisSync } from './redis-sync.ts';
 import { redisTarget } from './redis-target.ts';
-import type { BeatingNode, MembershipStore, StoreWatcher } from './store.ts';
+import type {
+  Answers,
+  BeatingNode,
+  ClientKey,
+  ClientPlace,
+  Decision,
+  MembershipStore,
+  ProxyBeat,
+  Skipped,
+  StoreWatcher,
+} from './store.ts';
 
 export interface RedisStoreOptions {
   /** See `config/redis-url.ts`. */
@@ -39,9 +51,7 @@ export interface RedisStoreOptions {
   readonly random?: Random;
 }
 
-/** Between two syncs that messages ask for. */
-const CHANGE_GAP_MS = 10;
-/** A sync may take a heartbeat, so that silence is told after two; but so long even where hearts beat fast. */
+/** A sync may take a heartbeat, so that silence is reported after two; but so long even where heartbeats are quick. */
 const SYNC_TIMEOUT_MIN_MS = 500;
 
 const nobody: StoreWatcher = {
@@ -57,279 +67,271 @@ const nobody: StoreWatcher = {
  * Membership in Redis: one server, one that sentinels watch, or a Redis Cluster.
  *
  * Messages make it quick, and a sync every `heartbeatMs` makes it right: it ends leases, fetches what a lost message
- * did not tell, and shows that Redis lives. Nothing here waits longer than the command timeout; while Redis is away
+ * did not bring, and shows that Redis lives. Nothing here waits longer than the command timeout; while Redis is away
  * every command fails at once, and the last snapshot stays. A command that timed out may have been carried out, but is
  * not carried out later.
- * @throws BreakwaterError CONFIG_INVALID
  */
-export function createRedisStore(options: RedisStoreOptions): MembershipStore {
-  const { url, cluster, proxyId, clock = systemClock, random = systemRandom } = options;
-  const { heartbeatMs = 1_000, commandTimeoutMs = 2_000 } = options;
-  const { connectTimeoutMs = 2_000, reconnectDelayMaxMs = 2_000 } = options;
-  const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
-  const silentTicksMax = Math.ceil(commandTimeoutMs / heartbeatMs) + 1;
-  const keys = redisKeys(cluster, proxyId);
-  const codec = createCodec({
-    cluster,
-    signing: options.signing,
-    now: Date.now,
-    onSkipped: (skipped) => watcher.onSkipped(skipped),
-  });
-  let watcher = nobody;
-  let toldUp: boolean | undefined; // undefined until `open` is done
-  let onFirstUp = (): void => {};
-  let ticking: NodeJS.Timeout | undefined;
-  let silentTicks = 0;
-  let heeding: NodeJS.Timeout | undefined;
-  let syncedAt = Number.NEGATIVE_INFINITY;
-  /** The newest version that was told since the last sync began; no number: something else has changed. */
-  let wanted = 0;
-  let beats = Date.now(); // versions of this proxy's heartbeats; they grow over restarts too
+export class RedisStore implements MembershipStore {
+  readonly kind = 'redis';
+  private readonly proxyId: string;
+  private readonly commandTimeoutMs: number;
+  private readonly connectTimeoutMs: number;
+  private readonly keys: RedisKeys;
+  private readonly codec: Codec;
+  private readonly link: RedisLink;
+  private readonly shared: SharedMembership;
+  private readonly sync: RedisSync;
+  private readonly asking: ReturnType<typeof createAsking>;
+  private readonly decisions: ReturnType<typeof createDecisions>;
+  private readonly claims: ReturnType<typeof createClaims>;
+  private readonly sessions: ReturnType<typeof createSessions>;
+  private readonly sharing: ReturnType<typeof createSharing>;
+  private watcher = nobody;
+  /** What the watcher knows of the link; undefined until `open` is done. */
+  private reportedUp: boolean | undefined;
+  private onFirstUp = (): void => {};
+  /** Versions of this proxy's heartbeats; they grow over restarts too. */
+  private beats = Date.now();
+  private lastBeat = { said: '', text: '' };
 
-  const link = keepLink({
-    target: redisTarget(url),
-    resolve: options.resolve ?? (async (host) => [host]),
-    name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
-    channels: [keys.changes, keys.claims, keys.questions, keys.questionsTo(proxyId), keys.inbox],
-    connectTimeoutMs,
-    commandTimeoutMs,
-    reconnectDelayMaxMs,
-    random,
-    onMessage,
-    onConnect: async () => {
-      silentTicks = 0;
-      await refresh();
-    },
-    onUp() {
-      tellUp(true, undefined);
-      renewOutdated();
-      onFirstUp();
-      ticking = setTimeout(tick, heartbeatMs);
-    },
-    onDown(cause) {
-      clearTimeout(ticking);
-      asking.fail(link.unavailable());
-      tellUp(false, cause);
-    },
-  });
-  const shared = shareMembership(
-    keys,
-    codec,
-    (script, names, args) => link.run(script, names, args, syncTimeoutMs),
-    2 * heartbeatMs,
-    () => clock.now(),
-  );
-  const asking = createAsking({
-    proxyId,
-    codec,
-    now: () => clock.now(),
-    async sendQuestion(text, to) {
-      if (to === undefined) {
-        const living = idsOf(await write(scripts.ask, keys.questions, text));
-        return living.filter((id) => !shared.isUnusableProxy(id));
-      }
-      await link.publish(keys.questionsTo(to), text);
-      return [to];
-    },
-    sendAnswer: (proxy, text) => link.publish(keys.inboxOf(proxy), text),
-    onAsk: (question) => watcher.onAsk(question),
-  });
-  const decisions = createDecisions(codec, shared, write);
-  const run: typeof link.run = async (...command) => {
-    requireUp();
-    return link.run(...command);
-  };
-  const sessions = createSessions({ keys, codec, run, deadline });
-  const claims = createClaims({
-    ...{ keys, codec, proxyId, run, deadline },
-    storeNow: shared.storeNow,
-    onClaim: (client, place) => watcher.onClaim(client, place),
-  });
+  /** @throws BreakwaterError CONFIG_INVALID */
+  constructor(options: RedisStoreOptions) {
+    const { cluster, proxyId, signing, clock = systemClock, heartbeatMs = 1_000 } = options;
+    const { commandTimeoutMs = 2_000, connectTimeoutMs = 2_000 } = options;
+    this.proxyId = proxyId;
+    this.commandTimeoutMs = commandTimeoutMs;
+    this.connectTimeoutMs = connectTimeoutMs;
+    const keys = redisKeys(cluster, proxyId);
+    const onSkipped = (skipped: Skipped): void => this.watcher.onSkipped(skipped);
+    const codec = createCodec({ cluster, signing, now: Date.now, onSkipped });
+    this.keys = keys;
+    this.codec = codec;
+    this.link = this.createLink(options);
+    const syncTimeoutMs = Math.min(commandTimeoutMs, Math.max(heartbeatMs, SYNC_TIMEOUT_MIN_MS));
+    this.shared = new SharedMembership({
+      ...{ keys, codec, pauseMs: 2 * heartbeatMs, now: () => clock.now() },
+      run: (script, names, args) => this.link.run(script, names, args, syncTimeoutMs),
+    });
+    this.sync = new RedisSync({
+      ...{ shared: this.shared, link: this.link, clock, heartbeatMs, commandTimeoutMs },
+      onSynced: (synced) => this.onSynced(synced),
+    });
+    this.asking = createAsking({
+      ...{ proxyId, codec, now: () => clock.now() },
+      sendQuestion: (text, to) => this.sendQuestion(text, to),
+      sendAnswer: (proxy, text) => this.link.publish(keys.inboxOf(proxy), text),
+      onAsk: (question) => this.watcher.onAsk(question),
+    });
+    this.decisions = createDecisions(codec, this.shared, (script, ...args) => this.write(script, ...args));
+    const commands = { keys, codec, run: this.run, deadline: () => this.deadline() };
+    this.sessions = createSessions(commands);
+    this.claims = createClaims({
+      ...{ ...commands, proxyId, storeNow: () => this.shared.storeNow() },
+      onClaim: (client, place) => this.watcher.onClaim(client, place),
+    });
+    this.sharing = createSharing(keys, codec, (script, names, args) =>
+      this.run(script, names, [this.deadline(), ...args]),
+    );
+  }
 
-  const sharing = createSharing(keys, codec, (script, names, args) =>
-    link.run(script, names, [deadline(), ...args]),
-  );
+  isUp(): boolean {
+    return this.link.isUp();
+  }
 
-  function deadline(): number {
-    return Math.ceil(shared.storeNow() + commandTimeoutMs);
+  async open(watcher: StoreWatcher): Promise<void> {
+    this.watcher = watcher;
+    await new Promise<void>((resolve) => {
+      const bound = setTimeout(resolve, this.connectTimeoutMs);
+      this.onFirstUp = () => {
+        clearTimeout(bound);
+        resolve();
+      };
+      this.link.start();
+    });
+    this.onFirstUp = () => {};
+    this.reportedUp = true;
+    if (this.link.isUp()) return;
+    watcher.onMembership(this.shared.membership());
+    this.reportUp(false, this.link.cause());
+  }
+
+  async close(): Promise<void> {
+    this.watcher = nobody;
+    this.sync.stop();
+    await this.link.close();
+    this.asking.fail(this.link.unavailable());
+  }
+
+  async addNode(spec: NodeSpec): Promise<void> {
+    const text = this.codec.write('node', spec, spec.id);
+    const added = await this.write(scripts.addNode, spec.id, text, this.shared.unusable(spec.id));
+    if (added === 0) {
+      throw new BreakwaterError(
+        'NODE_EXISTS',
+        `node ${spec.id} exists already; choose another id, or remove it first`,
+      );
+    }
+    await this.sync.refresh();
+  }
+
+  async removeNode(id: string): Promise<void> {
+    await this.write(scripts.removeNode, id);
+    await this.sync.refresh();
+  }
+
+  async leaveNode(id: string): Promise<void> {
+    await this.decisions.leave(id);
+    await this.sync.refresh();
+  }
+
+  async decide(id: string, decision: Decision): Promise<void> {
+    await this.decisions.decide(id, decision);
+    await this.sync.refresh();
+  }
+
+  async beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void> {
+    const text = this.beatText(spec);
+    const unusable = this.shared.unusable(spec.id);
+    const args = [spec.id, text, Math.ceil(leaseMs), Math.ceil(forgetAfterMs), unusable];
+    if ((await this.write(scripts.beatNode, ...args)) === 1) await this.sync.refresh();
+  }
+
+  async beatProxy(beat: ProxyBeat, leaseMs: number): Promise<void> {
+    const args = [beat.id, Math.ceil(leaseMs), ++this.beats, this.codec.write('proxy', beat, beat.id)];
+    if ((await this.write(scripts.beatProxy, ...args)) === 1) await this.sync.refresh();
+  }
+
+  async leaveProxy(id: string): Promise<void> {
+    await this.write(scripts.leaveProxy, id);
+    await this.sync.refresh();
+  }
+
+  recallClient(...args: Parameters<MembershipStore['recallClient']>): Promise<ClientPlace | undefined> {
+    return this.claims.recall(...args);
+  }
+
+  claimClient(...args: Parameters<MembershipStore['claimClient']>): Promise<number> {
+    return this.claims.claim(...args);
+  }
+
+  moveClient(...args: Parameters<MembershipStore['moveClient']>): Promise<void> {
+    return this.claims.move(...args);
+  }
+
+  renewClients(...args: Parameters<MembershipStore['renewClients']>): Promise<readonly ClientKey[]> {
+    return this.claims.renew(...args);
+  }
+
+  takeSession(
+    ...args: Parameters<MembershipStore['takeSession']>
+  ): ReturnType<MembershipStore['takeSession']> {
+    return this.sessions.take(...args);
+  }
+
+  keepSession(...args: Parameters<MembershipStore['keepSession']>): Promise<boolean> {
+    return this.sessions.keep(...args);
+  }
+
+  share(...args: Parameters<MembershipStore['share']>): Promise<string> {
+    return this.sharing.share(...args);
+  }
+
+  ask(...args: Parameters<MembershipStore['ask']>): Promise<Answers> {
+    return this.asking.ask(...args);
+  }
+
+  private createLink(options: RedisStoreOptions): RedisLink {
+    const { keys, proxyId } = this;
+    return new RedisLink({
+      target: redisTarget(options.url),
+      resolve: options.resolve ?? (async (host) => [host]),
+      name: `breakwater:${proxyId}`.replace(/[^!-~]/g, '_'),
+      channels: [keys.changes, keys.claims, keys.questions, keys.questionsTo(proxyId), keys.inbox],
+      connectTimeoutMs: this.connectTimeoutMs,
+      commandTimeoutMs: this.commandTimeoutMs,
+      reconnectDelayMaxMs: options.reconnectDelayMaxMs ?? 2_000,
+      random: options.random ?? systemRandom,
+      onMessage: (channel, text) => this.onMessage(channel, text),
+      onConnect: () => this.sync.first(),
+      onUp: () => {
+        this.reportUp(true, undefined);
+        this.renewOutdated();
+        this.onFirstUp();
+        this.sync.tickLater();
+      },
+      onDown: (cause) => {
+        this.sync.pause();
+        this.asking.fail(this.link.unavailable());
+        this.reportUp(false, cause);
+      },
+    });
+  }
+
+  private onMessage(channel: string, text: string): void {
+    const { keys, proxyId } = this;
+    if (channel === keys.changes) this.sync.heardChange(text);
+    else if (channel === keys.claims) this.claims.onMessage(text);
+    else if (channel === keys.questions || channel === keys.questionsTo(proxyId))
+      this.asking.onQuestion(text);
+    else if (channel === keys.inbox && text === PULSE) this.sync.heardPulse();
+    else if (channel === keys.inbox) this.asking.onAnswer(text);
+  }
+
+  private onSynced({ isNews, proxies }: Synced): void {
+    const isUp = this.link.isUp();
+    if (isNews || !isUp) this.watcher.onMembership(this.shared.membership()); // after an absence all is reported
+    if (isNews && isUp) this.renewOutdated();
+    this.watcher.onProxies(proxies);
+  }
+
+  private reportUp(up: boolean, cause: string | undefined): void {
+    if (this.reportedUp === undefined || this.reportedUp === up) return;
+    this.reportedUp = up;
+    this.watcher.onUp(up, cause);
+  }
+
+  /** @returns the ids of the proxies that live, or the one that was asked */
+  private async sendQuestion(text: string, to: string | undefined): Promise<readonly string[]> {
+    if (to === undefined) {
+      const living = idsOf(await this.write(scripts.ask, this.keys.questions, text));
+      return living.filter((id) => !this.shared.isUnusableProxy(id));
+    }
+    await this.link.publish(this.keys.questionsTo(to), text);
+    return [to];
+  }
+
+  /** Until when a command may be carried out, by Redis's clock. */
+  private deadline(): number {
+    return Math.ceil(this.shared.storeNow() + this.commandTimeoutMs);
   }
 
   /** Connected is not enough: before the first sync Redis's clock is not known. */
-  function requireUp(): void {
-    if (!link.isUp()) throw link.unavailable();
-  }
+  private readonly run: RunScript = async (...command) => {
+    if (!this.link.isUp()) throw this.link.unavailable();
+    return this.link.run(...command);
+  };
 
-  async function write(script: Script, ...args: (string | number)[]): Promise<unknown> {
-    requireUp();
-    return link.run(script, keys.membership, [deadline(), keys.changes, ...args]);
+  private async write(script: Script, ...args: (string | number)[]): Promise<unknown> {
+    return this.run(script, this.keys.membership, [this.deadline(), this.keys.changes, ...args]);
   }
 
   /** A heartbeat that says nothing new is the same text as the one before, so that Redis sees that it is. */
-  let lastBeat = { said: '', text: '' };
-  function beatText(spec: BeatingNode): string {
+  private beatText(spec: BeatingNode): string {
     const said = JSON.stringify(spec);
-    if (said !== lastBeat.said) lastBeat = { said, text: codec.write('node', spec, spec.id) };
-    return lastBeat.text;
+    if (said !== this.lastBeat.said) this.lastBeat = { said, text: this.codec.write('node', spec, spec.id) };
+    return this.lastBeat.text;
   }
 
-  /** Of several proxies the first does it. */
-  function renewOutdated(): void {
-    for (const { key, id, record, value } of shared.outdated()) {
-      const text = codec.write(key === 'nodes' ? 'node' : 'decision', value, id);
-      write(scripts.rewrite, key, id, record, text).catch(() => {}); // with the next news
+  /** Of several proxies the first does it; what fails is tried again with the next news. */
+  private renewOutdated(): void {
+    for (const { key, id, record, value } of this.shared.outdated()) {
+      const text = this.codec.write(key === 'nodes' ? 'node' : 'decision', value, id);
+      this.write(scripts.rewrite, key, id, record, text).catch(() => {});
     }
   }
-
-  function tellUp(up: boolean, cause: string | undefined): void {
-    if (toldUp === undefined || toldUp === up) return;
-    toldUp = up;
-    watcher.onUp(up, cause);
-  }
-
-  const refresh = coalesced(async () => {
-    clearTimeout(heeding); // what was said before is seen by this one
-    heeding = undefined;
-    wanted = 0;
-    syncedAt = clock.now();
-    const { isNews, proxies } = await shared.sync();
-    if (isNews || !link.isUp()) watcher.onMembership(shared.membership()); // who was away is told it all
-    if (isNews && link.isUp()) renewOutdated();
-    watcher.onProxies(proxies);
-  });
-
-  async function tick(): Promise<void> {
-    try {
-      await refresh();
-      if (++silentTicks > silentTicksMax) throw new Error('its messages do not arrive');
-      if (link.isUp()) ticking = setTimeout(tick, heartbeatMs);
-    } catch (error) {
-      link.fail(whyOf(error));
-    }
-  }
-
-  /** Whoever says all the time that something has changed makes no more work than this. @param text the version, or a word */
-  function heedChange(text: string): void {
-    wanted = Math.max(wanted, /^\d{1,16}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY);
-    const waitMs = syncedAt + CHANGE_GAP_MS - clock.now();
-    if (waitMs <= 0) syncNow();
-    else heeding ??= setTimeout(syncNow, waitMs);
-  }
-
-  function syncNow(): void {
-    heeding = undefined;
-    if (link.isUp() && wanted > shared.version()) refresh().catch((error) => link.fail(whyOf(error)));
-  }
-
-  function onMessage(channel: string, text: string): void {
-    if (channel === keys.changes) heedChange(text);
-    else if (channel === keys.claims) claims.onMessage(text);
-    else if (channel === keys.questions || channel === keys.questionsTo(proxyId)) asking.onQuestion(text);
-    else if (channel === keys.inbox && text === PULSE) silentTicks = 0;
-    else if (channel === keys.inbox) asking.onAnswer(text);
-  }
-
-  return {
-    kind: 'redis',
-    isUp: link.isUp,
-    async open(openWatcher) {
-      watcher = openWatcher;
-      await new Promise<void>((resolve) => {
-        const bound = setTimeout(resolve, connectTimeoutMs);
-        onFirstUp = () => {
-          clearTimeout(bound);
-          resolve();
-        };
-        link.start();
-      });
-      onFirstUp = () => {};
-      toldUp = true;
-      if (link.isUp()) return;
-      watcher.onMembership(shared.membership());
-      tellUp(false, link.cause());
-    },
-
-    async addNode(spec) {
-      const added = await write(
-        scripts.addNode,
-        spec.id,
-        codec.write('node', spec, spec.id),
-        shared.unusable(spec.id),
-      );
-      if (added === 0) {
-        throw new BreakwaterError(
-          'NODE_EXISTS',
-          `node ${spec.id} exists already; choose another id, or remove it first`,
-        );
-      }
-      await refresh();
-    },
-    async removeNode(id) {
-      await write(scripts.removeNode, id);
-      await refresh();
-    },
-    async leaveNode(id) {
-      await decisions.leave(id);
-      await refresh();
-    },
-    async decide(id, decision) {
-      await decisions.decide(id, decision);
-      await refresh();
-    },
-    async beatNode(spec, leaseMs, forgetAfterMs) {
-      const text = beatText(spec);
-      const args = [spec.id, text, Math.ceil(leaseMs), Math.ceil(forgetAfterMs), shared.unusable(spec.id)];
-      if ((await write(scripts.beatNode, ...args)) === 1) await refresh();
-    },
-
-    async beatProxy(beat, leaseMs) {
-      const args = [beat.id, Math.ceil(leaseMs), ++beats, codec.write('proxy', beat, beat.id)];
-      if ((await write(scripts.beatProxy, ...args)) === 1) await refresh();
-    },
-    async leaveProxy(id) {
-      await write(scripts.leaveProxy, id);
-      await refresh();
-    },
-
-    recallClient: claims.recall,
-    claimClient: claims.claim,
-    moveClient: claims.move,
-    renewClients: claims.renew,
-    takeSession: sessions.take,
-    keepSession: sessions.keep,
-    async share(name, next, before) {
-      requireUp();
-      return sharing.share(name, next, before);
-    },
-    ask: asking.ask,
-
-    async close() {
-      watcher = nobody;
-      clearTimeout(ticking);
-      clearTimeout(heeding);
-      await link.close();
-      asking.fail(link.unavailable());
-    },
-  };
 }
 
 /** The ids that a script answers. */
 function idsOf(reply: unknown): readonly string[] {
   return Array.isArray(reply) ? reply.filter((id) => typeof id === 'string') : [];
-}
-
-/** Calls while one runs share the next, which begins after them and so sees what they want seen. */
-function coalesced(run: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  const start = (): Promise<void> => {
-    next = undefined;
-    running = run().finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
-  return () => {
-    if (running) next ??= running.catch(() => {}).then(start);
-    return next ?? start();
-  };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createBalancer } from '../../../src/data-plane/balancer.ts';
+import { Balancer } from '../../../src/data-plane/balancer.ts';
 import type { Slot } from '../../../src/data-plane-api/routing-table.ts';
 import { strategies } from '../../../src/policy/balance/index.ts';
 import { seeded } from '../policy/balance/support.ts';
@@ -33,9 +33,9 @@ function balancerOver(...slots: Slot[]) {
   const live = [0, 0, 0, 0, 0];
   const source = { changed, connections: (slot: number) => live[slot] ?? 0 };
   const strategy = strategies['least-connections'];
-  const balancer = createBalancer(source, [strategy, strategy], seeded(1));
+  const balancer = new Balancer(source, [strategy, strategy], seeded(1));
   return {
-    use: balancer.use,
+    use: (next: Parameters<Balancer['use']>[0]) => balancer.use(next),
     live,
     change: (...next: Slot[]) => {
       fresh = next;
@@ -58,11 +58,11 @@ test('a device that finds no node looks once more, and waits for what is being w
     },
     connections: () => 0,
   };
-  const { candidates } = createBalancer(source, [strategies['round-robin']], seeded(1));
-  const walk = candidates(0, key);
+  const balancer = new Balancer(source, [strategies['round-robin']], seeded(1));
+  const walk = balancer.candidates(0, key);
   expect(walk.next().value?.nodeId).toBe('a');
   expect(walk.next().done).toBe(true);
-  expect(candidates(1, key).next().done).toBe(true);
+  expect(balancer.candidates(1, key).next().done).toBe(true);
   expect(asked.filter(Boolean)).toHaveLength(2); // once a walk, and only where nothing was found
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createSessionMemory } from '../../../src/membership/session-memory.ts';
+import { RememberedSessions } from '../../../src/membership/session-memory.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import { readSubscriptions, Subscriptions } from '../../../src/session/subscriptions.ts';
 
@@ -58,7 +58,7 @@ class Field {
         return work();
       });
     };
-    const memory = createSessionMemory({
+    const memory = new RememberedSessions({
       start: `${id}${this.starts++}`,
       store: {
         takeSession: (...args) => reach(() => this.store.takeSession(...args)),
@@ -121,7 +121,7 @@ class Field {
   /** From all proxies, or back: one that alone cannot reach it is not seen by the others (decision 15). */
   async away(): Promise<void> {
     this.isAway = !this.isAway;
-    if (!this.isAway) for (const { memory } of this.proxies) memory.settle();
+    if (!this.isAway) for (const { memory } of this.proxies) memory.closeMissed();
     await this.pass(SLOWEST_MS + 1);
   }
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { createSessionMemory, type LeftSession } from '../../../src/membership/session-memory.ts';
+import { type LeftSession, RememberedSessions } from '../../../src/membership/session-memory.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import type { MembershipStore } from '../../../src/membership/store/store.ts';
 import { Subscriptions } from '../../../src/session/subscriptions.ts';
@@ -69,7 +69,7 @@ class Away {
 function proxy(start: string) {
   const answers: [connection: number, filters: string[]][] = [];
   const away = new Away();
-  const memory = createSessionMemory({
+  const memory = new RememberedSessions({
     start,
     store: away,
     recalled: (_, connection, text) => answers.push([connection, filtersOf(text)]),
@@ -237,7 +237,7 @@ test('what was changed while the store was away does not come back from it', asy
   two.leaves(1, { subscriptions: '', unsubscribed: textOf('a') });
   await settled();
   two.away.isAway = false;
-  two.memory.settle();
+  two.memory.closeMissed();
   await settled();
   one.resumes(2);
   await pass(10_000);

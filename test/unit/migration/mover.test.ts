@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type MoverOptions, type MoverProgress, startMover } from '../../../src/migration/mover.ts';
+import { Mover, type MoverOptions, type MoverProgress } from '../../../src/migration/mover.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
 const tally = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
@@ -14,7 +14,7 @@ function open(
   const orders: { atMs: number; count: number }[] = [];
   const told: MoverProgress[] = [];
   let underWay = 0;
-  const mover = startMover({
+  const mover = new Mover({
     next: () => ({ from: 'a', count: Number.POSITIVE_INFINITY }),
     left: () => node.sessions + node.relayed,
     async move({ count }) {
