@@ -91,7 +91,7 @@ export const limitsSchema = z.strictObject({
         min: 0.1,
         max: 3600,
         default: 1,
-        about: 'One connect is forgotten in so long: who connects less often is never held back.',
+        about: 'One connect is forgotten in so long: who connects less often never waits.',
       }),
       firstDelay: seconds({
         min: 0.1,
