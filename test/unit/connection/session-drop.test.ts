@@ -41,7 +41,9 @@ const purged4 = `${asked4}
 test('MQTT 5: by a DISCONNECT with Session Expiry Interval 0, and the device is told when the node has done it', () => {
   goOn(
     unknownAtB(5),
-    `${left5}
+    `
+    -- b has begun the session anew. It is dropped there, and only then the device hears that its session is lost.
+    ${left5}
     b: PUBLISH t=late
     device: PUBLISH t=x
     b: fin
@@ -101,7 +103,9 @@ test.each([
 ] as const)('%s: nothing is said in its name any more', (what, how) => {
   goOn(
     unknownAtB(4),
-    `${asked4}
+    `
+    -- 3.1.1: b is asked on a link of its own to drop it, and then something goes wrong: nobody tries again.
+    ${asked4}
     b: opens
       b gets CONNECT id=dev clean
     ${what}
@@ -131,6 +135,7 @@ test('so is one that was rebuilt in part, when the node grants less than before'
   goOn(
     scene,
     `
+    -- The replayed subscription is refused. The session that b has begun is dropped, then the device is told why.
     b: CONNACK
       b gets SUBSCRIBE #65535 t:1+rh2
     b: SUBACK #65535 135
@@ -154,6 +159,7 @@ test('on a planned move: the node that is left keeps the session, and fires no W
   goOn(
     scene,
     `
+    -- a drains, and b does not know the session. a gets a goodbye that keeps it; b drops what it has begun.
     owner: move drain
       dial b
       answer moving

@@ -19,6 +19,7 @@ describe('the device ends it', () => {
     goOn(
       served(),
       `
+      -- The device publishes and says goodbye. Its node answers first, and then closes.
       device: PUBLISH q1 #1 t=x | DISCONNECT
         a gets PUBLISH #1 q1 t=x
         a gets DISCONNECT
@@ -51,6 +52,7 @@ describe('the device ends it', () => {
     goOn(
       served(),
       `
+      -- The device ends its side and waits for its PUBACK: the node hears the same, and has its time to answer.
       device: PUBLISH q1 #1 t=x
         a gets PUBLISH #1 q1 t=x
       device: fin
@@ -142,6 +144,7 @@ describe('the device ends it', () => {
     goOn(
       served(),
       `
+      -- A move to b is under way when the device says goodbye: a still has the session, so a hears it.
       owner: move drain
         dial b
         answer moving
@@ -158,6 +161,7 @@ describe('the device ends it', () => {
     goOn(
       drainedAndAsked(),
       `
+      -- The move to b is past its first half when the device ends its side: b has accepted and hears what it said.
       device: PUBLISH t=x
       device: fin
       b: CONNACK present
@@ -193,6 +197,7 @@ describe('a DISCONNECT in the gap', () => {
     goOn(
       lost(),
       `
+      -- a is lost while the device says goodbye. The next node gets all that it said, goodbye included.
       b: opens
         b gets CONNECT id=dev
       b: CONNACK present
@@ -320,6 +325,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       served('CONNECT id=dev clean will=gone', { takeoverFiresWill: false }),
       `
+      -- A clean session moves from a to b, which was asked to keep it. Later b is told to drop it.
       owner: move drain to=b
         dial b
         answer moving
@@ -360,6 +366,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       moved(),
       `
+      -- It moves back to a. When the device has gone both nodes are told; b is down, which holds nobody up.
       owner: move drain to=a
         dial a
         answer moving
@@ -391,6 +398,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       moved(),
       `
+      -- From b to c, and back to b, which has it again: only the others are told to drop it.
       owner: move drain to=c
         dial c
         answer moving
@@ -436,6 +444,7 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     goOn(
       served('CONNECT id=dev clean'),
       `
+      -- The device vanishes while b is asked. b may have begun a session by then, and is told to drop it.
       owner: move drain to=b
         dial b
         answer moving

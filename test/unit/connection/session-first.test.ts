@@ -6,6 +6,7 @@ import { play } from './session-scene.ts';
 
 test('served from CONNECT to CONNACK, what came behind CONNECT included', () => {
   play(`
+    -- A device connects and speaks at once. What it says waits for CONNACK, and then passes both ways.
     device: CONNECT id=dev clean | PUBLISH t=1
       dial a
     device: PUBLISH t=2
@@ -26,6 +27,7 @@ test('it waits for its turn at the node, and what it sends meanwhile with it', (
   const options = { queueMs: 500 };
   play(
     `
+    -- The node takes new devices in turn. This one waits half a second, and nothing that it says is lost.
     device: CONNECT id=dev
     device: PUBLISH t=1
     time: 499
@@ -44,6 +46,7 @@ test('it waits for its turn at the node, and what it sends meanwhile with it', (
 describe('a node that does not take it costs the device nothing', () => {
   test('the dial fails', () => {
     play(`
+      -- The first node refuses the connection, and the second one serves.
       device: CONNECT id=dev
         dial a
       a: refuses ECONNREFUSED
@@ -82,6 +85,7 @@ describe('a node that does not take it costs the device nothing', () => {
 
   test('no CONNACK comes in time, nor another sign of life', () => {
     play(`
+      -- a takes the CONNECT and says nothing, b does not even open: c is dialled.
       device: CONNECT id=dev
         dial a
       a: opens
@@ -113,6 +117,7 @@ describe('a node that does not take it costs the device nothing', () => {
 test('a refusal that speaks of the device is passed on, and no other node asked', () => {
   play(
     `
+    -- The node does not want this device. That is its word, and no other node is asked.
     device: CONNECT id=dev
       dial a
     a: opens
@@ -134,6 +139,7 @@ describe('a CONNECT that nodes do not stand', () => {
     ['reset', 'reset', 'node-reset'],
   ])('is given to one more, and then the device closed as the node did: %s', (cause, how, reason) => {
     play(`
+      -- a closes the CONNECT without a word, b does the same: the device is closed as the last of them did it.
       device: CONNECT id=dev
         dial a
       a: opens
@@ -156,6 +162,7 @@ describe('a CONNECT that nodes do not stand', () => {
   test('has nobody else to be given to', () => {
     play(
       `
+      -- The only node closes it: the device is closed likewise.
       device: CONNECT id=dev
         dial a
       a: opens
@@ -171,6 +178,7 @@ describe('a CONNECT that nodes do not stand', () => {
 
   test('a node that is not there does not speak for those that are', () => {
     play(`
+      -- a is down, b closes the CONNECT, c is down: the device hears what b did.
       device: CONNECT id=dev
         dial a
       a: refuses ECONNREFUSED
@@ -199,6 +207,7 @@ test.each([
 ] as const)('all nodes are busy: the device hears the last of them (version %i, %s)', (version, connack) => {
   play(
     `
+    -- Both nodes are busy. The device gets the CONNACK of the last one, whole.
     device: CONNECT id=dev
       dial a
     a: opens
@@ -240,6 +249,7 @@ test.each([
 describe('a device that goes before it is served', () => {
   test('is forgotten when it resets', () => {
     const scene = play(`
+      -- The device vanishes while its node thinks: the link is reset, so that a Will fires.
       device: CONNECT id=dev
         dial a
       a: opens
@@ -254,6 +264,7 @@ describe('a device that goes before it is served', () => {
 
   test('is served to the end when it has said DISCONNECT: publish and away', () => {
     play(`
+      -- Publish and away: all is said before a node is found, and all of it reaches the node, in order.
       device: CONNECT id=dev clean | PUBLISH q1 #1 t=x | DISCONNECT
         dial a
       device: fin
@@ -276,6 +287,7 @@ describe('a device that goes before it is served', () => {
 
   test('is served to the end when it has only ended its side: its node hears it before its Will', () => {
     play(`
+      -- It has a Will and ends its side early. Its node gets the message, and then the end.
       device: CONNECT id=dev clean will=gone | PUBLISH t=x
         dial a
       device: fin
@@ -296,6 +308,7 @@ describe('a device that goes before it is served', () => {
   test('is placed though it ended its side while it was looked for where it was', () => {
     play(
       `
+      -- While the store is asked where it was, the device ends its side. It is served there all the same.
       device: CONNECT id=dev
       device: fin
       recalled: b
@@ -329,6 +342,7 @@ describe('enhanced authentication (4.12)', () => {
   test('is passed on both ways', () => {
     play(
       `
+      -- AUTH goes to and fro before CONNACK, as if nobody stood between.
       device: ${connect}
         dial a
       a: opens
@@ -347,6 +361,7 @@ describe('enhanced authentication (4.12)', () => {
   test('a node that is lost in the middle of it is not replaced: no other could go on', () => {
     play(
       `
+      -- The node is lost after its first AUTH: no other node could go on with that exchange.
       device: ${connect}
         dial a
       a: opens

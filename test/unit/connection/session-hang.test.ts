@@ -39,6 +39,7 @@ describe('until another node has accepted the session', () => {
     goOn(
       asked(),
       `
+      -- a says nothing. b accepts, a speaks once more and is silent again; then b has the session, and a a goodbye.
       device: PUBLISH #1 q1 t=1 | PINGREQ | PUBLISH t=2
         device gets PINGRESP
       a: PUBLISH #9 q1 u=9
@@ -59,6 +60,7 @@ describe('until another node has accepted the session', () => {
     goOn(
       served(DEVICE, { evidence: 'ask' }),
       `
+      -- a hangs with two exchanges open. b accepts; a wakes and answers both; so b is sent only what is left.
       device: PUBLISH #1 q2 t=1 | PUBLISH #2 q1 t=2
         a gets PUBLISH #1 q2 t=1
         a gets PUBLISH #2 q1 t=2
@@ -99,6 +101,7 @@ describe('until another node has accepted the session', () => {
     goOn(
       hung(),
       `
+      -- a hangs. b refuses, then c: one at a time, then a pause, and b again. a is never asked.
       time: ${PACE_MS}
         dial b
       b: refuses
@@ -116,6 +119,7 @@ describe('until another node has accepted the session', () => {
     goOn(
       asked(),
       `
+      -- b was asked and lives. Its answer is waited for as long as a cluster's lock lasts, then it is left in order.
       time: ${LOOK_MS}
         is b gone?
       owner: verdict lives
@@ -182,6 +186,7 @@ describe('until another node has accepted the session', () => {
     goOn(
       asked(DEVICE, v5),
       `
+      -- b says no, c says no. The session stays with a, and others are asked again much later.
       b: CONNACK code=${code}
         end b: reset
       time: ${PACE_MS}
@@ -233,6 +238,7 @@ describe('the node speaks again', () => {
     goOn(
       hung(),
       `
+      -- a speaks before anybody was asked: all is as before, and what waited goes to a.
       device: PUBLISH #1 q1 t=1
       time: ${PACE_MS}
         dial b
@@ -264,6 +270,7 @@ describe('the node speaks again', () => {
     const scene = goOn(
       asked(),
       `
+      -- b was asked, and a speaks. For a while b may still answer; then what waited goes to a, in order.
       device: PUBLISH #1 q1 t=1
       a: PINGRESP
       time: ${LOOK_MS}
@@ -292,6 +299,7 @@ describe('the node speaks again', () => {
     goOn(
       asked(),
       `
+      -- b was asked, a speaks, and b never answers: it is left in order, and a planned move may begin.
       a: PINGRESP
       time: ${LOOK_MS}
         is b gone?
@@ -327,6 +335,7 @@ describe('the node speaks again', () => {
     goOn(
       asked(),
       `
+      -- One attempt ended unanswered, so b's cluster may have the session. a speaks, and b is asked once more.
       time: ${LOOK_MS}
         is b gone?
       owner: verdict lives
@@ -372,6 +381,7 @@ describe('the node speaks again', () => {
     const scene = goOn(
       asked(),
       `
+      -- An attempt at b was withdrawn, yet b's cluster took the session from a: that explains why a ends, and b is asked.
       time: ${LOOK_MS}
         is b gone?
       a: PINGRESP
@@ -400,6 +410,7 @@ test('a node that was given up may take the session later from the one that has 
   const scene = goOn(
     asked(DEVICE, v5),
     `
+    -- b was given up unanswered, c accepted. Then c says taken over: it was our own CONNECT, and the session is followed.
     time: ${LOOK_MS}
       is b gone?
     owner: verdict no-answer
@@ -422,6 +433,7 @@ test('a node that was given up may take the session later from the one that has 
   goOn(
     scene,
     `
+    -- It is followed once for each CONNECT that was given up; the next takeover is a real one.
     a: opens
       a gets ${DEVICE}
     a: CONNACK present
@@ -519,6 +531,7 @@ describe('the device', () => {
     goOn(
       asked('CONNECT id=dev keepalive=20', v5),
       `
+      -- The device says nothing for 1.5 keep-alives while its node hangs: it is gone, and is told so.
       time: 28000
         is b gone?
         is b gone?
@@ -541,6 +554,7 @@ describe('the device', () => {
     goOn(
       scene,
       `
+      -- The device says its last while a hangs: b gets all of it, and the device what b answers.
       device: PUBLISH #1 q1 t=1 | DISCONNECT
       device: fin
       b: CONNACK

@@ -16,6 +16,7 @@ describe('a node that lives: the end is its word, and goes on to the device as i
     const scene = goOn(
       asking('CONNECT id=dev clean'),
       `
+      -- a closes the link and lives. The device sees what it would see at the broker, and nothing is sent elsewhere.
       device: SUBSCRIBE #1 t:1 | PUBLISH q1 #2 +/a=x
         a gets SUBSCRIBE #1 t:1
         a gets PUBLISH #2 q1 +/a=x
@@ -36,6 +37,7 @@ describe('a node that lives: the end is its word, and goes on to the device as i
     goOn(
       asking(),
       `
+      -- A PINGREQ comes while nobody knows whether a is gone: it is the broker's to answer.
       device: PINGREQ
         a gets PINGREQ
       a: fin
@@ -65,6 +67,7 @@ describe('a node that lives: the end is its word, and goes on to the device as i
     goOn(
       asking('CONNECT id=dev clean'),
       `
+      -- The session moved to b, then b ends it and lives. b is not told to drop anything.
       owner: move drain
         dial b
         answer moving
@@ -91,6 +94,7 @@ describe('a node that is gone: the session moves', () => {
     const scene = goOn(
       asking(),
       `
+      -- a resets and is found gone. What the device sent and its pings waited; b is sent all of it.
       device: PINGREQ | PUBLISH q1 #1 t=1
         a gets PINGREQ
         a gets PUBLISH #1 q1 t=1
@@ -121,6 +125,7 @@ describe('a node that is gone: the session moves', () => {
     const scene = goOn(
       asking(),
       `
+      -- TCP has given the link up. That is proof by itself.
       a: timeout
         a lost: timeout
         end a: reset
@@ -142,6 +147,7 @@ describe('a node that is gone: the session moves', () => {
     goOn(
       scene,
       `
+      -- The device has half of a message when a dies. The rest can never come, so it is reset.
       a: reset
         device gets 75 bytes
         a lost: reset
@@ -208,6 +214,7 @@ describe('while nobody knows', () => {
     goOn(
       lost(),
       `
+      -- The device says goodbye while it is asked whether a is gone. It is; b gets the goodbye.
       device: PUBLISH q1 #1 t=x | DISCONNECT
       device: fin
       owner: verdict refused
@@ -255,6 +262,7 @@ describe('by configuration', () => {
     const scene = goOn(
       asking('CONNECT id=dev', { lostLink: 'move' }),
       `
+      -- With lostLink: move no evidence is asked for.
       a: fin
         a lost: fin
         end a: reset
@@ -286,6 +294,7 @@ test('a planned move that is under way when the old link ends is over', () => {
   goOn(
     asking(),
     `
+    -- A drain has dialled b when a resets. The drain's attempt ends; it is asked whether a is gone.
     owner: move drain
       dial b
       answer moving

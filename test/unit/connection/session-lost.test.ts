@@ -24,6 +24,7 @@ describe('a lost link', () => {
     goOn(
       served('CONNECT id=dev clean'),
       `
+      -- a is lost. After its turn b is asked, and from then on nothing differs for the device.
       a: ${cause}
         a lost: ${cause}
         end a: reset
@@ -46,6 +47,7 @@ describe('a lost link', () => {
     goOn(
       served('CONNECT id=dev clean sessionExpiryInterval:60', v5),
       `
+      -- The cluster still has the session: b has it at once.
       a: reset
         a lost: reset
         end a: reset
@@ -62,6 +64,7 @@ describe('a lost link', () => {
     goOn(
       served(),
       `
+      -- a is lost, and the device goes on speaking. b gets it in order; the PINGREQ is answered here.
       a: reset
         a lost: reset
         end a: reset
@@ -85,6 +88,7 @@ describe('a lost link', () => {
     goOn(
       served(),
       `
+      -- a is lost, and the device says more than may be kept: it is not read until b has the session.
       a: reset
         a lost: reset
         end a: reset
@@ -107,6 +111,7 @@ describe('a lost link', () => {
     goOn(
       scene,
       `
+      -- a is lost and b is down: a is tried last, and has been started again.
       a: reset
         a lost: reset
         end a: reset
@@ -140,6 +145,7 @@ describe('a lost link', () => {
     goOn(
       served(),
       `
+      -- b dies in the middle of the replayed SUBSCRIBE: c gets it anew.
       device: SUBSCRIBE #1 t:1
         a gets SUBSCRIBE #1 t:1
       a: SUBACK #1 1
@@ -171,6 +177,7 @@ describe('a lost link', () => {
     goOn(
       served('CONNECT id=dev', v5),
       `
+      -- b refuses a subscription that a had granted: the device is told, rather than left without it.
       device: SUBSCRIBE #1 t:1
         a gets SUBSCRIBE #1 t:1
       a: SUBACK #1 1
@@ -220,6 +227,7 @@ describe('a lost link', () => {
     goOn(
       scene,
       `
+      -- A message was too large to be kept, and a dies with it: the device sends it again when it is back.
       owner: move drain
         answer later
       a: reset
@@ -357,6 +365,7 @@ describe('a session that waits until it may be asked for', () => {
     goOn(
       waiting(),
       `
+      -- b has no room for two seconds, then it is dialled; it may take its time like any node.
       time: 2000
       owner: room
         dial b
@@ -373,6 +382,7 @@ describe('a session that waits until it may be asked for', () => {
     goOn(
       waiting(),
       `
+      -- b has no room for too long, so c is waited for, and at the end asked without a turn; it does not answer.
       time: 3750
         turn at b over: left
         waits for c
@@ -393,6 +403,7 @@ describe('a session that waits until it may be asked for', () => {
     goOn(
       waiting(),
       `
+      -- b goes while the session waits there, then c: it never waits at the node that it has lost.
       owner: elsewhere
         turn at b over: left
         waits for c
@@ -446,6 +457,7 @@ describe('a node asks to go elsewhere', () => {
     goOn(
       served('CONNECT id=dev sessionExpiryInterval:60', v5),
       `
+      -- The broker says by DISCONNECT that we should go: b is asked, and the device hears nothing of it.
       a: DISCONNECT code=${code}
         a gets DISCONNECT
         end a: flush
@@ -474,6 +486,7 @@ describe('a node asks to go elsewhere', () => {
     goOn(
       served('CONNECT id=dev', v5),
       `
+      -- b grants nothing yet and says that it shuts down: c is asked, and nothing was promised to the device.
       device: SUBSCRIBE #1 t:1
         a gets SUBSCRIBE #1 t:1
       a: SUBACK #1 1
@@ -592,6 +605,7 @@ describe('keep-alive (rule 16)', () => {
     goOn(
       served('CONNECT id=dev keepalive=60', v5),
       `
+      -- The device pings once, then says nothing for 90 seconds while the node answers us: it is given up.
       time: 20000
       device: PINGREQ
         a gets PINGREQ

@@ -9,6 +9,7 @@ test('the old node serves until the new link is open; then its late bytes reach 
   goOn(
     served(),
     `
+    -- A drain. Until b's link is open all goes to a; what a says after that is not listened to.
     owner: move drain
       dial b
       answer moving
@@ -33,6 +34,7 @@ test('a session that the new node does not have is ended at the old one, if it w
   goOn(
     served('CONNECT id=dev sessionExpiryInterval:60', v5),
     `
+    -- b does not have the session, so a would keep a copy for a minute: a is told to end it.
     owner: move move
       dial b
       answer moving
@@ -52,6 +54,7 @@ test.each([
   goOn(
     served(),
     `
+    -- The cluster takes the session for b, and a closes its link: that is no loss.
     owner: move rebalance
       dial b
       answer moving
@@ -81,6 +84,7 @@ describe('the old node goes on serving', () => {
     goOn(
       served(),
       `
+      -- b is down, c does not answer: the drain has failed for this session, and a goes on serving it.
       owner: move drain
         dial b
         answer moving
@@ -138,6 +142,7 @@ describe('the old node goes on serving', () => {
     goOn(
       served(),
       `
+      -- a dies while b is dialled for a drain: from then on it is a lost node.
       owner: move drain
         dial b
         answer moving
@@ -157,6 +162,7 @@ test('a new node that does not take it, once the old one is not listened to: the
   goOn(
     scene,
     `
+    -- a is left, b is busy: the next node is a itself, which takes the session back.
     owner: move drain
       dial b
       answer moving
@@ -183,6 +189,7 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
     goOn(
       willed(),
       `
+      -- A takeover would fire the Will, so a hears a goodbye before b is asked.
       owner: move drain
         a gets DISCONNECT
         end a: flush

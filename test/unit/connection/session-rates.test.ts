@@ -24,6 +24,7 @@ test('a second’s worth may come at once; what one read brings is passed on, an
   goOn(
     served('CONNECT id=dev', { rates }),
     `
+    -- Two messages a second. Two reads pass whole; what comes then goes one by one, as time passes.
     device: PUBLISH t=1 | PUBLISH t=2 | PUBLISH t=3 | PUBLISH t=4
       a gets PUBLISH t=1
       a gets PUBLISH t=2
@@ -53,6 +54,7 @@ test('its PINGREQ is answered meanwhile, and what is no PINGREQ is for the node 
   goOn(
     served('CONNECT id=dev', { rates: { messageRate: 1, byteRate: 0 } }),
     `
+    -- The device is ahead of its pace, and pings: it is answered here, the rest waits for its time.
     device: PUBLISH t=1 | PUBLISH t=2
       a gets PUBLISH t=1
       a gets PUBLISH t=2
@@ -75,6 +77,7 @@ test('other packets are no messages, but bytes', () => {
   goOn(
     served('CONNECT id=dev', { rates: { messageRate: 1, byteRate: 4 } }),
     `
+    -- Pings and subscriptions are no messages, yet their bytes count.
     device: PINGREQ | PINGREQ
       a gets PINGREQ
       a gets PINGREQ
@@ -130,6 +133,7 @@ test('what it says in a gap waits for a node; the next one finds it as far ahead
   goOn(
     scene,
     `
+    -- a is lost while the device is ahead of its pace. b has the session at once, and the message waits for its time.
     a: reset
       a lost: reset
       end a: reset

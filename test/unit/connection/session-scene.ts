@@ -16,7 +16,7 @@ import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text
 import { limits, moves, peer, retryPolicy, sessionLimits } from './scene.ts';
 import { SceneQueue } from './scene-queue.ts';
 
-/** What the world of a session scene answers every time that it is asked for a random number. */
+/** What the host of a session scene answers every time that it is asked for a random number. */
 export const RANDOM = 0.5;
 /** What a session then waits before it is asked for again. */
 export const PACE_MS = 40;
@@ -58,6 +58,7 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   owner: room                      the session may be asked for again; or elsewhere: where it waits no node is
  *   owner: supersede same            a newer connection was accepted; or `other`: of a device that may be another one
  *   wire: closed                     every socket is
+ *   -- text                          is for who reads: the first line of a longer scenario tells its story
  */
 export class SessionScene {
   readonly connection: Connection;

@@ -22,6 +22,7 @@ describe('a newer connection was accepted', () => {
     goOn(
       served('CONNECT id=dev keepalive=60'),
       `
+      -- A newer connection was accepted elsewhere, and the broker leaves this one alone: so do we.
       owner: supersede ${which}
       device: PUBLISH t=x
         a gets PUBLISH t=x
@@ -85,6 +86,7 @@ describe('a newer connection was accepted', () => {
     goOn(
       served('CONNECT id=dev', { version, evidence: 'ask' }),
       `
+      -- Another connection has the client id; within 5 s the node ends this link, and it lives: a takeover.
       owner: supersede other
       time: 4999
       a: fin
@@ -115,6 +117,7 @@ describe('a newer connection was accepted', () => {
     goOn(
       served('CONNECT id=dev', { ...v5, evidence: 'ask' }),
       `
+      -- The same after 5 s: nothing explains the end, so the device sees it as the broker gave it.
       owner: supersede other
       time: 5000
       a: fin
@@ -132,6 +135,7 @@ describe('a newer connection was accepted', () => {
     goOn(
       served('CONNECT id=dev', { ...v5, evidence: 'ask' }),
       `
+      -- The link has ended, and while its node is probed the mark comes: that was the reason.
       a: fin
         a lost: fin
         end a: reset
@@ -216,6 +220,7 @@ describe('what the newer connection has is never taken from it', () => {
     goOn(
       served('CONNECT id=dev will=gone', v5),
       `
+      -- The node hangs, and a newer connection has been accepted: this one must not be moved any more.
       owner: supersede same
       owner: check
         a gets PINGREQ
@@ -262,6 +267,7 @@ describe('what the newer connection has is never taken from it', () => {
     goOn(
       served('CONNECT id=dev will=gone', v5),
       `
+      -- The session is asked for at b when the mark comes: it is the newer connection's by now.
       a: fin
         a lost: fin
         end a: reset
@@ -282,6 +288,7 @@ describe('what the newer connection has is never taken from it', () => {
       goOn(
         served('CONNECT id=dev', v5),
         `
+        -- The session was lost and has moved to b. Soon after, or later, a newer connection is accepted.
         a: fin
           a lost: fin
           end a: reset
@@ -336,6 +343,7 @@ describe('what the newer connection has is never taken from it', () => {
     goOn(
       moved(),
       `
+      -- The device has gone and b is to drop its session, when a newer connection is accepted: b keeps it.
       device: DISCONNECT
         b gets DISCONNECT
       b: fin

@@ -8,6 +8,7 @@ function died(options: SessionSceneOptions = {}): SessionScene {
   return goOn(
     served('CONNECT id=dev', options),
     `
+    -- a dies with a message under way, and b is asked.
     device: PUBLISH q1 #1 deadly/t=payload
       a gets PUBLISH #1 q1 deadly/t=payload
     a: reset
@@ -48,6 +49,7 @@ test('a second node that dies later has not died of it', () => {
   goOn(
     died(),
     `
+    -- b was sent the message again and lives for a second longer: it has not died of it.
     b: CONNACK present
       b gets PUBLISH #1 q1 dup deadly/t=payload
       moved (link-lost) from a to b present after ${PACE_MS}
@@ -64,6 +66,7 @@ test('nor one that had answered: an ordinary session outlives any number of node
   goOn(
     died(),
     `
+    -- b answers the message, so it is no suspect; the next one starts anew.
     b: CONNACK present
       b gets PUBLISH #1 q1 dup deadly/t=payload
       moved (link-lost) from a to b present after ${PACE_MS}
@@ -99,6 +102,7 @@ test('a node that lives and closes it has spoken, and it goes nowhere else', () 
   goOn(
     scene,
     `
+    -- a dies; b gets the message, lives, and closes the link: the broker has judged it.
     device: PUBLISH q1 #1 t=x
       a gets PUBLISH #1 q1 t=x
     a: reset
@@ -165,6 +169,7 @@ describe('its turn', () => {
     goOn(
       died({ queues: true }),
       `
+      -- The message waits for its turn at b when b is lost: it has killed nobody yet, and c is sent it.
       b: CONNACK present
       b: reset
         end b: reset
