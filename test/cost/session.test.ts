@@ -169,7 +169,7 @@ describe('a device', () => {
     });
   });
 
-  it('fills the gap, which goes to the next node', () => {
+  it('fills the offline buffer, which goes to the next node', () => {
     expectLinear(2000, (n) => {
       const stage = quiet(attached(4));
       stage.session.detached();

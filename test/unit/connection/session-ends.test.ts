@@ -179,7 +179,7 @@ describe('the device ends it', () => {
   });
 });
 
-describe('a DISCONNECT in the gap', () => {
+describe('a DISCONNECT while no node has the session', () => {
   const lost = (options: SessionSceneOptions = {}): SessionScene =>
     goOn(
       served('CONNECT id=dev', options),

@@ -178,7 +178,7 @@ describe('while nobody knows', () => {
     expect(scene.did()).toEqual(Array(2).fill('device gets PINGRESP'));
   });
 
-  test('what the device sends beyond the bound of the gap is not read', () => {
+  test('what the device sends beyond the bound of the offline buffer is not read', () => {
     goOn(
       lost(),
       `

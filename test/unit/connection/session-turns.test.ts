@@ -102,7 +102,7 @@ test('a session does not move while something of its node is still to be taken',
   expect(did(scene)).toEqual(['dial b', 'answer moving']);
 });
 
-test('what came in the gap goes to the next node in turns, before what comes then', () => {
+test('what came while no node had the session goes to the next one in turns, before what comes then', () => {
   const scene = served('CONNECT id=dev');
   scene.say('a', 'reset');
   scene.deviceSays(flood('PUBLISH t=gap', 60));

@@ -6,6 +6,7 @@ describe('an undisturbed session', () => {
     const { session } = play(
       version,
       `
+      -- Everything of an ordinary life goes through as it came, in both directions.
       device> CONNECT id=dev clean keepalive=60 user=me password=secret
       link
       >node   CONNECT id=dev clean keepalive=60 user=me password=secret

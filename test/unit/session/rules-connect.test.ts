@@ -24,7 +24,9 @@ describe('rules 1 and 2: asking for the session', () => {
   it('shows the device one CONNACK only, and rebuilds where Session Present is 0 [MQTT-3.2.2-3]', () => {
     play(
       4,
-      `${opening(v4)}
+      `
+      -- A clean 3.1.1 session moves. The second CONNACK is for us; the new node is told the subscription.
+      ${opening(v4)}
       device> SUBSCRIBE #1 a:1
       >node   SUBSCRIBE #1 a:1
       node>   SUBACK #1 1
@@ -49,7 +51,9 @@ describe('rules 1 and 2: asking for the session', () => {
       const connack = ends ? 'CONNACK' : 'CONNACK sessionExpiryInterval:0';
       const stage = play(
         version,
-        `${opening(connect, connack)}
+        `
+      -- The node died, and a clean session with it. The next node is asked for a new one and keeps an old copy: it is not trusted.
+      ${opening(connect, connack)}
       device> SUBSCRIBE #1 a:1
       >node   SUBSCRIBE #1 a:1
       node>   SUBACK #1 1
@@ -67,7 +71,9 @@ describe('rules 1 and 2: asking for the session', () => {
   it('does not discard what a device without Clean Start may have meant, but does not take it for its session', () => {
     play(
       5,
-      `${opening('CONNECT id=dev')}
+      `
+      -- The same without Clean Start: an old session at the next node may be the device's, so it is not discarded, and renewed.
+      ${opening('CONNECT id=dev')}
       device> SUBSCRIBE #1 a:1
       >node   SUBSCRIBE #1 a:1
       node>   SUBACK #1 1
@@ -108,6 +114,7 @@ describe('rules 1 and 2: asking for the session', () => {
     play(
       4,
       `
+      -- The first node is busy. The next one gets the very same CONNECT.
       device> CONNECT id=dev clean
       link
       >node   CONNECT id=dev clean
@@ -139,6 +146,7 @@ describe('rules 1 and 2: asking for the session', () => {
     play(
       5,
       `
+      -- The login takes two steps. What the device sends meanwhile waits; AUTH does not.
       device> CONNECT id=dev authenticationMethod:SCRAM
       link
       >node   CONNECT id=dev authenticationMethod:SCRAM
@@ -243,7 +251,9 @@ describe('rules 1 and 2: asking for the session', () => {
   it('replays to every node once one has not had the session: a rebuild was cut short, or a copy is old', () => {
     play(
       4,
-      `${opening(v4)}
+      `
+      -- The second node had to begin anew and is left in the middle. The third says Session Present: what it has may be half.
+      ${opening(v4)}
       device> SUBSCRIBE #1 a:1
       >node   SUBSCRIBE #1 a:1
       node>   SUBACK #1 1
@@ -263,7 +273,9 @@ describe('rules 1 and 2: asking for the session', () => {
   it('does not trust Session Present after a node was asked and not heard: the asking may have made it', () => {
     play(
       4,
-      `${opening(v4)}
+      `
+      -- A node was asked and not heard. The one after it says Session Present, which our own asking may have made.
+      ${opening(v4)}
       node>   PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2
       >device PUBLISH #1 q1 a=1
       >device PUBLISH #2 q2 a=2
@@ -320,7 +332,9 @@ describe('rule 14: takeover', () => {
   it('never passes late bytes of the old link on', () => {
     play(
       5,
-      `${opening(v5)}
+      `
+      -- The link is left, and still speaks: a message, and a DISCONNECT that our own move has caused.
+      ${opening(v5)}
       lost
       node>   PUBLISH a=late | DISCONNECT code=142
       link
@@ -383,7 +397,9 @@ describe('rule 15: the assigned client id', () => {
   it('asks as the device did where a 3.1.1 device brings none, and under one of ours when it must move', () => {
     const stage = play(
       4,
-      `${opening('CONNECT id= clean user=me')}
+      `
+      -- A 3.1.1 device without client id: at its first node nothing is invented, at the next ones it has one of ours.
+      ${opening('CONNECT id= clean user=me')}
       device> SUBSCRIBE #1 a:1
       >node   SUBSCRIBE #1 a:1
       node>   SUBACK #1 1

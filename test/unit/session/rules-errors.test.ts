@@ -38,10 +38,11 @@ describe('what no device may say', () => {
     }
   });
 
-  it('waits in the gap for the node that will judge it', () => {
+  it('waits for the node that will judge it', () => {
     play(
       5,
       `
+      -- The device errs before CONNACK. The node gets it afterwards, and its judgement is the device's.
       device> CONNECT id=dev
       link
       >node   CONNECT id=dev
@@ -104,7 +105,7 @@ describe('a packet that cannot be understood', () => {
     );
   });
 
-  it('hands on all that follows what is no packet, and waits with it in the gap', () => {
+  it('hands on all that follows what is no packet, and waits with it for a node', () => {
     play(
       4,
       `${open}

@@ -6,7 +6,9 @@ const open = opening(dev);
 const move = moving(dev);
 
 describe('rule 4: from the device, in flight', () => {
-  const inFlight = `${open}
+  const inFlight = `
+      -- Five publishes, each at another stage when the session moves.
+      ${open}
       device> PUBLISH #9 q1 a=1 | PUBLISH #2 q2 a=2 | PUBLISH #3 q2 a=3 | PUBLISH #4 q2 a=4 | PUBLISH #5 q1 a=5
       >node   PUBLISH #9 q1 a=1
       >node   PUBLISH #2 q2 a=2
@@ -23,7 +25,9 @@ describe('rule 4: from the device, in flight', () => {
   it('resends in order, same ids, DUP 1, QoS 2 at the right half [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-3.3.1-1]', () => {
     const { session } = play(
       4,
-      `${inFlight}
+      `
+      -- The next node knows the session: what is unanswered comes again, in order, the rest goes on from where it was.
+      ${inFlight}
       node>   CONNACK present
       >node   PUBLISH #9 q1 dup a=1
       >node   PUBREL #2
@@ -48,7 +52,9 @@ describe('rule 4: from the device, in flight', () => {
   it('finishes an exchange past PUBREC with the device alone where the session is gone [MQTT-4.3.3-2]', () => {
     const { session } = play(
       4,
-      `${inFlight}
+      `
+      -- It does not know the session: what has a PUBREC is finished with the device, the rest comes again.
+      ${inFlight}
       node>   CONNACK
       >node   PUBLISH #9 q1 dup a=1
       >node   PUBLISH #4 q2 dup a=4
@@ -84,7 +90,9 @@ describe('rule 4: from the device, in flight', () => {
     expect(session.facts.fromDevice).toBe(0);
   });
 
-  const resentTwice = `${open}
+  const resentTwice = `
+      -- Two QoS 2 exchanges, one before PUBREC and one behind PUBREL, move to a node that knows them.
+      ${open}
       device> PUBLISH #1 q2 a=1 | PUBLISH #2 q2 a=2
       >node   PUBLISH #1 q2 a=1
       >node   PUBLISH #2 q2 a=2
@@ -116,7 +124,9 @@ describe('rule 4: from the device, in flight', () => {
   it('passes PUBREC 0x91 and PUBCOMP 0x92 on for what was not resent, and other refusals in any case', () => {
     const { session } = play(
       5,
-      `${resentTwice}
+      `
+      -- What the node refuses for other reasons, or was never resent, is refused to the device too.
+      ${resentTwice}
       node>   PUBREC #1 code=135
       >device PUBREC #1 code=135
       device> PUBLISH #1 q2 a=1 | PUBLISH #3 q2 a=3 | PUBREL #9
@@ -160,7 +170,9 @@ describe('rule 4: from the device, in flight', () => {
 });
 
 describe('rule 5: to the device, in flight', () => {
-  const inFlight = `${open}
+  const inFlight = `
+      -- Four deliveries, each at another stage when the session moves.
+      ${open}
       node>   PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2 | PUBLISH #3 q2 a=3 | PUBLISH #4 q2 a=4
       >device PUBLISH #1 q1 a=1
       >device PUBLISH #2 q2 a=2
@@ -176,7 +188,9 @@ describe('rule 5: to the device, in flight', () => {
   it('gives a new node’s message another id while the device holds its own, and maps the answer back', () => {
     const { session } = play(
       4,
-      `${inFlight}
+      `
+      -- The next node does not know them and uses the same packet ids, which the device still holds.
+      ${inFlight}
       node>   CONNACK
       >device PUBREL #3
       ${rebuilt}
@@ -216,7 +230,9 @@ describe('rule 5: to the device, in flight', () => {
   it('does not show the device again what a shared session redelivers, and passes its answer on [MQTT-4.4.0-1]', () => {
     const { session } = play(
       4,
-      `${inFlight}
+      `
+      -- The next node knows them and delivers again. The device has them, so it is told only what it lacks.
+      ${inFlight}
       node>   CONNACK present
       ${shared}
       node>   PUBLISH #1 q1 dup a=1 | PUBLISH #2 q2 dup a=2 | PUBREL #3 | PUBREL #4
@@ -230,10 +246,12 @@ describe('rule 5: to the device, in flight', () => {
     expect(session.facts.toDevice).toBe(1);
   });
 
-  it('answers a redelivery itself where the device has acknowledged in the gap [MQTT-4.3.3-10]', () => {
+  it('answers a redelivery itself where the device has acknowledged while no node had it [MQTT-4.3.3-10]', () => {
     const { session } = play(
       4,
-      `${inFlight}
+      `
+      -- The device has answered while no node had the session: the redelivery is answered from here.
+      ${inFlight}
       device> PUBACK #1 | PUBREC #2 | PUBCOMP #4
       node>   CONNACK present
       ${shared}
@@ -268,10 +286,12 @@ describe('rule 5: to the device, in flight', () => {
 });
 
 describe('rule 6: never on the node’s behalf', () => {
-  it('acknowledges nothing in the gap, keeps everything in order, and then stops reading the device', () => {
+  it('acknowledges nothing while no node has it, keeps everything in order, and then stops reading the device', () => {
     const { session } = play(
       4,
-      `${open}
+      `
+      -- No node has the session. All kinds of packets wait, none is answered, and then go in order.
+      ${open}
       lost
       device> PUBLISH a=0 | PUBLISH #1 q1 a=1 | SUBSCRIBE #2 a:1 | PUBLISH #3 q2 a=2
       link
@@ -288,7 +308,7 @@ describe('rule 6: never on the node’s behalf', () => {
     expect(session.holdsDevice).toBe(false);
   });
 
-  it('holds the device at the bound of the gap, and of what no node has acknowledged', () => {
+  it('holds the device at the bound of the offline buffer, and of what no node has acknowledged', () => {
     const offlineBuffer = play(
       4,
       `${open}
@@ -313,10 +333,12 @@ describe('rule 6: never on the node’s behalf', () => {
     expect(inFlight.session.holdsDevice).toBe(false);
   });
 
-  it('lets a device that leaves in the gap say so to the next node', () => {
+  it('lets a device that leaves while no node has it say so to the next node', () => {
     play(
       4,
-      `${open}
+      `
+      -- The device leaves while no node has its session. The next node hears what it said, and the goodbye.
+      ${open}
       device> PUBLISH #1 q1 a=1
       >node   PUBLISH #1 q1 a=1
       lost
@@ -338,7 +360,9 @@ describe('packet ids', () => {
   it('are looked up by kind: one may stand for a PUBLISH, a SUBSCRIBE and an UNSUBSCRIBE at a time', () => {
     const { session } = play(
       4,
-      `${opening('CONNECT id=dev')}
+      `
+      -- One packet id in three exchanges at a time: the answers tell them apart.
+      ${opening('CONNECT id=dev')}
       device> PUBLISH #3 q1 a=1 | SUBSCRIBE #3 b:1 | UNSUBSCRIBE #3 c
       >node   PUBLISH #3 q1 a=1
       >node   SUBSCRIBE #3 b:1
@@ -354,7 +378,9 @@ describe('packet ids', () => {
   it('are replayed each as its own kind, and answered', () => {
     const { session } = play(
       4,
-      `${opening('CONNECT id=dev')}
+      `
+      -- Two exchanges under one packet id move, and are answered each by its own kind.
+      ${opening('CONNECT id=dev')}
       device> SUBSCRIBE #3 b:1 | PUBLISH #3 q1 a=1
       >node   SUBSCRIBE #3 b:1
       >node   PUBLISH #3 q1 a=1
@@ -389,7 +415,9 @@ describe('rule 11: Receive Maximum', () => {
   it('sends a node with a smaller one no more than it takes, in order [MQTT-3.3.4-7] [MQTT-4.9.0-1]', () => {
     play(
       5,
-      `${opening(dev, 'CONNACK receiveMaximum:3')}
+      `
+      -- From a node that takes three at a time to one that takes one: the rest waits its turn.
+      ${opening(dev, 'CONNACK receiveMaximum:3')}
       device> PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2 | PUBLISH #3 q1 a=3
       >node   PUBLISH #1 q1 a=1
       >node   PUBLISH #2 q2 a=2
@@ -421,7 +449,9 @@ describe('rule 11: Receive Maximum', () => {
   it('sets DUP on what waited only once a node has had it [MQTT-3.3.1-1]', () => {
     play(
       5,
-      `${opening(dev, 'CONNACK receiveMaximum:2')}
+      `
+      -- A publish waited for room at one node, came to the second for the first time, to the third again.
+      ${opening(dev, 'CONNACK receiveMaximum:2')}
       device> PUBLISH #1 q1 a=1
       >node   PUBLISH #1 q1 a=1
       ${move}
@@ -447,7 +477,9 @@ describe('rule 11: Receive Maximum', () => {
   it('gives the device no more than it takes while it still has a lost node’s messages [MQTT-3.3.4-9]', () => {
     play(
       5,
-      `${opening(small)}
+      `
+      -- The device takes one message at a time and holds an old one: the new node's has to wait.
+      ${opening(small)}
       node>   PUBLISH #1 q1 a=old
       >device PUBLISH #1 q1 a=old
       ${moving(small)}
@@ -465,7 +497,9 @@ describe('rule 11: Receive Maximum', () => {
   it('still delivers what it held of a node that is lost in turn', () => {
     play(
       5,
-      `${opening(small)}
+      `
+      -- What waited for the device outlives the node that sent it.
+      ${opening(small)}
       node>   PUBLISH #1 q1 a=old
       >device PUBLISH #1 q1 a=old
       ${moving(small)}
@@ -484,7 +518,9 @@ describe('rule 11: Receive Maximum', () => {
   it('finishes old QoS 2 exchanges when the node goes on without them', () => {
     play(
       5,
-      `${opening(small)}
+      `
+      -- The old exchange is not taken up by the new node: it is finished here, and makes room.
+      ${opening(small)}
       node>   PUBLISH #1 q2 a=old
       >device PUBLISH #1 q2 a=old
       device> PUBREC #1
@@ -502,7 +538,9 @@ describe('rule 11: Receive Maximum', () => {
   it('bounds what it holds', () => {
     play(
       5,
-      `${opening(small)}
+      `
+      -- What waits for a full device is bounded: beyond, the device is told.
+      ${opening(small)}
       node>   PUBLISH #1 q1 a=old
       >device PUBLISH #1 q1 a=old
       ${moving(small)}
@@ -517,10 +555,12 @@ describe('rule 11: Receive Maximum', () => {
 });
 
 describe('rule 16: keep-alive', () => {
-  it('answers PINGREQ in the gap, and one that the lost node owes [MQTT-3.12.4-1]', () => {
+  it('answers PINGREQ while no node has it, and one that the lost node owes [MQTT-3.12.4-1]', () => {
     play(
       4,
-      `${open}
+      `
+      -- A ping is owed by the lost node, another one comes: both are answered here.
+      ${open}
       device> PINGREQ
       >node   PINGREQ
       lost
@@ -537,7 +577,9 @@ describe('rule 16: keep-alive', () => {
   it('keeps the answer to its own ping from the device', () => {
     const { session } = play(
       4,
-      `${open}
+      `
+      -- Our own ping and the device's are both answered; the device hears one.
+      ${open}
       ping
       >node   PINGREQ
       ping
@@ -563,10 +605,12 @@ describe('rule 16: keep-alive', () => {
 });
 
 describe('rule 19: order', () => {
-  it('puts resends before the gap, and the gap before what comes after [MQTT-4.6.0-5]', () => {
+  it('puts resends before the offline buffer, and that before what comes after [MQTT-4.6.0-5]', () => {
     play(
       4,
-      `${open}
+      `
+      -- Sent before, sent meanwhile, sent after: the next node gets all in this order.
+      ${open}
       device> PUBLISH #1 q1 a=1
       >node   PUBLISH #1 q1 a=1
       lost

@@ -17,7 +17,9 @@ const silent = `${open}
 it('keeps what the device sends from a node that says nothing, answers its pings, and gives it all in order when the node speaks again', () => {
   const { session } = play(
     4,
-    `${silent}
+    `
+    -- The node falls silent and speaks again: what waited goes to it in order.
+    ${silent}
     node>   PUBLISH #9 q1 b=9
     >device PUBLISH #9 q1 b=9
     device> PUBACK #9
@@ -39,7 +41,9 @@ it('keeps what the device sends from a node that says nothing, answers its pings
 it('hears the silent node until another has accepted the session, and then gives that one what waits [MQTT-4.4.0-1] [MQTT-4.6.0-1]', () => {
   const { session } = play(
     4,
-    `${silent}
+    `
+    -- Another node accepts the session. What the silent one had not acknowledged comes again there.
+    ${silent}
     ask
     >node   ${dev}
     node>   PUBLISH #9 q1 b=9
@@ -61,7 +65,9 @@ it('hears the silent node until another has accepted the session, and then gives
 it('rebuilds the session where the other node does not have it', () => {
   play(
     4,
-    `${silent}
+    `
+    -- Another node accepts and does not know the session: it is rebuilt there.
+    ${silent}
     ask
     >node   ${dev}
     lost
@@ -75,7 +81,9 @@ it('rebuilds the session where the other node does not have it', () => {
 });
 
 it('trusts a session no more that a node has after one that was asked and did not answer', () => {
-  const script = (answer: string) => `${open}
+  const script = (answer: string) => `
+    -- One node was asked and did not answer, the next one says Session Present: that may be of our own making.
+    ${open}
     device> SUBSCRIBE #1 b:1
     >node   SUBSCRIBE #1 b:1
     node>   SUBACK #1 1

@@ -21,7 +21,9 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
     ]) {
       play(
         4,
-        `${open}
+        `
+      -- SUBSCRIBE and UNSUBSCRIBE are unanswered when the session moves: asked again, answered once.
+      ${open}
       device> SUBSCRIBE #7 a:1 | UNSUBSCRIBE #8 b
       >node   SUBSCRIBE #7 a:1
       >node   UNSUBSCRIBE #8 b
@@ -40,7 +42,9 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
   it('replays under packet ids that the device has no use for, at the end of their range too [MQTT-2.2.1-3]', () => {
     play(
       5,
-      `${subscribed('a:1', '1')}
+      `
+      -- The replay needs packet ids while the device uses those at both ends of the range.
+      ${subscribed('a:1', '1')}
       device> PUBLISH #65535 q1 b=1 | PUBLISH #65534 q2 b=2 | PUBLISH #1 q1 b=3
       >node   PUBLISH #65535 q1 b=1
       >node   PUBLISH #65534 q2 b=2
@@ -48,7 +52,7 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       ${move}
       node>   CONNACK
       >node   SUBSCRIBE #65533 a:1+rh2
-      -- in the gap the device may use any id that it has not in flight
+      -- meanwhile the device may use any id that it has not in flight
       device> PUBLISH #65533 q1 b=4
       node>   SUBACK #65533 1
       >node   PUBLISH #65535 q1 dup b=1
@@ -64,7 +68,9 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
   it('resends publishes, and lets the device go on, only when every replay is answered', () => {
     play(
       4,
-      `${subscribed('a:1 b:2', '1 1')}
+      `
+      -- Two filters are replayed. Until both are answered the device's publishes wait; what the node sends does not.
+      ${subscribed('a:1 b:2', '1 1')}
       device> PUBLISH #2 q1 a=1
       >node   PUBLISH #2 q1 a=1
       ${move}
@@ -83,7 +89,9 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
   it('forgets what failed or was unsubscribed, and the older of two with one filter [MQTT-3.8.4-3]', () => {
     play(
       5,
-      `${subscribed('a:1 b:1 c:1', '1 135 1')}
+      `
+      -- One filter was refused, one given up, one asked for twice: what is in force is replayed, and no more.
+      ${subscribed('a:1 b:1 c:1', '1 135 1')}
       device> UNSUBSCRIBE #2 c | SUBSCRIBE #3 a:2+nl
       >node   UNSUBSCRIBE #2 c
       >node   SUBSCRIBE #3 a:2+nl
@@ -122,7 +130,9 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
     const filters = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `f${n}:0`).join(' ');
     play(
       4,
-      `${subscribed(filters, '0 0 0 0 0 0 0 0 0')}
+      `
+      -- Nine filters do not fit into one packet: two are sent, and nothing else until both are answered.
+      ${subscribed(filters, '0 0 0 0 0 0 0 0 0')}
       device> PUBLISH #65535 q1 a=1
       >node   PUBLISH #65535 q1 a=1
       ${move}
@@ -151,7 +161,9 @@ describe('rule 8: retained messages', () => {
   it('drops what answers the replay before MQTT 5, and nothing that the device asked for itself [MQTT-3.3.1-8]', () => {
     play(
       4,
-      `${subscribed('a/+:2', '2')} ${move}
+      `
+      -- The replay brings old retained messages again: they are for us. What the device asks for itself is not.
+      ${subscribed('a/+:2', '2')} ${move}
       node>   CONNACK
       >node   SUBSCRIBE #65535 a/+:2
       node>   PUBLISH retain a/1=old | SUBACK #65535 2 | PUBLISH #1 q1 retain a/2=old | PUBLISH #2 q2 retain a/3=old
@@ -197,7 +209,9 @@ describe('rule 8: retained messages', () => {
     ] as const) {
       const stage = play(
         version,
-        `${opening(connect)}
+        `
+      -- Live messages may look retained, to bridges and in MQTT 5: the device gets all of them.
+      ${opening(connect)}
       device> SUBSCRIBE #1 ${asked}
       >node   SUBSCRIBE #1 ${asked}
       node>   SUBACK #1 1
@@ -232,7 +246,9 @@ describe('rule 9: identifiers, options, shared subscriptions', () => {
   it('replays them verbatim, each identifier in a SUBSCRIBE of its own [MQTT-3.3.4-3]', () => {
     play(
       5,
-      `${open}
+      `
+      -- Options and identifiers come to the next node as they came to the first.
+      ${open}
       device> SUBSCRIBE #1 subscriptionIdentifier:300 a:1+nl+rap b:2 | SUBSCRIBE #2 subscriptionIdentifier:7 $share/g/c:1
       >node   SUBSCRIBE #1 a:1+nl+rap b:2 subscriptionIdentifier:300
       >node   SUBSCRIBE #2 $share/g/c:1 subscriptionIdentifier:7
@@ -286,7 +302,9 @@ describe('rule 10: topic aliases', () => {
   it('resend what was said under them, though they mean something else by now', () => {
     play(
       5,
-      `${aliased}
+      `
+      -- An alias was named anew after the publish that is sent again: the publish goes with its own topic.
+      ${aliased}
       device> PUBLISH other=4 topicAlias:1
       >node   PUBLISH other=4 topicAlias:1
       ${move}
@@ -306,7 +324,9 @@ describe('rule 10: topic aliases of the node [MQTT-3.3.2-7]', () => {
   it('come with their topic, though the message that named it was not given to the device again', () => {
     play(
       5,
-      `${opening(device)}
+      `
+      -- The new node names an alias in a message that the device has already: the next one brings the topic.
+      ${opening(device)}
       node>   PUBLISH #1 q1 a=one
       >device PUBLISH #1 q1 a=one
       ${away}

@@ -297,7 +297,7 @@ it('answers a bounded number of PINGREQs that a lost node has left unanswered', 
   expect(seen.device).toEqual([2048]);
 });
 
-it('answers a flood of PINGREQs in the gap together, and few of them to a device that does not read', () => {
+it('answers a flood of PINGREQs together while no node has it, and few of them to a device that does not read', () => {
   const stage = play(
     4,
     `${open}

@@ -132,6 +132,7 @@ const runs = [
  *   left        the link is left for another, while its node still has the session
  *   withhold    its node says nothing                     release     it does
  *   ask         another node is asked meanwhile           turn        and has the session
+ *   -- text     is for who reads: the first line of a longer transcript tells its story
  */
 export function play(version: Version, script: string, overrides: Partial<SessionOptions> = {}): Stage {
   const wanted = script
