@@ -1,3 +1,5 @@
+/** The HTTP server of the admin API and the dashboard: its bounds, who is let in, and its start and end. */
+
 import Fastify from 'fastify';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';

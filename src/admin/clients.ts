@@ -1,3 +1,5 @@
+/** Routes of the admin API for connected clients: list, look at, move and disconnect them. */
+
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { clientParams, clientQuery, named, nothing } from './schemas.ts';

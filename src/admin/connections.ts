@@ -1,3 +1,5 @@
+/** Bounds the TCP connections at the admin port, so that idle ones cannot keep people and probes out. */
+
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/time.ts';

@@ -1,3 +1,5 @@
+/** Sends events to everybody who follows them, with a bound on what waits for a slow reader. */
+
 import type { ServerResponse } from 'node:http';
 import type { BreakwaterEvent } from './backend.ts';
 

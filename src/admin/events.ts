@@ -1,3 +1,5 @@
+/** The route of the admin API that streams events as server-sent events. */
+
 import { z } from 'zod';
 import { BreakwaterError } from '../base/errors.ts';
 import { API_PREFIX, type Api } from './api.ts';

@@ -1,3 +1,5 @@
+/** Routes of the admin API for nodes: list, add, change, drain and remove them. */
+
 import { z } from 'zod';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';

@@ -1,3 +1,5 @@
+/** Makes the OpenAPI description of the admin API from the schemas that also check its requests. */
+
 import swagger from '@fastify/swagger';
 import type { FastifySchema } from 'fastify';
 import { z } from 'zod';

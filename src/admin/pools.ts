@@ -1,3 +1,5 @@
+/** The route of the admin API that lists the pools. */
+
 import { z } from 'zod';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';

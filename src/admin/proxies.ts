@@ -1,3 +1,5 @@
+/** The route of the admin API that lists the proxies of the cluster. */
+
 import { z } from 'zod';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';

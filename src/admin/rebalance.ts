@@ -1,3 +1,5 @@
+/** Routes of the admin API that start a rebalance and show its progress. */
+
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { named } from './schemas.ts';

@@ -1,3 +1,5 @@
+/** The route of the admin API that reads the configuration again, as SIGHUP does. */
+
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { named } from './schemas.ts';

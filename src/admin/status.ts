@@ -1,3 +1,5 @@
+/** Routes of the admin API that show the state of this proxy to people, orchestrators and Prometheus. */
+
 import { z } from 'zod';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend, StatusView } from './backend.ts';

@@ -1,3 +1,5 @@
+/** Opens the log of the whole process on standard output. */
+
 import { constants, openSync, write, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';

@@ -1,3 +1,5 @@
+/** The clock, the timers and the randomness of this process. Pure code is given them instead of reaching for them. */
+
 // Imported, because a global of Node is a getter, which costs more than the clock.
 import { performance } from 'node:perf_hooks';
 import { hrtime } from 'node:process';

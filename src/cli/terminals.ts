@@ -1,3 +1,5 @@
+/** Keeps the process running, and its end clean, after its terminal was closed. */
+
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 

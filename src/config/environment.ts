@@ -1,3 +1,5 @@
+/** Puts environment variables into the configuration file's values. */
+
 import { isMap, isScalar, isSeq } from 'yaml';
 import { type Finding, type Path, pathKey } from './problems.ts';
 import { keyOf } from './yaml.ts';

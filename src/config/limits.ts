@@ -1,3 +1,5 @@
+/** Schema of the configuration's `limits`: bounds on connections, buffers, times and rates. */
+
 import { z } from 'zod';
 import { count, network, seconds } from './fields.ts';
 import { httpLimitsSchema } from './http.ts';

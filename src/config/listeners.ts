@@ -1,3 +1,5 @@
+/** Schema of the configuration's `listeners`, and which of their settings do not go together. */
+
 import { z } from 'zod';
 import { address, choice, name, network, optionalCount } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';

@@ -1,3 +1,5 @@
+/** Schema of the configuration's `pools`: nodes, strategy, health checks and how nodes are connected to. */
+
 import { z } from 'zod';
 import { MAX_CONNECTIONS_MAX, MAX_NODES, WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from '../nodes/url.ts';

@@ -1,3 +1,8 @@
+/**
+ * Finds listeners, pools and nodes in the configuration that cannot work together, because they speak different
+ * protocols.
+ */
+
 import { protocolOf } from '../nodes/url.ts';
 import { fullUrl } from './address.ts';
 import { MAX_LISTENERS } from './listeners.ts';

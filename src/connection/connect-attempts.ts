@@ -1,3 +1,5 @@
+/** Searches a node for one device: dials candidates one after another until one accepts the CONNECT. */
+
 import { type CandidateOptions, Candidates } from './candidates.ts';
 import type { ConnectionHost, DialFailure, Placement } from './connection-host.ts';
 import type { Asker, Evidence } from './evidence.ts';

@@ -1,3 +1,5 @@
+/** Continues long work of one session in later turns of the event loop, so that other devices do not wait for it. */
+
 import type { Link, Wire } from './wire.ts';
 
 interface LaterTurnsOwner {

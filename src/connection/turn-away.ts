@@ -1,3 +1,5 @@
+/** Answers a device that cannot be served, in words of MQTT, and ends its connection. */
+
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { nodeEndOf } from './close-reasons.ts';

@@ -1,3 +1,5 @@
+/** Adds up the answers of several workers or proxies to one order to move sessions. */
+
 import type { MoveTally } from './messages.ts';
 
 export const noMoves: MoveTally = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };

@@ -1,3 +1,5 @@
+/** Sends what happened to devices from a worker to the main thread, many events in one message. */
+
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 
 type LinkLost = Extract<WorkerEvent, { type: 'link-lost' }>;

@@ -1,3 +1,5 @@
+/** Follows persistent sessions of one worker for the main thread, which remembers them between two connections. */
+
 import type { Connection } from '../connection/connection.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { Session } from '../session/index.ts';

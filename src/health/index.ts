@@ -1,3 +1,5 @@
+/** Every kind of probe by its name; what other rooms use of this one to probe a node. */
+
 import { httpProbe } from './http.ts';
 import { mqttProbe } from './mqtt.ts';
 import type { Probe, ProbeName } from './probe.ts';

@@ -1,3 +1,5 @@
+/** The probe that asks a broker for an answer in MQTT. */
+
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attempt, type Probe, type ProbeLimits, type ProbeTarget, reasonOf } from './probe.ts';

@@ -1,3 +1,5 @@
+/** What every kind of probe has in common: its target, its limits, and its errors. */
+
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { NodeAddresses } from '../nodes/addresses.ts';
 import type { NodeSpec } from '../nodes/node.ts';

@@ -1,3 +1,5 @@
+/** Streams the body of an HTTP request to a node, and bounds how slowly it may come. */
+
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 

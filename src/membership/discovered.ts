@@ -1,3 +1,5 @@
+/** Runs the discoveries of all pools, and keeps what each has found last. */
+
 import { isDeepStrictEqual } from 'node:util';
 import type { DiscoveryConfig, PoolConfig } from '../config/config.ts';
 import type { DiscoveredNode, Discovery } from './discovery/discovery.ts';

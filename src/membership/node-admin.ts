@@ -1,3 +1,5 @@
+/** What people do to nodes at run time: add, change and remove them, for all proxies of the cluster. */
+
 import { BreakwaterError } from '../base/errors.ts';
 import type { Node, NodeCreate, NodePatch, NodeSpec } from '../nodes/node.ts';
 import { checkMaxConnections, checkWeight, nodeSpec } from '../nodes/spec.ts';

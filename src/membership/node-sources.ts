@@ -1,3 +1,5 @@
+/** Decides which nodes this proxy has, from all places that can name nodes. */
+
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { CurrentConfig } from '../config/current.ts';

@@ -1,3 +1,5 @@
+/** Moves of sessions that this proxy carries out itself, for its own people or because another proxy asks. */
+
 import type { TableWriter } from '../data-plane-api/routing-table.ts';
 import type { Drains } from './drains.ts';
 import type { MoverProgress } from './mover.ts';

@@ -1,3 +1,5 @@
+/** Carries out what a rebalance has planned, session by session. */
+
 import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 

@@ -1,3 +1,5 @@
+/** Answers the admin API out of the parts of this proxy. */
+
 import type {
   Backend,
   CrlView,

@@ -1,3 +1,5 @@
+/** One timer for everything that changes with time alone. */
+
 import type { Clock } from '../base/time.ts';
 
 interface BeatParts {

@@ -1,3 +1,5 @@
+/** How what happens to devices reads in the log and in the event stream. */
+
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';

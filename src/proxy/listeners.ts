@@ -1,3 +1,5 @@
+/** The listeners of this proxy, as workers have them and as people see them. */
+
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { listenerKeys } from '../config/difference.ts';

@@ -1,3 +1,5 @@
+/** How changes of nodes read in the log and in the event stream. */
+
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import { poolsInPanic } from '../health/pool-watch.ts';

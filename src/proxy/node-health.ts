@@ -1,3 +1,5 @@
+/** Ties the checks of node health to the node table: probes, failed dials and lost connections. */
+
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { sharedClock, systemClock, systemRandom, systemTimers } from '../base/time.ts';

@@ -1,3 +1,5 @@
+/** Reads the TLS files that connections to nodes use, and gives workers new ones when the files change. */
+
 import type { Log } from '../base/log.ts';
 import type { Config, PoolConfig } from '../config/config.ts';
 import type { Finding } from '../config/problems.ts';

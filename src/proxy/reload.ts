@@ -1,3 +1,5 @@
+/** Applies a changed configuration to a running proxy. */
+
 import type { ReloadView } from '../admin/backend.ts';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';

@@ -1,3 +1,5 @@
+/** Ends a proxy without cutting devices off early. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';

@@ -1,3 +1,5 @@
+/** Collects the figures for the metrics. */
+
 import type { Snapshot } from '../base/metrics/metrics.ts';
 import { endReasons, rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { MembershipStore } from '../membership/store/store.ts';

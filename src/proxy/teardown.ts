@@ -1,3 +1,5 @@
+/** Collects how each started part is stopped, so that it is written beside its start. */
+
 type Step = () => void | Promise<void>;
 
 /** What is to be undone when a start fails, or at the end: the last part that was started stops first. */

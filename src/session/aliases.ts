@@ -1,3 +1,5 @@
+/** Topic aliases of MQTT 5.0 over a change of node. */
+
 interface Alias {
   topic: Uint8Array;
   /** Does the other side know it? */

@@ -1,3 +1,5 @@
+/** What a packet from the node does to the session, and whether the device gets it. */
+
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { readServerReference } from './connack-capabilities.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';

@@ -1,3 +1,5 @@
+/** A hash table over the slots of a table of packets in flight. */
+
 const FIRST_SLOTS = 64;
 const FIRST_BUCKETS = 64;
 /** A larger index is let go once it is empty. */

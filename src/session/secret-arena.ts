@@ -1,3 +1,5 @@
+/** Memory for credentials that can be overwritten when they are not needed. */
+
 import { copyOf } from './encode.ts';
 
 const SMALLEST = 64;

@@ -1,3 +1,5 @@
+/** The session of one device, as the rest of the proxy uses it; the packets are handled in the files beside it. */
+
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
@@ -7,6 +9,7 @@ import { factsOf, type SessionFacts } from './facts.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
 import { type Frames, idleFrames } from './frames.ts';
 import { SessionMemory } from './memory.ts';
+import { type Immovable, immovableOf, isTied, type Stays } from './movable.ts';
 import { drainGap } from './resume.ts';
 import { type Handle, SecretArena } from './secret-arena.ts';
 import { State } from './state.ts';
@@ -16,11 +19,6 @@ const secrets = new SecretArena();
 const utf8 = new TextEncoder();
 /** Of the PINGREQs that a lost node owes an answer: a device that asks more often does not wait for each. */
 const MOST_PINGS_OWED = 1024;
-
-/** Why a session cannot go to another node. `mid-delivery` and `mid-upload` pass by themselves; the others stay. */
-export type Immovable = 'connecting' | 'over' | 'mid-delivery' | 'mid-upload' | Stays;
-/** Of these, what holds for as long as the connection does. */
-export type Stays = NonNullable<State['stays']>;
 
 /**
  * One device's MQTT session, followed so that another node can take it while the device stays connected. A value:
@@ -295,27 +293,14 @@ export class Session {
     return this.state.phase === 'attached';
   }
 
-  /** Undefined when the session can go to another node now. */
+  /** Undefined when the session can go to another node at present. */
   get immovable(): Immovable | undefined {
-    const { state } = this;
-    if (state.phase === 'connecting') return 'connecting';
-    if (state.phase === 'leaving' || state.phase === 'over') return 'over';
-    return state.stays ?? this.passing;
+    return immovableOf(this.state, this.nodeFrames?.midStream === true || this.hasNodeRest);
   }
 
-  private get passing(): 'mid-delivery' | 'mid-upload' | undefined {
-    if (this.nodeFrames?.midStream || this.hasNodeRest) return 'mid-delivery';
-    return this.hasUnkept ? 'mid-upload' : undefined;
-  }
-
-  /** Does the device wait for the answer to a message that was too large to be kept? Only its node can give it. */
-  private get hasUnkept(): boolean {
-    return (this.state.inflightFromDevice?.unkept ?? 0) > 0;
-  }
-
-  /** Can no other node go on with it, now that its own is gone? */
+  /** Can no other node go on with it, after its own has gone? */
   get isTied(): boolean {
-    return this.state.stays !== undefined || this.hasUnkept;
+    return isTied(this.state);
   }
 
   /** Undefined unless the session can never go to another node. */

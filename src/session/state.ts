@@ -1,3 +1,5 @@
+/** The state of one session, with what always holds in it. Functions in the other files change it. */
+
 import { GrowableBuffer } from '../base/growable-buffer.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';

@@ -193,6 +193,16 @@ test(`no file is longer than ${MAX_LINES} lines`, () => {
   expect(long, 'split it: one concept a file').toEqual([]);
 });
 
+test('each file begins by saying what it is for', () => {
+  const isDocumented = ({ text }: SourceFile): boolean => {
+    const body = text.replace(/^(?:#!|\/\/ @ts-check).*\n/, '').trimStart();
+    const behindImports = body.replace(/^(?:import\b[^;]*;\s*)+/, '');
+    return [body, behindImports].some((at) => at.startsWith('/**'));
+  };
+  const silent = files.filter((file) => !isDocumented(file)).map(({ path }) => path);
+  expect(silent, 'its first comment, above the first declaration, says what it is for').toEqual([]);
+});
+
 test('no export is dead', () => {
   const identifiers = (text: string) => new Set(codeOf(text).match(/[A-Za-z_$][\w$]*/g));
   const others = ['cluster', 'bench', 'test'].flatMap((folder) =>

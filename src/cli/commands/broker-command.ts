@@ -1,3 +1,7 @@
+/**
+ * The options of `breakwater broker`; what it does is in `registration/broker.ts`, which is loaded only when it runs.
+ */
+
 import { Command } from 'commander';
 import { withExample } from '../options.ts';
 import type { BrokerCommandOptions } from '../registration/broker.ts';

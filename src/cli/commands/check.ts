@@ -1,3 +1,5 @@
+/** The command that checks a configuration file. */
+
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { withExample } from '../options.ts';

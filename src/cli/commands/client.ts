@@ -1,3 +1,5 @@
+/** The commands that show, move and disconnect clients, over the admin API. */
+
 import { Command } from 'commander';
 import type { ClientDetail, ClientList, ClientView, ReattachmentView } from '../../admin/backend.ts';
 import { createAdminClient } from '../admin-client.ts';

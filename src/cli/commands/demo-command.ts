@@ -1,3 +1,5 @@
+/** The options of `breakwater demo`; what it does is in `demo.ts`, which is loaded only when it runs. */
+
 import { Command, Option } from 'commander';
 import { strategies } from '../../policy/balance/index.ts';
 import { wholeNumber, withExample } from '../options.ts';

@@ -1,3 +1,5 @@
+/** Runs the demonstration: brokers, a proxy and devices in one process. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, startBroker } from '../../../cluster/broker.ts';
 import { inMemoryCluster } from '../../../cluster/in-memory.ts';

@@ -1,3 +1,5 @@
+/** The commands that show, drain and enable proxies of the cluster, over the admin API. */
+
 import { Command } from 'commander';
 import type { ProxyView } from '../../admin/backend.ts';
 import { createAdminClient } from '../admin-client.ts';

@@ -1,3 +1,5 @@
+/** The command that moves sessions from full nodes to empty ones, over the admin API. */
+
 import { Command, InvalidArgumentError } from 'commander';
 import type { RebalanceRequest, RebalanceView } from '../../admin/backend.ts';
 import { createAdminClient } from '../admin-client.ts';

@@ -1,3 +1,5 @@
+/** The options of `breakwater start`, and its start. */
+
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';

@@ -1,3 +1,5 @@
+/** The columns in which commands show nodes. */
+
 import type { NodeView } from '../../admin/backend.ts';
 import type { Colour, Column } from './table.ts';
 

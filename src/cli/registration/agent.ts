@@ -1,3 +1,5 @@
+/** Runs the agent that registers a broker and sends heartbeats for it. */
+
 import { probes } from '../../health/index.ts';
 import { probeTarget } from '../../health/probe.ts';
 import { resolveHost } from '../../membership/discovery/resolve.ts';

@@ -1,3 +1,5 @@
+/** Runs one embedded broker, which may register itself in a cluster. */
+
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, type BrokerOptions, startBroker } from '../../../cluster/broker.ts';

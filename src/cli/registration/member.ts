@@ -1,3 +1,5 @@
+/** Keeps a node registered from the start of a process until its end: what `agent` and `broker` have in common. */
+
 import { BreakwaterError } from '../../base/errors.ts';
 import type { SigningConfig } from '../../config/config.ts';
 import { SECRET_MIN } from '../../config/membership.ts';

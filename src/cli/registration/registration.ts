@@ -1,3 +1,5 @@
+/** The heartbeats of one registered node, and how it leaves without hurting its devices. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../base/errors.ts';
 import { LEASE_BEATS } from '../../membership/heartbeat.ts';

@@ -1,3 +1,7 @@
+/**
+ * The epoll engine of one thread, as the rest of the proxy uses it: listeners, commands, and the start and end of its loop.
+ */
+
 import { type Clock, systemClock } from '../../base/time.ts';
 import type { HeaderOptions } from '../../protocol/proxy-protocol/expect.ts';
 import {

@@ -1,3 +1,5 @@
+/** Shares the time of one turn among sockets that have more to read than is read at once. */
+
 import type { Clock } from '../../base/time.ts';
 import { QUEUED, READABLE, type SocketFlags, type SocketStates } from './socket-state.ts';
 

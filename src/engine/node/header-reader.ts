@@ -1,3 +1,5 @@
+/** Takes the PROXY protocol header off a socket of `node:net` before anybody else reads it. */
+
 import type { Socket } from 'node:net';
 import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
 import type { HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';

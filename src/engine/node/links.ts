@@ -1,3 +1,5 @@
+/** The TLS settings of pools, and the sessions that make later handshakes with their nodes short. */
+
 import { isIP, type Socket } from 'node:net';
 import {
   checkServerIdentity,

@@ -1,3 +1,5 @@
+/** Makes node ids out of names that discovery finds. */
+
 import { createHash } from 'node:crypto';
 
 const LENGTH_MAX = 64;

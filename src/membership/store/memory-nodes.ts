@@ -1,3 +1,5 @@
+/** The part of the memory store that keeps nodes and their leases. */
+
 import { BreakwaterError } from '../../base/errors.ts';
 import type { Clock } from '../../base/time.ts';
 import type { BeatingNode, Decision, Membership, StoredNode } from './store.ts';

@@ -1,3 +1,5 @@
+/** The membership store of a proxy that stands alone. It is kept in memory and shares nothing. */
+
 import { type Clock, systemClock } from '../../base/time.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';

@@ -1,3 +1,5 @@
+/** The connection to Redis: it is opened again whenever it ends, and no command waits longer than its time. */
+
 import { BreakwaterError, messageOf } from '../../base/errors.ts';
 import type { Random } from '../../base/time.ts';
 import type { Resolve } from '../../protocol/address/lookup.ts';

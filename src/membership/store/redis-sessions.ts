@@ -1,3 +1,5 @@
+/** The part of the Redis store that remembers persistent sessions between two connections. */
+
 import type { Codec } from './codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';

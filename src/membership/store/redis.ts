@@ -1,3 +1,5 @@
+/** The membership store that proxies share over Redis. Each concern has a file of its own; here they come together. */
+
 import { BreakwaterError } from '../../base/errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../base/time.ts';
 import type { SigningConfig } from '../../config/config.ts';

@@ -1,3 +1,5 @@
+/** Every balancing strategy by its name. */
+
 import { clientIdHash } from './client-id-hash.ts';
 import { leastConnections } from './least-connections.ts';
 import { roundRobin } from './round-robin.ts';

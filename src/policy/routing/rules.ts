@@ -1,3 +1,5 @@
+/** Decides by the rules of the configuration which pool a device goes to, or why it is refused. */
+
 import type { ConnackRefusal } from '../../protocol/mqtt/reason-codes.ts';
 import {
   type Condition,

@@ -1,3 +1,5 @@
+/** Reads PROXY protocol headers of both versions; see `proxy-protocol.txt` of HAProxy. */
+
 import { decodeV1 } from './decode-v1.ts';
 import { decodeV2 } from './decode-v2.ts';
 import { signatureV2 } from './header.ts';
