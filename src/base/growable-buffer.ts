@@ -1,3 +1,5 @@
+/** A buffer of bytes that grows as they come, with little waste and few copies. */
+
 import { Buffer } from 'node:buffer'; // the global is a getter, and this runs for every device
 import { copyBytes } from './bytes.ts';
 

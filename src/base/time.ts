@@ -4,8 +4,6 @@
 import { performance } from 'node:perf_hooks';
 import { hrtime } from 'node:process';
 
-/** Time and chance are handed in, so that pure code can be tested without waiting and without luck. */
-
 /** Milliseconds that only ever grow; the origin is arbitrary. */
 export interface Clock {
   now(): number;

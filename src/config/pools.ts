@@ -210,7 +210,7 @@ const upstream = z.strictObject({
     .meta({
       kind: 'list of words',
       description:
-        'What `v2` says besides addresses; all of it unless some are named, `[]` for nothing, which receivers with small buffers need (nginx before 1.23.2). Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header), `chained` (what the header of a proxy before this one told, but for what a TLS of our own has settled).',
+        'What `v2` says besides addresses; all of it unless some are named, `[]` for nothing, which receivers with small buffers need (nginx before 1.23.2). Of the device’s TLS: `alpn`, `authority` (SNI), `tls-version`, `tls-cipher`, `client-cn` (common name of the verified client certificate). Of the connection: `unique-id` (its address and time), `crc32c` (checksum of the header), `chained` (what the header of a proxy before this one told, but for what TLS at this proxy has found out itself).',
     }),
   http: httpUpstreamSchema.prefault({}).describe('For `http` nodes.'),
   tls: upstreamTlsSchema.optional(),

@@ -115,7 +115,7 @@ export class Attachment {
   detach(): boolean {
     this.owner.adrift();
     if (this.owner.session.detached()) {
-      this.owner.settle();
+      this.owner.drainEvents();
       return !this.isOver;
     }
     this.owner.endInTheMiddle('node-reset');

@@ -8,7 +8,7 @@ import type { Target } from './wire.ts';
 /** Whose session it is. */
 interface Bereaved {
   readonly session: Session;
-  settle(): void;
+  drainEvents(): void;
   end(reason: EndReason): void;
 }
 
@@ -46,7 +46,7 @@ export class Deaths {
     if (node === undefined) return;
     this.trial = new Trial(connection, node, route.hasOther([node.nodeId, origin]), () => {
       owner.session.suspects.tryAgain();
-      owner.settle();
+      owner.drainEvents();
     });
   }
 

@@ -56,7 +56,7 @@ export class HungNode implements SilenceOwner {
     if (owner.session.immovable !== undefined) return;
     this.silence = new Silence(this, this.host.moves.start({ cause: 'node-silent', origin: target }));
     owner.session.withhold();
-    owner.settle();
+    owner.drainEvents();
     this.silence?.search();
   }
 
@@ -164,14 +164,14 @@ export class HungNode implements SilenceOwner {
     owner.session.turn();
     this.host.goOn(move, attempts);
     owner.session.fromNode(bytes, start, end);
-    owner.settle();
+    owner.drainEvents();
   }
 
   serves(does: boolean): void {
     const { owner, at } = this.host;
     if (does) owner.session.release();
     else owner.session.withhold();
-    owner.settle();
+    owner.drainEvents();
     if (does && !at.isOver) owner.served();
   }
 

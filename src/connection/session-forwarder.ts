@@ -99,14 +99,14 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.upstream.isOver) return;
     if (this.monitor !== undefined) this.monitor.deviceSpoke = true;
     this.session.fromDevice(bytes, start, end);
-    this.settle();
+    this.drainEvents();
   }
 
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
     if (link !== this.upstream.link) return this.upstream.otherData(link, bytes, start, end);
     if (this.monitor !== undefined) this.monitor.heard++;
     this.session.fromNode(bytes, start, end);
-    this.settle();
+    this.drainEvents();
     this.upstream.hung?.spoke();
   }
 
@@ -132,7 +132,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.events.push(event);
   }
 
-  settle(): void {
+  drainEvents(): void {
     while (this.events !== undefined) {
       const { events } = this;
       this.events = undefined;
@@ -170,7 +170,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     const { session, upstream } = this;
     if (upstream.isOver) return;
     session.goOnNode();
-    this.settle();
+    this.drainEvents();
     const { linkEnd } = this;
     if (linkEnd === undefined || session.hasNodeRest) return;
     this.linkEnd = undefined;
@@ -181,7 +181,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     const { session, upstream } = this;
     if (upstream.isOver) return;
     if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
-    this.settle();
+    this.drainEvents();
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
   }
 
@@ -293,7 +293,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     const { monitor } = this;
     if (this.deaths.timer() || upstream.timer() || monitor === undefined) return;
     if (this.holds || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
-    if (this.meter !== undefined) this.settle();
+    if (this.meter !== undefined) this.drainEvents();
     switch (monitor.look(connection.host.now())) {
       case 'alive':
         return this.watch(monitor);
@@ -364,7 +364,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (purgesNothing(reason)) this.purges = false;
     this.connection.because(reason);
     this.session.endDevice(codeOf(reason));
-    this.settle();
+    this.drainEvents();
     this.connection.close('flush');
   }
 

@@ -245,7 +245,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (!owner.deaths.survives(target, evidence)) return;
     owner.session.nodeGone();
     owner.session.answerPings();
-    owner.settle();
+    owner.drainEvents();
     if (!this.isOver)
       this.moveOn(this.moves.start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
   }

@@ -10,7 +10,7 @@ export type MoveAnswer = 'moving' | 'later' | 'no-node' | 'superseded' | Immovab
 export interface UpstreamHost {
   readonly session: Session;
   /** To be called after every call of the session: does what the session has told. */
-  settle(): void;
+  drainEvents(): void;
   /** A node serves, or still serves: the connection's timer is the owner's. */
   served(): void;
   /** While a node serves: `HungNode.dueMs` has changed. */

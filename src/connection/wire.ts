@@ -150,7 +150,7 @@ export interface PeerRequest {
   readonly preferredNode?: string | undefined;
 }
 
-/** What TLS has settled with the device. */
+/** What TLS has agreed with the device. */
 export interface PeerTls {
   readonly version: 'TLSv1.2' | 'TLSv1.3';
   /** OpenSSL's name of the cipher suite. */

@@ -81,9 +81,15 @@ export class DataPlane extends WorkerPool {
     this.http?.endAt(listener, reason);
   }
 
-  override async settle(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+  override async applySettings(
+    settings: WorkerSettings,
+    listeners: readonly ListenerSettings[],
+  ): Promise<void> {
     if (this.httpService !== undefined) this.httpService = { ...this.httpService, settings };
-    await Promise.all([super.settle(settings, listeners), this.http?.settle(settings, listeners)]);
+    await Promise.all([
+      super.applySettings(settings, listeners),
+      this.http?.applySettings(settings, listeners),
+    ]);
   }
 
   override async updateTls(listener: number, tls: TlsOptions): Promise<void> {

@@ -35,7 +35,7 @@ import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
 import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
-import { claim, deviceNumber, deviceOf, moveClaim, releaseClaim } from './client-claims.ts';
+import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from './accepted-clients.ts';
 import { addressOf, clientRecord, nodeOf } from './client-record.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import { ruleInput } from './rule-input.ts';
@@ -81,7 +81,7 @@ export class ListenerHost implements ConnectionHost {
   }
 
   /** The listener as it is configured now: for devices that connect from now on. */
-  settle(listener: ListenerSettings, door: ConnectionLimiter): void {
+  applySettings(listener: ListenerSettings, door: ConnectionLimiter): void {
     this.listener = listener;
     this.door = door;
   }
@@ -189,7 +189,7 @@ export class ListenerHost implements ConnectionHost {
   reattached(connection: Connection, reattachment: MigrationResult): void {
     const { clientId, remoteAddress } = this.nameOf(connection);
     this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
-    if (reattachment.to !== undefined) moveClaim(this.context, connection);
+    if (reattachment.to !== undefined) clientMoved(this.context, connection);
   }
 
   take(target: Target): boolean {
@@ -223,7 +223,7 @@ export class ListenerHost implements ConnectionHost {
     connection.wire.numbered(connection.number);
     if (!(connection instanceof OpaqueConnection)) {
       this.context.owners.add(connection);
-      if (isAccepted) claim(this.context, connection);
+      if (isAccepted) acceptClient(this.context, connection);
       if (isAccepted) this.context.memories.opened(connection);
     }
     if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
@@ -268,7 +268,7 @@ export class ListenerHost implements ConnectionHost {
     table.count('bytesToDevice', bytesToDevice);
     if (connection.placedAtMs === 0) return;
     table.countEnded(reason);
-    if (!(connection instanceof OpaqueConnection)) releaseClaim(this.context, connection);
+    if (!(connection instanceof OpaqueConnection)) clientEnded(this.context, connection);
     if (!verbose) return;
     const durationMs = now() - connection.placedAtMs;
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });

@@ -48,8 +48,8 @@ export class ReattachTurns implements TurnQueue {
 class Line {
   /** In the order in which they came. */
   private readonly waiting = new Set<TurnTaker>();
-  /** Of these, the ones that have not looked for another node. */
-  private readonly settling = new Set<TurnTaker>();
+  /** Of these, the ones that have not looked for another node yet: they do when this one is gone. */
+  private readonly mayScatter = new Set<TurnTaker>();
   /** With the times at which they were. */
   private readonly asked = new Map<TurnTaker, number>();
   private readonly window: AdaptiveWindow;
@@ -68,7 +68,7 @@ class Line {
 
   enter(taker: TurnTaker): void {
     this.waiting.add(taker);
-    this.settling.add(taker);
+    this.mayScatter.add(taker);
     this.goOn();
   }
 
@@ -76,7 +76,7 @@ class Line {
     const nowMs = this.now();
     this.usedAtMs = nowMs;
     this.waiting.delete(taker);
-    this.settling.delete(taker);
+    this.mayScatter.delete(taker);
     const askedAtMs = this.asked.get(taker);
     if (askedAtMs !== undefined) {
       const isFull = this.asked.size >= this.window.room;
@@ -90,8 +90,8 @@ class Line {
 
   /** Who knows no other node stays, and is not told again. */
   private scatter(): void {
-    const all = [...this.settling];
-    this.settling.clear();
+    const all = [...this.mayScatter];
+    this.mayScatter.clear();
     for (const each of all) if (this.waiting.has(each)) each.goElsewhere();
   }
 
@@ -122,7 +122,7 @@ class Line {
     const [first] = this.waiting;
     if (first === undefined) return;
     this.waiting.delete(first);
-    this.settling.delete(first);
+    this.mayScatter.delete(first);
     this.asked.set(first, this.now());
     first.begin();
   }

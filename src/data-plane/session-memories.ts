@@ -3,7 +3,7 @@
 import type { Connection } from '../connection/connection.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { Session } from '../session/index.ts';
-import { deviceOf } from './client-claims.ts';
+import { deviceOf } from './accepted-clients.ts';
 
 interface SessionMemoriesOptions {
   readonly tell: (event: WorkerEvent) => void;

@@ -166,7 +166,7 @@ export class WorkerPool {
   }
 
   /**
-   * Binds further listeners, on every thread or on none; those that are `isHeld` accept from `settle` on. A port 0 is
+   * Binds further listeners, on every thread or on none; those that are `isHeld` accept from `applySettings` on. A port 0 is
    * chosen by the first thread and shared.
    * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, THREAD_UNAVAILABLE
    */
@@ -228,7 +228,7 @@ export class WorkerPool {
   }
 
   /** Swaps what every thread goes by, and what becomes of the devices of listeners; resolves when all have it. */
-  async settle(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
+  async applySettings(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
     if (this.service === undefined) return; // they start by what holds then
     this.service = { ...this.service, settings };
     this.listeners = this.listeners.map((bound) => {
@@ -247,7 +247,7 @@ export class WorkerPool {
     if (this.service === undefined) return;
     const upstreamTls = [...this.service.settings.upstreamTls];
     upstreamTls[pool] = tls;
-    await this.settle({ ...this.service.settings, upstreamTls }, []);
+    await this.applySettings({ ...this.service.settings, upstreamTls }, []);
   }
 
   /** One that does not answer is none the worse: a slow thread has the command before it, a dead one starts by it. */

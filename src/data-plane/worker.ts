@@ -134,7 +134,7 @@ function secureLinks({ upstreamTls }: WorkerSettings): void {
   }
 }
 
-function settle({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
+function applySettings({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
     current = settings;
     secureLinks(settings);
@@ -146,7 +146,7 @@ function settle({ request, settings, listeners }: Extract<Command, { type: 'sett
       if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, host?.listener.tls))
         engine.updateTls(listener.index, listener.tls);
       engine.updateHeaders(listener.index, listener.headers);
-      host?.settle(listener, limiterOf(listener));
+      host?.applySettings(listener, limiterOf(listener));
       engine.open(listener.index);
     }
     report({ type: 'done', request });
@@ -162,7 +162,7 @@ function limiterOf({ index, limits }: ListenerSettings): ConnectionLimiter {
 /** A listener that is bound again, because a reload was refused, still has its devices. */
 function receive(listener: ListenerSettings): void {
   const known = hosts.get(listener.index);
-  if (known !== undefined) known.settle(listener, limiterOf(listener));
+  if (known !== undefined) known.applySettings(listener, limiterOf(listener));
   else hosts.set(listener.index, new ListenerHost(context, listener, limiterOf(listener)));
 }
 
@@ -230,7 +230,7 @@ function carryOut(command: Command): unknown {
       for (const index of command.listeners) engine.unlisten(index);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      return settle(command);
+      return applySettings(command);
     case 'stop':
       return engine.stopAccepting();
     case 'endAll':

@@ -62,12 +62,12 @@ export const lifeProbe: Probe = async (target, { timeoutMs, signal }) => {
 };
 
 function exchange(target: ProbeTarget, limits: ProbeLimits, connect: Buffer): Promise<void> {
-  return attempt('mqtt', target, limits, (settle) => {
+  return attempt('mqtt', target, limits, (finish) => {
     const probe = open(target, limits, () => probe.socket.write(connect));
     const { socket } = probe;
     let answer = Buffer.alloc(0);
     let answered = false;
-    const lost = (failure: Error) => settle(answered ? undefined : failure);
+    const lost = (failure: Error) => finish(answered ? undefined : failure);
     socket.on('error', lost);
     socket.on('end', () => lost(new Error(CLOSED)));
     socket.on('data', (bytes) => {
@@ -76,8 +76,8 @@ function exchange(target: ProbeTarget, limits: ProbeLimits, connect: Buffer): Pr
       const verdict = judge(answer);
       if (verdict === 'incomplete') return;
       answered = true;
-      if (verdict !== 'accepted') settle(verdict === 'serving' ? undefined : verdict);
-      else socket.end(DISCONNECT, () => settle());
+      if (verdict !== 'accepted') finish(verdict === 'serving' ? undefined : verdict);
+      else socket.end(DISCONNECT, () => finish());
     });
     // After DISCONNECT an orderly close, because a reset could overtake it and look like a lost device.
     return () => (answered ? socket.destroy() : discard(probe));

@@ -87,7 +87,7 @@ const headers: Readonly<Record<'none' | 'v1' | 'v2', ProbeHeader | undefined>> =
 };
 
 /** Ends an attempt: without a failure the node serves. Only the first call counts. */
-type Settle = (failure?: Error) => void;
+type Finish = (failure?: Error) => void;
 
 /**
  * Runs one attempt within its bounds of time and signal.
@@ -97,30 +97,30 @@ export function attempt(
   name: ProbeName,
   target: ProbeTarget,
   { timeoutMs, signal }: ProbeLimits,
-  begin: (settle: Settle) => () => void,
+  begin: (finish: Finish) => () => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(probeError('PROBE_FAILED', name, target, new Error('aborted')));
-    let settled = false;
+    let finished = false;
     let close = () => {};
-    const settle = (failure?: Error, code: 'PROBE_FAILED' | 'PROBE_TIMEOUT' = 'PROBE_FAILED') => {
-      if (settled) return;
-      settled = true;
+    const finish = (failure?: Error, code: 'PROBE_FAILED' | 'PROBE_TIMEOUT' = 'PROBE_FAILED') => {
+      if (finished) return;
+      finished = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       close();
       if (failure) reject(probeError(code, name, target, failure));
       else resolve();
     };
-    const abort = () => settle(new Error('aborted'));
-    const expire = () => settle(new Error(`no answer within ${timeoutMs} ms`), 'PROBE_TIMEOUT');
+    const abort = () => finish(new Error('aborted'));
+    const expire = () => finish(new Error(`no answer within ${timeoutMs} ms`), 'PROBE_TIMEOUT');
     // After a thread was held up, the timer is looked at before the answer that has come meanwhile.
     const timer = setTimeout(() => setImmediate(expire), timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      close = begin((failure) => settle(failure));
+      close = begin((failure) => finish(failure));
     } catch (error) {
-      settle(error instanceof Error ? error : new Error(messageOf(error))); // such as a path that is not one
+      finish(error instanceof Error ? error : new Error(messageOf(error))); // such as a path that is not one
     }
   });
 }

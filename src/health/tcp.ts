@@ -6,13 +6,13 @@ import { discard, open } from './socket.ts';
  * passes too: its kernel accepts for it.
  */
 export const tcpProbe: Probe = (target, limits) =>
-  attempt('tcp', target, limits, (settle) => {
+  attempt('tcp', target, limits, (finish) => {
     const probe = open(target, limits, () => {
       // An orderly end behind a header, because a reset could overtake it, and the node would log a connection without.
-      if (target.header === undefined && target.tls === undefined) settle();
-      else probe.socket.end(() => settle());
+      if (target.header === undefined && target.tls === undefined) finish();
+      else probe.socket.end(() => finish());
     });
     const { socket } = probe;
-    socket.on('error', settle);
+    socket.on('error', finish);
     return () => (socket.writableFinished ? socket.destroy() : discard(probe));
   });

@@ -65,11 +65,11 @@ export class Front {
     this.index = options.index;
     this.onConnection = onConnection;
     this.slots = new HandshakeSlots(context.maxHandshakes, context, (socket) => socket.resetAndDestroy());
-    this.settle(options);
+    this.applySettings(options);
   }
 
   /** Certificates and headers from now on. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
-  settle({ tls, headers }: Omit<FrontOptions, 'index'>): void {
+  applySettings({ tls, headers }: Omit<FrontOptions, 'index'>): void {
     this.headers = headers && { expect: expectations(headers), timeoutMs: headers.timeoutMs };
     if (tls !== undefined && !isDeepStrictEqual(tls, this.tls)) this.updateTls(tls);
   }

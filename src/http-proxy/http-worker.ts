@@ -104,7 +104,7 @@ async function begin(settings: ListenerSettings) {
 
 /** A listener that is bound again, because a reload was refused, still has its connections. */
 function receive(settings: ListenerSettings): HttpListener {
-  const known = settle(settings);
+  const known = applySettings(settings);
   if (known !== undefined) return known;
   const place = placeOf(settings);
   const listener = new HttpListener(createHttpWorld(context, place), agents, settings);
@@ -113,11 +113,11 @@ function receive(settings: ListenerSettings): HttpListener {
 }
 
 /** @throws BreakwaterError TLS_INVALID */
-function settle(settings: ListenerSettings): HttpListener | undefined {
+function applySettings(settings: ListenerSettings): HttpListener | undefined {
   const place = places.get(settings.index);
   if (place === undefined) return undefined;
   Object.assign(place, placeOf(settings));
-  place.listener.settle(settings);
+  place.listener.applySettings(settings);
   return place.listener;
 }
 
@@ -138,7 +138,7 @@ function settleAll({ request, settings, listeners }: Extract<Command, { type: 's
     balancer.use(strategiesOf(settings));
     agents.maxHeadBytes = settings.limits.http.maxHeadBytes;
     Object.assign(context, choicesBy(settings));
-    for (const listener of listeners) settle(listener)?.open();
+    for (const listener of listeners) applySettings(listener)?.open();
     report({ type: 'done', request });
   } catch (error) {
     report({ type: 'failed', request, ...failureOf(error) });

@@ -72,9 +72,9 @@ export class HttpListener {
   }
 
   /** What has changed of the configuration. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
-  settle(options: FrontOptions): void {
+  applySettings(options: FrontOptions): void {
     Object.assign(this.server, serverLimits(this.context)); // Node reads them for each connection, or each request
-    this.front.settle(options);
+    this.front.applySettings(options);
   }
 
   /** @throws BreakwaterError TLS_INVALID; then the former ones stay */

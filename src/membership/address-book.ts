@@ -97,7 +97,7 @@ export function keepAddresses({ table, resolve, onUnresolved }: AddressBookOptio
       return () => listeners.delete(listener);
     },
     /** When every node that is there now has its address, or has none: the first devices need it. */
-    async settled(): Promise<void> {
+    async resolved(): Promise<void> {
       await lookAll();
     },
     stop(): void {

@@ -2,7 +2,7 @@ import { realpathSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 /** Who replaces one file of a pair is about to replace the other. */
-const SETTLE_MS = 250;
+const QUIET_MS = 250;
 /** For what `watch` does not see: another file system's folder, a folder that was itself replaced. */
 const POLL_MS = 30_000;
 
@@ -15,13 +15,13 @@ export function watchFiles(files: readonly string[], onChange: () => void): () =
   if (files.length === 0) return () => undefined;
   const paths = [...new Set(files.flatMap((file) => [file, behindLinks(file)]))];
   const names = new Set(paths.map((path) => basename(path)));
-  let settling: NodeJS.Timeout | undefined;
+  let waiting: NodeJS.Timeout | undefined;
   const changed = (name: string | null) => {
-    if (settling !== undefined || (name !== null && !names.has(name) && !name.startsWith('..'))) return;
-    settling = setTimeout(() => {
-      settling = undefined;
+    if (waiting !== undefined || (name !== null && !names.has(name) && !name.startsWith('..'))) return;
+    waiting = setTimeout(() => {
+      waiting = undefined;
       onChange();
-    }, SETTLE_MS);
+    }, QUIET_MS);
   };
   const watchers = [...new Set(paths.map((path) => dirname(path)))].flatMap((folder) => {
     try {
@@ -35,7 +35,7 @@ export function watchFiles(files: readonly string[], onChange: () => void): () =
   for (const each of [poll, ...watchers]) each.unref();
   return () => {
     clearInterval(poll);
-    clearTimeout(settling);
+    clearTimeout(waiting);
     for (const watcher of watchers) watcher.close();
   };
 }

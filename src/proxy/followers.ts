@@ -16,7 +16,7 @@ interface FollowerParts {
   readonly current: CurrentConfig;
   readonly nodes: NodeTable;
   readonly cluster: Pick<ClusterMember, 'enter' | 'leaveOthers'>;
-  readonly addresses: Pick<AddressBook, 'settled'>;
+  readonly addresses: Pick<AddressBook, 'resolved'>;
   readonly routes: Pick<Routes, 'keepFormerPools' | 'leaveFormerPools' | 'refresh'>;
   readonly checker: Pick<Checker, 'retune'>;
   readonly poolTls: Pick<PoolTls, 'use'>;
@@ -38,7 +38,7 @@ export function createFollowers(parts: FollowerParts): Pick<ReloadParts, 'enter'
         checker.retune(pool);
         for (const node of nodes.byPool(pool)) routes.refresh(node);
       }
-      await Promise.race([addresses.settled(), sleep(RESOLVE_WAIT_MS)]);
+      await Promise.race([addresses.resolved(), sleep(RESOLVE_WAIT_MS)]);
     },
     leave() {
       cluster.leaveOthers();

@@ -63,7 +63,7 @@ function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, r
     },
     accepting: () => common.phase.isAccepting,
     async data(listenerSettings) {
-      await threads.settle(settings.make(), listenerSettings);
+      await threads.applySettings(settings.make(), listenerSettings);
       return useCertificates(dataPlane);
     },
   });

@@ -27,7 +27,7 @@ export async function startControl(
   const control = { ...nodeParts, ...membership, ...migration, settings };
   teardown.defer(beat(common, dataPlane, control));
   await interruptible(membership.cluster.start().then(membership.keys.start), stopping);
-  await interruptible(nodeParts.addresses.settled(), stopping);
+  await interruptible(nodeParts.addresses.resolved(), stopping);
   return control;
 }
 

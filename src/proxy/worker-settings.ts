@@ -38,7 +38,7 @@ export function createWorkerSettings(
     threads.setVerbose(['debug', 'info'].includes(current.config.log.level) || events.hasAudience());
   }
 
-  keys.onCookieKeys(() => void threads.settle(make(), []).catch(() => {}));
+  keys.onCookieKeys(() => void threads.applySettings(make(), []).catch(() => {}));
   events.onAudience(setVerbosity);
   setVerbosity();
   return { make, setVerbosity };

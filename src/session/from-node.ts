@@ -148,8 +148,8 @@ function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
 
 /** The device's pings first: who of the two asked first makes no difference to either. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
-  if (s.migration?.settling) {
-    s.migration.settling = false;
+  if (s.migration?.awaitsRedelivery) {
+    s.migration.awaitsRedelivery = false;
     if (s.inflightToDevice !== undefined) abandonSuspended(s, s.inflightToDevice);
   }
   const isOurs = s.pingsSent > 0 && s.pingsOwed === 0;

@@ -49,7 +49,7 @@ export class MigrationState {
   /** Topic aliases that the node has given. */
   nodeAliases: Aliases | undefined;
   /** The first PINGRESP tells that the node has redelivered all that it will. */
-  settling = false;
+  awaitsRedelivery = false;
 
   linkLost(): void {
     this.isOnTrial = false;
@@ -60,7 +60,7 @@ export class MigrationState {
     this.swallowed = undefined;
     this.drops = false;
     this.nodeAliases = undefined;
-    this.settling = false;
+    this.awaitsRedelivery = false;
   }
 
   resentQos2(id: number): void {

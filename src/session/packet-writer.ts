@@ -60,7 +60,7 @@ export class PacketWriter {
       this.end = end;
       return;
     }
-    this.settle();
+    this.joinRun();
     this.bytes = bytes;
     this.start = start;
     this.end = end;
@@ -91,14 +91,14 @@ export class PacketWriter {
       if (waiting.push(packet) === MOST_HELD_BACK) this.speaker?.heldTooMuch(this.side);
       return;
     }
-    this.settle();
+    this.joinRun();
     this.join(packet, 0, packet.length);
   }
 
   flush(): void {
     const { bytes, start, end } = this;
     if (this.staged > 0) {
-      this.settle();
+      this.joinRun();
       this.emitStaged();
     } else if (bytes !== undefined) {
       this.bytes = undefined;
@@ -107,7 +107,7 @@ export class PacketWriter {
   }
 
   /** Something else follows the run. */
-  private settle(): void {
+  private joinRun(): void {
     const { bytes, start, end } = this;
     if (bytes === undefined) return;
     this.bytes = undefined;

@@ -179,7 +179,7 @@ export function goOn(s: State, migration: MigrationState): void {
   s.phase = 'attached';
   migration.isOnTrial = (s.inflightFromDevice?.suspects ?? 0) > 0;
   if (migration.retainedUntilMs > 0) migration.retainedUntilMs = s.options.now() + RETAINED_MS;
-  if (migration.doubtful && sessionPresent) settle(s, migration);
+  if (migration.doubtful && sessionPresent) askForRedelivery(s, migration);
   beginResend(s, migration);
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
   const leftBehind = migration.mustPurge && !sessionPresent && s.attachments > 2;
@@ -196,8 +196,8 @@ function beginResend(s: State, migration: MigrationState): void {
 }
 
 /** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
-function settle(s: State, migration: MigrationState): void {
-  migration.settling = true;
+function askForRedelivery(s: State, migration: MigrationState): void {
+  migration.awaitsRedelivery = true;
   s.pingsSent++;
   s.toNode.write(pingreqPacket);
 }

@@ -250,7 +250,7 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   expect(threads.devicesAt(1)).toBe(1);
 
   const banned: Service['settings'] = { ...settings, rules: [{ when: {}, reject: 'banned' }] };
-  await threads.settle(banned, [listener, more]);
+  await threads.applySettings(banned, [listener, more]);
   expect((await connectDevice(port, 'banned')).code).toBe(5);
 
   await threads.unlisten([1]);
@@ -301,7 +301,7 @@ describe.each(['node', 'epoll'] as const)('%s', (engine) => {
     const stuck = { moving: 0, later: 0, stuck: 2, ended: 0, noNode: 0 };
     expect(await threads.moveSome('a', 10, 'drain')).toEqual(stuck);
     expect(await threads.move({ clientId: 'meter-1' }, 'b')).toMatchObject({ stuck: 1 });
-    await threads.settle(settings, [
+    await threads.applySettings(settings, [
       { ...listener, index: 3 },
       { ...listener, index: 7 },
     ]);

@@ -22,7 +22,7 @@ export interface ProxyFacts {
   readonly authority?: string | undefined;
   /** At most MAX_UNIQUE_ID_BYTES. */
   readonly uniqueId?: Uint8Array | undefined;
-  /** The vectors of the header that came in, sent on as they are, but for what a TLS of our own has settled. */
+  /** The vectors of the header that came in, sent on as they are, but for what our own TLS says. */
   readonly chained?: readonly Tlv[] | undefined;
 }
 
@@ -135,13 +135,13 @@ function pairOf(source: Endpoint | undefined, destination: Endpoint | undefined)
   return { family, from, to };
 }
 
-/** What a TLS of our own settles: who stands before us has no better word on it. */
-const SETTLED: ReadonlySet<number> = new Set([tlvType.alpn, tlvType.authority, tlvType.ssl]);
+/** Vectors that our own TLS overrides: it knows better than whoever stands before us. */
+const OVERRIDDEN: ReadonlySet<number> = new Set([tlvType.alpn, tlvType.authority, tlvType.ssl]);
 
 /** Ours first, then the chained ones in their order; the checksum is made anew. */
 function tlvsOf({ tls, authority = tls?.sni, uniqueId, chained = [] }: ProxyFacts, fields: V2Fields): Tlv[] {
   const kept = (fields.chained ? chained : []).filter(
-    ({ type }) => type !== tlvType.crc32c && !(tls !== undefined && SETTLED.has(type)),
+    ({ type }) => type !== tlvType.crc32c && !(tls !== undefined && OVERRIDDEN.has(type)),
   );
   const told = new Set(kept.map(({ type }) => type));
   const ours: Tlv[] = [];

@@ -83,15 +83,15 @@ test('an IPv6 address is shown in brackets', async () => {
   expect(addresses.shown(node)).toBe('[2001:db8::1]:1883');
 });
 
-test('it is settled when every node has its address, or has none', async () => {
+test('it is resolved when every node has its address, or has none', async () => {
   const { table, addresses, answer } = open();
   table.put(spec('a'));
-  let settled = false;
-  const waiting = addresses.settled().then(() => {
-    settled = true;
+  let isResolved = false;
+  const waiting = addresses.resolved().then(() => {
+    isResolved = true;
   });
   await vi.advanceTimersByTimeAsync(0);
-  expect(settled).toBe(false);
+  expect(isResolved).toBe(false);
   await answer(undefined);
   await waiting;
 });

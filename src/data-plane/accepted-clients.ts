@@ -1,3 +1,5 @@
+/** What this proxy, and its cluster, are told when the broker has accepted a device, and when the device moves or ends. */
+
 import type { Connection } from '../connection/connection.ts';
 import type { ConnectionView } from '../connection/connection-host.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
@@ -25,7 +27,7 @@ export function deviceNumber(connection: ConnectionView): number {
 }
 
 /** The broker has accepted a device: whoever has to know is told. */
-export function claim({ owners, isShared, tell }: Context, connection: Connection): void {
+export function acceptClient({ owners, isShared, tell }: Context, connection: Connection): void {
   const who = identityOf(connection);
   owners.accept(connection, who);
   const ttlMs = claimTtlOf(connection, isShared);
@@ -35,13 +37,13 @@ export function claim({ owners, isShared, tell }: Context, connection: Connectio
 }
 
 /** Its session is at another node. */
-export function moveClaim({ isShared, tell }: Context, connection: Connection): void {
+export function clientMoved({ isShared, tell }: Context, connection: Connection): void {
   if (claimTtlOf(connection, isShared) > 0)
     tell({ type: 'claim-moved', ...deviceOf(connection), node: connection.target?.nodeId ?? '' });
 }
 
 /** It has ended. */
-export function releaseClaim({ owners, isShared, tell }: Context, connection: Connection): void {
+export function clientEnded({ owners, isShared, tell }: Context, connection: Connection): void {
   owners.delete(connection);
   if (connection.acceptedAtMs > 0 && claimTtlOf(connection, isShared) > 0)
     tell({ type: 'released', ...deviceOf(connection) });
