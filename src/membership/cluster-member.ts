@@ -9,7 +9,6 @@ import { connectionsElsewhere, startHeartbeat } from './heartbeat.ts';
 import { NodeSources } from './node-sources.ts';
 import { RememberedSessions, type SessionMemoryOptions } from './session-memory.ts';
 import { createMemoryStore } from './store/memory.ts';
-import { RedisStore } from './store/redis.ts';
 import type { LivingProxy, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
@@ -37,11 +36,11 @@ interface ClusterMemberOptions {
 }
 
 /** @param current what of it may change is looked at each time */
-export function createStore(
+export async function createStore(
   current: CurrentConfig,
   proxyId: string,
   onForgotten: SessionMemoryOptions['forgotten'],
-): MembershipStore {
+): Promise<MembershipStore> {
   const { cluster, membership } = current.config;
   if (membership.store === 'memory')
     return createMemoryStore(systemClock, {
@@ -49,6 +48,7 @@ export function createStore(
       onForgotten: (count) => onForgotten('no-room', count),
     });
   const { url, heartbeatMs, signing } = membership;
+  const { RedisStore } = await import('./store/redis.ts'); // a client that takes its time to load
   return new RedisStore({ url, cluster, proxyId, heartbeatMs, signing, resolve: resolveHost });
 }
 

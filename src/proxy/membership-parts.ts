@@ -11,7 +11,7 @@ import { createSharedKeys } from './shared-keys.ts';
 import type { Teardown } from './teardown.ts';
 
 /** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
-export function createMembershipParts(
+export async function createMembershipParts(
   { current, pools, identity, table, log }: Common,
   { threads, listeners, certificates }: DataPlaneParts,
   { nodes, checker }: NodeParts,
@@ -19,7 +19,7 @@ export function createMembershipParts(
 ) {
   const { config } = current;
   const forgotten = createForgottenSessions(log);
-  const store = createStore(current, identity.id, forgotten.add);
+  const store = await createStore(current, identity.id, forgotten.add);
   const keys = createSharedKeys({
     ...{ config, store, log },
     onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
@@ -64,4 +64,4 @@ export function createMembershipParts(
   return { store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
 }
 
-export type MembershipParts = ReturnType<typeof createMembershipParts>;
+export type MembershipParts = Awaited<ReturnType<typeof createMembershipParts>>;

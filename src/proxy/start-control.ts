@@ -21,7 +21,7 @@ export async function startControl(
   stopping: AbortSignal,
 ) {
   const nodeParts = createNodeParts(common, dataPlane, teardown);
-  const membership = createMembershipParts(common, dataPlane, nodeParts, teardown);
+  const membership = await createMembershipParts(common, dataPlane, nodeParts, teardown);
   const migration = createMigrationParts(common, dataPlane, nodeParts, membership, teardown);
   const settings = createWorkerSettings(common, dataPlane, nodeParts, membership);
   const control = { ...nodeParts, ...membership, ...migration, settings };

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import type { Agent, request } from 'undici';
 import { z } from 'zod';
 import { formatAuthority, isLoopback } from '../../config/address.ts';
 import type { EmqxDiscoveryConfig } from '../../config/config.ts';
@@ -46,6 +46,7 @@ interface Api {
 export function emqxDiscovery(config: EmqxDiscoveryConfig, pool: string): Discovery {
   let unavailable: ReadonlySet<string> = new Set();
   return poll(`EMQX API ${config.url}`, config.intervalMs, async (signal) => {
+    const { Agent } = await import('undici'); // takes its time to load, which few proxies need
     const agent = new Agent({ maxResponseSize: ANSWER_MAX_BYTES, connect: { lookup } });
     const api = { config, agent, signal };
     try {
@@ -145,6 +146,7 @@ async function ask<T>(api: Api, path: string, schema: z.ZodType<T>): Promise<T |
 }
 
 async function get(url: string, options: NonNullable<Parameters<typeof request>[1]>) {
+  const { request } = await import('undici');
   const { statusCode, body } = await request(url, options);
   return { statusCode, text: await body.text() };
 }
