@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { endianness, constants as os } from 'node:os';
+import { loadKoffi } from './koffi.ts';
 
 /**
  * The system calls that the engine makes, through koffi. The only place that knows libc's symbols.
@@ -126,7 +126,7 @@ export function loadLibc(): Libc {
   if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
     throw new Error(`epoll knows the struct layouts of x64 and arm64, this is ${process.arch}`);
   }
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const koffi = loadKoffi();
   const libc = koffi.load(null);
   const { errno } = koffi;
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { type Koffi, loadKoffi } from './koffi.ts';
 
 /** Calls the functions of shared libraries, such as OpenSSL, through koffi. */
 
@@ -8,7 +8,6 @@ export interface Callback {
   free(): void;
 }
 
-type Koffi = typeof import('koffi');
 type CallbackType = ReturnType<Koffi['proto']>;
 
 /**
@@ -16,7 +15,7 @@ type CallbackType = ReturnType<Koffi['proto']>;
  * them, of the system's libraries. Pointers are plain numbers.
  */
 export class NativeLibrary {
-  private readonly koffi: Koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  private readonly koffi: Koffi = loadKoffi();
   private readonly libraries: ReturnType<Koffi['load']>[];
   /** memcpy(3). */
   readonly copy: (to: number, from: number, length: number) => void;
