@@ -203,6 +203,10 @@ export interface StatusView {
   readonly rejectedTotal: number;
   /** Revocation lists of TLS listeners. */
   readonly crls: readonly CrlView[];
+  /** Certificates that TLS listeners show. */
+  readonly certificates: readonly CertificateView[];
+  /** Absent: the process may open enough files for `limits.maxConnections`. */
+  readonly descriptorShortage?: DescriptorShortage | undefined;
   /** Data threads that do not answer, by number. */
   readonly silentThreads: readonly number[];
   /** True while the proxy accepts devices, every data thread answers, and there is at least one node to send them to. */
@@ -218,6 +222,21 @@ export interface CrlView {
   readonly nextUpdate?: string | undefined;
   /** `expired`: no device with a certificate is let in; `tolerated`: it has expired, and counts as it is. */
   readonly state: 'valid' | 'expired' | 'tolerated';
+}
+
+export interface CertificateView {
+  readonly listener: string;
+  readonly subject: string;
+  /** RFC 3339; of its chain, the earliest. */
+  readonly notAfter: string;
+}
+
+/** The process may open fewer files than `limits.maxConnections` takes. */
+export interface DescriptorShortage {
+  readonly limit: number;
+  readonly needed: number;
+  /** Devices that are taken with those that there are. */
+  readonly maxConnections: number;
 }
 
 /** What a reload changed. Empty lists: nothing. */

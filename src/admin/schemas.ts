@@ -8,6 +8,7 @@ import {
   WEIGHT_MIN,
 } from '../nodes/node.ts';
 import type {
+  CertificateView,
   ClientDetail,
   ClientList,
   ClientQuery,
@@ -255,6 +256,12 @@ const crlView = z.object({
   }),
 }) satisfies z.ZodType<CrlView>;
 
+const certificateView = z.object({
+  listener: z.string(),
+  subject: z.string().meta({ example: 'CN=mqtt.example.org' }),
+  notAfter: timestamp.meta({ description: 'Of its chain, the earliest.' }),
+}) satisfies z.ZodType<CertificateView>;
+
 const statusView = z.object({
   cluster: z.string(),
   proxy: proxyView,
@@ -264,6 +271,15 @@ const statusView = z.object({
   connectionsTotal: count,
   rejectedTotal: count,
   crls: z.array(crlView).readonly().meta({ description: 'Revocation lists of TLS listeners.' }),
+  certificates: z.array(certificateView).readonly().meta({ description: 'What TLS listeners show.' }),
+  descriptorShortage: z
+    .object({ limit: count, needed: count, maxConnections: count })
+    .readonly()
+    .optional()
+    .meta({
+      description:
+        'The process may open fewer files than `limits.maxConnections` takes: so many devices are taken.',
+    }),
   silentThreads: z
     .array(count)
     .readonly()

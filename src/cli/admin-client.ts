@@ -2,6 +2,8 @@ import { BreakwaterError, type ErrorCode, errorCodes, messageOf } from '../base/
 
 /** A client of the admin API; the shapes it carries are in `../admin/backend.ts`. */
 export interface AdminClient {
+  /** Origin of the admin API. */
+  readonly url: string;
   /** `path` is relative to `/api/v1/` and already encoded. Throws what the API answered as a BreakwaterError. */
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
@@ -10,14 +12,17 @@ export interface AdminClient {
 }
 
 export interface AdminOptions {
-  readonly admin: string;
+  /** Absent: what `BREAKWATER_ADMIN` says, or `DEFAULT_ADMIN`. */
+  readonly admin?: string;
+  /** Absent: what `BREAKWATER_TOKEN` says. */
   readonly token?: string;
 }
 
+export const DEFAULT_ADMIN = 'http://127.0.0.1:9883';
 const TIMEOUT_MS = 10_000;
 
 export function createAdminClient(options: AdminOptions): AdminClient {
-  const base = readBase(options.admin);
+  const base = readBase(options);
   const token = options.token ?? process.env.BREAKWATER_TOKEN;
 
   const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
@@ -40,6 +45,7 @@ export function createAdminClient(options: AdminOptions): AdminClient {
   };
 
   return {
+    url: base.origin,
     get: async <T>(path: string) => (await request('GET', path)) as T,
     post: async <T>(path: string, body?: unknown) => (await request('POST', path, body)) as T,
     patch: async <T>(path: string, body: unknown) => (await request('PATCH', path, body)) as T,
@@ -49,12 +55,14 @@ export function createAdminClient(options: AdminOptions): AdminClient {
   };
 }
 
-function readBase(typed: string): URL {
+function readBase({ admin }: AdminOptions): URL {
+  const ofEnvironment = process.env.BREAKWATER_ADMIN || undefined; // an empty one is none
+  const typed = admin ?? ofEnvironment ?? DEFAULT_ADMIN;
   const url = URL.canParse(typed) ? new URL(typed) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new BreakwaterError(
       'USAGE',
-      '--admin must look like http://127.0.0.1:9883, without a user or password',
+      `${admin === undefined ? 'BREAKWATER_ADMIN' : '--admin'} must look like ${DEFAULT_ADMIN}, without a user or password`,
     );
   }
   return new URL('/api/v1/', url);

@@ -11,7 +11,12 @@ export interface DataOptions extends AdminOptions {
 /** For commands that talk to the admin API; `--json` where they print data. */
 export function withAdminOptions(command: Command): Command {
   return command
-    .addOption(new Option('--admin <url>', 'address of the admin API').default('http://127.0.0.1:9883'))
+    .addOption(
+      new Option(
+        '--admin <url>',
+        'address of the admin API; without one that of BREAKWATER_ADMIN, else http://127.0.0.1:9883',
+      ),
+    )
     .addOption(
       new Option(
         '--token <token>',

@@ -2,7 +2,9 @@
 
 import type {
   Backend,
+  CertificateView,
   CrlView,
+  DescriptorShortage,
   NodeDetail,
   NodeView,
   PoolView,
@@ -50,6 +52,8 @@ interface BackendParts {
   readonly listeners: Pick<Listeners, 'urls'>;
   readonly reload: Backend['reload'];
   readonly crls: () => readonly CrlView[];
+  readonly certificates: () => readonly CertificateView[];
+  readonly descriptorShortage: () => DescriptorShortage | undefined;
   /** Data threads that do not answer. */
   readonly silentThreads: () => readonly number[];
   readonly accepting: () => boolean;
@@ -154,6 +158,8 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
     connectionsTotal: parts.accepted(),
     rejectedTotal: rejectReasons.reduce((sum, reason) => sum + table.rejected(reason), 0),
     crls: parts.crls(),
+    certificates: parts.certificates(),
+    descriptorShortage: parts.descriptorShortage(),
     silentThreads,
     ready: parts.accepting() && takers.length > 0 && silentThreads.length === 0,
   };

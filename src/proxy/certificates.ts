@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { CrlView } from '../admin/backend.ts';
+import type { CertificateView, CrlView } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import type { Finding } from '../config/problems.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
+import { certificateViews } from './certificate-expiry.ts';
 import { createCrlWatch } from './crl-watch.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
 import { type FileOwner, keepFiles } from './watched-files.ts';
@@ -30,6 +31,8 @@ export interface Certificates {
   useTicketKeys(keys: readonly Uint8Array[]): Promise<void>;
   /** The revocation lists in use, and how they are. */
   crls(): readonly CrlView[];
+  /** The certificates in use. */
+  views(): readonly CertificateView[];
   stop(): void;
 }
 
@@ -69,6 +72,7 @@ export function createCertificates(
       return kept.amend((tls) => ({ ...tls, ticketKeys: keys }));
     },
     crls: crlWatch.views,
+    views: () => kept.present().flatMap(([{ url }, tls]) => certificateViews(url, tls)),
     stop() {
       crlWatch.stop();
       kept.stop();

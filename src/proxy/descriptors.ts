@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { DescriptorShortage } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 
 /** What a proxy holds besides connections. */
@@ -47,16 +48,21 @@ export function createDescriptorBound(
   limit: number | undefined = openFilesLimit(),
 ) {
   let told: number | undefined;
-  return <Limits extends { readonly maxConnections: number }>(limits: Limits): Limits => {
-    if (limit === undefined) return limits;
-    const { maxConnections } = limits;
-    const most = Math.min(maxConnections, devicesWithin(use(), limit));
-    if (most < maxConnections && told !== maxConnections) {
+  let shortage: DescriptorShortage | undefined;
+  return {
+    bound<Limits extends { readonly maxConnections: number }>(limits: Limits): Limits {
+      if (limit === undefined) return limits;
+      const { maxConnections } = limits;
+      const most = Math.min(maxConnections, devicesWithin(use(), limit));
       const needed = descriptorsNeeded(use(), maxConnections);
-      log.warn({ limit, needed, maxConnections: most }, 'open files are too few for limits.maxConnections');
-    }
-    told = maxConnections;
-    return { ...limits, maxConnections: most };
+      shortage = most < maxConnections ? { limit, needed, maxConnections: most } : undefined;
+      if (shortage !== undefined && told !== maxConnections)
+        log.warn({ ...shortage }, 'open files are too few for limits.maxConnections');
+      told = maxConnections;
+      return { ...limits, maxConnections: most };
+    },
+    /** As it was when limits were bound last. */
+    shortage: (): DescriptorShortage | undefined => shortage,
   };
 }
 

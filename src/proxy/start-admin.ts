@@ -35,6 +35,8 @@ export async function startAdmin(
     addressOf: control.addresses.shown,
     probesOf: (id) => control.probes.of(id),
     crls: dataPlane.certificates.crls,
+    certificates: dataPlane.certificates.views,
+    descriptorShortage: control.settings.descriptorShortage,
     accepted: () => dataPlane.listeners.accepted,
     accepting: () => phase.isAccepting,
     silentThreads: () => dataPlane.watchdog.silentThreads,

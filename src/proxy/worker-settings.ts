@@ -12,7 +12,7 @@ export function createWorkerSettings(
   { nodes }: NodeParts,
   { store, keys }: MembershipParts,
 ) {
-  const boundDevices = createDescriptorBound(log, () => ({
+  const descriptors = createDescriptorBound(log, () => ({
     threads: identity.threads,
     listeners: current.config.listeners.length,
     nodes: nodes.list().length,
@@ -22,7 +22,7 @@ export function createWorkerSettings(
     const { limits, listeners, rules, membership, log } = current.config;
     const arranged = poolNumbers.arrange(pools().map(keys.withCookieKey));
     return {
-      limits: boundDevices(limits),
+      limits: descriptors.bound(limits),
       pools: arranged,
       upstreamTls: arranged.map((pool) => pool && poolTls.of(pool.name)),
       rules,
@@ -41,5 +41,5 @@ export function createWorkerSettings(
   keys.onCookieKeys(() => void threads.applySettings(make(), []).catch(() => {}));
   events.onAudience(setVerbosity);
   setVerbosity();
-  return { make, setVerbosity };
+  return { make, setVerbosity, descriptorShortage: descriptors.shortage };
 }

@@ -180,6 +180,7 @@ export function createMemoryBackend(
       connections: views().reduce((sum, { connections }) => sum + connections, 0),
       connectionsTotal: backend.accepted,
       crls: [],
+      certificates: [],
       silentThreads: [],
       rejectedTotal: 12,
       ready: backend.ready,

@@ -76,6 +76,8 @@ async function scene(more: Partial<BackendParts> = {}) {
     listeners: { urls: ['mqtt://127.0.0.1:1883'] },
     reload: unused,
     crls: () => [],
+    certificates: () => [],
+    descriptorShortage: () => undefined,
     silentThreads: () => [],
     accepting: () => true,
     accepted: () => 9,

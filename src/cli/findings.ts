@@ -1,0 +1,147 @@
+import type { CrlView, NodeView, PoolView, StatusView } from '../admin/backend.ts';
+import { spreadOf } from '../migration/rebalance.ts';
+
+/** What is wrong with a proxy and its cluster, read from what the admin API tells. */
+
+export interface Finding {
+  readonly what: string;
+  /** The command, or the change, that helps. */
+  readonly help: string;
+}
+
+interface Looked {
+  readonly status: StatusView;
+  readonly nodes: readonly NodeView[];
+  readonly pools: readonly PoolView[];
+}
+
+const DAY_MS = 86_400_000;
+/** Authorities that renew by themselves do so 30 days before the end: what is nearer than this was not renewed. */
+const CERTIFICATE_WARN_MS = 21 * DAY_MS;
+/** Lists are due once a day or once an hour: the log warns of one a day before, and so does this. */
+const CRL_WARN_MS = DAY_MS;
+/** Parts of the fair share between the fullest and the emptiest node that devices coming and going do not explain. */
+const UNEVEN_SPREAD = 0.5;
+/** Connections a node; with fewer, chance alone makes a pool uneven. */
+const UNEVEN_LEAST = 20;
+
+/** The most urgent first. */
+export function findingsOf({ status, nodes, pools }: Looked, nowMs: number): Finding[] {
+  return [
+    ...stuckThreads(status),
+    ...pools.flatMap((pool) =>
+      withoutNodes(
+        pool,
+        nodes.filter((node) => node.pool === pool.name),
+      ),
+    ),
+    ...nodes.filter((node) => node.state === 'enabled' && node.health === 'unhealthy').map(unhealthy),
+    ...notAccepting(status, nodes),
+    ...storeAway(status),
+    ...status.certificates.flatMap((certificate) => expiring(certificate, nowMs)),
+    ...status.crls.flatMap((crl) => crlFinding(crl, nowMs)),
+    ...fewDescriptors(status),
+    ...pools.flatMap((pool) => uneven(pool, nodes)),
+  ];
+}
+
+function stuckThreads({ silentThreads, proxy }: StatusView): Finding[] {
+  return silentThreads.map((thread) => ({
+    what: `data thread ${thread} does not answer: its devices wait`,
+    help: `the log names the connection that it is at; if it stays so: kill ${proxy.pid} on ${proxy.host}, and start it again`,
+  }));
+}
+
+function withoutNodes({ name }: PoolView, nodes: readonly NodeView[]): Finding[] {
+  const enabled = nodes.filter(({ state }) => state === 'enabled');
+  const [first] = nodes;
+  if (first === undefined)
+    return [{ what: `pool ${name} has no node`, help: `breakwater node add URL --pool ${name}` }];
+  if (enabled.length === 0)
+    return [{ what: `no node of pool ${name} is enabled`, help: `breakwater node enable ${first.id}` }];
+  if (enabled.some(({ health }) => health !== 'unhealthy')) return [];
+  const what = `no node of pool ${name} is healthy: all of them are tried (panic mode)`;
+  return [{ what, help: `breakwater node inspect ${enabled[0]?.id}` }];
+}
+
+function unhealthy({ id, healthSince, healthCause }: NodeView): Finding {
+  const since = healthSince === undefined ? '' : ` since ${healthSince}`;
+  const cause = healthCause === undefined ? '' : `: ${healthCause}`;
+  return { what: `node ${id} is unhealthy${since}${cause}`, help: `breakwater node inspect ${id}` };
+}
+
+/** Whatever else keeps it from being ready has a finding of its own. */
+function notAccepting({ ready, silentThreads }: StatusView, nodes: readonly NodeView[]): Finding[] {
+  const hasTaker = nodes.some(({ state, health }) => state === 'enabled' && health !== 'unhealthy');
+  if (ready || !hasTaker || silentThreads.length > 0) return [];
+  return [{ what: 'the proxy accepts no devices: it is starting or stopping', help: 'breakwater status' }];
+}
+
+function storeAway({ store }: StatusView): Finding[] {
+  if (store.up) return [];
+  const what = `the membership store (${store.kind}) is away: devices go on, and no node can be changed`;
+  return [{ what, help: 'redis-cli -u URL ping, with the URL of membership.url' }];
+}
+
+function expiring(
+  { listener, subject, notAfter }: StatusView['certificates'][number],
+  nowMs: number,
+): Finding[] {
+  const leftMs = Date.parse(notAfter) - nowMs;
+  if (leftMs > CERTIFICATE_WARN_MS) return [];
+  const when = leftMs <= 0 ? `expired at ${notAfter}` : `expires in ${spanText(leftMs)}, at ${notAfter}`;
+  return [
+    {
+      what: `the certificate of ${listener} (${subject}) ${when}`,
+      help: 'write the new certificate and key to the files of its tls.cert and tls.key; breakwater reload takes them',
+    },
+  ];
+}
+
+function crlFinding({ listener, issuer, nextUpdate, state }: CrlView, nowMs: number): Finding[] {
+  const leftMs = nextUpdate === undefined ? Number.POSITIVE_INFINITY : Date.parse(nextUpdate) - nowMs;
+  if (state === 'valid' && leftMs > CRL_WARN_MS) return [];
+  const thenWhat = {
+    valid: `is due in ${spanText(leftMs)}, at ${nextUpdate}`,
+    expired: `expired at ${nextUpdate}: no device with a certificate is let in`,
+    tolerated: `expired at ${nextUpdate}: it is used as it is`,
+  }[state];
+  return [
+    {
+      what: `the revocation list of ${issuer} at ${listener} ${thenWhat}`,
+      help: 'write the new list to the file of its tls.crl; breakwater reload takes it',
+    },
+  ];
+}
+
+function fewDescriptors({ descriptorShortage: shortage }: StatusView): Finding[] {
+  if (shortage === undefined) return [];
+  const { limit, needed, maxConnections } = shortage;
+  return [
+    {
+      what: `the process may open ${limit} files, and limits.maxConnections takes ${needed}: it takes ${maxConnections} devices`,
+      help: `LimitNOFILE=${needed} in its unit, or ulimit -n ${needed}; then start it again`,
+    },
+  ];
+}
+
+/** The hashes place devices by their ids and addresses: how even that is, weights say. */
+function uneven({ name, strategy }: PoolView, nodes: readonly NodeView[]): Finding[] {
+  if (strategy.endsWith('-hash')) return [];
+  const takers = nodes
+    .filter(({ pool, state, health }) => pool === name && state === 'enabled' && health !== 'unhealthy')
+    .map(({ id, weight, connections: count }) => ({ id, weight, count }));
+  const total = takers.reduce((sum, { count }) => sum + count, 0);
+  const spread = spreadOf(takers);
+  if (total < UNEVEN_LEAST * takers.length || spread <= UNEVEN_SPREAD) return [];
+  const percent = Math.round(spread * 100);
+  const what = `pool ${name} is uneven: its fullest and its emptiest node differ by ${percent}% of the fair share`;
+  return [{ what, help: `breakwater rebalance --pool ${name}` }];
+}
+
+/** Days, or hours where it is less than two days. */
+function spanText(ms: number): string {
+  const hours = Math.max(1, Math.floor(ms / 3_600_000));
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  return hours === 1 ? 'an hour' : `${hours} hours`;
+}
