@@ -57,3 +57,29 @@ test('paths of the source that documents name exist', () => {
   );
   expect(missing).toEqual([]);
 });
+
+test('names of the code that documents give exist', () => {
+  const sources = ['src', 'test', 'bench', 'cluster'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.(ts|js)$/.test(path))
+      .map((path) => readFileSync(join(root, folder, path), 'utf8')),
+  );
+  const words = new Set(sources.flatMap((text) => text.match(/[A-Za-z_$][\w$]*/g) ?? []));
+  // `Connection.greet`, `decodeConnect`, `detached()`, `finRead`
+  const name = /^(?:[A-Z][a-z]+[A-Za-z]*|[a-z]+(?:[A-Z][a-z0-9]+)+)(?:\.[a-z]\w*)?(?:\(\))?$/;
+  const ours = told.filter(({ path }) => path !== 'cluster/README.md'); // which speaks of aedes
+  const unknown = ours.flatMap(({ path, text }) =>
+    [...text.replace(/```[\s\S]*?```/g, '').matchAll(/`([^`\n]+)`/g)]
+      .map(([, quoted = '']) => quoted)
+      .filter((quoted) => name.test(quoted))
+      .filter(
+        (quoted) =>
+          !quoted
+            .replace('()', '')
+            .split('.')
+            .every((part) => words.has(part)),
+      )
+      .map((quoted) => `${path}: ${quoted}`),
+  );
+  expect(unknown).toEqual([]);
+});
