@@ -3,7 +3,7 @@ export interface Leaving {
   /** Aborts at the first: leave in order. */
   readonly asked: AbortSignal;
   /** Aborts at the second: do not wait any longer. A third ends the process. */
-  readonly hurry: AbortSignal;
+  readonly atOnce: AbortSignal;
 }
 
 /** SIGHUP: what the configuration says is to be read again. */
@@ -39,14 +39,14 @@ export function watchHangups(): Hangups {
 
 function watchEndings(): Leaving {
   const asked = new AbortController();
-  const hurry = new AbortController();
+  const atOnce = new AbortController();
   const onSignal = () => {
     if (!asked.signal.aborted) return asked.abort();
     for (const signal of endings) process.off(signal, onSignal);
-    hurry.abort();
+    atOnce.abort();
   };
   for (const signal of endings) process.on(signal, onSignal);
-  return { asked: asked.signal, hurry: hurry.signal };
+  return { asked: asked.signal, atOnce: atOnce.signal };
 }
 
 function watchHangup(): Hangups {
@@ -71,13 +71,13 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 
 /** Waits for the end of a running server. Resolves to the exit code: 0 stopped by a signal, 1 ended by itself. */
 export async function untilStopped(server: Stoppable): Promise<number> {
-  const { asked, hurry } = watchSignals();
+  const { asked, atOnce } = watchSignals();
   const endAtOnce = () => {
     server.abort();
     process.exit(1);
   };
-  hurry.addEventListener('abort', endAtOnce, { once: true });
-  if (hurry.aborted) endAtOnce();
+  atOnce.addEventListener('abort', endAtOnce, { once: true });
+  if (atOnce.aborted) endAtOnce();
   await Promise.race([aborted(asked), server.closed]);
   if (!asked.aborted) return 1;
   await server.stop();

@@ -7,7 +7,7 @@ import type { ReconnectThrottleLimits } from '../policy/admission/reconnect-thro
 import type { StrategyName } from '../policy/balance/index.ts';
 import type { ConnectRule } from '../policy/routing/rules.ts';
 import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
-import type { HeaderOptions } from '../protocol/proxy-protocol/expect.ts';
+import type { ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { toSigning } from './membership.ts';
@@ -52,7 +52,7 @@ export interface ListenerConfig {
   readonly port: number;
   readonly mode: Document['listeners'][number]['mode'];
   readonly pool: string;
-  /** Instead of those in `LimitsConfig.door`. Absent: none. */
+  /** Instead of those in `LimitsConfig.limiter`. Absent: none. */
   readonly limits?: ListenerLimits | undefined;
   /** Absent: without TLS. */
   readonly tls?: TlsConfig | undefined;
@@ -61,7 +61,7 @@ export interface ListenerConfig {
   /** Any protocol, or TLS that passes through. Absent: MQTT. */
   readonly opaque: 'tcp' | 'tls' | undefined;
   /** Absent: no PROXY protocol header is looked for. */
-  readonly headers: HeaderOptions | undefined;
+  readonly proxyProtocol: ProxyProtocolOptions | undefined;
   /** Addresses and CIDR blocks of proxies that stand before it. */
   readonly trustedProxies: readonly string[];
 }
@@ -196,10 +196,10 @@ export interface LimitsConfig {
   readonly shutdownGraceMs: number;
   readonly http: HttpLimits;
   /** Asked before the first byte. */
-  readonly door: LimiterLimits;
+  readonly limiter: LimiterLimits;
   /** Refused devices that are told why, a second. */
   readonly refusalsTold: number;
-  readonly holdBack: ReconnectThrottleLimits;
+  readonly reconnectThrottle: ReconnectThrottleLimits;
   /** Of one device. */
   readonly rates: DeviceRates;
 }
@@ -223,7 +223,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       limits: toListenerLimits(rest),
       trustedProxies: rest.trustedProxies,
       opaque: url.startsWith('tcp:') ? (passthrough ?? 'tcp') : undefined,
-      headers: toHeaders(rest, toMs(limits.connectTimeout)),
+      proxyProtocol: toProxyProtocol(rest, toMs(limits.connectTimeout)),
     })),
     pools: Object.entries(pools).map(([name, pool]) => toPool(cluster, name, pool, isFlagNode, fileName)),
     rules: rules.map(toRule),
@@ -250,7 +250,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       sessionMemoryMs: toMs(limits.sessionMemoryTime),
       shutdownGraceMs: toMs(limits.shutdownGrace),
       http: toHttpLimits(limits.http),
-      door: {
+      limiter: {
         allow: limits.allow,
         deny: limits.deny,
         connectRate: limits.connectRate,
@@ -260,7 +260,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       },
       refusalsTold: limits.refusalsTold,
       rates: { messageRate: limits.messageRate, byteRate: limits.byteRate },
-      holdBack: {
+      reconnectThrottle: {
         tolerated: limits.holdBack.after,
         forgiveMs: toMs(limits.holdBack.forget),
         firstDelayMs: toMs(limits.holdBack.firstDelay),
@@ -321,10 +321,10 @@ function toPool(
   };
 }
 
-function toHeaders(
+function toProxyProtocol(
   { proxyProtocol, trustedProxies }: Pick<Document['listeners'][number], 'proxyProtocol' | 'trustedProxies'>,
   timeoutMs: number,
-): HeaderOptions | undefined {
+): ProxyProtocolOptions | undefined {
   return proxyProtocol === 'off' ? undefined : { mode: proxyProtocol, trusted: trustedProxies, timeoutMs };
 }
 

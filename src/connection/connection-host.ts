@@ -195,7 +195,7 @@ export interface ConnectionHost {
   /** The connection keeps so many bytes of a device that no node has accepted; 0: none any more. */
   pending(holder: PendingHolder, bytes: number): void;
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
-  holdBackMs(connect: Connect, peer: Peer): number;
+  reconnectDelayMs(connect: Connect, peer: Peer): number;
   /** Asks where the device was served last; `recalled` is called later, or never. */
   recall(connection: ConnectionView, asker: Recaller): void;
   /**

@@ -38,7 +38,7 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
  * 3. What its forwarder asks (`ForwarderHost`): `placed` once, when a node serves the device; `because`, of which the first
  *    reason stays; then `refuse` or `close`, after which the forwarder is only told `leave`, `timer` and `closed`.
  *
- * It calls the host in this order: `route`, `holdBackMs`, perhaps `recall`; `placed` or `rejected`; `left`; `ended`. The life
+ * It calls the host in this order: `route`, `reconnectDelayMs`, perhaps `recall`; `placed` or `rejected`; `left`; `ended`. The life
  * cycle is drawn in `LIFECYCLE.md`.
  */
 export class Connection implements WireEvents, ConnectionView, PendingHolder, ForwarderHost {
@@ -127,7 +127,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');
     }
     this.route = route;
-    const waitMs = this.host.holdBackMs(connect, this.peer);
+    const waitMs = this.host.reconnectDelayMs(connect, this.peer);
     if (waitMs === 0) return this.recall(connect, route);
     this.phase = 'held-back';
     this.wire.setTimer(waitMs);

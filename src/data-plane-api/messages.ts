@@ -24,8 +24,8 @@ export interface WorkerStart {
   readonly tableThreads: number;
   readonly table: SharedArrayBuffer;
   /** What all workers count connections in, by source and listener. */
-  readonly door: LimiterMemory;
-  readonly holdBack: ReconnectThrottleMemory;
+  readonly limiter: LimiterMemory;
+  readonly reconnectThrottle: ReconnectThrottleMemory;
   readonly engine: 'epoll' | 'node';
   /** Where the thread notes the descriptors that its end would leave open. */
   readonly descriptors: Uint8Array | undefined;
@@ -38,7 +38,7 @@ export interface ListenerSettings extends ListenOptions {
   /** Number of the pool that takes what no rule decides. */
   readonly pool: number;
   readonly mode: 'relay' | 'session';
-  /** Instead of those in `LimitsConfig.door`. */
+  /** Instead of those in `LimitsConfig.limiter`. */
   readonly limits?: ListenerLimits | undefined;
   /** HTTP: proxies whose word on the device is taken. */
   readonly trustedProxies?: readonly string[] | undefined;

@@ -23,12 +23,12 @@ export class DataPlane extends WorkerPool {
 
   constructor(options: Omit<WorkerPoolOptions, 'shared' | 'script'>) {
     const threads = tableThreads(options.count);
-    const door = createConnectionLimiter(threads, options.maxConnections);
-    super({ ...options, shared: { first: 0, tableThreads: threads, door } });
+    const limiter = createConnectionLimiter(threads, options.maxConnections);
+    super({ ...options, shared: { first: 0, tableThreads: threads, limiter } });
     this.httpOptions = {
       ...options,
       count: 1,
-      shared: { first: options.count, tableThreads: threads, door },
+      shared: { first: options.count, tableThreads: threads, limiter },
       script: new URL('../http-proxy/http-worker.js', import.meta.url),
     };
   }

@@ -55,12 +55,12 @@ export class ListenerHost implements ConnectionHost {
   readonly random: () => number;
   private readonly context: WorkerContext;
   listener: ListenerSettings;
-  private door: ConnectionLimiter;
+  private limiter: ConnectionLimiter;
   /** Every open connection, from accept on. */
   readonly open = new SwapRemoveSet<Carried>();
 
-  constructor(context: WorkerContext, listener: ListenerSettings, door: ConnectionLimiter) {
-    this.door = door;
+  constructor(context: WorkerContext, listener: ListenerSettings, limiter: ConnectionLimiter) {
+    this.limiter = limiter;
     this.context = context;
     this.listener = listener;
     this.messages = context.table.messages;
@@ -81,9 +81,9 @@ export class ListenerHost implements ConnectionHost {
   }
 
   /** The listener as it is configured now: for devices that connect from now on. */
-  applySettings(listener: ListenerSettings, door: ConnectionLimiter): void {
+  applySettings(listener: ListenerSettings, limiter: ConnectionLimiter): void {
     this.listener = listener;
-    this.door = door;
+    this.limiter = limiter;
   }
 
   /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
@@ -91,7 +91,7 @@ export class ListenerHost implements ConnectionHost {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
     const isFull = table.countDevice(1) >= this.limits.maxConnections;
-    const refusal = isFull ? 'max-connections' : this.door.admit(peer, sharedTime(this.now()));
+    const refusal = isFull ? 'max-connections' : this.limiter.admit(peer, sharedTime(this.now()));
     if (refusal !== undefined) return this.turnAway(wire, refusal);
     const { websocket, opaque } = this.listener;
     if (opaque !== undefined) return this.beginOpaque(wire, peer, opaque === 'tls');
@@ -161,9 +161,9 @@ export class ListenerHost implements ConnectionHost {
     this.context.pending.set(holder, bytes);
   }
 
-  holdBackMs({ clientId }: Connect, peer: Peer): number {
-    const { holdBack, table } = this.context;
-    const ms = holdBack(clientId, peer, sharedTime(this.now()));
+  reconnectDelayMs({ clientId }: Connect, peer: Peer): number {
+    const { reconnectThrottle, table } = this.context;
+    const ms = reconnectThrottle(clientId, peer, sharedTime(this.now()));
     if (ms > 0) table.count('connectsHeldBack', 1);
     return ms;
   }
@@ -173,7 +173,7 @@ export class ListenerHost implements ConnectionHost {
   }
 
   convicted({ clientId, peer }: ConnectionView, suspect: Suspect): void {
-    this.context.holdBack(clientId, peer, sharedTime(this.now()), Number.POSITIVE_INFINITY);
+    this.context.reconnectThrottle(clientId, peer, sharedTime(this.now()), Number.POSITIVE_INFINITY);
     this.context.tell({ type: 'convicted', clientId, remoteAddress: addressOf(peer), suspect });
   }
 
@@ -262,7 +262,7 @@ export class ListenerHost implements ConnectionHost {
   ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
     this.open.delete(connection);
-    this.door.release(connection.peer);
+    this.limiter.release(connection.peer);
     table.countDevice(-1);
     table.count('bytesFromDevice', bytesFromDevice);
     table.count('bytesToDevice', bytesToDevice);

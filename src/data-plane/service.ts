@@ -5,7 +5,11 @@ import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 export interface WorkerPoolOptions {
   readonly count: number;
   /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the limiter's memory. */
-  readonly shared?: { readonly first: number; readonly tableThreads: number; readonly door: LimiterMemory };
+  readonly shared?: {
+    readonly first: number;
+    readonly tableThreads: number;
+    readonly limiter: LimiterMemory;
+  };
   /** Of the Workers; absent: data threads. */
   readonly script?: URL;
   readonly engine: 'epoll' | 'node';

@@ -34,7 +34,7 @@ export interface WorkerContext {
   readonly table: TableReader;
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
-  readonly holdBack: ReconnectThrottle;
+  readonly reconnectThrottle: ReconnectThrottle;
   /** Refused devices that may be told why; undefined: none are. */
   readonly rejectionBudget: TokenBucket | undefined;
   readonly now: () => number;

@@ -45,8 +45,8 @@ export function createConnectionLimiter(threads: number, maxConnections: number)
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class WorkerPool {
   private readonly options: WorkerPoolOptions;
-  private readonly door: LimiterMemory;
-  private readonly holdBack: ReconnectThrottleMemory;
+  private readonly limiter: LimiterMemory;
+  private readonly reconnectThrottle: ReconnectThrottleMemory;
   /** By number; undefined while a thread is dead. */
   private readonly threads: (WorkerHandle | undefined)[] = [];
   /** As they are bound, for threads that start again. */
@@ -59,8 +59,8 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.options = options;
-    this.holdBack = createReconnectThrottleMemory(randomSeed());
-    this.door = options.shared?.door ?? createConnectionLimiter(options.count, options.maxConnections);
+    this.reconnectThrottle = createReconnectThrottleMemory(randomSeed());
+    this.limiter = options.shared?.limiter ?? createConnectionLimiter(options.count, options.maxConnections);
   }
 
   /**
@@ -96,13 +96,14 @@ export class WorkerPool {
     { settings, onEvents, onFault, onDeath }: Service,
   ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, shared, script } = this.options;
-    const { door, holdBack } = this;
+    const { limiter, reconnectThrottle } = this;
     const number = this.numberOf(thread);
     const tableThreads = shared?.tableThreads ?? count;
     return new Promise((resolve, reject) => {
       const started = new WorkerHandle(
         {
-          ...{ thread: number, threads: count, tableThreads, table, door, holdBack, engine, settings },
+          ...{ thread: number, threads: count, tableThreads, table, limiter },
+          ...{ reconnectThrottle, engine, settings },
           descriptors: engine === 'epoll' ? createDescriptors() : undefined,
         },
         {
@@ -132,7 +133,7 @@ export class WorkerPool {
   }
 
   private died(thread: number, error: Error, onDeath: Service['onDeath']): void {
-    forgetThread(this.door, this.numberOf(thread));
+    forgetThread(this.limiter, this.numberOf(thread));
     if (this.closing !== undefined) return;
     onDeath(this.numberOf(thread), error);
     if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
@@ -224,7 +225,7 @@ export class WorkerPool {
 
   /** Devices that a listener has, over all threads; its index is free when there are none. */
   devicesAt(listener: number): number {
-    return this.door.listenerCounts.reduce((sum, counts) => sum + (counts[listener] ?? 0), 0);
+    return this.limiter.listenerCounts.reduce((sum, counts) => sum + (counts[listener] ?? 0), 0);
   }
 
   /** Swaps what every thread goes by, and what becomes of the devices of listeners; resolves when all have it. */

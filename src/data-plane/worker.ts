@@ -118,10 +118,10 @@ function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: WorkerSe
     (pool, number) => pool && createPoolRoute(pool, number, balancer, recallTimeoutMs, limits.rates),
   );
   const decide = rules.length === 0 ? undefined : compileRules(rules);
-  const holdBack = createReconnectThrottle(start.holdBack, limits.holdBack);
+  const reconnectThrottle = createReconnectThrottle(start.reconnectThrottle, limits.reconnectThrottle);
   const told = limits.refusalsTold / start.threads;
   const rejectionBudget = told === 0 ? undefined : new TokenBucket(told, Math.max(1, told));
-  return { limits, routes, decide, holdBack, rejectionBudget, isShared };
+  return { limits, routes, decide, reconnectThrottle, rejectionBudget, isShared };
 }
 
 /** Has links to nodes speak TLS as the settings say; what a pool had is compared, because it takes long to build. */
@@ -145,7 +145,7 @@ function applySettings({ request, settings, listeners }: Extract<Command, { type
       const host = hosts.get(listener.index);
       if (listener.tls !== undefined && !isDeepStrictEqual(listener.tls, host?.listener.tls))
         engine.updateTls(listener.index, listener.tls);
-      engine.updateHeaders(listener.index, listener.headers);
+      engine.updateProxyProtocol(listener.index, listener.proxyProtocol);
       host?.applySettings(listener, limiterOf(listener));
       engine.open(listener.index);
     }
@@ -156,7 +156,10 @@ function applySettings({ request, settings, listeners }: Extract<Command, { type
 }
 
 function limiterOf({ index, limits }: ListenerSettings): ConnectionLimiter {
-  return createConnectionLimiter(start.door, start.thread, index, { ...context.limits.door, ...limits });
+  return createConnectionLimiter(start.limiter, start.thread, index, {
+    ...context.limits.limiter,
+    ...limits,
+  });
 }
 
 /** A listener that is bound again, because a reload was refused, still has its devices. */

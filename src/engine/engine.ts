@@ -1,5 +1,5 @@
 import type { Peer, Wire, WireEvents } from '../connection/wire.ts';
-import type { HeaderOptions } from '../protocol/proxy-protocol/expect.ts';
+import type { ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import type { OnHeaderRefused } from './headers.ts';
 import type { Pulse } from './pulse.ts';
 import type { TlsOptions, UpstreamTls } from './tls.ts';
@@ -21,7 +21,7 @@ export interface Engine {
    */
   updateTls(listenerIndex: number, tls: TlsOptions): void;
   /** What a listener expects of PROXY protocol headers from now on; absent: none. */
-  updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void;
+  updateProxyProtocol(listenerIndex: number, options: ProxyProtocolOptions | undefined): void;
   /**
    * The same for links to nodes, by the number of the pool that their targets name. A pool that nothing is said of, or
    * nothing any more, trusts whom Node.js trusts, and verifies.
@@ -55,7 +55,7 @@ export interface ListenOptions {
   /** Absent: plain TCP. */
   readonly tls?: TlsOptions | undefined;
   /** A PROXY protocol header is taken before all else, TLS too. Absent: the first byte is the device's. */
-  readonly headers?: HeaderOptions | undefined;
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined;
   /** The device sends the first bytes, so that accepting it may wait for them. */
   readonly deviceGreets?: boolean | undefined;
   /** Bound, but nobody is accepted before `open`: whoever connects waits. */

@@ -4,8 +4,8 @@ import { compileNetworks } from '../protocol/address/networks.ts';
 import {
   expectHeader,
   type HeaderExpectation,
-  type HeaderOptions,
   type HeaderRefusal,
+  type ProxyProtocolOptions,
 } from '../protocol/proxy-protocol/expect.ts';
 import type { Endpoint, ProxyHeader } from '../protocol/proxy-protocol/header.ts';
 import type { Decoded } from '../protocol/proxy-protocol/result.ts';
@@ -20,7 +20,10 @@ export const MAX_HEADERS = 10_000;
 export type OnHeaderRefused = (listenerIndex: number, refusal: HeaderRefusal, remoteAddress: string) => void;
 
 /** What to expect of whoever connects from an address. */
-export function expectations({ mode, trusted }: HeaderOptions): (remoteAddress: string) => HeaderExpectation {
+export function expectations({
+  mode,
+  trusted,
+}: ProxyProtocolOptions): (remoteAddress: string) => HeaderExpectation {
   const networks = compileNetworks(trusted);
   const words = newIpWords();
   return (address) => expectHeader(mode, networks.hasIp(parseIp(address, words), words));

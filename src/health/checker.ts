@@ -177,7 +177,7 @@ export class Checker {
   suspect(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch || watch.absent || watch.flip.health === 'unhealthy') return;
-    if (watch.suspicion !== undefined) return watch.suspicion.hurry();
+    if (watch.suspicion !== undefined) return watch.suspicion.lookSoon();
     const { look, hasLinks, onBusy, timers } = this.#options;
     watch.suspicion = new Suspicion({
       look: () => look(watch.node),

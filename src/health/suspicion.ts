@@ -39,8 +39,8 @@ export class Suspicion {
     void this.look();
   }
 
-  /** Something more speaks against it. */
-  hurry(): void {
+  /** Something more speaks against the node: the next look is made at once. */
+  lookSoon(): void {
     if (this.timer === undefined) return;
     this.options.timers.clearTimeout(this.timer);
     void this.look();

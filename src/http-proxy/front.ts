@@ -10,7 +10,7 @@ import { readHeader } from '../engine/node/header-reader.ts';
 import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
-import type { HeaderOptions, HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
+import type { HeaderRefusal, ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import type { HttpHost } from './http-host.ts';
 
 /** Who is at the other end of a connection. */
@@ -24,7 +24,7 @@ export interface HttpPeer {
 export interface FrontOptions {
   readonly index: number;
   readonly tls?: TlsOptions | undefined;
-  readonly headers?: HeaderOptions | undefined;
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined;
 }
 
 export interface HttpAddress {
@@ -53,7 +53,7 @@ export class Front {
   private readonly slots: HandshakeSlots<Socket>;
   /** Connections that owe their PROXY protocol header. */
   private owing = 0;
-  private headers: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
+  private proxyProtocol: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
 
   /** @throws BreakwaterError TLS_INVALID */
   constructor(
@@ -68,9 +68,12 @@ export class Front {
     this.applySettings(options);
   }
 
-  /** Certificates and headers from now on. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
-  applySettings({ tls, headers }: Omit<FrontOptions, 'index'>): void {
-    this.headers = headers && { expect: expectations(headers), timeoutMs: headers.timeoutMs };
+  /** The certificates, and what is expected of PROXY protocol headers, for new connections. @throws BreakwaterError TLS_INVALID; then the former certificates stay */
+  applySettings({ tls, proxyProtocol }: Omit<FrontOptions, 'index'>): void {
+    this.proxyProtocol = proxyProtocol && {
+      expect: expectations(proxyProtocol),
+      timeoutMs: proxyProtocol.timeoutMs,
+    };
     if (tls !== undefined && !isDeepStrictEqual(tls, this.tls)) this.updateTls(tls);
   }
 
@@ -126,10 +129,10 @@ export class Front {
 
   private accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress);
-    const expectation = this.headers?.expect(address) ?? 'skip';
+    const expectation = this.proxyProtocol?.expect(address) ?? 'skip';
     this.sockets.set(socket, undefined);
     socket.once('close', () => this.sockets.delete(socket));
-    if (this.headers === undefined || expectation === 'skip') return this.admit(socket, address);
+    if (this.proxyProtocol === undefined || expectation === 'skip') return this.admit(socket, address);
     const refused = (refusal: HeaderRefusal): void => this.context.refused(`proxy-${refusal}`);
     if (expectation === 'refuse' || this.owing >= MAX_HEADERS) {
       socket.on('error', () => undefined).resetAndDestroy();
@@ -138,7 +141,7 @@ export class Front {
     this.owing++;
     readHeader(socket, {
       expectation,
-      timeoutMs: this.headers.timeoutMs,
+      timeoutMs: this.proxyProtocol.timeoutMs,
       refused: (refusal) => {
         this.owing--;
         refused(refusal);

@@ -70,7 +70,7 @@ const refusalStatus: Readonly<Record<Refusal, number>> = {
 /** One HTTP listener, as it is configured now. */
 export interface HttpPlace {
   settings: ListenerSettings;
-  door: ConnectionLimiter;
+  limiter: ConnectionLimiter;
   isTrusted: (address: string) => boolean;
 }
 
@@ -99,14 +99,14 @@ export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpHos
     admit(address) {
       table.countAccepted(index);
       const isFull = table.countDevice(1) >= context.limits.maxConnections;
-      const refusal = isFull ? 'max-connections' : place.door.admit(address, sharedClock.now());
+      const refusal = isFull ? 'max-connections' : place.limiter.admit(address, sharedClock.now());
       if (refusal === undefined) return true;
       table.countDevice(-1);
       table.countRejected(refusal);
       return false;
     },
     left(address, bytesFromDevice, bytesToDevice) {
-      place.door.release(address);
+      place.limiter.release(address);
       table.countDevice(-1);
       table.count('bytesFromDevice', bytesFromDevice);
       table.count('bytesToDevice', bytesToDevice);

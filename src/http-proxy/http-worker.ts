@@ -78,14 +78,14 @@ function choicesBy({ limits, pools, upstreamTls, rules, tellsRequests = false }:
 }
 
 function placeOf(settings: ListenerSettings): HttpPlace {
-  const door = createConnectionLimiter(start.door, start.thread, settings.index, {
-    ...context.limits.door,
+  const limiter = createConnectionLimiter(start.limiter, start.thread, settings.index, {
+    ...context.limits.limiter,
     ...settings.limits,
   });
-  const { trustedProxies = [], headers } = settings;
+  const { trustedProxies = [], proxyProtocol } = settings;
   // With PROXY protocol it is the proxy's header that is believed, and the address is the device's own.
-  const trusted = compileNetworks(headers === undefined ? trustedProxies : []);
-  return { settings, door, isTrusted: (address) => trusted.has(address) };
+  const trusted = compileNetworks(proxyProtocol === undefined ? trustedProxies : []);
+  return { settings, limiter, isTrusted: (address) => trusted.has(address) };
 }
 
 async function listen({ request, listeners: added }: Extract<Command, { type: 'listen' }>): Promise<void> {

@@ -194,7 +194,7 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, limits, websocket, opaque, headers, trustedProxies } = config;
+    const { url, host, mode, pool, limits, websocket, opaque, proxyProtocol, trustedProxies } = config;
     return {
       index,
       url,
@@ -206,7 +206,7 @@ export class Listeners {
       tls,
       websocket,
       opaque,
-      headers,
+      proxyProtocol,
       trustedProxies,
     };
   }

@@ -4,7 +4,7 @@ import { connect as dialTls } from 'node:tls';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeProxyV1, encodeProxyV2 } from '../../src/protocol/proxy-protocol/encode.ts';
-import type { HeaderOptions } from '../../src/protocol/proxy-protocol/expect.ts';
+import type { ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 import { tlvType } from '../../src/protocol/proxy-protocol/tlv.ts';
 import { createAuthority, tlsOptions } from '../support/certificates.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
@@ -13,7 +13,7 @@ import { until } from '../support/wait.ts';
 import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
 import '../support/seed.ts';
 
-const here: HeaderOptions = { mode: 'require', trusted: ['127.0.0.0/8'], timeoutMs: 20_000 };
+const here: ProxyProtocolOptions = { mode: 'require', trusted: ['127.0.0.0/8'], timeoutMs: 20_000 };
 const elsewhere = ['192.0.2.0/24'];
 const destination = { address: '198.51.100.1', port: 1883 };
 
@@ -40,7 +40,7 @@ export function headerContract(name: 'epoll' | 'node'): void {
   });
   afterAll(() => engine.stop());
 
-  const listen = (headers: Partial<HeaderOptions> = {}) =>
+  const listen = (headers: Partial<ProxyProtocolOptions> = {}) =>
     engine.listen('127.0.0.1', 0, ++listeners, undefined, { ...here, ...headers });
 
   async function open(port: number): Promise<Socket> {
@@ -307,9 +307,9 @@ export function headerContract(name: 'epoll' | 'node'): void {
 
   it('is expected as the listener was told last', async () => {
     const { port } = await listen();
-    await engine.updateHeaders(listeners, { ...here, trusted: elsewhere });
+    await engine.updateProxyProtocol(listeners, { ...here, trusted: elsewhere });
     expect(await endOf(dial(port, '127.0.0.1'))).toBe('ECONNRESET');
-    await engine.updateHeaders(listeners);
+    await engine.updateProxyProtocol(listeners);
     const socket = await open(port);
     socket.write('hello');
     expect(await told(socket.localPort as number).text('deviceData', 5)).toBe('hello');

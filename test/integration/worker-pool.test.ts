@@ -38,8 +38,8 @@ const settings: Service['settings'] = {
     shutdownGraceMs: 0,
     refusalsTold: 0,
     rates: { messageRate: 0, byteRate: 0 },
-    holdBack: { tolerated: 0, forgiveMs: 1_000, firstDelayMs: 1_000, maxDelayMs: 1_000 },
-    door: {
+    reconnectThrottle: { tolerated: 0, forgiveMs: 1_000, firstDelayMs: 1_000, maxDelayMs: 1_000 },
+    limiter: {
       ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
       ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
     },

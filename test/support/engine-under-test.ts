@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { Peer, PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
-import type { HeaderOptions, HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
+import type { HeaderRefusal, ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
 
 const WORKER = resolve('dist/test/support/engine-worker.js');
@@ -38,7 +38,7 @@ export interface EngineUnderTest {
     port: number,
     index?: number,
     tls?: TlsOptions,
-    headers?: HeaderOptions,
+    proxyProtocol?: ProxyProtocolOptions,
     deviceGreets?: boolean,
   ): Promise<BoundAddress>;
   updateTls(index: number, tls: TlsOptions): Promise<unknown>;
@@ -55,7 +55,7 @@ export interface EngineUnderTest {
   hold(port: number, index: number): Promise<BoundAddress>;
   open(index: number): Promise<unknown>;
   unlisten(index: number): Promise<unknown>;
-  updateHeaders(index: number, headers?: HeaderOptions): Promise<unknown>;
+  updateProxyProtocol(index: number, proxyProtocol?: ProxyProtocolOptions): Promise<unknown>;
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
   close(): Promise<unknown>;
@@ -177,8 +177,8 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     return log;
   }
 
-  const listen: EngineUnderTest['listen'] = (host, port, index = 0, tls, headers, deviceGreets) =>
-    ask({ call: 'listen', index, host, port, tls, headers, deviceGreets }) as Promise<BoundAddress>;
+  const listen: EngineUnderTest['listen'] = (host, port, index = 0, tls, proxyProtocol, deviceGreets) =>
+    ask({ call: 'listen', index, host, port, tls, proxyProtocol, deviceGreets }) as Promise<BoundAddress>;
 
   await new Promise<void>((ready, failed) => {
     worker.on('error', (error) => {
@@ -226,7 +226,8 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
     peerFacts: (device) => ask({ call: 'peerFacts', device }) as Promise<Pick<Peer, 'destination' | 'tlvs'>>,
     headersRefused,
     handshakesRefused,
-    updateHeaders: (index, headers) => ask({ call: 'updateHeaders', index, ...(headers && { headers }) }),
+    updateProxyProtocol: (index, proxyProtocol) =>
+      ask({ call: 'updateProxyProtocol', index, ...(proxyProtocol && { proxyProtocol }) }),
     hold: (port, index) =>
       ask({ call: 'listen', host: '127.0.0.1', port, index, isHeld: true }) as Promise<BoundAddress>,
     open: (index) => ask({ call: 'open', index }),

@@ -6,7 +6,7 @@ import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
-import type { HeaderOptions, HeaderRefusal } from '../../src/protocol/proxy-protocol/expect.ts';
+import type { HeaderRefusal, ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {
@@ -48,7 +48,7 @@ export type Command =
       readonly host: string;
       readonly port: number;
       readonly tls?: TlsOptions | undefined;
-      readonly headers?: HeaderOptions | undefined;
+      readonly proxyProtocol?: ProxyProtocolOptions | undefined;
       readonly deviceGreets?: boolean | undefined;
       readonly isHeld?: boolean | undefined;
     }
@@ -61,10 +61,10 @@ export type Command =
     }
   | { readonly call: 'unlisten' | 'open'; readonly id: number; readonly index: number }
   | {
-      readonly call: 'updateHeaders';
+      readonly call: 'updateProxyProtocol';
       readonly id: number;
       readonly index: number;
-      readonly headers?: HeaderOptions;
+      readonly proxyProtocol?: ProxyProtocolOptions;
     }
   | { readonly call: 'peerTls' | 'peerFacts'; readonly id: number; readonly device: number }
   | { readonly call: 'stopAccepting' | 'close' | 'defer'; readonly id: number }
@@ -269,8 +269,8 @@ port.on('message', (command: Command) => {
       return void answer(command.id, () => engine.updateUpstreamTls(command.pool, command.tls));
     case 'peerTls':
       return void answer(command.id, () => peers.get(command.device)?.tls);
-    case 'updateHeaders':
-      return void answer(command.id, () => engine.updateHeaders(command.index, command.headers));
+    case 'updateProxyProtocol':
+      return void answer(command.id, () => engine.updateProxyProtocol(command.index, command.proxyProtocol));
     case 'open':
       return void answer(command.id, () => engine.open(command.index));
     case 'unlisten':

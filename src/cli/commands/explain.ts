@@ -80,7 +80,7 @@ export function explainConnection({ listeners, rules, limits }: Config, said: Ru
   const from = listeners.find(({ url }) => url === connection.listener);
   return {
     connection,
-    refusedAtDoor: networkRefusal(limits.door, connection.sourceAddress),
+    refusedAtDoor: networkRefusal(limits.limiter, connection.sourceAddress),
     rules: verdicts,
     outcome: outcomeOf(decision, from),
   };

@@ -36,8 +36,8 @@ export function startCommand(): Command {
 }
 
 async function start(options: StartOptions): Promise<number> {
-  const { asked, hurry } = watchSignals();
-  hurry.addEventListener('abort', () => process.exit(1), { once: true });
+  const { asked, atOnce } = watchSignals();
+  atOnce.addEventListener('abort', () => process.exit(1), { once: true });
   const read = await configReader(options);
   const config = await read();
   const { startProxy } = await import('../../proxy/proxy.ts');

@@ -40,7 +40,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<number> {
       async serves(spec) {
         const target = probeTarget(spec, '/');
         const addresses = new NodeAddresses(await resolveHost(target.host));
-        await probe({ ...target, addresses }, { timeoutMs, signal: leaving.hurry });
+        await probe({ ...target, addresses }, { timeoutMs, signal: leaving.atOnce });
       },
       isEmpty: connections.isEmpty,
       onProxies: connections.onProxies,

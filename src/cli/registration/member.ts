@@ -66,7 +66,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
       ...(serves && { serves: () => serves(spec) }),
     });
     await aborted(leaving.asked);
-    await registration.leave({ isEmpty, graceMs: options.grace * 1000, hurry: leaving.hurry });
+    await registration.leave({ isEmpty, graceMs: options.grace * 1000, atOnce: leaving.atOnce });
   } finally {
     await store.close();
   }

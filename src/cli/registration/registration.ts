@@ -23,7 +23,7 @@ export interface LeaveOptions {
   /** Longest wait for that. */
   readonly graceMs: number;
   /** Cuts the wait short. */
-  readonly hurry: AbortSignal;
+  readonly atOnce: AbortSignal;
 }
 
 interface Registration {
@@ -84,7 +84,7 @@ export function register({
   }
 
   return {
-    async leave({ isEmpty, graceMs, hurry }) {
+    async leave({ isEmpty, graceMs, atOnce }) {
       try {
         if (!registered) return await stopBeating();
         // Said by the node of itself, not decided for it: if it is killed meanwhile, the next start takes it back.
@@ -93,7 +93,8 @@ export function register({
         await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
         const start = performance.now();
         const drainingMs = () => performance.now() - start;
-        while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !hurry.aborted) await sleep(LEAVE_POLL_MS);
+        while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !atOnce.aborted)
+          await sleep(LEAVE_POLL_MS);
         await stopBeating();
         await store.leaveNode(spec.id);
         print(`node ${spec.id} has left`);

@@ -3,7 +3,7 @@
  */
 
 import { type Clock, systemClock } from '../../base/time.ts';
-import type { HeaderOptions } from '../../protocol/proxy-protocol/expect.ts';
+import type { ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import {
   type BoundAddress,
   type Engine,
@@ -81,8 +81,8 @@ export class EpollEngine implements Engine {
     this.loop.tls.configure(listenerIndex, tls);
   }
 
-  updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void {
-    this.loop.headers.configure(listenerIndex, headers);
+  updateProxyProtocol(listenerIndex: number, options: ProxyProtocolOptions | undefined): void {
+    this.loop.headers.configure(listenerIndex, options);
   }
 
   updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void {
@@ -91,7 +91,7 @@ export class EpollEngine implements Engine {
 
   async listen(listener: ListenOptions): Promise<BoundAddress> {
     if (listener.tls !== undefined) this.updateTls(listener.index, listener.tls);
-    this.updateHeaders(listener.index, listener.headers);
+    this.updateProxyProtocol(listener.index, listener.proxyProtocol);
     const bound = this.loop.listeners.listen(listener);
     if (!this.isStarted) setImmediate(this.turn);
     this.isStarted = true;

@@ -1,5 +1,5 @@
 import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
-import type { HeaderOptions, HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { HeaderRefusal, ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import { MAX_V2_BYTES, type ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import { expectations, judgeHeader, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { hostOf } from './addresses.ts';
@@ -69,7 +69,7 @@ export class ProxyHeaders {
   }
 
   /** From now on. @throws Error where a network cannot be read */
-  configure(listenerIndex: number, options: HeaderOptions | undefined): void {
+  configure(listenerIndex: number, options: ProxyProtocolOptions | undefined): void {
     if (options === undefined) this.listeners.delete(listenerIndex);
     else this.listeners.set(listenerIndex, { expect: expectations(options), timeoutMs: options.timeoutMs });
   }

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { BreakwaterError } from '../../base/errors.ts';
 import { systemClock } from '../../base/time.ts';
 import type { Peer } from '../../connection/wire.ts';
-import type { HeaderOptions } from '../../protocol/proxy-protocol/expect.ts';
+import type { ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import {
   type BoundAddress,
@@ -78,8 +78,8 @@ export class NodeEngine implements Engine {
     else this.handshakes.set(listenerIndex, new Handshakes(listenerIndex, tls, this.slots));
   }
 
-  updateHeaders(listenerIndex: number, headers: HeaderOptions | undefined): void {
-    this.headers.configure(listenerIndex, headers);
+  updateProxyProtocol(listenerIndex: number, options: ProxyProtocolOptions | undefined): void {
+    this.headers.configure(listenerIndex, options);
   }
 
   updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void {
@@ -91,7 +91,7 @@ export class NodeEngine implements Engine {
 
   async listen(listener: ListenOptions): Promise<BoundAddress> {
     const { index, host, port } = listener;
-    this.updateHeaders(index, listener.headers);
+    this.updateProxyProtocol(index, listener.proxyProtocol);
     if (listener.tls !== undefined) this.updateTls(index, listener.tls);
     const server = this.createServer(index, listener.isHeld === true);
     return new Promise((resolve, reject) => {

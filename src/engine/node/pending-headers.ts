@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { HeaderOptions, HeaderRefusal } from '../../protocol/proxy-protocol/expect.ts';
+import type { HeaderRefusal, ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import { expectations, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { plainAddress } from './addresses.ts';
@@ -35,7 +35,7 @@ export class PendingHeaders {
   }
 
   /** From now on. @throws Error where a network cannot be read */
-  configure(listenerIndex: number, options: HeaderOptions | undefined): void {
+  configure(listenerIndex: number, options: ProxyProtocolOptions | undefined): void {
     if (options === undefined) this.listeners.delete(listenerIndex);
     else this.listeners.set(listenerIndex, { expect: expectations(options), timeoutMs: options.timeoutMs });
   }

@@ -29,7 +29,7 @@ export const headerRefusalLabels = [
 ] as const satisfies readonly `proxy-${HeaderRefusal}`[];
 
 /** Which PROXY protocol headers a listener takes. Structured-cloneable. */
-export interface HeaderOptions {
+export interface ProxyProtocolOptions {
   readonly mode: 'accept' | 'require';
   /** Addresses and CIDR blocks of the proxies whose headers are believed. */
   readonly trusted: readonly string[];

@@ -68,13 +68,13 @@ describe('a valid file', () => {
         keepAliveMs: 60_000,
       },
       shutdownGraceMs: 30_000,
-      door: {
+      limiter: {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
         ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },
       },
       refusalsTold: 20,
       rates: { messageRate: 0, byteRate: 0 },
-      holdBack: { tolerated: 100, forgiveMs: 1000, firstDelayMs: 500, maxDelayMs: 10_000 },
+      reconnectThrottle: { tolerated: 100, forgiveMs: 1000, firstDelayMs: 500, maxDelayMs: 10_000 },
     });
     expect(pools[0]?.upstream).toEqual({
       connectTimeoutMs: 3000,

@@ -106,7 +106,7 @@ describe('where the pool remembers its devices', () => {
 });
 
 describe('a device that connects over and over', () => {
-  const heldBack = () => new Scene({ holdBackMs: 4_000, recallTimeoutMs: 50 }).says(CONNECT);
+  const heldBack = () => new Scene({ reconnectDelayMs: 4_000, recallTimeoutMs: 50 }).says(CONNECT);
 
   test('waits before anything is done for it, and is then placed as ever', () => {
     const scene = heldBack();

@@ -92,7 +92,7 @@ export interface SceneOptions {
   /** What a new device waits at a node, in ms; undefined: too many wait there. Absent: nothing. */
   readonly queues?: Readonly<Record<string, number | undefined>>;
   /** What a device that connects over and over waits, in ms. */
-  readonly holdBackMs?: number;
+  readonly reconnectDelayMs?: number;
   /** 0, when absent: the pool does not remember. */
   readonly recallTimeoutMs?: number;
   /** `judges` says whether nodes are gone; absent: one that is slow is. */
@@ -257,7 +257,7 @@ export class Scene {
       },
       follow: (route) => route,
       pending: (holder, bytes) => (options.pending ?? unbounded).set(holder, bytes),
-      holdBackMs: () => options.holdBackMs ?? 0,
+      reconnectDelayMs: () => options.reconnectDelayMs ?? 0,
       recall: ({ clientId }, asker) => {
         this.lines.push(`where was ${clientId}?`);
         this.asker = asker;

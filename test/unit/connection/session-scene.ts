@@ -220,7 +220,7 @@ export class SessionScene {
         place: (_, __, preferred) => place(preferred),
       }),
       follow: (route) => route,
-      holdBackMs: () => 0,
+      reconnectDelayMs: () => 0,
       recall: (_, asker) => {
         this.asker = asker;
       },

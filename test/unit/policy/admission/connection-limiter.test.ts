@@ -17,7 +17,7 @@ const open: LimiterLimits = {
 };
 const memoryFor = (threads = 1): LimiterMemory =>
   createLimiterMemory({ threads, listeners: 2, maxConnections: 10_000, seed: 0x1234_5678 });
-const doorWith = (
+const limiterWith = (
   limits: Partial<LimiterLimits>,
   memory = memoryFor(),
   thread = 0,
@@ -26,8 +26,8 @@ const doorWith = (
 const ip = (value: number): string => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
 
 test('without limits everyone is let in, also who has no address any more', () => {
-  const door = doorWith({});
-  for (let i = 0; i < 1000; i++) expect(door.admit(i % 2 === 0 ? '10.0.0.1' : '', 0)).toBeUndefined();
+  const limiter = limiterWith({});
+  for (let i = 0; i < 1000; i++) expect(limiter.admit(i % 2 === 0 ? '10.0.0.1' : '', 0)).toBeUndefined();
 });
 
 test.each([
@@ -39,17 +39,17 @@ test.each([
   [{ allow: ['10.0.0.0/8'], deny: ['10.1.0.0/16'] }, '10.1.1.1', 'source-denied'],
   [{ allow: ['10.0.0.0/8'] }, '', 'source-not-allowed'],
 ] as const)('%j and %s: %s', (limits, address, refusal) => {
-  expect(doorWith(limits).admit(address, 0)).toBe(refusal);
+  expect(limiterWith(limits).admit(address, 0)).toBe(refusal);
 });
 
 test('a source connects at its rate, whatever it offers, and leaves the listener’s rate to others', () => {
-  const door = doorWith({ connectRatePerSource: 200, connectRate: 1000 });
+  const limiter = limiterWith({ connectRatePerSource: 200, connectRate: 1000 });
   let admitted = 0;
   let others = 0;
   for (let i = 0; i < 50_000; i++) {
     const nowMs = 1e6 + i / 50; // 50,000 a second, for one second
-    if (door.admit('192.0.2.1', nowMs) === undefined) admitted++;
-    if (i % 100 === 0 && door.admit(ip(0x0a00_0000 + i), nowMs) === undefined) others++;
+    if (limiter.admit('192.0.2.1', nowMs) === undefined) admitted++;
+    if (i % 100 === 0 && limiter.admit(ip(0x0a00_0000 + i), nowMs) === undefined) others++;
   }
   expect(admitted).toBeGreaterThanOrEqual(399); // one second's worth at once, and the second itself
   expect(admitted).toBeLessThanOrEqual(400);
@@ -58,34 +58,37 @@ test('a source connects at its rate, whatever it offers, and leaves the listener
 
 test('a listener’s rate holds for all sources together, other listeners have their own', () => {
   const memory = memoryFor();
-  const doors = [0, 1].map((listener) => doorWith({ connectRate: 10 }, memory, 0, listener));
-  const results = (door?: ConnectionLimiter) => Array.from({ length: 12 }, (_, i) => door?.admit(ip(i), 1e6));
-  for (const door of doors) {
-    expect(results(door)).toEqual([...Array(10).fill(undefined), 'listener-rate', 'listener-rate']);
+  const limiters = [0, 1].map((listener) => limiterWith({ connectRate: 10 }, memory, 0, listener));
+  const results = (limiter?: ConnectionLimiter) =>
+    Array.from({ length: 12 }, (_, i) => limiter?.admit(ip(i), 1e6));
+  for (const limiter of limiters) {
+    expect(results(limiter)).toEqual([...Array(10).fill(undefined), 'listener-rate', 'listener-rate']);
   }
 });
 
 test('the /64 of an IPv6 address is one source', () => {
-  const door = doorWith({ maxConnectionsPerSource: 1 });
-  expect(door.admit('2001:db8:0:1::1', 0)).toBeUndefined();
-  expect(door.admit('2001:db8:0:1:ffff::2', 0)).toBe('source-connections');
-  expect(door.admit('2001:db8:0:2::1', 0)).toBeUndefined();
+  const limiter = limiterWith({ maxConnectionsPerSource: 1 });
+  expect(limiter.admit('2001:db8:0:1::1', 0)).toBeUndefined();
+  expect(limiter.admit('2001:db8:0:1:ffff::2', 0)).toBe('source-connections');
+  expect(limiter.admit('2001:db8:0:2::1', 0)).toBeUndefined();
 });
 
 test('connections of a source are counted over all threads and listeners', () => {
   const memory = memoryFor(3);
   const limits = { maxConnectionsPerSource: 4 };
-  const doors = [0, 1, 2].map((thread) => doorWith(limits, memory, thread, thread % 2));
-  const admit = () => doors.map((door) => door.admit('10.0.0.1', 0));
+  const limiters = [0, 1, 2].map((thread) => limiterWith(limits, memory, thread, thread % 2));
+  const admit = () => limiters.map((limiter) => limiter.admit('10.0.0.1', 0));
   expect([...admit(), ...admit()].filter((refusal) => refusal === undefined)).toHaveLength(4);
-  doors[1]?.release('10.0.0.1');
-  expect(doors[0]?.admit('10.0.0.1', 0)).toBeUndefined();
-  expect(doors[0]?.admit('10.0.0.1', 0)).toBe('source-connections');
+  limiters[1]?.release('10.0.0.1');
+  expect(limiters[0]?.admit('10.0.0.1', 0)).toBeUndefined();
+  expect(limiters[0]?.admit('10.0.0.1', 0)).toBe('source-connections');
 });
 
 test('the connections of a thread that died count no more once it is forgotten', () => {
   const memory = memoryFor(2);
-  const [dying, living] = [0, 1].map((thread) => doorWith({ maxConnectionsPerListener: 1 }, memory, thread));
+  const [dying, living] = [0, 1].map((thread) =>
+    limiterWith({ maxConnectionsPerListener: 1 }, memory, thread),
+  );
   dying?.admit('10.0.0.1', 0);
   expect(living?.admit('10.0.0.2', 0)).toBe('listener-connections');
   forgetThread(memory, 0);
@@ -107,7 +110,7 @@ test('every refusal has its reason code', () => {
   });
 });
 
-test('a door lets in whom a naive count lets in', () => {
+test('a limiter lets in whom a naive count lets in', () => {
   const event = fc.oneof(
     fc.record({ kind: fc.constant('admit' as const), source: fc.nat(5), waitMs: fc.nat(300) }),
     fc.record({ kind: fc.constant('release' as const), source: fc.nat(5), waitMs: fc.nat(300) }),
@@ -120,7 +123,7 @@ test('a door lets in whom a naive count lets in', () => {
   };
   fc.assert(
     fc.property(fc.array(event, { maxLength: 80 }), (events) => {
-      const door = doorWith(limit);
+      const limiter = limiterWith(limit);
       const inside: number[] = [];
       const tokens = new Map<number | 'all', number>();
       let nowMs = 1e6;
@@ -134,7 +137,7 @@ test('a door lets in whom a naive count lets in', () => {
         if (kind === 'release') {
           if (!inside.includes(source)) continue;
           inside.splice(inside.indexOf(source), 1);
-          door.release(address);
+          limiter.release(address);
           continue;
         }
         const own = tokens.get(source) ?? 4000;
@@ -149,7 +152,7 @@ test('a door lets in whom a naive count lets in', () => {
                 : inside.length >= limit.maxConnectionsPerListener
                   ? 'listener-connections'
                   : undefined;
-        expect(door.admit(address, nowMs)).toBe(expected);
+        expect(limiter.admit(address, nowMs)).toBe(expected);
         if (expected !== undefined) continue;
         inside.push(source);
         tokens.set(source, own - 1000);
@@ -163,17 +166,17 @@ test('a door lets in whom a naive count lets in', () => {
 describe('a million sources', () => {
   test('cost no memory, keep nobody out who is slow, and hide nobody who is fast', () => {
     const memory = memoryFor();
-    const door = doorWith({ connectRatePerSource: 10, maxConnectionsPerSource: 10 }, memory);
+    const limiter = limiterWith({ connectRatePerSource: 10, maxConnectionsPerSource: 10 }, memory);
     let refused = 0;
     let floodIn = 0;
     for (let i = 0; i < 1_000_000; i++) {
       const nowMs = 1e6 + i / 20; // 20,000 a second from ever new sources, for 50 seconds
       const address = ip(0x0b00_0000 + i);
-      if (door.admit(address, nowMs) === undefined) door.release(address);
+      if (limiter.admit(address, nowMs) === undefined) limiter.release(address);
       else refused++;
-      if (i % 20 === 0 && door.admit('192.0.2.1', nowMs) === undefined) {
+      if (i % 20 === 0 && limiter.admit('192.0.2.1', nowMs) === undefined) {
         floodIn++;
-        door.release('192.0.2.1');
+        limiter.release('192.0.2.1');
       }
     }
     expect(refused).toBeLessThan(10);

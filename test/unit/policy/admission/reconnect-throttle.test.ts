@@ -6,29 +6,29 @@ import {
 } from '../../../../src/policy/admission/reconnect-throttle.ts';
 
 const limits = { tolerated: 3, forgiveMs: 1000, firstDelayMs: 100, maxDelayMs: 1600 };
-const holdBack = () => createReconnectThrottle(createReconnectThrottleMemory(7), limits);
+const throttle = () => createReconnectThrottle(createReconnectThrottleMemory(7), limits);
 const START = 1e6;
 
 test('a few quick connects cost nothing, then the delay doubles up to its greatest', () => {
-  const delay = holdBack();
+  const delay = throttle();
   const delays = Array.from({ length: 11 }, () => delay('meter-7', '10.0.0.1', START));
   expect(delays).toEqual([0, 0, 0, 100, 200, 400, 800, 1600, 1600, 1600, 1600]);
 });
 
 test('it is forgiven in bounded time', () => {
-  const delay = holdBack();
+  const delay = throttle();
   for (let i = 0; i < 1000; i++) delay('meter-7', '10.0.0.1', START);
   expect(delay('meter-7', '10.0.0.1', START + 4000)).toBe(200);
   expect(delay('meter-7', '10.0.0.1', START + 20_000)).toBe(0);
 });
 
 test('a device that connects no faster than it is forgiven is never held back', () => {
-  const delay = holdBack();
+  const delay = throttle();
   for (let i = 0; i < 1000; i++) expect(delay('meter-7', '10.0.0.1', START + i * 1000)).toBe(0);
 });
 
 test('the id from another address, another id, and no id are other devices', () => {
-  const delay = holdBack();
+  const delay = throttle();
   for (let i = 0; i < 10; i++) delay('meter-7', '10.0.0.1', START);
   expect(delay('meter-7', '10.0.0.2', START)).toBe(0);
   expect(delay('meter-8', '10.0.0.1', START)).toBe(0);
@@ -38,7 +38,7 @@ test('the id from another address, another id, and no id are other devices', () 
 test('the delay is what a count that leaks says', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(3000), { maxLength: 60 }), (waits) => {
-      const delay = holdBack();
+      const delay = throttle();
       let nowMs = START;
       let count = 0;
       for (const waitMs of waits) {
@@ -53,7 +53,7 @@ test('the delay is what a count that leaks says', () => {
 });
 
 test('a million devices that connect once hold nobody back, in the same memory', () => {
-  const delay = holdBack();
+  const delay = throttle();
   let held = 0;
   for (let i = 0; i < 1_000_000; i++) {
     if (delay(`meter-${i}`, '10.0.0.1', START + i / 20) > 0) held++; // 20,000 a second
