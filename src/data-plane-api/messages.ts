@@ -166,21 +166,24 @@ export interface Verdict {
 export type Command =
   /** Answered by `listening` or `failed`: all are bound, or none. */
   | { readonly type: 'listen'; readonly request: number; readonly listeners: readonly ListenerSettings[] }
+  /** Answered by `done`. */
   | { readonly type: 'unlisten'; readonly request: number; readonly listeners: readonly number[] }
-  /** From now on these; `listeners` are those that are bound. */
+  /** From then on these; `listeners` are those that are bound. Answered by `done`. */
   | {
       readonly type: 'settings';
       readonly request: number;
       readonly settings: WorkerSettings;
       readonly listeners: readonly ListenerSettings[];
     }
-  /** Stop accepting; `drained` follows when the last device has left. */
+  /** Stop accepting. Who is connected stays; shared memory says when the last has left. */
   | { readonly type: 'stop' }
-  /** Without `listener`: the devices of all. */
+  /** Ends the devices of a listener, or without `listener` those of all. */
   | { readonly type: 'endAll'; readonly reason: EndReason; readonly listener?: number }
+  /** Resets whoever is left, and ends the worker. */
   | { readonly type: 'close' }
   /** Whether placed and ended connections are told one by one. */
   | { readonly type: 'verbose'; readonly on: boolean }
+  /** Answered by `clients`. */
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
   /** Answers `recall`: where the device was served last. */
   | { readonly type: 'recalled'; readonly request: number; readonly node: string | undefined }
@@ -192,7 +195,7 @@ export type Command =
   | { readonly type: 'verdict'; readonly verdict: Verdict }
   /** The broker has accepted a newer connection than those of this thread until `sinceMs`, at another thread or proxy. */
   | ({ readonly type: 'superseded' } & Accepted)
-  /** Moves sessions away from a node, at most `count`. */
+  /** Moves sessions away from a node, at most `count`. Answered by `moved`. */
   | {
       readonly type: 'moveSome';
       readonly request: number;
@@ -201,13 +204,16 @@ export type Command =
       readonly cause: MoveCause;
       readonly to: string | undefined;
     }
+  /** Answered by `moved`, once the orders are given. */
   | {
       readonly type: 'move';
       readonly request: number;
       readonly whom: Whom;
       readonly to: string | undefined;
     }
+  /** Answered by `kicked`. */
   | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
+  /** Answered by `tlsUpdated`. */
   | {
       readonly type: 'updateTls';
       readonly request: number;
