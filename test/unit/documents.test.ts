@@ -16,8 +16,8 @@ const pages = [...others, ...inDocs, ...lifecycles].map((path) => ({
   path,
   text: readFileSync(join(root, path), 'utf8'),
 }));
-/** Decisions tell of their day, when files had other names; so does the list of changes. */
-const told = pages.filter(({ path }) => !path.startsWith('docs/decisions/') && path !== 'CHANGELOG.md');
+/** The list of changes tells of days when files had other names. */
+const told = pages.filter(({ path }) => path !== 'CHANGELOG.md');
 
 /** As GitHub makes them of headings. */
 function anchorsOf(text: string): string[] {
