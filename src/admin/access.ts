@@ -1,35 +1,74 @@
+/** Who is let in, and how far. */
+
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
+import type { AdminToken, Role } from '../config/admin.ts';
 import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { Api } from './api.ts';
+import { leastRole, reaches } from './roles.ts';
 import { createTokenGuesses } from './token-guesses.ts';
 
+/** Who asks, as far as the request shows it. */
+export interface Caller {
+  /** Of a token. Whoever is on this machine, where there is no token, is `local`. */
+  readonly name: string;
+  readonly role: Role;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Absent while nobody has been let in. */
+    caller?: Caller;
+  }
+}
+
+/** Where there are no tokens, whoever is on this machine may do everything. */
+const LOCAL: Caller = { name: 'local', role: 'admin' };
+
 /** @throws BreakwaterError ADMIN_TOKEN_REQUIRED where the API would be open to other machines. */
-export function requireSafeBinding(url: URL, token: string | undefined): void {
-  if (token === '') {
+export function requireSafeBinding(url: URL, tokens: readonly AdminToken[]): void {
+  if (tokens.some(({ token }) => token === '')) {
     throw new BreakwaterError(
       'ADMIN_TOKEN_REQUIRED',
       'admin: the token is empty; set admin.token, or leave it out',
     );
   }
-  if (token !== undefined || isLoopback(url.hostname)) return;
+  if (tokens.length > 0 || isLoopback(url.hostname)) return;
   throw new BreakwaterError(
     'ADMIN_TOKEN_REQUIRED',
     `admin: ${url.origin} can be reached from other machines and has no token; set admin.token, or bind it to 127.0.0.1`,
   );
 }
 
-/** Lets only those in who hold the token; without a token, only this machine's own programs and pages. */
-export function guard(app: Api, tokenNow: () => string | undefined, log: Pick<Log, 'warn'>): void {
+/**
+ * Lets only those in who hold a token, each as far as its role goes; without tokens, only this machine's own programs and
+ * pages.
+ */
+export function guard(app: Api, tokensNow: () => readonly AdminToken[], log: Pick<Log, 'warn'>): void {
+  const identify = identifier(log);
+  app.addHook('onRequest', async (request, reply) => {
+    const { method, headers, routeOptions } = request;
+    if (routeOptions.config?.open === true) return;
+    const tokens = tokensNow();
+    if (tokens.length === 0) refuseStrangers(headers);
+    const caller = tokens.length === 0 ? LOCAL : identify(request, reply, tokens);
+    request.caller = caller;
+    const least = leastRole(method, routeOptions.url);
+    if (reaches(caller.role, least)) return;
+    const why = `${caller.name} has the role ${caller.role}; this needs the role ${least}`;
+    throw new BreakwaterError('FORBIDDEN', why);
+  });
+}
+
+function identifier(log: Pick<Log, 'warn'>) {
   const guesses = createTokenGuesses(systemClock);
   const bursts = createLogThrottle(systemClock);
-  app.addHook('onRequest', async ({ headers, ip, routeOptions }, reply) => {
-    if (routeOptions.config?.open === true) return;
-    const token = tokenNow();
-    if (token === undefined) return refuseStrangers(headers);
+
+  return ({ headers, ip }: FastifyRequest, reply: FastifyReply, tokens: readonly AdminToken[]): Caller => {
     const { authorization = '' } = headers;
     const remedy = 'send it as "Authorization: Bearer TOKEN"';
     if (authorization === '') throw new BreakwaterError('UNAUTHORIZED', `the token is missing; ${remedy}`);
@@ -39,18 +78,19 @@ export function guard(app: Api, tokenNow: () => string | undefined, log: Pick<Lo
       const why = `too many wrong tokens came from ${ip}; it is heard again in ${seconds} s`;
       throw new BreakwaterError('TOO_MANY_GUESSES', why);
     }
-    if (isToken(authorization, token)) return;
+    const holder = holderOf(authorization, tokens);
+    if (holder !== undefined) return { name: holder.name, role: holder.role };
     guesses.wrong(ip);
     const more = bursts(ip);
     if (more !== undefined) log.warn({ remoteAddress: ip, more }, 'a wrong token was sent to the admin API');
     throw new BreakwaterError('UNAUTHORIZED', `the token is wrong; ${remedy}`);
-  });
+  };
 }
 
-function isToken(authorization: string, token: string): boolean {
-  const given = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? '';
-  // Digests have one length whatever was given: the comparison tells nothing by its time.
-  return timingSafeEqual(digest(given), digest(token));
+function holderOf(authorization: string, tokens: readonly AdminToken[]): AdminToken | undefined {
+  const given = digest(/^Bearer +(.+)$/i.exec(authorization)?.[1] ?? '');
+  // Digests have one length whatever was given, and each is compared, whichever it is: the time tells nothing.
+  return tokens.filter(({ token }) => timingSafeEqual(given, digest(token)))[0];
 }
 
 /**

@@ -4,15 +4,17 @@ import Fastify from 'fastify';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
+import type { AdminToken } from '../config/admin.ts';
 import { guard, requireSafeBinding } from './access.ts';
 import { type Api, speakZod, type ZodTypes } from './api.ts';
+import { logRequests } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { clientRoutes } from './clients.ts';
 import { type ConnectionPlaces, Connections } from './connections.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { defaultEventLimits, type EventLimits } from './event-hub.ts';
 import { eventRoutes } from './events.ts';
-import { answerBrokenRequests, answerFailures, answerMalformedPaths, pathOf } from './failure.ts';
+import { answerBrokenRequests, answerFailures, answerMalformedPaths } from './failure.ts';
 import { nodeRoutes } from './nodes.ts';
 import { describeApi } from './openapi.ts';
 import { poolRoutes } from './pools.ts';
@@ -20,14 +22,15 @@ import { proxyRoutes } from './proxies.ts';
 import { rebalanceRoutes } from './rebalance.ts';
 import { reloadRoutes } from './reload.ts';
 import { statusRoutes } from './status.ts';
+import { whoamiRoutes } from './whoami.ts';
 
 export interface AdminOptions {
   /** `http://host:port`; port 0 lets the system choose. */
   readonly url: string;
   /** Where that is to be changed: a line of the file, or a flag. */
   readonly place?: string;
-  /** Bearer token as it is now; absent: loopback only. */
-  readonly token: () => string | undefined;
+  /** Who may use it, as it is now; nobody: loopback only. */
+  readonly tokens: () => readonly AdminToken[];
   readonly backend: Backend;
   readonly log: Log;
   readonly eventLimits?: Partial<EventLimits>;
@@ -57,7 +60,7 @@ const PLACES: ConnectionPlaces = { max: 256, reserve: 32 };
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const url = parseUrl(options.url);
-  requireSafeBinding(url, options.token());
+  requireSafeBinding(url, options.tokens());
   const app = await compose(options);
   const host = url.hostname === 'localhost' ? '127.0.0.1' : url.hostname.replace(/^\[|\]$/g, '');
   try {
@@ -72,7 +75,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   return { url: bound.origin, close: () => app.close() };
 }
 
-async function compose({ backend, token, log, eventLimits, places = PLACES }: AdminOptions): Promise<Api> {
+async function compose({ backend, tokens, log, eventLimits, places = PLACES }: AdminOptions): Promise<Api> {
   const app: Api = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -99,17 +102,8 @@ async function compose({ backend, token, log, eventLimits, places = PLACES }: Ad
     const why = `${places.max} connections are at work: only /livez and /readyz are answered; try again`;
     throw new BreakwaterError('ADMIN_BUSY', why);
   });
-  guard(app, token, log);
-  app.addHook('onResponse', async (request, reply) => {
-    const line = {
-      method: request.method,
-      path: pathOf(request),
-      status: reply.statusCode,
-      remoteAddress: request.ip,
-    };
-    if (request.method === 'GET' || request.method === 'HEAD') log.debug(line, 'admin request');
-    else log.info(line, 'admin request');
-  });
+  guard(app, tokens, log);
+  logRequests(app, log);
   await describeApi(app);
   nodeRoutes(app, backend);
   clientRoutes(app, backend);
@@ -118,6 +112,7 @@ async function compose({ backend, token, log, eventLimits, places = PLACES }: Ad
   reloadRoutes(app, backend);
   proxyRoutes(app, backend);
   statusRoutes(app, backend);
+  whoamiRoutes(app);
   eventRoutes(app, backend, { ...defaultEventLimits, ...eventLimits });
   dashboardRoutes(app);
   return app;

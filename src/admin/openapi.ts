@@ -3,7 +3,9 @@
 import swagger from '@fastify/swagger';
 import type { FastifySchema } from 'fastify';
 import { z } from 'zod';
+import type { Role } from '../config/admin.ts';
 import { API_PREFIX, type Api } from './api.ts';
+import { leastRole } from './roles.ts';
 import { named } from './schemas.ts';
 
 type JsonSchema = Record<string, unknown>;
@@ -36,7 +38,7 @@ export async function describeApi(app: Api): Promise<void> {
         title: 'Breakwater admin API',
         version: '1',
         description:
-          'The nodes, clients, pools and proxies of a Breakwater cluster. Errors are `Failure` objects.',
+          'The nodes, clients, pools and proxies of a Breakwater cluster. Errors are `Failure` objects. `x-least-role` says which role each request needs: `viewer`, `operator` or `admin`.',
       },
       components: {
         schemas: schemas as never,
@@ -44,7 +46,11 @@ export async function describeApi(app: Api): Promise<void> {
       },
       security: [{ token: [] }],
     },
-    transform: ({ schema, url }) => ({ schema: describeRoute(schema, toJson), url }),
+    transform: ({ schema, url, route: { method, config } }) => {
+      const described = describeRoute(schema, toJson);
+      const least = leastRole(String(method), url);
+      return { schema: config?.open === true ? described : withRole(described, least), url };
+    },
   });
   app.get(`${API_PREFIX}/openapi.json`, { schema: { hide: true } as FastifySchema }, async () =>
     app.swagger(),
@@ -68,4 +74,9 @@ function describeRoute(
     }),
   );
   return described;
+}
+
+function withRole(described: FastifySchema, least: Role): FastifySchema {
+  const more = { description: `Needs the role \`${least}\`.`, 'x-least-role': least };
+  return { ...described, ...more };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { roles } from '../config/admin.ts';
 import type { NamedChanges } from '../config/difference.ts';
 import {
   MAX_CONNECTIONS_MAX,
@@ -7,6 +8,7 @@ import {
   WEIGHT_MAX,
   WEIGHT_MIN,
 } from '../nodes/node.ts';
+import type { Caller } from './access.ts';
 import type {
   CertificateView,
   ClientDetail,
@@ -332,6 +334,13 @@ const failure = z.object({
 });
 export type Failure = z.infer<typeof failure>;
 
+const whoami = z.object({
+  name: z
+    .string()
+    .meta({ example: 'night-shift', description: 'Of the token; `local` where there is none.' }),
+  role: z.enum(roles).meta({ description: 'Each may do what those before it may.' }),
+}) satisfies z.ZodType<Caller>;
+
 const readiness = z.object({ ready: z.boolean(), reason: z.string().optional() });
 
 /** Under these names they stand in the OpenAPI document. */
@@ -352,6 +361,7 @@ export const named = {
   Pool: poolView,
   Proxy: proxyView,
   Status: statusView,
+  Whoami: whoami,
   Failure: failure,
   Readiness: readiness,
 } as const;

@@ -9,6 +9,7 @@ import type { ConnectRule } from '../policy/routing/rules.ts';
 import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
 import type { ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
+import type { AdminConfig } from './admin.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { toSigning } from './membership.ts';
 import { type PersistenceConfig, toPersistence } from './persistence.ts';
@@ -169,14 +170,6 @@ export interface SigningConfig {
   readonly acceptsUnsigned: boolean;
 }
 
-interface AdminConfig {
-  readonly url: string;
-  readonly host: string;
-  readonly port: number;
-  /** Always set where `host` is not loopback. */
-  readonly token: string | undefined;
-}
-
 export interface LimitsConfig {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
@@ -234,7 +227,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       heartbeatMs: toMs(membership.heartbeat),
       recallTimeoutMs: toMs(membership.recallTimeout),
     },
-    admin: { ...endpoint(admin.url, parseAdminAddress), token: admin.token },
+    admin: { ...endpoint(admin.url, parseAdminAddress), token: admin.token, tokens: admin.tokens },
     limits: {
       maxConnections: limits.maxConnections,
       connectTimeoutMs: toMs(limits.connectTimeout),

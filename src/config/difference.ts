@@ -42,6 +42,7 @@ const swappable: Part = {
   rules: ({ rules }) => rules,
   'membership.recallTimeout': ({ membership }) => membership.recallTimeoutMs,
   'admin.token': ({ admin }) => admin.token,
+  'admin.tokens': ({ admin }) => admin.tokens,
   limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, ...limits } }) => limits,
   'log.level': ({ log }) => log.level,
 };

@@ -56,7 +56,10 @@ rules:
   - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
 membership:
   { store: redis, url: "redis://127.0.0.1:6379", secret: "change-me-to-random-text", heartbeat: 1, recallTimeout: 0.05 }
-admin: { url: "http://127.0.0.1:9883", token: "change-me" }
+admin:
+  url: "http://127.0.0.1:9883"
+  token: "change-me"
+  tokens: [{ name: prometheus, role: viewer, token: "change-me-too" }]
 limits:
   maxConnections: 100000
   connectRatePerSource: 200

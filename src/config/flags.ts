@@ -1,4 +1,5 @@
 import { withoutSecrets } from './address.ts';
+import { hasToken } from './admin.ts';
 import type { Environment } from './environment.ts';
 import type { Finding, Path } from './problems.ts';
 import { at } from './raw.ts';
@@ -15,7 +16,7 @@ export interface Flags {
   readonly redis?: string;
   /** URL of the admin API. */
   readonly admin?: string;
-  /** From the environment: used where the file has no token. */
+  /** From the environment: used where the file has no token at all, or that of a viewer would make an admin. */
   readonly adminToken?: string;
   /** Where values of the file that are `${NAME}` are looked up. */
   readonly environment?: Environment;
@@ -48,7 +49,7 @@ export function mergeFlags(file: unknown, flags: Flags): Merged {
     raw.admin = { ...mappingOf(raw.admin), url: flags.admin };
     origins.push({ path: ['admin', 'url'], flag: `--admin ${withoutSecrets(flags.admin)}` });
   }
-  if (flags.adminToken !== undefined && mappingOf(raw.admin).token === undefined) {
+  if (flags.adminToken !== undefined && !hasToken(raw.admin)) {
     raw.admin = { ...mappingOf(raw.admin), token: flags.adminToken };
     origins.push({ path: ['admin', 'token'], flag: 'BREAKWATER_TOKEN' });
   }

@@ -1,6 +1,7 @@
 import { MAX_NODES } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
-import { fullUrl, isLoopback, parseAdminAddress, withoutSecrets } from './address.ts';
+import { fullUrl, withoutSecrets } from './address.ts';
+import { findAdminProblems } from './admin.ts';
 import { findSharedAddresses } from './bound-addresses.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 import { findMixedProtocols } from './protocols.ts';
@@ -25,7 +26,7 @@ export function findBrokenReferences(raw: unknown): Finding[] {
     ...findSharedAddresses(raw),
     ...tooManyNodes(raw, pools),
     ...findMixedProtocols(raw, pools),
-    ...missingToken(raw),
+    ...findAdminProblems(raw),
   ];
 }
 
@@ -107,14 +108,6 @@ function discoveries(raw: unknown, pools: readonly string[]): Placed[] {
       return [{ path: ['pools', pool, 'discovery', index], value }];
     }),
   );
-}
-
-function missingToken(raw: unknown): Finding[] {
-  const admin = at(raw, 'admin');
-  const address = attempt(() => parseAdminAddress(textAt(admin, 'url') ?? ''));
-  if (address === undefined || isLoopback(address.host) || at(admin, 'token') !== undefined) return [];
-  const message = `${address.host} is not loopback, so the admin API needs a token: set admin.token or BREAKWATER_TOKEN, or use http://127.0.0.1:${address.port}`;
-  return [{ path: ['admin', 'url'], message, code: 'ADMIN_TOKEN_REQUIRED' }];
 }
 
 function duplicates(placed: readonly Placed[], describe: (value: string) => string): Finding[] {

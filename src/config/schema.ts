@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseAdminAddress } from './address.ts';
-import { address, choice, name, text } from './fields.ts';
+import { adminSchema } from './admin.ts';
+import { choice, name } from './fields.ts';
 import { limitsSchema } from './limits.ts';
 import { listenerSchema, MAX_LISTENERS } from './listeners.ts';
 import { membershipSchema } from './membership.ts';
@@ -58,21 +58,7 @@ export const documentSchema = z.strictObject({
       'Conditions on a connection that choose a pool or reject; at most 1000. The first that matches decides; all conditions of one rule must hold.',
     ),
   membership: membershipSchema.prefault({}).describe('Which nodes and proxies exist.'),
-  admin: z
-    .strictObject({
-      url: address(['http'], ['https'], parseAdminAddress).default('http://127.0.0.1:9883').meta({
-        kind: '`http://host:port`',
-        description:
-          'Address of the admin API and the dashboard. Elsewhere than on loopback it needs `token`.',
-      }),
-      token: text(1024).optional().meta({
-        kind: 'text',
-        description:
-          'Bearer token that every request must carry. Without one in the file, the environment variable `BREAKWATER_TOKEN`.',
-      }),
-    })
-    .prefault({})
-    .describe('The admin API, which the command line and the dashboard use.'),
+  admin: adminSchema.prefault({}).describe('The admin API, which the command line and the dashboard use.'),
   limits: limitsSchema.prefault({}).describe('Bounds that keep one proxy in its memory.'),
   log: z
     .strictObject({

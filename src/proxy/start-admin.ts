@@ -1,5 +1,6 @@
 import { type Admin, startAdmin as serveAdmin } from '../admin/admin.ts';
 import type { ReloadView } from '../admin/backend.ts';
+import { allTokens } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
 import { createBackend } from './backend.ts';
@@ -43,9 +44,9 @@ export async function startAdmin(
     metrics: () => metricsOf(common, dataPlane, control),
     subscribe: events.subscribe,
   });
-  const token = () => current.config.admin.token;
+  const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
-  const admin = await serveAdmin({ url, place, token, backend, log });
+  const admin = await serveAdmin({ url, place, tokens, backend, log });
   teardown.defer(() => admin.close());
   log.info({ url: admin.url }, 'admin listening');
   return { admin, reload };

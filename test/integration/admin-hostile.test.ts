@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type Admin, type AdminOptions, startAdmin } from '../../src/admin/admin.ts';
-import { createMemoryBackend, memoryNode, silentLog } from '../support/memory-backend.ts';
+import { adminToken, createMemoryBackend, memoryNode, silentLog } from '../support/memory-backend.ts';
 import { until } from '../support/wait.ts';
 
 /** What a stranger does to the admin port harms nobody else who uses it. */
@@ -22,7 +22,7 @@ async function start(options: Partial<AdminOptions> = {}) {
   const backend = createMemoryBackend([memoryNode('a')], []);
   const admin = await startAdmin({
     url: 'http://127.0.0.1:0',
-    token: () => undefined,
+    tokens: () => [],
     backend,
     log: { ...silentLog, warn: (fields: unknown) => void warnings.push(fields) },
     ...options,
@@ -114,7 +114,7 @@ test('while every place is at work, probes are answered, and others told', async
 });
 
 test('wrong tokens are throttled for each source, and logged at a bounded rate', async () => {
-  const { admin, warnings } = await start({ token: () => 'right' });
+  const { admin, warnings } = await start({ tokens: () => [adminToken('right')] });
   const from = (address: string, token: string) =>
     answer(admin.url, request('/api/v1/nodes', `Authorization: Bearer ${token}\r\n`), address);
   const statuses: (string | undefined)[] = [];

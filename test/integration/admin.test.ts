@@ -4,7 +4,13 @@ import { connect, createServer } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Admin, type AdminOptions, startAdmin } from '../../src/admin/admin.ts';
 import type { BreakwaterEvent } from '../../src/admin/backend.ts';
-import { createMemoryBackend, memoryClient, memoryNode, silentLog } from '../support/memory-backend.ts';
+import {
+  adminToken,
+  createMemoryBackend,
+  memoryClient,
+  memoryNode,
+  silentLog,
+} from '../support/memory-backend.ts';
 
 const started: Admin[] = [];
 afterEach(async () => {
@@ -17,7 +23,7 @@ async function start(options: Partial<AdminOptions> = {}) {
     [memoryClient('meter-1')],
   );
   const url = 'http://127.0.0.1:0';
-  const admin = await startAdmin({ url, token: () => undefined, backend, log: silentLog, ...options });
+  const admin = await startAdmin({ url, tokens: () => [], backend, log: silentLog, ...options });
   started.push(admin);
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
     const json: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
@@ -250,6 +256,7 @@ test('the OpenAPI document describes every route, and its references resolve', a
       'get /api/v1/pools',
       'get /api/v1/proxies',
       'get /api/v1/status',
+      'get /api/v1/whoami',
       'get /api/v1/events',
       'get /metrics',
       'get /livez',
@@ -275,7 +282,7 @@ test('the OpenAPI document describes every route, and its references resolve', a
 // ── Access ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('with a token, everything but livez, readyz and the page needs it', async () => {
-  const { call } = await start({ token: () => 'T0KEN' });
+  const { call } = await start({ tokens: () => [adminToken('T0KEN')] });
   const protectedPaths = [
     '/api/v1/nodes',
     '/api/v1/openapi.json',
@@ -315,9 +322,11 @@ test('without a token only loopback may be bound', async () => {
     code: 'ADMIN_TOKEN_REQUIRED',
     message: expect.stringMatching(/0\.0\.0\.0.*set admin\.token/),
   });
-  await expect(start({ token: () => '' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
+  await expect(start({ tokens: () => [adminToken('')] })).rejects.toMatchObject({
+    code: 'ADMIN_TOKEN_REQUIRED',
+  });
   await expect(start({ url: 'http://[::]:0' })).rejects.toMatchObject({ code: 'ADMIN_TOKEN_REQUIRED' });
-  const { call } = await start({ url: 'http://0.0.0.0:0', token: () => 'T' });
+  const { call } = await start({ url: 'http://0.0.0.0:0', tokens: () => [adminToken('T')] });
   expect((await call('GET', '/livez')).status).toBe(200);
 });
 
@@ -337,7 +346,7 @@ test('without a token a page of another site gets nothing, by name (DNS rebindin
 });
 
 test('with a token any name will do: a page of another site does not have it', async () => {
-  const { admin } = await start({ token: () => 'T' });
+  const { admin } = await start({ tokens: () => [adminToken('T')] });
   expect(
     await statusWith(admin.url, '/api/v1/nodes', { host: 'lb.example', authorization: 'Bearer T' }),
   ).toBe(200);
@@ -366,7 +375,7 @@ test.each([
 });
 
 test('an address of another machine is not available', async () => {
-  await expect(start({ url: 'http://192.0.2.1:0', token: () => 'T' })).rejects.toMatchObject({
+  await expect(start({ url: 'http://192.0.2.1:0', tokens: () => [adminToken('T')] })).rejects.toMatchObject({
     code: 'ADDRESS_NOT_AVAILABLE',
   });
 });

@@ -2,7 +2,13 @@ import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startAdmin } from '../../src/admin/admin.ts';
-import { createMemoryBackend, memoryClient, memoryNode, silentLog } from '../support/memory-backend.ts';
+import {
+  adminToken,
+  createMemoryBackend,
+  memoryClient,
+  memoryNode,
+  silentLog,
+} from '../support/memory-backend.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const HOSTILE = '<img src=x onerror="window.hacked = 1">\u202e';
@@ -43,7 +49,7 @@ describe.skipIf(missing)(
       const backend = createMemoryBackend(nodes, clients);
       const admin = await startAdmin({
         url: 'http://127.0.0.1:0',
-        token: () => token,
+        tokens: () => (token === undefined ? [] : [adminToken(token)]),
         backend,
         log: silentLog,
       });
@@ -159,7 +165,7 @@ describe.skipIf(missing)(
       await admin.close();
       await seen('#ready', 'not reachable');
       await seen('#live', 'reconnecting');
-      const again = await startAdmin({ url: admin.url, token: () => undefined, backend, log: silentLog });
+      const again = await startAdmin({ url: admin.url, tokens: () => [], backend, log: silentLog });
       onTestFinished(() => again.close());
       await seen('#ready', /^ready$/);
       await seen('#live', 'live');

@@ -8,6 +8,7 @@ import type {
 } from '../../src/admin/backend.ts';
 import { BreakwaterError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
+import type { AdminToken, Role } from '../../src/config/admin.ts';
 
 /** The admin API's backend, in memory: what it was asked is what it shows. */
 export interface MemoryBackend extends Backend {
@@ -27,6 +28,10 @@ export const silentLog: Log = {
   error: () => {},
   child: () => silentLog,
 };
+
+export function adminToken(token: string, role: Role = 'admin', name: string = role): AdminToken {
+  return { name, role, token };
+}
 
 export function memoryNode(id: string, more: Partial<NodeView> = {}): NodeView {
   const base = {

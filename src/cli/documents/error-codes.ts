@@ -70,8 +70,9 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   NOT_FOUND: { when: 'the admin API has no such path', remedy: '`/api/v1/openapi.json` lists them' },
   UNAUTHORIZED: { when: 'the token is missing or wrong', remedy: 'give `--token` or `BREAKWATER_TOKEN`' },
   FORBIDDEN: {
-    when: 'there is no token, and the request named another host or came from a page of another site',
-    remedy: 'ask by the address of `admin.url`, or set `admin.token`',
+    when: 'the role of the token does not reach so far; or there is no token, and the request named another host or came from a page of another site',
+    remedy:
+      'use a token of the role that the message names; or ask by the address of `admin.url`, or set `admin.token`',
   },
   TOO_MANY_GUESSES: {
     when: 'more than 20 wrong tokens came from one source, which is heard once a second then',

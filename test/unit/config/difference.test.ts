@@ -60,6 +60,7 @@ test.each([
   ['limits', { limits: { deny: ['10.0.0.0/8'] } }],
   ['log.level', { log: { level: 'warn' } }],
   ['admin.token', { admin: { token: 'secret' } }],
+  ['admin.tokens', { admin: { tokens: [{ name: 'a', role: 'viewer', token: 'secret' }] } }],
   ['membership.recallTimeout', { membership: { recallTimeout: 0.1 } }],
 ])('%s may change while the proxy runs', (path, changes) => {
   expect(difference(config(), config(changes))).toEqual({ ...same, settings: [path] });
