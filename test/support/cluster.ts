@@ -33,7 +33,9 @@ export function startJoining(
 /** As `node list` shows them, without what each proxy finds out by itself. */
 async function shared(proxy: Breakwater): Promise<object[]> {
   const nodes = await proxy.api<NodeView[]>('nodes');
-  const views = nodes.map(({ health: _, connections: __, ...node }) => node);
+  const views = nodes.map(({ id, pool, url, weight, maxConnections, state, source }) => ({
+    ...{ id, pool, url, weight, maxConnections, state, source },
+  }));
   return views.toSorted((a, b) => a.id.localeCompare(b.id));
 }
 
