@@ -15,6 +15,7 @@ import { dashboardRoutes } from './dashboard.ts';
 import { defaultEventLimits, type EventLimits } from './event-hub.ts';
 import { eventRoutes } from './events.ts';
 import { answerBrokenRequests, answerFailures, answerMalformedPaths } from './failure.ts';
+import { incidentRoutes } from './incidents.ts';
 import { nodeRoutes } from './nodes.ts';
 import { describeApi } from './openapi.ts';
 import { poolRoutes } from './pools.ts';
@@ -103,7 +104,7 @@ async function compose({ backend, tokens, log, eventLimits, places = PLACES }: A
     throw new BreakwaterError('ADMIN_BUSY', why);
   });
   guard(app, tokens, log);
-  logRequests(app, log);
+  logRequests(app, log, (record) => backend.audit(record));
   await describeApi(app);
   nodeRoutes(app, backend);
   clientRoutes(app, backend);
@@ -114,6 +115,7 @@ async function compose({ backend, tokens, log, eventLimits, places = PLACES }: A
   statusRoutes(app, backend);
   whoamiRoutes(app);
   eventRoutes(app, backend, { ...defaultEventLimits, ...eventLimits });
+  incidentRoutes(app, backend);
   dashboardRoutes(app);
   return app;
 }

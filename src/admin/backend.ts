@@ -1,10 +1,13 @@
 import type { NamedChanges } from '../config/difference.ts';
 import type { AdminState, Health, NodeCreate, NodePatch, NodeSource } from '../nodes/node.ts';
+import type { JournalBackend } from './journal-views.ts';
 
 /**
  * What the admin API asks of the rest of Breakwater, and the shapes that it answers with.
  * `server.ts` passes the implementation in; the CLI reads the same shapes.
  */
+
+export type { BreakwaterEvent } from '../journal/event.ts';
 
 export interface NodeView {
   readonly id: string;
@@ -249,28 +252,8 @@ export interface ReloadView {
   readonly certificates: readonly string[];
 }
 
-/** What `GET events` streams; `type` is the server-sent event's name. */
-export interface BreakwaterEvent {
-  readonly type:
-    | 'placed'
-    | 'ended'
-    | 'rejected'
-    | 'reattached'
-    | 'dial-failed'
-    | 'node-health'
-    | 'node-state'
-    | 'node-added'
-    | 'node-removed'
-    | 'node-drained'
-    | 'drain-progress'
-    | 'rebalance-progress';
-  /** RFC 3339. */
-  readonly at: string;
-  readonly [detail: string]: string | number | boolean | undefined;
-}
-
 /** All throw BreakwaterError with a code of `errors.ts`; its `status` is the HTTP status. */
-export interface Backend {
+export interface Backend extends JournalBackend {
   nodes(): readonly NodeView[];
   node(id: string): NodeDetail;
   addNode(create: NodeCreate): Promise<NodeView>;
@@ -294,6 +277,4 @@ export interface Backend {
   status(): StatusView;
   /** Prometheus text exposition. */
   metrics(): Promise<{ contentType: string; body: string }>;
-  /** Calls the listener for every event until the returned function is called. */
-  subscribe(listener: (event: BreakwaterEvent) => void): () => void;
 }

@@ -4,7 +4,7 @@ import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { clientParams, clientQuery, named, nothing } from './schemas.ts';
 
-type Clients = Pick<Backend, 'clients' | 'client' | 'kickClient' | 'moveClient'>;
+type Clients = Pick<Backend, 'clients' | 'client' | 'history' | 'kickClient' | 'moveClient'>;
 
 const CLIENTS = `${API_PREFIX}/clients`;
 const CLIENT = `${CLIENTS}/:clientId`;
@@ -27,6 +27,18 @@ export function clientRoutes(api: Api, backend: Clients): void {
     CLIENT,
     { schema: { tags, summary: 'One client.', params: clientParams, response: { 200: named.ClientDetail } } },
     async (request) => backend.client(request.params.clientId),
+  );
+  api.get(
+    `${CLIENT}/history`,
+    {
+      schema: {
+        tags,
+        summary: 'What happened to a device of late, at every proxy; also to one that has left.',
+        params: clientParams,
+        response: { 200: named.ClientHistory },
+      },
+    },
+    async (request) => backend.history(request.params.clientId),
   );
   api.delete(
     CLIENT,

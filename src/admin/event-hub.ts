@@ -1,7 +1,8 @@
 /** Sends events to everybody who follows them, with a bound on what waits for a slow reader. */
 
 import type { ServerResponse } from 'node:http';
-import type { BreakwaterEvent } from './backend.ts';
+import { type BreakwaterEvent, matches } from '../journal/event.ts';
+import type { EventQuery, JournalBackend } from './journal-views.ts';
 
 export interface EventLimits {
   /** A comment this often keeps middleboxes and browsers from giving the stream up. */
@@ -21,10 +22,36 @@ export const defaultEventLimits: EventLimits = {
 };
 
 interface EventHub {
-  /** Events go to this response from now on; false if there are too many subscribers already. */
-  add(response: ServerResponse): boolean;
+  /**
+   * What is kept of the events that are asked for, where `since` says from where on, and then what happens, go to this
+   * response; false if there are too many subscribers already.
+   */
+  add(response: ServerResponse, query: EventQuery): boolean;
   /** Says goodbye to all. */
   close(): void;
+}
+
+interface Entry {
+  readonly event: BreakwaterEvent;
+  readonly id: string;
+}
+
+/** What is still to be told before a subscriber is told what happens. */
+interface Backlog {
+  readonly entries: Entry[];
+  at: number;
+  /** Where it was at the last heartbeat. */
+  wasAt: number;
+}
+
+/** The journal keeps fewer; the rest is for what happens while they are read. */
+const MAX_BACKLOG = 50_000;
+const TOO_SLOW = 'cut off: you read more slowly than events happen; connect again';
+
+interface Subscriber {
+  readonly query: EventQuery;
+  /** Undefined: it has been told everything. What happens meanwhile is put behind it. */
+  backlog: Backlog | undefined;
 }
 
 /**
@@ -32,28 +59,57 @@ interface EventHub {
  * the source is subscribed to only while somebody listens.
  */
 export function createEventHub(
-  subscribe: (listener: (event: BreakwaterEvent) => void) => () => void,
+  source: Pick<JournalBackend, 'subscribe' | 'replay'>,
   limits: EventLimits,
 ): EventHub {
-  const subscribers = new Set<ServerResponse>();
+  const subscribers = new Map<ServerResponse, Subscriber>();
   let sleep: (() => void) | undefined;
 
   function wake(): () => void {
-    const unsubscribe = subscribe((event) =>
-      publish(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
-    );
-    const heartbeat = setInterval(() => publish(': heartbeat\n\n'), limits.heartbeatMs).unref();
+    const unsubscribe = source.subscribe((event, id) => publish({ event, id }));
+    const heartbeat = setInterval(beat, limits.heartbeatMs).unref();
     return () => {
       unsubscribe();
       clearInterval(heartbeat);
     };
   }
 
-  function publish(frame: string): void {
-    for (const response of subscribers) {
-      if (response.writableLength + frame.length <= limits.maxBufferedBytes) response.write(frame);
-      else dismiss(response, 'cut off: you read more slowly than events happen; connect again');
+  function publish(entry: Entry): void {
+    let frame: string | undefined;
+    for (const [response, { query, backlog }] of subscribers) {
+      if (!matches(entry.event, query)) continue;
+      if (backlog === undefined) {
+        frame ??= frameOf(entry);
+        tell(response, frame);
+      } else if (backlog.entries.length - backlog.at < MAX_BACKLOG) backlog.entries.push(entry);
+      else dismiss(response, TOO_SLOW);
     }
+  }
+
+  function beat(): void {
+    for (const [response, { backlog }] of subscribers) {
+      if (backlog === undefined) tell(response, ': heartbeat\n\n');
+      else if (backlog.wasAt === backlog.at) dismiss(response, TOO_SLOW);
+      else backlog.wasAt = backlog.at;
+    }
+  }
+
+  function tell(response: ServerResponse, frame: string): void {
+    if (response.writableLength + frame.length <= limits.maxBufferedBytes) response.write(frame);
+    else dismiss(response, TOO_SLOW);
+  }
+
+  /** As much of what is kept as the response takes; the rest when that has been read. */
+  function pour(response: ServerResponse, subscriber: Subscriber): void {
+    const { backlog } = subscriber;
+    if (backlog === undefined || !subscribers.has(response)) return;
+    for (let entry = backlog.entries[backlog.at]; entry !== undefined; entry = backlog.entries[backlog.at]) {
+      if (response.writableLength > limits.maxBufferedBytes / 2)
+        return void response.once('drain', () => pour(response, subscriber));
+      response.write(frameOf(entry));
+      backlog.at++;
+    }
+    subscriber.backlog = undefined;
   }
 
   function dismiss(response: ServerResponse, why: string): void {
@@ -71,15 +127,23 @@ export function createEventHub(
   }
 
   return {
-    add(response) {
+    add(response, query) {
       if (subscribers.size >= limits.maxSubscribers) return false;
-      subscribers.add(response);
+      const kept = query.since === undefined ? [] : [...source.replay(query)];
+      const backlog = kept.length === 0 ? undefined : { entries: kept, at: 0, wasAt: -1 };
+      const subscriber = { query, backlog };
+      subscribers.set(response, subscriber);
       sleep ??= wake();
       response.once('close', () => remove(response));
+      setImmediate(() => pour(response, subscriber)); // behind the head
       return true;
     },
     close() {
-      for (const response of subscribers) dismiss(response, 'the proxy stops');
+      for (const response of subscribers.keys()) dismiss(response, 'the proxy stops');
     },
   };
+}
+
+function frameOf({ event, id }: Entry): string {
+  return `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 }

@@ -1,13 +1,18 @@
-/** The route of the admin API that streams events as server-sent events. */
+/** The route of the admin API that tells events, as JSON or as server-sent events. */
 
-import { z } from 'zod';
+import type { IncomingHttpHeaders } from 'node:http';
 import { BreakwaterError } from '../base/errors.ts';
+import { parseSince } from '../journal/journal.ts';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { createEventHub, type EventLimits } from './event-hub.ts';
+import { eventQuery } from './journal-schemas.ts';
+import { named } from './schemas.ts';
 
-export function eventRoutes(api: Api, backend: Pick<Backend, 'subscribe'>, limits: EventLimits): void {
-  const hub = createEventHub((listener) => backend.subscribe(listener), limits);
+type Events = Pick<Backend, 'subscribe' | 'replay' | 'events'>;
+
+export function eventRoutes(api: Api, backend: Events, limits: EventLimits): void {
+  const hub = createEventHub(backend, limits);
   api.addHook('preClose', async () => hub.close());
   api.get(
     `${API_PREFIX}/events`,
@@ -15,14 +20,20 @@ export function eventRoutes(api: Api, backend: Pick<Backend, 'subscribe'>, limit
       exposeHeadRoute: false, // a HEAD would be a subscriber that can never be told anything
       schema: {
         tags: ['events'],
-        summary: 'What happens, as it happens: server-sent events. A slow reader is cut off with a comment.',
-        produces: ['text/event-stream'],
-        response: { 200: z.string() },
+        summary:
+          'What has happened at all proxies, as JSON; or, as server-sent events, what was kept at this one since `since` (or the header `Last-Event-ID`), and then what happens. A slow reader is cut off with a comment.',
+        produces: ['application/json', 'text/event-stream'],
+        querystring: eventQuery,
+        response: { 200: named.EventList },
       },
     },
-    (_request, reply) => {
+    (request, reply) => {
+      const { query, headers } = request;
+      if (!wantsStream(headers, query.since !== undefined)) return backend.events(query);
+      const lastSeen = headers['last-event-id'];
+      const since = query.since ?? (typeof lastSeen === 'string' ? parseSince(lastSeen) : undefined);
       const response = reply.raw;
-      if (!hub.add(response)) {
+      if (!hub.add(response, { ...query, since })) {
         const hint = `${limits.maxSubscribers} subscribers follow the events already; close one`;
         throw new BreakwaterError('TOO_MANY_SUBSCRIBERS', hint);
       }
@@ -33,6 +44,13 @@ export function eventRoutes(api: Api, backend: Pick<Backend, 'subscribe'>, limit
         'x-accel-buffering': 'no', // nginx would hold events back
       });
       response.write('retry: 2000\n\n');
+      return undefined;
     },
   );
+}
+
+/** Who names neither of the two (`curl`, `fetch`) is given what happens; or, with `since`, what has happened. */
+function wantsStream({ accept = '*/*' }: IncomingHttpHeaders, hasSince: boolean): boolean {
+  if (accept.includes('text/event-stream')) return true;
+  return !hasSince && !accept.includes('application/json');
 }

@@ -30,6 +30,7 @@ import type {
   StatusView,
   TlsView,
 } from './backend.ts';
+import { clientHistory, eventList, incidentList, incidentView } from './journal-schemas.ts';
 
 /**
  * What the admin API reads and answers with, as schemas: requests are validated by them, and the OpenAPI document
@@ -362,6 +363,10 @@ export const named = {
   Proxy: proxyView,
   Status: statusView,
   Whoami: whoami,
+  EventList: eventList,
+  Incident: incidentView,
+  IncidentList: incidentList,
+  ClientHistory: clientHistory,
   Failure: failure,
   Readiness: readiness,
 } as const;

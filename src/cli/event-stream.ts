@@ -1,24 +1,40 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 
+/** Server-sent events of the admin API, as they come. */
+
 /** A line longer than this is no event of ours. */
 const MAX_LINE_CHARS = 65_536;
 
-/** Follows `GET /api/v1/events` until the signal aborts or the server ends the stream; gives each event in turn. */
+/** One event, and the id behind which a later reader goes on. */
+export interface ToldEvent {
+  readonly id: string;
+  readonly event: BreakwaterEvent;
+}
+
+/**
+ * Follows `GET /api/v1/events` until the signal aborts or the server ends the stream; gives each event in turn.
+ * @param query such as `since=…&kind=node`
+ */
 export async function* readEvents(
   adminUrl: string,
   token: string | undefined,
   signal: AbortSignal,
-): AsyncGenerator<BreakwaterEvent> {
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await fetch(`${adminUrl}/api/v1/events`, { headers, signal });
+  query = '',
+): AsyncGenerator<ToldEvent> {
+  const headers: Record<string, string> = { accept: 'text/event-stream' };
+  if (token !== undefined) headers.authorization = `Bearer ${token}`;
+  const response = await fetch(`${adminUrl}/api/v1/events?${query}`, { headers, signal });
   if (!response.ok || response.body === null) return;
   let rest = '';
+  let id = '';
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE_CHARS) return;
     for (const line of lines) {
-      if (line.startsWith('data:')) yield JSON.parse(line.slice('data:'.length)) as BreakwaterEvent;
+      if (line.startsWith('id:')) id = line.slice('id:'.length).trim();
+      if (!line.startsWith('data:')) continue;
+      yield { id, event: JSON.parse(line.slice('data:'.length)) as BreakwaterEvent };
     }
   }
 }

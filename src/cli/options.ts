@@ -43,6 +43,19 @@ export function wholeNumber(min: number, max: number): (typed: string) => number
   };
 }
 
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `--since`: how long ago, a time as in RFC 3339, or the id of an event. Read as what the admin API takes. */
+export function sinceOption(): Option {
+  return new Option('--since <when>', '10m (s, m, h, d), a time (RFC 3339), or the id of an event').argParser(
+    (typed: string) => {
+      const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(typed) ?? [];
+      if (number === undefined) return typed;
+      return new Date(Date.now() - Number(number) * (unitMs[unit] ?? 0)).toISOString();
+    },
+  );
+}
+
 /** For options that may be given several times. */
 export function collect(typed: string, before: readonly string[] = []): readonly string[] {
   return [...before, typed];

@@ -5,6 +5,8 @@ import { brokerCommand } from './commands/broker-command.ts';
 import { checkCommand } from './commands/check.ts';
 import { clientCommand } from './commands/client.ts';
 import { demoCommand } from './commands/demo-command.ts';
+import { eventsCommand } from './commands/events.ts';
+import { incidentsCommand } from './commands/incidents.ts';
 import { nodeCommand } from './commands/node.ts';
 import { proxyCommand } from './commands/proxy.ts';
 import { rebalanceCommand } from './commands/rebalance.ts';
@@ -34,6 +36,8 @@ function createProgram(): Command {
     rebalanceCommand(),
     proxyCommand(),
     statusCommand(),
+    incidentsCommand(),
+    eventsCommand(),
     reloadCommand(),
   ];
   for (const command of commands) program.addCommand(command);

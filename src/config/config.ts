@@ -186,6 +186,8 @@ export interface LimitsConfig {
   /** For all sessions that are remembered in this process. */
   readonly sessionMemoryBytes: number;
   readonly sessionMemoryMs: number;
+  /** What is remembered of devices that have left, too. */
+  readonly history: { readonly devices: number; readonly bytes: number };
   readonly shutdownGraceMs: number;
   readonly http: HttpLimits;
   /** Asked before the first byte. */
@@ -242,6 +244,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       sessionMemoryBytes: limits.sessionMemory,
       sessionMemoryMs: toMs(limits.sessionMemoryTime),
       shutdownGraceMs: toMs(limits.shutdownGrace),
+      history: limits.history,
       http: toHttpLimits(limits.http),
       limiter: {
         allow: limits.allow,

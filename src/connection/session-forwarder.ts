@@ -3,10 +3,10 @@ import { Session, type SessionEvent } from '../session/index.ts';
 import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
 import { Deaths } from './deaths.ts';
-import { FlowControl } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
 import { LaterTurns } from './later-turns.ts';
+import { Meter } from './meter.ts';
 import type { CloseMode } from './part.ts';
 import { sessionOptions } from './session-options.ts';
 import { SessionUpstream } from './session-upstream.ts';
@@ -17,12 +17,11 @@ import type { EndCause, Link, Target } from './wire.ts';
 const PROOF = 0.4;
 
 /**
- * Session mode: the session follows the packets, so that another node can take it when its node is lost, leaves or
- * is drained, while the device stays connected. Rules: `docs/session-mode.md`.
+ * Session mode: the session follows the packets, so that when its node is lost, leaves or is drained, another node
+ * takes it while the device stays connected. Rules: `docs/session-mode.md`.
  *
- * `SessionUpstream` knows the nodes. This class passes the packets, watches for silence, and ends the connection.
- * Until the end the connection's timer belongs to the upstream while no node serves, else to the keep-alive
- * monitor.
+ * The upstream knows the nodes; here is what is said, how long nobody says anything, and how it ends. Until it does, the
+ * connection's timer is the upstream's while no node serves, else the keep-alive monitor's.
  */
 export class SessionForwarder implements Forwarder, UpstreamHost {
   readonly session: Session;
@@ -30,20 +29,22 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   private readonly route: PoolRoute;
   private readonly upstream: SessionUpstream;
   private monitor: KeepAliveMonitor | undefined;
-  private readonly flow: FlowControl;
+  private readonly meter: Meter | undefined;
   private events: SessionEvent[] | undefined;
   readonly deaths: Deaths;
+  private holds = false;
+  private pauses = false;
+  /** The link that is not read, because what came on it is still to be taken; -1: none. */
+  private heldLink: Link = -1;
   private readonly later: LaterTurns;
-  /**
-   * What happened behind bytes that are still to be taken: the end of the link, and the last packet of the device.
-   */
+  /** What is told when all that came before is taken: the end of the link, and the device's last word. */
   private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
   private farewellWaits = false;
   /** The device sent DISCONNECT, which waits for the next node. */
   private leaving = false;
   /** The device has ended its side, and may still read. */
   private finished = false;
-  /** The device has sent its last packet to its node, which has its time to answer and to close. */
+  /** The device has said its last to its node: the node has its time to answer, and to close. */
   private isFarewell = false;
   private closeMode: CloseMode = 'reset';
   private purges = true;
@@ -54,7 +55,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.route = route;
     const options = sessionOptions(connection.host, route, connect.clientId === '');
     this.session = new Session(connect, raw, options, this);
-    this.flow = new FlowControl(this.session, connection, route.rates);
+    this.meter = route.rates && new Meter(route.rates);
     this.deaths = new Deaths(connection, this);
     this.later = new LaterTurns(connection.wire, this);
     this.upstream = new SessionUpstream(connection, connect, route, this);
@@ -138,8 +139,31 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
       for (const event of events) if (!this.upstream.isOver) this.on(event);
     }
     if (this.upstream.isOver) return;
-    const isNewPause = this.flow.update(this.upstream.link, this.monitor !== undefined, this.later);
+    const { meter, connection } = this;
+    if (meter !== undefined) this.keepPace(meter);
+    const pauseMs = this.pauseMs();
+    const { hasNodeRest, hasDeviceRest } = this.session;
+    if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
+    if (hasNodeRest) this.later.askForNode();
+    if (hasDeviceRest && pauseMs === 0) this.later.askForDevice(this.upstream.link);
+    const isNewPause = pauseMs > 0 && !this.pauses;
+    this.pauses = pauseMs > 0;
+    const holds = this.session.holdsDevice;
+    if (holds !== this.holds) connection.wire.holdDevice(holds);
+    this.holds = holds;
     if (isNewPause && this.monitor !== undefined && !this.upstream.isMoving) this.watch(this.monitor);
+  }
+
+  private keepPace(meter: Meter): void {
+    const nowMs = this.connection.host.now();
+    this.session.bill(meter, nowMs);
+    this.session.pause(meter.waitMs(nowMs) > 0);
+  }
+
+  private holdNode(hold: boolean): void {
+    const link = hold ? this.upstream.link : this.heldLink;
+    this.heldLink = hold ? link : -1;
+    this.connection.wire.holdNode(link, hold);
   }
 
   goOnNode(): void {
@@ -156,9 +180,15 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   goOnDevice(): void {
     const { session, upstream } = this;
     if (upstream.isOver) return;
-    if (this.flow.pauseMs(this.monitor !== undefined) === 0) session.goOnDevice(this.flow.step);
+    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
     this.drainEvents();
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
+  }
+
+  /** How long what a device says waits that is ahead of its pace. While no node serves it, it waits for that. */
+  private pauseMs(): number {
+    const { meter, monitor } = this;
+    return meter === undefined || monitor === undefined ? 0 : meter.waitMs(this.connection.host.now());
   }
 
   private on(event: SessionEvent): void {
@@ -225,7 +255,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
 
   private watch(monitor: KeepAliveMonitor): void {
     const dueMs = monitor.dueMs(this.connection.host.now());
-    const pauseMs = this.flow.pauseMs(true);
+    const pauseMs = this.pauseMs();
     const wakesMs = pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs;
     this.connection.wire.setTimer(Math.min(wakesMs, this.upstream.hung?.dueMs ?? wakesMs));
   }
@@ -234,7 +264,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.monitor !== undefined) this.watch(this.monitor);
   }
 
-  /** Within this time a node that hangs is left. */
+  /** A node that hangs is left within this time. */
   get silenceTimeoutMs(): number {
     return this.route.moves.silenceTimeoutMs;
   }
@@ -262,8 +292,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     upstream.hung?.timer();
     const { monitor } = this;
     if (this.deaths.timer() || upstream.timer() || monitor === undefined) return;
-    if (this.flow.holdsDevice || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
-    if (this.flow.isMetered) this.drainEvents();
+    if (this.holds || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
+    if (this.meter !== undefined) this.drainEvents();
     switch (monitor.look(connection.host.now())) {
       case 'alive':
         return this.watch(monitor);
@@ -278,9 +308,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   // ---- ends ------------------------------------------------------------------------------------------------
 
   /**
-   * A device that vanishes leaves its Will to the node. One whose DISCONNECT still waits for a node has said
-   * goodbye. One that has only ended its own side may have sent something, and waits for the answer: its node sees
-   * the same half-close.
+   * A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. One that has
+   * only ended its side may have said something before, and wait for the answer: its node is told the same.
    */
   deviceEnded(cause: EndCause): void {
     if (cause === 'fin') {
@@ -320,10 +349,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.finished) wire.finishNode(this.upstream.link);
   }
 
-  /**
-   * What the broker has said is on the way to the device, or the device is closed without a word, as brokers of
-   * 3.1.1 do.
-   */
+  /** The device has the broker's word on the way, or is closed as a 3.1.1 broker does who has none. */
   nodeEnded(cause: EndCause): void {
     this.purges = false; // what the node has under this client id by now may be another connection's
     this.connection.because(nodeEndOf(cause));
@@ -342,10 +368,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.connection.close('flush');
   }
 
-  /**
-   * The session that a node has under this client id belongs to the newer connection by now: it is not purged (rule
-   * 14).
-   */
+  /** What a node has under this client id is the newer connection's by now: nothing is purged there (rule 14). */
   superseded(): void {
     const { upstream, connection } = this;
     this.purges = false;

@@ -229,6 +229,8 @@ export type WorkerEvent =
       readonly node: string;
       readonly listener: number;
       readonly remoteAddress: string;
+      /** Absent where it is not MQTT. */
+      readonly protocolVersion: 3 | 4 | 5 | undefined;
     }
   | {
       readonly type: 'ended';
@@ -245,6 +247,7 @@ export type WorkerEvent =
   | {
       readonly type: 'reattached';
       readonly clientId: string;
+      readonly connection: number;
       readonly remoteAddress: string;
       readonly reattachment: MigrationResult;
     }

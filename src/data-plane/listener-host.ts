@@ -187,8 +187,8 @@ export class ListenerHost implements ConnectionHost {
   }
 
   reattached(connection: Connection, reattachment: MigrationResult): void {
-    const { clientId, remoteAddress } = this.nameOf(connection);
-    this.context.tell({ type: 'reattached', clientId, remoteAddress, reattachment });
+    const { clientId, connection: number, remoteAddress } = this.nameOf(connection);
+    this.context.tell({ type: 'reattached', clientId, connection: number, remoteAddress, reattachment });
     if (reattachment.to !== undefined) clientMoved(this.context, connection);
   }
 
@@ -226,7 +226,9 @@ export class ListenerHost implements ConnectionHost {
       if (isAccepted) acceptClient(this.context, connection);
       if (isAccepted) this.context.memories.opened(connection);
     }
-    if (this.context.verbose) this.context.tell({ type: 'placed', ...this.nameOf(connection) });
+    if (!this.context.verbose) return;
+    const protocolVersion = connection.connect?.protocolVersion;
+    this.context.tell({ type: 'placed', ...this.nameOf(connection), protocolVersion });
   }
 
   left(connection: Connection): void {

@@ -31,6 +31,8 @@ interface ClusterMemberOptions {
   readonly forgotten: SessionMemoryOptions['forgotten'];
   readonly answer: (question: unknown) => Promise<unknown>;
   readonly onSkipped: StoreWatcher['onSkipped'];
+  /** The store has stopped to answer, or answers again. */
+  readonly onStore: StoreWatcher['onUp'];
   /** Self-registered nodes whose heartbeats are missed, and are heard again. */
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
@@ -81,6 +83,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   }
 
   function onUp(up: boolean, cause: string | undefined): void {
+    options.onStore(up, cause);
     if (!up) return log.error({ cause }, 'membership store does not answer: membership stays as it is');
     log.info('membership store answers again');
     renew();

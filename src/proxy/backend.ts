@@ -12,10 +12,12 @@ import type {
   RebalanceView,
   StatusView,
 } from '../admin/backend.ts';
+import type { JournalBackend } from '../admin/journal-views.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { ProbeResult } from '../health/probe-history.ts';
+import type { BreakwaterEvent } from '../journal/event.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
 import { createFoundClients } from '../migration/found-clients.ts';
@@ -25,6 +27,7 @@ import type { Rebalancer } from '../migration/rebalancer.ts';
 import { whomOf } from '../migration/whom.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import { auditEvent } from './audit-event.ts';
 import type { Identity } from './identity.ts';
 import type { Listeners } from './listeners.ts';
 
@@ -60,7 +63,9 @@ interface BackendParts {
   /** Connections since the start, also at listeners that are gone. */
   readonly accepted: () => number;
   readonly metrics: Backend['metrics'];
-  readonly subscribe: Backend['subscribe'];
+  /** What has happened, here and at all other proxies. */
+  readonly peerJournal: Pick<JournalBackend, 'replay' | 'events' | 'incidents' | 'history'>;
+  readonly events: { readonly subscribe: Backend['subscribe']; emit(event: BreakwaterEvent): void };
 }
 
 /** The admin API's view of one running proxy. */
@@ -134,7 +139,9 @@ export function createBackend(parts: BackendParts): Backend {
     },
     status: () => statusOf(parts, self()),
     metrics: parts.metrics,
-    subscribe: parts.subscribe,
+    ...parts.peerJournal,
+    subscribe: parts.events.subscribe,
+    audit: (record) => parts.events.emit(auditEvent(record, new Date().toISOString())),
     reload: parts.reload,
   };
 }

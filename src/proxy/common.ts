@@ -6,7 +6,7 @@ import { tableThreads } from '../data-plane/data-plane.ts';
 import { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from '../data-plane-api/routing-table.ts';
 import { chooseEngine } from '../engine/create.ts';
-import { createEventBus } from './event-bus.ts';
+import { createJournal } from './create-journal.ts';
 import { identify } from './identity.ts';
 import { checkMachine } from './machine.ts';
 
@@ -20,6 +20,7 @@ export async function createCommon(config: Config) {
   await checkMachine(config);
   const engine = chooseEngine(config.proxy.engine);
   const identity = identify(config, engine.name);
+  const metrics = createMetrics();
   const memory = createTableMemory(tableThreads(identity.threads));
   return {
     current,
@@ -32,8 +33,8 @@ export async function createCommon(config: Config) {
     memory,
     table: new TableWriter(openTable(memory, tableThreads(identity.threads))),
     poolNumbers: new PoolNumbers(),
-    events: createEventBus(),
-    metrics: createMetrics(),
+    ...createJournal(current, metrics.incident),
+    metrics,
     /** Devices are accepted: neither the start nor the end is under way. */
     phase: { isAccepting: false },
   };

@@ -1,12 +1,15 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import type { MigrationResult } from '../connection/connection-host.ts';
+import { shownId } from '../data-plane/shown-id.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { LinksLost } from '../health/node-losses.ts';
+import type { DeviceHistory } from '../journal/device-history.ts';
 import type { Claimant } from '../membership/claims.ts';
 import type { LeftSession, OpenedSession } from '../membership/session-memory.ts';
 import type { ClientKey } from '../membership/store/store.ts';
 import { DeviceLog } from './device-log.ts';
+import { rememberEvent } from './history-entries.ts';
 import type { Owners } from './owners.ts';
 
 /** What connections mean for the health of their nodes. */
@@ -32,6 +35,7 @@ interface Sessions {
 interface ConnectionEventsOptions {
   readonly log: Log;
   readonly emit: (event: BreakwaterEvent) => void;
+  readonly history: Pick<DeviceHistory, 'add'>;
   readonly health: PassiveHealth;
   readonly memory: ClientMemory;
   readonly sessions: Sessions;
@@ -47,7 +51,15 @@ interface ConnectionEventsOptions {
 /** Hands each event of a worker to the part that it concerns: the log, the health of nodes, or what is remembered. */
 export function createConnectionEvents(options: ConnectionEventsOptions) {
   const { health, memory, sessions, owners, listenerUrl } = options;
-  const log = new DeviceLog(options);
+  const log = new DeviceLog({ log: options.log, emit: tell, listenerUrl });
+
+  /** An id is cut where it is longer than anybody reads, because events are kept. */
+  function tell(event: BreakwaterEvent): void {
+    const { clientId } = event;
+    const shown = typeof clientId === 'string' ? { ...event, clientId: shownId(clientId) } : event;
+    options.emit(shown);
+    rememberEvent(options.history, shown);
+  }
 
   function receive(event: WorkerEvent, thread: number, at: string): void {
     switch (event.type) {

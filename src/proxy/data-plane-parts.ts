@@ -12,7 +12,7 @@ import type { Teardown } from './teardown.ts';
  * @throws ConfigError with all that is wrong with those files
  */
 export async function createDataPlane(common: Common, teardown: Teardown) {
-  const { current, engine, identity, memory, table, poolNumbers, log } = common;
+  const { current, engine, identity, memory, table, poolNumbers, log, events } = common;
   const { config } = current;
   const threads = new DataPlane({
     count: identity.threads,
@@ -27,7 +27,11 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
   await poolTls.prepare(config);
   poolTls.use();
   const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
-  return { threads, listeners, wanted, certificates, poolTls, watchdog: watchThreads(table, log) };
+  const watchdog = watchThreads(table, log, (thread, isSilent, connection) => {
+    const state = isSilent ? 'stuck' : 'answers';
+    events.emit({ type: 'thread', at: new Date().toISOString(), thread, state, connection });
+  });
+  return { threads, listeners, wanted, certificates, poolTls, watchdog };
 }
 
 export type DataPlaneParts = Awaited<ReturnType<typeof createDataPlane>>;

@@ -73,11 +73,14 @@ export class DeviceLog {
     this.log.debug(fields, 'request answered');
   }
 
-  reattached({ type, clientId, remoteAddress, reattachment }: EventOf<'reattached'>, at: string): void {
+  reattached(
+    { type, clientId, connection, remoteAddress, reattachment }: EventOf<'reattached'>,
+    at: string,
+  ): void {
     const { cause, evidence, from, to, durationMs, sessionPresent } = reattachment;
     const result = to === undefined ? 'failed' : 'ok';
     const what = { cause, evidence, from, to, result, duration: secondsOf(durationMs), sessionPresent };
-    const fields = { clientId, remoteAddress, ...what };
+    const fields = { clientId, connection, remoteAddress, ...what };
     if (to === undefined) this.log.warn(fields, 'session not moved');
     else this.log.info(fields, 'session moved');
     this.emit({ type, at, ...fields });

@@ -1,18 +1,32 @@
-import type { BreakwaterEvent } from '../admin/backend.ts';
+/** Where every part of a proxy tells what happens. */
 
-/** Hands every event to whoever listens; tells when the first has come and the last has gone. */
-export function createEventBus() {
+import type { BreakwaterEvent } from '../journal/event.ts';
+import type { Incidents } from '../journal/incidents.ts';
+import type { Journal } from '../journal/journal.ts';
+
+type Listener = (event: BreakwaterEvent, id: string) => void;
+
+/**
+ * Keeps every event, has it grouped into incidents, and hands it to whoever listens; tells when the first listener has come
+ * and the last has gone.
+ */
+export function createEventBus(journal: Journal, incidents: Pick<Incidents, 'observe'>) {
   let onAudience = (): void => {};
-  const listeners = new Set<(event: BreakwaterEvent) => void>();
+  const listeners = new Set<Listener>();
   return {
     hasAudience: () => listeners.size > 0,
     onAudience(listener: () => void): void {
       onAudience = listener;
     },
     emit(event: BreakwaterEvent): void {
-      for (const listener of listeners) listener(event);
+      const entry = journal.add(event);
+      if (listeners.size > 0) {
+        const id = journal.idOf(entry);
+        for (const listener of listeners) listener(entry.event, id);
+      }
+      incidents.observe(entry.event);
     },
-    subscribe(listener: (event: BreakwaterEvent) => void): () => void {
+    subscribe(listener: Listener): () => void {
       listeners.add(listener);
       if (listeners.size === 1) onAudience();
       return () => {

@@ -7,12 +7,13 @@ import { createTopics } from '../membership/store/topics.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import type { NodeParts } from './node-parts.ts';
+import { createPeerJournal } from './peer-journal.ts';
 import { createSharedKeys } from './shared-keys.ts';
 import type { Teardown } from './teardown.ts';
 
 /** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
 export async function createMembershipParts(
-  { current, pools, identity, table, log }: Common,
+  { current, pools, identity, table, log, events, ...kept }: Common,
   { threads, listeners, certificates }: DataPlaneParts,
   { nodes, checker }: NodeParts,
   teardown: Teardown,
@@ -45,6 +46,8 @@ export async function createMembershipParts(
     forgotten: forgotten.add,
     answer: topics.answer,
     onSkipped: skipped.add,
+    onStore: (up, cause) =>
+      events.emit({ type: 'store', at: new Date().toISOString(), state: up ? 'up' : 'down', cause }),
     health: checker,
   });
   const others = createOthers(() =>
@@ -60,8 +63,12 @@ export async function createMembershipParts(
     declared: cluster.declared,
     isRemoved: cluster.isRemoved,
   });
+  const { journal, incidents, history } = kept;
+  const peerJournal = createPeerJournal({
+    ...{ proxyId: identity.id, journal, incidents, history, topics, others },
+  });
   teardown.defer(cluster.leave, keys.stop);
-  return { store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
+  return { peerJournal, store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
 }
 
 export type MembershipParts = Awaited<ReturnType<typeof createMembershipParts>>;

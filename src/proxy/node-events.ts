@@ -56,10 +56,15 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
   function watchPanic(): void {
     const now = poolsInPanic(nodes.list());
     for (const pool of now) {
-      if (!panic.has(pool)) log.error({ pool }, 'no healthy node: trying all of them (panic mode)');
+      if (panic.has(pool)) continue;
+      log.error({ pool }, 'no healthy node: trying all of them (panic mode)');
+      emit({ type: 'panic', at: new Date().toISOString(), pool, state: 'began' });
     }
-    for (const pool of panic)
-      if (!now.has(pool)) log.info({ pool }, 'a node is healthy again: panic mode ended');
+    for (const pool of panic) {
+      if (now.has(pool)) continue;
+      log.info({ pool }, 'a node is healthy again: panic mode ended');
+      emit({ type: 'panic', at: new Date().toISOString(), pool, state: 'ended' });
+    }
     panic = now;
   }
 

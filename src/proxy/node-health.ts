@@ -9,6 +9,7 @@ import { Checker } from '../health/checker.ts';
 import type { Finding } from '../health/index.ts';
 import { NodeLosses } from '../health/node-losses.ts';
 import { ProbeHistory } from '../health/probe-history.ts';
+import type { BreakwaterEvent } from '../journal/event.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { PoolTls } from './pool-tls.ts';
 import { type AddressesAt, lookAtNode, probeNode } from './probe-node.ts';
@@ -23,12 +24,13 @@ interface NodeHealthParts {
   /** Tells every thread whether a node is gone. */
   readonly judge: (verdict: Verdict) => void;
   readonly onProbe: (seconds: number) => void;
+  readonly emit: (event: BreakwaterEvent) => void;
   readonly log: Log;
 }
 
 /** How it is found out how nodes fare: by probes, and by what they do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
-  const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, log } = parts;
+  const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, emit, log } = parts;
 
   const probes = new ProbeHistory();
   nodes.onChange(({ kind, node }) => {
@@ -68,6 +70,7 @@ export function createNodeHealth(parts: NodeHealthParts) {
     verdict: (node, evidence, asOfMs) => judge({ node, evidence, asOfMs }),
     onGone(node, why) {
       log.warn({ node, ...why }, 'links to the node ended, and it is gone');
+      emit({ type: 'node-lost', at: new Date().toISOString(), node, ...why });
       checker.suspect(node);
     },
     ...{ clock: sharedClock, timers: systemTimers },

@@ -26,6 +26,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     liveAt: (id) => table.liveAt(id),
     judge: (verdict) => threads.judge(verdict),
     onProbe: metrics.probed,
+    emit: events.emit,
     ...{ nodes, poolTls, log },
   });
   const slowStart = createSlowStart(systemClock, (pool) => current.poolNamed(pool).slowStartMs);

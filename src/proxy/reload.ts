@@ -29,6 +29,8 @@ export interface ReloadParts {
   /** Nodes that are gone from the configuration leave. */
   readonly leave: () => void;
   readonly accepting: () => boolean;
+  /** What has changed, in words; or why nothing has. */
+  readonly onDone: (result: 'ok' | 'refused' | 'in-part', cause: string) => void;
   readonly log: Log;
 }
 
@@ -60,6 +62,7 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
     const view = { ...changed, certificates };
     const isSame = isEmpty(changes) && certificates.length === 0;
     log.info(view, isSame ? 'reloaded: nothing has changed' : 'reloaded');
+    parts.onDone('ok', isSame ? 'nothing has changed' : wordsOf(view));
     return view;
   }
 
@@ -88,9 +91,21 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
         error,
         isUnderWay ? 'reloaded in part: reload again' : 'not reloaded: everything stays as it was',
       );
+      parts.onDone(isUnderWay ? 'in-part' : 'refused', messageOf(error).split('\n', 1)[0] ?? '');
       throw error;
     }
   });
+}
+
+/** `listeners: added mqtt://0.0.0.0:1884; rules` */
+function wordsOf({ listeners, pools, settings, certificates }: ReloadView): string {
+  const changes = Object.entries({ listeners, pools }).flatMap(([what, { added, removed, changed }]) =>
+    Object.entries({ added, removed, changed })
+      .filter(([, names]) => names.length > 0)
+      .map(([how, names]) => `${what} ${how}: ${names.join(', ')}`),
+  );
+  if (certificates.length > 0) changes.push(`certificates: ${certificates.join(', ')}`);
+  return [...changes, ...settings].join('; ');
 }
 
 function needsRestart(paths: readonly string[]): BreakwaterError {

@@ -25,7 +25,7 @@ export async function startAdmin(
   read: () => Promise<Config>,
   teardown: Teardown,
 ): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
-  const { current, log, events, phase } = common;
+  const { current, log, phase } = common;
   const { url } = current.config.admin;
   const reload = reloadOf(common, dataPlane, control, read);
   const backend = createBackend({
@@ -42,7 +42,6 @@ export async function startAdmin(
     accepting: () => phase.isAccepting,
     silentThreads: () => dataPlane.watchdog.silentThreads,
     metrics: () => metricsOf(common, dataPlane, control),
-    subscribe: events.subscribe,
   });
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
@@ -65,6 +64,8 @@ function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, r
       return readListeners(next, certificates);
     },
     accepting: () => common.phase.isAccepting,
+    onDone: (result, cause) =>
+      common.events.emit({ type: 'reload', at: new Date().toISOString(), result, cause }),
     async data(listenerSettings) {
       await threads.applySettings(settings.make(), listenerSettings);
       return useCertificates(dataPlane);

@@ -1,4 +1,6 @@
 import { systemClock } from '../base/time.ts';
+import { rejectReasons } from '../data-plane-api/routing-table.ts';
+import { RefusalMinutes } from '../journal/refusal-minutes.ts';
 import { createDrainWatch } from '../migration/drain-watch.ts';
 import { startBeat } from './beat.ts';
 import type { Common } from './common.ts';
@@ -39,6 +41,8 @@ function beat(
   { threads, watchdog }: DataPlaneParts,
   { nodes, slowStart, routes }: Pick<Control, 'nodes' | 'slowStart' | 'routes'>,
 ): () => void {
+  const refusals = new RefusalMinutes(Date.now());
+  const rejected = () => rejectReasons.map((reason) => ({ reason, count: table.rejected(reason) }));
   const watchDrains = createDrainWatch(
     (id) => table.connectionsAt(id),
     (node) => {
@@ -52,6 +56,8 @@ function beat(
       const all = nodes.list();
       for (const node of slowStart.starting(all)) routes.refresh(node);
       watchDrains(all);
+      for (const minute of refusals.look(Date.now(), rejected))
+        events.emit({ type: 'refusals', at: new Date().toISOString(), ...minute });
       watchdog.look();
       threads.watchNodes();
     },

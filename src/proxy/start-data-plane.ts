@@ -17,7 +17,7 @@ export async function startDataPlane(
   control: Control,
   teardown: Teardown,
 ): Promise<void> {
-  const { log, table } = common;
+  const { log, table, events } = common;
   const { cluster, keys, settings } = control;
   const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
   teardown.defer(() => threads.close());
@@ -31,7 +31,9 @@ export async function startDataPlane(
       table.releaseThread(thread);
       owners.forget(thread);
       cluster.claims.forget(thread);
-      log.error({ thread, error: messageOf(error) }, 'data thread died; starting it again');
+      const cause = messageOf(error);
+      log.error({ thread, error: cause }, 'data thread died; starting it again');
+      events.emit({ type: 'thread', at: new Date().toISOString(), thread, state: 'died', cause });
     },
   });
   useCertificates({ threads, ...dataPlane });
@@ -40,14 +42,14 @@ export async function startDataPlane(
 
 /** Where what the data threads tell goes. */
 function receive(
-  { log, events, metrics }: Common,
+  { log, events, history, metrics }: Common,
   { threads, listeners }: DataPlaneParts,
   { checker, losses, cluster, drains, carryOut }: Control,
   owners: ReturnType<typeof createOwners>,
 ) {
   return createConnectionEvents({
     log,
-    emit: events.emit,
+    ...{ emit: events.emit, history },
     health: checker,
     memory: cluster.claims,
     sessions: cluster.sessions,

@@ -7,7 +7,7 @@ import type { NodeParts } from './node-parts.ts';
 
 /** What the data threads go by: made of the configuration that is current, the cluster's keys and the files of TLS. */
 export function createWorkerSettings(
-  { current, pools, identity, poolNumbers, log, events }: Common,
+  { current, pools, identity, poolNumbers, log, events, history }: Common,
   { threads, poolTls }: DataPlaneParts,
   { nodes }: NodeParts,
   { store, keys }: MembershipParts,
@@ -33,9 +33,10 @@ export function createWorkerSettings(
     };
   }
 
-  /** Single devices are told of where somebody reads it: in the log, or in the events. */
+  /** Single devices are told of where somebody reads it: in the log, in the events, or later in their history. */
   function setVerbosity(): void {
-    threads.setVerbose(['debug', 'info'].includes(current.config.log.level) || events.hasAudience());
+    const isLogged = ['debug', 'info'].includes(current.config.log.level);
+    threads.setVerbose(isLogged || events.hasAudience() || history.isKept);
   }
 
   keys.onCookieKeys(() => void threads.applySettings(make(), []).catch(() => {}));

@@ -239,6 +239,8 @@ test('the OpenAPI document describes every route, and its references resolve', a
   );
   expect(operations.sort()).toEqual(
     [
+      'get /api/v1/incidents',
+      'get /api/v1/clients/{clientId}/history',
       'get /api/v1/nodes',
       'post /api/v1/nodes',
       'get /api/v1/nodes/{id}',

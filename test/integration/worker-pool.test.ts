@@ -34,7 +34,7 @@ const settings: Service['settings'] = {
     halfCloseTimeoutMs: 5_000,
     ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },
-    http: limits.http,
+    ...{ http: limits.http, history: limits.history },
     shutdownGraceMs: 0,
     refusalsTold: 0,
     rates: { messageRate: 0, byteRate: 0 },

@@ -6,15 +6,24 @@ import type {
   NodeView,
   RebalanceView,
 } from '../../src/admin/backend.ts';
+import type { AuditRecord } from '../../src/admin/journal-views.ts';
 import { BreakwaterError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { AdminToken, Role } from '../../src/config/admin.ts';
+import { DeviceHistory } from '../../src/journal/device-history.ts';
+import { Incidents } from '../../src/journal/incidents.ts';
+import { Journal } from '../../src/journal/journal.ts';
+import { createOthers } from '../../src/membership/other-proxies.ts';
+import { createTopics } from '../../src/membership/store/topics.ts';
+import { rememberEvent } from '../../src/proxy/history-entries.ts';
+import { createPeerJournal } from '../../src/proxy/peer-journal.ts';
 
 /** The admin API's backend, in memory: what it was asked is what it shows. */
 export interface MemoryBackend extends Backend {
   readonly nodeTable: Map<string, NodeView>;
   readonly clientTable: Map<string, ClientDetail>;
-  readonly listeners: Set<(event: BreakwaterEvent) => void>;
+  readonly listeners: Set<(event: BreakwaterEvent, id: string) => void>;
+  readonly audited: AuditRecord[];
   ready: boolean;
   accepted: number;
   rebalanced: RebalanceView;
@@ -73,7 +82,16 @@ export function createMemoryBackend(
 ): MemoryBackend {
   const nodeTable = new Map(nodes.map((node) => [node.id, node]));
   const clientTable = new Map(clients.map((client) => [client.clientId, client]));
-  const listeners = new Set<(event: BreakwaterEvent) => void>();
+  const listeners = new Set<(event: BreakwaterEvent, id: string) => void>();
+  const journal = new Journal('test', { now: Date.now });
+  const incidents = new Incidents({ now: Date.now });
+  const history = new DeviceHistory(() => ({ devices: 100, bytes: 65_536 }));
+  const audited: AuditRecord[] = [];
+  const nobody = { ask: async () => ({ given: new Map(), missing: [] }) };
+  const peerJournal = createPeerJournal({
+    ...{ proxyId: 'edge-1', journal, incidents, history },
+    ...{ topics: createTopics(nobody, () => {}), others: createOthers(() => []) },
+  });
   const find = <T>(table: Map<string, T>, id: string, code: 'NODE_UNKNOWN' | 'CLIENT_UNKNOWN'): T => {
     const found = table.get(id);
     if (found === undefined) throw new BreakwaterError(code, `"${id}" is unknown`);
@@ -108,11 +126,15 @@ export function createMemoryBackend(
     nodeTable,
     clientTable,
     listeners,
+    audited,
     ready: true,
     accepted: 1000,
     rebalanced: { ...memoryMoves, pools: [], tolerance: 0, spread: 0, state: 'off' },
     emit: (event) => {
-      for (const listener of listeners) listener(event);
+      const id = journal.idOf(journal.add(event));
+      incidents.observe(event);
+      rememberEvent(history, event);
+      for (const listener of listeners) listener(event, id);
     },
     nodes: views,
     node: (id) => ({
@@ -194,6 +216,8 @@ export function createMemoryBackend(
       contentType: 'text/plain; version=0.0.4',
       body: 'breakwater_node_up{node="a"} 1\n',
     }),
+    ...peerJournal,
+    audit: (record) => audited.push(record),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

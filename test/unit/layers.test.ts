@@ -11,7 +11,7 @@ const src = join(root, 'src');
 const levels = [
   ['base'],
   ['protocol'],
-  ['nodes', 'policy', 'session'],
+  ['nodes', 'policy', 'session', 'journal'],
   ['connection'],
   ['engine', 'config', 'health'],
   ['data-plane-api', 'membership', 'admin'],
@@ -22,7 +22,7 @@ const levels = [
 ];
 /** Rooms, and files of `base/`, that are given time, chance and I/O instead of reaching for them. */
 const pure = [
-  ...['protocol', 'nodes', 'policy', 'session', 'connection', 'config'],
+  ...['protocol', 'nodes', 'policy', 'session', 'journal', 'connection', 'config'],
   ...['base/bytes.ts', 'base/errors.ts', 'base/printable.ts', 'base/time.ts'],
 ];
 /** Workers, and the dashboard's script, are started by their paths, and so reached by no import. */

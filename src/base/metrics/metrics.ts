@@ -58,6 +58,8 @@ interface Metrics {
     readonly to: string | undefined;
     readonly durationMs: number;
   }): void;
+  /** An incident of this kind has begun. */
+  incident(kind: string): void;
   /** So many HTTP requests were answered with a status. */
   requests(listener: string, status: number, count: number): void;
   exposition(snapshot: Snapshot): Promise<{ contentType: string; body: string }>;
@@ -115,6 +117,12 @@ export function createMetrics(): Metrics {
     labelNames: ['listener', 'code'],
     registers: [registry],
   });
+  const incidents = new Counter({
+    name: 'breakwater_incidents_total',
+    help: 'Incidents that began, by kind; GET incidents tells them.',
+    labelNames: ['kind'],
+    registers: [registry],
+  });
   const listenerOf = boundLabel(MAX_LISTENERS);
   const reattachSeconds = new Histogram({
     name: 'breakwater_reattach_duration_seconds',
@@ -127,6 +135,7 @@ export function createMetrics(): Metrics {
       reattachments.inc({ cause, result: to === undefined ? 'failed' : 'ok' });
       if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
     },
+    incident: (kind) => incidents.inc({ kind }),
     probed: (seconds) => probe.observe(seconds),
     delayed: (seconds) => delay.observe(seconds),
     requests: (listener, status, count) =>

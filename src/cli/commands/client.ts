@@ -6,6 +6,7 @@ import { createAdminClient } from '../admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
 import { print, printDetails, printJson, printTable } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
+import { clientHistoryCommand } from './client-history.ts';
 
 const columns: readonly Column<ClientView>[] = [
   { title: 'CLIENT ID', value: ({ clientId }) => clientId },
@@ -43,7 +44,8 @@ export function clientCommand(): Command {
   const family = new Command('client').description(
     'list, inspect, move and disconnect the devices that are connected',
   );
-  for (const command of [list(), inspect(), move(), kick()]) family.addCommand(command);
+  for (const command of [list(), inspect(), clientHistoryCommand(), move(), kick()])
+    family.addCommand(command);
   return withExample(family, 'client list --node emqx-1', 'client kick meter-17');
 }
 

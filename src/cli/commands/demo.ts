@@ -8,7 +8,7 @@ import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
 import { startProxy } from '../../proxy/proxy.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
-import { readEvents } from '../event-stream.ts';
+import { readEvents, type ToldEvent } from '../event-stream.ts';
 import { type LiveLine, liveLine } from '../output/live-line.ts';
 import { nodeColumns } from '../output/node-table.ts';
 import { formatTable, wantsColour } from '../output/table.ts';
@@ -113,12 +113,12 @@ function welcome(url: string, adminUrl: string, nodes: readonly NodeView[]): str
 /** Tells once a second what happened, until the signal aborts. */
 async function tellEvents(
   screen: LiveLine,
-  events: AsyncIterable<BreakwaterEvent>,
+  events: AsyncIterable<ToldEvent>,
   signal: AbortSignal,
 ): Promise<void> {
   const waiting: BreakwaterEvent[] = [];
   const reading = (async () => {
-    for await (const event of events) {
+    for await (const { event } of events) {
       if (waiting.length < MAX_WAITING_EVENTS) waiting.push(event);
     }
   })().catch(() => {}); // ends with the server, or with the signal

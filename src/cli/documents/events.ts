@@ -13,7 +13,7 @@ const device = ['clientId', 'connection', 'node', 'listener', 'remoteAddress'];
 const progress = ['state', 'moved', 'failed', 'left', 'pace'];
 
 const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
-  placed: { when: 'a node serves the device', fields: device },
+  placed: { when: 'a node serves the device', fields: [...device, 'protocolVersion'] },
   ended: {
     when: 'the connection of a served device has ended; `duration` in seconds',
     fields: [...device, 'reason', 'duration', 'bytesFromDevice', 'bytesToDevice'],
@@ -25,7 +25,7 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
   reattached: {
     when: 'a session has moved, or no node took it (`result: failed`, no `to`)',
     fields: [
-      ...['clientId', 'remoteAddress', 'cause', 'evidence', 'from', 'to', 'result', 'duration'],
+      ...['clientId', 'connection', 'remoteAddress', 'cause', 'evidence', 'from', 'to', 'result', 'duration'],
       'sessionPresent',
     ],
   },
@@ -48,6 +48,48 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
   'rebalance-progress': {
     when: 'once a second while a rebalance is under way',
     fields: [...progress, 'pools'],
+  },
+  'node-lost': {
+    when: 'links to a node ended, and it is shown to be gone; `lost` of `had` links were known to have ended by then',
+    fields: ['node', 'evidence', 'detail', 'lost', 'had'],
+  },
+  panic: {
+    when: 'no node of a pool is healthy, and all of them are tried; `state` is `began` or `ended`',
+    fields: ['pool', 'state'],
+  },
+  refusals: {
+    when: 'a minute has passed in which so many devices were turned away for this reason, those too that `rejected` does not tell of',
+    fields: ['reason', 'count'],
+  },
+  reload: {
+    when: 'the configuration was read again; `result` is `ok`, `refused` or `in-part`, `cause` what changed, or why nothing did',
+    fields: ['result', 'cause'],
+  },
+  certificate: {
+    when: 'TLS files of a listener or pool are in use (`changed`), cannot be used (`refused`), or are about to expire (`expires-soon`, `expired`)',
+    fields: ['subject', 'state', 'cause'],
+  },
+  store: {
+    when: 'the membership store stopped to answer (`down`), or answers again (`up`)',
+    fields: ['state', 'cause'],
+  },
+  thread: {
+    when: 'a data thread does not answer (`stuck`), answers again (`answers`), or has died (`died`)',
+    fields: ['thread', 'state', 'connection', 'cause'],
+  },
+  admin: {
+    when: 'somebody changed something by the admin API, or tried to',
+    fields: [
+      ...['method', 'path', 'status', 'by', 'role', 'remoteAddress', 'node', 'clientId', 'change', 'code'],
+    ],
+  },
+  'admin-denied': {
+    when: 'somebody was not let in, or asked for what the role of the token does not allow',
+    fields: [...['method', 'path', 'status', 'by', 'role', 'remoteAddress', 'node', 'clientId', 'code']],
+  },
+  incident: {
+    when: 'an [incident](#incidents) began; `GET incidents` tells how it goes on',
+    fields: ['kind', 'subject'],
   },
 };
 

@@ -28,6 +28,7 @@ export async function metricTable(): Promise<string> {
   const metrics = createMetrics();
   metrics.reattached({ cause: '', to: '', durationMs: 1 });
   metrics.requests('', 200, 1);
+  metrics.incident('');
   const { body } = await metrics.exposition(everything);
   const rows = [...body.matchAll(/^# HELP (breakwater_\w+) (.*)\n# TYPE \1 (\w+)$/gm)].map(
     ([, name = '', help = '', type = '']) => [`\`${name}${labelsOf(name, body)}\``, type, help],

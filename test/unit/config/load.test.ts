@@ -59,6 +59,7 @@ describe('a valid file', () => {
       maxStateBytes: 262_144,
       sessionMemoryBytes: 67_108_864,
       sessionMemoryMs: 86_400_000,
+      history: { devices: 100_000, bytes: 67_108_864 },
       http: {
         maxHeadBytes: 16_384,
         maxBodyBytes: 67_108_864,

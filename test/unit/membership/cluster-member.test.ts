@@ -44,6 +44,7 @@ function scene(config = declared) {
     setRemote: (id, connections) => remote.set(id, connections),
     ...{ recalledSession: () => {}, forgotten: () => {} },
     answer: async (question) => question,
+    onStore: () => {},
     onSkipped: () => {},
     health: {
       absent: (id, cause) => told.push(`${id}: ${cause}`),

@@ -82,7 +82,8 @@ async function scene(more: Partial<BackendParts> = {}) {
     accepting: () => true,
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
-    subscribe: () => () => {},
+    events: { subscribe: () => () => {}, emit: () => {} },
+    peerJournal: {} as never,
     ...more,
   };
   return { backend: createBackend(parts), nodes, store, rates, kicked };

@@ -12,6 +12,7 @@ function scene() {
   const receive = createConnectionEvents({
     log: log as never,
     emit: () => undefined,
+    history: { add: () => undefined },
     health: {
       dialFailed: (node, reason) => blamed.push(`${node}: ${reason}`),
       dialSucceeded: () => undefined,

@@ -4,6 +4,7 @@ import { eventTable } from '../../../../src/cli/documents/events.ts';
 import type { WorkerEvent } from '../../../../src/data-plane-api/messages.ts';
 import { rebalanceEvent, tellDrain } from '../../../../src/migration/move-events.ts';
 import { NodeTable } from '../../../../src/nodes/table.ts';
+import { auditEvent } from '../../../../src/proxy/audit-event.ts';
 import { createConnectionEvents } from '../../../../src/proxy/connection-events.ts';
 import { watchNodes } from '../../../../src/proxy/node-events.ts';
 
@@ -19,19 +20,35 @@ const migration = {
   atMs: 1,
 } as const;
 const ofWorkers: readonly WorkerEvent[] = [
-  { type: 'placed', ...device },
+  { type: 'placed', ...device, protocolVersion: 5 },
   { type: 'ended', ...device, reason: 'kicked', durationMs: 1, bytesFromDevice: 1, bytesToDevice: 1 },
   { type: 'rejected', reason: 'banned', clientId: 'dev', listener: 0, remoteAddress: '' },
   { type: 'dial-failed', node: 'a', failure: 'refused', detail: '' },
   {
     type: 'reattached',
     clientId: 'dev',
+    connection: 1,
     remoteAddress: '',
     reattachment: { ...migration, sessionPresent: true },
   },
 ];
 
-/** Every event that the parts of a proxy tell, but for `node-drained`, which is told where they are put together. */
+/** Told where the parts of a proxy are put together. */
+const toldElsewhere = [
+  ...[
+    'node-drained',
+    'node-lost',
+    'panic',
+    'refusals',
+    'reload',
+    'certificate',
+    'store',
+    'thread',
+    'incident',
+  ],
+];
+
+/** Every other event that the parts of a proxy tell. */
 function told(): BreakwaterEvent[] {
   const events: BreakwaterEvent[] = [];
   const emit = (event: BreakwaterEvent): void => void events.push(event);
@@ -57,6 +74,10 @@ function told(): BreakwaterEvent[] {
   const progress = { state: 'moving', moved: 1, failed: 0, left: 1, stays: 0, rate: 1, pace: 1 } as const;
   tellDrain(nothing as never, emit, node, progress);
   events.push(rebalanceEvent({ ...progress, pools: ['p'], tolerance: 0, spread: 0 } as RebalanceView));
+  const asked = { method: 'PATCH', path: '/', status: 200, by: 'ops', role: 'operator', remoteAddress: '' };
+  const about = { node: 'a', client: 'dev', change: '{}', code: 'FORBIDDEN' };
+  events.push(auditEvent({ ...asked, ...about, isDenied: false }, ''));
+  events.push(auditEvent({ ...asked, ...about, change: undefined, isDenied: true }, ''));
   return events;
 }
 
@@ -66,8 +87,10 @@ test('the table of events names the fields that each has', () => {
       [type, [...fields.matchAll(/`(\w+)`/g)].map(([, field]) => field)] as const,
   );
   const events = told();
-  expect(events.map(({ type }) => type)).toHaveLength(rows.length - 1);
-  for (const { type, at: _at, ...fields } of events) {
+  const all = [...events.map(({ type }) => type), ...toldElsewhere];
+  expect(rows.map(([type]) => type).sort()).toEqual(all.sort());
+  for (const { type, at: _at, change, ...rest } of events) {
+    const fields = { ...rest, ...(change !== undefined && { change }) };
     const [, named] = rows.find(([name]) => name === type) ?? [];
     expect([type, ...Object.keys(fields).sort()]).toEqual([type, ...[...(named ?? [])].sort()]);
   }

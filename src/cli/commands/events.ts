@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { BreakwaterEvent } from '../../admin/backend.ts';
+import type { EventList } from '../../admin/journal-views.ts';
+import { createAdminClient } from '../admin-client.ts';
+import { readEvents } from '../event-stream.ts';
+import { type DataOptions, sinceOption, wholeNumber, withAdminOptions, withExample } from '../options.ts';
+import { print, printJson } from '../output/print.ts';
+import { watchSignals } from '../signals.ts';
+
+/** `breakwater events`: what has happened, and with `--follow` what happens. */
+
+interface EventOptions extends DataOptions {
+  readonly follow?: boolean;
+  readonly kind?: string;
+  readonly node?: string;
+  readonly client?: string;
+  readonly since?: string;
+  readonly limit: number;
+}
+
+/** Between a stream that has ended and the next try. */
+const AGAIN_MS = 2_000;
+
+export function eventsCommand(): Command {
+  const command = new Command('events')
+    .description(
+      'show what has happened at all proxies; with --follow, what happens at the one that is asked',
+    )
+    .option('-f, --follow', 'go on until Ctrl-C')
+    .option('--kind <kinds>', 'such as node, move, audit; several with commas between')
+    .option('--node <id>', 'what happened to this node, at it, from it or to it')
+    .option('--client <id>', 'what happened to this client id')
+    .addOption(sinceOption())
+    .option('--limit <n>', 'at most so many, 1 to 1000', wholeNumber(1, 1000), 100)
+    .action(async (options: EventOptions) => (options.follow ? follow(options) : list(options)));
+  return withExample(
+    withAdminOptions(command),
+    'events --since 10m --kind node,move',
+    'events --follow --client meter-17',
+  );
+}
+
+function queryOf({ kind, node, client, since, limit }: EventOptions): URLSearchParams {
+  const query = new URLSearchParams({ limit: String(limit) });
+  for (const [name, value] of Object.entries({ kind, node, client, since }))
+    if (value !== undefined) query.set(name, value);
+  return query;
+}
+
+async function list(options: EventOptions): Promise<void> {
+  const found = await createAdminClient(options).get<EventList>(`events?${queryOf(options)}`);
+  if (options.json) return printJson(found);
+  for (const { id: _, ...event } of found.events) print(lineOf(event));
+  if (found.events.length === 0) print('no events');
+  tellMissing(found.missing);
+}
+
+export function tellMissing(missing: readonly string[]): void {
+  if (missing.length > 0) print(`… and those of proxies that did not answer: ${missing.join(', ')}`);
+}
+
+/** A stream that ends, because the proxy stops or is restarted, is taken up behind the last event. */
+async function follow(options: EventOptions): Promise<void> {
+  const { asked } = watchSignals();
+  const query = queryOf(options);
+  const admin = createAdminClient(options);
+  await admin.get<EventList>(`events?${query}`); // says what is wrong with the question
+  const token = options.token ?? process.env.BREAKWATER_TOKEN;
+  while (!asked.aborted) {
+    try {
+      for await (const { id, event } of readEvents(admin.url, token, asked, String(query))) {
+        query.set('since', id);
+        print(options.json ? JSON.stringify({ id, ...event }) : lineOf(event));
+      }
+    } catch {
+      // It is tried again below.
+    }
+    await sleep(AGAIN_MS, undefined, { signal: asked }).catch(() => {});
+  }
+}
+
+/** `2026-11-29T03:12:07.123Z  reattached  clientId=meter-17 from=emqx-2 to=emqx-1` */
+function lineOf({ at, type, ...rest }: BreakwaterEvent | EventList['events'][number]): string {
+  const fields = Object.entries(rest)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${/\s/.test(String(value)) ? JSON.stringify(value) : value}`);
+  return `${at}  ${String(type).padEnd(12)}  ${fields.join(' ')}`;
+}

@@ -1,0 +1,140 @@
+/** What happened to single devices, also for some time after they have left: bounded in devices and in bytes. */
+
+/** One thing that happened to a device; all but `at` and `what` as far as it applies. */
+export interface DeviceEntry {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly what: 'connected' | 'moved' | 'not-moved' | 'refused' | 'ended';
+  /** Number of the connection. */
+  readonly connection?: number | undefined;
+  readonly node?: string | undefined;
+  /** Of a move: the node that was left. */
+  readonly from?: string | undefined;
+  readonly listener?: string | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly protocolVersion?: number | undefined;
+  readonly cause?: string | undefined;
+  readonly evidence?: string | undefined;
+  /** Of a refusal or an end. */
+  readonly reason?: string | undefined;
+  /** Seconds: of the move, or of the connection that has ended. */
+  readonly duration?: number | undefined;
+  readonly sessionPresent?: boolean | undefined;
+  readonly bytesFromDevice?: number | undefined;
+  readonly bytesToDevice?: number | undefined;
+}
+
+interface HistoryBounds {
+  /** Devices that are remembered; 0: none are. */
+  readonly devices: number;
+  /** Memory for all of them, as it is estimated. */
+  readonly bytes: number;
+}
+
+/** The last ones of one device. */
+const ENTRIES_MAX = 20;
+/** An object in a map, a list, and their share of the map. */
+const DEVICE_BYTES = 200;
+/** An object of a dozen fields, in the list that grows; names of nodes and listeners are shared. */
+const ENTRY_BYTES = 160;
+/** Devices that were only refused have this part of the room: whoever is let in has the rest. */
+const STRANGERS_PART = 1 / 8;
+
+/** Names of nodes, listeners and reasons, which come anew with every message from a thread. */
+const NAMES_MAX = 8192;
+
+interface Remembered {
+  readonly entries: DeviceEntry[];
+  bytes: number;
+}
+
+/** The devices of one sort, the longest untouched first. */
+class Table {
+  readonly devices = new Map<string, Remembered>();
+  bytes = 0;
+
+  add(clientId: string, known: Remembered | undefined, entry: DeviceEntry, bounds: HistoryBounds): void {
+    const device = known ?? { entries: [], bytes: DEVICE_BYTES + 2 * clientId.length };
+    this.remove(clientId);
+    if (device.entries.length >= ENTRIES_MAX) device.bytes -= bytesOf(device.entries.shift());
+    device.entries.push(entry);
+    device.bytes += bytesOf(entry);
+    this.devices.set(clientId, device);
+    this.bytes += device.bytes;
+    this.shrink(bounds);
+  }
+
+  remove(clientId: string): Remembered | undefined {
+    const device = this.devices.get(clientId);
+    if (device === undefined) return undefined;
+    this.devices.delete(clientId);
+    this.bytes -= device.bytes;
+    return device;
+  }
+
+  private shrink({ devices, bytes }: HistoryBounds): void {
+    for (const clientId of this.devices.keys()) {
+      if (this.devices.size <= devices && this.bytes <= bytes) return;
+      this.remove(clientId);
+    }
+  }
+}
+
+export class DeviceHistory {
+  private readonly served = new Table();
+  private readonly strangers = new Table();
+  private readonly names = new Map<string, string>();
+  private readonly bounds: () => HistoryBounds;
+
+  /** @param bounds as they are configured now */
+  constructor(bounds: () => HistoryBounds) {
+    this.bounds = bounds;
+  }
+
+  get isKept(): boolean {
+    return this.bounds().devices > 0;
+  }
+
+  /** @param clientId not empty, and at most some hundred characters */
+  add(clientId: string, entry: DeviceEntry): void {
+    const { devices, bytes } = this.bounds();
+    if (devices === 0) return;
+    const shared = this.withSharedNames(entry);
+    const known = this.served.devices.get(clientId);
+    if (entry.what === 'refused' && known === undefined) {
+      const part = { devices: Math.ceil(devices * STRANGERS_PART), bytes: bytes * STRANGERS_PART };
+      return this.strangers.add(clientId, this.strangers.devices.get(clientId), shared, part);
+    }
+    this.served.add(clientId, known ?? this.strangers.remove(clientId), shared, { devices, bytes });
+  }
+
+  /** Oldest first; empty where nothing is known. */
+  of(clientId: string): readonly DeviceEntry[] {
+    const device = this.served.devices.get(clientId) ?? this.strangers.devices.get(clientId);
+    return [...(device?.entries ?? [])];
+  }
+
+  private withSharedNames(entry: DeviceEntry): DeviceEntry {
+    const { node, from, listener, reason, cause } = entry;
+    return {
+      ...entry,
+      node: this.shared(node),
+      from: this.shared(from),
+      listener: this.shared(listener),
+      reason: this.shared(reason),
+      cause: this.shared(cause),
+    };
+  }
+
+  private shared(name: string | undefined): string | undefined {
+    if (name === undefined) return undefined;
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    if (this.names.size < NAMES_MAX) this.names.set(name, name);
+    return name;
+  }
+}
+
+function bytesOf(entry: DeviceEntry | undefined): number {
+  return entry === undefined ? 0 : ENTRY_BYTES + 2 * (entry.at.length + (entry.remoteAddress?.length ?? 0));
+}

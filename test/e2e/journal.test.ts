@@ -1,0 +1,171 @@
+import { beforeAll, expect, test } from 'vitest';
+import type { ClientHistory, EventList, IncidentList, IncidentView } from '../../src/admin/journal-views.ts';
+import type { Breakwater } from '../support/breakwater.ts';
+import { run } from '../support/cli.ts';
+import { agree, startJoining, startProxy } from '../support/cluster.ts';
+import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import type { Spawned } from '../support/process.ts';
+import { startRedis } from '../support/redis.ts';
+import { until } from '../support/wait.ts';
+
+/** Two proxies and three brokers: the tests of this file build on each other. */
+const DEVICES = 100;
+let proxies: Breakwater[] = [];
+const brokers = new Map<string, Spawned>();
+let devices: Device[] = [];
+
+const first = (): Breakwater => proxies[0] as Breakwater;
+const second = (): Breakwater => proxies[1] as Breakwater;
+const historyOf = (proxy: Breakwater, id: string) =>
+  proxy.api<ClientHistory>(`clients/${encodeURIComponent(id)}/history`);
+const words = ({ entries }: ClientHistory) => entries.map(({ what }) => what);
+
+beforeAll(async () => {
+  const redis = await startRedis();
+  for (const id of ['b1', 'b2', 'b3']) brokers.set(id, startJoining(redis, id));
+  const listeners = [{ url: 'mqtt://127.0.0.1:0', mode: 'session' }];
+  proxies = await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id, { listeners })));
+  await agree(proxies, ['b1', 'b2', 'b3']);
+  const sets = await Promise.all(
+    proxies.map(({ port }, i) => connectDevices(port, clientIds(DEVICES / 2, `p${i + 1}-device`))),
+  );
+  devices = sets.flat();
+});
+
+/** What both proxies say of the loss of a node, once they know what became of so many devices. */
+async function lossOf(node: string, count: number): Promise<IncidentView[]> {
+  const ask = async (proxy: Breakwater) =>
+    (await proxy.api<IncidentList>(`incidents?kind=node-lost&node=${node}`)).incidents;
+  return Promise.all(
+    proxies.map((proxy) =>
+      until(async () => {
+        const [incident, ...more] = await ask(proxy);
+        expect(more).toEqual([]);
+        const known = (incident?.moved ?? 0) + (incident?.disconnected ?? 0);
+        return incident?.proxies.length === 2 && known >= count && incident;
+      }, `${node} to be an incident of both proxies`),
+    ),
+  );
+}
+
+test('a node is killed under 100 devices: one incident with the same counts at both proxies', async () => {
+  const nodes = await first().api<{ id: string; connections: number }[]>('nodes');
+  const at = nodes.find(({ id }) => id === 'b2')?.connections ?? 0;
+  expect(at).toBeGreaterThan(10);
+  brokers.get('b2')?.kill('SIGKILL');
+  const [one, two] = await lossOf('b2', at);
+  expect(one).toMatchObject({ node: 'b2', moved: at, failed: 0, disconnected: 0 });
+  expect(one?.movedTo.reduce((sum, { count }) => sum + count, 0)).toBe(at);
+  for (const { node } of one?.movedTo ?? []) expect(['b1', 'b3']).toContain(node);
+  expect(one?.summary).toContain(`: ${at} sessions moved to b`);
+  expect(one?.evidence).toBeDefined();
+  expect({ ...two, to: undefined, cause: undefined, summary: '' }).toEqual({
+    ...{ ...one, to: undefined, cause: undefined, summary: '' },
+  });
+  expect(devices.filter(({ socket }) => socket.closed)).toEqual([]);
+});
+
+test('a device that moved, changed the proxy and left: its history is the same at both proxies', async () => {
+  const moved = await first().api<EventList>('events?since=2000-01-01T00:00:00Z&kind=move&limit=1');
+  const [move] = moved.events;
+  const clientId = String(move?.clientId);
+  const device = devices.find((each) => each.clientId === clientId) as Device;
+  const other = clientId.startsWith('p1') ? second() : first();
+  device.socket.end(Buffer.from([0xe0, 0])); // DISCONNECT
+  await until(async () => words(await historyOf(first(), clientId)).includes('ended'), 'its end');
+  const again = await connectDevice(other.port, clientId);
+  again.socket.end(Buffer.from([0xe0, 0]));
+  const whole = ['connected', 'moved', 'ended', 'connected', 'ended'];
+  const histories = await Promise.all(
+    proxies.map((proxy) =>
+      until(async () => {
+        const history = await historyOf(proxy, clientId);
+        return words(history).length === whole.length && history;
+      }, `the history of ${clientId}`),
+    ),
+  );
+  const [history] = histories as [ClientHistory];
+  expect(words(history)).toEqual(whole);
+  expect(histories[1]).toEqual(history);
+  const [connected, gone, ended, , end] = history.entries;
+  const proxy = clientId.startsWith('p1') ? 'p1' : 'p2';
+  expect(connected).toMatchObject({ proxy, node: 'b2', protocolVersion: 4 });
+  expect(connected?.remoteAddress).toMatch(/^127\.0\.0\.1:\d+$/);
+  expect(gone).toMatchObject({ proxy, from: 'b2', cause: 'link-lost', evidence: move?.evidence });
+  expect(ended).toMatchObject({ proxy, reason: 'device-closed', connection: connected?.connection });
+  expect(end?.proxy).not.toBe(proxy);
+});
+
+test('of a device that nobody has seen nothing is remembered', async () => {
+  await expect(historyOf(first(), 'nobody')).rejects.toThrow('CLIENT_UNKNOWN');
+});
+
+/** Frames of a stream of events, until it is cancelled. */
+async function stream(proxy: Breakwater, query: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${proxy.adminUrl}/api/v1/events?${query}`, {
+    headers: { accept: 'text/event-stream', ...headers },
+  });
+  const reader = (response.body as ReadableStream<Uint8Array>)
+    .pipeThrough(new TextDecoderStream())
+    .getReader();
+  let text = '';
+  const frames = () =>
+    [...text.matchAll(/^id: (\S+)\nevent: (\S+)\ndata: (.*)$/gm)].map(([, id = '', type, data = '']) => ({
+      ...{ id, type },
+      data: JSON.parse(data) as Record<string, unknown>,
+    }));
+  return {
+    async until(count: number) {
+      while (frames().length < count) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`the stream ended: ${text}`);
+        text += value;
+      }
+      return frames();
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+test('a stream begins with what is kept, goes on with what happens, and after a reconnect misses nothing', async () => {
+  const kinds = 'kind=audit';
+  await first().api('nodes/b1', { method: 'PATCH', body: { weight: 11 } });
+  const following = await stream(first(), `since=2000-01-01T00:00:00Z&${kinds}`);
+  const [kept] = await following.until(1);
+  expect(kept?.data).toMatchObject({ method: 'PATCH', node: 'b1', status: 200, by: 'local' });
+  expect(kept?.data.remoteAddress).toBe('127.0.0.1');
+  await first().api('nodes/b1', { method: 'PATCH', body: { weight: 12 } });
+  const [, live] = await following.until(2);
+  await following.cancel();
+  for (const weight of [13, 14]) await first().api('nodes/b1', { method: 'PATCH', body: { weight } });
+  const again = await stream(first(), kinds, { 'last-event-id': live?.id ?? '' });
+  await first().api('nodes/b1', { method: 'PATCH', body: { weight: 10 } });
+  const missed = await again.until(3);
+  await again.cancel();
+  const all = await first().api<EventList>(`events?since=2000-01-01T00:00:00Z&${kinds}`);
+  expect([kept, live, ...missed].map((frame) => frame?.id)).toEqual(all.events.map(({ id }) => id));
+});
+
+test('who did what is known at the other proxy too, of devices by their ids', async () => {
+  const target = devices.find(({ clientId }) => clientId.startsWith('p2'))?.clientId ?? '';
+  await second().api(`clients/${target}`, { method: 'DELETE' });
+  const { events, missing } = await first().api<EventList>(
+    `events?since=2000-01-01T00:00:00Z&kind=audit&client=${target}`,
+  );
+  expect(missing).toEqual([]);
+  expect(events).toMatchObject([{ proxy: 'p2', method: 'DELETE', clientId: target, status: 204 }]);
+});
+
+test('the command line tells all of it', async () => {
+  const tell = (...args: string[]) => run([...args, '--admin', second().adminUrl]);
+  const incidents = await tell('incidents', '--node', 'b2');
+  expect(incidents.stdout).toMatch(/node-lost .*b2 lost at .* sessions moved to /);
+  const events = await tell('events', '--since', '1h', '--kind', 'audit');
+  expect(events.stdout).toMatch(/^\d{4}-\S+Z {2}admin +.*method=PATCH .*by=local/m);
+  const moves = await second().api<EventList>('events?since=2000-01-01T00:00:00Z&kind=move&limit=1');
+  const history = await tell('client', 'history', String(moves.events[0]?.clientId));
+  expect(history.stdout).toMatch(/moved +b2 → b[13] +link-lost, /);
+  const wrong = await tell('events', '--kind', 'nonsense');
+  expect(wrong).toMatchObject({ code: 2 });
+  expect(wrong.stderr).toContain('audit');
+});
