@@ -7,7 +7,7 @@ import { hash32 } from '../policy/balance/hash.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
 import { addressOf } from './client-record.ts';
 
-/** In a cluster of proxies: how long it is known whose a session is, when it ends without a word. */
+/** In a cluster of proxies: how long it is remembered where a session is, after its proxy has vanished. */
 const OWNED_TTL_MS = 600_000;
 
 interface Context {
@@ -21,12 +21,12 @@ export function deviceOf({ clientId, route }: ConnectionView): { pool: string; c
   return { pool: route?.name ?? '', clientId };
 }
 
-/** Tells the devices apart that lose their links. */
+/** A number that tells devices apart when they lose their links. */
 export function deviceNumber(connection: ConnectionView): number {
   return hash32(connection.clientId || addressOf(connection.peer)) ^ connection.who;
 }
 
-/** The broker has accepted a device: whoever has to know is told. */
+/** The broker has accepted a device: it takes its client id on this proxy, and the main thread is told. */
 export function acceptClient({ owners, isShared, tell }: Context, connection: Connection): void {
   const who = identityOf(connection);
   owners.accept(connection, who);
@@ -36,20 +36,23 @@ export function acceptClient({ owners, isShared, tell }: Context, connection: Co
   tell({ type: 'claimed', ...deviceOf(connection), who, sinceMs, node: target?.nodeId ?? '', ttlMs });
 }
 
-/** Its session is at another node. */
+/** The session of the device is at another node. */
 export function clientMoved({ isShared, tell }: Context, connection: Connection): void {
   if (claimTtlOf(connection, isShared) > 0)
     tell({ type: 'claim-moved', ...deviceOf(connection), node: connection.target?.nodeId ?? '' });
 }
 
-/** It has ended. */
+/** The connection of the device has ended. */
 export function clientEnded({ owners, isShared, tell }: Context, connection: Connection): void {
   owners.delete(connection);
   if (connection.acceptedAtMs > 0 && claimTtlOf(connection, isShared) > 0)
     tell({ type: 'released', ...deviceOf(connection) });
 }
 
-/** How long it is remembered where this device is served, in ms; 0: not at all. An empty client id is nobody's. */
+/**
+ * How long it is remembered where this device is served, in ms; 0: not at all. An empty client id belongs to no
+ * device.
+ */
 function claimTtlOf({ clientId, route, session }: Connection, isShared: boolean): number {
   if (clientId === '') return 0;
   const ttlMs = route?.claimTtlMs ?? 0;

@@ -21,7 +21,7 @@ export class AffinityLookups {
     this.tell({ type: 'recall', request, pool, clientId });
   }
 
-  /** The main thread answers every question, if only that it knows nothing. */
+  /** The main thread answers every question, even if it knows nothing. */
   answered(request: number, node: string | undefined): void {
     const asker = this.open.get(request);
     this.open.delete(request);

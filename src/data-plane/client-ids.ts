@@ -4,7 +4,7 @@ import { hash32 } from '../policy/balance/hash.ts';
 import { Namesakes } from './namesakes.ts';
 import { clientCnOf } from './rule-input.ts';
 
-/** What is needed of a connection. */
+/** What this index needs to know of a connection. */
 interface Holder {
   readonly clientId: string;
   readonly route: { readonly name: string } | undefined;
@@ -17,14 +17,15 @@ interface Holder {
 interface ClientIdsOptions {
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;
-  /** Other threads have to know; absent where there are none. */
+  /** Tells the other workers; absent where there are none. */
   readonly tell: ((event: WorkerEvent) => void) | undefined;
 }
 
 /**
- * The served connections of this thread by client id, over all listeners. The broker decides who owns one: a connection
- * that it has accepted ends nobody, and marks the one before it of the same pool and client id, so that an end of that
- * one's link is known for the takeover that it is (rule 14). Over threads `proxy/owners.ts` sees to the same.
+ * The served connections of this worker by client id, over all listeners. The broker decides which connection owns
+ * a client id. Accepting a connection ends no other one here. It marks the former connection of the same pool and
+ * client id, so that the end of its link is known to be a takeover (rule 14). Between workers `proxy/owners.ts`
+ * does the same.
  */
 export class ClientIds<T extends Holder> {
   private readonly holders = new Map<string, T | Namesakes<T>>();
@@ -41,7 +42,10 @@ export class ClientIds<T extends Holder> {
     return known instanceof Namesakes ? known : [known];
   }
 
-  /** A connection is served; an empty client id is nobody's, because the node chooses one that nobody else has. */
+  /**
+   * A connection is served. An empty client id belongs to no device, because the node chooses one that nobody else
+   * has.
+   */
   add(connection: T): void {
     const { clientId } = connection;
     if (clientId === '') return;

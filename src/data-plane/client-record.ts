@@ -16,7 +16,7 @@ interface Served {
   readonly session: SessionForwarder | undefined;
 }
 
-/** What is told of one device; with `inDetail`, of its session and its TLS too. */
+/** What is shown of one device; with `inDetail`, its session and its TLS too. */
 export function clientRecord(
   served: Served,
   listener: number,

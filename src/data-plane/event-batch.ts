@@ -6,28 +6,28 @@ type LinkLost = Extract<WorkerEvent, { type: 'link-lost' }>;
 /** Grows until it is sent. */
 type GrowingLinkLost = { -readonly [K in keyof LinkLost]: LinkLost[K] } & { devices: number[] };
 
-/** Most events in one batch; what one burst holds beyond it is counted, not told. */
+/** Most events in one batch; what comes beyond it in one burst is counted and not sent. */
 export const MAX_BATCH_EVENTS = 4096;
 
 /**
- * That a node answered dials is told again after so long: a message costs both threads as much as several system calls,
- * and only failures since the last one make it news (other threads' failures too, hence not never).
+ * A node that answers dials is reported again after so long. A message costs both threads as much as several system
+ * calls, and it is news only after failures, which other workers may have seen.
  */
 export const DIALLED_AGAIN_MS = 100;
 
 /**
- * Gathers what one batch of socket events gave rise to, and sends it to the main thread as one message.
- * A node that answers thousands of dials is told of ten times a second.
+ * Gathers what one batch of socket events gave rise to, and sends it to the main thread as one message. A node that
+ * answers thousands of dials is reported ten times a second.
  */
 export class EventBatch {
   private readonly defer: (task: () => void) => void;
   private readonly send: (events: readonly WorkerEvent[]) => void;
   private readonly dropped: () => void;
   private events: WorkerEvent[] = [];
-  /** Those of lost links, by node: very many may end together, and who asks must be heard. */
+  /** Events of lost links, by node: very many may end together, and each of them asks a question that must arrive. */
   private readonly lost = new Map<string, GrowingLinkLost>();
   private readonly now: () => number;
-  /** Nodes that were told of as dialled since `dialledSinceMs`. */
+  /** Nodes that were reported as dialled since `dialledSinceMs`. */
   private readonly dialled = new Set<string>();
   private dialledSinceMs = 0;
 
@@ -93,7 +93,10 @@ export class EventBatch {
   }
 }
 
-/** What is remembered must not be older than what devices know, so these are never dropped; there are two a connection. */
+/**
+ * Events of sessions. What is remembered of a session must not be older than what its device knows, so these are
+ * never dropped; there are two a connection.
+ */
 function isOfSession({ type }: WorkerEvent): boolean {
   return type === 'session-opened' || type === 'session-left';
 }

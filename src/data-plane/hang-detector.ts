@@ -4,7 +4,7 @@ import type { SessionForwarder } from '../connection/session-forwarder.ts';
 /** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
 const SUSPICION = 0.3;
 
-/** What is needed of a connection. */
+/** What the detector needs of a connection. */
 export interface Watched {
   readonly placedAtMs: number;
   readonly session:

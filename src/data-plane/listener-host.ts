@@ -45,10 +45,10 @@ import type { Trials } from './trials.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-/** However it is carried. */
+/** A connection of any kind that a listener has. */
 type Carried = Connection | OpaqueConnection;
 
-/** What the connections of one listener ask of their worker, and tell it: it places them, counts them, tells of them. */
+/** Places the connections of one listener, counts them, and reports them to the main thread. */
 export class ListenerHost implements ConnectionHost {
   readonly messages: Float64Array;
   readonly now: () => number;
@@ -86,7 +86,7 @@ export class ListenerHost implements ConnectionHost {
     this.limiter = limiter;
   }
 
-  /** A new device; `undefined` when it may not connect, or there are already as many as may be. */
+  /** Makes the connection of a new device; `undefined` when it may not connect. */
   accept(wire: Wire, peer: Peer): WireEvents | undefined {
     const { table } = this.context;
     table.countAccepted(this.listener.index);
@@ -101,7 +101,10 @@ export class ListenerHost implements ConnectionHost {
     return layer;
   }
 
-  /** Reset at once, unless it is one of the few that are told why. TLS would cost more than the device is worth. */
+  /**
+   * Resets the device at once, unless it is one of the few that get the reason in a CONNACK. TLS would cost too
+   * much for that.
+   */
   private turnAway(wire: Wire, refusal: LimiterRefusal | 'max-connections'): WireEvents | undefined {
     const { table, rejectionBudget } = this.context;
     const { tls, websocket, opaque } = this.listener;
@@ -128,7 +131,7 @@ export class ListenerHost implements ConnectionHost {
     return connection;
   }
 
-  /** By what rules can tell of a device that has not sent its CONNECT. */
+  /** Finds the route of a device that has not sent its CONNECT, by the rules that need none. */
   private readonly onUpgrade: UpgradeHook = (peer, cookie) => {
     const route = this.route({}, peer);
     return typeof route === 'string' ? { headers: [] } : upgradeCookies(route, peer, cookie);
@@ -151,7 +154,7 @@ export class ListenerHost implements ConnectionHost {
     return typeof next === 'string' ? route : next;
   }
 
-  /** Its pool is gone, and by the rules of now there is no other for it. */
+  /** The pool of the connection is gone, and the present rules give it no other. */
   private isForsaken({ route, connect, peer }: Carried): boolean {
     const isGone = connect !== undefined && route !== undefined && !isAmong(this.context.routes, route);
     return isGone && typeof this.route(connect, peer) === 'string';
@@ -315,7 +318,7 @@ export class ListenerHost implements ConnectionHost {
     return tally;
   }
 
-  /** The served connections that are meant, of those here. */
+  /** The served connections that the request means, of those here. */
   private *meant(whom: Whom): Iterable<Connection> {
     if ('clientId' in whom && !isCutId(whom.clientId)) {
       for (const connection of this.context.owners.named(whom.clientId))

@@ -2,7 +2,10 @@ import type { Asker, Evidence } from '../connection/evidence.ts';
 import type { Verdict, WorkerEvent } from '../data-plane-api/messages.ts';
 import type { TableReader } from '../data-plane-api/table-reader.ts';
 
-/** A node that was gone then is gone for all links of before; those that are found out later than this are asked for anew. */
+/**
+ * For so long an answer about a node holds for all links that were lost before it. Links that are lost later are
+ * asked for anew.
+ */
 const REMEMBERED_MS = 5_000;
 
 /** Times of a lost link, on the shared clock. */
@@ -18,7 +21,7 @@ interface LostLinksOptions {
   readonly tell: (event: WorkerEvent) => void;
 }
 
-/** Links of this thread that ended of themselves, until the main thread says whether their nodes are gone. */
+/** Links that ended by themselves, until the main thread says whether their nodes are gone. */
 export class LostLinks {
   private readonly options: LostLinksOptions;
   private readonly waiting = new Map<string, Map<Asker, Times>>();
@@ -28,7 +31,10 @@ export class LostLinks {
     this.options = options;
   }
 
-  /** What is known at once; else the main thread is asked, and `asker.judged` is called. @param attachedAtMs shared */
+  /**
+   * The answer, where it is known at once; else the main thread is asked, and `asker.judged` is called. @param
+   * attachedAtMs on the shared clock
+   */
   evidence(asker: Asker, attachedAtMs: number): Evidence | undefined {
     const { table, now, tell } = this.options;
     const { slot, nodeId: node } = asker.target;
@@ -48,7 +54,10 @@ export class LostLinks {
     this.waiting.get(asker.target.nodeId)?.delete(asker);
   }
 
-  /** A node that lived speaks for the links that were lost before; one that was gone, for those that were attached before. */
+  /**
+   * An answer that the node lives holds for links that were lost before it; one that it is gone, for links that
+   * were attached before it.
+   */
   answered(verdict: Verdict): void {
     const { node, evidence, asOfMs } = verdict;
     if (evidence !== undefined) this.gone.set(node, verdict);

@@ -1,4 +1,4 @@
-/** What is needed of a connection. */
+/** What this list needs of a connection. */
 interface Namesake {
   readonly route: { readonly name: string } | undefined;
   readonly acceptedAtMs: number;

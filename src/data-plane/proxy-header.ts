@@ -6,7 +6,7 @@ import {
   type V2Fields,
 } from '../protocol/proxy-protocol/encode.ts';
 
-/** How a pool's nodes are told whose connection it is. */
+/** How the nodes of a pool learn which device a connection belongs to. */
 interface ProxyHeaderConfig {
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
   readonly proxyProtocolFields: V2Fields;
@@ -15,7 +15,7 @@ interface ProxyHeaderConfig {
 /** The PROXY protocol header of a device, the same on each of its links. */
 type Introduce = (peer: Peer) => Uint8Array;
 
-/** Undefined where nodes are told nothing. `nowMs` is the wall clock's. */
+/** Undefined where nodes get no header. `nowMs` is the wall clock's. */
 export function createProxyHeader(config: ProxyHeaderConfig, nowMs: () => number): Introduce | undefined {
   const { proxyProtocol, proxyProtocolFields: fields } = config;
   if (proxyProtocol === 'none') return undefined;

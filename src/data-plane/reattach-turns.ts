@@ -3,7 +3,7 @@ import { AdaptiveWindow } from '../policy/admission/adaptive-window.ts';
 
 /** Before anything is known of a node, so many sessions are asked for at once, by all threads together. */
 const START_SIZE = 4;
-/** What was learned of a node that was asked nothing for so long is forgotten. */
+/** What was learned about a node is forgotten when it was not asked for so long. */
 const FORGET_MS = 10_000;
 
 /**
@@ -88,7 +88,7 @@ class Line {
     this.goOn();
   }
 
-  /** Who knows no other node stays, and is not told again. */
+  /** The node is gone: those that wait look for another one, once. Those that know no other stay. */
   private scatter(): void {
     const all = [...this.mayScatter];
     this.mayScatter.clear();
@@ -107,7 +107,7 @@ class Line {
     this.goOn();
   }
 
-  /** Whoever begins may leave at once: so no call within a call. */
+  /** One that begins may leave at once, so the loop must not run inside itself. */
   goOn(): void {
     if (this.isBusy) return;
     this.isBusy = true;

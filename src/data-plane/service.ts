@@ -1,7 +1,7 @@
 import type { Fault, WorkerEvent, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 
-/** What a set of threads is made of. */
+/** How a set of workers is started. */
 export interface WorkerPoolOptions {
   readonly count: number;
   /** Where several sets of threads share a table: the number of this one's first, how many there are in all, and the limiter's memory. */
@@ -18,7 +18,7 @@ export interface WorkerPoolOptions {
   readonly maxConnections: number;
 }
 
-/** What threads go by when they start, and whom they tell. */
+/** The settings that workers start with, and who hears from them. */
 export interface Service {
   readonly settings: WorkerSettings;
   readonly onEvents: (events: readonly WorkerEvent[], thread: number) => void;

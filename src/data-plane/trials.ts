@@ -1,6 +1,6 @@
 import type { Defendant } from '../connection/evidence.ts';
 
-/** For a node to answer what it is sent, or to die; then it is the next one's turn. */
+/** How long a node has to answer what it is sent, or to die. Then it is the next session's turn. */
 const TRIAL_MS = 200;
 
 /**
@@ -24,7 +24,7 @@ export class Trials {
     this.goOn(node, court);
   }
 
-  /** It is acquitted, or gone. */
+  /** The session has survived its trial, or has gone. */
   leave(defendant: Defendant, node: string): void {
     const court = this.courts.get(node);
     if (court === undefined) return;
@@ -33,7 +33,7 @@ export class Trials {
     this.goOn(node, court);
   }
 
-  /** Call it about twice a second: who has had its time gives way, though it is not acquitted. */
+  /** Call it about twice a second: a session whose time is over gives way, though its trial is not decided. */
   beat(): void {
     for (const [node, court] of this.courts) {
       if (this.now() - court.beganAtMs >= TRIAL_MS) court.present = undefined;
@@ -63,7 +63,7 @@ class Court {
     return !this.isBusy && this.present === undefined && this.waiting.size === 0;
   }
 
-  /** A defendant may leave while it begins: so no call within a call. */
+  /** A session may leave while it begins, so the loop must not run inside itself. */
   next(): void {
     if (this.isBusy) return;
     this.isBusy = true;

@@ -2,7 +2,10 @@ import { AT, BEAT, BEGAN, LONGEST } from '../engine/pulse.ts';
 
 /** A thread that gives no sign of life for so long does not answer. It gives several a second. */
 const SILENT_MS = 1000;
-/** A look that comes so late says that this thread was away, and nothing about the others: they may have been, too. */
+/**
+ * A look that comes so late shows that the main thread itself was held up. It says nothing about the workers, which
+ * may have been held up too.
+ */
 const LATE_MS = 1500;
 /** The longest turn is that of the last one to two of these. */
 const WINDOW_MS = 30_000;
@@ -12,12 +15,12 @@ interface WatchdogParts {
   readonly pulses: readonly Float64Array[];
   /** Milliseconds, the same for all threads. */
   readonly now: () => number;
-  /** `connection`: the number of the one that the thread is at; 0 where it has none yet. */
+  /** `connection`: the number of the connection that the worker is busy with; 0 where it has none yet. */
   readonly silent: (thread: number, connection: number, silentMs: number) => void;
   readonly answers: (thread: number, silentMs: number) => void;
 }
 
-/** Sees data threads that do not come back from what they are at, and how long their turns take. */
+/** Finds workers that are stuck, and measures how long their turns take. */
 export class Watchdog {
   private readonly parts: WatchdogParts;
   private lookedAtMs: number;
@@ -33,7 +36,7 @@ export class Watchdog {
     this.windowEndsMs = this.lookedAtMs + WINDOW_MS;
   }
 
-  /** To be called about twice a second. */
+  /** Call it about twice a second. */
   look(): void {
     const nowMs = this.parts.now();
     const wasAway = nowMs - this.lookedAtMs > LATE_MS;
@@ -62,7 +65,7 @@ export class Watchdog {
     }
   }
 
-  /** WorkerPool that do not answer. */
+  /** The workers that do not answer. */
   get silentThreads(): readonly number[] {
     return [...this.silentSince.keys()].sort((a, b) => a - b);
   }

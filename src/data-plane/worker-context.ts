@@ -35,10 +35,10 @@ export interface WorkerContext {
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
   readonly reconnectThrottle: ReconnectThrottle;
-  /** Refused devices that may be told why; undefined: none are. */
+  /** Limits how many refused devices get the reason in a CONNACK; undefined: none do. */
   readonly rejectionBudget: TokenBucket | undefined;
   readonly now: () => number;
   readonly tell: (event: WorkerEvent) => void;
-  /** Placed and ended connections are told one by one. */
+  /** Each placed and each ended connection is reported. */
   verbose: boolean;
 }

@@ -9,11 +9,11 @@ const WINDOW_MS = 10_000;
 interface Faults {
   /** `where` is for people: `a connection`, `command watch`. */
   tell(where: string, error: unknown): void;
-  /** Carries a command out. One that fails is told, and answered where an answer is owed. */
+  /** Carries a command out. One that fails is reported, and answered where an answer is owed. */
   carryOut(command: Command, run: (command: Command) => unknown): void;
 }
 
-/** A fault of ours in a Worker is told to the main thread, and ends no connection but the one that it belongs to. */
+/** A fault of ours in a worker is reported to the main thread, and ends only the connection that it belongs to. */
 export function createFaults(report: (message: Report) => void): Faults {
   function tell(where: string, error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
@@ -40,8 +40,8 @@ export function createFaults(report: (message: Report) => void): Faults {
 }
 
 /**
- * The last guard of a Worker: a fault that no other guard caught is told, too. A thread that does little else is ended,
- * because it is started again with a clean state.
+ * The last guard of a worker: a fault that no other guard has caught is reported too. A worker that does little
+ * besides failing is ended, because it is started again with a clean state.
  */
 export function guardThread(
   faults: Pick<Faults, 'tell'>,

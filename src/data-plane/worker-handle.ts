@@ -7,9 +7,9 @@ import type { BoundAddress } from '../engine/engine.ts';
 import { ListenError } from './listen-error.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
-/** An answer that a thread owes longer than this is not coming. */
+/** An answer that has not come within this time is given up. */
 export const REQUEST_TIMEOUT_MS = 5_000;
-/** A machine that is short of cores starts many threads at a time. */
+/** How long a worker may take to start: a machine with few cores starts many at a time. */
 const LISTEN_TIMEOUT_MS = 30_000;
 /**
  * A data thread's garbage is what connects leave behind. V8 would let 16 MB and more of it lie in memory before it looks;
@@ -24,7 +24,7 @@ interface Request {
   readonly reject: (error: Error) => void;
 }
 
-/** What is told of a thread besides the answers to questions. */
+/** What a worker reports besides the answers to questions. */
 interface DataThreadEvents {
   readonly onReport: (report: Report) => void;
   /** It has ended: after it listened, or else before. */

@@ -37,7 +37,7 @@ const RESTART_DELAY_MS = 500;
 const READY_WAIT_MS = 3_000;
 const READY_POLL_MS = 50;
 
-/** What all threads know of who is connected. */
+/** The memory in which all workers count connections. */
 export function createConnectionLimiter(threads: number, maxConnections: number): LimiterMemory {
   return createLimiterMemory({ threads, listeners: MAX_LISTENERS, maxConnections, seed: randomSeed() });
 }
@@ -127,7 +127,10 @@ export class WorkerPool {
     });
   }
 
-  /** In the table and in what is told; threads are otherwise known by their place in this set. */
+  /**
+   * The number of a worker in the routing table and in reports. Elsewhere workers are known by their place in this
+   * set.
+   */
   private numberOf(thread: number): number {
     return (this.options.shared?.first ?? 0) + thread;
   }

@@ -56,7 +56,7 @@ export function createDrains(options: DrainsOptions) {
   }
 
   return {
-    /** To be called for every change of the node table. */
+    /** Call it for every change of the node table. */
     changed({ kind, node }: NodeChange): void {
       if (kind === 'removed') {
         if (liveAt(node.id) > 0) start(node, 'removed');

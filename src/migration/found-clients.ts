@@ -24,7 +24,7 @@ export function createFoundClients(peers: Pick<Peers, 'client' | 'kick'>) {
     find,
     /** @throws BreakwaterError likewise */
     async kick(whom: Whom): Promise<void> {
-      // Numbers are each proxy's own: nobody else's connection is ended.
+      // Each proxy numbers its own connections, so no connection of another proxy is ended.
       if ('connection' in whom && whom.proxy === undefined) await find(whom);
       if ((await peers.kick(whom)) === 0) throw unknown(whom);
     },

@@ -17,7 +17,7 @@ interface LocalMovesParts {
 export function createLocalMoves(parts: LocalMovesParts): LocalMoves {
   const { proxyId, table, drains, carryOut } = parts;
 
-  /** Where nothing moves: whoever has connections has not heard yet that they are to go. */
+  /** Where nothing moves. A proxy that still has connections has not heard of the order yet. */
   function atRest(left: number): MoverProgress {
     const state = left === 0 ? 'done' : 'moving';
     return { state, moved: 0, failed: 0, left, stays: 0, rate: 0, pace: 0 };

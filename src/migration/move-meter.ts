@@ -1,4 +1,4 @@
-/** The longest that a move is believed to be under way: a device may leave in the middle, and nobody tells. */
+/** A move counts as under way for at most so long: a device may leave in the middle, and its end is not reported. */
 const UNDER_WAY_MS = 30_000;
 /** The pace that is shown is that of the last seconds. */
 const PACE_WINDOW_MS = 5_000;
@@ -18,7 +18,7 @@ export class MoveMeter {
   private tokens: number;
   private filledAtMs: number;
   private begun: Mark[] = [];
-  /** Moves whose end was told before their begin: the threads that began them speak each for itself. */
+  /** Moves whose end was reported before their begin, because each worker reports for itself. */
   private early = 0;
   private history: Mark[];
 

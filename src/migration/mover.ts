@@ -4,12 +4,14 @@ import { MoveMeter } from './move-meter.ts';
 
 /** How often sessions are ordered away while all goes well. */
 const BATCH_MS = 100;
-/** After so many tries in a row that moved nothing, what is left is told as not movable; it is still tried. */
+/** After so many tries in a row that moved nothing, the rest is reported as not movable. It is still tried. */
 const BLOCKED_AFTER = 3;
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 5_000;
 const TELL_MS = 1_000;
-/** When nothing is left, so long is waited for word of the last moves under way: a device may leave in the middle of one. */
+/**
+ * When nothing is left, reports of the last moves are waited for so long: a device may leave in the middle of one.
+ */
 const LAST_MOVES_MS = 3_000;
 
 /** Sessions to be moved: at most `count` from one node, to `to` and no other if that is given. */
@@ -42,14 +44,14 @@ export interface MoverProgress {
 export interface MoverOptions {
   /** What to order next; undefined while there is nothing. */
   readonly next: () => Order | undefined;
-  /** Told what was begun of an order, so that `next` can go on. */
+  /** Called with what was begun of an order, so that `next` can go on. */
   readonly begun?: (order: Order, count: number) => void;
   /** Connections that are still where they should not be. */
   readonly left: () => number;
   readonly move: (order: Order) => Promise<MoveTally>;
   /** Sessions a second. */
   readonly rate: number;
-  /** Told about once a second while sessions move, and at each change of state. */
+  /** Called about once a second while sessions move, and at each change of state. */
   readonly onProgress: (progress: MoverProgress) => void;
   /** Ends by itself when it is done or blocked; otherwise it watches until it is stopped. */
   readonly once: boolean;

@@ -74,7 +74,7 @@ export function withPeerMoves(local: LocalMoves, topics: Topics, others: Others)
     local.carried(),
   );
 
-  /** One that lives and does not answer may have something left. */
+  /** A proxy that lives and does not answer may have something left. */
   function sum(
     own: MoverProgress,
     answers: Iterable<MoverProgress>,

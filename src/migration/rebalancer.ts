@@ -8,10 +8,10 @@ import { DEFAULT_DRAIN_RATE } from './drains.ts';
 import type { Peers } from './peers.ts';
 import { DEFAULT_TOLERANCE, type Loaded, planRebalance, shareOut, spreadOf } from './rebalance.ts';
 
-/** Devices come and go meanwhile: so many plans at most are made until it is even. */
+/** Devices come and go meanwhile, so at most so many plans are made until all is even. */
 const MAX_ROUNDS = 10;
 const LOOK_MS = 200;
-/** A proxy that does not finish its part is not waited for longer. */
+/** The longest wait for the part of one proxy. */
 const ROUND_TIMEOUT_MS = 600_000;
 
 interface RebalancerParts {

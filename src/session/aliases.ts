@@ -10,12 +10,12 @@ interface Alias {
 const ALIAS_BYTES = 300;
 
 /**
- * Topic aliases of one side. The device goes on using its own over links of which each starts without any
- * [MQTT-3.3.2-7]; the node's may have been given in a message that the device did not get.
+ * Topic aliases of one side. The device keeps using its own, although each new link begins without any
+ * [MQTT-3.3.2-7]. An alias of the node may have been set in a message that the device did not get.
  */
 export class Aliases {
   private readonly byNumber = new Map<number, Alias>();
-  /** Memory that they may take. */
+  /** Bytes that they may take at most. */
   bytes = 0;
 
   set(number: number, topic: Uint8Array, established: boolean): void {

@@ -74,7 +74,7 @@ export function readAssignedClientId(
 
 let known: ConnackCapabilities = plainCapabilities;
 
-/** The same capabilities as one value for as many devices as possible, because nodes say the same to all of them. */
+/** The same capabilities as one shared value, because nodes say the same to nearly all devices. */
 export function interned(terms: ConnackCapabilities): ConnackCapabilities {
   if (!equal(terms, known)) known = terms;
   return known;

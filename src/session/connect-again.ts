@@ -14,8 +14,9 @@ const CLEAN_START = 0x02;
 const WILL_BITS = 0x3c;
 
 /**
- * The device's CONNECT for another node. With Clean Start 0 a session that may exist is asked for and never discarded
- * [MQTT-3.1.2-4]; with 1 whatever the node has under this client id is another's, and goes (rules 1, 2).
+ * The device's CONNECT for another node. Clean Start 0 asks for a session that may exist, and never discards it
+ * [MQTT-3.1.2-4]. Clean Start 1 discards whatever session the node has under this client id, because it belongs to
+ * another connection (rules 1, 2).
  */
 export function connectAgain(
   raw: Uint8Array,

@@ -11,7 +11,10 @@ import { DUP, hashOf, hashOfLarge, qosOf, RETAIN, topicEnd, withPacketId } from 
 import type { State } from './state.ts';
 import { leadingId } from './subscribe.ts';
 
-/** Messages to the device: whose packet ids they bear, whether they come again, and who is told of their acknowledgement. */
+/**
+ * Messages to the device: which packet ids they carry, whether they are a repetition, and which node their
+ * acknowledgement goes to.
+ */
 
 const FAILED = 0x80;
 
@@ -94,14 +97,14 @@ function answersReplays(s: State, { retainedUntilMs }: MigrationState): boolean 
   return s.options.now() < retainedUntilMs;
 }
 
-/** What a whole SUBSCRIBE of the device asks for meanwhile is answered by retained messages that it is to have. */
+/** Retained messages that answer a SUBSCRIBE of the device itself are for the device. */
 export function noteFresh(s: State, migration: MigrationState, packet: Uint8Array): void {
   if (!answersReplays(s, migration) || (packet[0] as number) >> 4 !== packetType.subscribe) return;
   migration.fresh ??= new FreshFilters();
   migration.fresh.add(packet, s.version);
 }
 
-/** The device has had this one. The node is answered, so that it can forget it too. */
+/** The device has this message already. The node is answered, so that it can forget the message too. */
 function swallow(s: State, id: number, qos: number): void {
   s.toNode.write(ackPacket(qos === 1 ? packetType.puback : packetType.pubrec, id));
   if (qos === 1) return;
@@ -119,9 +122,9 @@ function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: num
 }
 
 /**
- * Is it a message that the device has already? Its connection has stood all the while, so whatever was passed on is
- * there or on its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload tells,
- * not DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
+ * Does the device have this message already? Its connection has stayed up, so whatever was passed on is there or on
+ * its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload decides, not
+ * DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
  */
 function redelivered(
   s: State,
@@ -147,7 +150,7 @@ function redelivered(
   return true;
 }
 
-/** The node no longer knows this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */
+/** The node does not know this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */
 function abandon(s: State, inflightToDevice: InflightToDevice, entry: number): void {
   const now = inflightToDevice.step(entry);
   if (now === step.done) return inflightToDevice.remove(entry);
@@ -155,7 +158,7 @@ function abandon(s: State, inflightToDevice: InflightToDevice, entry: number): v
   inflightToDevice.set(entry, now === step.received ? step.released : now, owner.orphan);
 }
 
-/** No node will take these up again. */
+/** No node will continue these exchanges. */
 export function abandonSuspended(s: State, inflightToDevice: InflightToDevice): void {
   if (inflightToDevice.suspended === 0) return;
   for (let at = inflightToDevice.first(), next = -1; at >= 0; at = next) {
@@ -173,7 +176,7 @@ function mustWait(s: State, inflightToDevice: InflightToDevice): boolean {
   return !hasRoom(s, inflightToDevice);
 }
 
-/** May the device be given one more? Ids for messages of another node must be left too. */
+/** May the device be given one more message? Some packet ids must also stay free for messages of another node. */
 function hasRoom({ connect }: State, { unfinished, foreign }: InflightToDevice): boolean {
   const most = foreign > 0 ? Math.min(connect.receiveMaximum, MOST_UNFINISHED) : connect.receiveMaximum;
   return unfinished < most;
@@ -186,7 +189,7 @@ function hold(s: State, id: number, bytes: Uint8Array, at: number, bodyAt: numbe
     s.end(reasonCode.quotaExceeded, 'too-much-held');
 }
 
-/** The device has finished something: what waited for it goes, oldest first. */
+/** The device has finished a message: what waited for it goes out, oldest first. */
 export function giveHeld(s: State): void {
   const { migration, inflightToDevice } = s;
   const held = migration?.held;
@@ -263,7 +266,7 @@ export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   if (!known) passAs(s, inflightToDevice.deviceId(entry), id, bytes, at, end, bodyAt);
 }
 
-/** PUBACK, PUBREC or PUBCOMP from the device. One for a message that nobody gave it is the node's to judge. */
+/** PUBACK, PUBREC or PUBCOMP from the device. One for a message that it was never given is for the node to judge. */
 export function acknowledgedByDevice(
   s: State,
   type: number,
@@ -278,7 +281,7 @@ export function acknowledgedByDevice(
   if (inflightToDevice === undefined || entry < 0) {
     const means =
       inflightToDevice !== undefined && inflightToDevice.foreign > 0 && inflightToDevice.byNode(id) >= 0;
-    if (!means) s.toNode.pass(bytes, at, end); // to the node it would be another message's
+    if (!means) s.toNode.pass(bytes, at, end); // the node would take it for another message
     return;
   }
   const by = inflightToDevice.owner(entry);
@@ -291,7 +294,7 @@ export function acknowledgedByDevice(
     if (nodeId === id) s.toNode.pass(bytes, at, end);
     else s.toNode.write(withPacketId(bytes, at, end, bodyAt, nodeId));
   } else if (by === owner.suspended) {
-    // The next node is told when it redelivers; until then the id means nothing to it.
+    // The next node gets the answer when it redelivers; until then the id means nothing to it.
     inflightToDevice.set(entry, goesOn ? step.received : step.done, by);
   } else if (goesOn) {
     inflightToDevice.set(entry, step.released, by);

@@ -5,8 +5,8 @@ export type SessionEvent =
   /** The first node took the device; its CONNACK is on the way to the device. */
   | { readonly kind: 'accepted'; readonly sessionPresent: boolean }
   /**
-   * The node's CONNACK says no (terminal). It was not passed on: try another node, or pass `packet` on and close.
-   * `packet` is a copy.
+   * The node's CONNACK refuses the device (terminal). It was not passed on: try another node, or pass `packet` on
+   * and close. `packet` is a copy.
    */
   | {
       readonly kind: 'refused';
@@ -20,8 +20,8 @@ export type SessionEvent =
    */
   | { readonly kind: 'resumed'; readonly sessionPresent: boolean; readonly leftBehind: boolean }
   /**
-   * Another node has the session, but among what has to be sent again is what the node before may have died of: nothing
-   * is, until `tryAgain`. Then `resumed` follows, and `acquitted` when the node has answered all of that.
+   * Another node has the session, but some of what has to be sent again may have killed the former node: it is not
+   * sent until `tryAgain`. Then `resumed` follows, and `acquitted` when the node has answered all of it.
    */
   | { readonly kind: 'suspected' }
   | { readonly kind: 'acquitted' }
@@ -34,8 +34,9 @@ export type SessionEvent =
   /** What came is not MQTT, or not allowed (terminal): treat it as a lost link. */
   | { readonly kind: 'node-fault'; readonly detail: string }
   /**
-   * The device's DISCONNECT. `forwarded`: it is on its way to the node; close both sides once the node has closed, then
-   * purge if `mustPurge`. Otherwise it waits in the offline buffer for the next node, and is told again when it has gone.
+   * The device's DISCONNECT. `forwarded`: it is on its way to the node; close both sides when the node has closed,
+   * then purge if `mustPurge`. Otherwise it waits in the offline buffer for the next node, and the event comes
+   * again when it has gone.
    */
   | { readonly kind: 'device-left'; readonly forwarded: boolean }
   /**
@@ -84,7 +85,7 @@ export interface SessionOptions {
   readonly clientId: string;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
   readonly takeoverFiresWill: boolean;
-  /** Is the device held to a pace (`Session.pause`)? */
+  /** Is the rate of the device limited (`Session.pause`)? */
   readonly isPaced: boolean;
   /** Milliseconds, monotonic. Asked only after a move. */
   now(): number;

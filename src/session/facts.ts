@@ -1,6 +1,6 @@
 import type { State } from './state.ts';
 
-/** What people are shown of a session. */
+/** The figures of a session that people are shown. */
 export interface SessionFacts {
   readonly subscriptions: number;
   /** QoS 1 and 2 publishes, SUBSCRIBEs and UNSUBSCRIBEs that the device waits for. */

@@ -7,7 +7,7 @@ import { packetFromNode } from './from-node.ts';
 import { isRecognizable, qosOf } from './publish.ts';
 import type { State } from './state.ts';
 
-/** What becomes of the packets of each side, whole or in pieces. */
+/** How the packets of each side are handled, whole or in pieces. */
 
 /** Where in `State.messages` the packets of nodes are counted. */
 const NODES = 16;
@@ -22,9 +22,10 @@ function goesOn(s: State): boolean {
 }
 
 /**
- * Packets of the device go to its node whole, because half of one would be lost with the link. QoS 0 may be, so it goes
- * as it comes, unless the device has a pace: then a node that waits for the rest of a message could not be given a sign of
- * life. What is larger than may be kept goes as it comes too, because the broker may take it all the same.
+ * Packets of the device go to its node whole, because half of one would be lost with the link. QoS 0 may be lost,
+ * so it goes as it comes, unless the rate of the device is limited: a node that waits for the rest of a message
+ * could not be sent a PINGREQ. A packet that is too large to be kept also goes as it comes, because the broker may
+ * accept it all the same.
  */
 export const deviceSide: FrameHandler<State> = {
   packet(s, bytes, at, bodyAt, end) {

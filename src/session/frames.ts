@@ -4,7 +4,7 @@ import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/
 /** What breaks the framing; nothing behind it can be understood. */
 type FrameFault = 'malformed' | 'too-large';
 
-/** What becomes of a packet of which the end has not come. */
+/** What to do with a packet whose end has not come. */
 type Unfinished = 'keep' | 'stream' | 'refuse';
 
 /** Serves every session, each as its `S`. */
@@ -39,7 +39,7 @@ export class Frames {
   private partial: GrowableBuffer | undefined;
   /** Of the partial packet; 0 while its fixed header is unfinished. */
   private size = 0;
-  /** So much of it is known when its handler is asked again. */
+  /** When so much of it is known, its handler is asked again. */
   private askAt = Number.POSITIVE_INFINITY;
   /** Bytes still to come of a packet of which the first part is given away; BROKEN when nothing more is understood. */
   private streaming = 0;
@@ -56,7 +56,7 @@ export class Frames {
     return this.partial === undefined && this.streaming === 0 && this.left === undefined;
   }
 
-  /** Has the handler had enough before all was handed on? */
+  /** Did the handler stop before all was handed on? */
   get hasLeft(): boolean {
     return this.left !== undefined;
   }
@@ -78,7 +78,7 @@ export class Frames {
     this.streaming = 0;
   }
 
-  /** Hands on what has come, and keeps what is left where the handler has had enough. */
+  /** Hands on what has come, and keeps the rest where the handler stops. */
   feed<S>(
     s: S,
     bytes: Uint8Array,

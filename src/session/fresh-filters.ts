@@ -3,7 +3,7 @@ import { copyOf } from './encode.ts';
 import { filtersOf } from './subscribe.ts';
 import { matches } from './topic-filter.ts';
 
-/** So many are compared with each topic. */
+/** At most so many filters are compared with each topic. */
 const MOST = 32;
 
 /**

@@ -9,7 +9,10 @@ import { quotaIsUsed } from './quota.ts';
 import type { State } from './state.ts';
 import { isRequest, leadingId } from './subscribe.ts';
 
-/** A device asks once in a while; whoever floods us is answered at once, so that the count stays small. */
+/**
+ * A device normally asks now and then. One that floods us with PINGREQs is answered at once, so that the count
+ * stays small.
+ */
 const MAX_WAITING_PINGS = 16;
 
 /** A whole packet from the device. */
@@ -19,7 +22,10 @@ export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt
   else keep(s, bytes, at, end);
 }
 
-/** Something waits before it: what needs no node is answered, all else waits too, in order (rules 6 and 16). */
+/**
+ * Something waits in front of it: what needs no node is answered, everything else waits too, in order (rules 6 and
+ * 16).
+ */
 function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
   if (s.phase !== 'connecting' && isPingreq(bytes, at, end)) return pinged(s);
@@ -30,7 +36,7 @@ function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   s.event({ kind: 'device-left', forwarded: false });
 }
 
-/** One that the standard allows. */
+/** A packet that the standard allows. */
 function isPingreq(bytes: Uint8Array, at: number, end: number): boolean {
   return end - at === pingreqPacket.length && bytes[at] === pingreqPacket[0];
 }
@@ -40,14 +46,15 @@ function pinged(s: State): void {
     s.pingsOwed++;
     return;
   }
-  // Who asks and asks, and never reads the answers, gets no more of them.
+  // A device that keeps asking and never reads the answers gets no more of them.
   s.pingsBehind = s.output.isDeviceBehind() ? s.pingsBehind + 1 : 0;
   if (s.pingsBehind <= MAX_WAITING_PINGS) s.toDevice.write(pingrespPacket);
 }
 
 /**
- * What the standard does not allow goes to the node as it came, because the broker is asked to judge it and to answer.
- * It is remembered only where it can be understood; where it cannot, the session is not known any more (rule 0).
+ * A packet that the standard does not allow goes to the node as it came, so that the broker judges and answers it.
+ * It is remembered only where it can be understood. Where it cannot, the state of the session is unknown from there
+ * on (rule 0).
  */
 export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
@@ -135,7 +142,10 @@ export function publish(
   else passAliased(s, bytes, at, bodyAt, end, aliasAt, rest);
 }
 
-/** Is it an alias that the device may use, and has defined if it gives no topic [MQTT-3.3.2-8, 3.3.2-9]? None is one too. */
+/**
+ * May the device use this alias, and has it set the alias where the packet has no topic [MQTT-3.3.2-8, 3.3.2-9]? A
+ * packet without alias passes too.
+ */
 function isAlias(s: State, bytes: Uint8Array, bodyAt: number, aliasAt: number): boolean {
   if (aliasAt === 0) return true;
   if (aliasAt === MALFORMED) return false;
@@ -144,7 +154,7 @@ function isAlias(s: State, bytes: Uint8Array, bodyAt: number, aliasAt: number): 
   return uint16(bytes, bodyAt) > 0 || s.aliases?.get(number) !== undefined;
 }
 
-/** Keeps a copy that stands by itself: by the time of a resend the device may have given its alias another topic. */
+/** Keeps a copy that needs no alias: by the time of a resend the device may have given its alias another topic. */
 function remember(
   s: State,
   id: number,
@@ -175,7 +185,7 @@ function defineAlias(s: State, number: number, topic: Uint8Array, established: b
   s.boundKnown();
 }
 
-/** The topic that a PUBLISH with this alias means; undefined when the device never said. */
+/** The topic that this alias stands for; undefined when the device has not set it. */
 function topicOf(s: State, bytes: Uint8Array, bodyAt: number, number: number): Uint8Array | undefined {
   const length = uint16(bytes, bodyAt);
   return length > 0 ? copyOf(bytes, bodyAt + 2, bodyAt + 2 + length) : s.aliases?.get(number)?.topic;

@@ -14,7 +14,7 @@ import { filtersOf, granted, leadingId, readCodes } from './subscribe.ts';
 
 const FAILED = 0x80;
 const PACKET_ID_IN_USE = 0x91;
-/** Of one packet: so many changes are worth a map. */
+/** From so many changes in one packet on, a map is quicker. */
 const MANY_FILTERS = 32;
 const PACKET_ID_UNKNOWN = 0x92;
 
@@ -53,7 +53,7 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   s.nodeFault(`packet type ${type} from a node`);
 }
 
-/** PUBACK, PUBREC or PUBCOMP from the node. One for what was not understood is for the device to judge. */
+/** PUBACK, PUBREC or PUBCOMP from the node. One for a packet that was not understood is for the device to judge. */
 function acknowledgedByNode(
   s: State,
   type: number,
@@ -115,14 +115,14 @@ function answeredByNode(
   if (s.migration?.isOnTrial) endTrial(s, s.migration);
 }
 
-/** Has the node answered everything that another may have died of? */
+/** Has the node answered everything that the former node may have died of? */
 function endTrial(s: State, migration: MigrationState): void {
   if ((s.inflightFromDevice?.suspects ?? 0) > 0) return;
   migration.isOnTrial = false;
   s.event({ kind: 'acquitted' });
 }
 
-/** Remembers what was granted, until it is too much. */
+/** Remembers what was granted, as long as it is not too much. */
 function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   let i = 0;
   for (const asked of filtersOf(packet, s.version)) {
@@ -146,7 +146,7 @@ function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   }
 }
 
-/** The device's pings first: who of the two asked first makes no difference to either. */
+/** The answer goes to the device's pings first: which of us asked first makes no difference. */
 function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
   if (s.migration?.awaitsRedelivery) {
     s.migration.awaitsRedelivery = false;
@@ -158,7 +158,7 @@ function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
   if (!isOurs) s.toDevice.pass(bytes, at, end);
 }
 
-/** What asks for another node is ours to do (rules 1 and 14); everything else is meant for the device. */
+/** A DISCONNECT that asks for another node is handled here (rules 1 and 14); any other is meant for the device. */
 function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   const code = end > bodyAt ? (bytes[bodyAt] as number) : 0;
   s.linkDead = true;

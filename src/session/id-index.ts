@@ -2,7 +2,7 @@
 
 const FIRST_SLOTS = 64;
 const FIRST_BUCKETS = 64;
-/** A larger index is let go once it is empty. */
+/** A larger index is freed when it is empty. */
 const KEPT_BUCKETS = 256;
 
 /**
@@ -50,7 +50,7 @@ export class IdIndex {
     else chain[before] = slot;
   }
 
-  /** The slot must be there, under this key. Quick where it is the oldest. */
+  /** Removes the slot, which must be there under this key. Quick where it is the oldest. */
   remove(key: number, slot: number): void {
     const { buckets, keys, chain, ring } = this;
     const bucket = key & (buckets.length - 1);

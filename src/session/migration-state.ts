@@ -2,17 +2,17 @@ import type { Aliases } from './aliases.ts';
 import type { FreshFilters } from './fresh-filters.ts';
 import { InflightFromDevice, stage } from './inflight-from-device.ts';
 
-/** Stages of what is held; both keep the message. */
+/** Stages of held messages; both keep the message. */
 const HELD = stage.sent;
 const ORPHANED = stage.waiting;
 
 /** What only a session that has lost a link must remember; most never do. */
 export class MigrationState {
-  /** Has a node been asked for the session, and not answered? */
+  /** A node has been asked for the session, and has not answered. */
   asking = false;
   /**
-   * Session Present 1 proves nothing: a node before did not have the session, or was asked and not heard, so the next
-   * may have an old copy, or an empty one that was made by asking.
+   * Session Present 1 does not prove that the node has this session: a former node did not have it, or was asked
+   * and its answer not heard. The next node may have an old copy, or an empty one that was made by asking.
    */
   doubtful = false;
   /** The session has ended with the link to its node: the next one begins anew. */
@@ -29,7 +29,7 @@ export class MigrationState {
 
   // Of the link that is up:
 
-  /** Its node was asked for a new session: what it may have had under the client id is another's. */
+  /** The node was asked for a new session: what it had under the client id belonged to another connection. */
   anew = false;
   sessionPresent = false;
   /** Replayed SUBSCRIBEs that the node has not answered: by packet id, the QoS that each filter must be granted. */
@@ -48,7 +48,7 @@ export class MigrationState {
   drops = false;
   /** Topic aliases that the node has given. */
   nodeAliases: Aliases | undefined;
-  /** The first PINGRESP tells that the node has redelivered all that it will. */
+  /** The first PINGRESP will show that the node has redelivered everything that it has. */
   awaitsRedelivery = false;
 
   linkLost(): void {

@@ -19,7 +19,7 @@ export function immovableOf(s: State, isMidDelivery: boolean): Immovable | undef
   return hasUnkept(s) ? 'mid-upload' : undefined;
 }
 
-/** Can no other node go on with it, after its own has gone? */
+/** Is its own node the only one that could continue the session? */
 export function isTied(s: State): boolean {
   return s.stays !== undefined || hasUnkept(s);
 }

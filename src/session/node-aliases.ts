@@ -11,7 +11,7 @@ import type { State } from './state.ts';
  * under that alias must not be taken for another topic, or for none. `established` is what the device knows.
  */
 
-/** Can it happen here? */
+/** Can the node use aliases on this link? */
 export function followsAliases(s: State): boolean {
   return s.migration !== undefined && s.connect.topicAliasMaximum > 0;
 }
@@ -64,7 +64,7 @@ export function withoutAlias(
   return topic && withTopic(bytes, at, bodyAt, end, topic, aliasAt, false);
 }
 
-/** 0 where there is none, or where the packet cannot be understood, which is found elsewhere. */
+/** The alias; 0 where there is none, or where the packet cannot be understood, which is reported elsewhere. */
 function aliasIn(bytes: Uint8Array, at: number, bodyAt: number, end: number): number {
   const idAt = topicEnd(bytes, at, bodyAt, end);
   if (idAt === MALFORMED) return 0;

@@ -3,9 +3,9 @@ import type { SessionOutput } from './events.ts';
 
 /** Up to so many bytes are copied, to leave together with what goes before and behind them. */
 const JOINED_BYTES = 512;
-/** Of what leaves together. */
+/** At most so many bytes leave together. */
 const STAGE_BYTES = 16_384;
-/** Packets that may be held back; only a node that redelivers without an end would need more. */
+/** At most so many packets are held back; only a node that redelivers without an end would need more. */
 const MOST_HELD_BACK = 4096;
 
 /** Packets of our own that must not fall into the middle of one that streams to the same side; undefined while none does. */
@@ -24,11 +24,11 @@ export interface Speaker {
 }
 
 /**
- * The way to one side. Packets that are passed on one behind another leave as one run, straight from the buffer
- * that they arrived in. Where packets of our own come between them, they leave together with the runs around them, so
- * that many small ones do not cost a system call each.
+ * Writes packets to one side. Packets that are passed on one behind another leave as one run, straight from the
+ * buffer that they arrived in. Where packets of our own come between them, they leave together with the runs around
+ * them, so that many small ones do not cost a system call each.
  *
- * A run never outlasts a call of its session, so that one outlet serves all sessions of a thread.
+ * A run never outlasts a call of its session, so that one writer serves all sessions of a worker.
  */
 export class PacketWriter {
   private readonly side: 'node' | 'device';
@@ -44,7 +44,7 @@ export class PacketWriter {
     this.side = side;
   }
 
-  /** What a call that failed has left of another speaker's run reaches nobody. */
+  /** What a failed call has left of another session's run is sent to nobody. */
   of(speaker: Speaker): this {
     if (speaker !== this.speaker) {
       this.speaker = speaker;
@@ -80,7 +80,7 @@ export class PacketWriter {
     for (const packet of waiting ?? []) this.write(packet);
   }
 
-  /** Nothing of what was streaming or waiting counts any more: the other end is gone. */
+  /** Drops what was streaming or waiting: the other end is gone. */
   abort(): void {
     if (this.heldBack !== undefined) this.holdBack(undefined);
   }
@@ -106,7 +106,7 @@ export class PacketWriter {
     }
   }
 
-  /** Something else follows the run. */
+  /** Something else follows the run: it joins what waits to be sent. */
   private joinRun(): void {
     const { bytes, start, end } = this;
     if (bytes === undefined) return;

@@ -33,7 +33,7 @@ export function topicAliasAt(bytes: Uint8Array, at: number, end: number): number
   return 0;
 }
 
-/** Is so much of an unfinished PUBLISH known, up to `known`, that its packet id, topic alias and hash can be told? */
+/** Is enough of an unfinished PUBLISH known, up to `known`, to read its packet id, topic alias and hash? */
 export function isRecognizable(
   bytes: Uint8Array,
   at: number,

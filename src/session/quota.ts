@@ -1,6 +1,6 @@
 import type { State } from './state.ts';
 
-/** The node's Receive Maximum, where it is smaller than the one that the device was told (rule 11). */
+/** Keeps to the node's Receive Maximum where it is smaller than the one in the device's CONNACK (rule 11). */
 
 /** Is the node's Receive Maximum smaller than the one the device keeps to, and used up (rule 11) [MQTT-3.3.4-7]? */
 export function quotaIsUsed(s: State): boolean {

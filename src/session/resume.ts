@@ -25,7 +25,7 @@ const PACKET_ID_IN_USE = 0x91;
 /** Replayed SUBSCRIBEs are kept small: brokers bound the filters of one packet (AWS IoT: 8), and packets as a whole. */
 const BATCH_FILTERS = 8;
 const BATCH_BYTES = 1024;
-/** What one call sends again. */
+/** At most so many bytes are sent again in one call. */
 const RESENT_BYTES = 262_144;
 /** Retained messages come with SUBACK, or soon behind it where a broker looks them up meanwhile (EMQX). */
 const RETAINED_MS = 10_000;
@@ -81,7 +81,10 @@ function endAnew(s: State, code: ReasonCode, why: EndWhy): void {
   s.event({ kind: 'end', code, why, drops: true });
 }
 
-/** Rule 12: does the node promise less than the device was told, where it matters now? What comes later, it says itself. */
+/**
+ * Rule 12: does the node promise less than the device's CONNACK did, in something that matters at once? Later
+ * differences show by themselves.
+ */
 function whatMatters(s: State, terms: ConnackCapabilities): ReasonCode | undefined {
   const { inflightFromDevice, subscriptions } = s;
   for (
@@ -107,7 +110,7 @@ function whatMatters(s: State, terms: ConnackCapabilities): ReasonCode | undefin
   return undefined;
 }
 
-/** Session Present 0: everything that only the old node knew is finished with the device alone (rules 4 and 5). */
+/** Session Present 0: everything that only the former node knew is finished with the device alone (rules 4 and 5). */
 function forgetNodeSide(s: State, migration: MigrationState): void {
   const { inflightFromDevice, inflightToDevice } = s;
   for (
@@ -144,7 +147,7 @@ function replaySubscriptions(s: State, migration: MigrationState): void {
   }
 }
 
-/** SUBACK: is it for a replay? Less than before is not passed over (rule 7). */
+/** SUBACK: is it the answer to a replay? A lower grant than before is not passed over (rule 7). */
 export function replayAnswered(s: State, id: number, codes: Uint8Array): boolean {
   const { migration } = s;
   const asked = migration?.replays?.get(id);
@@ -173,7 +176,7 @@ function attach(s: State, migration: MigrationState): void {
   s.event({ kind: 'suspected' });
 }
 
-/** Nothing more is waited for. */
+/** All answers that had to come first are there: the session goes on. */
 export function goOn(s: State, migration: MigrationState): void {
   const { sessionPresent } = migration;
   s.phase = 'attached';
@@ -195,7 +198,10 @@ function beginResend(s: State, migration: MigrationState): void {
   inflightFromDevice.beginResend();
 }
 
-/** What a copy of the session does not redeliver before it answers a ping, it does not have (rule 5). */
+/**
+ * Asks the node for a PINGRESP: what it has not redelivered by then, its copy of the session does not have (rule
+ * 5).
+ */
 function askForRedelivery(s: State, migration: MigrationState): void {
   migration.awaitsRedelivery = true;
   s.pingsSent++;

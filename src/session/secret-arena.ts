@@ -5,7 +5,7 @@ import { copyOf } from './encode.ts';
 const SMALLEST = 64;
 const CLASSES = 23; // the last holds 256 MB, which no MQTT packet exceeds
 const SLAB_BYTES = 65_536;
-/** Length of what is kept, before it. */
+/** Bytes in front of a secret for its length. */
 const HEADER = 4;
 
 interface SizeClass {
@@ -43,7 +43,7 @@ export class SecretArena {
     return slot * CLASSES + index;
   }
 
-  /** A copy; short-lived, it is hoped. */
+  /** A copy, to be used at once and not kept. */
   read(handle: Handle): Uint8Array {
     const { slab, at } = place(this.classes[handle % CLASSES] as SizeClass, Math.floor(handle / CLASSES));
     const length = new DataView(slab.buffer).getUint32(at);

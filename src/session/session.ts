@@ -17,7 +17,10 @@ import { Suspects } from './suspects.ts';
 
 const secrets = new SecretArena();
 const utf8 = new TextEncoder();
-/** Of the PINGREQs that a lost node owes an answer: a device that asks more often does not wait for each. */
+/**
+ * How many PINGREQs that a lost node did not answer are answered. A device that asks more often does not wait for
+ * each.
+ */
 const MOST_PINGS_OWED = 1024;
 
 /**
@@ -44,10 +47,10 @@ const MOST_PINGS_OWED = 1024;
 export class Session {
   private readonly handle: Handle;
   private wiped = false;
-  /** Where nodes are asked under another than the device's own. */
+  /** The client id under which nodes are asked, where it is not the device's own. */
   private clientId: Uint8Array | undefined;
   private readonly state: State;
-  /** Of a packet that has come in part; else undefined. */
+  /** Holds a packet that has come in part; else undefined. */
   private deviceFrames: Frames | undefined;
   private nodeFrames: Frames | undefined;
 
@@ -75,8 +78,8 @@ export class Session {
   }
 
   /**
-   * The CONNECT that asks a node for the session, which may have its present link all the while: when that node has
-   * accepted, leave the link by `detached()`, and `turn()` to the new one. One that refuses is told by `refused()`.
+   * The CONNECT that asks a node for the session, which may keep its present link meanwhile. When that node has
+   * accepted, leave the link by `detached()`, and `turn()` to the new one. When it refuses, call `refused()`.
    */
   ask(): Uint8Array {
     const { state } = this;
@@ -97,27 +100,27 @@ export class Session {
   }
 
   /**
-   * The node that had the session is gone, or was told goodbye. A session that ends with its link is over then: under
-   * its client id the next node may only have another one, which is not asked for (rule 2).
+   * The node that had the session is gone, or got its goodbye. A session that ends with its link is over then: the
+   * next node can only have another session under its client id, and is not asked for that one (rule 2).
    */
   nodeGone(): void {
     const { state } = this;
     if (state.attachments > 0 && state.endsWithLink) state.needMigration().isOver = true;
   }
 
-  /** The session that the next CONNACK tells of is this one: the node before has given it away. */
+  /** The session of the next CONNACK is this one: the former node has given it away. */
   trust(): void {
     if (this.state.migration !== undefined) this.state.migration.doubtful = false;
   }
 
-  /** The node that was asked last has said no. */
+  /** The node that was asked last has refused. */
   refused(): void {
     if (this.state.migration !== undefined) this.state.migration.asking = false;
   }
 
   /**
-   * The node says nothing: what the device sends waits from now on, and its PINGREQs are answered here. What the node
-   * says all the same is heard, and reaches the device.
+   * The node is silent: what the device sends waits, and its PINGREQs are answered here. What the node sends all
+   * the same still reaches the device.
    */
   withhold(): void {
     if (this.state.phase !== 'attached') return;
@@ -163,18 +166,18 @@ export class Session {
     this.state.flush();
   }
 
-  /** Was something left of what the device has sent? Then `goOnDevice` is wanted soon. */
+  /** Is there a rest of what the device has sent? Then call `goOnDevice` soon. */
   get hasDeviceRest(): boolean {
     const { isBehind, phase, isWithheld } = this.state;
     return this.deviceFrames?.hasLeft || (isBehind && phase === 'attached' && !isWithheld);
   }
 
-  /** Was something left of what the node has sent? Then its link is not to be read, and `goOnNode` is wanted soon. */
+  /** Is there a rest of what the node has sent? Then its link is not to be read; call `goOnNode` soon. */
   get hasNodeRest(): boolean {
     return !this.state.linkDead && (this.nodeFrames?.hasLeft ?? false);
   }
 
-  /** Goes on with what was left of the device's, at most so many packets. */
+  /** Continues with the rest of what the device has sent, at most so many packets. */
   goOnDevice(most = this.state.options.packetsPerCall): void {
     const { state } = this;
     state.budget = Math.min(most, state.options.packetsPerCall);
@@ -184,7 +187,7 @@ export class Session {
     this.state.flush();
   }
 
-  /** The same for the node's. */
+  /** Continues with the rest of what the node has sent. */
   goOnNode(): void {
     const { state } = this;
     state.budget = state.options.packetsPerCall;
@@ -219,7 +222,10 @@ export class Session {
     return whole;
   }
 
-  /** While no node has the session, or it says nothing: answers the PINGREQs that wait, and from now on each at once (rule 16). */
+  /**
+   * While no node has the session, or the node is silent: answers the PINGREQs that wait, and each further one at
+   * once (rule 16).
+   */
   answerPings(): void {
     const { state } = this;
     state.pingsWait = false;
@@ -229,7 +235,9 @@ export class Session {
     this.state.flush();
   }
 
-  /** The device says nothing more, but may still read: what the node answers is passed on. To be called while attached. */
+  /**
+   * The device sends nothing more, but may still read: what the node answers is passed on. Call it while attached.
+   */
   deviceFinished(): void {
     const { state } = this;
     state.deviceLeft = true;
@@ -265,7 +273,7 @@ export class Session {
     return this.state.pingsSent > 0;
   }
 
-  /** Should the device not be read for now? Look after every call. */
+  /** Must the device not be read? Look after every call. */
   get holdsDevice(): boolean {
     const { phase, offlineBuffer, inflightFromDevice, options, isPaused, isWithheld } = this.state;
     if ((inflightFromDevice?.bytes ?? 0) >= options.maxInflightBytes) return true;
@@ -275,12 +283,15 @@ export class Session {
     return (offlineBuffer?.length ?? 0) + waits >= options.maxGapBytes;
   }
 
-  /** While the device is ahead of its pace what it says waits, as while no node has the session; `goOnDevice` is wanted when it is not any more. */
+  /**
+   * While the device is too fast, what it sends waits, as it does while no node has the session. Call `goOnDevice`
+   * when the pause is over.
+   */
   pause(isPaused: boolean): void {
     this.state.isPaused = isPaused;
   }
 
-  /** What has gone to the node since the last time. */
+  /** Reports to `to` what has gone to the node since the last call. */
   bill(to: { spend(messages: number, bytes: number, nowMs: number): void }, nowMs: number): void {
     const { state } = this;
     to.spend(state.billedMessages, state.billedBytes, nowMs);
@@ -298,7 +309,7 @@ export class Session {
     return immovableOf(this.state, this.nodeFrames?.midStream === true || this.hasNodeRest);
   }
 
-  /** Can no other node go on with it, after its own has gone? */
+  /** Is its own node the only one that could continue the session? */
   get isTied(): boolean {
     return isTied(this.state);
   }
@@ -308,12 +319,12 @@ export class Session {
     return this.state.stays;
   }
 
-  /** Is part of a QoS 0 message of the device given to the node? A planned move had better wait for the rest. */
+  /** Has the node part of a QoS 0 message of the device? A planned move had better wait for the rest. */
   get midPublish(): boolean {
     return this.deviceFrames?.midStream ?? false;
   }
 
-  /** What the first node called a device that brought no client id (MQTT 5, 3.2.2.3.7). */
+  /** The client id that the first node gave a device that brought none (MQTT 5, 3.2.2.3.7). */
   get assignedClientId(): string | undefined {
     return this.state.advertised.assignedClientId;
   }
@@ -346,7 +357,7 @@ export class Session {
     return endSession && expires ? Uint8Array.of(0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0) : Uint8Array.of(0xe0, 0);
   }
 
-  /** Once the device has gone: must a node be told to drop a session that was to be clean (rule 2)? */
+  /** After the device has gone: must a node be asked to drop a session that the device wanted clean (rule 2)? */
   get mustPurge(): boolean {
     return this.state.migration?.mustPurge ?? false;
   }
