@@ -141,7 +141,7 @@ test('a node that probes find unhealthy is suspected at once, and once', () => {
   expect(checked()).toEqual([2, 1]);
 });
 
-test('devices that are not placed, and those that are relayed, are nobody’s canary', () => {
+test('devices that are not placed, and those that are relayed, are never sampled', () => {
   const { connections, sessions, look, asked } = stage([]);
   const unplaced = new Session('a');
   sessions.push(unplaced);

@@ -15,10 +15,10 @@ const tls: PeerTls = {
   ...{ alpn: 'mqtt', clientCertificateCn: 'meter-7' },
 };
 
-function introduction(proxyProtocol: 'v1' | 'v2', fields = allV2Fields) {
-  const introduce = createProxyHeader({ proxyProtocol, proxyProtocolFields: fields }, () => 1_000_000);
-  if (introduce === undefined) throw new Error('nothing is told');
-  return introduce;
+function encoderOf(proxyProtocol: 'v1' | 'v2', fields = allV2Fields) {
+  const encode = createProxyHeader({ proxyProtocol, proxyProtocolFields: fields }, () => 1_000_000);
+  if (encode === undefined) throw new Error('nothing is told');
+  return encode;
 }
 
 function headerOf(bytes: Uint8Array) {
@@ -27,7 +27,7 @@ function headerOf(bytes: Uint8Array) {
   return decoded.header;
 }
 
-describe('the introduction of a device', () => {
+describe('the PROXY protocol header of a device', () => {
   it('is none where the pool wants none', () => {
     expect(createProxyHeader({ proxyProtocol: 'none', proxyProtocolFields: allV2Fields }, () => 0)).toBe(
       undefined,
@@ -35,13 +35,13 @@ describe('the introduction of a device', () => {
   });
 
   it('names both ends in version 1', () => {
-    expect(Buffer.from(introduction('v1')(peer)).toString()).toBe(
+    expect(Buffer.from(encoderOf('v1')(peer)).toString()).toBe(
       'PROXY TCP4 192.0.2.7 198.51.100.1 40000 1883\r\n',
     );
   });
 
   it('tells TLS and a unique id in version 2', () => {
-    const header = headerOf(introduction('v2')({ ...peer, tls }));
+    const header = headerOf(encoderOf('v2')({ ...peer, tls }));
     expect(header.source).toEqual({ address: '192.0.2.7', port: 40_000 });
     expect(header.destination).toEqual(peer.destination);
     expect(toldTls(header.tlvs)).toEqual({
@@ -59,14 +59,14 @@ describe('the introduction of a device', () => {
     ['cipher', { cipher: undefined }],
     ['clientCn', { clientCn: undefined }],
   ] as const)('leaves out %s where that is turned off', (field, absent) => {
-    const all = toldTls(headerOf(introduction('v2')({ ...peer, tls })).tlvs);
-    const some = introduction('v2', { ...allV2Fields, [field]: false })({ ...peer, tls });
+    const all = toldTls(headerOf(encoderOf('v2')({ ...peer, tls })).tlvs);
+    const some = encoderOf('v2', { ...allV2Fields, [field]: false })({ ...peer, tls });
     expect(toldTls(headerOf(some).tlvs)).toEqual({ ...all, ...absent });
   });
 
   it('is the same on each link of the device', () => {
-    const introduce = introduction('v2');
-    expect(introduce(peer)).toBe(introduce(peer));
+    const encode = encoderOf('v2');
+    expect(encode(peer)).toBe(encode(peer));
   });
 
   it('goes with every candidate, and leaves their order', () => {

@@ -8,17 +8,17 @@ test('who came and did not go is there, once', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(9)), (visits) => {
       const people = Array.from({ length: 10 }, newcomer);
-      const roster = new SwapRemoveSet<SwapRemovable>();
+      const set = new SwapRemoveSet<SwapRemovable>();
       const expected = new Set<SwapRemovable>();
       for (const visit of visits) {
         const person = people[visit] as SwapRemovable;
-        if (expected.delete(person)) roster.delete(person);
+        if (expected.delete(person)) set.delete(person);
         else {
           expected.add(person);
-          roster.add(person);
+          set.add(person);
         }
-        expect(people.map((each) => roster.has(each))).toEqual(people.map((each) => expected.has(each)));
-        const present = [...roster];
+        expect(people.map((each) => set.has(each))).toEqual(people.map((each) => expected.has(each)));
+        const present = [...set];
         expect([present.length, new Set(present)]).toEqual([expected.size, expected]);
       }
     }),
@@ -26,20 +26,20 @@ test('who came and did not go is there, once', () => {
 });
 
 test('a member that goes while all are visited keeps no other from it', () => {
-  const roster = new SwapRemoveSet<SwapRemovable>();
-  for (let i = 0; i < 5; i++) roster.add(newcomer());
+  const set = new SwapRemoveSet<SwapRemovable>();
+  for (let i = 0; i < 5; i++) set.add(newcomer());
   const visited = new Set<SwapRemovable>();
-  for (const member of roster) {
+  for (const member of set) {
     visited.add(member);
-    roster.delete(member);
+    set.delete(member);
   }
-  expect([visited.size, [...roster]]).toEqual([5, []]);
+  expect([visited.size, [...set]]).toEqual([5, []]);
 });
 
 test('who is not there may go', () => {
-  const roster = new SwapRemoveSet<SwapRemovable>();
+  const set = new SwapRemoveSet<SwapRemovable>();
   const [present, absent] = [newcomer(), newcomer()];
-  roster.add(present);
-  roster.delete(absent);
-  expect([...roster]).toEqual([present]);
+  set.add(present);
+  set.delete(absent);
+  expect([...set]).toEqual([present]);
 });

@@ -22,7 +22,7 @@ function filtersOf(text: string): string[] {
   return Array.from(readSubscriptions(text) ?? [], ({ filter }) => Buffer.from(filter).toString());
 }
 
-/** A world of its own, with a clock of its own. */
+/** One store and its proxies, with a clock of their own. */
 class Field {
   nowMs = 0;
   /** What the broker has. */

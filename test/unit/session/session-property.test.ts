@@ -35,7 +35,7 @@ const steps = [
   'the loop turns',
 ] as const;
 
-interface ConnectionHost {
+interface Scenario {
   readonly version: 4 | 5;
   /** What becomes of a session when its node dies. */
   readonly fate: 'shared' | 'lost' | 'shared or lost';
@@ -51,7 +51,7 @@ const TOPICS = ['a', 'b', 'c'];
 /** A device, the session under test, and one node after the other; all in between are queues of bytes. */
 class Scene {
   readonly device: ModelDevice;
-  private readonly world: ConnectionHost;
+  private readonly scenario: Scenario;
   private readonly session: Session;
   private readonly toProxyFromDevice: Bytes = new Bytes();
   private readonly toProxyFromNode: Bytes = new Bytes();
@@ -68,29 +68,29 @@ class Scene {
   private readonly owed: Message[] = [];
   private readonly sent: Message[] = [];
 
-  constructor(world: ConnectionHost) {
-    this.world = world;
-    this.device = new ModelDevice(world.deviceMaximum, (packet) =>
+  constructor(scenario: Scenario) {
+    this.scenario = scenario;
+    this.device = new ModelDevice(scenario.deviceMaximum, (packet) =>
       this.toProxyFromDevice.push(this.bytes(packet)),
     );
-    this.deviceReader = parser({ protocolVersion: world.version });
+    this.deviceReader = parser({ protocolVersion: scenario.version });
     this.deviceReader.on('packet', (packet) => this.deviceInbox.push(packet));
     this.deviceReader.on('error', fail);
-    const properties = world.version === 5 ? { receiveMaximum: world.deviceMaximum } : {};
+    const properties = scenario.version === 5 ? { receiveMaximum: scenario.deviceMaximum } : {};
     const connect = generate(
       {
         cmd: 'connect',
         clientId: 'dev',
-        protocolVersion: world.version,
+        protocolVersion: scenario.version,
         clean: true,
         keepalive: 0,
         properties,
       },
-      { protocolVersion: world.version },
+      { protocolVersion: scenario.version },
     );
     const decoded = decodeConnect(connect, 0, connect.length, 1000);
     if (decoded.kind !== 'connect') throw new Error('CONNECT');
-    const { packetsPerCall } = world;
+    const { packetsPerCall } = scenario;
     const large = { ...options, packetsPerCall, maxInflightBytes: 1 << 20, maxGapBytes: 1 << 20 };
     this.session = new Session(decoded.connect, connect, large, {
       toNode: (bytes, start, end) => this.nodeReader?.parse(Buffer.from(bytes.subarray(start, end))),
@@ -169,7 +169,7 @@ class Scene {
     this.nodeInbox = [];
     this.toProxyFromNode.clear();
     if (!this.session.detached()) throw new Error('the device is left with half a packet');
-    const { fate } = this.world;
+    const { fate } = this.scenario;
     if (fate === 'shared' || (fate === 'shared or lost' && die < 128)) return;
     this.state = undefined;
     this.owed.length = 0; // rule 3: what only the dead node had is gone
@@ -179,11 +179,12 @@ class Scene {
     if (this.broker !== undefined) return;
     const present = this.state !== undefined;
     this.state ??= newSession(1 + (die % 20));
-    const receiveMaximum = this.links++ % 2 === 0 ? this.world.rules.receiveMaximum : this.world.laterMaximum;
+    const receiveMaximum =
+      this.links++ % 2 === 0 ? this.scenario.rules.receiveMaximum : this.scenario.laterMaximum;
     const send = (packet: Packet) => this.toProxyFromNode.push(this.bytes(packet));
-    const rules = { ...this.world.rules, receiveMaximum };
+    const rules = { ...this.scenario.rules, receiveMaximum };
     this.broker = new ModelBroker(this.state, present, rules, send, (message) => this.accepted.push(message));
-    this.nodeReader = parser({ protocolVersion: this.world.version });
+    this.nodeReader = parser({ protocolVersion: this.scenario.version });
     this.nodeReader.on('packet', (packet) => this.nodeInbox.push(packet));
     this.nodeReader.on('error', fail);
     this.nodeReader.parse(Buffer.from(this.session.connectPacket()));
@@ -206,7 +207,7 @@ class Scene {
   /** What must hold when all is at rest. */
   check(): void {
     const { device } = this;
-    const shared = this.world.fate === 'shared';
+    const shared = this.scenario.fate === 'shared';
     if (device.asked.size > 0) throw new Error(`never answered: ${JSON.stringify([...device.asked])}`);
     if (device.held.size > 0) throw new Error(`never finished: ${JSON.stringify([...device.held])}`);
     if (device.pings > 0) throw new Error('PINGREQ is never answered');
@@ -230,7 +231,7 @@ class Scene {
   }
 
   private bytes(packet: Packet): Buffer {
-    return generate(packet, { protocolVersion: this.world.version });
+    return generate(packet, { protocolVersion: this.scenario.version });
   }
 }
 
@@ -286,7 +287,7 @@ const frequent = steps.flatMap((what) => Array<typeof what>(what === 'link is lo
 const step: fc.Arbitrary<Step> = fc.record({ what: fc.constantFrom(...frequent), die: fc.nat(255) });
 const script = fc.array(step, { minLength: 10, maxLength: 200, size: 'max' });
 
-function world(fate: ConnectionHost['fate']): fc.Arbitrary<ConnectionHost> {
+function scenario(fate: Scenario['fate']): fc.Arbitrary<Scenario> {
   return fc
     .record({
       version: fc.constantFrom<4 | 5>(4, 5),
@@ -316,7 +317,7 @@ describe('whatever happens when, the device’s view keeps to the standard', () 
   ] as const)('with nodes that %s', (_, fate) => {
     let stories = 0;
     fc.assert(
-      fc.property(world(fate), script, (some, story) => {
+      fc.property(scenario(fate), script, (some, story) => {
         const scene = new Scene(some);
         for (const each of story) scene.take(each);
         scene.settle();

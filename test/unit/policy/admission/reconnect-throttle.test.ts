@@ -22,7 +22,7 @@ test('it is forgiven in bounded time', () => {
   expect(delay('meter-7', '10.0.0.1', START + 20_000)).toBe(0);
 });
 
-test('a device that connects no faster than it is forgiven is never held back', () => {
+test('a device that connects no faster than it is forgiven never waits', () => {
   const delay = throttle();
   for (let i = 0; i < 1000; i++) expect(delay('meter-7', '10.0.0.1', START + i * 1000)).toBe(0);
 });
