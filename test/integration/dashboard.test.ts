@@ -1,175 +1,281 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startAdmin } from '../../src/admin/admin.ts';
+import type { ClientDetail, NodeView } from '../../src/admin/backend.ts';
+import type { Role } from '../../src/config/admin.ts';
+import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
 import {
   adminToken,
   createMemoryBackend,
+  type MemoryBackend,
   memoryClient,
   memoryNode,
   silentLog,
 } from '../support/memory-backend.ts';
+import { patience } from '../support/wait.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
 const HOSTILE = '<img src=x onerror="window.hacked = 1">\u202e';
+const SHOWN = '<img src=x onerror="window.hacked = 1">\\u202e';
 const at = '2026-01-01T12:00:00.000Z';
-const missing = !existsSync(CHROMIUM);
 
-describe.skipIf(missing)(
-  `dashboard${missing ? ` (skipped: no ${CHROMIUM}; install the package chromium)` : ''}`,
-  () => {
-    let browser: Browser;
-    beforeAll(async () => {
-      const quiet = ['background-networking', 'component-update', 'sync', 'quic'].map(
-        (what) => `--disable-${what}`,
-      );
-      const args = ['--no-sandbox', '--disable-gpu', '--no-first-run', ...quiet];
-      browser = await chromium.launch({ executablePath: CHROMIUM, args });
+describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  let page: Page;
+  let faults: string[];
+  beforeEach(async () => {
+    ({ page, faults } = await openPage(browser));
+    page.setDefaultTimeout(patience(10_000));
+    return () => page.close();
+  });
+
+  interface Scene {
+    readonly token?: string;
+    readonly role?: Role;
+    readonly nodes?: readonly NodeView[];
+    readonly clients?: readonly ClientDetail[];
+    readonly at?: string;
+    readonly prepare?: (backend: MemoryBackend) => unknown;
+  }
+  async function open({ token, role, nodes, clients, at: hash = '', prepare }: Scene = {}) {
+    const two = [memoryNode('a', { connections: 30 }), memoryNode('b', { connections: 10 })];
+    const three = [memoryClient('meter-1'), memoryClient('pump-7'), memoryClient(HOSTILE)];
+    const backend = createMemoryBackend(nodes ?? two, clients ?? three);
+    prepare?.(backend);
+    const admin = await startAdmin({
+      url: 'http://127.0.0.1:0',
+      tokens: () => (token === undefined ? [] : [adminToken(token, role)]),
+      backend,
+      log: silentLog,
     });
-    afterAll(() => browser.close());
+    onTestFinished(() => admin.close());
+    await page.goto(`${admin.url}/${hash}`);
+    return { backend, admin };
+  }
+  const nodeRow = (id: string) => page.locator(`#nodes [data-key="${id}"]`);
+  const order = () =>
+    page.locator('#nodes [data-key]').evaluateAll((all) => all.map((row) => row.dataset.key));
+  const seen = (selector: string, what: string | RegExp) =>
+    page.locator(selector, { hasText: what }).first().waitFor();
+  const press = (name: string, within = 'body') =>
+    page.locator(within).getByRole('button', { name, exact: true }).click();
 
-    let page: Page;
-    let faults: string[];
-    beforeEach(async () => {
-      page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
-      page.setDefaultTimeout(10_000);
-      faults = [];
-      // What the policy refuses is told here, and so is any exception.
-      page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-      page.on('pageerror', (error) => faults.push(error.message));
-      return () => page.close();
-    });
-
-    async function open(token?: string) {
-      const nodes = [
+  test('what needs attention is first, with cause and since, and each node beside its fair share', async () => {
+    const healthSince = new Date(Date.now() - 65_000).toISOString();
+    const cause = { healthCause: 'tcp probe failed 3 times: ECONNREFUSED', healthSince };
+    await open({
+      nodes: [
         memoryNode('a', { connections: 30 }),
-        memoryNode('b', { health: 'unhealthy', connections: 10 }),
-      ];
-      const clients = [memoryClient('meter-1'), memoryClient('pump-7'), memoryClient(HOSTILE)];
-      const backend = createMemoryBackend(nodes, clients);
-      const admin = await startAdmin({
-        url: 'http://127.0.0.1:0',
-        tokens: () => (token === undefined ? [] : [adminToken(token)]),
-        backend,
-        log: silentLog,
-      });
-      onTestFinished(() => admin.close());
-      await page.goto(admin.url);
-      return { backend, admin };
+        memoryNode('c', { connections: 10 }),
+        memoryNode('b', { health: 'unhealthy', ...cause }),
+      ],
+    });
+    await seen('#ready', '1 problem');
+    await seen('#problems li', /b is unhealthy.*tcp probe failed 3 times: ECONNREFUSED.*since .*\(1 min\)/);
+    expect(await order()).toEqual(['b', 'a', 'c']);
+    await seen('#nodes [data-key="b"]', /ECONNREFUSED, since .*\(1 min\)/);
+    await seen('#nodes [data-key="a"]', '150 % of its share');
+    const marks = page.locator('.node-row .bar-mark').filter({ visible: true });
+    expect(await marks.evaluateAll((all) => all.map((one) => one.style.left))).toEqual(['63.5%', '63.5%']);
+    await seen('#proxies', 'edge-1');
+    expect(await page.title()).toBe('(1) Breakwater');
+    expect(faults).toEqual([]);
+  });
+
+  test('what a device chose as its client id is text, never markup', async () => {
+    const { backend } = await open({ at: '#devices' });
+    await seen('#clients a', SHOWN);
+    await page.getByRole('link', { name: SHOWN }).click();
+    await seen('#panel .big', SHOWN);
+    await press('Close');
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await seen('#live', /^live$/);
+    backend.emit({ type: 'placed', at, clientId: HOSTILE, node: 'a' });
+    await seen('#events strong', `${SHOWN} connected`);
+    expect(await page.locator('img').count()).toBe(0);
+    expect(await page.evaluate('window.hacked')).toBeUndefined();
+    const refusal = page.evaluate("document.body.innerHTML = '<b>x</b>'"); // trusted types
+    await expect(refusal).rejects.toThrow(/TrustedHTML/);
+  });
+
+  test('drain asks first, and shows how far it has come; enable takes it back', async () => {
+    const progress = { moved: 20, left: 10, failed: 0, stays: 0, rate: 10, pace: 10, timeLeft: 1 };
+    const { backend } = await open({
+      prepare: (memory) =>
+        Object.assign(memory, {
+          drainProgress: async (node: string) => ({ ...progress, node, state: 'moving' as const }),
+        }),
+    });
+    const state = () => backend.nodeTable.get('a')?.state;
+    await nodeRow('a').getByRole('button', { name: 'Drain' }).click();
+    await seen('#ask-text', '30 devices move to other nodes');
+    await press('Cancel');
+    expect(state()).toBe('enabled');
+    await nodeRow('a').getByRole('button', { name: 'Drain' }).click();
+    await press('Drain', '#ask');
+    await seen('#nodes [data-key="a"]', '20 moved, 10 left, 1 s to go');
+    expect(await nodeRow('a').locator('progress').getAttribute('value')).toBe('20');
+    expect(await order()).toEqual(['a', 'b']);
+    await nodeRow('a').getByRole('button', { name: 'Enable' }).click();
+    await nodeRow('a').getByRole('button', { name: 'Drain' }).waitFor();
+    expect(state()).toBe('enabled');
+  });
+
+  test('a node is changed, disabled and removed on its page; what the API refuses is told there', async () => {
+    const { backend } = await open({ at: '#node/b' });
+    await press('Weight and limit', '#panel');
+    await page.getByLabel('Weight', { exact: true }).fill('55');
+    await page.getByLabel('Most connections').fill('700');
+    await press('Save', '#ask');
+    await seen('#panel dd', '55');
+    expect(backend.nodeTable.get('b')?.weight).toBe(55);
+    await press('Disable', '#panel');
+    await press('Disable', '#ask');
+    await seen('#panel .big', 'disabled');
+    backend.removeNode = async () => {
+      throw new Error('the store is away');
+    };
+    await press('Remove', '#panel');
+    await press('Remove', '#ask');
+    await page.locator('#ask-fault').waitFor();
+    await press('Cancel');
+    await page.keyboard.press('Escape');
+    expect(await page.locator('#panel').isVisible()).toBe(false);
+  });
+
+  test('nodes are added, sessions rebalanced, and the configuration is reloaded', async () => {
+    const { backend } = await open();
+    await press('Add node');
+    await page.getByLabel('Address').fill('mqtt://c:1883');
+    await page.getByLabel('Id', { exact: true }).fill('a');
+    await press('Add', '#ask');
+    await seen('#ask-fault', 'node "a" exists');
+    await page.getByLabel('Id', { exact: true }).fill('c');
+    await press('Add', '#ask');
+    await nodeRow('c').waitFor();
+    await press('Rebalance');
+    await page.getByLabel('Sessions a second').fill('7');
+    await press('Rebalance', '#ask');
+    await expect.poll(() => backend.rebalanced.rate).toBe(7);
+    await press('Reload');
+    await press('Reload', '#ask');
+    await seen('#toast', 'applied: rules');
+  });
+
+  test('devices are searched, by node too; one is moved and kicked on its page', async () => {
+    const session = {
+      ...{ subscriptions: 3, inflightFromDevice: 1, inflightToDevice: 2, rememberedBytes: 10, served: true },
+      history: [{ at, cause: 'drain', from: 'b', to: 'a', duration: 0.4, sessionPresent: true }],
+    };
+    const pump = { ...memoryClient('pump-7', { mode: 'session' }), session };
+    const { backend } = await open({
+      ...{ at: '#devices', clients: [memoryClient('meter-1', { node: 'b' }), memoryClient('pump-8'), pump] },
+    });
+    await seen('#clients-count', '3 devices');
+    await page.getByLabel('At node').selectOption('b');
+    await seen('#clients-count', '1 device');
+    await page.getByLabel('At node').selectOption('');
+    await page.getByLabel('Client id contains').fill('pump-7');
+    await seen('#clients-count', '1 device');
+    await page.getByRole('link', { name: 'pump-7' }).click();
+    await seen('#panel', /Subscriptions\s*3/);
+    await seen('#panel li', 'b → a');
+    await press('Move', '#panel');
+    await press('Move', '#ask');
+    await seen('#panel', 'at b');
+    await press('Kick', '#panel');
+    await press('Kick', '#ask');
+    await seen('#clients-count', '0 devices');
+    await page.locator('#no-devices').waitFor();
+    expect(backend.clientTable.has('pump-7')).toBe(false);
+  });
+
+  test('events are kept by kind, alike ones as one line, and the filter holds over a reload', async () => {
+    const { backend } = await open();
+    await seen('#live', /^live$/);
+    backend.emit({ type: 'node-health', at, node: 'b', health: 'healthy', cause: 'probe passed' });
+    for (let i = 0; i < 500; i++) {
+      const move = { from: 'b', to: 'a', cause: 'link-lost', result: 'ok' };
+      backend.emit({ type: 'reattached', at, clientId: `m-${i}`, ...move });
     }
-    const text = (selector: string) => page.locator(selector).textContent();
-    const nodeRow = (id: string) => page.locator(`#nodes tr[data-key="${id}"]`);
-    const seen = (selector: string, what: string | RegExp) =>
-      page.locator(selector, { hasText: what }).first().waitFor();
+    await seen('#events li:nth-child(1)', '500 devices moved to a (500) from b: link-lost');
+    await seen('#events li:nth-child(2)', 'b is healthy probe passed');
+    await press('Nodes1', '#filters');
+    await expect.poll(() => page.locator('#events li').count()).toBe(1);
+    await page.reload();
+    await seen('#live', /^live$/);
+    expect(await page.locator('[aria-pressed=true]').textContent()).toBe('Nodes');
+  });
 
-    test('shows status, nodes and clients, and obeys its own policy', async () => {
-      await open();
-      await seen('#ready', 'ready');
-      expect(await text('#connections')).toBe('40');
-      expect(await text('#healthy')).toBe('1 of 2');
-      expect(await nodeRow('b').textContent()).toMatch(/mqtt:\/\/b:1883\s+default\s+unhealthy\s+enabled/);
-      const widths = await page
-        .locator('.meter-fill')
-        .evaluateAll((all) => all.map((one) => one.style.width));
-      expect(widths[0]).toBe('100%');
-      expect(Number.parseFloat(widths[1] ?? '')).toBeCloseTo(33.3, 0);
-      expect(await text('#clients-count')).toBe('3 clients');
-      expect(faults).toEqual([]);
-    });
+  test('the token is asked for, asked again when wrong, kept in the tab, and sent with the event stream', async () => {
+    const { backend } = await open({ token: 'T0KEN' });
+    const field = page.getByLabel('Admin token', { exact: true }).and(page.locator('input'));
+    await field.fill('wrong');
+    await field.press('Enter');
+    await seen('#token-fault', 'the token is wrong');
+    await field.fill('T0KEN');
+    await field.press('Enter');
+    await seen('#ready', /^ready$/);
+    await seen('#live', /^live$/);
+    expect(backend.listeners.size).toBe(1);
+    await page.reload();
+    await seen('#ready', /^ready$/);
+    expect(await page.locator('#ask-token').isVisible()).toBe(false);
+    expect(await page.evaluate('[localStorage.length, document.cookie]')).toEqual([0, '']);
+  });
 
-    test('what a device chose as its client id is text, never markup', async () => {
-      const { backend } = await open();
-      await seen('#clients bdi', HOSTILE);
-      await seen('#live', 'live');
-      backend.emit({ type: 'placed', at, clientId: HOSTILE, node: 'a' });
-      await seen('#events bdi', `${HOSTILE} → a`);
-      expect(await page.locator('img').count()).toBe(0);
-      expect(await page.evaluate('window.hacked')).toBeUndefined();
-      const refusal = page.evaluate("document.body.innerHTML = '<b>x</b>'"); // trusted types
-      await expect(refusal).rejects.toThrow(/TrustedHTML/);
-    });
+  test('a lost proxy is told, and found again', async () => {
+    const { backend, admin } = await open();
+    await seen('#live', /^live$/);
+    await admin.close();
+    await seen('#ready', 'not reachable');
+    await seen('#live', 'reconnecting');
+    const again = await startAdmin({ url: admin.url, tokens: () => [], backend, log: silentLog });
+    onTestFinished(() => again.close());
+    await seen('#ready', /^ready$/);
+    await seen('#live', /^live$/);
+  });
 
-    test('drain asks first; cancel does nothing, consent drains, enable takes it back', async () => {
-      const { backend } = await open();
-      const state = () => backend.nodeTable.get('a')?.state;
-      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).click();
-      await page.getByText('Cancel').click();
-      expect(state()).toBe('enabled');
-      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).click();
-      await page.locator('#confirm-yes').click();
-      await seen('#nodes .badge', 'draining');
-      expect(state()).toBe('draining');
-      await nodeRow('a').getByText('Enable').click();
-      await nodeRow('a').getByRole('button', { name: 'Drain', exact: true }).waitFor();
-      expect(state()).toBe('enabled');
-    });
+  test.each([
+    ['viewer', ['Its devices'], 0],
+    ['operator', ['Drain', 'Disable', 'Weight and limit', 'Its devices'], 3],
+  ] as const)('a %s is offered what the role allows, and nothing else', async (role, offered, buttons) => {
+    await page.addInitScript("sessionStorage.setItem('breakwater-token', 'T0KEN')");
+    await open({ token: 'T0KEN', role, at: '#node/a' });
+    await seen('#panel', 'Its devices');
+    expect(await page.locator('#panel .buttons-row button').allTextContents()).toEqual(offered);
+    await press('Close');
+    await seen('#proxy', `as ${role}`);
+    // Of the head: to rebalance; of each node: to drain it.
+    expect(await page.locator('#nodes button, #cluster-actions button').count()).toBe(buttons);
+  });
 
-    test('disable asks first; weight is changed in place, and a refused one is told', async () => {
-      const { backend } = await open();
-      await nodeRow('b').getByText('Disable').click();
-      await page.locator('#confirm-yes').click();
-      await seen('#nodes .badge', 'disabled');
-      expect(backend.nodeTable.get('b')?.state).toBe('disabled');
-      const weight = page.getByLabel('Weight of a');
-      await weight.fill('55');
-      await weight.press('Enter');
-      await expect.poll(() => backend.nodeTable.get('a')?.weight).toBe(55);
-      await weight.fill('500');
-      await weight.press('Enter');
-      await seen('#toast', 'weight');
-      expect(backend.nodeTable.get('a')?.weight).toBe(55);
+  test('incidents are shown where the API has them, the newest first', async () => {
+    const incidents = [
+      {
+        id: 'edge-1:2',
+        kind: 'node-lost',
+        text: 'b lost at 12:00:00: 3 sessions moved',
+        from: at,
+        isOver: false,
+      },
+      { id: 'edge-1:1', kind: 'store-outage', text: 'the store was away', from: at, isOver: true },
+    ];
+    await page.route('**/api/v1/openapi.json', async (route) => {
+      const response = await route.fetch();
+      const { paths } = await response.json();
+      await route.fulfill({
+        response,
+        json: { paths: { ...paths, '/api/v1/incidents': { get: { 'x-least-role': 'viewer' } } } },
+      });
     });
-
-    test('clients are searched and kicked', async () => {
-      const { backend } = await open();
-      await page.locator('#search').fill('pump');
-      await seen('#clients-count', '1 client');
-      await page.getByText('Kick').click();
-      expect(await text('#confirm-title')).toBe('Kick pump-7?');
-      await page.locator('#confirm-yes').click();
-      await seen('#clients-count', '0 clients');
-      expect(backend.clientTable.has('pump-7')).toBe(false);
-    });
-
-    test('events arrive as they happen, newest first, and can be filtered', async () => {
-      const { backend } = await open();
-      await seen('#live', 'live');
-      backend.emit({ type: 'placed', at, clientId: 'meter-1', node: 'a' });
-      backend.emit({ type: 'node-health', at, node: 'b', health: 'healthy', cause: 'probe passed' });
-      await seen('#events li:nth-child(1)', 'b health healthy · cause probe passed');
-      await seen('#events li:nth-child(2)', 'meter-1 → a');
-      await page.locator('#filter').selectOption('node');
-      expect(await page.locator('#events li:visible').count()).toBe(1);
-    });
-
-    test('the token is asked for, asked again when wrong, kept in the tab, and sent with the event stream', async () => {
-      const { backend } = await open('T0KEN');
-      const field = page.getByLabel('Admin token', { exact: true }).and(page.locator('input'));
-      await field.fill('wrong');
-      await field.press('Enter');
-      await seen('#token-fault', 'the token is wrong');
-      await field.fill('T0KEN');
-      await field.press('Enter');
-      await seen('#ready', /^ready$/);
-      await seen('#live', 'live');
-      expect(backend.listeners.size).toBe(1);
-      await page.reload();
-      await seen('#ready', /^ready$/);
-      expect(await page.locator('#ask-token').isVisible()).toBe(false);
-      expect(await page.evaluate('[localStorage.length, document.cookie]')).toEqual([0, '']);
-    });
-
-    test('a lost proxy is told, and found again', async () => {
-      const { backend, admin } = await open();
-      await seen('#live', 'live');
-      await admin.close();
-      await seen('#ready', 'not reachable');
-      await seen('#live', 'reconnecting');
-      const again = await startAdmin({ url: admin.url, tokens: () => [], backend, log: silentLog });
-      onTestFinished(() => again.close());
-      await seen('#ready', /^ready$/);
-      await seen('#live', 'live');
-      expect(await page.locator('#live').textContent()).toBe('live');
-    });
-  },
-);
+    await page.route('**/api/v1/incidents', (route) => route.fulfill({ json: incidents }));
+    await open();
+    await seen('#incidents li:nth-child(1)', /3 sessions moved going on/);
+    await seen('#incidents li:nth-child(2)', /the store was away/);
+  });
+});

@@ -1,7 +1,7 @@
 // @ts-check
 /** The dashboard is a client of the admin API like any other: requests with the token, and the stream of events. */
 
-import { byId, find } from './dom.js';
+import { byId, setText } from './dom.js';
 
 /** @import { BreakwaterEvent } from '../backend.ts' */
 
@@ -9,11 +9,24 @@ const API = '/api/v1';
 const TOKEN = 'breakwater-token';
 const RECONNECT_MS = { first: 1000, most: 15_000 };
 
+/** The API said no; `message` is its own words. */
+class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status of HTTP
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /**
- * Sends a request with the token; asks for the token as often as it is refused. Other failures throw.
+ * Sends a request with the token; asks for the token as often as it is refused.
  * @param {string} method
  * @param {string} path below the API's prefix
  * @param {object} [body]
+ * @throws ApiError for any other failure that the API tells
  */
 export async function request(method, path, body) {
   for (;;) {
@@ -25,7 +38,7 @@ export async function request(method, path, body) {
     const response = await fetch(API + path, { method, headers, body: body && JSON.stringify(body) });
     if (response.ok) return response;
     const failure = await response.json().catch(() => ({ message: `HTTP ${response.status}` }));
-    if (response.status !== 401) throw new Error(failure.message);
+    if (response.status !== 401) throw new ApiError(failure.message, response.status);
     // While this request was under way, another one may have asked already.
     if (sessionStorage.getItem(TOKEN) === token) await askToken(token === null ? '' : failure.message);
   }
@@ -40,6 +53,20 @@ export async function get(path) {
   return (await request('GET', path)).json();
 }
 
+/**
+ * The same of what may be gone or may not be there: then undefined.
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export async function getIfThere(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500) return undefined;
+    throw error;
+  }
+}
+
 /** @type {Promise<void> | undefined} */
 let asking;
 
@@ -49,14 +76,14 @@ let asking;
  */
 function askToken(fault) {
   asking ??= new Promise((resolve) => {
-    const dialog = byId('ask-token');
-    const form = find(dialog, 'form');
-    byId('token-fault').textContent = fault;
+    const dialog = byId('ask-token', HTMLDialogElement);
+    const form = byId('token-form', HTMLFormElement);
+    setText(byId('token-fault'), fault);
     byId('token-fault').hidden = fault === '';
-    dialog.oncancel = (/** @type {Event} */ event) => event.preventDefault();
-    form.onsubmit = (/** @type {Event} */ event) => {
+    dialog.oncancel = (event) => event.preventDefault();
+    form.onsubmit = (event) => {
       event.preventDefault();
-      sessionStorage.setItem(TOKEN, form.elements.token.value);
+      sessionStorage.setItem(TOKEN, byId('token', HTMLInputElement).value);
       form.reset();
       dialog.close();
       asking = undefined;
@@ -69,13 +96,14 @@ function askToken(fault) {
 
 /**
  * Follows the events for as long as the page is open. Streamed by fetch, because EventSource cannot send the token.
+ * @param {() => string} pathNow where the stream begins, asked anew for each
  * @param {(event: BreakwaterEvent) => void} onEvent
  * @param {(isLive: boolean) => void} onLive
  */
-export async function followEvents(onEvent, onLive) {
+export async function followEvents(pathNow, onEvent, onLive) {
   for (let wait = RECONNECT_MS.first; ; wait = Math.min(wait * 2, RECONNECT_MS.most)) {
     try {
-      const { body } = await request('GET', '/events');
+      const { body } = await request('GET', pathNow());
       onLive(true);
       wait = RECONNECT_MS.first;
       if (body !== null) await readFrames(body, onEvent);

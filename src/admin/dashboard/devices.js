@@ -1,61 +1,149 @@
 // @ts-check
-/** The table of connected devices. */
+/** Devices of the cluster: looked for by client id and node; as many rows as there are in sight. */
 
-import { act, confirmed, toast } from './actions.js';
-import { get, request } from './api.js';
-import { byId, fill, find, newRow, setText, syncRows } from './dom.js';
-import { ago, number } from './format.js';
+import { may } from './abilities.js';
+import { get } from './api.js';
+import { toast } from './dialogs.js';
+import { byId, h, setText } from './dom.js';
+import { ago, clientName, count, counted, messageOf, natural } from './format.js';
+import { go, linkTo, viewNow } from './places.js';
+import { VirtualList } from './virtual-list.js';
 
-/** @import { ClientList, ClientView } from '../backend.ts' */
+/** @import { ClientList, ClientView, NodeView } from '../backend.ts' */
+/** @import { Row } from './dom.js' */
 
-const SHOWN = 50;
+/** So many are asked for, and more as the end comes in sight; the last is the most that the API gives. */
+const STEPS = [200, 2000, 10_000];
 const SEARCH_MS = 200;
-const protocols = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
+/** Every data thread looks through its devices for each answer. */
+const REFRESH_MS = 5000;
 
-export async function refreshDevices() {
-  const match = byId('search').value;
-  /** @type {ClientList} */
-  const { clients, total } = await get(`/clients?limit=${SHOWN}&match=${encodeURIComponent(match)}`);
-  if (match !== byId('search').value) return; // a later search is under way
-  const body = find(document, '#clients tbody');
-  syncRows(body, clients, nameOfConnection, createRow, (row, client) => {
-    const protocol = protocols[client.protocolVersion];
-    fill(row, { ...client, protocol, since: ago(client.connectedAt) });
-  });
-  const found =
-    total > clients.length ? `${clients.length} of ${number.format(total)} clients` : `${total} clients`;
-  setText(byId('clients-count'), total === 1 ? '1 client' : found);
-}
+export const protocols = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
 
 /**
- * Several may have one client id, or none.
- * @param {ClientView} client
+ * Several devices may have one client id, or none: a connection has a number.
+ * @param {Pick<ClientView, 'connection' | 'proxy'>} client
  */
-function nameOfConnection({ connection, proxy }) {
+export function nameOfConnection({ connection, proxy }) {
   return `#${connection}@${proxy}`;
 }
 
-/** @param {ClientView} client */
-function createRow(client) {
-  const { clientId } = client;
-  const row = newRow('client-row');
-  find(row, '.clip').title = clientId;
-  const button = find(row, '[data-do=kick]');
-  button.onclick = () =>
-    act(button, async () => {
-      const text = 'It is disconnected. Most devices come back at once.';
-      if (!(await confirmed(`Kick ${clientId || nameOfConnection(client)}?`, text, 'Kick'))) return;
-      await request('DELETE', `/clients/${encodeURIComponent(nameOfConnection(client))}`);
-    });
-  return row;
+/** @type {VirtualList<ClientView> | undefined} */
+let list;
+let step = 0;
+let isMore = false;
+let askedAt = 0;
+/** Answers that are not of the last question are thrown away. */
+let question = 0;
+
+export async function refreshDevices(force = true) {
+  if (viewNow() !== 'devices') return;
+  // Long lists are asked for seldom.
+  if (!force && performance.now() - askedAt < REFRESH_MS * (step + 1)) return;
+  askedAt = performance.now();
+  const number = ++question;
+  const match = byId('search', HTMLInputElement).value;
+  const node = byId('device-node', HTMLSelectElement).value;
+  const where = new URLSearchParams({ limit: String(STEPS[step]) });
+  if (match !== '') where.set('match', match);
+  if (node !== '') where.set('node', node);
+  /** @type {ClientList} */
+  const { clients, total, missing } = await get(`/clients?${where}`);
+  if (number !== question) return;
+  isMore = total > clients.length && step < STEPS.length - 1;
+  list?.show(clients, total);
+  byId('no-devices').hidden = total > 0;
+  const past = byId('past-device', HTMLAnchorElement);
+  past.hidden = match === '' || !may('history');
+  past.href = linkTo('device', match);
+  const found = total > clients.length ? `the first ${count(clients.length)} of ` : '';
+  setText(byId('clients-count'), `${found}${counted(total, 'device')}`);
+  setText(byId('clients-missing'), missing.length === 0 ? '' : `no answer from ${missing.join(', ')}`);
 }
 
-/** Looks for devices a moment after the last key. */
-export function watchSearch() {
+/**
+ * Shows the devices of a search.
+ * @param {string} match
+ * @param {string} node
+ */
+export function searchDevices(match, node) {
+  byId('search', HTMLInputElement).value = match;
+  byId('device-node', HTMLSelectElement).value = node;
+  step = 0;
+  byId('clients').scrollTop = 0;
+  if (viewNow() === 'devices') search();
+  go('devices');
+}
+
+function search() {
+  refreshDevices().catch((error) => toast(messageOf(error)));
+}
+
+/** @param {readonly NodeView[]} nodes */
+export function offerNodes(nodes) {
+  const select = byId('device-node', HTMLSelectElement);
+  const ids = ['', ...nodes.map(({ id }) => id).toSorted(natural)];
+  if (ids.join('\n') === [...select.options].map(({ value }) => value).join('\n')) return;
+  const { value } = select;
+  select.replaceChildren(...ids.map((id) => h('option', { value: id }, id === '' ? 'all nodes' : id)));
+  select.value = ids.includes(value) ? value : '';
+}
+
+export function createDevices() {
+  list = new VirtualList(byId('clients'), createRow, () => {
+    if (!isMore) return;
+    isMore = false;
+    step += 1;
+    search();
+  });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let searching;
-  byId('search').oninput = () => {
+  const soon = () => {
+    step = 0;
+    byId('clients').scrollTop = 0;
     clearTimeout(searching);
-    searching = setTimeout(() => refreshDevices().catch((error) => toast(error.message)), SEARCH_MS);
+    searching = setTimeout(search, SEARCH_MS);
+  };
+  byId('search').oninput = soon;
+  byId('device-node').onchange = soon;
+}
+
+/** @returns {Row<ClientView>} */
+function createRow() {
+  const link = h('a', { class: 'clip' });
+  const node = h('span');
+  const proxy = h('small');
+  const address = h('span', { class: 'clip' });
+  const protocol = h('small');
+  const since = h('span');
+  const moves = h('small');
+  const cell = (/** @type {Node[]} */ ...children) => h('div', { class: 'cell', role: 'cell' }, ...children);
+  return {
+    element: h(
+      'div',
+      { class: 'row device-row', role: 'row' },
+      cell(link),
+      cell(node, proxy),
+      cell(address, protocol),
+      cell(since, moves),
+    ),
+    update(client) {
+      const name = clientName(client.clientId);
+      setText(link, name);
+      link.title = name;
+      const href = linkTo('device', nameOfConnection(client));
+      if (link.getAttribute('href') !== href) link.href = href;
+      setText(node, client.node);
+      setText(proxy, `by ${client.proxy}`);
+      setText(address, client.remoteAddress);
+      setText(protocol, `MQTT ${protocols[client.protocolVersion]}, ${client.mode}`);
+      setText(since, `since ${ago(client.connectedAt)}`);
+      setText(
+        moves,
+        client.reattachments === 0
+          ? 'never moved'
+          : `moved ${client.reattachments === 1 ? 'once' : `${count(client.reattachments)} times`}`,
+      );
+    },
   };
 }

@@ -1,19 +1,58 @@
 // @ts-check
 /** The life of the page: it asks every two seconds, and at once when something happened. */
 
+import { learnAbilities } from './abilities.js';
 import { get } from './api.js';
-import { refreshDevices, watchSearch } from './devices.js';
+import { devicePanel } from './device-panel.js';
+import { createDevices, offerNodes, refreshDevices } from './devices.js';
+import { byId } from './dom.js';
 import { watchEvents } from './events.js';
-import { refreshNodes } from './nodes.js';
-import { showReady, showStatus } from './status.js';
+import { messageOf } from './format.js';
+import { createIncidents } from './incidents.js';
+import { clusterButtons } from './node-actions.js';
+import { nodePanel } from './node-panel.js';
+import { createNodes, noteNodes, refreshDrains } from './nodes.js';
+import { refreshPanel, watchPlaces } from './places.js';
+import { createProxies } from './proxies.js';
+import { refreshRebalance } from './rebalance.js';
+import { createStatus, showUnreachable } from './status.js';
 
 const POLL_MS = 2000;
-/** A node changed: its table need not wait for the next poll, but several changes are shown together. */
-const SOON_MS = 100;
+/** Something happened: the page need not wait for the next poll, but several changes are shown together. */
+const SOON_MS = 150;
 
-async function refresh() {
-  const [status] = await Promise.all([get('/status'), refreshNodes(), refreshDevices()]);
-  showStatus(status);
+const showStatus = createStatus();
+const showNodes = createNodes();
+const showProxies = createProxies();
+const refreshIncidents = createIncidents();
+
+/** @param {boolean} force also what is asked for less often */
+async function refresh(force) {
+  const [status, nodes, proxies] = await Promise.all([get('/status'), get('/nodes'), get('/proxies')]);
+  noteNodes(nodes);
+  offerNodes(nodes);
+  await Promise.all([
+    refreshDrains(nodes),
+    refreshRebalance(),
+    refreshDevices(force),
+    refreshPanel(),
+    refreshIncidents(),
+  ]);
+  showStatus(status, nodes, proxies);
+  showNodes(nodes);
+  showProxies(proxies, status.proxy.id);
+  byId('main').removeAttribute('aria-busy');
+}
+
+/** One at a time; what is asked for meanwhile is done behind it. @type {Promise<void> | undefined} */
+let running;
+
+/** @param {boolean} force */
+async function refreshInTurn(force) {
+  while (running !== undefined) await running;
+  running = refresh(force).catch((error) => showUnreachable(messageOf(error)));
+  await running;
+  running = undefined;
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -22,20 +61,32 @@ function soon() {
   if (sooner !== undefined) return;
   sooner = setTimeout(() => {
     sooner = undefined;
-    refresh().catch(() => {});
+    void refreshInTurn(true);
   }, SOON_MS);
 }
 
 async function poll() {
-  try {
-    if (!document.hidden) await refresh();
-  } catch (error) {
-    showReady('not reachable', 'bad', error instanceof Error ? error.message : String(error));
-  }
+  if (!document.hidden) await refreshInTurn(false);
   setTimeout(poll, POLL_MS);
 }
 
-document.addEventListener('breakwater-changed', soon);
-watchSearch();
-poll();
-watchEvents(soon);
+async function start() {
+  for (;;) {
+    try {
+      await learnAbilities();
+      break;
+    } catch (error) {
+      showUnreachable(messageOf(error));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+  byId('cluster-actions').append(clusterButtons());
+  createDevices();
+  watchPlaces({ node: nodePanel, device: devicePanel }, soon);
+  document.addEventListener('breakwater-changed', soon);
+  document.addEventListener('visibilitychange', soon);
+  void poll();
+  await watchEvents(soon);
+}
+
+void start();

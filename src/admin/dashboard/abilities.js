@@ -1,0 +1,60 @@
+// @ts-check
+/** What this person may do at this proxy: what its API has, as far as the role of the token allows it. */
+
+import { get } from './api.js';
+
+/** @import { Role } from '../../config/admin.ts' */
+
+/** Each action: its request, as the API describes it. */
+const actions = /** @type {const} */ ({
+  add: ['post', '/nodes'],
+  remove: ['delete', '/nodes/{id}'],
+  change: ['patch', '/nodes/{id}'],
+  drain: ['post', '/nodes/{id}/drain'],
+  rebalance: ['post', '/rebalance'],
+  kick: ['delete', '/clients/{clientId}'],
+  move: ['post', '/clients/{clientId}/move'],
+  reload: ['post', '/reload'],
+  check: ['post', '/check'],
+  incidents: ['get', '/incidents'],
+  history: ['get', '/clients/{clientId}/history'],
+});
+/** @typedef {keyof typeof actions} Action */
+
+/** @type {readonly Role[]} */
+const roles = ['viewer', 'operator', 'admin'];
+
+/**
+ * @typedef {{ readonly parameters?: readonly { readonly name: string }[], readonly 'x-least-role'?: Role }} Operation
+ */
+/** @type {Record<string, Record<string, Operation>>} */
+let paths = {};
+/** @type {Role} */
+let role = 'viewer';
+
+/** Asks once, before anything is offered. */
+export async function learnAbilities() {
+  [{ paths }, { role }] = await Promise.all([get('/openapi.json'), get('/whoami')]);
+}
+
+/** @param {Action} action */
+export function may(action) {
+  const [method, path] = actions[action];
+  const operation = paths[`/api/v1${path}`]?.[method];
+  if (operation === undefined) return false;
+  return roles.indexOf(role) >= roles.indexOf(operation['x-least-role'] ?? 'admin');
+}
+
+/**
+ * Does a request take this parameter?
+ * @param {string} path as the API describes it, below its prefix
+ * @param {string} name
+ */
+export function takes(path, name) {
+  const { parameters = [] } = paths[`/api/v1${path}`]?.get ?? {};
+  return parameters.some((parameter) => parameter.name === name);
+}
+
+export function roleNow() {
+  return role;
+}
