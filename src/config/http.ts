@@ -43,7 +43,7 @@ export const httpLimitsSchema = z.strictObject({
     default: 250,
     unit: 'bytes per second',
     about:
-      'The least that a request’s body must bring on the average, once 10 s are over, in the time in which it is taken; then the answer is 408. Apache asks for 500. 0 takes any.',
+      'How fast the body of a request must come on the average, once 10 s are over; only the time counts in which it is taken. A slower one is answered 408. Apache asks for 500. 0 takes any.',
   }),
   requestTimeout: seconds({
     min: 1,

@@ -54,7 +54,7 @@ export const limitsSchema = z.strictObject({
     default: 0,
     unit: 'connections per second',
     about:
-      'Taken by one listener; one second’s worth may come at once. What is more is reset before its first byte is read. 0 sets no limit.',
+      'New connections that one listener takes; one second’s worth may come at once. What is more is reset before its first byte is read. 0 sets no limit.',
   }),
   connectRatePerSource: count({
     min: 0,
@@ -69,7 +69,7 @@ export const limitsSchema = z.strictObject({
     default: 20,
     unit: 'devices per second',
     about:
-      'Of those that these limits and networks refuse, so many are told why in CONNACK (MQTT 5: 0x97, 0x9F, 0x8A, 0x87), on `mqtt` listeners; each may take 2 s for its CONNECT. All others are reset before their first byte is read, in a storm nearly all.',
+      'So many of the devices that these limits and networks refuse are told why in CONNACK (MQTT 5: 0x97, 0x9F, 0x8A, 0x87), on `mqtt` listeners; each may take 2 s for its CONNECT. All others are reset before their first byte is read; in a storm those are nearly all.',
   }),
   allow: networks('Networks that may connect; none given: all.'),
   deny: networks('Networks that may not connect, also where `allow` has them.'),
@@ -87,7 +87,7 @@ export const limitsSchema = z.strictObject({
         default: 100,
         unit: 'connects',
         about:
-          'Of one device (client id and source) in quick succession that cost nothing; each further one waits before it is placed, longer each time. 0 holds nobody back. A bad radio link or a script that connects for every message needs some, two devices that throw each other out by one client id never stop.',
+          'So many connects of one device (client id and source) in quick succession are placed at once; each further one waits first, longer each time. 0: nobody waits. A bad radio link, or a script that connects for every message, needs some; two devices that share a client id throw each other out for ever.',
       }),
       forget: seconds({
         min: 0.1,
@@ -130,7 +130,7 @@ export const limitsSchema = z.strictObject({
     default: 67_108_864,
     unit: 'bytes',
     about:
-      'Kept of all devices together that no node has been asked for, the first 4 KiB of each apart, which hold as good as every CONNECT. Beyond, the one that keeps most is reset: nobody has shown yet who it is.',
+      'What all devices together may have sent before a node is asked for them; the first 4 KiB of each are not counted, since nearly every CONNECT is shorter. Beyond it the device that has sent most is reset.',
   }),
   highWater: count({
     min: 4096,
@@ -146,7 +146,7 @@ export const limitsSchema = z.strictObject({
     default: 1000,
     unit: 'handshakes',
     about:
-      'TLS handshakes of devices in progress at one time on one data thread; a device beyond is reset before its first byte is looked at, unless another has taken 3 s: then that one gives way. One source has half of them at the most. Each holds some 50 kB and takes half a millisecond: more would only all be late. A reload cannot change it.',
+      'TLS handshakes of devices in progress at one time on one data thread; a device beyond is reset before its first byte is looked at, unless another has taken 3 s: then that one gives way. One source has half of them at the most. Each holds some 50 kB and takes half a millisecond: with more of them all would be late. A reload cannot change it.',
   }),
   halfCloseTimeout: seconds({
     min: 1,
@@ -184,7 +184,7 @@ export const limitsSchema = z.strictObject({
     default: 67_108_864,
     unit: 'bytes',
     about:
-      'Session mode without Redis: memory for what persistent sessions had subscribed, while their devices are connected (some 300 bytes each) and away. Beyond, the longest untouched is forgotten, and moves only to a node that has its session.',
+      'Session mode without Redis: memory for what persistent sessions had subscribed, while their devices are connected (some 300 bytes each) and away. Beyond it the one that was not used for longest is forgotten, and its session moves only to a node that has it.',
   }),
   sessionMemoryTime: seconds({
     min: 0,

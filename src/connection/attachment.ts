@@ -43,13 +43,13 @@ export class Attachment {
     part(this.connection.wire, this.owner, link, closeMode, endsSession);
   }
 
-  /** For good: a session that ends with its link is over. */
+  /** Leaves the node for good. A session that ends with its link is over. */
   leaveNode(closeMode: CloseMode): void {
     this.owner.session.nodeGone();
     this.leaveLink(closeMode);
   }
 
-  /** The session may be at another node by now. */
+  /** Leaves the link only: the session may be at another node already. */
   leaveLink(closeMode: CloseMode): void {
     this.part(this.link, closeMode);
     this.link = -1;
@@ -57,7 +57,10 @@ export class Attachment {
     this.permit = undefined;
   }
 
-  /** For good, as the connection ends. `attempts`: the search that is under way, whose link may be the session's. */
+  /**
+   * Leaves the node for good, because the connection ends. `attempts` is the search that is under way: its link may
+   * be the session's.
+   */
   leave(attempts: ConnectAttempts | undefined, closeMode: CloseMode): void {
     const { link } = this;
     this.link = -1;
@@ -78,8 +81,8 @@ export class Attachment {
   }
 
   /**
-   * For good, and what the node of `permit` has begun for the session is dropped there. Then the device, which is alive, is
-   * told this reason, and its connection closes.
+   * Leaves the node for good, and has the node of `permit` drop what it has begun for the session. The device is
+   * alive: it is told `code` then, and its connection closes.
    */
   drop(permit: NodePermit, version: ProtocolVersion, code: ReasonCode): Drop {
     const { connection, link } = this;
@@ -94,7 +97,10 @@ export class Attachment {
     });
   }
 
-  /** The old node is not listened to any more, and told goodbye when the new one has the session. False: as `detach`. */
+  /**
+   * Nothing more is taken from the old node. It gets its goodbye when the new node has the session. False: as in
+   * `detach`.
+   */
   leaveBehind(): boolean {
     this.oldLink = this.link;
     this.link = -1;
@@ -111,7 +117,7 @@ export class Attachment {
     this.part(oldLink, 'goodbye', endsSession);
   }
 
-  /** Nothing more of the link is taken. False when that was the end. */
+  /** Takes nothing more from the link. Returns false when the connection has ended with it. */
   detach(): boolean {
     this.owner.adrift();
     if (this.owner.session.detached()) {

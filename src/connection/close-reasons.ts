@@ -4,8 +4,8 @@ import type { EndReason } from './connection-host.ts';
 import type { EndCause } from './wire.ts';
 
 /**
- * A broker ends the older connection of a client id when it accepts a newer one, or not at all. So long, in ms, may lie
- * between the two as they are heard of.
+ * When a broker accepts a client id anew, it ends the older connection, or never. The two events may become known
+ * to us with at most so many ms between them.
  */
 export const TAKEOVER_MS = 5_000;
 
@@ -41,7 +41,10 @@ export function nodeEndOf(cause: EndCause): EndReason {
   return cause === 'reset' ? 'node-reset' : 'node-timeout';
 }
 
-/** How the device's side is closed once it has ended: what tells it why may still be on the way, and a reset overtakes. */
+/**
+ * How the device's side is closed after its own end. What tells it the reason may still be on the way, and a reset
+ * would overtake it.
+ */
 export function closingOf(cause: EndCause): 'flush' | 'reset' {
   return cause === 'fin' || cause === 'tls' || cause === 'websocket' ? 'flush' : 'reset';
 }
@@ -64,8 +67,9 @@ export function comesBack(reason: EndReason): boolean {
 }
 
 /**
- * Is no node told to drop a session that was to be clean? A device that comes back brings its clean session with it; else
- * what a node has by now is another connection's, or no node is to be asked again.
+ * Is the purge of stale sessions left out for this reason? A device that comes back brings its clean session with
+ * it. In the other cases the session at the node belongs to another connection by then, or no node may be asked
+ * again.
  */
 export function purgesNothing(reason: EndReason): boolean {
   return returning.has(reason) || dismissed.has(reason);

@@ -2,40 +2,35 @@
 
 import { type CandidateOptions, Candidates } from './candidates.ts';
 import type { ConnectionHost, DialFailure, Placement } from './connection-host.ts';
+import { dialFailureOf } from './dial-failure.ts';
 import type { Asker, Evidence } from './evidence.ts';
 import { NodePermit } from './node-permit.ts';
 import { Turn, type TurnHost, turnEndOf } from './turn.ts';
 import type { TurnEnd, TurnQueue } from './turn-queue.ts';
-import { type EndCause, type Link, type Target, TLS_REASON, type Wire } from './wire.ts';
-
-const FAILURE_OF_ERRNO: Readonly<Record<string, DialFailure>> = {
-  ECONNREFUSED: 'refused',
-  ECONNRESET: 'refused',
-  ETIMEDOUT: 'timeout',
-  // Of this machine (socket(2), connect(2)): all nodes would seem to be down, and their sessions would be moved.
-  EMFILE: 'local',
-  ENFILE: 'local',
-  ENOBUFS: 'local',
-  ENOMEM: 'local',
-  EADDRNOTAVAIL: 'local',
-};
+import type { EndCause, Link, Target, Wire } from './wire.ts';
 
 /** Why no node was even asked, though there are nodes: all have as many connections, or as many waiting, as they may. */
 export const shortages = ['nodes-full', 'nodes-busy'] as const;
 export type Shortage = (typeof shortages)[number];
 
-/** What a node said to a device that it did not take: a whole CONNACK, or nothing, by ending the link. */
+/** How a node refused a device: with a whole CONNACK, or without a word, by ending the link. */
 type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
 
-/** A CONNECT that a node does not stand, the next will not either: it is given to so many that end the link. */
+/**
+ * Where a CONNECT makes a node end the link, it probably does the same to the next. After so many nodes the search
+ * ends.
+ */
 const MAX_ENDS = 2;
 
 export interface AttemptOptions extends CandidateOptions {
   /** How long the CONNACK of a node that lives is waited for, in ms. Absent: as long as a new device waits for it. */
   readonly connackDeadlineMs?: number | undefined;
-  /** What leaves a node that has got CONNECT and not answered; undefined where nothing may be said, as in a packet. */
+  /**
+   * The packet for a node that has CONNECT, has not answered, and is given up. Undefined where nothing may be sent,
+   * such as in the middle of another packet.
+   */
   readonly goodbye?: () => Uint8Array | undefined;
-  /** The node that is tried is gone, as `overdue` would tell. */
+  /** Called when the node that is tried turns out to be gone between two looks. */
   readonly gone?: () => void;
   /** Where `dialAtTurn` waits, and for how long at most where there is no other node, in ms. */
   readonly turns?: TurnQueue | undefined;
@@ -45,8 +40,8 @@ export interface AttemptOptions extends CandidateOptions {
 }
 
 /**
- * Every re-attach waits at least so long, at random: what ends a link may be a device that has come back elsewhere, and
- * word of that must have its time to arrive (rule 14).
+ * Every re-attach waits at least so long, for a random time. The link may have ended because the device has come
+ * back at another proxy, and the news of that needs time to arrive (rule 14).
  */
 const JITTER_MS = { min: 20, spread: 40 };
 
@@ -63,16 +58,20 @@ export interface Seeker {
 }
 
 /**
- * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time.
- * The connection's timer is this object's while it searches.
+ * One search for a node: candidates are dialled best first, one at a time, within bounds on number and time. The
+ * connection's timer is this object's while it searches.
  *
- * A CONNECT that was sent is waited for while its node lives: a cluster may have to wait for another of its nodes first,
- * which says nothing against this one, and whoever asks elsewhere meanwhile is refused there (decision 11).
+ * Once CONNECT is sent, its answer is waited for as long as the node lives. A cluster of brokers may have to wait
+ * for one of its own nodes before it can answer. That says nothing against this node, and another node of the
+ * cluster would refuse the device meanwhile (decision 11).
  */
 export class ConnectAttempts implements Asker, TurnHost {
   /** The link that is tried now. */
   link: Link = -1;
-  /** The place that is tried now; counted from the dial on, so that concurrent picks see it. */
+  /**
+   * The permit for the node that is tried. It counts from the dial on, so that other connections that choose a node
+   * see it.
+   */
   permit: NodePermit | undefined;
   /** Of the last node that said anything. */
   lastWord: LastWord | undefined;
@@ -134,8 +133,9 @@ export class ConnectAttempts implements Asker, TurnHost {
   }
 
   /**
-   * Is it better to leave the node that is tried? One that only says nothing is left where another can be asked. The last one
-   * is waited for while its link stands: on a machine without time all nodes are silent, and a refusal would help nobody.
+   * Is it better to leave the node that is tried? A node that is only silent is left where another can be asked.
+   * The last node is waited for as long as its link stands: on an overloaded machine all nodes are silent, and a
+   * refusal would help nobody.
    */
   private isToLeave(evidence: Evidence): boolean {
     const isSilent = evidence === 'no-answer' || evidence === 'unhealthy';
@@ -149,7 +149,10 @@ export class ConnectAttempts implements Asker, TurnHost {
     this.dialIn(this.turnMs);
   }
 
-  /** Dials what `choose` gave when its turn has come. That wait is not the node's fault, and costs no patience. */
+  /**
+   * Dials what `choose` gave after so many ms. That wait is not the node's fault, and is not counted in the time of
+   * the search.
+   */
   dialIn(ms: number): void {
     if (ms <= 0) return this.dial();
     this.deadlineMs += ms;
@@ -180,7 +183,7 @@ export class ConnectAttempts implements Asker, TurnHost {
     return { here: this.placement.retryPolicy.connackTimeoutMs, last: this.how.turnDeadlineMs ?? 0 };
   }
 
-  /** A wait for a turn is not the node's fault, and costs no patience. */
+  /** A wait for a turn is not the node's fault, and is not counted in the time of the search. */
   waited(ms: number): void {
     this.deadlineMs += ms;
   }
@@ -301,8 +304,7 @@ export class ConnectAttempts implements Asker, TurnHost {
   }
 
   dialFailed(reason: string): void {
-    const isTls = reason.startsWith(TLS_REASON);
-    this.failed(isTls ? 'tls' : (FAILURE_OF_ERRNO[reason] ?? 'unreachable'), reason);
+    this.failed(dialFailureOf(reason), reason);
   }
 
   /** Ends what is `overdue`. */
@@ -312,7 +314,10 @@ export class ConnectAttempts implements Asker, TurnHost {
     this.failed(why, why === 'timeout' ? 'not connected in time' : 'no CONNACK in time');
   }
 
-  /** Leaves the node, which has done nothing wrong, and must not take the end of the link for that of the device. */
+  /**
+   * Leaves the node, which has done nothing wrong. It says goodbye, so that the node does not take the end of the
+   * link for the death of the device.
+   */
   withdraw(): void {
     this.part();
     this.forget();
@@ -326,8 +331,8 @@ export class ConnectAttempts implements Asker, TurnHost {
   }
 
   /**
-   * The node ended the link behind CONNECT, or said there what is no MQTT. After long that may be the end of its cluster's
-   * patience, and is told of nobody.
+   * The node ended the link after CONNECT, or answered with something that is not MQTT. After a long wait the
+   * reason may be that its cluster gave up, and then the failure is not counted against the node.
    */
   ended(end: EndCause): void {
     this.ends++;
@@ -342,7 +347,7 @@ export class ConnectAttempts implements Asker, TurnHost {
     this.abandon('busy', detail);
   }
 
-  /** Resets the link that is tried, and tells of the failure. */
+  /** Resets the link that is tried, and reports the failure. */
   private abandon(failure: DialFailure, detail: string): void {
     this.connection.wire.endNode(this.link, 'reset');
     this.failed(failure, detail);
@@ -360,13 +365,13 @@ export class ConnectAttempts implements Asker, TurnHost {
     return this.tried === 0 ? this.lastShortage : undefined;
   }
 
-  /** The node's no speaks of the device: another node may say yes. */
+  /** The node has refused this device. Another node may accept it. */
   declined(isCrowded: boolean): void {
     if (isCrowded) this.endTurn('busy');
     this.giveUp();
   }
 
-  /** Ends the link that is tried, if there is one, as the device's own end asks. Nothing is held against its node. */
+  /** Ends the link that is tried, if there is one, in the way the device ended. The node is not blamed. */
   giveUp(how: 'flush' | 'reset' = 'reset'): void {
     if (this.link >= 0) this.connection.wire.endNode(this.link, how);
     this.forget();

@@ -134,7 +134,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private recall(connect: Connect, route: PoolRoute): void {
-    // An empty client id is nobody's: the node, or we, will choose one that nobody else has.
+    // An empty client id belongs to no device: the node, or we, will choose one that nobody else has.
     if (route.recallTimeoutMs === 0 || connect.clientId === '') return this.carry(undefined);
     this.phase = 'recalling';
     this.wire.setTimer(route.recallTimeoutMs);
@@ -210,8 +210,9 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   /**
-   * The broker has accepted a newer connection of the client id. That ends nobody: whether it was a takeover is the
-   * broker's to say, by what becomes of the link. `isSame`: of the same device, as far as anybody can know.
+   * The broker has accepted a newer connection of the client id. This ends no connection here: whether it was a
+   * takeover is for the broker to say, by what it does to the link. `isSame`: as far as anybody can know, it is the
+   * same device.
    */
   superseded(isSame: boolean): void {
     this.rivalledAtMs = this.host.now();
@@ -258,7 +259,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.host.left(this);
   }
 
-  /** What the device has sent is somebody else's now, or nobody's. */
+  /** The bytes that the device has sent are handed to the forwarder, or are dropped. */
   private letGo(): void {
     if (this.held !== undefined) this.host.pending(this, 0);
     this.held = undefined;

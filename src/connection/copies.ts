@@ -2,7 +2,10 @@ import type { Session } from '../session/index.ts';
 import { StaleSessionPurge } from './stale-session-purge.ts';
 import type { Target, Wire } from './wire.ts';
 
-/** Nodes that are told to drop what they may keep of a clean session. */
+/**
+ * The nodes that may keep a stale copy of a session that the device wanted clean, so that they can be asked to drop
+ * it.
+ */
 const COPIES = 4;
 
 /** The last nodes that may keep a copy of a session that was to be clean. */
@@ -14,7 +17,7 @@ export function withCopy(copies: Copies, target: Target): Copies {
   return [...copies, target].slice(-COPIES);
 }
 
-/** Tells them, and the one that had the session last, to drop it; undefined when there is nobody to tell. */
+/** Asks them, and the node that had the session last, to drop it. Undefined where there is no such node. */
 export function purge(
   copies: Copies,
   last: Target | undefined,

@@ -27,7 +27,10 @@ export class Deaths {
     this.owner = owner;
   }
 
-  /** The node that served is gone. False when that was the end: another one died of the same packet. */
+  /**
+   * The node that served is gone. Returns false when the connection has ended with it, because another node had
+   * died of the same packet.
+   */
   survives({ nodeId }: Target, evidence: Evidence): boolean {
     const { connection, owner, isSudden } = this;
     if (evidence === 'leaving' || evidence === 'removed') return true;
@@ -40,7 +43,7 @@ export class Deaths {
     return false;
   }
 
-  /** Another node has the session; what the one before may have died of is sent when it is its turn. */
+  /** Another node has the session. Packets that the former node may have died of are sent when it is their turn. */
   suspected(node: Target | undefined, route: PoolRoute): void {
     const { connection, owner, origin } = this;
     if (node === undefined) return;
@@ -56,7 +59,7 @@ export class Deaths {
     this.trial = undefined;
   }
 
-  /** False when no turn is waited for: then the timer is somebody else's. */
+  /** Returns false when no turn is waited for: then the timer belongs to another part. */
   timer(): boolean {
     if (!this.trial?.isWaiting) return false;
     this.trial.timer();

@@ -2,7 +2,7 @@ import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import type { Link, Target, Wire } from './wire.ts';
 
-/** For the node to do it; the device waits for that. */
+/** How long the node may take. The device waits for it. */
 const TIMEOUT_MS = 1_000;
 
 /**
@@ -73,7 +73,7 @@ export class Drop {
     this.finish();
   }
 
-  /** A CONNECT that was sent has dropped the session, or does not reach the node any more. */
+  /** The CONNECT has been sent, and has dropped the session; or it cannot reach the node. */
   giveUp(): void {
     if (this.link < 0) return;
     this.wire.endNode(this.link, this.hasLeft ? 'flush' : 'reset');

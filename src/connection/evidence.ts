@@ -1,6 +1,9 @@
 import type { Target } from './wire.ts';
 
-/** What shows that a node is gone, so that the end of a link is no word of its broker (`docs/decisions/0009`). */
+/**
+ * What shows that a node is gone. Without it the end of a link counts as the word of the broker
+ * (`docs/decisions/0009`).
+ */
 export type Evidence =
   /** TCP gave the link up: for its whole time nothing was acknowledged. */
   | 'tcp-timeout'
@@ -20,7 +23,7 @@ export type Evidence =
   /** `upstream.lostLink: move` asks for none. */
   | 'configured';
 
-/** Whoever sends again what a node may have died of. */
+/** A session that waits for its turn to send packets again that a node may have died of. */
 export interface Defendant {
   /** It is its turn. */
   begin(): void;

@@ -2,8 +2,8 @@ import type { ConnectionHost, ConnectionView, EndReason } from './connection-hos
 import type { EndCause, Link, Target, Wire } from './wire.ts';
 
 /**
- * How a device is carried once its CONNECT is understood: `Relay` or `SessionForwarder`. It finds the device its node,
- * and is told everything that happens until the connection closes.
+ * How the bytes of a device are forwarded after its CONNECT: by `Relay` or by `SessionForwarder`. The forwarder
+ * finds a node for the device, and hears of everything that happens until the connection closes.
  */
 export interface Forwarder {
   /** The node that serves the device, or is asked to. */
@@ -21,7 +21,10 @@ export interface Forwarder {
   timer(): void;
   /** Ends the connection from outside. */
   end(reason: EndReason): void;
-  /** The broker has accepted a newer connection of the same device: nothing may be begun in its name any more. */
+  /**
+   * The broker has accepted a newer connection of the same device: this one must begin nothing in the name of the
+   * device.
+   */
   superseded(): void;
   /** The connection closes: ends the links, and gives back what is counted. Once more: ends what is still under way. */
   leave(): void;
@@ -35,9 +38,9 @@ export interface ForwarderHost extends ConnectionView {
   readonly host: ConnectionHost;
   /** A newer connection of the same device was accepted: this one is never moved. */
   readonly isSuperseded: boolean;
-  /** Does a takeover explain a link that its node, which lives, ends now? */
+  /** The node lives and has ended a link: is a takeover the explanation? */
   readonly isTakenOver: boolean;
-  /** The device is served from now on; `isAccepted` as in `ConnectionHost.placed`. Told once. */
+  /** The device is served. `isAccepted` is as in `ConnectionHost.placed`. Called once. */
   placed(isAccepted: boolean): void;
   /** Why the connection ends; the first reason given stays. */
   because(reason: EndReason): void;

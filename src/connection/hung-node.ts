@@ -10,7 +10,7 @@ import { Silence, type SilenceOwner } from './silence.ts';
 import type { UpstreamHost } from './upstream-host.ts';
 import type { Link } from './wire.ts';
 
-/** What is asked of the upstream. */
+/** What this object needs of the upstream. */
 export interface HangHost {
   readonly connection: ForwarderHost;
   readonly connect: Connect;
@@ -18,15 +18,16 @@ export interface HangHost {
   readonly owner: UpstreamHost;
   readonly at: Attachment;
   readonly moves: Moves;
-  /** No link is the session's: it moves, and `attempts` has asked for it already. */
+  /** The session has no link: it moves, and `attempts` has asked a node for it already. */
   goOn(move: Move, attempts: ConnectAttempts): void;
-  /** Likewise, and nobody has asked. */
+  /** The same, but no node was asked yet. */
   moveOn(move: Move): void;
 }
 
 /**
- * What becomes of a session whose node hangs: while `Silence` asks others for it, the link is kept, what the device sends
- * waits, and what the node says all the same is heard. And what of that may come to light later.
+ * Handles a session whose node hangs. While `Silence` asks other nodes for the session, the link is kept, what the
+ * device sends waits, and what the node sends all the same is passed on. It also remembers the CONNECTs whose
+ * effects may show only later.
  */
 export class HungNode implements SilenceOwner {
   private readonly host: HangHost;
@@ -45,7 +46,10 @@ export class HungNode implements SilenceOwner {
     return this.silence !== undefined;
   }
 
-  /** The node that serves answers nothing. Where nothing can be done, the device waits for it, as it would without us. */
+  /**
+   * The node that serves does not answer. Where nothing can be done, the device waits for it, as it would without
+   * us.
+   */
   hangs(): void {
     const { connection, owner, at } = this.host;
     const target = at.permit?.target;
@@ -70,7 +74,7 @@ export class HungNode implements SilenceOwner {
     return Math.max(1, Math.ceil(this.dueAtMs - this.connection.host.now()));
   }
 
-  /** To be called at least then; earlier does no harm. */
+  /** The time at which it must be called; an earlier call does no harm. */
   timer(): void {
     if (this.connection.host.now() < this.dueAtMs) return;
     this.dueAtMs = NEVER;
@@ -84,7 +88,7 @@ export class HungNode implements SilenceOwner {
     this.strayUntilMs = strays.slice(-MAX_STRAYS);
   }
 
-  /** Is there one that explains that the session was taken? */
+  /** Does one of these CONNECTs explain that the session was taken? */
   private explainedByStray(): boolean {
     const nowMs = this.host.connection.host.now();
     const strays = this.strayUntilMs.filter((untilMs) => nowMs < untilMs);
@@ -145,7 +149,10 @@ export class HungNode implements SilenceOwner {
     return route.place(connect, connection.peer, undefined);
   }
 
-  /** While the node serves, its silence and the device's are watched besides; later the timer is that of who searches. */
+  /**
+   * While the node serves, this timer also covers its silence and that of the device. During a search the timer
+   * belongs to the search.
+   */
   alarm(ms: number): void {
     if (this.silence === undefined) return this.connection.wire.setTimer(ms);
     this.dueAtMs = ms === 0 ? NEVER : this.connection.host.now() + ms;
@@ -221,7 +228,7 @@ export class HungNode implements SilenceOwner {
     host.moveOn(host.moves.start({ cause: 'link-lost', origin, evidence: 'own-connect' }));
   }
 
-  /** The device has gone, or the node that serves has ended the session: nobody is asked for it any more. */
+  /** The device has gone, or the node that serves has ended the session: no other node is asked for it any longer. */
   leave(): void {
     this.silence?.leave();
     this.end();

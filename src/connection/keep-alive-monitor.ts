@@ -15,17 +15,17 @@ export type Verdict = 'alive' | 'device-gone' | 'node-silent';
  * packet: a look asks whether anything came since the one before. A node is asked by PINGREQ, and any byte is an answer.
  */
 export class KeepAliveMonitor {
-  /** To be set whenever the device says anything. */
+  /** Set it whenever the device sends anything. */
   deviceSpoke = false;
-  /** To be set whenever the node is told anything. */
+  /** Set it whenever anything is sent to the node. */
   toldNode = false;
-  /** To be counted up whenever the node says anything. */
+  /** Count it up whenever the node sends anything. */
   heard = 0;
   private readonly session: Session;
   private readonly wire: Pick<Wire, 'isDeviceBehind'>;
   /** Looks since the device last spoke. */
   private quietLooks = 0;
-  /** Looks since the node was last told anything: what the device says may wait here, or come slowly. */
+  /** Looks since anything was last sent to the node. What the device sends may wait here, or come slowly. */
   private untoldLooks = 0;
   private lookAtMs: number;
   /** What was heard when the look before found a PINGREQ unanswered. */
@@ -80,12 +80,12 @@ export class KeepAliveMonitor {
     this.untoldLooks = this.toldNode ? 0 : this.untoldLooks + 1;
     if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
     if (this.mayBeMissed || session.isWithheld) session.pingNode();
-    this.toldNode = false; // a question of ours is none of the device's words
+    this.toldNode = false; // our own PINGREQ does not come from the device
     this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
     return verdict;
   }
 
-  /** A third of the device's 1.5 keep-alives: it is given up between 1.5 keep-alives and 2. */
+  /** A third of one and a half keep-alives of the device, so that it is given up between 1.5 and 2 keep-alives. */
   private get intervalMs(): number {
     const deviceMs = deviceSilenceMs(this.session.deviceKeepAlive);
     const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);

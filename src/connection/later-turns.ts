@@ -12,8 +12,9 @@ interface LaterTurnsOwner {
 const NOT_ASKED: Link = -2;
 
 /**
- * What was too much for one call of a session is gone on with in later turns of the loop: what a node has sent in the next
- * one, and what goes to a node when it has taken what it was sent before. Each is asked for once at a time.
+ * Continues what was too much for one call. The rest of what a node has sent is handled in the next turn. The rest
+ * of what goes to a node follows when the node has taken what it was sent before. Each is asked for only once at a
+ * time.
  */
 export class LaterTurns {
   private readonly wire: Pick<Wire, 'nextTurn'>;
@@ -35,7 +36,7 @@ export class LaterTurns {
     });
   }
 
-  /** What is gone on with goes to this link, which is another than before where the session has moved; -1: to none. */
+  /** The link that the rest goes to; another one than before where the session has moved; -1: none. */
   askForDevice(link: Link): void {
     if (this.deviceAskedFor === link) return;
     this.deviceAskedFor = link;

@@ -9,7 +9,7 @@ import type { EndCause, Target } from './wire.ts';
  */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** What becomes of the session. */
+/** What is decided about the session. */
 export interface LossOwner {
   /** The node lives: it has ended the session. */
   nodeLives(lost: LostLink): void;
@@ -17,8 +17,8 @@ export interface LossOwner {
 }
 
 /**
- * A serving link that ended without a word of ours. The broker may have ended it, which is its word to the device, or the
- * node may be gone, and then the session moves. The connection's timer is this object's until that is known.
+ * A link that served has ended, and not by us. Either the broker has ended it, which is its word to the device, or
+ * the node is gone, and then the session moves. The connection's timer is this object's until that is known.
  */
 export class LostLink implements Asker {
   readonly target: Target;
@@ -61,7 +61,7 @@ export class LostLink implements Asker {
     else owner.nodeGone(this, evidence);
   }
 
-  /** No answer came. What the routing table says counts to the last. */
+  /** No answer came. What the routing table says last decides. */
   timer(): void {
     const evidence = this.connection.host.evidence(this);
     this.connection.host.forget(this);

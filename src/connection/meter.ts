@@ -2,8 +2,8 @@ import { TokenBucket } from '../policy/admission/token-bucket.ts';
 import type { DeviceRates } from './connection-host.ts';
 
 /**
- * The pace of one device, in messages and bytes. A second's worth may come at once. Nothing is dropped: what one read brings
- * is passed on, and what comes then, until the device is back on its pace, waits.
+ * Limits the rate of one device, in messages and bytes. One second's worth may come at once. Nothing is dropped:
+ * what one read brings is passed on, and what comes after it waits until the device is within its rate again.
  */
 export class Meter {
   private readonly messages: TokenBucket | undefined;
@@ -24,7 +24,7 @@ export class Meter {
     this.freeAtMs = Math.max(this.freeAtMs, nowMs + Math.max(messagesMs, bytesMs));
   }
 
-  /** How long what the device says has to wait, in ms; 0: it is on its pace. */
+  /** How long the device has to wait, in ms; 0: it is within its rate. */
   waitMs(nowMs: number): number {
     return Math.max(0, this.freeAtMs - nowMs);
   }

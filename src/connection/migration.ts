@@ -16,7 +16,7 @@ interface MoveStart {
   readonly cause: MoveCause;
   /** The node that is left. */
   readonly origin: Target;
-  /** The only node that is worth leaving the present one for, when a person named one. */
+  /** The only node that the present one is left for, where a person named one. */
   readonly to: string | undefined;
   /** What showed that `origin` is gone, where that is the cause. */
   readonly evidence: Evidence | undefined;
@@ -24,7 +24,7 @@ interface MoveStart {
   readonly patienceMs: number;
 }
 
-/** One re-attach under way: where from, why, and how much patience is left. */
+/** One re-attach under way: from where, why, and how much time is left for it. */
 export class Move {
   private readonly start: MoveStart;
   private rounds = 0;
@@ -41,7 +41,7 @@ export class Move {
     return this.origin.nodeId;
   }
 
-  /** Is this node worth leaving one that still serves? */
+  /** May the session leave a node that still serves for this one? */
   wants({ nodeId }: Target): boolean {
     const { to } = this.start;
     return nodeId !== this.from && (to === undefined || nodeId === to);
@@ -53,7 +53,7 @@ export class Move {
     return nowMs + wait < this.start.nowMs + this.start.patienceMs ? wait : undefined;
   }
 
-  /** The same, however late it is. */
+  /** The same, without a limit on the time. */
   backoffMs(random: number): number {
     return Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.rounds++) * (0.5 + random / 2);
   }

@@ -2,8 +2,8 @@ import type { UpstreamHost } from './upstream-host.ts';
 import type { Link, Wire } from './wire.ts';
 
 /**
- * How a node is left. `reset`: as by a device that vanished, so that its Will fires. `goodbye`: with a DISCONNECT of
- * ours, so that it does not. `flush`: behind whatever the device said last.
+ * How the link to a node is ended. `reset`: as if the device had vanished, so that its Will fires. `goodbye`: with
+ * a DISCONNECT of ours, so that the Will does not fire. `flush`: after everything that the device has sent.
  */
 export type CloseMode = 'reset' | 'goodbye' | 'flush';
 

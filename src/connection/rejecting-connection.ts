@@ -8,8 +8,8 @@ const PATIENCE_MS = 2_000;
 const MAX_CONNECT_BYTES = 4_096;
 
 /**
- * A device that was refused before its first byte, and is told why in the words of MQTT: it is let in as far as its
- * CONNECT, answered by CONNACK, and closed. Whoever makes these bounds how many.
+ * A device that is refused before its first byte, and is told the reason in MQTT. It may send its CONNECT, gets a
+ * CONNACK, and is closed. Whoever makes these connections bounds how many there are.
  */
 export class RejectingConnection implements WireEvents {
   private readonly wire: Wire;

@@ -12,7 +12,7 @@ import type { NodePermit } from './node-permit.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
-/** Of a refusal that is kept for the device; one that is longer is another node's to say better. */
+/** The largest refusal that is kept for the device; with a larger one another node may answer better. */
 const MAX_CONNACK_BYTES = 4_096;
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 
@@ -140,7 +140,10 @@ export class Relay implements Forwarder {
     this.answer.append(bytes, start, end);
   }
 
-  /** A device that the node refuses is no device of that client id: it is passed on to its answer and its close. */
+  /**
+   * The node has refused the device, so it does not hold its client id. It is passed on to its answer and its
+   * close.
+   */
   private decided(
     { code, end: behind }: Extract<ConnackPeek, { kind: 'connack' }>,
     bytes: Uint8Array,
@@ -204,7 +207,7 @@ export class Relay implements Forwarder {
     if (why !== undefined) this.attemptOver(why);
   }
 
-  /** The broker's word is passed on as it comes. */
+  /** What the broker says is passed on as it comes. */
   superseded(): void {
     if (this.hasLostLink && this.permit !== undefined)
       this.connection.host.linkExplained(this.connection, this.permit.target);

@@ -3,10 +3,10 @@ import { Session, type SessionEvent } from '../session/index.ts';
 import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
 import { Deaths } from './deaths.ts';
+import { FlowControl } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
 import { LaterTurns } from './later-turns.ts';
-import { Meter } from './meter.ts';
 import type { CloseMode } from './part.ts';
 import { sessionOptions } from './session-options.ts';
 import { SessionUpstream } from './session-upstream.ts';
@@ -17,11 +17,12 @@ import type { EndCause, Link, Target } from './wire.ts';
 const PROOF = 0.4;
 
 /**
- * Session mode: the session follows the packets, so that when its node is lost, leaves or is drained, another node
- * takes it while the device stays connected. Rules: `docs/session-mode.md`.
+ * Session mode: the session follows the packets, so that another node can take it when its node is lost, leaves or
+ * is drained, while the device stays connected. Rules: `docs/session-mode.md`.
  *
- * The upstream knows the nodes; here is what is said, how long nobody says anything, and how it ends. Until it does, the
- * connection's timer is the upstream's while no node serves, else the keep-alive monitor's.
+ * `SessionUpstream` knows the nodes. This class passes the packets, watches for silence, and ends the connection.
+ * Until the end the connection's timer belongs to the upstream while no node serves, else to the keep-alive
+ * monitor.
  */
 export class SessionForwarder implements Forwarder, UpstreamHost {
   readonly session: Session;
@@ -29,22 +30,20 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   private readonly route: PoolRoute;
   private readonly upstream: SessionUpstream;
   private monitor: KeepAliveMonitor | undefined;
-  private readonly meter: Meter | undefined;
+  private readonly flow: FlowControl;
   private events: SessionEvent[] | undefined;
   readonly deaths: Deaths;
-  private holds = false;
-  private pauses = false;
-  /** The link that is not read, because what came on it is still to be taken; -1: none. */
-  private heldLink: Link = -1;
   private readonly later: LaterTurns;
-  /** What is told when all that came before is taken: the end of the link, and the device's last word. */
+  /**
+   * What happened behind bytes that are still to be taken: the end of the link, and the last packet of the device.
+   */
   private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
   private farewellWaits = false;
   /** The device sent DISCONNECT, which waits for the next node. */
   private leaving = false;
   /** The device has ended its side, and may still read. */
   private finished = false;
-  /** The device has said its last to its node: the node has its time to answer, and to close. */
+  /** The device has sent its last packet to its node, which has its time to answer and to close. */
   private isFarewell = false;
   private closeMode: CloseMode = 'reset';
   private purges = true;
@@ -55,7 +54,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.route = route;
     const options = sessionOptions(connection.host, route, connect.clientId === '');
     this.session = new Session(connect, raw, options, this);
-    this.meter = route.rates && new Meter(route.rates);
+    this.flow = new FlowControl(this.session, connection, route.rates);
     this.deaths = new Deaths(connection, this);
     this.later = new LaterTurns(connection.wire, this);
     this.upstream = new SessionUpstream(connection, connect, route, this);
@@ -139,31 +138,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
       for (const event of events) if (!this.upstream.isOver) this.on(event);
     }
     if (this.upstream.isOver) return;
-    const { meter, connection } = this;
-    if (meter !== undefined) this.keepPace(meter);
-    const pauseMs = this.pauseMs();
-    const { hasNodeRest, hasDeviceRest } = this.session;
-    if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest);
-    if (hasNodeRest) this.later.askForNode();
-    if (hasDeviceRest && pauseMs === 0) this.later.askForDevice(this.upstream.link);
-    const isNewPause = pauseMs > 0 && !this.pauses;
-    this.pauses = pauseMs > 0;
-    const holds = this.session.holdsDevice;
-    if (holds !== this.holds) connection.wire.holdDevice(holds);
-    this.holds = holds;
+    const isNewPause = this.flow.update(this.upstream.link, this.monitor !== undefined, this.later);
     if (isNewPause && this.monitor !== undefined && !this.upstream.isMoving) this.watch(this.monitor);
-  }
-
-  private keepPace(meter: Meter): void {
-    const nowMs = this.connection.host.now();
-    this.session.bill(meter, nowMs);
-    this.session.pause(meter.waitMs(nowMs) > 0);
-  }
-
-  private holdNode(hold: boolean): void {
-    const link = hold ? this.upstream.link : this.heldLink;
-    this.heldLink = hold ? link : -1;
-    this.connection.wire.holdNode(link, hold);
   }
 
   goOnNode(): void {
@@ -180,15 +156,9 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   goOnDevice(): void {
     const { session, upstream } = this;
     if (upstream.isOver) return;
-    if (this.pauseMs() === 0) session.goOnDevice(this.meter?.step);
+    if (this.flow.pauseMs(this.monitor !== undefined) === 0) session.goOnDevice(this.flow.step);
     this.drainEvents();
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
-  }
-
-  /** How long what a device says waits that is ahead of its pace. While no node serves it, it waits for that. */
-  private pauseMs(): number {
-    const { meter, monitor } = this;
-    return meter === undefined || monitor === undefined ? 0 : meter.waitMs(this.connection.host.now());
   }
 
   private on(event: SessionEvent): void {
@@ -255,7 +225,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
 
   private watch(monitor: KeepAliveMonitor): void {
     const dueMs = monitor.dueMs(this.connection.host.now());
-    const pauseMs = this.pauseMs();
+    const pauseMs = this.flow.pauseMs(true);
     const wakesMs = pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs;
     this.connection.wire.setTimer(Math.min(wakesMs, this.upstream.hung?.dueMs ?? wakesMs));
   }
@@ -264,7 +234,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.monitor !== undefined) this.watch(this.monitor);
   }
 
-  /** A node that hangs is left within this time. */
+  /** Within this time a node that hangs is left. */
   get silenceTimeoutMs(): number {
     return this.route.moves.silenceTimeoutMs;
   }
@@ -292,8 +262,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     upstream.hung?.timer();
     const { monitor } = this;
     if (this.deaths.timer() || upstream.timer() || monitor === undefined) return;
-    if (this.holds || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
-    if (this.meter !== undefined) this.drainEvents();
+    if (this.flow.holdsDevice || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
+    if (this.flow.isMetered) this.drainEvents();
     switch (monitor.look(connection.host.now())) {
       case 'alive':
         return this.watch(monitor);
@@ -308,8 +278,9 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   // ---- ends ------------------------------------------------------------------------------------------------
 
   /**
-   * A device that vanishes leaves its Will; one whose DISCONNECT still waits for a node has said goodbye. One that has
-   * only ended its side may have said something before, and wait for the answer: its node is told the same.
+   * A device that vanishes leaves its Will to the node. One whose DISCONNECT still waits for a node has said
+   * goodbye. One that has only ended its own side may have sent something, and waits for the answer: its node sees
+   * the same half-close.
    */
   deviceEnded(cause: EndCause): void {
     if (cause === 'fin') {
@@ -349,7 +320,10 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.finished) wire.finishNode(this.upstream.link);
   }
 
-  /** The device has the broker's word on the way, or is closed as a 3.1.1 broker does who has none. */
+  /**
+   * What the broker has said is on the way to the device, or the device is closed without a word, as brokers of
+   * 3.1.1 do.
+   */
   nodeEnded(cause: EndCause): void {
     this.purges = false; // what the node has under this client id by now may be another connection's
     this.connection.because(nodeEndOf(cause));
@@ -368,7 +342,10 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.connection.close('flush');
   }
 
-  /** What a node has under this client id is the newer connection's by now: nothing is purged there (rule 14). */
+  /**
+   * The session that a node has under this client id belongs to the newer connection by now: it is not purged (rule
+   * 14).
+   */
   superseded(): void {
     const { upstream, connection } = this;
     this.purges = false;

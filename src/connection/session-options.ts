@@ -1,7 +1,7 @@
 import type { SessionOptions } from '../session/index.ts';
 import type { ConnectionHost, PoolRoute } from './connection-host.ts';
 
-/** The work of about a millisecond: one read may hold thirty thousand. */
+/** Packets that take about a millisecond: one read may hold thirty thousand. */
 const PACKETS_PER_CALL = 4096;
 
 const made = new WeakMap<PoolRoute, SessionOptions>();
@@ -28,7 +28,9 @@ export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymo
   return isAnonymous ? { ...options, clientId: chosenId(host.random()) } : options;
 }
 
-/** For a device that has none and is never told which the node chose (rule 15). */
+/**
+ * The client id that is used for a device that has none, and that never learns which one the node chose (rule 15).
+ */
 function chosenId(random: number): string {
   return `breakwater-${Math.floor(random * 2 ** 48).toString(36)}`;
 }

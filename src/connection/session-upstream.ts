@@ -178,7 +178,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.tryNext();
   }
 
-  /** The link that is tried is the session's no longer. False when that was the end. */
+  /** The session leaves the link that is tried. Returns false when the connection has ended with it. */
   private unlink(): boolean {
     if (this.link !== this.attempts?.link) return true;
     this.at.link = -1;
@@ -216,7 +216,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (target !== undefined && !this.hung?.follows()) this.servingLinkEnded(target, cause);
   }
 
-  /** Of itself: the broker's word to the device, or the end of the node. The session waits until it is known which. */
+  /** The node has ended the link: the word of the broker, or its death. The session waits until it is known which. */
   private servingLinkEnded(target: Target, cause: EndCause): void {
     const { connection, route, owner, at } = this;
     if (!connection.isSuperseded) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
@@ -250,7 +250,7 @@ export class SessionUpstream implements LossOwner, HangHost {
       this.moveOn(this.moves.start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
   }
 
-  /** The node says that it goes, or that we should. */
+  /** The node says that it stops, or that the session should go elsewhere. */
   nodeLeaves(code: number, serverReference: string | undefined): void {
     if (this.at.permit === undefined)
       return this.tryAnother((attempts) => attempts.busy(`DISCONNECT ${hexOf(code)}`));
@@ -267,7 +267,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (at.detach()) this.moveOn(this.moves.start({ cause, origin }), to);
   }
 
-  /** The broker has accepted a newer connection of the device. A link that lives, lives on, unless it is newer still. */
+  /** The broker has accepted a newer connection of the device. This link stays as long as its node keeps it. */
   superseded(): void {
     if (this.isOver) return this.purge?.giveUp();
     const isNewer = hasMovedSince(this.moves.history, this.connection.host.now() - TAKEOVER_MS);
@@ -333,7 +333,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     return 'moving';
   }
 
-  /** A planned move is off: the device leaves its node, or the node the device. */
+  /** A planned move is given up: the device leaves its node, or the node ends its session. */
   giveUpMove(): void {
     this.hung?.leave();
     this.attempts?.giveUp();
@@ -341,7 +341,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.move = undefined;
   }
 
-  /** Is nothing half said, either way, that only this node can finish? */
+  /** Is no message in the middle, in either direction, that only this node could complete? */
   private get isBetweenPackets(): boolean {
     const { immovable, midPublish } = this.owner.session;
     return immovable === undefined && !midPublish;
@@ -356,7 +356,7 @@ export class SessionUpstream implements LossOwner, HangHost {
 
   // ---- the end ---------------------------------------------------------------------------------------------
 
-  /** `purges`: a node that was asked to keep a session that was to be clean is told to drop it. */
+  /** `purges`: nodes that may keep a session that the device wanted clean are asked to drop it. */
   leave(closeMode: CloseMode, purges: boolean): void {
     if (this.isOver) return this.purge?.giveUp();
     const { attempts, at } = this;

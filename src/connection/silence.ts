@@ -8,14 +8,17 @@ import type { ForwarderHost } from './forwarder.ts';
 import type { Move } from './migration.ts';
 import type { Link } from './wire.ts';
 
-/** For a node that has shown no sign of having come back. */
+/** The wait for a node that has shown no sign of having come back. */
 const LAST_WORD_MS = 200;
-/** A session that took so long to come was given by a node that has come back. */
+/**
+ * Where another node took at least so long to get the session, the silent node itself has come back and given it
+ * away.
+ */
 const LONG_MS = 1_000;
-/** How often a session that may have been begun to be given away is asked for. */
+/** How often a session is asked for that a node may have begun to give away. */
 const MAX_FETCHES = 3;
 const NEVER = Number.POSITIVE_INFINITY;
-/** Of the new node, kept meanwhile. */
+/** Bytes of the new node that are kept meanwhile. */
 const MAX_ANSWER_BYTES = 65_536;
 
 /** Whose node is silent. */
@@ -34,7 +37,7 @@ export interface SilenceOwner {
   serves(does: boolean): void;
   /** It serves, and nobody else is asked any more. */
   backAgain(): void;
-  /** Neither it nor another node in all this time. */
+  /** Neither this node nor another one has answered in all this time. */
   silentForTooLong(): void;
 }
 
@@ -59,7 +62,7 @@ type Mode = 'silent' | 'fetching' | 'parked';
  */
 export class Silence {
   readonly move: Move;
-  /** CONNECTs that were given up without an answer of any kind. */
+  /** CONNECTs that were given up without any answer. */
   givenUp = 0;
   private readonly owner: SilenceOwner;
   private readonly seeker: Seeker;
@@ -70,7 +73,7 @@ export class Silence {
   private answer: GrowableBuffer | undefined;
   /** It has the session; the last words of the node before are waited for. */
   private isTaken = false;
-  /** CONNECTs that no node has said no to. */
+  /** CONNECTs that no node has refused. */
   private asked = 0;
   private fetches = 0;
   /** With a cluster whose nodes live. */
@@ -134,7 +137,7 @@ export class Silence {
     return this.move.backoffMs(this.owner.connection.host.random());
   }
 
-  /** Nobody is asked for so long. */
+  /** Other nodes are not asked for so long, in ms. */
   private rest(ms: number): void {
     const { owner, endsAtMs } = this;
     this.attempts?.giveUp();
@@ -192,7 +195,10 @@ export class Silence {
     this.tryNext();
   }
 
-  /** What a cluster does by itself after one of its nodes has closed the connection is not that node's fault. */
+  /**
+   * A node of a cluster may close the connection because of what another one does: that is not the fault of the
+   * node that closes it.
+   */
   ended(): void {
     const wasLong = this.isLong;
     this.attempts?.giveUp();
@@ -258,7 +264,7 @@ export class Silence {
     session.refused();
     this.asked--;
     if (code === undefined) attempts.ended('error');
-    else attempts.declined(isCrowded(version, code)); // whatever it says, it means later: the device has its session
+    else attempts.declined(isCrowded(version, code)); // its answer decides only later: the device has its session
     this.wasRefused = true;
     if (code !== undefined && isLocked(version, code)) this.rest(this.lockedMs);
     else this.tryNext();
@@ -283,7 +289,7 @@ export class Silence {
     this.parksAtMs = NEVER;
   }
 
-  /** The device has waited long enough for what its node may never have given away. */
+  /** The device has waited long enough for a session that its node may never have given away. */
   private park(attempts: ConnectAttempts): void {
     this.parksAtMs = NEVER;
     if (!attempts.isAsking) return this.rest(0);
@@ -318,7 +324,10 @@ export class Silence {
     this.attempts?.closed();
   }
 
-  /** The device has gone, or the session stays. No Will may come of it: that is for the node that has the session. */
+  /**
+   * The device has gone, or the session stays. This must not fire the Will: that is for the node that has the
+   * session.
+   */
   leave(): void {
     this.attempts?.withdraw();
     this.attempts = undefined;

@@ -6,9 +6,9 @@ const TIMEOUT_MS = 5_000;
 const CONNACK = 0x20;
 
 /**
- * Nodes were asked to keep a session that was to be clean; now that the device has gone, they are told to drop it
- * (rule 2): each on a link of its own, with the same client id and a clean session. The connection's timer is this
- * object's.
+ * After a device has gone, asks nodes to drop a session that the device wanted clean, and that we had asked them to
+ * keep (rule 2). Each is asked on a link of its own, with the same client id and a clean session. The connection's
+ * timer is this object's.
  */
 export class StaleSessionPurge {
   private readonly wire: Wire;
@@ -26,7 +26,7 @@ export class StaleSessionPurge {
     this.send(link, this.session.purgeConnect());
   }
 
-  /** The first bytes that come: CONNACK, whatever it says, or nonsense. */
+  /** The first bytes of the node have come. Whether they are CONNACK or not makes no difference. */
   answered(link: Link, bytes: Uint8Array, start: number): void {
     if (bytes[start] !== CONNACK) return this.end(link);
     this.send(link, this.session.goodbye(true));

@@ -2,11 +2,11 @@ import type { Defendant } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { Target } from './wire.ts';
 
-/** The last node that lives is not risked at once: the one before may be started again. */
+/** The last living node is not risked at once: the node that died may start again. */
 const LONELY_MS = 2_000;
-/** Nobody waits for others any longer than this. */
+/** The longest wait for the trials of other sessions. */
 const QUEUE_MS = 5_000;
-/** A node that dies so soon may have died of it. */
+/** A node that dies within this time may have died of the packets that were sent again. */
 const MOMENT_MS = 1_000;
 
 /**

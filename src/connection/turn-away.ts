@@ -13,8 +13,8 @@ const saysOf = {
 } as const satisfies Record<Shortage | 'no-node', ConnackRefusal>;
 
 /**
- * Turns away a device that no node takes: with what the last node said that said anything, be it a CONNACK or a bare close;
- * else in our own words.
+ * Turns away a device that no node takes. It gets the answer of the last node that answered, be it a CONNACK or a
+ * bare close, else an answer of ours.
  */
 export function turnAway(
   connection: ForwarderHost,

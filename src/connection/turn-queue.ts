@@ -10,15 +10,18 @@ export interface TurnTaker {
 }
 
 /**
- * How a question ended. `answered`: by CONNACK. `busy`: the node cannot now. `gone`: there is no node. `left`: nothing is
- * known, or nobody wants to know any more.
+ * How a question ended. `answered`: by CONNACK. `busy`: the node cannot take more at present. `gone`: there is no
+ * node. `left`: nothing is known, or the answer is not wanted any longer.
  */
 export type TurnEnd = 'answered' | 'busy' | 'gone' | 'left';
 
-/** Lets so many sessions be asked for at each node as it can stand, first come, first served (rule 20). */
+/**
+ * Limits how many sessions one node is asked for at a time to what the node can stand, first come, first served
+ * (rule 20).
+ */
 export interface TurnQueue {
   /** Calls `begin` when it is its turn: at once, or later. */
   enter(taker: TurnTaker): void;
-  /** The question is over, or the wait for it. To be told once for each `enter`, while `target` is the same. */
+  /** The question, or the wait for it, is over. Call it once for each `enter`, while `target` is the same. */
   leave(taker: TurnTaker, end: TurnEnd): void;
 }

@@ -2,7 +2,10 @@ import type { ConnectionHost, DialFailure } from './connection-host.ts';
 import type { TurnEnd, TurnQueue, TurnTaker } from './turn-queue.ts';
 import type { Target, Wire } from './wire.ts';
 
-/** What a failure says to those who wait at the node; one of this machine, or of TLS, says nothing. */
+/**
+ * How a failure ends the turn for those who wait at the node. A failure of this machine, or of TLS, tells them
+ * nothing.
+ */
 export function turnEndOf(failure: DialFailure): TurnEnd {
   switch (failure) {
     case 'refused':
@@ -55,7 +58,7 @@ export class Turn implements TurnTaker {
     this.queue.enter(this);
   }
 
-  /** A part of it at random, so that those who wait together do not lose their patience together. */
+  /** A part of the wait is random, so that those who wait together do not give up together. */
   private waitFor(ms: number): void {
     const { wire, host } = this.host.connection;
     wire.setTimer(ms * (0.5 + host.random() / 2));

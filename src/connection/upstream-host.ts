@@ -9,7 +9,7 @@ export type MoveAnswer = 'moving' | 'later' | 'no-node' | 'superseded' | Immovab
 /** Whose upstream it is. */
 export interface UpstreamHost {
   readonly session: Session;
-  /** To be called after every call of the session: does what the session has told. */
+  /** Call it after every call of the session: it handles the events that the session has reported. */
   drainEvents(): void;
   /** A node serves, or still serves: the connection's timer is the owner's. */
   served(): void;
@@ -17,13 +17,13 @@ export interface UpstreamHost {
   rewatch(): void;
   /** No node serves any more. */
   adrift(): void;
-  /** The node has ended the session, and lives: the device is ended as it was, and told nothing more. */
+  /** The node lives and has ended the session: the device is ended in the same way, without a further packet. */
   nodeEnded(cause: EndCause): void;
   /** A newer connection has the session. Not `isWhole`: the device has part of a message. */
   takenOver(isWhole: boolean): void;
-  /** Of a message that the device has in part, no other node has the rest. */
+  /** The device has part of a message, and no other node has the rest. */
   endInTheMiddle(reason: EndReason): void;
-  /** What the session had under way to nodes that died. */
+  /** The packets that the session had under way to nodes that died. */
   readonly deaths: Deaths;
   end(reason: EndReason): void;
 }

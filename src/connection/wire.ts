@@ -29,7 +29,10 @@ export interface Target {
   readonly addresses?: NodeAddresses | undefined;
   /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
   readonly sourceAddress?: string | undefined;
-  /** `sourceAddress` is the device's own, and none of this machine. Of the epoll engine only. */
+  /**
+   * `sourceAddress` is the device's own address, which is not an address of this machine. Only the epoll engine can
+   * do that.
+   */
   readonly isTransparent?: boolean | undefined;
   /** Goes first on the link, before `linkOpened` and before any TLS: a PROXY protocol header of this connection. */
   readonly header?: Uint8Array | undefined;
@@ -73,7 +76,7 @@ export interface Wire {
    * `closed` are still told. When both directions have ended, the engine closes both sockets.
    */
   splice(link: Link): void;
-  /** Do bytes wait for the device? Then its link is not read, and the node's silence proves nothing. */
+  /** Do bytes wait for the device? Then its link is not read, and a silent node proves nothing. */
   isDeviceBehind(): boolean;
   /** Stops or resumes reading the device, besides the engine's own back-pressure. */
   holdDevice(hold: boolean): void;
@@ -130,7 +133,7 @@ export interface Peer extends Addressed {
   readonly destination?: Endpoint | undefined;
   /** The server that the device named in a TLS that passes through us. */
   readonly serverName?: string | undefined;
-  /** What a trusted proxy before us tells besides, by the PROXY protocol, version 2. */
+  /** What a trusted proxy in front of us says besides, by version 2 of the PROXY protocol. */
   readonly tlvs?: readonly Tlv[] | undefined;
   /** Absent on a plain connection, and until the handshake is done. */
   readonly tls?: PeerTls | undefined;

@@ -83,3 +83,10 @@ test('names of the code that documents give exist', () => {
   );
   expect(unknown).toEqual([]);
 });
+
+test('the code map names every room of the source', () => {
+  const [, map = ''] = readFileSync(join(root, 'docs/architecture.md'), 'utf8').split('## Code map');
+  const rooms = readdirSync(join(root, 'src')).filter((name) => !name.endsWith('.md'));
+  const named = [...map.matchAll(/^\| \d \| `([\w-]+(?:\.ts)?)\/?` \|/gm)].map(([, room = '']) => room);
+  expect(named.sort()).toEqual(rooms.sort());
+});

@@ -148,7 +148,10 @@ export function exitCodeTable(): string {
     ['exit code', 'when'],
     [
       ['0', 'done; `start` exits with 0 only after a signal'],
-      ['1', 'failed: any other error code, a drain that something could not leave, a second signal'],
+      [
+        '1',
+        'failed: any other error code, a drain that something could not leave, a finding of `status`, a second signal',
+      ],
       ['2', `wrong usage or configuration: ${wrong.join(', ')}; an unknown command or option`],
     ],
   );

@@ -17,7 +17,7 @@ import {
 
 /** Pongs that may wait for a device that does not read. */
 const MAX_PONGS_WAITING = 16;
-/** For a device to take the close frame, where the connection has no patience of its own. */
+/** How long a device may take to read the close frame, where the connection has no bound of its own. */
 const LINGER_MS = 2000;
 
 /**
@@ -126,7 +126,7 @@ export class WebSocketLayer implements Wire, WireEvents {
     else this.conversation?.deviceData(bytes, start, end);
   }
 
-  /** A flood of pings costs one a read. */
+  /** Of several pings in one read only the last is answered, so that a flood of pings costs little. */
   private pong(payload: Uint8Array): void {
     if (this.lastWordSent) return;
     this.pongsWaiting = this.wire.isDeviceBehind() ? this.pongsWaiting + 1 : 0;

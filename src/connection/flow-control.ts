@@ -1,0 +1,77 @@
+import type { Session } from '../session/index.ts';
+import type { DeviceRates } from './connection-host.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { LaterTurns } from './later-turns.ts';
+import { Meter } from './meter.ts';
+import type { Link } from './wire.ts';
+
+/**
+ * Decides, for one session, when the device and the node's link are read: not while the session has more of theirs than
+ * it can take, and not while the device sends faster than it may.
+ */
+export class FlowControl {
+  /** The device is not read. */
+  holdsDevice = false;
+  private readonly session: Session;
+  private readonly connection: Pick<ForwarderHost, 'host' | 'wire'>;
+  private readonly meter: Meter | undefined;
+  /** The device waits because it was too fast. */
+  private isPaused = false;
+  /** The link that is not read; -1: none. */
+  private heldLink: Link = -1;
+
+  constructor(session: Session, connection: FlowControl['connection'], rates: DeviceRates | undefined) {
+    this.session = session;
+    this.connection = connection;
+    this.meter = rates && new Meter(rates);
+  }
+
+  /** May the device be too fast at all? */
+  get isMetered(): boolean {
+    return this.meter !== undefined;
+  }
+
+  /** Packets of those that wait that may go at once; undefined: all. */
+  get step(): number | undefined {
+    return this.meter?.step;
+  }
+
+  /** How long the device has to wait because it is too fast, in ms. While no node serves it, it waits for a node instead. */
+  pauseMs(isServed: boolean): number {
+    if (this.meter === undefined || !isServed) return 0;
+    return this.meter.waitMs(this.connection.host.now());
+  }
+
+  /**
+   * Call it after every call of the session.
+   * @param link of the session, or -1
+   * @returns whether the device has just begun to wait because it is too fast
+   */
+  update(link: Link, isServed: boolean, later: LaterTurns): boolean {
+    const { session, meter } = this;
+    if (meter !== undefined) this.bill(meter);
+    const pauseMs = this.pauseMs(isServed);
+    const { hasNodeRest, hasDeviceRest } = session;
+    if (hasNodeRest !== this.heldLink >= 0) this.holdNode(hasNodeRest, link);
+    if (hasNodeRest) later.askForNode();
+    if (hasDeviceRest && pauseMs === 0) later.askForDevice(link);
+    const isNewPause = pauseMs > 0 && !this.isPaused;
+    this.isPaused = pauseMs > 0;
+    const holds = session.holdsDevice;
+    if (holds !== this.holdsDevice) this.connection.wire.holdDevice(holds);
+    this.holdsDevice = holds;
+    return isNewPause;
+  }
+
+  private bill(meter: Meter): void {
+    const nowMs = this.connection.host.now();
+    this.session.bill(meter, nowMs);
+    this.session.pause(meter.waitMs(nowMs) > 0);
+  }
+
+  private holdNode(hold: boolean, link: Link): void {
+    const held = hold ? link : this.heldLink;
+    this.heldLink = hold ? link : -1;
+    this.connection.wire.holdNode(held, hold);
+  }
+}
