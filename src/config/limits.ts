@@ -219,6 +219,6 @@ export const limitsSchema = z.strictObject({
     max: 3600,
     default: 30,
     about:
-      'After SIGTERM connections may end by themselves for so long. systemd kills after 90 s; Kubernetes after 30 s, so set it lower there.',
+      'After SIGTERM devices are let go one after the other over this time, so that whoever takes them is not stormed. systemd kills after 90 s; Kubernetes after 30 s, so set it lower there.',
   }),
 });

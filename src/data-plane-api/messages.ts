@@ -179,6 +179,8 @@ export type Command =
   | { readonly type: 'stop' }
   /** Ends the devices of a listener, or without `listener` those of all. */
   | { readonly type: 'endAll'; readonly reason: EndReason; readonly listener?: number }
+  /** Ends so many connections that only this part of those is left that the thread had when it was first told. */
+  | { readonly type: 'thin'; readonly left: number }
   /** Resets whoever is left, and ends the worker. */
   | { readonly type: 'close' }
   /** Whether placed and ended connections are told one by one. */

@@ -370,6 +370,11 @@ export class WorkerPool {
     this.tellAll({ type: 'stop' });
   }
 
+  /** Ends so many connections that about this part is left of those that there were when it was first asked. */
+  thin(left: number): void {
+    this.tellAll({ type: 'thin', left });
+  }
+
   /** Ends every connection in order, and then the threads. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();

@@ -186,6 +186,24 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
   report(await answerListen(request, listeners, bound, undo));
 }
 
+/** How many devices there were when the proxy began to stop. */
+let beforeStop: number | undefined;
+
+/** Devices leave one by one, so that those who take them are not stormed. */
+function thin({ left }: Extract<Command, { type: 'thin' }>): void {
+  const all = [...hosts.values()];
+  const counts = all.map(({ staying }) => staying);
+  const staying = counts.reduce((sum, count) => sum + count, 0);
+  beforeStop ??= staying;
+  let surplus = staying - Math.ceil(beforeStop * left);
+  for (const [i, host] of all.entries()) {
+    if (surplus <= 0) return;
+    const count = Math.min(surplus, counts[i] ?? 0);
+    host.endSome(count);
+    surplus -= count;
+  }
+}
+
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
   for (const [index, host] of hosts) if (listener === undefined || listener === index) host.endAll(reason);
 }
@@ -238,6 +256,8 @@ function carryOut(command: Command): unknown {
       return engine.stopAccepting();
     case 'endAll':
       return endAll(command);
+    case 'thin':
+      return thin(command);
     case 'close':
       return engine.close().then(exit);
     case 'verbose':

@@ -54,6 +54,7 @@ export async function startProxy(
       ...{ clock: systemClock, log, close: () => teardown.run() },
       graceMs: () => common.current.config.limits.shutdownGraceMs,
       devices: () => table.devices(),
+      thin: (left) => dataPlane.threads.thin(left),
       stopAccepting() {
         phase.isAccepting = false;
         dataPlane.threads.stopAccepting();

@@ -11,14 +11,19 @@ interface ShutdownParts {
   /** Devices that are still connected. */
   readonly devices: () => number;
   readonly stopAccepting: () => void;
+  /** Ends devices until about this part is left of those that there were. */
+  readonly thin: (left: number) => void;
   readonly close: () => Promise<void>;
 }
 
-/** How often it is looked whether the last device has left. */
+/** How often devices are asked to leave, and it is looked whether the last has left. */
 const GRACE_POLL_MS = 100;
 
-/** Stops accepting, gives devices their time to leave, and closes. */
-export function createShutdown({ clock, log, graceMs, devices, stopAccepting, close }: ShutdownParts) {
+/**
+ * Stops accepting, asks devices to leave one after the other over the time of grace, and closes. All at once they would
+ * storm whoever takes them: each logs in anew.
+ */
+export function createShutdown({ clock, log, graceMs, devices, stopAccepting, thin, close }: ShutdownParts) {
   let graceEndsAt = Number.POSITIVE_INFINITY;
   let stopping: Promise<void> | undefined;
   let resolveClosed: () => void;
@@ -31,7 +36,10 @@ export function createShutdown({ clock, log, graceMs, devices, stopAccepting, cl
     graceEndsAt = clock.now() + grace;
     stopAccepting();
     log.info({ devices: devices(), grace: grace / 1000 }, 'stopping');
-    while (devices() > 0 && clock.now() < graceEndsAt) await sleep(GRACE_POLL_MS);
+    while (devices() > 0 && clock.now() < graceEndsAt) {
+      thin(Math.min(1, (graceEndsAt - clock.now()) / grace));
+      await sleep(GRACE_POLL_MS);
+    }
     log.info({ devices: devices() }, 'stopped');
     await close();
     resolveClosed();

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority, type Issued } from '../support/certificates.ts';
-import { connectBytes, connectDevice } from '../support/devices.ts';
+import { clientIds, connectBytes, connectDevice, connectDevices } from '../support/devices.ts';
 import { startHttpNode } from '../support/http.ts';
 import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -52,6 +52,22 @@ test('a device that stays is closed when the grace is over', async () => {
   expect(line(breakwater, 'stopping')).toMatchObject({ devices: 1, grace: 1 });
   expect(line(breakwater, 'stopped')).toMatchObject({ devices: 1 }); // it had not left by itself
   expect(graceMs(breakwater)).toBeGreaterThanOrEqual(990);
+});
+
+test('devices are let go one after the other, and nearly all before the grace is over', async () => {
+  const [broker] = await startAedes(1);
+  const nodes = { default: { nodes: [{ url: broker?.url }] } };
+  const breakwater = await startBreakwater({ pools: nodes, limits: { shutdownGrace: 2 } });
+  const devices = await connectDevices(breakwater.port, clientIds(40));
+  const gone = devices.map(({ socket }) => once(socket.resume(), 'close'));
+  breakwater.kill('SIGTERM');
+  await Promise.all(gone);
+  expect(await breakwater.exited).toBe(0);
+  const last = Number(line(breakwater, 'stopped')?.devices);
+  expect(last).toBeLessThanOrEqual(10);
+  // Not all in one moment: two that left together may be of one tick, forty are not.
+  const ends = breakwater.logs().filter(({ msg }) => msg === 'device ended');
+  expect(new Set(ends.map(({ time }) => time)).size).toBeGreaterThanOrEqual(5);
 });
 
 test('a second signal exits at once, although a device is still there', async () => {

@@ -13,7 +13,7 @@ import type { WorkerPool } from '../../src/data-plane/worker-pool.ts';
 import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
-import { connectDevice, openSocket } from '../support/devices.ts';
+import { clientIds, connectDevice, openSocket } from '../support/devices.ts';
 import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
@@ -286,6 +286,19 @@ test('close ends every device, and tells of it before the thread exits', async (
   await gone;
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', reason: 'shutdown' });
   expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
+});
+
+test('a thread that is to be thinned out ends as many devices as are too many, and no other', async () => {
+  const { threads, table, port } = await startThreads();
+  await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
+  const count = async () => (await threads.clients(anyone)).total;
+  threads.thin(0.5);
+  await until(() => table.devices() === 5, 'half of them to have left');
+  threads.thin(0.5);
+  expect(await count()).toBe(5);
+  threads.thin(0.01);
+  await until(() => table.devices() === 1, 'all but one to have left');
+  expect(await count()).toBe(1);
 });
 
 describe.each(['node', 'epoll'] as const)('%s', (engine) => {
