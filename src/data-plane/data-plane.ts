@@ -3,7 +3,8 @@ import type { ListenerSettings, WorkerSettings } from '../data-plane-api/message
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
-import { createConnectionLimiter, WorkerPool } from './worker-pool.ts';
+import { sharedLimiterMemory } from './shared-limits.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 /** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
 export function tableThreads(dataThreads: number): number {
@@ -23,7 +24,7 @@ export class DataPlane extends WorkerPool {
 
   constructor(options: Omit<WorkerPoolOptions, 'shared' | 'script'>) {
     const threads = tableThreads(options.count);
-    const limiter = createConnectionLimiter(threads, options.maxConnections);
+    const limiter = sharedLimiterMemory(threads, options.maxConnections);
     super({ ...options, shared: { first: 0, tableThreads: threads, limiter } });
     this.httpOptions = {
       ...options,

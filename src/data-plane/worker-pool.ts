@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BreakwaterError } from '../base/errors.ts';
-import { systemRandom } from '../base/time.ts';
 import type { EndReason, MoveCause } from '../connection/connection-host.ts';
 import type {
   Accepted,
@@ -15,20 +14,16 @@ import type {
   WorkerSettings,
 } from '../data-plane-api/messages.ts';
 import { addTallies } from '../data-plane-api/move-tally.ts';
-import { MAX_LISTENERS } from '../data-plane-api/routing-table.ts';
 import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
-import {
-  createLimiterMemory,
-  forgetThread,
-  type LimiterMemory,
-} from '../policy/admission/connection-limiter.ts';
+import { forgetThread, type LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
+import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
 /** Between the death of a thread and its restart, so that one that cannot live does not spin. */
@@ -36,11 +31,6 @@ const RESTART_DELAY_MS = 500;
 /** New listeners wait so long for a thread that is being started again. */
 const READY_WAIT_MS = 3_000;
 const READY_POLL_MS = 50;
-
-/** The memory in which all workers count connections. */
-export function createConnectionLimiter(threads: number, maxConnections: number): LimiterMemory {
-  return createLimiterMemory({ threads, listeners: MAX_LISTENERS, maxConnections, seed: randomSeed() });
-}
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class WorkerPool {
@@ -60,7 +50,7 @@ export class WorkerPool {
   constructor(options: WorkerPoolOptions) {
     this.options = options;
     this.reconnectThrottle = createReconnectThrottleMemory(randomSeed());
-    this.limiter = options.shared?.limiter ?? createConnectionLimiter(options.count, options.maxConnections);
+    this.limiter = options.shared?.limiter ?? sharedLimiterMemory(options.count, options.maxConnections);
   }
 
   /**
@@ -395,8 +385,4 @@ export class WorkerPool {
 
 function beingStarted(): BreakwaterError {
   return new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
-}
-
-function randomSeed(): number {
-  return Math.floor(systemRandom() * 2 ** 32);
 }
