@@ -1,13 +1,13 @@
 import type { ClientDetail } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Whom } from '../data-plane-api/messages.ts';
-import type { Peers } from './peers.ts';
+import type { PeerClients } from './peer-clients.ts';
 
 /** At least one. */
 export type Found = readonly [ClientDetail, ...ClientDetail[]];
 
 /** The devices that a person names, at whichever proxy. */
-export function createFoundClients(peers: Pick<Peers, 'client' | 'kick'>) {
+export function createFoundClients(peers: Pick<PeerClients, 'client' | 'kick'>) {
   /**
    * The newest first: a device that reconnects may be there twice for a moment.
    * @throws BreakwaterError CLIENT_UNKNOWN, CLIENT_AMBIGUOUS, STORE_UNAVAILABLE

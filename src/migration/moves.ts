@@ -5,7 +5,8 @@ import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { FoundClients } from './found-clients.ts';
 import type { MoverProgress } from './mover.ts';
-import type { Peers } from './peers.ts';
+import type { PeerClients } from './peer-clients.ts';
+import type { PeerMoves } from './peer-moves.ts';
 import type { Rebalancer } from './rebalancer.ts';
 import { whomOf } from './whom.ts';
 
@@ -16,7 +17,8 @@ const MOVE_LOOK_MS = 50;
 interface MovesParts {
   readonly nodes: NodeTable;
   readonly nodeAdmin: Pick<NodeAdmin, 'change'>;
-  readonly peers: Pick<Peers, 'move' | 'setDrainRate' | 'drainProgress'>;
+  readonly peerClients: Pick<PeerClients, 'move'>;
+  readonly peerMoves: Pick<PeerMoves, 'setDrainRate' | 'drainProgress'>;
   readonly rebalancer: Pick<Rebalancer, 'start'>;
   /** The rebalance under way, at whichever proxy. */
   readonly rebalance: () => Promise<RebalanceView | undefined>;
@@ -29,7 +31,7 @@ type Moves = Pick<Backend, 'drainProgress' | 'moveClient' | 'rebalance' | 'rebal
 
 /** What people ask of sessions that are to go elsewhere. */
 export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate?: number): Promise<void> } {
-  const { nodes, nodeAdmin, peers, rebalancer, clients } = parts;
+  const { nodes, nodeAdmin, peerClients, peerMoves, rebalancer, clients } = parts;
 
   /** @throws BreakwaterError CLIENT_IMMOVABLE, NODE_UNKNOWN, MOVE_REFUSED */
   function checkMove({ clientId, node: from, mode, session }: ClientDetail, to: string): void {
@@ -59,7 +61,7 @@ export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate
     checkMove(before, to);
     if (before.node === to) return before;
     const whom = { connection: before.connection, proxy: before.proxy };
-    const tally = await peers.move(whom, to);
+    const tally = await peerClients.move(whom, to);
     if (tally.moving === 0) throw notMoved(before, to, tally.later > 0 ? whyLater : 'it does not take it');
     const endsAt = Date.now() + MOVE_TIMEOUT_MS;
     for (;;) {
@@ -76,12 +78,12 @@ export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate
     moveClient,
     async drain(id, rate) {
       nodes.get(id);
-      if (rate !== undefined) await peers.setDrainRate(id, rate);
+      if (rate !== undefined) await peerMoves.setDrainRate(id, rate);
       await nodeAdmin.change(id, { state: 'draining' });
     },
     async drainProgress(id) {
       const isOff = !parts.isLeft(id) && nodes.get(id).state !== 'draining';
-      const progress = await peers.drainProgress(id);
+      const progress = await peerMoves.drainProgress(id);
       const movable = progress.left - progress.stays;
       const view = movesView(progress, movable);
       return { ...view, state: isOff ? 'off' : view.state, node: id, stays: progress.stays };

@@ -118,6 +118,8 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
   };
 }
 
+export type PeerClients = ReturnType<typeof withPeerClients>;
+
 /** What one proxy has to list, page by page, up to as many as are wanted. */
 async function restOf(
   list: Ask<ListQuestion, ListAnswer>,

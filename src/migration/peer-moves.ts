@@ -111,6 +111,8 @@ export function withPeerMoves(local: LocalMoves, topics: Topics, others: Others)
   };
 }
 
+export type PeerMoves = ReturnType<typeof withPeerMoves>;
+
 function sumProgress(all: readonly MoverProgress[]): MoverProgress {
   const add = (pick: (progress: MoverProgress) => number): number =>
     all.reduce((total, progress) => total + pick(progress), 0);

@@ -5,7 +5,7 @@ import type { Clock, Timers } from '../base/time.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { DEFAULT_DRAIN_RATE } from './drains.ts';
-import type { Peers } from './peers.ts';
+import type { PeerMoves } from './peer-moves.ts';
 import { DEFAULT_TOLERANCE, type Loaded, planRebalance, shareOut, spreadOf } from './rebalance.ts';
 
 /** Devices come and go meanwhile, so at most so many plans are made until all is even. */
@@ -18,7 +18,7 @@ interface RebalancerParts {
   readonly pools: () => readonly PoolConfig[];
   readonly nodes: NodeTable;
   readonly connectionsAt: (id: string) => number;
-  readonly peers: Pick<Peers, 'loads' | 'carryOut' | 'carried'>;
+  readonly peerMoves: Pick<PeerMoves, 'loads' | 'carryOut' | 'carried'>;
   readonly log: Log;
   readonly onProgress: (view: RebalanceView) => void;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ interface Run {
 
 /** Evens pools out over all proxies: plans by what each proxy has, has each carry its part out, and looks again. */
 export function createRebalancer(parts: RebalancerParts) {
-  const { pools, nodes, connectionsAt, peers, log, onProgress, clock, timers } = parts;
+  const { pools, nodes, connectionsAt, peerMoves, log, onProgress, clock, timers } = parts;
   let run: Run | undefined;
 
   /** The pool's nodes that take devices, with what all proxies have there. */
@@ -60,7 +60,7 @@ export function createRebalancer(parts: RebalancerParts) {
 
   /** One plan and its execution; false when there was nothing to plan. */
   async function round(of: Run): Promise<boolean> {
-    const loads = await peers.loads();
+    const loads = await peerMoves.loads();
     const counts = loads.map(({ live }) => new Map(live));
     const countOf = (id: string): number => counts.reduce((sum, count) => sum + (count.get(id) ?? 0), 0);
     const plan = of.pools.flatMap((pool) => planRebalance(loaded(pool, countOf), of.tolerance));
@@ -69,10 +69,13 @@ export function createRebalancer(parts: RebalancerParts) {
     const byProxy = loads.map(({ proxy }, i) => [proxy, shares[i] ?? []] as const);
     of.left = plan.reduce((sum, { count }) => sum + count, 0);
     const { moved, failed } = of;
-    await peers.carryOut(byProxy, of.rate / Math.max(1, shares.filter((share) => share.length > 0).length));
+    await peerMoves.carryOut(
+      byProxy,
+      of.rate / Math.max(1, shares.filter((share) => share.length > 0).length),
+    );
     const endsAtMs = clock.now() + ROUND_TIMEOUT_MS;
     for (;;) {
-      const progress = await peers.carried();
+      const progress = await peerMoves.carried();
       if (of.stopped) return false;
       of.moved = moved + progress.moved;
       of.failed = failed + progress.failed;

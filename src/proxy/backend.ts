@@ -22,7 +22,8 @@ import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
 import { createFoundClients } from '../migration/found-clients.ts';
 import { createMoves } from '../migration/moves.ts';
-import type { Peers } from '../migration/peers.ts';
+import type { PeerClients } from '../migration/peer-clients.ts';
+import type { PeerMoves } from '../migration/peer-moves.ts';
 import type { Rebalancer } from '../migration/rebalancer.ts';
 import { whomOf } from '../migration/whom.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
@@ -39,7 +40,9 @@ interface BackendParts {
   readonly nodeAdmin: NodeAdmin;
   readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
-  readonly peers: Peers;
+  readonly peerClients: PeerClients;
+  /** Drains of this proxy and of all others. */
+  readonly peerMoves: Pick<PeerMoves, 'setDrainRate' | 'drainProgress'>;
   readonly rebalancer: Pick<Rebalancer, 'start'>;
   /** The rebalance under way, at whichever proxy. */
   readonly rebalance: () => Promise<RebalanceView | undefined>;
@@ -70,7 +73,7 @@ interface BackendParts {
 
 /** The admin API's view of one running proxy. */
 export function createBackend(parts: BackendParts): Backend {
-  const { current, identity, nodes, nodeAdmin, table, peers } = parts;
+  const { current, identity, nodes, nodeAdmin, table, peerClients } = parts;
 
   function viewOf({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView {
     const flip = parts.lastFlip(id);
@@ -94,7 +97,7 @@ export function createBackend(parts: BackendParts): Backend {
     };
   }
 
-  const clients = createFoundClients(peers);
+  const clients = createFoundClients(peerClients);
   const { drain, ...moves } = createMoves({ ...parts, clients });
 
   const self = (): ProxyView => ({
@@ -129,7 +132,7 @@ export function createBackend(parts: BackendParts): Backend {
       return viewOf(nodes.get(id));
     },
     ...moves,
-    clients: peers.clients,
+    clients: peerClients.clients,
     client: async (asked) => (await clients.find(whomOf(asked)))[0],
     kickClient: async (asked) => clients.kick(whomOf(asked)),
     pools: () => current.config.pools.map(poolView),

@@ -2,8 +2,9 @@ import { systemClock, systemTimers } from '../base/time.ts';
 import { createDrains } from '../migration/drains.ts';
 import { createLocalMoves } from '../migration/local-moves.ts';
 import { rebalanceEvent, tellDrain } from '../migration/move-events.ts';
+import { withPeerClients } from '../migration/peer-clients.ts';
+import { withPeerMoves } from '../migration/peer-moves.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
-import { withPeers } from '../migration/peers.ts';
 import { createPlanExecutor } from '../migration/plan-executor.ts';
 import { createRebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
@@ -34,17 +35,16 @@ export function createMigrationParts(
     move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
     ...time,
   });
-  const local = {
-    ...createLocalClients(threads, identity.id, (index) => listeners.urlAt(index)),
-    ...createLocalMoves({ proxyId: identity.id, table, drains, carryOut }),
-  };
-  const peers = withPeers(local, topics, others);
+  const localClients = createLocalClients(threads, identity.id, (index) => listeners.urlAt(index));
+  const peerClients = withPeerClients(localClients, topics, others);
+  const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
+  const peerMoves = withPeerMoves(localMoves, topics, others);
   const rebalancer = createRebalancer({
     connectionsAt: (id) => table.connectionsAt(id),
     onProgress: (view) => events.emit(rebalanceEvent(view)),
-    ...{ pools, nodes, peers, log, ...time },
+    ...{ pools, nodes, peerMoves, log, ...time },
   });
   const rebalance = withPeerRebalance(rebalancer.progress, topics, others);
   teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
-  return { drains, carryOut, peers, rebalancer, rebalance };
+  return { drains, carryOut, peerClients, peerMoves, rebalancer, rebalance };
 }

@@ -4,7 +4,8 @@ import { BreakwaterError } from '../../../src/base/errors.ts';
 import { createOthers } from '../../../src/membership/other-proxies.ts';
 import type { MembershipStore, Skipped } from '../../../src/membership/store/store.ts';
 import { createTopics } from '../../../src/membership/store/topics.ts';
-import { type Local, withPeers } from '../../../src/migration/peers.ts';
+import { type LocalClients, type PeerClients, withPeerClients } from '../../../src/migration/peer-clients.ts';
+import { type LocalMoves, type PeerMoves, withPeerMoves } from '../../../src/migration/peer-moves.ts';
 
 const away = { ask: () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away')) };
 
@@ -38,8 +39,10 @@ function local(clients: readonly ClientDetail[]): Local {
 
 const many = (count: number) => Array.from({ length: count }, () => meter());
 
+type Local = LocalClients & LocalMoves;
+
 interface Proxy {
-  readonly peers: ReturnType<typeof withPeers>;
+  readonly peers: PeerClients & PeerMoves;
   readonly skipped: Skipped[];
   answer(message: unknown): Promise<unknown>;
 }
@@ -47,11 +50,8 @@ interface Proxy {
 function together(own: Local, store: Pick<MembershipStore, 'ask'>): Proxy {
   const skipped: Skipped[] = [];
   const topics = createTopics(store, (each) => skipped.push(each));
-  const peers = withPeers(
-    own,
-    topics,
-    createOthers(() => ['other']),
-  );
+  const others = createOthers(() => ['other']);
+  const peers = { ...withPeerClients(own, topics, others), ...withPeerMoves(own, topics, others) };
   return { peers, skipped, answer: topics.answer };
 }
 

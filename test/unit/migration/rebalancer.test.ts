@@ -19,7 +19,7 @@ const none: MoverProgress = { state: 'done', moved: 0, failed: 0, left: 0, stays
 function scene(
   ids: readonly string[],
   loads: readonly Load[],
-  more: Partial<Parts['peers']> = {},
+  more: Partial<Parts['peerMoves']> = {},
   newcomers = 0,
 ) {
   const time = fakeTime();
@@ -52,7 +52,7 @@ function scene(
     pools: () => parseConfig('pools: { default: {}, hashed: { strategy: client-id-hash } }', 'test').pools,
     nodes,
     connectionsAt: (id) => [...live.values()].reduce((sum, counts) => sum + (counts.get(id) ?? 0), 0),
-    peers: {
+    peerMoves: {
       loads: async () => [...live].map(([proxy, counts]) => ({ proxy, live: [...counts] })),
       carryOut: async (moves, rate) => {
         looks = 0;

@@ -55,16 +55,18 @@ async function scene(more: Partial<BackendParts> = {}) {
       devices: () => 6,
       rejected: (reason) => (reason === 'banned' ? 2 : 0),
     },
-    peers: {
+    peerClients: {
       clients: async () => ({ clients, total: clients.length, missing: [] }),
       client: async (whom) =>
         clients.filter(({ clientId, connection }) =>
           'clientId' in whom ? whom.clientId === clientId : whom.connection === connection,
         ),
       kick: async (whom) => kicked.push(whom),
+      move: unused,
+    },
+    peerMoves: {
       setDrainRate: async (id, rate) => void rates.push([id, rate]),
-      ...{ move: unused, drainProgress: unused, loads: unused, carryOut: unused },
-      carried: unused,
+      drainProgress: unused,
     },
     rebalancer: { start: unused },
     rebalance: async () => undefined,
