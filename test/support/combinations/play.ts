@@ -18,7 +18,7 @@ import type { Combination, Configuration, ListenerPlan } from './generate.ts';
 import { ask, type Place, TOLD_ADDRESS } from './streams.ts';
 
 export interface AttemptOptions {
-  /** WorkerPool are ended now and then, as by a fault. */
+  /** Threads are ended now and then, as by a fault. */
   readonly faults: boolean;
   /** Commands of the admin API are tried. */
   readonly commands: boolean;
