@@ -1,5 +1,6 @@
 import type { CrlView, NodeView, PoolView, StatusView } from '../admin/backend.ts';
 import { spreadOf } from '../migration/rebalance.ts';
+import { certificateWarning, crlWarning } from '../proxy/certificate-expiry.ts';
 
 /** What is wrong with a proxy and its cluster, read from what the admin API tells. */
 
@@ -15,11 +16,6 @@ interface Looked {
   readonly pools: readonly PoolView[];
 }
 
-const DAY_MS = 86_400_000;
-/** Authorities that renew by themselves do so 30 days before the end: what is nearer than this was not renewed. */
-const CERTIFICATE_WARN_MS = 21 * DAY_MS;
-/** Lists are due once a day or once an hour: the log warns of one a day before, and so does this. */
-const CRL_WARN_MS = DAY_MS;
 /** Parts of the fair share between the fullest and the emptiest node that devices coming and going do not explain. */
 const UNEVEN_SPREAD = 0.5;
 /** Connections a node; with fewer, chance alone makes a pool uneven. */
@@ -87,28 +83,28 @@ function expiring(
   { listener, subject, notAfter }: StatusView['certificates'][number],
   nowMs: number,
 ): Finding[] {
-  const leftMs = Date.parse(notAfter) - nowMs;
-  if (leftMs > CERTIFICATE_WARN_MS) return [];
-  const when = leftMs <= 0 ? `expired at ${notAfter}` : `expires in ${spanText(leftMs)}, at ${notAfter}`;
+  const warning = certificateWarning(notAfter, nowMs);
+  if (warning === undefined) return [];
   return [
     {
-      what: `the certificate of ${listener} (${subject}) ${when}`,
+      what: `the certificate of ${listener} (${subject}) ${warning}`,
       help: 'write the new certificate and key to the files of its tls.cert and tls.key; breakwater reload takes them',
     },
   ];
 }
 
+const crlConsequences: Readonly<Record<CrlView['state'], string>> = {
+  valid: '',
+  expired: ': no device with a certificate is let in',
+  tolerated: ': it is used as it is',
+};
+
 function crlFinding({ listener, issuer, nextUpdate, state }: CrlView, nowMs: number): Finding[] {
-  const leftMs = nextUpdate === undefined ? Number.POSITIVE_INFINITY : Date.parse(nextUpdate) - nowMs;
-  if (state === 'valid' && leftMs > CRL_WARN_MS) return [];
-  const thenWhat = {
-    valid: `is due in ${spanText(leftMs)}, at ${nextUpdate}`,
-    expired: `expired at ${nextUpdate}: no device with a certificate is let in`,
-    tolerated: `expired at ${nextUpdate}: it is used as it is`,
-  }[state];
+  const warning = nextUpdate && crlWarning(nextUpdate, nowMs);
+  if (!warning) return [];
   return [
     {
-      what: `the revocation list of ${issuer} at ${listener} ${thenWhat}`,
+      what: `the revocation list of ${issuer} at ${listener} ${warning}${crlConsequences[state]}`,
       help: 'write the new list to the file of its tls.crl; breakwater reload takes it',
     },
   ];
@@ -120,7 +116,7 @@ function fewDescriptors({ descriptorShortage: shortage }: StatusView): Finding[]
   return [
     {
       what: `the process may open ${limit} files, and limits.maxConnections takes ${needed}: it takes ${maxConnections} devices`,
-      help: `LimitNOFILE=${needed} in its unit, or ulimit -n ${needed}; then start it again`,
+      help: `LimitNOFILE=${needed} in its unit, or ulimit -n ${needed}, then start it again; or limits.maxConnections: ${maxConnections}`,
     },
   ];
 }
@@ -137,11 +133,4 @@ function uneven({ name, strategy }: PoolView, nodes: readonly NodeView[]): Findi
   const percent = Math.round(spread * 100);
   const what = `pool ${name} is uneven: its fullest and its emptiest node differ by ${percent}% of the fair share`;
   return [{ what, help: `breakwater rebalance --pool ${name}` }];
-}
-
-/** Days, or hours where it is less than two days. */
-function spanText(ms: number): string {
-  const hours = Math.max(1, Math.floor(ms / 3_600_000));
-  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
-  return hours === 1 ? 'an hour' : `${hours} hours`;
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Flags } from '../config/flags.ts';
 import type { AdminOptions } from './admin-client.ts';
 
 /** Options that several commands share. */
@@ -24,6 +25,32 @@ export function withAdminOptions(command: Command): Command {
       ),
     )
     .option('--json', 'print JSON');
+}
+
+/** What a configuration is made of: a file, and flags that are laid over it. */
+export interface ConfigOptions {
+  readonly config?: string;
+  readonly listen?: readonly string[];
+  readonly node?: readonly string[];
+  readonly strategy?: string;
+  readonly redis?: string;
+  readonly admin?: string;
+}
+
+export function withConfigOptions(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (YAML); flags are laid over it')
+    .option('--listen <url>', 'address for devices, such as mqtt://0.0.0.0:1883; may be repeated', collect)
+    .option('--node <url[,weight=N][,id=ID][,pool=P]>', 'a node behind the address; may be repeated', collect)
+    .option('--strategy <name>', 'round-robin, least-connections, source-hash or client-id-hash')
+    .option('--redis <url>', 'membership store that proxies share')
+    .option('--admin <url>', 'address of the admin API, such as http://127.0.0.1:9883');
+}
+
+/** With what the environment adds. */
+export function flagsOf({ config: _, ...given }: ConfigOptions): Flags {
+  const token = process.env.BREAKWATER_TOKEN;
+  return { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
 }
 
 export function withExample(command: Command, ...examples: readonly string[]): Command {
@@ -57,6 +84,6 @@ export function sinceOption(): Option {
 }
 
 /** For options that may be given several times. */
-export function collect(typed: string, before: readonly string[] = []): readonly string[] {
+function collect(typed: string, before: readonly string[] = []): readonly string[] {
   return [...before, typed];
 }

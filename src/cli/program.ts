@@ -4,6 +4,8 @@ import { agentCommand } from './commands/agent-command.ts';
 import { brokerCommand } from './commands/broker-command.ts';
 import { checkCommand } from './commands/check.ts';
 import { clientCommand } from './commands/client.ts';
+import { completionCommand } from './commands/completion.ts';
+import { configCommand, schemaCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo-command.ts';
 import { eventsCommand } from './commands/events.ts';
 import { incidentsCommand } from './commands/incidents.ts';
@@ -39,6 +41,9 @@ function createProgram(): Command {
     incidentsCommand(),
     eventsCommand(),
     reloadCommand(),
+    configCommand(),
+    schemaCommand(),
+    completionCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   program.addCommand(referenceCommand(), { hidden: true });

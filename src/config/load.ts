@@ -2,9 +2,10 @@ import type { Document as YamlDocument } from 'yaml';
 import { type Config, toConfig } from './config.ts';
 import { substituteEnvironment } from './environment.ts';
 import { type Flags, type Merged, mergeFlags } from './flags.ts';
+import { knownKeys } from './json-schema.ts';
 import { ConfigError, type Finding, findingsOf, formatPath, pathKey } from './problems.ts';
 import { findBrokenReferences } from './references.ts';
-import { documentSchema } from './schema.ts';
+import { type Document, documentSchema } from './schema.ts';
 import { type ConfigSource, NO_FILE, rememberSource } from './source.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
@@ -13,6 +14,19 @@ import { readYaml, type YamlFile } from './yaml.ts';
  * @throws ConfigError (CONFIG_INVALID) with all problems at once, each with its path and line.
  */
 export function parseConfig(text: string, fileName: string, flags: Flags = {}): Config {
+  const { document, flagOf, place } = readDocument(text, fileName, flags);
+  const isFlagNode = (pool: string, index: number) => flagOf(['pools', pool, 'nodes', index]) !== undefined;
+  const config = toConfig(document, isFlagNode, fileName);
+  rememberSource(config, { fileName, place });
+  return config;
+}
+
+/** The same in the file's words and units, with every default filled in, and with its secrets. @throws ConfigError */
+export function effectiveDocument(text: string, fileName: string, flags: Flags = {}): Document {
+  return readDocument(text, fileName, flags).document;
+}
+
+function readDocument(text: string, fileName: string, flags: Flags) {
   const yaml = readYaml(text);
   if (yaml.kind === 'faulty')
     throw new ConfigError(
@@ -27,14 +41,11 @@ export function parseConfig(text: string, fileName: string, flags: Flags = {}): 
   const found = firstOfEach([
     ...environment.findings,
     ...findings,
-    ...(checked.success ? [] : findingsOf(checked.error)),
+    ...(checked.success ? [] : findingsOf(checked.error, knownKeys())),
     ...findBrokenReferences(raw),
   ]).map(environment.hide);
   if (!checked.success || found.length > 0) throw new ConfigError(fileName, found.map(place));
-  const isFlagNode = (pool: string, index: number) => flagOf(['pools', pool, 'nodes', index]) !== undefined;
-  const config = toConfig(checked.data, isFlagNode, fileName);
-  rememberSource(config, { fileName, place });
-  return config;
+  return { document: checked.data, flagOf, place };
 }
 
 type Place = ConfigSource['place'];

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { BreakwaterError, type ErrorCode } from '../base/errors.ts';
+import { didYouMean } from '../base/similar.ts';
 import { list } from './fields.ts';
 
 /** Keys and indexes from the top of the file to a value. */
@@ -86,12 +87,19 @@ export function unplaced({ path, message, code }: Finding): Problem {
   return { path: formatPath(path), line: undefined, message, ...(code && { code }) };
 }
 
-/** What the schema found, in words that name the remedy; one finding for each unknown key. */
-export function findingsOf(error: z.ZodError): Finding[] {
+/**
+ * What the schema found, in words that name the remedy; one finding for each unknown key.
+ * @param known the keys that may stand at a path
+ */
+export function findingsOf(error: z.ZodError, known: (path: Path) => readonly string[]): Finding[] {
+  let hints = 0; // what is not shown needs none
   return error.issues.flatMap((issue): Finding[] => {
     switch (issue.code) {
       case 'unrecognized_keys':
-        return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'is not a known key' }));
+        return issue.keys.map((key) => {
+          const hint = ++hints > MAX_PROBLEMS ? '' : didYouMean(key, known(issue.path));
+          return { path: [...issue.path, key], message: `is not a known key${hint}` };
+        });
       case 'invalid_key':
         return issue.issues.map(({ message }) => ({ path: issue.path, message: `the name ${message}` }));
       case 'invalid_type':
@@ -122,5 +130,5 @@ const MAX_NAMES = 20;
 export function unknownName(what: string, name: string, known: readonly string[]): string {
   const more = known.length - MAX_NAMES;
   const shown = more > 0 ? [...known.slice(0, MAX_NAMES), `one of ${more} more`] : known;
-  return `${what} '${name}' does not exist; use ${list(shown)}`;
+  return `${what} '${name}' does not exist${didYouMean(name, known)}; use ${list(shown)}`;
 }

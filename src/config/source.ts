@@ -17,8 +17,12 @@ export function rememberSource(config: Config, source: ConfigSource): void {
 
 /** What is wrong with a configuration, found only when it was used: with the line of each value, as the schema's problems. */
 export function configError(config: Config, found: readonly Finding[]): ConfigError {
-  const source = sources.get(config);
-  return new ConfigError(source?.fileName ?? 'configuration', found.map(source?.place ?? unplaced));
+  return new ConfigError(sources.get(config)?.fileName ?? 'configuration', placed(config, found));
+}
+
+/** With the line of each value. */
+export function placed(config: Config, found: readonly Finding[]): Problem[] {
+  return found.map(sources.get(config)?.place ?? unplaced);
 }
 
 /** Instead of a file's name, where there is none. */

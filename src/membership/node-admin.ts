@@ -1,6 +1,7 @@
 /** What people do to nodes at run time: add, change and remove them, for all proxies of the cluster. */
 
 import { BreakwaterError } from '../base/errors.ts';
+import { didYouMean } from '../base/similar.ts';
 import type { Node, NodeCreate, NodePatch, NodeSpec } from '../nodes/node.ts';
 import { checkMaxConnections, checkWeight, nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -28,7 +29,10 @@ export function createNodeAdmin({ table, store, pools, declared, isRemoved }: No
       const names = pools();
       const pool = request.pool ?? names[0] ?? '';
       if (!names.includes(pool)) {
-        throw new BreakwaterError('POOL_UNKNOWN', `no pool "${pool}"; pools are ${names.join(', ')}`);
+        throw new BreakwaterError(
+          'POOL_UNKNOWN',
+          `no pool "${pool}"${didYouMean(pool, names)}; pools are ${names.join(', ')}`,
+        );
       }
       const spec = nodeSpec({ ...request, pool, source: 'api' });
       const other = table.list().find((node) => node.pool === pool);

@@ -1,6 +1,7 @@
 import type { RebalanceRequest, RebalanceView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { didYouMean } from '../base/similar.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { NodeTable } from '../nodes/table.ts';
@@ -136,8 +137,9 @@ export type Rebalancer = ReturnType<typeof createRebalancer>;
 function choosePools(pools: readonly PoolConfig[], wanted: string | undefined): readonly PoolConfig[] {
   const asked = pools.filter(({ name }) => wanted === undefined || name === wanted);
   if (asked.length === 0) {
-    const names = pools.map(({ name }) => name).join(', ');
-    throw new BreakwaterError('POOL_UNKNOWN', `no pool "${wanted}"; pools are ${names}`);
+    const names = pools.map(({ name }) => name);
+    const hint = didYouMean(wanted ?? '', names);
+    throw new BreakwaterError('POOL_UNKNOWN', `no pool "${wanted}"${hint}; pools are ${names.join(', ')}`);
   }
   const free = asked.filter(({ strategy }) => !strategy.endsWith('-hash'));
   if (free.length > 0) return free;

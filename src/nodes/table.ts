@@ -1,4 +1,5 @@
 import { BreakwaterError } from '../base/errors.ts';
+import { didYouMean } from '../base/similar.ts';
 import type { AdminState, Health, Node, NodeSpec } from './node.ts';
 import { checkWeight } from './spec.ts';
 
@@ -115,7 +116,10 @@ export class NodeTable {
     const more = ids.length > LISTED_IDS ? ` and ${ids.length - LISTED_IDS} more` : '';
     const existing =
       ids.length === 0 ? 'there are no nodes' : `nodes are ${ids.slice(0, LISTED_IDS).join(', ')}${more}`;
-    throw new BreakwaterError('NODE_UNKNOWN', `no node ${JSON.stringify(id.slice(0, 64))}: ${existing}`);
+    throw new BreakwaterError(
+      'NODE_UNKNOWN',
+      `no node ${JSON.stringify(id.slice(0, 64))}${didYouMean(id, ids)}: ${existing}`,
+    );
   }
 
   list(): readonly Node[] {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -6,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { startBreakwater } from '../support/breakwater.ts';
-import { run } from '../support/cli.ts';
+import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
 
@@ -32,11 +33,14 @@ describe('help and usage', () => {
     node: ['list', 'add', 'remove', 'drain', 'enable', 'disable', 'weight', 'inspect'],
     client: ['list', 'inspect', 'move', 'kick'],
     proxy: ['list'],
+    config: ['show'],
   };
+  const single = [
+    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy', 'reload'],
+    ...['config', 'schema', 'completion'],
+  ];
   const commands = [
-    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy', 'reload'].map(
-      (name) => [name],
-    ),
+    ...single.map((name) => [name]),
     ...Object.entries(families).flatMap(([family, names]) => names.map((name) => [family, name])),
   ];
 
@@ -59,7 +63,7 @@ describe('help and usage', () => {
 
   it.each([
     [[], 'Usage: breakwater'],
-    [['nod'], "unknown command 'nod'"],
+    [['nod'], "unknown command 'nod'\n(Did you mean node?)"],
     [['node'], 'Usage: breakwater node'],
     [['node', 'add'], "missing required argument 'url'"],
     [['node', 'list', '--colour'], "unknown option '--colour'"],
@@ -110,6 +114,53 @@ describe('breakwater check', () => {
   });
 });
 
+describe('what only warns', () => {
+  it('is told beside what is valid, on standard error: exit code 0', async () => {
+    const path = file('pools: { default: { nodes: [{ url: mqtt://10.0.0.1 }] }, old: {} }');
+    const { code, stdout, stderr } = await run(['check', '-c', path]);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `${path} is valid: listeners 1, pools 2, nodes 1\n`,
+    });
+    expect(stderr).toContain(
+      'warning: line 1, column 58: pools.old: no listener and no rule uses this pool\n',
+    );
+    expect(stderr).toContain('pools.old: has no nodes and no discovery');
+  });
+});
+
+describe('breakwater config show, schema and completion', () => {
+  it('shows what a start would go by, without secrets', async () => {
+    const path = file('admin: { token: correct-horse }\nlimits: { connectTimeout: 7 }\n');
+    const { code, stdout } = await run(['config', 'show', '-c', path, '--redis', 'redis://u:p4ss@10.0.0.9']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}token: "?\*\*\*"?$/m);
+    expect(stdout).toContain('redis://***@10.0.0.9');
+    expect(stdout).toMatch(/^ {2}connectTimeout: 7$/m);
+    expect(stdout).toMatch(/^ {2}maxConnections: 100000$/m);
+    expect(stdout).not.toMatch(/correct-horse|p4ss/);
+  });
+
+  it('completes commands, and at a running proxy the ids of nodes and pools', async () => {
+    const [broker] = await startAedes(1);
+    const proxy = await startBreakwater({
+      pools: { default: { nodes: [{ url: broker?.url ?? '', id: 'a:1' }] } },
+    });
+    const { stdout: script } = await run(['completion', 'bash']);
+    const wrapped = `breakwater() { "${process.execPath}" "${main}" "$@"; }\n${script}
+      for COMP_LINE in "$@"; do COMP_POINT=\${#COMP_LINE}; _breakwater; echo "\${COMPREPLY[*]}"; done`;
+    const lines = [
+      'breakwater no',
+      'breakwater node dr',
+      'breakwater node drain a:',
+      'breakwater node list --pool ',
+    ];
+    const env = { ...process.env, BREAKWATER_ADMIN: proxy.adminUrl };
+    const shell = spawnSync('bash', ['-c', wrapped, 'bash', ...lines], { env, encoding: 'utf8' });
+    expect(shell.stdout.split('\n')).toEqual(['node', 'drain', '1', 'default', '']);
+  });
+});
+
 describe('breakwater check --explain', () => {
   it('says which rule decides over one connection', async () => {
     const path = file('rules: [{ when: { clientId: "^a" }, reject: banned }]');
@@ -147,7 +198,8 @@ describe('a running proxy', () => {
   async function running() {
     const brokers = await startAedes(2);
     const nodes = brokers.map(({ url, id }) => ({ url, id }));
-    const proxy = await startBreakwater({ pools: { default: { nodes } } });
+    const limits = { maxConnections: 1000 }; // within the open files of any machine
+    const proxy = await startBreakwater({ pools: { default: { nodes } }, limits });
     const cli = async (...args: string[]) => {
       const { code, stdout, stderr } = await run([...args, '--admin', proxy.adminUrl]);
       return { code, text: stdout + stderr };
@@ -162,11 +214,33 @@ describe('a running proxy', () => {
     expect(table[0]).toMatch(/^ID +POOL +URL +WEIGHT +STATE +HEALTH +CONNECTIONS +SOURCE$/);
     expect(table[1]).toMatch(/^aedes-1 +default +mqtt:.* 10 +enabled +/);
     expect(await json('node', 'list')).toMatchObject(brokers.map(({ id, url }) => ({ id, url, weight: 10 })));
-    expect(await json('node', 'list', '--pool', 'other')).toEqual([]);
+    expect(await cli('node', 'list', '--pool', 'defualt')).toEqual({
+      code: 1,
+      text: 'error: no pool "defualt" (did you mean \'default\'?); pools are default\n',
+    });
+    expect(await cli('client', 'list', '--node', 'nope')).toEqual({
+      code: 1,
+      text: 'error: no node "nope"; nodes are aedes-1, aedes-2\n',
+    });
     expect((await cli('proxy', 'list')).text).toContain(proxy.url);
     expect(await json('proxy', 'list')).toMatchObject([{ listeners: [proxy.url], pid: proxy.pid }]);
-    expect((await cli('status')).text).toMatch(/^ready +yes$/m);
-    expect(await json('status')).toMatchObject({ ready: true, nodes: { total: 2, enabled: 2 } });
+    const status = await cli('status');
+    expect(status).toEqual({
+      code: 0,
+      text: expect.stringMatching(/^ready +yes$[\s\S]*\n\nnothing is wrong\n$/m),
+    });
+    await cli('node', 'disable', 'aedes-1');
+    await cli('node', 'disable', 'aedes-2');
+    const wrong = await cli('status');
+    expect(wrong.code).toBe(1);
+    expect(wrong.text).toContain(
+      `! no node of pool default is enabled\n    breakwater node enable aedes-1 --admin ${proxy.adminUrl}\n`,
+    );
+    expect(await json('status')).toMatchObject({
+      ready: false,
+      nodes: { total: 2, enabled: 0 },
+      findings: [{}],
+    });
   });
 
   it('takes nodes in and out, and changes them', async () => {

@@ -2,8 +2,9 @@
 
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
+import type { Finding, Problem } from '../../config/problems.ts';
 import { withExample } from '../options.ts';
-import { print, printJson } from '../output/print.ts';
+import { print, printError, printJson } from '../output/print.ts';
 
 interface CheckOptions {
   readonly config: string;
@@ -16,7 +17,9 @@ interface CheckOptions {
 /** `breakwater check`: everything that is wrong with a configuration file, without starting anything. */
 export function checkCommand(): Command {
   const command = new Command('check')
-    .description('check a configuration file; lists everything that is wrong, each with its path and line')
+    .description(
+      'check a configuration file; lists everything that is wrong, and what can hardly be meant, each with its path and line',
+    )
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .option(
       '--explain <name=value...>',
@@ -36,18 +39,21 @@ export function checkCommand(): Command {
 }
 
 async function check({ config: path, explain, elsewhere, json }: CheckOptions): Promise<void> {
+  const warnings: Problem[] = [];
   try {
     const config = await readConfig(path);
-    if (!elsewhere) await checkHere(config);
-    if (explain === undefined) return tellValid(path, config, json);
+    const { findWarnings } = await import('../../config/warnings.ts');
+    warnings.push(...(await tellWarnings(config, findWarnings(config), json)));
+    if (!elsewhere) warnings.push(...(await tellWarnings(config, await checkHere(config), json)));
+    if (explain === undefined) return tellValid(path, config, warnings, json);
     const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
     const explanation = explainConnection(config, readConnection(explain));
-    if (json) printJson({ valid: true, problems: [], ...explanation });
+    if (json) printJson({ valid: true, problems: [], warnings, ...explanation });
     else print(explanationText(explanation));
   } catch (error) {
     const { ConfigError } = await import('../../config/problems.ts');
     if (!json || !(error instanceof ConfigError)) throw error;
-    printJson({ valid: false, problems: error.problems, more: error.more });
+    printJson({ valid: false, problems: error.problems, more: error.more, warnings });
     process.exitCode = 2;
   }
 }
@@ -64,22 +70,40 @@ async function readConfig(path: string): Promise<Config> {
   });
 }
 
-/** Whether this machine has what the file names. @throws ConfigError */
-async function checkHere(config: Config): Promise<void> {
-  const [{ configError }, { findMachineProblems }, { readTlsFiles, readUpstreamTlsFiles }] =
+/** Whether this machine has what the file names; returns what will be missing soon. @throws ConfigError */
+async function checkHere(config: Config): Promise<Finding[]> {
+  const [{ configError }, { findMachineProblems }, { readTlsFiles, readUpstreamTlsFiles }, expiries] =
     await Promise.all([
       import('../../config/source.ts'),
       import('../../proxy/machine.ts'),
       import('../../proxy/tls-files.ts'),
+      import('../../proxy/expiry-findings.ts'),
     ]);
-  const files = [await readTlsFiles(config.listeners, []), await readUpstreamTlsFiles(config.pools)];
-  const found = [...(await findMachineProblems(config)), ...files.flatMap(({ problems }) => problems)];
+  const files = await readTlsFiles(config.listeners, []);
+  const upstreamFiles = await readUpstreamTlsFiles(config.pools);
+  const found = [...(await findMachineProblems(config)), ...files.problems, ...upstreamFiles.problems];
   if (found.length > 0) throw configError(config, found);
+  const nowMs = Date.now();
+  return [
+    ...expiries.listenerExpiries(files, nowMs),
+    ...expiries.upstreamExpiries(config.pools, upstreamFiles, nowMs),
+  ];
 }
 
-function tellValid(path: string, config: Config, json = false): void {
+/** On standard error, unless they are for a program. Returns them with the line of each. */
+async function tellWarnings(config: Config, found: readonly Finding[], json = false): Promise<Problem[]> {
+  const [{ placed }, { formatProblem }] = await Promise.all([
+    import('../../config/source.ts'),
+    import('../../config/problems.ts'),
+  ]);
+  const warnings = placed(config, found);
+  if (!json) for (const warning of warnings) printError(`warning: ${formatProblem(warning)}`);
+  return warnings;
+}
+
+function tellValid(path: string, config: Config, warnings: readonly Problem[], json = false): void {
   const nodes = config.pools.reduce((sum, pool) => sum + pool.nodes.length, 0);
   const counts = `listeners ${config.listeners.length}, pools ${config.pools.length}, nodes ${nodes}`;
-  if (json) printJson({ valid: true, problems: [] });
+  if (json) printJson({ valid: true, problems: [], warnings });
   else print(`${path} is valid: ${counts}`);
 }

@@ -1,8 +1,15 @@
 /** The commands that show, move and disconnect clients, over the admin API. */
 
 import { Command } from 'commander';
-import type { ClientDetail, ClientList, ClientView, ReattachmentView } from '../../admin/backend.ts';
-import { createAdminClient } from '../admin-client.ts';
+import type {
+  ClientDetail,
+  ClientList,
+  ClientView,
+  NodeView,
+  ReattachmentView,
+} from '../../admin/backend.ts';
+import { type AdminClient, createAdminClient } from '../admin-client.ts';
+import { requireKnown } from '../filters.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
 import { print, printDetails, printJson, printTable } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
@@ -59,7 +66,7 @@ function list(): Command {
       const query = new URLSearchParams({ limit: String(options.limit) });
       if (options.node !== undefined) query.set('node', options.node);
       if (options.match !== undefined) query.set('match', options.match);
-      const found = await createAdminClient(options).get<ClientList>(`clients?${query}`);
+      const found = await clientsOf(createAdminClient(options), query);
       if (options.json) return printJson(found);
       printTable(columns, found.clients, 'no devices');
       const hidden = found.total - found.clients.length;
@@ -68,6 +75,21 @@ function list(): Command {
       if (missing !== '') print(`… and those of proxies that did not answer: ${missing}`);
     });
   return withExample(withAdminOptions(command), 'client list --match meter- --limit 20');
+}
+
+/** A node that was removed may have devices still. @throws BreakwaterError NODE_UNKNOWN */
+async function clientsOf(admin: AdminClient, query: URLSearchParams): Promise<ClientList> {
+  const found = await admin.get<ClientList>(`clients?${query}`);
+  const node = query.get('node');
+  if (node !== null && found.total === 0) {
+    const nodes = await admin.get<readonly NodeView[]>('nodes');
+    requireKnown(
+      'node',
+      node,
+      nodes.map(({ id }) => id),
+    );
+  }
+  return found;
 }
 
 function inspect(): Command {

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import type { DrainView, NodeDetail, NodeView } from '../../admin/backend.ts';
+import type { DrainView, NodeDetail, NodeView, PoolView } from '../../admin/backend.ts';
 import type { AdminState, NodeCreate, NodePatch } from '../../nodes/node.ts';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
-import { createAdminClient } from '../admin-client.ts';
+import { type AdminClient, createAdminClient } from '../admin-client.ts';
+import { requireKnown } from '../filters.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
 import { nodeColumns } from '../output/node-table.ts';
 import { print, printDetails, printJson, printTable } from '../output/print.ts';
@@ -22,12 +23,26 @@ function list(): Command {
     .description('list the nodes')
     .option('--pool <name>', 'only of this pool')
     .action(async (options: DataOptions & { pool?: string }) => {
-      const all = await createAdminClient(options).get<readonly NodeView[]>('nodes');
-      const nodes = all.filter(({ pool }) => options.pool === undefined || pool === options.pool);
+      const nodes = await nodesOf(createAdminClient(options), options.pool);
       if (options.json) printJson(nodes);
       else printTable(nodeColumns, nodes, 'no nodes; breakwater node add URL adds one');
     });
   return withExample(withAdminOptions(command), 'node list', 'node list --json');
+}
+
+/** @throws BreakwaterError POOL_UNKNOWN */
+async function nodesOf(admin: AdminClient, wanted: string | undefined): Promise<readonly NodeView[]> {
+  const all = await admin.get<readonly NodeView[]>('nodes');
+  const nodes = all.filter(({ pool }) => wanted === undefined || pool === wanted);
+  if (wanted !== undefined && nodes.length === 0) {
+    const pools = await admin.get<readonly PoolView[]>('pools');
+    requireKnown(
+      'pool',
+      wanted,
+      pools.map(({ name }) => name),
+    );
+  }
+  return nodes;
 }
 
 function add(): Command {

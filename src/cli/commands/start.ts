@@ -3,31 +3,15 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { collect, withExample } from '../options.ts';
+import { type ConfigOptions, flagsOf, withConfigOptions, withExample } from '../options.ts';
 import { untilStopped, watchHangups, watchSignals } from '../signals.ts';
-
-interface StartOptions {
-  readonly config?: string;
-  readonly listen?: readonly string[];
-  readonly node?: readonly string[];
-  readonly strategy?: string;
-  readonly redis?: string;
-  readonly admin?: string;
-}
 
 /** `breakwater start`: the proxy, until SIGTERM or SIGINT. SIGHUP has it read its configuration again. */
 export function startCommand(): Command {
-  const command = new Command('start')
-    .description('start the proxy')
-    .option('-c, --config <file>', 'configuration file (YAML); flags are laid over it')
-    .option('--listen <url>', 'address for devices, such as mqtt://0.0.0.0:1883; may be repeated', collect)
-    .option('--node <url[,weight=N][,id=ID][,pool=P]>', 'a node behind the address; may be repeated', collect)
-    .option('--strategy <name>', 'round-robin, least-connections, source-hash or client-id-hash')
-    .option('--redis <url>', 'membership store that proxies share')
-    .option('--admin <url>', 'address of the admin API, such as http://127.0.0.1:9883')
-    .action(async (options: StartOptions) => {
-      process.exitCode = await start(options);
-    });
+  const command = new Command('start').description('start the proxy');
+  withConfigOptions(command).action(async (options: ConfigOptions) => {
+    process.exitCode = await start(options);
+  });
   return withExample(
     command,
     'start -c breakwater.yaml',
@@ -35,7 +19,7 @@ export function startCommand(): Command {
   );
 }
 
-async function start(options: StartOptions): Promise<number> {
+async function start(options: ConfigOptions): Promise<number> {
   const { asked, atOnce } = watchSignals();
   atOnce.addEventListener('abort', () => process.exit(1), { once: true });
   const read = await configReader(options);
@@ -52,10 +36,9 @@ async function start(options: StartOptions): Promise<number> {
 }
 
 /** Reads the configuration, and reads it again for a reload: the folder that we work in may be gone by then. */
-async function configReader({ config: typed, ...given }: StartOptions): Promise<() => Promise<Config>> {
+async function configReader({ config: typed, ...given }: ConfigOptions): Promise<() => Promise<Config>> {
   const { defaultConfig } = await import('../../config/load.ts');
-  const token = process.env.BREAKWATER_TOKEN;
-  const flags = { ...given, environment: process.env, ...(token ? { adminToken: token } : {}) };
+  const flags = flagsOf(given);
   if (typed === undefined) return async () => defaultConfig(flags);
   const [{ followConfigFile }, { parseAside }] = await Promise.all([
     import('../config-file.ts'),

@@ -63,7 +63,7 @@ test('a certificate that has expired, or will soon', () => {
       { ...certificate, notAfter: at(13) },
     ],
   });
-  expect(expired).toContain(`the certificate of mqtts://[::]:8883 (CN=a) expired at ${at(-1)} |`);
+  expect(expired).toContain(`the certificate of mqtts://[::]:8883 (CN=a) has expired at ${at(-1)} |`);
   expect(soon).toContain(`expires in 13 days, at ${at(13)} |`);
   expect(soon).toContain('breakwater reload');
   const [hour] = look({ certificates: [{ ...certificate, notAfter: at(0.05) }] });
@@ -81,7 +81,7 @@ test('a revocation list that has expired, is used all the same, or is due', () =
   });
   expect(found[0]).toContain('no device with a certificate is let in');
   expect(found[1]).toContain('it is used as it is');
-  expect(found[2]).toContain('is due in 12 hours');
+  expect(found[2]).toContain('expires in 12 hours');
 });
 
 test('a store that is away, descriptors that are too few, a thread that is stuck', () => {
