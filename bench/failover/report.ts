@@ -29,15 +29,18 @@ const headings = [
 ];
 
 function row({ play, report }: Scene): string {
-  const { affected, moves, lost, lostLater, duplicates } = report;
+  const { moves, lost, lostLater, duplicates, awayMs } = report;
+  const affected = moves === undefined ? report.disconnects : report.affected;
   const cells = [
     ...[play.fault, play.clean ? `${play.brokers}, clean sessions` : play.brokers],
     play.front === 'haproxy' ? 'haproxy' : `breakwater, ${play.engine}`,
     ...[affected, report.disconnects, lost.qos1, lost.qos2, lostLater.qos1 + lostLater.qos2],
     ...[duplicates.qos1, duplicates.qos2, report.wills.length],
     moves === undefined ? '' : `${moves.moved} / ${moves.failed}`,
-    moves === undefined ? '' : `${moves.p50Ms} / ${moves.p99Ms} / ${moves.maxMs}`,
-    moves?.lastAfterMs ?? '',
+    moves === undefined
+      ? `away ${awayMs.p50} / – / ${awayMs.max}`
+      : `${moves.p50Ms} / ${moves.p99Ms} / ${moves.maxMs}`,
+    lastAfterMs({ play, report }),
     ...[times(report.others?.before), times(report.others?.during), report.slowestAckMs],
   ];
   return `| ${cells.join(' | ')} |`;
@@ -56,7 +59,7 @@ function middle(scenes: readonly Scene[]): Scene {
   return { play, report: { ...report, lost, disconnects: most((each) => each.disconnects) } };
 }
 
-const lastAfterMs = ({ report }: Scene): number => report.moves?.lastAfterMs ?? 0;
+const lastAfterMs = ({ report }: Scene): number => report.moves?.lastAfterMs ?? report.awayMs.max;
 
 /** The text of docs/failover.md. @param load of the machine before it began: processes that wanted to run */
 export function failoverPage(scenes: readonly Scene[], load: number): string {
@@ -74,7 +77,8 @@ and 2 in equal parts, ${rate.toLocaleString('en')} messages a second together. O
 \`aedes\`: embedded brokers that share sessions over Redis, MQTT 3.1.1 (it knows no MQTT 5); a device receives what another
 publishes. \`mosquitto\`: brokers that share nothing, MQTT 3.1.1 and 5 mixed; a device receives what it publishes itself,
 since brokers that share nothing bring it nothing else. There, what the dead broker had acknowledged and not delivered is
-gone with it ([what is kept and what is lost](session-mode.md#what-is-kept-and-what-is-lost)).
+gone with it ([what is kept and what is lost](session-mode.md#what-is-kept-and-what-is-lost)). Behind \`haproxy\` (\`mode tcp\`, a
+check each second) the devices are disconnected; each comes back by itself after a second, and how long it was away is told.
 
 | ${headings.join(' | ')} |
 |${' --- |'.repeat(headings.length)}

@@ -6,14 +6,14 @@ import { failoverPage, hangPage, type Scene } from './report.ts';
 
 /**
  * Prints what devices see when a broker dies, hangs, or all are restarted in turn. Without options: SIGKILL, both kinds of
- * brokers, both engines; then writes docs/failover.md. `--hangs`: SIGSTOP for 20 and 90 s in a cluster like EMQX, behind
- * HAProxy and Breakwater; then writes docs/hangs.md.
+ * brokers, both engines and HAProxy; then writes docs/failover.md. `--hangs`: SIGSTOP for 20 and 90 s in a cluster like
+ * EMQX, behind HAProxy and Breakwater; then writes docs/hangs.md.
  */
 const { values } = parseArgs({
   options: {
     fault: { type: 'string', default: 'kill' },
     brokers: { type: 'string' },
-    front: { type: 'string', default: 'breakwater' },
+    front: { type: 'string' },
     engine: { type: 'string' },
     devices: { type: 'string', default: '2000' },
     rate: { type: 'string', default: '400' },
@@ -32,7 +32,7 @@ const { values } = parseArgs({
 const shared: Omit<Play, 'brokers' | 'engine'> = {
   main: new URL('../../src/main.js', import.meta.url).pathname,
   fault: oneOf('fault', values.fault, ['none', 'kill', 'hang', 'rolling', 'rebalance']),
-  front: oneOf('front', values.front, ['breakwater', 'haproxy', 'direct']),
+  front: oneOf('front', values.front ?? 'breakwater', ['breakwater', 'haproxy', 'direct']),
   devices: Number(values.devices),
   rate: Number(values.rate),
   clean: values.clean,
@@ -41,10 +41,14 @@ const shared: Omit<Play, 'brokers' | 'engine'> = {
   calmMs: Number(values.calm) * 1000,
   logFile: values.log,
 };
+const besideHaproxy = values.front === undefined && values.engine === undefined && shared.fault === 'kill';
 const brokers = ['aedes', 'mosquitto', 'emqx'] as const;
 const plays = (
   values.brokers === undefined ? brokers.slice(0, 2) : [oneOf('brokers', values.brokers, brokers)]
-).flatMap((each) => engines().map((engine): Play => ({ ...shared, brokers: each, engine })));
+).flatMap((each) => [
+  ...engines().map((engine): Play => ({ ...shared, brokers: each, engine })),
+  ...(besideHaproxy ? [{ ...shared, brokers: each, front: 'haproxy', engine: 'none' } as const] : []),
+]);
 
 function engines(): readonly string[] {
   if (values.engine !== undefined) return [values.engine];

@@ -25,10 +25,10 @@ const pure = [
   ...['protocol', 'nodes', 'policy', 'session', 'journal', 'connection', 'config'],
   ...['base/bytes.ts', 'base/errors.ts', 'base/printable.ts', 'base/time.ts'],
 ];
-/** Workers, and the dashboard's script, are started by their paths, and so reached by no import. */
+/** Workers, the demo's brokers, and the dashboard's script, are started by their paths, and so reached by no import. */
 const roots = [
   ...['main.ts', 'cli/config-thread.ts', 'data-plane/worker.ts', 'http-proxy/http-worker.ts'],
-  'admin/dashboard/main.js',
+  ...['cli/commands/demo-broker.ts', 'admin/dashboard/main.js'],
 ];
 const MAX_LINES = 400;
 

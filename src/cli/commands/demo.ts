@@ -1,8 +1,6 @@
 /** Runs the demonstration: brokers, a proxy and devices in one process. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Broker, startBroker } from '../../../cluster/broker.ts';
-import { inMemoryCluster } from '../../../cluster/in-memory.ts';
 import type { BreakwaterEvent, NodeView } from '../../admin/backend.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
@@ -14,6 +12,7 @@ import { nodeColumns } from '../output/node-table.ts';
 import { formatTable, wantsColour } from '../output/table.ts';
 import { untilStopped } from '../signals.ts';
 import { tellActivity } from './activity.ts';
+import { type DemoBroker, DemoBrokers, killCommand } from './demo-brokers.ts';
 import { type DemoDevices, describeDevices, startDevices } from './demo-devices.ts';
 
 export interface DemoOptions {
@@ -30,24 +29,28 @@ export interface DemoOptions {
 
 /** Between two looks at what happened. */
 const LOOK_MS = 1_000;
+/** Longest wait for the first probes, and the time between two looks. */
+const PROBED_MS = 5_000;
+const PROBED_LOOK_MS = 50;
 /** Events that may wait for the next look; what is beyond them is not told. */
 const MAX_WAITING_EVENTS = 10_000;
 
-/** `breakwater demo`, which `npm start` runs: a whole cluster in this process, until Ctrl-C. Resolves to the exit code. */
+/** `breakwater demo`, which `npm start` runs: a whole cluster on this machine, until Ctrl-C. Resolves to the exit code. */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const brokers = await startBrokers(options.brokers);
+  const screen = liveLine(process.stdout, () => performance.now());
+  const brokers = new DemoBrokers((line) => screen.print(line));
   try {
-    const config = demoConfig(options, brokers);
+    const started = await brokers.start(options.brokers);
+    const config = demoConfig(options, started);
     const server = await startProxy(config);
     const url = server.addresses[0]?.url ?? '';
     const admin = createAdminClient({
       admin: server.adminUrl,
       ...(config.admin.token !== undefined && { token: config.admin.token }),
     });
-    console.log(welcome(url, server.adminUrl, await admin.get<NodeView[]>('nodes')));
+    console.log(welcome(url, server.adminUrl, await probedNodes(admin), started));
 
     const devices = options.devices > 0 ? startDevices(url, options.devices) : undefined;
-    const screen = liveLine(process.stdout, () => performance.now());
     const ending = new AbortController();
     const watched = [
       tellEvents(screen, readEvents(server.adminUrl, config.admin.token, ending.signal), ending.signal),
@@ -66,17 +69,11 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const { closed } = server;
     return await untilStopped({ closed, stop: stopOnce, abort: () => server.abort() }).finally(stopOnce);
   } finally {
-    await Promise.all(brokers.map((broker) => broker.stop()));
+    await brokers.stop();
   }
 }
 
-function startBrokers(count: number): Promise<Broker[]> {
-  const cluster = inMemoryCluster();
-  const ids = Array.from({ length: count }, (_, index) => `broker-${index + 1}`);
-  return Promise.all(ids.map((id) => startBroker({ host: '127.0.0.1', port: 0, id, cluster })));
-}
-
-function demoConfig(options: DemoOptions, brokers: readonly Broker[]): Config {
+function demoConfig(options: DemoOptions, brokers: readonly DemoBroker[]): Config {
   // What happens is told on the screen, many devices in one line; the log keeps to what nobody expects.
   const file = `
     log: { level: error, format: pretty }
@@ -92,7 +89,22 @@ function demoConfig(options: DemoOptions, brokers: readonly Broker[]): Config {
   });
 }
 
-function welcome(url: string, adminUrl: string, nodes: readonly NodeView[]): string {
+/** The nodes, when the first probe of each has been answered; after a while, as they are. */
+async function probedNodes(admin: AdminClient): Promise<NodeView[]> {
+  const untilMs = performance.now() + PROBED_MS;
+  for (;;) {
+    const nodes = await admin.get<NodeView[]>('nodes');
+    if (nodes.every(({ health }) => health !== 'unknown') || performance.now() > untilMs) return nodes;
+    await sleep(PROBED_LOOK_MS);
+  }
+}
+
+function welcome(
+  url: string,
+  adminUrl: string,
+  nodes: readonly NodeView[],
+  brokers: readonly DemoBroker[],
+): string {
   const { hostname, port } = new URL(url);
   const at = `-h ${hostname.replace(/^\[|\]$/g, '')} -p ${port}`;
   const lines = [
@@ -101,9 +113,12 @@ function welcome(url: string, adminUrl: string, nodes: readonly NodeView[]): str
     '',
     ...formatTable(nodeColumns, nodes, wantsColour()).split('\n'),
     '',
-    'try, in two other terminals:',
-    `  mosquitto_sub ${at} -t 'demo/#' -v`,
-    `  npx mqtt publish ${at} -t demo/hello -m 'hello cluster'`,
+    'Try, in two other terminals:',
+    `  mosquitto_sub ${at} -i watcher -c -q 1 -t 'demo/#' -v`,
+    `  while sleep 1; do date; done | mosquitto_pub ${at} -i clock -q 1 -t demo/clock -l`,
+    '',
+    'Then kill a broker; each is a process of its own. Both stay connected, and no message is lost:',
+    ...brokers.map(({ id, pid }) => `  ${killCommand(pid)}   # ${id}`),
     '',
     'Ctrl-C stops all of it.',
   ];
