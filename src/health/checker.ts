@@ -25,10 +25,10 @@ interface CheckerOptions {
   readonly look: (node: CheckedNode) => Promise<Finding | undefined>;
   /** Does this proxy have links to the node that live? */
   readonly hasLinks: (nodeId: string) => boolean;
-  /** The node lives, and takes nobody now; or takes devices again. */
+  /** The node lives and takes no devices at present; or takes devices again. */
   readonly onBusy: (nodeId: string, isBusy: boolean) => void;
   readonly healthOf: (pool: string) => HealthOptions;
-  /** Told once for each flip; `cause` is for people: `tcp probe failed 3 times: ECONNREFUSED`. */
+  /** Called once for each flip; `cause` is for people: `tcp probe failed 3 times: ECONNREFUSED`. */
   readonly onFlip: (nodeId: string, health: 'healthy' | 'unhealthy', cause: string) => void;
   /** `failure` is absent where the node serves. */
   readonly onProbe: (nodeId: string, seconds: number, failure: string | undefined) => void;
@@ -54,9 +54,12 @@ interface Watch {
   suspicion: Suspicion | undefined;
   /** When the last suspicion ended without proof. */
   clearedAt: number;
-  /** Made unhealthy by what it did to devices: what brings it back must be more than an open port. */
+  /**
+   * The node was made unhealthy by failures of devices. Only a probe that does what devices do brings it back, not
+   * an open port.
+   */
   fails: boolean;
-  /** The next probe follows the one that is broken off at once. */
+  /** The next probe follows at once on the one that is broken off. */
   isDue: boolean;
   /** It has stopped its own heartbeats: unhealthy, and not probed. */
   absent: boolean;
@@ -115,7 +118,7 @@ export class Checker {
     }
   }
 
-  /** Nothing of this node is told any more, not even the verdict of a probe that runs. */
+  /** Nothing more is reported about this node, not even the verdict of a probe that runs. */
   remove(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch) return;
@@ -129,7 +132,7 @@ export class Checker {
     for (const nodeId of [...this.#byId.keys()]) this.remove(nodeId);
   }
 
-  /** The node no longer says that it lives: unhealthy, whatever a probe would find, until `present`. */
+  /** The heartbeats of the node have stopped: it is unhealthy, whatever a probe would find, until `present`. */
   absent(nodeId: string, cause: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch || watch.absent) return;
@@ -139,7 +142,7 @@ export class Checker {
     if (watch.flip.health !== 'unhealthy') this.#turn(watch, 'unhealthy', cause);
   }
 
-  /** The node says again that it lives: it starts over, and its first probe decides at once. */
+  /** The heartbeats of the node are back: it starts over, and its first probe decides at once. */
   present(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch?.absent) return;
@@ -173,7 +176,9 @@ export class Checker {
     if (watch) watch.passive = undisturbed;
   }
 
-  /** Devices say that the node is gone: it is looked at at once, and again soon, until it is proven or refuted. */
+  /**
+   * Lost links say that the node is gone: it is looked at at once, and again soon, until that is proven or refuted.
+   */
   suspect(nodeId: string): void {
     const watch = this.#byId.get(nodeId);
     if (!watch || watch.absent || watch.flip.health === 'unhealthy') return;
@@ -241,7 +246,7 @@ export class Checker {
     if (running.signal.aborted) return this.#scheduleDue(watch);
     onProbe(node.id, (clock.now() - startedAt) / 1000, failure);
     this.#judge(watch, failure);
-    if (this.#watches(watch)) this.#scheduleDue(watch); // else whoever was told of the flip removed it
+    if (this.#watches(watch)) this.#scheduleDue(watch); // else the node was removed when the flip was reported
   }
 
   #watches(watch: Watch): boolean {

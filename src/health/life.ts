@@ -6,13 +6,13 @@ import { tcpProbe } from './tcp.ts';
 /** What a look at a node found; `detail` is for people, such as `ECONNREFUSED`. */
 export type Finding =
   | { readonly kind: 'lives' }
-  /** It accepts and ends the connection: a broker that takes nobody now, or an address whose broker is gone. */
+  /** The node accepts and ends the connection: a broker that is full, or an address whose broker is gone. */
   | { readonly kind: 'closes'; readonly detail: string }
   | { readonly kind: 'gone'; readonly evidence: 'refused' | 'no-answer'; readonly detail: string }
   /** Nothing: this machine had no descriptor, port or memory left for it. */
   | { readonly kind: 'unknown'; readonly detail: string };
 
-/** What a broker may do to a connection, as well as whoever stands where it was. */
+/** Failures that a broker may cause, and also another program in its place. */
 const CLOSES: ReadonlySet<string> = new Set(['closed before CONNACK', 'ECONNRESET', 'EPIPE']);
 const LOCAL: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 

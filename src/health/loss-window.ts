@@ -36,13 +36,13 @@ export class LossWindow {
     for (const device of devices) current.devices.add(device);
   }
 
-  /** It is known why this device lost its link. */
+  /** The reason why this device lost its link is known: it is not counted. */
   remove(device: number): void {
     this.current.devices.delete(device);
     this.previous.devices.delete(device);
   }
 
-  /** Devices that lost their link. */
+  /** The number of devices that lost their link. */
   get lost(): number {
     const { current, previous } = this;
     let lost = current.devices.size;

@@ -9,7 +9,7 @@ const DISCONNECT = Uint8Array.of(0xe0, 0);
 const CONNACK_BYTES = 4;
 const CLEAN_SESSION = 0x02;
 const CLOSED = 'closed before CONNACK';
-/** What a broker may do to a CONNECT that it does not like, as well as one that is dying. */
+/** Failures that a broker may cause because it does not like the CONNECT, or because it is dying. */
 const ENDED: ReadonlySet<string> = new Set([CLOSED, 'ECONNRESET', 'EPIPE']);
 
 /**

@@ -20,7 +20,7 @@ interface NodeLossesOptions {
   readonly timers: Pick<Timers, 'setTimeout'>;
   /** One look, within a second or so; a node that is not known any more is `undefined`. Never rejects. */
   readonly probe: (nodeId: string) => Promise<Finding | undefined>;
-  /** To be told to every thread. Without evidence the node lived as of that time. */
+  /** Sends the verdict to every worker. Without evidence the node lived as of that time. */
   readonly verdict: (nodeId: string, evidence: Evidence | undefined, asOfMs: number) => void;
   /** Once for each incident; `lost` of `had` links were known to have ended by then. */
   readonly onGone: (
@@ -34,7 +34,7 @@ interface NodeLossesOptions {
  * answer for one that is gone (a supervisor, an address that several share).
  */
 const QUIET_MS = 50;
-/** But no longer than this: single devices that are thrown out all the time must not hold up each other. */
+/** The longest wait: single devices that are thrown out all the time must not hold up each other. */
 const MAX_QUIET_MS = 300;
 /** What ends so soon after its node was found to be gone belongs to the same incident, and is not counted again. */
 const AFTERMATH_MS = 1_000;
@@ -50,8 +50,9 @@ interface Incident {
 }
 
 /**
- * Decides whether links that ended tell of a node that is gone, or were ended by a broker that lives (decision 9). All
- * threads' losses meet here. For one link it costs a number in a set; for one incident a probe, one at a time a node.
+ * Decides whether links ended because their node is gone, or because a living broker ended them (decision 9). The
+ * losses of all workers meet here. One link costs a number in a set; one incident costs a probe, one at a time for
+ * each node.
  */
 export class NodeLosses {
   private readonly options: NodeLossesOptions;
@@ -116,7 +117,7 @@ export class NodeLosses {
           this.gone(node, incident, 'together', 'links ended together');
           break;
         }
-        // One that takes nobody now lives as long as it has others; where all of its links ended, nobody is there.
+        // A node that takes no devices lives as long as it has other links; where all of them ended, the node is gone.
         if (finding.kind === 'closes' && incident.window.lost >= incident.window.had) {
           this.gone(node, incident, 'no-answer', finding.detail);
           break;

@@ -7,7 +7,7 @@
  * What lost links say is in `loss-window.ts`.
  */
 export interface PassiveState {
-  /** Since the last dial that succeeded. */
+  /** Failed dials since the last one that succeeded. */
   readonly failedDials: number;
   readonly silentLinks: number;
 }

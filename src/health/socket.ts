@@ -4,7 +4,7 @@ import type { NodeAddresses } from '../nodes/addresses.ts';
 import type { Endpoint } from '../protocol/proxy-protocol/header.ts';
 import type { ProbeLimits, ProbeTarget } from './probe.ts';
 
-/** Where a probe speaks. */
+/** The streams that a probe reads and writes. */
 export interface ProbeSocket {
   /** Without TLS the same as `forwarder`. */
   readonly socket: Socket;
@@ -61,7 +61,7 @@ function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket):
   ];
 }
 
-/** IPv4 in its own form. */
+/** Writes an IPv4-mapped address as plain IPv4. */
 function plain(address = ''): string {
   return address.replace(/^::ffff:/, '');
 }

@@ -3,7 +3,7 @@ import type { Finding } from './life.ts';
 
 /** Between looks: a dead node is found out in a fraction of a second. */
 const LOOK_AGAIN_MS = 100;
-/** A node that takes nobody now is not asked more often, because it has enough to do. */
+/** A node that takes no devices is not asked more often, because it is busy enough. */
 const BUSY_LOOK_MS = 1_000;
 
 interface SuspicionOptions {
@@ -21,13 +21,13 @@ interface SuspicionOptions {
 }
 
 /**
- * Something speaks against a node: it is looked at at once, and again soon, until it gives a sign of life or is proven to
- * be gone. One that ends our connection, and has links that live, lives too: it has as many as it may. It is looked at
- * until it takes somebody.
+ * Looks for a sign of life of a node that something speaks against: at once, and again soon, until it gives one or
+ * is proven to be gone. A node that ends our connection but has links that live, lives too: it has as many devices
+ * as it may. It is looked at until it takes devices again.
  */
 export class Suspicion {
   private readonly options: SuspicionOptions;
-  /** The node takes nobody now. */
+  /** The node takes no devices at present. */
   isBusy = false;
   private failures = 0;
   private isOver = false;

@@ -4,7 +4,7 @@ import { eachField, type RawFields } from '../protocol/http/fields.ts';
 
 /** Answers of our own: a status and one line of text, which says nothing of nodes. */
 
-/** Behind a head that is refused there is no telling where the next one begins (RFC 9112, 9.6). */
+/** After a head that is refused it is unknown where the next one begins (RFC 9112, 9.6). */
 const ENDING: ReadonlySet<number> = new Set([400, 405, 431, 501, 505]);
 
 export function answerPlainly(response: ServerResponse, status: number, detail: string): void {

@@ -61,7 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.deadlineMs = options.context.now() + route.upstream.deadlineMs;
   }
 
-  /** As it is counted when all is over: nodes break off too, and clients leave. */
+  /** The status that is counted in the end: nodes break off too, and clients leave. */
   get status(): number {
     const { response } = this.options;
     if (this.isBroken) return 502;

@@ -1,11 +1,11 @@
 import type { DialFailure } from '../connection/connection-host.ts';
 
-/** What became of one attempt at a node, from the error that ended it. */
+/** How one attempt at a node failed, from the error that ended it. */
 export interface AttemptFailure {
-  /** What the client is told if no other node answers. */
+  /** The status that the client gets if no other node answers. */
   readonly status: 400 | 502 | 504;
   readonly detail: string;
-  /** The node could not be reached, as its health is told; nothing was sent. */
+  /** The node could not be reached, which counts for its health; nothing was sent. */
   readonly dial: DialFailure | undefined;
   /** The connection ended without an answer, as an idle one does that the node closes while we begin to use it. */
   readonly isClosed: boolean;

@@ -13,7 +13,7 @@ import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import type { HttpHost } from './http-host.ts';
 
-/** Who is at the other end of a connection. */
+/** The device at the other end of a connection. */
 export interface HttpPeer {
   /** IP literal: of the socket, or what a PROXY protocol header says. */
   readonly address: string;
@@ -32,7 +32,7 @@ export interface HttpAddress {
   readonly port: number;
 }
 
-/** Every device waits for its turn in the kernel, as at the other listeners. */
+/** Bounds the devices that wait in the kernel, as at the other listeners. */
 const BACKLOG = 4096;
 
 /**

@@ -48,10 +48,13 @@ export interface HttpHost {
   left(address: string, bytesFromDevice: number, bytesToDevice: number): void;
   /** A connection was reset before it was in, or in TLS; `reason` is a metric label. */
   refused(reason: string): void;
-  /** Is this a proxy of ours, whose word on the device is taken? */
+  /** Is this address a trusted proxy, whose word about the device is believed? */
   isTrusted(address: string): boolean;
   route(asked: RuleInput): HttpRoute | HttpRefusal;
-  /** Counts one request, or one WebSocket, at a node, from before it is dialled; false: the node has all it may have. */
+  /**
+   * Counts one request, or one WebSocket, at a node, from before it is dialled. Returns false where the node has as
+   * many as it may.
+   */
   take(target: Target): boolean;
   release(target: Target): void;
   dialFailed(target: Target, failure: DialFailure, detail: string): void;

@@ -16,7 +16,7 @@ export interface HttpContext {
   /** By the number of the pool. */
   pools: readonly (HttpPool | undefined)[];
   decide: (input: RuleInput) => Decision;
-  /** Each request is told. */
+  /** Each request is reported. */
   tellsRequests: boolean;
   readonly table: TableReader;
   readonly now: () => number;
@@ -55,7 +55,7 @@ export function createHttpPool(
   return { name, route: (key) => (key === undefined ? plain : routeBy(key)) };
 }
 
-/** What a rule's refusal is in HTTP. */
+/** The HTTP status of each refusal of rules. */
 const refusalStatus: Readonly<Record<Refusal, number>> = {
   'not-authorized': 403,
   banned: 403,

@@ -9,7 +9,7 @@ interface AddressBookOptions {
   readonly table: NodeTable;
   /** Name to IP literals; an IP literal is answered with itself. Rejects when there is none. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** The name of this node does not resolve. Once for each time it happens. */
+  /** Called once each time the name of a node begins not to resolve. */
   readonly onUnresolved: (node: Node, error: unknown) => void;
 }
 
@@ -21,7 +21,7 @@ export function keepAddresses({ table, resolve, onUnresolved }: AddressBookOptio
   /** Ids of the nodes at each host. */
   const hosts = new Map<string, Set<string>>();
   const addresses = new Map<string, NodeAddresses>();
-  /** By host: a resolver that hangs is not asked again meanwhile. */
+  /** Look-ups under way, by host: a resolver that hangs is not asked again meanwhile. */
   const lookups = new Map<string, Promise<void>>();
   const unresolved = new Set<string>();
   const listeners = new Set<(nodes: readonly Node[]) => void>();
@@ -96,7 +96,7 @@ export function keepAddresses({ table, resolve, onUnresolved }: AddressBookOptio
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    /** When every node that is there now has its address, or has none: the first devices need it. */
+    /** Resolves when every node of the present table has its address, or has none: the first devices need it. */
     async resolved(): Promise<void> {
       await lookAll();
     },

@@ -27,16 +27,16 @@ interface Claim extends Claimant {
   connections: number;
   /** Undefined until the store has answered. */
   epoch: number | undefined;
-  /** The newest claim of another proxy that was heard of meanwhile. */
+  /** The newest claim of another proxy that arrived meanwhile. */
   rival: Pick<ClientPlace, 'epoch' | 'who'> | undefined;
-  /** Another proxy has a newer claim: this one is not kept any more. */
+  /** Another proxy has a newer claim: this one is not renewed. */
   isOld: boolean;
 }
 
 /**
- * What this proxy remembers, and has remembered for it, about where devices are served. The epochs of claims say which
- * of two proxies served a client id last; neither ends a connection for that (rule 14). A store that is away costs no
- * device its connection: nothing is recalled then, and claims are made good with the next renewal.
+ * The claims of this proxy: where devices are served. The epochs of two claims say which proxy served a client id
+ * last, but no connection is ended for that (rule 14). A store that is away costs no device its connection:
+ * affinity look-ups get no answer then, and missing claims are made with the next renewal.
  */
 export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
   /** One for each client id of a pool that is connected here. */
@@ -83,8 +83,8 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
     },
 
     /**
-     * The session of a device that is claimed here is at another node. Its claim grows no younger by that: a device that
-     * has come back at another proxy meanwhile is the newer one (rule 14).
+     * The session of a device that is claimed here is at another node. The claim keeps its epoch: a device that has
+     * come back at another proxy meanwhile has the newer claim (rule 14).
      */
     async moved(client: ClientKey, node: string): Promise<void> {
       const claim = claims.get(keyOf(client));
@@ -102,7 +102,10 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
       if (claim !== undefined && --claim.connections === 0) claims.delete(key);
     },
 
-    /** A data thread has died, and with it its connections: where they were served is remembered, and not renewed. */
+    /**
+     * A worker has died with its connections. Their claims stay in the store until they expire, but are not
+     * renewed.
+     */
     forget(thread: number): void {
       for (const [key, claim] of claims) {
         if (claim.thread === thread) claims.delete(key);
@@ -119,8 +122,8 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
     },
 
     /**
-     * Keeps the claims of connected devices from expiring, and makes good those that the store was away for, or has
-     * lost since: call it a few times within the shortest ttl, and when the store is back.
+     * Keeps the claims of connected devices from expiring, and repeats those that the store has missed or lost.
+     * Call it a few times within the shortest ttl, and when the store is back.
      */
     async renew(): Promise<void> {
       const byTtl = new Map<number, ClientKey[]>();

@@ -14,7 +14,7 @@ import type { LivingProxy, MembershipStore, ProxyBeat, StoreWatcher } from './st
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
 const RENEW_INTERVAL_MS = 20_000;
 
-/** Redis takes some ten thousand sessions a second. */
+/** How long the end waits for the store to take what is known of sessions. Redis takes some ten thousand a second. */
 const DRAIN_TIMEOUT_MS = 2_000;
 
 interface ClusterMemberOptions {
@@ -26,7 +26,7 @@ interface ClusterMemberOptions {
   readonly supersede: ClaimsOptions['supersede'];
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
-  /** Answers a connection of this proxy what is remembered of its session. */
+  /** Sends a connection of this proxy what is remembered of its session. */
   readonly recalledSession: SessionMemoryOptions['recalled'];
   readonly forgotten: SessionMemoryOptions['forgotten'];
   readonly answer: (question: unknown) => Promise<unknown>;
@@ -71,7 +71,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     intervalMs: current.config.membership.heartbeatMs,
     beat: options.beat,
   });
-  /** What fails is made good by the next. */
+  /** A claim that fails is repeated by the next renewal. */
   const renew = (): void => void claims.renew().catch(() => {});
   const renewal = setInterval(renew, RENEW_INTERVAL_MS);
   let proxies: readonly LivingProxy[] = [];

@@ -4,7 +4,7 @@ import { systemClock } from '../base/time.ts';
 import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { ForgottenBecause } from './session-memory.ts';
 
-/** Persistent sessions that could not be remembered: counted, and said now and then. */
+/** Counts persistent sessions that could not be remembered, and logs them now and then. */
 export function createForgottenSessions(log: Pick<Log, 'warn'>) {
   const counts = new Map<ForgottenBecause, number>();
   const bursts = createLogThrottle(systemClock);

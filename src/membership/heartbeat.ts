@@ -9,7 +9,7 @@ interface HeartbeatOptions {
   readonly beat: () => ProxyBeat;
 }
 
-/** Says once an interval that this proxy lives, and what it carries. A store that is away is the store's to tell of. */
+/** Writes a heartbeat once an interval, with the connections of this proxy. A store that is away reports itself. */
 export function startHeartbeat({ store, intervalMs, beat }: HeartbeatOptions) {
   let beating = false;
   async function once(): Promise<void> {

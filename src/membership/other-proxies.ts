@@ -1,8 +1,8 @@
 import type { Ask, PeerAnswers } from './store/topics.ts';
 
-/** How the other proxies are asked where the store may be away. */
+/** How the other proxies are asked while the store may be away. */
 export interface Others {
-  /** Then this proxy answers alone, and the others are missing. */
+  /** While the store is away this proxy answers alone, and the others count as missing. */
   askAvailable<Q, A>(ask: Ask<Q, A>, question: Q): Promise<PeerAnswers<A>>;
   /** Likewise; but a device that is not here may well be elsewhere. @throws BreakwaterError STORE_UNAVAILABLE */
   askAbsent<Q, A>(ask: Ask<Q, A>, question: Q, isHere: boolean): Promise<PeerAnswers<A>>;

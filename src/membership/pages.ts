@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 
 /** Characters of JSON in one page: many proxies' pages at one time fit what Redis holds for a subscriber (32 MB). */
 const PAGE_CHARACTERS = 256 * 1024;
-/** Lists of which pages are still to come; the oldest gives way. */
+/** Lists with pages still to come; beyond this number the oldest list is dropped. */
 const LISTS_MAX = 8;
-/** So long a list waits for whoever asked for it to ask for its last page. */
+/** How long a list is kept for the proxy that reads it. */
 const LIST_TTL_MS = 10_000;
 
 export interface Page<T> {

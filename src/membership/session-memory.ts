@@ -3,11 +3,14 @@ import { mergeRest } from '../session/index.ts';
 import type { ClientKey, MembershipStore, RestingSession } from './store/store.ts';
 import { StoreQueue, WAITING_MAX } from './store-queue.ts';
 
-/** A connection before may still be ending: it is asked for again after so long each, the last time without waiting for it. */
+/**
+ * An earlier connection may still be ending: the store is asked again after these times, the last time without
+ * waiting for that connection.
+ */
 const RETRY_MS = [250, 1_000, 4_000] as const;
-/** What the proxy of a connection before has to say may be late: so long is it waited for after the session was taken. */
+/** The proxy of an earlier connection may report late: so long is waited after the session was taken. */
 const CONFIRM_AFTER_MS = 1_000;
-/** A thread has its answer within this time, as far as anybody knows; answers that are kept until then. */
+/** A worker has its answer within this time as far as anybody knows; answers are kept for so long. */
 const DELIVERY_MS = 2_000;
 const DELIVERED_MAX = 10_000;
 
@@ -20,13 +23,13 @@ export interface OpenedSession extends ClientKey {
   readonly isResumed: boolean;
 }
 
-/** That connection has ended. */
+/** A connection with a persistent session has ended. */
 export interface LeftSession extends ClientKey {
   readonly who: number;
   readonly connection: number;
   /** Undefined where it is not known, or the session is over. */
   readonly subscriptions: string | undefined;
-  /** The connection was not answered, or did not hear it: these are changes to what was remembered before. */
+  /** The connection got no answer, or did not hear it: these are changes to what was remembered before. */
   readonly unsubscribed: string | undefined;
   /** How long it is remembered. */
   readonly ttlMs: number;
@@ -139,7 +142,7 @@ export class RememberedSessions {
     else this.options.forgotten('backlog', 1);
   }
 
-  /** What the store remembers is not to be given to anybody. */
+  /** What the store remembers of the session is deleted: it is out of date. */
   private close(client: ClientKey & { readonly connection: number }): void {
     const isQueued = this.work.add(async () => {
       try {
@@ -156,7 +159,7 @@ export class RememberedSessions {
     if (!this.work.add(() => this.take(question))) this.giveUp(question);
   }
 
-  /** It is not known what the session has. */
+  /** Gives the question up: what the session has is unknown. */
   private giveUp(question: Question): void {
     if (this.questions.delete(question.connection)) this.close(question);
   }
@@ -196,7 +199,7 @@ export class RememberedSessions {
     recalled(thread, connection, before);
   }
 
-  /** The connection has ended without its answer. */
+  /** The connection has ended without its answer: its changes are applied to what was remembered. */
   private keepChanged(
     { connection, before = '' }: Pick<Question, 'connection' | 'before'>,
     left: LeftSession,

@@ -2,7 +2,10 @@ import type { Log } from '../base/log.ts';
 import type { Snapshot } from '../base/metrics/metrics.ts';
 import type { Skipped } from './store/store.ts';
 
-/** Records of one key and reason that are named: whoever fills the store with rubbish is not to fill the log too. */
+/**
+ * At most so many records of one key and reason are logged: whoever fills the store with rubbish must not fill the
+ * log too.
+ */
 const NAMED_MAX = 32;
 const FIELD_MAX = 128;
 
@@ -13,7 +16,7 @@ interface Kind {
   readonly named: Set<string>;
 }
 
-/** What is in the membership store and cannot be used: counted each time, and said once for each record. */
+/** Records of the membership store that cannot be used: counted each time, and logged once for each record. */
 export function createSkippedRecords(log: Pick<Log, 'warn'>) {
   /** By key and reason, which are our own words. */
   const kinds = new Map<string, Kind>();

@@ -11,7 +11,7 @@ import { identify } from './identity.ts';
 import { checkMachine } from './machine.ts';
 
 /**
- * What all parts of one proxy stand on: its configuration, who it is, the routing table, and where they tell what happens.
+ * What all parts of one proxy need: its configuration, its identity, the routing table, the log and the events.
  * @throws BreakwaterError CONFIG_INVALID, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE
  */
 export async function createCommon(config: Config) {

@@ -24,7 +24,7 @@ function stateOf(list: CrlFacts, { expired }: CrlOptions, nowMs: number): CrlVie
   return expired === 'tolerate' ? 'tolerated' : 'expired';
 }
 
-/** Says when revocation lists run out, and has their listeners know it. */
+/** Logs when revocation lists expire, and tells their listeners. */
 export function createCrlWatch({ crls, expired, clock, log }: CrlWatchParts) {
   const said = new Set<string>();
 

@@ -1,7 +1,7 @@
 import { realpathSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
-/** Who replaces one file of a pair is about to replace the other. */
+/** A person or program that replaces one file of a pair usually replaces the other soon: so long is waited for it. */
 const QUIET_MS = 250;
 /** For what `watch` does not see: another file system's folder, a folder that was itself replaced. */
 const POLL_MS = 30_000;

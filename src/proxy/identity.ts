@@ -2,7 +2,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { version } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 
-/** What this proxy is, apart from what it does. */
+/** The identity of this proxy: what does not change while it runs. */
 export interface Identity {
   readonly id: string;
   readonly version: string;

@@ -27,9 +27,12 @@ interface Listener extends WantedListener {
   readonly port: number;
   /** With this port. */
   readonly url: string;
-  /** What had been accepted under this index before it was this listener's. */
+  /** Connections that were accepted under this index before it was this listener's. */
   readonly acceptedBefore: number;
-  /** It was closed for another, which could not be bound either: the next reload binds it again. */
+  /**
+   * It was closed to make room for another listener, which could not be bound either: the next reload binds it
+   * again.
+   */
   readonly isClosed?: boolean;
 }
 
@@ -41,7 +44,7 @@ export class Listeners {
   private readonly options: ListenersOptions;
   /** In the order of the configuration. */
   private present: readonly Listener[] = [];
-  /** By index, those that are gone too: their last devices are still told of. */
+  /** By index, including listeners that are gone: their last devices are still reported. */
   private readonly lastAt = new Map<number, Listener>();
 
   constructor(options: ListenersOptions) {

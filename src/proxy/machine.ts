@@ -10,8 +10,8 @@ import { redisTarget } from '../membership/store/redis-target.ts';
 const FIRST_FREE_PORT = 1024;
 
 /**
- * What a configuration asks of this machine, and cannot have: an engine, addresses, files. Found before anything is started,
- * and by `breakwater check`.
+ * Finds what a configuration needs and this machine does not have: an engine, addresses, files. It is asked before
+ * anything is started, and by `breakwater check`.
  */
 export async function findMachineProblems(config: Config): Promise<Finding[]> {
   return [

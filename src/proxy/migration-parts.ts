@@ -14,7 +14,10 @@ import type { MembershipParts } from './membership-parts.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { Teardown } from './teardown.ts';
 
-/** What moves sessions because a person wants it: drains, rebalancing, single moves; here and at all other proxies. */
+/**
+ * The parts that move sessions because a person wants it: drains, rebalancing and single moves, here and at all
+ * other proxies.
+ */
 export function createMigrationParts(
   { pools, identity, table, log, events }: Common,
   { threads, listeners }: DataPlaneParts,

@@ -17,7 +17,10 @@ interface Flip {
   readonly at: string;
 }
 
-/** Says what happens to nodes: one log line and one event for each change, and one when a pool has no healthy node. */
+/**
+ * Reports what happens to nodes: one log line and one event for each change, and one when a pool has no healthy
+ * node.
+ */
 export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterEvent) => void) {
   const flips = new Map<string, Flip>();
   let panic = new Set<string>();

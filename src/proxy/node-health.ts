@@ -21,14 +21,14 @@ interface NodeHealthParts {
   readonly addressesAt: AddressesAt;
   /** Links that this proxy has at a node. */
   readonly liveAt: (nodeId: string) => number;
-  /** Tells every thread whether a node is gone. */
+  /** Sends every worker the verdict on a node. */
   readonly judge: (verdict: Verdict) => void;
   readonly onProbe: (seconds: number) => void;
   readonly emit: (event: BreakwaterEvent) => void;
   readonly log: Log;
 }
 
-/** How it is found out how nodes fare: by probes, and by what they do to devices. */
+/** Makes the health checks of this proxy: probes, and what nodes do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
   const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, emit, log } = parts;
 

@@ -12,7 +12,7 @@ import { watchNodes } from './node-events.ts';
 import { createNodeHealth } from './node-health.ts';
 import type { Teardown } from './teardown.ts';
 
-/** The node table, how its nodes fare, and its way to the data threads: whatever changes in it is in the routing table next. */
+/** The node table, the health of its nodes, and the routing table that shows every change to the workers. */
 export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneParts, teardown: Teardown) {
   const { current, log, table, poolNumbers, events, metrics, phase } = common;
   const nodes = new NodeTable();

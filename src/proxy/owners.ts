@@ -1,6 +1,6 @@
 import type { Accepted } from '../data-plane-api/messages.ts';
 
-/** Tells a thread that the broker has accepted a newer connection than those that it accepted until `sinceMs`. */
+/** Tells a worker that the broker has accepted a connection newer than those that it accepted until `sinceMs`. */
 type Supersede = (thread: number, accepted: Accepted) => void;
 
 interface Owner {
@@ -11,8 +11,9 @@ interface Owner {
 }
 
 /**
- * Several threads: which of them has the newest connection of each client id in each pool, whichever is heard of first.
- * The thread of an older one is told, so that it knows a takeover for what it is (rule 14).
+ * Where there are several workers: which of them has the newest connection of each client id in each pool, in
+ * whatever order the reports come. The worker of an older connection is told, so that it recognises a takeover
+ * (rule 14).
  */
 export function createOwners(supersede: Supersede) {
   const owners = new Map<string, Owner>();

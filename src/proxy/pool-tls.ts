@@ -14,7 +14,7 @@ type Pool = Pick<PoolConfig, 'name' | 'upstream'>;
 export interface PoolTls {
   /** Reads what is to be used next. @throws ConfigError with all that is wrong with the files that pools name */
   prepare(config: Config): Promise<void>;
-  /** From now on what was prepared last is in use: its files are watched. */
+  /** Puts into use what was prepared last: its files are watched. */
   use(): void;
   /** Undefined for a pool that says nothing of it. */
   of(pool: string): UpstreamTls | undefined;
@@ -22,7 +22,7 @@ export interface PoolTls {
   stop(): void;
 }
 
-/** `apply` has the threads go by what a pool's files say now; rejects where one refuses it. */
+/** `apply` gives the workers what a pool's files say; it rejects where a worker refuses it. */
 export function createPoolTls(apply: (pool: string, tls: UpstreamTls) => Promise<void>, log: Log): PoolTls {
   const inUse = new Map<string, UpstreamTls>();
   /** Of pools that are gone: their nodes leave last, and are probed until then. */

@@ -8,7 +8,7 @@ import { NodeAddresses } from '../nodes/addresses.ts';
 import { speaksMqtt } from '../nodes/url.ts';
 import type { PoolTls } from './pool-tls.ts';
 
-/** For a node to show that it lives: a sign of life costs a broker next to nothing, and sessions wait for the answer. */
+/** How long a node has for a sign of life, which costs a broker next to nothing. Sessions wait for the answer. */
 const LIFE_TIMEOUT_MS = 1_000;
 
 /** How a host is reached: what nodes are dialled at, or undefined where no node has it, or it does not resolve. */

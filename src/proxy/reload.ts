@@ -20,11 +20,11 @@ export interface ReloadParts {
   readonly wanted: (config: Config) => Promise<readonly WantedListener[]>;
   readonly listeners: Pick<Listeners, 'change'>;
   /**
-   * Has the control plane go by the configuration that is current now; resolves when its nodes can be dialled. Those that
-   * it has not any more stay until `leave`.
+   * Makes the control plane follow the current configuration. Resolves when its nodes can be dialled. Nodes that
+   * are not in the configuration stay until `leave`.
    */
   readonly enter: (changes: Difference) => Promise<void>;
-  /** Has the data plane go by it; resolves, to the listeners with new certificates, when every thread does. */
+  /** Makes the data plane follow it. Resolves, when every worker does, to the listeners with new certificates. */
   readonly data: (listeners: readonly ListenerSettings[]) => Promise<readonly string[]>;
   /** Nodes that are gone from the configuration leave. */
   readonly leave: () => void;
@@ -41,7 +41,7 @@ export interface ReloadParts {
  */
 export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
   const { current, listeners, log } = parts;
-  /** From where on there is no way back. */
+  /** From here on nothing is undone. */
   let isUnderWay = false;
 
   async function apply(): Promise<ReloadView> {

@@ -19,7 +19,7 @@ interface SharedKeysParts {
   readonly onTicketKeys: (keys: readonly Uint8Array[]) => void;
 }
 
-/** Keys that the proxies of a cluster make themselves and have in common. */
+/** Keys that the proxies of a cluster make themselves and share. */
 export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKeysParts) {
   const { cluster, membership } = config;
   const isShared = store.kind === 'redis' && membership.signing !== undefined;
@@ -41,7 +41,7 @@ export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKey
     onCookieKeys();
   }
 
-  /** A store that is away is told elsewhere; the keys stay as they are. */
+  /** A store that is away is reported elsewhere; the keys stay as they are. */
   async function look(): Promise<void> {
     await Promise.all([lookAtCookies(), tickets.look()]).catch((error) =>
       log.debug({ cause: messageOf(error) }, 'keys are not shared now'),

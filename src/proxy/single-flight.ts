@@ -1,6 +1,6 @@
 /**
- * The task, run once at a time. Who asks while it runs shares the one run that follows, which sees what they saw: nobody
- * waits for more than two.
+ * Runs the task once at a time. Callers that come while it runs share the one run that follows, which sees what
+ * they saw: nobody waits for more than two runs.
  */
 export function singleFlight<T>(task: () => Promise<T>): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();

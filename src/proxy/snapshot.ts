@@ -7,7 +7,7 @@ import type { NodeTable } from '../nodes/table.ts';
 import type { Listeners } from './listeners.ts';
 
 const directions = ['from_device', 'to_device'] as const;
-/** CONNECT is no message of a session: a device sends one, and is counted as a connection. */
+/** CONNECT is not counted as a message of a session: it is counted as a connection. */
 const FIRST_COUNTED = 2;
 /** MQTT 5.0 clause 2.1.2, from CONNACK on. */
 const packetNames = [
@@ -27,7 +27,7 @@ interface SnapshotParts {
   readonly longestTurns: () => Snapshot['longestTurns'];
 }
 
-/** What Prometheus is told: read from shared memory when it asks, so that counting costs the data threads nothing. */
+/** The figures for Prometheus, read from shared memory when it asks, so that counting costs the workers nothing. */
 export function snapshotOf(parts: SnapshotParts): Snapshot {
   const { table, nodes, store, listeners, logDropped, skipped, forgotten, longestTurns } = parts;
   const list = nodes.list();

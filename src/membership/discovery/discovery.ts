@@ -4,11 +4,11 @@ import type { NodeSpec } from '../../nodes/node.ts';
 export interface DiscoveredNode {
   /** Its `source` is `dns` or `emqx`. Ids are unique within one discovery, and stay the same from answer to answer. */
   readonly spec: NodeSpec;
-  /** The source says that it shall take no new connection. */
+  /** The source says that the node shall take no new connection. */
   readonly draining: boolean;
 }
 
-/** One place that nodes come from by themselves. It never forgets on failure: what was last told holds. */
+/** One source that finds nodes by itself. It forgets nothing on failure: its last answer holds. */
 export interface Discovery {
   /**
    * Asks at once and then again and again. `onNodes` is told the whole set, sorted by id, when it differs from the last;

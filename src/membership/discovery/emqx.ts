@@ -126,7 +126,7 @@ async function unavailableNodes(
   return new Set((await Promise.all(checks)).flat());
 }
 
-/** What the configured API answers; undefined where it has no such path. */
+/** The answer of the configured API; undefined where it has no such path. */
 async function ask<T>(api: Api, path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const { config, agent, signal } = api;
   const authorization = `Basic ${Buffer.from(`${config.key}:${config.secret}`).toString('base64')}`;

@@ -47,7 +47,7 @@ export function poll(label: string, intervalMs: number, ask: Question): Discover
   };
 }
 
-/** Settles in time even where the question cannot be called back, as `getaddrinfo` cannot. */
+/** Resolves in time even where the question cannot be cancelled, as with `getaddrinfo`. */
 function bounded(ask: Question, timeoutMs: number, stop: AbortSignal): ReturnType<Question> {
   return new Promise((resolve, reject) => {
     const ending = new AbortController();

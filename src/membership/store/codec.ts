@@ -5,9 +5,9 @@ import { type Kind, type Shape, shapes } from './records.ts';
 import { createSigning, isSigned } from './signing.ts';
 import type { Skipped, SkipReason } from './store.ts';
 
-/** The version of what is written. Whoever finds another one leaves it alone: it is another Breakwater's. */
+/** The version of what is written. A record of another version is left alone: it belongs to another Breakwater. */
 const VERSION = 1;
-/** How much is told of what is wrong with a record. */
+/** How many characters of a fault are reported. */
 const DETAIL_MAX = 200;
 
 /** Where a text was found: a key of the store and the field in it, or a channel and nothing. */
@@ -16,15 +16,15 @@ export interface Place {
   readonly field: string;
 }
 
-/** Between the values of this program and the texts in the store. */
+/** Converts between the values of this program and the texts in the store. */
 export interface Codec {
   /** @param field of the record; messages have none */
   write(kind: Kind, value: object, field?: string): string;
-  /** Undefined for what cannot be used; that has been told. */
+  /** Undefined for what cannot be used; that is reported already. */
   read<K extends Kind>(kind: K, text: string, place: Place): Shape<K> | undefined;
   /** Whether a text that was read should be written anew: it is not signed, or with a former secret. */
   isOutdated(kind: Kind, text: string, field: string): boolean;
-  /** Tells of what cannot be used for a reason that only its reader sees. */
+  /** Reports a record that cannot be used for a reason that only its reader sees. */
   skip(place: Place, reason: SkipReason, detail: string): void;
 }
 
@@ -60,7 +60,7 @@ export function createCodec({ cluster, now, onSkipped, ...options }: CodecOption
     return result.text ?? skip(place, result.reason, details[result.reason]);
   }
 
-  /** Nothing is thrown for what is not JSON. */
+  /** Undefined, and no error, for what is not JSON. */
   function parsed(text: string, place: Place): object | undefined {
     let value: unknown;
     try {
@@ -74,7 +74,7 @@ export function createCodec({ cluster, now, onSkipped, ...options }: CodecOption
     return skip(place, 'version', `it has ${found}, and this is version ${VERSION}`);
   }
 
-  /** What is signed says when. */
+  /** A signed text says when it was written. */
   function isFresh(kind: Kind, value: object, text: string, place: Place): boolean {
     if (signing === undefined || !isSigned(text)) return true;
     const at = 'at' in value && typeof value.at === 'number' ? value.at : 0;

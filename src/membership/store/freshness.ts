@@ -1,6 +1,6 @@
 import type { Kind } from './records.ts';
 
-/** Clocks of proxies may differ by so much: what is older, or comes from further ahead, is not believed. */
+/** The clocks of proxies may differ by so much. A text that is older, or from further ahead, is not believed. */
 const MESSAGE_WINDOW_MS = 60_000;
 /** A heartbeat lies in the store until the lease has run out. */
 const BEAT_WINDOW_MS = 300_000;
@@ -11,9 +11,9 @@ const RECORDS_MAX = 16_384;
 const SESSIONS_MAX = 131_072;
 
 /**
- * Whether what is signed may be a word from the past, said once more by somebody who heard it. Messages and heartbeats
- * are believed for a time only, questions once, and of records of one name none that is older than one seen before,
- * and what is remembered of a session once.
+ * Detects signed texts that are old and were written again by somebody who has read them. Messages and heartbeats
+ * are believed for a time only, questions once. A record is not believed when a newer one of the same name was seen
+ * before, and what is remembered of a session is believed once.
  */
 export function createFreshness(now: () => number) {
   const answered = new Map<string, number>();

@@ -74,7 +74,7 @@ export function createMemoryStore(
   };
 }
 
-/** Nodes and proxies whose signs of life run out in time, with the one timer for both, and who is told of changes. */
+/** Nodes and proxies whose leases run out in time. It has the one timer for both, and reports changes. */
 class LeaseKeeper {
   readonly nodes: MemoryNodes;
   private readonly clock: Clock;

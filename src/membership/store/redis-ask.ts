@@ -18,7 +18,7 @@ const TIMEOUT_MAX_MS = 30_000;
 
 interface Outstanding {
   readonly answers: Map<string, unknown>;
-  /** Who has answered, by a refusal too. */
+  /** The proxies that have answered, also by a refusal. */
   readonly answered: Set<string>;
   /** Undefined until Redis has said who lives. */
   awaited: readonly string[] | undefined;
@@ -39,7 +39,7 @@ interface AskOptions {
 const questions: Place = { key: 'questions', field: '' };
 const answers: Place = { key: 'answers', field: '' };
 
-/** Questions and answers among proxies. What they say is for others to check. */
+/** Questions and answers among proxies. Their contents are checked by others. */
 export function createAsking({ proxyId, codec, sendQuestion, sendAnswer, onAsk, now }: AskOptions) {
   const outstanding = new Map<string, Outstanding>();
   const pace = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND);
@@ -78,7 +78,7 @@ export function createAsking({ proxyId, codec, sendQuestion, sendAnswer, onAsk, 
           `${OUTSTANDING_MAX} questions to other proxies wait for answers; try again`,
         );
       }
-      const id = randomUUID(); // not to be guessed by who has not heard the question
+      const id = randomUUID(); // cannot be guessed by anybody who has not read the question
       const text = codec.write('question', { id, from: proxyId, payload: question });
       if (Buffer.byteLength(text) > PAYLOAD_MAX_BYTES) {
         throw new BreakwaterError(

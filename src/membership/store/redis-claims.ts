@@ -41,7 +41,7 @@ export interface ClaimsOptions {
 export function createClaims({ keys, codec, proxyId, run, deadline, storeNow, onClaim }: ClaimsOptions) {
   const epochs = createEpochs(storeNow);
 
-  /** The claim of that client, which it must be. */
+  /** Reads the claim of this client; a claim of another client counts as unusable. */
   function read(client: ClientKey, text: string): ClientPlace | undefined {
     const claim = codec.read('claim', text, placeOf(client));
     if (claim === undefined) return undefined;
@@ -79,7 +79,10 @@ export function createClaims({ keys, codec, proxyId, run, deadline, storeNow, on
       await run(scripts.moveClient, [keys.client(client)], [deadline(), place.epoch, place.proxy, text]);
     },
 
-    /** What another proxy holds by now is told as its claim: so a lost message heals. */
+    /**
+     * A claim that another proxy holds by now is reported as if its message had come: so a lost message does no
+     * harm.
+     */
     async renew(proxy: string, clients: readonly ClientKey[], ttlMs: number): Promise<readonly ClientKey[]> {
       const lost: ClientKey[] = [];
       for (let at = 0; at < clients.length; at += RENEW_BATCH) {

@@ -40,7 +40,7 @@ export function createDecisions(
     );
   }
 
-  /** One after the other: those of one proxy need not get into each other's way. */
+  /** One after the other, so that the decisions of one proxy do not disturb each other. */
   function inTurn(run: () => Promise<void>): Promise<void> {
     const mine = turn.then(run);
     turn = mine.catch(() => {});
@@ -54,7 +54,7 @@ export function createDecisions(
         swap(scripts.decide, nodeId, (before) => ({ ...before, ...Object.fromEntries(given) })),
       );
     },
-    /** That it drains is over. */
+    /** The node has left: the decision to drain it is over. */
     leave(nodeId: string): Promise<void> {
       return inTurn(() =>
         swap(scripts.leaveNode, nodeId, ({ state, ...others }) => {

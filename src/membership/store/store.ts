@@ -108,9 +108,9 @@ export interface MembershipStore {
   close(): Promise<void>;
 }
 
-/** What a proxy is told by its store. */
+/** What the store reports to its proxy. */
 export interface StoreWatcher {
-  /** Nodes or decisions changed; also told after the store was away. */
+  /** Nodes or decisions changed. Also called after the store was away. */
   onMembership(membership: Membership): void;
   /** The proxies that live, this one included; told about once a second where there are several. */
   onProxies(proxies: readonly LivingProxy[]): void;

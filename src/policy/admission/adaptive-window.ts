@@ -40,7 +40,7 @@ export class AdaptiveWindow {
       this.size = Math.min(MAX_SIZE, this.size + (this.isStarting ? 1 : GROWTH / this.size));
   }
 
-  /** The node said that it has too much to do, failed, or has not answered in time. */
+  /** The node has said that it is too busy, has failed, or has not answered in time. */
   overloaded(askedAtMs: number, nowMs: number): void {
     this.shrink(LEAST_PART, askedAtMs, nowMs);
   }

@@ -46,7 +46,7 @@ export interface LimiterMemory {
   readonly listenerCounts: readonly Int32Array[];
 }
 
-/** Sources at their limit that are told apart (see `sketchLength`); 2 MiB. */
+/** So many sources at their limit can be kept apart (see `sketchLength`); 2 MiB. */
 const RATE_SOURCES = 65_536;
 const MAX_COUNT_SOURCES = 1_048_576;
 
@@ -71,7 +71,7 @@ export function createLimiterMemory(options: {
   };
 }
 
-/** Gives back what a thread had counted that died. */
+/** Gives back what a worker had counted before it died. */
 export function forgetThread({ sourceCounts, listenerCounts }: LimiterMemory, thread: number): void {
   sourceCounts[thread]?.fill(0);
   listenerCounts[thread]?.fill(0);

@@ -1,21 +1,24 @@
 import type { Clock } from '../../base/time.ts';
 
-/** Of one kind of event, told of so often: a log that whoever connects can fill helps nobody. */
+/** How often one kind of event is logged: a log that anybody who connects can fill helps nobody. */
 const TOLD_AGAIN_MS = 10_000;
-/** Kinds beyond are not told apart. */
+/** More kinds than this share one count. */
 const MAX_KINDS = 1_000;
 
 interface Burst {
   toldAtMs: number;
-  /** Since it was told. */
+  /** Events since the last one that was logged. */
   untold: number;
 }
 
-/** Whether an event is to be told of: the first of its kind, and then one every ten seconds. */
+/** Decides whether an event is logged: the first of its kind, and then one every ten seconds. */
 export function createLogThrottle(clock: Clock) {
   const bursts = new Map<string, Burst>();
 
-  /** How many were left untold before this one, if it is to be told; else undefined. @param count it stands for so many */
+  /**
+   * How many were left out before this one, if it is to be logged; else undefined. @param count it stands for so
+   * many
+   */
   return (kind: string, count = 1): number | undefined => {
     const key = bursts.has(kind) || bursts.size < MAX_KINDS ? kind : '';
     const burst = bursts.get(key);

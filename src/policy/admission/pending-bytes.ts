@@ -1,10 +1,10 @@
-/** Whose bytes are kept before it is known who it is. */
+/** A connection whose bytes are kept before its device is known. */
 export interface PendingHolder {
-  /** Lets all that it keeps go, and ends; what it had counts no more. */
+  /** Frees everything that it keeps, and ends; its bytes are not counted any longer. */
   giveWay(): void;
 }
 
-/** So much of each costs nothing: as good as every CONNECT. It is bounded by the number of connections. */
+/** So many bytes of each are not counted: nearly every CONNECT is smaller. The number of connections bounds them. */
 const FREE_BYTES = 4096;
 
 /**

@@ -15,7 +15,7 @@ export interface ReconnectThrottleLimits {
   readonly maxDelayMs: number;
 }
 
-/** Devices held back that are told apart (see `sketchLength`); 512 KiB, so that it stays in the cache. */
+/** So many delayed devices can be kept apart (see `sketchLength`); 512 KiB, so that it stays in the cache. */
 const DEVICES = 16_384;
 
 /** What all threads share; `seed` is random, so that no client id can be chosen to share cells with another's. */

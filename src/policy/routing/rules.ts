@@ -73,7 +73,7 @@ export function compileRules(rules: readonly ConnectRule[]): (input: RuleInput) 
   };
 }
 
-/** What one rule says of a connection. */
+/** The verdict of one rule about a connection. */
 export interface RuleVerdict {
   /** From 0, as in the configuration. */
   readonly index: number;
