@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/time.ts';
 
 export interface ConnectionPlaces {
-  /** Connections of everybody. */
+  /** Connections of all sources together. */
   readonly max: number;
   /** Further ones, in which only probes are answered. */
   readonly reserve: number;
@@ -15,7 +15,7 @@ interface Place {
   readonly socket: Socket;
   readonly source: string;
   isReserve: boolean;
-  /** Answers that are not through. */
+  /** Answers that are not sent to their end. */
   readonly open: Set<ServerResponse>;
   /** When the last answer was through, or given to a client that does not read it. */
   idleSinceMs: number;
@@ -25,8 +25,9 @@ interface Place {
 const UNREAD_MS = 5_000;
 
 /**
- * Who is let in at the admin port. There are only so many places; one that works on nothing gives way to whoever comes,
- * first that of whoever has most. When all work, probes are still answered, in places of their own.
+ * Decides which connections the admin port takes. Their number is bounded. An idle connection gives way to a new
+ * one, first the idle connections of the source that has most. When all are at work, probes are still answered, on
+ * connections that are reserved for them.
  */
 export class Connections {
   private readonly places = new Map<Socket, Place>();

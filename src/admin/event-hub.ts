@@ -27,7 +27,7 @@ interface EventHub {
    * response; false if there are too many subscribers already.
    */
   add(response: ServerResponse, query: EventQuery): boolean;
-  /** Says goodbye to all. */
+  /** Ends all streams in order. */
   close(): void;
 }
 

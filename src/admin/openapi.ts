@@ -13,7 +13,7 @@ type JsonSchema = Record<string, unknown>;
 const REFERENCE = '#/components/schemas/';
 const TARGET = 'openapi-3.0';
 
-/** Must be registered before the routes that it is to describe. */
+/** Register it before the routes that it describes. */
 export async function describeApi(app: Api): Promise<void> {
   const registry = z.registry<{ id: string }>();
   for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });

@@ -13,8 +13,8 @@ interface Source {
 }
 
 /**
- * Counts wrong tokens by source, so that nobody can try a great many. Who has tried too many is not heard for a while,
- * with a right token neither: otherwise the answer would tell that it is right.
+ * Counts wrong tokens by source, so that nobody can try a great many. A source that has tried too many gets no
+ * answer for a while, also to a right token: otherwise the answer would show that it is right.
  */
 export function createTokenGuesses(clock: Clock) {
   const sources = new Map<string, Source>();

@@ -1,4 +1,4 @@
-/** Longer pieces are worth the view that `set` wants. */
+/** From this length on a view, which `set` needs, is worth its cost. */
 const SHORT_BYTES = 96;
 
 /** Copies [start, end) of `from` to `at`. Most packets are short, and a view of each costs more than their bytes. */

@@ -1,4 +1,7 @@
-/** How bytes leave. `write` says later how many were taken, or why none; `writeNow` says it at once, by throwing. */
+/**
+ * How bytes are written. `write` says later how many were taken, or why none; `writeNow` says it at once, by
+ * throwing.
+ */
 export interface ByteSink {
   write(
     bytes: Uint8Array,
@@ -36,12 +39,12 @@ export class LogOutput {
   /** What is left of the lines that are being written, or will be tried again. */
   private batch: Uint8Array | undefined;
   private state: 'idle' | 'writing' | 'pausing' = 'idle';
-  /** 0 behind a write that was taken. */
+  /** 0 after a write that was taken. */
   private retryMs = 0;
-  /** The last byte that was taken is none of a line's end. */
+  /** The last byte that was taken does not end a line. */
   private isMidLine = false;
   private lost = 0;
-  /** Lost, and not told yet. */
+  /** Lost lines that were not reported yet. */
   private untold = 0;
   private reason = '';
   private waiters: (() => void)[] = [];

@@ -7,10 +7,10 @@ import { createLog, type LogFormat, type LogLevel, type RootLog } from './log.ts
 import { type ByteSink, LogOutput } from './log-output.ts';
 
 const STANDARD_OUTPUT = 1;
-/** The last lines have so long to be taken by whoever reads them. */
+/** How long the last lines wait for their reader. */
 const FLUSH_MS = 300;
 
-/** The log of the process, and what becomes of its lines. */
+/** The log of the process, and the fate of its lines. */
 interface ProcessLog {
   readonly log: RootLog;
   /** Lines that were lost since the start, because standard output did not take them. */

@@ -20,7 +20,7 @@ import type { Suspect } from '../session/index.ts';
 export interface WorkerStart {
   readonly thread: number;
   readonly threads: number;
-  /** That the table has room for. */
+  /** How many workers the table has room for. */
   readonly tableThreads: number;
   readonly table: SharedArrayBuffer;
   /** What all workers count connections in, by source and listener. */
@@ -48,21 +48,21 @@ export interface ListenerSettings extends ListenOptions {
   readonly websocket?: UpgradeTerms | undefined;
 }
 
-/** What a worker goes by, as the configuration has it now. */
+/** The settings of a worker, as the configuration has them. */
 export interface WorkerSettings {
   readonly limits: LimitsConfig;
   /** A pool's index here is its number in the routing table; undefined where the pool of that number is gone. */
   readonly pools: readonly (PoolConfig | undefined)[];
-  /** How nodes are reached by TLS, by the numbers of their pools; undefined: as the engine does where nothing is said. */
+  /** How nodes are reached by TLS, by the numbers of their pools; undefined: the engine's defaults. */
   readonly upstreamTls: readonly (UpstreamTls | undefined)[];
   readonly rules: readonly RuleConfig[];
   /** The longest that a connect waits for what is remembered of its device. */
   readonly recallTimeoutMs: number;
-  /** Devices are followed here, so that what is remembered of their sessions is to be kept right. */
+  /** Some listener follows sessions, so what is remembered of sessions must be kept up to date. */
   readonly followsSessions: boolean;
-  /** Other proxies share the membership store: they are told which devices are served here. */
+  /** Other proxies share the membership store: they hear which devices are served here. */
   readonly isShared: boolean;
-  /** Each HTTP request is told, for the access log. */
+  /** Each HTTP request is reported, for the access log. */
   readonly tellsRequests?: boolean | undefined;
 }
 
@@ -136,7 +136,7 @@ export interface ClientFilter {
   readonly limit: number;
 }
 
-/** What became of an order to move sessions. */
+/** The result of an order to move sessions, in numbers of sessions. */
 export interface MoveTally {
   /** Under way. */
   readonly moving: number;
@@ -155,7 +155,7 @@ export interface ClientAnswer {
   readonly total: number;
 }
 
-/** The word of the main thread on one node, as of a moment on the clock that all threads share. */
+/** The verdict of the main thread on one node, as of a moment on the clock that all workers share. */
 export interface Verdict {
   readonly node: string;
   /** Undefined: the node lived then. */
@@ -183,7 +183,7 @@ export type Command =
   | { readonly type: 'thin'; readonly left: number }
   /** Resets whoever is left, and ends the worker. */
   | { readonly type: 'close' }
-  /** Whether placed and ended connections are told one by one. */
+  /** Whether each placed and each ended connection is reported. */
   | { readonly type: 'verbose'; readonly on: boolean }
   /** Answered by `clients`. */
   | { readonly type: 'clients'; readonly request: number; readonly filter: ClientFilter }
@@ -263,7 +263,7 @@ export type WorkerEvent =
       readonly listener: number;
       readonly remoteAddress: string;
     }
-  /** A connection was reset for its PROXY protocol header; `more` like it were since the last was told. */
+  /** A connection was reset for its PROXY protocol header; `more` such connections came since the last report. */
   | {
       readonly type: 'header-refused';
       readonly listener: number;
@@ -271,7 +271,10 @@ export type WorkerEvent =
       readonly remoteAddress: string;
       readonly more: number;
     }
-  /** The thread accepts nothing for a moment; `reason` is an errno name. `more` such pauses since the last was told. */
+  /**
+   * The worker accepts nothing for a moment; `reason` is an errno name. `more` such pauses came since the last
+   * report.
+   */
   | { readonly type: 'accept-paused'; readonly reason: string; readonly more: number }
   | {
       readonly type: 'dial-failed';
@@ -279,7 +282,10 @@ export type WorkerEvent =
       readonly failure: DialFailure;
       readonly detail: string;
     }
-  /** A device of a pool that remembers wants to know where it was; answered by the command `recalled`. */
+  /**
+   * A device of a pool with persistence by client id asks where it was served last; answered by the command
+   * `recalled`.
+   */
   | { readonly type: 'recall'; readonly request: number; readonly pool: string; readonly clientId: string }
   /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
   | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)
@@ -290,8 +296,8 @@ export type WorkerEvent =
    */
   | ({ readonly type: 'session-opened'; readonly isResumed: boolean } & Owned)
   /**
-   * That connection ends, and this is to be remembered of the session for so long; undefined: nothing. `unsubscribed`: the
-   * answer has not come, and these are changes only.
+   * The connection ends, and this is to be remembered of the session for so long; undefined: nothing.
+   * `unsubscribed`: the answer has not come, and these are only the changes.
    */
   | ({
       readonly type: 'session-left';
@@ -299,7 +305,7 @@ export type WorkerEvent =
       readonly unsubscribed: string | undefined;
       readonly ttlMs: number;
     } & Owned)
-  /** A link that was told as lost was taken over: `device` is the number that it was told by. */
+  /** A link that was reported as lost was ended by a takeover: `device` is the number of its report. */
   | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
   /** Such a device's session is at another node. */
   | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
@@ -331,8 +337,8 @@ export type WorkerEvent =
       readonly durationMs: number;
     }
   /**
-   * Links of served connections to this node ended of themselves. `askedAtMs`: sessions wait for the word whether it is
-   * gone, the last of them since then; answered by the command `verdict`.
+   * Links of served connections to this node ended by themselves. `askedAtMs`: sessions wait to hear whether the
+   * node is gone, the last of them since then; answered by the command `verdict`.
    */
   | {
       readonly type: 'link-lost';

@@ -212,7 +212,7 @@ export class TableWriter {
     });
   }
 
-  /** The node takes nobody any more; who is there stays until it leaves. */
+  /** The node takes no new device; devices that are there stay until they leave. */
   remove(id: string): void {
     const slot = this.slotOf.get(id);
     if (slot === undefined) return;
@@ -335,7 +335,7 @@ export class TableWriter {
     return sum;
   }
 
-  /** Gives back what a thread that died had counted. Its totals stay: a counter never goes back. */
+  /** Gives back what a worker had counted before it died. Its totals stay: a counter never goes back. */
   releaseThread(thread: number): void {
     const { counts, live, header, doubles } = this.table;
     pulseOf(this.table, thread)[BEAT] = 0;

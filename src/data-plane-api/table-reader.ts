@@ -33,7 +33,7 @@ import {
 
 /** Before the first copy. */
 const NONE = -1;
-/** Whoever cannot do without what is being written waits for it, a second at most: control writes for microseconds. */
+/** A caller that needs what is being written waits for it, a second at most: control writes for microseconds. */
 const MAX_LOOKS = 1_000;
 const LOOK_MS = 1;
 
@@ -111,7 +111,10 @@ export class TableReader {
     return (this.table.live[slot] ?? 0) + (this.table.remote[slot] ?? 0);
   }
 
-  /** What control says against the node of a slot. A slot where a connection is counted is no other node's. */
+  /**
+   * What control has found against the node of a slot. A slot where a connection is counted belongs to no other
+   * node.
+   */
   faultOf(slot: number): 'removed' | 'leaving' | 'unhealthy' | undefined {
     const flags = this.table.flags[slot] ?? 0;
     if ((flags & USED) === 0) return 'removed';

@@ -11,12 +11,12 @@ export class NodeAddresses {
     this.hosts = hosts;
   }
 
-  /** One dial: every address once. */
+  /** Begins one dial, in which every address is tried once. */
   walk(): AddressWalk {
     return new AddressWalk(this, this.first);
   }
 
-  /** As a dial would go through them. */
+  /** The addresses in the order in which a dial would try them. */
   inTurn(): string[] {
     return [...this.hosts.slice(this.first), ...this.hosts.slice(0, this.first)];
   }

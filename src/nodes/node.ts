@@ -15,7 +15,7 @@ export const MAX_CONNECTIONS_MAX = 10_000_000;
 /** Of all pools together. */
 export const MAX_NODES = 1024;
 
-/** What is declared of a node. */
+/** What its configuration, its discovery or a person declares about a node. */
 export interface NodeSpec {
   /** Unique over all pools; 1 to 64 characters of `[A-Za-z0-9._:@-]`. */
   readonly id: string;
@@ -35,7 +35,7 @@ export interface NodeSpec {
 export interface Node extends NodeSpec {
   readonly state: AdminState;
   readonly health: Health;
-  /** It lives, and takes nobody now; absent: it takes devices. */
+  /** It lives and takes no devices at present; absent: it takes devices. */
   readonly isBusy?: true;
 }
 
@@ -44,7 +44,7 @@ export function acceptsConnections(node: Pick<Node, 'state'>): boolean {
   return node.state === 'enabled';
 }
 
-/** What a person says of a node that is to be added. */
+/** The node that a person asks to add. */
 export interface NodeCreate {
   readonly url: string;
   /** Default: `host:port` of the URL. */

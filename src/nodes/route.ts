@@ -3,7 +3,7 @@ export interface NodeRoute {
   readonly id: string;
   /** Number of the pool. */
   readonly pool: number;
-  /** Number of another pool that it is in as well: the one of before, while a reload is under way. */
+  /** Number of another pool that it also belongs to: its former one, while a reload is under way. */
   readonly formerPool?: number | undefined;
   /** IPv4 or IPv6 literal; empty while the name does not resolve, which also means not enabled. */
   readonly host: string;
@@ -22,6 +22,6 @@ export interface NodeRoute {
   readonly enabled: boolean;
   /** Healthy, or not known to be unhealthy. */
   readonly usable: boolean;
-  /** Takes nobody now: others are asked first. */
+  /** Takes no devices at present: others are asked first. */
   readonly busy: boolean;
 }

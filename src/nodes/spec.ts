@@ -9,7 +9,7 @@ import {
 } from './node.ts';
 import { defaultNodeId, parseNodeUrl, parseProbeUrl } from './url.ts';
 
-/** What a person or a discovery says of a node; what is left out has a default. */
+/** A node as a person or a discovery describes it; what is left out has a default. */
 interface NodeDeclaration {
   readonly url: string;
   /** Default: `host:port` of the URL. */

@@ -23,7 +23,10 @@ export const stage = {
 
 export type Stage = (typeof stage)[keyof typeof stage];
 
-/** What a packet id belongs to: the answer tells, so that one id may stand for one of each. */
+/**
+ * The kind of exchange that a packet id belongs to. The answer shows the kind, so one id may stand for one exchange
+ * of each.
+ */
 export const exchange = { publish: 0, subscribe: 1, unsubscribe: 2 } as const;
 
 export type Exchange = (typeof exchange)[keyof typeof exchange];
@@ -41,7 +44,7 @@ const STAGE_SHIFT = 24;
 
 /** Bytes: a SUBSCRIBE or a small PUBLISH, because very many devices may ask at the same time. */
 const FIRST_CAPACITY = 128;
-/** A larger log is let go once it is empty. */
+/** A larger log is freed when it is empty. */
 const KEPT_CAPACITY = 1024;
 /** With more entries than this they are found by an index, with fewer by looking. */
 const LOOKED_THROUGH = 8;
@@ -176,7 +179,7 @@ export class InflightFromDevice extends Slots {
     return at;
   }
 
-  /** From now on the packet, a PUBLISH, is one that comes again [MQTT-3.3.1-1]. */
+  /** Marks the packet, a PUBLISH, as one that is sent again [MQTT-3.3.1-1]. */
   markDuplicate(at: number): void {
     const start = this.word(at, START);
     this.log[start] = (this.log[start] as number) | DUP;
@@ -260,7 +263,7 @@ export class InflightFromDevice extends Slots {
     this.forgetAll();
   }
 
-  /** For the next session. */
+  /** Makes it ready for the next session. */
   clear(): void {
     this.wipe();
     if (this.log.length > KEPT_CAPACITY) this.log = NOTHING;

@@ -9,17 +9,17 @@ export const step = {
   received: 1,
   /** QoS 2: PUBREL given. */
   released: 2,
-  /** The device has finished; only the node that must redeliver does not know yet. */
+  /** The device has finished, but a node that must redeliver does not know it yet. */
   done: 3,
 } as const;
 
-/** Whose the delivery is. */
+/** Which node knows of the delivery. */
 export const owner = {
   /** The link that is up. */
   node: 0,
   /** The session of a lost link: the next node may take it up again [MQTT-4.4.0-1]. */
   suspended: 1,
-  /** Nobody at a node knows it any more. */
+  /** No node knows it. */
   orphan: 2,
 } as const;
 
@@ -148,7 +148,7 @@ export class InflightToDevice extends Slots {
     return this.count === 0;
   }
 
-  /** For the next session. */
+  /** Makes it ready for the next session. */
   clear(): void {
     this.unfinished = 0;
     this.foreign = 0;

@@ -12,8 +12,8 @@ export const SUBSCRIPTIONS_MAX = 349_528;
 interface Rest {
   readonly subscriptions: string;
   /**
-   * Undefined where `subscriptions` are all that the session has. Else the connection did not come to know those that the
-   * session had before, of which these are over.
+   * Undefined where `subscriptions` are all that the session has. Otherwise the connection never learned which ones
+   * the session had before, and has ended these of them.
    */
   readonly unsubscribed: string | undefined;
   /** Seconds for which the broker keeps the session; Infinity before MQTT 5, where nobody says. */
@@ -86,8 +86,8 @@ function merged(
 }
 
 /**
- * All that a session has, of which `before` was remembered, after a connection that did not come to know that. Undefined
- * where it cannot be read, or is too much to be remembered.
+ * All that a session has: `before` was remembered, and the connection after it did not learn of it. Undefined where
+ * it cannot be read, or is too much to be remembered.
  */
 export function mergeRest(before: string, subscribed: string, unsubscribed: string): string | undefined {
   const [gone, come] = [readSubscriptions(unsubscribed), readSubscriptions(subscribed)];
@@ -105,7 +105,10 @@ function isAsking({ inflightFromDevice }: State): boolean {
   return false;
 }
 
-/** The device's last word, else the node's, else the device's first (MQTT 5.0 clauses 3.14.2.2.2, 3.2.2.3.2, 3.1.2.11.2). */
+/**
+ * The Session Expiry Interval that holds: the one in the device's DISCONNECT, else the node's, else the one in
+ * CONNECT (MQTT 5.0 clauses 3.14.2.2.2, 3.2.2.3.2, 3.1.2.11.2).
+ */
 function sessionExpiryOf({ expiryAtEnd, advertised, connect }: State): number {
   return expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval;
 }

@@ -1,9 +1,9 @@
-/** Words of one entry: three for its owner; then the slots before and behind it, 16 bits each. */
+/** Words of one entry: three for its owner; then the previous and the next slot, 16 bits each. */
 const WORDS = 4;
 const LINKS = 3;
-/** Small enough that V8 keeps it beside the object, and not in memory of its own. */
+/** So few slots that V8 keeps the table beside the object, and not in memory of its own. */
 const FIRST_CAPACITY = 4;
-/** A larger table is let go once it is empty. */
+/** A larger table is freed when it is empty. */
 const KEPT_CAPACITY = 64;
 const MOST = 0xffff;
 

@@ -17,7 +17,7 @@ import { Subscriptions } from './subscriptions.ts';
 
 const GAP_CAPACITY = 256;
 const uncounted = new Float64Array(32);
-/** Filters of one packet that are looked at: a packet with more says too much to be remembered. */
+/** At most so many filters of one packet are looked at: a packet with more is too much to be remembered. */
 const MOST_FILTERS = 8192;
 /** In-flight tables of each kind that are kept ready for other sessions. */
 const SPARES = 64;
@@ -56,11 +56,11 @@ export class State implements Speaker {
   readonly output: SessionOutput;
   heldBack: HeldBack | undefined;
   phase: Phase = 'connecting';
-  /** Packets that the present call may still take, so that nobody holds a thread for long. */
+  /** Packets that the present call may still take, so that no session holds the worker for long. */
   budget = 0;
   /** Has the node on this link answered CONNECT, one way or the other? */
   answered = false;
-  /** Nothing more of this link is understood or wanted: the fence behind `detached()` (rule 14). */
+  /** Nothing more of this link is taken: `detached()` was called, or it broke the protocol (rule 14). */
   linkDead = false;
   /** Nodes that have taken the session so far. */
   attachments = 0;
@@ -68,16 +68,16 @@ export class State implements Speaker {
   inherited = false;
   /** What the device has unsubscribed since then, and of an inherited session only. */
   unsubscribed: Subscriptions | undefined;
-  /** That was too much to be kept: what is remembered of the session is of no use any more. */
+  /** The list was too large to be kept: what is remembered of the session is of no use then. */
   isBeyondRecall = false;
   /** Seconds that the session outlives the connection, where the device's DISCONNECT has said so. */
   expiryAtEnd: number | undefined;
   deviceLeft = false;
-  /** The node that has the session says nothing: it is given nothing until it does (`Session.withhold`). */
+  /** The node that has the session is silent: it is sent nothing until it answers (`Session.withhold`). */
   isWithheld = false;
-  /** Subscriptions and aliases are more than may be kept: none are, and the session stays where it is. */
+  /** Subscriptions and aliases were more than may be kept: none is kept, and the session stays at its node. */
   overflown = false;
-  /** The device said something that could not be followed, so what the node made of it is not known: the session stays. */
+  /** The device sent something that could not be followed, so the state at the node is unknown: the session stays. */
   notUnderstood = false;
   /** The node has asked the device to go on with an enhanced authentication. */
   authenticates = false;
@@ -89,7 +89,7 @@ export class State implements Speaker {
   pingsSent = 0;
   /** PINGREQs that were answered while no node had the session, since the device last took all that it was given. */
   pingsBehind = 0;
-  /** It is not known yet whether a node is to answer them, or the link has ended for the device too. */
+  /** It is not known yet whether a node will answer them, or the link has ended for the device too. */
   pingsWait = false;
   /** PUBLISH, SUBSCRIBE and UNSUBSCRIBE of the device that no node has acknowledged. */
   inflightFromDevice: InflightFromDevice | undefined;
@@ -100,7 +100,7 @@ export class State implements Speaker {
   /** Whole packets that the device sent while no node had its session. */
   offlineBuffer: GrowableBuffer | undefined;
   migration: MigrationState | undefined;
-  /** The device is ahead of its pace. */
+  /** The device is faster than it may be. */
   isPaused = false;
   /** PUBLISH packets and bytes that went to the node since they were last billed. */
   billedMessages = 0;
@@ -186,7 +186,7 @@ export class State implements Speaker {
     this.giveBack();
   }
 
-  /** Nothing is in flight: another session may use what this one had for it. */
+  /** Nothing is in flight: gives the tables back, so that another session may use them. */
   giveBack(): void {
     if (this.inflightFromDevice?.count === 0) {
       windows.give(this.inflightFromDevice);
@@ -215,7 +215,7 @@ export class State implements Speaker {
     return (this.subscriptions?.bytes ?? 0) + (this.aliases?.bytes ?? 0);
   }
 
-  /** To be called when they have grown, with how many filters of one packet have been looked at. */
+  /** Call it when they have grown, with how many filters of one packet have been looked at. */
   boundKnown(filters = 0): void {
     if (this.knownBytes <= this.options.maxStateBytes && filters <= MOST_FILTERS) return;
     this.overflown = true;

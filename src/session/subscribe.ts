@@ -12,7 +12,7 @@ const QOS = 0x03;
 const RETAIN_HANDLING = 0x30;
 const DO_NOT_SEND_RETAINED = 0x20;
 
-/** Does a SUBSCRIBE or UNSUBSCRIBE with its body in [bodyAt, end) have a packet id, and filters that can be told apart? */
+/** Has a SUBSCRIBE or UNSUBSCRIBE with its body in [bodyAt, end) a packet id, and filters that can be separated? */
 export function isRequest(
   bytes: Uint8Array,
   bodyAt: number,
@@ -38,8 +38,8 @@ export function isRequest(
 }
 
 /**
- * What a whole SUBSCRIBE or UNSUBSCRIBE asks for, one filter after another, so that whoever has enough stops; up to where
- * it cannot be understood. Filters are views of the packet.
+ * The filters of a whole SUBSCRIBE or UNSUBSCRIBE, one after another, so that a caller may stop early; up to the
+ * point where the packet cannot be understood. Filters are views of the packet.
  */
 export function* filtersOf(packet: Uint8Array, version: ProtocolVersion): IterableIterator<Subscription> {
   const subscribes = (packet[0] as number) >> 4 === packetType.subscribe;

@@ -15,7 +15,7 @@ export interface Subscription {
 const ENTRY_BYTES = 80;
 /** Of a packed entry: options (1 byte), identifier (4), length of the filter (2); then the filter. */
 const HEADER = 7;
-/** So little is packed and unpacked as quickly as it is hashed. */
+/** Up to so many bytes are packed, and are unpacked as quickly as they would be hashed. */
 const MOST_PACKED_BYTES = 512;
 /** A Subscription Identifier is a variable byte integer (clause 3.8.2.1.2). */
 const MOST_IDENTIFIER = 268_435_455;
@@ -33,7 +33,7 @@ export class Subscriptions {
   private filterBytes = 0;
   count = 0;
 
-  /** Memory that they may take. */
+  /** Bytes that they may take at most. */
   get bytes(): number {
     return this.filterBytes + this.count * ENTRY_BYTES;
   }
@@ -49,7 +49,7 @@ export class Subscriptions {
     else this.map.set(textOf(filter), identifier * OPTIONS + options);
   }
 
-  /** From now on they are in a map: there are many of them, or many changes come. */
+  /** Moves them into a map: there are many of them, or many changes come. */
   hash(): void {
     this.map ??= new Map(entriesOf(this.unpack()));
     this.packed = '';

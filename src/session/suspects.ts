@@ -8,12 +8,12 @@ import type { State } from './state.ts';
 import { filtersOf } from './subscribe.ts';
 
 /**
- * A packet may kill the node that it is sent to, and then the next one, when it is sent again. Which of all the packets
- * under way did it nobody can tell after one death. So all of them are suspects, and are sent again when their session is
- * given its turn. One that is still unanswered when the next node dies is sent to no third (rule 4).
+ * A packet may kill the node that it is sent to, and the next node too, when it is sent again. After one death
+ * nobody can say which of the packets under way did it. So all of them are suspects, and are sent again when it is
+ * their session's turn. One that is still unanswered when the next node dies is not sent to a third (rule 4).
  */
 
-/** A packet that two nodes in a row died of, as far as anybody can tell. Its payload is nobody's business. */
+/** A packet that two nodes in a row died of, as far as anybody can know. Its payload is not kept. */
 export interface Suspect {
   readonly packet: 'PUBLISH' | 'SUBSCRIBE' | 'UNSUBSCRIBE';
   readonly qos: number;
@@ -65,7 +65,7 @@ export class Suspects {
   }
 }
 
-/** More of a name than a log is good for. */
+/** Characters of a name that are logged at most. */
 const MAX_NAME_BYTES = 256;
 
 function described({ version }: State, inflightFromDevice: InflightFromDevice, at: number): Suspect {

@@ -31,7 +31,7 @@ export interface Snapshot {
   readonly dials: SharedHistogram;
   readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
   readonly storeUp: boolean;
-  /** Placed, ended and rejected devices that a burst left untold in log and events. */
+  /** Placed, ended and rejected devices that were not reported because too many came in one burst. */
   readonly eventsDropped: number;
   /** The longest turn of each data thread within the last minute. */
   readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
@@ -48,9 +48,9 @@ export interface Snapshot {
 }
 
 interface Metrics {
-  /** One active probe took so long, whatever it found. */
+  /** Observes how long one active probe took, whatever it found. */
   probed(seconds: number): void;
-  /** The main thread came so late to what it does at a certain time. */
+  /** Observes how late the main thread came to what it does at a certain time. */
   delayed(seconds: number): void;
   /** A session moved to another node, or no node took it (`to` is absent). */
   reattached(reattachment: {
