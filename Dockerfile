@@ -16,7 +16,11 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/dist ./dist
+COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/cluster ./dist/cluster
+# The command "breakwater", for docker exec and preStop hooks too.
+RUN ln -s /app/dist/src/main.js /usr/local/bin/breakwater
+# Nothing is written: it runs with a root that is read only (docker run --read-only, readOnlyRootFilesystem).
 # Whom the image calls "node"; as a number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 1883 9883
@@ -26,5 +30,5 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
 # Node is process 1 and handles SIGTERM itself: devices get their time of grace (limits.shutdownGrace, 30 s), so allow
 # more than Docker's 10 s between SIGTERM and SIGKILL (docker stop --time, stop_grace_period).
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "dist/src/main.js"]
+ENTRYPOINT ["breakwater"]
 CMD ["start"]

@@ -137,14 +137,15 @@ describe('what the containers read', () => {
 });
 
 describe('Dockerfile', () => {
-  test('runs Node itself as a user that is not root', () => {
+  test('runs the command, which is on the path, as a user that is not root', () => {
     const last =
       read('Dockerfile')
         .split(/^FROM /m)
         .at(-1) ?? '';
     expect(last).toMatch(/^USER [1-9]\d*/m);
-    expect(last).toMatch(/^ENTRYPOINT \["node", "dist\/src\/main.js"\]$/m);
-    expect(last).toMatch(/^HEALTHCHECK [^[]*\[/m); // exec form: the image needs no shell
+    expect(last).toMatch(/^ENTRYPOINT \["breakwater"\]$/m);
+    expect(last).toMatch(/^RUN ln -s \/app\/dist\/src\/main.js \/usr\/local\/bin\/breakwater$/m);
+    expect(last).toMatch(/^HEALTHCHECK [^[]*\[.*\/livez/m); // exec form: the image needs no shell
   });
 
   test('the build gets no secret', () => {
