@@ -172,7 +172,8 @@ test('client move says why it cannot', async () => {
     return stderr;
   };
   expect(await stderr('nobody', other)).toContain('no device with client id "nobody" is connected');
-  expect(await stderr('device-0', 'node-9')).toContain('no node "node-9": nodes are node-1, node-2');
+  const unknown = /no node "node-9" \(did you mean 'node-[12]'\?\): nodes are node-1, node-2/;
+  expect(await stderr('device-0', 'node-9')).toMatch(unknown);
   await cli(proxy, 'node', 'disable', other);
   expect(await stderr('device-0', other)).toContain(`node ${other} is disabled; enable it first`);
 });
