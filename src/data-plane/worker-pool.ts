@@ -13,7 +13,6 @@ import type {
   Whom,
   WorkerSettings,
 } from '../data-plane-api/messages.ts';
-import { addTallies } from '../data-plane-api/move-tally.ts';
 import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
@@ -22,6 +21,7 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
+import { askAll, kickDevices, listClients, moveDevice, moveSome } from './ask-workers.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
@@ -154,11 +154,6 @@ export class WorkerPool {
     return this.threads.filter((thread) => thread !== undefined);
   }
 
-  /** Asks every thread that lives; a dead one has no connections to speak of. */
-  private askAll<T extends Report>(command: (request: number) => Command): Promise<T[]> {
-    return Promise.all(this.alive.map((thread) => thread.ask<T>(command)));
-  }
-
   /**
    * Binds further listeners, on every thread or on none; those that are `isHeld` accept from `applySettings` on. A port 0 is
    * chosen by the first thread and shared.
@@ -252,16 +247,8 @@ export class WorkerPool {
     }
   }
 
-  async clients(filter: ClientFilter): Promise<ClientAnswer> {
-    const reports = await this.askAll<Extract<Report, { type: 'clients' }>>((request) => ({
-      type: 'clients',
-      request,
-      filter,
-    }));
-    return {
-      clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
-      total: reports.reduce((sum, report) => sum + report.answer.total, 0),
-    };
+  clients(filter: ClientFilter): Promise<ClientAnswer> {
+    return listClients(this.alive, filter);
   }
 
   /** Asks every thread to look whether the nodes of its sessions still answer. */
@@ -284,31 +271,12 @@ export class WorkerPool {
     this.tellAll({ type: 'superseded', ...accepted });
   }
 
-  /** Orders at most so many sessions away from a node: each thread its part, and what one lacks the next ones make up. */
-  async moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
-    const { alive } = this;
-    const tallies: MoveTally[] = [];
-    let left = count;
-    for (const [asked, thread] of alive.entries()) {
-      const share = Math.ceil(left / (alive.length - asked));
-      const { tally } = await thread.ask<Extract<Report, { type: 'moved' }>>((request) => ({
-        ...{ type: 'moveSome', request, node, count: share, cause, to },
-      }));
-      left -= tally.moving + tally.noNode + tally.ended;
-      tallies.push(tally);
-    }
-    return addTallies(tallies);
+  moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
+    return moveSome(this.alive, node, count, cause, to);
   }
 
-  /** Moves one device, to a node of that id if one is given. */
-  async move(whom: Whom, to: string | undefined): Promise<MoveTally> {
-    const reports = await this.askAll<Extract<Report, { type: 'moved' }>>((request) => ({
-      type: 'move',
-      request,
-      whom,
-      to,
-    }));
-    return addTallies(reports.map((report) => report.tally));
+  move(whom: Whom, to: string | undefined): Promise<MoveTally> {
+    return moveDevice(this.alive, whom, to);
   }
 
   /** Answers a thread's question where a device was served last. */
@@ -321,14 +289,8 @@ export class WorkerPool {
     this.threads[thread]?.tell({ type: 'session-recalled', connection, subscriptions });
   }
 
-  /** Ends connections; returns how many there were. */
-  async kick(whom: Whom): Promise<number> {
-    const reports = await this.askAll<Extract<Report, { type: 'kicked' }>>((request) => ({
-      type: 'kick',
-      request,
-      whom,
-    }));
-    return reports.reduce((sum, report) => sum + report.count, 0);
+  kick(whom: Whom): Promise<number> {
+    return kickDevices(this.alive, whom);
   }
 
   /**
@@ -336,7 +298,7 @@ export class WorkerPool {
    * @throws BreakwaterError TLS_INVALID, THREAD_UNAVAILABLE
    */
   async updateTls(listener: number, tls: TlsOptions): Promise<void> {
-    const reports = await this.askAll<Extract<Report, { type: 'tlsUpdated' }>>((request) => ({
+    const reports = await askAll<Extract<Report, { type: 'tlsUpdated' }>>(this.alive, (request) => ({
       type: 'updateTls',
       request,
       listener,
@@ -347,7 +309,7 @@ export class WorkerPool {
     this.listeners = this.listeners.map((each) => (each.index === listener ? { ...each, tls } : each));
   }
 
-  /** Whether placed, ended and rejected devices are told one by one. */
+  /** Whether each placed, ended and rejected device is reported. */
   setVerbose(on: boolean): void {
     if (on === this.verbose) return;
     this.verbose = on;

@@ -1,0 +1,81 @@
+/**
+ * Questions and orders about devices that go to several workers, and how their answers become one. A worker that has
+ * died is not asked: it has no connections.
+ */
+
+import type { MoveCause } from '../connection/connection-host.ts';
+import type {
+  ClientAnswer,
+  ClientFilter,
+  Command,
+  MoveTally,
+  Report,
+  Whom,
+} from '../data-plane-api/messages.ts';
+import { addTallies } from '../data-plane-api/move-tally.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+
+type Workers = readonly Pick<WorkerHandle, 'ask'>[];
+
+/** Asks every worker, and resolves with all answers. @throws BreakwaterError THREAD_UNAVAILABLE */
+export function askAll<T extends Report>(
+  workers: Workers,
+  command: (request: number) => Command,
+): Promise<T[]> {
+  return Promise.all(workers.map((worker) => worker.ask<T>(command)));
+}
+
+/** Lists at most `filter.limit` devices; `total` counts all that match. */
+export async function listClients(workers: Workers, filter: ClientFilter): Promise<ClientAnswer> {
+  const reports = await askAll<Extract<Report, { type: 'clients' }>>(workers, (request) => ({
+    type: 'clients',
+    request,
+    filter,
+  }));
+  return {
+    clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
+    total: reports.reduce((sum, report) => sum + report.answer.total, 0),
+  };
+}
+
+/** Orders at most `count` sessions away from a node. Each worker is given its share, and later ones make up for what it lacks. */
+export async function moveSome(
+  workers: Workers,
+  node: string,
+  count: number,
+  cause: MoveCause,
+  to?: string,
+): Promise<MoveTally> {
+  const tallies: MoveTally[] = [];
+  let left = count;
+  for (const [asked, worker] of workers.entries()) {
+    const share = Math.ceil(left / (workers.length - asked));
+    const { tally } = await worker.ask<Extract<Report, { type: 'moved' }>>((request) => ({
+      ...{ type: 'moveSome', request, node, count: share, cause, to },
+    }));
+    left -= tally.moving + tally.noNode + tally.ended;
+    tallies.push(tally);
+  }
+  return addTallies(tallies);
+}
+
+/** Moves one device, to the node `to` if one is given. */
+export async function moveDevice(workers: Workers, whom: Whom, to: string | undefined): Promise<MoveTally> {
+  const reports = await askAll<Extract<Report, { type: 'moved' }>>(workers, (request) => ({
+    type: 'move',
+    request,
+    whom,
+    to,
+  }));
+  return addTallies(reports.map((report) => report.tally));
+}
+
+/** Ends connections. @returns how many there were */
+export async function kickDevices(workers: Workers, whom: Whom): Promise<number> {
+  const reports = await askAll<Extract<Report, { type: 'kicked' }>>(workers, (request) => ({
+    type: 'kick',
+    request,
+    whom,
+  }));
+  return reports.reduce((sum, report) => sum + report.count, 0);
+}
