@@ -6,7 +6,7 @@ import type { TlsOptions } from '../engine/tls.ts';
 
 const DAY_MS = 86_400_000;
 /** Authorities that renew by themselves do so 30 days before the end: what is nearer than this was not renewed. */
-const CERTIFICATE_WARN_MS = 21 * DAY_MS;
+export const CERTIFICATE_WARN_MS = 21 * DAY_MS;
 /** Lists are due once a day or once an hour: the log warns of one a day before, and so does this. */
 const CRL_WARN_MS = DAY_MS;
 

@@ -7,7 +7,7 @@ import { TICKET_KEY_BYTES, type TlsOptions } from '../engine/tls.ts';
 import { certificateViews } from './certificate-expiry.ts';
 import { createCrlWatch } from './crl-watch.ts';
 import { readTlsFiles, type TlsFiles } from './tls-files.ts';
-import { type FileOwner, keepFiles } from './watched-files.ts';
+import { type FileOwner, type FilesTold, keepFiles } from './watched-files.ts';
 
 /** A listener as it is configured, by its number on the data threads. */
 export interface TlsListener {
@@ -40,6 +40,7 @@ export function createCertificates(
   /** Rejects where a thread refuses them. */
   update: (listenerIndex: number, tls: TlsOptions) => Promise<void>,
   log: Log,
+  onTold: FilesTold,
 ): Certificates {
   let ticketKeys: readonly Uint8Array[] = [randomBytes(TICKET_KEY_BYTES)];
   const kept = keepFiles<TlsListener & FileOwner, TlsOptions>(
@@ -52,6 +53,7 @@ export function createCertificates(
       setImmediate(() => crlWatch.look());
     },
     log,
+    onTold,
   );
   const crlWatch = createCrlWatch({
     crls: () => kept.present().flatMap(([{ url }, { crl }]) => (crl === undefined ? [] : [{ url, crl }])),

@@ -1,11 +1,13 @@
 import { DataPlane } from '../data-plane/data-plane.ts';
 import { watchThreads } from '../data-plane/worker-watch.ts';
+import { createCertificateWatch } from './certificate-watch.ts';
 import { createCertificates } from './certificates.ts';
 import type { Common } from './common.ts';
 import { readListeners } from './listener-tls.ts';
 import { Listeners } from './listeners.ts';
 import { createPoolTls } from './pool-tls.ts';
 import type { Teardown } from './teardown.ts';
+import type { FilesTold } from './watched-files.ts';
 
 /**
  * The data plane before it starts: its threads, its listeners, and the files of TLS that they need, read and checked.
@@ -20,9 +22,23 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
     table: memory,
     maxConnections: config.limits.maxConnections,
   });
-  const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log);
-  const poolTls = createPoolTls((pool, tls) => threads.updateUpstreamTls(poolNumbers.of(pool), tls), log);
-  teardown.defer(certificates.stop, poolTls.stop);
+  const onTold: FilesTold = ({ listener, pool }, cause) => {
+    const state = cause === undefined ? 'changed' : 'refused';
+    const at = new Date().toISOString();
+    events.emit({ type: 'certificate', at, subject: listener ?? pool ?? '', state, cause });
+    certificateWatch.look();
+  };
+  const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log, onTold);
+  const poolTls = createPoolTls(
+    (pool, tls) => threads.updateUpstreamTls(poolNumbers.of(pool), tls),
+    log,
+    onTold,
+  );
+  const usedCertificates = () => [...certificates.views(), ...poolTls.certificates()];
+  const certificateWatch = createCertificateWatch({
+    ...{ certificates: usedCertificates, emit: events.emit, clock: { now: Date.now }, log },
+  });
+  teardown.defer(certificates.stop, poolTls.stop, certificateWatch.stop);
   const wanted = await readListeners(config, certificates);
   await poolTls.prepare(config);
   poolTls.use();
@@ -31,16 +47,21 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
     const state = isSilent ? 'stuck' : 'answers';
     events.emit({ type: 'thread', at: new Date().toISOString(), thread, state, connection });
   });
-  return { threads, listeners, wanted, certificates, poolTls, watchdog };
+  return {
+    ...{ threads, listeners, wanted, certificates, poolTls, watchdog },
+    ...{ usedCertificates, certificateWatch },
+  };
 }
 
 export type DataPlaneParts = Awaited<ReturnType<typeof createDataPlane>>;
 
 /** The listeners are served by what their files say. Returns those whose files were others before. */
-export function useCertificates({ listeners, certificates }: DataPlaneParts): string[] {
+export function useCertificates({ listeners, certificates, certificateWatch }: DataPlaneParts): string[] {
   const present = listeners.secured();
-  return certificates.use(
+  const changed = certificates.use(
     present,
     present.map(({ options }) => options),
   );
+  certificateWatch.look();
+  return changed;
 }

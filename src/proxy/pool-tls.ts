@@ -5,8 +5,10 @@ import type { Config, PoolConfig } from '../config/config.ts';
 import type { Finding } from '../config/problems.ts';
 import { configError } from '../config/source.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
+import { expiryOf } from './certificate-expiry.ts';
+import type { UsedCertificate } from './certificate-watch.ts';
 import { readUpstreamTlsFiles, type UpstreamTlsFiles } from './tls-files.ts';
-import { type FileOwner, keepFiles } from './watched-files.ts';
+import { type FileOwner, type FilesTold, keepFiles } from './watched-files.ts';
 
 type Pool = Pick<PoolConfig, 'name' | 'upstream'>;
 
@@ -18,12 +20,18 @@ export interface PoolTls {
   use(): void;
   /** Undefined for a pool that says nothing of it. */
   of(pool: string): UpstreamTls | undefined;
+  /** The certificates that are shown to nodes. */
+  certificates(): readonly UsedCertificate[];
   refresh(): Promise<readonly Finding[]>;
   stop(): void;
 }
 
 /** `apply` gives the workers what a pool's files say; it rejects where a worker refuses it. */
-export function createPoolTls(apply: (pool: string, tls: UpstreamTls) => Promise<void>, log: Log): PoolTls {
+export function createPoolTls(
+  apply: (pool: string, tls: UpstreamTls) => Promise<void>,
+  log: Log,
+  onTold: FilesTold,
+): PoolTls {
   const inUse = new Map<string, UpstreamTls>();
   /** Of pools that are gone: their nodes leave last, and are probed until then. */
   let former: ReadonlyMap<string, UpstreamTls> = new Map();
@@ -45,6 +53,7 @@ export function createPoolTls(apply: (pool: string, tls: UpstreamTls) => Promise
       }
     },
     log,
+    onTold,
   );
   return {
     async prepare(config) {
@@ -67,6 +76,12 @@ export function createPoolTls(apply: (pool: string, tls: UpstreamTls) => Promise
       kept.use(pools.map(ownerOf), options);
     },
     of: (pool) => (names.has(pool) ? inUse : former).get(pool),
+    certificates: () =>
+      kept
+        .present()
+        .flatMap(([{ name: pool }, { certificate }]) =>
+          certificate === undefined ? [] : [{ pool, ...expiryOf(certificate.cert) }],
+        ),
     refresh: kept.refresh,
     stop: kept.stop,
   };

@@ -4,6 +4,7 @@ import type { Snapshot } from '../base/metrics/metrics.ts';
 import { endReasons, rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { MembershipStore } from '../membership/store/store.ts';
 import type { NodeTable } from '../nodes/table.ts';
+import type { UsedCertificate } from './certificate-watch.ts';
 import type { Listeners } from './listeners.ts';
 
 const directions = ['from_device', 'to_device'] as const;
@@ -25,6 +26,7 @@ interface SnapshotParts {
   readonly skipped: () => Snapshot['recordsSkipped'];
   readonly forgotten: () => Snapshot['sessionsForgotten'];
   readonly longestTurns: () => Snapshot['longestTurns'];
+  readonly usedCertificates: () => readonly UsedCertificate[];
 }
 
 /** The figures for Prometheus, read from shared memory when it asks, so that counting costs the workers nothing. */
@@ -59,5 +61,8 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     recordsSkipped: skipped(),
     sessionsForgotten: forgotten(),
     longestTurns: longestTurns(),
+    certificates: parts.usedCertificates().map(({ listener, pool, notAfter }) => ({
+      ...{ listener, pool, seconds: (Date.parse(notAfter) - Date.now()) / 1000 },
+    })),
   };
 }

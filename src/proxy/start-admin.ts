@@ -73,9 +73,10 @@ function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, r
   });
 }
 
-function metricsOf(common: Common, { listeners, watchdog }: DataPlaneParts, control: Control) {
+function metricsOf(common: Common, dataPlane: DataPlaneParts, control: Control) {
+  const { listeners, watchdog, usedCertificates } = dataPlane;
   const snapshot = snapshotOf({
-    ...{ ...common, ...control, listeners },
+    ...{ ...common, ...control, listeners, usedCertificates },
     skipped: control.skipped.counts,
     forgotten: control.forgotten.counts,
     longestTurns: () => watchdog.longestTurns(),

@@ -37,11 +37,15 @@ interface Reading<Value> {
   readonly problems: readonly Finding[];
 }
 
+/** `cause`: why the former files stay; absent: they are in use. */
+export type FilesTold = (label: FileOwner['label'], cause?: string) => void;
+
 export function keepFiles<Owner extends FileOwner, Value>(
   read: (owners: readonly Owner[]) => Promise<Reading<Value>>,
   /** Rejects where the value is refused. */
   update: (owner: Owner, value: Value) => Promise<void>,
   log: Log,
+  onTold: FilesTold,
 ): WatchedFiles<Owner, Value> {
   let owners: readonly Owner[] = [];
   let inUse: (Value | undefined)[] = [];
@@ -82,11 +86,12 @@ export function keepFiles<Owner extends FileOwner, Value>(
         await update(owner, value);
         inUse[at] = value;
         log.info(owner.label, 'TLS files taken');
+        onTold(owner.label);
       } catch (error) {
         problems.push({ path: owner.path, message: messageOf(error) });
       }
     }
-    tell(problems.map((one) => formatProblem(unplaced(one))));
+    tell(now, problems);
     return problems;
   }
 
@@ -112,10 +117,18 @@ export function keepFiles<Owner extends FileOwner, Value>(
     });
   }
 
-  function tell(problems: readonly string[]): void {
-    for (const error of problems)
-      if (!told.has(error)) log.error({ error }, 'TLS file is bad; the former one stays');
-    told = new Set(problems);
+  /** Each problem once, until it changes. */
+  function tell(owners: readonly Owner[], problems: readonly Finding[]): void {
+    const now = new Set<string>();
+    for (const problem of problems) {
+      const error = formatProblem(unplaced(problem));
+      now.add(error);
+      if (told.has(error)) continue;
+      log.error({ error }, 'TLS file is bad; the former one stays');
+      const owner = owners.find(({ path }) => path.every((key, at) => key === problem.path[at]));
+      onTold(owner?.label ?? {}, error);
+    }
+    told = now;
   }
 
   return { use, refresh, amend, present, stop: () => unwatch() };

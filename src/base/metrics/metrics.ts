@@ -35,6 +35,12 @@ export interface Snapshot {
   readonly eventsDropped: number;
   /** The longest turn of each data thread within the last minute. */
   readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
+  /** How long certificates are still valid; negative: they are not any more. */
+  readonly certificates: Iterable<{
+    readonly listener?: string | undefined;
+    readonly pool?: string | undefined;
+    readonly seconds: number;
+  }>;
   /** Lines of the log that standard output did not take. */
   readonly logLinesDropped: number;
   /** Persistent sessions whose subscriptions could not be remembered, by reason. */
@@ -195,6 +201,11 @@ function defineCollected(registry: Registry) {
       'Persistent sessions that are not remembered: no-room, store-away, backlog.',
       ['reason'],
     ),
+    expiry: gauge(
+      'certificate_expiry_seconds',
+      'Until the first certificate of a listener, or towards the nodes of a pool, runs out; negative when it has.',
+      ['listener', 'pool'],
+    ),
     storeUp: gauge(
       'membership_store_up',
       '1 while the membership store answers; the memory store always does.',
@@ -219,6 +230,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     turns,
     skipped,
     forgotten,
+    expiry,
     storeUp,
   } = collected;
   const reasonOf = boundLabel(MAX_REASONS);
@@ -242,10 +254,25 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
     bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
+    for (const { listener, pool, seconds } of earliest(snapshot.certificates))
+      expiry.set(listener === undefined ? { pool: pool ?? '' } : { listener: listenerOf(listener) }, seconds);
     eventsDropped.inc(snapshot.eventsDropped);
     logDropped.inc(snapshot.logLinesDropped);
     for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);
     for (const { reason, count } of snapshot.sessionsForgotten) forgotten.inc({ reason }, count);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
+}
+
+type Expiry = Snapshot['certificates'] extends Iterable<infer One> ? One : never;
+
+/** Of each listener and pool the one that runs out first. */
+function earliest(certificates: Iterable<Expiry>): Iterable<Expiry> {
+  const first = new Map<string, Expiry>();
+  for (const one of certificates) {
+    const key = `${one.listener ?? ''} ${one.pool ?? ''}`;
+    const known = first.get(key);
+    if (known === undefined || one.seconds < known.seconds) first.set(key, one);
+  }
+  return first.values();
 }

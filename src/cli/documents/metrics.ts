@@ -18,6 +18,10 @@ const everything: Snapshot = {
   storeUp: true,
   eventsDropped: 0,
   longestTurns: [{ thread: 0, seconds: 1 }],
+  certificates: [
+    { listener: '', seconds: 1 },
+    { pool: '', seconds: 1 },
+  ],
   logLinesDropped: 0,
   sessionsForgotten: [{ reason: '', count: 1 }],
   recordsSkipped: [{ key: '', reason: '', count: 1 }],

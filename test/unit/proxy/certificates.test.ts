@@ -23,6 +23,7 @@ describe('the files of TLS', () => {
   let updates: { readonly index: number; readonly cert: string }[];
   let errors: string[];
   let refusal: Error | undefined;
+  let told: unknown[];
 
   beforeEach(() => {
     folder = temporaryDirectory();
@@ -33,10 +34,15 @@ describe('the files of TLS', () => {
       info: () => undefined,
       error: ({ error }: { error: string }) => errors.push(error),
     } as unknown as Log;
-    certificates = createCertificates(async (index, tls) => {
-      if (refusal !== undefined) throw refusal;
-      updates.push({ index, cert: tls.certificates[0]?.cert ?? '' });
-    }, log);
+    told = [];
+    certificates = createCertificates(
+      async (index, tls) => {
+        if (refusal !== undefined) throw refusal;
+        updates.push({ index, cert: tls.certificates[0]?.cert ?? '' });
+      },
+      log,
+      ({ listener }, cause) => told.push([listener, cause === undefined]),
+    );
     atEnd(() => certificates.stop());
   });
 
@@ -105,6 +111,7 @@ describe('the files of TLS', () => {
     expect(updates).toHaveLength(1);
     expect(await certificates.refresh()).toEqual([]);
     expect(updates).toHaveLength(1);
+    expect(told).toEqual([['mqtts://a:2', true]]);
   });
 
   it('stay the former ones while the new are bad, which is said once', async () => {
@@ -117,6 +124,7 @@ describe('the files of TLS', () => {
       ]);
     }
     expect(errors).toEqual([expect.stringContaining('the key does not belong to the certificate')]);
+    expect(told).toEqual([['mqtts://a:2', false]]);
     rmSync(path('tls.crt'));
     expect(await certificates.refresh()).toHaveLength(1);
     writeFileSync(path('tls.crt'), '');

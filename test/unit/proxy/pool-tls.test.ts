@@ -33,6 +33,7 @@ beforeEach(() => {
       applied++;
     },
     log as unknown as Log,
+    () => {},
   );
   atEnd(() => poolTls.stop());
 });

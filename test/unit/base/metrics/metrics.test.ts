@@ -17,6 +17,7 @@ const empty: Snapshot = {
   eventsDropped: 0,
   logLinesDropped: 0,
   longestTurns: [],
+  certificates: [],
   recordsSkipped: [],
   sessionsForgotten: [],
 };
@@ -44,6 +45,11 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     eventsDropped: 0,
     logLinesDropped: 3,
     longestTurns: [{ thread: 1, seconds: 0.25 }],
+    certificates: [
+      { listener: 'mqtts://:8883', seconds: 90 },
+      { listener: 'mqtts://:8883', seconds: 60 },
+      { pool: 'default', seconds: -5 },
+    ],
     recordsSkipped: [{ key: 'nodes', reason: 'json', count: 2 }],
     sessionsForgotten: [{ reason: 'no-room', count: 3 }],
   });
@@ -52,6 +58,8 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_connections{listener="mqtt://:1883",node="a"} 3',
     'breakwater_connections_total{listener="mqtt://:1883"} 7',
     'breakwater_connect_rejected_total{reason="malformed"} 2',
+    'breakwater_certificate_expiry_seconds{listener="mqtts://:8883"} 60',
+    'breakwater_certificate_expiry_seconds{pool="default"} -5',
     'breakwater_connects_delayed_total{cause="flapping"} 5',
     'breakwater_device_disconnects_total{cause="keep-alive"} 4',
     'breakwater_messages_total{direction="to_device",type="publish"} 9',
