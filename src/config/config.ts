@@ -180,7 +180,7 @@ export interface LimitsConfig {
   /** On one data thread. */
   readonly maxHandshakes: number;
   readonly halfCloseTimeoutMs: number;
-  readonly maxGapBytes: number;
+  readonly maxOfflineBytes: number;
   readonly maxInflightBytes: number;
   readonly maxStateBytes: number;
   /** For all sessions that are remembered in this process. */
@@ -238,7 +238,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       highWaterBytes: limits.highWater,
       maxHandshakes: limits.maxHandshakes,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
-      maxGapBytes: limits.sessionGap,
+      maxOfflineBytes: limits.sessionGap,
       maxInflightBytes: limits.sessionInflight,
       maxStateBytes: limits.sessionState,
       sessionMemoryBytes: limits.sessionMemory,

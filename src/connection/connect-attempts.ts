@@ -107,12 +107,12 @@ export class ConnectAttempts implements Asker, TurnHost {
   choose(isNew = false): Target | undefined {
     if (this.isEnough || this.leftMs() <= 0) return undefined;
     let target = this.candidates.next();
-    while (target !== undefined && !this.sit(target, isNew)) target = this.candidates.next();
+    while (target !== undefined && !this.takePermit(target, isNew)) target = this.candidates.next();
     if (target !== undefined) this.tried++;
     return target;
   }
 
-  private sit(target: Target, isNew: boolean): boolean {
+  private takePermit(target: Target, isNew: boolean): boolean {
     const { host } = this.connection;
     const permit = NodePermit.take(host, target);
     const turnMs =

@@ -60,7 +60,7 @@ export interface DeviceRates {
 /** Bounds on what is remembered of one session, in bytes. */
 export interface SessionLimits {
   /** Device bytes kept while no node has the session; beyond it the device is not read. */
-  readonly maxGapBytes: number;
+  readonly maxOfflineBytes: number;
   /** Unacknowledged packets kept for a resend, each direction. */
   readonly maxInflightBytes: number;
   /** Subscriptions and topic aliases; beyond it the session cannot be moved. */

@@ -13,7 +13,7 @@ export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymo
     const { limits, sessionLimits, messages } = host;
     options = {
       maxPacketBytes: limits.maxPacketBytes,
-      maxGapBytes: sessionLimits.maxGapBytes,
+      maxOfflineBytes: sessionLimits.maxOfflineBytes,
       maxInflightBytes: sessionLimits.maxInflightBytes,
       packetsPerCall: PACKETS_PER_CALL,
       maxStateBytes: sessionLimits.maxStateBytes,

@@ -5,7 +5,7 @@ import type { Peer } from '../connection/wire.ts';
 import type { SelectionKey } from '../policy/balance/strategy.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
-import { createProxyHeader, introduced } from './proxy-header.ts';
+import { createProxyHeader, withHeader } from './proxy-header.ts';
 import { createSources, sourced } from './source-addresses.ts';
 import { transparent } from './transparent.ts';
 import type { CookieRoute } from './upgrade-cookies.ts';
@@ -36,7 +36,7 @@ export function createPoolRoute(
   const { name, persistence, upstream } = pool;
   const hasSources = upstream.sourceAddresses.length > 0;
   const source = createSources(upstream.sourceAddresses);
-  const introduce = createProxyHeader(upstream, Date.now);
+  const headerOf = createProxyHeader(upstream, Date.now);
   const cookies = cookiesOf(persistence);
   const routes = new WeakMap<RouteChange, PoolRoute>();
   const routeAs = (change: RouteChange): PoolRoute => {
@@ -69,7 +69,7 @@ export function createPoolRoute(
       let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
       if (upstream.transparent) candidates = transparent(candidates, peer.remoteAddress);
       else if (hasSources) candidates = sourced(candidates, source);
-      if (introduce !== undefined) candidates = introduced(candidates, introduce(peer));
+      if (headerOf !== undefined) candidates = withHeader(candidates, headerOf(peer));
       return { candidates, retryPolicy: upstream };
     },
   });

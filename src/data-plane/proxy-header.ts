@@ -13,10 +13,10 @@ interface ProxyHeaderConfig {
 }
 
 /** The PROXY protocol header of a device, the same on each of its links. */
-type Introduce = (peer: Peer) => Uint8Array;
+type HeaderOf = (peer: Peer) => Uint8Array;
 
 /** Undefined where nodes get no header. `nowMs` is the wall clock's. */
-export function createProxyHeader(config: ProxyHeaderConfig, nowMs: () => number): Introduce | undefined {
+export function createProxyHeader(config: ProxyHeaderConfig, nowMs: () => number): HeaderOf | undefined {
   const { proxyProtocol, proxyProtocolFields: fields } = config;
   if (proxyProtocol === 'none') return undefined;
   const known = new WeakMap<Peer, Uint8Array>();
@@ -57,7 +57,7 @@ function factsOf(
 }
 
 /** The same candidates, each with the device's header. */
-export function* introduced(
+export function* withHeader(
   candidates: Iterator<Target, undefined>,
   header: Uint8Array,
 ): Generator<Target, undefined> {

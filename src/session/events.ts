@@ -74,7 +74,7 @@ export interface SessionOptions {
   /** Largest packet that is taken from the device, and the most that is kept of an unfinished one. */
   readonly maxPacketBytes: number;
   /** Device bytes kept while no node has the session; beyond it `holdsDevice` is true. */
-  readonly maxGapBytes: number;
+  readonly maxOfflineBytes: number;
   /** Unacknowledged packets of the device kept for a resend; beyond it `holdsDevice` is true. Each direction. */
   readonly maxInflightBytes: number;
   /** Packets of one side that one call takes; what is left is kept until `goOnDevice` or `goOnNode`. */

@@ -49,7 +49,7 @@ export function connackFromNode(s: State, bytes: Uint8Array, at: number, bodyAt:
   s.toDevice.pass(bytes, at, end);
   s.phase = 'attached';
   s.event({ kind: 'accepted', sessionPresent: terms.sessionPresent });
-  drainGap(s);
+  drainOffline(s);
 }
 
 /** Rules 2 to 12. Subscriptions first, and answered, so that nothing that is sent or resent can miss them. */
@@ -187,7 +187,7 @@ export function goOn(s: State, migration: MigrationState): void {
   // The first node was asked for a clean session; those after it were not, and may keep what they had.
   const leftBehind = migration.mustPurge && !sessionPresent && s.attachments > 2;
   s.event({ kind: 'resumed', sessionPresent, leftBehind });
-  drainGap(s);
+  drainOffline(s);
 }
 
 function beginResend(s: State, migration: MigrationState): void {
@@ -256,7 +256,7 @@ function askAgain(s: State, migration: MigrationState, packet: Uint8Array): void
  * Sends what waits for the node: what is sent again, then the offline buffer. As much as one call may (`State.budget`);
  * `Session.goOnDevice` goes on with the rest.
  */
-export function drainGap(s: State): void {
+export function drainOffline(s: State): void {
   const { offlineBuffer, inflightFromDevice, migration } = s;
   if (s.phase !== 'attached' || s.isWithheld) return;
   if (inflightFromDevice !== undefined && migration !== undefined && s.isResending)

@@ -10,7 +10,7 @@ import { deviceSide, nodeSide } from './frame-sides.ts';
 import { type Frames, idleFrames } from './frames.ts';
 import { SessionMemory } from './memory.ts';
 import { type Immovable, immovableOf, isTied, type Stays } from './movable.ts';
-import { drainGap } from './resume.ts';
+import { drainOffline } from './resume.ts';
 import { type Handle, SecretArena } from './secret-arena.ts';
 import { State } from './state.ts';
 import { Suspects } from './suspects.ts';
@@ -181,7 +181,7 @@ export class Session {
   goOnDevice(most = this.state.options.packetsPerCall): void {
     const { state } = this;
     state.budget = Math.min(most, state.options.packetsPerCall);
-    drainGap(state);
+    drainOffline(state);
     this.deviceFrames?.goOn(state, deviceSide, state.options.maxPacketBytes);
     if (this.deviceFrames?.isIdle) this.deviceFrames = undefined;
     this.state.flush();
@@ -280,7 +280,7 @@ export class Session {
     if (this.hasDeviceRest && !isPaused) return true;
     const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused && !isWithheld);
     const waits = isRead ? 0 : (this.deviceFrames?.keptBytes ?? 0);
-    return (offlineBuffer?.length ?? 0) + waits >= options.maxGapBytes;
+    return (offlineBuffer?.length ?? 0) + waits >= options.maxOfflineBytes;
   }
 
   /**

@@ -15,17 +15,17 @@ import { ObjectPool } from './object-pool.ts';
 import { type HeldBack, PacketWriter, type Speaker } from './packet-writer.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-const GAP_CAPACITY = 256;
+const OFFLINE_CAPACITY = 256;
 const uncounted = new Float64Array(32);
 /** At most so many filters of one packet are looked at: a packet with more is too much to be remembered. */
 const MOST_FILTERS = 8192;
 /** In-flight tables of each kind that are kept ready for other sessions. */
-const SPARES = 64;
+const POOLED_MAX = 64;
 
 const nodeOutlet = new PacketWriter('node');
 const deviceOutlet = new PacketWriter('device');
-const windows = new ObjectPool(() => new InflightFromDevice(), SPARES);
-const tables = new ObjectPool(() => new InflightToDevice(), SPARES);
+const windows = new ObjectPool(() => new InflightFromDevice(), POOLED_MAX);
+const tables = new ObjectPool(() => new InflightToDevice(), POOLED_MAX);
 
 /**
  *   connecting ──CONNACK──► attached ──detached()──► detached ──CONNACK, session present──► attached
@@ -175,7 +175,7 @@ export class State implements Speaker {
   }
 
   needOfflineBuffer(): GrowableBuffer {
-    this.offlineBuffer ??= new GrowableBuffer(GAP_CAPACITY);
+    this.offlineBuffer ??= new GrowableBuffer(OFFLINE_CAPACITY);
     return this.offlineBuffer;
   }
 

@@ -9,7 +9,7 @@ import { Stage } from '../unit/session/transcript.ts';
 const limits = {
   packetsPerCall: Number.POSITIVE_INFINITY,
   maxPacketBytes: 1 << 24,
-  maxGapBytes: 1 << 24,
+  maxOfflineBytes: 1 << 24,
   maxInflightBytes: 1 << 24,
   maxStateBytes: 1 << 24,
 };

@@ -32,7 +32,7 @@ const settings: Service['settings'] = {
     highWaterBytes: 65_536,
     maxHandshakes: 1000,
     halfCloseTimeoutMs: 5_000,
-    ...{ maxGapBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
+    ...{ maxOfflineBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },
     ...{ http: limits.http, history: limits.history },
     shutdownGraceMs: 0,

@@ -54,7 +54,7 @@ describe('a valid file', () => {
       highWaterBytes: 65_536,
       maxHandshakes: 1000,
       halfCloseTimeoutMs: 10_000,
-      maxGapBytes: 65_536,
+      maxOfflineBytes: 65_536,
       maxInflightBytes: 1_048_576,
       maxStateBytes: 262_144,
       sessionMemoryBytes: 67_108_864,

@@ -42,7 +42,7 @@ export const moves: MovePolicy = {
   lostLink: 'evidence',
 };
 export const sessionLimits: SessionLimits = {
-  maxGapBytes: 64,
+  maxOfflineBytes: 64,
   maxInflightBytes: 4_096,
   maxStateBytes: 1_024,
 };

@@ -97,7 +97,7 @@ test('other packets are no messages, but bytes', () => {
 test('beyond what may wait it is not read, and is not taken for silent', () => {
   const scene = served('CONNECT id=dev keepalive=10', {
     rates: { messageRate: 1, byteRate: 0 },
-    maxGapBytes: 64,
+    maxOfflineBytes: 64,
   });
   scene.deviceSays(messages(2));
   scene.deviceSays(messages(20));
@@ -170,7 +170,7 @@ test('however a device sends, its node gets it no faster than its pace, and gets
   const pieces = fc.array(fc.tuple(fc.nat(1_500), fc.integer({ min: 1, max: 12 })), { maxLength: 40 });
   fc.assert(
     fc.property(pieces, (sent) => {
-      const scene = served('CONNECT id=dev', { rates, maxGapBytes: 1_000_000 });
+      const scene = served('CONNECT id=dev', { rates, maxOfflineBytes: 1_000_000 });
       const startMs = scene.nowMs;
       let said = 0;
       let got = 0;

@@ -27,7 +27,7 @@ export interface SessionSceneOptions {
   readonly nodes?: readonly string[];
   readonly takeoverFiresWill?: boolean;
   readonly maxPacketBytes?: number;
-  readonly maxGapBytes?: number;
+  readonly maxOfflineBytes?: number;
   readonly rates?: DeviceRates;
   /** What a new device waits for its turn. */
   readonly queueMs?: number;
@@ -202,7 +202,10 @@ export class SessionScene {
     });
     return {
       limits: { ...limits, maxPacketBytes },
-      sessionLimits: { ...sessionLimits, maxGapBytes: options.maxGapBytes ?? sessionLimits.maxGapBytes },
+      sessionLimits: {
+        ...sessionLimits,
+        maxOfflineBytes: options.maxOfflineBytes ?? sessionLimits.maxOfflineBytes,
+      },
       mode: 'session',
       pending: () => undefined,
       messages: new Float64Array(32),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Peer, PeerTls, Target } from '../../../src/connection/wire.ts';
-import { createProxyHeader, introduced } from '../../../src/data-plane/proxy-header.ts';
+import { createProxyHeader, withHeader } from '../../../src/data-plane/proxy-header.ts';
 import { decodeProxyHeader } from '../../../src/protocol/proxy-protocol/decode.ts';
 import { allV2Fields } from '../../../src/protocol/proxy-protocol/encode.ts';
 import { tlvType, toldTls } from '../../../src/protocol/proxy-protocol/tlv.ts';
@@ -72,7 +72,7 @@ describe('the PROXY protocol header of a device', () => {
   it('goes with every candidate, and leaves their order', () => {
     const nodes = ['a', 'b'].map((nodeId, slot): Target => ({ slot, nodeId, host: '10.0.0.1', port: 1883 }));
     const header = Uint8Array.of(1);
-    const candidates = [...introduced(nodes[Symbol.iterator]() as never, header)];
+    const candidates = [...withHeader(nodes[Symbol.iterator]() as never, header)];
     expect(candidates).toEqual(nodes.map((node) => ({ ...node, header })));
   });
 });

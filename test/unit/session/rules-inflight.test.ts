@@ -314,7 +314,7 @@ describe('rule 6: never on the node’s behalf', () => {
       `${open}
       lost
       device> PUBLISH a=${'x'.repeat(100)}`,
-      { maxGapBytes: 100 },
+      { maxOfflineBytes: 100 },
     );
     expect(offlineBuffer.session.holdsDevice).toBe(true);
     offlineBuffer.say('link');

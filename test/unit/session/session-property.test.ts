@@ -91,7 +91,7 @@ class Scene {
     const decoded = decodeConnect(connect, 0, connect.length, 1000);
     if (decoded.kind !== 'connect') throw new Error('CONNECT');
     const { packetsPerCall } = scenario;
-    const large = { ...options, packetsPerCall, maxInflightBytes: 1 << 20, maxGapBytes: 1 << 20 };
+    const large = { ...options, packetsPerCall, maxInflightBytes: 1 << 20, maxOfflineBytes: 1 << 20 };
     this.session = new Session(decoded.connect, connect, large, {
       toNode: (bytes, start, end) => this.nodeReader?.parse(Buffer.from(bytes.subarray(start, end))),
       toDevice: (bytes, start, end) => this.deviceReader.parse(Buffer.from(bytes.subarray(start, end))),

@@ -248,7 +248,7 @@ it('passes any other packet from the device that is too large on, and follows th
 });
 
 it('does not read a device on whose large message waits for a node, and goes on with it then', () => {
-  const stage = new Stage(4, 'CONNECT id=dev', { maxGapBytes: 2000 });
+  const stage = new Stage(4, 'CONNECT id=dev', { maxOfflineBytes: 2000 });
   stage.say('link');
   const bytes = bytesOf(`PUBLISH #1 q1 a=${LARGE}`, 4);
   feed(stage, 'fromDevice', bytes.subarray(0, 1000));

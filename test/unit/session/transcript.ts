@@ -10,7 +10,7 @@ import { bytesOf, linesOf, type Version } from './packet-text.ts';
 
 export const options: SessionOptions = {
   maxPacketBytes: 4096,
-  maxGapBytes: 4096,
+  maxOfflineBytes: 4096,
   maxInflightBytes: 4096,
   packetsPerCall: 4096,
   maxStateBytes: 4096,
