@@ -1,12 +1,14 @@
 /** Who is let in, and how far. */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
-import type { AdminToken, Role } from '../config/admin.ts';
+import type { AdminClient, AdminToken, Role } from '../config/admin.ts';
+import { commonName } from '../engine/tls.ts';
 import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import type { Api } from './api.ts';
 import { leastRole, reaches } from './roles.ts';
@@ -14,7 +16,7 @@ import { createTokenGuesses } from './token-guesses.ts';
 
 /** Who asks, as far as the request shows it. */
 export interface Caller {
-  /** Of a token. Whoever is on this machine, where there is no token, is `local`. */
+  /** Of a token, or of a certificate. Whoever is on this machine, where there is neither, is `local`. */
   readonly name: string;
   readonly role: Role;
 }
@@ -26,18 +28,24 @@ declare module 'fastify' {
   }
 }
 
-/** Where there are no tokens, whoever is on this machine may do everything. */
+/** Everybody who may ask from elsewhere. */
+export interface Access {
+  readonly tokens: readonly AdminToken[];
+  readonly clients: readonly AdminClient[];
+}
+
+/** Where nobody is named, whoever is on this machine may do everything. */
 const LOCAL: Caller = { name: 'local', role: 'admin' };
 
 /** @throws BreakwaterError ADMIN_TOKEN_REQUIRED where the API would be open to other machines. */
-export function requireSafeBinding(url: URL, tokens: readonly AdminToken[]): void {
+export function requireSafeBinding(url: URL, { tokens, clients }: Access): void {
   if (tokens.some(({ token }) => token === '')) {
     throw new BreakwaterError(
       'ADMIN_TOKEN_REQUIRED',
       'admin: the token is empty; set admin.token, or leave it out',
     );
   }
-  if (tokens.length > 0 || isLoopback(url.hostname)) return;
+  if (tokens.length > 0 || clients.length > 0 || isLoopback(url.hostname)) return;
   throw new BreakwaterError(
     'ADMIN_TOKEN_REQUIRED',
     `admin: ${url.origin} can be reached from other machines and has no token; set admin.token, or bind it to 127.0.0.1`,
@@ -45,17 +53,15 @@ export function requireSafeBinding(url: URL, tokens: readonly AdminToken[]): voi
 }
 
 /**
- * Lets only those in who hold a token, each as far as its role goes; without tokens, only this machine's own programs and
- * pages.
+ * Lets only those in who hold a token or a certificate, each as far as its role goes; where nobody is named, only this
+ * machine's own programs and pages.
  */
-export function guard(app: Api, tokensNow: () => readonly AdminToken[], log: Pick<Log, 'warn'>): void {
+export function guard(app: Api, accessNow: () => Access, log: Pick<Log, 'warn'>): void {
   const identify = identifier(log);
   app.addHook('onRequest', async (request, reply) => {
-    const { method, headers, routeOptions } = request;
+    const { method, routeOptions } = request;
     if (routeOptions.config?.open === true) return;
-    const tokens = tokensNow();
-    if (tokens.length === 0) refuseStrangers(headers);
-    const caller = tokens.length === 0 ? LOCAL : identify(request, reply, tokens);
+    const caller = identify(request, reply, accessNow());
     request.caller = caller;
     const least = leastRole(method, routeOptions.url);
     if (reaches(caller.role, least)) return;
@@ -68,10 +74,7 @@ function identifier(log: Pick<Log, 'warn'>) {
   const guesses = createTokenGuesses(systemClock);
   const bursts = createLogThrottle(systemClock);
 
-  return ({ headers, ip }: FastifyRequest, reply: FastifyReply, tokens: readonly AdminToken[]): Caller => {
-    const { authorization = '' } = headers;
-    const remedy = 'send it as "Authorization: Bearer TOKEN"';
-    if (authorization === '') throw new BreakwaterError('UNAUTHORIZED', `the token is missing; ${remedy}`);
+  function byToken(authorization: string, ip: string, reply: FastifyReply, { tokens }: Access): Caller {
     const seconds = guesses.heldFor(ip);
     if (seconds > 0) {
       reply.header('retry-after', seconds);
@@ -83,8 +86,39 @@ function identifier(log: Pick<Log, 'warn'>) {
     guesses.wrong(ip);
     const more = bursts(ip);
     if (more !== undefined) log.warn({ remoteAddress: ip, more }, 'a wrong token was sent to the admin API');
-    throw new BreakwaterError('UNAUTHORIZED', `the token is wrong; ${remedy}`);
+    throw new BreakwaterError('UNAUTHORIZED', `the token is wrong; ${REMEDY}`);
+  }
+
+  return (request: FastifyRequest, reply: FastifyReply, access: Access): Caller => {
+    if (access.tokens.length === 0 && access.clients.length === 0) {
+      refuseStrangers(request);
+      return LOCAL;
+    }
+    const { authorization = '' } = request.headers;
+    if (authorization !== '') return byToken(authorization, request.ip, reply, access);
+    const caller = byCertificate(request.raw.socket, access.clients);
+    // A browser shows its certificate for a page of another site too.
+    refuseForeignPages(request);
+    return caller;
   };
+}
+
+const REMEDY = 'send it as "Authorization: Bearer TOKEN"';
+
+/** @throws BreakwaterError UNAUTHORIZED */
+function byCertificate(socket: Socket, clients: readonly AdminClient[]): Caller {
+  const x509 = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  if (!(socket instanceof TLSSocket) || x509 === undefined)
+    throw new BreakwaterError('UNAUTHORIZED', `the token is missing; ${REMEDY}`);
+  if (!socket.authorized) {
+    const why = `the certificate is not good (${socket.authorizationError}), and no token came; ${REMEDY}`;
+    throw new BreakwaterError('UNAUTHORIZED', why);
+  }
+  const cn = commonName(x509);
+  const client = clients.find((each) => each.cn === cn);
+  if (client !== undefined) return { name: client.cn, role: client.role };
+  const why = `the certificate of "${cn}" has no role in admin.tls.clients, and no token came; ${REMEDY}`;
+  throw new BreakwaterError('UNAUTHORIZED', why);
 }
 
 function holderOf(authorization: string, tokens: readonly AdminToken[]): AdminToken | undefined {
@@ -98,7 +132,8 @@ function holderOf(authorization: string, tokens: readonly AdminToken[]): AdminTo
  * of evil.example becomes same-origin with 127.0.0.1: its requests then still name evil.example as their Host.
  * And any page may send a blind POST to 127.0.0.1: its requests name the page as their Origin.
  */
-function refuseStrangers({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
+function refuseStrangers(request: FastifyRequest): void {
+  const { host } = request.headers;
   const named = hostnameOf(`http://${host ?? ''}`);
   if (named === undefined || !isLoopback(named)) {
     throw new BreakwaterError(
@@ -106,15 +141,19 @@ function refuseStrangers({ host, origin, 'sec-fetch-site': site }: IncomingHttpH
       `without a token the admin API answers to localhost only, not to "${named ?? ''}"; set admin.token to use another name`,
     );
   }
+  refuseForeignPages(request);
+}
+
+function refuseForeignPages({ headers, protocol }: FastifyRequest): void {
+  const { host, origin, 'sec-fetch-site': site } = headers;
   const foreign =
-    origin !== undefined ? origin !== `http://${host}` : site === 'cross-site' || site === 'same-site';
-  if (foreign) {
-    const page = origin ?? 'another site';
-    throw new BreakwaterError(
-      'FORBIDDEN',
-      `a page of ${page} may not use the admin API; set admin.token to let it`,
-    );
-  }
+    origin !== undefined ? origin !== `${protocol}://${host}` : site === 'cross-site' || site === 'same-site';
+  if (!foreign) return;
+  const page = origin ?? 'another site';
+  throw new BreakwaterError(
+    'FORBIDDEN',
+    `a page of ${page} may not use the admin API without a token; set admin.token to let it`,
+  );
 }
 
 function hostnameOf(url: string): string | undefined {

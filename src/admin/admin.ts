@@ -1,11 +1,13 @@
 /** The HTTP server of the admin API and the dashboard: its bounds, who is let in, and its start and end. */
 
+import type { Server as TlsServer } from 'node:tls';
 import Fastify from 'fastify';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemClock } from '../base/time.ts';
-import type { AdminToken } from '../config/admin.ts';
-import { guard, requireSafeBinding } from './access.ts';
+import type { AdminClient, AdminToken } from '../config/admin.ts';
+import type { TlsOptions } from '../engine/tls.ts';
+import { type Access, guard, requireSafeBinding } from './access.ts';
 import { type Api, speakZod, type ZodTypes } from './api.ts';
 import { logRequests } from './audit.ts';
 import type { Backend } from './backend.ts';
@@ -23,15 +25,20 @@ import { proxyRoutes } from './proxies.ts';
 import { rebalanceRoutes } from './rebalance.ts';
 import { reloadRoutes } from './reload.ts';
 import { statusRoutes } from './status.ts';
+import { secureContext, secureServer } from './tls.ts';
 import { whoamiRoutes } from './whoami.ts';
 
 export interface AdminOptions {
-  /** `http://host:port`; port 0 lets the system choose. */
+  /** `http://host:port` or `https://host:port`; port 0 lets the system choose. */
   readonly url: string;
   /** Where that is to be changed: a line of the file, or a flag. */
   readonly place?: string;
   /** Who may use it, as it is now; nobody: loopback only. */
   readonly tokens: () => readonly AdminToken[];
+  /** Who shows a certificate in place of a token, as it is now. */
+  readonly clients?: () => readonly AdminClient[];
+  /** For an `https` address. */
+  readonly tls?: TlsOptions | undefined;
   readonly backend: Backend;
   readonly log: Log;
   readonly eventLimits?: Partial<EventLimits>;
@@ -41,6 +48,8 @@ export interface AdminOptions {
 export interface Admin {
   /** Where it listens, with the port that was chosen. */
   readonly url: string;
+  /** Whoever connects from now on is shown this; who is connected stays. */
+  useTls(tls: TlsOptions): void;
   /** Ends event streams and open requests, and stops. */
   close(): Promise<void>;
 }
@@ -60,12 +69,13 @@ const PLACES: ConnectionPlaces = { max: 256, reserve: 32 };
  * @throws BreakwaterError ADMIN_TOKEN_REQUIRED, ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, CONFIG_INVALID
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const url = parseUrl(options.url);
-  requireSafeBinding(url, options.tokens());
-  const app = await compose(options);
+  const url = parseUrl(options.url, options.tls);
+  const access = accessOf(options);
+  requireSafeBinding(url, access());
+  const app = await compose(options, access);
   const host = url.hostname === 'localhost' ? '127.0.0.1' : url.hostname.replace(/^\[|\]$/g, '');
   try {
-    await app.listen({ host, port: Number(url.port || 80) });
+    await app.listen({ host, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) });
   } catch (error) {
     await app.close();
     throw bindingError(url, options.place ?? 'admin.url', error);
@@ -73,20 +83,38 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const bound = new URL(url);
   const address = app.server.address();
   if (typeof address === 'object' && address !== null) bound.port = String(address.port);
-  return { url: bound.origin, close: () => app.close() };
+  return {
+    url: bound.origin,
+    useTls: (tls) => (app.server as unknown as TlsServer).setSecureContext(secureContext(tls)),
+    close: () => app.close(),
+  };
 }
 
-async function compose({ backend, tokens, log, eventLimits, places = PLACES }: AdminOptions): Promise<Api> {
-  const app: Api = Fastify({
+function accessOf({ tokens, clients = () => [] }: AdminOptions): () => Access {
+  return () => ({ tokens: tokens(), clients: clients() });
+}
+
+function createApp(tls: TlsOptions | undefined): Api {
+  const options = {
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: MAX_CLIENT_ID_LENGTH },
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
     return503OnClosing: false,
     frameworkErrors: answerMalformedPaths,
     clientErrorHandler: answerBrokenRequests,
-  }).withTypeProvider<ZodTypes>();
+  };
+  const http = { maxHeaderSize: MAX_HEADER_BYTES };
+  if (tls === undefined) return Fastify({ ...options, http }).withTypeProvider<ZodTypes>();
+  // The routes need not know which of the two servers it is.
+  return Fastify({ ...options, https: { ...http, ...secureServer(tls) } }) as unknown as Api;
+}
+
+async function compose(
+  { backend, tls, log, eventLimits, places = PLACES }: AdminOptions,
+  access: () => Access,
+): Promise<Api> {
+  const app = createApp(tls);
   const connections = new Connections(app.server, places, systemClock);
   speakZod(app);
   answerFailures(app, log);
@@ -103,7 +131,7 @@ async function compose({ backend, tokens, log, eventLimits, places = PLACES }: A
     const why = `${places.max} connections are at work: only /livez and /readyz are answered; try again`;
     throw new BreakwaterError('ADMIN_BUSY', why);
   });
-  guard(app, tokens, log);
+  guard(app, access, log);
   logRequests(app, log, (record) => backend.audit(record));
   await describeApi(app);
   nodeRoutes(app, backend);
@@ -120,11 +148,12 @@ async function compose({ backend, tokens, log, eventLimits, places = PLACES }: A
   return app;
 }
 
-function parseUrl(text: string): URL {
+function parseUrl(text: string, tls: TlsOptions | undefined): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'http:' && url.pathname === '/' && url.username === '' && url.password === '')
+  const scheme = tls === undefined ? 'http' : 'https';
+  if (url?.protocol === `${scheme}:` && url.pathname === '/' && url.username === '' && url.password === '')
     return url;
-  throw new BreakwaterError('CONFIG_INVALID', 'admin: the address must look like http://127.0.0.1:9883');
+  throw new BreakwaterError('CONFIG_INVALID', `admin: the address must look like ${scheme}://127.0.0.1:9883`);
 }
 
 function bindingError(url: URL, place: string, error: unknown): BreakwaterError {

@@ -31,6 +31,8 @@ const UNREAD_MS = 5_000;
  */
 export class Connections {
   private readonly places = new Map<Socket, Place>();
+  private readonly byAddress = new Map<string, Place>();
+  private readonly withTls = new WeakMap<Socket, Place>();
   private readonly limits: ConnectionPlaces;
   private readonly clock: Clock;
 
@@ -38,12 +40,24 @@ export class Connections {
     this.limits = limits;
     this.clock = clock;
     server.on('connection', (socket) => this.enter(socket));
+    server.on('secureConnection', (socket: Socket) => this.secured(socket));
     server.on('request', (request, response) => this.begin(request.socket, response));
   }
 
   /** Whether only probes are answered on this connection, because everybody's places are taken. */
   isReserve(socket: Socket): boolean {
-    return this.places.get(socket)?.isReserve ?? false;
+    return this.placeOf(socket)?.isReserve ?? false;
+  }
+
+  private placeOf(socket: Socket): Place | undefined {
+    return this.places.get(socket) ?? this.withTls.get(socket);
+  }
+
+  /** Requests come on a socket of TLS, which shares only its address with the one that was accepted. */
+  private secured(socket: Socket): void {
+    const place = this.byAddress.get(addressOf(socket));
+    if (place === undefined) socket.destroy();
+    else this.withTls.set(socket, place);
   }
 
   private enter(socket: Socket): void {
@@ -54,8 +68,20 @@ export class Connections {
       return;
     }
     const source = socket.remoteAddress ?? '';
-    this.places.set(socket, { socket, source, isReserve, open: new Set(), idleSinceMs: this.clock.now() });
-    socket.once('close', () => this.places.delete(socket));
+    const place = {
+      socket,
+      source,
+      isReserve,
+      open: new Set<ServerResponse>(),
+      idleSinceMs: this.clock.now(),
+    };
+    const address = addressOf(socket);
+    this.places.set(socket, place);
+    this.byAddress.set(address, place);
+    socket.once('close', () => {
+      this.places.delete(socket);
+      if (this.byAddress.get(address) === place) this.byAddress.delete(address);
+    });
   }
 
   /** Makes room if need be. */
@@ -90,7 +116,7 @@ export class Connections {
   }
 
   private begin(socket: Socket, response: ServerResponse): void {
-    const place = this.places.get(socket);
+    const place = this.placeOf(socket);
     if (place === undefined) return;
     if (place.isReserve) place.isReserve = !this.hasFree();
     place.open.add(response);
@@ -106,4 +132,9 @@ export class Connections {
     for (const { isReserve } of this.places.values()) if (!isReserve) taken++;
     return taken < this.limits.max;
   }
+}
+
+/** Of a connection: no other has it at the same time. */
+function addressOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

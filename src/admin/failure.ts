@@ -44,12 +44,17 @@ const statusLines: Readonly<Record<string, string>> = {
 
 /** What cannot be read as HTTP at all. */
 export function answerBrokenRequests({ code = '', message }: NodeJS.ErrnoException, socket: Socket): void {
-  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  if (code === 'ECONNRESET' || isOfTls(code) || !socket.writable) return void socket.destroy();
   const body: Failure = { code: 'REQUEST_INVALID', message: `${message} (${code})`, retryable: false };
   const text = JSON.stringify(body);
   const head = `HTTP/1.1 ${statusLines[code] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-type: application/json`;
   socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
   socket.destroySoon();
+}
+
+/** The handshake failed: there is nobody to whom HTTP could be said. */
+function isOfTls(code: string): boolean {
+  return /^ERR_(SSL|TLS)_/.test(code);
 }
 
 function send(

@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import { BreakwaterError, type ErrorCode, errorCodes, messageOf } from '../base/errors.ts';
+import { openTransport, type TlsFiles } from './admin-transport.ts';
 
 /** A client of the admin API; the shapes it carries are in `../admin/backend.ts`. */
 export interface AdminClient {
@@ -9,9 +11,11 @@ export interface AdminClient {
   post<T>(path: string, body?: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   delete(path: string): Promise<void>;
+  /** The answer as it comes, whatever its status, until the signal aborts. Throws as `node:http` does. */
+  open(path: string, accept: string, signal: AbortSignal): Promise<IncomingMessage>;
 }
 
-export interface AdminOptions {
+export interface AdminOptions extends TlsFiles {
   /** Absent: what `BREAKWATER_ADMIN` says, or `DEFAULT_ADMIN`. */
   readonly admin?: string;
   /** Absent: what `BREAKWATER_TOKEN` says. */
@@ -20,27 +24,33 @@ export interface AdminOptions {
 
 export const DEFAULT_ADMIN = 'http://127.0.0.1:9883';
 const TIMEOUT_MS = 10_000;
+/** The longest list, of 10,000 devices, has some megabytes. */
+const MAX_ANSWER_CHARS = 64 * 1024 * 1024;
 
 export function createAdminClient(options: AdminOptions): AdminClient {
   const base = readBase(options);
   const token = options.token ?? process.env.BREAKWATER_TOKEN;
+  const transport = openTransport(options);
+
+  const headersOf = (accept: string): Record<string, string> =>
+    token === undefined || token === '' ? { accept } : { accept, authorization: `Bearer ${token}` };
 
   const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const headers: Record<string, string> = { accept: 'application/json' };
-    if (token !== undefined && token !== '') headers.authorization = `Bearer ${token}`;
+    const headers = headersOf('application/json');
     if (body !== undefined) headers['content-type'] = 'application/json';
-    let response: Response;
+    let response: IncomingMessage;
     let text: string;
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-      response = await fetch(new URL(path, base), { method, headers, signal, ...sent });
-      text = await response.text();
+      response = await transport(new URL(path, base), { method, headers, signal, ...sent });
+      text = await textOf(response);
     } catch (error) {
       throw unreachable(base, reasonOf(error), error);
     }
     const answer = text === '' ? undefined : parse(text, base);
-    if (!response.ok) throw answeredError(answer, response.status, base);
+    const { statusCode = 0 } = response;
+    if (statusCode < 200 || statusCode > 299) throw answeredError(answer, statusCode, base);
     return answer;
   };
 
@@ -52,6 +62,8 @@ export function createAdminClient(options: AdminOptions): AdminClient {
     delete: async (path) => {
       await request('DELETE', path);
     },
+    open: (path, accept, signal) =>
+      transport(new URL(path, base), { method: 'GET', headers: headersOf(accept), signal }),
   };
 }
 
@@ -86,16 +98,31 @@ function answeredError(answer: unknown, status: number, base: URL): BreakwaterEr
   return new BreakwaterError(known, `${message}${remedy}`);
 }
 
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_CHARS) throw new Error('its answer is too long for one of the admin API');
+  }
+  return text;
+}
+
 function unreachable(base: URL, reason: string, cause?: unknown): BreakwaterError {
-  const message = `the admin API is not reachable at ${base.origin} (${reason}); is Breakwater running there? --admin URL names another address`;
+  const remedy = remedies.find(([pattern]) => pattern.test(reason))?.[1] ?? 'is Breakwater running there?';
+  const message = `the admin API is not reachable at ${base.origin} (${reason}); ${remedy} --admin URL names another address`;
   return new BreakwaterError('ADMIN_UNREACHABLE', message, { cause });
 }
 
-/** `fetch` hides the errno in the cause, and one for each address of a name in an AggregateError. */
+/** What helps, by what the handshake failed of. */
+const remedies: readonly (readonly [RegExp, string])[] = [
+  [/SELF_SIGNED|ISSUER_CERT|VERIFY_LEAF/, '--cacert FILE names the authority of its certificate;'],
+  [/ALTNAME/, 'its certificate is for another name;'],
+  [/ALERT.*CERTIFICATE/, '--cert FILE and --key FILE show a certificate;'],
+  [/WRONG_VERSION|PACKET_LENGTH/, 'it speaks plain HTTP;'],
+];
+
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return `no answer within ${TIMEOUT_MS / 1000} s`;
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' ? code : messageOf(cause ?? error);
+  if (error instanceof Error && error.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1000} s`;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : messageOf(error);
 }

@@ -1,4 +1,5 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
+import type { AdminClient } from './admin-client.ts';
 
 /** Server-sent events of the admin API, as they come. */
 
@@ -16,18 +17,15 @@ export interface ToldEvent {
  * @param query such as `since=…&kind=node`
  */
 export async function* readEvents(
-  adminUrl: string,
-  token: string | undefined,
+  admin: Pick<AdminClient, 'open'>,
   signal: AbortSignal,
   query = '',
 ): AsyncGenerator<ToldEvent> {
-  const headers: Record<string, string> = { accept: 'text/event-stream' };
-  if (token !== undefined) headers.authorization = `Bearer ${token}`;
-  const response = await fetch(`${adminUrl}/api/v1/events?${query}`, { headers, signal });
-  if (!response.ok || response.body === null) return;
+  const response = await admin.open(`events?${query}`, 'text/event-stream', signal);
+  if (response.statusCode !== 200) return void response.destroy();
   let rest = '';
   let id = '';
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+  for await (const chunk of response.setEncoding('utf8')) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE_CHARS) return;

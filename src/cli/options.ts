@@ -24,6 +24,9 @@ export function withAdminOptions(command: Command): Command {
         'token of the admin API; BREAKWATER_TOKEN keeps it out of the process list',
       ),
     )
+    .option('--cacert <file>', 'authorities of the certificate of an https address; or BREAKWATER_CACERT')
+    .option('--cert <file>', 'certificate to show there; or BREAKWATER_CERT')
+    .option('--key <file>', 'its private key; or BREAKWATER_KEY')
     .option('--json', 'print JSON');
 }
 

@@ -19,7 +19,7 @@ const defaultPorts: Ports = {
   ...{ mqtt: 1883, mqtts: 8883, ws: 8083, wss: 8084 },
   ...{ http: 80, https: 443 },
 };
-const adminPorts: Ports = { http: 9883 };
+const adminPorts: Ports = { http: 9883, https: 9883 };
 /** Where clients look for MQTT by custom: EMQX, Mosquitto's documentation, AWS. */
 const DEFAULT_PATH = '/mqtt';
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { isLoopback, parseAdminAddress } from './address.ts';
+import { parseAdminAddress } from './address.ts';
 import { address, choice, name, text } from './fields.ts';
-import type { Finding } from './problems.ts';
-import { at, listOf, textAt } from './raw.ts';
+import { pathFrom, pemPath, type TlsConfig } from './tls.ts';
 
 /** Where people and programs ask a proxy, and what each of them may do. */
 
@@ -18,6 +17,13 @@ export interface AdminToken {
   readonly token: string;
 }
 
+/** Somebody who shows a certificate in place of a token. */
+export interface AdminClient {
+  /** Common name of the certificate. */
+  readonly cn: string;
+  readonly role: Role;
+}
+
 export interface AdminConfig {
   readonly url: string;
   readonly host: string;
@@ -25,18 +31,50 @@ export interface AdminConfig {
   readonly port: number;
   /** Of the role `admin`. */
   readonly token: string | undefined;
-  /** Further ones. There is at least one token where `host` is not loopback. */
+  /** Further ones. There is at least one token, or client, where `host` is not loopback. */
   readonly tokens: readonly AdminToken[];
+  /** Absent: plain HTTP. */
+  readonly tls: TlsConfig | undefined;
+  readonly clients: readonly AdminClient[];
 }
 
 /** Whoever has `admin.token` is called so in the log. */
-const TOKEN_NAME = 'admin';
+export const TOKEN_NAME = 'admin';
 const MAX_TOKENS = 64;
+const MAX_CLIENTS = 256;
 
-export const adminSchema = z.strictObject({
-  url: address(['http'], ['https'], parseAdminAddress).default('http://127.0.0.1:9883').meta({
-    kind: '`http://host:port`',
-    description: 'Address of the admin API and the dashboard. Elsewhere than on loopback it needs a token.',
+const adminTlsSchema = z.strictObject({
+  cert: pemPath(
+    'Certificate of the admin address in PEM, with those between it and the root behind it. Relative to the folder of this file; read again when it changes.',
+  ),
+  key: pemPath('Its private key in PEM, not encrypted.'),
+  clientCa: pemPath(
+    'The authorities that sign the certificates of people and programs, in PEM. Not those of devices.',
+  ).optional(),
+  clientAuth: choice(['request', 'require'])
+    .default('request')
+    .describe(
+      'With `clientCa`. `request`: who shows no certificate may send a token instead, and probes need neither. `require`: nobody is heard without a certificate, probes and scrapers neither.',
+    ),
+  clients: z
+    .array(
+      z.strictObject({
+        cn: text(256).meta({ kind: 'text', description: 'Common name of the certificate.' }),
+        role: choice(roles).describe('As that of a token.'),
+      }),
+    )
+    .max(MAX_CLIENTS, { error: `must hold at most ${MAX_CLIENTS} clients` })
+    .default([])
+    .describe(
+      `Who needs no token, because a certificate says who it is; at most ${MAX_CLIENTS}. A token that is sent counts before the certificate.`,
+    ),
+});
+
+const schema = z.strictObject({
+  url: address(['http', 'https'], [], parseAdminAddress).default('http://127.0.0.1:9883').meta({
+    kind: '`http://host:port`, `https://host:port`',
+    description:
+      'Address of the admin API and the dashboard. Elsewhere than on loopback it needs a token, or `tls.clients`. `https` needs `tls`.',
   }),
   token: text(1024).optional().meta({
     kind: 'text',
@@ -64,56 +102,47 @@ export const adminSchema = z.strictObject({
     .describe(
       `People and programs that may use the admin API, each with a token of its own; at most ${MAX_TOKENS}. With any token every request must carry one.`,
     ),
+  tls: adminTlsSchema.optional(),
 });
+
+export const adminSchema = schema.check(({ value, issues }) => {
+  for (const [path, message] of tlsProblems(value))
+    issues.push({ code: 'custom', input: value, path, message });
+});
+
+function tlsProblems({ url, tls }: z.output<typeof schema>): [path: string[], message: string][] {
+  if (tls === undefined) {
+    const message = 'is required for https; give at least { cert: FILE, key: FILE }';
+    return url.startsWith('https:') ? [[['tls'], message]] : [];
+  }
+  if (!url.startsWith('https:')) return [[['tls'], 'is of no use to http; use https, or leave it out']];
+  const isAsked = tls.clientAuth === 'require' || tls.clients.length > 0;
+  const message = `is required, because ${tls.clients.length > 0 ? 'clients' : 'clientAuth'} asks for certificates`;
+  return isAsked && tls.clientCa === undefined ? [[['tls', 'clientCa'], message]] : [];
+}
 
 /** Everybody who has a token. */
 export function allTokens({ token, tokens }: Pick<AdminConfig, 'token' | 'tokens'>): readonly AdminToken[] {
   return token === undefined ? tokens : [{ name: TOKEN_NAME, role: 'admin', token }, ...tokens];
 }
 
-/** Is there somebody who may use the admin API from elsewhere? `admin` is that part of the raw file. */
-export function hasToken(admin: unknown): boolean {
-  return at(admin, 'token') !== undefined || (listOf(at(admin, 'tokens')) ?? []).length > 0;
+/** @param fileName what paths are relative to */
+export function toAdmin(
+  { token, tokens, tls }: z.output<typeof schema>,
+  fileName: string,
+): Omit<AdminConfig, 'url' | 'host' | 'port'> {
+  return { token, tokens, tls: tls && toTlsConfig(tls, fileName), clients: tls?.clients ?? [] };
 }
 
-/** What one value of `admin` says about another. Tokens are never quoted. */
-export function findAdminProblems(raw: unknown): Finding[] {
-  const admin = at(raw, 'admin');
-  return [...missingToken(admin), ...sharedTokens(admin)];
-}
-
-function missingToken(admin: unknown): Finding[] {
-  const url = textAt(admin, 'url') ?? '';
-  const parsed = attempt(() => parseAdminAddress(url));
-  if (parsed === undefined || isLoopback(parsed.host) || hasToken(admin)) return [];
-  const message = `${parsed.host} is not loopback, so the admin API needs a token: set admin.token or BREAKWATER_TOKEN, or use http://127.0.0.1:${parsed.port}`;
-  return [{ path: ['admin', 'url'], message, code: 'ADMIN_TOKEN_REQUIRED' }];
-}
-
-/** Two with one token could not be told apart, nor two of one name in the log. */
-function sharedTokens(admin: unknown): Finding[] {
-  const first = textAt(admin, 'token');
-  const names = new Map<string, string>(first === undefined ? [] : [[TOKEN_NAME, 'admin.token']]);
-  const tokens = new Map<string, string>(first === undefined ? [] : [[first, 'admin.token']]);
-  return (listOf(at(admin, 'tokens')) ?? []).flatMap((entry, index) => {
-    const here = `admin.tokens.${index}`;
-    return [
-      { key: 'name', seen: names },
-      { key: 'token', seen: tokens },
-    ].flatMap(({ key, seen }) => {
-      const value = textAt(entry, key);
-      const other = value === undefined ? undefined : seen.get(value);
-      if (value !== undefined && other === undefined) seen.set(value, here);
-      if (other === undefined) return [];
-      return [{ path: ['admin', 'tokens', index, key], message: `is that of ${other} too; choose another` }];
-    });
-  });
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
+function toTlsConfig(
+  { cert, key, clientCa, clientAuth }: z.output<typeof adminTlsSchema>,
+  fileName: string,
+): TlsConfig {
+  return {
+    certificates: [{ cert: pathFrom(fileName, cert), key: pathFrom(fileName, key), names: undefined }],
+    clientCa: clientCa && pathFrom(fileName, clientCa),
+    clientAuth: clientCa === undefined ? 'none' : clientAuth,
+    minVersion: 'TLSv1.2',
+    ...{ crl: undefined, expiredCrl: 'refuse', ciphers: undefined },
+  };
 }

@@ -9,7 +9,7 @@ import type { ConnectRule } from '../policy/routing/rules.ts';
 import type { V2Fields } from '../protocol/proxy-protocol/encode.ts';
 import type { ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import { formatUrl, parseAddress, parseAdminAddress } from './address.ts';
-import type { AdminConfig } from './admin.ts';
+import { type AdminConfig, toAdmin } from './admin.ts';
 import { type HttpLimits, type HttpUpstream, toHttpLimits, toHttpUpstream } from './http.ts';
 import { toSigning } from './membership.ts';
 import { type PersistenceConfig, toPersistence } from './persistence.ts';
@@ -229,7 +229,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       heartbeatMs: toMs(membership.heartbeat),
       recallTimeoutMs: toMs(membership.recallTimeout),
     },
-    admin: { ...endpoint(admin.url, parseAdminAddress), token: admin.token, tokens: admin.tokens },
+    admin: { ...endpoint(admin.url, parseAdminAddress), ...toAdmin(admin, fileName) },
     limits: {
       maxConnections: limits.maxConnections,
       connectTimeoutMs: toMs(limits.connectTimeout),

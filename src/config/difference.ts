@@ -33,6 +33,7 @@ const fixed: Part = {
   'membership.secret': ({ membership }) => membership.signing,
   'membership.heartbeat': ({ membership }) => membership.heartbeatMs,
   'admin.url': ({ admin }) => admin.url,
+  'admin.tls.clientAuth': ({ admin }) => admin.tls?.clientAuth,
   'limits.highWater': ({ limits }) => limits.highWaterBytes,
   'limits.maxHandshakes': ({ limits }) => limits.maxHandshakes,
   'log.format': ({ log }) => log.format,
@@ -43,6 +44,7 @@ const swappable: Part = {
   'membership.recallTimeout': ({ membership }) => membership.recallTimeoutMs,
   'admin.token': ({ admin }) => admin.token,
   'admin.tokens': ({ admin }) => admin.tokens,
+  'admin.tls': ({ admin: { tls, clients } }) => [tls?.certificates, tls?.clientCa, clients],
   limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, ...limits } }) => limits,
   'log.level': ({ log }) => log.level,
 };

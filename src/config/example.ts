@@ -57,9 +57,15 @@ rules:
 membership:
   { store: redis, url: "redis://127.0.0.1:6379", secret: "change-me-to-random-text", heartbeat: 1, recallTimeout: 0.05 }
 admin:
-  url: "http://127.0.0.1:9883"
+  url: "https://127.0.0.1:9883"
   token: "change-me"
   tokens: [{ name: prometheus, role: viewer, token: "change-me-too" }]
+  tls:
+    cert: admin.crt
+    key: admin.key
+    clientCa: people.crt
+    clientAuth: request
+    clients: [{ cn: alice, role: operator }]
 limits:
   maxConnections: 100000
   connectRatePerSource: 200

@@ -1,5 +1,5 @@
 import { withoutSecrets } from './address.ts';
-import { hasToken } from './admin.ts';
+import { hasToken } from './admin-references.ts';
 import type { Environment } from './environment.ts';
 import type { Finding, Path } from './problems.ts';
 import { at } from './raw.ts';

@@ -1,7 +1,7 @@
 import { MAX_NODES } from '../nodes/node.ts';
 import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
 import { fullUrl, withoutSecrets } from './address.ts';
-import { findAdminProblems } from './admin.ts';
+import { findAdminProblems } from './admin-references.ts';
 import { findSharedAddresses } from './bound-addresses.ts';
 import { type Finding, type Path, unknownName } from './problems.ts';
 import { findMixedProtocols } from './protocols.ts';

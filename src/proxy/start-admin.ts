@@ -3,6 +3,7 @@ import type { ReloadView } from '../admin/backend.ts';
 import { allTokens } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
+import { type AdminTls, createAdminTls } from './admin-tls.ts';
 import { createBackend } from './backend.ts';
 import type { Common } from './common.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
@@ -27,7 +28,10 @@ export async function startAdmin(
 ): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
   const { current, log, phase } = common;
   const { url } = current.config.admin;
-  const reload = reloadOf(common, dataPlane, control, read);
+  const adminTls = createAdminTls((tls) => admin.useTls(tls), log);
+  teardown.defer(adminTls.stop);
+  const tls = await adminTls.prepare(current.config);
+  const reload = reloadOf(common, dataPlane, control, adminTls, read);
   const backend = createBackend({
     ...{ ...common, ...control, reload },
     listeners: dataPlane.listeners,
@@ -36,7 +40,7 @@ export async function startAdmin(
     addressOf: control.addresses.shown,
     probesOf: (id) => control.probes.of(id),
     crls: dataPlane.certificates.crls,
-    certificates: dataPlane.certificates.views,
+    certificates: () => [...dataPlane.certificates.views(), ...adminTls.views()],
     descriptorShortage: control.settings.descriptorShortage,
     accepted: () => dataPlane.listeners.accepted,
     accepting: () => phase.isAccepting,
@@ -45,14 +49,22 @@ export async function startAdmin(
   });
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
-  const admin = await serveAdmin({ url, place, tokens, backend, log });
+  const clients = () => current.config.admin.clients;
+  const admin = await serveAdmin({ url, place, tokens, clients, tls, backend, log });
+  adminTls.use();
   teardown.defer(() => admin.close());
   log.info({ url: admin.url }, 'admin listening');
   return { admin, reload };
 }
 
 /** What a reload reads, and who follows it. */
-function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, read: () => Promise<Config>) {
+function reloadOf(
+  common: Common,
+  dataPlane: DataPlaneParts,
+  control: Control,
+  adminTls: AdminTls,
+  read: () => Promise<Config>,
+) {
   const { threads, listeners, certificates, poolTls } = dataPlane;
   const { settings } = control;
   return createReload({
@@ -61,6 +73,7 @@ function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, r
     async wanted(next) {
       await checkMachine(next);
       await poolTls.prepare(next);
+      await adminTls.prepare(next);
       return readListeners(next, certificates);
     },
     accepting: () => common.phase.isAccepting,
@@ -68,7 +81,7 @@ function reloadOf(common: Common, dataPlane: DataPlaneParts, control: Control, r
       common.events.emit({ type: 'reload', at: new Date().toISOString(), result, cause }),
     async data(listenerSettings) {
       await threads.applySettings(settings.make(), listenerSettings);
-      return useCertificates(dataPlane);
+      return [...useCertificates(dataPlane), ...adminTls.use()];
     },
   });
 }

@@ -53,6 +53,22 @@ export async function readTlsFiles(
   return { options, problems };
 }
 
+export interface AdminTlsFiles {
+  /** Undefined without TLS, or with a problem. */
+  readonly options: TlsOptions | undefined;
+  readonly problems: readonly Finding[];
+}
+
+/** The same for the admin address. */
+export async function readAdminTlsFiles(tls: TlsConfig | undefined): Promise<AdminTlsFiles> {
+  const problems: Finding[] = [];
+  if (tls === undefined) return { options: undefined, problems };
+  const read = await readListener(tls, (keys, message) =>
+    problems.push({ path: ['admin', 'tls', ...keys], message }),
+  );
+  return { options: read && { ...read, alpn: ['http/1.1'], ticketKeys: [] }, problems };
+}
+
 export interface UpstreamTlsFiles {
   /** By pool; undefined for one that says nothing of TLS, or with a problem. */
   readonly options: readonly (UpstreamTls | undefined)[];

@@ -72,21 +72,28 @@ async function readConfig(path: string): Promise<Config> {
 
 /** Whether this machine has what the file names; returns what will be missing soon. @throws ConfigError */
 async function checkHere(config: Config): Promise<Finding[]> {
-  const [{ configError }, { findMachineProblems }, { readTlsFiles, readUpstreamTlsFiles }, expiries] =
-    await Promise.all([
-      import('../../config/source.ts'),
-      import('../../proxy/machine.ts'),
-      import('../../proxy/tls-files.ts'),
-      import('../../proxy/expiry-findings.ts'),
-    ]);
+  const [
+    { configError },
+    { findMachineProblems },
+    { readAdminTlsFiles, readTlsFiles, readUpstreamTlsFiles },
+    expiries,
+  ] = await Promise.all([
+    import('../../config/source.ts'),
+    import('../../proxy/machine.ts'),
+    import('../../proxy/tls-files.ts'),
+    import('../../proxy/expiry-findings.ts'),
+  ]);
   const files = await readTlsFiles(config.listeners, []);
   const upstreamFiles = await readUpstreamTlsFiles(config.pools);
-  const found = [...(await findMachineProblems(config)), ...files.problems, ...upstreamFiles.problems];
+  const adminFiles = await readAdminTlsFiles(config.admin.tls);
+  const problems = [files, upstreamFiles, adminFiles].flatMap((each) => each.problems);
+  const found = [...(await findMachineProblems(config)), ...problems];
   if (found.length > 0) throw configError(config, found);
   const nowMs = Date.now();
   return [
     ...expiries.listenerExpiries(files, nowMs),
     ...expiries.upstreamExpiries(config.pools, upstreamFiles, nowMs),
+    ...expiries.adminExpiries(adminFiles, nowMs),
   ];
 }
 

@@ -53,7 +53,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const devices = options.devices > 0 ? startDevices(url, options.devices) : undefined;
     const ending = new AbortController();
     const watched = [
-      tellEvents(screen, readEvents(server.adminUrl, config.admin.token, ending.signal), ending.signal),
+      tellEvents(screen, readEvents(admin, ending.signal), ending.signal),
       devices && showDevices(screen, admin, devices, ending.signal),
     ];
     let ended: Promise<void> | undefined;

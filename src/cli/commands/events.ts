@@ -66,10 +66,9 @@ async function follow(options: EventOptions): Promise<void> {
   const query = queryOf(options);
   const admin = createAdminClient(options);
   await admin.get<EventList>(`events?${query}`); // says what is wrong with the question
-  const token = options.token ?? process.env.BREAKWATER_TOKEN;
   while (!asked.aborted) {
     try {
-      for await (const { id, event } of readEvents(admin.url, token, asked, String(query))) {
+      for await (const { id, event } of readEvents(admin, asked, String(query))) {
         query.set('since', id);
         print(options.json ? JSON.stringify({ id, ...event }) : lineOf(event));
       }

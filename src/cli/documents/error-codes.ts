@@ -68,7 +68,10 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: '`fields` says where; `/api/v1/openapi.json` has the schemas',
   },
   NOT_FOUND: { when: 'the admin API has no such path', remedy: '`/api/v1/openapi.json` lists them' },
-  UNAUTHORIZED: { when: 'the token is missing or wrong', remedy: 'give `--token` or `BREAKWATER_TOKEN`' },
+  UNAUTHORIZED: {
+    when: 'the token is missing or wrong, or the certificate has no role',
+    remedy: 'give `--token` or `BREAKWATER_TOKEN`; or name the certificate in `admin.tls.clients`',
+  },
   FORBIDDEN: {
     when: 'the role of the token does not reach so far; or there is no token, and the request named another host or came from a page of another site',
     remedy:

@@ -46,8 +46,8 @@ test('BREAKWATER_TOKEN, which may be that of a viewer, makes no admin where the 
 test.each([
   [{ tokens: [{ ...viewer, role: 'root' }] }, "role: must be viewer, operator or admin, not 'root'"],
   [{ tokens: [{ ...viewer, token: '' }] }, 'token: must be text of 1 to 1024 characters'],
-  [{ tokens: [viewer, { ...operator, name: viewer.name }] }, 'is that of admin.tokens.0 too'],
-  [{ tokens: [viewer, { ...operator, token: viewer.token }] }, 'is that of admin.tokens.0 too'],
+  [{ tokens: [viewer, { ...operator, name: viewer.name }] }, 'is that of admin.tokens[0] too'],
+  [{ tokens: [viewer, { ...operator, token: viewer.token }] }, 'is that of admin.tokens[0] too'],
   [{ token: viewer.token, tokens: [viewer] }, 'is that of admin.token too'],
   [{ token: 's3cret', tokens: [{ ...viewer, name: 'admin' }] }, 'is that of admin.token too'],
   [{ tokens: Array(65).fill(viewer) }, 'must hold at most 64 tokens'],
@@ -55,4 +55,52 @@ test.each([
   const problems = problemsOf(admin).join('\n');
   expect(problems).toContain(message);
   expect(problems).not.toMatch(/v1ewer|op3rator|s3cret/);
+});
+
+const tls = { cert: 'a.crt', key: '/etc/a.key' };
+const https = 'https://127.0.0.1:9883';
+
+test('https has its port and files, relative to the folder of the configuration; certificates are not asked for', () => {
+  const text = JSON.stringify({ admin: { url: 'https://127.0.0.1', tls } });
+  const { admin } = parseConfig(text, '/etc/breakwater/b.yaml');
+  expect(admin).toMatchObject({ url: https, port: 9883, clients: [] });
+  expect(admin.tls).toMatchObject({
+    certificates: [{ cert: '/etc/breakwater/a.crt', key: '/etc/a.key' }],
+    clientAuth: 'none',
+  });
+  expect(parse({}).admin.tls).toBeUndefined();
+});
+
+test('clients of an authority are asked for a certificate, and may be who guards an address beyond loopback', () => {
+  const clients = [{ cn: 'alice', role: 'operator' }];
+  const { admin } = parse({ url: 'https://0.0.0.0:1', tls: { ...tls, clientCa: 'ca.crt', clients } });
+  expect(admin).toMatchObject({ clients, tls: { clientAuth: 'request', clientCa: 'ca.crt' } });
+});
+
+test.each([
+  [{ url: https }, 'admin.tls: is required for https'],
+  [{ tls }, 'admin.tls: is of no use to http'],
+  [{ url: https, tls: { cert: 'a' } }, 'admin.tls.key: is required'],
+  [{ url: https, tls: { ...tls, clientAuth: 'require' } }, 'admin.tls.clientCa: is required'],
+  [
+    { url: https, tls: { ...tls, clients: [{ cn: 'a', role: 'viewer' }] } },
+    'admin.tls.clientCa: is required',
+  ],
+  [
+    {
+      url: https,
+      tls: {
+        ...tls,
+        clientCa: 'c',
+        clients: [
+          { cn: 'a', role: 'viewer' },
+          { cn: 'a', role: 'admin' },
+        ],
+      },
+    },
+    'admin.tls.clients[1].cn: is that of admin.tls.clients[0] too',
+  ],
+  [{ url: 'https://0.0.0.0:9883', tls }, 'use https://127.0.0.1:9883'],
+])('%j says what is wrong', (admin, message) => {
+  expect(problemsOf(admin).join('\n')).toContain(message);
 });

@@ -80,3 +80,16 @@ test.each([
 ])('%s holds until the next start', (path, changes) => {
   expect(difference(config(), config(changes))).toEqual({ ...same, needRestart: [path] });
 });
+
+test('files and clients of the admin address may change, but not whether certificates are asked for', () => {
+  const admin = (tls: object) =>
+    config({ admin: { url: 'https://127.0.0.1:1', tls: { cert: 'a.crt', key: 'a.key', ...tls } } });
+  const clients = [{ cn: 'alice', role: 'viewer' }];
+  expect(difference(admin({}), admin({ cert: 'b.crt' }))).toEqual({ ...same, settings: ['admin.tls'] });
+  const asked = { clientCa: 'ca.crt' };
+  expect(difference(admin(asked), admin({ ...asked, clients }))).toEqual({
+    ...same,
+    settings: ['admin.tls'],
+  });
+  expect(difference(admin({}), admin(asked)).needRestart).toEqual(['admin.tls.clientAuth']);
+});
