@@ -6,7 +6,9 @@ import type { Config } from '../config/config.ts';
 import { configError } from '../config/source.ts';
 import type { TlsConfig } from '../config/tls.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import type { BreakwaterEvent } from '../journal/event.ts';
 import { certificateViews } from './certificate-expiry.ts';
+import { createCertificateWatch } from './certificate-watch.ts';
 import { readAdminTlsFiles } from './tls-files.ts';
 import { type FileOwner, keepFiles } from './watched-files.ts';
 
@@ -26,7 +28,11 @@ export interface AdminTls {
 }
 
 /** @param serve has the server go by what the files say now; throws where it refuses that */
-export function createAdminTls(serve: (tls: TlsOptions) => void, log: Log): AdminTls {
+export function createAdminTls(
+  serve: (tls: TlsOptions) => void,
+  emit: (event: BreakwaterEvent) => void,
+  log: Log,
+): AdminTls {
   let prepared: { owner: AdminAddress; options: TlsOptions | undefined } | undefined;
   const kept = keepFiles<AdminAddress, TlsOptions>(
     async (owners) => {
@@ -38,7 +44,14 @@ export function createAdminTls(serve: (tls: TlsOptions) => void, log: Log): Admi
     },
     async (_owner, tls) => serve(tls),
     log,
+    ({ listener = '' }, cause) => {
+      const state = cause === undefined ? 'changed' : 'refused';
+      emit({ type: 'certificate', at: new Date().toISOString(), subject: listener, state, cause });
+      watch.look();
+    },
   );
+  const views = () => kept.present().flatMap(([{ url }, tls]) => certificateViews(url, tls));
+  const watch = createCertificateWatch({ certificates: views, emit, clock: { now: Date.now }, log });
   return {
     async prepare(config) {
       const { url, tls } = config.admin;
@@ -52,15 +65,19 @@ export function createAdminTls(serve: (tls: TlsOptions) => void, log: Log): Admi
       const { owner, options } = prepared;
       const changed = kept.use([owner], [options]);
       if (changed.length > 0 && options !== undefined) serve(options);
+      watch.look();
       return changed.map(({ url }) => url);
     },
-    views: () => kept.present().flatMap(([{ url }, tls]) => certificateViews(url, tls)),
-    stop: kept.stop,
+    views,
+    stop() {
+      watch.stop();
+      kept.stop();
+    },
   };
 }
 
 function ownerOf(url: string, tls: TlsConfig | undefined): AdminAddress {
   const files = (tls?.certificates ?? []).flatMap(({ cert, key }) => [cert, key]);
   if (tls?.clientCa !== undefined) files.push(tls.clientCa);
-  return { id: 'admin', label: { admin: url }, path: ['admin', 'tls'], files, url, tls };
+  return { id: 'admin', label: { listener: url }, path: ['admin', 'tls'], files, url, tls };
 }

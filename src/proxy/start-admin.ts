@@ -26,9 +26,9 @@ export async function startAdmin(
   read: () => Promise<Config>,
   teardown: Teardown,
 ): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
-  const { current, log, phase } = common;
+  const { current, log, events, phase } = common;
   const { url } = current.config.admin;
-  const adminTls = createAdminTls((tls) => admin.useTls(tls), log);
+  const adminTls = createAdminTls((tls) => admin.useTls(tls), events.emit, log);
   teardown.defer(adminTls.stop);
   const tls = await adminTls.prepare(current.config);
   const reload = reloadOf(common, dataPlane, control, adminTls, read);
@@ -45,7 +45,7 @@ export async function startAdmin(
     accepted: () => dataPlane.listeners.accepted,
     accepting: () => phase.isAccepting,
     silentThreads: () => dataPlane.watchdog.silentThreads,
-    metrics: () => metricsOf(common, dataPlane, control),
+    metrics: () => metricsOf(common, dataPlane, control, adminTls),
   });
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
@@ -86,8 +86,9 @@ function reloadOf(
   });
 }
 
-function metricsOf(common: Common, dataPlane: DataPlaneParts, control: Control) {
-  const { listeners, watchdog, usedCertificates } = dataPlane;
+function metricsOf(common: Common, dataPlane: DataPlaneParts, control: Control, adminTls: AdminTls) {
+  const { listeners, watchdog } = dataPlane;
+  const usedCertificates = () => [...dataPlane.usedCertificates(), ...adminTls.views()];
   const snapshot = snapshotOf({
     ...{ ...common, ...control, listeners, usedCertificates },
     skipped: control.skipped.counts,
