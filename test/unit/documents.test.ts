@@ -11,7 +11,10 @@ const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf
 const lifecycles = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.md'))
   .map((path) => `src/${path}`);
-const others = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md', 'cluster/README.md'];
+const others = [
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'],
+  ...['examples/README.md', 'cluster/README.md'],
+];
 const pages = [...others, ...inDocs, ...lifecycles].map((path) => ({
   path,
   text: readFileSync(join(root, path), 'utf8'),
@@ -89,4 +92,13 @@ test('the code map names every room of the source', () => {
   const rooms = readdirSync(join(root, 'src')).filter((name) => !name.endsWith('.md'));
   const named = [...map.matchAll(/^\| \d \| `([\w-]+(?:\.ts)?)\/?` \|/gm)].map(([, room = '']) => room);
   expect(named.sort()).toEqual(rooms.sort());
+});
+
+test('each mark of the comparison has a source, and each source is used', () => {
+  const text = readFileSync(join(root, 'docs/comparison.md'), 'utf8');
+  const marks = new Set([...text.matchAll(/\[([A-Z]\d+)\]/g)].map(([, mark = '']) => mark));
+  const sources = [...text.matchAll(/^\| ([A-Z]\d+) \| .*\]\((?:https:|\w).*\|$/gm)].map(
+    ([, mark = '']) => mark,
+  );
+  expect(sources.toSorted()).toEqual([...marks].toSorted());
 });
