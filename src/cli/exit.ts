@@ -6,7 +6,7 @@ export function exitCodeOf(error: unknown): 1 | 2 {
   return error instanceof BreakwaterError ? error.exit : 1;
 }
 
-/** Says on standard error what went wrong; the stack only of what nobody foresaw. */
+/** Writes on standard error what went wrong; with the stack only for an error that is not expected. */
 export function reportError(error: unknown): void {
   const foreseen = error instanceof BreakwaterError;
   const text = foreseen || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);

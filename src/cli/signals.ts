@@ -14,7 +14,7 @@ interface Hangups {
 
 /** What is stopped by a signal: gracefully by the first, at once by the second. */
 interface Stoppable {
-  /** Settles when everything is closed, whoever asked for it; rejects when it broke. */
+  /** Resolves when everything is closed, whatever asked for it; rejects when that failed. */
   readonly closed: Promise<void>;
   stop(): Promise<void>;
   abort(): void;
@@ -25,7 +25,7 @@ const endings = ['SIGTERM', 'SIGINT'] as const;
 let leaving: Leaving | undefined;
 let hangups: Hangups | undefined;
 
-/** Signals belong to the process: whoever asks is told of those that came since the first call. */
+/** Signals belong to the process: each caller also gets those that came since the first call. */
 export function watchSignals(): Leaving {
   leaving ??= watchEndings();
   return leaving;

@@ -38,7 +38,7 @@ export interface AdminConfig {
   readonly clients: readonly AdminClient[];
 }
 
-/** Whoever has `admin.token` is called so in the log. */
+/** The name in the log of those who use `admin.token`. */
 export const TOKEN_NAME = 'admin';
 const MAX_TOKENS = 64;
 const MAX_CLIENTS = 256;

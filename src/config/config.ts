@@ -40,7 +40,7 @@ export interface Config {
 }
 
 interface ProxyConfig {
-  /** Absent: whoever starts the proxy makes one. */
+  /** Absent: the program that starts the proxy makes one. */
   readonly id: string | undefined;
   readonly threads: number | 'auto';
   readonly engine: 'auto' | 'epoll' | 'node';
@@ -192,7 +192,7 @@ export interface LimitsConfig {
   readonly http: HttpLimits;
   /** Asked before the first byte. */
   readonly limiter: LimiterLimits;
-  /** Refused devices that are told why, a second. */
+  /** Refused devices that get the reason in a CONNACK, a second. */
   readonly refusalsTold: number;
   readonly reconnectThrottle: ReconnectThrottleLimits;
   /** Of one device. */

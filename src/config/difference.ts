@@ -65,7 +65,7 @@ export function isEmpty({ listeners, pools, settings, needRestart }: Difference)
   return [...named, settings, needRestart].every((list) => list.length === 0);
 }
 
-/** Of each listener what tells it from the others: its URL; where several let the system choose a port, its turn too. */
+/** The key of each listener: its URL; where several let the system choose a port, its position too. */
 export function listenerKeys(listeners: readonly { readonly url: string }[]): string[] {
   return listeners.map(({ url }, index) => {
     const turn = listeners.slice(0, index).filter((other) => other.url === url).length;

@@ -1,11 +1,11 @@
 import type { BreakwaterEvent } from '../../admin/backend.ts';
 
-/** So many devices coming or going within a second are told one by one; more are told in one line. */
+/** Up to so many devices that come or go within a second get a line each; more share one line. */
 const ONE_BY_ONE = 5;
 
 /**
  * What happened in about a second, in lines that a person can follow: few devices one line each, many in one line.
- * What happens to nodes is always told.
+ * Each event of a node has its line.
  */
 export function tellActivity(events: readonly BreakwaterEvent[]): string[] {
   const nodeLines = events.filter(({ type }) => type.startsWith('node-')).map(tellNode);

@@ -32,7 +32,7 @@ const LOOK_MS = 1_000;
 /** Longest wait for the first probes, and the time between two looks. */
 const PROBED_MS = 5_000;
 const PROBED_LOOK_MS = 50;
-/** Events that may wait for the next look; what is beyond them is not told. */
+/** Events that may wait for the next look; more are not shown. */
 const MAX_WAITING_EVENTS = 10_000;
 
 /** `breakwater demo`, which `npm start` runs: a whole cluster on this machine, until Ctrl-C. Resolves to the exit code. */
@@ -125,7 +125,7 @@ function welcome(
   return `\n${lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')}\n`;
 }
 
-/** Tells once a second what happened, until the signal aborts. */
+/** Prints once a second what happened, until the signal aborts. */
 async function tellEvents(
   screen: LiveLine,
   events: AsyncIterable<ToldEvent>,

@@ -1,9 +1,9 @@
 import { type RawFields, valuesOf } from './fields.ts';
 
-/** Who asked, told to the node: X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239). */
+/** The fields that show a node who asked: X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239). */
 
 export interface Origin {
-  /** IP literal of whoever is at the other end of the connection. */
+  /** IP literal of the other end of the connection. */
   readonly peer: string;
   readonly proto: 'http' | 'https';
   /** The Host that was asked for, with its port; '' if there is none. */
@@ -38,7 +38,7 @@ export function originFields(fields: RawFields, origin: Origin): string[] {
   ];
 }
 
-/** The address of the device: of those that were told, the last one that is no proxy of ours. */
+/** The address of the device: of the addresses in the fields, the last one that is not a proxy of ours. */
 export function deviceAddress(
   fields: RawFields,
   peer: string,

@@ -11,9 +11,9 @@ import {
   writeTlvs,
 } from './tlv.ts';
 
-/** What is told of one connection to the node behind us. */
+/** The facts about one connection that the header carries to the node. */
 export interface ProxyFacts {
-  /** The device; undefined when nobody knows any more. */
+  /** The device; undefined when it is not known. */
   readonly source: Endpoint | undefined;
   /** Where the device connected to. */
   readonly destination: Endpoint | undefined;
@@ -42,7 +42,7 @@ interface ClientCertificate {
   readonly isVerified: boolean;
 }
 
-/** What version 2 tells besides the addresses; each can be turned off. */
+/** What version 2 carries besides the addresses; each can be turned off. */
 export interface V2Fields {
   readonly alpn: boolean;
   readonly authority: boolean;
@@ -50,7 +50,7 @@ export interface V2Fields {
   readonly cipher: boolean;
   readonly clientCn: boolean;
   readonly uniqueId: boolean;
-  /** What the header that came in told. */
+  /** The contents of the header that came in. */
   readonly chained: boolean;
   readonly crc32c: boolean;
 }
@@ -65,7 +65,10 @@ export const noV2Fields: V2Fields = {
   ...{ chained: false, crc32c: false },
 };
 
-/** A name in a certificate has no bound of its own; a longer one is not told, as half a name could be another's. */
+/**
+ * A name in a certificate has no bound of its own; a longer one is left out, as half a name could be that of
+ * another device.
+ */
 const MAX_COMMON_NAME_BYTES = 256;
 
 /** The line of version 1 (clause 2.1); `UNKNOWN` where the addresses are not both known. */

@@ -64,7 +64,7 @@ interface ToldTls {
   readonly alpn: string | undefined;
   readonly version: string | undefined;
   readonly cipher: string | undefined;
-  /** Of a client certificate that was verified; an unverified one is not told. */
+  /** The name in a client certificate that was verified; that of an unverified one is left out. */
   readonly clientCn: string | undefined;
 }
 
