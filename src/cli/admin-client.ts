@@ -8,6 +8,8 @@ export interface AdminClient {
   readonly url: string;
   /** `path` is relative to `/api/v1/` and already encoded. Throws what the API answered as a BreakwaterError. */
   get<T>(path: string): Promise<T>;
+  /** The text of the metrics (Prometheus). */
+  metrics(): Promise<string>;
   post<T>(path: string, body?: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   delete(path: string): Promise<void>;
@@ -35,28 +37,34 @@ export function createAdminClient(options: AdminOptions): AdminClient {
   const headersOf = (accept: string): Record<string, string> =>
     token === undefined || token === '' ? { accept } : { accept, authorization: `Bearer ${token}` };
 
-  const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const send = async (method: string, path: string, body?: unknown) => {
     const headers = headersOf('application/json');
     if (body !== undefined) headers['content-type'] = 'application/json';
-    let response: IncomingMessage;
-    let text: string;
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-      response = await transport(new URL(path, base), { method, headers, signal, ...sent });
-      text = await textOf(response);
+      const response = await transport(new URL(path, base), { method, headers, signal, ...sent });
+      return { status: response.statusCode ?? 0, text: await textOf(response) };
     } catch (error) {
       throw unreachable(base, reasonOf(error), error);
     }
+  };
+
+  const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const { status, text } = await send(method, path, body);
     const answer = text === '' ? undefined : parse(text, base);
-    const { statusCode = 0 } = response;
-    if (statusCode < 200 || statusCode > 299) throw answeredError(answer, statusCode, base);
+    if (status < 200 || status > 299) throw answeredError(answer, status, base);
     return answer;
   };
 
   return {
     url: base.origin,
     get: async <T>(path: string) => (await request('GET', path)) as T,
+    async metrics() {
+      const { status, text } = await send('GET', '/metrics');
+      if (status !== 200) throw answeredError(parse(text, base), status, base);
+      return text;
+    },
     post: async <T>(path: string, body?: unknown) => (await request('POST', path, body)) as T,
     patch: async <T>(path: string, body: unknown) => (await request('PATCH', path, body)) as T,
     delete: async (path) => {

@@ -30,6 +30,15 @@ export function withAdminOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
+export interface WatchOptions extends DataOptions {
+  readonly watch?: boolean;
+}
+
+/** For commands that show a table. */
+export function withWatchOption(command: Command): Command {
+  return command.option('-w, --watch', 'show it anew every second, until Ctrl-C');
+}
+
 /** What a configuration is made of: a file, and flags that are laid over it. */
 export interface ConfigOptions {
   readonly config?: string;

@@ -16,6 +16,7 @@ import { referenceCommand } from './commands/reference.ts';
 import { reloadCommand } from './commands/reload.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
+import { topCommand } from './commands/top.ts';
 import { exitCodeOf, reportError } from './exit.ts';
 
 /** Handlers import what they need when they run, so that `breakwater node list` does not load a server. */
@@ -38,6 +39,7 @@ function createProgram(): Command {
     rebalanceCommand(),
     proxyCommand(),
     statusCommand(),
+    topCommand(),
     incidentsCommand(),
     eventsCommand(),
     reloadCommand(),

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { startBreakwater } from '../support/breakwater.ts';
+import { adopt } from '../support/children.ts';
 import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
+import { until } from '../support/wait.ts';
 
 function file(text: string): string {
   const path = join(temporaryDirectory(), 'breakwater.yaml');
@@ -37,7 +39,7 @@ describe('help and usage', () => {
   };
   const single = [
     ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy', 'reload'],
-    ...['config', 'schema', 'completion'],
+    ...['config', 'schema', 'completion', 'top'],
   ];
   const commands = [
     ...single.map((name) => [name]),
@@ -241,6 +243,23 @@ describe('a running proxy', () => {
       nodes: { total: 2, enabled: 0 },
       findings: [{}],
     });
+  });
+
+  it('shows nodes, rates and what is wrong over and over, until it is told to stop', async () => {
+    const { proxy } = await running();
+    for (const args of [['top'], ['node', 'list', '--watch']]) {
+      const child = spawn(process.execPath, [main, ...args, '--admin', proxy.adminUrl]);
+      adopt(child);
+      let text = '';
+      child.stdout.on('data', (bytes) => {
+        text += bytes;
+      });
+      await until(() => text.split(/^ +NODE +POOL|^ID +POOL/m).length >= 3, 'a second table');
+      expect(text).toMatch(/^ *aedes-1 +default /m);
+      const exit = once(child, 'exit');
+      child.kill('SIGTERM');
+      expect(await exit).toEqual([0, null]);
+    }
   });
 
   it('takes nodes in and out, and changes them', async () => {

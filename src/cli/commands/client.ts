@@ -10,13 +10,22 @@ import type {
 } from '../../admin/backend.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { requireKnown } from '../filters.ts';
-import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
-import { print, printDetails, printJson, printTable } from '../output/print.ts';
+import {
+  type DataOptions,
+  type WatchOptions,
+  wholeNumber,
+  withAdminOptions,
+  withExample,
+  withWatchOption,
+} from '../options.ts';
+import { jsonText, print, printDetails, printJson, printTable, tableText } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
+import { show } from '../output/watch.ts';
 import { clientHistoryCommand } from './client-history.ts';
+import { missingText } from './events.ts';
 
 const columns: readonly Column<ClientView>[] = [
-  { title: 'CLIENT ID', value: ({ clientId }) => clientId },
+  { title: 'CLIENT ID', value: ({ clientId }) => clientId, cut: true },
   { title: 'CONNECTION', value: ({ connection }) => `#${connection}`, align: 'right' },
   { title: 'NODE', value: ({ node }) => node },
   { title: 'REMOTE ADDRESS', value: ({ remoteAddress }) => remoteAddress },
@@ -25,7 +34,7 @@ const columns: readonly Column<ClientView>[] = [
   { title: 'MODE', value: ({ mode }) => mode },
   { title: 'MOVES', value: ({ reattachments }) => reattachments, align: 'right' },
   { title: 'CONNECTED AT', value: ({ connectedAt }) => connectedAt },
-  { title: 'PROXY', value: ({ proxy }) => proxy },
+  { title: 'PROXY', value: ({ proxy }) => proxy, cut: true },
 ];
 
 const historyColumns: readonly Column<ReattachmentView>[] = [
@@ -62,19 +71,30 @@ function list(): Command {
     .option('--node <id>', 'only at this node')
     .option('--match <text>', 'only client ids that contain this')
     .option('--limit <n>', 'at most so many, 1 to 10000', wholeNumber(1, 10_000), 100)
-    .action(async (options: DataOptions & { node?: string; match?: string; limit: number }) => {
-      const query = new URLSearchParams({ limit: String(options.limit) });
-      if (options.node !== undefined) query.set('node', options.node);
-      if (options.match !== undefined) query.set('match', options.match);
-      const found = await clientsOf(createAdminClient(options), query);
-      if (options.json) return printJson(found);
-      printTable(columns, found.clients, 'no devices');
-      const hidden = found.total - found.clients.length;
-      if (hidden > 0) print(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
-      const missing = found.missing.join(', ');
-      if (missing !== '') print(`… and those of proxies that did not answer: ${missing}`);
+    .action(async ({ node, match, limit, watch, json, ...options }: ListOptions) => {
+      const admin = createAdminClient(options);
+      const query = new URLSearchParams({ limit: String(limit) });
+      if (node !== undefined) query.set('node', node);
+      if (match !== undefined) query.set('match', match);
+      await show(watch, async () => {
+        const found = await clientsOf(admin, query);
+        return json ? jsonText(found) : listText(found);
+      });
     });
-  return withExample(withAdminOptions(command), 'client list --match meter- --limit 20');
+  return withExample(withAdminOptions(withWatchOption(command)), 'client list --match meter- --limit 20');
+}
+
+interface ListOptions extends WatchOptions {
+  readonly node?: string;
+  readonly match?: string;
+  readonly limit: number;
+}
+
+function listText({ clients, total, missing }: ClientList): string {
+  const hidden = total - clients.length;
+  const lines = [tableText(columns, clients, 'no devices')];
+  if (hidden > 0) lines.push(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
+  return [...lines, ...missingText(missing)].join('\n');
 }
 
 /** A node that was removed may have devices still. @throws BreakwaterError NODE_UNKNOWN */

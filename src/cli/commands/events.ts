@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { BreakwaterEvent } from '../../admin/backend.ts';
 import type { EventList } from '../../admin/journal-views.ts';
+import { printable } from '../../base/printable.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { readEvents } from '../event-stream.ts';
 import { type DataOptions, sinceOption, wholeNumber, withAdminOptions, withExample } from '../options.ts';
@@ -57,7 +58,13 @@ async function list(options: EventOptions): Promise<void> {
 }
 
 export function tellMissing(missing: readonly string[]): void {
-  if (missing.length > 0) print(`… and those of proxies that did not answer: ${missing.join(', ')}`);
+  missingText(missing).forEach(print);
+}
+
+/** A line, or none. */
+export function missingText(missing: readonly string[]): string[] {
+  if (missing.length === 0) return [];
+  return [printable(`… and those of proxies that did not answer: ${missing.join(', ')}`)];
 }
 
 /** A stream that ends, because the proxy stops or is restarted, is taken up behind the last event. */

@@ -4,9 +4,17 @@ import type { AdminState, NodeCreate, NodePatch } from '../../nodes/node.ts';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { requireKnown } from '../filters.ts';
-import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
+import {
+  type DataOptions,
+  type WatchOptions,
+  wholeNumber,
+  withAdminOptions,
+  withExample,
+  withWatchOption,
+} from '../options.ts';
 import { nodeColumns } from '../output/node-table.ts';
-import { print, printDetails, printJson, printTable } from '../output/print.ts';
+import { jsonText, print, printDetails, printJson, tableText } from '../output/print.ts';
+import { show } from '../output/watch.ts';
 import { followMoves, RATE_OPTION } from './moves.ts';
 
 /** `breakwater node …`: the nodes behind the cluster address. */
@@ -22,13 +30,17 @@ function list(): Command {
   const command = new Command('list')
     .description('list the nodes')
     .option('--pool <name>', 'only of this pool')
-    .action(async (options: DataOptions & { pool?: string }) => {
-      const nodes = await nodesOf(createAdminClient(options), options.pool);
-      if (options.json) printJson(nodes);
-      else printTable(nodeColumns, nodes, 'no nodes; breakwater node add URL adds one');
+    .action(async ({ pool, watch, json, ...options }: WatchOptions & { pool?: string }) => {
+      const admin = createAdminClient(options);
+      await show(watch, async () => {
+        const nodes = await nodesOf(admin, pool);
+        return json ? jsonText(nodes) : tableText(nodeColumns, nodes, NO_NODES);
+      });
     });
-  return withExample(withAdminOptions(command), 'node list', 'node list --json');
+  return withExample(withAdminOptions(withWatchOption(command)), 'node list', 'node list --json');
 }
+
+const NO_NODES = 'no nodes; breakwater node add URL adds one';
 
 /** @throws BreakwaterError POOL_UNKNOWN */
 async function nodesOf(admin: AdminClient, wanted: string | undefined): Promise<readonly NodeView[]> {

@@ -1,4 +1,5 @@
 import { printable } from '../../base/printable.ts';
+import { cutTo } from './width.ts';
 
 /**
  * One line at the bottom of a terminal that is overwritten in place, with ordinary lines above it. Where the output is
@@ -30,7 +31,7 @@ export function liveLine(
   const clear = '\r\u001b[2K';
   let live = '';
   let printedMs = Number.NEGATIVE_INFINITY;
-  const cut = (line: string) => line.slice(0, (output.columns ?? 80) - 1); // a wrapped line cannot be overwritten
+  const cut = (line: string) => cutTo(line, (output.columns ?? 80) - 1); // a wrapped line cannot be overwritten
   return {
     print(line) {
       const shown = printable(line);

@@ -11,9 +11,9 @@ const healthColours: Readonly<Record<NodeView['health'], Colour>> = {
 
 /** The node table as `node list` and the quick start show it. */
 export const nodeColumns: readonly Column<NodeView>[] = [
-  { title: 'ID', value: ({ id }) => id },
+  { title: 'ID', value: ({ id }) => id, cut: true },
   { title: 'POOL', value: ({ pool }) => pool },
-  { title: 'URL', value: ({ url }) => url },
+  { title: 'URL', value: ({ url }) => url, cut: true },
   { title: 'WEIGHT', value: ({ weight }) => weight, align: 'right' },
   {
     title: 'STATE',

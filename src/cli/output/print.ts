@@ -16,12 +16,23 @@ export function printError(text: string): void {
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2));
+  console.log(jsonText(value));
+}
+
+export function jsonText(value: unknown): string {
+  return printableLines(JSON.stringify(value, null, 2));
 }
 
 /** `none` is said instead of an empty table. */
 export function printTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], none: string): void {
-  console.log(rows.length === 0 ? none : formatTable(columns, rows, wantsColour()));
+  console.log(tableText(columns, rows, none));
+}
+
+/** As wide as the terminal, where it goes to one. */
+export function tableText<Row>(columns: readonly Column<Row>[], rows: readonly Row[], none: string): string {
+  if (rows.length === 0) return none;
+  const width = process.stdout.isTTY ? process.stdout.columns : undefined;
+  return formatTable(columns, rows, wantsColour(), width);
 }
 
 export function printDetails(details: Readonly<Record<string, string | number | boolean | undefined>>): void {

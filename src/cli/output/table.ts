@@ -1,5 +1,6 @@
 import type { WriteStream } from 'node:tty';
 import { printable } from '../../base/printable.ts';
+import { cutTo, widthOf } from './width.ts';
 
 /** Aligned columns for people. */
 
@@ -8,6 +9,8 @@ export interface Column<Row> {
   readonly value: (row: Row) => string | number;
   /** Numbers stand right, so that they can be compared. */
   readonly align?: 'left' | 'right';
+  /** What is too long for a terminal is cut here, such as client ids. */
+  readonly cut?: boolean;
   readonly colour?: (row: Row) => Colour | undefined;
 }
 
@@ -20,30 +23,63 @@ export function wantsColour(stream: Pick<WriteStream, 'isTTY'> = process.stdout)
   return stream.isTTY === true && (process.env.NO_COLOR ?? '') === '';
 }
 
-/** A title line and one line a row, without a line end at the end. */
+/** Of a column that is cut, at least so much is left. */
+const MIN_CUT_WIDTH = 12;
+const GAP = '  ';
+
+/**
+ * A title line and one line a row, without a line end at the end.
+ * @param columnsLeft width of the terminal; columns that may be cut make room, the widest first. Absent: nothing is cut.
+ */
 export function formatTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   colour: boolean,
+  columnsLeft = Number.POSITIVE_INFINITY,
 ): string {
   const cells = rows.map((row) => columns.map((column) => printable(String(column.value(row)))));
-  const widths = columns.map(({ title }, index) =>
-    Math.max(title.length, ...cells.map((line) => line[index]?.length ?? 0)),
+  const widths = fitted(
+    columns.map(({ title, cut = false }, index) => ({
+      width: cells.reduce((most, line) => Math.max(most, widthOf(line[index] ?? '')), title.length),
+      cut,
+    })),
+    columnsLeft,
   );
   const join = (line: readonly string[], paint: (text: string, index: number) => string) =>
     line
-      .map((text, index) => {
-        const gap = ' '.repeat((widths[index] ?? 0) - text.length);
+      .map((whole, index) => {
+        const width = widths[index] ?? 0;
+        const text = cutTo(whole, width);
+        const gap = ' '.repeat(width - widthOf(text));
         const shown = paint(text, index);
         if (columns[index]?.align === 'right') return gap + shown;
         return index === line.length - 1 ? shown : shown + gap;
       })
-      .join('  ');
+      .join(GAP);
   const titles = columns.map(({ title }) => title);
   const body = rows.map((row, at) =>
     join(cells[at] ?? [], (text, index) => tint(text, columns[index]?.colour?.(row), colour)),
   );
   return [join(titles, (text) => tint(text, 'grey', colour)), ...body].join('\n');
+}
+
+/** The widths of columns, made to fit as far as those that may be cut allow. */
+function fitted(
+  wanted: readonly { readonly width: number; readonly cut: boolean }[],
+  room: number,
+): number[] {
+  const widths = wanted.map(({ width }) => width);
+  let over = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - room;
+  for (; over > 0; over--) {
+    const widest = widths.reduce(
+      (found, width, index) =>
+        wanted[index]?.cut && width > Math.max(MIN_CUT_WIDTH, widths[found] ?? 0) ? index : found,
+      -1,
+    );
+    if (widest < 0) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
 }
 
 /** One `name  value` line each; what is undefined is left out. */

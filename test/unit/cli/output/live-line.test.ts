@@ -7,7 +7,7 @@ test('on a terminal the line is overwritten in place, below what is printed, and
   line.update('12345678');
   line.print('news');
   line.end();
-  expect(text).toBe('\r\u001b[2K12345\r\u001b[2Knews\n12345\n');
+  expect(text).toBe('\r\u001b[2K1234…\r\u001b[2Knews\n1234…\n');
 });
 
 test('elsewhere it is printed whole, every five seconds', () => {
