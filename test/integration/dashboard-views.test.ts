@@ -38,6 +38,7 @@ describe.skipIf(noBrowser !== '')(`the views of the dashboard${noBrowser}`, () =
 
   async function open({ name: _, at, ...options }: View): Promise<{ page: Page; faults: string[] }> {
     const backend = threeInTheMorning();
+    for (const event of lossOfNode()) backend.emit(event);
     const tokens = () => [];
     const admin = await startAdmin({ url: 'http://127.0.0.1:0', tokens, backend, log: silentLog });
     const { page, faults } = await openPage(browser, options);
@@ -48,9 +49,8 @@ describe.skipIf(noBrowser !== '')(`the views of the dashboard${noBrowser}`, () =
     await page.clock.install();
     await page.goto(`${admin.url}/${at}`);
     await page.locator('#live', { hasText: /^live$/ }).waitFor({ state: 'attached' });
-    for (const event of lossOfNode()) backend.emit(event);
     // Lines need a past: some polls, as fast as they are answered.
-    for (let poll = 0; poll < (pictures === undefined ? 3 : 40); poll++) {
+    for (let poll = 0; poll < (pictures === undefined ? 2 : 40); poll++) {
       const answered = page.waitForResponse((response) => response.url().endsWith('/proxies'));
       await page.clock.runFor(2100);
       await answered;

@@ -254,28 +254,55 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
     expect(await page.locator('#nodes button, #cluster-actions button').count()).toBe(buttons);
   });
 
-  test('incidents are shown where the API has them, the newest first', async () => {
-    const incidents = [
-      {
-        id: 'edge-1:2',
-        kind: 'node-lost',
-        text: 'b lost at 12:00:00: 3 sessions moved',
-        from: at,
-        isOver: false,
+  test('what happened before the page was opened is there: incidents first, then events', async () => {
+    const move = { from: 'b', to: 'a', result: 'ok', duration: 0.1 };
+    const lost = { node: 'b', health: 'unhealthy', cause: 'tcp probe failed' };
+    await open({
+      prepare({ emit }) {
+        emit({ type: 'node-health', at, ...lost });
+        emit({ ...move, type: 'reattached', at, clientId: 'm', cause: 'link-lost' });
+        emit({ type: 'admin', at, by: 'anna', method: 'PATCH', path: '/api/v1/nodes/b', status: 200 });
       },
-      { id: 'edge-1:1', kind: 'store-outage', text: 'the store was away', from: at, isOver: true },
-    ];
-    await page.route('**/api/v1/openapi.json', async (route) => {
-      const response = await route.fetch();
-      const { paths } = await response.json();
-      await route.fulfill({
-        response,
-        json: { paths: { ...paths, '/api/v1/incidents': { get: { 'x-least-role': 'viewer' } } } },
-      });
     });
-    await page.route('**/api/v1/incidents', (route) => route.fulfill({ json: incidents }));
-    await open();
-    await seen('#incidents li:nth-child(1)', /3 sessions moved going on/);
-    await seen('#incidents li:nth-child(2)', /the store was away/);
+    await seen('#incidents li:nth-child(1)', /b lost: 1 session moved to a.*going on/);
+    await seen('#events', 'b is unhealthy tcp probe failed');
+    await seen('#events', 'm moved to a');
+    await press('Changes1', '#filters');
+    await seen('#events', 'anna: PATCH nodes/b');
+    expect(await page.locator('#events li').count()).toBe(1);
+  });
+
+  test('what happens while the proxy cannot be reached is told behind it, once', async () => {
+    const { backend, admin } = await open();
+    await seen('#live', /^live$/);
+    backend.emit({ type: 'node-removed', at, node: 'x' });
+    await seen('#events', 'x was removed');
+    await admin.close();
+    await seen('#live', 'reconnecting');
+    backend.emit({ type: 'node-removed', at, node: 'y' });
+    const again = await startAdmin({ url: admin.url, tokens: () => [], backend, log: silentLog });
+    onTestFinished(() => again.close());
+    await seen('#events', 'y was removed');
+    expect(await page.locator('#events li').count()).toBe(2);
+  });
+
+  test('of a device that has left it is told what happened to it', async () => {
+    const life = { clientId: 'meter-17', connection: 4, node: 'b', remoteAddress: '192.0.2.9:1' };
+    await open({
+      at: '#devices',
+      prepare({ emit }) {
+        emit({ type: 'placed', at, ...life });
+        emit({ ...life, type: 'reattached', at, from: 'b', to: 'a', cause: 'drain', duration: 0.4 });
+        emit({ type: 'ended', at, ...life, node: 'a', reason: 'keep-alive', duration: 9 });
+      },
+    });
+    await page.getByLabel('Client id contains').fill('meter-17');
+    await page.getByRole('link', { name: 'What is known of a device of this id' }).click();
+    await seen('#panel', 'It is not connected.');
+    const lines = page.locator('#panel .log li');
+    await expect.poll(() => lines.count()).toBe(3);
+    expect(await lines.locator('strong').allTextContents()).toEqual([
+      ...['left a', 'b → a', 'connected to b'],
+    ]);
   });
 });

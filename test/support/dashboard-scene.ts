@@ -1,4 +1,5 @@
 import type { BreakwaterEvent, ClientDetail, ProxyView } from '../../src/admin/backend.ts';
+import type { IncidentView } from '../../src/admin/journal-views.ts';
 import { createMemoryBackend, type MemoryBackend, memoryClient, memoryNode } from './memory-backend.ts';
 
 /** A cluster at three in the morning: one node is lost, another one drains, and a third has more than its share. */
@@ -48,6 +49,7 @@ export function threeInTheMorning(): MemoryBackend {
       ...{ rate: 100, pace: 96, timeLeft: 6.4 },
     }),
     proxies: async () => threeProxies(backend),
+    incidents: async () => ({ incidents: incidents(), missing: [] }),
   });
 }
 
@@ -100,18 +102,47 @@ function deviceNumber(i: number): ClientDetail {
   return { ...client, session };
 }
 
+function incidents(): readonly IncidentView[] {
+  const nothing = {
+    moved: 0,
+    movedTo: [],
+    failed: 0,
+    disconnected: 0,
+    proxies: ['edge-1', 'edge-2', 'edge-3'],
+  };
+  return [
+    {
+      ...{ ...nothing, id: 'edge-1:9', kind: 'drain', node: 'emqx-4', from: ago(60), moved: 3588 },
+      summary:
+        'emqx-4 left from 03:24:11 on: 3588 sessions moved to emqx-1 (1190), emqx-5 (1201) and emqx-6 (1197) in 37 s, 0 disconnected',
+    },
+    {
+      ...{ ...nothing, id: 'edge-1:8', kind: 'node-lost', node: 'emqx-2', from: ago(754), moved: 334 },
+      summary:
+        'emqx-2 lost at 03:12:07: 334 sessions moved to emqx-1 (112), emqx-3 (111) and emqx-5 (111) in 0.8 s, 0 disconnected, evidence refused',
+    },
+    {
+      ...{ ...nothing, id: 'edge-2:3', kind: 'store-outage', from: ago(9000), to: ago(8988) },
+      summary: 'the membership store was away at 00:55:01, for 12 s (ECONNRESET)',
+    },
+  ];
+}
+
 /** The loss of `emqx-2`, as the events tell it. */
 export function lossOfNode(): readonly BreakwaterEvent[] {
+  const move = { type: 'reattached', from: 'emqx-2', cause: 'link-lost', evidence: 'refused' } as const;
   const moves = Array.from({ length: 334 }, (_, i) => ({
-    ...({ type: 'reattached', at: ago(753 - i / 400), clientId: `meter-${i}`, from: 'emqx-2' } as const),
-    ...{ to: ['emqx-1', 'emqx-3', 'emqx-5'][i % 3], cause: 'link-lost', evidence: 'refused' },
-    ...{ result: 'ok', duration: 0.3 + i / 1000, sessionPresent: true },
+    ...{ ...move, at: ago(753 - i / 400), clientId: `meter-${1333 - i}`, result: 'ok' },
+    ...{ to: ['emqx-1', 'emqx-3', 'emqx-5'][i % 3], duration: 0.3 + i / 1000, sessionPresent: true },
   }));
+  const meter = { clientId: 'meter-1000', node: 'emqx-2', remoteAddress: '203.0.113.0:40000' };
   const health = { type: 'node-health', at: ago(754), node: 'emqx-2', health: 'unhealthy' } as const;
   return [
     { type: 'node-state', at: ago(900), node: 'old-1', state: 'disabled', weight: 10 },
     { ...health, cause: 'mqtt probe failed 3 times: ECONNREFUSED' },
-    ...moves,
+    ...moves.slice(0, -1),
+    { ...meter, type: 'placed', at: ago(903) },
+    ...moves.slice(-1),
     {
       type: 'rejected',
       at: ago(420),

@@ -25,7 +25,7 @@ const actions = /** @type {const} */ ({
 const roles = ['viewer', 'operator', 'admin'];
 
 /**
- * @typedef {{ readonly parameters?: readonly { readonly name: string }[], readonly 'x-least-role'?: Role }} Operation
+ * @typedef {{ readonly 'x-least-role'?: Role }} Operation
  */
 /** @type {Record<string, Record<string, Operation>>} */
 let paths = {};
@@ -43,16 +43,6 @@ export function may(action) {
   const operation = paths[`/api/v1${path}`]?.[method];
   if (operation === undefined) return false;
   return roles.indexOf(role) >= roles.indexOf(operation['x-least-role'] ?? 'admin');
-}
-
-/**
- * Does a request take this parameter?
- * @param {string} path as the API describes it, below its prefix
- * @param {string} name
- */
-export function takes(path, name) {
-  const { parameters = [] } = paths[`/api/v1${path}`]?.get ?? {};
-  return parameters.some((parameter) => parameter.name === name);
 }
 
 export function roleNow() {

@@ -26,13 +26,14 @@ class ApiError extends Error {
  * @param {string} method
  * @param {string} path below the API's prefix
  * @param {object} [body]
+ * @param {string} [accept] the type of answer that is wanted
  * @throws ApiError for any other failure that the API tells
  */
-export async function request(method, path, body) {
+export async function request(method, path, body, accept = 'application/json') {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN);
     /** @type {Record<string, string>} */
-    const headers = {};
+    const headers = { accept };
     if (token !== null) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     const response = await fetch(API + path, { method, headers, body: body && JSON.stringify(body) });
@@ -95,18 +96,25 @@ function askToken(fault) {
 }
 
 /**
- * Follows the events for as long as the page is open. Streamed by fetch, because EventSource cannot send the token.
- * @param {() => string} pathNow where the stream begins, asked anew for each
- * @param {(event: BreakwaterEvent) => void} onEvent
+ * Follows the events of this proxy for as long as the page is open; what happens while the stream is away is told behind it.
+ * Streamed by fetch, because EventSource cannot send the token.
+ * @param {(event: BreakwaterEvent, id: string) => void} onEvent
  * @param {(isLive: boolean) => void} onLive
  */
-export async function followEvents(pathNow, onEvent, onLive) {
+export async function followEvents(onEvent, onLive) {
+  let newest = '';
   for (let wait = RECONNECT_MS.first; ; wait = Math.min(wait * 2, RECONNECT_MS.most)) {
     try {
-      const { body } = await request('GET', pathNow());
+      const path = newest === '' ? '/events' : `/events?since=${encodeURIComponent(newest)}`;
+      const { body } = await request('GET', path, undefined, 'text/event-stream');
       onLive(true);
       wait = RECONNECT_MS.first;
-      if (body !== null) await readFrames(body, onEvent);
+      if (body !== null) {
+        await readFrames(body, (event, id) => {
+          newest = id;
+          onEvent(event, id);
+        });
+      }
     } catch {
       // Whatever ended the stream, it is opened again; the status line tells about an unreachable proxy.
     }
@@ -116,8 +124,8 @@ export async function followEvents(pathNow, onEvent, onLive) {
 }
 
 /**
- * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
- * @param {(event: BreakwaterEvent) => void} onEvent
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body server-sent events (HTML standard, clause 9.2)
+ * @param {(event: BreakwaterEvent, id: string) => void} onEvent
  */
 async function readFrames(body, onEvent) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -126,8 +134,11 @@ async function readFrames(body, onEvent) {
     const frames = (rest + part.value).split('\n\n');
     rest = frames.pop() ?? '';
     for (const frame of frames) {
-      const data = frame.split('\n').find((line) => line.startsWith('data: '));
-      if (data !== undefined) onEvent(JSON.parse(data.slice(6)));
+      const lines = frame.split('\n');
+      const field = (/** @type {string} */ name) =>
+        lines.find((line) => line.startsWith(name))?.slice(name.length);
+      const data = field('data: ');
+      if (data !== undefined) onEvent(JSON.parse(data), field('id: ') ?? '');
     }
   }
 }

@@ -10,6 +10,7 @@ import { ago, clientName, clockTime, duration, messageOf, natural, size, visible
 import { closePanel, facts } from './places.js';
 
 /** @import { ClientDetail, NodeView, ReattachmentView, SessionView } from '../backend.ts' */
+/** @import { ClientHistory, HistoryEntry } from '../journal-views.ts' */
 /** @import { Panel } from './places.js' */
 
 /**
@@ -30,7 +31,7 @@ export function devicePanel(asked) {
     setClass(name, 'big');
     setText(life, `at ${client.node}, connected for ${ago(client.connectedAt)}`);
     if (buttons.childElementCount === 0) buttons.append(...actionsOf(client, path));
-    parts.replaceChildren(...sectionsOf(client), ...historySection(history));
+    parts.replaceChildren(...sectionsOf(client, history), ...historySection(history));
   }
 
   /** @param {readonly HistoryEntry[]} history */
@@ -49,7 +50,7 @@ export function devicePanel(asked) {
         /** @type {ClientDetail | undefined} */
         const client = await getIfThere(path);
         if (client === undefined) showGone(await historyOf(asked));
-        else show(client, await historyOf(client.clientId));
+        else show(client, await historyOf(client.clientId || asked));
       } catch (error) {
         setText(name, messageOf(error));
         setClass(name, 'big bad');
@@ -99,8 +100,8 @@ function actionsOf(client, path) {
   ];
 }
 
-/** @param {ClientDetail} client */
-function sectionsOf(client) {
+/** @param {ClientDetail} client @param {readonly HistoryEntry[]} history */
+function sectionsOf(client, history) {
   const { session, tls, keepAlive } = client;
   const sections = [
     section(
@@ -124,7 +125,9 @@ function sectionsOf(client) {
     const why = 'Relayed: what it says is passed on unread, so that it cannot be moved.';
     return [...sections, section('Session', h('p', { class: 'muted' }, why))];
   }
-  return [...sections, sessionSection(session), section('Moves', movesOf(session.history))];
+  // The history tells moves too.
+  const moves = history.length > 0 ? [] : [section('Moves', movesOf(session.history))];
+  return [...sections, sessionSection(session), ...moves];
 }
 
 /** @param {SessionView} session */
@@ -170,31 +173,51 @@ function movesOf(history) {
 }
 
 /**
- * One thing that happened to the device, as the journal tells it.
- * @typedef {{ readonly at: string, readonly what: string, readonly [detail: string]: unknown }} HistoryEntry
- */
-
-/**
- * @param {string} clientId
+ * @param {string} asked
  * @returns {Promise<readonly HistoryEntry[]>}
  */
-async function historyOf(clientId) {
-  if (clientId === '' || !may('history')) return [];
-  const said = await getIfThere(`/clients/${encodeURIComponent(clientId)}/history`);
-  return Array.isArray(said) ? said : (said?.entries ?? []);
+async function historyOf(asked) {
+  if (!may('history')) return [];
+  /** @type {ClientHistory | undefined} */
+  const history = await getIfThere(`/clients/${encodeURIComponent(asked)}/history`);
+  return history?.entries ?? [];
 }
 
 /** @param {readonly HistoryEntry[]} history */
 function historySection(history) {
   if (history.length === 0) return [];
-  const rows = history.toReversed().map(({ at, what, ...rest }) => {
-    const details = Object.entries(rest)
-      .filter(([, value]) => value !== undefined && value !== '')
-      .map(([key, value]) => `${key} ${visible(String(value))}`);
-    const text = h('div', {}, h('strong', {}, what), ' ', h('small', {}, details.join(' · ')));
-    return h('li', {}, h('time', {}, clockTime(at)), text);
+  const rows = history.toReversed().map((entry) => {
+    const [tone, what, detail] = lineOf(entry);
+    const text = h('div', {}, h('strong', { class: tone }, what), ' ', h('small', {}, visible(detail)));
+    return h('li', {}, h('time', {}, clockTime(entry.at)), text);
   });
   return [section('What happened to it', h('ol', { class: 'log' }, ...rows))];
+}
+
+/**
+ * @param {HistoryEntry} entry
+ * @returns {[tone: string, what: string, detail: string]}
+ */
+function lineOf({ what, proxy, node, from, cause, evidence, reason = '', ...rest }) {
+  const why = evidence === undefined ? cause : `${cause} (${evidence})`;
+  const took = rest.duration === undefined ? '' : `, in ${duration(rest.duration)}`;
+  switch (what) {
+    case 'connected':
+      return ['good', `connected to ${node}`, `by ${proxy}, from ${rest.remoteAddress}`];
+    case 'moved': {
+      const state = rest.sessionPresent ? 'with its session there' : 'restored';
+      return ['good', `${from} → ${node}`, `${why}${took}, ${state}`];
+    }
+    case 'not-moved':
+      return ['bad', `not moved from ${from}`, `${why}: no node took it`];
+    case 'refused':
+      return ['warn', 'turned away', `${reason}, by ${proxy}, from ${rest.remoteAddress}`];
+    case 'ended': {
+      const after = rest.duration === undefined ? '' : ` after ${duration(rest.duration)}`;
+      const bytes = `${size(rest.bytesFromDevice ?? 0)} from it, ${size(rest.bytesToDevice ?? 0)} to it`;
+      return ['', `left ${node ?? ''}`, `${reason}${after}, ${bytes}`];
+    }
+  }
 }
 
 /** @param {string} title @param {Node[]} children */

@@ -3,7 +3,6 @@
 
 import { may } from './abilities.js';
 import { get } from './api.js';
-import { toast } from './dialogs.js';
 import { byId, h, setText } from './dom.js';
 import { ago, clientName, count, counted, messageOf, natural } from './format.js';
 import { go, linkTo, viewNow } from './places.js';
@@ -47,17 +46,25 @@ export async function refreshDevices(force = true) {
   const where = new URLSearchParams({ limit: String(STEPS[step]) });
   if (match !== '') where.set('match', match);
   if (node !== '') where.set('node', node);
-  /** @type {ClientList} */
-  const { clients, total, missing } = await get(`/clients?${where}`);
-  if (number !== question) return;
+  try {
+    /** @type {ClientList} */
+    const found = await get(`/clients?${where}`);
+    if (number === question) showFound(found, match);
+  } catch (error) {
+    setText(byId('clients-missing'), messageOf(error));
+  }
+}
+
+/** @param {ClientList} found @param {string} match */
+function showFound({ clients, total, missing }, match) {
   isMore = total > clients.length && step < STEPS.length - 1;
   list?.show(clients, total);
   byId('no-devices').hidden = total > 0;
   const past = byId('past-device', HTMLAnchorElement);
   past.hidden = match === '' || !may('history');
   past.href = linkTo('device', match);
-  const found = total > clients.length ? `the first ${count(clients.length)} of ` : '';
-  setText(byId('clients-count'), `${found}${counted(total, 'device')}`);
+  const part = total > clients.length ? `the first ${count(clients.length)} of ` : '';
+  setText(byId('clients-count'), `${part}${counted(total, 'device')}`);
   setText(byId('clients-missing'), missing.length === 0 ? '' : `no answer from ${missing.join(', ')}`);
 }
 
@@ -76,7 +83,7 @@ export function searchDevices(match, node) {
 }
 
 function search() {
-  refreshDevices().catch((error) => toast(messageOf(error)));
+  void refreshDevices();
 }
 
 /** @param {readonly NodeView[]} nodes */

@@ -5,13 +5,24 @@
 
 /** @typedef {'node' | 'move' | 'device' | 'refusal' | 'change'} Group */
 
-/** What is not named here is a change of another sort. @type {Readonly<Record<string, Group>>} */
+/** @type {Readonly<Record<string, Group>>} */
 const groups = {
   ...{ 'node-health': 'node', 'node-lost': 'node', 'node-state': 'node', 'node-added': 'node' },
   ...{ 'node-removed': 'node', 'node-drained': 'node', panic: 'node' },
   ...{ 'drain-progress': 'node', 'rebalance-progress': 'node' },
   ...{ reattached: 'move', placed: 'device', ended: 'device' },
   ...{ rejected: 'refusal', refusals: 'refusal', 'dial-failed': 'refusal' },
+  ...{ reload: 'change', certificate: 'change', store: 'change', thread: 'change' },
+  ...{ admin: 'change', 'admin-denied': 'change' },
+};
+
+/** The kinds of the API that each group holds; incidents are shown apart. @type {Readonly<Record<Group, string>>} */
+export const kindsOf = {
+  node: 'node,progress',
+  move: 'move',
+  device: 'device',
+  refusal: 'refusal,refusals,dial',
+  change: 'reload,certificate,store,thread,audit,denied',
 };
 
 /** @type {readonly Group[]} */
@@ -58,6 +69,7 @@ function likenessOf({ type, node = '', from = '', cause = '', reason = '', failu
     case 'drain-progress':
       return `drain-progress ${node}`;
     case 'rebalance-progress':
+    case 'admin-denied':
       return type;
     default:
       return '';

@@ -79,12 +79,66 @@ function nodeSentence(event) {
     case 'rebalance-progress':
       return { tone: toneOfMoves(event), what: `rebalance: ${event.state}`, detail: rest };
   }
-  const words = String(type).replaceAll('-', ' ');
-  return {
-    tone: '',
-    what: node === undefined ? words : `${words}: ${node}`,
-    detail: detailOf(event, ['node']),
-  };
+  return clusterSentence(event);
+}
+
+/**
+ * @param {BreakwaterEvent} event
+ * @returns {Sentence}
+ */
+function clusterSentence(event) {
+  const { type, state, cause = '', reason, result } = event;
+  switch (type) {
+    case 'node-lost': {
+      const detail = `${detailOf(event, ['node', 'lost', 'had'])} · ${event.lost} of ${event.had} links ended`;
+      return { tone: 'bad', what: `${event.node} is lost`, detail };
+    }
+    case 'panic': {
+      const hasBegun = state === 'began';
+      const what = `pool ${event.pool} has ${hasBegun ? 'no' : 'again a'} healthy node`;
+      return { tone: hasBegun ? 'bad' : 'good', what, detail: hasBegun ? 'all of its nodes are tried' : '' };
+    }
+    case 'refusals':
+      return {
+        tone: 'warn',
+        what: `${counted(Number(event.count), 'device')} turned away`,
+        detail: `${reason}, in a minute`,
+      };
+    case 'reload':
+      return {
+        tone: result === 'ok' ? 'good' : 'bad',
+        what: `reload: ${result}`,
+        detail: visible(String(cause)),
+      };
+    case 'certificate': {
+      const what = `certificate of ${event.subject}: ${state}`;
+      return { tone: state === 'changed' ? '' : 'bad', what, detail: visible(String(cause)) };
+    }
+    case 'store':
+      return {
+        tone: state === 'up' ? 'good' : 'bad',
+        what: `the store is ${state}`,
+        detail: visible(String(cause)),
+      };
+    case 'thread':
+      return {
+        tone: state === 'answers' ? 'good' : 'bad',
+        what: `data thread ${event.thread}: ${state}`,
+        detail: visible(String(cause)),
+      };
+    case 'admin':
+    case 'admin-denied': {
+      const isDone = Number(event.status) < 400;
+      const what = `${visible(String(event.by ?? 'somebody'))}: ${event.method} ${visible(String(event.path)).replace('/api/v1/', '')}`;
+      const detail = detailOf(event, ['by', 'method', 'path', 'node', 'clientId', 'status']);
+      return {
+        tone: isDone ? '' : 'warn',
+        what,
+        detail: isDone ? detail : `${type === 'admin' ? 'failed' : 'not allowed'} · ${detail}`,
+      };
+    }
+  }
+  return { tone: '', what: String(type).replaceAll('-', ' '), detail: detailOf(event, []) };
 }
 
 /**
@@ -102,7 +156,7 @@ function toneOfMoves({ state }) {
  * @param {readonly string[]} said
  */
 function detailOf(event, said) {
-  const skipped = ['type', 'at', 'id', ...said];
+  const skipped = ['type', 'at', 'id', 'proxy', ...said];
   return Object.entries(event)
     .filter(([name, value]) => !skipped.includes(name) && value !== undefined && value !== '')
     .map(([name, value]) => `${name} ${visible(String(value))}`)

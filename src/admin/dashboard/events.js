@@ -1,20 +1,20 @@
 // @ts-check
 /** What happens, newest first: one line for what is alike, and a filter by kind that holds. */
 
-import { takes } from './abilities.js';
-import { followEvents } from './api.js';
+import { followEvents, get } from './api.js';
 import { byId, h, KeyedList, setClass, setText } from './dom.js';
-import { EventLog, groupNames, groupOf } from './event-log.js';
+import { EventLog, groupNames, groupOf, kindsOf } from './event-log.js';
 import { sentenceOf } from './event-text.js';
-import { clientName, clockTime, count } from './format.js';
+import { clientName, clockTime, count, messageOf } from './format.js';
 
+/** @import { EventList, KeptEvent } from '../journal-views.ts' */
 /** @import { Row } from './dom.js' */
 /** @import { Entry, Group } from './event-log.js' */
 
 /** Many events may come in one frame's time: they are drawn together. */
 const DRAW_MS = 100;
-/** What happened before the page was opened, where the proxy keeps it. */
-const BACK_MS = 60 * 60 * 1000;
+/** Of each kind, from before the page was opened. */
+const PAST = 300;
 /** Where the filter is kept, so that it holds over a reload of the page. */
 const FILTER = 'breakwater-events';
 
@@ -28,44 +28,61 @@ const labels = {
   change: 'Changes',
 };
 
-const log = new EventLog();
-/** The newest that was told. */
-let newest = '';
 /** @type {Group | ''} */
 let shown = '';
 
-/** @param {() => void} onNode told when something happened to a node */
+/** @param {() => void} onNode told when something happened to a node, or an incident began */
 export function watchEvents(onNode) {
+  const log = new EventLog();
   const list = new KeyedList(byId('events'), (/** @type {Entry} */ { number }) => `${number}`, createRow);
-  const filters = createFilters(() => draw());
-  let isDue = false;
-  const draw = () => {
+  const showCounts = createFilters(log, () => draw());
+  function draw() {
     const entries = log.list(shown);
     list.show(entries);
     byId('no-events').hidden = entries.length > 0;
-    filters();
-  };
+    showCounts();
+  }
+  let isDue = false;
+  function soon() {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      draw();
+    }, DRAW_MS);
+  }
   draw();
-  const path = () => {
-    if (!takes('/events', 'since')) return '/events';
-    const since = newest === '' ? new Date(Date.now() - BACK_MS).toISOString() : newest;
-    return `/events?since=${encodeURIComponent(since)}`;
-  };
-  return followEvents(
-    path,
-    (event) => {
-      newest = typeof event.id === 'string' ? event.id : event.at;
-      log.add(event);
-      if (groupOf(event) === 'node') onNode();
-      if (isDue) return;
-      isDue = true;
-      setTimeout(() => {
-        isDue = false;
-        draw();
-      }, DRAW_MS);
-    },
-    showLive,
-  );
+  const past = pastOf();
+  const told = past.then((events) => {
+    for (const event of events) log.add(event);
+    soon();
+    return new Set(events.map(({ id }) => id));
+  });
+  return followEvents(async (event, id) => {
+    // What happens comes behind what has happened, and may be told by both.
+    if ((await told).has(id)) return;
+    if (event.type !== 'incident') log.add(event);
+    if (event.type === 'incident' || groupOf(event) === 'node') onNode();
+    soon();
+  }, showLive);
+}
+
+/**
+ * What the proxies of the cluster keep, oldest first.
+ * @returns {Promise<KeptEvent[]>}
+ */
+async function pastOf() {
+  const lists = await Promise.all(
+    groupNames.map(async (group) => {
+      /** @type {EventList} */
+      const { events } = await get(`/events?kind=${kindsOf[group]}&limit=${PAST}`);
+      return events;
+    }),
+  ).catch((error) => {
+    setText(byId('no-events'), `What has happened is not known: ${messageOf(error)}`);
+    return [];
+  });
+  return lists.flat().toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
 /** @param {boolean} isLive */
@@ -76,10 +93,11 @@ function showLive(isLive) {
 
 /**
  * One button for each kind, with how many there are of it.
+ * @param {EventLog} log
  * @param {() => void} onChange
  * @returns {() => void} shows the counts
  */
-function createFilters(onChange) {
+function createFilters(log, onChange) {
   const kept = sessionStorage.getItem(FILTER);
   shown = groupNames.find((group) => group === kept) ?? '';
   const choices = /** @type {const} */ (['', ...groupNames]);

@@ -31,17 +31,16 @@ async function refresh(force) {
   const [status, nodes, proxies] = await Promise.all([get('/status'), get('/nodes'), get('/proxies')]);
   noteNodes(nodes);
   offerNodes(nodes);
-  await Promise.all([
-    refreshDrains(nodes),
-    refreshRebalance(),
-    refreshDevices(force),
-    refreshPanel(),
-    refreshIncidents(),
-  ]);
-  showStatus(status, nodes, proxies);
-  showNodes(nodes);
-  showProxies(proxies, status.proxy.id);
+  const show = () => {
+    showStatus(status, nodes, proxies);
+    showNodes(nodes);
+    showProxies(proxies, status.proxy.id);
+  };
+  show();
   byId('main').removeAttribute('aria-busy');
+  // What one of these cannot tell keeps nobody from the rest; each tells by itself why.
+  const parts = [refreshRebalance(), refreshDevices(force), refreshPanel(), refreshIncidents(force)];
+  await Promise.allSettled([refreshDrains(nodes).then(show), ...parts]);
 }
 
 /** One at a time; what is asked for meanwhile is done behind it. @type {Promise<void> | undefined} */

@@ -66,11 +66,16 @@ test('one device is called by its name, and what it chose cannot turn the text',
 
 test('an event that this page does not know is shown as it is', () => {
   const log = new EventLog();
-  log.add(event('store' as Type, 0, { state: 'down', cause: 'ECONNREFUSED' }));
+  log.add(event('store', 0, { state: 'down', cause: 'ECONNREFUSED' }));
+  log.add(event('of-tomorrow' as Type, 0.5, { node: 'b', id: '7', proxy: 'p' }));
   log.add(event('drain-progress', 1, { node: 'b', state: 'moving', moved: 2 }));
   log.add(event('drain-progress', 2, { node: 'b', state: 'done', moved: 9 }));
-  expect(shown(log)).toEqual(['drain of b: done | moved 9', 'store | state down · cause ECONNREFUSED']);
-  expect(log.list('change')).toHaveLength(1);
+  expect(shown(log)).toEqual([
+    'drain of b: done | moved 9',
+    'of tomorrow | node b',
+    'the store is down | ECONNREFUSED',
+  ]);
+  expect(log.list('change')).toHaveLength(2);
 });
 
 test('lengths of time are told in one unit', () => {
