@@ -7,7 +7,7 @@ import { type ClaimsOptions, createClaims } from './claims.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { connectionsElsewhere, startHeartbeat } from './heartbeat.ts';
 import { NodeSources } from './node-sources.ts';
-import { RememberedSessions, type SessionMemoryOptions } from './session-memory.ts';
+import { RememberedSessions, type SessionMemoryOptions } from './remembered-sessions.ts';
 import { createMemoryStore } from './store/memory.ts';
 import type { LivingProxy, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
 

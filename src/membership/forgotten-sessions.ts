@@ -2,7 +2,7 @@ import type { Log } from '../base/log.ts';
 import type { Snapshot } from '../base/metrics/metrics.ts';
 import { systemClock } from '../base/time.ts';
 import { createLogThrottle } from '../policy/admission/log-throttle.ts';
-import type { ForgottenBecause } from './session-memory.ts';
+import type { ForgottenBecause } from './remembered-sessions.ts';
 
 /** Counts persistent sessions that could not be remembered, and logs them now and then. */
 export function createForgottenSessions(log: Pick<Log, 'warn'>) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RememberedSessions } from '../../../src/membership/session-memory.ts';
+import { RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import { readSubscriptions, Subscriptions } from '../../../src/session/subscriptions.ts';
 

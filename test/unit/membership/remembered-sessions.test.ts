@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { type LeftSession, RememberedSessions } from '../../../src/membership/session-memory.ts';
+import { type LeftSession, RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import type { MembershipStore } from '../../../src/membership/store/store.ts';
 import { Subscriptions } from '../../../src/session/subscriptions.ts';
