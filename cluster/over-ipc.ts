@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
 import type { MQEmitter } from 'mqemitter';
 import mqemitter from 'mqemitter';
@@ -31,6 +30,20 @@ interface News {
   readonly news: Packet;
 }
 
+/** The child, as its parent sees it: a `ChildProcess` that `fork` made with `serialization: 'advanced'`. */
+interface ChildEnd {
+  readonly connected: boolean;
+  send(message: Answer | News, sent: () => void): unknown;
+  on(event: 'message', listener: (message: unknown) => void): unknown;
+  once(event: 'exit', listener: () => void): unknown;
+}
+
+/** The parent, as the child sees it: its `process`. */
+interface ParentEnd {
+  send?(message: Call, handle: undefined, options: undefined, sent: (failure: Error | null) => void): unknown;
+  on(event: 'message', listener: (message: Answer | News) => void): unknown;
+}
+
 /** What aedes does with a persistence; the first argument of most is a client. */
 const QUESTIONS = [
   ...['storeRetained', 'addSubscriptions', 'removeSubscriptions', 'subscriptionsByClient'],
@@ -49,7 +62,7 @@ const MAX_WAITING = 10_000;
  * @param membership the child's ends of what is shared
  * @param onBehind the child has not read for long: it stands still, and should be ended
  */
-export function serveChild(child: ChildProcess, membership: Membership, onBehind: () => void): void {
+export function serveChild(child: ChildEnd, membership: Membership, onBehind: () => void): void {
   const { mq } = membership;
   const store = membership.persistence as Record<string, (...args: unknown[]) => unknown>;
   const listeners = new Map<string, Listener>();
@@ -104,12 +117,13 @@ export function serveChild(child: ChildProcess, membership: Membership, onBehind
   child.once('exit', () => mq.close(() => {}));
 }
 
-/** The cluster of the process that started this one by `fork` with `serialization: 'advanced'`. */
-export function clusterOfParent(): Cluster {
-  return { join: async () => new Child().membership() };
+/** The cluster of the process that started this one. */
+export function clusterOfParent(parent: ParentEnd = process): Cluster {
+  return { join: async () => new Child(parent).membership() };
 }
 
 class Child {
+  private readonly parent: ParentEnd;
   private readonly bus = mqemitter({ concurrency: 0, matchEmptyLevels: true });
   private readonly emitHere = this.bus.emit.bind(this.bus);
   private readonly waiting = new Map<number, (answer: Answer) => void>();
@@ -117,8 +131,9 @@ class Child {
   private readonly topics = new Map<string, number>();
   private calls = 0;
 
-  constructor() {
-    process.on('message', (message: Answer | News) => {
+  constructor(parent: ParentEnd) {
+    this.parent = parent;
+    parent.on('message', (message) => {
       if ('news' in message) return this.emitHere(message.news);
       if (!('answer' in message)) return;
       this.waiting.get(message.answer)?.(message);
@@ -177,7 +192,7 @@ class Child {
       this.waiting.set(call, ({ value, error }) =>
         error === undefined ? resolve(value) : reject(new Error(error)),
       );
-      process.send?.({ call, method, args: args.map(plain) } satisfies Call, (failure: Error | null) => {
+      this.parent.send?.({ call, method, args: args.map(plain) }, undefined, undefined, (failure) => {
         if (failure === null || !this.waiting.delete(call)) return;
         reject(failure);
       });

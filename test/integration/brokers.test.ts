@@ -1,10 +1,14 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect as tcp } from 'node:net';
+import { deserialize, serialize } from 'node:v8';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { connectAsync } from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Broker } from '../../cluster/broker.ts';
 import { startBroker } from '../../cluster/broker.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { inMemoryCluster } from '../../cluster/in-memory.ts';
+import { clusterOfParent, serveChild } from '../../cluster/over-ipc.ts';
 import { redisCluster } from '../../cluster/over-redis.ts';
 import { startAedes } from '../support/aedes.ts';
 import { freePort } from '../support/process.ts';
@@ -35,7 +39,38 @@ const clusters = {
       3,
       redisCluster((await redis).url, () => {}),
     ),
+  'of processes with one parent': () => startAedes(3, overIpc()),
 };
+
+/** Parent and children in one process, with what the channel between processes does to a message. */
+function overIpc(): Cluster {
+  const shared = inMemoryCluster();
+  return {
+    async join() {
+      const [parent, child] = [new EventEmitter(), new EventEmitter()];
+      const carry = (message: unknown, to: EventEmitter, sent: (failure: null) => void) => {
+        const bytes = serialize(message);
+        setImmediate(() => {
+          to.emit('message', deserialize(bytes));
+          sent(null);
+        });
+      };
+      const childEnd = Object.assign(child, {
+        connected: true,
+        send: (message: unknown, sent: () => void) => carry(message, parent, sent),
+      });
+      const parentEnd = Object.assign(parent, {
+        send: (message: unknown, _handle: undefined, _options: undefined, sent: (failure: null) => void) =>
+          carry(message, child, sent),
+      });
+      const onBehind = () => {
+        throw new Error('a child that reads is not behind');
+      };
+      serveChild(childEnd, await shared.join(), onBehind);
+      return clusterOfParent(parentEnd).join();
+    },
+  };
+}
 
 describe.each(Object.entries(clusters))('a cluster %s', (_, startCluster) => {
   test.each([0, 1, 2] as const)('delivers QoS %i across nodes, in order and once', async (qos) => {
