@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { generate, parser } from 'mqtt-packet';
@@ -42,7 +42,10 @@ function speak(pid: number, at: number): void {
   let got = 0;
   let sinceMs = 0;
   const socket = connect({ port: at, host: '127.0.0.1', noDelay: true });
+  /** At the end of the test the proxy may be gone before this thread is. */
+  const isGone = (): boolean => !existsSync(`/proc/${pid}/task/${thread ?? pid}/schedstat`);
   const say = (): void => {
+    if (isGone()) return;
     if (thread !== undefined) sinceMs = cpuMs(pid, thread);
     socket.write(message);
   };
@@ -55,6 +58,7 @@ function speak(pid: number, at: number): void {
   socket
     .on('error', () => undefined)
     .on('data', () => {
+      if (isGone()) return;
       if (thread !== undefined) {
         shared[0] = (shared[0] as number) + 1;
         shared[1] = Math.max(shared[1] as number, cpuMs(pid, thread) - sinceMs);
