@@ -300,8 +300,7 @@ export class ListenerHost implements ConnectionHost {
     for (const connection of this.open) {
       if (tally.moving + tally.noNode + tally.ended >= count) break;
       if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
-      const answer =
-        connection instanceof OpaqueConnection ? 'opaque' : connection.session?.moveAway(cause, to);
+      const answer = connection instanceof OpaqueConnection ? 'opaque' : this.moveAway(connection, cause, to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node' && cause === 'removed' && this.isForsaken(connection)) {
         tally.ended++;
@@ -318,6 +317,10 @@ export class ListenerHost implements ConnectionHost {
       } else tally.later++;
     }
     return tally;
+  }
+
+  private moveAway(connection: Connection, cause: MoveCause, to: string | undefined) {
+    return this.context.memories.isAwaiting(connection) ? 'later' : connection.session?.moveAway(cause, to);
   }
 
   /** The served connections that the request means, of those here. */
@@ -340,7 +343,7 @@ export class ListenerHost implements ConnectionHost {
   move(whom: Whom, to: string | undefined): MoveTally {
     const tally = { ...noMoves };
     for (const connection of this.meant(whom)) {
-      const answer = connection.session?.moveAway('move', to);
+      const answer = this.moveAway(connection, 'move', to);
       if (answer === 'moving') tally.moving++;
       else if (answer === 'no-node') tally.noNode++;
       else if (answer === 'later') tally.later++;

@@ -5,7 +5,11 @@ import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { Session } from '../session/index.ts';
 import { deviceOf } from './accepted-clients.ts';
 
+/** What is remembered of a session comes within this time, or mostly not at all (`membership/session-memory.ts`). */
+const ANSWER_MS = 2_000;
+
 interface SessionMemoriesOptions {
+  readonly now: () => number;
   readonly tell: (event: WorkerEvent) => void;
   /** The longest that a session is remembered, in ms; 0: none is. */
   readonly maxMs: () => number;
@@ -21,6 +25,8 @@ export class SessionMemories {
   private readonly options: SessionMemoriesOptions;
   /** By the numbers of the connections. */
   private readonly open = new Map<number, Session>();
+  /** Of those whose sessions are older: until when an answer is waited for. */
+  private readonly asked = new Map<number, number>();
 
   constructor(options: SessionMemoriesOptions) {
     this.options = options;
@@ -29,13 +35,22 @@ export class SessionMemories {
   /** The broker has accepted the device. What is relayed is not followed: nothing holds that was remembered before. */
   opened(connection: Connection): void {
     const { clientId, number, who, session: forwarder } = connection;
-    const { tell, maxMs, followsSessions } = this.options;
+    const { now, tell, maxMs, followsSessions } = this.options;
     if (clientId === '' || maxMs() === 0) return;
     const opening = forwarder?.session.memory.opening;
     if (forwarder === undefined ? !followsSessions() : opening === undefined) return;
     if (forwarder !== undefined) this.open.set(number, forwarder.session);
     const isResumed = opening === 'resumed';
+    if (isResumed) this.asked.set(number, now() + ANSWER_MS);
     tell({ type: 'session-opened', ...deviceOf(connection), who, connection: number, isResumed });
+  }
+
+  /**
+   * Is what the session has about to be known? Until then no node but its own has it whole, and a move could end the
+   * connection.
+   */
+  isAwaiting({ number }: Connection): boolean {
+    return this.options.now() < (this.asked.get(number) ?? 0);
   }
 
   /** It ends. */
@@ -44,6 +59,7 @@ export class SessionMemories {
     const session = this.open.get(number);
     if (session === undefined) return;
     this.open.delete(number);
+    this.asked.delete(number);
     const { rest } = session.memory;
     const ttlMs = Math.min((rest?.expirySeconds ?? 0) * 1000, this.options.maxMs());
     const subscriptions = ttlMs > 0 ? rest?.subscriptions : undefined;
@@ -55,6 +71,7 @@ export class SessionMemories {
 
   /** The answer of the main thread; the connection may be gone. */
   recalled(connection: number, subscriptions: string): void {
+    this.asked.delete(connection);
     this.open.get(connection)?.memory.recall(subscriptions);
   }
 }

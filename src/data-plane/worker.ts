@@ -65,6 +65,7 @@ const context = {
     tell: start.threads > 1 ? (event) => events.add(event) : undefined,
   }),
   memories: new SessionMemories({
+    now: sharedClock.now,
     tell: (event) => events.add(event),
     maxMs: () => current.limits.sessionMemoryMs,
     followsSessions: () => current.followsSessions,

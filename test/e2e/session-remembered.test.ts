@@ -126,3 +126,24 @@ test.concurrent('a device that takes its own session over, without having left, 
   await survive(breakwater, nodes, await connectAll(port, 5, ids, true));
   expect(before.every(({ isClosed }) => isClosed)).toBe(true);
 });
+
+test.concurrent('a drain waits for what is remembered of devices that have just come back', async () => {
+  const nodes = await startNodes();
+  const breakwater = await startBreakwater({ pools: poolOf(nodes) });
+  const { port } = breakwater;
+  const before = await connectAll(port, 5, ids, false);
+  await answered(before, (device) => device.subscribe(...filtersOf(device)));
+  await leaveAll(before);
+  const devices = await connectAll(port, 5, ids, true);
+  await breakwater.api('nodes', { method: 'POST', body: { id: 'node-1', url: nodes[1].url } });
+  await breakwater.api('nodes/node-0/drain', { method: 'POST' });
+  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
+  await until(
+    () => moved() === ids.length || devices.some(({ isClosed }) => isClosed),
+    'the sessions at the other node',
+  );
+  expect(devices.filter(({ isClosed }) => isClosed).map(({ clientId }) => clientId)).toEqual([]);
+  const { tell } = await watcher(nodes[1]);
+  for (const id of ids) tell(`to/${id}`, 'hello');
+  await until(() => devices.every(({ messages }) => messages.length === 1), 'each message');
+});

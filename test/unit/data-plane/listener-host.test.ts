@@ -36,7 +36,10 @@ const peer: Peer = {
 
 function worldWith(context: Partial<WorkerContext>): ListenerHost {
   const table = new TableReader(openTable(createTableMemory(1), 1), 0);
-  const memories = new SessionMemories({ tell: () => {}, maxMs: () => 0, followsSessions: () => false });
+  const memories = new SessionMemories({
+    ...{ now: () => 0, tell: () => {} },
+    ...{ maxMs: () => 0, followsSessions: () => false },
+  });
   const whole = {
     table,
     limits: { ...limits, ...sessionLimits },

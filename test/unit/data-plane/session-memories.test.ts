@@ -5,12 +5,14 @@ import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 
 function scene(options: { maxMs?: number; followsSessions?: boolean } = {}) {
   const told: WorkerEvent[] = [];
+  const clock = { ms: 0 };
   const memories = new SessionMemories({
+    now: () => clock.ms,
     tell: (event) => told.push(event),
     maxMs: () => options.maxMs ?? 60_000,
     followsSessions: () => options.followsSessions ?? true,
   });
-  return { memories, told };
+  return { memories, told, clock };
 }
 
 const whole = { subscriptions: 'AAAA', unsubscribed: undefined, expirySeconds: 30 };
@@ -77,4 +79,23 @@ test('a connection that is relayed may change what was remembered: it does not h
   memories.opened(connection());
   memories.left(connection());
   expect(told).toEqual([{ type: 'session-opened', ...device, isResumed: false }]);
+});
+
+test('what a resumed session has is waited for until it is known, for 2 s at most, and while the connection is there', () => {
+  const { memories, clock } = scene();
+  const resumed = connection({ opening: 'resumed', recall: () => true });
+  expect(memories.isAwaiting(resumed)).toBe(false);
+  for (const end of [
+    () => memories.recalled(5, 'AAAA'),
+    () => memories.left(resumed),
+    () => (clock.ms += 1_000),
+  ]) {
+    memories.opened(resumed);
+    clock.ms += 1_000;
+    expect(memories.isAwaiting(resumed)).toBe(true);
+    end();
+    expect(memories.isAwaiting(resumed)).toBe(false);
+  }
+  memories.opened(connection({ opening: 'begun', rest: whole }, 'd'));
+  expect(memories.isAwaiting(resumed)).toBe(false);
 });
