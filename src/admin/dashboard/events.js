@@ -13,8 +13,9 @@ import { clientName, clockTime, count, messageOf } from './format.js';
 
 /** Many events may come in one frame's time: they are drawn together. */
 const DRAW_MS = 100;
-/** Of each kind, from before the page was opened. */
-const PAST = 300;
+/** Of each kind, from before the page was opened; a lost node is many moves. */
+const PAST = 200;
+const PAST_MOVES = 1000;
 /** Where the filter is kept, so that it holds over a reload of the page. */
 const FILTER = 'breakwater-events';
 
@@ -75,7 +76,9 @@ async function pastOf() {
   const lists = await Promise.all(
     groupNames.map(async (group) => {
       /** @type {EventList} */
-      const { events } = await get(`/events?kind=${kindsOf[group]}&limit=${PAST}`);
+      const { events } = await get(
+        `/events?kind=${kindsOf[group]}&limit=${group === 'move' ? PAST_MOVES : PAST}`,
+      );
       return events;
     }),
   ).catch((error) => {

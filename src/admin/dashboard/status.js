@@ -60,8 +60,8 @@ function showNumbers(status, proxies, nodes) {
   const isAlarm = nodes.some(({ health, state }) => health === 'unhealthy' && state !== 'disabled');
   setClass(byId('healthy'), `number${isAlarm ? ' bad' : ''}`);
   setText(byId('enabled'), `${count(enabled)} enabled`);
-  setText(byId('total'), `${count(status.connectionsTotal)} since its start`);
-  setText(byId('rejected-total'), `${count(status.rejectedTotal)} since its start`);
+  setText(byId('total'), `this proxy: ${count(status.connectionsTotal)}`);
+  setText(byId('rejected-total'), `this proxy: ${count(status.rejectedTotal)}`);
 }
 
 /**
