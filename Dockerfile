@@ -24,9 +24,9 @@ RUN ln -s /app/dist/src/main.js /usr/local/bin/breakwater
 # Whom the image calls "node"; as a number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 1883 9883
-# /livez needs no token.
+# /livez needs no token. The admin address speaks HTTP, or HTTPS where admin.tls is set.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "http.get('http://127.0.0.1:9883/livez', (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+  CMD ["node", "-e", "const ask = (by, or) => by.get({ host: '127.0.0.1', port: 9883, path: '/livez', rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', or); ask(http, () => ask(https, () => process.exit(1)))"]
 # Node is process 1 and handles SIGTERM itself: devices get their time of grace (limits.shutdownGrace, 30 s), so allow
 # more than Docker's 10 s between SIGTERM and SIGKILL (docker stop --time, stop_grace_period).
 STOPSIGNAL SIGTERM
