@@ -60,6 +60,8 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   /** When a newer connection of the client id was last accepted in this pool, on the host's clock. */
   private rivalledAtMs: number | undefined;
 
+  /** When its CONNECT was whole, on the host's clock; 0 before. */
+  private connectAtMs = 0;
   private phase: Phase = 'greeting';
   private reason: EndReason | undefined;
   /** What the device sent until it is carried: CONNECT first. */
@@ -84,6 +86,11 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
 
   get clientId(): string {
     return this.forwarder?.assignedClientId ?? this.connect?.clientId ?? '';
+  }
+
+  /** From its CONNECT until it was served. */
+  get connackAfterMs(): number {
+    return this.placedAtMs - this.connectAtMs;
   }
 
   get isTakenOver(): boolean {
@@ -122,6 +129,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     const { connect } = result;
     this.connect = connect;
     this.connectEnd = result.end;
+    this.connectAtMs = this.host.now();
     const route = this.host.route(connect, this.peer);
     if (typeof route === 'string') {
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');

@@ -100,16 +100,20 @@ export const endReasons = [
 /** MQTT has so many packet types; messages are counted by type, those of devices first and then those of nodes. */
 export const PACKET_TYPES = 16;
 
-/** Upper bounds of the dial histogram, in seconds; the last bucket is +Inf. */
-export const dialBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+/** Upper bounds of the histograms of dials and of CONNECTs, in seconds; the last bucket is +Inf. */
+export const durationBuckets = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const;
 
 const HEADER_INTS = 4; // generation, slots in use, live devices, the last connection's number
 
 /** Where each group of a thread's doubles begins. */
 export const REJECTED = threadCounters.length;
 export const DIALS = REJECTED + rejectReasons.length;
-export const DIAL_SUM = DIALS + dialBuckets.length + 1;
-export const ACCEPTED = DIAL_SUM + 1;
+/** A histogram: its buckets, and the sum of what was observed. */
+const HISTOGRAM_DOUBLES = durationBuckets.length + 2;
+export const CONNECTS = DIALS + HISTOGRAM_DOUBLES;
+export const ACCEPTED = CONNECTS + HISTOGRAM_DOUBLES;
 export const ENDED = ACCEPTED + MAX_LISTENERS;
 export const MESSAGES = ENDED + endReasons.length;
 export const PULSE = MESSAGES + 2 * PACKET_TYPES;
@@ -311,10 +315,19 @@ export class TableWriter {
     return this.sum(MESSAGES + side * PACKET_TYPES + packetType);
   }
 
-  /** Dial durations in seconds: counts by bucket (the last is +Inf) and their sum. */
-  dials(): { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number } {
-    const counts = Array.from({ length: dialBuckets.length + 1 }, (_, bucket) => this.sum(DIALS + bucket));
-    return { bounds: dialBuckets, counts, sum: this.sum(DIAL_SUM) };
+  /** From the dial of a node to its CONNACK, in seconds: counts by bucket (the last is +Inf) and their sum. */
+  dials() {
+    return this.histogram(DIALS);
+  }
+
+  /** The same from the CONNECT of a device to its CONNACK. */
+  connects() {
+    return this.histogram(CONNECTS);
+  }
+
+  private histogram(from: number) {
+    const counts = Array.from({ length: durationBuckets.length + 1 }, (_, bucket) => this.sum(from + bucket));
+    return { bounds: durationBuckets, counts, sum: this.sum(from + counts.length) };
   }
 
   /** The signs of life of each thread. */

@@ -4,11 +4,11 @@ import {
   ACCEPTED,
   ADDRESS_BYTES,
   BUSY,
+  CONNECTS,
   DEVICES,
-  DIAL_SUM,
   DIALS,
   DOUBLES_PER_THREAD,
-  dialBuckets,
+  durationBuckets,
   ENABLED,
   ENDED,
   endReasons,
@@ -204,10 +204,18 @@ export class TableReader {
   }
 
   observeDial(seconds: number): void {
+    this.observe(DIALS, seconds);
+  }
+
+  observeConnect(seconds: number): void {
+    this.observe(CONNECTS, seconds);
+  }
+
+  private observe(from: number, seconds: number): void {
     let bucket = 0;
-    while (bucket < dialBuckets.length && seconds > (dialBuckets[bucket] ?? 0)) bucket++;
-    this.add(DIALS + bucket, 1);
-    this.add(DIAL_SUM, seconds);
+    while (bucket < durationBuckets.length && seconds > (durationBuckets[bucket] ?? 0)) bucket++;
+    this.add(from + bucket, 1);
+    this.add(from + durationBuckets.length + 1, seconds);
   }
 
   private add(index: number, by: number): void {

@@ -230,6 +230,7 @@ export class ListenerHost implements ConnectionHost {
       this.context.owners.add(connection);
       if (isAccepted) acceptClient(this.context, connection);
       if (isAccepted) this.context.memories.opened(connection);
+      if (isAccepted) this.context.table.observeConnect(connection.connackAfterMs / 1000);
     }
     if (!this.context.verbose) return;
     const protocolVersion = connection.connect?.protocolVersion;

@@ -49,6 +49,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     ),
     bytesFromDevices: table.counter('bytesFromDevice'),
     bytesToDevices: table.counter('bytesToDevice'),
+    connects: table.connects(),
     dials: table.dials(),
     nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
     storeUp: store.isUp(),

@@ -27,6 +27,8 @@ export interface Snapshot {
   /** Payload bytes since the start. */
   readonly bytesFromDevices: number;
   readonly bytesToDevices: number;
+  /** From the CONNECT of a device to its CONNACK. */
+  readonly connects: SharedHistogram;
   /** From the dial of a node to its CONNACK. */
   readonly dials: SharedHistogram;
   readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
@@ -82,6 +84,8 @@ const MAX_NODES = 4096;
  */
 const LAG_PRECISION_MS = 2 ** 31 - 1;
 const LAG_STATISTICS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'];
+/** Gauges by the name of a counter, which `promtool check metrics` refuses; each is the sum of another one over its types. */
+const SUMS = ['handles', 'requests', 'resources'];
 
 const REATTACH_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
 const DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -93,6 +97,7 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
   for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
+  for (const name of SUMS) registry.removeSingleMetric(`nodejs_active_${name}_total`);
   const refresh = createCollected(registry);
   const probe = new Histogram({
     name: 'breakwater_probe_duration_seconds',
@@ -106,11 +111,15 @@ export function createMetrics(): Metrics {
     buckets: DELAY_BUCKETS_SECONDS,
     registers: [registry],
   });
+  const connects = sharedHistogram(
+    'breakwater_connect_duration_seconds',
+    'From the whole CONNECT of a device to the CONNACK that served it: waits, look-ups, and nodes that were tried before.',
+  );
   const dials = sharedHistogram(
     'breakwater_dial_duration_seconds',
     'From the dial of a node to the CONNACK that served the device.',
   );
-  registry.registerMetric(dials.metric);
+  for (const { metric } of [connects, dials]) registry.registerMetric(metric);
   const reattachments = new Counter({
     name: 'breakwater_reattachments_total',
     help: 'Sessions that moved (ok), and tries that no node took (failed), by cause.',
@@ -148,6 +157,7 @@ export function createMetrics(): Metrics {
       requests.inc({ listener: listenerOf(listener), code: status }, count),
     exposition: async (snapshot) => {
       refresh(snapshot);
+      connects.set(snapshot.connects);
       dials.set(snapshot.dials);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },

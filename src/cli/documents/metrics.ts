@@ -3,7 +3,7 @@ import { markdownTable } from './sections.ts';
 
 /** The table of metrics, as Prometheus itself is told of them. */
 
-/** One series of each, so that every label shows. */
+/** Series of each, so that every label shows. */
 const everything: Snapshot = {
   connections: [{ listener: '', node: '', count: 1 }],
   connectionsTotal: [{ listener: '', count: 1 }],
@@ -13,6 +13,7 @@ const everything: Snapshot = {
   messages: [{ direction: 'from_device', type: '', count: 1 }],
   bytesFromDevices: 1,
   bytesToDevices: 1,
+  connects: { bounds: [1], counts: [0, 0], sum: 0 },
   dials: { bounds: [1], counts: [0, 0], sum: 0 },
   nodes: [{ node: '', up: true }],
   storeUp: true,
@@ -20,7 +21,7 @@ const everything: Snapshot = {
   longestTurns: [{ thread: 0, seconds: 1 }],
   certificates: [
     { listener: '', seconds: 1 },
-    { pool: '', seconds: 1 },
+    { pool: 'default', seconds: 1 },
   ],
   logLinesDropped: 0,
   sessionsForgotten: [{ reason: '', count: 1 }],
@@ -41,10 +42,12 @@ export async function metricTable(): Promise<string> {
 }
 
 function labelsOf(name: string, body: string): string {
-  const series = new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, 'm').exec(body);
-  if (series === null) throw new Error(`${name} has no series`);
-  const labels = [...(series[1] ?? '').matchAll(/(\w+)="/g)].map(([, label = '']) => label);
-  const ours = labels.filter((label) => label !== 'le');
+  const series = [...body.matchAll(new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, 'gm'))];
+  if (series.length === 0) throw new Error(`${name} has no series`);
+  const labels = new Set(
+    series.flatMap(([, list = '']) => [...list.matchAll(/(\w+)="/g)].map(([, one]) => one)),
+  );
+  const ours = [...labels].filter((label) => label !== 'le');
   return ours.length === 0 ? '' : `{${ours.join(',')}}`;
 }
 

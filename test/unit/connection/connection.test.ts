@@ -22,6 +22,13 @@ describe('a device is served', () => {
     ]);
   });
 
+  test('and the time from its whole CONNECT on counts the wait, and the node that was tried before', () => {
+    const scene = new Scene({ reconnectDelayMs: 4_000 }).says(CONNECT.subarray(0, 5)).after(1_000);
+    scene.says(CONNECT.subarray(5)).after(4_000).refuses('ECONNREFUSED').opens().after(40).node(ACCEPTED);
+    expect(scene.did()).toContain('b answered after 40');
+    expect((scene.connection as Connection).connackAfterMs).toBe(4_040);
+  });
+
   test('when CONNECT and CONNACK come one byte at a time', () => {
     const scene = new Scene();
     for (const byte of CONNECT) scene.says(Buffer.of(byte));

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   createTableMemory,
-  dialBuckets,
+  durationBuckets,
   endReasons,
   openTable,
   type Slot,
@@ -241,9 +241,13 @@ describe('counts', () => {
     for (const seconds of [0, 0.001, 0.0011, 10]) first.observeDial(seconds);
     second.observeDial(11);
     const { bounds, counts, sum } = writer.dials();
-    expect(bounds).toBe(dialBuckets);
+    expect(bounds).toBe(durationBuckets);
     expect([counts[0], counts[1], counts[12], counts[13]]).toEqual([2, 1, 1, 1]);
     expect(sum).toBeCloseTo(21.0021);
+    expect(writer.connects().sum).toBe(0);
+    first.observeConnect(0.3);
+    expect(writer.connects().counts[8]).toBe(1);
+    expect([writer.connects().sum, writer.dials().sum, writer.accepted(0)]).toEqual([0.3, sum, 0]);
   });
 });
 

@@ -3,6 +3,7 @@ import { boundLabel } from '../../../../src/base/metrics/label.ts';
 import { createMetrics, type Snapshot } from '../../../../src/base/metrics/metrics.ts';
 
 const empty: Snapshot = {
+  connects: { bounds: [0.1], counts: [0, 0], sum: 0 },
   dials: { bounds: [0.1], counts: [0, 0], sum: 0 },
   connections: [],
   connectionsTotal: [],
@@ -36,6 +37,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     messages: [{ direction: 'to_device', type: 'publish', count: 9 }],
     bytesFromDevices: 10,
     bytesToDevices: 20,
+    connects: { bounds: [0.1, 1], counts: [1, 0, 2], sum: 7 },
     dials: { bounds: [0.1, 1], counts: [2, 1, 1], sum: 4.5 },
     nodes: [
       { node: 'a', up: true },
@@ -65,6 +67,8 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_messages_total{direction="to_device",type="publish"} 9',
     'breakwater_bytes_total{direction="from_device"} 10',
     'breakwater_bytes_total{direction="to_device"} 20',
+    'breakwater_connect_duration_seconds_bucket{le="1"} 1',
+    'breakwater_connect_duration_seconds_sum 7',
     'breakwater_dial_duration_seconds_bucket{le="0.1"} 2',
     'breakwater_dial_duration_seconds_bucket{le="1"} 3',
     'breakwater_dial_duration_seconds_bucket{le="+Inf"} 4',
