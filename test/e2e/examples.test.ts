@@ -6,12 +6,13 @@ import { connectAsync, type IClientOptions, MqttClient } from 'mqtt';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startAedes } from '../support/aedes.ts';
-import { startBreakwater } from '../support/breakwater.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { run } from '../support/cli.ts';
 import { KEY, SECRET, startEmqxApi } from '../support/emqx-api.ts';
 import { atEnd, temporaryDirectory } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
+import { until } from '../support/wait.ts';
 
 /** Every file in `examples/` is checked as it stands, and started and used with the addresses of this machine. */
 
@@ -122,13 +123,26 @@ describe.each(names)('%s', (name) => {
 
   test('carries a message through each of its listeners', async () => {
     const example = await here(copyOf(name));
-    const proxy = await startBreakwater(example, [], secrets);
-    for (const [i, { url, proxyProtocol }] of example.listeners.entries()) {
-      const address = url.replace(/:0\b/, `:${proxy.ports[i]}`);
-      expect(await sendAndReceive(address, proxyProtocol === 'require')).toBe('hello');
+    const proxies = [await startBreakwater(example, [], secrets)];
+    if (example.membership !== undefined) {
+      proxies.push(await startBreakwater(example, [], secrets));
+      await until(async () => (await proxyIds(proxies[0])).length === 2, 'the two to know each other');
+    }
+    for (const proxy of proxies) {
+      for (const [i, { url, proxyProtocol }] of example.listeners.entries()) {
+        const address = url.replace(/:0\b/, `:${proxy.ports[i]}`);
+        expect(await sendAndReceive(address, proxyProtocol === 'require')).toBe('hello');
+      }
     }
   });
 });
+
+/** Of all proxies that this one knows of, itself included. */
+async function proxyIds(proxy: Breakwater | undefined): Promise<string[]> {
+  const headers = { authorization: `Bearer ${secrets.BREAKWATER_TOKEN}` };
+  const answer = await fetch(`${proxy?.adminUrl}/api/v1/proxies`, { headers });
+  return ((await answer.json()) as { id: string }[]).map(({ id }) => id);
+}
 
 async function sendAndReceive(address: string, afterHeader: boolean): Promise<string> {
   const { cert, key } = device;

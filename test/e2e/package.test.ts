@@ -47,7 +47,7 @@ test('it holds the program and what its users read, and nothing else', () => {
     /^dist\/(src|cluster)\/.+\.js$/,
     /^dist\/src\/admin\/dashboard\/[\w.-]+$/,
     /^(README|CHANGELOG|SECURITY)\.md$|^LICENSE$|^package\.json$/,
-    /^docs\/[\w.-]+\.md$/,
+    /^docs\/[\w.-]+\.md$|^docs\/images\/[\w.-]+\.svg$/,
     /^examples\/[\w.-]+$/,
     /^cluster\/(kubernetes|systemd)\/[\w.-]+$/,
   ];
