@@ -184,6 +184,8 @@ export interface ConnectionHost {
   readonly sessionLimits: SessionLimits;
   /** Where sessions count their packets, by type: 16 of devices, then 16 of nodes. Absent: not counted. */
   readonly messages?: Float64Array;
+  /** Where sessions count PUBLISH packets, by the place that they are given. Absent: they do not. */
+  readonly traffic?: Float64Array;
   /** How devices are carried here. */
   readonly mode: 'relay' | 'session';
   /** Milliseconds, monotonic. */

@@ -10,7 +10,7 @@ const made = new WeakMap<PoolRoute, SessionOptions>();
 export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymous: boolean): SessionOptions {
   let options = made.get(route);
   if (options === undefined) {
-    const { limits, sessionLimits, messages } = host;
+    const { limits, sessionLimits, messages, traffic } = host;
     options = {
       maxPacketBytes: limits.maxPacketBytes,
       maxOfflineBytes: sessionLimits.maxOfflineBytes,
@@ -22,6 +22,7 @@ export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymo
       isPaced: route.rates !== undefined,
       now: () => host.now(),
       ...(messages && { messages }),
+      ...(traffic && { traffic }),
     };
     made.set(route, options);
   }

@@ -103,6 +103,11 @@ export interface Wire {
   endNode(link: Link, how: 'flush' | 'reset'): void;
   /** The connection has this number from now on: the engine notes it while it is at work for it. */
   numbered(connection: number): void;
+  /**
+   * From now on bytes of the device are counted at this place of `EngineOptions.traffic`, those that it has sent behind it
+   * those that it was sent; and so are those of before, where they are counted nowhere yet.
+   */
+  countAt(place: number): void;
   /** The connection's one timer: fires once after so many milliseconds; replaces an earlier one; 0 clears it. */
   setTimer(ms: number): void;
 }

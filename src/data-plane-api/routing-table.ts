@@ -7,6 +7,7 @@ import type { NodeRoute } from '../nodes/route.ts';
 import { limiterRefusalLabels } from '../policy/admission/connection-limiter.ts';
 import { refusals } from '../policy/routing/rules.ts';
 import { headerRefusalLabels } from '../protocol/proxy-protocol/expect.ts';
+import { clearTraffic, type Traffic, trafficAt, trafficLength } from './traffic.ts';
 
 /**
  * The routing table: the one place where the control plane and the data threads meet. A SharedArrayBuffer of node
@@ -141,6 +142,11 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
   const counts = ints(threads * MAX_LISTENERS * MAX_NODES);
   const doubles = new Float64Array(memory, offset, threads * DOUBLES_PER_THREAD);
   offset += doubles.byteLength;
+  const ofWorker = trafficLength(MAX_LISTENERS);
+  const traffic = Array.from({ length: threads }, (_, thread) => {
+    return new Float64Array(memory, offset + thread * ofWorker * 8, ofWorker);
+  });
+  offset += threads * ofWorker * 8;
   const text = Buffer.from(memory, offset, MAX_NODES * TEXT_BYTES);
   const perNode = {
     flags,
@@ -154,14 +160,15 @@ export function openTable(memory: SharedArrayBuffer, threads: number) {
     maxConnections,
     connectRate,
   };
-  return { header, ...perNode, counts, doubles, text, threads };
+  return { header, ...perNode, counts, doubles, traffic, text, threads };
 }
 
 export type Table = ReturnType<typeof openTable>;
 
 export function createTableMemory(threads: number): SharedArrayBuffer {
   const ints = HEADER_INTS + MAX_NODES * 10 + threads * MAX_LISTENERS * MAX_NODES;
-  return new SharedArrayBuffer(ints * 4 + threads * DOUBLES_PER_THREAD * 8 + MAX_NODES * TEXT_BYTES);
+  const doubles = threads * (DOUBLES_PER_THREAD + trafficLength(MAX_LISTENERS));
+  return new SharedArrayBuffer(ints * 4 + doubles * 8 + MAX_NODES * TEXT_BYTES);
 }
 
 export const GENERATION = 0;
@@ -242,6 +249,8 @@ export class TableWriter {
       if (flags[slot] !== 0 || Atomics.load(live, slot) > 0) continue;
       remote[slot] = 0;
       connects[slot] = 0;
+      for (let listener = 0; listener < MAX_LISTENERS; listener++)
+        clearTraffic(this.table.traffic, listener, slot);
       header[SLOTS] = Math.max(header[SLOTS] ?? 0, slot + 1);
       return slot;
     }
@@ -295,6 +304,17 @@ export class TableWriter {
       sum += this.table.counts[(thread * MAX_LISTENERS + listener) * MAX_NODES + slot] ?? 0;
     }
     return sum;
+  }
+
+  /** What devices of a listener have sent and received while this node served them. */
+  trafficAt(id: string, listener: number): Traffic | undefined {
+    const slot = this.slotOf.get(id);
+    return slot === undefined ? undefined : trafficAt(this.table.traffic, listener, slot);
+  }
+
+  /** A listener's index is another's from now on. */
+  clearTraffic(listener: number): void {
+    for (let slot = 0; slot < MAX_NODES; slot++) clearTraffic(this.table.traffic, listener, slot);
   }
 
   counter(name: ThreadCounter): number {

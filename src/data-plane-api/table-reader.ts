@@ -184,6 +184,12 @@ export class TableReader {
     this.add(threadCounters.indexOf(name), by);
   }
 
+  /** Bytes of a device that no node has served; those of others are counted as they come. */
+  countUnserved(bytesFromDevice: number, bytesToDevice: number): void {
+    this.count('bytesFromDevice', bytesFromDevice);
+    this.count('bytesToDevice', bytesToDevice);
+  }
+
   countAccepted(listener: number): void {
     this.add(ACCEPTED + listener, 1);
   }
@@ -201,6 +207,11 @@ export class TableReader {
   get messages(): Float64Array {
     const from = this.thread * DOUBLES_PER_THREAD + MESSAGES;
     return this.table.doubles.subarray(from, from + 2 * PACKET_TYPES);
+  }
+
+  /** Where this worker counts by listener and node (`traffic.ts`). */
+  get traffic(): Float64Array {
+    return this.table.traffic[this.thread] as Float64Array;
   }
 
   observeDial(seconds: number): void {

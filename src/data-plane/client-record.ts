@@ -45,6 +45,12 @@ export function nodeOf({ target, session }: Pick<Served, 'target' | 'session'>):
   return (target ?? session?.lastTarget)?.nodeId ?? '';
 }
 
+/** By what events tell of a connection. */
+export function nameOf(connection: Pick<Served, 'clientId' | 'number' | 'target' | 'session' | 'peer'>) {
+  const { clientId, number, peer } = connection;
+  return { clientId, connection: number, node: nodeOf(connection), remoteAddress: addressOf(peer) };
+}
+
 function sessionRecord(
   { session, history, isServed }: SessionForwarder,
   isSuperseded: boolean,

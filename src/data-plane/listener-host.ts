@@ -36,7 +36,8 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from './accepted-clients.ts';
-import { addressOf, clientRecord, nodeOf } from './client-record.ts';
+import { addressOf, clientRecord, nameOf, nodeOf } from './client-record.ts';
+import { countTraffic } from './count-traffic.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import { ruleInput } from './rule-input.ts';
 import { isCutId, isIdOf } from './shown-id.ts';
@@ -51,6 +52,7 @@ type Carried = Connection | OpaqueConnection;
 /** Places the connections of one listener, counts them, and reports them to the main thread. */
 export class ListenerHost implements ConnectionHost {
   readonly messages: Float64Array;
+  readonly traffic: Float64Array;
   readonly now: () => number;
   readonly random: () => number;
   private readonly context: WorkerContext;
@@ -66,6 +68,7 @@ export class ListenerHost implements ConnectionHost {
     this.context = context;
     this.listener = listener;
     this.messages = context.table.messages;
+    this.traffic = context.table.traffic;
     this.now = context.now;
     this.random = context.random;
   }
@@ -194,7 +197,9 @@ export class ListenerHost implements ConnectionHost {
   reattached(connection: Connection, reattachment: MigrationResult): void {
     const { clientId, connection: number, remoteAddress } = this.nameOf(connection);
     this.context.tell({ type: 'reattached', clientId, connection: number, remoteAddress, reattachment });
-    if (reattachment.to !== undefined) clientMoved(this.context, connection);
+    if (reattachment.to === undefined) return;
+    countTraffic(this.listener.index, connection);
+    clientMoved(this.context, connection);
   }
 
   take(target: Target): boolean {
@@ -226,6 +231,7 @@ export class ListenerHost implements ConnectionHost {
   placed(connection: Carried, isAccepted: boolean): void {
     connection.number = this.context.table.nextNumber();
     connection.wire.numbered(connection.number);
+    countTraffic(this.listener.index, connection);
     if (!(connection instanceof OpaqueConnection)) {
       this.context.owners.add(connection);
       if (isAccepted) acceptClient(this.context, connection);
@@ -272,9 +278,7 @@ export class ListenerHost implements ConnectionHost {
     this.open.delete(connection);
     this.limiter.release(connection.peer);
     table.countDevice(-1);
-    table.count('bytesFromDevice', bytesFromDevice);
-    table.count('bytesToDevice', bytesToDevice);
-    if (connection.placedAtMs === 0) return;
+    if (connection.placedAtMs === 0) return table.countUnserved(bytesFromDevice, bytesToDevice);
     table.countEnded(reason);
     if (!(connection instanceof OpaqueConnection)) clientEnded(this.context, connection);
     if (!verbose) return;
@@ -283,13 +287,7 @@ export class ListenerHost implements ConnectionHost {
   }
 
   private nameOf(connection: Carried) {
-    return {
-      clientId: connection.clientId,
-      connection: connection.number,
-      node: nodeOf(connection),
-      listener: this.listener.index,
-      remoteAddress: addressOf(connection.peer),
-    };
+    return { ...nameOf(connection), listener: this.listener.index };
   }
 
   /**

@@ -110,6 +110,7 @@ const engine = createEngine(start.engine, {
     if (more !== undefined) events.add({ type: 'accept-paused', reason, more });
   },
   onFault: (error) => faults.tell('a connection', error),
+  traffic: table.traffic,
   pulse: new Pulse(pulseOf(memory, start.thread)),
 });
 

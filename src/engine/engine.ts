@@ -86,6 +86,8 @@ export interface EngineOptions {
   readonly onFault: (error: unknown) => void;
   /** Where the engine gives its signs of life; absent: nobody looks. */
   readonly pulse?: Pulse;
+  /** Where bytes of devices are counted, by `Wire.countAt`. The first two numbers are for those that are not. Absent: none are. */
+  readonly traffic?: Float64Array;
   /** Where each descriptor is noted that belongs to the process rather than to the thread (`descriptors.ts`). */
   readonly descriptors?: Uint8Array | undefined;
   /** TLS handshakes in progress at one time; a device beyond is reset before `accept` is asked. 1,000 by default. */

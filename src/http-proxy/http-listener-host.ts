@@ -108,8 +108,7 @@ export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpHos
     left(address, bytesFromDevice, bytesToDevice) {
       place.limiter.release(address);
       table.countDevice(-1);
-      table.count('bytesFromDevice', bytesFromDevice);
-      table.count('bytesToDevice', bytesToDevice);
+      table.countUnserved(bytesFromDevice, bytesToDevice);
     },
     refused: (reason) => table.countRejected(reason),
     isTrusted: (address) => place.isTrusted(address),

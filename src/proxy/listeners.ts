@@ -15,7 +15,7 @@ import type { WantedListener } from './listener-tls.ts';
 
 interface ListenersOptions {
   readonly threads: Pick<WorkerPool, 'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
-  readonly table: Pick<TableWriter, 'accepted'>;
+  readonly table: Pick<TableWriter, 'accepted' | 'clearTraffic'>;
   readonly numbers: PoolNumbers;
   readonly log: Log;
 }
@@ -180,7 +180,9 @@ export class Listeners {
       if (known !== undefined) return { ...known, config, tls, place };
       const index = this.freeIndex(taken);
       taken.add(index);
-      const acceptedBefore = this.options.table.accepted(index);
+      const { table } = this.options;
+      table.clearTraffic(index);
+      const acceptedBefore = table.accepted(index);
       return { config, tls, place, key, index, port: config.port, url: config.url, acceptedBefore };
     });
   }

@@ -3,6 +3,7 @@
 import type { Snapshot } from '../base/metrics/metrics.ts';
 import { endReasons, rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { MembershipStore } from '../membership/store/store.ts';
+import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { UsedCertificate } from './certificate-watch.ts';
 import type { Listeners } from './listeners.ts';
@@ -47,8 +48,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
         return count === 0 ? [] : [{ direction, type, count }];
       }),
     ),
-    bytesFromDevices: table.counter('bytesFromDevice'),
-    bytesToDevices: table.counter('bytesToDevice'),
+    ...trafficOf(table, counted, list),
     connects: table.connects(),
     dials: table.dials(),
     nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
@@ -66,4 +66,32 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
       ...{ listener, pool, seconds: (Date.parse(notAfter) - Date.now()) / 1000 },
     })),
   };
+}
+
+type Traffic = Pick<Snapshot, 'bytes' | 'publishes'>;
+
+/** By listener and node; of devices that no node has served, and of HTTP, in all. What is zero is left out. */
+function trafficOf(
+  table: TableWriter,
+  listeners: ReturnType<Listeners['counted']>,
+  nodes: readonly Node[],
+): Traffic {
+  const none = { listener: '', node: '' };
+  const bytes = [
+    { ...none, direction: 'from_device' as const, count: table.counter('bytesFromDevice') },
+    { ...none, direction: 'to_device' as const, count: table.counter('bytesToDevice') },
+  ];
+  const publishes: (typeof bytes)[number][] = [];
+  for (const { url: listener, index } of listeners) {
+    for (const { id: node } of nodes) {
+      const traffic = table.trafficAt(node, index);
+      if (traffic === undefined || traffic.bytesFromDevice === 0) continue;
+      const of = { listener, node };
+      bytes.push({ ...of, direction: 'from_device', count: traffic.bytesFromDevice });
+      bytes.push({ ...of, direction: 'to_device', count: traffic.bytesToDevice });
+      publishes.push({ ...of, direction: 'from_device', count: traffic.publishesFromDevice });
+      publishes.push({ ...of, direction: 'to_device', count: traffic.publishesToDevice });
+    }
+  }
+  return { bytes, publishes };
 }

@@ -91,4 +91,9 @@ export interface SessionOptions {
   now(): number;
   /** Packets are counted here by type: 16 of the device, then 16 of nodes. Absent: they are not. */
   readonly messages?: Float64Array | undefined;
+  /**
+   * PUBLISH packets are counted here, at the place that the session was given: those of the device two behind it, those of
+   * nodes three. Absent: they are not.
+   */
+  readonly traffic?: Float64Array | undefined;
 }

@@ -12,9 +12,17 @@ import type { State } from './state.ts';
 /** Where in `State.messages` the packets of nodes are counted. */
 const NODES = 16;
 
-function count({ messages }: State, from: 0 | 16, header: number): void {
+/** Where behind `State.place` the PUBLISH packets of devices are counted; those of nodes follow. */
+const PUBLISHES = 2;
+
+function count(s: State, from: 0 | 16, header: number): void {
+  const { messages } = s;
   const at = from + (header >> 4);
   messages[at] = (messages[at] as number) + 1;
+  if (header >> 4 !== packetType.publish) return;
+  const { traffic } = s;
+  const place = s.place + PUBLISHES + (from >> 4);
+  traffic[place] = (traffic[place] as number) + 1;
 }
 
 function goesOn(s: State): boolean {

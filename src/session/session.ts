@@ -291,6 +291,11 @@ export class Session {
     this.state.isPaused = isPaused;
   }
 
+  /** From now on its PUBLISH packets are counted at this place of `SessionOptions.traffic`. */
+  countAt(place: number): void {
+    this.state.place = place;
+  }
+
   /** Reports to `to` what has gone to the node since the last call. */
   bill(to: { spend(messages: number, bytes: number, nowMs: number): void }, nowMs: number): void {
     const { state } = this;

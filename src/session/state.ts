@@ -100,6 +100,8 @@ export class State implements Speaker {
   /** Whole packets that the device sent while no node had its session. */
   offlineBuffer: GrowableBuffer | undefined;
   migration: MigrationState | undefined;
+  /** Where in `traffic` its PUBLISH packets are counted. */
+  place = 0;
   /** The device is faster than it may be. */
   isPaused = false;
   /** PUBLISH packets and bytes that went to the node since they were last billed. */
@@ -139,6 +141,10 @@ export class State implements Speaker {
 
   get messages(): Float64Array {
     return this.options.messages ?? uncounted;
+  }
+
+  get traffic(): Float64Array {
+    return this.options.traffic ?? uncounted;
   }
 
   get toNode(): PacketWriter {

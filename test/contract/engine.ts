@@ -800,6 +800,37 @@ export function engineContract(name: 'epoll' | 'node'): void {
     });
   });
 
+  describe('bytes of devices', () => {
+    it.each(['relay', 'manual'] as const)('are counted where the connection says (%s)', async (script) => {
+      const traffic = new Float64Array(new SharedArrayBuffer(8 * 8));
+      const own = await startEngine({ engine: name, highWaterBytes: HIGH_WATER, traffic });
+      const counts = (place: number) => [...traffic.subarray(place, place + 2)];
+      try {
+        await own.script(script, node.target);
+        const { device, connection } = await own.connect();
+        sockets.push(device);
+        device.write('before');
+        if (script === 'manual') {
+          await connection.text('deviceData', 6);
+          connection.write('device', 'hello');
+        } else (await link()).write('hello');
+        await firstBytes(device, 5);
+        connection.call('countAt', 2);
+        await until(() => traffic[3] === 5, 'what was before');
+        expect(counts(2)).toEqual([6, 5]);
+        device.write('more');
+        await until(() => traffic[2] === 10, 'what comes, as it comes');
+        connection.call('countAt', 4);
+        await own.defer();
+        device.write('elsewhere');
+        await until(() => traffic[4] === 9, 'what comes then, at the other place');
+        expect(counts(2)).toEqual([10, 5]);
+      } finally {
+        await own.stop();
+      }
+    });
+  });
+
   describe('signs of life', () => {
     it('tell the connection that does not come back, and how long it took', async () => {
       const gate = new Int32Array(new SharedArrayBuffer(4));

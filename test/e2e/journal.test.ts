@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import type { ClientView } from '../../src/admin/backend.ts';
 import type { ClientHistory, EventList, IncidentList, IncidentView } from '../../src/admin/journal-views.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
@@ -94,6 +95,26 @@ test('a device that moved, changed the proxy and left: its history is the same a
   expect(gone).toMatchObject({ proxy, from: 'b2', cause: 'link-lost', evidence: move?.evidence });
   expect(ended).toMatchObject({ proxy, reason: 'device-closed', connection: connected?.connection });
   expect(end?.proxy).not.toBe(proxy);
+});
+
+test('bytes and messages are counted while devices are connected, at the node that serves them', async () => {
+  const counted = async (name: string) => {
+    const text = await (await fetch(`${first().adminUrl}/metrics`)).text();
+    const series = new RegExp(
+      `^breakwater_${name}_total\\{listener="(.+)",node="(b[123])",direction="from_device"\\} (\\d+)$`,
+      'gm',
+    );
+    const found = [...text.matchAll(series)].map(([, , node = '', count]) => [node, Number(count)] as const);
+    return new Map(found);
+  };
+  const device = devices.find((each) => each.clientId.startsWith('p1') && !each.socket.destroyed) as Device;
+  const { node } = await first().api<ClientView>(`clients/${device.clientId}`);
+  const [bytes, publishes] = [await counted('bytes'), await counted('publishes')];
+  const message = Buffer.from([0x30, 5, 0, 1, 0x74, 0x68, 0x69]); // PUBLISH 'hi' to 't'
+  for (let i = 0; i < 10; i++) device.socket.write(message);
+  const grown = (bytes.get(node) ?? 0) + 10 * message.length;
+  await until(async () => ((await counted('bytes')).get(node) ?? 0) >= grown, `bytes at ${node}`);
+  expect((await counted('publishes')).get(node)).toBe((publishes.get(node) ?? 0) + 10);
 });
 
 test('of a device that nobody has seen nothing is remembered', async () => {

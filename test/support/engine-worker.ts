@@ -18,6 +18,8 @@ export interface WorkerSettings {
   readonly gate?: Int32Array;
   /** Shared: where the engine gives its signs of life. */
   readonly pulse?: Float64Array;
+  /** Shared: where the engine counts the bytes of devices. */
+  readonly traffic?: Float64Array;
 }
 
 export type Script =
@@ -223,6 +225,7 @@ const options: EngineOptions = {
   highWaterBytes: settings.highWaterBytes,
   onFault: (error) => report({ told: 'fault', message: String(error) }),
   ...(settings.pulse && { pulse: new Pulse(settings.pulse) }),
+  ...(settings.traffic && { traffic: settings.traffic }),
   ...(settings.maxHandshakes !== undefined && { maxHandshakes: settings.maxHandshakes }),
   ...(settings.linkLingerMs !== undefined && { linkLingerMs: settings.linkLingerMs }),
   onHeaderRefused: (_listener, refusal, address) => report({ told: 'headerRefused', refusal, address }),

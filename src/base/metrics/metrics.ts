@@ -25,8 +25,9 @@ export interface Snapshot {
     readonly count: number;
   }>;
   /** Payload bytes since the start. */
-  readonly bytesFromDevices: number;
-  readonly bytesToDevices: number;
+  readonly bytes: Iterable<TrafficCount>;
+  /** PUBLISH packets of session mode since the start. */
+  readonly publishes: Iterable<TrafficCount>;
   /** From the CONNECT of a device to its CONNACK. */
   readonly connects: SharedHistogram;
   /** From the dial of a node to its CONNACK. */
@@ -53,6 +54,14 @@ export interface Snapshot {
     readonly reason: string;
     readonly count: number;
   }>;
+}
+
+/** What devices of one listener sent or received while one node served them. */
+interface TrafficCount {
+  readonly listener: string;
+  readonly node: string;
+  readonly direction: 'from_device' | 'to_device';
+  readonly count: number;
 }
 
 interface Metrics {
@@ -188,7 +197,16 @@ function defineCollected(registry: Registry) {
       'MQTT packets in session mode, by type. Nodes sent those to_device, and some of them are for the proxy.',
       ['direction', 'type'],
     ),
-    bytes: counter('bytes_total', 'Payload bytes, added when a connection ends.', ['direction']),
+    bytes: counter(
+      'bytes_total',
+      'Payload bytes of devices, as they come and go; without a listener those of HTTP, and of devices that no node has served, when they end.',
+      ['listener', 'node', 'direction'],
+    ),
+    publishes: counter('publishes_total', 'PUBLISH packets in session mode, as they come and go.', [
+      'listener',
+      'node',
+      'direction',
+    ]),
     eventsDropped: counter('events_dropped_total', 'Devices that a burst left untold in log and events.', []),
     logDropped: counter(
       'log_lines_dropped_total',
@@ -234,6 +252,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     disconnects,
     messages,
     bytes,
+    publishes,
     eventsDropped,
     logDropped,
     nodeUp,
@@ -261,8 +280,13 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     for (const { cause, count } of snapshot.disconnectsTotal) disconnects.inc({ cause }, count);
     for (const { direction, type, count } of snapshot.messages) messages.inc({ direction, type }, count);
     for (const { thread, seconds } of snapshot.longestTurns) turns.set({ thread: String(thread) }, seconds);
-    bytes.inc({ direction: 'from_device' }, snapshot.bytesFromDevices);
-    bytes.inc({ direction: 'to_device' }, snapshot.bytesToDevices);
+    for (const [metric, counts] of [
+      [bytes, snapshot.bytes],
+      [publishes, snapshot.publishes],
+    ] as const) {
+      for (const { listener, node, direction, count } of counts)
+        metric.inc({ listener: listenerOf(listener), node: nodeOf(node), direction }, count);
+    }
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
     for (const { listener, pool, seconds } of earliest(snapshot.certificates))
       expiry.set(listener === undefined ? { pool: pool ?? '' } : { listener: listenerOf(listener) }, seconds);

@@ -273,6 +273,10 @@ export class WebSocketLayer implements Wire, WireEvents {
     this.wire.numbered(connection);
   }
 
+  countAt(place: number): void {
+    this.wire.countAt(place);
+  }
+
   setTimer(ms: number): void {
     this.wire.setTimer(ms);
   }

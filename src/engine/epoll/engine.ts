@@ -50,6 +50,7 @@ export class EpollEngine implements Engine {
       clock: options.clock ?? systemClock,
       checksStates: options.checksStates ?? false,
       pulse: options.pulse ?? new Pulse(),
+      traffic: options.traffic ?? new Float64Array(2),
       onAcceptPaused: options.onAcceptPaused ?? ignore,
       onAcceptResumed: options.onAcceptResumed ?? ignore,
       maxHandshakes: options.maxHandshakes ?? MAX_HANDSHAKES,

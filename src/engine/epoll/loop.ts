@@ -14,7 +14,7 @@ import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
 import { SocketRecycler } from './socket-recycler.ts';
 import { CheckedSocketStates } from './socket-rules.ts';
 import { DEVICE, SocketStates, TLS } from './socket-state.ts';
-import { createSocketTable, descriptorLimit, type SocketTable } from './socket-table.ts';
+import { beginSlot, createSocketTable, descriptorLimit, type SocketTable } from './socket-table.ts';
 import { type KeepAlive, Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { TimerWheel } from './timer-wheel.ts';
@@ -33,6 +33,7 @@ interface LoopOptions extends AcceptPressure {
   readonly checksStates: boolean;
   readonly clock: Clock;
   readonly pulse: Pulse;
+  readonly traffic: Float64Array;
   readonly maxHandshakes: number;
   readonly onHandshakeRefused: (listenerIndex: number) => void;
   readonly onHeaderRefused: OnHeaderRefused;
@@ -52,12 +53,11 @@ export class Loop implements WireHost {
   readonly wakeFd: number;
   readonly listeners: Listeners;
   readonly waiting: Uint32Array;
-  readonly numbers: Uint32Array;
   readonly tls: TlsSessions;
   readonly headers: ProxyHeaders;
   private readonly libc: Libc;
   private readonly options: LoopOptions;
-  private readonly table: SocketTable;
+  readonly table: SocketTable;
   private readonly poller: Poller;
   private readonly sockets: Sockets;
   private readonly streams: Streams;
@@ -87,9 +87,8 @@ export class Loop implements WireHost {
     this.options = options;
     const capacity = descriptorLimit(libc);
     const states = options.checksStates ? new CheckedSocketStates(capacity) : new SocketStates(capacity);
-    this.table = createSocketTable(capacity, states);
+    this.table = createSocketTable(capacity, states, options.traffic);
     this.nowMs = options.clock.now();
-    this.numbers = this.table.number;
     this.turns = new Turns(options.clock.now, (wire, task) => this.goOn(wire, task));
     this.acceptRetryKey = 2 * capacity;
     this.recyclerKey = this.acceptRetryKey + 1;
@@ -228,7 +227,7 @@ export class Loop implements WireHost {
 
   /** The thread is at this connection from now on. */
   private enter(wire: EpollWire | undefined): void {
-    this.options.pulse.at(wire === undefined ? 0 : (this.numbers[wire.slot] as number));
+    this.options.pulse.at(wire === undefined ? 0 : (this.table.number[wire.slot] as number));
   }
 
   private attempt(wire: EpollWire | undefined, run: () => void): void {
@@ -300,9 +299,7 @@ export class Loop implements WireHost {
     const slot = this.freeSlots.pop() ?? this.wires.length;
     const wire = new EpollWire(this, slot, fd);
     this.wires[slot] = wire;
-    this.table.fromDevice[slot] = 0;
-    this.table.toDevice[slot] = 0;
-    this.numbers[slot] = 0;
+    beginSlot(this.table, slot);
     let peer = peerOf(sockaddr, wire);
     this.streams.intake.device(fd, slot);
     if (isTls && !this.tls.open(fd, listenerIndex)) {

@@ -33,6 +33,8 @@ export class Reader {
     if (got > 0 && (flags & is.DEVICE) !== 0) {
       const slot = (table.slot[fd] as number) - 1;
       table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
+      const place = table.place[slot] as number;
+      table.traffic[place] = (table.traffic[place] as number) + got;
     }
     return got;
   }

@@ -21,11 +21,18 @@ export interface SocketTable {
   /** Payload bytes since accept, by connection slot. */
   readonly fromDevice: Float64Array;
   readonly toDevice: Float64Array;
+  /** By connection slot: where in `traffic` its bytes are counted; 0: not yet. */
+  readonly place: Int32Array;
+  readonly traffic: Float64Array;
   /** By connection slot: what log and lists call the connection; 0: nothing yet. */
   readonly number: Uint32Array;
 }
 
-export function createSocketTable(capacity: number, states = new SocketStates(capacity)): SocketTable {
+export function createSocketTable(
+  capacity: number,
+  states = new SocketStates(capacity),
+  traffic: Float64Array = new Float64Array(2),
+): SocketTable {
   return {
     capacity,
     states,
@@ -37,8 +44,31 @@ export function createSocketTable(capacity: number, states = new SocketStates(ca
     brokenBy: new Int16Array(capacity),
     fromDevice: new Float64Array(capacity),
     toDevice: new Float64Array(capacity),
+    place: new Int32Array(capacity),
+    traffic,
     number: new Uint32Array(capacity),
   };
+}
+
+/** The slot is another connection's from now on. */
+export function beginSlot({ fromDevice, toDevice, place, number }: SocketTable, slot: number): void {
+  fromDevice[slot] = 0;
+  toDevice[slot] = 0;
+  place[slot] = 0;
+  number[slot] = 0;
+}
+
+/** What was counted nowhere is counted at the first place. */
+export function countAt(
+  { fromDevice, toDevice, place, traffic }: SocketTable,
+  slot: number,
+  at: number,
+): void {
+  if (place[slot] === 0) {
+    traffic[at] = (traffic[at] as number) + (fromDevice[slot] as number);
+    traffic[at + 1] = (traffic[at + 1] as number) + (toDevice[slot] as number);
+  }
+  place[slot] = at;
 }
 
 /** The process's limit on open files, which every fd is below (getrlimit(2)). */

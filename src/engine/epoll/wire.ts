@@ -3,14 +3,14 @@ import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
+import { countAt, type SocketTable } from './socket-table.ts';
 
 /** The wire of one connection: translates link numbers to sockets, and tells the connection what happens at them. */
 
 /** What a wire needs of the loop. */
 export interface WireHost {
   readonly waiting: Uint32Array;
-  /** By slot. */
-  readonly numbers: Uint32Array;
+  readonly table: SocketTable;
   write(fd: number, bytes: Uint8Array, start: number, end: number): void;
   hold(fd: number, hold: boolean): void;
   /** Looks again whether the socket may be read. */
@@ -168,7 +168,11 @@ export class EpollWire implements Wire, Owner {
   }
 
   numbered(connection: number): void {
-    this.host.numbers[this.slot] = connection;
+    this.host.table.number[this.slot] = connection;
+  }
+
+  countAt(place: number): void {
+    countAt(this.host.table, this.slot, place);
   }
 
   setTimer(ms: number): void {

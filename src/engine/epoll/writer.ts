@@ -97,6 +97,8 @@ export class Writer {
       const { table } = this;
       const slot = (table.slot[fd] as number) - 1;
       table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
+      const place = (table.place[slot] as number) + 1;
+      table.traffic[place] = (table.traffic[place] as number) + sent;
     }
     return sent;
   }

@@ -4,6 +4,7 @@ import { systemClock } from '../../base/time.ts';
 import type { EndCause, Link, PeerTls, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { type EngineOptions, LINK_LINGER_MS } from '../engine.ts';
+import { ByteCounts } from './byte-counts.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
@@ -39,6 +40,7 @@ export class SocketWire implements Wire {
   private openSockets = 1;
   private timeout: NodeJS.Timeout | undefined;
   private number = 0;
+  private readonly bytes: ByteCounts;
   private deviceHeld = false;
   /** Links that the connection does not want to be read; hardly ever any. */
   private readonly heldLinks = new Set<Link>();
@@ -60,6 +62,7 @@ export class SocketWire implements Wire {
     this.accepted = device;
     this.device = device;
     this.options = options;
+    this.bytes = new ByteCounts(options.traffic);
     this.tlsLinks = tlsLinks;
     this.onClosed = onClosed;
   }
@@ -114,6 +117,7 @@ export class SocketWire implements Wire {
   }
 
   private deviceReadable(chunk: Buffer): void {
+    this.bytes.add(0, chunk.length);
     if (this.deviceDone || this.nodeGone) return; // nobody is left to take it
     if (this.spliced === undefined) return this.conversation?.deviceData(chunk, 0, chunk.length);
     if (!this.spliced.write(chunk)) this.device.pause();
@@ -144,6 +148,7 @@ export class SocketWire implements Wire {
 
   /** False where its source is to wait. */
   private writeDevice(chunk: Buffer): boolean {
+    this.bytes.add(1, chunk.length);
     if (this.early === undefined) return this.device.write(chunk);
     this.early.chunks.push(chunk);
     return false;
@@ -335,6 +340,10 @@ export class SocketWire implements Wire {
 
   numbered(connection: number): void {
     this.number = connection;
+  }
+
+  countAt(place: number): void {
+    this.bytes.countAt(place);
   }
 
   setTimer(ms: number): void {

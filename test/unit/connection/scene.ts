@@ -162,6 +162,7 @@ export class Scene {
       holdNode: (link, hold) => live(`${hold ? 'hold' : 'read'} link ${link}`),
       nextTurn: () => live('next turn'),
       numbered: () => {},
+      countAt: () => {},
       toDevice: (bytes, start, end) =>
         live(`device gets ${show(Buffer.copyBytesFrom(bytes, start, end - start))}`),
       toNode: (link, bytes, start, end) => {

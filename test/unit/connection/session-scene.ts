@@ -153,6 +153,7 @@ export class SessionScene {
         if (node !== undefined) live(`${hold ? 'hold' : 'read'} ${node}`);
       },
       numbered: () => {},
+      countAt: () => {},
       nextTurn: (task) => {
         this.tasks.push(task);
       },

@@ -83,9 +83,9 @@ describe('one client id', () => {
       const connection = {
         ...{ connect, clientId, peer, placedAtMs: 1, acceptedAtMs: 0, target: { nodeId: 'a' } },
         route: { name: 'default', claimTtlMs: clientId === 'kept' ? 60_000 : 0 },
-        session: mode === 'relay' ? undefined : { session: { facts: {} }, history: [] },
+        session: mode === 'relay' ? undefined : { session: { facts: {}, countAt: () => {} }, history: [] },
         superseded: () => {},
-        wire: { numbered: () => {} },
+        wire: { numbered: () => {}, countAt: () => {} },
         end: (reason: string) => ended.push(`${device} ${reason}`),
       } as unknown as Connection;
       host.open.add(connection);

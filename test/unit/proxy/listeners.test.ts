@@ -33,7 +33,7 @@ beforeEach(() => {
       endAt: (index, reason) => void asked.push(`end ${index} ${reason}`),
       devicesAt: (index) => devices[index] ?? 0,
     },
-    table: { accepted: (index) => accepted[index] ?? 0 },
+    table: { accepted: (index) => accepted[index] ?? 0, clearTraffic: () => {} },
     numbers: new PoolNumbers(),
     log: silentLog,
   });

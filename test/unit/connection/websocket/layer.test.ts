@@ -61,6 +61,10 @@ class Scene implements Wire, WireEvents {
   holdNode(link: Link, hold: boolean): void {
     this.lines.push(`hold link ${link} ${hold}`);
   }
+  countAt(place: number): void {
+    this.lines.push(`count at ${place}`);
+  }
+
   numbered(connection: number): void {
     this.lines.push(`number ${connection}`);
   }
