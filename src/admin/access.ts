@@ -1,6 +1,6 @@
 /** Who is let in, and how far. */
 
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual, type X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -25,6 +25,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Absent while nobody has been let in. */
     caller?: Caller;
+    /** Might whoever asked still ask it? For an answer that goes on: a token may be taken away meanwhile. */
+    isStillAllowed?: () => boolean;
   }
 }
 
@@ -64,6 +66,10 @@ export function guard(app: Api, accessNow: () => Access, log: Pick<Log, 'warn'>)
     const caller = identify(request, reply, accessNow());
     request.caller = caller;
     const least = leastRole(method, routeOptions.url);
+    request.isStillAllowed = () => {
+      const role = roleNow(request, accessNow());
+      return role !== undefined && reaches(role, least);
+    };
     if (reaches(caller.role, least)) return;
     const why = `${caller.name} has the role ${caller.role}; this needs the role ${least}`;
     throw new BreakwaterError('FORBIDDEN', why);
@@ -90,7 +96,7 @@ function identifier(log: Pick<Log, 'warn'>) {
   }
 
   return (request: FastifyRequest, reply: FastifyReply, access: Access): Caller => {
-    if (access.tokens.length === 0 && access.clients.length === 0) {
+    if (isOpen(access)) {
       refuseStrangers(request);
       return LOCAL;
     }
@@ -101,6 +107,19 @@ function identifier(log: Pick<Log, 'warn'>) {
     refuseForeignPages(request);
     return caller;
   };
+}
+
+function isOpen({ tokens, clients }: Access): boolean {
+  return tokens.length === 0 && clients.length === 0;
+}
+
+/** Of somebody who was let in before: nothing is counted as a guess, and nobody is told. */
+function roleNow({ headers, raw }: FastifyRequest, access: Access): Role | undefined {
+  if (isOpen(access)) return LOCAL.role;
+  const { authorization = '' } = headers;
+  if (authorization !== '') return holderOf(authorization, access.tokens)?.role;
+  const x509 = raw.socket instanceof TLSSocket ? raw.socket.getPeerX509Certificate() : undefined;
+  return x509 && clientOf(x509, access.clients)?.role;
 }
 
 const REMEDY = 'send it as "Authorization: Bearer TOKEN"';
@@ -114,11 +133,15 @@ function byCertificate(socket: Socket, clients: readonly AdminClient[]): Caller 
     const why = `the certificate is not good (${socket.authorizationError}), and no token came; ${REMEDY}`;
     throw new BreakwaterError('UNAUTHORIZED', why);
   }
-  const cn = commonName(x509);
-  const client = clients.find((each) => each.cn === cn);
+  const client = clientOf(x509, clients);
   if (client !== undefined) return { name: client.cn, role: client.role };
-  const why = `the certificate of "${cn}" has no role in admin.tls.clients, and no token came; ${REMEDY}`;
+  const why = `the certificate of "${commonName(x509)}" has no role in admin.tls.clients, and no token came; ${REMEDY}`;
   throw new BreakwaterError('UNAUTHORIZED', why);
+}
+
+function clientOf(x509: X509Certificate, clients: readonly AdminClient[]): AdminClient | undefined {
+  const cn = commonName(x509);
+  return clients.find((client) => client.cn === cn);
 }
 
 function holderOf(authorization: string, tokens: readonly AdminToken[]): AdminToken | undefined {

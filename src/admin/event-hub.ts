@@ -24,9 +24,9 @@ export const defaultEventLimits: EventLimits = {
 interface EventHub {
   /**
    * What is kept of the events that are asked for, where `since` says from where on, and then what happens, go to this
-   * response; false if there are too many subscribers already.
+   * response; false if there are too many subscribers already. The stream ends, at a heartbeat, when `isAllowed` says no.
    */
-  add(response: ServerResponse, query: EventQuery): boolean;
+  add(response: ServerResponse, query: EventQuery, isAllowed: () => boolean): boolean;
   /** Ends all streams in order. */
   close(): void;
 }
@@ -50,6 +50,7 @@ const TOO_SLOW = 'cut off: you read more slowly than events happen; connect agai
 
 interface Subscriber {
   readonly query: EventQuery;
+  readonly isAllowed: () => boolean;
   /** Undefined: it has been told everything. What happens meanwhile is put behind it. */
   backlog: Backlog | undefined;
 }
@@ -87,8 +88,9 @@ export function createEventHub(
   }
 
   function beat(): void {
-    for (const [response, { backlog }] of subscribers) {
-      if (backlog === undefined) tell(response, ': heartbeat\n\n');
+    for (const [response, { backlog, isAllowed }] of subscribers) {
+      if (!isAllowed()) dismiss(response, 'ended: you may not follow the events any more');
+      else if (backlog === undefined) tell(response, ': heartbeat\n\n');
       else if (backlog.wasAt === backlog.at) dismiss(response, TOO_SLOW);
       else backlog.wasAt = backlog.at;
     }
@@ -127,11 +129,11 @@ export function createEventHub(
   }
 
   return {
-    add(response, query) {
+    add(response, query, isAllowed) {
       if (subscribers.size >= limits.maxSubscribers) return false;
       const kept = query.since === undefined ? [] : [...source.replay(query)];
       const backlog = kept.length === 0 ? undefined : { entries: kept, at: 0, wasAt: -1 };
-      const subscriber = { query, backlog };
+      const subscriber = { query, isAllowed, backlog };
       subscribers.set(response, subscriber);
       sleep ??= wake();
       response.once('close', () => remove(response));

@@ -33,7 +33,7 @@ export function eventRoutes(api: Api, backend: Events, limits: EventLimits): voi
       const lastSeen = headers['last-event-id'];
       const since = query.since ?? (typeof lastSeen === 'string' ? parseSince(lastSeen) : undefined);
       const response = reply.raw;
-      if (!hub.add(response, { ...query, since })) {
+      if (!hub.add(response, { ...query, since }, request.isStillAllowed ?? (() => false))) {
         const hint = `${limits.maxSubscribers} subscribers follow the events already; close one`;
         throw new BreakwaterError('TOO_MANY_SUBSCRIBERS', hint);
       }

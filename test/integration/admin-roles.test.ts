@@ -135,6 +135,31 @@ test('a token that is taken away, or whose role changes, counts so at once', asy
   expect(await drain()).toMatchObject({ status: 401 });
 });
 
+test('a stream of events ends when its token is taken away; that of another goes on', async () => {
+  let now = tokens;
+  const { admin } = await start({ tokens: () => now, eventLimits: { heartbeatMs: 5 } });
+  const follow = async (role: Role) => {
+    const headers = { authorization: `Bearer token of ${role}`, accept: 'text/event-stream' };
+    const response = await fetch(`${admin.url}/api/v1/events`, { headers });
+    return (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+  };
+  const [viewer, operator] = [await follow('viewer'), await follow('operator')];
+  const readUntil = async (reader: typeof viewer, text: string) => {
+    let seen = '';
+    while (!seen.includes(text)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the stream ended before ${text}: ${seen}`);
+      seen += value;
+    }
+  };
+  await readUntil(viewer, ': heartbeat');
+  now = tokens.filter(({ role }) => role !== 'viewer');
+  await readUntil(viewer, ': ended: you may not follow the events any more');
+  expect(await viewer.read()).toMatchObject({ done: true });
+  await readUntil(operator, ': heartbeat\n\n: heartbeat\n\n: heartbeat');
+  await operator.cancel();
+});
+
 test('each change is logged with who, from where, what and its result, and never with a token', async () => {
   const lines: { level: string; fields: Record<string, unknown>; message: string }[] = [];
   const at = (level: string) => (fields: unknown, message?: string) =>
