@@ -68,14 +68,16 @@ export interface SessionLimits {
 }
 
 /** Why a session moves to another node: a metric label. */
-export type MoveCause =
-  | 'link-lost'
-  | 'node-silent'
-  | 'node-leaving'
-  | 'drain'
-  | 'removed'
-  | 'move'
-  | 'rebalance';
+export const moveCauses = [
+  'link-lost',
+  'node-silent',
+  'node-leaving',
+  'drain',
+  'removed',
+  'move',
+  'rebalance',
+] as const;
+export type MoveCause = (typeof moveCauses)[number];
 
 /** One re-attach that has ended, well or not. */
 export interface MigrationResult {

@@ -2,6 +2,7 @@ import { createMetrics } from '../base/metrics/metrics.ts';
 import { openProcessLog } from '../base/process-log.ts';
 import type { Config, PoolConfig } from '../config/config.ts';
 import { ConfigHolder } from '../config/current.ts';
+import { moveCauses } from '../connection/connection-host.ts';
 import { tableThreads } from '../data-plane/data-plane.ts';
 import { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from '../data-plane-api/routing-table.ts';
@@ -20,7 +21,7 @@ export async function createCommon(config: Config) {
   await checkMachine(config);
   const engine = chooseEngine(config.proxy.engine);
   const identity = identify(config, engine.name);
-  const metrics = createMetrics();
+  const metrics = createMetrics(moveCauses);
   const memory = createTableMemory(tableThreads(identity.threads));
   return {
     current,

@@ -100,6 +100,13 @@ test.each([
   }
 });
 
+test('what alerts count stands at 0 before it happens: the first time would be no increase otherwise', () => {
+  expect(exposition).toContain('breakwater_reattachments_total{cause="link-lost",result="failed"} 0\n');
+  expect(exposition).toContain('breakwater_reattachments_total{cause="drain",result="ok"} 0\n');
+  expect(exposition).toContain('breakwater_connect_rejected_total{reason="no-node"} 0\n');
+  expect(exposition).toContain('breakwater_log_lines_dropped_total 0\n');
+});
+
 describe('alerts', () => {
   const page = read('docs/operations.md');
   const paragraphOf = (alert: string) => page.split(`#### ${alert}\n`)[1]?.split('\n#')[0]?.trim() ?? '';

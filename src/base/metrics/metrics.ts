@@ -101,8 +101,11 @@ const DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 /** From a TCP handshake on the same host to the longest probe timeout that may be configured, 300 s. */
 const PROBE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300];
 
-/** The metrics of one proxy, in their own registry. `collect` is called once for each scrape. */
-export function createMetrics(): Metrics {
+/**
+ * The metrics of one proxy, in their own registry. `collect` is called once for each scrape.
+ * @param moveCauses are counted from 0 on: where a series begins with its first count, Prometheus sees no increase
+ */
+export function createMetrics(moveCauses: readonly string[] = []): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
   for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
@@ -135,6 +138,8 @@ export function createMetrics(): Metrics {
     labelNames: ['cause', 'result'],
     registers: [registry],
   });
+  for (const cause of moveCauses)
+    for (const result of ['ok', 'failed']) reattachments.inc({ cause, result }, 0);
   const requests = new Counter({
     name: 'breakwater_http_requests_total',
     help: 'HTTP requests by status; 499: the client left before its answer was whole.',
