@@ -44,23 +44,40 @@ const STRANGERS_PART = 1 / 8;
 const NAMES_MAX = 8192;
 
 interface Remembered {
+  readonly clientId: string;
   readonly entries: DeviceEntry[];
   bytes: number;
+  older: Remembered | undefined;
+  newer: Remembered | undefined;
 }
 
-/** The devices of one sort, the longest untouched first. */
+/**
+ * The devices of one sort, in a list from the longest untouched to the newest. The order of a `Map` does not do: finding its
+ * first key takes the longer the more keys were deleted before it.
+ */
 class Table {
-  readonly devices = new Map<string, Remembered>();
-  bytes = 0;
+  private readonly devices = new Map<string, Remembered>();
+  private oldest: Remembered | undefined;
+  private newest: Remembered | undefined;
+  private bytes = 0;
+
+  get(clientId: string): Remembered | undefined {
+    return this.devices.get(clientId);
+  }
 
   add(clientId: string, known: Remembered | undefined, entry: DeviceEntry, bounds: HistoryBounds): void {
-    const device = known ?? { entries: [], bytes: DEVICE_BYTES + 2 * clientId.length };
+    const bytes = DEVICE_BYTES + 2 * clientId.length;
+    const device = known ?? { clientId, entries: [], bytes, older: undefined, newer: undefined };
     this.remove(clientId);
     if (device.entries.length >= ENTRIES_MAX) device.bytes -= bytesOf(device.entries.shift());
     device.entries.push(entry);
     device.bytes += bytesOf(entry);
     this.devices.set(clientId, device);
     this.bytes += device.bytes;
+    device.older = this.newest;
+    if (this.newest === undefined) this.oldest = device;
+    else this.newest.newer = device;
+    this.newest = device;
     this.shrink(bounds);
   }
 
@@ -69,14 +86,19 @@ class Table {
     if (device === undefined) return undefined;
     this.devices.delete(clientId);
     this.bytes -= device.bytes;
+    const { older, newer } = device;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.newest = older;
+    else newer.older = older;
+    device.older = undefined;
+    device.newer = undefined;
     return device;
   }
 
   private shrink({ devices, bytes }: HistoryBounds): void {
-    for (const clientId of this.devices.keys()) {
-      if (this.devices.size <= devices && this.bytes <= bytes) return;
-      this.remove(clientId);
-    }
+    while (this.oldest !== undefined && (this.devices.size > devices || this.bytes > bytes))
+      this.remove(this.oldest.clientId);
   }
 }
 
@@ -100,17 +122,17 @@ export class DeviceHistory {
     const { devices, bytes } = this.bounds();
     if (devices === 0) return;
     const shared = this.withSharedNames(entry);
-    const known = this.served.devices.get(clientId);
+    const known = this.served.get(clientId);
     if (entry.what === 'refused' && known === undefined) {
       const part = { devices: Math.ceil(devices * STRANGERS_PART), bytes: bytes * STRANGERS_PART };
-      return this.strangers.add(clientId, this.strangers.devices.get(clientId), shared, part);
+      return this.strangers.add(clientId, this.strangers.get(clientId), shared, part);
     }
     this.served.add(clientId, known ?? this.strangers.remove(clientId), shared, { devices, bytes });
   }
 
   /** Oldest first; empty where nothing is known. */
   of(clientId: string): readonly DeviceEntry[] {
-    const device = this.served.devices.get(clientId) ?? this.strangers.devices.get(clientId);
+    const device = this.served.get(clientId) ?? this.strangers.get(clientId);
     return [...(device?.entries ?? [])];
   }
 
