@@ -5,7 +5,7 @@ import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { Session } from '../session/index.ts';
 import { deviceOf } from './accepted-clients.ts';
 
-/** What is remembered of a session comes within this time, or mostly not at all (`membership/session-memory.ts`). */
+/** What is remembered of a session comes within this time, or mostly not at all (`membership/remembered-sessions.ts`). */
 const ANSWER_MS = 2_000;
 
 interface SessionMemoriesOptions {

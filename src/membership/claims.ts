@@ -1,3 +1,5 @@
+import type { Clock, Timers } from '../base/time.ts';
+import { LeftPlaces } from './left-places.ts';
 import type { ClientKey, ClientPlace, MembershipStore } from './store/store.ts';
 
 /** How many claims are renewed, or made good, at one time. */
@@ -19,6 +21,10 @@ export interface ClaimsOptions {
   readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'moveClient' | 'renewClients'>;
   /** The broker has accepted a device at another proxy, later than the connections that it accepted here until `sinceMs`. */
   readonly supersede: (newer: ClientKey & { readonly who: number; readonly sinceMs: number }) => void;
+  /** How long a connect waits to hear where its device was, in ms. */
+  readonly recallTimeoutMs: () => number;
+  readonly clock: Clock;
+  readonly timers: Pick<Timers, 'setTimeout'>;
 }
 
 interface Claim extends Claimant {
@@ -36,11 +42,19 @@ interface Claim extends Claimant {
 /**
  * The claims of this proxy: where devices are served. The epochs of two claims say which proxy served a client id
  * last, but no connection is ended for that (rule 14). A store that is away costs no device its connection:
- * affinity look-ups get no answer then, and missing claims are made with the next renewal.
+ * affinity look-ups are answered by what this proxy knows itself then, and missing claims are made with the next renewal.
  */
-export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
+export function createClaims(options: ClaimsOptions) {
+  const { proxy, store, supersede, recallTimeoutMs, clock, timers } = options;
   /** One for each client id of a pool that is connected here. */
   const claims = new Map<string, Claim>();
+  const left = new LeftPlaces(clock);
+
+  /** As far as this proxy knows: where the device is, or was. */
+  function placeHere(key: string): string | undefined {
+    const claim = claims.get(key);
+    return claim === undefined || claim.isOld ? left.get(key) : claim.node;
+  }
 
   function compare(claim: Claim): void {
     const { pool, clientId, sinceMs, rival, epoch } = claim;
@@ -69,9 +83,16 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
   }
 
   return {
+    /** The store's word; where it has none, or is late, what this proxy knows itself. */
     async recall(client: ClientKey): Promise<string | undefined> {
-      const place = await store.recallClient(client).catch(() => undefined);
-      return place?.node;
+      const asked = store.recallClient(client).catch(() => undefined);
+      const known = placeHere(keyOf(client));
+      if (known === undefined) return (await asked)?.node;
+      // The answer has to reach the worker before the connect goes on without it.
+      const late = new Promise<undefined>((resolve) => {
+        timers.setTimeout(() => resolve(undefined), recallTimeoutMs() / 2);
+      });
+      return (await Promise.race([asked, late]))?.node ?? known;
     },
 
     async claim(claimant: Claimant): Promise<void> {
@@ -99,7 +120,9 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
     released(client: ClientKey): void {
       const key = keyOf(client);
       const claim = claims.get(key);
-      if (claim !== undefined && --claim.connections === 0) claims.delete(key);
+      if (claim === undefined || --claim.connections > 0) return;
+      claims.delete(key);
+      if (!claim.isOld) left.add(key, claim.node, claim.ttlMs);
     },
 
     /**
@@ -116,6 +139,7 @@ export function createClaims({ proxy, store, supersede }: ClaimsOptions) {
     /** Another proxy has claimed the device. */
     rivalled(client: ClientKey, { epoch, who }: Pick<ClientPlace, 'epoch' | 'who'>): void {
       const claim = claims.get(keyOf(client));
+      left.delete(keyOf(client));
       if (claim === undefined || (claim.rival !== undefined && claim.rival.epoch >= epoch)) return;
       claim.rival = { epoch, who };
       compare(claim);

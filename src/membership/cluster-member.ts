@@ -61,7 +61,11 @@ export async function createStore(
 export function joinCluster(store: MembershipStore, options: ClusterMemberOptions) {
   const { current, proxyId, nodes, log } = options;
   const sources = new NodeSources(options);
-  const claims = createClaims({ proxy: proxyId, store, supersede: options.supersede });
+  const claims = createClaims({
+    ...{ proxy: proxyId, store, supersede: options.supersede },
+    ...{ clock: systemClock, timers: systemTimers },
+    recallTimeoutMs: () => current.config.membership.recallTimeoutMs,
+  });
   const sessions = new RememberedSessions({
     ...{ start: randomUUID(), store, clock: systemClock, timers: systemTimers },
     ...{ recalled: options.recalledSession, forgotten: options.forgotten },

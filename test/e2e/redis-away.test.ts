@@ -3,9 +3,10 @@ import type { StatusView } from '../../src/admin/backend.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
 import { agree, nodeOf, startProxy } from '../support/cluster.ts';
-import { connectDevice } from '../support/devices.ts';
+import { clientIds, connectDevice } from '../support/devices.ts';
 import { startFleet } from '../support/fleet.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
+import { connectAll, leaveAll } from '../support/persistent-devices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
@@ -74,4 +75,23 @@ test.concurrent.each(Object.entries(ways))('Redis %s: no device notices, and the
   for (const proxy of proxies)
     await until(async () => (await nodeOf(proxy, 'n1')).state === 'draining', 'the drain', 1_000);
   expect([fleet.connected(), fleet.losses()]).toEqual([fleet.size, 0]);
+});
+
+test.concurrent.each(
+  Object.entries(ways),
+)('Redis %s: devices come back to their node and its session', async (_, { leave, come }) => {
+  const [redis, ...brokers] = await Promise.all([startRedis(), ...[1, 2, 3].map(() => startMosquitto())]);
+  const nodes = brokers.map(({ url }, i) => ({ id: `n${i + 1}`, url }));
+  const pools = { default: { nodes, persistence: { by: 'client-id' }, slowStart: 0 } };
+  const { port } = await startProxy(redis, 'p1', { pools });
+  const ids = clientIds(20, 'lasting');
+  const devices = await connectAll(port, 4, ids, false);
+  const [away, staying] = [devices.slice(0, 10), devices.slice(10)];
+  await leaveAll(away);
+  await leave(redis);
+  await leaveAll(await connectAll(port, 4, ids.slice(0, 10), true));
+  await leaveAll(staying);
+  await leaveAll(await connectAll(port, 4, ids, true));
+  await come(redis);
+  await connectAll(port, 4, ids, true);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { BreakwaterError } from '../../../src/base/errors.ts';
+import { systemClock, systemTimers } from '../../../src/base/time.ts';
 import { type Claimant, createClaims } from '../../../src/membership/claims.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import type { ClientKey, MembershipStore } from '../../../src/membership/store/store.ts';
@@ -10,18 +11,26 @@ const at = (node: string, more: Partial<Claimant> = {}): Claimant => ({
   ...more,
 });
 
+const time = { recallTimeoutMs: () => 50, clock: systemClock, timers: systemTimers };
+
 /** Two proxies and one store; `told` lists whose connections have learned of a newer one. */
 function scene() {
   const store = createMemoryStore();
+  const clock = { ms: 0 };
+  const waits: Array<() => void> = [];
+  const injected = {
+    ...time,
+    clock: { now: () => clock.ms },
+    timers: { setTimeout: (run: () => void) => waits.push(run) },
+  };
   const told: string[] = [];
   const [a, b] = ['a', 'b'].map((proxy) =>
     createClaims({
-      proxy,
-      store,
+      ...{ proxy, store, ...injected },
       supersede: ({ clientId, who, sinceMs }) => told.push(`${clientId}@${proxy} until ${sinceMs}: ${who}`),
     }),
   ) as [ReturnType<typeof createClaims>, ReturnType<typeof createClaims>];
-  return { store, told, a, b };
+  return { store, told, a, b, clock, waits };
 }
 
 test('what one proxy claimed, another recalls', async () => {
@@ -121,7 +130,7 @@ test('what was claimed while the store was away is claimed with the next renewal
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   const store = { recallClient: away, claimClient: away, moveClient: away, renewClients: away };
-  const claims = createClaims({ proxy: 'a', store, supersede: () => expect.unreachable() });
+  const claims = createClaims({ proxy: 'a', store, ...time, supersede: () => expect.unreachable() });
   expect(await claims.recall(meter)).toBeUndefined();
   await claims.claim(at('n1'));
   await claims.moved(meter, 'n2');
@@ -173,7 +182,7 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
       return [];
     },
   };
-  const claims = createClaims({ proxy: 'a', store, supersede: () => {} });
+  const claims = createClaims({ proxy: 'a', store, ...time, supersede: () => {} });
   for (let i = 0; i < 501; i++) await claims.claim(at('n', { clientId: `m${i}` }));
   await claims.claim(at('n', { clientId: 'other', ttlMs: 9000 }));
   await claims.renew();
@@ -198,4 +207,37 @@ test('a session that moved is remembered at its new node, and forgotten with its
   a.released(meter);
   a.rivalled(meter, { who: 8, epoch: 99 });
   expect(told).toEqual([]);
+});
+
+test.each([
+  ['is away', () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'))],
+  ['has lost it', () => Promise.resolve(undefined)],
+  ['does not answer', () => new Promise<never>(() => {})],
+])('where the store %s, a device that has left goes back to the node that it was at here', async (_, recallClient) => {
+  const { store, a, clock, waits } = scene();
+  await a.claim(at('n1'));
+  await a.moved(meter, 'n2');
+  store.recallClient = recallClient;
+  const recalled = () => {
+    const place = a.recall(meter);
+    for (const wait of waits) wait();
+    return place;
+  };
+  expect(await recalled()).toBe('n2');
+  a.released(meter);
+  expect(await recalled()).toBe('n2');
+  clock.ms = 999;
+  expect(await recalled()).toBe('n2');
+  clock.ms = 1_000; // its ttl
+  const noAnswer = new Promise((resolve) => setImmediate(resolve, undefined));
+  expect(await Promise.race([recalled(), noAnswer])).toBeUndefined();
+});
+
+test('what another proxy claimed since then holds, and not what was known here', async () => {
+  const { store, a } = scene();
+  await a.claim(at('n1'));
+  a.released(meter);
+  a.rivalled(meter, { epoch: 2, who: 7 });
+  store.recallClient = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
+  expect(await a.recall(meter)).toBeUndefined();
 });
