@@ -11,6 +11,7 @@ import { type Access, guard, requireSafeBinding } from './access.ts';
 import { type Api, speakZod, type ZodTypes } from './api.ts';
 import { logRequests } from './audit.ts';
 import type { Backend } from './backend.ts';
+import { clientTraceRoutes } from './client-trace.ts';
 import { clientRoutes } from './clients.ts';
 import { type ConnectionPlaces, Connections } from './connections.ts';
 import { dashboardRoutes } from './dashboard.ts';
@@ -136,6 +137,7 @@ async function compose(
   await describeApi(app);
   nodeRoutes(app, backend);
   clientRoutes(app, backend);
+  clientTraceRoutes(app, backend);
   poolRoutes(app, backend);
   rebalanceRoutes(app, backend);
   reloadRoutes(app, backend);

@@ -1,4 +1,5 @@
 import type { NamedChanges } from '../config/difference.ts';
+import type { TracedPacket } from '../connection/packet-trace.ts';
 import type { AdminState, Health, NodeCreate, NodePatch, NodeSource } from '../nodes/node.ts';
 import type { JournalBackend } from './journal-views.ts';
 
@@ -252,6 +253,18 @@ export interface ReloadView {
   readonly certificates: readonly string[];
 }
 
+/** The packets of one device, as they pass. It is to be taken from every few seconds, and ended. */
+export interface ClientTrace {
+  readonly client: Pick<ClientView, 'clientId' | 'connection' | 'proxy' | 'node'>;
+  take(): Promise<{
+    readonly packets: readonly TracedPacket[];
+    readonly dropped: number;
+    /** The device has left. */
+    readonly isOver: boolean;
+  }>;
+  end(): Promise<void>;
+}
+
 /** All throw BreakwaterError with a code of `errors.ts`; its `status` is the HTTP status. */
 export interface Backend extends JournalBackend {
   nodes(): readonly NodeView[];
@@ -268,6 +281,8 @@ export interface Backend extends JournalBackend {
   kickClient(asked: string): Promise<void>;
   /** Resolves when the node serves the device. */
   moveClient(asked: string, node: string): Promise<ClientDetail>;
+  /** What passes between a device and its node from now on. */
+  trace(asked: string, payloads: boolean): Promise<ClientTrace>;
   rebalance(request: RebalanceRequest): Promise<RebalanceView>;
   rebalanceProgress(): Promise<RebalanceView>;
   /** Reads the configuration again and applies what changed; resolves when all of it holds. */

@@ -22,6 +22,7 @@ const leastRoles: Readonly<Record<string, Role>> = {
   [`GET ${API_PREFIX}/clients`]: 'viewer',
   [`GET ${API_PREFIX}/clients/:clientId`]: 'viewer',
   [`GET ${API_PREFIX}/clients/:clientId/history`]: 'viewer',
+  [`GET ${API_PREFIX}/clients/:clientId/trace`]: 'operator',
   [`GET ${API_PREFIX}/rebalance`]: 'viewer',
   [`PATCH ${API_PREFIX}/nodes/:id`]: 'operator',
   [`POST ${API_PREFIX}/nodes/:id/drain`]: 'operator',

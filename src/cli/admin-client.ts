@@ -13,6 +13,8 @@ export interface AdminClient {
   post<T>(path: string, body?: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   delete(path: string): Promise<void>;
+  /** Server-sent events, until the signal aborts. Throws what the API answered instead as a BreakwaterError. */
+  stream(path: string, signal: AbortSignal): Promise<IncomingMessage>;
   /** The answer as it comes, whatever its status, until the signal aborts. Throws as `node:http` does. */
   open(path: string, accept: string, signal: AbortSignal): Promise<IncomingMessage>;
 }
@@ -57,8 +59,20 @@ export function createAdminClient(options: AdminOptions): AdminClient {
     return answer;
   };
 
+  const open: AdminClient['open'] = (path, accept, signal) =>
+    transport(new URL(path, base), { method: 'GET', headers: headersOf(accept), signal });
+
   return {
     url: base.origin,
+    async stream(path, signal) {
+      const response = await open(path, 'text/event-stream', signal).catch((error: unknown) => {
+        throw unreachable(base, reasonOf(error), error);
+      });
+      const { statusCode = 0 } = response;
+      if (statusCode !== 200) throw answeredError(parse(await textOf(response), base), statusCode, base);
+      return response;
+    },
+    open,
     get: async <T>(path: string) => (await request('GET', path)) as T,
     async metrics() {
       const { status, text } = await send('GET', '/metrics');
@@ -70,8 +84,6 @@ export function createAdminClient(options: AdminOptions): AdminClient {
     delete: async (path) => {
       await request('DELETE', path);
     },
-    open: (path, accept, signal) =>
-      transport(new URL(path, base), { method: 'GET', headers: headersOf(accept), signal }),
   };
 }
 

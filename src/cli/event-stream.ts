@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { AdminClient } from './admin-client.ts';
 
@@ -23,16 +24,29 @@ export async function* readEvents(
 ): AsyncGenerator<ToldEvent> {
   const response = await admin.open(`events?${query}`, 'text/event-stream', signal);
   if (response.statusCode !== 200) return void response.destroy();
+  for await (const { id, data } of readStream(response)) yield { id, event: data as BreakwaterEvent };
+}
+
+interface StreamEvent {
+  readonly name: string;
+  /** The last that was given. */
+  readonly id: string;
+  readonly data: unknown;
+}
+
+/** Server-sent events (HTML standard, clause 9.2) whose data is one line of JSON. */
+export async function* readStream(response: IncomingMessage): AsyncGenerator<StreamEvent> {
   let rest = '';
   let id = '';
+  let name = '';
   for await (const chunk of response.setEncoding('utf8')) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE_CHARS) return;
     for (const line of lines) {
       if (line.startsWith('id:')) id = line.slice('id:'.length).trim();
-      if (!line.startsWith('data:')) continue;
-      yield { id, event: JSON.parse(line.slice('data:'.length)) as BreakwaterEvent };
+      if (line.startsWith('event:')) name = line.slice('event:'.length).trim();
+      if (line.startsWith('data:')) yield { name, id, data: JSON.parse(line.slice('data:'.length)) };
     }
   }
 }

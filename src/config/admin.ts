@@ -36,6 +36,8 @@ export interface AdminConfig {
   /** Absent: plain HTTP. */
   readonly tls: TlsConfig | undefined;
   readonly clients: readonly AdminClient[];
+  /** A trace of a device may show payloads. */
+  readonly tracePayloads: boolean;
 }
 
 /** The name in the log of those who use `admin.token`. */
@@ -89,7 +91,7 @@ const schema = z.strictObject({
           description: 'Who has it: the log says it of every change. Not a secret.',
         }),
         role: choice(roles).describe(
-          '`viewer` reads everything; `operator` also drains, enables, disables, weighs, moves, rebalances and kicks; `admin` also adds and removes nodes, and reloads.',
+          '`viewer` reads everything; `operator` also drains, enables, disables, weighs, moves, rebalances, kicks and traces; `admin` also adds and removes nodes, and reloads.',
         ),
         token: text(1024).meta({
           kind: 'text',
@@ -103,6 +105,12 @@ const schema = z.strictObject({
       `People and programs that may use the admin API, each with a token of its own; at most ${MAX_TOKENS}. With any token every request must carry one.`,
     ),
   tls: adminTlsSchema.optional(),
+  tracePayloads: z
+    .boolean({ error: 'must be true or false' })
+    .default(false)
+    .describe(
+      'Whether a trace of a device (`breakwater client trace --payload`) may show the beginnings of its payloads. What it shows goes nowhere else.',
+    ),
 });
 
 export const adminSchema = schema.check(({ value, issues }) => {
@@ -128,10 +136,11 @@ export function allTokens({ token, tokens }: Pick<AdminConfig, 'token' | 'tokens
 
 /** @param fileName what paths are relative to */
 export function toAdmin(
-  { token, tokens, tls }: z.output<typeof schema>,
+  { token, tokens, tls, tracePayloads }: z.output<typeof schema>,
   fileName: string,
 ): Omit<AdminConfig, 'url' | 'host' | 'port'> {
-  return { token, tokens, tls: tls && toTlsConfig(tls, fileName), clients: tls?.clients ?? [] };
+  const clients = tls?.clients ?? [];
+  return { token, tokens, tls: tls && toTlsConfig(tls, fileName), clients, tracePayloads };
 }
 
 function toTlsConfig(

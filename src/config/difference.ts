@@ -44,6 +44,7 @@ const swappable: Part = {
   'membership.recallTimeout': ({ membership }) => membership.recallTimeoutMs,
   'admin.token': ({ admin }) => admin.token,
   'admin.tokens': ({ admin }) => admin.tokens,
+  'admin.tracePayloads': ({ admin }) => admin.tracePayloads,
   'admin.tls': ({ admin: { tls, clients } }) => [tls?.certificates, tls?.clientCa, clients],
   limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, ...limits } }) => limits,
   'log.level': ({ log }) => log.level,

@@ -9,6 +9,7 @@ import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
+import type { TraceAnswer, TraceOrder } from './trace.ts';
 
 /**
  * What is said between the main thread and a worker; all of it is structured-cloneable. `WorkerStart` is given once, as the
@@ -213,6 +214,8 @@ export type Command =
       readonly whom: Whom;
       readonly to: string | undefined;
     }
+  /** Answered by `traced`. */
+  | { readonly type: 'trace'; readonly request: number; readonly order: TraceOrder }
   /** Answered by `kicked`. */
   | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
   /** Answered by `tlsUpdated`. */
@@ -375,6 +378,7 @@ export type Report =
   | ({ readonly type: 'fault' } & Fault)
   | { readonly type: 'clients'; readonly request: number; readonly answer: ClientAnswer }
   | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
+  | { readonly type: 'traced'; readonly request: number; readonly answer: TraceAnswer }
   | { readonly type: 'kicked'; readonly request: number; readonly count: number }
   /** `problem`: why the former options stay. */
   | { readonly type: 'tlsUpdated'; readonly request: number; readonly problem: string | undefined };

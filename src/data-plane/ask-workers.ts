@@ -13,6 +13,7 @@ import type {
   Whom,
 } from '../data-plane-api/messages.ts';
 import { addTallies } from '../data-plane-api/move-tally.ts';
+import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 type Workers = readonly Pick<WorkerHandle, 'ask'>[];
@@ -78,4 +79,16 @@ export async function kickDevices(workers: Workers, whom: Whom): Promise<number>
     whom,
   }));
   return reports.reduce((sum, report) => sum + report.count, 0);
+}
+
+/** Only the worker that has the connection knows it. */
+export async function traceDevice(workers: Workers, order: TraceOrder): Promise<TraceAnswer> {
+  const reports = await askAll<Extract<Report, { type: 'traced' }>>(workers, (request) => ({
+    type: 'trace',
+    request,
+    order,
+  }));
+  const answers = reports.map(({ answer }) => answer);
+  const known = answers.find(({ state }) => state !== 'absent');
+  return known ?? { state: 'absent', packets: [], dropped: 0 };
 }

@@ -13,6 +13,7 @@ import type {
   Whom,
   WorkerSettings,
 } from '../data-plane-api/messages.ts';
+import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
@@ -21,7 +22,7 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import { askAll, kickDevices, listClients, moveDevice, moveSome } from './ask-workers.ts';
+import { askAll, kickDevices, listClients, moveDevice, moveSome, traceDevice } from './ask-workers.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
@@ -287,6 +288,10 @@ export class WorkerPool {
   /** Answers a connection of a thread what is remembered of its session. */
   recalledSession(thread: number, connection: number, subscriptions: string): void {
     this.threads[thread]?.tell({ type: 'session-recalled', connection, subscriptions });
+  }
+
+  trace(order: TraceOrder): Promise<TraceAnswer> {
+    return traceDevice(this.alive, order);
   }
 
   kick(whom: Whom): Promise<number> {

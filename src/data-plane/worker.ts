@@ -33,6 +33,7 @@ import { LostLinks } from './lost-links.ts';
 import { createPoolRoute } from './pool-route.ts';
 import { ReattachTurns } from './reattach-turns.ts';
 import { SessionMemories } from './session-memories.ts';
+import { Traces } from './traces.ts';
 import { Trials } from './trials.ts';
 import { createTurnScheduler } from './turn-scheduler.ts';
 import { answerListen, failureOf, strategiesOf } from './worker-answers.ts';
@@ -90,6 +91,7 @@ let current = start.settings;
 const hosts = new Map<number, ListenerHost>();
 /** How links to nodes speak TLS, by the number of the pool. */
 const linkTls: WorkerSettings['upstreamTls'][number][] = [];
+const traces = new Traces(Date.now);
 const hangDetector = createHangDetector(systemClock.now, systemRandom);
 const refusalThrottle = createLogThrottle(systemClock);
 const pauseThrottle = createLogThrottle(systemClock);
@@ -282,6 +284,10 @@ function carryOut(command: Command): unknown {
     case 'move': {
       const tallies = Array.from(hosts.values(), (host) => host.move(command.whom, command.to));
       return report({ type: 'moved', request: command.request, tally: addTallies(tallies) });
+    }
+    case 'trace': {
+      const answer = traces.answer(command.order, hosts.values());
+      return report({ type: 'traced', request: command.request, answer });
     }
     case 'recalled':
       return context.affinityLookups.answered(command.request, command.node);

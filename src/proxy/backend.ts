@@ -29,8 +29,10 @@ import { whomOf } from '../migration/whom.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { auditEvent } from './audit-event.ts';
+import { createClientTraces } from './client-trace.ts';
 import type { Identity } from './identity.ts';
 import type { Listeners } from './listeners.ts';
+import type { OrderTrace } from './peer-traces.ts';
 
 interface BackendParts {
   readonly current: CurrentConfig;
@@ -41,6 +43,7 @@ interface BackendParts {
   readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peerClients: PeerClients;
+  readonly orderTrace: OrderTrace;
   /** Drains of this proxy and of all others. */
   readonly peerMoves: Pick<PeerMoves, 'setDrainRate' | 'drainProgress'>;
   readonly rebalancer: Pick<Rebalancer, 'start'>;
@@ -134,6 +137,7 @@ export function createBackend(parts: BackendParts): Backend {
     ...moves,
     clients: peerClients.clients,
     client: async (asked) => (await clients.find(whomOf(asked)))[0],
+    trace: createClientTraces(clients, parts.orderTrace),
     kickClient: async (asked) => clients.kick(whomOf(asked)),
     pools: () => current.config.pools.map(poolView),
     proxies: async () => {

@@ -12,6 +12,7 @@ import type { DataPlaneParts } from './data-plane-parts.ts';
 import { createLocalClients } from './local-clients.ts';
 import type { MembershipParts } from './membership-parts.ts';
 import type { NodeParts } from './node-parts.ts';
+import { createPeerTraces } from './peer-traces.ts';
 import type { Teardown } from './teardown.ts';
 
 /**
@@ -19,7 +20,7 @@ import type { Teardown } from './teardown.ts';
  * other proxies.
  */
 export function createMigrationParts(
-  { pools, identity, table, log, events }: Common,
+  { current, pools, identity, table, log, events }: Common,
   { threads, listeners }: DataPlaneParts,
   { nodes }: NodeParts,
   { cluster, topics, others }: MembershipParts,
@@ -49,5 +50,6 @@ export function createMigrationParts(
   });
   const rebalance = withPeerRebalance(rebalancer.progress, topics, others);
   teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
-  return { drains, carryOut, peerClients, peerMoves, rebalancer, rebalance };
+  const orderTrace = createPeerTraces(current, identity.id, threads, topics);
+  return { drains, carryOut, peerClients, orderTrace, peerMoves, rebalancer, rebalance };
 }

@@ -373,7 +373,7 @@ export class Session {
   }
 
   get facts(): SessionFacts {
-    return factsOf(this.state, (this.deviceFrames?.keptBytes ?? 0) + (this.nodeFrames?.keptBytes ?? 0));
+    return factsOf(this.state, this.deviceFrames, this.nodeFrames);
   }
 
   /** The connection has ended: overwrites credentials and payloads (rule 17). Must come, and nothing after it. */

@@ -241,6 +241,7 @@ test('the OpenAPI document describes every route, and its references resolve', a
     [
       'get /api/v1/incidents',
       'get /api/v1/clients/{clientId}/history',
+      'get /api/v1/clients/{clientId}/trace',
       'get /api/v1/nodes',
       'post /api/v1/nodes',
       'get /api/v1/nodes/{id}',

@@ -166,6 +166,11 @@ export function createMemoryBackend(
       return { clients: found.slice(0, limit), total: found.length, missing: [] };
     },
     client: async (asked) => client(asked),
+    trace: async (asked) => {
+      const { clientId, connection, proxy, node } = client(asked);
+      const take = async () => ({ packets: [], dropped: 0, isOver: false });
+      return { client: { clientId, connection, proxy, node }, take, end: async () => {} };
+    },
     kickClient: async (asked) => {
       clientTable.delete(client(asked).clientId);
     },

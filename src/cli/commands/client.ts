@@ -22,6 +22,7 @@ import { jsonText, print, printDetails, printJson, printTable, tableText } from 
 import type { Column } from '../output/table.ts';
 import { show } from '../output/watch.ts';
 import { clientHistoryCommand } from './client-history.ts';
+import { clientTraceCommand } from './client-trace.ts';
 import { missingText } from './events.ts';
 
 const columns: readonly Column<ClientView>[] = [
@@ -60,7 +61,7 @@ export function clientCommand(): Command {
   const family = new Command('client').description(
     'list, inspect, move and disconnect the devices that are connected',
   );
-  for (const command of [list(), inspect(), clientHistoryCommand(), move(), kick()])
+  for (const command of [list(), inspect(), clientHistoryCommand(), clientTraceCommand(), move(), kick()])
     family.addCommand(command);
   return withExample(family, 'client list --node emqx-1', 'client kick meter-17');
 }

@@ -73,7 +73,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'give `--token` or `BREAKWATER_TOKEN`; or name the certificate in `admin.tls.clients`',
   },
   FORBIDDEN: {
-    when: 'the role of the token does not reach so far; or there is no token, and the request named another host or came from a page of another site',
+    when: 'the role of the token does not reach so far; or there is no token, and the request named another host or came from a page of another site; or payloads of a trace were asked for, which `admin.tracePayloads` does not allow',
     remedy:
       'use a token of the role that the message names; or ask by the address of `admin.url`, or set `admin.token`',
   },
@@ -85,7 +85,10 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: 'all connections of the admin API are at work; probes are still answered',
     remedy: 'try again; close what is not used',
   },
-  TOO_MANY_SUBSCRIBERS: { when: '32 follow the events already', remedy: 'close one of them' },
+  TOO_MANY_SUBSCRIBERS: {
+    when: '32 follow the events already; or a device is traced already, or too many are',
+    remedy: 'close one of them',
+  },
   ADMIN_UNREACHABLE: {
     when: 'the command line found no admin API at the address',
     remedy: 'start the proxy, or give `--admin` its address',

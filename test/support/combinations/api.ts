@@ -15,7 +15,7 @@ interface Document {
 }
 
 /** Answers that go on for ever. */
-const endless = /events$/;
+const endless = /(events|trace)$/;
 
 /** The admin API of a proxy, whose answers must be as its own description says. */
 export class CheckedApi {

@@ -78,6 +78,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     listeners: { urls: ['mqtt://127.0.0.1:1883'] },
     reload: unused,
     crls: () => [],
+    orderTrace: async () => ({ state: 'absent', packets: [], dropped: 0 }),
     certificates: () => [],
     descriptorShortage: () => undefined,
     silentThreads: () => [],
