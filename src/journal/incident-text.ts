@@ -8,7 +8,9 @@ export function incidentText(incident: MergedIncident): string {
   const until = isOver ? `, for ${secondsOf(lastMs - fromMs)} s` : ', and still is';
   switch (kind) {
     case 'node-lost':
-      return `${subject} lost at ${at}${movesText(incident)}${because(incident)}`;
+      return isHarmless(incident)
+        ? `${subject} unhealthy at ${at}${until}${because(incident)}`
+        : `${subject} lost at ${at}${movesText(incident)}${because(incident)}`;
     case 'drain':
       return `${subject} left from ${at} on${movesText(incident)}`;
     case 'rebalance':
@@ -28,6 +30,11 @@ export function incidentText(incident: MergedIncident): string {
     case 'certificate':
       return `certificate of ${subject} at ${at}: ${cause}`;
   }
+}
+
+/** A probe says so, and no device was touched. */
+function isHarmless({ evidence, moves, failed, disconnected }: MergedIncident): boolean {
+  return evidence === undefined && moves.length === 0 && failed === 0 && disconnected === 0;
 }
 
 /** `: 334 sessions moved to emqx-1 (170) and emqx-3 (164) in 0.8 s, 0 disconnected` */

@@ -140,7 +140,11 @@ export class Incidents {
   }
 
   private flipped(node: string, isUnhealthy: boolean, cause: string): void {
-    if (!isUnhealthy) return void this.unhealthy.delete(node);
+    if (!isUnhealthy) {
+      const known = this.latest.get(keyOf('node-lost', node));
+      if (this.unhealthy.delete(node) && known !== undefined) known.lastMs = this.clock.now();
+      return;
+    }
     this.unhealthy.add(node);
     this.join('node-lost', node).cause = cause;
   }

@@ -57,6 +57,16 @@ describe('incidents', () => {
     expect(incidents.list()).toHaveLength(2);
   });
 
+  it('a node that is unhealthy where no device was touched is not called lost', () => {
+    const { clock, tell, texts } = scene();
+    tell({ type: 'node-health', node: 'emqx-2', health: 'unhealthy', cause: 'tcp probe failed' });
+    expect(texts()).toEqual(['emqx-2 unhealthy at 03:12:07, and still is (tcp probe failed)']);
+    clock.nowMs += 60_000;
+    tell({ type: 'node-health', node: 'emqx-2', health: 'healthy', cause: '2 probes succeeded' });
+    clock.nowMs += 20_000;
+    expect(texts()).toEqual(['emqx-2 unhealthy at 03:12:07, for 60 s (tcp probe failed)']);
+  });
+
   it('devices that were disconnected: those before the node was known to be lost too', () => {
     const { tell, incidents } = scene();
     for (const reason of ['node-reset', 'node-closed', 'kicked', 'device-closed'])
