@@ -80,3 +80,14 @@ export class BreakwaterError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied; let the user of this program read it',
+  EISDIR: 'it is a folder',
+};
+
+/** Why a file cannot be read, in words where the reason is a common one. */
+export function whyUnreadable(thrown: unknown): string {
+  return unreadable[(thrown as NodeJS.ErrnoException | undefined)?.code ?? ''] ?? messageOf(thrown);
+}

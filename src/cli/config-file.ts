@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
-import { BreakwaterError, messageOf } from '../base/errors.ts';
+import { BreakwaterError, whyUnreadable } from '../base/errors.ts';
 import { ConfigError } from '../config/problems.ts';
 
 /** A configuration is written by hand; a larger file is some other file. */
@@ -10,9 +10,8 @@ const NEWLINE = 10;
 /** @throws BreakwaterError CONFIG_UNREADABLE; ConfigError where it is no text in UTF-8 */
 export async function readConfigFile(path: string): Promise<string> {
   const bytes = await readBytes(path).catch((error: unknown) => {
-    throw new BreakwaterError('CONFIG_UNREADABLE', `cannot read the configuration: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const message = `cannot read the configuration ${path}: ${whyUnreadable(error)}`;
+    throw new BreakwaterError('CONFIG_UNREADABLE', message, { cause: error });
   });
   if (bytes.length > MAX_BYTES) {
     throw new BreakwaterError(

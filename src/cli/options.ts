@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Flags } from '../config/flags.ts';
+import { parseSince } from '../journal/journal.ts';
 import type { AdminOptions } from './admin-client.ts';
 
 /** Options that several commands share. */
@@ -89,7 +90,10 @@ export function sinceOption(): Option {
   return new Option('--since <when>', '10m (s, m, h, d), a time (RFC 3339), or the id of an event').argParser(
     (typed: string) => {
       const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(typed) ?? [];
-      if (number === undefined) return typed;
+      if (number === undefined) {
+        if (parseSince(typed) !== undefined) return typed;
+        throw new InvalidArgumentError('It must be such as 10m, a time (RFC 3339), or the id of an event.');
+      }
       return new Date(Date.now() - Number(number) * (unitMs[unit] ?? 0)).toISOString();
     },
   );

@@ -31,13 +31,17 @@ export interface Since {
 /** Characters of one field: names are shorter, and no event is to hold a whole packet. */
 const FIELD_MAX = 512;
 const ID = /^([0-9a-z]{1,32})-(\d{1,15})-(\d{1,15})$/;
+/** A date looks like an id of few events; ids end with a time of 13 digits. */
+const DATE = /^\d{4}-\d\d-\d\d(?!\d)/;
 
 /** An id or an RFC 3339 time; undefined: it is neither. */
 export function parseSince(text: string): Since | undefined {
+  if (DATE.test(text)) {
+    const time = Date.parse(text);
+    return Number.isNaN(time) ? undefined : { start: '', number: 0, atMs: time };
+  }
   const [, start = '', number = '', atMs = ''] = ID.exec(text) ?? [];
-  if (start !== '') return { start, number: Number(number), atMs: Number(atMs) };
-  const time = Date.parse(text);
-  return Number.isNaN(time) || !/^\d{4}-/.test(text) ? undefined : { start: '', number: 0, atMs: time };
+  return start === '' ? undefined : { start, number: Number(number), atMs: Number(atMs) };
 }
 
 export class Journal {

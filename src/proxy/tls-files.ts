@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { messageOf } from '../base/errors.ts';
+import { messageOf, whyUnreadable } from '../base/errors.ts';
 import type { ListenerConfig, PoolConfig } from '../config/config.ts';
 import type { Finding, Path } from '../config/problems.ts';
 import type { CertificateConfig, TlsConfig } from '../config/tls.ts';
@@ -196,19 +196,10 @@ async function readPem(
     if (bytes.length <= maxBytes) return bytes.toString('latin1');
     complain([key], `${file} is larger than ${maxBytes} bytes`);
   } catch (error) {
-    complain(
-      [key],
-      `cannot read ${file}: ${reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error)}`,
-    );
+    complain([key], `cannot read ${file}: ${whyUnreadable(error)}`);
   }
   return undefined;
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'permission denied; let the user of this program read it',
-  EISDIR: 'it is a folder',
-};
 
 function attempt(key: string, file: string, complain: Complain, check: () => unknown): boolean {
   try {

@@ -40,7 +40,7 @@ test('a folder and an endless file are refused', async () => {
     run(['check', '-c', '/dev/zero']),
   ]);
   expect([folder.code, endless.code]).toEqual([2, 2]);
-  expect(folder.stderr).toMatch(/^error: cannot read the configuration: EISDIR/);
+  expect(folder.stderr).toMatch(/^error: cannot read the configuration \S+: it is a folder\n$/);
   expect(endless.stderr).toContain('larger than 1048576 bytes: not a configuration');
 });
 

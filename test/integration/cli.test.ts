@@ -72,9 +72,14 @@ describe('help and usage', () => {
     [['node', 'weight', 'a', '101'], 'whole number from 1 to 100'],
     [['node', 'list', '--admin', 'nonsense'], '--admin must look like http://'],
     [['demo', '--brokers', 'x'], 'whole number from 1 to 16'],
+    [['events', '--since', '5x'], 'It must be such as 10m, a time (RFC 3339), or the id of an event.'],
+    [['events', '--since', '2026-13-01'], 'It must be such as 10m'],
     [['check'], "required option '-c, --config <file>'"],
     [['start', '--strategy', 'fastest', '--listen', 'ftp://a:1'], "scheme 'ftp' is unknown; use mqtt, mqtts"],
-    [['start', '-c', '/nowhere/breakwater.yaml'], 'cannot read the configuration: ENOENT'],
+    [
+      ['start', '-c', '/nowhere/breakwater.yaml'],
+      'cannot read the configuration /nowhere/breakwater.yaml: there is no such file',
+    ],
     [['start', '--admin', 'http://0.0.0.0:9883'], 'needs a token'],
   ])('breakwater %j is wrong usage: exit code 2', async (args, message) => {
     const { code, stdout, stderr } = await run(args, { BREAKWATER_TOKEN: '' });

@@ -63,6 +63,9 @@ describe('the journal', () => {
     '-1-1',
     'abc-1-1x',
     '17',
+    '2026-13-01',
+    '2026-02',
+    '2026-1-1 x',
     `${'a'.repeat(40)}-1-1`,
   ])('%j is neither an id nor a time', (text) => expect(parseSince(text)).toBeUndefined());
 
