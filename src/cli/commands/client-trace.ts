@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { printable } from '../../base/printable.ts';
 import type { TracedPacket } from '../../connection/packet-trace.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { readStream } from '../event-stream.ts';
@@ -49,7 +50,9 @@ function tell(name: string, data: unknown): void {
   if (name === 'packet') return print(packetLine(data as ShownPacket));
   if (name === 'client') {
     const { clientId, connection, proxy, node } = data as Record<string, string>;
-    return print(`client ${clientId}, connection #${connection}@${proxy}, at ${node}; Ctrl-C ends`);
+    return print(
+      printable(`client ${clientId}, connection #${connection}@${proxy}, at ${node}; Ctrl-C ends`),
+    );
   }
   if (name === 'dropped')
     return printError(`… ${(data as { count: number }).count} packets more passed than could be shown`);
@@ -71,7 +74,7 @@ export function packetLine({ at, direction, type, size, ...packet }: ShownPacket
     payload === undefined ? '' : payloadText(payload, payloadSize ?? 0),
   ].filter((text) => text !== '');
   const from = direction === 'from-device' ? 'from device' : 'to device  ';
-  return [at.slice(11, 23), from, type.padEnd(11), `${size} B`.padStart(8), ...details].join('  ');
+  return printable([at.slice(11, 23), from, type.padEnd(11), `${size} B`.padStart(8), ...details].join('  '));
 }
 
 /** As text where it is text, else in hex; `…` where it goes on. */

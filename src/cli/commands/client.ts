@@ -8,6 +8,7 @@ import type {
   NodeView,
   ReattachmentView,
 } from '../../admin/backend.ts';
+import { printable } from '../../base/printable.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { requireKnown } from '../filters.ts';
 import {
@@ -144,7 +145,7 @@ function move(): Command {
         node,
       });
       if (options.json) return printJson(client);
-      print(`client ${clientId} is at ${client.node}`);
+      print(printable(`client ${clientId} is at ${client.node}`));
     });
   return withExample(withAdminOptions(command), 'client move meter-17 emqx-2');
 }
@@ -156,7 +157,7 @@ function kick(): Command {
     .action(async (clientId: string, options: DataOptions) => {
       await createAdminClient(options).delete(pathOf(clientId));
       if (options.json) printJson({ clientId, kicked: true });
-      else print(`client ${clientId} disconnected`);
+      else print(printable(`client ${clientId} disconnected`));
     });
   return withExample(withAdminOptions(command), 'client kick meter-17');
 }

@@ -21,6 +21,11 @@ test('a packet is one line', () => {
   expect(packetLine({ ...packet, filters: ['a/#', 'b'] })).toContain('  a/#  b');
 });
 
+test('what a device says steers no terminal, and begins no line of its own', () => {
+  const line = packetLine({ ...packet, topic: 'a\nb\u001b[2J', filters: ['\u202e'] });
+  expect(line).toContain('  a\\u000ab\\u001b[2J  \\u202e');
+});
+
 test.each([
   [base64('warm'), 4, '"warm"'],
   [base64('wa\nrm'), 5, '"wa\\nrm"'],
