@@ -259,8 +259,8 @@ export interface ClientTrace {
   take(): Promise<{
     readonly packets: readonly TracedPacket[];
     readonly dropped: number;
-    /** The device has left. */
-    readonly isOver: boolean;
+    /** Why nothing more will come; absent while it may. */
+    readonly over?: string | undefined;
   }>;
   end(): Promise<void>;
 }

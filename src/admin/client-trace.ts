@@ -13,6 +13,11 @@ const TAKE_MS = 250;
 const MAX_TRACES = 8;
 /** What may wait for one slow reader; what comes beyond it is counted and not told. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
+/** A reader that is behind for ten seconds is cut off. */
+const MAX_LOOKS_BEHIND = 40;
+/** Every 15 s, so that middleboxes keep the stream, and a reader that has vanished is noticed. */
+const LOOKS_PER_HEARTBEAT = 60;
+const FAREWELL_MS = 10_000;
 
 const query = z.strictObject({
   payload: z.enum(['true', 'false']).optional().meta({
@@ -23,7 +28,7 @@ const query = z.strictObject({
 export function clientTraceRoutes(api: Api, backend: Pick<Backend, 'trace'>): void {
   const streams = new Set<ServerResponse>();
   api.addHook('preClose', async () => {
-    for (const response of streams) response.end('event: end\ndata: {"reason":"the proxy stops"}\n\n');
+    for (const response of streams) finish(response, 'the proxy stops');
   });
   api.get(
     `${API_PREFIX}/clients/:clientId/trace`,
@@ -56,7 +61,7 @@ export function clientTraceRoutes(api: Api, backend: Pick<Backend, 'trace'>): vo
         });
       if (!streams.has(response))
         void trace.end().catch(() => {}); // the reader has gone meanwhile
-      else follow(response, trace);
+      else new TraceStream(response, trace, request.isStillAllowed ?? (() => false));
       reply.hijack();
       response.writeHead(200, {
         ...(reply.getHeaders() as Record<string, string>),
@@ -69,41 +74,70 @@ export function clientTraceRoutes(api: Api, backend: Pick<Backend, 'trace'>): vo
   );
 }
 
-/** Until the reader or the device goes. */
-function follow(response: ServerResponse, trace: ClientTrace): void {
-  let isLooking = false;
-  let untold = 0;
-  const look = async () => {
-    if (isLooking || response.writableEnded) return;
-    isLooking = true;
+/** Shows a trace until its reader or its device goes, or the reader may not see it any more. */
+class TraceStream {
+  private readonly response: ServerResponse;
+  private readonly trace: ClientTrace;
+  private readonly isAllowed: () => boolean;
+  private isLooking = false;
+  /** Packets that passed and were not shown. */
+  private untold = 0;
+  private looks = 0;
+  /** The look at which the reader last kept up. */
+  private keptUpAt = 0;
+
+  constructor(response: ServerResponse, trace: ClientTrace, isAllowed: () => boolean) {
+    this.response = response;
+    this.trace = trace;
+    this.isAllowed = isAllowed;
+    const timer = setInterval(() => void this.look(), TAKE_MS);
+    response.once('close', () => {
+      clearInterval(timer);
+      void trace.end().catch(() => {}); // it ends by itself when nothing is taken
+    });
+  }
+
+  private async look(): Promise<void> {
+    if (this.isLooking || this.response.writableEnded) return;
+    if (!this.isAllowed()) return finish(this.response, 'you may not see it any more');
+    this.isLooking = true;
     try {
-      const { packets, dropped, isOver } = await trace.take();
-      untold += dropped;
+      const { packets, dropped, over } = await this.trace.take();
+      this.untold += dropped;
       for (const { atMs, ...packet } of packets) {
-        if (response.writableLength > MAX_BUFFERED_BYTES) untold++;
-        else tell(response, 'packet', { at: new Date(atMs).toISOString(), ...packet });
+        if (this.isBehind) this.untold++;
+        else tell(this.response, 'packet', { at: new Date(atMs).toISOString(), ...packet });
       }
-      if (untold > 0 && response.writableLength <= MAX_BUFFERED_BYTES) {
-        tell(response, 'dropped', { count: untold });
-        untold = 0;
-      }
-      if (isOver) finish(response, 'the device has left');
+      this.tellUntold();
+      if (over !== undefined) finish(this.response, over);
     } catch (error) {
-      finish(response, messageOf(error));
+      finish(this.response, messageOf(error));
     } finally {
-      isLooking = false;
+      this.isLooking = false;
     }
-  };
-  const timer = setInterval(() => void look(), TAKE_MS);
-  response.once('close', () => {
-    clearInterval(timer);
-    void trace.end().catch(() => {}); // it ends by itself when nothing is taken
-  });
+  }
+
+  private get isBehind(): boolean {
+    return this.response.writableLength > MAX_BUFFERED_BYTES;
+  }
+
+  private tellUntold(): void {
+    this.looks++;
+    if (!this.isBehind) this.keptUpAt = this.looks;
+    if (this.looks - this.keptUpAt > MAX_LOOKS_BEHIND) return finish(this.response, 'you read too slowly');
+    if (this.isBehind) return;
+    if (this.untold > 0) tell(this.response, 'dropped', { count: this.untold });
+    else if (this.looks % LOOKS_PER_HEARTBEAT === 0) this.response.write(': heartbeat\n\n');
+    this.untold = 0;
+  }
 }
 
+/** A reader that does not read its last bytes may not hold the connection for ever. */
 function finish(response: ServerResponse, reason: string): void {
   tell(response, 'end', { reason });
   response.end();
+  const farewell = setTimeout(() => response.destroy(), FAREWELL_MS).unref();
+  response.once('close', () => clearTimeout(farewell));
 }
 
 function tell(response: ServerResponse, event: string, data: unknown): void {

@@ -23,6 +23,12 @@ const refusals: Readonly<Record<Refusal, readonly [code: ErrorCode, why: string]
   ],
 };
 
+const ends: Readonly<Partial<Record<TraceAnswer['state'], string>>> = {
+  gone: 'the device has left',
+  absent: 'the device has left, or its proxy does not answer',
+  forbidden: 'payloads are not shown any more (admin.tracePayloads)',
+};
+
 /** @throws BreakwaterError CLIENT_UNKNOWN, CLIENT_AMBIGUOUS, REQUEST_INVALID, TOO_MANY_SUBSCRIBERS, FORBIDDEN */
 export function createClientTraces(clients: Pick<FoundClients, 'find'>, orderTrace: OrderTrace) {
   return async (asked: string, payloads: boolean): Promise<ClientTrace> => {
@@ -38,7 +44,7 @@ export function createClientTraces(clients: Pick<FoundClients, 'find'>, orderTra
       client: { clientId, connection, proxy, node },
       async take() {
         const answer = await order('take');
-        return { packets: answer.packets, dropped: answer.dropped, isOver: answer.state !== 'open' };
+        return { packets: answer.packets, dropped: answer.dropped, over: ends[answer.state] };
       },
       async end() {
         await order('end');

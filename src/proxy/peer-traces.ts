@@ -50,7 +50,9 @@ export function createPeerTraces(
 ): OrderTrace {
   /** Whether payloads may be shown says the proxy that carries them. */
   const local = async (order: TraceOrder): Promise<TraceAnswer> =>
-    order.payloads && !current.config.admin.tracePayloads ? nothing('forbidden') : threads.trace(order);
+    order.payloads && order.kind !== 'end' && !current.config.admin.tracePayloads
+      ? nothing('forbidden')
+      : threads.trace(order);
 
   const ask = topics.register(
     { name: 'trace', question: orderShape, answer: answerShape },

@@ -168,7 +168,7 @@ export function createMemoryBackend(
     client: async (asked) => client(asked),
     trace: async (asked) => {
       const { clientId, connection, proxy, node } = client(asked);
-      const take = async () => ({ packets: [], dropped: 0, isOver: false });
+      const take = async () => ({ packets: [], dropped: 0 });
       return { client: { clientId, connection, proxy, node }, take, end: async () => {} };
     },
     kickClient: async (asked) => {
