@@ -4,7 +4,8 @@
  *
  * The bounds: two devices prove nothing, however few links the node has, because both may have sent what the broker does
  * not take; and a share is asked for, because among many devices there are always some that are thrown out. Half of the
- * links is more than what goes by itself, and less than what a death takes.
+ * links is more than what goes by itself, and less than what a death takes. Where more ended than the node ever had at one
+ * time, they came and went one after the other: each of them had found a node that lives.
  */
 const MIN_DEVICES = 3;
 const MIN_SHARE = 0.5;
@@ -56,8 +57,8 @@ export class LossWindow {
 
   /** Did so many end together that their node is gone? */
   get isProof(): boolean {
-    const { lost } = this;
-    return lost >= MIN_DEVICES && lost >= this.had * MIN_SHARE;
+    const { lost, had } = this;
+    return lost >= MIN_DEVICES && lost >= had * MIN_SHARE && lost <= had;
   }
 
   /** Counting begins anew. */

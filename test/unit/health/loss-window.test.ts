@@ -58,3 +58,11 @@ test('what is explained does not count', () => {
   for (const device of [1, 3, 9]) window.remove(device);
   expect([window.lost, window.isProof]).toEqual([2, false]);
 });
+
+test('devices that come and are thrown out one after the other were never there together', () => {
+  const window = new LossWindow();
+  for (let device = 0; device < 50; device++) {
+    window.add(device * 20, [device], 2);
+    expect(window.isProof).toBe(false);
+  }
+});
