@@ -26,6 +26,8 @@ export interface NodeView {
   readonly connections: number;
   /** Links that this proxy has opened there since the node was added, moves included; begins again at 2^32. */
   readonly connectsTotal: number;
+  /** Messages of devices in session mode that this proxy has passed on, in both directions; listeners that are gone are not counted. */
+  readonly messagesTotal: number;
   readonly source: NodeSource;
 }
 

@@ -68,6 +68,9 @@ const nodeView = z.object({
   connectsTotal: count.meta({
     description: 'Links that this proxy has opened there, moves included; begins again at 2^32.',
   }),
+  messagesTotal: count.meta({
+    description: 'Messages of devices in session mode that this proxy has passed on, in both directions.',
+  }),
   source: z.enum(['config', 'flag', 'api', 'dns', 'emqx', 'self']),
 }) satisfies z.ZodType<NodeView>;
 

@@ -40,7 +40,7 @@ interface BackendParts {
   readonly nodes: NodeTable;
   readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
   readonly nodeAdmin: NodeAdmin;
-  readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'devices' | 'rejected'>;
+  readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'trafficAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peerClients: PeerClients;
   readonly orderTrace: OrderTrace;
@@ -58,7 +58,7 @@ interface BackendParts {
   readonly lastFlip: (id: string) => { readonly cause: string; readonly at: string } | undefined;
   /** The last probes of a node, oldest first. */
   readonly probesOf: (id: string) => readonly ProbeResult[];
-  readonly listeners: Pick<Listeners, 'urls'>;
+  readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
   readonly reload: Backend['reload'];
   readonly crls: () => readonly CrlView[];
   readonly certificates: () => readonly CertificateView[];
@@ -78,6 +78,14 @@ interface BackendParts {
 export function createBackend(parts: BackendParts): Backend {
   const { current, identity, nodes, nodeAdmin, table, peerClients } = parts;
 
+  function messagesAt(id: string): number {
+    const traffic = parts.listeners.counted().map(({ index }) => table.trafficAt(id, index));
+    return traffic.reduce(
+      (sum, at) => sum + (at?.publishesFromDevice ?? 0) + (at?.publishesToDevice ?? 0),
+      0,
+    );
+  }
+
   function viewOf({ id, pool, url, weight, maxConnections, state, health, source }: Node): NodeView {
     const flip = parts.lastFlip(id);
     return {
@@ -86,6 +94,7 @@ export function createBackend(parts: BackendParts): Backend {
       healthSince: flip?.at,
       connections: table.connectionsAt(id),
       connectsTotal: table.connectsAt(id),
+      messagesTotal: messagesAt(id),
       source,
     };
   }

@@ -42,11 +42,12 @@ describe.skipIf(noBrowser !== '')(`dashboard of a real cluster${noBrowser}`, () 
   const order = () =>
     page.locator('#nodes [data-key]').evaluateAll((all) => all.map((row) => row.dataset.key));
 
-  test('all is well, and both proxies are there with their shares', async () => {
-    await seen('#all-well', 'All is well: 3 nodes in use');
+  test('every node is well, and both proxies are there with their shares', async () => {
+    await seen('#healthy', '3 of 3');
+    expect(await page.locator('#problems .bad').count()).toBe(0);
     await seen('#connections', String(DEVICES));
-    await seen('#proxies [data-key="p1"]', '100 % of its share');
-    await seen('#proxies [data-key="p2"]', '100 % of its share');
+    await seen('#proxies [data-key="p1"]', '100 % of share');
+    await seen('#proxies [data-key="p2"]', '100 % of share');
   });
 
   test('a node dies: it is on top with the cause, and the incident says what became of its devices', async () => {
@@ -79,6 +80,16 @@ describe.skipIf(noBrowser !== '')(`dashboard of a real cluster${noBrowser}`, () 
     await seen('#panel', /Proxy\s*p2/);
     await seen('#panel', /Node\s*b3/);
     await seen('#panel .log', /connected to b\d/);
+  });
+
+  test('its packets are shown as they pass', async () => {
+    const device = devices.find(({ clientId }) => clientId === 'p2-device-7');
+    await page.getByRole('button', { name: 'Trace packets' }).click();
+    await until(async () => {
+      device?.socket.write(Buffer.of(0xc0, 0)); // PINGREQ, until the trace has begun
+      return (await page.locator('#panel .trace li', { hasText: 'PINGRESP' }).count()) > 0;
+    }, 'the trace to show a PINGRESP');
+    await seen('#panel .trace li', '→ node PINGREQ');
     expect(faults).toEqual([]);
   });
 });

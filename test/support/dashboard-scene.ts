@@ -39,6 +39,7 @@ export function threeInTheMorning(): MemoryBackend {
       polls += 1;
       return [...backend.nodeTable.values()].map((node, i) => ({
         ...node,
+        messagesTotal: Math.round((growth[i] ?? 0) * polls * (190 + Math.cos(polls / 4 + i) * 6)),
         connectsTotal: Math.round((growth[i] ?? 0) * polls * (2 + Math.sin(polls / 3 + i) * 0.5)),
       }));
     },

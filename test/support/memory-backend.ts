@@ -50,6 +50,7 @@ export function memoryNode(id: string, more: Partial<NodeView> = {}): NodeView {
     health: 'healthy',
     connections: 0,
     connectsTotal: 0,
+    messagesTotal: 0,
     source: 'config',
   } as const;
   return { id, url: `mqtt://${id}:1883`, ...base, ...more };

@@ -18,6 +18,7 @@ const actions = /** @type {const} */ ({
   check: ['post', '/check'],
   incidents: ['get', '/incidents'],
   history: ['get', '/clients/{clientId}/history'],
+  trace: ['get', '/clients/{clientId}/trace'],
 });
 /** @typedef {keyof typeof actions} Action */
 

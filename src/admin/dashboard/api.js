@@ -26,17 +26,20 @@ class ApiError extends Error {
  * @param {string} method
  * @param {string} path below the API's prefix
  * @param {object} [body]
- * @param {string} [accept] the type of answer that is wanted
+ * @param {{ readonly accept?: string, readonly signal?: AbortSignal | undefined }} [options]
  * @throws ApiError for any other failure that the API tells
  */
-export async function request(method, path, body, accept = 'application/json') {
+export async function request(method, path, body, { accept = 'application/json', signal } = {}) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN);
     /** @type {Record<string, string>} */
     const headers = { accept };
     if (token !== null) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    const response = await fetch(API + path, { method, headers, body: body && JSON.stringify(body) });
+    const response = await fetch(API + path, {
+      ...{ method, headers, body: body && JSON.stringify(body) },
+      ...(signal && { signal }),
+    });
     if (response.ok) return response;
     const failure = await response.json().catch(() => ({ message: `HTTP ${response.status}` }));
     if (response.status !== 401) throw new ApiError(failure.message, response.status);
@@ -97,7 +100,6 @@ function askToken(fault) {
 
 /**
  * Follows the events of this proxy for as long as the page is open; what happens while the stream is away is told behind it.
- * Streamed by fetch, because EventSource cannot send the token.
  * @param {(event: BreakwaterEvent, id: string) => void} onEvent
  * @param {(isLive: boolean) => void} onLive
  */
@@ -106,15 +108,15 @@ export async function followEvents(onEvent, onLive) {
   for (let wait = RECONNECT_MS.first; ; wait = Math.min(wait * 2, RECONNECT_MS.most)) {
     try {
       const path = newest === '' ? '/events' : `/events?since=${encodeURIComponent(newest)}`;
-      const { body } = await request('GET', path, undefined, 'text/event-stream');
-      onLive(true);
-      wait = RECONNECT_MS.first;
-      if (body !== null) {
-        await readFrames(body, (event, id) => {
-          newest = id;
-          onEvent(event, id);
-        });
-      }
+      const onOpen = () => {
+        onLive(true);
+        wait = RECONNECT_MS.first;
+      };
+      const onFrame = (/** @type {Frame} */ { id, data }) => {
+        newest = id;
+        onEvent(data, id);
+      };
+      await readStream(path, onFrame, { onOpen });
     } catch {
       // Whatever ended the stream, it is opened again; the status line tells about an unreachable proxy.
     }
@@ -124,10 +126,20 @@ export async function followEvents(onEvent, onLive) {
 }
 
 /**
- * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body server-sent events (HTML standard, clause 9.2)
- * @param {(event: BreakwaterEvent, id: string) => void} onEvent
+ * One server-sent event (HTML standard, clause 9.2).
+ * @typedef {{ readonly event: string, readonly id: string, readonly data: any }} Frame
  */
-async function readFrames(body, onEvent) {
+
+/**
+ * Reads server-sent events until the stream ends; streamed by fetch, because EventSource cannot send the token.
+ * @param {string} path below the API's prefix
+ * @param {(frame: Frame) => void} onFrame
+ * @param {{ readonly onOpen?: () => void, readonly signal?: AbortSignal }} [options]
+ */
+export async function readStream(path, onFrame, { onOpen, signal } = {}) {
+  const { body } = await request('GET', path, undefined, { accept: 'text/event-stream', signal });
+  onOpen?.();
+  if (body === null) return;
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -138,7 +150,8 @@ async function readFrames(body, onEvent) {
       const field = (/** @type {string} */ name) =>
         lines.find((line) => line.startsWith(name))?.slice(name.length);
       const data = field('data: ');
-      if (data !== undefined) onEvent(JSON.parse(data), field('id: ') ?? '');
+      if (data !== undefined)
+        onFrame({ event: field('event: ') ?? 'message', id: field('id: ') ?? '', data: JSON.parse(data) });
     }
   }
 }

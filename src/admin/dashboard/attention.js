@@ -83,7 +83,7 @@ export function problemsOf(status, nodes, proxies, drains) {
  * @param {StatusView} status
  * @returns {Problem[]}
  */
-function proxyProblems({ proxy, store, silentThreads, crls, nodes, ready }) {
+function proxyProblems({ proxy, store, silentThreads, nodes, ready, ...status }) {
   /** @type {Problem[]} */
   const found = [];
   if (silentThreads.length > 0) {
@@ -94,22 +94,61 @@ function proxyProblems({ proxy, store, silentThreads, crls, nodes, ready }) {
     const why = 'nodes and proxies stay as they were last known; devices are served as before';
     found.push({ tone: 'bad', what: `the ${store.kind} store is down`, why });
   }
-  for (const { listener, issuer, nextUpdate, state } of crls) {
-    if (state === 'valid') continue;
-    const effect = state === 'expired' ? 'no device with a certificate is let in' : 'it counts as it is';
-    const what = `the revocation list of ${issuer} has expired`;
-    found.push({
-      tone: state === 'expired' ? 'bad' : 'warn',
-      what,
-      why: `${listener}: ${effect}`,
-      since: nextUpdate,
-    });
-  }
+  found.push(...tlsProblems(status.certificates, status.crls), ...shortage(status.descriptorShortage));
   if (nodes.total === 0) found.push({ tone: 'bad', what: 'no node is known', why: 'add one' });
   else if (nodes.enabled === 0) found.push({ tone: 'bad', what: 'no node is enabled', why: 'enable one' });
   else if (!ready && found.length === 0 && nodes.healthy > 0)
     found.push({ tone: 'bad', what: `proxy ${proxy.id} takes no devices`, why: 'it starts or stops' });
   return found;
+}
+
+/** A certificate that expires sooner should have been renewed. */
+const SOON_MS = 14 * 86_400_000;
+
+/**
+ * @param {StatusView['certificates']} certificates
+ * @param {StatusView['crls']} crls
+ * @returns {Problem[]}
+ */
+function tlsProblems(certificates, crls) {
+  /** @type {Problem[]} */
+  const found = [];
+  for (const { listener, subject, notAfter } of certificates) {
+    const left = Date.parse(notAfter) - Date.now();
+    if (left > SOON_MS) continue;
+    const days = Math.floor(left / 86_400_000);
+    found.push(
+      left <= 0
+        ? {
+            ...{ tone: 'bad', what: `the certificate ${subject} has expired`, since: notAfter },
+            why: `${listener}: devices refuse it`,
+          }
+        : {
+            ...{ tone: 'warn', what: `the certificate ${subject} expires in ${days} days` },
+            why: `${listener}: renew it, and reload`,
+          },
+    );
+  }
+  for (const { listener, issuer, nextUpdate, state } of crls) {
+    if (state === 'valid') continue;
+    const effect = state === 'expired' ? 'no device with a certificate is let in' : 'it counts as it is';
+    found.push({
+      ...{ tone: state === 'expired' ? 'bad' : 'warn', what: `the revocation list of ${issuer} has expired` },
+      ...{ why: `${listener}: ${effect}`, since: nextUpdate },
+    });
+  }
+  return found;
+}
+
+/**
+ * @param {StatusView['descriptorShortage']} short
+ * @returns {Problem[]}
+ */
+function shortage(short) {
+  if (short === undefined) return [];
+  const { limit, needed, maxConnections } = short;
+  const why = `${limit} are allowed, ${needed} are needed: only ${maxConnections} devices are taken`;
+  return [{ tone: 'warn', what: 'the process may open too few files', why }];
 }
 
 /**

@@ -2,7 +2,7 @@
 /** Small drawings: lines over time, bars against a fair share, and strips of probes. */
 
 import { h, setClass, setText, svg } from './dom.js';
-import { ago, count, duration } from './format.js';
+import { ago, count, duration, perSecond } from './format.js';
 
 /** @import { NodeDetail } from '../backend.ts' */
 
@@ -64,6 +64,25 @@ export class Sparkline {
   }
 }
 
+/** A sparkline with the rate of late beside it. */
+export class Trend {
+  #spark;
+  #rate = h('small', { class: 'rate' });
+  element;
+
+  /** @param {string} label what it shows */
+  constructor(label) {
+    this.#spark = new Sparkline(label);
+    this.element = h('div', { class: 'trend-line' }, this.#spark.element, this.#rate);
+  }
+
+  /** @param {Rates | undefined} rates */
+  draw(rates) {
+    this.#spark.draw(rates?.samples ?? []);
+    setText(this.#rate, rates?.last === undefined ? '' : `${perSecond(rates.last)}/s`);
+  }
+}
+
 /** A bar, and a mark where its fair share is. */
 export class ShareBar {
   #fill = h('span', { class: 'bar-fill' });
@@ -87,7 +106,7 @@ export class ShareBar {
     this.#mark.hidden = fair === 0;
     this.#mark.style.left = `${Math.min(100, (fair / scale) * 100).toFixed(1)}%`;
     setText(this.#number, count(value));
-    setText(this.#share, fair === 0 ? '' : `${Math.round((value / fair) * 100)} % of its share`);
+    setText(this.#share, fair === 0 ? '' : `${Math.round((value / fair) * 100)} % of share`);
     // Few devices are never even: three against two are no finding.
     const isFar = fair > 0 && value > fair * 1.25 && value - fair >= 20;
     setClass(this.#fill, `bar-fill${isFar ? ' far' : ''}`);

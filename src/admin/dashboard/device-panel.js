@@ -8,6 +8,7 @@ import { ask, button } from './dialogs.js';
 import { h, setClass, setText } from './dom.js';
 import { ago, clientName, clockTime, duration, messageOf, natural, size, visible } from './format.js';
 import { closePanel, facts } from './places.js';
+import { createTrace } from './trace.js';
 
 /** @import { ClientDetail, NodeView, ReattachmentView, SessionView } from '../backend.ts' */
 /** @import { ClientHistory, HistoryEntry } from '../journal-views.ts' */
@@ -23,14 +24,18 @@ export function devicePanel(asked) {
   const life = h('p', { class: 'muted' });
   const buttons = h('div', { class: 'buttons-row' });
   const parts = h('div', { class: 'panel-parts' });
-  const body = h('div', { class: 'panel-parts' }, h('div', {}, name, life), buttons, parts);
+  const trace = createTrace(`${path}/trace`);
+  const body = h('div', { class: 'panel-parts' }, h('div', {}, name, life), buttons, trace.body, parts);
 
   /** @param {ClientDetail} client @param {readonly HistoryEntry[]} history */
   function show(client, history) {
     setText(name, clientName(client.clientId));
     setClass(name, 'big');
     setText(life, `at ${client.node}, connected for ${ago(client.connectedAt)}`);
-    if (buttons.childElementCount === 0) buttons.append(...actionsOf(client, path));
+    if (buttons.childElementCount === 0) {
+      const isTraced = client.session !== undefined && may('trace');
+      buttons.append(...actionsOf(client, path), ...(isTraced ? [trace.toggle] : []));
+    }
     parts.replaceChildren(...sectionsOf(client, history), ...historySection(history));
   }
 
@@ -45,6 +50,7 @@ export function devicePanel(asked) {
   return {
     title: 'Device',
     body,
+    close: trace.stop,
     async refresh() {
       try {
         /** @type {ClientDetail | undefined} */

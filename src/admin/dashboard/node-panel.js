@@ -4,13 +4,13 @@
 import { may } from './abilities.js';
 import { get } from './api.js';
 import { fairShares } from './attention.js';
-import { probeStrip, ShareBar, Sparkline } from './charts.js';
+import { probeStrip, ShareBar, Trend } from './charts.js';
 import { searchDevices } from './devices.js';
 import { button } from './dialogs.js';
 import { h, setClass, setText } from './dom.js';
-import { messageOf, perSecond } from './format.js';
+import { messageOf } from './format.js';
 import { askDisable, askDrain, askLimits, askRemove, enable, nodePath } from './node-actions.js';
-import { causeOf, connectsOf, showDrain, tones } from './nodes.js';
+import { causeOf, ratesOf, showDrain, sinceOf, tones } from './nodes.js';
 import { closePanel, facts } from './places.js';
 
 /** @import { NodeDetail, NodeView } from '../backend.ts' */
@@ -26,8 +26,8 @@ export function nodePanel(id) {
   const drain = h('div', { class: 'drain' });
   const buttons = h('div', { class: 'buttons-row' });
   const bar = new ShareBar();
-  const spark = new Sparkline('Connects a second, last two minutes');
-  const rate = h('small');
+  const connects = new Trend('Connects a second, last two minutes');
+  const messages = new Trend('Messages a second, last two minutes');
   const probes = h('div');
   const more = h('div');
   const section = (/** @type {string} */ title, /** @type {Node[]} */ ...children) =>
@@ -38,7 +38,11 @@ export function nodePanel(id) {
     h('div', {}, health, cause, drain),
     buttons,
     section('Connections', bar.element),
-    section('Connects a second, by this proxy', h('div', { class: 'panel-spark' }, spark.element, rate)),
+    section('Connects a second, by this proxy', h('div', { class: 'panel-spark' }, connects.element)),
+    section(
+      'Messages a second in session mode, by this proxy',
+      h('div', { class: 'panel-spark' }, messages.element),
+    ),
     section('Probes by this proxy', probes),
     section('More', more),
   );
@@ -47,14 +51,13 @@ export function nodePanel(id) {
   function show(node, nodes) {
     setText(health, `${node.health}, ${node.state}`);
     setClass(health, `big dot ${tones[node.health]}`);
-    setText(cause, causeOf(node));
+    setText(cause, [causeOf(node), sinceOf(node)].filter((part) => part !== '').join(', '));
     showDrain(drain, node);
     showButtons(buttons, node);
     const fair = fairShares(nodes).get(id) ?? 0;
     bar.draw(node.connections, fair, Math.max(1, node.connections, fair) * 1.05);
-    const rates = connectsOf(id);
-    spark.draw(rates?.samples ?? []);
-    setText(rate, rates?.last === undefined ? '' : `${perSecond(rates.last)}/s`);
+    connects.draw(ratesOf(id)?.connects);
+    messages.draw(ratesOf(id)?.messages);
     probes.replaceChildren(probeStrip(node.probes));
     const {
       pool,

@@ -4,10 +4,10 @@
 import { may } from './abilities.js';
 import { getIfThere } from './api.js';
 import { byAttention, fairShares } from './attention.js';
-import { progress, Rates, ShareBar, Sparkline } from './charts.js';
+import { progress, Rates, ShareBar, Trend } from './charts.js';
 import { button } from './dialogs.js';
 import { byId, h, KeyedList, setClass, setText } from './dom.js';
-import { ago, clockTime, count, counted, duration, perSecond } from './format.js';
+import { ago, clockTime, count, counted, duration } from './format.js';
 import { askDrain, enable, nodePath } from './node-actions.js';
 import { linkTo } from './places.js';
 
@@ -29,12 +29,12 @@ export const tones = /** @type {const} */ ({
 /** How far each node that drains has come, by id; over all proxies. @type {Map<string, DrainView>} */
 export const drains = new Map();
 
-/** Connects of each node, by id. @type {Map<string, Rates>} */
-const connects = new Map();
+/** Connects and messages of each node, by id. @type {Map<string, { connects: Rates, messages: Rates }>} */
+const rates = new Map();
 
 /** @param {string} id */
-export function connectsOf(id) {
-  return connects.get(id);
+export function ratesOf(id) {
+  return rates.get(id);
 }
 
 /** What a row needs to know of all the others. */
@@ -44,11 +44,12 @@ const around = { scale: 1, shares: new Map(), hasPools: false };
 export function noteNodes(nodes) {
   const now = performance.now();
   const ids = new Set(nodes.map(({ id }) => id));
-  for (const id of connects.keys()) if (!ids.has(id)) connects.delete(id);
-  for (const { id, connectsTotal } of nodes) {
-    const rates = connects.get(id) ?? new Rates();
-    connects.set(id, rates);
-    rates.add(connectsTotal, now);
+  for (const id of rates.keys()) if (!ids.has(id)) rates.delete(id);
+  for (const { id, connectsTotal, messagesTotal } of nodes) {
+    const of = rates.get(id) ?? { connects: new Rates(), messages: new Rates() };
+    rates.set(id, of);
+    of.connects.add(connectsTotal, now);
+    of.messages.add(messagesTotal, now);
   }
 }
 
@@ -105,12 +106,13 @@ function createRow({ id }) {
   const url = h('small', { class: 'clip' });
   const health = h('span');
   const cause = h('small', { class: 'cause' });
+  const since = h('small');
   const state = h('span');
   const drain = h('div', { class: 'drain' });
   const weight = h('small');
   const bar = new ShareBar();
-  const rate = h('small', { class: 'rate' });
-  const spark = new Sparkline(`Connects to ${id} a second, last two minutes`);
+  const connects = new Trend(`Connects to ${id} a second, last two minutes`);
+  const messages = new Trend(`Messages through ${id} a second, last two minutes`);
   const buttons = h('div', { class: 'cell actions', role: 'cell' });
   /** @type {NodeView} */
   let node;
@@ -120,14 +122,17 @@ function createRow({ id }) {
   };
   const cell = (/** @type {string} */ name, /** @type {Node[]} */ ...children) =>
     h('div', { class: `cell ${name}`, role: 'cell' }, ...children);
+  const trend = (/** @type {string} */ label, /** @type {Trend} */ { element }) =>
+    h('div', { class: 'cell trend', role: 'cell', 'data-label': label }, element);
   const element = h(
     'div',
     { class: 'row node-row', role: 'row' },
     cell('name', h('a', { href: linkTo('node', id) }, id), url),
-    cell('health', health, cause),
+    cell('health', health, cause, since),
     cell('state', state, weight, drain),
     cell('connections', bar.element),
-    cell('trend', spark.element, rate),
+    trend('Connects', connects),
+    trend('Messages', messages),
     buttons,
   );
   return {
@@ -141,14 +146,14 @@ function createRow({ id }) {
       setText(health, now.health);
       setClass(health, `dot ${now.state === 'disabled' ? 'muted' : tones[now.health]}`);
       setText(cause, causeOf(now));
+      setText(since, sinceOf(now));
       setText(state, now.state);
       setClass(state, `badge ${tones[now.state]}`);
       setText(weight, weightOf(now));
       showDrain(drain, now);
       bar.draw(now.connections, around.shares.get(id) ?? 0, around.scale);
-      const rates = connects.get(id);
-      spark.draw(rates?.samples ?? []);
-      setText(rate, rates?.last === undefined ? '' : `${perSecond(rates.last)}/s`);
+      connects.draw(rates.get(id)?.connects);
+      messages.draw(rates.get(id)?.messages);
       showButtons(buttons, act, now);
     },
   };
@@ -166,12 +171,19 @@ function showButtons(place, act, { state }) {
   if (place.firstChild !== (wanted[0] ?? null)) place.replaceChildren(...wanted);
 }
 
+/**
+ * Why a node is well is of no interest; for how long it has been is.
+ * @param {NodeView} node
+ */
+export function causeOf({ health, healthCause = '' }) {
+  return health === 'healthy' ? '' : healthCause;
+}
+
 /** @param {NodeView} node */
-export function causeOf({ health, healthCause, healthSince }) {
+export function sinceOf({ health, healthSince }) {
   if (healthSince === undefined) return '';
-  // Why a node is well is of no interest; for how long it has been is.
-  if (health === 'healthy' || healthCause === undefined) return `for ${ago(healthSince)}`;
-  return `${healthCause}, since ${clockTime(healthSince)} (${ago(healthSince)})`;
+  if (health === 'healthy') return `for ${ago(healthSince)}`;
+  return `since ${clockTime(healthSince)} (${ago(healthSince)})`;
 }
 
 /** @param {NodeView} node */

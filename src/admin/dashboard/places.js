@@ -7,7 +7,7 @@ import { byId, h, setText } from './dom.js';
 
 /**
  * What fills the panel: a title, and a body that is drawn anew again and again while it is open.
- * @typedef {{ readonly title: string, readonly body: HTMLElement, refresh(): Promise<void> }} Panel
+ * @typedef {{ readonly title: string, readonly body: HTMLElement, refresh(): Promise<void>, close?(): void }} Panel
  */
 
 /** @type {readonly View[]} */
@@ -51,6 +51,7 @@ export function watchPlaces(panels, onView) {
     if (event.target === dialog) closePanel(); // beside the panel
   };
   dialog.onclose = () => {
+    panel?.close?.();
     panel = undefined;
     if (!views.includes(/** @type {View} */ (location.hash.slice(1))))
       history.replaceState(null, '', `#${view}`);
@@ -82,6 +83,7 @@ function showView() {
 /** @param {Panel} opened */
 function openPanel(opened) {
   const dialog = byId('panel', HTMLDialogElement);
+  panel?.close?.();
   panel = opened;
   setText(byId('panel-title'), opened.title);
   byId('panel-body').replaceChildren(opened.body);

@@ -52,6 +52,10 @@ async function scene(more: Partial<BackendParts> = {}) {
     table: {
       connectionsAt: (id) => counts[id] ?? 0,
       connectsAt: () => 70,
+      trafficAt: (id, listener) =>
+        id === 'a'
+          ? { bytesFromDevice: 9, bytesToDevice: 9, publishesFromDevice: 5, publishesToDevice: 6 + listener }
+          : undefined,
       devices: () => 6,
       rejected: (reason) => (reason === 'banned' ? 2 : 0),
     },
@@ -75,7 +79,10 @@ async function scene(more: Partial<BackendParts> = {}) {
     addressOf: ({ id }) => (id === 'a' ? '192.0.2.1:1883' : undefined),
     lastFlip: (id) => (id === 'a' ? { cause: 'connect refused', at: '2026-01-02T00:00:00Z' } : undefined),
     probesOf: (id) => (id === 'a' ? [{ at: 0, seconds: 0.2, failure: 'ECONNREFUSED' }] : []),
-    listeners: { urls: ['mqtt://127.0.0.1:1883'] },
+    listeners: {
+      urls: ['mqtt://127.0.0.1:1883'],
+      counted: () => [0, 1].map((index) => ({ index, url: `mqtt://127.0.0.1:${index}`, accepted: 0 })),
+    },
     reload: unused,
     crls: () => [],
     orderTrace: async () => ({ state: 'absent', packets: [], dropped: 0 }),
@@ -103,9 +110,10 @@ test('a node is shown with its connections, and by itself with what is known of 
   expect(backend.node('a')).toMatchObject({
     ...{ id: 'a', address: '192.0.2.1:1883' },
     ...{ healthCause: 'connect refused', healthSince: '2026-01-02T00:00:00Z', connectsTotal: 70 },
+    messagesTotal: 23,
     probes: [{ at: '1970-01-01T00:00:00.000Z', seconds: 0.2, failure: 'ECONNREFUSED' }],
   });
-  expect(backend.node('b')).toMatchObject({ address: undefined, healthCause: undefined });
+  expect(backend.node('b')).toMatchObject({ address: undefined, healthCause: undefined, messagesTotal: 0 });
   expect(() => backend.node('c')).toThrow('no node "c"');
 });
 
