@@ -64,11 +64,23 @@ export function watchPlaces(panels, onView) {
       view = wanted ?? 'overview';
     }
     showView();
-    if (kind === 'node' || kind === 'device') openPanel(panels[kind](decodeURIComponent(rest.join('/'))));
+    if (kind === 'node' || kind === 'device') openPanel(panels[kind](decoded(rest.join('/'))));
     onView();
   };
   addEventListener('hashchange', show);
   show();
+}
+
+/**
+ * What stands in an address; as it is where nobody can have encoded it so.
+ * @param {string} text
+ */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function showView() {
