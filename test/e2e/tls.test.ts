@@ -248,7 +248,7 @@ describe.each(['epoll', 'node'])('revocation lists on the %s engine', (engine) =
     );
     const { stdout } = await run(['status', '--admin', proxy.adminUrl]);
     expect(stdout).toMatch(
-      /^crl +of O=Test, CN=root at mqtts:.* expired at .*; no device with a certificate/m,
+      /^! the revocation list of O=Test, CN=root at mqtts:.* has expired at .*: no device with a certificate/m,
     );
     expect(stays.connected).toBe(true);
     await stays.endAsync();
