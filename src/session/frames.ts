@@ -51,6 +51,11 @@ export class Frames {
     return this.streaming > 0;
   }
 
+  /** Would something else be taken for a part of what was given away: the first part of a packet, or what is no packet? */
+  get isUnfinished(): boolean {
+    return this.streaming !== 0;
+  }
+
   /** Between packets: nothing is held, and nothing is wrong. */
   get isIdle(): boolean {
     return this.partial === undefined && this.streaming === 0 && this.left === undefined;

@@ -251,13 +251,13 @@ export class Session {
   }
 
   /**
-   * Asks the node for a sign of life, unless the device has just done so, or is in the middle of a message that would
-   * hold the question back. The answer does not reach the device.
+   * Asks the node for a sign of life: not behind part of a message or what is no packet, where it would be taken for more of it;
+   * once, but again while the node hears nothing else, which it may count against the device. The answer is not the device's.
    */
   pingNode(): void {
     const { state } = this;
-    // A node that says nothing hears nothing else, and may count that against the device when it goes on.
-    if (state.phase !== 'attached' || (state.pingsSent > 0 && !state.isWithheld) || this.midPublish) return;
+    const isAsked = state.pingsSent > 0 && !state.isWithheld;
+    if (state.phase !== 'attached' || isAsked || this.deviceFrames?.isUnfinished) return;
     state.pingsSent++;
     state.toNode.write(pingreqPacket);
     this.state.flush();

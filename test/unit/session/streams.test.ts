@@ -113,6 +113,14 @@ it('does not ask a node for a sign of life while it is in the middle of such a m
   expect(stage.session.pingUnanswered).toBe(true);
 });
 
+it('says nothing to a node among bytes that are no packets: it would become part of them', () => {
+  const stage = play(4, open);
+  const seen = runs(stage);
+  feed(stage, 'fromDevice', new Uint8Array(5).fill(0xff));
+  stage.session.pingNode();
+  expect([seen.node, stage.session.pingUnanswered]).toEqual([[5], false]);
+});
+
 it('does not go on with it on the next link', () => {
   const stage = play(4, open);
   const bytes = bytesOf(`PUBLISH a=${'x'.repeat(100)}`, 4);
