@@ -7,8 +7,8 @@ import type { MembershipStore } from '../membership/store/store.ts';
 import { deriveMarkKey } from '../policy/cookie-affinity/node-mark.ts';
 import { createTicketKeys } from './ticket-keys.ts';
 
-/** How often it is looked whether other proxies have made new ones, or the store has lost them. */
-const LOOK_MS = 20_000;
+/** In heartbeats: how often it is looked whether other proxies have made new ones, or the store has lost them. */
+const LOOK_BEATS = 20;
 const COOKIE_SECRET = 'cookie-secret';
 const SECRET_BYTES = 32;
 
@@ -48,7 +48,7 @@ export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKey
     );
   }
 
-  const timer = setInterval(() => void look(), LOOK_MS).unref();
+  const timer = setInterval(() => void look(), LOOK_BEATS * membership.heartbeatMs).unref();
   return {
     /** Calls back when the keys of cookies are others. */
     onCookieKeys(listener: () => void): void {
