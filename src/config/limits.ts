@@ -201,7 +201,7 @@ export const limitsSchema = z.strictObject({
         default: 100_000,
         unit: 'devices',
         about:
-          'Whose last connects, moves, refusals and ends are remembered, also after they have left (`breakwater client history`); beyond, the longest untouched is forgotten. 0 remembers none.',
+          'Whose last connects, moves, refusals and ends are remembered, also after they have left (`breakwater client history`); beyond, the longest untouched is forgotten. 0 remembers none. Above `log.level: info` single devices are told of, and remembered, only while somebody follows the events.',
       }),
       bytes: count({
         min: 65_536,

@@ -113,10 +113,6 @@ export class DeviceHistory {
     this.bounds = bounds;
   }
 
-  get isKept(): boolean {
-    return this.bounds().devices > 0;
-  }
-
   /** @param clientId not empty, and at most some hundred characters */
   add(clientId: string, entry: DeviceEntry): void {
     const { devices, bytes } = this.bounds();

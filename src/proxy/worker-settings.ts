@@ -7,7 +7,7 @@ import type { NodeParts } from './node-parts.ts';
 
 /** What the data threads go by: made of the configuration that is current, the cluster's keys and the files of TLS. */
 export function createWorkerSettings(
-  { current, pools, identity, poolNumbers, log, events, history }: Common,
+  { current, pools, identity, poolNumbers, log, events }: Common,
   { threads, poolTls }: DataPlaneParts,
   { nodes }: NodeParts,
   { store, keys }: MembershipParts,
@@ -33,10 +33,13 @@ export function createWorkerSettings(
     };
   }
 
-  /** Single devices are told of where somebody reads it: in the log, in the events, or later in their history. */
+  /**
+   * Single devices are told of where somebody reads it, in the log or in the events; their history is made of the same. It
+   * is not worth a third of what a connect costs to whoever has asked for a quiet log.
+   */
   function setVerbosity(): void {
     const isLogged = ['debug', 'info'].includes(current.config.log.level);
-    threads.setVerbose(isLogged || events.hasAudience() || history.isKept);
+    threads.setVerbose(isLogged || events.hasAudience());
   }
 
   keys.onCookieKeys(() => void threads.applySettings(make(), []).catch(() => {}));
