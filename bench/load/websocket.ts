@@ -50,11 +50,13 @@ const NEW = 0;
 const UPGRADED = 1;
 const FRAMES = 2;
 const PLAIN = 3;
+const PINGREQ = 0xc0;
 
 class Sink implements Role {
   private readonly station: Station;
   private readonly switching: Pinned;
   private readonly connack: Pinned;
+  private readonly pingresp: Pinned;
   private readonly connackFrame: Pinned;
   private readonly publishFrames: Pinned;
   private readonly phase = new Uint8Array(20_000);
@@ -64,6 +66,7 @@ class Sink implements Role {
     this.station = station;
     this.switching = text(libc, SWITCHING);
     this.connack = packets.connack;
+    this.pingresp = packets.pingresp;
     this.connackFrame = unmasked(libc, packets.connack.bytes, 1);
     this.publishFrames = unmasked(libc, packets.publish.bytes, BATCH);
   }
@@ -76,9 +79,18 @@ class Sink implements Role {
     if (got <= 0) {
       this.phase[fd] = NEW;
       station.close(fd);
-    } else if (this.phase[fd] === PLAIN) station.send(fd, station.scratch, got);
+    } else if (this.phase[fd] === PLAIN) this.echo(fd, got);
     else if (this.phase[fd] === FRAMES) this.echoFrames(fd, got);
     else this.greet(fd);
+  }
+
+  /** A PINGREQ is the proxy's; one of the device's packets may be right behind it. */
+  private echo(fd: number, got: number): void {
+    const { station } = this;
+    const isPing = station.scratch.bytes[0] === PINGREQ;
+    if (isPing) station.send(fd, this.pingresp, 2);
+    const at = isPing ? 2 : 0;
+    if (got > at) station.send(fd, { ...station.scratch, address: station.scratch.address + at }, got - at);
   }
 
   private greet(fd: number): void {
