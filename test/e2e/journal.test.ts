@@ -50,7 +50,10 @@ async function lossOf(node: string, count: number): Promise<IncidentView[]> {
 }
 
 test('a node is killed under 100 devices: one incident with the same counts at both proxies', async () => {
-  const nodes = await first().api<{ id: string; connections: number }[]>('nodes');
+  const nodes = await until(async () => {
+    const all = await first().api<{ id: string; connections: number }[]>('nodes');
+    return all.reduce((sum, { connections }) => sum + connections, 0) === DEVICES && all;
+  }, 'the first proxy to have heard of the devices of the other');
   const at = nodes.find(({ id }) => id === 'b2')?.connections ?? 0;
   expect(at).toBeGreaterThan(10);
   brokers.get('b2')?.kill('SIGKILL');
