@@ -26,6 +26,7 @@ import type {
   Whom,
 } from '../data-plane-api/messages.ts';
 import { noMoves } from '../data-plane-api/move-tally.ts';
+import { lossReasons } from '../journal/loss-reasons.ts';
 import {
   type ConnectionLimiter,
   type LimiterRefusal,
@@ -281,7 +282,7 @@ export class ListenerHost implements ConnectionHost {
     if (connection.placedAtMs === 0) return table.countUnserved(bytesFromDevice, bytesToDevice);
     table.countEnded(reason);
     if (!(connection instanceof OpaqueConnection)) clientEnded(this.context, connection);
-    if (!verbose) return;
+    if (!verbose && !lossReasons.has(reason)) return; // incidents count those of a lost node
     const durationMs = now() - connection.placedAtMs;
     tell({ type: 'ended', ...this.nameOf(connection), reason, durationMs, bytesFromDevice, bytesToDevice });
   }

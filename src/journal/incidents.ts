@@ -1,6 +1,7 @@
 import type { Clock } from '../base/time.ts';
 import type { BreakwaterEvent } from './event.ts';
 import { type Incident, type IncidentKind, incidentKinds } from './incident.ts';
+import { lossReasons } from './loss-reasons.ts';
 import { Ring } from './ring.ts';
 
 /** Groups events into incidents, as they happen. Each event costs the same, however many incidents there are. */
@@ -23,11 +24,6 @@ type Growing = { -readonly [Field in keyof Omit<Incident, 'moves' | 'isOver'>]: 
   /** It goes on until its end is told; else until it is quiet. */
   lasts: boolean;
 };
-
-/** Ends of served connections that the loss of their node explains. */
-const lossReasons: ReadonlySet<unknown> = new Set([
-  ...['node-closed', 'node-reset', 'node-timeout', 'no-node', 'session-lost', 'granted-less'],
-]);
 
 export class Incidents {
   private readonly rings = new Map<IncidentKind, Ring<Growing>>();

@@ -96,6 +96,16 @@ describe('one client id', () => {
   }
   const others = Array.from({ length: 100 }, (_, index) => `other-${index}`);
 
+  test('is told of as ended, where nobody reads of single devices, only when its node was lost', () => {
+    const { host, told, connections } = worldOf('one', 'two', 'three');
+    const [one, two, three] = connections as [Connection, Connection, Connection];
+    host.ended(one, 'device-closed', 0, 0);
+    host.ended(two, 'session-lost', 0, 0);
+    host.ended(three, 'kicked', 0, 0);
+    const ends = told.filter(({ type }) => type === 'ended');
+    expect(ends).toMatchObject([{ clientId: 'two', reason: 'session-lost' }]);
+  });
+
   test('is found without a look at the others', () => {
     const { host, ended } = worldOf('meter-1', ...others);
     host.open[Symbol.iterator] = () => expect.unreachable('looked at every connection');
