@@ -9,13 +9,19 @@ const NOTHING = /^[\p{Mn}\p{Me}\p{Cf}\u200b]+$/u;
 const AS_PICTURE = '\ufe0f';
 const ASCII = /^[\x20-\x7e]*$/;
 
-const characters = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Takes its time to make, which no command waits for whose texts are ASCII. */
+function charactersOf(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 /** What a person takes for one character (Unicode Standard Annex 29) has one width, whatever it is made of. */
 export function widthOf(text: string): number {
   if (ASCII.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of characters.segment(text)) width += widthOfCharacter(segment);
+  for (const { segment } of charactersOf(text)) width += widthOfCharacter(segment);
   return width;
 }
 
@@ -24,7 +30,7 @@ export function cutTo(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let shown = '';
   let width = 1;
-  for (const { segment } of characters.segment(text)) {
+  for (const { segment } of charactersOf(text)) {
     width += widthOfCharacter(segment);
     if (width > columns) break;
     shown += segment;
