@@ -363,16 +363,17 @@ export class ListenerHost implements ConnectionHost {
     return count;
   }
 
-  /** Ends so many of those that stay. */
-  endSome(count: number): void {
-    let left = count;
+  /** Ends so many of those that stay, as far as there are. Returns how many. */
+  endSome(count: number): number {
+    let ended = 0;
     for (const connection of this.open) {
-      if (left === 0) return;
+      if (ended >= count) break;
       if (this.asked.has(connection)) continue;
       this.asked.add(connection);
       connection.end('shutdown');
-      left--;
+      ended++;
     }
+    return ended;
   }
 
   /** Ends connections; returns how many. */

@@ -40,7 +40,7 @@ import { answerListen, failureOf, strategiesOf } from './worker-answers.ts';
 import type { WorkerContext } from './worker-context.ts';
 import { createFaults, guardThread } from './worker-faults.ts';
 
-/** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `threads.ts`. */
+/** A data thread: one engine, and the connections that it carries. Runs as a Worker; started by `worker-handle.ts`. */
 
 const start = workerData as WorkerStart;
 const report = (message: Report): void => parentPort?.postMessage(message);
@@ -195,17 +195,11 @@ let beforeStop: number | undefined;
 
 /** Devices leave one by one, so that those who take them are not stormed. */
 function thin({ left }: Extract<Command, { type: 'thin' }>): void {
-  const all = [...hosts.values()];
-  const counts = all.map(({ staying }) => staying);
-  const staying = counts.reduce((sum, count) => sum + count, 0);
+  let staying = 0;
+  for (const host of hosts.values()) staying += host.staying;
   beforeStop ??= staying;
   let surplus = staying - Math.ceil(beforeStop * left);
-  for (const [i, host] of all.entries()) {
-    if (surplus <= 0) return;
-    const count = Math.min(surplus, counts[i] ?? 0);
-    host.endSome(count);
-    surplus -= count;
-  }
+  for (const host of hosts.values()) surplus -= host.endSome(surplus);
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
