@@ -1,4 +1,4 @@
-import type { DeviceRates } from '../connection/connection-host.ts';
+import type { DeviceRates, MovePolicy, RetryPolicy } from '../connection/connection-host.ts';
 import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
@@ -119,21 +119,9 @@ interface HealthConfig {
   readonly path: string;
 }
 
-export interface UpstreamConfig {
-  readonly connectTimeoutMs: number;
-  readonly connackTimeoutMs: number;
-  readonly connackDeadlineMs: number;
-  readonly maxAttempts: number;
-  readonly deadlineMs: number;
+export interface UpstreamConfig extends RetryPolicy, MovePolicy {
   /** New devices at one node, a second, by this proxy; 0: no limit. */
   readonly connectRate: number;
-  readonly connectQueue: number;
-  readonly reattachDeadlineMs: number;
-  readonly reattachConnackDeadlineMs: number;
-  readonly silenceTimeoutMs: number;
-  readonly silenceDeadlineMs: number;
-  readonly takeoverFiresWill: boolean;
-  readonly lostLink: 'evidence' | 'move' | 'pass';
   /** Addresses of this machine to dial from in turn; none leaves the choice to the kernel. */
   readonly sourceAddresses: readonly string[];
   /** Of nodes that are reached by TLS; absent: their certificates must be good. */

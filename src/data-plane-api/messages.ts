@@ -334,6 +334,7 @@ export type WorkerEvent =
       readonly remoteAddress: string;
       readonly method: string;
       readonly host: string;
+      /** Without its query, which may hold secrets. */
       readonly path: string;
       readonly status: number;
       readonly node: string | undefined;

@@ -2,6 +2,7 @@ import type { UpstreamConfig } from '../config/config.ts';
 import type { HttpLimits } from '../config/http.ts';
 import type { DialFailure } from '../connection/connection-host.ts';
 import type { Target } from '../connection/wire.ts';
+import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
 import type { CookiePersistence } from '../policy/cookie-affinity/cookie.ts';
 import type { RuleInput } from '../policy/routing/rules.ts';
@@ -24,16 +25,7 @@ export interface HttpRefusal {
 }
 
 /** One request that has ended, for metrics and the access log. */
-interface RequestRecord {
-  readonly remoteAddress: string;
-  readonly method: string;
-  readonly host: string;
-  /** Without its query, which may hold secrets. */
-  readonly path: string;
-  readonly status: number;
-  readonly node: string | undefined;
-  readonly durationMs: number;
-}
+type RequestRecord = Omit<Extract<WorkerEvent, { type: 'requested' }>, 'type' | 'listener'>;
 
 /** What one listener's requests ask of their worker, and tell it. */
 export interface HttpHost {

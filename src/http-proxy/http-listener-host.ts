@@ -74,7 +74,7 @@ export interface HttpPlace {
   isTrusted: (address: string) => boolean;
 }
 
-export function createHttpWorld(context: HttpContext, place: HttpPlace): HttpHost {
+export function createHttpHost(context: HttpContext, place: HttpPlace): HttpHost {
   const { table, now, tell } = context;
   const { index } = place.settings;
 

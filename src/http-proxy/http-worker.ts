@@ -21,7 +21,7 @@ import { type UpstreamTls, verifying } from '../engine/tls.ts';
 import { createConnectionLimiter } from '../policy/admission/connection-limiter.ts';
 import { compileRules } from '../policy/routing/rules.ts';
 import { compileNetworks } from '../protocol/address/networks.ts';
-import { createHttpPool, createHttpWorld, type HttpContext, type HttpPlace } from './http-listener-host.ts';
+import { createHttpHost, createHttpPool, type HttpContext, type HttpPlace } from './http-listener-host.ts';
 import { HttpListener } from './listener.ts';
 import { NodeAgents } from './node-agents.ts';
 
@@ -107,7 +107,7 @@ function receive(settings: ListenerSettings): HttpListener {
   const known = applySettings(settings);
   if (known !== undefined) return known;
   const place = placeOf(settings);
-  const listener = new HttpListener(createHttpWorld(context, place), agents, settings);
+  const listener = new HttpListener(createHttpHost(context, place), agents, settings);
   places.set(settings.index, Object.assign(place, { listener }));
   return listener;
 }
@@ -133,7 +133,7 @@ function endAll(only: number | undefined): void {
   }
 }
 
-function settleAll({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
+function applyAll({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
     balancer.use(strategiesOf(settings));
     agents.maxHeadBytes = settings.limits.http.maxHeadBytes;
@@ -183,7 +183,7 @@ function carryOut(command: Command): unknown {
       unlisten(command.listeners);
       return report({ type: 'done', request: command.request });
     case 'settings':
-      return settleAll(command);
+      return applyAll(command);
     case 'stop':
       for (const { listener } of places.values()) listener.stopAccepting();
       return;

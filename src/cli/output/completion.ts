@@ -56,14 +56,9 @@ function valuesOf({ long, flags, argChoices }: Option): (readonly [string, Value
   return long === '--pool' ? [[long, { asks: 'pools' }]] : [];
 }
 
-/** Bash ends words at colons, which ids of nodes hold: the line is split here by blanks. */
-function bash(places: readonly Place[]): string {
-  return `_breakwater() {
-  local line="\${COMP_LINE:0:COMP_POINT}"
-  local current="\${line##*[[:space:]]}" at="" before="" word list=""
-  local -a typed
-  read -ra typed <<< "\${line%"$current"}"
-  for word in "\${typed[@]:1}"; do
+/** For bash and zsh: goes through this part of an array of words, and sets `list` to what may come behind them. */
+function listFor(places: readonly Place[], typed: string): string {
+  return `  for word in "\${${typed}}"; do
     case "\${at:+$at }$word" in
       ${commandPattern(places, '"')}) at="\${at:+$at }$word" ;;
     esac
@@ -71,7 +66,17 @@ function bash(places: readonly Place[]): string {
   done
   case "$at|$before" in
 ${cases(places, (text) => `list=${text}`)}
-  esac
+  esac`;
+}
+
+/** Bash ends words at colons, which ids of nodes hold: the line is split here by blanks. */
+function bash(places: readonly Place[]): string {
+  return `_breakwater() {
+  local line="\${COMP_LINE:0:COMP_POINT}"
+  local current="\${line##*[[:space:]]}" at="" before="" word list=""
+  local -a typed
+  read -ra typed <<< "\${line%"$current"}"
+${listFor(places, 'typed[@]:1')}
   COMPREPLY=($(compgen -W "$list" -- "$current"))
   local colons="\${current%"\${current##*:}"}"
   COMPREPLY=("\${COMPREPLY[@]#"$colons"}")
@@ -84,15 +89,7 @@ function zsh(places: readonly Place[]): string {
   return `#compdef breakwater
 _breakwater() {
   local at="" before="" word list=""
-  for word in "\${words[@]:1:$((CURRENT - 2))}"; do
-    case "\${at:+$at }$word" in
-      ${commandPattern(places, '"')}) at="\${at:+$at }$word" ;;
-    esac
-    before="$word"
-  done
-  case "$at|$before" in
-${cases(places, (text) => `list=${text}`)}
-  esac
+${listFor(places, 'words[@]:1:$((CURRENT - 2))')}
   local -a found
   found=(\${=list})
   compadd -a found || _files
