@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { connect as dial, type Socket } from 'node:net';
 import { connect as dialTls } from 'node:tls';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeProxyV1, encodeProxyV2 } from '../../src/protocol/proxy-protocol/encode.ts';
 import type { ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 import { tlvType } from '../../src/protocol/proxy-protocol/tlv.ts';
 import { createAuthority, tlsOptions } from '../support/certificates.ts';
+import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
-import { endOf, type FakeNode, fakeNode, firstBytes, received } from '../support/fake-node.ts';
+import { endOf, type FakeNode, firstBytes, received } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
 import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
 import '../support/seed.ts';
@@ -21,7 +22,12 @@ const destination = { address: '198.51.100.1', port: 1883 };
 export function headerContract(name: 'epoll' | 'node'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
-  const sockets: Socket[] = [];
+  const sockets = engineScene(
+    () => engine,
+    (fresh) => {
+      node = fresh;
+    },
+  );
   let listeners = 0;
   /** Of the devices that headers tell of: the engine's reports go by it. */
   let devicePort = 50_000;
@@ -29,16 +35,6 @@ export function headerContract(name: 'epoll' | 'node'): void {
   beforeAll(async () => {
     engine = await startEngine({ engine: name, highWaterBytes: 65_536 });
   });
-  beforeEach(async () => {
-    node = await fakeNode();
-    await engine.script('manual');
-  });
-  afterEach(() => {
-    for (const socket of sockets.splice(0)) socket.destroy();
-    node.stop();
-    expect(engine.faults.splice(0)).toEqual([]);
-  });
-  afterAll(() => engine.stop());
 
   const listen = (headers: Partial<ProxyProtocolOptions> = {}) =>
     engine.listen('127.0.0.1', 0, ++listeners, undefined, { ...here, ...headers });

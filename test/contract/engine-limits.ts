@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { KEEP_ALIVE_IDLE_SECONDS } from '../../src/engine/engine.ts';
+import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
-import { type FakeNode, fakeNode } from '../support/fake-node.ts';
+import type { FakeNode } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;
@@ -18,7 +19,12 @@ const TICKS_A_SECOND = 100;
 export function engineLimits(name: 'epoll' | 'node'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
-  const sockets: Socket[] = [];
+  const sockets = engineScene(
+    () => engine,
+    (fresh) => {
+      node = fresh;
+    },
+  );
 
   async function connect() {
     const pair = await engine.connect();
@@ -38,16 +44,6 @@ export function engineLimits(name: 'epoll' | 'node'): void {
   beforeAll(async () => {
     engine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER, linkLingerMs: LINK_LINGER_MS });
   });
-  beforeEach(async () => {
-    node = await fakeNode();
-    await engine.script('manual');
-  });
-  afterEach(() => {
-    for (const socket of sockets.splice(0)) socket.destroy();
-    node.stop();
-    expect(engine.faults.splice(0)).toEqual([]);
-  });
-  afterAll(() => engine.stop());
 
   describe('closing', () => {
     it('a device that was flushed is waited for until its connection resets it', async () => {

@@ -4,16 +4,16 @@ import { connect as dial, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as dialTls, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../src/engine/tls.ts';
 import { type Authority, createAuthority, type Issued, tlsOptions } from '../support/certificates.ts';
+import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import {
   bytesOf,
   digest,
   endOf,
   type FakeNode,
-  fakeNode,
   firstBytes,
   payload,
   received,
@@ -34,7 +34,12 @@ export function tlsContract(name: 'epoll' | 'node'): void {
   let rsa: Issued;
   let other: Issued;
   const ports: number[] = [];
-  const sockets: Socket[] = [];
+  const sockets = engineScene(
+    () => engine,
+    (fresh) => {
+      node = fresh;
+    },
+  );
 
   /** A listener of its own; its index is its place in `ports`. */
   async function listen(tls: TlsOptions): Promise<number> {
@@ -92,16 +97,6 @@ export function tlsContract(name: 'epoll' | 'node'): void {
     other = root.issue({ cn: 'other', names: 'DNS:other.test,DNS:*.wild.test' });
     await listen(tlsOptions([ec]));
   });
-  beforeEach(async () => {
-    node = await fakeNode();
-    await engine.script('manual');
-  });
-  afterEach(() => {
-    for (const socket of sockets.splice(0)) socket.destroy();
-    node.stop();
-    expect(engine.faults.splice(0)).toEqual([]);
-  });
-  afterAll(() => engine.stop());
 
   describe('handshake', () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {

@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
 import { AT, BEAT, BEGAN, LONGEST, PULSE_DOUBLES } from '../../src/engine/pulse.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
 import { blackHole } from '../support/black-hole.ts';
+import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import {
   bytesOf,
   digest,
   endOf,
   type FakeNode,
-  fakeNode,
   firstBytes,
   payload,
   received,
@@ -28,7 +28,12 @@ const FLOOD = 64 * 1024 * 1024;
 export function engineContract(name: 'epoll' | 'node'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
-  const sockets: Socket[] = [];
+  const sockets = engineScene(
+    () => engine,
+    (fresh) => {
+      node = fresh;
+    },
+  );
 
   async function connect() {
     const pair = await engine.connect();
@@ -63,16 +68,6 @@ export function engineContract(name: 'epoll' | 'node'): void {
   beforeAll(async () => {
     engine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
   });
-  beforeEach(async () => {
-    node = await fakeNode();
-    await engine.script('manual');
-  });
-  afterEach(() => {
-    for (const socket of sockets.splice(0)) socket.destroy();
-    node.stop();
-    expect(engine.faults.splice(0)).toEqual([]);
-  });
-  afterAll(() => engine.stop());
 
   describe('listening', () => {
     it('says which listener accepted, and who connected', async () => {
