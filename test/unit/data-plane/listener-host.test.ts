@@ -34,7 +34,7 @@ const peer: Peer = {
   },
 };
 
-function worldWith(context: Partial<WorkerContext>): ListenerHost {
+function hostWith(context: Partial<WorkerContext>): ListenerHost {
   const table = new TableReader(openTable(createTableMemory(1), 1), 0);
   const memories = new SessionMemories({
     ...{ now: () => 0, tell: () => {} },
@@ -58,7 +58,7 @@ function worldWith(context: Partial<WorkerContext>): ListenerHost {
 
 test('rules are told all that is known of a device: its CONNECT, its address, its listener and its TLS', () => {
   const asked: RuleInput[] = [];
-  const host = worldWith({
+  const host = hostWith({
     routes: [{ name: 'default' } as PoolRoute],
     decide: (input) => void asked.push(input),
   });
@@ -73,10 +73,10 @@ test('rules are told all that is known of a device: its CONNECT, its address, it
 
 describe('one client id', () => {
   /** `meter-1`, `meter-1 relay`: as it is carried; `meter-1 relay unseen`: its login was relayed by AUTH. */
-  function worldOf(...devices: readonly string[]) {
+  function hostOf(...devices: readonly string[]) {
     const told: WorkerEvent[] = [];
     const owners = new ClientIds<Connection>({ now: () => 1, tell: undefined });
-    const host = worldWith({ owners, now: () => 5, tell: (event) => told.push(event), isShared: true });
+    const host = hostWith({ owners, now: () => 5, tell: (event) => told.push(event), isShared: true });
     const ended: string[] = [];
     const connections = devices.map((device) => {
       const [clientId, mode, unseen] = device.split(' ');
@@ -97,7 +97,7 @@ describe('one client id', () => {
   const others = Array.from({ length: 100 }, (_, index) => `other-${index}`);
 
   test('is told of as ended, where nobody reads of single devices, only when its node was lost', () => {
-    const { host, told, connections } = worldOf('one', 'two', 'three');
+    const { host, told, connections } = hostOf('one', 'two', 'three');
     const [one, two, three] = connections as [Connection, Connection, Connection];
     host.ended(one, 'device-closed', 0, 0);
     host.ended(two, 'session-lost', 0, 0);
@@ -107,7 +107,7 @@ describe('one client id', () => {
   });
 
   test('is found without a look at the others', () => {
-    const { host, ended } = worldOf('meter-1', ...others);
+    const { host, ended } = hostOf('meter-1', ...others);
     host.open[Symbol.iterator] = () => expect.unreachable('looked at every connection');
     expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 10 })).toMatchObject({
       ...{ total: 1, clients: [{ clientId: 'meter-1' }] },
@@ -118,7 +118,7 @@ describe('one client id', () => {
   });
 
   test('may be there several times, however it is carried', () => {
-    const { host, ended } = worldOf(
+    const { host, ended } = hostOf(
       'meter-1',
       'meter-2 relay',
       'meter-1 relay',
@@ -131,7 +131,7 @@ describe('one client id', () => {
   });
 
   test('is listed with each of its connections, which are told apart by their numbers; so are those without one', () => {
-    const { host, ended, connections } = worldOf('meter-1', 'meter-1', '', '');
+    const { host, ended, connections } = hostOf('meter-1', 'meter-1', '', '');
     const { clients } = host.clients({ limit: 10 });
     const listed = clients.map(({ clientId, connection }) => `${clientId} #${connection}`);
     expect(listed.sort()).toEqual([' #3', ' #4', 'meter-1 #1', 'meter-1 #2']);
@@ -143,7 +143,7 @@ describe('one client id', () => {
   });
 
   test('is listed, asked for and kicked while no node has its session', () => {
-    const { host, connections } = worldOf('meter-1', 'meter-2');
+    const { host, connections } = hostOf('meter-1', 'meter-2');
     const [lost] = connections as [Connection, Connection];
     const session = { session: { facts: {} }, history: [], lastTarget: { nodeId: 'b' }, isServed: false };
     Object.assign(lost, { target: undefined, session });
@@ -159,7 +159,7 @@ describe('one client id', () => {
   });
 
   test('that a newer connection has taken over says why it cannot be moved', () => {
-    const { host, connections } = worldOf('meter-1');
+    const { host, connections } = hostOf('meter-1');
     Object.assign(connections[0] as Connection, { isSuperseded: true });
     expect(host.clients({ whom: { connection: 1 }, limit: 1 }).clients).toMatchObject([
       { session: { immovable: 'superseded' } },
@@ -167,7 +167,7 @@ describe('one client id', () => {
   });
 
   test('is claimed once the broker has accepted it: a session of a cluster of proxies, and whatever its pool remembers', () => {
-    const { told, host, connections } = worldOf(
+    const { told, host, connections } = hostOf(
       'meter-1',
       'meter-2 relay',
       'kept relay',
