@@ -83,7 +83,8 @@ test.concurrent.each(
   const [redis, ...brokers] = await Promise.all([startRedis(), ...[1, 2, 3].map(() => startMosquitto())]);
   const nodes = brokers.map(({ url }, i) => ({ id: `n${i + 1}`, url }));
   const pools = { default: { nodes, persistence: { by: 'client-id' }, slowStart: 0 } };
-  const { port } = await startProxy(redis, 'p1', { pools });
+  // A machine that stalls for 25 ms must not have the strategy decide.
+  const { port } = await startProxy(redis, 'p1', { pools, membership: { recallTimeout: 1 } });
   const ids = clientIds(20, 'lasting');
   const devices = await connectAll(port, 4, ids, false);
   const [away, staying] = [devices.slice(0, 10), devices.slice(10)];
