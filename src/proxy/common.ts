@@ -10,6 +10,7 @@ import { chooseEngine } from '../engine/create.ts';
 import { createJournal } from './create-journal.ts';
 import { identify } from './identity.ts';
 import { checkMachine } from './machine.ts';
+import { connectServiceManager } from './service-manager.ts';
 
 /**
  * What all parts of one proxy need: its configuration, its identity, the routing table, the log and the events.
@@ -36,6 +37,7 @@ export async function createCommon(config: Config) {
     poolNumbers: new PoolNumbers(),
     ...createJournal(current, metrics.incident),
     metrics,
+    serviceManager: connectServiceManager(processLog.log),
     /** Devices are accepted: neither the start nor the end is under way. */
     phase: { isAccepting: false },
   };

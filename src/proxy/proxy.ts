@@ -1,11 +1,11 @@
 import type { ReloadView } from '../admin/backend.ts';
 import { systemClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
-import { createCommon } from './common.ts';
+import { type Common, createCommon } from './common.ts';
 import { createDataPlane } from './data-plane-parts.ts';
 import { createShutdown } from './shutdown.ts';
 import { startAdmin } from './start-admin.ts';
-import { startControl } from './start-control.ts';
+import { type Control, startControl } from './start-control.ts';
 import { startDataPlane } from './start-data-plane.ts';
 import { Teardown } from './teardown.ts';
 
@@ -38,8 +38,8 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const teardown = new Teardown();
   const common = await createCommon(config);
-  const { log, phase, table, identity, engine } = common;
-  teardown.defer(common.flushLog);
+  const { log, phase, table, identity, engine, serviceManager } = common;
+  teardown.defer(common.flushLog, () => serviceManager.close());
   try {
     const dataPlane = await createDataPlane(common, teardown);
     const { id: proxy, version, threads } = identity;
@@ -49,6 +49,10 @@ export async function startProxy(
     await startDataPlane(common, dataPlane, control, teardown);
     stopping.throwIfAborted();
     phase.isAccepting = true;
+    serviceManager.ready({
+      isAlive: () => dataPlane.watchdog.silentThreads.length === 0,
+      status: () => statusLine(common, control),
+    });
 
     const shutdown = createShutdown({
       ...{ clock: systemClock, log, close: () => teardown.run() },
@@ -57,6 +61,7 @@ export async function startProxy(
       thin: (left) => dataPlane.threads.thin(left),
       stopAccepting() {
         phase.isAccepting = false;
+        serviceManager.stopping();
         dataPlane.threads.stopAccepting();
       },
     });
@@ -68,4 +73,14 @@ export async function startProxy(
     await teardown.run();
     throw error;
   }
+}
+
+/** What `systemctl status` shows. */
+function statusLine({ table, phase }: Common, { nodes }: Pick<Control, 'nodes'>): string {
+  const all = nodes.list();
+  const healthy = all.filter(({ health }) => health === 'healthy').length;
+  const count = table.devices();
+  const devices = `${count} ${count === 1 ? 'device' : 'devices'}`;
+  if (!phase.isAccepting) return `stops: ${devices} still to leave`;
+  return `${devices}; ${healthy} of ${all.length} nodes healthy`;
 }

@@ -29,6 +29,7 @@ export interface ReloadParts {
   /** Nodes that are gone from the configuration leave. */
   readonly leave: () => void;
   readonly accepting: () => boolean;
+  readonly onBegin: () => void;
   /** What has changed, in words; or why nothing has. */
   readonly onDone: (result: 'ok' | 'refused' | 'in-part', cause: string) => void;
   readonly log: Log;
@@ -83,6 +84,7 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
 
   return singleFlight(async () => {
     isUnderWay = false;
+    parts.onBegin();
     try {
       return await apply();
     } catch (error) {

@@ -77,8 +77,11 @@ function reloadOf(
       return readListeners(next, certificates);
     },
     accepting: () => common.phase.isAccepting,
-    onDone: (result, cause) =>
-      common.events.emit({ type: 'reload', at: new Date().toISOString(), result, cause }),
+    onBegin: () => common.serviceManager.reloading(),
+    onDone(result, cause) {
+      common.serviceManager.reloaded();
+      common.events.emit({ type: 'reload', at: new Date().toISOString(), result, cause });
+    },
     async data(listenerSettings) {
       await threads.applySettings(settings.make(), listenerSettings);
       return [...useCertificates(dataPlane), ...adminTls.use()];

@@ -120,6 +120,13 @@ describe('systemd', () => {
     expect(read('cluster/systemd/breakwater.sysusers')).toMatch(new RegExp(`^u ${value('User')} `));
   });
 
+  test('waits for the listeners, and has the proxy started again when a thread does not come back', () => {
+    expect(value('Type')).toBe('notify');
+    expect(value('NotifyAccess')).toBe('main');
+    expect(Number(value('WatchdogSec'))).toBeGreaterThan(10);
+    expect(value('Restart')).toBe('on-failure'); // which a watchdog's end is
+  });
+
   test('is hardened, but for what V8 needs', () => {
     for (const key of [
       'NoNewPrivileges',

@@ -38,6 +38,7 @@ function scene(file: object = {}, failing = '') {
       return [];
     },
     accepting: () => state.accepting,
+    onBegin: () => {},
     onDone: () => {},
     log: { ...silentLog, error: (_fields: unknown, outcome?: string) => outcomes.push(outcome ?? '') },
   });
