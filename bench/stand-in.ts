@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Link, Target, Wire, WireEvents } from '../src/connection/wire.ts';
-import type { EpollOptions } from '../src/engine/epoll/engine.ts';
 import { loadEpoll } from '../src/engine/epoll/load.ts';
+import type { LinuxOptions } from '../src/engine/linux/engine.ts';
 import { NodeEngine } from '../src/engine/node/engine.ts';
 
 /** The least proxy that an engine can carry: reads CONNECT, dials, waits for CONNACK, and lets the bytes pass. */
@@ -64,7 +64,7 @@ class StandIn implements WireEvents {
   closed(): void {}
 }
 
-const options: EpollOptions = {
+const options: LinuxOptions = {
   accept: (wire) => new StandIn(wire),
   highWaterBytes: 65_536,
   onFault: (error) => console.error(error),

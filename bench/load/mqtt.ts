@@ -1,4 +1,4 @@
-import type { Libc, Pinned } from '../../src/engine/epoll/libc.ts';
+import type { Libc, Pinned } from '../../src/engine/linux/libc.ts';
 
 /** Packets of MQTT 3.1.1, in pinned memory. */
 export const CONNACK_BYTES = 4;

@@ -1,4 +1,4 @@
-import { EAGAIN, EPOLLIN } from '../../src/engine/epoll/libc.ts';
+import { EAGAIN, EPOLLIN } from '../../src/engine/linux/libc.ts';
 import { ACK_BYTES, CONNACK_BYTES, MESSAGE_BYTES, type Packets, QOS1_ID_AT } from './mqtt.ts';
 import type { Address, Role, Station } from './station.ts';
 

@@ -1,4 +1,4 @@
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/epoll/libc.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/linux/libc.ts';
 import type { Figures, Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, type Packets } from './mqtt.ts';
 import { Sink } from './sink.ts';

@@ -1,4 +1,4 @@
-import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/engine/epoll/libc.ts';
+import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/engine/linux/libc.ts';
 import { residentBytes } from './gauges.ts';
 import { type Figures, measured, settled, type Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, MESSAGE_BYTES } from './mqtt.ts';

@@ -6,7 +6,7 @@ import type { ConnectionHost } from '../../src/connection/connection-host.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
 import { WebSocketLayer } from '../../src/connection/websocket/layer.ts';
 import type { Peer, Wire, WireEvents } from '../../src/connection/wire.ts';
-import { createOutbox } from '../../src/engine/epoll/outbox.ts';
+import { createOutbox } from '../../src/engine/linux/outbox.ts';
 import { readHeader } from '../../src/engine/node/header-reader.ts';
 import { PendingBytes, type PendingHolder } from '../../src/policy/admission/pending-bytes.ts';
 import { createCookiePersistence } from '../../src/policy/cookie-affinity/cookie.ts';

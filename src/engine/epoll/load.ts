@@ -1,15 +1,15 @@
 import { messageOf } from '../../base/errors.ts';
 import type { Engine } from '../engine.ts';
-import { EpollEngine, type EpollOptions } from './engine.ts';
-import { type Libc, loadLibc } from './libc.ts';
-import { transparentFault } from './transparent.ts';
+import { LinuxEngine, type LinuxOptions } from '../linux/engine.ts';
+import { type Libc, loadLibc } from '../linux/libc.ts';
+import { transparentFault } from '../linux/transparent.ts';
 
 /** Finds out whether this machine can run the epoll engine. */
 
 type EpollSupport =
   | {
       readonly available: true;
-      create(options: EpollOptions): Engine & { readonly wakeFd: number };
+      create(options: LinuxOptions): Engine & { readonly wakeFd: number };
       /** Why nodes cannot be dialled from addresses that are none of this machine; undefined where they can. */
       transparentFault(): string | undefined;
     }
@@ -21,7 +21,7 @@ export function loadEpoll(load: () => Libc = loadLibc): EpollSupport {
     const libc = load();
     return {
       available: true,
-      create: (options) => new EpollEngine(libc, options),
+      create: (options) => new LinuxEngine(libc, options),
       transparentFault: () => transparentFault(libc),
     };
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   errnoName,
   type Libc,
   SOCK_CLOEXEC,
-} from './libc.ts';
+} from '../linux/libc.ts';
 
 /** One epoll instance: which sockets are watched, and what has happened at them. */
 

@@ -1,7 +1,7 @@
-import { EINTR, type Libc, type Pinned } from './libc.ts';
-import * as is from './socket-state.ts';
-import type { SocketTable } from './socket-table.ts';
-import type { TlsSessions } from './tls-sessions.ts';
+import { EINTR, type Libc, type Pinned } from '../linux/libc.ts';
+import * as is from '../linux/socket-state.ts';
+import type { SocketTable } from '../linux/socket-table.ts';
+import type { TlsSessions } from '../linux/tls-sessions.ts';
 
 /** Receives into the one scratch buffer, and counts what devices send. */
 export class Reader {

@@ -1,9 +1,9 @@
 import { copyBytes } from '../../base/bytes.ts';
-import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from './libc.ts';
-import { createOutbox, type Outbox } from './outbox.ts';
-import * as is from './socket-state.ts';
-import type { SocketTable } from './socket-table.ts';
-import type { TlsSessions } from './tls-sessions.ts';
+import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from '../linux/libc.ts';
+import { createOutbox, type Outbox } from '../linux/outbox.ts';
+import * as is from '../linux/socket-state.ts';
+import type { SocketTable } from '../linux/socket-table.ts';
+import type { TlsSessions } from '../linux/tls-sessions.ts';
 
 /** Sends bytes now, as far as the kernel takes them, and keeps the rest until it takes more. */
 

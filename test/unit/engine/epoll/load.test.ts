@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { errnoName } from '../../../../src/engine/epoll/libc.ts';
 import { loadEpoll } from '../../../../src/engine/epoll/load.ts';
+import { errnoName } from '../../../../src/engine/linux/libc.ts';
 
 describe('loading epoll', () => {
   it('is available on Linux', () => {

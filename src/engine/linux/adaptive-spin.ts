@@ -1,4 +1,4 @@
-import type { Poller } from './poller.ts';
+import type { Poller } from '../epoll/poller.ts';
 import { TLS } from './socket-state.ts';
 
 /** Decides whether the loop looks for the next events a few times more before the thread sleeps. */

@@ -1,4 +1,7 @@
 import type { EndCause } from '../../connection/wire.ts';
+import type { Poller } from '../epoll/poller.ts';
+import { Reader } from '../epoll/reader.ts';
+import { Writer } from '../epoll/writer.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Endings } from './endings.ts';
 import { Intake } from './intake.ts';
@@ -6,8 +9,6 @@ import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
 import { Openings } from './openings.ts';
 import { causeOf, type Owner } from './owner.ts';
-import type { Poller } from './poller.ts';
-import { Reader } from './reader.ts';
 import { ReadyList } from './ready-list.ts';
 import type { SocketRecycler } from './socket-recycler.ts';
 import type { SocketFlags, SocketStates } from './socket-state.ts';
@@ -15,7 +16,6 @@ import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 import type { TlsSessions } from './tls-sessions.ts';
-import { Writer } from './writer.ts';
 
 /** Reads, writes, relays and ends the stream sockets of one thread. */
 

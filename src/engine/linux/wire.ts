@@ -26,14 +26,14 @@ export interface WireHost {
    */
   dial(slot: number, link: Link, target: Target, greets: boolean, limitMs: number): number;
   /** Runs after the connection's present call has returned. */
-  later(wire: EpollWire, run: () => void): void;
+  later(wire: LinuxWire, run: () => void): void;
   /** For later turns of the loop. */
-  readonly turns: { add(wire: EpollWire, run: () => void): void };
+  readonly turns: { add(wire: LinuxWire, run: () => void): void };
   setTimer(slot: number, ms: number): void;
   /** The socket's own end. */
   localAddress(fd: number): Endpoint;
   /** Every socket of the connection is closed, unless it dials anew before its present call has returned. */
-  done(wire: EpollWire): void;
+  done(wire: LinuxWire): void;
 }
 
 const NO_FD = -1;
@@ -41,7 +41,7 @@ const NO_FD = -1;
 const FAILED_FD = -2;
 
 /** One connection: its slot, and the fds of its device and links. */
-export class EpollWire implements Wire, Owner {
+export class LinuxWire implements Wire, Owner {
   readonly slot: number;
   deviceFd: number;
   conversation: WireEvents | undefined;

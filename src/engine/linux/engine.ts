@@ -1,5 +1,5 @@
 /**
- * The epoll engine of one thread, as the rest of the proxy uses it: listeners, commands, and the start and end of its loop.
+ * The Linux engine of one thread, as the rest of the proxy uses it: listeners, commands, and the start and end of its loop.
  */
 
 import { type Clock, systemClock } from '../../base/time.ts';
@@ -18,7 +18,7 @@ import { type Libc, noted } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
 
-export interface EpollOptions extends EngineOptions {
+export interface LinuxOptions extends EngineOptions {
   readonly keepAlive?: KeepAlive;
   readonly onAcceptResumed?: () => void;
   readonly clock?: Clock;
@@ -30,7 +30,7 @@ export interface EpollOptions extends EngineOptions {
  * The engine of one thread. From the first `listen` on it blocks the thread in `epoll_wait`, and goes back to
  * Node's own event loop, which delivers messages and settles promises, only when `wakeFd` is written.
  */
-export class EpollEngine implements Engine {
+export class LinuxEngine implements Engine {
   readonly name = 'epoll';
   readonly wakeFd: number;
   private readonly loop: Loop;
@@ -39,7 +39,7 @@ export class EpollEngine implements Engine {
   private isStarted = false;
   private isClosed = false;
 
-  constructor(libc: Libc, options: EpollOptions) {
+  constructor(libc: Libc, options: LinuxOptions) {
     const ignore = (): void => undefined;
     this.loop = new Loop(options.descriptors === undefined ? libc : noted(libc, options.descriptors), {
       accept: options.accept,

@@ -124,9 +124,9 @@ export function noted(libc: Libc, open: Uint8Array): Libc {
  * @throws Error with a readable reason where the platform, koffi or a symbol does not allow it.
  */
 export function loadLibc(): Libc {
-  if (process.platform !== 'linux') throw new Error(`epoll needs Linux, this is ${process.platform}`);
+  if (process.platform !== 'linux') throw new Error(`it needs Linux, this is ${process.platform}`);
   if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
-    throw new Error(`epoll knows the struct layouts of x64 and arm64, this is ${process.arch}`);
+    throw new Error(`it knows the struct layouts of x64 and arm64, this is ${process.arch}`);
   }
   const koffi = loadKoffi();
   const libc = koffi.load(null);

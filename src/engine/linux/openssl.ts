@@ -326,7 +326,7 @@ export function loadOpenSsl(): OpenSsl {
   } catch (error) {
     throw new BreakwaterError(
       'ENGINE_UNAVAILABLE',
-      `the epoll engine finds no OpenSSL 3 for TLS listeners (${messageOf(error)}); set proxy.engine to node`,
+      `this engine finds no OpenSSL 3 for TLS listeners (${messageOf(error)}); set proxy.engine to node`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AdaptiveSpin } from '../../../../src/engine/epoll/adaptive-spin.ts';
+import { AdaptiveSpin } from '../../../../src/engine/linux/adaptive-spin.ts';
 
 const NODE = 0;
 const DEVICE = 1;

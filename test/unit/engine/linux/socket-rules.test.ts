@@ -7,8 +7,8 @@ import {
   mayStart,
   type Transition,
   transitions,
-} from '../../../../src/engine/epoll/socket-rules.ts';
-import * as is from '../../../../src/engine/epoll/socket-state.ts';
+} from '../../../../src/engine/linux/socket-rules.ts';
+import * as is from '../../../../src/engine/linux/socket-state.ts';
 
 const BITS = 21;
 const FD = 0;

@@ -2,13 +2,13 @@ import type { Clock } from '../../base/time.ts';
 import type { Link, Target, TargetTls } from '../../connection/wire.ts';
 import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import type { Accept } from '../engine.ts';
+import { createPoller, type Poller } from '../epoll/poller.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
 import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, Listeners } from './listeners.ts';
-import { createPoller, type Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
 import { SocketRecycler } from './socket-recycler.ts';
@@ -20,7 +20,7 @@ import { Streams } from './streams.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
 import { Turns } from './turns.ts';
-import { EpollWire, type WireHost } from './wire.ts';
+import { LinuxWire, type WireHost } from './wire.ts';
 
 /** The event loop of one thread: what happens in one turn, and in which order. */
 
@@ -64,11 +64,11 @@ export class Loop implements WireHost {
   private readonly recycler: SocketRecycler;
   private readonly sockaddrsOf: (target: Target) => Sockaddrs;
   private readonly wheel: TimerWheel;
-  private readonly wires: (EpollWire | undefined)[] = [];
+  private readonly wires: (LinuxWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
-  private readonly doneWires: EpollWire[] = [];
+  private readonly doneWires: LinuxWire[] = [];
   private deferred: (() => void)[] = [];
-  private readonly postponed: { readonly wire: EpollWire; readonly run: () => void }[] = [];
+  private readonly postponed: { readonly wire: LinuxWire; readonly run: () => void }[] = [];
   readonly turns: Turns;
   private readonly acceptRetryKey: number;
   private readonly recyclerKey: number;
@@ -109,7 +109,7 @@ export class Loop implements WireHost {
       this.poller,
       this.tls,
       { readBytes, linkLingerMs: options.linkLingerMs },
-      (slot) => this.wires[slot] as EpollWire,
+      (slot) => this.wires[slot] as LinuxWire,
       (fd, ms) => this.setKey(capacity + fd, ms),
     );
     this.waiting = this.streams.writer.waiting;
@@ -226,11 +226,11 @@ export class Loop implements WireHost {
   }
 
   /** The thread is at this connection from now on. */
-  private enter(wire: EpollWire | undefined): void {
+  private enter(wire: LinuxWire | undefined): void {
     this.options.pulse.at(wire === undefined ? 0 : (this.table.number[wire.slot] as number));
   }
 
-  private attempt(wire: EpollWire | undefined, run: () => void): void {
+  private attempt(wire: LinuxWire | undefined, run: () => void): void {
     this.enter(wire);
     try {
       run();
@@ -240,12 +240,12 @@ export class Loop implements WireHost {
   }
 
   /** A task of a connection that is not closed meanwhile. */
-  private goOn(wire: EpollWire, task: () => void): void {
+  private goOn(wire: LinuxWire, task: () => void): void {
     if (!wire.isOver) this.attempt(wire, task);
     if (this.doneWires.length > 0) this.finishCalls();
   }
 
-  private fault(error: unknown, wire: EpollWire | undefined): void {
+  private fault(error: unknown, wire: LinuxWire | undefined): void {
     this.options.onFault(error);
     wire?.abort();
   }
@@ -257,7 +257,7 @@ export class Loop implements WireHost {
     for (let wire = this.doneWires.pop(); wire !== undefined; wire = this.doneWires.pop()) this.release(wire);
   }
 
-  private release(wire: EpollWire): void {
+  private release(wire: LinuxWire): void {
     const { slot } = wire;
     // One that has dialled since goes on; if that ended too, it was said to be done twice.
     if (!wire.isOver || this.wires[slot] !== wire) return;
@@ -297,7 +297,7 @@ export class Loop implements WireHost {
       return;
     }
     const slot = this.freeSlots.pop() ?? this.wires.length;
-    const wire = new EpollWire(this, slot, fd);
+    const wire = new LinuxWire(this, slot, fd);
     this.wires[slot] = wire;
     beginSlot(this.table, slot);
     let peer = peerOf(sockaddr, wire);
@@ -371,7 +371,7 @@ export class Loop implements WireHost {
     return added < 0 ? added : fd;
   }
 
-  later(wire: EpollWire, run: () => void): void {
+  later(wire: LinuxWire, run: () => void): void {
     this.postponed.push({ wire, run });
   }
 
@@ -384,7 +384,7 @@ export class Loop implements WireHost {
     return { address: host, port };
   }
 
-  done(wire: EpollWire): void {
+  done(wire: LinuxWire): void {
     this.doneWires.push(wire);
     this.descriptorFreed = true;
   }

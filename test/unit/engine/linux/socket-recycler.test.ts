@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Libc } from '../../../../src/engine/epoll/libc.ts';
-import { SocketRecycler } from '../../../../src/engine/epoll/socket-recycler.ts';
-import { createSocketTable } from '../../../../src/engine/epoll/socket-table.ts';
+import type { Libc } from '../../../../src/engine/linux/libc.ts';
+import { SocketRecycler } from '../../../../src/engine/linux/socket-recycler.ts';
+import { createSocketTable } from '../../../../src/engine/linux/socket-table.ts';
 
 function scene({ connect = 0 } = {}) {
   const table = createSocketTable(1000);

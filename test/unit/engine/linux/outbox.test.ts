@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EAGAIN, ECONNRESET, EINTR } from '../../../../src/engine/epoll/libc.ts';
-import { createOutbox } from '../../../../src/engine/epoll/outbox.ts';
+import { EAGAIN, ECONNRESET, EINTR } from '../../../../src/engine/linux/libc.ts';
+import { createOutbox } from '../../../../src/engine/linux/outbox.ts';
 
 /** Memory with made-up addresses, and a kernel that takes what the test lets it take. */
 function fakeKernel() {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TimerWheel } from '../../../../src/engine/epoll/timer-wheel.ts';
+import { TimerWheel } from '../../../../src/engine/linux/timer-wheel.ts';
 
 const TICK = 10;
 const KEYS = 8;

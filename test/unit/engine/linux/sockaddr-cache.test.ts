@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { hostOf } from '../../../../src/engine/epoll/addresses.ts';
-import { loadLibc } from '../../../../src/engine/epoll/libc.ts';
-import { createSockaddrCache, type Sockaddrs } from '../../../../src/engine/epoll/sockaddr-cache.ts';
+import { hostOf } from '../../../../src/engine/linux/addresses.ts';
+import { loadLibc } from '../../../../src/engine/linux/libc.ts';
+import { createSockaddrCache, type Sockaddrs } from '../../../../src/engine/linux/sockaddr-cache.ts';
 
 const target = { slot: 0, nodeId: 'n', host: '127.0.0.1', port: 1883 };
 

@@ -1,5 +1,5 @@
 import type { Link } from '../../connection/wire.ts';
-import { type Poller, READ_EVENTS, STREAM_EVENTS } from './poller.ts';
+import { type Poller, READ_EVENTS, STREAM_EVENTS } from '../epoll/poller.ts';
 import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';

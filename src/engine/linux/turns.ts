@@ -1,9 +1,9 @@
-import type { EpollWire } from './wire.ts';
+import type { LinuxWire } from './wire.ts';
 
 /** Runs what connections have left to a later turn of the loop, for a bounded time in each turn. */
 
 interface Task {
-  readonly wire: EpollWire;
+  readonly wire: LinuxWire;
   readonly run: () => void;
 }
 
@@ -13,13 +13,13 @@ const MOST_MS = 4;
 /** What connections have left to a later turn of the loop: one task after another, in the order in which they came. */
 export class Turns {
   private readonly now: () => number;
-  private readonly run: (wire: EpollWire, task: () => void) => void;
+  private readonly run: (wire: LinuxWire, task: () => void) => void;
   private serving: (Task | undefined)[] = [];
   private at = 0;
   private waiting: Task[] = [];
 
   /** `now` in milliseconds, read anew for every task. */
-  constructor(now: () => number, run: (wire: EpollWire, task: () => void) => void) {
+  constructor(now: () => number, run: (wire: LinuxWire, task: () => void) => void) {
     this.now = now;
     this.run = run;
   }
@@ -28,7 +28,7 @@ export class Turns {
     return this.at === this.serving.length && this.waiting.length === 0;
   }
 
-  add(wire: EpollWire, run: () => void): void {
+  add(wire: LinuxWire, run: () => void): void {
     this.waiting.push({ wire, run });
   }
 

@@ -1,6 +1,7 @@
 import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import { MAX_V2_BYTES, type ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
+import type { Poller } from '../epoll/poller.ts';
 import { expectations, judgeHeader, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { hostOf } from './addresses.ts';
 import {
@@ -15,7 +16,6 @@ import {
   MSG_PEEK,
   type Pinned,
 } from './libc.ts';
-import type { Poller } from './poller.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 

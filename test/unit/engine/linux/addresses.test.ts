@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { encodeAddress, hostOf, peerOf, portOf } from '../../../../src/engine/epoll/addresses.ts';
-import { type Libc, loadLibc } from '../../../../src/engine/epoll/libc.ts';
+import { encodeAddress, hostOf, peerOf, portOf } from '../../../../src/engine/linux/addresses.ts';
+import { type Libc, loadLibc } from '../../../../src/engine/linux/libc.ts';
 
 describe.runIf(process.platform === 'linux')('socket addresses', () => {
   const libc: Libc = process.platform === 'linux' ? loadLibc() : ({} as Libc);

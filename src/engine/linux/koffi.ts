@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { messageOf } from '../../base/errors.ts';
 
-/** The package that calls C: an optional dependency, loaded where the epoll engine is. The node engine does without it. */
+/** The package that calls C: an optional dependency, loaded where an engine for Linux is. The node engine does without it. */
 
 export type Koffi = typeof import('koffi');
 
