@@ -10,7 +10,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
-} from './epoll/libc.ts';
+} from './linux/libc.ts';
 
 /** Sends datagrams to the socket of a service manager, as sd_notify(3) does. */
 

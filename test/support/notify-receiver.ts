@@ -1,4 +1,4 @@
-import { AF_UNIX, loadLibc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/engine/epoll/libc.ts';
+import { AF_UNIX, loadLibc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/engine/linux/libc.ts';
 import { atEnd } from './process.ts';
 
 /** The socket of a service manager, at a path or (`@name`) in the abstract namespace. */
