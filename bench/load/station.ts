@@ -1,7 +1,8 @@
-import { createPoller, type Poller, STREAM_EVENTS } from '../../src/engine/epoll/poller.ts';
+import { createPoller } from '../../src/engine/epoll/poller.ts';
 import { encodeAddress, type SocketAddress } from '../../src/engine/linux/addresses.ts';
 import * as c from '../../src/engine/linux/libc.ts';
 import { type Libc, loadLibc, type Pinned } from '../../src/engine/linux/libc.ts';
+import { type Poller, STREAM_EVENTS } from '../../src/engine/linux/poller.ts';
 import { DEFAULT_KEEP_ALIVE, Sockets } from '../../src/engine/linux/sockets.ts';
 
 /** What is done with the events of one socket. */

@@ -3,6 +3,7 @@ import type { Engine } from '../engine.ts';
 import { LinuxEngine, type LinuxOptions } from '../linux/engine.ts';
 import { type Libc, loadLibc } from '../linux/libc.ts';
 import { transparentFault } from '../linux/transparent.ts';
+import { createEpollDriver } from './driver.ts';
 
 /** Finds out whether this machine can run the epoll engine. */
 
@@ -21,7 +22,7 @@ export function loadEpoll(load: () => Libc = loadLibc): EpollSupport {
     const libc = load();
     return {
       available: true,
-      create: (options) => new LinuxEngine(libc, options),
+      create: (options) => new LinuxEngine('epoll', libc, createEpollDriver, options),
       transparentFault: () => transparentFault(libc),
     };
   } catch (error) {

@@ -2,38 +2,15 @@ import {
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
   EPOLL_CTL_MOD,
-  EPOLLET,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLRDHUP,
   errnoName,
   type Libc,
   SOCK_CLOEXEC,
 } from '../linux/libc.ts';
+import type { Poller } from '../linux/poller.ts';
 
 /** One epoll instance: which sockets are watched, and what has happened at them. */
 
-/** Edge-triggered: one `epoll_ctl` in the life of most sockets. */
-export const READ_EVENTS = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
-export const STREAM_EVENTS = (READ_EVENTS | EPOLLOUT) >>> 0;
-
-/**
- * One epoll instance. After `wait` returned n, event i < n is in `words` at `i * stride`: its mask there, then at
- * `+ fdAt` the fd and at `+ generationAt` the generation that were given to `add`.
- */
-export interface Poller {
-  readonly words: Uint32Array;
-  readonly stride: number;
-  readonly fdAt: number;
-  readonly generationAt: number;
-  /** Returns 0, or the negative errno (ENOMEM and ENOSPC are the ones that can happen). */
-  add(fd: number, generation: number, events: number): number;
-  modify(fd: number, generation: number, events: number): number;
-  remove(fd: number): void;
-  /** Number of events, or the negative errno (EINTR). */
-  wait(timeoutMs: number): number;
-  close(): void;
-}
+const LOOKS = 32;
 
 /** The kernel packs `epoll_event` on x64 only (epoll_ctl(2), `__EPOLL_PACKED`): 12 bytes there, 16 elsewhere. */
 export function createPoller(libc: Libc, maxEvents: number): Poller {
@@ -62,9 +39,13 @@ export function createPoller(libc: Libc, maxEvents: number): Poller {
     stride,
     fdAt,
     generationAt,
+    looks: LOOKS,
+    keepsWatching: true,
     add: (fd, generation, mask) => control(EPOLL_CTL_ADD, fd, generation, mask),
     modify: (fd, generation, mask) => control(EPOLL_CTL_MOD, fd, generation, mask),
     remove: (fd) => void control(EPOLL_CTL_DEL, fd, 0, 0),
+    forget: () => undefined, // close(2) does
+    look: () => libc.epollWait(epfd, events.address, maxEvents, 0),
     wait: (timeoutMs) => libc.epollWait(epfd, events.address, maxEvents, timeoutMs),
     close: () => void libc.close(epfd),
   };

@@ -1,11 +1,15 @@
+import type { Reader } from '../linux/driver.ts';
 import { EINTR, type Libc, type Pinned } from '../linux/libc.ts';
 import * as is from '../linux/socket-state.ts';
-import type { SocketTable } from '../linux/socket-table.ts';
+import { countReceived, type SocketTable } from '../linux/socket-table.ts';
 import type { TlsSessions } from '../linux/tls-sessions.ts';
 
 /** Receives into the one scratch buffer, and counts what devices send. */
-export class Reader {
+export class ScratchReader implements Reader {
   readonly scratch: Pinned;
+  readonly bytes: Buffer;
+  readonly start = 0;
+  readonly readsPerTurn = 2;
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly tls: TlsSessions;
@@ -17,9 +21,9 @@ export class Reader {
     this.tls = tls;
     this.readBytes = readBytes;
     this.scratch = libc.pin(readBytes);
+    this.bytes = this.scratch.bytes;
   }
 
-  /** Bytes received, 0 for the end, or a negative errno. */
   receive(fd: number, flags: number): number {
     const { table, scratch, readBytes } = this;
     let got: number;
@@ -30,12 +34,7 @@ export class Reader {
       // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
       if (got > 0 && got < readBytes && (flags & is.ENDING) === 0) table.states.readDry(fd);
     }
-    if (got > 0 && (flags & is.DEVICE) !== 0) {
-      const slot = (table.slot[fd] as number) - 1;
-      table.fromDevice[slot] = (table.fromDevice[slot] as number) + got;
-      const place = table.place[slot] as number;
-      table.traffic[place] = (table.traffic[place] as number) + got;
-    }
+    if (got > 0) countReceived(table, fd, flags, got);
     return got;
   }
 }

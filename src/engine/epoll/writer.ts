@@ -1,56 +1,57 @@
 import { copyBytes } from '../../base/bytes.ts';
-import { EAGAIN, EINTR, type Libc, MSG_NOSIGNAL, type Pinned } from '../linux/libc.ts';
+import type { Writer } from '../linux/driver.ts';
+import { EAGAIN, type Libc, type Pinned } from '../linux/libc.ts';
 import { createOutbox, type Outbox } from '../linux/outbox.ts';
+import type { Sender } from '../linux/sender.ts';
+import type { SocketFlags } from '../linux/socket-state.ts';
 import * as is from '../linux/socket-state.ts';
-import type { SocketTable } from '../linux/socket-table.ts';
-import type { TlsSessions } from '../linux/tls-sessions.ts';
 
-/** Sends bytes now, as far as the kernel takes them, and keeps the rest until it takes more. */
+/** Sends now what the kernel takes, by a system call for each write, and keeps the rest until it takes more. */
 
 const COPY_BYTES = 65_536;
 
-/** What is needed of the streams. */
+/** What is needed of the streams, and of who watches them. */
 interface WriterHost {
   /** An error, a negative errno, has ended the socket. */
   failed(fd: number, error: number): void;
-  /** Is about to send for the second time. */
-  setNoDelay(fd: number): void;
   /** Has something that waits, and must be told of room. */
-  watchRoom(fd: number): void;
+  room(fd: number): void;
 }
 
-/** Sends now what the kernel takes, and keeps the rest until it takes more. */
-export class Writer {
-  /** Bytes waiting, by fd. */
+/** For sockets whose room the poller tells. Bytes of the scratch buffer are sent from where they are. */
+export class DirectWriter implements Writer {
   readonly waiting: Uint32Array;
-  readonly outbox: Outbox;
-  private readonly libc: Libc;
-  private readonly table: SocketTable;
-  private readonly tls: TlsSessions;
+  private readonly outbox: Outbox;
+  private readonly flags: SocketFlags;
+  private readonly sender: Sender;
   private readonly scratch: Pinned;
   private readonly copy: Pinned;
   private readonly host: WriterHost;
 
-  /** Bytes in `scratch` are sent from where they are. */
-  constructor(libc: Libc, table: SocketTable, tls: TlsSessions, scratch: Pinned, host: WriterHost) {
-    this.libc = libc;
-    this.table = table;
-    this.tls = tls;
+  constructor(
+    libc: Libc,
+    capacity: number,
+    flags: SocketFlags,
+    sender: Sender,
+    scratch: Pinned,
+    host: WriterHost,
+  ) {
+    this.flags = flags;
+    this.sender = sender;
     this.scratch = scratch;
     this.copy = libc.pin(COPY_BYTES);
     this.host = host;
     this.outbox = createOutbox(
-      table.capacity,
+      capacity,
       libc.pin,
-      (fd, address, length) => this.transmit(fd, address, length),
-      (fd) => host.watchRoom(fd),
+      (fd, address, length) => sender.send(fd, address, length),
+      (fd) => host.room(fd),
     );
     this.waiting = this.outbox.waiting;
   }
 
-  /** Sends now what the kernel takes; the rest waits. */
   write(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    const flags = this.table.flags[fd] as number;
+    const flags = this.flags[fd] as number;
     if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
     if (this.waiting[fd] !== 0 || (flags & (is.CONNECTING | is.HANDSHAKING)) !== 0) {
       this.outbox.push(fd, bytes, start, end);
@@ -58,8 +59,7 @@ export class Writer {
     }
     const { scratch, copy } = this;
     if (bytes === scratch.bytes) {
-      const sent = this.send(fd, scratch.address + start, end - start);
-      if (sent >= 0) this.outbox.push(fd, bytes, start + sent, end);
+      this.sendScratch(fd, start, end);
       return;
     }
     for (let at = start; at < end; ) {
@@ -75,39 +75,34 @@ export class Writer {
     }
   }
 
+  forward(fd: number, length: number): void {
+    this.sendScratch(fd, 0, length);
+  }
+
+  private sendScratch(fd: number, start: number, end: number): void {
+    const { scratch } = this;
+    const sent = this.send(fd, scratch.address + start, end - start);
+    if (sent >= 0 && sent < end - start) this.outbox.push(fd, scratch.bytes, start + sent, end);
+  }
+
   /** Bytes taken by the kernel, 0 where it takes none now, negative where the socket is broken. */
-  send(fd: number, address: number, length: number): number {
-    const sent = this.transmit(fd, address, length);
+  private send(fd: number, address: number, length: number): number {
+    const sent = this.sender.send(fd, address, length);
     if (sent >= 0) return sent;
     if (sent === -EAGAIN) return 0;
     this.host.failed(fd, sent);
     return sent;
   }
 
-  private transmit(fd: number, address: number, length: number): number {
-    const flags = this.table.flags[fd] as number;
-    if ((flags & is.DELAY_PENDING) !== 0) this.setNoDelay(fd, flags);
-    let sent: number;
-    if ((flags & is.TLS) !== 0) sent = this.tls.write(fd, address, length);
-    else {
-      do sent = this.libc.send(fd, address, length, MSG_NOSIGNAL);
-      while (sent === -EINTR);
-    }
-    if (sent > 0 && (flags & is.DEVICE) !== 0) {
-      const { table } = this;
-      const slot = (table.slot[fd] as number) - 1;
-      table.toDevice[slot] = (table.toDevice[slot] as number) + sent;
-      const place = (table.place[slot] as number) + 1;
-      table.traffic[place] = (table.traffic[place] as number) + sent;
-    }
-    return sent;
+  sendNow(): void {
+    // Nothing was put off.
   }
 
-  /** What a link sends first goes at once anyway, and for many it is the only thing. */
-  private setNoDelay(fd: number, flags: number): void {
-    const { states } = this.table;
-    if ((flags & is.SENT) === 0) return states.firstSent(fd);
-    this.host.setNoDelay(fd);
-    states.noDelaySet(fd);
+  flush(fd: number): number {
+    return this.outbox.flush(fd);
+  }
+
+  clear(fd: number): void {
+    this.outbox.clear(fd);
   }
 }

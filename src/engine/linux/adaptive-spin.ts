@@ -1,10 +1,7 @@
-import type { Poller } from '../epoll/poller.ts';
+import type { Poller } from './poller.ts';
 import { TLS } from './socket-state.ts';
 
 /** Decides whether the loop looks for the next events a few times more before the thread sleeps. */
-
-/** How often the next events are looked for before the thread sleeps; some ten microseconds. */
-const LOOKS = 32;
 
 const SURE = 16;
 const MAX = 48;
@@ -24,11 +21,11 @@ export class AdaptiveSpin {
   private readonly waits = new Uint32Array(2);
 
   /** Waits for events; how many there are. @param kind of the last one: which of `DEVICE` and `TLS` its socket is */
-  wait(poller: Pick<Poller, 'wait'>, timeoutMs: number, kind: number): number {
+  wait(poller: Pick<Poller, 'wait' | 'look' | 'looks'>, timeoutMs: number, kind: number): number {
     // Behind TLS looking never pays: records that gather while the thread sleeps cost less, served together.
     if (timeoutMs !== 0 && (kind & TLS) === 0 && this.expects(kind)) {
       let count = 0;
-      for (let look = 0; look < LOOKS && count === 0; look++) count = poller.wait(0);
+      for (let look = 0; look < poller.looks && count === 0; look++) count = poller.look();
       this.learn(kind, count !== 0);
       if (count !== 0) return count;
     }

@@ -1,3 +1,4 @@
+import type { Writer } from './driver.ts';
 import { type Libc, SHUT_WR } from './libc.ts';
 import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -8,20 +9,20 @@ export class Endings {
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly tls: TlsSessions;
-  private readonly waiting: Uint32Array;
+  private readonly writer: Pick<Writer, 'waiting' | 'sendNow'>;
   private readonly close: (fd: number) => void;
 
   constructor(
     libc: Libc,
     table: SocketTable,
     tls: TlsSessions,
-    waiting: Uint32Array,
+    writer: Pick<Writer, 'waiting' | 'sendNow'>,
     close: (fd: number) => void,
   ) {
     this.libc = libc;
     this.table = table;
     this.tls = tls;
-    this.waiting = waiting;
+    this.writer = writer;
     this.close = close;
   }
 
@@ -31,8 +32,9 @@ export class Endings {
       if ((flags & is.FIN_SENT) !== 0) this.closeIfDone(fd);
       return;
     }
+    this.writer.sendNow(fd);
     this.table.states.wantFin(fd);
-    if (this.waiting[fd] === 0) this.sendFin(fd);
+    if (this.writer.waiting[fd] === 0) this.sendFin(fd);
   }
 
   /** Called again by `Streams.drain` where TLS has no room, or no session, for its own end yet. */

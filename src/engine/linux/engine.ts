@@ -14,6 +14,7 @@ import {
 } from '../engine.ts';
 import { Pulse } from '../pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../tls.ts';
+import type { CreateDriver } from './driver.ts';
 import { type Libc, noted } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
@@ -27,11 +28,11 @@ export interface LinuxOptions extends EngineOptions {
 }
 
 /**
- * The engine of one thread. From the first `listen` on it blocks the thread in `epoll_wait`, and goes back to
+ * The engine of one thread. From the first `listen` on it blocks the thread in the kernel, and goes back to
  * Node's own event loop, which delivers messages and settles promises, only when `wakeFd` is written.
  */
 export class LinuxEngine implements Engine {
-  readonly name = 'epoll';
+  readonly name: 'epoll';
   readonly wakeFd: number;
   private readonly loop: Loop;
   private readonly turn = (): void => this.run();
@@ -39,9 +40,11 @@ export class LinuxEngine implements Engine {
   private isStarted = false;
   private isClosed = false;
 
-  constructor(libc: Libc, options: LinuxOptions) {
+  constructor(name: 'epoll', libc: Libc, createDriver: CreateDriver, options: LinuxOptions) {
+    this.name = name;
+    const { descriptors } = options;
     const ignore = (): void => undefined;
-    this.loop = new Loop(options.descriptors === undefined ? libc : noted(libc, options.descriptors), {
+    this.loop = new Loop(descriptors === undefined ? libc : noted(libc, descriptors), createDriver, {
       accept: options.accept,
       onFault: options.onFault,
       highWaterBytes: options.highWaterBytes,

@@ -67,6 +67,7 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_TRANSPARENT = 75;
 export const IPV6_V6ONLY = 26;
 export const MSG_PEEK = 0x2;
+export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
 export const EPOLL_CTL_ADD = 1;

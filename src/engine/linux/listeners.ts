@@ -1,9 +1,9 @@
 import { BreakwaterError } from '../../base/errors.ts';
 import type { BoundAddress, ListenOptions } from '../engine.ts';
-import type { Poller } from '../epoll/poller.ts';
 import { encodeAddress } from './addresses.ts';
 import * as c from './libc.ts';
 import { errnoName, type Libc } from './libc.ts';
+import type { Poller } from './poller.ts';
 import type { Sockets } from './sockets.ts';
 
 /** Binds listening sockets and accepts devices, and stops to accept for a while where descriptors run out. */
@@ -172,6 +172,7 @@ export class Listeners {
   }
 
   private drop(fd: number): void {
+    this.poller.forget(fd);
     this.libc.close(fd);
     this.generation[fd] = (this.generation[fd] as number) + 1;
     this.listening.delete(fd);

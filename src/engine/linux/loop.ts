@@ -2,13 +2,14 @@ import type { Clock } from '../../base/time.ts';
 import type { Link, Target, TargetTls } from '../../connection/wire.ts';
 import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import type { Accept } from '../engine.ts';
-import { createPoller, type Poller } from '../epoll/poller.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
 import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
+import type { CreateDriver } from './driver.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, Listeners } from './listeners.ts';
+import type { Poller } from './poller.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
 import { SocketRecycler } from './socket-recycler.ts';
@@ -39,7 +40,6 @@ interface LoopOptions extends AcceptPressure {
   readonly onHeaderRefused: OnHeaderRefused;
 }
 
-const EVENTS_PER_TURN = 512;
 const READ_BYTES_MAX = 65_536;
 const ACCEPT_RETRY_MS = 250;
 const SHORT_TIMER_MS = 1000;
@@ -82,7 +82,7 @@ export class Loop implements WireHost {
   private descriptorFreed = false;
   private woken = false;
 
-  constructor(libc: Libc, options: LoopOptions) {
+  constructor(libc: Libc, createDriver: CreateDriver, options: LoopOptions) {
     this.libc = libc;
     this.options = options;
     const capacity = descriptorLimit(libc);
@@ -93,12 +93,14 @@ export class Loop implements WireHost {
     this.acceptRetryKey = 2 * capacity;
     this.recyclerKey = this.acceptRetryKey + 1;
     this.wheel = new TimerWheel(this.recyclerKey + 1, this.nowMs);
-    this.poller = createPoller(libc, EVENTS_PER_TURN);
+    const driver = createDriver(libc, this.table);
+    this.poller = driver.poller;
     this.sockets = new Sockets(libc, options.keepAlive);
     this.tls = new TlsSessions(libc, this.table, options, (fd) =>
       this.wires[(this.table.slot[fd] as number) - 1]?.abort(),
     );
-    this.recycler = new SocketRecycler(libc, this.table, (ms) => this.setKey(this.recyclerKey, ms));
+    const clearIn = (ms: number): void => this.setKey(this.recyclerKey, ms);
+    this.recycler = new SocketRecycler(libc, this.table, clearIn, driver.poller);
     this.sockaddrsOf = createSockaddrCache(libc);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
@@ -106,7 +108,7 @@ export class Loop implements WireHost {
       this.table,
       this.sockets,
       this.recycler,
-      this.poller,
+      driver,
       this.tls,
       { readBytes, linkLingerMs: options.linkLingerMs },
       (slot) => this.wires[slot] as LinuxWire,

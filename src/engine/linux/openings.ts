@@ -12,6 +12,8 @@ import type { TlsSessions } from './tls-sessions.ts';
 interface OpeningsHost {
   owner(fd: number): Owner;
   close(fd: number): void;
+  /** Has the kernel tell what happens at a link that is connected. */
+  watch(fd: number): void;
 }
 
 /** How links to nodes open: by TCP, and where the node is dialled by TLS, by its handshake. */
@@ -47,6 +49,7 @@ export class Openings {
     states.connected(fd);
     const before = generation[fd];
     this.host.owner(fd).linkOpened(link[fd] as number);
+    if (generation[fd] === before) this.host.watch(fd);
     return generation[fd] === before && ((flags[fd] as number) & is.HANDSHAKING) === 0;
   }
 

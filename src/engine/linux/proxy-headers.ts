@@ -1,7 +1,6 @@
 import { decodeProxyHeader } from '../../protocol/proxy-protocol/decode.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import { MAX_V2_BYTES, type ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
-import type { Poller } from '../epoll/poller.ts';
 import { expectations, judgeHeader, MAX_HEADERS, type OnHeaderRefused } from '../headers.ts';
 import { hostOf } from './addresses.ts';
 import {
@@ -16,6 +15,7 @@ import {
   MSG_PEEK,
   type Pinned,
 } from './libc.ts';
+import type { Poller } from './poller.ts';
 import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -154,6 +154,7 @@ export class ProxyHeaders {
   private drop(fd: number): void {
     this.pendingHeaders.delete(fd);
     this.host.setTimer(fd, 0);
+    this.poller.forget(fd);
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
     this.sockets.reset(fd);
   }

@@ -1,4 +1,5 @@
 import type { Libc, Pinned } from './libc.ts';
+import type { Poller } from './poller.ts';
 import type { SocketTable } from './socket-table.ts';
 
 /** Keeps the sockets of links that were reset, so that the next links need not make new ones. */
@@ -20,6 +21,7 @@ export class SocketRecycler {
   private readonly table: SocketTable;
   private readonly nowhere: Pinned;
   private readonly clearIn: (ms: number) => void;
+  private readonly keepsWatching: boolean;
   private readonly spare: number[] = [];
   /** Ended in this turn: events of their former life may still be in its batch. */
   private readonly quarantined: number[] = [];
@@ -27,11 +29,17 @@ export class SocketRecycler {
   private isToBeCleared = false;
 
   /** `clearIn` has `clear` called after so many milliseconds. */
-  constructor(libc: Libc, table: SocketTable, clearIn: (ms: number) => void) {
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    clearIn: (ms: number) => void,
+    { keepsWatching }: Pick<Poller, 'keepsWatching'>,
+  ) {
     this.libc = libc;
     this.table = table;
     this.nowhere = libc.pin(NOWHERE_BYTES);
     this.clearIn = clearIn;
+    this.keepsWatching = keepsWatching;
   }
 
   /** Resets a link's connection and keeps its socket. False where it must be closed instead. */
@@ -54,7 +62,7 @@ export class SocketRecycler {
     this.isInBatch = false;
     const { generation } = this.table;
     for (let fd = this.quarantined.pop(); fd !== undefined; fd = this.quarantined.pop()) {
-      generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
+      if (this.keepsWatching) generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
       this.spare.push(fd);
     }
   }

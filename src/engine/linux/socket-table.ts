@@ -1,6 +1,6 @@
 import { DESCRIPTORS_MAX } from '../descriptors.ts';
 import { type Libc, RLIMIT_NOFILE } from './libc.ts';
-import { type SocketFlags, SocketStates } from './socket-state.ts';
+import { DEVICE, type SocketFlags, SocketStates } from './socket-state.ts';
 
 /**
  * What the engine knows of each socket, by fd, in memory that costs nothing until it is touched.
@@ -69,6 +69,24 @@ export function countAt(
     traffic[at + 1] = (traffic[at + 1] as number) + (toDevice[slot] as number);
   }
   place[slot] = at;
+}
+
+/** A socket has been read. */
+export function countReceived(table: SocketTable, fd: number, flags: number, bytes: number): void {
+  if ((flags & DEVICE) === 0) return;
+  const slot = (table.slot[fd] as number) - 1;
+  table.fromDevice[slot] = (table.fromDevice[slot] as number) + bytes;
+  const place = table.place[slot] as number;
+  table.traffic[place] = (table.traffic[place] as number) + bytes;
+}
+
+/** The kernel has taken bytes for it. */
+export function countSent(table: SocketTable, fd: number, flags: number, bytes: number): void {
+  if ((flags & DEVICE) === 0) return;
+  const slot = (table.slot[fd] as number) - 1;
+  table.toDevice[slot] = (table.toDevice[slot] as number) + bytes;
+  const place = (table.place[slot] as number) + 1;
+  table.traffic[place] = (table.traffic[place] as number) + bytes;
 }
 
 /** The process's limit on open files, which every fd is below (getrlimit(2)). */

@@ -1,8 +1,6 @@
 import type { EndCause } from '../../connection/wire.ts';
-import type { Poller } from '../epoll/poller.ts';
-import { Reader } from '../epoll/reader.ts';
-import { Writer } from '../epoll/writer.ts';
 import { BackPressure } from './back-pressure.ts';
+import type { Driver, Reader, StreamWatch, Writer } from './driver.ts';
 import { Endings } from './endings.ts';
 import { Intake } from './intake.ts';
 import type { Libc } from './libc.ts';
@@ -26,9 +24,6 @@ interface StreamsOptions {
   readonly linkLingerMs: number;
 }
 
-/** Reads of one socket in one turn, so that a busy connection waits for its next turn behind the others. */
-const READS_PER_TURN = 2;
-
 /**
  * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
  * objects are touched only where its code must be told something, so relayed bytes touch none.
@@ -51,6 +46,8 @@ export class Streams {
   private readonly setTimer: (fd: number, ms: number) => void;
   private readonly options: StreamsOptions;
   private readonly reader: Reader;
+  private readonly watch: StreamWatch;
+  private readonly poller: Driver['poller'];
   private readonly pressure: BackPressure;
   private readonly endings: Endings;
   readonly intake: Intake;
@@ -61,7 +58,7 @@ export class Streams {
     table: SocketTable,
     sockets: Sockets,
     recycler: SocketRecycler,
-    poller: Poller,
+    driver: Driver,
     tls: TlsSessions,
     options: StreamsOptions,
     ownerOf: (slot: number) => Owner,
@@ -81,20 +78,23 @@ export class Streams {
     this.options = options;
     this.ownerOf = ownerOf;
     this.setTimer = setTimer;
-    this.reader = new Reader(libc, table, tls, options.readBytes);
-    this.writer = new Writer(libc, table, tls, this.reader.scratch, {
+    const { reader, writer, watch } = driver.serve(tls, options.readBytes, {
       failed: (fd, error) => this.sendFailed(fd, error),
       setNoDelay: (fd) => sockets.setNoDelay(fd),
-      watchRoom: (fd) => this.intake.watchRoom(fd),
     });
-    this.waiting = this.writer.waiting;
+    this.reader = reader;
+    this.writer = writer;
+    this.watch = watch;
+    this.poller = driver.poller;
+    this.waiting = writer.waiting;
     this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
-    this.intake = new Intake(table, sockets, poller, setTimer);
+    this.intake = new Intake(table, sockets, watch, setTimer);
     this.openings = new Openings(table, sockets, tls, this.handshakes, {
       owner: (fd) => this.owner(fd),
       close: (fd) => this.close(fd),
+      watch: (fd) => watch.connected(fd),
     });
-    this.endings = new Endings(libc, table, tls, this.waiting, (fd) => this.close(fd));
+    this.endings = new Endings(libc, table, tls, writer, (fd) => this.close(fd));
   }
 
   // ---- what the connection asks for ------------------------------------------------------------------------
@@ -162,6 +162,7 @@ export class Streams {
 
   reset(fd: number): void {
     if (this.table.slot[fd] === 0) return;
+    this.writer.sendNow(fd);
     const isRecyclable = ((this.flags[fd] as number) & (is.RECYCLABLE | is.CONNECTING)) === is.RECYCLABLE;
     this.release(fd);
     if (!isRecyclable || !this.recycler.keep(fd)) this.sockets.reset(fd);
@@ -177,8 +178,9 @@ export class Streams {
   /** Forgets the socket, so that nothing that is still queued for it finds it, nor its successor. */
   private release(fd: number): void {
     this.unpair(fd);
-    this.writer.outbox.clear(fd);
+    this.writer.clear(fd);
     this.setTimer(fd, 0);
+    this.poller.forget(fd);
     if (((this.flags[fd] as number) & is.TLS) !== 0) this.tls.free(fd);
     this.states.leave(fd);
     this.table.generation[fd] = (this.table.generation[fd] as number) + 1;
@@ -230,7 +232,7 @@ export class Streams {
     if ((flags & is.HANDSHAKING) !== 0) this.handshake(fd);
     else this.read(fd);
     if ((flags & is.UNWATCHED) === 0 || this.table.generation[fd] !== before) return;
-    const watched = this.intake.watch(fd, this.waiting[fd] !== 0);
+    const watched = this.watch.device(fd);
     if (watched < 0) this.dead(fd, causeOf(-watched));
   }
 
@@ -253,7 +255,7 @@ export class Streams {
   }
 
   private read(fd: number): void {
-    for (let reads = 0; reads < READS_PER_TURN; reads++) {
+    for (let reads = 0; reads < this.reader.readsPerTurn; reads++) {
       const flags = this.flags[fd] as number;
       if ((flags & is.READABLE) === 0) return;
       if ((flags & is.EOF) !== 0 || this.pressure.isBlocked(fd, flags)) {
@@ -268,26 +270,22 @@ export class Streams {
   }
 
   private relay(fd: number, flags: number): void {
-    const { scratch } = this.reader;
     const got = this.reader.receive(fd, flags);
-    if (got <= 0) {
-      this.readEnded(fd, got);
-      return;
-    }
-    const peer = this.peer[fd] as number;
-    const sent = this.writer.send(peer, scratch.address, got);
-    if (sent >= 0 && sent < got) this.writer.outbox.push(peer, scratch.bytes, sent, got);
+    if (got > 0) this.writer.forward(this.peer[fd] as number, got);
+    else this.readEnded(fd, got);
   }
 
   private deliver(fd: number, flags: number): void {
-    const got = this.reader.receive(fd, flags);
+    const { reader } = this;
+    const got = reader.receive(fd, flags);
     if (got <= 0) {
       this.readEnded(fd, got);
       return;
     }
     if ((flags & is.DETACHED) !== 0) return;
-    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(this.reader.scratch.bytes, 0, got);
-    else this.owner(fd).linkData(this.table.link[fd] as number, this.reader.scratch.bytes, 0, got);
+    const { bytes, start } = reader;
+    if ((flags & is.DEVICE) !== 0) this.owner(fd).deviceData(bytes, start, start + got);
+    else this.owner(fd).linkData(this.table.link[fd] as number, bytes, start, start + got);
   }
 
   private readEnded(fd: number, result: number): void {
@@ -329,7 +327,7 @@ export class Streams {
     }
     const node = this.peer[fd] as number;
     this.unpair(fd);
-    this.writer.outbox.clear(fd);
+    this.writer.clear(fd);
     this.tls.free(fd);
     this.states.refuseTls(fd);
     this.libc.shutdown(fd, c.SHUT_WR);
@@ -364,19 +362,22 @@ export class Streams {
 
   /** Told from the ready list, because a call of the connection must not call it back. */
   private sendFailed(fd: number, error: number): void {
-    this.writer.outbox.clear(fd);
+    this.writer.clear(fd);
     this.table.brokenBy[fd] = -error;
     this.states.sendFailed(fd);
     this.ready.add(fd);
   }
 
   private drain(fd: number): void {
-    const flushed = this.writer.outbox.flush(fd);
+    const flushed = this.writer.flush(fd);
     if (flushed < 0) {
       this.sendFailed(fd, flushed);
       return;
     }
-    if (this.waiting[fd] !== 0) return;
+    if (this.waiting[fd] !== 0) {
+      this.watch.room(fd);
+      return;
+    }
     this.pressure.resumeSources(fd);
     if (((this.flags[fd] as number) & (is.FIN_WANTED | is.FIN_SENT)) === is.FIN_WANTED)
       this.endings.sendFin(fd);

@@ -14,7 +14,9 @@ function scene({ connect = 0 } = {}) {
     },
     close: (fd: number) => told.push(`close ${fd}`),
   } as unknown as Libc;
-  const recycler = new SocketRecycler(libc, table, (ms) => told.push(`clear in ${ms}`));
+  const recycler = new SocketRecycler(libc, table, (ms) => told.push(`clear in ${ms}`), {
+    keepsWatching: true,
+  });
   /** As the streams do: the generation grows with every end. */
   const end = (fd: number): boolean => {
     table.generation[fd] = (table.generation[fd] as number) + 1;
