@@ -51,6 +51,7 @@ export const errorCodes = {
   STORE_UNAVAILABLE: { source: 'store', retryable: true, status: 503 },
   STORE_CONFLICT: { source: 'store', retryable: true, status: 409 },
   THREAD_UNAVAILABLE: { source: 'internal', retryable: true, status: 503 },
+  HANDOVER_INVALID: { source: 'internal', retryable: false, status: 500 },
   INTERNAL: { source: 'internal', retryable: false, status: 500 },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -122,6 +122,8 @@ export interface PoolRoute {
   hasOther(nodeIds: readonly string[]): boolean;
   /** Nodes for one connection, best first; `preferred` before all others, if it can take the device. */
   place(connect: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement;
+  /** This node of the pool, whether or not it can take devices; undefined: the pool has it not. */
+  target(nodeId: string, peer: Peer): Target | undefined;
 }
 
 /** Who asked where its device was served last. */
@@ -145,28 +147,30 @@ export type DialFailure =
   | 'silent';
 
 /** Why a connection ended: one word for logs and metrics. */
-export type EndReason =
-  | 'device-closed'
-  | 'device-reset'
-  | 'device-timeout'
-  | 'tls-failed'
-  | 'node-closed'
-  | 'node-reset'
-  | 'node-timeout'
-  | 'connect-timeout'
-  | 'connect-rejected'
-  | 'no-node'
-  | 'kicked'
-  | 'taken-over'
-  | 'keep-alive'
-  | 'protocol-error'
-  | 'immovable'
-  | 'granted-less'
-  | 'session-lost'
-  | 'deadly-packet'
-  | 'listener-removed'
-  | 'pool-removed'
-  | 'shutdown';
+export const endReasons = [
+  'device-closed',
+  'device-reset',
+  'device-timeout',
+  'tls-failed',
+  'node-closed',
+  'node-reset',
+  'node-timeout',
+  'connect-timeout',
+  'connect-rejected',
+  'no-node',
+  'kicked',
+  'taken-over',
+  'keep-alive',
+  'protocol-error',
+  'immovable',
+  'granted-less',
+  'session-lost',
+  'deadly-packet',
+  'listener-removed',
+  'pool-removed',
+  'shutdown',
+] as const;
+export type EndReason = (typeof endReasons)[number];
 
 /** A live connection as the outside may see it. */
 export interface ConnectionView {
@@ -196,6 +200,11 @@ export interface ConnectionHost {
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal;
   /** Where a session moves that this pool had: there, or if it is gone, to the one that `route` gives it now. */
   follow(route: PoolRoute, connect: Connect, peer: Peer): PoolRoute;
+  /**
+   * For a connection that comes from another process: the pool of this name, as `route` gives it where the rules still send
+   * the device there. Undefined: there is no such pool.
+   */
+  routeTo(pool: string, connect: Partial<Connect>, peer: Peer): PoolRoute | undefined;
   /** The connection keeps so many bytes of a device that no node has accepted; 0: none any more. */
   pending(holder: PendingHolder, bytes: number): void;
   /** How long a device that connects over and over is made to wait before it is placed, in ms; mostly 0. */
@@ -215,6 +224,8 @@ export interface ConnectionHost {
    * counted, when the node has as many as it may.
    */
   take(target: Target): boolean;
+  /** Counts one that the node has already, however many it may have. */
+  takeServed(target: Target): void;
   /** How long a new device has to wait for its turn at this node, in ms; undefined when too many wait already. */
   queue(target: Target, connectQueue: number): number | undefined;
   release(target: Target): void;
@@ -245,6 +256,10 @@ export interface ConnectionHost {
   convicted(connection: ConnectionView, suspect: Suspect): void;
   /** A device was turned away; `reason` is a metric label. */
   rejected(reason: string, connection: ConnectionView): void;
+  /** As `placed`, of a connection that comes from another process: people are told nothing. */
+  revived(connection: ConnectionView): void;
+  /** In place of `ended`: another process has the connection, and nobody is told that it ended. */
+  departed(connection: ConnectionView): void;
   /** Told once for each connection, after its last byte. */
   ended(connection: ConnectionView, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void;
 }

@@ -1,10 +1,13 @@
 import { GrowableBuffer } from '../base/growable-buffer.ts';
-import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
+import { FREE_BYTES, type PendingHolder } from '../policy/admission/pending-bytes.ts';
 import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { closingOf, TAKEOVER_MS } from './close-reasons.ts';
 import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import type { HandedMqtt } from './handed.ts';
+import { connectIn, handedRoute, handedTarget } from './handed-place.ts';
+import { HANDED_VERSION } from './handed-version.ts';
 import { Relay } from './relay.ts';
 import { SessionForwarder } from './session-forwarder.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
@@ -72,11 +75,12 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   private deviceFin = false;
   private isHolding = false;
 
-  constructor(wire: Wire, peer: Peer, host: ConnectionHost) {
+  /** @param isNew false: it comes from another process, and so does its timer */
+  constructor(wire: Wire, peer: Peer, host: ConnectionHost, isNew = true) {
     this.wire = wire;
     this.peer = peer;
     this.host = host;
-    wire.setTimer(host.limits.connectTimeoutMs);
+    if (isNew) wire.setTimer(host.limits.connectTimeoutMs);
   }
 
   /** The node that serves the device, or is asked to. */
@@ -259,6 +263,96 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     if (this.phase !== 'closing') this.beginToClose();
     this.forwarder?.closed();
     this.host.ended(this, this.reason ?? 'device-closed', bytesFromDevice, bytesToDevice);
+  }
+
+  // ---- between processes -----------------------------------------------------------------------------------
+
+  /**
+   * What another process needs to go on with it: a plain value, which has secrets in it. Undefined: not now, because it is in
+   * the middle of something. Nothing changes in either case.
+   */
+  describe(): HandedMqtt | undefined {
+    const state = this.describeHeld() ?? this.describeCarried();
+    return state && { version: HANDED_VERSION, kind: 'mqtt', reason: this.reason, state };
+  }
+
+  private describeHeld(): HandedMqtt['state'] | undefined {
+    const { phase, held: buffer, connectAtMs, deviceFin, isHolding, host } = this;
+    if (buffer === undefined || buffer.length > FREE_BYTES) return undefined;
+    const held = new Uint8Array(buffer.bytes.subarray(buffer.start, buffer.end));
+    if (phase === 'greeting') return { phase, held };
+    if (phase !== 'held-back' || this.route === undefined) return undefined;
+    const connectAgoMs = host.now() - connectAtMs;
+    return { phase, held, pool: this.route.name, connectAgoMs, deviceFin, isHolding };
+  }
+
+  private describeCarried(): HandedMqtt['state'] | undefined {
+    const { phase, route, host, placedAtMs, rivalledAtMs } = this;
+    if (phase !== 'carried' || route === undefined || placedAtMs === 0) return undefined;
+    const forwarder = this.forwarder?.describe();
+    if (forwarder === undefined) return undefined;
+    const { number, acceptedAtMs, who, isSuperseded } = this;
+    const nowMs = host.now();
+    return {
+      ...{ phase, pool: route.name, number, acceptedAtMs, who, isSuperseded, forwarder },
+      placedAgoMs: nowMs - placedAtMs,
+      rivalledAgoMs: rivalledAtMs && nowMs - rivalledAtMs,
+    };
+  }
+
+  /**
+   * The connection that another process has described, on a wire that is frozen, and whose timer goes on.
+   * @throws BreakwaterError POOL_UNKNOWN or NODE_UNKNOWN; then nothing has changed
+   */
+  static revive(wire: Wire, peer: Peer, host: ConnectionHost, { reason, state }: HandedMqtt): Connection {
+    const connection = new Connection(wire, peer, host, false);
+    connection.reason = reason;
+    if (state.phase === 'carried') connection.reviveCarried(state);
+    else connection.reviveHeld(state);
+    return connection;
+  }
+
+  private reviveHeld(state: Exclude<HandedMqtt['state'], { phase: 'carried' }>): void {
+    const { peer, host } = this;
+    const { held } = state;
+    this.held?.append(held, 0, held.length);
+    if (state.phase === 'greeting') return;
+    const { connect, end } = connectIn(held);
+    this.route = handedRoute(host, state.pool, connect, peer);
+    this.connect = connect;
+    this.connectEnd = end;
+    this.connectAtMs = host.now() - state.connectAgoMs;
+    this.deviceFin = state.deviceFin;
+    this.isHolding = state.isHolding;
+    this.phase = 'held-back';
+  }
+
+  private reviveCarried(state: Extract<HandedMqtt['state'], { phase: 'carried' }>): void {
+    const { peer, host } = this;
+    const { pool, placedAgoMs, rivalledAgoMs, forwarder } = state;
+    const { connect } = forwarder;
+    const route = handedRoute(host, pool, connect, peer);
+    const target = handedTarget(route, forwarder.node, peer);
+    const nowMs = host.now();
+    this.phase = 'carried';
+    this.held = undefined;
+    this.connect = connect;
+    this.route = route;
+    this.number = state.number;
+    this.placedAtMs = nowMs - placedAgoMs;
+    this.acceptedAtMs = state.acceptedAtMs;
+    this.who = state.who;
+    this.isSuperseded = state.isSuperseded;
+    this.rivalledAtMs = rivalledAgoMs && nowMs - rivalledAgoMs;
+    this.forwarder = Relay.revive(this, route, target, forwarder);
+    host.revived(this);
+  }
+
+  /** Another process goes on with it. Nobody is told that it ended, and nothing may be called any more. */
+  departed(): void {
+    this.letGo();
+    this.forwarder?.departed();
+    this.host.departed(this);
   }
 
   private beginToClose(): void {

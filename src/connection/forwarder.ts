@@ -1,4 +1,5 @@
 import type { ConnectionHost, ConnectionView, EndReason } from './connection-host.ts';
+import type { HandedForwarder } from './handed.ts';
 import type { EndCause, Link, Target, Wire } from './wire.ts';
 
 /**
@@ -28,6 +29,10 @@ export interface Forwarder {
   superseded(): void;
   /** The connection closes: ends the links, and gives back what is counted. Once more: ends what is still under way. */
   leave(): void;
+  /** What another process needs to go on; undefined: not now, and nothing has changed. */
+  describe(): HandedForwarder | undefined;
+  /** Another process goes on: gives back what is counted, and tells nobody. Last call of all. */
+  departed(): void;
   /** Every socket is closed, perhaps without a `leave`: nothing more will happen. */
   closed(): void;
 }

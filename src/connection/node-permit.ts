@@ -16,6 +16,16 @@ export class NodePermit {
     return host.take(target) ? new NodePermit(host, target) : undefined;
   }
 
+  /** For a connection that the node serves already. */
+  static ofServed(host: Pick<ConnectionHost, 'takeServed' | 'release'>, target: Target): NodePermit {
+    host.takeServed(target);
+    return new NodePermit(host, target);
+  }
+
+  get isHeld(): boolean {
+    return this.host !== undefined;
+  }
+
   release(): void {
     this.host?.release(this.target);
     this.host = undefined;

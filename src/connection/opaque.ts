@@ -3,7 +3,10 @@ import { readClientHello } from '../protocol/tls-hello/client-hello.ts';
 import { nodeEndOf } from './close-reasons.ts';
 import { ConnectAttempts } from './connect-attempts.ts';
 import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
-import type { NodePermit } from './node-permit.ts';
+import type { HandedOpaque } from './handed.ts';
+import { handedRoute, handedTarget } from './handed-place.ts';
+import { HANDED_VERSION } from './handed-version.ts';
+import { NodePermit } from './node-permit.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
 /** A fatal alert (RFC 8446, 6.2), which a device understands before any handshake. */
@@ -187,6 +190,57 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
     this.permit?.release();
     this.held = undefined;
     wire.endDevice(how);
+  }
+
+  // ---- between processes -----------------------------------------------------------------------------------
+
+  /** As `Connection.describe`. The name of the server that the device has named goes with the peer. */
+  describe(): HandedOpaque | undefined {
+    const { isClosing, attempts, reason } = this;
+    const state = isClosing || attempts !== undefined ? undefined : this.describeState();
+    return state && { version: HANDED_VERSION, kind: 'opaque', reason, state };
+  }
+
+  private describeState(): HandedOpaque['state'] | undefined {
+    const { held, permit, link, route, number, placedAtMs, halfClosed, host } = this;
+    if (held !== undefined)
+      return { phase: 'greeting', held: new Uint8Array(held.bytes.subarray(held.start, held.end)) };
+    if (route === undefined || link < 0 || !permit?.isHeld) return undefined;
+    return {
+      ...{ phase: 'spliced', pool: route.name, number, node: permit.target.nodeId, link, halfClosed },
+      placedAgoMs: host.now() - placedAtMs,
+    };
+  }
+
+  /** As `Connection.revive`. */
+  static revive(
+    wire: Wire,
+    peer: Peer,
+    host: ConnectionHost,
+    { reason, state }: HandedOpaque,
+  ): OpaqueConnection {
+    const connection = new OpaqueConnection(wire, peer, host);
+    connection.reason = reason;
+    if (state.phase === 'greeting') {
+      connection.held = new GrowableBuffer();
+      connection.held.append(state.held, 0, state.held.length);
+      return connection;
+    }
+    const route = handedRoute(host, state.pool, {}, peer);
+    connection.permit = NodePermit.ofServed(host, handedTarget(route, state.node, peer));
+    connection.route = route;
+    connection.link = state.link;
+    connection.halfClosed = state.halfClosed;
+    connection.number = state.number;
+    connection.placedAtMs = host.now() - state.placedAgoMs;
+    host.revived(connection);
+    return connection;
+  }
+
+  /** As `Connection.departed`. */
+  departed(): void {
+    this.permit?.release();
+    this.host.departed(this);
   }
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {

@@ -8,7 +8,8 @@ import { closingOf, nodeEndOf } from './close-reasons.ts';
 import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
 import type { EndReason, PoolRoute } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
-import type { NodePermit } from './node-permit.ts';
+import type { HandedRelay } from './handed.ts';
+import { NodePermit } from './node-permit.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
@@ -37,11 +38,37 @@ export class Relay implements Forwarder {
   private halfClosed = false;
   private hasLostLink = false;
 
-  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, held: GrowableBuffer) {
+  constructor(
+    connection: ForwarderHost,
+    connect: Connect,
+    route: PoolRoute,
+    held: GrowableBuffer | undefined,
+  ) {
     this.connection = connection;
     this.connect = connect;
     this.route = route;
     this.held = held;
+  }
+
+  /** While the engine moves the bytes, and neither the node nor we have ended it. */
+  describe(): HandedRelay | undefined {
+    const { connect, assignedClientId, permit, link, halfClosed } = this;
+    if (this.attempts !== undefined || link < 0 || !permit?.isHeld) return undefined;
+    return { kind: 'relay', connect, assignedClientId, node: permit.target.nodeId, link, halfClosed };
+  }
+
+  /** The engine moves the bytes already. */
+  static revive(connection: ForwarderHost, route: PoolRoute, target: Target, handed: HandedRelay): Relay {
+    const relay = new Relay(connection, handed.connect, route, undefined);
+    relay.assignedClientId = handed.assignedClientId;
+    relay.permit = NodePermit.ofServed(connection.host, target);
+    relay.link = handed.link;
+    relay.halfClosed = handed.halfClosed;
+    return relay;
+  }
+
+  departed(): void {
+    this.permit?.release();
   }
 
   get target(): Target | undefined {

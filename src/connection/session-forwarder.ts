@@ -370,6 +370,12 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.upstream.leave(this.closeMode, this.purges);
   }
 
+  describe(): undefined {
+    return undefined;
+  }
+
+  departed(): void {}
+
   closed(): void {
     this.upstream.closed();
     this.session.wipe();

@@ -1,6 +1,6 @@
 import { BreakwaterError } from '../base/errors.ts';
 import { shortages } from '../connection/connect-attempts.ts';
-import type { EndReason } from '../connection/connection-host.ts';
+import { type EndReason, endReasons } from '../connection/connection-host.ts';
 import { BEAT, PULSE_DOUBLES } from '../engine/pulse.ts';
 import { MAX_NODES } from '../nodes/node.ts';
 import type { NodeRoute } from '../nodes/route.ts';
@@ -72,31 +72,6 @@ export const rejectReasons = [
   ...limiterRefusalLabels,
   ...headerRefusalLabels,
 ] as const;
-
-/** Why a served device's connection ended: the `cause` label of `device_disconnects_total`. */
-export const endReasons = [
-  'device-closed',
-  'device-reset',
-  'device-timeout',
-  'tls-failed',
-  'node-closed',
-  'node-reset',
-  'node-timeout',
-  'connect-timeout',
-  'connect-rejected',
-  'no-node',
-  'kicked',
-  'taken-over',
-  'keep-alive',
-  'protocol-error',
-  'immovable',
-  'granted-less',
-  'session-lost',
-  'deadly-packet',
-  'listener-removed',
-  'pool-removed',
-  'shutdown',
-] as const satisfies readonly EndReason[];
 
 /** MQTT has so many packet types; messages are counted by type, those of devices first and then those of nodes. */
 export const PACKET_TYPES = 16;

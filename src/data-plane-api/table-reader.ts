@@ -1,4 +1,4 @@
-import type { EndReason } from '../connection/connection-host.ts';
+import { type EndReason, endReasons } from '../connection/connection-host.ts';
 import { MAX_NODES } from '../nodes/node.ts';
 import {
   ACCEPTED,
@@ -11,7 +11,6 @@ import {
   durationBuckets,
   ENABLED,
   ENDED,
-  endReasons,
   GENERATION,
   ID_BYTES,
   MAX_LISTENERS,
@@ -157,6 +156,12 @@ export class TableReader {
     Atomics.add(connects, slot, 1);
     this.countOwn(listener, slot, 1);
     return true;
+  }
+
+  /** Counts one that is there already, however many there may be. */
+  takeServed(listener: number, slot: number): void {
+    Atomics.add(this.table.live, slot, 1);
+    this.countOwn(listener, slot, 1);
   }
 
   releaseConnection(listener: number, slot: number): void {

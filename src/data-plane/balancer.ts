@@ -35,6 +35,12 @@ export class Balancer {
     });
   }
 
+  /** A node of a pool, whether or not it can take a device at present. */
+  target(pool: number, nodeId: string): Target | undefined {
+    this.nodes.refresh(true);
+    return this.nodes.target(pool, nodeId);
+  }
+
   /** The node of a pool that this names: by its id, its `host:port` or its host. */
   named(pool: number, reference: string): string | undefined {
     const isNamed = ({ nodeId, host, port, addresses }: Target): boolean =>

@@ -77,13 +77,25 @@ export class ClientIds<T extends Holder> {
     if (known.route?.name === pool) known.superseded(known.who === who);
   }
 
+  /** One that comes from another process, with what the broker has said of it there. Nobody is told. */
+  revive(connection: T): void {
+    this.add(connection);
+    const known = this.holders.get(connection.clientId);
+    if (known instanceof Namesakes) known.revived(connection);
+  }
+
   delete(connection: T): void {
-    const { clientId, route } = connection;
+    if (this.forget(connection) && connection.acceptedAtMs > 0 && connection.route !== undefined)
+      this.options.tell?.({ type: 'disowned', pool: connection.route.name, clientId: connection.clientId });
+  }
+
+  /** The same, but nobody is told: another process has it. Returns whether it was the newest of its pool. */
+  forget(connection: T): boolean {
+    const { clientId } = connection;
     const known = this.holders.get(clientId);
     const isNewest = known instanceof Namesakes ? known.delete(connection) : known === connection;
     if (known === connection || (known instanceof Namesakes && known.isEmpty)) this.holders.delete(clientId);
-    if (isNewest && connection.acceptedAtMs > 0 && route !== undefined)
-      this.options.tell?.({ type: 'disowned', pool: route.name, clientId });
+    return isNewest;
   }
 }
 

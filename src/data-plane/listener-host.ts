@@ -12,6 +12,7 @@ import type {
   PoolRoute as Route,
 } from '../connection/connection-host.ts';
 import type { Asker, Evidence } from '../connection/evidence.ts';
+import type { HandedConnection } from '../connection/handed.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
 import { RejectingConnection } from '../connection/rejecting-connection.ts';
 import { WebSocketLayer } from '../connection/websocket/layer.ts';
@@ -20,12 +21,10 @@ import type { Peer, Target, Wire, WireEvents } from '../connection/wire.ts';
 import type {
   ClientAnswer,
   ClientFilter,
-  ClientRecord,
   ListenerSettings,
   MoveTally,
   Whom,
 } from '../data-plane-api/messages.ts';
-import { noMoves } from '../data-plane-api/move-tally.ts';
 import { lossReasons } from '../journal/loss-reasons.ts';
 import {
   type ConnectionLimiter,
@@ -37,11 +36,13 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from './accepted-clients.ts';
-import { addressOf, clientRecord, nameOf, nodeOf } from './client-record.ts';
+import { listed, meantBy } from './client-list.ts';
+import { addressOf, nameOf } from './client-record.ts';
 import { countTraffic } from './count-traffic.ts';
+import { clientDeparted, clientRevived, describeClient, type HandedClient } from './handed-clients.ts';
+import { type Mover, moveAll, moveSome } from './move-orders.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import { ruleInput } from './rule-input.ts';
-import { isCutId, isIdOf } from './shown-id.ts';
 import { SwapRemoveSet } from './swap-remove-set.ts';
 import type { Trials } from './trials.ts';
 import { upgradeCookies } from './upgrade-cookies.ts';
@@ -137,6 +138,26 @@ export class ListenerHost implements ConnectionHost {
     return connection;
   }
 
+  /** What another process needs to go on with one of the open connections; undefined: not now. */
+  describe(connection: Carried): HandedClient | undefined {
+    return describeClient(this.context, connection);
+  }
+
+  /**
+   * Goes on with what another process has described, whatever the limits say.
+   * @throws BreakwaterError NODE_UNKNOWN, POOL_UNKNOWN, HANDOVER_INVALID; then nothing has changed
+   */
+  revive(wire: Wire, peer: Peer, state: HandedConnection): WireEvents {
+    const connection =
+      state.kind === 'opaque'
+        ? OpaqueConnection.revive(wire, peer, this, state)
+        : Connection.revive(wire, peer, this, state);
+    this.open.add(connection);
+    this.context.table.countDevice(1);
+    this.limiter.readmit(peer);
+    return connection;
+  }
+
   /** Finds the route of a device that has not sent its CONNECT, by the rules that need none. */
   private readonly onUpgrade: UpgradeHook = (peer, cookie) => {
     const route = this.route({}, peer);
@@ -158,6 +179,12 @@ export class ListenerHost implements ConnectionHost {
   follow(route: Route, connect: Connect, peer: Peer): Route {
     const next = isAmong(this.context.routes, route) ? route : this.route(connect, peer);
     return typeof next === 'string' ? route : next;
+  }
+
+  routeTo(pool: string, connect: Partial<Connect>, peer: Peer): PoolRoute | undefined {
+    const present = this.route(connect, peer);
+    if (typeof present !== 'string' && present.name === pool) return present;
+    return this.context.routes.find((candidate) => candidate?.name === pool);
   }
 
   /** The pool of the connection is gone, and the present rules give it no other. */
@@ -216,6 +243,10 @@ export class ListenerHost implements ConnectionHost {
     return ms;
   }
 
+  takeServed(target: Target): void {
+    this.context.table.takeServed(this.listener.index, target.slot);
+  }
+
   release(target: Target): void {
     this.context.table.releaseConnection(this.listener.index, target.slot);
   }
@@ -242,6 +273,23 @@ export class ListenerHost implements ConnectionHost {
     if (!this.context.verbose) return;
     const protocolVersion = connection.connect?.protocolVersion;
     this.context.tell({ type: 'placed', ...this.nameOf(connection), protocolVersion });
+  }
+
+  revived(connection: Carried): void {
+    connection.wire.numbered(connection.number);
+    countTraffic(this.listener.index, connection);
+    clientRevived(this.context, connection);
+  }
+
+  departed(connection: Carried): void {
+    this.close(connection);
+    clientDeparted(this.context, connection);
+  }
+
+  private close(connection: Carried): void {
+    this.open.delete(connection);
+    this.limiter.release(connection.peer);
+    this.context.table.countDevice(-1);
   }
 
   left(connection: Connection): void {
@@ -276,9 +324,7 @@ export class ListenerHost implements ConnectionHost {
 
   ended(connection: Carried, reason: EndReason, bytesFromDevice: number, bytesToDevice: number): void {
     const { table, verbose, tell, now } = this.context;
-    this.open.delete(connection);
-    this.limiter.release(connection.peer);
-    table.countDevice(-1);
+    this.close(connection);
     if (connection.placedAtMs === 0) return table.countUnserved(bytesFromDevice, bytesToDevice);
     table.countEnded(reason);
     if (!(connection instanceof OpaqueConnection)) clientEnded(this.context, connection);
@@ -291,65 +337,26 @@ export class ListenerHost implements ConnectionHost {
     return { ...nameOf(connection), listener: this.listener.index };
   }
 
-  /**
-   * Orders so many sessions away from a node. Connections that are relayed stay; what can never be moved, of an opaque
-   * protocol too, is ended, or on a rebalance left alone.
-   */
+  /** As `moveSome` of `move-orders.ts`. */
   moveSome(node: string, count: number, cause: MoveCause, to: string | undefined): MoveTally {
-    const tally = { ...noMoves };
-    for (const connection of this.open) {
-      if (tally.moving + tally.noNode + tally.ended >= count) break;
-      if (connection.placedAtMs === 0 || connection.target?.nodeId !== node) continue;
-      const answer = connection instanceof OpaqueConnection ? 'opaque' : this.moveAway(connection, cause, to);
-      if (answer === 'moving') tally.moving++;
-      else if (answer === 'no-node' && cause === 'removed' && this.isForsaken(connection)) {
-        tally.ended++;
-        connection.end('pool-removed');
-      } else if (answer === 'no-node') tally.noNode++;
-      else if (answer === undefined || cause === 'rebalance') tally.stuck++;
-      else if (
-        answer === 'opaque' ||
-        answer === 'superseded' ||
-        answer === connection.session?.session.stays
-      ) {
-        tally.ended++;
-        connection.end('immovable'); // rule 17: it is told to come again, and finds another node
-      } else tally.later++;
-    }
-    return tally;
+    return moveSome(this.open, { node, count, cause, to }, this.mover);
   }
+
+  move(whom: Whom, to: string | undefined): MoveTally {
+    return moveAll(this.meant(whom), to, this.mover);
+  }
+
+  private readonly mover: Mover = {
+    moveAway: (connection, cause, to) => this.moveAway(connection, cause, to),
+    isForsaken: (connection) => this.isForsaken(connection),
+  };
 
   private moveAway(connection: Connection, cause: MoveCause, to: string | undefined) {
     return this.context.memories.isAwaiting(connection) ? 'later' : connection.session?.moveAway(cause, to);
   }
 
-  /** The served connections that the request means, of those here. */
-  private *meant(whom: Whom): Iterable<Connection> {
-    if ('clientId' in whom && !isCutId(whom.clientId)) {
-      for (const connection of this.context.owners.named(whom.clientId))
-        if (this.open.has(connection)) yield connection;
-      return;
-    }
-    for (const connection of this.open) {
-      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
-      const isMeant =
-        'connection' in whom
-          ? connection.number === whom.connection
-          : isIdOf(whom.clientId, connection.clientId);
-      if (isMeant) yield connection;
-    }
-  }
-
-  move(whom: Whom, to: string | undefined): MoveTally {
-    const tally = { ...noMoves };
-    for (const connection of this.meant(whom)) {
-      const answer = this.moveAway(connection, 'move', to);
-      if (answer === 'moving') tally.moving++;
-      else if (answer === 'no-node') tally.noNode++;
-      else if (answer === 'later') tally.later++;
-      else tally.stuck++;
-    }
-    return tally;
+  private meant(whom: Whom): Iterable<Connection> {
+    return meantBy(whom, this.open, this.context.owners);
   }
 
   endAll(reason: EndReason): void {
@@ -383,17 +390,9 @@ export class ListenerHost implements ConnectionHost {
     return meant.length;
   }
 
-  clients({ whom, node, match, limit }: ClientFilter): ClientAnswer {
-    const clients: ClientRecord[] = [];
-    let total = 0;
-    for (const connection of whom === undefined ? this.open : this.meant(whom)) {
-      if (connection instanceof OpaqueConnection || connection.placedAtMs === 0) continue;
-      if (node !== undefined && nodeOf(connection) !== node) continue;
-      if (match !== undefined && !connection.clientId.includes(match)) continue;
-      total++;
-      if (clients.length >= limit) continue;
-      clients.push(clientRecord(connection, this.listener.index, this.now(), whom !== undefined));
-    }
-    return { clients, total };
+  clients(filter: ClientFilter): ClientAnswer {
+    const { whom } = filter;
+    const from = whom === undefined ? this.open : this.meant(whom);
+    return listed(from, filter, this.listener.index, this.now());
   }
 }

@@ -42,6 +42,17 @@ export class Namesakes<T extends Namesake> implements Iterable<T> {
     this.newestAs.set(deviceKey(route.name, who), member);
   }
 
+  /** A member that was accepted in another process, at the time that it bears: it need not be the newest. */
+  revived(member: T): void {
+    const { route, acceptedAtMs, who } = member;
+    if (route === undefined) return;
+    const isOlder = (known: T | undefined): boolean => (known?.acceptedAtMs ?? 0) > acceptedAtMs;
+    if (acceptedAtMs === 0 || isOlder(this.newestIn.get(route.name))) return;
+    this.newestIn.set(route.name, member);
+    if (!isOlder(this.newestAs.get(deviceKey(route.name, who))))
+      this.newestAs.set(deviceKey(route.name, who), member);
+  }
+
   /** Marks what was accepted until then. */
   supersede(pool: string, who: number, sinceMs: number): void {
     const same = this.newestAs.get(deviceKey(pool, who));

@@ -75,6 +75,13 @@ export class NodeView {
     );
   }
 
+  /** A node that takes devices, or that is left by them: a drained one is in no place. */
+  target(pool: number, nodeId: string): Target | undefined {
+    const slot = this.slots.find((each) => each.id === nodeId && isIn(each, pool));
+    if (slot === undefined) return undefined;
+    return targetIn(this.present.places[slot.slot] ?? placeOf(slot, undefined), pool);
+  }
+
   private build(): View {
     const { slots } = this;
     const length = slots.reduce((most, { slot }) => Math.max(most, slot + 1), 0);

@@ -1,7 +1,7 @@
 import type { PoolConfig } from '../config/config.ts';
 import { cookiesOf } from '../config/persistence.ts';
 import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/connection-host.ts';
-import type { Peer } from '../connection/wire.ts';
+import type { Peer, Target } from '../connection/wire.ts';
 import type { SelectionKey } from '../policy/balance/strategy.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Balancer } from './balancer.ts';
@@ -38,6 +38,13 @@ export function createPoolRoute(
   const source = createSources(upstream.sourceAddresses);
   const headerOf = createProxyHeader(upstream, Date.now);
   const cookies = cookiesOf(persistence);
+  /** The same candidates as they are dialled for this device. */
+  const ofDevice = (all: Placement['candidates'], peer: Peer): Placement['candidates'] => {
+    let candidates = all;
+    if (upstream.transparent) candidates = transparent(candidates, peer.remoteAddress);
+    else if (hasSources) candidates = sourced(candidates, source);
+    return headerOf === undefined ? candidates : withHeader(candidates, headerOf(peer));
+  };
   const routes = new WeakMap<RouteChange, PoolRoute>();
   const routeAs = (change: RouteChange): PoolRoute => {
     const known = routes.get(change);
@@ -66,11 +73,14 @@ export function createPoolRoute(
     },
     place({ clientId }: Pick<Connect, 'clientId'>, peer: Peer, preferred: string | undefined): Placement {
       const key = fixed(fixedKey) ?? new DeviceKey(clientId, peer);
-      let candidates: Placement['candidates'] = balancer.candidates(index, key, preferred);
-      if (upstream.transparent) candidates = transparent(candidates, peer.remoteAddress);
-      else if (hasSources) candidates = sourced(candidates, source);
-      if (headerOf !== undefined) candidates = withHeader(candidates, headerOf(peer));
-      return { candidates, retryPolicy: upstream };
+      return {
+        candidates: ofDevice(balancer.candidates(index, key, preferred), peer),
+        retryPolicy: upstream,
+      };
+    },
+    target(nodeId: string, peer: Peer): Target | undefined {
+      const target = balancer.target(index, nodeId);
+      return target && ofDevice([target].values() as Placement['candidates'], peer).next().value;
     },
   });
   return routeAs({});

@@ -34,15 +34,31 @@ export class SessionMemories {
 
   /** The broker has accepted the device. What is relayed is not followed: nothing holds that was remembered before. */
   opened(connection: Connection): void {
-    const { clientId, number, who, session: forwarder } = connection;
-    const { now, tell, maxMs, followsSessions } = this.options;
-    if (clientId === '' || maxMs() === 0) return;
-    const opening = forwarder?.session.memory.opening;
-    if (forwarder === undefined ? !followsSessions() : opening === undefined) return;
+    const { number, who, session: forwarder } = connection;
+    const { now, tell } = this.options;
+    if (!this.isRemembered(connection)) return;
     if (forwarder !== undefined) this.open.set(number, forwarder.session);
-    const isResumed = opening === 'resumed';
+    const isResumed = forwarder?.session.memory.opening === 'resumed';
     if (isResumed) this.asked.set(number, now() + ANSWER_MS);
     tell({ type: 'session-opened', ...deviceOf(connection), who, connection: number, isResumed });
+  }
+
+  private isRemembered({ clientId, session }: Connection): boolean {
+    const { maxMs, followsSessions } = this.options;
+    if (clientId === '' || maxMs() === 0) return false;
+    return session === undefined ? followsSessions() : session.session.memory.opening !== undefined;
+  }
+
+  /** It comes from another process, where the main thread was told. */
+  revive(connection: Connection): void {
+    const { number, session } = connection;
+    if (session !== undefined && this.isRemembered(connection)) this.open.set(number, session.session);
+  }
+
+  /** Another process has it. */
+  forget({ number }: Connection): void {
+    this.open.delete(number);
+    this.asked.delete(number);
   }
 
   /**

@@ -1,7 +1,8 @@
 /** Collects the figures for the metrics. */
 
 import type { Snapshot } from '../base/metrics/metrics.ts';
-import { endReasons, rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
+import { endReasons } from '../connection/connection-host.ts';
+import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { MembershipStore } from '../membership/store/store.ts';
 import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';

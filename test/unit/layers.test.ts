@@ -162,7 +162,8 @@ test('pure rooms import no I/O', () => {
     'protocol/mqtt': ['node:buffer'],
     'policy/routing': ['re2js'],
     'policy/cookie-affinity': ['node:crypto'],
-    connection: ['node:buffer'],
+    connection: ['node:buffer', 'zod'],
+    session: ['zod'],
     'connection/websocket': ['node:crypto'], // SHA-1, which RFC 6455 asks for
     config: ['zod', 'yaml', 'node:path'],
   };

@@ -130,6 +130,10 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: 'a data thread died, or did not answer within 5 s; one that died is started again after 500 ms',
     remedy: 'try again; the log says why',
   },
+  HANDOVER_INVALID: {
+    when: 'what another process hands over is of another format; the connection stays with that process',
+    remedy: 'hand over between versions that know the same format; the log says where they differ',
+  },
   INTERNAL: {
     when: 'a fault of Breakwater',
     remedy: 'the log has the details under the `requestId`; report it',

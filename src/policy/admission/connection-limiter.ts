@@ -80,6 +80,8 @@ export function forgetThread({ sourceCounts, listenerCounts }: LimiterMemory, th
 export interface ConnectionLimiter {
   /** Lets one connection in and counts it, or says why not; `release` follows exactly once for each that is in. */
   admit(source: IpSource, nowMs: number): LimiterRefusal | undefined;
+  /** Counts one that another process has let in; `release` follows likewise. */
+  readmit(source: IpSource): void;
   release(source: IpSource): void;
 }
 
@@ -145,6 +147,9 @@ export function createConnectionLimiter(
         sourceLevels.raise(key, sourcePace.intervalMs, sourcePace.burstMs, nowMs);
       if (listenerPace.intervalMs > 0) memory.listenerLevels[listener] = nowMs + listenerMs;
       return undefined;
+    },
+    readmit(source) {
+      countIn(sourceHash(readIp(source, words), words, memory.seed), 1);
     },
     release(source) {
       countIn(sourceHash(readIp(source, words), words, memory.seed), -1);

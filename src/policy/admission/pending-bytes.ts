@@ -5,7 +5,7 @@ export interface PendingHolder {
 }
 
 /** So many bytes of each are not counted: nearly every CONNECT is smaller. The number of connections bounds them. */
-const FREE_BYTES = 4096;
+export const FREE_BYTES = 4096;
 
 /**
  * A bound on what one thread keeps for devices that no node has accepted yet. Whoever sends much more than a CONNECT

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { body, message, named, records } from '../protocol/tls-hello/hellos.ts';
 import { packet, retryPolicy, Scene } from './scene.ts';
+
+const hello = Buffer.from(records(message(body(named('a.example')))));
 
 /** What may happen next to a connection, as far as the wire's contract allows it at this moment. */
 function moves(scene: Scene): (() => void)[] {
@@ -80,4 +83,36 @@ test('whatever happens, a node that answers has got all that the device sent', (
     }),
     { numRuns: 2_000 },
   );
+});
+
+const plays = fc.array(fc.tuple(fc.nat(), fc.boolean()), { maxLength: 60 });
+
+test.each([
+  'mqtt',
+  'tcp',
+  'tls',
+] as const)('whatever happens, %s that another process goes on with does what it would have done', (kind) => {
+  const options = kind === 'mqtt' ? { lives: true as const } : { opaque: kind };
+  let handed = 0;
+  fc.assert(
+    fc.property(fc.boolean(), fc.boolean(), plays, (begun, served, choices) => {
+      const scenes = [new Scene(options), new Scene(options)] as const;
+      const [, travels] = scenes;
+      for (const scene of scenes) {
+        if (begun) scene.says(kind === 'tls' ? hello : packet.CONNECT);
+        if (begun && served) scene.opens().node(packet.ACCEPTED);
+      }
+      for (const [choice, hands] of choices) {
+        if (hands) travels.handOver();
+        for (const scene of scenes) {
+          const possible = moves(scene);
+          possible[choice % possible.length]?.();
+        }
+        expect(travels.did()).toEqual(scenes[0].did());
+      }
+      handed += travels.handed;
+    }),
+    { numRuns: 1_000 },
+  );
+  expect(handed).toBeGreaterThan(200);
 });

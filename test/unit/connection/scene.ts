@@ -9,6 +9,12 @@ import type {
   SessionLimits,
 } from '../../../src/connection/connection-host.ts';
 import type { Asker, Evidence } from '../../../src/connection/evidence.ts';
+import {
+  type HandedConnection,
+  readHandedConnection,
+  readHandedPeer,
+} from '../../../src/connection/handed.ts';
+import { describePeer } from '../../../src/connection/handed-peer.ts';
 import { OpaqueConnection } from '../../../src/connection/opaque.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../../src/connection/wire.ts';
 import { PendingBytes } from '../../../src/policy/admission/pending-bytes.ts';
@@ -87,6 +93,7 @@ export interface SceneOptions {
   readonly pending?: PendingBytes;
   readonly nodes?: readonly string[];
   readonly refusal?: Refusal;
+  readonly maxPacketBytes?: number;
   /** Nodes that have as many connections as they may. */
   readonly full?: readonly string[];
   /** What a new device waits at a node, in ms; undefined: too many wait there. Absent: nothing. */
@@ -104,7 +111,9 @@ export interface SceneOptions {
 type LinkState = 'dialling' | 'open' | 'ended';
 
 export class Scene {
-  readonly connection: WireEvents & Pick<Connection, 'end'>;
+  connection: WireEvents & Pick<Connection | OpaqueConnection, 'end' | 'describe' | 'departed' | 'peer'>;
+  /** Times that another process has gone on with it. */
+  handed = 0;
   /** What rules were asked with. */
   askedAbout: Peer | undefined;
   nowMs = 1_000;
@@ -129,7 +138,10 @@ export class Scene {
   private asker: Recaller | undefined;
   private doubter: Asker | undefined;
 
+  private readonly options: SceneOptions;
+
   constructor(options: SceneOptions = {}) {
+    this.options = options;
     const { opaque } = options;
     if (opaque === undefined) {
       this.connection = new Connection(this.wire(), peer, this.host(options));
@@ -139,6 +151,27 @@ export class Scene {
       this.connection = connection;
       connection.begin(opaque === 'tls');
     }
+  }
+
+  /** Another process goes on, where the connection can be described. */
+  handOver(): this {
+    const { connection } = this;
+    const described = connection.describe();
+    if (described === undefined) return this;
+    const handed = readHandedConnection(structuredClone(described));
+    const about = readHandedPeer(structuredClone(describePeer(connection.peer)));
+    connection.departed();
+    this.handed++;
+    this.takeOver(handed, about);
+    return this;
+  }
+
+  /** Goes on with what another process has described. */
+  takeOver(handed: HandedConnection, about: Peer = peer): void {
+    const { kind } = handed;
+    const host = this.host(this.options);
+    if (kind === 'mqtt') this.connection = Connection.revive(this.wire(), about, host, handed);
+    else this.connection = OpaqueConnection.revive(this.wire(), about, host, handed);
   }
 
   /** What happened since it was asked last. */
@@ -225,8 +258,9 @@ export class Scene {
       throw new Error('only sessions move');
     };
     const noQueue = { enter: notRelayed, leave: notRelayed };
-    return {
-      ...{ limits, sessionLimits, mode: 'relay' },
+    const host: ConnectionHost = {
+      limits: { ...limits, maxPacketBytes: options.maxPacketBytes ?? limits.maxPacketBytes },
+      ...{ sessionLimits, mode: 'relay' },
       ...{ turns: { lost: noQueue, hung: noQueue }, reattached: notRelayed, random: () => 0 },
       evidence: (asker) => {
         if (options.lives === undefined) return 'no-answer';
@@ -253,10 +287,15 @@ export class Scene {
               hasOther: () => true,
             },
             place: (_connect, _peer, preferred) => place(preferred),
+            target: (node) => targets.find(({ nodeId }) => nodeId === node),
           }
         );
       },
       follow: (route) => route,
+      routeTo: (_, connect, about) => {
+        const route = host.route(connect, about);
+        return typeof route === 'string' ? undefined : route;
+      },
       pending: (holder, bytes) => (options.pending ?? unbounded).set(holder, bytes),
       reconnectDelayMs: () => options.reconnectDelayMs ?? 0,
       recall: ({ clientId }, asker) => {
@@ -273,6 +312,9 @@ export class Scene {
         return nodeId in queues ? queues[nodeId] : 0;
       },
       release: () => count(-1),
+      takeServed: () => count(1),
+      revived: () => {},
+      departed: () => {},
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
       placed: ({ target }, isAccepted) =>
@@ -288,6 +330,7 @@ export class Scene {
         this.lines.push(`ended: ${reason}`);
       },
     };
+    return host;
   }
 
   /** Whether the node that is slow is gone, where that was asked. */

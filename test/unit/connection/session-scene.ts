@@ -196,6 +196,9 @@ export class SessionScene {
       if (counted < 0) throw new Error(`${node} is released once too often`);
       this.counted.set(node, counted);
     };
+    const notHanded = () => {
+      throw new Error('a session is not handed over yet');
+    };
     const note = (line: string): void => void this.lines.push(line);
     const place = (preferred: string | undefined) => ({
       candidates: this.candidates(preferred),
@@ -222,6 +225,7 @@ export class SessionScene {
         hasOther: (than) => this.nodes.some((node) => !than.includes(node)),
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),
+        target: (node) => this.targetOf(node),
       }),
       follow: (route) => route,
       reconnectDelayMs: () => 0,
@@ -236,6 +240,10 @@ export class SessionScene {
       },
       queue: () => options.queueMs ?? 0,
       release: ({ nodeId }) => count(nodeId, -1),
+      takeServed: ({ nodeId }) => count(nodeId, 1),
+      routeTo: notHanded,
+      revived: notHanded,
+      departed: notHanded,
       dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),
       dialled: () => {},
       placed: ({ target }) => {
@@ -276,9 +284,13 @@ export class SessionScene {
   private *candidates(preferred: string | undefined): Generator<Target, undefined> {
     const first = this.nodes.filter((node) => node === preferred);
     for (const nodeId of [...first, ...this.nodes.filter((node) => node !== preferred)]) {
-      yield { slot: nodeId.charCodeAt(0) - 97, nodeId, host: '127.0.0.1', port: 1883 };
+      yield this.targetOf(nodeId);
     }
     return undefined;
+  }
+
+  private targetOf(nodeId: string): Target {
+    return { slot: nodeId.charCodeAt(0) - 97, nodeId, host: '127.0.0.1', port: 1883 };
   }
 
   // ---- what the test plays

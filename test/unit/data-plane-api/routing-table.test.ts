@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { endReasons } from '../../../src/connection/connection-host.ts';
 import {
   createTableMemory,
   durationBuckets,
-  endReasons,
   openTable,
   type Slot,
   TableWriter,

@@ -35,6 +35,7 @@ function balancerOver(...slots: Slot[]) {
   const strategy = strategies['least-connections'];
   const balancer = new Balancer(source, [strategy, strategy], seeded(1));
   return {
+    balancer,
     use: (next: Parameters<Balancer['use']>[0]) => balancer.use(next),
     live,
     change: (...next: Slot[]) => {
@@ -177,4 +178,11 @@ test('strategies may change under the same nodes, and a pool without one has no 
   expect(ids(1)).toEqual([]);
   use([undefined, first, first]);
   expect([ids(0), ids(1), ids(2)]).toEqual([[], ['c'], []]);
+});
+
+test('a node is found by its id for whom it serves, drained too, but in its own pool only', () => {
+  const { balancer } = balancerOver(at(0, 'a'), at(1, 'b', { enabled: false, usable: false }));
+  expect(balancer.target(0, 'a')).toMatchObject({ slot: 0, nodeId: 'a', host: '10.0.0.0' });
+  expect(balancer.target(0, 'b')).toMatchObject({ slot: 1, nodeId: 'b', host: '10.0.0.1' });
+  expect([balancer.target(1, 'a'), balancer.target(0, 'c')]).toEqual([undefined, undefined]);
 });

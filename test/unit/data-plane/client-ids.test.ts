@@ -187,3 +187,34 @@ describe('who a device is', () => {
       expect(identity(username)).toBe(identity(username) | 0);
   });
 });
+
+describe('between two processes', () => {
+  const device = (name: string, acceptedAtMs: number, marked: string[]): Device => ({
+    ...{ name, clientId: 'dev', route: { name: 'default' }, acceptedAtMs, who: 1 },
+    superseded: () => marked.push(name),
+  });
+
+  test('connections are those that they were, in whichever order they come, and nobody is told', () => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      const [told, marked]: [WorkerEvent[], string[]] = [[], []];
+      const ids = new ClientIds<Device>({ now: () => 300, tell: (event) => told.push(event) });
+      const devices = [device('older', 100, marked), device('newer', 200, marked)];
+      for (const index of order) ids.revive(devices[index] as Device);
+      expect([told, marked]).toEqual([[], []]);
+      ids.supersede({ pool: 'default', clientId: 'dev', who: 1, sinceMs: 250 });
+      expect(marked).toEqual(['newer']);
+    }
+  });
+
+  test('one that has gone to another process is not here, and nobody is told', () => {
+    const told: WorkerEvent[] = [];
+    const ids = new ClientIds<Device>({ now: () => 300, tell: (event) => told.push(event) });
+    const one = device('one', 100, []);
+    ids.revive(one);
+    ids.forget(one);
+    expect([[...ids.named('dev')], told]).toEqual([[], []]);
+  });
+});

@@ -99,3 +99,16 @@ test('what a resumed session has is waited for until it is known, for 2 s at mos
   memories.opened(connection({ opening: 'begun', rest: whole }, 'd'));
   expect(memories.isAwaiting(resumed)).toBe(false);
 });
+
+test('one that goes to another process is told of there when it ends, and nothing is told here', () => {
+  const [here, there] = [scene(), scene()];
+  const begun = connection({ opening: 'begun', rest: whole });
+  here.memories.opened(begun);
+  here.told.length = 0;
+  here.memories.forget(begun);
+  here.memories.left(begun);
+  there.memories.revive(begun);
+  expect([here.told, there.told]).toEqual([[], []]);
+  there.memories.left(begun);
+  expect(there.told).toEqual([{ ...left, subscriptions: 'AAAA', unsubscribed: undefined, ttlMs: 30_000 }]);
+});

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { operationsSections } from '../../../../src/cli/documents/operations.ts';
 import { withSections } from '../../../../src/cli/documents/sections.ts';
-import { endReasons, rejectReasons } from '../../../../src/data-plane-api/routing-table.ts';
+import { endReasons } from '../../../../src/connection/connection-host.ts';
+import { rejectReasons } from '../../../../src/data-plane-api/routing-table.ts';
 
 const root = resolve(import.meta.dirname, '../../../..');
 const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');

@@ -185,3 +185,11 @@ describe('a million sources', () => {
     expect(memory.sourceCounts[0]?.every((cell) => cell === 0)).toBe(true);
   });
 });
+
+test('what another process has let in is counted, whatever the limits say', () => {
+  const limiter = limiterWith({ maxConnectionsPerSource: 2, connectRatePerSource: 1 });
+  for (let i = 0; i < 3; i++) limiter.readmit('10.0.0.1');
+  expect(limiter.admit('10.0.0.1', 0)).toBe('source-connections');
+  for (let i = 0; i < 2; i++) limiter.release('10.0.0.1');
+  expect(limiter.admit('10.0.0.1', 0)).toBeUndefined();
+});

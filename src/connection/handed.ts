@@ -1,0 +1,156 @@
+/** A connection as a plain value, which another process goes on with: the formats, and how a value is read. */
+
+import { z } from 'zod';
+import { BreakwaterError } from '../base/errors.ts';
+import type { Connect } from '../protocol/mqtt/connect.ts';
+import { endReasons } from './connection-host.ts';
+import { HANDED_VERSION } from './handed-version.ts';
+
+// Times are ages, or how long something still lasts, in ms: each process has a clock of its own. Nodes and pools go by their
+// names, because slots and numbers differ.
+
+const bytes = z.instanceof(Uint8Array);
+const ms = z.number();
+const link = z.int().min(0);
+const port = z.int().min(0).max(65_535);
+const uint32 = z.int().min(0).max(0xffff_ffff);
+/** Of a field that is always there. */
+const maybe = <T extends z.ZodType>(schema: T) =>
+  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
+
+/** What was decoded of a CONNECT (`protocol/mqtt/connect.ts`). */
+const connect: z.ZodType<Connect> = z.strictObject({
+  protocolVersion: z.literal([3, 4, 5]),
+  isBridge: z.boolean(),
+  clientId: z.string(),
+  cleanStart: z.boolean(),
+  keepAlive: z.int().min(0).max(65_535),
+  username: maybe(z.string()),
+  hasPassword: z.boolean(),
+  hasWill: z.boolean(),
+  sessionExpiryInterval: uint32,
+  receiveMaximum: z.int().min(0).max(65_535),
+  maximumPacketSize: maybe(uint32),
+  topicAliasMaximum: z.int().min(0).max(65_535),
+  authenticationMethod: maybe(z.string()),
+});
+
+/** Of the class `Relay`. */
+const relay = z.strictObject({
+  kind: z.literal('relay'),
+  connect,
+  assignedClientId: maybe(z.string()),
+  node: z.string(),
+  link,
+  halfClosed: z.boolean(),
+});
+
+const forwarder = z.discriminatedUnion('kind', [relay]);
+
+/** Of a `Connection` before its node is sought. */
+const greeting = z.strictObject({
+  phase: z.literal('greeting'),
+  held: bytes,
+});
+const heldBack = z.strictObject({
+  phase: z.literal('held-back'),
+  held: bytes,
+  pool: z.string(),
+  connectAgoMs: ms,
+  deviceFin: z.boolean(),
+  isHolding: z.boolean(),
+});
+
+const carried = z.strictObject({
+  phase: z.literal('carried'),
+  pool: z.string(),
+  number: uint32,
+  placedAgoMs: ms,
+  /** By the machine's monotonic clock, which both processes have. */
+  acceptedAtMs: ms,
+  who: z.int(),
+  isSuperseded: z.boolean(),
+  rivalledAgoMs: maybe(ms),
+  forwarder,
+});
+
+const mqtt = z.strictObject({
+  version: z.literal(HANDED_VERSION),
+  kind: z.literal('mqtt'),
+  reason: maybe(z.enum(endReasons)),
+  state: z.discriminatedUnion('phase', [greeting, heldBack, carried]),
+});
+
+/** Of the class `OpaqueConnection`. */
+const opaque = z.strictObject({
+  version: z.literal(HANDED_VERSION),
+  kind: z.literal('opaque'),
+  reason: maybe(z.enum(endReasons)),
+  state: z.discriminatedUnion('phase', [
+    z.strictObject({ phase: z.literal('greeting'), held: bytes }),
+    z.strictObject({
+      phase: z.literal('spliced'),
+      pool: z.string(),
+      number: uint32,
+      placedAgoMs: ms,
+      node: z.string(),
+      link,
+      halfClosed: z.boolean(),
+    }),
+  ]),
+});
+
+const endpoint = z.strictObject({ address: z.string(), port });
+
+const tls = z.strictObject({
+  version: z.enum(['TLSv1.2', 'TLSv1.3']),
+  cipher: z.string(),
+  serverName: maybe(z.string()),
+  alpn: maybe(z.string()),
+  clientCertificateCn: maybe(z.string()),
+});
+
+/** What an engine knows of a device. What it asked for over HTTP goes with the WebSocket. */
+const peer = z.strictObject({
+  remoteAddress: z.string(),
+  ipv4: maybe(uint32),
+  remotePort: port,
+  destination: maybe(endpoint),
+  serverName: maybe(z.string()),
+  tlvs: maybe(z.array(z.strictObject({ type: z.int().min(0).max(255), value: bytes }))),
+  tls: maybe(tls),
+});
+
+const connection = z.discriminatedUnion('kind', [mqtt, opaque]);
+
+export type HandedPeer = Readonly<z.output<typeof peer>>;
+export type HandedRelay = Readonly<z.output<typeof relay>>;
+export type HandedForwarder = Readonly<z.output<typeof forwarder>>;
+export type HandedMqtt = Readonly<z.output<typeof mqtt>>;
+export type HandedOpaque = Readonly<z.output<typeof opaque>>;
+/** It holds secrets, such as the password in a CONNECT: it is never logged, nor written anywhere. */
+export type HandedConnection = Readonly<z.output<typeof connection>>;
+
+/**
+ * Reads what another process has described.
+ * @throws BreakwaterError HANDOVER_INVALID, where it is of another format
+ */
+export function readHandedConnection(value: unknown): HandedConnection {
+  return read(connection, value, 'connection');
+}
+
+/** The same of what `describePeer` gave. */
+export function readHandedPeer(value: unknown): HandedPeer {
+  return read(peer, value, 'peer');
+}
+
+/** Says where it is wrong, and never what is there. */
+function read<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [{ path, code } = { path: [], code: 'unknown' }] = result.error.issues;
+  throw new BreakwaterError(
+    'HANDOVER_INVALID',
+    `a ${what} of another process cannot be understood at '${path.join('.')}' (${code}): it stays there`,
+  );
+}
