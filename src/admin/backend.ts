@@ -215,6 +215,8 @@ export interface StatusView {
   readonly descriptorShortage?: DescriptorShortage | undefined;
   /** Data threads that do not answer, by number. */
   readonly silentThreads: readonly number[];
+  /** Data threads that have died three times in a row, each after less than half a minute, by number. */
+  readonly failingThreads: readonly number[];
   /** True while the proxy accepts devices, every data thread answers, and there is at least one node to send them to. */
   readonly ready: boolean;
 }

@@ -290,8 +290,13 @@ const statusView = z.object({
     .array(count)
     .readonly()
     .meta({ description: 'Data threads that have not answered for a second, by number.' }),
+  failingThreads: z
+    .array(count)
+    .readonly()
+    .meta({ description: 'Data threads that die again and again, by number.' }),
   ready: z.boolean().meta({
-    description: 'Devices are accepted, every data thread answers, and there is a node to send them to.',
+    description:
+      'Devices are accepted, every data thread answers and lives, and there is a node to send them to.',
   }),
 }) satisfies z.ZodType<StatusView>;
 

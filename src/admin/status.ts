@@ -51,8 +51,9 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
   );
 }
 
-function reasonOf({ nodes, silentThreads }: StatusView): string {
+function reasonOf({ nodes, silentThreads, failingThreads }: StatusView): string {
   if (silentThreads.length > 0) return `data thread ${silentThreads.join(', ')} does not answer`;
+  if (failingThreads.length > 0) return `data thread ${failingThreads.join(', ')} dies again and again`;
   if (nodes.total === 0) return 'no node is known';
   if (nodes.enabled === 0) return 'no node is enabled';
   return nodes.healthy === 0 ? 'no enabled node is healthy' : 'no devices are accepted';

@@ -25,6 +25,7 @@ const UNEVEN_LEAST = 20;
 export function findingsOf({ status, nodes, pools }: Looked, nowMs: number): Finding[] {
   return [
     ...stuckThreads(status),
+    ...failingThreads(status),
     ...pools.flatMap((pool) =>
       withoutNodes(
         pool,
@@ -48,6 +49,13 @@ function stuckThreads({ silentThreads, proxy }: StatusView): Finding[] {
   }));
 }
 
+function failingThreads({ failingThreads: failing, proxy }: StatusView): Finding[] {
+  return failing.map((thread) => ({
+    what: `data thread ${thread} dies again and again: each time its devices are cut off, and the proxy is not ready`,
+    help: `the log says of what (data thread died); breakwater events --kind thread; if a restart does not help, take ${proxy.id} out and report it`,
+  }));
+}
+
 function withoutNodes({ name }: PoolView, nodes: readonly NodeView[]): Finding[] {
   const enabled = nodes.filter(({ state }) => state === 'enabled');
   const [first] = nodes;
@@ -67,9 +75,10 @@ function unhealthy({ id, healthSince, healthCause }: NodeView): Finding {
 }
 
 /** Whatever else keeps it from being ready has a finding of its own. */
-function notAccepting({ ready, silentThreads }: StatusView, nodes: readonly NodeView[]): Finding[] {
+function notAccepting({ ready, ...status }: StatusView, nodes: readonly NodeView[]): Finding[] {
   const hasTaker = nodes.some(({ state, health }) => state === 'enabled' && health !== 'unhealthy');
-  if (ready || !hasTaker || silentThreads.length > 0) return [];
+  const isToldOf = status.silentThreads.length + status.failingThreads.length > 0;
+  if (ready || !hasTaker || isToldOf) return [];
   return [{ what: 'the proxy accepts no devices: it is starting or stopping', help: 'breakwater status' }];
 }
 

@@ -105,6 +105,14 @@ export class DataPlane extends WorkerPool {
     else this.http?.endThread(0);
   }
 
+  override get threadDeaths(): number {
+    return super.threadDeaths + (this.http?.threadDeaths ?? 0);
+  }
+
+  override get failingThreads(): readonly number[] {
+    return [...super.failingThreads, ...(this.http?.failingThreads ?? [])];
+  }
+
   override async ready(): Promise<void> {
     await Promise.all([super.ready(), this.http?.ready()]);
   }

@@ -24,6 +24,8 @@ export interface Service {
   readonly onEvents: (events: readonly WorkerEvent[], thread: number) => void;
   /** An exception of one connection, or of one command; the thread goes on. */
   readonly onFault: (thread: number, fault: Fault) => void;
-  /** A thread died; what it had counted must be given back. It is started again. */
-  readonly onDeath: (thread: number, error: Error) => void;
+  /** A thread died; what it had counted must be given back. It is started again. `deaths`: in a row. */
+  readonly onDeath: (thread: number, error: Error, deaths: number) => void;
+  /** A thread dies again and again; or it did, and lives. */
+  readonly onFailing: (thread: number, isFailing: boolean) => void;
 }

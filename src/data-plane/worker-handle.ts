@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
+import { systemTimers } from '../base/time.ts';
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
 import { closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
@@ -63,7 +64,7 @@ export class WorkerHandle {
     });
     this.worker.on('exit', () => {
       this.forget();
-      if (start.descriptors !== undefined) closeDescriptors(start.descriptors);
+      if (start.descriptors !== undefined) closeDescriptors(start.descriptors, systemTimers);
       events.onExit(this.failure, this.listens);
     });
     this.worker.on('message', (report: Report) => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BreakwaterError } from '../base/errors.ts';
+import { systemClock } from '../base/time.ts';
 import type { EndReason, MoveCause } from '../connection/connection-host.ts';
 import type {
   Accepted,
@@ -23,12 +24,11 @@ import {
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
 import { askAll, kickDevices, listClients, moveDevice, moveSome, traceDevice } from './ask-workers.ts';
+import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
-/** Between the death of a thread and its restart, so that one that cannot live does not spin. */
-const RESTART_DELAY_MS = 500;
 /** New listeners wait so long for a thread that is being started again. */
 const READY_WAIT_MS = 3_000;
 const READY_POLL_MS = 50;
@@ -44,6 +44,7 @@ export class WorkerPool {
   private listeners: readonly ListenerSettings[] = [];
   /** Undefined until they start. */
   private service: Service | undefined;
+  private readonly restarts = new Restarts(systemClock);
   private verbose = true;
   private accepting = true;
   private closing: Promise<void> | undefined;
@@ -84,7 +85,7 @@ export class WorkerPool {
   private startThread(
     thread: number,
     listeners: () => readonly ListenerSettings[],
-    { settings, onEvents, onFault, onDeath }: Service,
+    { settings, onEvents, onFault }: Service,
   ): Promise<readonly BoundAddress[]> {
     const { engine, table, count, shared, script } = this.options;
     const { limiter, reconnectThrottle } = this;
@@ -103,12 +104,15 @@ export class WorkerPool {
             else if (report.type === 'fault') onFault(number, report);
             else if (report.type === 'ready') {
               started.tell({ type: 'verbose', on: this.verbose });
-              started.begin(listeners()).then(resolve, reject);
+              started.begin(listeners()).then((bound) => {
+                this.lives(thread, started);
+                resolve(bound);
+              }, reject);
             }
           },
           onExit: (failure, hasListened) => {
             this.threads[thread] = undefined;
-            if (hasListened) this.died(thread, failure, onDeath);
+            if (hasListened) this.died(thread, failure);
             else reject(failure);
           },
         },
@@ -126,19 +130,39 @@ export class WorkerPool {
     return (this.options.shared?.first ?? 0) + thread;
   }
 
-  private died(thread: number, error: Error, onDeath: Service['onDeath']): void {
-    forgetThread(this.limiter, this.numberOf(thread));
+  private lives(thread: number, handle: WorkerHandle): void {
+    this.restarts.lives(thread);
+    const settle = (): void => {
+      if (this.threads[thread] === handle && this.restarts.settle(thread))
+        this.service?.onFailing(this.numberOf(thread), false);
+    };
+    setTimeout(settle, STEADY_MS).unref();
+  }
+
+  private died(thread: number, error: Error): void {
+    const number = this.numberOf(thread);
+    forgetThread(this.limiter, number);
     if (this.closing !== undefined) return;
-    onDeath(this.numberOf(thread), error);
-    if (this.accepting) setTimeout(() => this.restart(thread), RESTART_DELAY_MS).unref();
+    const death = this.restarts.died(thread);
+    this.service?.onDeath(number, error, death.deaths);
+    if (this.restarts.hasBegunToFail(death)) this.service?.onFailing(number, true);
+    if (this.accepting) setTimeout(() => this.restart(thread), death.delayMs).unref();
+  }
+
+  /** Deaths of threads since the start. */
+  get threadDeaths(): number {
+    return this.restarts.total;
+  }
+
+  /** Threads that die again and again. */
+  get failingThreads(): readonly number[] {
+    return this.restarts.failing.map((thread) => this.numberOf(thread));
   }
 
   private restart(thread: number): void {
     const { service } = this;
     if (this.closing !== undefined || !this.accepting || service === undefined) return;
-    this.startThread(thread, () => this.listeners, service).catch((error: Error) =>
-      this.died(thread, error, service.onDeath),
-    );
+    this.startThread(thread, () => this.listeners, service).catch((error: Error) => this.died(thread, error));
   }
 
   /** Ends one of the threads that live, as a fault would: for tests. */

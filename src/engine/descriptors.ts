@@ -1,9 +1,22 @@
 import { closeSync } from 'node:fs';
+import type { Timers } from '../base/time.ts';
 
 /** Notes which file descriptors a thread has open, so that the main thread can close those of a thread that has died. */
 
 /** Higher ones are refused, whatever the process may open: what is kept for each has a bound. */
 export const DESCRIPTORS_MAX = 1 << 20;
+
+/** What is noted of each: it is not open; it is a connection; it is something else, such as a listening socket. */
+export const CLOSED = 0;
+export const CONNECTION = 1;
+export const OTHER = 2;
+
+/**
+ * Connections of a thread that has died end over this time. Their devices come back at once, and each logs in anew: all in
+ * one moment would storm the brokers, and whoever takes them.
+ */
+const SPREAD_MS = 2_000;
+const STEPS = 100;
 
 /**
  * Which descriptors a thread has open, by number. They belong to the process: those of a thread that dies without a word
@@ -14,13 +27,34 @@ export function createDescriptors(): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(DESCRIPTORS_MAX));
 }
 
-/** Closes what a thread that has ended left open; how many there were. */
-export function closeDescriptors(open: Uint8Array, close: (fd: number) => void = closeSync): number {
-  let count = 0;
-  for (let fd = open.indexOf(1); fd >= 0; fd = open.indexOf(1, fd + 1)) {
-    open[fd] = 0;
-    close(fd);
-    count++;
+/**
+ * Closes what a thread that has ended left open: listening sockets at once, connections over `SPREAD_MS`, in the order of
+ * their numbers, so that a device and its link go together. Returns how many connections there are.
+ */
+export function closeDescriptors(
+  open: Uint8Array,
+  timers: Pick<Timers, 'setTimeout'>,
+  close: (fd: number) => void = closeSync,
+): number {
+  const connections: number[] = [];
+  for (let fd = 0; fd < open.length; fd++) {
+    if (open[fd] === CONNECTION) connections.push(fd);
+    else if (open[fd] === OTHER) closeQuietly(fd, close);
   }
-  return count;
+  open.fill(CLOSED);
+  let closed = 0;
+  const closeSome = (step: number): void => {
+    const until = Math.ceil((connections.length * step) / STEPS);
+    for (; closed < until; closed++) closeQuietly(connections[closed] as number, close);
+    if (closed < connections.length) timers.setTimeout(() => closeSome(step + 1), SPREAD_MS / STEPS);
+  };
+  closeSome(1);
+  return connections.length;
+}
+
+/** Whatever close(2) says, the descriptor is closed. */
+function closeQuietly(fd: number, close: (fd: number) => void): void {
+  try {
+    close(fd);
+  } catch {}
 }

@@ -23,6 +23,8 @@ export function incidentText(incident: MergedIncident): string {
       return `data thread ${subject} did not answer at ${at}${until}`;
     case 'thread-died':
       return `data thread ${subject} died at ${at}${cause === '' ? '' : `: ${cause}`}`;
+    case 'thread-failing':
+      return `data thread ${subject} died again and again at ${at}${until}`;
     case 'refusals':
       return `${incident.count} devices turned away from ${at} on: ${subject}`;
     case 'reload-refused':

@@ -11,6 +11,7 @@ export const incidentKinds = [
   'store-outage',
   'thread-stuck',
   'thread-died',
+  'thread-failing',
   /** Many devices were turned away for one reason. */
   'refusals',
   'reload-refused',
@@ -54,7 +55,12 @@ export interface MergedIncident extends Omit<Incident, 'number'> {
 /** Proxies see one incident so far apart at the most: they probe on their own, and their clocks differ. */
 const APART_MS = 15_000;
 /** What is each proxy's own, whatever happens at the others. */
-const ofOneProxy: readonly IncidentKind[] = ['thread-stuck', 'thread-died', 'reload-refused'];
+const ofOneProxy: readonly IncidentKind[] = [
+  'thread-stuck',
+  'thread-died',
+  'thread-failing',
+  'reload-refused',
+];
 
 /** One list of what several proxies know, newest first. What they tell of one node at one time is one incident. */
 export function mergeIncidents(

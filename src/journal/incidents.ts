@@ -167,6 +167,7 @@ export class Incidents {
       this.join('thread-died', subject, true).cause = textOf(cause);
     } else if (state === 'stuck' || state === 'answers')
       this.lasting('thread-stuck', subject, state === 'stuck', cause);
+    else this.lasting('thread-failing', subject, state === 'failing', cause);
   }
 
   private refused(reason: string, count: number): void {

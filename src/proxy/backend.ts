@@ -65,6 +65,8 @@ interface BackendParts {
   readonly descriptorShortage: () => DescriptorShortage | undefined;
   /** Data threads that do not answer. */
   readonly silentThreads: () => readonly number[];
+  /** Data threads that die again and again. */
+  readonly failingThreads: () => readonly number[];
   readonly accepting: () => boolean;
   /** Connections since the start, also at listeners that are gone. */
   readonly accepted: () => number;
@@ -162,12 +164,14 @@ export function createBackend(parts: BackendParts): Backend {
   };
 }
 
-/** Ready: it accepts, a node takes devices, and no worker is silent. */
+/** Ready: it accepts, a node takes devices, and no worker is silent or dies again and again. */
 function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
   const { current, nodes, store, table } = parts;
   const list = nodes.list();
   const takers = list.filter((node) => acceptsConnections(node) && node.health !== 'unhealthy');
   const silentThreads = parts.silentThreads();
+  const failingThreads = parts.failingThreads();
+  const threadsWork = silentThreads.length === 0 && failingThreads.length === 0;
   return {
     cluster: current.config.cluster,
     proxy,
@@ -183,7 +187,7 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
     crls: parts.crls(),
     certificates: parts.certificates(),
     descriptorShortage: parts.descriptorShortage(),
-    silentThreads,
-    ready: parts.accepting() && takers.length > 0 && silentThreads.length === 0,
+    ...{ silentThreads, failingThreads },
+    ready: parts.accepting() && takers.length > 0 && threadsWork,
   };
 }

@@ -28,6 +28,7 @@ interface SnapshotParts {
   readonly skipped: () => Snapshot['recordsSkipped'];
   readonly forgotten: () => Snapshot['sessionsForgotten'];
   readonly longestTurns: () => Snapshot['longestTurns'];
+  readonly threads: Pick<Snapshot, 'failingThreads' | 'threadDeaths'>;
   readonly usedCertificates: () => readonly UsedCertificate[];
 }
 
@@ -63,6 +64,8 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     recordsSkipped: skipped(),
     sessionsForgotten: forgotten(),
     longestTurns: longestTurns(),
+    failingThreads: parts.threads.failingThreads,
+    threadDeaths: parts.threads.threadDeaths,
     certificates: parts.usedCertificates().map(({ listener, pool, notAfter }) => ({
       ...{ listener, pool, seconds: (Date.parse(notAfter) - Date.now()) / 1000 },
     })),

@@ -45,6 +45,7 @@ export async function startAdmin(
     accepted: () => dataPlane.listeners.accepted,
     accepting: () => phase.isAccepting,
     silentThreads: () => dataPlane.watchdog.silentThreads,
+    failingThreads: () => dataPlane.threads.failingThreads,
     metrics: () => metricsOf(common, dataPlane, control, adminTls),
   });
   const tokens = () => allTokens(current.config.admin);
@@ -97,6 +98,7 @@ function metricsOf(common: Common, dataPlane: DataPlaneParts, control: Control, 
     skipped: control.skipped.counts,
     forgotten: control.forgotten.counts,
     longestTurns: () => watchdog.longestTurns(),
+    threads: dataPlane.threads,
   });
   return common.metrics.exposition(snapshot);
 }

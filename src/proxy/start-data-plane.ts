@@ -27,13 +27,19 @@ export async function startDataPlane(
     onEvents: receive(common, { threads, ...dataPlane }, control, owners),
     onFault: (thread, { where, message, stack }) =>
       log.error({ thread, error: message, stack }, `${where} failed`),
-    onDeath: (thread, error) => {
+    onDeath: (thread, error, deaths) => {
       table.releaseThread(thread);
       owners.forget(thread);
       cluster.claims.forget(thread);
       const cause = messageOf(error);
-      log.error({ thread, error: cause }, 'data thread died; starting it again');
+      log.error({ thread, error: cause, deaths }, 'data thread died; starting it again');
       events.emit({ type: 'thread', at: new Date().toISOString(), thread, state: 'died', cause });
+    },
+    onFailing: (thread, isFailing) => {
+      if (isFailing) log.error({ thread }, 'data thread dies again and again: the proxy is not ready');
+      else log.warn({ thread }, 'data thread that died again and again lives');
+      const state = isFailing ? 'failing' : 'lives';
+      events.emit({ type: 'thread', at: new Date().toISOString(), thread, state });
     },
   });
   useCertificates({ threads, ...dataPlane });

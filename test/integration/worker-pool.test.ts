@@ -124,6 +124,7 @@ async function startThreads(port = 0, engine: WorkerPoolOptions['engine'] = 'nod
       deaths.push(error.message);
       table.releaseThread(thread);
     },
+    onFailing: () => {},
   });
   const types = () => events.map(({ type }) => type);
   return { threads, table, events, types, deaths, faults, port: address?.port ?? 0 };

@@ -215,6 +215,7 @@ export function createMemoryBackend(
       crls: [],
       certificates: [],
       silentThreads: [],
+      failingThreads: [],
       rejectedTotal: 12,
       ready: backend.ready,
     }),

@@ -83,12 +83,20 @@ export function problemsOf(status, nodes, proxies, drains) {
  * @param {StatusView} status
  * @returns {Problem[]}
  */
-function proxyProblems({ proxy, store, silentThreads, nodes, ready, ...status }) {
+function proxyProblems({ proxy, store, silentThreads, failingThreads, nodes, ready, ...status }) {
   /** @type {Problem[]} */
   const found = [];
   if (silentThreads.length > 0) {
     const threads = `data thread ${silentThreads.join(', ')} of ${proxy.id} does not answer`;
     found.push({ tone: 'bad', what: threads, why: 'its devices are not served until it does' });
+  }
+  if (failingThreads.length > 0) {
+    const threads = `data thread ${failingThreads.join(', ')} of ${proxy.id} dies again and again`;
+    found.push({
+      tone: 'bad',
+      what: threads,
+      why: 'each time its devices are cut off; the proxy is not ready',
+    });
   }
   if (!store.up) {
     const why = 'nodes and proxies stay as they were last known; devices are served as before';

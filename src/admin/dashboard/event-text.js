@@ -122,7 +122,7 @@ function clusterSentence(event) {
       };
     case 'thread':
       return {
-        tone: state === 'answers' ? 'good' : 'bad',
+        tone: state === 'answers' || state === 'lives' ? 'good' : 'bad',
         what: `data thread ${event.thread}: ${state}`,
         detail: visible(String(cause)),
       };

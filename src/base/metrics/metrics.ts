@@ -38,6 +38,10 @@ export interface Snapshot {
   readonly eventsDropped: number;
   /** The longest turn of each data thread within the last minute. */
   readonly longestTurns: Iterable<{ readonly thread: number; readonly seconds: number }>;
+  /** Data threads that die again and again. */
+  readonly failingThreads: readonly number[];
+  /** Deaths of data threads since the start. */
+  readonly threadDeaths: number;
   /** How long certificates are still valid; negative: they are not any more. */
   readonly certificates: Iterable<{
     readonly listener?: string | undefined;
@@ -224,6 +228,12 @@ function defineCollected(registry: Registry) {
       'The longest turn of a data thread within the last minute; its other devices waited for so long.',
       ['thread'],
     ),
+    deaths: counter(
+      'thread_deaths_total',
+      'Data threads that died, with the connections of their devices.',
+      [],
+    ),
+    failing: gauge('threads_failing', 'Data threads that die again and again; the proxy is not ready.'),
     skipped: counter(
       'membership_records_skipped_total',
       'Records and messages of the membership store that could not be used, each time they are read.',
@@ -262,6 +272,8 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     logDropped,
     nodeUp,
     turns,
+    deaths,
+    failing,
     skipped,
     forgotten,
     expiry,
@@ -295,6 +307,8 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     for (const { node, up } of snapshot.nodes) nodeUp.inc({ node: nodeOf(node) }, up ? 1 : 0);
     for (const { listener, pool, seconds } of earliest(snapshot.certificates))
       expiry.set(listener === undefined ? { pool: pool ?? '' } : { listener: listenerOf(listener) }, seconds);
+    deaths.inc(snapshot.threadDeaths);
+    failing.set(snapshot.failingThreads.length);
     eventsDropped.inc(snapshot.eventsDropped);
     logDropped.inc(snapshot.logLinesDropped);
     for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);

@@ -74,7 +74,7 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
     fields: ['state', 'cause'],
   },
   thread: {
-    when: 'a data thread does not answer (`stuck`), answers again (`answers`), or has died (`died`)',
+    when: 'a data thread does not answer (`stuck`), answers again (`answers`), has died (`died`), dies again and again (`failing`), or lives after that (`lives`)',
     fields: ['thread', 'state', 'connection', 'cause'],
   },
   admin: {

@@ -19,6 +19,8 @@ const everything: Snapshot = {
   storeUp: true,
   eventsDropped: 0,
   longestTurns: [{ thread: 0, seconds: 1 }],
+  failingThreads: [],
+  threadDeaths: 0,
   certificates: [
     { listener: '', seconds: 1 },
     { pool: 'default', seconds: 1 },

@@ -36,7 +36,7 @@ export class LinuxEngine implements Engine {
   readonly wakeFd: number;
   private readonly loop: Loop;
   private readonly turn = (): void => this.run();
-  private readonly closeNow = (): void => this.closeOnce();
+  private readonly exit: () => void;
   private isStarted = false;
   private isClosed = false;
 
@@ -61,7 +61,10 @@ export class LinuxEngine implements Engine {
       onHeaderRefused: options.onHeaderRefused ?? ignore,
     });
     this.wakeFd = this.loop.wakeFd;
-    process.on('exit', this.closeNow);
+    // Those whose descriptors are noted are closed by the main thread, one after the other.
+    const isNoted = options.descriptors !== undefined;
+    this.exit = () => (isNoted ? this.loop.tls.leave() : this.closeOnce());
+    process.on('exit', this.exit);
   }
 
   private run(): void {
@@ -125,7 +128,7 @@ export class LinuxEngine implements Engine {
   private closeOnce(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    process.off('exit', this.closeNow);
+    process.off('exit', this.exit);
     this.loop.close();
   }
 }

@@ -1,4 +1,5 @@
 import { endianness, constants as os } from 'node:os';
+import { CLOSED, CONNECTION, OTHER } from '../descriptors.ts';
 import { loadKoffi } from './koffi.ts';
 
 /**
@@ -104,18 +105,22 @@ export function errnoName(errno: number): string {
 
 /** The same calls; each descriptor that they open is noted, and forgotten before it is closed, when it may be another's. */
 export function noted(libc: Libc, open: Uint8Array): Libc {
-  const opened = (fd: number): number => {
-    if (fd >= 0) open[fd] = 1;
+  const opened = (fd: number, kind: number): number => {
+    if (fd >= 0) open[fd] = kind;
     return fd;
   };
   return {
     ...libc,
-    socket: (domain, type, protocol) => opened(libc.socket(domain, type, protocol)),
-    accept4: (fd, address, length, flags) => opened(libc.accept4(fd, address, length, flags)),
-    epollCreate: (flags) => opened(libc.epollCreate(flags)),
-    open: (path, flags) => opened(libc.open(path, flags)),
+    socket: (domain, type, protocol) => opened(libc.socket(domain, type, protocol), CONNECTION),
+    accept4: (fd, address, length, flags) => opened(libc.accept4(fd, address, length, flags), CONNECTION),
+    listen(fd, backlog) {
+      open[fd] = OTHER;
+      return libc.listen(fd, backlog);
+    },
+    epollCreate: (flags) => opened(libc.epollCreate(flags), OTHER),
+    open: (path, flags) => opened(libc.open(path, flags), OTHER),
     close(fd) {
-      open[fd] = 0;
+      open[fd] = CLOSED;
       return libc.close(fd);
     },
   };

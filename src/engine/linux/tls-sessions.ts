@@ -230,6 +230,12 @@ export class TlsSessions {
     return memory.bytes;
   }
 
+  /** The thread ends, and its sockets are closed by others: what OpenSSL keeps for them is no part of its heap. */
+  leave(): void {
+    for (const session of this.sessions) if (session !== 0) this.ssl.free(session);
+    this.close();
+  }
+
   close(): void {
     this.loaded?.contexts.close();
     this.loaded?.links.close();

@@ -93,6 +93,9 @@ test('a store that is away, descriptors that are too few, a thread that is stuck
   });
   expect(found).toHaveLength(3);
   expect(found[0]).toContain('data thread 1 does not answer');
+  expect(look({ failingThreads: [2], ready: false })).toEqual([
+    expect.stringContaining('data thread 2 dies again and again'),
+  ]);
   expect(found[1]).toContain('the membership store (redis) is away');
   expect(found[2]).toContain('LimitNOFILE=201500');
 });

@@ -89,6 +89,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     certificates: () => [],
     descriptorShortage: () => undefined,
     silentThreads: () => [],
+    failingThreads: () => [],
     accepting: () => true,
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
@@ -176,6 +177,7 @@ test('the status counts nodes and devices, and is ready', async () => {
 test.each<[string, Partial<BackendParts>, (nodes: NodeTable) => void]>([
   ['it does not accept', { accepting: () => false }, () => {}],
   ['a data thread does not answer', { silentThreads: () => [1] }, () => {}],
+  ['a data thread dies again and again', { failingThreads: () => [1] }, () => {}],
   ['no node takes devices', {}, (nodes) => void nodes.list().map(({ id }) => nodes.setState(id, 'disabled'))],
   [
     'all nodes are unhealthy',

@@ -1,0 +1,88 @@
+import type { Clock } from '../base/time.ts';
+
+/** How soon workers that have died are started again, and which of them die again and again. */
+
+/** A worker that has lived for so long is sound: what it died of before does not count any more. */
+export const STEADY_MS = 30_000;
+/** So many deaths in a row, and something is wrong that a restart does not mend. */
+const FAILING_AFTER = 3;
+/** Doubled with each death in a row: a worker that cannot live must not take the cores of those that can. */
+const FIRST_DELAY_MS = 500;
+/** It is still tried: the cause may pass, as an address that another program has. */
+const MAX_DELAY_MS = 10_000;
+
+interface Row {
+  /** Deaths, each within `STEADY_MS` of its life. */
+  deaths: number;
+  /** When it began to listen; undefined while it does not. */
+  livesSinceMs: number | undefined;
+}
+
+interface Death {
+  /** In a row, this one included. */
+  readonly deaths: number;
+  readonly delayMs: number;
+}
+
+/** Counts the deaths of each worker of a pool in a row. */
+export class Restarts {
+  private readonly clock: Clock;
+  private readonly rows = new Map<number, Row>();
+  /** Deaths of all. */
+  total = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** It listens. */
+  lives(thread: number): void {
+    this.rowOf(thread).livesSinceMs = this.clock.now();
+  }
+
+  /** It has died, or could not be started. */
+  died(thread: number): Death {
+    const row = this.rowOf(thread);
+    if (this.isSteady(row)) row.deaths = 0;
+    row.livesSinceMs = undefined;
+    row.deaths++;
+    this.total++;
+    return { deaths: row.deaths, delayMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (row.deaths - 1)) };
+  }
+
+  /** Call it `STEADY_MS` after `lives`. True where a worker that was failing is sound. */
+  settle(thread: number): boolean {
+    const row = this.rowOf(thread);
+    if (!this.isSteady(row)) return false;
+    const wasFailing = isFailing(row);
+    row.deaths = 0;
+    return wasFailing;
+  }
+
+  /** Those that die again and again; one that lives at present is among them until it is steady. */
+  get failing(): readonly number[] {
+    return [...this.rows].flatMap(([thread, row]) => (isFailing(row) ? [thread] : [])).sort((a, b) => a - b);
+  }
+
+  /** Is this the death at which it began to fail? */
+  hasBegunToFail({ deaths }: Death): boolean {
+    return deaths === FAILING_AFTER;
+  }
+
+  private isSteady({ livesSinceMs }: Row): boolean {
+    return livesSinceMs !== undefined && this.clock.now() - livesSinceMs >= STEADY_MS;
+  }
+
+  private rowOf(thread: number): Row {
+    let row = this.rows.get(thread);
+    if (row === undefined) {
+      row = { deaths: 0, livesSinceMs: undefined };
+      this.rows.set(thread, row);
+    }
+    return row;
+  }
+}
+
+function isFailing({ deaths }: Row): boolean {
+  return deaths >= FAILING_AFTER;
+}
