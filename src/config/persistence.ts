@@ -1,9 +1,5 @@
 import { z } from 'zod';
-import {
-  type CookieOptions,
-  type CookiePersistence,
-  createCookiePersistence,
-} from '../policy/cookie-affinity/cookie.ts';
+import type { CookieOptions } from '../policy/cookie-affinity/cookie.ts';
 import { deriveMarkKey } from '../policy/cookie-affinity/node-mark.ts';
 import { isCookieName } from '../protocol/http/cookies.ts';
 import { choice, seconds, text } from './fields.ts';
@@ -91,12 +87,4 @@ export function toPersistence(
   if (by === 'client-id') return { by, ttlMs: Math.round(ttl * 1000) };
   const key = secret === undefined ? undefined : deriveMarkKey(secret, cluster, pool);
   return { by, mode, name, maxAgeSeconds: expires, key };
-}
-
-/** Of a pool whose key has been filled in; undefined where it has none. */
-export function cookiesOf(persistence: PersistenceConfig): CookiePersistence | undefined {
-  if (persistence.by !== 'cookie') return undefined;
-  const { key } = persistence;
-  if (key === undefined) throw new Error('persistence by cookie has no key');
-  return createCookiePersistence({ ...persistence, key });
 }

@@ -1,5 +1,5 @@
 import type { PoolConfig } from '../config/config.ts';
-import { cookiesOf } from '../config/persistence.ts';
+import { cookiesOf } from '../config/pool-cookies.ts';
 import type { DeviceRates, Placement, PoolRoute as Route } from '../connection/connection-host.ts';
 import type { Peer, Target } from '../connection/wire.ts';
 import type { SelectionKey } from '../policy/balance/strategy.ts';

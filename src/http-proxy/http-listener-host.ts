@@ -1,6 +1,6 @@
 import { sharedClock } from '../base/time.ts';
 import type { LimitsConfig, PoolConfig } from '../config/config.ts';
-import { cookiesOf } from '../config/persistence.ts';
+import { cookiesOf } from '../config/pool-cookies.ts';
 import type { Balancer } from '../data-plane/balancer.ts';
 import { createSources, sourced } from '../data-plane/source-addresses.ts';
 import type { ListenerSettings, WorkerEvent } from '../data-plane-api/messages.ts';

@@ -138,6 +138,26 @@ test('no file is dead', () => {
   expect(dead, `nothing imports it, from ${roots.join(' or ')} on: use it or delete it`).toEqual([]);
 });
 
+/** Each costs the start of every thread its time, and there is one for each core. */
+test('data threads load no package but those for patterns and libc', () => {
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    const file = byPath.get(path);
+    if (file === undefined || loaded.has(path)) return;
+    loaded.add(path);
+    for (const { target } of file.imports.filter(isLoaded(file))) load(target);
+  };
+  load('data-plane/worker.ts');
+  const packages = [...loaded].flatMap((path) => byPath.get(path)?.packages ?? []);
+  expect(packages.filter((name) => !name.startsWith('node:')).toSorted()).toEqual(['koffi', 're2js']);
+});
+
+/** What is imported for its types alone is not loaded. */
+function isLoaded({ text }: SourceFile): (each: Import) => boolean {
+  const types = [...text.matchAll(/^import type [^;]*'([^']+)';/gm)].map(([, specifier]) => specifier);
+  return ({ specifier }) => !types.includes(specifier);
+}
+
 test('pure rooms touch nothing but what they are given', () => {
   const banned: readonly (readonly [RegExp, string])[] = [
     [/\bDate\.now\b|\bnew Date\(\)|\bperformance\./, 'take a Clock'],
