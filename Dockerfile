@@ -6,7 +6,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # No install scripts: koffi brings its native part ready-made, and "prepare" would build before the source is there.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json rolldown.config.ts ./
 COPY src ./src
 COPY cluster ./cluster
 RUN npm run build && npm prune --omit=dev --ignore-scripts
@@ -16,10 +16,9 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/dist/src ./dist/src
-COPY --from=build /app/dist/cluster ./dist/cluster
+COPY --from=build /app/dist ./dist
 # The command "breakwater", for docker exec and preStop hooks too.
-RUN ln -s /app/dist/src/main.js /usr/local/bin/breakwater
+RUN ln -s /app/dist/breakwater/main.js /usr/local/bin/breakwater
 # Nothing is written: it runs with a root that is read only (docker run --read-only, readOnlyRootFilesystem).
 # Whom the image calls "node"; as a number, so that Kubernetes can see that it is not root.
 USER 1000:1000

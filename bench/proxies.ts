@@ -123,7 +123,7 @@ function breakwater(name: string, variant: Variant = {}, cores?: string): Conten
         log: { level: 'error' },
       };
       const file = written(directory, `${name}.yaml`, JSON.stringify(config));
-      return [process.execPath, ...probe, resolve('dist/src/main.js'), 'start', '-c', file];
+      return [process.execPath, ...probe, resolve('dist/breakwater/main.js'), 'start', '-c', file];
     },
   };
 }

@@ -6,7 +6,7 @@ import { type Moves, movesIn } from './moves.ts';
 import { type Actor, Stage } from './stage.ts';
 
 export interface Play {
-  /** `dist/src/main.js` */
+  /** `dist/breakwater/main.js` */
   readonly main: string;
   readonly fault: 'none' | 'kill' | 'hang' | 'rolling' | 'rebalance';
   /**

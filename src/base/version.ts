@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Version of this package. The file lies two folders up from the source and three from the build. */
+/** Version of this package. The file lies two folders up from the source and from the program, and three from a module in `dist/src`. */
 export function version(): string {
   for (const path of ['../../package.json', '../../../package.json']) {
     try {

@@ -44,15 +44,17 @@ beforeAll(async () => {
 
 test('it holds the program and what its users read, and nothing else', () => {
   const places = [
-    /^dist\/(src|cluster)\/.+\.js$/,
-    /^dist\/src\/admin\/dashboard\/[\w.-]+$/,
+    /^dist\/breakwater\/[\w.-]+\.js$/,
+    /^dist\/breakwater\/dashboard\/[\w.-]+$/,
     /^(README|CHANGELOG|SECURITY)\.md$|^LICENSE$|^package\.json$/,
     /^docs\/[\w.-]+\.md$|^docs\/images\/[\w.-]+\.svg$/,
     /^examples\/[\w.-]+$/,
     /^cluster\/(kubernetes|systemd)\/[\w.-]+$/,
   ];
   expect(packed.filter((path) => !places.some((place) => place.test(path)))).toEqual([]);
-  expect(packed).toEqual(expect.arrayContaining(['dist/src/main.js', 'dist/src/admin/dashboard/page.html']));
+  expect(packed).toEqual(
+    expect.arrayContaining(['dist/breakwater/main.js', 'dist/breakwater/dashboard/page.html']),
+  );
 });
 
 test('packages that only tests use are not installed', () => {
@@ -117,7 +119,7 @@ function command(engine: string): string[] {
     log: { level: 'info', format: 'json' },
   };
   writeFileSync(file, JSON.stringify(config));
-  return [join(installed, 'dist/src/main.js'), 'start', '-c', file];
+  return [join(installed, 'dist/breakwater/main.js'), 'start', '-c', file];
 }
 
 async function running(node: string, engine: string) {

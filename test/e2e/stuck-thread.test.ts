@@ -15,7 +15,7 @@ test('a data thread that does not come back is seen: in the log with its connect
   const [node] = await startAedes(1);
   const STICK_UNTIL = join(temporaryDirectory(), 'go-on');
   const breakwater = await startBreakwater(
-    { proxy: { threads: 1 }, pools: { default: { nodes: [{ url: node?.url }] } } },
+    { proxy: { engine: 'epoll', threads: 1 }, pools: { default: { nodes: [{ url: node?.url }] } } },
     [],
     { NODE_OPTIONS: `--import=${HOOK}`, STICK_UNTIL },
   );
@@ -38,6 +38,7 @@ test('a data thread that does not come back is seen: in the log with its connect
   socket.write(generate({ cmd: 'publish', topic: 'stick', payload: '', qos: 0, dup: false, retain: false }));
   await until(async () => (await readyz()).status === 503, 'readyz to tell');
   expect(await readyz()).toEqual({ status: 503, ready: false, reason: 'data thread 0 does not answer' });
+  await until(() => told('a data thread does not answer').length > 0, 'the log to tell');
   expect(told('a data thread does not answer')).toMatchObject([
     { level: 'error', thread: 0, connection: clients[0]?.connection },
   ]);
@@ -46,6 +47,7 @@ test('a data thread that does not come back is seen: in the log with its connect
 
   writeFileSync(STICK_UNTIL, '');
   await until(async () => (await readyz()).status === 200, 'the thread to answer again');
+  await until(() => told('a data thread answers again').length > 0, 'the log to tell');
   expect(told('a data thread answers again')).toMatchObject([{ level: 'warn', thread: 0 }]);
   expect(await longestSeconds()).toBeGreaterThan(1);
 });

@@ -131,7 +131,7 @@ describe('Dockerfile', () => {
         .at(-1) ?? '';
     expect(last).toMatch(/^USER [1-9]\d*/m);
     expect(last).toMatch(/^ENTRYPOINT \["breakwater"\]$/m);
-    expect(last).toMatch(/^RUN ln -s \/app\/dist\/src\/main.js \/usr\/local\/bin\/breakwater$/m);
+    expect(last).toMatch(/^RUN ln -s \/app\/dist\/breakwater\/main.js \/usr\/local\/bin\/breakwater$/m);
     expect(last).toMatch(/^HEALTHCHECK [^[]*\[.*\/livez/m); // exec form: the image needs no shell
   });
 

@@ -8,7 +8,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-export const main = new URL('../../dist/src/main.js', import.meta.url).pathname;
+export const main = new URL('../../dist/breakwater/main.js', import.meta.url).pathname;
 
 /** Runs `breakwater …args` to its end, at most 20 seconds on a quiet machine. */
 export function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {

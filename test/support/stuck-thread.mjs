@@ -1,15 +1,24 @@
-// Loaded into a proxy by `--import`: once a device has sent `stick` anywhere, its data thread does not come back from it
-// before there is a file at the path in STICK_UNTIL.
+// Loaded into a proxy by `--import`: a data thread that is to send `stick` to a node does not come back from that call of
+// libc before there is a file at the path in STICK_UNTIL.
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 
 if (!isMainThread) {
-  const { Connection } = await import('../../dist/src/connection/connection.js');
-  const { deviceData } = Connection.prototype;
+  const koffi = createRequire(import.meta.url)('koffi');
+  const { load } = koffi;
   const never = new Int32Array(new SharedArrayBuffer(4));
-  Connection.prototype.deviceData = function (bytes, start, end) {
-    const isStuck = Buffer.from(bytes.subarray(start, end)).includes('stick');
-    while (isStuck && !existsSync(process.env.STICK_UNTIL)) Atomics.wait(never, 0, 0, 20);
-    return deviceData.call(this, bytes, start, end);
+  koffi.load = (...path) => {
+    const library = load(...path);
+    const func = (prototype) => {
+      const call = library.func(prototype);
+      if (!/\bsend\(/.test(prototype)) return call;
+      return (fd, address, length, flags) => {
+        const isStuck = Buffer.from(koffi.view(BigInt(address), length)).includes('stick');
+        while (isStuck && !existsSync(process.env.STICK_UNTIL)) Atomics.wait(never, 0, 0, 20);
+        return call(fd, address, length, flags);
+      };
+    };
+    return { func };
   };
 }
