@@ -199,10 +199,19 @@ export interface ProxyView {
   readonly lastSeen: number;
 }
 
+export interface StoreView {
+  readonly kind: 'memory' | 'redis';
+  readonly up: boolean;
+  /** While it is away: what Redis or the network said. */
+  readonly cause?: string | undefined;
+  /** While it is away: since when, RFC 3339. */
+  readonly since?: string | undefined;
+}
+
 export interface StatusView {
   readonly cluster: string;
   readonly proxy: ProxyView;
-  readonly store: { readonly kind: 'memory' | 'redis'; readonly up: boolean };
+  readonly store: StoreView;
   readonly nodes: { readonly total: number; readonly healthy: number; readonly enabled: number };
   readonly connections: number;
   readonly connectionsTotal: number;

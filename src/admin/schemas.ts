@@ -28,6 +28,7 @@ import type {
   ReloadView,
   SessionView,
   StatusView,
+  StoreView,
   TlsView,
 } from './backend.ts';
 import { clientHistory, eventList, incidentList, incidentView } from './journal-schemas.ts';
@@ -268,10 +269,17 @@ const certificateView = z.object({
   notAfter: timestamp.meta({ description: 'Of its chain, the earliest.' }),
 }) satisfies z.ZodType<CertificateView>;
 
+const storeView = z.object({
+  kind: z.enum(['memory', 'redis']),
+  up: z.boolean(),
+  cause: z.string().optional().meta({ description: 'While it is away: what Redis or the network said.' }),
+  since: timestamp.optional(),
+}) satisfies z.ZodType<StoreView>;
+
 const statusView = z.object({
   cluster: z.string(),
   proxy: proxyView,
-  store: z.object({ kind: z.enum(['memory', 'redis']), up: z.boolean() }).readonly(),
+  store: storeView,
   nodes: z.object({ total: count, healthy: count, enabled: count }).readonly(),
   connections: count,
   connectionsTotal: count,

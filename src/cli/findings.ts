@@ -84,7 +84,9 @@ function notAccepting({ ready, ...status }: StatusView, nodes: readonly NodeView
 
 function storeAway({ store }: StatusView): Finding[] {
   if (store.up) return [];
-  const what = `the membership store (${store.kind}) is away: devices go on, and no node can be changed`;
+  const since = store.since === undefined ? '' : ` since ${store.since}`;
+  const cause = store.cause === undefined ? '' : ` (${store.cause})`;
+  const what = `the membership store (${store.kind}) is away${since}${cause}: devices go on, and no node can be changed`;
   return [{ what, help: 'redis-cli -u URL ping, with the URL of membership.url' }];
 }
 

@@ -37,6 +37,12 @@ interface ClusterMemberOptions {
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
 
+export interface StoreOutage {
+  readonly cause: string | undefined;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
 /** @param current what of it may change is looked at each time */
 export async function createStore(
   current: CurrentConfig,
@@ -79,6 +85,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   const renew = (): void => void claims.renew().catch(() => {});
   const renewal = setInterval(renew, RENEW_INTERVAL_MS);
   let proxies: readonly LivingProxy[] = [];
+  let outage: StoreOutage | undefined;
 
   function onProxies(living: readonly LivingProxy[]): void {
     proxies = living;
@@ -88,6 +95,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
 
   function onUp(up: boolean, cause: string | undefined): void {
     options.onStore(up, cause);
+    outage = up ? undefined : { cause, since: new Date().toISOString() };
     if (!up) return log.error({ cause }, 'membership store does not answer: membership stays as it is');
     log.info('membership store answers again');
     renew();
@@ -99,6 +107,8 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     sessions,
     declared: () => sources.declared(),
     proxies: () => proxies,
+    /** Undefined while the store answers. */
+    outage: () => outage,
     isRemoved: (nodeId: string) => sources.isRemoved(nodeId),
     /** Resolves when the first nodes are known, as far as they can be. */
     async start(): Promise<void> {

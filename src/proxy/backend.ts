@@ -18,6 +18,7 @@ import type { CurrentConfig } from '../config/current.ts';
 import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table.ts';
 import type { ProbeResult } from '../health/probe-history.ts';
 import type { BreakwaterEvent } from '../journal/event.ts';
+import type { StoreOutage } from '../membership/cluster-member.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
 import { createFoundClients } from '../migration/found-clients.ts';
@@ -39,6 +40,7 @@ interface BackendParts {
   readonly identity: Identity;
   readonly nodes: NodeTable;
   readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
+  readonly storeOutage: () => StoreOutage | undefined;
   readonly nodeAdmin: NodeAdmin;
   readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'trafficAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
@@ -175,7 +177,7 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
   return {
     cluster: current.config.cluster,
     proxy,
-    store: { kind: store.kind, up: store.isUp() },
+    store: { kind: store.kind, up: store.isUp(), ...parts.storeOutage() },
     nodes: {
       total: list.length,
       healthy: list.filter((node) => node.health === 'healthy').length,

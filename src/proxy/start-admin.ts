@@ -37,6 +37,7 @@ export async function startAdmin(
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,
     proxies: control.cluster.proxies,
+    storeOutage: control.cluster.outage,
     addressOf: control.addresses.shown,
     probesOf: (id) => control.probes.of(id),
     crls: dataPlane.certificates.crls,

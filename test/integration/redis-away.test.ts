@@ -68,6 +68,18 @@ test('a Redis that stops: commands fail at once with the remedy, and the last sn
   expect([heard.ups, heard.causes.length]).toEqual([[false], 1]);
 });
 
+test('a Redis in protected mode is named as such', async () => {
+  const refusal =
+    '-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.\r\n';
+  const server = createServer((socket) => socket.on('error', () => {}).end(refusal)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  atEnd(() => server.close());
+  const url = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { heard } = await opened('one', { url });
+  await until(() => heard.causes.length > 0, 'the cause');
+  expect(heard.causes[0]).toMatch(/protected mode/);
+});
+
 test('a Redis that comes back empty is given back what the proxies know', async () => {
   const [one, two] = [await opened('one'), await opened('two')];
   await one.store.addNode(node('a'));

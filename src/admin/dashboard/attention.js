@@ -99,8 +99,9 @@ function proxyProblems({ proxy, store, silentThreads, failingThreads, nodes, rea
     });
   }
   if (!store.up) {
-    const why = 'nodes and proxies stay as they were last known; devices are served as before';
-    found.push({ tone: 'bad', what: `the ${store.kind} store is down`, why });
+    const cause = store.cause === undefined ? '' : `${store.cause}; `;
+    const why = `${cause}nodes and proxies stay as they were last known; devices are served as before`;
+    found.push({ tone: 'bad', what: `the ${store.kind} store is down`, why, since: store.since });
   }
   found.push(...tlsProblems(status.certificates, status.crls), ...shortage(status.descriptorShortage));
   if (nodes.total === 0) found.push({ tone: 'bad', what: 'no node is known', why: 'add one' });

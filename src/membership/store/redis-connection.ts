@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   onEnd(cause: string): void;
 }
 
+const PROTECTED =
+  'it is in protected mode, and takes connections of its own machine only: give it a password, or protected-mode no';
 /** How long a closed connection waits for the other side to close too, before the socket is destroyed. */
 const DISCONNECT_MS = 100;
 
@@ -47,6 +49,7 @@ export function openConnection(options: ConnectionOptions): RedisConnection {
   const note = (error: unknown): void => {
     cause ??= plain(error);
   };
+  if (client instanceof Redis) hearRefusal(client, note);
   client.on('error', note);
   client.on('node error', note);
   client.on('sentinelError', note);
@@ -83,6 +86,25 @@ export function openConnection(options: ConnectionOptions): RedisConnection {
     publish: (channel, text) => tell(client.publish(channel, text)),
     close: () => client.disconnect(),
   };
+}
+
+/**
+ * A Redis in protected mode refuses whoever comes from another machine, before a word is said, in a text that ioredis takes for a
+ * remark about passwords: it prints that remark, and goes on to a connection that is closed.
+ */
+function hearRefusal(client: Redis, note: (error: Error) => void): void {
+  const hello = client.hello.bind(client) as (words: unknown) => Promise<unknown>;
+  const heard = async (words: unknown): Promise<unknown> => {
+    try {
+      return await hello(words);
+    } catch (error) {
+      if (!messageOf(error).startsWith('DENIED')) throw error;
+      const refusal = new Error(PROTECTED);
+      note(refusal); // it is closed too soon for ioredis to tell
+      throw refusal;
+    }
+  };
+  Object.assign(client, { hello: heard });
 }
 
 function singleClient({ target, name, timeoutMs, attempt }: ConnectionOptions): Redis {

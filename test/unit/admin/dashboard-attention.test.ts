@@ -57,7 +57,8 @@ test('what is wrong is told with its cause, the worst first, and what a person w
   const drains = new Map([drain('c', { state: 'blocked', left: 4, stays: 4 })]);
   const [proxy] = [status().proxy];
   const missed = [proxy, { ...proxy, id: 'edge-2', lastSeen: 14 }];
-  const problems = problemsOf(status({ store: { kind: 'redis', up: false }, crls }), nodes, missed, drains);
+  const store = { kind: 'redis' as const, up: false, cause: 'connect ECONNREFUSED' };
+  const problems = problemsOf(status({ store, crls }), nodes, missed, drains);
   expect(told(problems)).toEqual([
     'bad: the redis store is down',
     'bad: a is unhealthy',
@@ -65,6 +66,7 @@ test('what is wrong is told with its cause, the worst first, and what a person w
     'warn: the drain of c waits: 4 are left',
     'warn: proxy edge-2 is missed',
   ]);
+  expect(problems[0]?.why).toMatch(/^connect ECONNREFUSED; /);
   expect(problems[1]?.why).toBe('tcp probe failed; 3 still connected');
 });
 

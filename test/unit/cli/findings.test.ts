@@ -86,7 +86,7 @@ test('a revocation list that has expired, is used all the same, or is due', () =
 
 test('a store that is away, descriptors that are too few, a thread that is stuck', () => {
   const found = look({
-    store: { kind: 'redis', up: false },
+    store: { kind: 'redis', up: false, cause: 'connect ECONNREFUSED', since: at(0) },
     descriptorShortage: { limit: 1024, needed: 201_500, maxConnections: 440 },
     silentThreads: [1],
     ready: false,
@@ -96,7 +96,7 @@ test('a store that is away, descriptors that are too few, a thread that is stuck
   expect(look({ failingThreads: [2], ready: false })).toEqual([
     expect.stringContaining('data thread 2 dies again and again'),
   ]);
-  expect(found[1]).toContain('the membership store (redis) is away');
+  expect(found[1]).toContain(`the membership store (redis) is away since ${at(0)} (connect ECONNREFUSED):`);
   expect(found[2]).toContain('LimitNOFILE=201500');
 });
 
