@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import type { CertificateView, CrlView, ProxyView, StatusView, StoreView } from './backend.ts';
+
+/** How a proxy and its cluster stand, as schemas. */
+
+const timestamp = z.string().meta({ format: 'date-time' });
+const count = z.int().min(0);
+
+export const proxyView = z.object({
+  id: z.string(),
+  version: z.string(),
+  host: z.string(),
+  pid: z.int(),
+  engine: z.string(),
+  threads: count,
+  listeners: z.array(z.string()).readonly(),
+  connections: count,
+  startedAt: timestamp,
+  lastSeen: z.number().meta({ description: 'Seconds since its last heartbeat.' }),
+}) satisfies z.ZodType<ProxyView>;
+
+const crlView = z.object({
+  listener: z.string(),
+  issuer: z.string().meta({ example: 'O=Example, CN=Devices' }),
+  nextUpdate: timestamp.optional(),
+  state: z.enum(['valid', 'expired', 'tolerated']).meta({
+    description:
+      '`expired`: no device with a certificate is let in. `tolerated`: it has expired, and counts as it is.',
+  }),
+}) satisfies z.ZodType<CrlView>;
+
+const certificateView = z.object({
+  listener: z.string(),
+  subject: z.string().meta({ example: 'CN=mqtt.example.org' }),
+  notAfter: timestamp.meta({ description: 'Of its chain, the earliest.' }),
+}) satisfies z.ZodType<CertificateView>;
+
+const storeView = z.object({
+  kind: z.enum(['memory', 'redis']),
+  up: z.boolean(),
+  cause: z.string().optional().meta({ description: 'While it is away: what Redis or the network said.' }),
+  since: timestamp.optional(),
+}) satisfies z.ZodType<StoreView>;
+
+export const statusView = z.object({
+  cluster: z.string(),
+  proxy: proxyView,
+  store: storeView,
+  nodes: z.object({ total: count, healthy: count, enabled: count }).readonly(),
+  connections: count,
+  connectionsTotal: count,
+  rejectedTotal: count,
+  crls: z.array(crlView).readonly().meta({ description: 'Revocation lists of TLS listeners.' }),
+  certificates: z.array(certificateView).readonly().meta({ description: 'What TLS listeners show.' }),
+  descriptorShortage: z
+    .object({ limit: count, needed: count, maxConnections: count })
+    .readonly()
+    .optional()
+    .meta({
+      description:
+        'The process may open fewer files than `limits.maxConnections` takes: so many devices are taken.',
+    }),
+  silentThreads: z
+    .array(count)
+    .readonly()
+    .meta({ description: 'Data threads that have not answered for a second, by number.' }),
+  failingThreads: z
+    .array(count)
+    .readonly()
+    .meta({ description: 'Data threads that die again and again, by number.' }),
+  ready: z.boolean().meta({
+    description:
+      'Devices are accepted, every data thread answers and lives, and there is a node to send them to.',
+  }),
+}) satisfies z.ZodType<StatusView>;
