@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           ...{ name: 'live', include: ['test/**/*.test.ts'], exclude: [...pure, counted], pool: 'forks' },
           globalSetup: ['test/support/build.ts'],
-          setupFiles: ['test/support/end.ts'],
+          setupFiles: ['test/support/cpu-time.ts', 'test/support/end.ts'],
           // They wait more than they work, so there are more of them than cores, after all others.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },

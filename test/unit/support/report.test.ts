@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { flakyLines } from '../../support/report.ts';
+import { costLines, flakyLines } from '../../support/report.ts';
 
 const told = (fullName: string, retryCount: number, flaky: boolean) => ({
   ...{ fullName, module: { relativeModuleId: 'test/e2e/some.test.ts' } },
@@ -18,4 +18,16 @@ test('a test that passed when it was tried again is named, with its file and its
   const tests = [told('passes', 0, false), told('passes at last', 1, true), told('fails twice', 1, false)];
   expect(flakyLines(tests)).toEqual(['  test/e2e/some.test.ts: passes at last (tries: 2)']);
   expect(flakyLines([])).toEqual([]);
+});
+
+test('the files that took the most CPU time are named, and what all took', () => {
+  const file = (name: string, cpuSeconds?: number) => ({
+    relativeModuleId: name,
+    meta: () => ({ cpuSeconds }),
+  });
+  const others = Array.from({ length: 10 }, (_, i) => file(`other-${i}.test.ts`, 1));
+  const lines = costLines([file('cheap.test.ts', 0.5), ...others, file('dear.test.ts', 12)]);
+  expect(lines.slice(0, 2)).toEqual(['    12.0 dear.test.ts', '     1.0 other-0.test.ts']);
+  expect(lines.slice(9)).toEqual(['     1.0 other-8.test.ts', '    22.5 all 12 files']);
+  expect(costLines([file('without.test.ts')])).toEqual([]);
 });
