@@ -5,14 +5,14 @@ import { BreakwaterError } from '../base/errors.ts';
 import { parseSince } from '../journal/journal.ts';
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
-import { createEventHub, type EventLimits } from './event-hub.ts';
+import { EventHub, type EventLimits } from './event-hub.ts';
 import { eventQuery } from './journal-schemas.ts';
 import { named } from './schemas.ts';
 
-type Events = Pick<Backend, 'subscribe' | 'replay' | 'events'>;
+type Events = Pick<Backend, 'past' | 'follow' | 'events'>;
 
 export function eventRoutes(api: Api, backend: Events, limits: EventLimits): void {
-  const hub = createEventHub(backend, limits);
+  const hub = new EventHub(backend, limits);
   api.addHook('preClose', async () => hub.close());
   api.get(
     `${API_PREFIX}/events`,
@@ -21,7 +21,7 @@ export function eventRoutes(api: Api, backend: Events, limits: EventLimits): voi
       schema: {
         tags: ['events'],
         summary:
-          'What has happened at all proxies, as JSON; or, as server-sent events, what was kept at this one since `since` (or the header `Last-Event-ID`), and then what happens. A slow reader is cut off with a comment.',
+          'What has happened at all proxies, as JSON; or, as server-sent events, what they kept since `since` (or the header `Last-Event-ID`), and then what happens: here at once, at other proxies within seconds. An event `peers` names proxies that do not answer, or of which some is left out. Behind an event, others may be told once more: each has its id. A slow reader is cut off with a comment.',
         produces: ['application/json', 'text/event-stream'],
         querystring: eventQuery,
         response: { 200: named.EventList },

@@ -1,5 +1,5 @@
 import type { DeviceEntry } from '../journal/device-history.ts';
-import type { BreakwaterEvent, EventFilter } from '../journal/event.ts';
+import type { BreakwaterEvent, EventFilter, EventKind } from '../journal/event.ts';
 import type { IncidentKind } from '../journal/incident.ts';
 import type { Since } from '../journal/journal.ts';
 
@@ -111,11 +111,30 @@ export interface AuditRecord {
   readonly client?: string | undefined;
 }
 
+/** How far the other proxies tell. */
+export interface PeersTold {
+  /** Proxies that live and do not answer: what happens there is told when they do. */
+  readonly missing: readonly string[];
+  /** Proxies at which more has happened than they keep: some of it is not told. */
+  readonly cut: readonly string[];
+}
+
+/** Whoever follows the events of all proxies. */
+export interface EventReader {
+  /** The kinds that others are asked for; undefined: all. */
+  kinds(): readonly EventKind[] | undefined;
+  tell(event: KeptEvent): void;
+  /** When it changes who does not answer, and whenever something is left out. */
+  tellPeers(told: PeersTold): void;
+}
+
 export interface JournalBackend {
-  /** What is kept in this proxy, oldest first. */
-  replay(query: EventQuery): readonly { readonly id: string; readonly event: BreakwaterEvent }[];
-  /** Calls the listener for every event until the returned function is called. */
-  subscribe(listener: (event: BreakwaterEvent, id: string) => void): () => void;
+  /**
+   * What all proxies keep behind `since`, oldest first. Behind an event, what other proxies told up to five seconds before it comes again.
+   */
+  past(query: EventQuery & { readonly since: Since }): Promise<EventList>;
+  /** Tells what happens, at this proxy at once and at others within seconds, until the returned function is called. */
+  follow(reader: EventReader): () => void;
   events(query: EventListQuery): Promise<EventList>;
   incidents(query: IncidentQuery): Promise<IncidentList>;
   /** Also of a device that has left. @throws BreakwaterError CLIENT_UNKNOWN where nothing is remembered */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { BreakwaterEvent } from '../admin/backend.ts';
+import type { PeersTold } from '../admin/journal-views.ts';
 import type { AdminClient } from './admin-client.ts';
 
 /** Server-sent events of the admin API, as they come. */
@@ -16,15 +17,20 @@ export interface ToldEvent {
 /**
  * Follows `GET /api/v1/events` until the signal aborts or the server ends the stream; gives each event in turn.
  * @param query such as `since=…&kind=node`
+ * @param onPeers told how far other proxies tell
  */
 export async function* readEvents(
   admin: Pick<AdminClient, 'open'>,
   signal: AbortSignal,
   query = '',
+  onPeers = (_told: PeersTold): void => {},
 ): AsyncGenerator<ToldEvent> {
   const response = await admin.open(`events?${query}`, 'text/event-stream', signal);
   if (response.statusCode !== 200) return void response.destroy();
-  for await (const { id, data } of readStream(response)) yield { id, event: data as BreakwaterEvent };
+  for await (const { name, id, data } of readStream(response)) {
+    if (name === 'peers') onPeers(data as PeersTold);
+    else yield { id, event: data as BreakwaterEvent };
+  }
 }
 
 interface StreamEvent {

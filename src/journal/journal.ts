@@ -69,19 +69,34 @@ export class Journal {
     return `${this.start}-${number}-${Math.floor(atMs)}`;
   }
 
+  /** Behind all that has happened. */
+  position(): Since {
+    return { start: this.start, number: this.number, atMs: Math.floor(this.clock.now()) };
+  }
+
+  /** Whether more has happened behind this than is kept of one of these kinds; absent: of any. */
+  hasForgotten(kinds: readonly EventKind[] | undefined, since: Since): boolean {
+    return [...this.rings].some(([kind, ring]) => {
+      if (kinds !== undefined && !kinds.includes(kind)) return false;
+      return ring.lastDropped !== undefined && this.isBehind(ring.lastDropped, since);
+    });
+  }
+
   /** Oldest first. Behind an event of another proxy, or of an earlier start, its time decides. */
   read(filter: EventFilter, since?: Since): JournalEntry[] {
-    const isBehind = ({ number, atMs }: JournalEntry): boolean =>
-      since === undefined || (since.start === this.start ? number > since.number : atMs >= since.atMs);
     const found: JournalEntry[] = [];
     for (const [kind, ring] of this.rings) {
       if (filter.kinds !== undefined && !filter.kinds.includes(kind)) continue;
       for (const entry of ring.newest()) {
-        if (!isBehind(entry)) break;
+        if (since !== undefined && !this.isBehind(entry, since)) break;
         if (matches(entry.event, filter)) found.push(entry);
       }
     }
     return found.sort((a, b) => a.number - b.number);
+  }
+
+  private isBehind({ number, atMs }: JournalEntry, since: Since): boolean {
+    return since.start === this.start ? number > since.number : atMs >= since.atMs;
   }
 }
 

@@ -4,6 +4,8 @@ export class Ring<T> {
   private readonly keep: number;
   /** Where the next one goes, once it is full. */
   private at = 0;
+  /** The newest of those that are kept no longer. */
+  lastDropped: T | undefined;
 
   constructor(keep: number) {
     this.keep = keep;
@@ -11,7 +13,10 @@ export class Ring<T> {
 
   add(item: T): void {
     if (this.items.length < this.keep) this.items.push(item);
-    else this.items[this.at] = item;
+    else {
+      this.lastDropped = this.items[this.at];
+      this.items[this.at] = item;
+    }
     this.at = (this.at + 1) % this.keep;
   }
 

@@ -74,8 +74,8 @@ interface BackendParts {
   readonly accepted: () => number;
   readonly metrics: Backend['metrics'];
   /** What has happened, here and at all other proxies. */
-  readonly peerJournal: Pick<JournalBackend, 'replay' | 'events' | 'incidents' | 'history'>;
-  readonly events: { readonly subscribe: Backend['subscribe']; emit(event: BreakwaterEvent): void };
+  readonly peerJournal: Pick<JournalBackend, 'past' | 'follow' | 'events' | 'incidents' | 'history'>;
+  readonly events: { emit(event: BreakwaterEvent): void };
 }
 
 /** The admin API's view of one running proxy. */
@@ -160,7 +160,6 @@ export function createBackend(parts: BackendParts): Backend {
     status: () => statusOf(parts, self()),
     metrics: parts.metrics,
     ...parts.peerJournal,
-    subscribe: parts.events.subscribe,
     audit: (record) => parts.events.emit(auditEvent(record, new Date().toISOString())),
     reload: parts.reload,
   };

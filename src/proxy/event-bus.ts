@@ -13,10 +13,22 @@ type Listener = (event: BreakwaterEvent, id: string) => void;
 export function createEventBus(journal: Journal, incidents: Pick<Incidents, 'observe'>) {
   let onAudience = (): void => {};
   const listeners = new Set<Listener>();
+  /** Set while another proxy asks for what happens here. */
+  let elsewhere: NodeJS.Timeout | undefined;
   return {
-    hasAudience: () => listeners.size > 0,
+    hasAudience: () => listeners.size > 0 || elsewhere !== undefined,
     onAudience(listener: () => void): void {
       onAudience = listener;
+    },
+    /** Somebody reads elsewhere, and is counted as a listener for so long. */
+    listen(ms: number): void {
+      const isFirst = elsewhere === undefined;
+      clearTimeout(elsewhere);
+      elsewhere = setTimeout(() => {
+        elsewhere = undefined;
+        onAudience();
+      }, ms).unref();
+      if (isFirst) onAudience();
     },
     emit(event: BreakwaterEvent): void {
       const entry = journal.add(event);

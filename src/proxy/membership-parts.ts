@@ -1,3 +1,4 @@
+import { systemTimers } from '../base/time.ts';
 import { createStore, joinCluster } from '../membership/cluster-member.ts';
 import { createForgottenSessions } from '../membership/forgotten-sessions.ts';
 import { createNodeAdmin } from '../membership/node-admin.ts';
@@ -7,6 +8,7 @@ import { createTopics } from '../membership/store/topics.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import type { NodeParts } from './node-parts.ts';
+import { createPeerEvents } from './peer-events.ts';
 import { createPeerJournal } from './peer-journal.ts';
 import { createSharedKeys } from './shared-keys.ts';
 import type { Teardown } from './teardown.ts';
@@ -64,8 +66,13 @@ export async function createMembershipParts(
     isRemoved: cluster.isRemoved,
   });
   const { journal, incidents, history } = kept;
+  const peerEvents = createPeerEvents({
+    ...{ proxyId: identity.id, journal, topics, others, listen: events.listen },
+    ...{ timers: systemTimers, clock: { now: Date.now } },
+  });
   const peerJournal = createPeerJournal({
-    ...{ proxyId: identity.id, journal, incidents, history, topics, others },
+    ...{ proxyId: identity.id, journal, incidents, history, peerEvents, topics, others },
+    subscribe: events.subscribe,
   });
   teardown.defer(cluster.leave, keys.stop);
   return { peerJournal, store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };

@@ -10,7 +10,7 @@ import type {
 import { BreakwaterError } from '../base/errors.ts';
 import { shownId } from '../data-plane/shown-id.ts';
 import type { DeviceHistory } from '../journal/device-history.ts';
-import { type EventKind, eventKinds } from '../journal/event.ts';
+import { type BreakwaterEvent, type EventKind, eventKinds } from '../journal/event.ts';
 import {
   type Incident,
   type IncidentKind,
@@ -25,6 +25,7 @@ import type { Others } from '../membership/other-proxies.ts';
 import { registerPaged } from '../membership/paged-topic.ts';
 import type { Topics } from '../membership/store/topics.ts';
 import { whomOf } from '../migration/whom.ts';
+import { type PeerEvents, withOverlap } from './peer-events.ts';
 
 /** What all proxies of the cluster have kept: the same questions, answered by all together. */
 
@@ -61,11 +62,16 @@ interface JournalParts {
   readonly journal: Journal;
   readonly incidents: Pick<Incidents, 'list'>;
   readonly history: Pick<DeviceHistory, 'of'>;
+  /** Of this proxy. @returns how to stop */
+  readonly subscribe: (listener: (event: BreakwaterEvent, id: string) => void) => () => void;
+  readonly peerEvents: PeerEvents;
   readonly topics: Topics;
   readonly others: Others;
 }
 
-export function createPeerJournal({ proxyId, journal, incidents, history, topics, others }: JournalParts) {
+export function createPeerJournal(parts: JournalParts) {
+  const { proxyId, journal, incidents, history, subscribe, peerEvents, topics, others } = parts;
+
   function keptHere({ limit, since, ...filter }: EventListQuery): KeptEvent[] {
     const found = journal.read(filter, since);
     const wanted = since === undefined ? found.slice(-limit) : found.slice(0, limit);
@@ -99,16 +105,26 @@ export function createPeerJournal({ proxyId, journal, incidents, history, topics
   );
 
   return {
-    replay({ since, ...filter }) {
-      const named = { ...filter, client: filter.client && shownId(filter.client) };
-      return journal.read(named, since).map((entry) => ({ id: journal.idOf(entry), event: entry.event }));
+    async past({ client, ...query }) {
+      const asked = { ...query, client: client && shownId(client) };
+      const here = keptHere({ ...asked, since: withOverlap(asked.since), limit: Number.POSITIVE_INFINITY });
+      const { events, missing } = await peerEvents.past(asked);
+      return { events: inOrder([...here, ...events]), missing };
+    },
+    follow(reader) {
+      const stopHere = subscribe((event, id) => reader.tell({ id, proxy: proxyId, ...event }));
+      const stopElsewhere = peerEvents.follow(reader);
+      return () => {
+        stopHere();
+        stopElsewhere();
+      };
     },
     async events({ client, ...query }) {
       const asked = { ...query, client: client && shownId(client) };
       const { given, missing } = await askEvents(asked);
       // By its own word a proxy could take another's place.
       const elsewhere = [...given].flatMap(([proxy, events]) => events.map((event) => ({ ...event, proxy })));
-      const all = [...keptHere(asked), ...elsewhere].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+      const all = inOrder([...keptHere(asked), ...elsewhere]);
       const { since, limit } = query;
       return { events: since === undefined ? all.slice(-limit) : all.slice(0, limit), missing };
     },
@@ -136,7 +152,11 @@ export function createPeerJournal({ proxyId, journal, incidents, history, topics
       if (entries.length === 0) throw unknown(asked, missing);
       return { clientId: shownId(asked), entries, missing };
     },
-  } satisfies Pick<JournalBackend, 'replay' | 'events' | 'incidents' | 'history'>;
+  } satisfies Pick<JournalBackend, 'past' | 'follow' | 'events' | 'incidents' | 'history'>;
+}
+
+function inOrder(events: KeptEvent[]): KeptEvent[] {
+  return events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 }
 
 /** Under which a device is remembered: one that brought no client id by the number of its connection. */

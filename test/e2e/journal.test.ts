@@ -170,6 +170,20 @@ test('a stream begins with what is kept, goes on with what happens, and after a 
   expect([kept, live, ...missed].map((frame) => frame?.id)).toEqual(all.events.map(({ id }) => id));
 });
 
+test('what happens at one proxy is told to who follows at the other', async () => {
+  const following = await stream(first(), 'kind=device&client=elsewhere');
+  const device = await connectDevice(second().port, 'elsewhere');
+  const [placed] = await following.until(1);
+  expect(placed).toMatchObject({ type: 'placed', data: { proxy: 'p2', clientId: 'elsewhere' } });
+  device.socket.end(Buffer.from([0xe0, 0])); // DISCONNECT
+  const [, ended] = await following.until(2);
+  await following.cancel();
+  expect(ended).toMatchObject({ type: 'ended', data: { proxy: 'p2', reason: 'device-closed' } });
+  const again = await stream(first(), 'kind=device&client=elsewhere', { 'last-event-id': placed?.id ?? '' });
+  expect((await again.until(1))[0]).toEqual(ended);
+  await again.cancel();
+});
+
 test('who did what is known at the other proxy too, of devices by their ids', async () => {
   const target = devices.find(({ clientId }) => clientId.startsWith('p2'))?.clientId ?? '';
   await second().api(`clients/${target}`, { method: 'DELETE' });

@@ -416,7 +416,7 @@ test('events are streamed to every subscriber, one frame each whatever they hold
   backend.emit(placed);
   for (const subscriber of [one, two]) {
     const seen = await subscriber.until('forged"}\n\n');
-    expect(seen).toContain(`event: placed\ndata: ${JSON.stringify(placed)}\n\n`);
+    expect(seen).toContain(`event: placed\ndata: ${JSON.stringify({ proxy: 'edge-1', ...placed })}\n\n`);
   }
 });
 

@@ -9,6 +9,7 @@ import type {
 import type { AuditRecord } from '../../src/admin/journal-views.ts';
 import { BreakwaterError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
+import { systemTimers } from '../../src/base/time.ts';
 import type { AdminToken, Role } from '../../src/config/admin.ts';
 import { DeviceHistory } from '../../src/journal/device-history.ts';
 import { Incidents } from '../../src/journal/incidents.ts';
@@ -16,6 +17,7 @@ import { Journal } from '../../src/journal/journal.ts';
 import { createOthers } from '../../src/membership/other-proxies.ts';
 import { createTopics } from '../../src/membership/store/topics.ts';
 import { rememberEvent } from '../../src/proxy/history-entries.ts';
+import { createPeerEvents } from '../../src/proxy/peer-events.ts';
 import { createPeerJournal } from '../../src/proxy/peer-journal.ts';
 
 /** The admin API's backend, in memory: what it was asked is what it shows. */
@@ -89,9 +91,17 @@ export function createMemoryBackend(
   const history = new DeviceHistory(() => ({ devices: 100, bytes: 65_536 }));
   const audited: AuditRecord[] = [];
   const nobody = { ask: async () => ({ given: new Map(), missing: [] }) };
+  const [topics, others] = [createTopics(nobody, () => {}), createOthers(() => [])];
+  const peerEvents = createPeerEvents({
+    ...{ proxyId: 'edge-1', journal, topics, others, listen() {} },
+    ...{ timers: systemTimers, clock: { now: Date.now } },
+  });
   const peerJournal = createPeerJournal({
-    ...{ proxyId: 'edge-1', journal, incidents, history },
-    ...{ topics: createTopics(nobody, () => {}), others: createOthers(() => []) },
+    ...{ proxyId: 'edge-1', journal, incidents, history, peerEvents, topics, others },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
   });
   const find = <T>(table: Map<string, T>, id: string, code: 'NODE_UNKNOWN' | 'CLIENT_UNKNOWN'): T => {
     const found = table.get(id);
@@ -225,10 +235,6 @@ export function createMemoryBackend(
     }),
     ...peerJournal,
     audit: (record) => audited.push(record),
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
   };
   return backend;
 }

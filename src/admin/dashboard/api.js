@@ -98,29 +98,39 @@ function askToken(fault) {
   return asking;
 }
 
+/** Ids that are remembered: a stream that is taken up may tell the events of some seconds once more. */
+const RECENT_MAX = 20_000;
+
 /**
- * Follows the events of this proxy for as long as the page is open; what happens while the stream is away is told behind it.
+ * Follows the events of all proxies for as long as the page is open; what happens while the stream is away is told behind it.
  * @param {(event: BreakwaterEvent, id: string) => void} onEvent
- * @param {(isLive: boolean) => void} onLive
+ * @param {(isLive: boolean, missing: readonly string[]) => void} onLive also told which proxies do not answer
  */
 export async function followEvents(onEvent, onLive) {
   let newest = '';
+  /** @type {Set<string>} */
+  const recent = new Set();
   for (let wait = RECONNECT_MS.first; ; wait = Math.min(wait * 2, RECONNECT_MS.most)) {
     try {
       const path = newest === '' ? '/events' : `/events?since=${encodeURIComponent(newest)}`;
       const onOpen = () => {
-        onLive(true);
+        onLive(true, []);
         wait = RECONNECT_MS.first;
       };
-      const onFrame = (/** @type {Frame} */ { id, data }) => {
+      const onFrame = (/** @type {Frame} */ { event, id, data }) => {
+        if (event === 'peers') return onLive(true, data.missing);
         newest = id;
+        if (recent.has(id)) return;
+        recent.add(id);
+        const [oldest = ''] = recent;
+        if (recent.size > RECENT_MAX) recent.delete(oldest);
         onEvent(data, id);
       };
       await readStream(path, onFrame, { onOpen });
     } catch {
       // Whatever ended the stream, it is opened again; the status line tells about an unreachable proxy.
     }
-    onLive(false);
+    onLive(false, []);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

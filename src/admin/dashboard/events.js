@@ -88,10 +88,14 @@ async function pastOf() {
   return lists.flat().toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
-/** @param {boolean} isLive */
-function showLive(isLive) {
-  setText(byId('live'), isLive ? 'live' : 'reconnecting');
-  setClass(byId('live'), `live dot ${isLive ? 'good' : 'warn'}`);
+/**
+ * @param {boolean} isLive
+ * @param {readonly string[]} missing proxies that do not answer
+ */
+function showLive(isLive, missing) {
+  const without = missing.length === 0 ? 'live' : `live, without ${missing.join(', ')}`;
+  setText(byId('live'), isLive ? without : 'reconnecting');
+  setClass(byId('live'), `live dot ${isLive && missing.length === 0 ? 'good' : 'warn'}`);
 }
 
 /**

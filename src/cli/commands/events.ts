@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { BreakwaterEvent } from '../../admin/backend.ts';
-import type { EventList } from '../../admin/journal-views.ts';
+import type { EventList, PeersTold } from '../../admin/journal-views.ts';
 import { printable } from '../../base/printable.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { readEvents } from '../event-stream.ts';
@@ -22,13 +22,13 @@ interface EventOptions extends DataOptions {
 
 /** Between a stream that has ended and the next try. */
 const AGAIN_MS = 2_000;
+/** Of them ids are remembered: more than happen in the seconds that may be told twice. */
+const RECENT_MAX = 20_000;
 
 export function eventsCommand(): Command {
   const command = new Command('events')
-    .description(
-      'show what has happened at all proxies; with --follow, what happens at the one that is asked',
-    )
-    .option('-f, --follow', 'go on until Ctrl-C')
+    .description('show what has happened at all proxies; with --follow, also what happens')
+    .option('-f, --follow', 'go on until Ctrl-C; what happens at other proxies is told a second later')
     .option('--kind <kinds>', 'such as node, move, audit; several with commas between')
     .option('--node <id>', 'what happened to this node, at it, from it or to it')
     .option('--client <id>', 'what happened to this client id')
@@ -73,16 +73,42 @@ async function follow(options: EventOptions): Promise<void> {
   const query = queryOf(options);
   const admin = createAdminClient(options);
   await admin.get<EventList>(`events?${query}`); // says what is wrong with the question
+  const seen = new RecentIds();
+  const tellPeers = (told: PeersTold): void => {
+    if (options.json) print(JSON.stringify({ peers: told }));
+    else peersText(told).forEach(print);
+  };
   while (!asked.aborted) {
     try {
-      for await (const { id, event } of readEvents(admin, asked, String(query))) {
+      for await (const { id, event } of readEvents(admin, asked, String(query), tellPeers)) {
         query.set('since', id);
+        if (seen.has(id)) continue;
         print(options.json ? JSON.stringify({ id, ...event }) : lineOf(event));
       }
     } catch {
       // It is tried again below.
     }
     await sleep(AGAIN_MS, undefined, { signal: asked }).catch(() => {});
+  }
+}
+
+function peersText({ missing, cut }: PeersTold): string[] {
+  if (cut.length > 0)
+    return [printable(`… some are left out: more has happened than is kept at ${cut.join(', ')}`)];
+  return missing.length > 0 ? missingText(missing) : ['… all proxies answer again'];
+}
+
+/** A stream that is taken up may tell some events once more. */
+class RecentIds {
+  private readonly ids = new Set<string>();
+
+  /** Whether this one was told before; it is from now on. */
+  has(id: string): boolean {
+    if (this.ids.has(id)) return true;
+    this.ids.add(id);
+    const [oldest = ''] = this.ids;
+    if (this.ids.size > RECENT_MAX) this.ids.delete(oldest);
+    return false;
   }
 }
 

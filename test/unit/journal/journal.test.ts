@@ -43,6 +43,21 @@ describe('the journal', () => {
     }
   });
 
+  it('says whether more has happened than it keeps', () => {
+    const { journal, add } = scene();
+    const { keep } = eventKinds.refusal;
+    const since = journal.position();
+    const refuse = (times: number) => {
+      for (let i = 0; i < times; i++) add({ type: 'rejected' });
+    };
+    refuse(keep);
+    expect(journal.hasForgotten(undefined, since)).toBe(false);
+    refuse(1);
+    expect(journal.hasForgotten(undefined, since)).toBe(true);
+    expect(journal.hasForgotten(['node'], since)).toBe(false);
+    expect(journal.hasForgotten(undefined, journal.position())).toBe(false);
+  });
+
   it('goes on by time behind an event of another proxy, and from a time on', () => {
     const { clock, journal, add, types } = scene();
     const other = new Journal('other', clock);

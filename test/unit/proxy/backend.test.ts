@@ -93,7 +93,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     accepting: () => true,
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
-    events: { subscribe: () => () => {}, emit: () => {} },
+    events: { emit: () => {} },
     peerJournal: {} as never,
     ...more,
   };
