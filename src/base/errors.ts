@@ -44,6 +44,8 @@ export const errorCodes = {
   ADMIN_TOKEN_REQUIRED: { source: 'user', retryable: false, status: 400, exit: 2 },
   ENGINE_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
   TRANSPARENT_UNAVAILABLE: { source: 'user', retryable: false, status: 500 },
+  UPGRADE_UNAVAILABLE: { source: 'user', retryable: false, status: 409 },
+  UPGRADE_REFUSED: { source: 'internal', retryable: false, status: 409 },
   TABLE_FULL: { source: 'user', retryable: false, status: 409 },
   NAME_UNRESOLVED: { source: 'node', retryable: true, status: 502 },
   PROBE_FAILED: { source: 'node', retryable: true, status: 502 },

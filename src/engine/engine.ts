@@ -1,5 +1,6 @@
 import type { Peer, Wire, WireEvents } from '../connection/wire.ts';
 import type { ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
+import type { HandedSockets } from './handed-sockets.ts';
 import type { OnHeaderRefused } from './headers.ts';
 import type { Pulse } from './pulse.ts';
 import type { TlsOptions, UpstreamTls } from './tls.ts';
@@ -34,8 +35,34 @@ export interface Engine {
   unlisten(listenerIndex: number): void;
   /** Closes the listening sockets; connections go on. */
   stopAccepting(): void;
-  /** Resets whatever is still open, and resolves when `closed` has been told of every connection. */
+  /**
+   * Resets whatever is still open, and resolves when `closed` has been told of every connection. What is frozen is only closed:
+   * the peers of what another process has taken over notice nothing.
+   */
   close(): Promise<void>;
+  /**
+   * The descriptors of a listener's listening sockets, for `ListenOptions.inherited` of another process.
+   * @throws BreakwaterError UPGRADE_UNAVAILABLE where this engine cannot hand over, as all that follow
+   */
+  listening(listenerIndex: number): readonly number[];
+  /** Another process accepts there: closes our descriptors of the listening sockets. Whoever was accepted goes on, those too that owe a header. */
+  leave(listenerIndex: number): void;
+  /**
+   * Stops all events of a connection, and says what another engine needs to go on with its sockets. Until it is thawed or
+   * departed nobody calls its wire, but to set the timer, or to reset its device. Undefined: not now; nothing has changed
+   * then. It dials, shakes hands, or ends, has left work to a later turn of the loop, or its TLS records are OpenSSL's.
+   */
+  freeze(wire: Wire): HandedSockets | undefined;
+  /** Goes on with a frozen connection as if nothing had been. */
+  thaw(wire: Wire): void;
+  /** Ends a frozen connection here: our descriptors are closed, and neither its peers nor it are told. */
+  depart(wire: Wire): void;
+  /**
+   * A frozen connection of such sockets. `begin` makes what is told of it from `thaw` on; what it was counted for and its
+   * timer are set before, and may be set anew there.
+   * @throws BreakwaterError UPGRADE_REFUSED where it cannot be taken, and whatever `begin` throws; the descriptors stay the caller's then
+   */
+  adopt(sockets: HandedSockets, begin: (wire: Wire) => WireEvents): Wire;
   /** The time in milliseconds, as of the present batch of socket events: the clock is not read for every one. */
   now(): number;
   /** Runs the task once, after the present batch of socket events. */
@@ -62,6 +89,11 @@ export interface ListenOptions {
   readonly isHeld?: boolean | undefined;
   /** No other thread is expected at this address yet: whoever is there is another program. */
   readonly isFirst?: boolean | undefined;
+  /**
+   * Listening sockets of this address that another process has handed over: devices are accepted there, and nothing is bound.
+   * Where `listen` fails they stay the caller's.
+   */
+  readonly inherited?: readonly number[] | undefined;
 }
 
 export interface BoundAddress {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Peer, PeerTls, Target, Wire } from '../../src/connection/wire.ts';
 import type { BoundAddress } from '../../src/engine/engine.ts';
+import type { HandedSockets } from '../../src/engine/handed-sockets.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 import type { Command, Report, Script, WorkerSettings } from './engine-worker.ts';
@@ -56,6 +57,15 @@ export interface EngineUnderTest {
   open(index: number): Promise<unknown>;
   unlisten(index: number): Promise<unknown>;
   updateProxyProtocol(index: number, proxyProtocol?: ProxyProtocolOptions): Promise<unknown>;
+  /** Accepts at sockets of another engine. */
+  inherit(index: number, inherited: readonly number[]): Promise<BoundAddress>;
+  listening(index: number): Promise<readonly number[]>;
+  leave(index: number): Promise<unknown>;
+  freeze(devicePort: number): Promise<HandedSockets | undefined>;
+  thaw(devicePort: number): Promise<unknown>;
+  depart(devicePort: number): Promise<unknown>;
+  /** The connection of that device, frozen, with a script of its own. */
+  adopt(devicePort: number, script: Script, sockets: HandedSockets): Promise<RemoteConnection>;
   stopAccepting(): Promise<unknown>;
   defer(): Promise<unknown>;
   close(): Promise<unknown>;
@@ -232,6 +242,18 @@ export async function startEngine(settings: WorkerSettings): Promise<EngineUnder
       ask({ call: 'listen', host: '127.0.0.1', port, index, isHeld: true }) as Promise<BoundAddress>,
     open: (index) => ask({ call: 'open', index }),
     unlisten: (index) => ask({ call: 'unlisten', index }),
+    inherit: (index, inherited) =>
+      ask({ call: 'listen', host: '127.0.0.1', port: 0, index, inherited }) as Promise<BoundAddress>,
+    listening: (index) => ask({ call: 'listening', index }) as Promise<readonly number[]>,
+    leave: (index) => ask({ call: 'leave', index }),
+    freeze: (device) => ask({ call: 'freeze', device }) as Promise<HandedSockets | undefined>,
+    thaw: (device) => ask({ call: 'thaw', device }),
+    depart: (device) => ask({ call: 'depart', device }),
+    async adopt(device, script, sockets) {
+      const adopted = connection(device);
+      await ask({ call: 'adopt', device, script, sockets });
+      return adopted;
+    },
     stopAccepting: () => ask({ call: 'stopAccepting' }),
     defer: () => ask({ call: 'defer' }),
     close,

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
+import { type HandedSockets, handedSockets } from '../../src/engine/handed-sockets.ts';
 import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
@@ -53,6 +54,16 @@ export type Command =
       readonly proxyProtocol?: ProxyProtocolOptions | undefined;
       readonly deviceGreets?: boolean | undefined;
       readonly isHeld?: boolean | undefined;
+      readonly inherited?: readonly number[] | undefined;
+    }
+  | { readonly call: 'listening' | 'leave'; readonly id: number; readonly index: number }
+  | { readonly call: 'freeze' | 'thaw' | 'depart'; readonly id: number; readonly device: number }
+  | {
+      readonly call: 'adopt';
+      readonly id: number;
+      readonly device: number;
+      readonly script: Script;
+      readonly sockets: HandedSockets;
     }
   | { readonly call: 'updateTls'; readonly id: number; readonly index: number; readonly tls: TlsOptions }
   | {
@@ -117,23 +128,29 @@ class Scripted implements WireEvents {
   private readonly device: number;
   private readonly wire: Wire;
   private readonly life = ++lives;
-  private readonly script: Script = script;
+  private readonly script: Script;
   private inside = false;
 
-  constructor(wire: Wire, peer: Peer, listenerIndex: number) {
+  constructor(wire: Wire, device: number, of: Script) {
     this.wire = wire;
-    this.device = peer.remotePort;
-    wires.set(this.device, wire);
+    this.device = device;
+    this.script = of;
+    wires.set(device, wire);
+  }
+
+  accepted(peer: Peer, listenerIndex: number): this {
+    const { wire } = this;
     peers.set(this.device, peer);
     this.tell('accepted', listenerIndex, peer.remoteAddress);
     if (this.script === 'throw-on-accept') throw new Error('scripted fault at accept');
     if (this.script === 'reset-on-accept') wire.endDevice('reset');
-    if (target === undefined || (this.script !== 'relay' && this.script !== 'forward')) return;
+    if (target === undefined || (this.script !== 'relay' && this.script !== 'forward')) return this;
     wire.holdDevice(true);
     this.dial(target);
+    return this;
   }
 
-  private tell(name: string, ...args: unknown[]): void {
+  tell(name: string, ...args: unknown[]): void {
     report({ told: 'event', life: this.life, device: this.device, name, args });
   }
 
@@ -221,7 +238,8 @@ class Scripted implements WireEvents {
 }
 
 const options: EngineOptions = {
-  accept: (wire, peer, index) => (script === 'refuse' ? undefined : new Scripted(wire, peer, index)),
+  accept: (wire, peer, index) =>
+    script === 'refuse' ? undefined : new Scripted(wire, peer.remotePort, script).accepted(peer, index),
   highWaterBytes: settings.highWaterBytes,
   onFault: (error) => report({ told: 'fault', message: String(error) }),
   ...(settings.pulse && { pulse: new Pulse(settings.pulse) }),
@@ -248,6 +266,22 @@ async function answer(id: number, run: () => unknown): Promise<void> {
     const { code, message } = error as { code?: string; message: string };
     report({ told: 'answer', id, code: code ?? String(error), message });
   }
+}
+
+function wireOf(device: number): Wire {
+  const wire = wires.get(device);
+  if (wire === undefined) throw new Error(`no connection from port ${device}`);
+  return wire;
+}
+
+/** The connection is that of another engine, and told of by the same port. */
+function adopt(device: number, of: Script, sockets: HandedSockets): void {
+  engine.adopt(handedSockets.parse(sockets), (wire) => {
+    if (of === 'throw-on-accept') throw new Error('scripted fault at begin');
+    const conversation = new Scripted(wire, device, of);
+    conversation.tell('adopted');
+    return conversation;
+  });
 }
 
 /** Messages between threads carry no methods. */
@@ -283,6 +317,18 @@ port.on('message', (command: Command) => {
         const peer = peers.get(command.device);
         return { destination: peer?.destination, tlvs: peer?.tlvs };
       });
+    case 'listening':
+      return void answer(command.id, () => engine.listening(command.index));
+    case 'leave':
+      return void answer(command.id, () => engine.leave(command.index));
+    case 'freeze':
+      return void answer(command.id, () => engine.freeze(wireOf(command.device)));
+    case 'thaw':
+      return void answer(command.id, () => engine.thaw(wireOf(command.device)));
+    case 'depart':
+      return void answer(command.id, () => engine.depart(wireOf(command.device)));
+    case 'adopt':
+      return void answer(command.id, () => adopt(command.device, command.script, command.sockets));
     case 'stopAccepting':
       return void answer(command.id, () => engine.stopAccepting());
     case 'defer':

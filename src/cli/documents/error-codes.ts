@@ -105,6 +105,14 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: '`upstream.transparent` needs the `epoll` engine and CAP_NET_ADMIN; the message says which is missing',
     remedy: 'give the process what is missing, or turn it off',
   },
+  UPGRADE_UNAVAILABLE: {
+    when: 'connections cannot be handed over to a new process here: the `node` engine cannot do it',
+    remedy: 'use `proxy.engine: auto` on Linux; until then restart',
+  },
+  UPGRADE_REFUSED: {
+    when: 'a process was handed a socket, or a state, that it cannot go on with; the message says why',
+    remedy: 'none is needed: whoever handed it over keeps it',
+  },
   TABLE_FULL: {
     when: 'there are 1,024 nodes, those included that were removed and still have connections; logged as _node takes no devices_, and tried again every 5 s',
     remedy: 'remove nodes',

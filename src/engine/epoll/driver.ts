@@ -1,4 +1,4 @@
-import type { Driver, DriverHost, StreamWatch } from '../linux/driver.ts';
+import type { Driver, DriverHost, Freezer, StreamWatch } from '../linux/driver.ts';
 import type { Libc } from '../linux/libc.ts';
 import { type Poller, READ_EVENTS, STREAM_EVENTS } from '../linux/poller.ts';
 import { Sender } from '../linux/sender.ts';
@@ -23,7 +23,8 @@ export function createEpollDriver(libc: Libc, table: SocketTable): Driver {
       failed: (fd, error) => host.failed(fd, error),
       room: (fd) => watch.room(fd),
     });
-    return { reader, writer, watch };
+    const freezer = createFreezer(table, poller, writer);
+    return { reader, writer, watch, freezer };
   }
   return { poller, serve };
 }
@@ -40,13 +41,36 @@ function createStreamWatch(
     connected: () => undefined,
     device(fd) {
       states.watch(fd, isWaiting(fd));
-      const events = ((flags[fd] as number) & is.NO_WRITE_EVENTS) !== 0 ? READ_EVENTS : STREAM_EVENTS;
-      return poller.add(fd, generationOf(fd), events);
+      return poller.add(fd, generationOf(fd), eventsOf(flags[fd] as number));
     },
     room(fd) {
       if (((flags[fd] as number) & is.NO_WRITE_EVENTS) === 0) return;
       states.wantWriteEvents(fd);
       poller.modify(fd, generationOf(fd), STREAM_EVENTS);
     },
+  };
+}
+
+function eventsOf(flags: number): number {
+  return (flags & is.NO_WRITE_EVENTS) !== 0 ? READ_EVENTS : STREAM_EVENTS;
+}
+
+/** epoll tells of a socket as long as any of its duplicates is open, so it must be told to forget it. */
+function createFreezer(
+  { states, flags, generation }: SocketTable,
+  poller: Poller,
+  writer: DirectWriter,
+): Freezer {
+  return {
+    freeze(fd) {
+      poller.remove(fd);
+      states.freeze(fd);
+    },
+    thaw(fd) {
+      states.thaw(fd, writer.waiting[fd] !== 0);
+      return poller.add(fd, generation[fd] as number, eventsOf(flags[fd] as number));
+    },
+    waitingFor: (fd) => writer.copyOf(fd),
+    keep: (fd, bytes) => writer.keep(fd, bytes),
   };
 }

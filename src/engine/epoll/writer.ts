@@ -53,7 +53,7 @@ export class DirectWriter implements Writer {
   write(fd: number, bytes: Uint8Array, start: number, end: number): void {
     const flags = this.flags[fd] as number;
     if (end <= start || (flags & (is.BROKEN | is.FIN_WANTED)) !== 0) return;
-    if (this.waiting[fd] !== 0 || (flags & (is.CONNECTING | is.HANDSHAKING)) !== 0) {
+    if (this.waiting[fd] !== 0 || (flags & (is.CONNECTING | is.HANDSHAKING | is.FROZEN)) !== 0) {
       this.outbox.push(fd, bytes, start, end);
       return;
     }
@@ -96,6 +96,16 @@ export class DirectWriter implements Writer {
 
   sendNow(): void {
     // Nothing was put off.
+  }
+
+  /** Waits without being tried, also where FIN follows it. */
+  keep(fd: number, bytes: Uint8Array): void {
+    this.outbox.push(fd, bytes, 0, bytes.length);
+  }
+
+  /** A copy of what waits. */
+  copyOf(fd: number): Uint8Array {
+    return this.outbox.copy(fd);
   }
 
   flush(fd: number): number {

@@ -43,6 +43,18 @@ export interface StreamWatch {
   room(fd: number): void;
 }
 
+/** Takes sockets from the kernel's and the driver's hands, and gives them back. */
+export interface Freezer {
+  /** Has nothing of it to be told or moved any more, also where it has duplicates. Its state is changed too. */
+  freeze(fd: number): void;
+  /** The opposite; what has happened meanwhile is told. Returns 0, or a negative errno. */
+  thaw(fd: number): number;
+  /** A copy of what waits to be sent, first to last. */
+  waitingFor(fd: number): Uint8Array;
+  /** Has bytes wait for a frozen socket. */
+  keep(fd: number, bytes: Uint8Array): void;
+}
+
 /** What is needed of the streams. */
 export interface DriverHost {
   /** An error, a negative errno, has ended the socket. */
@@ -54,6 +66,8 @@ interface StreamsOfDriver {
   readonly reader: Reader;
   readonly writer: Writer;
   readonly watch: StreamWatch;
+  /** Absent where connections cannot be handed over. */
+  readonly freezer?: Freezer;
 }
 
 export interface Driver {

@@ -3,6 +3,7 @@
  */
 
 import { type Clock, systemClock } from '../../base/time.ts';
+import type { Wire, WireEvents } from '../../connection/wire.ts';
 import type { ProxyProtocolOptions } from '../../protocol/proxy-protocol/expect.ts';
 import {
   type BoundAddress,
@@ -12,12 +13,15 @@ import {
   type ListenOptions,
   MAX_HANDSHAKES,
 } from '../engine.ts';
+import type { HandedSockets } from '../handed-sockets.ts';
 import { Pulse } from '../pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../tls.ts';
 import type { CreateDriver } from './driver.ts';
+import { HandOver } from './hand-over.ts';
 import { type Libc, noted } from './libc.ts';
 import { Loop } from './loop.ts';
 import { DEFAULT_KEEP_ALIVE, type KeepAlive } from './sockets.ts';
+import { LinuxWire } from './wire.ts';
 
 export interface LinuxOptions extends EngineOptions {
   readonly keepAlive?: KeepAlive;
@@ -35,6 +39,7 @@ export class LinuxEngine implements Engine {
   readonly name: 'epoll';
   readonly wakeFd: number;
   private readonly loop: Loop;
+  private readonly handOver: HandOver;
   private readonly turn = (): void => this.run();
   private readonly exit: () => void;
   private isStarted = false;
@@ -44,7 +49,8 @@ export class LinuxEngine implements Engine {
     this.name = name;
     const { descriptors } = options;
     const ignore = (): void => undefined;
-    this.loop = new Loop(descriptors === undefined ? libc : noted(libc, descriptors), createDriver, {
+    const calls = descriptors === undefined ? libc : noted(libc, descriptors);
+    this.loop = new Loop(calls, createDriver, {
       accept: options.accept,
       onFault: options.onFault,
       highWaterBytes: options.highWaterBytes,
@@ -60,6 +66,7 @@ export class LinuxEngine implements Engine {
       onHandshakeRefused: options.onHandshakeRefused ?? ignore,
       onHeaderRefused: options.onHeaderRefused ?? ignore,
     });
+    this.handOver = new HandOver(calls, this.loop);
     this.wakeFd = this.loop.wakeFd;
     // Those whose descriptors are noted are closed by the main thread, one after the other.
     const isNoted = options.descriptors !== undefined;
@@ -100,9 +107,13 @@ export class LinuxEngine implements Engine {
     if (listener.tls !== undefined) this.updateTls(listener.index, listener.tls);
     this.updateProxyProtocol(listener.index, listener.proxyProtocol);
     const bound = this.loop.listeners.listen(listener);
+    this.start();
+    return bound;
+  }
+
+  private start(): void {
     if (!this.isStarted) setImmediate(this.turn);
     this.isStarted = true;
-    return bound;
   }
 
   open(listenerIndex: number): void {
@@ -114,6 +125,36 @@ export class LinuxEngine implements Engine {
     this.loop.headers.close(listenerIndex);
     this.loop.tls.forget(listenerIndex);
   }
+
+  // ---- handing over
+
+  listening(listenerIndex: number): readonly number[] {
+    this.handOver.check();
+    return this.loop.listeners.of(listenerIndex);
+  }
+
+  leave(listenerIndex: number): void {
+    this.loop.listeners.closeOne(listenerIndex);
+  }
+
+  freeze(wire: Wire): HandedSockets | undefined {
+    return this.handOver.freeze(ours(wire));
+  }
+
+  thaw(wire: Wire): void {
+    this.handOver.thaw(ours(wire));
+  }
+
+  depart(wire: Wire): void {
+    this.handOver.depart(ours(wire));
+  }
+
+  adopt(sockets: HandedSockets, begin: (wire: Wire) => WireEvents): Wire {
+    this.start();
+    return this.handOver.adopt(sockets, begin);
+  }
+
+  // ---- ending
 
   stopAccepting(): void {
     this.loop.listeners.close();
@@ -131,4 +172,9 @@ export class LinuxEngine implements Engine {
     process.off('exit', this.exit);
     this.loop.close();
   }
+}
+
+function ours(wire: Wire): LinuxWire {
+  if (wire instanceof LinuxWire) return wire;
+  throw new Error('a wire of another engine, or a layer over one of ours');
 }

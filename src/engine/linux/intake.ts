@@ -49,7 +49,8 @@ export class Intake {
     return added;
   }
 
-  private enter(fd: number, slot: number, link: Link): void {
+  /** What every socket has; its bits are set before. */
+  enter(fd: number, slot: number, link: Link): void {
     const { table } = this;
     table.slot[fd] = slot + 1;
     table.link[fd] = link;

@@ -30,6 +30,8 @@ export interface Libc {
   /** Writes the address of an IP literal; 1 done, 0 not a literal. */
   inetPton(family: number, text: string, address: number): number;
   getrlimit(resource: number, address: number): number;
+  /** The descriptor of a connection, or of something else, has come from elsewhere, and is this thread's from now on. */
+  take(fd: number, isConnection: boolean): void;
   /** A zeroed buffer outside V8's heap, so that it never moves, and its address, valid while `bytes` is referenced. */
   pin(bytes: number): Pinned;
 }
@@ -119,6 +121,7 @@ export function noted(libc: Libc, open: Uint8Array): Libc {
     },
     epollCreate: (flags) => opened(libc.epollCreate(flags), OTHER),
     open: (path, flags) => opened(libc.open(path, flags), OTHER),
+    take: (fd, isConnection) => void opened(fd, isConnection ? CONNECTION : OTHER),
     close(fd) {
       open[fd] = CLOSED;
       return libc.close(fd);
@@ -181,6 +184,7 @@ export function loadLibc(): Libc {
     open: call('int open(const char *path, int flags)'),
     inetPton: call('int inet_pton(int family, const char *text, uintptr_t address)'),
     getrlimit: call('int getrlimit(int resource, uintptr_t address)'),
+    take: () => undefined,
     pin(size) {
       const bytes = Buffer.allocUnsafeSlow(size).fill(0);
       return { bytes, address: Number(koffi.address(bytes)) };

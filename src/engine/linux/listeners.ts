@@ -64,6 +64,12 @@ export class Listeners {
 
   /** @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
   listen(options: ListenOptions): BoundAddress {
+    const { inherited = [] } = options;
+    const [first] = inherited;
+    if (first !== undefined) {
+      this.inherit(inherited, options);
+      return this.sockets.localAddress(first);
+    }
     const fd = this.bind(options);
     const { index, host, port, isHeld = false } = options;
     const added = fd < 0 ? fd : this.watch(fd, !isHeld);
@@ -74,9 +80,37 @@ export class Listeners {
         `cannot listen on ${host}:${port}: ${errnoName(added)}`,
       );
     }
+    this.add(fd, index, isHeld);
+    return this.sockets.localAddress(fd);
+  }
+
+  private add(fd: number, index: number, isHeld: boolean): void {
     this.listening.set(fd, index);
     if (isHeld) this.held.add(fd);
-    return this.sockets.localAddress(fd);
+  }
+
+  /** Sockets that listen already. @throws BreakwaterError UPGRADE_REFUSED; then none of them was taken */
+  private inherit(fds: readonly number[], options: ListenOptions): void {
+    const { index, isHeld = false, deviceGreets = false } = options;
+    for (const [at, fd] of fds.entries()) {
+      const added = fd < this.generation.length ? this.watch(fd, !isHeld) : -c.EMFILE;
+      if (added >= 0) continue;
+      for (const taken of fds.slice(0, at)) this.poller.remove(taken);
+      throw new BreakwaterError(
+        'UPGRADE_REFUSED',
+        `cannot accept at an inherited socket: ${errnoName(added)}`,
+      );
+    }
+    for (const fd of fds) {
+      this.libc.take(fd, false);
+      this.sockets.tuneListening(fd, deviceGreets);
+      this.add(fd, index, isHeld);
+    }
+  }
+
+  /** The sockets of one listener. */
+  of(listenerIndex: number): number[] {
+    return [...this.listening].filter(([, index]) => index === listenerIndex).map(([fd]) => fd);
   }
 
   /** A listening socket, or a negative errno. */
@@ -172,6 +206,7 @@ export class Listeners {
   }
 
   private drop(fd: number): void {
+    this.poller.remove(fd); // where another process has the socket too, its closing would not
     this.poller.forget(fd);
     this.libc.close(fd);
     this.generation[fd] = (this.generation[fd] as number) + 1;

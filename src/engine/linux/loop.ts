@@ -59,11 +59,11 @@ export class Loop implements WireHost {
   private readonly options: LoopOptions;
   readonly table: SocketTable;
   private readonly poller: Poller;
-  private readonly sockets: Sockets;
-  private readonly streams: Streams;
+  readonly sockets: Sockets;
+  readonly streams: Streams;
   private readonly recycler: SocketRecycler;
   private readonly sockaddrsOf: (target: Target) => Sockaddrs;
-  private readonly wheel: TimerWheel;
+  readonly wheel: TimerWheel;
   private readonly wires: (LinuxWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
   private readonly doneWires: LinuxWire[] = [];
@@ -73,8 +73,8 @@ export class Loop implements WireHost {
   private readonly acceptRetryKey: number;
   private readonly recyclerKey: number;
   private readonly wakeBuffer: { readonly address: number };
-  private readonly serveReady: (fd: number) => void;
-  private readonly fireTimer: (key: number) => void;
+  private readonly serveReady = (fd: number): void => this.guarded(fd, 0);
+  private readonly fireTimer = (key: number): void => this.fire(key);
   private nowMs: number;
   private readonly spin = new AdaptiveSpin();
   /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
@@ -133,8 +133,6 @@ export class Loop implements WireHost {
       },
       onAcceptResumed: options.onAcceptResumed,
     });
-    this.serveReady = (fd) => this.guarded(fd, 0);
-    this.fireTimer = (key) => this.fire(key);
     this.wakeFd = libc.eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC);
     this.wakeBuffer = libc.pin(8);
     this.poller.add(this.wakeFd, 0, 1);
@@ -266,11 +264,7 @@ export class Loop implements WireHost {
     this.wheel.clear(slot);
     this.wires[slot] = undefined;
     this.freeSlots.push(slot);
-    try {
-      wire.conversation?.closed(this.table.fromDevice[slot] as number, this.table.toDevice[slot] as number);
-    } catch (error) {
-      this.options.onFault(error);
-    }
+    this.attempt(wire, () => wire.tellClosed());
   }
 
   private fire(key: number): void {
@@ -281,7 +275,7 @@ export class Loop implements WireHost {
     try {
       if (key === this.acceptRetryKey) this.listeners.resume();
       else if (key === this.recyclerKey) this.recycler.clear();
-      else if (fd < 0) wire?.conversation?.timer();
+      else if (fd < 0) wire?.timer();
       else if (!this.headers.timer(fd)) this.streams.timer(fd);
     } catch (error) {
       this.fault(error, wire);
@@ -289,6 +283,14 @@ export class Loop implements WireHost {
   }
 
   // ---- connections -----------------------------------------------------------------------------------------
+
+  newWire(deviceFd: number): LinuxWire {
+    const slot = this.freeSlots.pop() ?? this.wires.length;
+    const wire = new LinuxWire(this, slot, deviceFd);
+    this.wires[slot] = wire;
+    beginSlot(this.table, slot);
+    return wire;
+  }
 
   private adoptDevice(fd: number, listenerIndex: number, sockaddr: Buffer, header?: ProxyHeader): void {
     if (fd >= this.table.capacity) return this.sockets.reset(fd);
@@ -298,12 +300,9 @@ export class Loop implements WireHost {
       this.options.onHandshakeRefused(listenerIndex);
       return;
     }
-    const slot = this.freeSlots.pop() ?? this.wires.length;
-    const wire = new LinuxWire(this, slot, fd);
-    this.wires[slot] = wire;
-    beginSlot(this.table, slot);
+    const wire = this.newWire(fd);
     let peer = peerOf(sockaddr, wire);
-    this.streams.intake.device(fd, slot);
+    this.streams.intake.device(fd, wire.slot);
     if (isTls && !this.tls.open(fd, listenerIndex)) {
       this.streams.reset(fd);
       return this.finishCalls();

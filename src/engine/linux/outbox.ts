@@ -31,6 +31,8 @@ export interface Outbox {
   /** Sends what the kernel takes. Bytes sent, or the negative errno of an error that ends the socket. */
   flush(fd: number): number;
   clear(fd: number): void;
+  /** A copy of what waits, first to last. */
+  copy(fd: number): Uint8Array;
 }
 
 export type Send = (fd: number, address: number, length: number) => number;
@@ -95,5 +97,15 @@ export function createOutbox(
     queues.delete(fd);
   }
 
-  return { waiting, push, flush, clear };
+  function copy(fd: number): Uint8Array {
+    const bytes = new Uint8Array(waiting[fd] as number);
+    let at = 0;
+    for (let chunk = queues.get(fd)?.first; chunk !== undefined; chunk = chunk.next) {
+      copyBytes(chunk.bytes, chunk.start, chunk.end, bytes, at);
+      at += chunk.end - chunk.start;
+    }
+    return bytes;
+  }
+
+  return { waiting, push, flush, clear, copy };
 }

@@ -9,6 +9,7 @@ import {
   ERRED,
   FIN_SENT,
   FIN_WANTED,
+  FROZEN,
   HANDSHAKING,
   HELD,
   NO_WRITE_EVENTS,
@@ -44,7 +45,7 @@ const names = {
     FIN_WANTED,
     FIN_SENT,
   },
-  ...{ QUEUED, TLS, HANDSHAKING, RETRY, DELAY_PENDING, SENT, UNWATCHED, NO_WRITE_EVENTS, RECYCLABLE },
+  ...{ QUEUED, TLS, HANDSHAKING, RETRY, DELAY_PENDING, SENT, UNWATCHED, NO_WRITE_EVENTS, RECYCLABLE, FROZEN },
 };
 
 const ALL = Object.values(names).reduce((all, bit) => all | bit, 0);
@@ -65,6 +66,9 @@ interface Rule {
   /** and none of these is. */
   readonly excludes: number;
 }
+
+/** What a frozen socket is not in the middle of. */
+const UNSTEADY = CONNECTING | HANDSHAKING | RETRY | ERRED | BROKEN | UNWATCHED;
 
 /** The legal combinations. A bit without a rule may stand beside any other that does not exclude it. */
 const rules: readonly Rule[] = [
@@ -87,6 +91,7 @@ const rules: readonly Rule[] = [
   { bit: RECYCLABLE, needs: 0, excludes: DEVICE },
   { bit: UNWATCHED, needs: DEVICE, excludes: 0 },
   { bit: NO_WRITE_EVENTS, needs: DEVICE, excludes: TLS | UNWATCHED },
+  { bit: FROZEN, needs: 0, excludes: UNSTEADY | READABLE | ENDING | QUEUED | NO_WRITE_EVENTS },
 ];
 
 const isBroken = ({ bit, needs, excludes }: Rule, flags: number): boolean =>
@@ -125,31 +130,34 @@ interface Start {
 export const transitions: Readonly<Record<Transition, Start>> = {
   enterDevice: { needs: 0, excludes: ALL, fromClosed: true },
   enterLink: { needs: 0, excludes: ALL, fromClosed: true },
+  enterFrozen: { needs: 0, excludes: ALL, fromClosed: true },
   leave: { needs: 0, excludes: 0 },
   connected: { needs: CONNECTING, excludes: 0 },
   beginTls: {
     needs: 0,
-    excludes: CONNECTING | TLS | SPLICED | DETACHED | EOF | FIN_WANTED | NO_WRITE_EVENTS,
+    excludes: CONNECTING | TLS | SPLICED | DETACHED | EOF | FIN_WANTED | NO_WRITE_EVENTS | FROZEN,
   },
   endHandshake: { needs: HANDSHAKING, excludes: 0 },
   dropTls: { needs: TLS, excludes: 0 },
-  readable: { needs: 0, excludes: CONNECTING },
-  report: { needs: 0, excludes: CONNECTING | HANDSHAKING },
+  readable: { needs: 0, excludes: CONNECTING | FROZEN },
+  report: { needs: 0, excludes: CONNECTING | HANDSHAKING | FROZEN },
   readDry: { needs: 0, excludes: CONNECTING },
-  awaitRetry: { needs: TLS, excludes: 0 },
-  retry: { needs: TLS, excludes: 0 },
+  awaitRetry: { needs: TLS, excludes: FROZEN },
+  retry: { needs: TLS, excludes: FROZEN },
   enqueue: { needs: READABLE, excludes: QUEUED },
   dequeue: { needs: QUEUED, excludes: 0 },
-  hold: { needs: 0, excludes: DETACHED },
-  unhold: { needs: 0, excludes: DETACHED },
+  hold: { needs: 0, excludes: DETACHED | FROZEN },
+  unhold: { needs: 0, excludes: DETACHED | FROZEN },
   splice: { needs: 0, excludes: CONNECTING | DETACHED | SPLICED },
   unsplice: { needs: SPLICED, excludes: 0 },
-  detach: { needs: 0, excludes: CONNECTING | HANDSHAKING | BROKEN | SPLICED | DETACHED },
-  wantFin: { needs: 0, excludes: CONNECTING | FIN_WANTED },
-  finSent: { needs: FIN_WANTED, excludes: HANDSHAKING | FIN_SENT },
+  freeze: { needs: 0, excludes: UNSTEADY | FROZEN },
+  thaw: { needs: FROZEN, excludes: 0 },
+  detach: { needs: 0, excludes: CONNECTING | HANDSHAKING | BROKEN | SPLICED | DETACHED | FROZEN },
+  wantFin: { needs: 0, excludes: CONNECTING | FIN_WANTED | FROZEN },
+  finSent: { needs: FIN_WANTED, excludes: HANDSHAKING | FIN_SENT | FROZEN },
   finRead: { needs: READABLE, excludes: HANDSHAKING | EOF },
-  sendFailed: { needs: 0, excludes: CONNECTING },
-  refuseTls: { needs: DEVICE, excludes: TLS | SPLICED | DETACHED },
+  sendFailed: { needs: 0, excludes: CONNECTING | FROZEN },
+  refuseTls: { needs: DEVICE, excludes: TLS | SPLICED | DETACHED | FROZEN },
   watch: { needs: UNWATCHED, excludes: 0 },
   wantWriteEvents: { needs: NO_WRITE_EVENTS, excludes: 0 },
   firstSent: { needs: DELAY_PENDING, excludes: CONNECTING | SENT },

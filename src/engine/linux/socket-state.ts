@@ -8,6 +8,7 @@
  * - open: it is read and written, by its connection or, when it is spliced, straight from and to its peer.
  * - half-closed: its FIN was read (`EOF`), or ours was sent (`FIN_SENT`); the other direction goes on.
  * - detached: its connection has left it. It sends what waits, then FIN, and is closed when the other end has closed too.
+ * - frozen: nothing is looked at until it is thawed, or closed because another engine has it.
  * - broken: a send failed. It is closed as soon as the event loop comes to it, because a call of the connection must not
  *   call the connection back.
  *
@@ -37,9 +38,15 @@ export const SENT = 1 << 17; // a link: something was sent before TCP_NODELAY wa
 export const UNWATCHED = 1 << 18; // a new device: the poller does not know it yet
 export const NO_WRITE_EVENTS = 1 << 19; // a device: the poller does not tell when it has room
 export const RECYCLABLE = 1 << 20; // a link whose socket may serve the next one
+export const FROZEN = 1 << 21; // unknown to the poller, until it is thawed or another engine goes on with it
 
 /** To these sockets an event means something else than reading and writing. */
-export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY;
+export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY | FROZEN;
+
+/** What another engine must know of a socket that it goes on with. */
+const HANDED = DEVICE | HELD | DETACHED | EOF | FIN_WANTED | FIN_SENT;
+/** What holds only where the poller tells of the socket. */
+const WATCHED = READABLE | ENDING | QUEUED | NO_WRITE_EVENTS;
 
 /** The bits of every socket, by fd, for reading only. A closed fd has none, so what is still queued for it does nothing. */
 export interface SocketFlags {
@@ -77,6 +84,11 @@ export class SocketStates {
   /** A link was dialled. */
   enterLink(fd: number, isRecyclable: boolean): void {
     this.bits[fd] = CONNECTING | DELAY_PENDING | (isRecyclable ? RECYCLABLE : 0);
+  }
+
+  /** Another engine has handed it over, frozen; of its bits those of `HANDED` are taken. TCP_NODELAY is set on all. */
+  enterFrozen(fd: number, bits: number): void {
+    this.bits[fd] = (bits & HANDED) | FROZEN | ((bits & DEVICE) === 0 ? SENT : 0);
   }
 
   /** The socket is closed, or about to be. */
@@ -160,6 +172,19 @@ export class SocketStates {
   /** Its connection leaves it. */
   detach(fd: number): void {
     this.bits[fd] = ((this.bits[fd] as number) & ~HELD) | DETACHED;
+  }
+
+  // ---- handing over
+
+  /** The poller has forgotten it, and so have those who had it queued. */
+  freeze(fd: number): void {
+    this.bits[fd] = ((this.bits[fd] as number) & ~WATCHED) | FROZEN;
+  }
+
+  /** It is read once, whatever the poller tells. */
+  thaw(fd: number, isWaiting: boolean): void {
+    const bits = ((this.bits[fd] as number) & ~FROZEN) | READABLE;
+    this.bits[fd] = (bits & (DEVICE | TLS)) === DEVICE && !isWaiting ? bits | NO_WRITE_EVENTS : bits;
   }
 
   // ---- ending

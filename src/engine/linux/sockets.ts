@@ -76,15 +76,20 @@ export class Sockets {
   listen(at: SocketAddress, deviceGreets: boolean): number {
     const fd = this.libc.socket(at.family, STREAM, 0);
     if (fd < 0) return fd;
-    this.setNoDelay(fd);
-    this.set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // the first bytes are acknowledged by the answer
-    if (deviceGreets) this.set(fd, c.IPPROTO_TCP, c.TCP_DEFER_ACCEPT, DEFER_SECONDS);
-    this.watchPeer(fd);
+    this.tuneListening(fd, deviceGreets);
     this.set(fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
     const bound = this.bind(fd, at);
     if (bound < 0) return this.failed(fd, bound);
     const listening = this.libc.listen(fd, BACKLOG);
     return listening < 0 ? this.failed(fd, listening) : fd;
+  }
+
+  /** What is accepted there inherits it. */
+  tuneListening(fd: number, deviceGreets: boolean): void {
+    this.setNoDelay(fd);
+    this.set(fd, c.IPPROTO_TCP, c.TCP_QUICKACK, 0); // the first bytes are acknowledged by the answer
+    this.set(fd, c.IPPROTO_TCP, c.TCP_DEFER_ACCEPT, deviceGreets ? DEFER_SECONDS : 0);
+    this.watchPeer(fd);
   }
 
   private bind(fd: number, at: SocketAddress): number {

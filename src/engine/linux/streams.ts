@@ -1,6 +1,6 @@
 import type { EndCause } from '../../connection/wire.ts';
 import { BackPressure } from './back-pressure.ts';
-import type { Driver, Reader, StreamWatch, Writer } from './driver.ts';
+import type { Driver, Freezer, Reader, StreamWatch, Writer } from './driver.ts';
 import { Endings } from './endings.ts';
 import { Intake } from './intake.ts';
 import type { Libc } from './libc.ts';
@@ -23,6 +23,9 @@ interface StreamsOptions {
   /** How long a flushed link may take to close before it is reset. For devices the connection keeps the time. */
   readonly linkLingerMs: number;
 }
+
+/** The time of a flushed link is over, but it is frozen: it is looked at again after so long. */
+const FROZEN_LINGER_MS = 100;
 
 /**
  * The stream sockets of one thread: reading, writing, relaying, ending. State is in the socket table; a connection's
@@ -52,6 +55,8 @@ export class Streams {
   private readonly endings: Endings;
   readonly intake: Intake;
   readonly openings: Openings;
+  /** Absent where the driver cannot let go of a socket. */
+  readonly freezer: Freezer | undefined;
 
   constructor(
     libc: Libc,
@@ -78,13 +83,14 @@ export class Streams {
     this.options = options;
     this.ownerOf = ownerOf;
     this.setTimer = setTimer;
-    const { reader, writer, watch } = driver.serve(tls, options.readBytes, {
+    const { reader, writer, watch, freezer } = driver.serve(tls, options.readBytes, {
       failed: (fd, error) => this.sendFailed(fd, error),
       setNoDelay: (fd) => sockets.setNoDelay(fd),
     });
     this.reader = reader;
     this.writer = writer;
     this.watch = watch;
+    this.freezer = freezer;
     this.poller = driver.poller;
     this.waiting = writer.waiting;
     this.pressure = new BackPressure(table, this.waiting, this.ready, ownerOf);
@@ -154,7 +160,8 @@ export class Streams {
   /** Of a link: it was flushed and had its time, its address did not answer, or it has lived long enough to be watched. */
   timer(fd: number): void {
     const flags = this.flags[fd] as number;
-    if ((flags & is.DETACHED) !== 0) this.reset(fd);
+    if ((flags & (is.DETACHED | is.FROZEN)) === is.DETACHED) this.reset(fd);
+    else if ((flags & is.DETACHED) !== 0) this.setTimer(fd, FROZEN_LINGER_MS);
     else if ((flags & is.CONNECTING) !== 0 && this.owner(fd).hasNextAddress(this.table.link[fd] as number))
       this.openings.timedOut(fd);
     else this.sockets.watchPeer(fd);
@@ -162,6 +169,7 @@ export class Streams {
 
   reset(fd: number): void {
     if (this.table.slot[fd] === 0) return;
+    if (((this.flags[fd] as number) & is.FROZEN) !== 0) return this.close(fd); // another engine may have it by now
     this.writer.sendNow(fd);
     const isRecyclable = ((this.flags[fd] as number) & (is.RECYCLABLE | is.CONNECTING)) === is.RECYCLABLE;
     this.release(fd);
@@ -169,9 +177,15 @@ export class Streams {
     this.told(fd);
   }
 
-  private close(fd: number): void {
+  close(fd: number): void {
     this.release(fd);
     this.libc.close(fd);
+    this.told(fd);
+  }
+
+  /** As if it were closed; but it goes on, with somebody else. */
+  forget(fd: number): void {
+    this.release(fd);
     this.told(fd);
   }
 
@@ -208,6 +222,7 @@ export class Streams {
 
   /** False where the socket is not, or not yet, one to read and write. */
   private opened(fd: number, mask: number, flags: number): boolean {
+    if ((flags & is.FROZEN) !== 0) return false; // it was frozen behind the batch of this event
     if ((flags & is.CONNECTING) !== 0) return this.openings.connected(fd, mask);
     this.states.retry(fd);
     if ((flags & is.HANDSHAKING) !== 0) {
@@ -361,7 +376,7 @@ export class Streams {
   // ---- writing ---------------------------------------------------------------------------------------------
 
   /** Told from the ready list, because a call of the connection must not call it back. */
-  private sendFailed(fd: number, error: number): void {
+  sendFailed(fd: number, error: number): void {
     this.writer.clear(fd);
     this.table.brokenBy[fd] = -error;
     this.states.sendFailed(fd);

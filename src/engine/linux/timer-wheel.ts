@@ -53,6 +53,13 @@ export class TimerWheel {
     this.count++;
   }
 
+  /** Milliseconds until the key's timer is due, at least 1; 0: it has none. */
+  leftMs(key: number, nowMs: number): number {
+    const at = FIELDS * key;
+    if (this.timers[at + LIST] === 0) return 0;
+    return Math.max(1, this.startMs + (this.timers[at + DUE] as number) * this.tickMs - nowMs);
+  }
+
   clear(key: number): void {
     if (this.timers[FIELDS * key + LIST] === 0) return;
     this.unlink(key);

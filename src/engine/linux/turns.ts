@@ -29,6 +29,7 @@ export class Turns {
   }
 
   add(wire: LinuxWire, run: () => void): void {
+    wire.tasks++;
     this.waiting.push({ wire, run });
   }
 
@@ -43,6 +44,7 @@ export class Turns {
     while (this.at < this.serving.length) {
       const task = this.serving[this.at] as Task;
       this.serving[this.at++] = undefined;
+      task.wire.tasks--;
       this.run(task.wire, task.run);
       if (this.now() >= untilMs) return;
     }

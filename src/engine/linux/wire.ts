@@ -1,6 +1,7 @@
 import type { EndCause, Link, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
+import type { HandedLink } from '../handed-sockets.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 import { countAt, type SocketTable } from './socket-table.ts';
@@ -56,7 +57,14 @@ export class LinuxWire implements Wire, Owner {
   private walks: AddressWalks | undefined;
   /** What goes on when nothing waits for that socket any more. */
   private behind: { readonly fd: number; readonly task: () => void } | undefined;
+  /** Left by the connection, and not closed yet. */
+  private lingering: number[] | undefined;
   private openSockets = 1;
+  /** Tasks of the connection that are still to run, and failures that are still to be told. */
+  tasks = 0;
+  isFrozen = false;
+  /** The timer has fired while the connection was frozen. */
+  private isDue = false;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
     this.host = host;
@@ -81,10 +89,7 @@ export class LinuxWire implements Wire, Owner {
   }
 
   dial(target: Target, greets = false): Link {
-    if (this.linkFd !== NO_FD) {
-      this.older ??= new Map();
-      this.older.set(this.link, this.linkFd);
-    }
+    if (this.linkFd !== NO_FD) this.keepOlder(this.link, this.linkFd);
     const link = ++this.link;
     const result = this.beginDial(link, target, greets);
     this.openSockets++;
@@ -93,7 +98,10 @@ export class LinuxWire implements Wire, Owner {
       this.preludes.set(link, target);
     }
     this.linkFd = result >= 0 ? result : FAILED_FD;
-    if (result < 0) this.host.later(this, () => this.dialFailed(link, errnoName(result)));
+    if (result < 0) {
+      this.tasks++;
+      this.host.later(this, () => this.dialFailed(link, errnoName(result)));
+    }
     return link;
   }
 
@@ -115,6 +123,7 @@ export class LinuxWire implements Wire, Owner {
   }
 
   private dialFailed(link: Link, reason: string): void {
+    this.tasks--;
     const cancelled = this.fdOf(link) !== FAILED_FD;
     this.forget(link);
     try {
@@ -164,6 +173,7 @@ export class LinuxWire implements Wire, Owner {
     this.forget(link);
     if (fd < 0) return;
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
+    if (how === 'flush') this.linger(fd);
     this.host.end(fd, how);
   }
 
@@ -176,7 +186,50 @@ export class LinuxWire implements Wire, Owner {
   }
 
   setTimer(ms: number): void {
+    this.isDue = false;
     if (this.openSockets > 0) this.host.setTimer(this.slot, ms);
+  }
+
+  /** It fires for a frozen connection when that is thawed. */
+  timer(): void {
+    if (this.isFrozen) this.isDue = true;
+    else this.conversation?.timer();
+  }
+
+  // ---- handing over
+
+  /** Nothing of the connection is still to be done besides what happens at its sockets. */
+  get isIdle(): boolean {
+    return (
+      this.conversation !== undefined && this.deviceFd >= 0 && this.tasks === 0 && this.behind === undefined
+    );
+  }
+
+  get lastLink(): Link {
+    return this.link;
+  }
+
+  /** Every open socket: the device's, and behind it those of links. */
+  sockets(): number[] {
+    const links: number[] = [];
+    this.eachLink((fd) => links.push(fd));
+    return [this.deviceFd, ...links, ...(this.lingering ?? [])];
+  }
+
+  /** Takes the links of another engine's wire. */
+  takeLinks(links: readonly HandedLink[], lastLink: Link): void {
+    for (const { fd, link, lingerMs } of links) {
+      this.openSockets++;
+      if (lingerMs > 0) this.linger(fd);
+      else if (link === lastLink) this.linkFd = fd;
+      else this.keepOlder(link, fd);
+    }
+    this.link = lastLink;
+  }
+
+  thaw(): void {
+    this.isFrozen = false;
+    if (this.isDue) this.setTimer(1);
   }
 
   // ---- Owner
@@ -239,20 +292,41 @@ export class LinuxWire implements Wire, Owner {
       this.linkDrained(fd);
       if (fd === this.deviceFd) this.deviceFd = NO_FD;
       else if (fd === this.linkFd) this.linkFd = NO_FD;
-      else if (this.older !== undefined) this.forgetOlder(this.older, fd);
+      else if (!this.older || !this.forgetOlder(this.older, fd)) this.forgetLingering(fd);
     }
     if (--this.openSockets === 0) this.host.done(this);
     else this.resumeOthers(); // they may have waited for this one to drain
   }
 
-  private forgetOlder(older: Map<Link, number>, fd: number): void {
-    for (const [link, other] of older) if (other === fd) older.delete(link);
+  private forgetOlder(older: Map<Link, number>, fd: number): boolean {
+    for (const [link, other] of older) if (other === fd) return older.delete(link);
+    return false;
+  }
+
+  private keepOlder(link: Link, fd: number): void {
+    this.older ??= new Map();
+    this.older.set(link, fd);
+  }
+
+  private linger(fd: number): void {
+    this.lingering ??= [];
+    this.lingering.push(fd);
+  }
+
+  private forgetLingering(fd: number): void {
+    const at = this.lingering?.indexOf(fd) ?? -1;
+    if (at >= 0) this.lingering?.splice(at, 1);
   }
 
   private resumeOthers(): void {
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd);
     if (this.older !== undefined) this.eachLink((fd) => this.host.resume(fd));
     else if (this.linkFd >= 0) this.host.resume(this.linkFd); // no closure for nearly every connection
+  }
+
+  tellClosed(): void {
+    const { fromDevice, toDevice } = this.host.table;
+    this.conversation?.closed(fromDevice[this.slot] as number, toDevice[this.slot] as number);
   }
 
   /** Every socket is closed: `done` was said, and no link was dialled since. */

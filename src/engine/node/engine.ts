@@ -91,6 +91,7 @@ export class NodeEngine implements Engine {
 
   async listen(listener: ListenOptions): Promise<BoundAddress> {
     const { index, host, port } = listener;
+    if (listener.inherited !== undefined) throw noHandOver();
     this.updateProxyProtocol(index, listener.proxyProtocol);
     if (listener.tls !== undefined) this.updateTls(index, listener.tls);
     const server = this.createServer(index, listener.isHeld === true);
@@ -138,6 +139,32 @@ export class NodeEngine implements Engine {
     for (const held of this.held.values()) held.drop();
     this.held.clear();
     this.headers.close();
+  }
+
+  // ---- handing over: Node.js gives its descriptors to nobody
+
+  listening(): never {
+    throw noHandOver();
+  }
+
+  leave(): never {
+    throw noHandOver();
+  }
+
+  freeze(): never {
+    throw noHandOver();
+  }
+
+  thaw(): never {
+    throw noHandOver();
+  }
+
+  depart(): never {
+    throw noHandOver();
+  }
+
+  adopt(): never {
+    throw noHandOver();
   }
 
   // ---- connections
@@ -192,6 +219,11 @@ export class NodeEngine implements Engine {
       for (const wire of this.wires) wire.abort();
     });
   }
+}
+
+function noHandOver(): BreakwaterError {
+  const message = 'the node engine hands over no connections; use proxy.engine: epoll, which is for Linux';
+  return new BreakwaterError('UPGRADE_UNAVAILABLE', message);
 }
 
 function peerOf(socket: Socket, remoteAddress: string, wire: SocketWire): Peer {

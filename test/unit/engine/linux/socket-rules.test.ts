@@ -10,12 +10,20 @@ import {
 } from '../../../../src/engine/linux/socket-rules.ts';
 import * as is from '../../../../src/engine/linux/socket-state.ts';
 
-const BITS = 21;
+const BITS = 22;
 const FD = 0;
 
 /** What a change is called with, besides the descriptor: each way of it. */
-const argumentsOf: Partial<Record<Transition, readonly (readonly boolean[])[]>> = {
+const argumentsOf: Partial<Record<Transition, readonly (readonly (boolean | number)[])[]>> = {
   enterLink: [[false], [true]],
+  enterFrozen: [
+    [0],
+    [is.DEVICE | is.HELD],
+    [is.DETACHED | is.EOF],
+    [is.READABLE | is.FIN_WANTED],
+    [is.FIN_WANTED | is.FIN_SENT],
+  ],
+  thaw: [[false], [true]],
   report: [
     [false, false],
     [true, false],
@@ -25,7 +33,7 @@ const argumentsOf: Partial<Record<Transition, readonly (readonly boolean[])[]>> 
   watch: [[false], [true]],
 };
 
-type Change = (fd: number, ...args: readonly boolean[]) => void;
+type Change = (fd: number, ...args: readonly (boolean | number)[]) => void;
 
 /** Every change, in each way, of one socket. */
 const changes = (Object.keys(transitions) as Transition[]).flatMap((transition) =>
@@ -73,10 +81,11 @@ describe('the rules of socket states', () => {
   it('leave no socket that is open without a bit, which would be taken for a closed one', () => {
     const step = fc.constantFrom(...changes);
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, isDevice) => {
+      fc.property(fc.array(step, { maxLength: 60 }), fc.nat(3), (steps, kind) => {
         const states = new CheckedSocketStates(1);
-        if (isDevice) states.enterDevice(FD);
-        else states.enterLink(FD, false);
+        if (kind === 0) states.enterDevice(FD);
+        else if (kind === 1) states.enterLink(FD, false);
+        else states.enterFrozen(FD, kind === 2 ? is.DEVICE : 0);
         for (const change of steps) {
           const before = states.flags[FD] as number;
           if (change.transition === 'leave' || !mayStart(change.transition, before)) continue;
@@ -124,6 +133,6 @@ describe('describeSocket', () => {
     expect(describeSocket(is.DEVICE | is.EOF | is.FIN_SENT)).toBe('DEVICE EOF FIN_SENT');
     expect(describeSocket(0)).toBe('closed');
     expect(describeSocket(2 ** 31)).toBe('0x80000000');
-    expect(isLegal(2 ** 21)).toBe(false);
+    expect(isLegal(2 ** BITS)).toBe(false);
   });
 });
