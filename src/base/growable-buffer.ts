@@ -27,6 +27,11 @@ export class GrowableBuffer {
     this.end += end - start;
   }
 
+  /** What is kept, in memory of its own. */
+  get copy(): Uint8Array {
+    return new Uint8Array(this.bytes.subarray(this.start, this.end));
+  }
+
   /** The bytes before this offset are not needed any more. */
   takenTo(offset: number): void {
     this.start = offset;
@@ -46,6 +51,13 @@ export class GrowableBuffer {
     this.end = length;
     this.start = 0;
   }
+}
+
+/** A buffer that keeps a copy of these bytes. */
+export function bufferOf(bytes: Uint8Array): GrowableBuffer {
+  const buffer = new GrowableBuffer(bytes.length);
+  buffer.append(bytes, 0, bytes.length);
+  return buffer;
 }
 
 const EMPTY = Buffer.alloc(0);

@@ -3,10 +3,11 @@ import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import type { ConnectAttempts } from './connect-attempts.ts';
 import { Drop } from './drop.ts';
 import type { ForwarderHost } from './forwarder.ts';
-import type { NodePermit } from './node-permit.ts';
+import type { HandedAttachment } from './handed-forwarder.ts';
+import { NodePermit } from './node-permit.ts';
 import { type CloseMode, part } from './part.ts';
 import type { UpstreamHost } from './upstream-host.ts';
-import type { Link } from './wire.ts';
+import type { Link, Target } from './wire.ts';
 
 /** Where a session is attached: its place at a node, the link that it speaks on, and how both are left. */
 export class Attachment {
@@ -26,6 +27,21 @@ export class Attachment {
   constructor(connection: ForwarderHost, owner: UpstreamHost) {
     this.connection = connection;
     this.owner = owner;
+  }
+
+  /** For another process. Undefined unless a node serves, and no other one is left. */
+  describe(): HandedAttachment | undefined {
+    const { link, oldLink, permit, attachedAtMs, isOver, connection } = this;
+    if (isOver || link < 0 || oldLink >= 0 || permit === undefined) return undefined;
+    return { node: permit.target.nodeId, link, attachedAgoMs: connection.host.now() - attachedAtMs };
+  }
+
+  /** Goes on where another process was, at this node. */
+  revive(target: Target, { link, attachedAgoMs }: HandedAttachment): void {
+    const { host } = this.connection;
+    this.link = link;
+    this.permit = NodePermit.ofServed(host, target);
+    this.attachedAtMs = host.now() - attachedAgoMs;
   }
 
   send(link: Link, packet: Uint8Array): void {

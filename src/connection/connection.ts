@@ -279,7 +279,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   private describeHeld(): HandedMqtt['state'] | undefined {
     const { phase, held: buffer, connectAtMs, deviceFin, isHolding, host } = this;
     if (buffer === undefined || buffer.length > FREE_BYTES) return undefined;
-    const held = new Uint8Array(buffer.bytes.subarray(buffer.start, buffer.end));
+    const held = buffer.copy;
     if (phase === 'greeting') return { phase, held };
     if (phase !== 'held-back' || this.route === undefined) return undefined;
     const connectAgoMs = host.now() - connectAtMs;
@@ -330,9 +330,18 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   private reviveCarried(state: Extract<HandedMqtt['state'], { phase: 'carried' }>): void {
     const { peer, host } = this;
     const { pool, placedAgoMs, rivalledAgoMs, forwarder } = state;
-    const { connect } = forwarder;
-    const route = handedRoute(host, pool, connect, peer);
-    const target = handedTarget(route, forwarder.node, peer);
+    const connect = forwarder.kind === 'relay' ? forwarder.connect : connectIn(forwarder.session.raw).connect;
+    // A session may be in another pool by now than the one that it began in, and that one may be gone.
+    const node = forwarder.kind === 'relay' ? forwarder.node : forwarder.upstream.at.node;
+    const present = handedRoute(
+      host,
+      forwarder.kind === 'relay' ? pool : forwarder.upstream.pool,
+      connect,
+      peer,
+    );
+    const target = handedTarget(present, node, peer);
+    const route =
+      present.name === pool ? present : (host.routeTo(pool, connect, peer) ?? { ...present, name: pool });
     const nowMs = host.now();
     this.phase = 'carried';
     this.held = undefined;
@@ -344,7 +353,10 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.who = state.who;
     this.isSuperseded = state.isSuperseded;
     this.rivalledAtMs = rivalledAgoMs && nowMs - rivalledAgoMs;
-    this.forwarder = Relay.revive(this, route, target, forwarder);
+    this.forwarder =
+      forwarder.kind === 'relay'
+        ? Relay.revive(this, route, target, forwarder)
+        : SessionForwarder.revive(this, connect, present, target, forwarder);
     host.revived(this);
   }
 

@@ -2,6 +2,7 @@ import type { Session } from '../session/index.ts';
 import type { EndReason, PoolRoute } from './connection-host.ts';
 import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
+import type { HandedDeaths } from './handed-forwarder.ts';
 import { Trial } from './trial.ts';
 import type { Target } from './wire.ts';
 
@@ -41,6 +42,18 @@ export class Deaths {
     connection.host.convicted(connection, suspect);
     owner.end('deadly-packet');
     return false;
+  }
+
+  /** For another process. A trial whose moment has passed is not decided any more, and stays behind. */
+  describe(): HandedDeaths | undefined {
+    const { trial, origin, isSudden } = this;
+    return trial?.isOpen ? undefined : { origin, isSudden };
+  }
+
+  /** Goes on where another process was. */
+  revive({ origin, isSudden }: HandedDeaths): void {
+    this.origin = origin;
+    this.isSudden = isSudden;
   }
 
   /** Another node has the session. Packets that the former node may have died of are sent when it is their turn. */

@@ -4,24 +4,26 @@ import type { Target } from './wire.ts';
  * What shows that a node is gone. Without it the end of a link counts as the word of the broker
  * (`docs/decisions/0009`).
  */
-export type Evidence =
+export const evidences = [
   /** TCP gave the link up: for its whole time nothing was acknowledged. */
-  | 'tcp-timeout'
+  'tcp-timeout',
   /** The node was unhealthy before the link ended. */
-  | 'unhealthy'
+  'unhealthy',
   /** It is drained or disabled, or its name does not resolve. */
-  | 'leaving'
-  | 'removed'
+  'leaving',
+  'removed',
   /** Its port refuses a probe of ours. */
-  | 'refused'
+  'refused',
   /** A probe of ours finds nobody there who speaks MQTT, within a second. */
-  | 'no-answer'
+  'no-answer',
   /** Links of several devices ended together. */
-  | 'together'
+  'together',
   /** A CONNECT of ours that was given up, in an earlier search, has taken the session from the node. */
-  | 'own-connect'
+  'own-connect',
   /** `upstream.lostLink: move` asks for none. */
-  | 'configured';
+  'configured',
+] as const;
+export type Evidence = (typeof evidences)[number];
 
 /** A session that waits for its turn to send packets again that a node may have died of. */
 export interface Defendant {

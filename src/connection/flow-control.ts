@@ -1,6 +1,7 @@
 import type { Session } from '../session/index.ts';
 import type { DeviceRates } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
+import type { HandedFlow } from './handed-forwarder.ts';
 import type { LaterTurns } from './later-turns.ts';
 import { Meter } from './meter.ts';
 import type { Link } from './wire.ts';
@@ -24,6 +25,20 @@ export class FlowControl {
     this.session = session;
     this.connection = connection;
     this.meter = rates && new Meter(rates);
+  }
+
+  /** For another process. A link that is not read is one whose bytes are still at work. */
+  describe(): HandedFlow | undefined {
+    const { holdsDevice, isPaused, meter, connection } = this;
+    if (this.heldLink >= 0) return undefined;
+    return { holdsDevice, isPaused, meter: meter?.describe(connection.host.now()) };
+  }
+
+  /** Goes on where another process was; the engine holds the device already. */
+  revive({ holdsDevice, isPaused, meter }: HandedFlow): void {
+    this.holdsDevice = holdsDevice;
+    this.isPaused = isPaused;
+    if (meter !== undefined) this.meter?.revive(meter, this.connection.host.now());
   }
 
   /** May the device be too fast at all? */

@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { endReasons } from './connection-host.ts';
+import { handedSessionForwarder } from './handed-forwarder.ts';
 import { HANDED_VERSION } from './handed-version.ts';
 
 // Times are ages, or how long something still lasts, in ms: each process has a clock of its own. Nodes and pools go by their
 // names, because slots and numbers differ.
 
-const bytes = z.instanceof(Uint8Array);
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const ms = z.number();
 const link = z.int().min(0);
 const port = z.int().min(0).max(65_535);
@@ -45,7 +46,7 @@ const relay = z.strictObject({
   halfClosed: z.boolean(),
 });
 
-const forwarder = z.discriminatedUnion('kind', [relay]);
+const forwarder = z.discriminatedUnion('kind', [relay, handedSessionForwarder]);
 
 /** Of a `Connection` before its node is sought. */
 const greeting = z.strictObject({

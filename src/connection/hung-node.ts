@@ -88,6 +88,16 @@ export class HungNode implements SilenceOwner {
     this.strayUntilMs = strays.slice(-MAX_STRAYS);
   }
 
+  /** For another process: how long each of these CONNECTs may still do so, in ms. */
+  describe(nowMs: number): number[] {
+    return this.strayUntilMs.map((untilMs) => untilMs - nowMs).filter((ms) => ms > 0);
+  }
+
+  /** Goes on where another process was. */
+  revive(straysMs: readonly number[], nowMs: number): void {
+    this.strayUntilMs = straysMs.map((ms) => nowMs + ms);
+  }
+
   /** Does one of these CONNECTs explain that the session was taken? */
   private explainedByStray(): boolean {
     const nowMs = this.host.connection.host.now();

@@ -1,4 +1,5 @@
 import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
+import type { HandedMonitor } from './handed-forwarder.ts';
 import type { Wire } from './wire.ts';
 
 /** Bounds of the time between two looks; the longer is also how often a node without keep-alive is asked for a sign of life. */
@@ -38,6 +39,23 @@ export class KeepAliveMonitor {
     this.session = session;
     this.wire = wire;
     this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
+  }
+
+  /** For another process. */
+  describe(nowMs: number): HandedMonitor {
+    const { deviceSpoke, toldNode, heard, quietLooks, untoldLooks, heardAtLook, heardAtCheck } = this;
+    const [lookInMs, checkEndsInMs] = [this.lookAtMs - nowMs, this.checkEndsAtMs - nowMs];
+    return {
+      ...{ deviceSpoke, toldNode, heard, quietLooks, untoldLooks, heardAtLook, heardAtCheck },
+      ...{ lookInMs, checkEndsInMs },
+    };
+  }
+
+  /** Goes on where another process was. */
+  revive({ lookInMs, checkEndsInMs, ...rest }: HandedMonitor, nowMs: number): void {
+    Object.assign(this, rest);
+    this.lookAtMs = nowMs + lookInMs;
+    this.checkEndsAtMs = nowMs + checkEndsInMs;
   }
 
   /** How long until `look`, in ms. */

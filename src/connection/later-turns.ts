@@ -27,6 +27,11 @@ export class LaterTurns {
     this.owner = owner;
   }
 
+  /** Is something to go on in a later turn? */
+  get isAsked(): boolean {
+    return this.isNodeAsked || this.deviceAskedFor !== NOT_ASKED;
+  }
+
   askForNode(): void {
     if (this.isNodeAsked) return;
     this.isNodeAsked = true;

@@ -1,6 +1,7 @@
 import type { MigrationResult, MoveCause } from './connection-host.ts';
 import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
+import type { HandedMove } from './handed-forwarder.ts';
 import type { Target } from './wire.ts';
 
 /** The first wait after every candidate has failed; doubled each time, with jitter. */
@@ -83,6 +84,16 @@ export class Moves {
   constructor(connection: ForwarderHost, patienceMs: number) {
     this.connection = connection;
     this.patienceMs = patienceMs;
+  }
+
+  /** For another process. */
+  describe(nowMs: number): HandedMove[] {
+    return this.history.map(({ atMs, ...rest }) => ({ ...rest, agoMs: nowMs - atMs }));
+  }
+
+  /** Goes on where another process was. */
+  revive(handed: readonly HandedMove[], nowMs: number): void {
+    this.history = handed.map(({ agoMs, ...rest }) => ({ ...rest, atMs: nowMs - agoMs }));
   }
 
   start(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {

@@ -203,8 +203,7 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
 
   private describeState(): HandedOpaque['state'] | undefined {
     const { held, permit, link, route, number, placedAtMs, halfClosed, host } = this;
-    if (held !== undefined)
-      return { phase: 'greeting', held: new Uint8Array(held.bytes.subarray(held.start, held.end)) };
+    if (held !== undefined) return { phase: 'greeting', held: held.copy };
     if (route === undefined || link < 0 || !permit?.isHeld) return undefined;
     return {
       ...{ phase: 'spliced', pool: route.name, number, node: permit.target.nodeId, link, halfClosed },

@@ -1,13 +1,15 @@
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
-import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing, reasonOf } from './close-reasons.ts';
+import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
 import { Deaths } from './deaths.ts';
 import { FlowControl } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import type { HandedSessionForwarder } from './handed-forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
 import { LaterTurns } from './later-turns.ts';
 import type { CloseMode } from './part.ts';
+import { type EventHandler, handleEvent } from './session-events.ts';
 import { sessionOptions } from './session-options.ts';
 import { SessionUpstream } from './session-upstream.ts';
 import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
@@ -24,11 +26,11 @@ const PROOF = 0.4;
  * Until the end the connection's timer belongs to the upstream while no node serves, else to the keep-alive
  * monitor.
  */
-export class SessionForwarder implements Forwarder, UpstreamHost {
+export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   readonly session: Session;
-  private readonly connection: ForwarderHost;
-  private readonly route: PoolRoute;
-  private readonly upstream: SessionUpstream;
+  readonly connection: ForwarderHost;
+  readonly route: PoolRoute;
+  readonly upstream: SessionUpstream;
   private monitor: KeepAliveMonitor | undefined;
   private readonly flow: FlowControl;
   private events: SessionEvent[] | undefined;
@@ -48,12 +50,21 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
   private closeMode: CloseMode = 'reset';
   private purges = true;
 
-  /** `raw` is the packet that `connect` was decoded from. */
-  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, raw: Uint8Array) {
+  /** @param origin the packet that `connect` was decoded from, or the session of another process */
+  constructor(
+    connection: ForwarderHost,
+    connect: Connect,
+    route: PoolRoute,
+    origin: Uint8Array | HandedSessionForwarder['session'],
+  ) {
     this.connection = connection;
     this.route = route;
-    const options = sessionOptions(connection.host, route, connect.clientId === '');
-    this.session = new Session(connect, raw, options, this);
+    const isNew = origin instanceof Uint8Array;
+    const chosen = isNew ? undefined : origin.chosenId;
+    const options = sessionOptions(connection.host, route, connect.clientId === '', chosen);
+    this.session = isNew
+      ? new Session(connect, origin, options, this)
+      : Session.revive(connect, origin, options, this);
     this.flow = new FlowControl(this.session, connection, route.rates);
     this.deaths = new Deaths(connection, this);
     this.later = new LaterTurns(connection.wire, this);
@@ -135,7 +146,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     while (this.events !== undefined) {
       const { events } = this;
       this.events = undefined;
-      for (const event of events) if (!this.upstream.isOver) this.on(event);
+      for (const event of events) if (!this.upstream.isOver) handleEvent(this, event);
     }
     if (this.upstream.isOver) return;
     const isNewPause = this.flow.update(this.upstream.link, this.monitor !== undefined, this.later);
@@ -159,37 +170,6 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     if (this.flow.pauseMs(this.monitor !== undefined) === 0) session.goOnDevice(this.flow.step);
     this.drainEvents();
     if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
-  }
-
-  private on(event: SessionEvent): void {
-    const { upstream, connection } = this;
-    switch (event.kind) {
-      case 'accepted':
-        upstream.accepted();
-        return connection.placed(true);
-      case 'refused':
-        return upstream.refused(event.code, event.packet);
-      case 'resumed':
-        return upstream.resumed(event.sessionPresent, event.leftBehind);
-      case 'suspected':
-        return this.deaths.suspected(upstream.target, this.route);
-      case 'acquitted':
-        return this.deaths.over();
-      case 'node-leaving':
-        return upstream.nodeLeaves(event.code, event.serverReference);
-      case 'node-fault':
-        return this.linkEnded(upstream.link, 'error');
-      case 'taken-over':
-        return upstream.hung?.follows() ? undefined : this.end('taken-over');
-      case 'node-ended':
-        connection.because('node-closed');
-        return connection.close('flush');
-      case 'device-left':
-        return event.forwarded ? this.left() : this.waitToLeave();
-      case 'end':
-        if (event.why !== 'asked') connection.because(reasonOf[event.why]);
-        return event.drops ? upstream.drop(event.code) : connection.close('flush');
-    }
   }
 
   // ---- links -----------------------------------------------------------------------------------------------
@@ -294,13 +274,13 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.connection.close(closingOf(cause));
   }
 
-  private waitToLeave(): void {
+  waitToLeave(): void {
     this.leaving = true;
     this.closeMode = 'goodbye';
   }
 
   /** The device's DISCONNECT is on its way to the node. */
-  private left(): void {
+  left(): void {
     this.leaving = true;
     this.closeMode = 'flush';
     this.connection.because('device-closed');
@@ -370,14 +350,51 @@ export class SessionForwarder implements Forwarder, UpstreamHost {
     this.upstream.leave(this.closeMode, this.purges);
   }
 
-  describe(): undefined {
-    return undefined;
-  }
-
-  departed(): void {}
-
   closed(): void {
     this.upstream.closed();
     this.session.wipe();
+  }
+
+  // ---- between processes -----------------------------------------------------------------------------------
+
+  /** While a node serves, and nothing else is under way. */
+  describe(): HandedSessionForwarder | undefined {
+    const { monitor, connection, leaving, closeMode, purges } = this;
+    const waits = this.later.isAsked || this.farewellWaits || this.linkEnd !== undefined;
+    if (monitor === undefined || waits || this.finished) return undefined;
+    const [session, upstream] = [this.session.describe(), this.upstream.describe()];
+    const [flow, deaths] = [this.flow.describe(), this.deaths.describe()];
+    if (session === undefined || upstream === undefined || flow === undefined || deaths === undefined)
+      return undefined;
+    return {
+      ...{ kind: 'session', session, upstream, flow, deaths, leaving, closeMode, purges },
+      monitor: monitor.describe(connection.host.now()),
+    };
+  }
+
+  /** `route` is that of `handed.upstream`, and `target` the node. */
+  static revive(
+    connection: ForwarderHost,
+    connect: Connect,
+    route: PoolRoute,
+    target: Target,
+    handed: HandedSessionForwarder,
+  ): SessionForwarder {
+    const { wire, host } = connection;
+    const forwarder = new SessionForwarder(connection, connect, route, handed.session);
+    forwarder.upstream.revive(target, handed.upstream);
+    forwarder.flow.revive(handed.flow);
+    forwarder.deaths.revive(handed.deaths);
+    forwarder.monitor = new KeepAliveMonitor(forwarder.session, wire, host.now());
+    forwarder.monitor.revive(handed.monitor, host.now());
+    forwarder.leaving = handed.leaving;
+    forwarder.closeMode = handed.closeMode;
+    forwarder.purges = handed.purges;
+    return forwarder;
+  }
+
+  departed(): void {
+    this.deaths.over();
+    this.closed();
   }
 }

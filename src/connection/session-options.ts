@@ -7,7 +7,12 @@ const PACKETS_PER_CALL = 4096;
 const made = new WeakMap<PoolRoute, SessionOptions>();
 
 /** What a session must know besides its CONNECT: one value for all sessions of a route, because there are very many. */
-export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymous: boolean): SessionOptions {
+export function sessionOptions(
+  host: ConnectionHost,
+  route: PoolRoute,
+  isAnonymous: boolean,
+  chosen?: string,
+): SessionOptions {
   let options = made.get(route);
   if (options === undefined) {
     const { limits, sessionLimits, messages, traffic } = host;
@@ -26,7 +31,7 @@ export function sessionOptions(host: ConnectionHost, route: PoolRoute, isAnonymo
     };
     made.set(route, options);
   }
-  return isAnonymous ? { ...options, clientId: chosenId(host.random()) } : options;
+  return isAnonymous ? { ...options, clientId: chosen ?? chosenId(host.random()) } : options;
 }
 
 /**

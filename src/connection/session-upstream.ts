@@ -9,6 +9,7 @@ import { noCopies, purge, withCopy } from './copies.ts';
 import type { Drop } from './drop.ts';
 import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
+import type { HandedUpstream } from './handed-forwarder.ts';
 import { type HangHost, HungNode } from './hung-node.ts';
 import { type LossOwner, LostLink } from './lost-link.ts';
 import { hasMovedSince, type Move, Moves } from './migration.ts';
@@ -19,17 +20,8 @@ import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
 /**
- * Where a session is: finds it its first node, takes it from node to node, and leaves the last. All states are in `LIFECYCLE.md`.
- *
- *   first node  dial ──► CONNECT ──► accepted
- *   link ended  detached ──► the node lives: the device is ended likewise
- *                  └──► the node is gone ──► its turn ──► dial ──► CONNECT again ──► resumed
- *   node hangs  another is asked ──► the node speaks again: it serves on
- *                  └──► the other has accepted ──► detached ──► resumed ──► goodbye at the old node
- *   planned     dial ──► detached ──► CONNECT again ──► resumed ──► goodbye at the old node
- *
- * The connection's timer belongs to `lost` while it is not known whether the node is gone, to `attempts` while a node is
- * sought, to `move` between two rounds of them, and to `purge` when it is over.
+ * Where a session is: finds it its first node, takes it from node to node, and leaves the last. All ways and states are in
+ * `LIFECYCLE.md`.
  */
 export class SessionUpstream implements LossOwner, HangHost {
   readonly at: Attachment;
@@ -76,6 +68,26 @@ export class SessionUpstream implements LossOwner, HangHost {
     return this.move !== undefined || this.lost !== undefined || (this.hung?.isSilent ?? false);
   }
 
+  /** For another process. Undefined unless a node serves, and nothing is sought, asked or decided. */
+  describe(): HandedUpstream | undefined {
+    const { spoken, copies: targets, hung, route, connection } = this;
+    const at = this.isMoving || this.attempts !== undefined ? undefined : this.at.describe();
+    const nowMs = connection.host.now();
+    const [straysMs, history] = [hung?.describe(nowMs) ?? [], this.moves.describe(nowMs)];
+    const copies = targets.map(({ nodeId }) => nodeId);
+    return at && { at, pool: route.name, spoken, copies, straysMs, history };
+  }
+
+  /** Goes on where another process was, at this node. A copy at a node that is not known any more is past help. */
+  revive(target: Target, { at, spoken, copies, straysMs, history }: HandedUpstream): void {
+    const nowMs = this.connection.host.now();
+    this.at.revive(target, at);
+    this.moves.revive(history, nowMs);
+    this.spoken = spoken;
+    this.copies = copies.flatMap((node) => this.route.target(node, this.connection.peer) ?? []);
+    if (straysMs.length > 0) this.hungNode().revive(straysMs, nowMs);
+  }
+
   // ---- finding a node --------------------------------------------------------------------------------------
 
   search(preferred: string | undefined): void {
@@ -113,18 +125,15 @@ export class SessionUpstream implements LossOwner, HangHost {
     attempts?.giveUp();
     this.attempts = undefined;
     if (move === undefined) return turnAway(connection, this.connect, attempts);
-    if (this.at.permit !== undefined) return this.callOff(move);
+    if (this.at.permit !== undefined) {
+      this.move = undefined; // the old node goes on serving
+      this.moves.ended(move, undefined, false);
+      return this.owner.served();
+    }
     const wait = move.backoff(connection.host.now(), connection.host.random());
     if (wait !== undefined) return connection.wire.setTimer(wait);
     this.moves.ended(move, undefined, false);
     this.owner.end('no-node');
-  }
-
-  /** The old node goes on serving. */
-  private callOff(move: Move): void {
-    this.move = undefined;
-    this.moves.ended(move, undefined, false);
-    this.owner.served();
   }
 
   /** False when no node is sought: then the timer is not the upstream's. */
@@ -252,19 +261,14 @@ export class SessionUpstream implements LossOwner, HangHost {
 
   /** The node says that it stops, or that the session should go elsewhere. */
   nodeLeaves(code: number, serverReference: string | undefined): void {
-    if (this.at.permit === undefined)
-      return this.tryAnother((attempts) => attempts.busy(`DISCONNECT ${hexOf(code)}`));
-    this.leaveFor('node-leaving', this.route.named(serverReference ?? ''));
-  }
-
-  /** Says goodbye to the node that serves. `to` is tried first. */
-  private leaveFor(cause: MoveCause, to: string | undefined): void {
     const { at } = this;
     const origin = at.permit?.target;
-    if (origin === undefined) return;
+    if (origin === undefined)
+      return this.tryAnother((attempts) => attempts.busy(`DISCONNECT ${hexOf(code)}`));
     this.hung?.leave();
     at.leaveNode('goodbye');
-    if (at.detach()) this.moveOn(this.moves.start({ cause, origin }), to);
+    const first = this.route.named(serverReference ?? '');
+    if (at.detach()) this.moveOn(this.moves.start({ cause: 'node-leaving', origin }), first);
   }
 
   /** The broker has accepted a newer connection of the device. This link stays as long as its node keeps it. */

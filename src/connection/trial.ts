@@ -39,6 +39,15 @@ export class Trial implements Defendant {
     return this.state === 'lonely' || this.state === 'queued';
   }
 
+  /** Is it still to begin, or may the node still be found to have died of it? */
+  get isOpen(): boolean {
+    return this.isWaiting || (this.state === 'begun' && this.isFresh);
+  }
+
+  private get isFresh(): boolean {
+    return this.connection.host.now() - this.beganAtMs < MOMENT_MS;
+  }
+
   timer(): void {
     if (this.state === 'queued') return this.begin();
     this.state = 'queued';
@@ -56,7 +65,7 @@ export class Trial implements Defendant {
   /** The node has answered, or is lost. Returns whether it may have died of what was sent again. */
   end(): boolean {
     const { host } = this.connection;
-    const isSudden = this.state === 'begun' && host.now() - this.beganAtMs < MOMENT_MS;
+    const isSudden = this.state === 'begun' && this.isFresh;
     this.state = 'over';
     host.trials.leave(this, this.node.nodeId);
     return isSudden;

@@ -1,5 +1,8 @@
 /** Topic aliases of MQTT 5.0 over a change of node. */
 
+import { copyOf } from './encode.ts';
+import type { HandedAliases } from './handed.ts';
+
 interface Alias {
   topic: Uint8Array;
   /** Does the other side know it? */
@@ -31,6 +34,19 @@ export class Aliases {
   establish(number: number): void {
     const alias = this.byNumber.get(number);
     if (alias !== undefined) alias.established = true;
+  }
+
+  /** For another process. */
+  describe(): HandedAliases {
+    return Array.from(this.byNumber, ([number, { topic, established }]) => {
+      return { number, topic: copyOf(topic, 0, topic.length), established };
+    });
+  }
+
+  static revive(handed: HandedAliases): Aliases {
+    const aliases = new Aliases();
+    for (const { number, topic, established } of handed) aliases.set(number, topic, established);
+    return aliases;
   }
 
   /** A new link knows none. */

@@ -76,6 +76,7 @@ let known: ConnackCapabilities = plainCapabilities;
 
 /** The same capabilities as one shared value, because nodes say the same to nearly all devices. */
 export function interned(terms: ConnackCapabilities): ConnackCapabilities {
+  if (equal(terms, plainCapabilities)) return plainCapabilities;
   if (!equal(terms, known)) known = terms;
   return known;
 }

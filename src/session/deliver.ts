@@ -4,10 +4,11 @@ import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { MALFORMED, varintEnd } from '../protocol/mqtt/varint.ts';
 import { ackPacket, packetType } from './encode.ts';
 import { FreshFilters } from './fresh-filters.ts';
-import { type InflightToDevice, MOST_UNFINISHED, type Owner, owner, step } from './inflight-to-device.ts';
+import { type InflightToDevice, MOST_UNFINISHED } from './inflight-to-device.ts';
 import type { MigrationState } from './migration-state.ts';
 import { aliased, followsAliases, withoutAlias } from './node-aliases.ts';
 import { DUP, hashOf, hashOfLarge, qosOf, RETAIN, topicEnd, withPacketId } from './publish.ts';
+import { type Owner, owner, step } from './stages.ts';
 import type { State } from './state.ts';
 import { leadingId } from './subscribe.ts';
 

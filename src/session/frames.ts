@@ -1,5 +1,6 @@
-import { GrowableBuffer } from '../base/growable-buffer.ts';
+import { bufferOf, GrowableBuffer } from '../base/growable-buffer.ts';
 import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
+import type { HandedFrames } from './handed.ts';
 
 /** What breaks the framing; nothing behind it can be understood. */
 type FrameFault = 'malformed' | 'too-large';
@@ -74,6 +75,22 @@ export class Frames {
   wipe(): void {
     this.partial?.bytes.fill(0);
     this.left?.bytes.fill(0);
+  }
+
+  /** For another process. */
+  describe(): HandedFrames {
+    const { partial, askAt, streaming, left } = this;
+    return { partial: partial?.copy, askAt, streaming, left: left?.copy };
+  }
+
+  static revive({ partial, askAt, streaming, left }: HandedFrames): Frames {
+    const frames = new Frames();
+    frames.partial = partial && bufferOf(partial);
+    frames.size = partial === undefined ? 0 : sizeOf(partial);
+    frames.askAt = askAt;
+    frames.streaming = streaming;
+    frames.left = left && bufferOf(left);
+    return frames;
   }
 
   reset(): void {
@@ -266,6 +283,12 @@ export class Frames {
     handler.rest(s, bytes, start, end);
     return end;
   }
+}
+
+/** Of a packet of which the beginning is known; 0 while its fixed header is unfinished. */
+function sizeOf(packet: Uint8Array): number {
+  const bodyAt = varintEnd(packet, 1, packet.length);
+  return bodyAt < 0 ? 0 : bodyAt + varintValue(packet, 1, bodyAt);
 }
 
 /** Serve all sessions between packets, when there is nothing to remember. */

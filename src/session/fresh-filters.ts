@@ -1,5 +1,6 @@
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { copyOf } from './encode.ts';
+import type { HandedFreshFilters } from './handed.ts';
 import { filtersOf } from './subscribe.ts';
 import { matches } from './topic-filter.ts';
 
@@ -11,7 +12,7 @@ const MOST = 32;
  * counts as asked for: a retained message that comes twice does less harm than one that is missing.
  */
 export class FreshFilters {
-  private readonly filters: Uint8Array[] = [];
+  private filters: Uint8Array[] = [];
   private isFull = false;
 
   /** Takes those of a whole SUBSCRIBE. */
@@ -21,6 +22,18 @@ export class FreshFilters {
       if (this.isFull) return;
       this.filters.push(copyOf(filter, 0, filter.length));
     }
+  }
+
+  /** For another process. */
+  describe(): HandedFreshFilters {
+    return { filters: [...this.filters], isFull: this.isFull };
+  }
+
+  static revive({ filters, isFull }: HandedFreshFilters): FreshFilters {
+    const fresh = new FreshFilters();
+    fresh.filters = filters;
+    fresh.isFull = isFull;
+    return fresh;
   }
 
   /** Is the topic in [start, end) asked for? */

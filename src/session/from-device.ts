@@ -2,10 +2,10 @@ import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
-import { stage } from './inflight-from-device.ts';
 import { expiryIn } from './memory.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
+import { stage } from './stages.ts';
 import type { State } from './state.ts';
 import { isRequest, leadingId } from './subscribe.ts';
 

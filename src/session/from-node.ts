@@ -4,11 +4,12 @@ import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { readServerReference } from './connack-capabilities.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
 import { ackPacket, packetType } from './encode.ts';
-import { exchange, stage } from './inflight-from-device.ts';
+import { exchange } from './inflight-from-device.ts';
 import { unsubscribedFrom } from './memory.ts';
 import type { MigrationState } from './migration-state.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
+import { stage } from './stages.ts';
 import type { State } from './state.ts';
 import { filtersOf, granted, leadingId, readCodes } from './subscribe.ts';
 

@@ -1,4 +1,4 @@
-/** What other rooms may use of the session. Everything else here is internal. */
+/** What other rooms may use of the session, besides the format of `handed.ts`. Everything else here is internal. */
 
 export { readAssignedClientId } from './connack-capabilities.ts';
 export { packetType } from './encode.ts';

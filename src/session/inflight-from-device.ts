@@ -1,27 +1,9 @@
 import { packetType } from './encode.ts';
+import type { HandedInflightFromDevice } from './handed.ts';
 import { IdIndex } from './id-index.ts';
 import { DUP } from './publish.ts';
 import { Slots } from './slots.ts';
-
-/** How far one exchange of the device's has come. */
-export const stage = {
-  /** PUBLISH that a node got, unanswered. */
-  sent: 1,
-  /** PUBLISH that waits for room in the node's Receive Maximum. */
-  waiting: 2,
-  /** SUBSCRIBE or UNSUBSCRIBE, unanswered. */
-  asked: 3,
-  /** QoS 2: the device has its PUBREC. From here on the message itself is not needed again. */
-  received: 4,
-  /** QoS 2: the device has sent PUBREL. */
-  released: 5,
-  /** QoS 2 after PUBREC from a node whose session is gone: finished here, not at a node. */
-  local: 6,
-  /** PUBLISH that a node got, unanswered, and that is too large to be kept: no other node can be given it. */
-  unkept: 7,
-} as const;
-
-export type Stage = (typeof stage)[keyof typeof stage];
+import { type Stage, stage } from './stages.ts';
 
 /**
  * The kind of exchange that a packet id belongs to. The answer shows the kind, so one id may stand for one exchange
@@ -244,6 +226,28 @@ export class InflightFromDevice extends Slots {
     if (this.isIndexed) this.index?.remove(this.key(at), at);
     this.packets -= this.word(at, LENGTH);
     this.drop(at);
+  }
+
+  /** For another process. */
+  describe(): HandedInflightFromDevice {
+    const entries: HandedInflightFromDevice['entries'] = [];
+    let unsent = -1;
+    for (let at = this.first(); at >= 0; at = this.next(at)) {
+      if (at === this.unsent) unsent = entries.length;
+      const [id, isSuspect] = [this.id(at), this.isSuspect(at)];
+      entries.push({ id, stage: this.stage(at), isSuspect, packet: this.packet(at) });
+    }
+    return { entries, unsent };
+  }
+
+  /** Fills an empty table with what another process had. */
+  revive({ entries, unsent }: HandedInflightFromDevice): this {
+    for (const [index, { id, stage: at, isSuspect, packet }] of entries.entries()) {
+      const slot = this.append(id, at, packet, 0, packet.length);
+      if (isSuspect) this.suspect(slot);
+      if (index === unsent) this.unsent = slot;
+    }
+    return this;
   }
 
   /** Overwrites all that was kept. */

@@ -1,30 +1,7 @@
+import type { HandedInflightToDevice } from './handed.ts';
 import { IdIndex } from './id-index.ts';
 import { Slots } from './slots.ts';
-
-/** How far one delivery to the device has come, as the device sees it. */
-export const step = {
-  /** PUBLISH given, not acknowledged. */
-  published: 0,
-  /** QoS 2: the device has sent PUBREC. */
-  received: 1,
-  /** QoS 2: PUBREL given. */
-  released: 2,
-  /** The device has finished, but a node that must redeliver does not know it yet. */
-  done: 3,
-} as const;
-
-/** Which node knows of the delivery. */
-export const owner = {
-  /** The link that is up. */
-  node: 0,
-  /** The session of a lost link: the next node may take it up again [MQTT-4.4.0-1]. */
-  suspended: 1,
-  /** No node knows it. */
-  orphan: 2,
-} as const;
-
-export type Step = (typeof step)[keyof typeof step];
-export type Owner = (typeof owner)[keyof typeof owner];
+import { type Owner, owner, type Step, step } from './stages.ts';
 
 /** Words of an entry: node id << 16 | device id; bits of state; hash of the payload. */
 const IDS = 0;
@@ -146,6 +123,25 @@ export class InflightToDevice extends Slots {
 
   get isEmpty(): boolean {
     return this.count === 0;
+  }
+
+  /** For another process. */
+  describe(): HandedInflightToDevice {
+    const entries: HandedInflightToDevice['entries'] = [];
+    for (let at = this.first(); at >= 0; at = this.next(at)) {
+      const [nodeId, deviceId, hash] = [this.nodeId(at), this.deviceId(at), this.hash(at)];
+      const [isQos2, now, by] = [this.isQos2(at), this.step(at), this.owner(at)];
+      entries.push({ nodeId, deviceId, isQos2, hash, step: now, owner: by });
+    }
+    return { entries, lastFreeId: this.lastFreeId };
+  }
+
+  /** Fills an empty table with what another process had. */
+  revive({ entries, lastFreeId }: HandedInflightToDevice): this {
+    for (const { nodeId, deviceId, isQos2, hash, step: now, owner: by } of entries)
+      this.add(nodeId, deviceId, isQos2, hash, now, by);
+    this.lastFreeId = lastFreeId;
+    return this;
   }
 
   /** Makes it ready for the next session. */

@@ -1,7 +1,7 @@
 import { uint32 } from '../base/bytes.ts';
 import { propertiesEnd, property, propertyEnd } from '../protocol/mqtt/properties.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';
-import { stage } from './inflight-from-device.ts';
+import { stage } from './stages.ts';
 import type { State } from './state.ts';
 import { readSubscriptions, type Subscription, Subscriptions } from './subscriptions.ts';
 

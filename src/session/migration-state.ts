@@ -1,6 +1,8 @@
-import type { Aliases } from './aliases.ts';
-import type { FreshFilters } from './fresh-filters.ts';
-import { InflightFromDevice, stage } from './inflight-from-device.ts';
+import { Aliases } from './aliases.ts';
+import { FreshFilters } from './fresh-filters.ts';
+import type { HandedMigration } from './handed.ts';
+import { InflightFromDevice } from './inflight-from-device.ts';
+import { stage } from './stages.ts';
 
 /** Stages of held messages; both keep the message. */
 const HELD = stage.sent;
@@ -61,6 +63,32 @@ export class MigrationState {
     this.drops = false;
     this.nodeAliases = undefined;
     this.awaitsRedelivery = false;
+  }
+
+  /** For another process. `replays` are of a session that is being rebuilt. */
+  describe(nowMs: number): HandedMigration {
+    const { asking, doubtful, isOver, mustPurge, cut, isOnTrial, anew, sessionPresent, room, drops } = this;
+    const { held, retainedUntilMs, resent, fresh, swallowed, nodeAliases, awaitsRedelivery } = this;
+    return {
+      ...{ asking, doubtful, isOver, mustPurge, cut, isOnTrial, anew, sessionPresent, room, drops },
+      held: held?.describe(),
+      retainedForMs: Math.max(0, retainedUntilMs - nowMs),
+      resent: resent && new Set(resent),
+      fresh: fresh?.describe(),
+      swallowed: swallowed && new Set(swallowed),
+      nodeAliases: nodeAliases?.describe(),
+      awaitsRedelivery,
+    };
+  }
+
+  static revive(handed: HandedMigration, now: () => number): MigrationState {
+    const { held, retainedForMs, fresh, nodeAliases, ...rest } = handed;
+    const migration = Object.assign(new MigrationState(), rest);
+    migration.held = held && new InflightFromDevice().revive(held);
+    migration.retainedUntilMs = retainedForMs > 0 ? now() + retainedForMs : 0;
+    migration.fresh = fresh && FreshFilters.revive(fresh);
+    migration.nodeAliases = nodeAliases && Aliases.revive(nodeAliases);
+    return migration;
   }
 
   resentQos2(id: number): void {

@@ -2,12 +2,16 @@
 
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
-import { connectAgain, connectToPurge, willDelay } from './connect-again.ts';
+import { mustHoldDevice } from './back-pressure.ts';
+import { connectAgain, connectToPurge } from './connect-again.ts';
+import { detach } from './detach.ts';
 import { pingreqPacket, pingrespPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
 import { factsOf, type SessionFacts } from './facts.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
-import { type Frames, idleFrames } from './frames.ts';
+import { Frames, idleFrames } from './frames.ts';
+import type { HandedSession } from './handed.ts';
+import { goodbyePacket, mustLeaveFirst } from './leave.ts';
 import { SessionMemory } from './memory.ts';
 import { type Immovable, immovableOf, isTied, type Stays } from './movable.ts';
 import { drainOffline } from './resume.ts';
@@ -17,10 +21,7 @@ import { Suspects } from './suspects.ts';
 
 const secrets = new SecretArena();
 const utf8 = new TextEncoder();
-/**
- * How many PINGREQs that a lost node did not answer are answered. A device that asks more often does not wait for
- * each.
- */
+/** PINGREQs that a lost node owes and that are answered: a device that asks more often does not wait for each. */
 const MOST_PINGS_OWED = 1024;
 
 /**
@@ -203,23 +204,13 @@ export class Session {
    * `pingsWait`: PINGREQs are answered by `answerPings` only, when it is known that the session goes on.
    */
   detached(pingsWait = false): boolean {
-    const { state } = this;
-    const whole = !this.nodeFrames?.midStream || state.migration?.drops === true;
+    const isWhole = detach(this.state, this.deviceFrames, this.nodeFrames);
     this.nodeFrames = undefined;
-    state.linkDead = true;
-    state.isWithheld = false;
-    if (state.phase === 'connecting' || state.phase === 'leaving' || state.phase === 'over') return whole;
-    state.phase = 'detached';
-    state.needMigration().linkLost();
-    state.inflightFromDevice?.endResend();
-    if (this.deviceFrames?.midStream) state.needMigration().cut = true;
-    state.toNode.abort();
-    state.pingsSent = 0;
-    state.inflightToDevice?.suspend();
-    state.pingsWait = pingsWait;
+    if (this.state.phase !== 'detached') return isWhole;
+    this.state.pingsWait = pingsWait;
     if (!pingsWait) this.answerPings();
     this.state.flush();
-    return whole;
+    return isWhole;
   }
 
   /**
@@ -275,12 +266,7 @@ export class Session {
 
   /** Must the device not be read? Look after every call. */
   get holdsDevice(): boolean {
-    const { phase, offlineBuffer, inflightFromDevice, options, isPaused, isWithheld } = this.state;
-    if ((inflightFromDevice?.bytes ?? 0) >= options.maxInflightBytes) return true;
-    if (this.hasDeviceRest && !isPaused) return true;
-    const isRead = phase === 'leaving' || (phase === 'attached' && !isPaused && !isWithheld);
-    const waits = isRead ? 0 : (this.deviceFrames?.keptBytes ?? 0);
-    return (offlineBuffer?.length ?? 0) + waits >= options.maxOfflineBytes;
+    return mustHoldDevice(this.state, this.deviceFrames, this.hasDeviceRest);
   }
 
   /**
@@ -298,10 +284,7 @@ export class Session {
 
   /** Reports to `to` what has gone to the node since the last call. */
   bill(to: { spend(messages: number, bytes: number, nowMs: number): void }, nowMs: number): void {
-    const { state } = this;
-    to.spend(state.billedMessages, state.billedBytes, nowMs);
-    state.billedMessages = 0;
-    state.billedBytes = 0;
+    this.state.billTo(to, nowMs);
   }
 
   /** Is the device's connection served by a node now, with nothing left to replay? */
@@ -350,16 +333,12 @@ export class Session {
    * the session whole (rule 1), and `goodbye` follows on the old link.
    */
   get leavesFirst(): boolean {
-    const { connect, options } = this.state;
-    // A session without expiry ends on the takeover, and whatever delays its Will with it (3.1.4, 3.1.3.2.2).
-    const isDelayed = connect.sessionExpiryInterval > 0 && willDelay(this.raw) > 0;
-    return connect.hasWill && options.takeoverFiresWill && !isDelayed;
+    return mustLeaveFirst(this.state, this.raw);
   }
 
   /** The clean DISCONNECT that leaves a live node without its Will [MQTT-3.14.4-3]; `endSession` when another has it. */
   goodbye(endSession: boolean): Uint8Array {
-    const expires = this.state.connect.protocolVersion === 5 && this.state.connect.sessionExpiryInterval > 0;
-    return endSession && expires ? Uint8Array.of(0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0) : Uint8Array.of(0xe0, 0);
+    return goodbyePacket(this.state.connect, endSession);
   }
 
   /** After the device has gone: must a node be asked to drop a session that the device wanted clean (rule 2)? */
@@ -376,17 +355,36 @@ export class Session {
     return factsOf(this.state, this.deviceFrames, this.nodeFrames);
   }
 
+  /** What another process needs to go on; undefined: not now, and nothing has changed. It holds the device's secrets. */
+  describe(): HandedSession | undefined {
+    const state = this.state.describe();
+    if (state === undefined) return undefined;
+    const { raw, clientId, deviceFrames, nodeFrames } = this;
+    const frames = { deviceFrames: deviceFrames?.describe(), nodeFrames: nodeFrames?.describe() };
+    return { raw, clientId, chosenId: this.state.options.clientId, ...frames, state };
+  }
+
+  /** The session that another process has described; `connect` was decoded from its `raw`. */
+  static revive(
+    connect: Connect,
+    { raw, clientId, deviceFrames, nodeFrames, state }: HandedSession,
+    options: SessionOptions,
+    output: SessionOutput,
+  ): Session {
+    const session = new Session(connect, raw, options, output);
+    session.clientId = clientId;
+    session.deviceFrames = deviceFrames && Frames.revive(deviceFrames);
+    session.nodeFrames = nodeFrames && Frames.revive(nodeFrames);
+    session.state.revive(state);
+    return session;
+  }
+
   /** The connection has ended: overwrites credentials and payloads (rule 17). Must come, and nothing after it. */
   wipe(): void {
-    const { state } = this;
     if (this.wiped) return;
     this.wiped = true;
-    state.phase = 'over';
     secrets.erase(this.handle);
-    state.inflightFromDevice?.wipe();
-    state.migration?.held?.wipe();
-    state.offlineBuffer?.bytes.fill(0);
-    state.offlineBuffer = undefined;
+    this.state.wipe();
     this.deviceFrames?.wipe();
     this.nodeFrames?.wipe();
     this.deviceFrames = undefined;

@@ -1,13 +1,14 @@
 /** The state of one session, with what always holds in it. Functions in the other files change it. */
 
-import { GrowableBuffer } from '../base/growable-buffer.ts';
+import { bufferOf, GrowableBuffer } from '../base/growable-buffer.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import { disconnectPacket, type ReasonCode, reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { Aliases } from './aliases.ts';
-import { type ConnackCapabilities, plainCapabilities } from './connack-capabilities.ts';
+import { type ConnackCapabilities, interned, plainCapabilities } from './connack-capabilities.ts';
 import { packetType } from './encode.ts';
 import type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
+import type { HandedState } from './handed.ts';
 import { InflightFromDevice } from './inflight-from-device.ts';
 import { InflightToDevice } from './inflight-to-device.ts';
 import { MigrationState } from './migration-state.ts';
@@ -135,6 +136,13 @@ export class State implements Speaker {
     this.billedBytes += bytes;
   }
 
+  /** Reports what was billed since the last call. */
+  billTo(to: { spend(messages: number, bytes: number, nowMs: number): void }, nowMs: number): void {
+    to.spend(this.billedMessages, this.billedBytes, nowMs);
+    this.billedMessages = 0;
+    this.billedBytes = 0;
+  }
+
   get version(): ProtocolVersion {
     return this.connect.protocolVersion;
   }
@@ -229,6 +237,56 @@ export class State implements Speaker {
     this.aliases = undefined;
   }
 
+  /** For another process. Undefined unless a node has the session and what is said goes to and fro. */
+  describe(): HandedState | undefined {
+    if (this.phase !== 'attached' || this.linkDead || this.isWithheld) return undefined;
+    const { heldBack, attachments, inherited, isBeyondRecall, deviceLeft, overflown } = this;
+    const { notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
+    const { isPaused, billedMessages, billedBytes, options, migration } = this;
+    return {
+      ...{ attachments, inherited, isBeyondRecall, deviceLeft, overflown },
+      ...{ notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait },
+      ...{ isPaused, billedMessages, billedBytes },
+      heldBack: heldBack && { node: copies(heldBack.node), device: copies(heldBack.device) },
+      unsubscribed: this.unsubscribed?.describe(),
+      advertised: { ...this.advertised },
+      terms: { ...this.terms },
+      inflightFromDevice: this.inflightFromDevice?.describe(),
+      inflightToDevice: this.inflightToDevice?.describe(),
+      subscriptions: this.subscriptions?.describe(),
+      aliases: this.aliases?.describe(),
+      offlineBuffer: this.offlineBuffer?.copy,
+      migration: migration?.describe(migration.retainedUntilMs > 0 ? options.now() : 0),
+    };
+  }
+
+  /** Makes a new state what another process had. */
+  revive(handed: HandedState): void {
+    const { inflightFromDevice, inflightToDevice, unsubscribed, subscriptions, ...others } = handed;
+    const { aliases, offlineBuffer, migration, advertised, terms, ...rest } = others;
+    Object.assign(this, rest);
+    this.phase = 'attached';
+    this.answered = true;
+    this.advertised = interned(advertised);
+    this.terms = interned(terms);
+    this.unsubscribed = unsubscribed && Subscriptions.revive(unsubscribed);
+    this.inflightFromDevice = inflightFromDevice && windows.take().revive(inflightFromDevice);
+    this.inflightToDevice = inflightToDevice && tables.take().revive(inflightToDevice);
+    this.subscriptions = subscriptions && Subscriptions.revive(subscriptions);
+    this.aliases = aliases && Aliases.revive(aliases);
+    this.offlineBuffer = offlineBuffer && bufferOf(offlineBuffer);
+    this.migration = migration && MigrationState.revive(migration, this.options.now);
+  }
+
+  /** Overwrites payloads. */
+  wipe(): void {
+    this.phase = 'over';
+    this.inflightFromDevice?.wipe();
+    this.migration?.held?.wipe();
+    this.offlineBuffer?.bytes.fill(0);
+    this.offlineBuffer = undefined;
+  }
+
   event(event: SessionEvent): void {
     this.output.event(event);
   }
@@ -258,4 +316,8 @@ export class State implements Speaker {
     this.linkDead = true;
     this.event({ kind: 'node-fault', detail });
   }
+}
+
+function copies(packets: readonly Uint8Array[] | undefined): Uint8Array[] | undefined {
+  return packets?.map((packet) => new Uint8Array(packet));
 }

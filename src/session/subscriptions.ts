@@ -1,6 +1,7 @@
 import { uint16, uint32 } from '../base/bytes.ts';
 import { decodeText } from '../protocol/mqtt/field.ts';
 import { putField } from './encode.ts';
+import type { HandedSubscriptions } from './handed.ts';
 
 /** A subscription as a node granted it. */
 export interface Subscription {
@@ -86,6 +87,17 @@ export class Subscriptions {
         identifier: Math.floor(value / OPTIONS),
       };
     }
+  }
+
+  /** For another process. */
+  describe(): HandedSubscriptions {
+    return [...this];
+  }
+
+  static revive(handed: HandedSubscriptions): Subscriptions {
+    const subscriptions = new Subscriptions();
+    for (const subscription of handed) subscriptions.set(subscription);
+    return subscriptions;
   }
 
   /** All of them in base64, as `readSubscriptions` takes it: one packed entry after another. */

@@ -1,9 +1,10 @@
 import { uint16 } from '../base/bytes.ts';
 import { varintEnd } from '../protocol/mqtt/varint.ts';
 import { packetType } from './encode.ts';
-import { type InflightFromDevice, stage } from './inflight-from-device.ts';
+import type { InflightFromDevice } from './inflight-from-device.ts';
 import { qosOf } from './publish.ts';
 import { goOn } from './resume.ts';
+import { stage } from './stages.ts';
 import type { State } from './state.ts';
 import { filtersOf } from './subscribe.ts';
 

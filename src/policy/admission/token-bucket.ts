@@ -31,6 +31,16 @@ export class TokenBucket {
     const delayMs = this.fullAtMs - nowMs - this.burstMs;
     return delayMs > ROUNDING_MS ? delayMs : 0;
   }
+
+  /** How long until it is full, in ms: its whole state. */
+  fullInMs(nowMs: number): number {
+    return Math.max(0, this.fullAtMs - nowMs);
+  }
+
+  /** Becomes what gave this `fullInMs`. */
+  fillIn(ms: number, nowMs: number): void {
+    this.fullAtMs = nowMs + ms;
+  }
 }
 
 /** Sums of fractions of milliseconds are not exact; a thousandth more or less is no limit exceeded. */

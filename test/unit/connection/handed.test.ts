@@ -1,20 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
-import { Connection } from '../../../src/connection/connection.ts';
 import { readHandedConnection, readHandedPeer } from '../../../src/connection/handed.ts';
 import { describePeer } from '../../../src/connection/handed-peer.ts';
-import { OpaqueConnection } from '../../../src/connection/opaque.ts';
 import type { Peer } from '../../../src/connection/wire.ts';
 import { packet, Scene } from './scene.ts';
-
-/** What becomes of each field of a class between two processes. One that is new must be put where it belongs. */
-function expectFields(
-  instance: object | undefined,
-  fields: { readonly goOver: string; readonly begin: string; readonly areGiven: string },
-): void {
-  const known = Object.values(fields).flatMap((names) => names.split(' ').filter((name) => name !== ''));
-  expect(Object.keys(instance ?? {}).sort()).toEqual(known.sort());
-}
 
 const relayed = () => new Scene().served();
 
@@ -100,33 +89,5 @@ describe('a peer', () => {
 
   test('of another shape is refused', () => {
     expect(() => readHandedPeer({ ...describePeer(peer), remotePort: -1 })).toThrow("at 'remotePort'");
-  });
-});
-
-describe('no field is forgotten', () => {
-  test('of a connection and of what relays it', () => {
-    const { connection } = relayed();
-    expect(connection).toBeInstanceOf(Connection);
-    expectFields(connection, {
-      goOver:
-        'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs connectAtMs phase reason held forwarder deviceFin isHolding',
-      begin: 'rosterAt connectEnd',
-      areGiven: 'wire host peer',
-    });
-    expectFields(Reflect.get(connection, 'forwarder'), {
-      goOver: 'connect permit assignedClientId link halfClosed',
-      begin: 'attempts held answer isOpen hasLostLink',
-      areGiven: 'connection route',
-    });
-  });
-
-  test('of a connection of any protocol', () => {
-    const { connection } = new Scene({ opaque: 'tcp' }).opens();
-    expect(connection).toBeInstanceOf(OpaqueConnection);
-    expectFields(connection, {
-      goOver: 'route placedAtMs number held permit link reason halfClosed',
-      begin: 'rosterAt attempts isClosing connect session clientId who',
-      areGiven: 'wire host peer',
-    });
   });
 });

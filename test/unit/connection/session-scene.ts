@@ -7,9 +7,11 @@ import type {
   MigrationResult,
   MoveCause,
   MovePolicy,
+  PoolRoute,
   Recaller,
 } from '../../../src/connection/connection-host.ts';
 import type { Asker, Defendant, Evidence } from '../../../src/connection/evidence.ts';
+import { readHandedConnection } from '../../../src/connection/handed.ts';
 import type { SessionForwarder } from '../../../src/connection/session-forwarder.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
@@ -61,7 +63,11 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   -- text                          is for who reads: the first line of a longer scenario tells its story
  */
 export class SessionScene {
-  readonly connection: Connection;
+  connection: Connection;
+  /** Times that another process has gone on with it. */
+  handed = 0;
+  /** Every piece that the device or a node was sent. */
+  outputs: Buffer[] = [];
   readonly version: Version;
   nowMs = 1_000;
   timerAtMs: number | undefined;
@@ -82,6 +88,8 @@ export class SessionScene {
   /** Nodes whose Server Reference is known, and that a placement offers, best first. */
   nodes: readonly string[];
   forwarder: SessionForwarder | undefined;
+  private deviceRest = Buffer.alloc(0);
+  private readonly nodeRests = new Map<Link, Buffer>();
   private dials = 0;
   private lines: string[] = [];
   private readonly tasks: (() => void)[] = [];
@@ -92,11 +100,30 @@ export class SessionScene {
   /** Who wants to know whether a node is gone. */
   private readonly askers = new Set<Asker>();
 
+  private readonly options: SessionSceneOptions;
+
   constructor(options: SessionSceneOptions = {}) {
+    this.options = options;
     this.version = options.version ?? 4;
     this.nodes = options.nodes ?? ['a', 'b', 'c'];
     this.room = new SceneQueue(options.isFull ?? false, (line) => this.lines.push(line));
     this.connection = new Connection(this.wire(), peer, this.host(options));
+  }
+
+  /** Another process goes on, where the connection can be described; its clock is another one. */
+  handOver(): void {
+    const { connection, options } = this;
+    const described = connection.describe();
+    if (described === undefined) return;
+    this.handed++;
+    const handed = readHandedConnection(structuredClone(described));
+    if (handed.kind !== 'mqtt') throw new Error(handed.kind);
+    connection.departed();
+    const shiftMs = 86_400_000;
+    this.nowMs += shiftMs;
+    if (this.timerAtMs !== undefined) this.timerAtMs += shiftMs;
+    this.connection = Connection.revive(this.wire(), peer, this.host(options), handed);
+    this.forwarder = this.connection.session;
   }
 
   /** The loop turns: those who asked have their turn. */
@@ -182,6 +209,7 @@ export class SessionScene {
 
   private read(bytes: Uint8Array, start: number, end: number): string[] {
     const copy = Buffer.copyBytesFrom(bytes, start, end - start);
+    this.outputs.push(copy);
     try {
       return packetsIn(copy, this.version).map(textOf);
     } catch {
@@ -196,15 +224,12 @@ export class SessionScene {
       if (counted < 0) throw new Error(`${node} is released once too often`);
       this.counted.set(node, counted);
     };
-    const notHanded = () => {
-      throw new Error('a session is not handed over yet');
-    };
     const note = (line: string): void => void this.lines.push(line);
     const place = (preferred: string | undefined) => ({
       candidates: this.candidates(preferred),
       retryPolicy,
     });
-    return {
+    const host: ConnectionHost = {
       limits: { ...limits, maxPacketBytes },
       sessionLimits: {
         ...sessionLimits,
@@ -241,9 +266,12 @@ export class SessionScene {
       queue: () => options.queueMs ?? 0,
       release: ({ nodeId }) => count(nodeId, -1),
       takeServed: ({ nodeId }) => count(nodeId, 1),
-      routeTo: notHanded,
-      revived: notHanded,
-      departed: notHanded,
+      routeTo: (pool, connect, about) =>
+        pool === 'pool' ? (host.route(connect, about) as PoolRoute) : undefined,
+      revived: () => {
+        this.forwarder = this.connection.session;
+      },
+      departed: () => {},
       dialFailed: ({ nodeId }, failure) => note(`${nodeId} failed: ${failure}`),
       dialled: () => {},
       placed: ({ target }) => {
@@ -279,6 +307,7 @@ export class SessionScene {
         note(`ended: ${reason}`);
       },
     };
+    return host;
   }
 
   private *candidates(preferred: string | undefined): Generator<Target, undefined> {
@@ -328,6 +357,31 @@ export class SessionScene {
 
   deviceSays(bytes: Buffer): void {
     inScratch(bytes, (scratch, start, end) => this.connection.deviceData(scratch, start, end));
+  }
+
+  /** The device sends so many bytes of what it has begun to send, and of this packet behind it. */
+  deviceSaysPart(bytes: Buffer, most: number): void {
+    this.deviceRest = Buffer.concat([this.deviceRest, bytes]);
+    const piece = this.deviceRest.subarray(0, most);
+    this.deviceRest = this.deviceRest.subarray(piece.length);
+    this.deviceSays(piece);
+  }
+
+  /** The same of a node's link. */
+  nodeSaysPart(who: string, bytes: Buffer, most: number): void {
+    const link = this.linkOf(who);
+    const all = Buffer.concat([this.nodeRests.get(link) ?? Buffer.alloc(0), bytes]);
+    this.nodeRests.set(link, all.subarray(most));
+    inScratch(all.subarray(0, most), (scratch, start, end) =>
+      this.connection.linkData(link, scratch, start, end),
+    );
+  }
+
+  private linkOf(who: string): Link {
+    const ofNode = [...this.links].filter(([, { node }]) => node === who.replace('old ', ''));
+    const [link] = ofNode.at(who.startsWith('old ') ? -2 : -1) ?? [];
+    if (link === undefined) throw new Error(`${who} has no link`);
+    return link;
   }
 
   private bytesOf(what: string): Buffer {

@@ -6,17 +6,9 @@ import {
   type Exchange,
   exchange,
   InflightFromDevice,
-  type Stage,
-  stage,
 } from '../../../src/session/inflight-from-device.ts';
-import {
-  InflightToDevice,
-  MOST_UNFINISHED,
-  type Owner,
-  owner,
-  type Step,
-  step,
-} from '../../../src/session/inflight-to-device.ts';
+import { InflightToDevice, MOST_UNFINISHED } from '../../../src/session/inflight-to-device.ts';
+import { type Owner, owner, type Stage, type Step, stage, step } from '../../../src/session/stages.ts';
 import { bytesOf } from './packet-text.ts';
 
 const MOST = 65_535;

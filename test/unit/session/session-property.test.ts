@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { generate, type Packet, type Parser, parser } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
 import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
-import { Session } from '../../../src/session/index.ts';
+import type { HandedSession } from '../../../src/session/handed.ts';
+import { handedSession } from '../../../src/session/handed-session.ts';
+import { Session, type SessionOutput } from '../../../src/session/index.ts';
 import {
   type BrokerRules,
   type BrokerSession,
@@ -33,6 +35,7 @@ const steps = [
   'link opens',
   'proxy pings',
   'the loop turns',
+  'another process goes on',
 ] as const;
 
 interface Scenario {
@@ -52,7 +55,8 @@ const TOPICS = ['a', 'b', 'c'];
 class Scene {
   readonly device: ModelDevice;
   private readonly scenario: Scenario;
-  private readonly session: Session;
+  private session: Session;
+  private readonly again: (handed: HandedSession) => Session;
   private readonly toProxyFromDevice: Bytes = new Bytes();
   private readonly toProxyFromNode: Bytes = new Bytes();
   private readonly deviceReader: Parser;
@@ -92,14 +96,16 @@ class Scene {
     if (decoded.kind !== 'connect') throw new Error('CONNECT');
     const { packetsPerCall } = scenario;
     const large = { ...options, packetsPerCall, maxInflightBytes: 1 << 20, maxOfflineBytes: 1 << 20 };
-    this.session = new Session(decoded.connect, connect, large, {
+    const output: SessionOutput = {
       toNode: (bytes, start, end) => this.nodeReader?.parse(Buffer.from(bytes.subarray(start, end))),
       toDevice: (bytes, start, end) => this.deviceReader.parse(Buffer.from(bytes.subarray(start, end))),
       isDeviceBehind: () => false,
       event: (event) => {
         if (event.kind !== 'accepted' && event.kind !== 'resumed') throw new Error(JSON.stringify(event));
       },
-    });
+    };
+    this.session = new Session(decoded.connect, connect, large, output);
+    this.again = (handed) => Session.revive(decoded.connect, handed, large, output);
   }
 
   take({ what, die }: Step): void {
@@ -150,6 +156,12 @@ class Scene {
       case 'the loop turns':
         this.session.goOnNode();
         return this.session.goOnDevice();
+      case 'another process goes on': {
+        const handed = this.session.describe();
+        if (handed === undefined) return;
+        this.session.wipe();
+        this.session = this.again(handedSession.parse(structuredClone(handed)));
+      }
     }
   }
 
@@ -283,7 +295,8 @@ function inOrder(where: string, messages: readonly Message[]): void {
   }
 }
 
-const frequent = steps.flatMap((what) => Array<typeof what>(what === 'link is lost' ? 1 : 3).fill(what));
+const rare: ReadonlySet<string> = new Set(['link is lost', 'another process goes on']);
+const frequent = steps.flatMap((what) => Array<typeof what>(rare.has(what) ? 1 : 3).fill(what));
 const step: fc.Arbitrary<Step> = fc.record({ what: fc.constantFrom(...frequent), die: fc.nat(255) });
 const script = fc.array(step, { minLength: 10, maxLength: 200, size: 'max' });
 

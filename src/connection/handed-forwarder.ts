@@ -1,0 +1,77 @@
+/** How a session is forwarded, as a plain value: the formats of `SessionForwarder` and its parts. */
+
+import { z } from 'zod';
+import { handedSession } from '../session/handed-session.ts';
+import { moveCauses } from './connection-host.ts';
+import { evidences } from './evidence.ts';
+
+const count = z.int().min(0);
+const link = z.int().min(0);
+/** What has passed, or is left; of a look that is late it is negative. */
+const ms = z.number();
+/** Of a field that is always there. */
+const maybe = <T extends z.ZodType>(schema: T) =>
+  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
+
+const attachment = z.strictObject({ node: z.string(), link, attachedAgoMs: ms });
+
+/** One of the last re-attachments: a `MigrationResult`. */
+const move = z.strictObject({
+  cause: z.enum(moveCauses),
+  evidence: maybe(z.enum(evidences)),
+  from: z.string(),
+  to: maybe(z.string()),
+  durationMs: ms,
+  agoMs: ms,
+  sessionPresent: z.boolean(),
+});
+
+/** Of the class `SessionUpstream`. */
+const upstream = z.strictObject({
+  at: attachment,
+  /** Where the session is; the pool of the connection may be another one, which is gone. */
+  pool: z.string(),
+  spoken: z.boolean(),
+  /** Ids of nodes. */
+  copies: z.array(z.string()),
+  straysMs: z.array(ms),
+  history: z.array(move),
+});
+
+const monitor = z.strictObject({
+  deviceSpoke: z.boolean(),
+  toldNode: z.boolean(),
+  heard: count,
+  quietLooks: count,
+  untoldLooks: count,
+  heardAtLook: z.int().min(-1),
+  heardAtCheck: z.int().min(-1),
+  lookInMs: ms,
+  checkEndsInMs: ms,
+});
+
+const meter = z.strictObject({ freeInMs: ms, messagesFullInMs: ms, bytesFullInMs: ms });
+const flow = z.strictObject({ holdsDevice: z.boolean(), isPaused: z.boolean(), meter: maybe(meter) });
+const deaths = z.strictObject({ origin: z.string(), isSudden: z.boolean() });
+
+/** Of the class `SessionForwarder`. */
+export const handedSessionForwarder = z.strictObject({
+  kind: z.literal('session'),
+  session: handedSession,
+  upstream,
+  monitor,
+  flow,
+  deaths,
+  leaving: z.boolean(),
+  closeMode: z.enum(['reset', 'goodbye', 'flush']),
+  purges: z.boolean(),
+});
+
+export type HandedAttachment = z.output<typeof attachment>;
+export type HandedMove = z.output<typeof move>;
+export type HandedUpstream = z.output<typeof upstream>;
+export type HandedMonitor = z.output<typeof monitor>;
+export type HandedMeter = z.output<typeof meter>;
+export type HandedFlow = z.output<typeof flow>;
+export type HandedDeaths = z.output<typeof deaths>;
+export type HandedSessionForwarder = z.output<typeof handedSessionForwarder>;

@@ -1,0 +1,54 @@
+/** What follows from what a session tells. */
+
+import type { SessionEvent } from '../session/index.ts';
+import { reasonOf } from './close-reasons.ts';
+import type { EndReason, PoolRoute } from './connection-host.ts';
+import type { Deaths } from './deaths.ts';
+import type { ForwarderHost } from './forwarder.ts';
+import type { SessionUpstream } from './session-upstream.ts';
+import type { EndCause, Link } from './wire.ts';
+
+/** Whose session it is. */
+export interface EventHandler {
+  readonly connection: ForwarderHost;
+  readonly route: PoolRoute;
+  readonly upstream: SessionUpstream;
+  readonly deaths: Deaths;
+  linkEnded(link: Link, cause: EndCause): void;
+  /** The device's DISCONNECT is on its way to the node. */
+  left(): void;
+  /** It waits for the next node. */
+  waitToLeave(): void;
+  end(reason: EndReason): void;
+}
+
+export function handleEvent(of: EventHandler, event: SessionEvent): void {
+  const { upstream, connection } = of;
+  switch (event.kind) {
+    case 'accepted':
+      upstream.accepted();
+      return connection.placed(true);
+    case 'refused':
+      return upstream.refused(event.code, event.packet);
+    case 'resumed':
+      return upstream.resumed(event.sessionPresent, event.leftBehind);
+    case 'suspected':
+      return of.deaths.suspected(upstream.target, of.route);
+    case 'acquitted':
+      return of.deaths.over();
+    case 'node-leaving':
+      return upstream.nodeLeaves(event.code, event.serverReference);
+    case 'node-fault':
+      return of.linkEnded(upstream.link, 'error');
+    case 'taken-over':
+      return upstream.hung?.follows() ? undefined : of.end('taken-over');
+    case 'node-ended':
+      connection.because('node-closed');
+      return connection.close('flush');
+    case 'device-left':
+      return event.forwarded ? of.left() : of.waitToLeave();
+    case 'end':
+      if (event.why !== 'asked') connection.because(reasonOf[event.why]);
+      return event.drops ? upstream.drop(event.code) : connection.close('flush');
+  }
+}

@@ -1,0 +1,147 @@
+import { expect, test } from 'vitest';
+import { GrowableBuffer } from '../../../src/base/growable-buffer.ts';
+import { FlowControl } from '../../../src/connection/flow-control.ts';
+import { HungNode } from '../../../src/connection/hung-node.ts';
+import { KeepAliveMonitor } from '../../../src/connection/keep-alive-monitor.ts';
+import { Meter } from '../../../src/connection/meter.ts';
+import { TokenBucket } from '../../../src/policy/admission/token-bucket.ts';
+import { Aliases } from '../../../src/session/aliases.ts';
+import { Frames } from '../../../src/session/frames.ts';
+import { FreshFilters } from '../../../src/session/fresh-filters.ts';
+import { InflightFromDevice } from '../../../src/session/inflight-from-device.ts';
+import { InflightToDevice } from '../../../src/session/inflight-to-device.ts';
+import { MigrationState } from '../../../src/session/migration-state.ts';
+import { Subscriptions } from '../../../src/session/subscriptions.ts';
+import { Scene } from './scene.ts';
+import { served } from './session-scene.ts';
+
+const of = (owner: object, field: string): object => Reflect.get(owner, field) as object;
+
+const relayed = new Scene().served().connection;
+const opaque = new Scene({ opaque: 'tcp' }).opens().connection;
+const { connection } = served();
+const forwarder = of(connection, 'forwarder');
+const upstream = of(forwarder, 'upstream');
+const session = of(forwarder, 'session');
+const monitorOf = new KeepAliveMonitor({ deviceKeepAlive: 0, nodeKeepAlive: 0 } as never, {} as never, 0);
+const rates = { messageRate: 1, byteRate: 1 };
+
+interface Fate {
+  /** Goes to another process, as a value or in one. */
+  readonly goes: string;
+  /** Is made of what goes, or begins anew: it is as it was in whatever can go. */
+  readonly begins?: string;
+  /** Is what the other process has in its place. */
+  readonly isGiven?: string;
+}
+
+/**
+ * What becomes of each field of each class that goes to another process. One that is new belongs into `describe`, `revive`, its
+ * format, whose version is counted up (`HANDED_VERSION`), and into this list; or it says here why not.
+ */
+const classes: readonly (readonly [object, Fate])[] = [
+  [
+    connection,
+    {
+      goes: 'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs connectAtMs phase reason held forwarder deviceFin isHolding',
+      begins: 'rosterAt connectEnd',
+      isGiven: 'wire host peer',
+    },
+  ],
+  [
+    of(relayed, 'forwarder'),
+    {
+      goes: 'connect permit assignedClientId link halfClosed',
+      begins: 'attempts held answer isOpen hasLostLink',
+      isGiven: 'connection route',
+    },
+  ],
+  [
+    opaque,
+    {
+      goes: 'route placedAtMs number held permit link reason halfClosed',
+      begins: 'rosterAt attempts isClosing connect session clientId who',
+      isGiven: 'wire host peer',
+    },
+  ],
+  [
+    forwarder,
+    {
+      goes: 'session upstream monitor flow deaths leaving closeMode purges',
+      begins: 'events later linkEnd farewellWaits finished isFarewell',
+      isGiven: 'connection route',
+    },
+  ],
+  [
+    upstream,
+    {
+      goes: 'at moves spoken copies hung route',
+      begins: 'attempts lost move purge',
+      isGiven: 'connection connect owner',
+    },
+  ],
+  [
+    of(upstream, 'at'),
+    { goes: 'link permit attachedAtMs', begins: 'oldLink isOver', isGiven: 'connection owner' },
+  ],
+  [of(upstream, 'moves'), { goes: 'history', isGiven: 'connection patienceMs' }],
+  [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence dueAtMs', isGiven: 'host' }],
+  [
+    monitorOf,
+    {
+      goes: 'deviceSpoke toldNode heard quietLooks untoldLooks lookAtMs heardAtLook heardAtCheck checkEndsAtMs',
+      isGiven: 'session wire',
+    },
+  ],
+  [
+    new FlowControl({} as never, {} as never, rates),
+    { goes: 'holdsDevice meter isPaused', begins: 'heldLink', isGiven: 'session connection' },
+  ],
+  [new Meter(rates), { goes: 'messages bytes freeAtMs', isGiven: 'step' }],
+  [new TokenBucket(1, 1), { goes: 'fullAtMs', isGiven: 'msPerToken burstMs' }],
+  [of(forwarder, 'deaths'), { goes: 'origin isSudden', begins: 'trial', isGiven: 'connection owner' }],
+  [of(forwarder, 'later'), { goes: '', begins: 'isNodeAsked deviceAskedFor', isGiven: 'wire owner' }],
+  [session, { goes: 'handle clientId state deviceFrames nodeFrames', begins: 'wiped' }],
+  [
+    of(session, 'state'),
+    {
+      goes: 'heldBack attachments inherited unsubscribed isBeyondRecall deviceLeft overflown notUnderstood authenticates advertised terms pingsOwed pingsSent pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
+      begins: 'phase budget answered linkDead expiryAtEnd isWithheld place',
+      isGiven: 'connect options output',
+    },
+  ],
+  [
+    new MigrationState(),
+    {
+      goes: 'asking doubtful isOver mustPurge cut held isOnTrial anew sessionPresent retainedUntilMs room resent fresh swallowed drops nodeAliases awaitsRedelivery',
+      begins: 'replays',
+    },
+  ],
+  [
+    new InflightFromDevice(),
+    {
+      goes: 'words log unsent suspectCount',
+      begins:
+        'used freed entries tail packets index isIndexed waitingFrom sent exchangedCount waitingCount unkeptCount',
+    },
+  ],
+  [
+    new InflightToDevice(),
+    {
+      goes: 'words lastFreeId',
+      begins: 'used freed entries unfinished foreign suspended nodeIndex deviceIndex isIndexed',
+    },
+  ],
+  [new Aliases(), { goes: 'byNumber', begins: 'bytes' }],
+  [new Subscriptions(), { goes: 'packed map', begins: 'filterBytes count' }],
+  [new FreshFilters(), { goes: 'filters isFull' }],
+  [new Frames(), { goes: 'partial askAt streaming left', begins: 'size' }],
+  [new GrowableBuffer(), { goes: 'bytes start end' }],
+];
+
+test.each(
+  classes.map(([instance, fate]) => [instance.constructor.name, instance, fate] as const),
+)('no field of %s is forgotten between two processes', (_, instance, { goes, begins = '', isGiven = '' }) => {
+  const known = `${goes} ${begins} ${isGiven}`.split(' ').filter((name) => name !== '');
+  expect(Object.keys(instance).sort()).toEqual(known.sort());
+});
