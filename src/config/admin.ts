@@ -152,6 +152,6 @@ function toTlsConfig(
     clientCa: clientCa && pathFrom(fileName, clientCa),
     clientAuth: clientCa === undefined ? 'none' : clientAuth,
     minVersion: 'TLSv1.2',
-    ...{ crl: undefined, expiredCrl: 'refuse', ciphers: undefined },
+    ...{ crl: undefined, expiredCrl: 'refuse', ciphers: undefined, records: 'own' },
   };
 }

@@ -17,6 +17,7 @@ listeners:
       expiredCrl: refuse
       minVersion: TLSv1.2
       ciphers: ECDHE+AESGCM:ECDHE+CHACHA20
+      records: own
       certificates: [{ cert: b.crt, key: b.key, names: [b.example.org] }]
   - url: https://0.0.0.0:443
     pool: dashboards

@@ -19,7 +19,11 @@ export interface TlsConfig {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   /** OpenSSL's names, with colons between them; undefined: the engines' own choice. */
   readonly ciphers: string | undefined;
+  readonly records: TlsRecords;
 }
+
+/** Who seals and opens records behind the handshake, in the engines for Linux. */
+export type TlsRecords = 'own' | 'openssl';
 
 export interface CertificateConfig {
   readonly cert: string;
@@ -45,6 +49,14 @@ const keyPath = () => pemPath('Its private key in PEM, not encrypted.');
 const serverName = text(253).regex(/^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, {
   error: ({ input }) => `must be a host name such as mqtt.example.org or *.example.org, not '${input}'`,
 });
+
+/** The same words for listeners and for nodes. */
+export const tlsRecords = () =>
+  choice(['own', 'openssl'])
+    .default('own')
+    .describe(
+      'Who seals and opens TLS records behind the handshake, in the engines for Linux. `own`: Breakwater, with the ciphers of OpenSSL; an idle connection then takes little memory. `openssl`: OpenSSL itself, which it is for suites without AEAD whatever this says. The node engine leaves records to Node. A reload changes it for connections from then on.',
+    );
 
 export const tlsSchema = z
   .strictObject({
@@ -77,6 +89,7 @@ export const tlsSchema = z
         description:
           'Ciphers in OpenSSL’s names, best first, with colons between them: those of TLS 1.3 begin with `TLS_`, and are all taken where none is named. Without it those with forward secrecy and AEAD; for old devices that know CBC only add such as `ECDHE-RSA-AES128-SHA256`.',
       }),
+    records: tlsRecords(),
     certificates: z
       .array(
         z.strictObject({
@@ -133,5 +146,6 @@ export function toTls(
     expiredCrl: rest.expiredCrl,
     minVersion: rest.minVersion,
     ciphers: rest.ciphers,
+    records: rest.records,
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { newIpWords, parseIp } from '../protocol/address/ip.ts';
 import { text } from './fields.ts';
-import { pathFrom, pemPath } from './tls.ts';
+import { pathFrom, pemPath, type TlsRecords, tlsRecords } from './tls.ts';
 
 /** How a pool's nodes are reached by TLS: those whose URL is `mqtts`, and their probes. */
 
@@ -12,6 +12,7 @@ export interface UpstreamTlsConfig {
   readonly serverName: string | undefined;
   readonly certificate: { readonly cert: string; readonly key: string } | undefined;
   readonly verify: boolean;
+  readonly records: TlsRecords;
 }
 
 export const upstreamTlsSchema = z
@@ -42,6 +43,7 @@ export const upstreamTlsSchema = z
       .describe(
         'Whether a node must show a good certificate. `false` takes any: what passes is then hidden from those who listen, not from those who pose as the node.',
       ),
+    records: tlsRecords(),
   })
   .check(({ value, issues }) => {
     for (const [one, other] of [
@@ -54,7 +56,7 @@ export const upstreamTlsSchema = z
   });
 
 export function toUpstreamTls(
-  { ca, serverName, cert, key, verify }: z.output<typeof upstreamTlsSchema>,
+  { ca, serverName, cert, key, verify, records }: z.output<typeof upstreamTlsSchema>,
   fileName: string,
 ): UpstreamTlsConfig {
   return {
@@ -65,5 +67,6 @@ export function toUpstreamTls(
         ? undefined
         : { cert: pathFrom(fileName, cert), key: pathFrom(fileName, key) },
     verify,
+    records,
   };
 }

@@ -25,6 +25,18 @@ export interface TlsOptions {
    * cannot, because Node takes one key.
    */
   readonly ticketKeys: readonly Uint8Array[];
+  /** Absent: `own`. */
+  readonly records?: TlsRecordLayer | undefined;
+}
+
+/**
+ * Who seals and opens records behind the handshake, in the engines for Linux: Breakwater itself, or OpenSSL. The node engine leaves them
+ * to Node.
+ */
+type TlsRecordLayer = 'own' | 'openssl';
+
+export function ownsRecords({ records }: { readonly records?: TlsRecordLayer | undefined }): boolean {
+  return records !== 'openssl';
 }
 
 type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
@@ -90,6 +102,8 @@ export interface UpstreamTls {
   readonly serverName?: string | undefined;
   /** Whether a node's certificate must be good, and for that name. */
   readonly verify: boolean;
+  /** Absent: `own`. */
+  readonly records?: TlsRecordLayer | undefined;
 }
 
 /** Of pools that say nothing of it. */

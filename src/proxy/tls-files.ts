@@ -94,7 +94,7 @@ export async function readUpstreamTlsFiles(
           ? undefined
           : await readPair({ ...tls.certificate, names: undefined }, complain);
       if (isBad) return undefined;
-      return { ca, certificate, serverName: tls.serverName, verify: tls.verify };
+      return { ca, certificate, serverName: tls.serverName, verify: tls.verify, records: tls.records };
     }),
   );
   return { options, problems };
@@ -106,7 +106,7 @@ async function readListener(
   tls: TlsConfig,
   complain: Complain,
 ): Promise<Omit<TlsOptions, 'alpn' | 'ticketKeys'> | undefined> {
-  const { certificates, clientCa, clientAuth, minVersion, ciphers } = tls;
+  const { certificates, clientCa, clientAuth, minVersion, ciphers, records } = tls;
   const pairs = await Promise.all(
     certificates.map((each, index) =>
       readPair(each, (keys, problem) =>
@@ -122,7 +122,7 @@ async function readListener(
   if ((tls.crl !== undefined && crl === undefined) || !areKnown) return undefined;
   const whole = pairs.filter((pair) => pair !== undefined);
   return whole.length === pairs.length
-    ? { certificates: whole, clientCa: authorities, clientAuth, crl, minVersion, ciphers }
+    ? { certificates: whole, clientCa: authorities, clientAuth, crl, minVersion, ciphers, records }
     : undefined;
 }
 

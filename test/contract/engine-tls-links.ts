@@ -22,7 +22,7 @@ const HIGH_WATER = 65_536;
 const BULK = 4 * 1024 * 1024;
 
 /** What an engine promises of links to nodes by TLS, checked against Node's TLS server. */
-export function tlsLinksContract(name: 'epoll' | 'node'): void {
+export function tlsLinksContract(name: 'epoll' | 'node', records: UpstreamTls['records'] = 'own'): void {
   let engine: EngineUnderTest;
   let root: Authority;
   let named: Issued;
@@ -57,7 +57,8 @@ export function tlsLinksContract(name: 'epoll' | 'node'): void {
     serverName = 'node.test',
   ): Promise<Target> {
     pool++;
-    if (tls !== undefined) await engine.updateUpstreamTls(pool, { verify: true, ...tls });
+    if (tls !== undefined || records !== 'own')
+      await engine.updateUpstreamTls(pool, { verify: true, records, ...tls });
     return { ...node.target, tls: { pool, serverName } };
   }
 
@@ -290,7 +291,7 @@ export function tlsLinksContract(name: 'epoll' | 'node'): void {
     it('takes new options for the next dials, and keeps the former where they are bad', async () => {
       const node = await nodeOf(named);
       const to = await target(node, { ca: createAuthority('stranger').cert });
-      const of = (tls: UpstreamTls) => engine.updateUpstreamTls(to.tls?.pool ?? 0, tls);
+      const of = (tls: UpstreamTls) => engine.updateUpstreamTls(to.tls?.pool ?? 0, { records, ...tls });
       expect(await dialled(to)).toMatch(/^TLS: /);
       await of({ ca: root.cert, verify: true });
       expect(await dialled(to)).toBe('opened');

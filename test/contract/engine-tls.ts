@@ -6,7 +6,12 @@ import { type ConnectionOptions, connect as dialTls, type TLSSocket } from 'node
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../src/engine/tls.ts';
-import { type Authority, createAuthority, type Issued, tlsOptions } from '../support/certificates.ts';
+import {
+  type Authority,
+  createAuthority,
+  type Issued,
+  tlsOptions as optionsOf,
+} from '../support/certificates.ts';
 import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import {
@@ -26,7 +31,7 @@ const FLOOD = 64 * 1024 * 1024;
 const MAX_HANDSHAKES = 20;
 
 /** What an engine promises of TLS listeners, checked with Node's TLS client against an engine in its own thread. */
-export function tlsContract(name: 'epoll' | 'node'): void {
+export function tlsContract(name: 'epoll' | 'node', records: TlsOptions['records'] = 'own'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
   let root: Authority;
@@ -40,6 +45,8 @@ export function tlsContract(name: 'epoll' | 'node'): void {
       node = fresh;
     },
   );
+
+  const tlsOptions: typeof optionsOf = (certificates, more) => optionsOf(certificates, { records, ...more });
 
   /** A listener of its own; its index is its place in `ports`. */
   async function listen(tls: TlsOptions): Promise<number> {

@@ -1,3 +1,4 @@
+import { MAX_RECORD_BYTES } from '../../protocol/tls-record/state.ts';
 import type { Reader } from '../linux/driver.ts';
 import { EINTR, type Libc, type Pinned } from '../linux/libc.ts';
 import * as is from '../linux/socket-state.ts';
@@ -20,14 +21,14 @@ export class ScratchReader implements Reader {
     this.table = table;
     this.tls = tls;
     this.readBytes = readBytes;
-    this.scratch = libc.pin(readBytes);
+    this.scratch = libc.pin(Math.max(readBytes, MAX_RECORD_BYTES));
     this.bytes = this.scratch.bytes;
   }
 
   receive(fd: number, flags: number): number {
     const { table, scratch, readBytes } = this;
     let got: number;
-    if ((flags & is.TLS) !== 0) got = this.tls.read(fd, scratch.address, readBytes);
+    if ((flags & is.TLS) !== 0) got = this.tls.read(fd, scratch);
     else {
       do got = this.libc.recv(fd, scratch.address, readBytes, 0);
       while (got === -EINTR);

@@ -96,13 +96,13 @@ export class Loop implements WireHost {
     const driver = createDriver(libc, this.table);
     this.poller = driver.poller;
     this.sockets = new Sockets(libc, options.keepAlive);
-    this.tls = new TlsSessions(libc, this.table, options, (fd) =>
+    const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
+    this.tls = new TlsSessions(libc, this.table, { ...options, readBytes }, (fd) =>
       this.wires[(this.table.slot[fd] as number) - 1]?.abort(),
     );
     const clearIn = (ms: number): void => this.setKey(this.recyclerKey, ms);
     this.recycler = new SocketRecycler(libc, this.table, clearIn, driver.poller);
     this.sockaddrsOf = createSockaddrCache(libc);
-    const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.streams = new Streams(
       libc,
       this.table,

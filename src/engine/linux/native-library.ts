@@ -20,6 +20,9 @@ export class NativeLibrary {
   /** memcpy(3). */
   readonly copy: (to: number, from: number, length: number) => void;
 
+  /** strlen(3). */
+  readonly lengthOf: (address: number) => number;
+
   /** Where the executable does not export `symbol`, these libraries are loaded. @throws Error where one is missing */
   constructor(symbol: string, names: readonly string[]) {
     const executable = this.koffi.load(null);
@@ -30,6 +33,7 @@ export class NativeLibrary {
       this.libraries = [...names.map((name) => this.koffi.load(name)), executable];
     }
     this.copy = this.bind('void *memcpy(uintptr_t to, uintptr_t from, size_t length)');
+    this.lengthOf = this.bind('size_t strlen(uintptr_t text)');
   }
 
   /** The function of a prototype in C. @throws Error where no library has it */

@@ -113,6 +113,11 @@ export class OpenSsl extends NativeLibrary {
     return this.newCtx(this.clientMethod);
   }
 
+  /** `callback`: of `keylogCallback`. */
+  readonly setKeylogCallback: (context: number, callback: number) => void = this.bind(
+    'void SSL_CTX_set_keylog_callback(uintptr_t ctx, uintptr_t callback)',
+  );
+
   setServerNameCallback(context: number, callback: number): number {
     return this.callbackControl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, callback);
   }
@@ -191,6 +196,45 @@ export class OpenSsl extends NativeLibrary {
   /** The peer's certificate must be for this IP address; 0 where it is none. */
   expectAddress(ssl: number, ip: string): number {
     return this.expectIp(this.parameters(ssl), ip);
+  }
+
+  readonly setReadAhead: (ssl: number, yes: number) => void = this.bind(
+    'void SSL_set_read_ahead(uintptr_t ssl, int yes)',
+  );
+
+  // ---- what a handshake leaves to records that are our own
+
+  /** Whether it has bytes from the socket that nobody has read. */
+  readonly hasPending: (ssl: number) => number = this.bind('int SSL_has_pending(uintptr_t ssl)');
+  readonly clientRandom: (ssl: number, address: number, length: number) => number = this.bind(
+    'size_t SSL_get_client_random(uintptr_t ssl, uintptr_t out, size_t length)',
+  );
+  readonly serverRandom: (ssl: number, address: number, length: number) => number = this.bind(
+    'size_t SSL_get_server_random(uintptr_t ssl, uintptr_t out, size_t length)',
+  );
+  private readonly session: Numbers = this.bind('uintptr_t SSL_get_session(uintptr_t ssl)');
+  private readonly sessionMasterKey: Numbers = this.bind(
+    'size_t SSL_SESSION_get_master_key(uintptr_t session, uintptr_t out, size_t length)',
+  );
+  private readonly sessionMaxFragment: Numbers = this.bind(
+    'uint8_t SSL_SESSION_get_max_fragment_length(uintptr_t session)',
+  );
+  private readonly writeBio: Numbers = this.bind('uintptr_t SSL_get_wbio(uintptr_t ssl)');
+  private readonly numberWritten: Numbers = this.bind('uint64_t BIO_number_written(uintptr_t bio)');
+
+  /** Of TLS 1.2. Returns its length. */
+  masterKey(ssl: number, address: number, length: number): number {
+    return this.sessionMasterKey(this.session(ssl), address, length);
+  }
+
+  /** 1 to 4 for 512 to 4096 bytes, twice as many each (RFC 6066, 4); 0: the peer has not asked for less than all. */
+  maxFragmentMode(ssl: number): number {
+    return this.sessionMaxFragment(this.session(ssl));
+  }
+
+  /** Bytes that were given to the socket. */
+  bytesWritten(ssl: number): number {
+    return Number(this.numberWritten(this.writeBio(ssl)));
   }
 
   // ---- what a session has settled
@@ -283,6 +327,8 @@ export class OpenSsl extends NativeLibrary {
     'int BreakwaterAlpn(uintptr_t ssl, uintptr_t out, uintptr_t outLength, uintptr_t in, uint32_t inLength, uintptr_t arg)',
   );
 
+  private readonly keylogType = this.callbackType('void BreakwaterKeylog(uintptr_t ssl, uintptr_t line)');
+
   serverNameCallback(run: (ssl: number) => number): Callback {
     return this.register(this.nameType, (ssl) => run(ssl as number));
   }
@@ -304,6 +350,14 @@ export class OpenSsl extends NativeLibrary {
     return this.register(this.ticketType, (...args) => {
       const [session, name, iv, cipher, hmac] = args as [number, number, number, number, number];
       return run(session, name, iv, cipher, hmac, args[5] === 1);
+    });
+  }
+
+  /** Told where a line of NSS's key log is, which ends with 0. */
+  keylogCallback(run: (line: number) => void): Callback {
+    return this.register(this.keylogType, (_ssl, line) => {
+      run(line as number);
+      return 0;
     });
   }
 

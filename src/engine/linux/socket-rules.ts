@@ -137,6 +137,7 @@ export const transitions: Readonly<Record<Transition, Start>> = {
     needs: 0,
     excludes: CONNECTING | TLS | SPLICED | DETACHED | EOF | FIN_WANTED | NO_WRITE_EVENTS | FROZEN,
   },
+  attachTls: { needs: 0, excludes: CONNECTING | TLS | NO_WRITE_EVENTS },
   endHandshake: { needs: HANDSHAKING, excludes: 0 },
   dropTls: { needs: TLS, excludes: 0 },
   readable: { needs: 0, excludes: CONNECTING | FROZEN },

@@ -107,6 +107,11 @@ export class SocketStates {
     this.set(fd, TLS | HANDSHAKING);
   }
 
+  /** Goes on with TLS whose handshake was made elsewhere. */
+  attachTls(fd: number): void {
+    this.set(fd, TLS);
+  }
+
   endHandshake(fd: number): void {
     this.clear(fd, HANDSHAKING);
   }

@@ -1,6 +1,6 @@
 import { DESCRIPTORS_MAX } from '../descriptors.ts';
 import { type Libc, RLIMIT_NOFILE } from './libc.ts';
-import { DEVICE, type SocketFlags, SocketStates } from './socket-state.ts';
+import { DETACHED, DEVICE, type SocketFlags, SocketStates } from './socket-state.ts';
 
 /**
  * What the engine knows of each socket, by fd, in memory that costs nothing until it is touched.
@@ -73,7 +73,7 @@ export function countAt(
 
 /** A socket has been read. */
 export function countReceived(table: SocketTable, fd: number, flags: number, bytes: number): void {
-  if ((flags & DEVICE) === 0) return;
+  if ((flags & (DEVICE | DETACHED)) !== DEVICE) return; // what comes behind its end, or a breach of TLS, is dropped
   const slot = (table.slot[fd] as number) - 1;
   table.fromDevice[slot] = (table.fromDevice[slot] as number) + bytes;
   const place = table.place[slot] as number;

@@ -3,6 +3,7 @@ import {
   cipherSettings,
   GROUPS,
   groupCertificates,
+  ownsRecords,
   sessionScope,
   type TlsCertificate,
   type TlsOptions,
@@ -12,6 +13,7 @@ import type { Callback } from './native-library.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
 import { addCertificate, addCrls, applySettings, eachCertificate, must, pinned } from './tls-material.ts';
+import type { SecretsTaker } from './tls-secrets.ts';
 import { createTicketKeys, type TicketKeys } from './tls-tickets.ts';
 
 /** The TLS settings of listeners, as OpenSSL wants them: certificates by name, client certificates, tickets, ALPN. */
@@ -21,12 +23,14 @@ interface ContextSet {
   /** The first serves devices that name no server. */
   readonly contexts: readonly number[];
   choose(serverName: string): number;
+  readonly hasOwnRecords: boolean;
 }
 
 /** The TLS settings of one thread's listeners. */
 export class TlsContexts {
   private readonly libc: Libc;
   private readonly ssl: OpenSsl;
+  private readonly secrets: SecretsTaker;
   /** By the index of the listener. */
   private readonly sets = new Map<number, ContextSet>();
   /** Those before: a device whose handshake has begun with them may be about to name its server. */
@@ -38,18 +42,24 @@ export class TlsContexts {
   private readonly tickets: TicketKeys;
   private readonly protocols: Protocols;
 
-  constructor(libc: Libc, ssl: OpenSsl) {
+  constructor(libc: Libc, ssl: OpenSsl, secrets: SecretsTaker) {
     this.libc = libc;
     this.ssl = ssl;
+    this.secrets = secrets;
     this.chooseByName = ssl.serverNameCallback((session) => this.nameGiven(session));
     this.tolerateExpired = ssl.verifyCallback((error) => error === o.X509_V_ERR_CRL_HAS_EXPIRED);
-    this.tickets = createTicketKeys(libc, ssl);
+    this.tickets = createTicketKeys(libc, ssl, (session) => secrets.ticket(session));
     this.protocols = createProtocols(libc, ssl);
   }
 
   /** The SSL_CTX that a listener's handshakes begin with; 0 for a plain listener. */
   of(listenerIndex: number): number {
     return this.sets.get(listenerIndex)?.contexts[0] ?? 0;
+  }
+
+  /** Whether records behind the handshakes of a listener are our own. */
+  hasOwnRecords(listenerIndex: number): boolean {
+    return this.sets.get(listenerIndex)?.hasOwnRecords === true;
   }
 
   private nameGiven(session: number): number {
@@ -81,7 +91,11 @@ export class TlsContexts {
       for (const context of contexts) this.release(context);
       throw error;
     }
-    return { contexts, choose: (name) => contexts[chooseGroup(groups, name)] as number };
+    return {
+      contexts,
+      choose: (name) => contexts[chooseGroup(groups, name)] as number,
+      hasOwnRecords: ownsRecords(tls),
+    };
   }
 
   private build(certificates: readonly TlsCertificate[], tls: TlsOptions, scope: string): number {
@@ -89,6 +103,7 @@ export class TlsContexts {
     const context = ssl.newContext();
     try {
       applyOptions(libc, ssl, context, tls, scope);
+      if (ownsRecords(tls)) this.secrets.watch(context);
       this.tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
       if (tls.clientAuth !== 'none') this.demandCertificate(context, tls);
@@ -146,7 +161,7 @@ export class TlsContexts {
 
 /** Everything but certificates. */
 function applyOptions(libc: Libc, ssl: OpenSsl, context: number, tls: TlsOptions, scope: string): void {
-  applySettings(ssl, context, cipherSettings(tls));
+  applySettings(ssl, context, cipherSettings(tls), ownsRecords(tls));
   const groups = pinned(libc, Buffer.from(`${GROUPS}\0`));
   must(
     ssl,

@@ -2,11 +2,12 @@ import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { BreakwaterError } from '../../base/errors.ts';
 import type { TargetTls } from '../../connection/wire.ts';
-import { checkUpstream, type UpstreamTls, verifying } from '../tls.ts';
+import { checkUpstream, ownsRecords, type UpstreamTls, verifying } from '../tls.ts';
 import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
 import { addCertificate, applySettings, eachCertificate, must, nodeCiphers } from './tls-material.ts';
+import type { SecretsTaker } from './tls-secrets.ts';
 
 /** Opens the TLS sessions of links to nodes: one SSL_CTX a pool. */
 export interface TlsLinks {
@@ -14,6 +15,8 @@ export interface TlsLinks {
   set(pool: number, tls: UpstreamTls): void;
   /** A session that is about to shake hands as a client. @throws BreakwaterError TLS_INVALID, INTERNAL (no memory) */
   open(target: TargetTls): number;
+  /** Whether records behind the handshakes of a pool are our own. */
+  hasOwnRecords(pool: number): boolean;
   /** The pool's next links are opened as where nothing was ever set; sessions go on. */
   drop(pool: number): void;
   close(): void;
@@ -24,7 +27,7 @@ interface Pool {
   readonly tls: UpstreamTls;
 }
 
-export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
+export function createTlsLinks(libc: Libc, ssl: OpenSsl, secrets: SecretsTaker): TlsLinks {
   const pools = new Map<number, Pool>();
 
   function set(pool: number, tls: UpstreamTls): Pool {
@@ -35,10 +38,12 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
     return built;
   }
 
-  function build({ ca, certificate, verify }: UpstreamTls): number {
+  function build(tls: UpstreamTls): number {
+    const { ca, certificate, verify } = tls;
     const context = ssl.newClientContext();
     try {
-      applySettings(ssl, context, nodeCiphers());
+      applySettings(ssl, context, nodeCiphers(), ownsRecords(tls));
+      if (ownsRecords(tls)) secrets.watch(context);
       if (certificate !== undefined) addCertificate(libc, ssl, context, certificate);
       if (verify) trust(context, ca ?? rootCertificates.join('\n'));
       return context;
@@ -85,6 +90,7 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
   return {
     set: (pool, tls) => void set(pool, tls),
     open,
+    hasOwnRecords: (pool) => ownsRecords(pools.get(pool)?.tls ?? verifying),
     drop,
     close() {
       for (const pool of [...pools.keys()]) drop(pool);

@@ -27,11 +27,13 @@ export function applySettings(
   ssl: OpenSsl,
   context: number,
   { suites, list, minVersion }: CipherSettings,
+  /** What OpenSSL reads beyond the handshake would be lost to them. */
+  hasOwnRecords: boolean,
 ): void {
   const control = (command: number, larg: number) => ssl.contextControl(context, command, larg, 0);
   ssl.setOptions(context, OPTIONS);
   control(o.SSL_CTRL_MODE, MODE);
-  control(o.SSL_CTRL_SET_READ_AHEAD, 1); // a record in one system call instead of two
+  control(o.SSL_CTRL_SET_READ_AHEAD, hasOwnRecords ? 0 : 1); // a record in one system call instead of two
   const version = minVersion === 'TLSv1.3' ? o.TLS1_3_VERSION : o.TLS1_2_VERSION;
   control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, version);
   control(o.SSL_CTRL_SET_SESS_CACHE_MODE, 0); // sessions are kept by the devices, in their tickets

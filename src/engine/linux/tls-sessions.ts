@@ -1,10 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../base/time.ts';
-import type { Peer, PeerTls, TargetTls } from '../../connection/wire.ts';
+import type { Peer, TargetTls } from '../../connection/wire.ts';
 import type { IpSource } from '../../protocol/address/ip.ts';
-import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
 import { HandshakeSlots } from '../handshake-slots.ts';
-import { commonName, type TlsOptions, type UpstreamTls } from '../tls.ts';
+import { ownsRecords, type TlsOptions, type UpstreamTls } from '../tls.ts';
+import { createAead, createHmac } from './evp.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
   loadOpenSsl,
@@ -18,22 +17,46 @@ import {
 import { DEVICE, HANDSHAKING, type SocketFlags, type SocketStates } from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import { TlsContexts } from './tls-contexts.ts';
+import { TlsFacts, TlsPeer } from './tls-facts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
+import { TlsRecords } from './tls-records.ts';
+import { dropSecrets, type HandshakeSecrets, SecretsTaker } from './tls-secrets.ts';
+
+/** What is there once a listener, or a pool, speaks TLS. */
+interface Loaded {
+  readonly contexts: TlsContexts;
+  readonly links: TlsLinks;
+  readonly facts: TlsFacts;
+  readonly taker: SecretsTaker;
+}
+
+/** What is known of a handshake in progress. */
+interface Handshake {
+  /** Of a device. */
+  peer: TlsPeer | undefined;
+  /** Where records of our own are to follow. */
+  readonly secrets: HandshakeSecrets | undefined;
+}
 
 /**
- * The TLS sessions of one thread, by fd. Results are those of recv(2) and send(2), errors as negative errnos: EAGAIN
- * waits for the socket, EPROTO is a breach of TLS, of which the peer was told by an alert.
+ * The TLS sessions of one thread, by fd. OpenSSL shakes hands. Behind it records are our own (`tls-records.ts`), and the SSL
+ * object is freed; where the configuration says so, or the suite is none of ours, OpenSSL goes on.
+ *
+ * Results are those of recv(2) and send(2), errors as negative errnos: EAGAIN waits for the socket, EPROTO is a breach of
+ * TLS, of which the peer was told by an alert.
  */
 export class TlsSessions {
   /** Of devices, by fd. */
   private readonly slots: HandshakeSlots<number>;
   private readonly libc: Libc;
+  private readonly table: SocketTable;
   private readonly states: SocketStates;
   private readonly flags: SocketFlags;
-  private readonly generation: Uint32Array;
   private readonly sessions: Float64Array;
-  private readonly out: Pinned;
-  private loaded: { readonly contexts: TlsContexts; readonly links: TlsLinks } | undefined;
+  private readonly handshakes = new Map<number, Handshake>();
+  private readonly readBytes: number;
+  private loaded: Loaded | undefined;
+  private records: TlsRecords | undefined;
   private failureText = '';
   private ssl = undefined as unknown as OpenSsl; // there is a session, so OpenSSL is loaded
 
@@ -41,36 +64,55 @@ export class TlsSessions {
   constructor(
     libc: Libc,
     table: SocketTable,
-    { maxHandshakes, clock }: { readonly maxHandshakes: number; readonly clock: Clock },
+    {
+      maxHandshakes,
+      clock,
+      readBytes,
+    }: { readonly maxHandshakes: number; readonly clock: Clock; readonly readBytes: number },
     giveWay: (fd: number) => void,
   ) {
     this.libc = libc;
     this.slots = new HandshakeSlots(maxHandshakes, clock, giveWay);
     this.states = table.states;
     this.flags = table.flags;
-    this.generation = table.generation;
     this.sessions = new Float64Array(table.capacity);
-    this.out = libc.pin(16);
+    this.table = table;
+    this.readBytes = readBytes;
   }
 
   /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
   configure(listenerIndex: number, tls: TlsOptions): void {
+    if (ownsRecords(tls)) this.loadRecords();
     this.load().contexts.set(listenerIndex, tls);
   }
 
   /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
   configureLinks(pool: number, tls: UpstreamTls | undefined): void {
+    if (tls !== undefined && ownsRecords(tls)) this.loadRecords();
     if (tls === undefined) this.loaded?.links.drop(pool);
     else this.load().links.set(pool, tls);
   }
 
-  private load() {
-    if (this.loaded === undefined) {
-      const { libc } = this;
-      this.ssl = loadOpenSsl();
-      this.loaded = { contexts: new TlsContexts(libc, this.ssl), links: createTlsLinks(libc, this.ssl) };
-    }
+  private load(): Loaded {
+    if (this.loaded !== undefined) return this.loaded;
+    const { libc } = this;
+    const ssl = loadOpenSsl();
+    const taker = new SecretsTaker(libc, ssl, createHmac(libc));
+    this.ssl = ssl;
+    this.loaded = {
+      taker,
+      contexts: new TlsContexts(libc, ssl, taker),
+      links: createTlsLinks(libc, ssl, taker),
+      facts: new TlsFacts(libc, ssl),
+    };
     return this.loaded;
+  }
+
+  /** @throws BreakwaterError ENGINE_UNAVAILABLE where OpenSSL's ciphers fail their check */
+  private loadRecords(): TlsRecords {
+    const { libc, table, readBytes } = this;
+    this.records ??= new TlsRecords(libc, table, createAead(libc), createHmac(libc), readBytes);
+    return this.records;
   }
 
   /** The listener's next handshakes would be none: it is plain from now on. Sessions go on. */
@@ -96,17 +138,21 @@ export class TlsSessions {
       this.slots.release(fd);
       return false;
     }
-    this.begin(fd, session);
+    this.begin(fd, session, this.loaded?.contexts.hasOwnRecords(listenerIndex) === true);
     return true;
   }
 
   /** Begins a session on a connected link. @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE, INTERNAL */
   openLink(fd: number, target: TargetTls): void {
-    this.begin(fd, this.load().links.open(target));
+    const { links } = this.load();
+    const session = links.open(target);
+    this.begin(fd, session, links.hasOwnRecords(target.pool));
   }
 
-  private begin(fd: number, session: number): void {
+  private begin(fd: number, session: number, hasOwnRecords: boolean): void {
     this.sessions[fd] = session;
+    const secrets = hasOwnRecords ? this.loaded?.taker.begin() : undefined;
+    this.handshakes.set(fd, { peer: undefined, secrets });
     this.states.beginTls(fd);
     this.ssl.setFd(session, fd);
   }
@@ -116,8 +162,20 @@ export class TlsSessions {
     const flags = this.flags[fd] as number;
     if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.slots.release(fd);
     this.states.dropTls(fd);
+    this.endHandshake(fd);
+    if (this.sessions[fd] === 0) this.records?.free(fd);
+    else this.freeSession(fd);
+  }
+
+  private freeSession(fd: number): void {
     this.ssl.free(this.sessions[fd] as number);
     this.sessions[fd] = 0;
+  }
+
+  private endHandshake(fd: number): void {
+    const secrets = this.handshakes.get(fd)?.secrets;
+    if (secrets !== undefined) dropSecrets(secrets);
+    this.handshakes.delete(fd);
   }
 
   /** 1 when the handshake is done. */
@@ -125,11 +183,32 @@ export class TlsSessions {
     const { ssl } = this;
     const session = this.sessions[fd] as number;
     const isDevice = ((this.flags[fd] as number) & DEVICE) !== 0;
+    const { taker } = this.loaded as Loaded;
+    taker.step(this.handshakes.get(fd)?.secrets);
     const result = isDevice ? ssl.accept(session) : ssl.connect(session);
+    taker.step(undefined);
     if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
     if (isDevice) this.slots.release(fd);
     this.states.endHandshake(fd);
+    this.settle(fd, session, isDevice);
     return 1;
+  }
+
+  /** The handshake is done: who goes on with the session? */
+  private settle(fd: number, session: number, isDevice: boolean): void {
+    const { peer, secrets } = this.handshakes.get(fd) as Handshake;
+    const { facts, taker } = this.loaded as Loaded;
+    if (peer !== undefined) peer.tls = facts.of(session);
+    if (secrets !== undefined) {
+      const records = this.loadRecords();
+      const state = records.begin(fd);
+      if (taker.establish(session, secrets, !isDevice, state, records.supports)) this.freeSession(fd);
+      else {
+        records.cancel(fd);
+        this.ssl.setReadAhead(session, 1);
+      }
+    }
+    this.endHandshake(fd);
   }
 
   /** Why a handshake that has just failed with EPROTO did. */
@@ -138,9 +217,11 @@ export class TlsSessions {
     return problem === null ? this.failureText : `certificate verify failed: ${problem}`;
   }
 
-  read(fd: number, address: number, length: number): number {
+  /** Data in `to`, `readBytes` at the most or one record. */
+  read(fd: number, to: Pinned): number {
     const session = this.sessions[fd] as number;
-    const got = this.ssl.read(session, address, length);
+    if (session === 0) return (this.records as TlsRecords).read(fd, to);
+    const got = this.ssl.read(session, to.address, this.readBytes);
     return got > 0 ? got : this.failure(fd, session, got, SSL_ERROR_WANT_WRITE);
   }
 
@@ -148,6 +229,7 @@ export class TlsSessions {
   write(fd: number, address: number, length: number): number {
     if (((this.flags[fd] as number) & HANDSHAKING) !== 0) return -EAGAIN;
     const session = this.sessions[fd] as number;
+    if (session === 0) return (this.records as TlsRecords).write(fd, address, length);
     let sent = 0;
     while (sent < length) {
       const taken = this.ssl.write(session, address + sent, length - sent);
@@ -164,6 +246,7 @@ export class TlsSessions {
   closeNotify(fd: number): boolean {
     if (((this.flags[fd] as number) & HANDSHAKING) !== 0) return false;
     const session = this.sessions[fd] as number;
+    if (session === 0) return (this.records as TlsRecords).closeNotify(fd);
     const result = this.ssl.shutdown(session);
     if (result >= 0) return true;
     return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) !== -EAGAIN;
@@ -182,52 +265,31 @@ export class TlsSessions {
     return error === SSL_ERROR_SYSCALL ? -(errno || ECONNRESET) : -EPROTO;
   }
 
-  /** The peer with what TLS has settled, which is looked up when somebody asks. */
+  /** The device, with what TLS will have settled when its handshake is done. */
   peer(fd: number, peer: Peer): Peer {
-    const generation = this.generation[fd];
-    const describe = (): PeerTls | undefined => {
-      const isOpen = this.generation[fd] === generation && this.sessions[fd] !== 0;
-      return isOpen && ((this.flags[fd] as number) & HANDSHAKING) === 0 ? this.describe(fd) : undefined;
-    };
-    return new TlsPeer(peer, describe);
+    const handshake = this.handshakes.get(fd);
+    if (handshake === undefined) return peer;
+    handshake.peer = new TlsPeer(peer);
+    return handshake.peer;
   }
 
-  private describe(fd: number): PeerTls {
-    const { ssl } = this;
-    const session = this.sessions[fd] as number;
-    return {
-      version: ssl.version(session) as PeerTls['version'],
-      cipher: ssl.cipher(session),
-      serverName: ssl.serverName(session) ?? undefined,
-      alpn: this.alpnOf(session),
-      clientCertificateCn: this.clientCn(session),
-    };
+  /**
+   * For a hand-over: the TLS connection as bytes that `attach` goes on with, in another process too. They hold its keys, so they are
+   * wiped when they were used. Undefined where it cannot travel: it shakes hands, or OpenSSL has its records. It goes on here
+   * until it is freed, and then only one of the two may be used.
+   */
+  describe(fd: number): Buffer | undefined {
+    return this.records?.has(fd) === true ? this.records.describe(fd) : undefined;
   }
 
-  private alpnOf(session: number): string | undefined {
-    const { ssl, out } = this;
-    ssl.alpn(session, out.address, out.address + 8);
-    const length = out.bytes.readUInt32LE(8);
-    return length === 0
-      ? undefined
-      : this.bytesAt(Number(out.bytes.readBigUInt64LE(0)), length).toString('latin1');
-  }
-
-  private clientCn(session: number): string | undefined {
-    const { ssl, out } = this;
-    const certificate = ssl.peerCertificate(session);
-    if (certificate === 0) return undefined;
-    const der = this.libc.pin(Math.max(0, ssl.encodeCertificate(certificate, 0)));
-    out.bytes.writeBigUInt64LE(BigInt(der.address), 0);
-    ssl.encodeCertificate(certificate, out.address);
-    ssl.freeCertificate(certificate);
-    return commonName(new X509Certificate(der.bytes));
-  }
-
-  private bytesAt(address: number, length: number): Buffer {
-    const memory = this.libc.pin(length);
-    this.ssl.copy(memory.address, address, length);
-    return memory.bytes;
+  /**
+   * Goes on with what `describe` has given, on a socket without TLS. What waited to be sent is offered to `write` again, in the same
+   * order. False where the bytes are no such form, or need a cipher that is not here.
+   */
+  attach(fd: number, bytes: Uint8Array): boolean {
+    if (!this.loadRecords().attach(fd, bytes)) return false;
+    this.states.attachTls(fd);
+    return true;
   }
 
   /** The thread ends, and its sockets are closed by others: what OpenSSL keeps for them is no part of its heap. */
@@ -239,34 +301,9 @@ export class TlsSessions {
   close(): void {
     this.loaded?.contexts.close();
     this.loaded?.links.close();
+    this.loaded?.taker.close();
+    this.records?.close();
     this.loaded = undefined;
-  }
-}
-
-class TlsPeer implements Peer {
-  private readonly peer: Peer;
-  private readonly describe: () => PeerTls | undefined;
-  private known: PeerTls | undefined;
-
-  constructor(peer: Peer, describe: () => PeerTls | undefined) {
-    this.peer = peer;
-    this.describe = describe;
-  }
-
-  get remoteAddress(): string {
-    return this.peer.remoteAddress;
-  }
-
-  get remotePort(): number {
-    return this.peer.remotePort;
-  }
-
-  get destination(): Endpoint | undefined {
-    return this.peer.destination;
-  }
-
-  get tls(): PeerTls | undefined {
-    this.known ??= this.describe();
-    return this.known;
+    this.records = undefined;
   }
 }

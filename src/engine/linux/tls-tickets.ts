@@ -23,12 +23,14 @@ export interface TicketKeys {
   close(): void;
 }
 
-export function createTicketKeys(libc: Libc, ssl: OpenSsl): TicketKeys {
+/** @param onSeal a session is about to send a ticket */
+export function createTicketKeys(libc: Libc, ssl: OpenSsl, onSeal: (session: number) => void): TicketKeys {
   const keysOf = new Map<number, readonly Pinned[]>();
   const name = libc.pin(NAME_BYTES);
   const iv = libc.pin(IV_BYTES);
 
   const callback = ssl.ticketCallback((session, nameAddress, ivAddress, cipher, hmac, isSealed) => {
+    if (isSealed) onSeal(session);
     const keys = keysOf.get(ssl.contextOf(session)) ?? [];
     const newest = keys[0];
     if (newest === undefined) return NONE; // no ticket then

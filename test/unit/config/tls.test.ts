@@ -24,6 +24,7 @@ describe('listeners[].tls', () => {
       expiredCrl: 'tolerate',
       minVersion: 'TLSv1.3',
       ciphers: 'TLS_AES_128_GCM_SHA256',
+      records: 'openssl',
       certificates: [{ cert: 'b/b.crt', key: '../b.key', names: ['*.b.test'] }],
     };
     const [first] = parseConfig(listener(more), '/etc/breakwater/breakwater.yaml').listeners;
@@ -39,6 +40,7 @@ describe('listeners[].tls', () => {
       expiredCrl: 'tolerate',
       minVersion: 'TLSv1.3',
       ciphers: 'TLS_AES_128_GCM_SHA256',
+      records: 'openssl',
     });
   });
 
@@ -51,6 +53,7 @@ describe('listeners[].tls', () => {
       expiredCrl: 'refuse',
       minVersion: 'TLSv1.2',
       ciphers: undefined,
+      records: 'own',
     });
   });
 

@@ -24,6 +24,7 @@ describe('pools.upstream.tls', () => {
       serverName: 'node.test',
       certificate: { cert: '/etc/own.crt', key: '/etc/breakwater/own.key' },
       verify: true,
+      records: 'own',
     });
     expect(first?.nodes).toMatchObject([{ id: 'a:8883', url: 'mqtts://a' }]);
   });

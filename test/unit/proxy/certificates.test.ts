@@ -63,7 +63,7 @@ describe('the files of TLS', () => {
     const tls = {
       certificates: [{ cert: path('tls.crt'), key: path('tls.key'), names: undefined }],
       ...({ clientCa: undefined, clientAuth: 'none', crl: undefined, expiredCrl: 'refuse' } as const),
-      ...({ minVersion: 'TLSv1.2', ciphers: undefined } as const),
+      ...({ minVersion: 'TLSv1.2', ciphers: undefined, records: 'own' } as const),
     };
     const listeners: TlsListener[] = [
       { index: 3, url: 'mqtt://a:1' },

@@ -55,7 +55,13 @@ it('is known by pool once it is used, and follows the files', async () => {
   await poolTls.prepare(configOf({ a: verified, b: {} }));
   expect(poolTls.of('a')).toBeUndefined();
   poolTls.use();
-  const known = { ca: one.cert, certificate: undefined, serverName: 'node.test', verify: true };
+  const known = {
+    ca: one.cert,
+    certificate: undefined,
+    serverName: 'node.test',
+    verify: true,
+    records: 'own',
+  };
   expect(poolTls.of('a')).toEqual(known);
   expect(poolTls.of('b')).toBeUndefined();
   put(two);

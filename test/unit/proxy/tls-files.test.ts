@@ -26,7 +26,7 @@ function tlsOf(
   const named = certificates.map(([cert, key]) => ({ cert, key, names: undefined }));
   return {
     ...{ certificates: named, clientCa: undefined, clientAuth: 'none', crl: undefined },
-    ...{ expiredCrl: 'refuse', minVersion: 'TLSv1.2', ciphers: undefined },
+    ...{ expiredCrl: 'refuse', minVersion: 'TLSv1.2', ciphers: undefined, records: 'own' },
     ...more,
   };
 }
@@ -60,6 +60,7 @@ describe('the files of listeners', () => {
       clientCa: root.cert,
       clientAuth: 'request',
       minVersion: 'TLSv1.2',
+      records: 'own',
       alpn: ['mqtt'],
       ticketKeys,
     });
