@@ -8,7 +8,7 @@ import { systemClock } from '../base/time.ts';
 import type { AdminClient, AdminToken } from '../config/admin.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import { type Access, guard, requireSafeBinding } from './access.ts';
-import { type Api, speakZod, type ZodTypes } from './api.ts';
+import { type Api, type ZodTypes, zodCompilers } from './api.ts';
 import { logRequests } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { clientTraceRoutes } from './client-trace.ts';
@@ -97,6 +97,7 @@ function accessOf({ tokens, clients = () => [] }: AdminOptions): () => Access {
 
 function createApp(tls: TlsOptions | undefined): Api {
   const options = {
+    schemaController: zodCompilers,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
@@ -117,7 +118,6 @@ async function compose(
 ): Promise<Api> {
   const app = createApp(tls);
   const connections = new Connections(app.server, places, systemClock);
-  speakZod(app);
   answerFailures(app, log);
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({
