@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Looks often at first, and then less: a look may cost a request, and there are long waits. */
 const FIRST_LOOK_MS = 5;
 const SELDOM_MS = 40;
+/** So many times what a look took is not looked: one that starts a program would keep a core busy otherwise. */
+const REST = 2;
 
 /** Where a machine is busier than this, a test that fails is rather seen early. */
 const MAX_SLOWNESS = 8;
@@ -47,12 +49,13 @@ export async function until<T>(
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
   const start = performance.now();
   for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 1.2, SELDOM_MS)) {
+    const began = performance.now();
     const value = await condition();
     if (value) return value as Exclude<T, undefined | null | false | 0 | ''>;
     const waitedMs = performance.now() - start;
     // A machine may become busy while a test waits, so the bound is asked for when it matters.
     if (waitedMs > quietMs && waitedMs > patience(quietMs))
       throw new Error(`waited ${Math.round(waitedMs)} ms for ${what}`);
-    await sleep(pauseMs);
+    await sleep(Math.max(pauseMs, REST * (performance.now() - began)));
   }
 }

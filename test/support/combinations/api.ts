@@ -14,6 +14,10 @@ interface Document {
   readonly components: Json;
 }
 
+/** By their texts: all proxies of one build give the same, and to compile its schemas takes longer than to ask for answers. */
+const documents = new Map<string, Document>();
+const compiled = new WeakMap<object, z.ZodType>();
+
 /** Answers that go on for ever. */
 const endless = /(events|trace)$/;
 
@@ -51,7 +55,7 @@ export class CheckedApi {
 
   /** Asks everything that can be asked; each answer has its schema. Of a client that has just left it may be said so. */
   async checkAll(): Promise<void> {
-    this.document ??= (await this.get('openapi.json')) as Document;
+    this.document ??= await this.described();
     const nodes = await this.get<{ id: string }[]>('nodes');
     const { clients } = await this.get<{ clients: { clientId: string }[] }>('clients?limit=1000');
     const idsOf = (path: string): readonly string[] =>
@@ -72,11 +76,24 @@ export class CheckedApi {
     const content = (responses[status] ?? responses.default)?.content ?? {};
     const schema = Object.values(content)[0]?.schema;
     if (schema === undefined) return;
-    const parsed = z
-      .fromJSONSchema(this.resolved(schema) as never, { defaultTarget: 'openapi-3.0' })
-      .safeParse(value);
+    const parsed = this.compile(schema).safeParse(value);
     if (!parsed.success)
       throw new Error(`GET ${path} is not as described: ${parsed.error.message} in ${JSON.stringify(value)}`);
+  }
+
+  private async described(): Promise<Document> {
+    const text = JSON.stringify(await this.get('openapi.json'));
+    const document = documents.get(text) ?? (JSON.parse(text) as Document);
+    documents.set(text, document);
+    return document;
+  }
+
+  private compile(schema: Json): z.ZodType {
+    const known = compiled.get(schema);
+    if (known !== undefined) return known;
+    const made = z.fromJSONSchema(this.resolved(schema) as never, { defaultTarget: 'openapi-3.0' });
+    compiled.set(schema, made);
+    return made;
   }
 
   /** With what it refers to in its place. */
