@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { defineConfig } from 'vitest/config';
 import { Report } from './test/support/report.ts';
+import { LongestFirst } from './test/support/sequence.ts';
 import { measureSlowness, patience, SLOWNESS } from './test/support/wait.ts';
 
 /** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
@@ -19,6 +20,7 @@ export default defineConfig({
     hookTimeout: patience(60_000),
     reporters: ['default', new Report()],
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
