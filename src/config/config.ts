@@ -65,6 +65,10 @@ export interface ListenerConfig {
   readonly proxyProtocol: ProxyProtocolOptions | undefined;
   /** Addresses and CIDR blocks of proxies that stand before it. */
   readonly trustedProxies: readonly string[];
+  /** `host:port` where devices reach it themselves. Absent: nobody is told. */
+  readonly advertise: string | undefined;
+  /** `host:port` of servers that devices are told to go to instead. */
+  readonly neighbours: readonly string[];
 }
 
 export type ListenerLimits = Partial<Pick<LimiterLimits, 'connectRate' | 'maxConnectionsPerListener'>>;
@@ -177,6 +181,7 @@ export interface LimitsConfig {
   /** What is remembered of devices that have left, too. */
   readonly history: { readonly devices: number; readonly bytes: number };
   readonly shutdownGraceMs: number;
+  readonly shutdownListeners: 'until-taken-over' | 'close';
   readonly http: HttpLimits;
   /** Asked before the first byte. */
   readonly limiter: LimiterLimits;
@@ -205,6 +210,8 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       websocket: toUpgradeTerms(url, websocket),
       limits: toListenerLimits(rest),
       trustedProxies: rest.trustedProxies,
+      advertise: rest.advertise && referenceOf(rest.advertise, url),
+      neighbours: rest.neighbours.map((reference) => referenceOf(reference, url)),
       opaque: url.startsWith('tcp:') ? (passthrough ?? 'tcp') : undefined,
       proxyProtocol: toProxyProtocol(rest, toMs(limits.connectTimeout)),
     })),
@@ -232,6 +239,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       sessionMemoryBytes: limits.sessionMemory,
       sessionMemoryMs: toMs(limits.sessionMemoryTime),
       shutdownGraceMs: toMs(limits.shutdownGrace),
+      shutdownListeners: limits.shutdownListeners,
       history: limits.history,
       http: toHttpLimits(limits.http),
       limiter: {
@@ -253,6 +261,11 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
     },
     log,
   });
+}
+
+/** With the port of the listener where it has none. */
+function referenceOf(reference: string, url: string): string {
+  return /:\d+$/.test(reference.replace(/^\[.*\]/, '')) ? reference : `${reference}:${endpoint(url).port}`;
 }
 
 function toPool(

@@ -8,6 +8,8 @@ listeners:
   - url: mqtt://[::1]:1884
     pool: meters
   - url: mqtts://0.0.0.0:8883
+    advertise: edge-1.example.com
+    neighbours: [edge-2.example.com:8883]
     tls:
       cert: a.crt
       key: a.key
@@ -77,5 +79,6 @@ limits:
   maxHandshakes: 1000
   halfCloseTimeout: 10
   shutdownGrace: 30
+  shutdownListeners: until-taken-over
 log: { level: info, format: json }
 `;

@@ -124,6 +124,14 @@ export function name() {
   return z.string({ error }).regex(/^[A-Za-z0-9:][A-Za-z0-9._:@-]{0,63}$/, { error });
 }
 
+/** `host` or `host:port`, as devices may be told it (Server Reference, MQTT 5.0 clause 4.13). */
+export function serverReference() {
+  const error = ({ input }: { readonly input?: unknown }) =>
+    `must be host or host:port as devices know it, such as edge-2.example.com:8883, not ${show(input)}`;
+  const shape = /^([A-Za-z0-9]([A-Za-z0-9.-]{0,98}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9]\d{0,4})?$/;
+  return z.string({ error }).regex(shape, { error });
+}
+
 /** Text of 1 to `max` characters. */
 export function text(max = 2048) {
   const error = ({ input }: { readonly input?: unknown }) =>

@@ -1,7 +1,7 @@
 /** Schema of the configuration's `limits`: bounds on connections, buffers, times and rates. */
 
 import { z } from 'zod';
-import { count, network, seconds } from './fields.ts';
+import { choice, count, network, seconds } from './fields.ts';
 import { httpLimitsSchema } from './http.ts';
 
 const MAX_NETWORKS = 10_000;
@@ -221,4 +221,9 @@ export const limitsSchema = z.strictObject({
     about:
       'After SIGTERM devices are let go one after the other over this time, so that whoever takes them is not stormed. systemd kills after 90 s; Kubernetes after 30 s, so set it lower there.',
   }),
+  shutdownListeners: choice(['until-taken-over', 'close'])
+    .default('until-taken-over')
+    .describe(
+      'Listeners after SIGTERM. `until-taken-over`: while no other proxy of the cluster takes devices they stay open, so that the address refuses nobody; who comes then is let go when the grace is over. `close`: they close at once. Set this where a balancer looks only whether the port is open, and other proxies behind it are of no common cluster.',
+    ),
 });

@@ -1,7 +1,7 @@
 /** Schema of the configuration's `listeners`, and which of their settings do not go together. */
 
 import { z } from 'zod';
-import { address, choice, name, network, optionalCount } from './fields.ts';
+import { address, choice, name, network, optionalCount, serverReference } from './fields.ts';
 import { tlsProblem, tlsSchema } from './tls.ts';
 import { websocketProblem, websocketSchema } from './websocket.ts';
 
@@ -42,6 +42,16 @@ const listener = z.strictObject({
     .describe(
       'For `tcp` only. `tls`: devices speak TLS with the node itself; the server name in their first message counts for `sni` of rules, and what is no TLS is reset.',
     ),
+  advertise: serverReference().optional().meta({
+    kind: '`host` or `host:port`',
+    description:
+      'Where devices reach this listener themselves, past whatever balances before the proxies. MQTT 5 devices that another proxy of the cluster lets go are told it, at listeners of the same scheme: DISCONNECT 0x9C with a Server Reference. Without a port it is that of `url`. Leave it out where devices know only the address of a balancer.',
+  }),
+  neighbours: z.array(serverReference()).max(16, { error: 'must hold at most 16 servers' }).default([]).meta({
+    kind: 'list of `host` and `host:port`',
+    description:
+      'Told instead of what other proxies `advertise`, to MQTT 5 devices that this proxy lets go: one of them for each device, by chance.',
+  }),
   proxyProtocol: choice(['off', 'accept', 'require'])
     .default('off')
     .describe(
@@ -60,6 +70,8 @@ export const listenerSchema = listener.check(({ value, issues }) => {
     websocket: websocketProblem(value.url, value.websocket),
     passthrough: passthroughProblem(value),
     trustedProxies: trustProblem(value),
+    advertise: referenceProblem(value.url, value.advertise ?? []),
+    neighbours: referenceProblem(value.url, value.neighbours),
   };
   for (const [key, message] of Object.entries(problems))
     if (message !== undefined) issues.push({ code: 'custom', input: value, path: [key], message });
@@ -69,6 +81,15 @@ function passthroughProblem({ url, passthrough }: z.output<typeof listener>): st
   return passthrough === undefined || url.startsWith('tcp:')
     ? undefined
     : 'is for tcp listeners; leave it out';
+}
+
+function referenceProblem(url: string, given: string | readonly string[]): string | undefined {
+  const references = [given].flat();
+  if (references.length > 0 && /^(tcp|https?):/.test(url)) return 'is for devices of MQTT; leave it out';
+  const hasPort = (reference: string) => /:\d+$/.test(reference.replace(/^\[.*\]/, ''));
+  if (/:0(\/|$)/.test(url) && !references.every(hasPort))
+    return 'needs a port, because the system chooses that of url';
+  return undefined;
 }
 
 function trustProblem({ proxyProtocol, trustedProxies }: z.output<typeof listener>): string | undefined {

@@ -20,9 +20,12 @@ const codes: Partial<Record<EndReason, ReasonCode>> = {
   'taken-over': reasonCode.sessionTakenOver,
   immovable: reasonCode.serverShuttingDown,
   shutdown: reasonCode.serverShuttingDown,
+  'proxy-drain': reasonCode.serverShuttingDown,
 };
 
-export function codeOf(reason: EndReason): ReasonCode {
+/** Only with 0x9C (or 0x9D) a device may be told where to go [MQTT 5.0 clause 3.14.2.2.5]. */
+export function codeOf(reason: EndReason, serverReference?: string): ReasonCode {
+  if (serverReference !== undefined) return reasonCode.useAnotherServer;
   return codes[reason] ?? reasonCode.administrativeAction;
 }
 
@@ -51,6 +54,8 @@ export function closingOf(cause: EndCause): 'flush' | 'reset' {
 
 const returning: ReadonlySet<EndReason> = new Set<EndReason>([
   'shutdown',
+  'proxy-drain',
+  'proxy-rebalance',
   'immovable',
   'listener-removed',
   'pool-removed',

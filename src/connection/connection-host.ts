@@ -169,6 +169,8 @@ export const endReasons = [
   'listener-removed',
   'pool-removed',
   'shutdown',
+  'proxy-drain',
+  'proxy-rebalance',
 ] as const;
 export type EndReason = (typeof endReasons)[number];
 

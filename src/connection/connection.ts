@@ -213,10 +213,10 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.forwarder?.leave();
   }
 
-  /** Ends the connection from outside. */
-  end(reason: EndReason): void {
+  /** Ends the connection from outside. @param serverReference where the device is to go instead (MQTT 5) */
+  end(reason: EndReason, serverReference?: string): void {
     if (this.phase === 'closing') return;
-    if (this.forwarder !== undefined) return this.forwarder.end(reason);
+    if (this.forwarder !== undefined) return this.forwarder.end(reason, serverReference);
     this.because(reason);
     this.close('flush');
   }

@@ -20,8 +20,8 @@ export interface Forwarder {
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void;
   linkEnded(link: Link, cause: EndCause): void;
   timer(): void;
-  /** Ends the connection from outside. */
-  end(reason: EndReason): void;
+  /** Ends the connection from outside. @param serverReference where the device is to go instead (MQTT 5) */
+  end(reason: EndReason, serverReference?: string): void;
   /**
    * The broker has accepted a newer connection of the same device: this one must begin nothing in the name of the
    * device.

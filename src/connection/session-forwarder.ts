@@ -311,13 +311,13 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   }
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
-  end(reason: EndReason): void {
+  end(reason: EndReason, serverReference?: string): void {
     if (this.isFarewell) return this.connection.close('flush');
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack(reason)) this.closeMode = 'goodbye';
     if (purgesNothing(reason)) this.purges = false;
     this.connection.because(reason);
-    this.session.endDevice(codeOf(reason));
+    this.session.endDevice(codeOf(reason, serverReference), serverReference);
     this.drainEvents();
     this.connection.close('flush');
   }

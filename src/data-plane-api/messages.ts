@@ -9,6 +9,7 @@ import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
+import type { DepartureOrder } from './departure.ts';
 import type { TraceAnswer, TraceOrder } from './trace.ts';
 
 /**
@@ -41,6 +42,8 @@ export interface ListenerSettings extends ListenOptions {
   readonly mode: 'relay' | 'session';
   /** Instead of those in `LimitsConfig.limiter`. */
   readonly limits?: ListenerLimits | undefined;
+  /** `host:port` of servers that devices are told to go to instead. */
+  readonly neighbours?: readonly string[] | undefined;
   /** HTTP: proxies whose word on the device is taken. */
   readonly trustedProxies?: readonly string[] | undefined;
   /** Absent: MQTT. Any protocol, or TLS that passes through; the bytes are carried as they are. */
@@ -180,8 +183,8 @@ export type Command =
   | { readonly type: 'stop' }
   /** Ends the devices of a listener, or without `listener` those of all. */
   | { readonly type: 'endAll'; readonly reason: EndReason; readonly listener?: number }
-  /** Ends so many connections that only this part of those is left that the thread had when it was first told. */
-  | { readonly type: 'thin'; readonly left: number }
+  /** Lets devices leave, as `data-plane/departures.ts` says. Answered by `dismissed`. */
+  | ({ readonly type: 'dismiss'; readonly request: number } & DepartureOrder)
   /** Resets whoever is left, and ends the worker. */
   | { readonly type: 'close' }
   /** Whether each placed and each ended connection is reported. */
@@ -381,5 +384,6 @@ export type Report =
   | { readonly type: 'moved'; readonly request: number; readonly tally: MoveTally }
   | { readonly type: 'traced'; readonly request: number; readonly answer: TraceAnswer }
   | { readonly type: 'kicked'; readonly request: number; readonly count: number }
+  | { readonly type: 'dismissed'; readonly request: number; readonly ended: number; readonly left: number }
   /** `problem`: why the former options stay. */
   | { readonly type: 'tlsUpdated'; readonly request: number; readonly problem: string | undefined };

@@ -4,6 +4,7 @@
  */
 
 import type { MoveCause } from '../connection/connection-host.ts';
+import type { DepartureOrder } from '../data-plane-api/departure.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -79,6 +80,40 @@ export async function kickDevices(workers: Workers, whom: Whom): Promise<number>
     whom,
   }));
   return reports.reduce((sum, report) => sum + report.count, 0);
+}
+
+/** How many devices were ended, and how many are still to leave. */
+export interface Dismissal {
+  readonly ended: number;
+  readonly left: number;
+}
+
+/** A worker that is stuck must not hold up those of the others. */
+const DISMISS_TIMEOUT_MS = 1_000;
+
+/**
+ * Lets `order.count` devices leave, over all workers. Each is given its share, later ones make up for what it lacks, and
+ * `turn` says who comes first, so that a count of one is not always the same worker's. One that does not answer is passed over.
+ */
+export async function dismissDevices(
+  workers: Workers,
+  order: DepartureOrder,
+  turn: number,
+): Promise<Dismissal> {
+  let [ended, left] = [0, 0];
+  for (const asked of workers.keys()) {
+    const worker = workers[(asked + turn) % workers.length];
+    const count = Math.ceil((order.count - ended) / (workers.length - asked));
+    const answer = await worker
+      ?.ask<Extract<Report, { type: 'dismissed' }>>(
+        (request) => ({ type: 'dismiss', request, ...order, count }),
+        DISMISS_TIMEOUT_MS,
+      )
+      .catch(() => undefined);
+    ended += answer?.ended ?? 0;
+    left += answer?.left ?? 0;
+  }
+  return { ended, left };
 }
 
 /** Only the worker that has the connection knows it. */

@@ -62,8 +62,6 @@ export class ListenerHost implements ConnectionHost {
   private limiter: ConnectionLimiter;
   /** Every open connection, from accept on. */
   readonly open = new SwapRemoveSet<Carried>();
-  /** While the proxy stops: those that were asked to end. */
-  private readonly asked = new WeakSet<Carried>();
 
   constructor(context: WorkerContext, listener: ListenerSettings, limiter: ConnectionLimiter) {
     this.limiter = limiter;
@@ -361,26 +359,6 @@ export class ListenerHost implements ConnectionHost {
 
   endAll(reason: EndReason): void {
     for (const connection of this.open) connection.end(reason);
-  }
-
-  /** Connections that nobody has asked to end because the proxy stops. */
-  get staying(): number {
-    let count = 0;
-    for (const connection of this.open) if (!this.asked.has(connection)) count++;
-    return count;
-  }
-
-  /** Ends so many of those that stay, as far as there are. Returns how many. */
-  endSome(count: number): number {
-    let ended = 0;
-    for (const connection of this.open) {
-      if (ended >= count) break;
-      if (this.asked.has(connection)) continue;
-      this.asked.add(connection);
-      connection.end('shutdown');
-      ended++;
-    }
-    return ended;
   }
 
   /** Ends connections; returns how many. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BreakwaterError } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
 import type { EndReason, MoveCause } from '../connection/connection-host.ts';
+import type { DepartureOrder } from '../data-plane-api/departure.ts';
 import type {
   Accepted,
   ClientAnswer,
@@ -23,7 +24,16 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import { askAll, kickDevices, listClients, moveDevice, moveSome, traceDevice } from './ask-workers.ts';
+import {
+  askAll,
+  type Dismissal,
+  dismissDevices,
+  kickDevices,
+  listClients,
+  moveDevice,
+  moveSome,
+  traceDevice,
+} from './ask-workers.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
@@ -46,6 +56,7 @@ export class WorkerPool {
   private service: Service | undefined;
   private readonly restarts = new Restarts(systemClock);
   private verbose = true;
+  private dismissals = 0;
   private accepting = true;
   private closing: Promise<void> | undefined;
 
@@ -351,9 +362,9 @@ export class WorkerPool {
     this.tellAll({ type: 'stop' });
   }
 
-  /** Ends so many connections that about this part is left of those that there were when it was first asked. */
-  thin(left: number): void {
-    this.tellAll({ type: 'thin', left });
+  /** Lets devices leave. Resolves to how many were ended, and how many are still to leave. */
+  dismiss(order: DepartureOrder): Promise<Dismissal> {
+    return dismissDevices(this.alive, order, this.dismissals++);
   }
 
   /** Ends every connection in order, and then the threads. */

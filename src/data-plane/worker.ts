@@ -26,6 +26,7 @@ import { compileRules } from '../policy/routing/rules.ts';
 import { AffinityLookups } from './affinity-lookups.ts';
 import { Balancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
+import { Departures } from './departures.ts';
 import { EventBatch } from './event-batch.ts';
 import { createHangDetector } from './hang-detector.ts';
 import { ListenerHost } from './listener-host.ts';
@@ -92,6 +93,7 @@ const hosts = new Map<number, ListenerHost>();
 /** How links to nodes speak TLS, by the number of the pool. */
 const linkTls: WorkerSettings['upstreamTls'][number][] = [];
 const traces = new Traces(Date.now);
+const departures = new Departures(systemRandom);
 const hangDetector = createHangDetector(systemClock.now, systemRandom);
 const refusalThrottle = createLogThrottle(systemClock);
 const pauseThrottle = createLogThrottle(systemClock);
@@ -190,16 +192,8 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
   report(await answerListen(request, listeners, bound, undo));
 }
 
-/** How many devices there were when the proxy began to stop. */
-let beforeStop: number | undefined;
-
-/** Devices leave one by one, so that those who take them are not stormed. */
-function thin({ left }: Extract<Command, { type: 'thin' }>): void {
-  let staying = 0;
-  for (const host of hosts.values()) staying += host.staying;
-  beforeStop ??= staying;
-  let surplus = staying - Math.ceil(beforeStop * left);
-  for (const host of hosts.values()) surplus -= host.endSome(surplus);
+function dismiss({ request, ...order }: Extract<Command, { type: 'dismiss' }>): void {
+  report({ type: 'dismissed', request, ...departures.take(order, hosts.values()) });
 }
 
 function endAll({ reason, listener }: Extract<Command, { type: 'endAll' }>): void {
@@ -254,8 +248,8 @@ function carryOut(command: Command): unknown {
       return engine.stopAccepting();
     case 'endAll':
       return endAll(command);
-    case 'thin':
-      return thin(command);
+    case 'dismiss':
+      return dismiss(command);
     case 'close':
       return engine.close().then(exit);
     case 'verbose':

@@ -10,6 +10,7 @@ import { chooseEngine } from '../engine/create.ts';
 import { createJournal } from './create-journal.ts';
 import { identify } from './identity.ts';
 import { checkMachine } from './machine.ts';
+import { createPhase } from './phase.ts';
 import { connectServiceManager } from './service-manager.ts';
 
 /**
@@ -38,8 +39,7 @@ export async function createCommon(config: Config) {
     ...createJournal(current, metrics.incident),
     metrics,
     serviceManager: connectServiceManager(processLog.log),
-    /** Devices are accepted: neither the start nor the end is under way. */
-    phase: { isAccepting: false },
+    phase: createPhase(),
   };
 }
 

@@ -199,7 +199,7 @@ export class Listeners {
   }
 
   private settingsOf({ index, config, tls, port }: Listener): ListenerSettings {
-    const { url, host, mode, pool, limits, websocket, opaque, proxyProtocol, trustedProxies } = config;
+    const { url, host, mode, pool, limits, websocket, opaque, proxyProtocol } = config;
     return {
       index,
       url,
@@ -212,7 +212,8 @@ export class Listeners {
       websocket,
       opaque,
       proxyProtocol,
-      trustedProxies,
+      trustedProxies: config.trustedProxies,
+      neighbours: config.neighbours,
     };
   }
 

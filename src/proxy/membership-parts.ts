@@ -1,21 +1,24 @@
 import { systemTimers } from '../base/time.ts';
+import type { Config } from '../config/config.ts';
 import { createStore, joinCluster } from '../membership/cluster-member.ts';
 import { createForgottenSessions } from '../membership/forgotten-sessions.ts';
 import { createNodeAdmin } from '../membership/node-admin.ts';
 import { createOthers } from '../membership/other-proxies.ts';
 import { createSkippedRecords } from '../membership/skipped-records.ts';
+import type { AdvertisedListener } from '../membership/store/store.ts';
 import { createTopics } from '../membership/store/topics.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import type { NodeParts } from './node-parts.ts';
 import { createPeerEvents } from './peer-events.ts';
 import { createPeerJournal } from './peer-journal.ts';
+import { proxyStateOf } from './phase.ts';
 import { createSharedKeys } from './shared-keys.ts';
 import type { Teardown } from './teardown.ts';
 
 /** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
 export async function createMembershipParts(
-  { current, pools, identity, table, log, events, ...kept }: Common,
+  { current, pools, identity, table, log, events, phase, ...kept }: Common,
   { threads, listeners, certificates }: DataPlaneParts,
   { nodes, checker }: NodeParts,
   teardown: Teardown,
@@ -40,6 +43,8 @@ export async function createMembershipParts(
       listeners: listeners.urls,
       connections: table.devices(),
       nodeConnections: table.liveByNode(),
+      state: proxyStateOf(phase),
+      advertised: advertisedBy(current.config),
     }),
     supersede: (newer) => threads.supersedeAll(newer),
     setRemote: (id, connections) => table.setRemote(id, connections),
@@ -76,6 +81,13 @@ export async function createMembershipParts(
   });
   teardown.defer(cluster.leave, keys.stop);
   return { peerJournal, store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
+}
+
+/** Where devices reach the listeners of this proxy themselves. */
+function advertisedBy({ listeners }: Config): readonly AdvertisedListener[] {
+  return listeners.flatMap(({ url, advertise: address }) =>
+    address === undefined ? [] : [{ scheme: url.slice(0, url.indexOf(':')), address }],
+  );
 }
 
 export type MembershipParts = Awaited<ReturnType<typeof createMembershipParts>>;

@@ -1,4 +1,6 @@
 import { systemClock, systemTimers } from '../base/time.ts';
+import type { ServerReference } from '../data-plane-api/departure.ts';
+import { takingProxies } from '../membership/taking-proxies.ts';
 import { createDrains } from '../migration/drains.ts';
 import { createLocalMoves } from '../migration/local-moves.ts';
 import { rebalanceEvent, tellDrain } from '../migration/move-events.ts';
@@ -6,6 +8,7 @@ import { withPeerClients } from '../migration/peer-clients.ts';
 import { withPeerMoves } from '../migration/peer-moves.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
 import { createPlanExecutor } from '../migration/plan-executor.ts';
+import { createProxyDepartures } from '../migration/proxy-departures.ts';
 import { createRebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
@@ -20,7 +23,7 @@ import type { Teardown } from './teardown.ts';
  * other proxies.
  */
 export function createMigrationParts(
-  { current, pools, identity, table, log, events }: Common,
+  { current, pools, identity, table, log, events, phase }: Common,
   { threads, listeners }: DataPlaneParts,
   { nodes }: NodeParts,
   { cluster, topics, others }: MembershipParts,
@@ -50,6 +53,19 @@ export function createMigrationParts(
   });
   const rebalance = withPeerRebalance(rebalancer.progress, topics, others);
   teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
+  const references = (): readonly ServerReference[] =>
+    takingProxies(cluster.proxies()).flatMap(({ id, advertised = [] }) =>
+      id === identity.id ? [] : advertised,
+    );
+  const departures = createProxyDepartures({
+    dismiss: (departure, count, reason) =>
+      threads.dismiss({ departure, count, reason, references: references() }),
+    devices: () => table.devices(),
+    phase,
+    onProgress: () => {},
+    ...time,
+  });
+  teardown.defer(departures.stop);
   const orderTrace = createPeerTraces(current, identity.id, threads, topics);
-  return { drains, carryOut, peerClients, orderTrace, peerMoves, rebalancer, rebalance };
+  return { departures, drains, carryOut, peerClients, orderTrace, peerMoves, rebalancer, rebalance };
 }

@@ -1,6 +1,7 @@
 import type { ReloadView } from '../admin/backend.ts';
 import { systemClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
+import { takingProxies } from '../membership/taking-proxies.ts';
 import { type Common, createCommon } from './common.ts';
 import { createDataPlane } from './data-plane-parts.ts';
 import { createShutdown } from './shutdown.ts';
@@ -58,12 +59,14 @@ export async function startProxy(
       ...{ clock: systemClock, log, close: () => teardown.run() },
       graceMs: () => common.current.config.limits.shutdownGraceMs,
       devices: () => table.devices(),
-      thin: (left) => dataPlane.threads.thin(left),
-      stopAccepting() {
+      begin() {
         phase.isAccepting = false;
+        phase.isStopping = true;
         serviceManager.stopping();
-        dataPlane.threads.stopAccepting();
       },
+      isTakenOver: () => isTakenOver(common, control),
+      stopAccepting: () => dataPlane.threads.stopAccepting(),
+      dismiss: (part) => control.departures.end(part),
     });
     const { urls } = dataPlane.listeners;
     const addresses = config.listeners.map(({ url }, i) => ({ listener: url, url: urls[i] ?? url }));
@@ -73,6 +76,12 @@ export async function startProxy(
     await teardown.run();
     throw error;
   }
+}
+
+/** Another proxy of the cluster takes devices, or the configuration says that nobody is waited for. */
+function isTakenOver({ current, identity }: Common, { cluster }: Pick<Control, 'cluster'>): boolean {
+  if (current.config.limits.shutdownListeners === 'close') return true;
+  return takingProxies(cluster.proxies()).some(({ id }) => id !== identity.id);
 }
 
 /** What `systemctl status` shows. */

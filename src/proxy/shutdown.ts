@@ -10,20 +10,28 @@ interface ShutdownParts {
   readonly graceMs: () => number;
   /** Devices that are still connected. */
   readonly devices: () => number;
+  /** From now on the proxy is not ready. */
+  readonly begin: () => void;
+  /** May the listeners close: somebody else takes devices, or nobody is to be waited for? */
+  readonly isTakenOver: () => boolean;
   readonly stopAccepting: () => void;
-  /** Ends devices until about this part is left of those that there were. */
-  readonly thin: (left: number) => void;
+  /** Ends this part of the devices that were there when it was first called, of those that have not left yet. */
+  readonly dismiss: (part: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 /** How often devices are asked to leave, and it is looked whether the last has left. */
 const GRACE_POLL_MS = 100;
+/** After a look that came late, what it missed is spread over the time that is left. */
+const STEP_MAX_MS = 2 * GRACE_POLL_MS;
 
 /**
- * Stops accepting, asks devices to leave one after the other over the time of grace, and closes. All at once they would
- * storm whoever takes them: each logs in anew.
+ * Asks devices to leave one after the other over the time of grace, and closes: all at once they would storm whoever takes
+ * them, because each logs in anew. While nobody else takes devices the listeners stay open, and who comes then stays until
+ * the end: an address that refuses everybody for the whole grace would be worse than to be let go twice.
  */
-export function createShutdown({ clock, log, graceMs, devices, stopAccepting, thin, close }: ShutdownParts) {
+export function createShutdown(parts: ShutdownParts) {
+  const { clock, log, devices, dismiss } = parts;
   let graceEndsAt = Number.POSITIVE_INFINITY;
   let stopping: Promise<void> | undefined;
   let resolveClosed: () => void;
@@ -32,16 +40,28 @@ export function createShutdown({ clock, log, graceMs, devices, stopAccepting, th
   });
 
   async function stopInOrder(): Promise<void> {
-    const grace = graceMs();
-    graceEndsAt = clock.now() + grace;
-    stopAccepting();
-    log.info({ devices: devices(), grace: grace / 1000 }, 'stopping');
+    const grace = parts.graceMs();
+    let lookedAt = clock.now();
+    graceEndsAt = lookedAt + grace;
+    parts.begin();
+    let accepts = !parts.isTakenOver();
+    if (!accepts) parts.stopAccepting();
+    log.info({ devices: devices(), grace: grace / 1000, accepts }, 'stopping');
     while (devices() > 0 && clock.now() < graceEndsAt) {
-      thin(Math.min(1, (graceEndsAt - clock.now()) / grace));
+      const now = clock.now();
+      const stepMs = Math.min(STEP_MAX_MS, now - lookedAt);
+      await dismiss(stepMs / (graceEndsAt - now + stepMs));
+      lookedAt = now;
+      if (accepts && parts.isTakenOver()) {
+        accepts = false;
+        log.info({ devices: devices() }, 'another proxy takes devices: the listeners close');
+        parts.stopAccepting();
+      }
       await sleep(GRACE_POLL_MS);
     }
+    if (accepts) parts.stopAccepting();
     log.info({ devices: devices() }, 'stopped');
-    await close();
+    await parts.close();
     resolveClosed();
   }
 

@@ -236,8 +236,8 @@ export class Session {
   }
 
   /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */
-  endDevice(code: ReasonCode): void {
-    this.state.end(code, 'asked');
+  endDevice(code: ReasonCode, serverReference?: string): void {
+    this.state.end(code, 'asked', serverReference);
     this.state.flush();
   }
 

@@ -299,9 +299,13 @@ export class State implements Speaker {
   }
 
   /** Ends the device's side with a reason; 3.1.1 has no word for it and is just closed. */
-  end(code: ReasonCode, why: EndWhy): void {
+  end(code: ReasonCode, why: EndWhy, serverReference?: string): void {
     if (this.phase === 'over') return;
-    if (this.version === 5 && this.attachments > 0) this.toDevice.write(disconnectPacket(code));
+    if (this.version === 5 && this.attachments > 0) {
+      const packet = disconnectPacket(code, serverReference);
+      const isTooLarge = packet.length > (this.connect.maximumPacketSize ?? packet.length); // [MQTT-3.1.2-24]
+      this.toDevice.write(isTooLarge ? disconnectPacket(code) : packet);
+    }
     this.phase = 'over';
     this.event({ kind: 'end', code, why });
   }

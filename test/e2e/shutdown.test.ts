@@ -6,10 +6,11 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority, type Issued } from '../support/certificates.ts';
 import { clientIds, connectBytes, connectDevice, connectDevices } from '../support/devices.ts';
 import { startHttpNode } from '../support/http.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
 import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
-async function runningWithDevice(limits: object = {}) {
+async function runningWithDevice(limits: object = { shutdownListeners: 'close' }) {
   const [broker] = await startAedes(1);
   const breakwater = await startBreakwater({ pools: { default: { nodes: [{ url: broker?.url }] } }, limits });
   const device = await connectDevice(breakwater.port, 'last');
@@ -41,6 +42,37 @@ test('SIGTERM stops accepting, waits for the last device, and exits 0', async ()
   device.socket.end();
   expect(await breakwater.exited).toBe(0);
   expect(line(breakwater, 'stopped')).toMatchObject({ devices: 0 });
+});
+
+test('while nobody else takes devices the listeners stay open, and who comes stays until the grace is over', async () => {
+  const { breakwater, device } = await runningWithDevice({ shutdownGrace: 3 });
+  const readyz = async () => (await fetch(`${breakwater.adminUrl}/readyz`)).status;
+  await until(async () => (await readyz()) === 200, 'the proxy to be ready');
+  breakwater.kill('SIGTERM');
+  await until(() => line(breakwater, 'stopping'), 'the grace to begin');
+  expect(await readyz()).toBe(503);
+  const late = await connectDevice(breakwater.port, 'late');
+  const gone: string[] = [];
+  for (const { socket, clientId } of [device, late]) socket.resume().once('close', () => gone.push(clientId));
+  expect(await breakwater.exited).toBe(0);
+  expect(line(breakwater, 'stopping')).toMatchObject({ accepts: true });
+  await until(() => gone.length === 2, 'both to be gone');
+  expect(gone).toEqual(['last', 'late']); // each in its turn, the late one at the end
+});
+
+test('MQTT 5 devices are told where to go instead, one of the neighbours', async () => {
+  const broker = await startMosquitto();
+  const breakwater = await startBreakwater({
+    listeners: [{ url: 'mqtt://127.0.0.1:0', neighbours: ['edge-2.example.com:1883'] }],
+    pools: { default: { nodes: [{ url: broker.url }] } },
+    limits: { shutdownGrace: 1 },
+  });
+  const device = await connectDevice(breakwater.port, 'five', { protocolVersion: 5 });
+  const said = once(device.socket, 'data');
+  breakwater.kill('SIGTERM');
+  const text = 'edge-2.example.com:1883';
+  const properties = [0x1c, 0, text.length, ...Buffer.from(text)];
+  expect([...(await said)[0]]).toEqual([0xe0, properties.length + 2, 0x9c, properties.length, ...properties]);
 });
 
 test('a device that stays is closed when the grace is over', async () => {

@@ -36,6 +36,7 @@ const settings: Service['settings'] = {
     ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },
     ...{ http: limits.http, history: limits.history },
     shutdownGraceMs: 0,
+    shutdownListeners: 'close',
     refusalsTold: 0,
     rates: { messageRate: 0, byteRate: 0 },
     reconnectThrottle: { tolerated: 0, forgiveMs: 1_000, firstDelayMs: 1_000, maxDelayMs: 1_000 },
@@ -289,17 +290,23 @@ test('close ends every device, and tells of it before the thread exits', async (
   expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
 });
 
-test('a thread that is to be thinned out ends as many devices as are too many, and no other', async () => {
-  const { threads, table, port } = await startThreads();
+test('as many devices leave as are asked to, of those that were there at the begin, and no other', async () => {
+  const { threads, table, events, port } = await startThreads();
   await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
-  const count = async () => (await threads.clients(anyone)).total;
-  threads.thin(0.5);
-  await until(() => table.devices() === 5, 'half of them to have left');
-  threads.thin(0.5);
-  expect(await count()).toBe(5);
-  threads.thin(0.01);
-  await until(() => table.devices() === 1, 'all but one to have left');
-  expect(await count()).toBe(1);
+  const order = { departure: 1, reason: 'proxy-drain', references: [] } as const;
+  expect(await threads.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
+  await connectDevice(port, 'late');
+  expect(await threads.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
+  await until(() => table.devices() === 7, 'four of them to have left');
+  await threads.kick({ clientId: (await threads.clients({ limit: 1 })).clients[0]?.clientId ?? '' });
+  const rest = await threads.dismiss({ ...order, count: 100 });
+  expect(rest.left).toBe(0);
+  expect(rest.ended).toBeGreaterThanOrEqual(5); // the kicked one may have been the late one
+  await until(() => table.devices() <= 1, 'all but the late one to have left');
+  const drained = () => events.filter((event) => event.type === 'ended' && event.reason === 'proxy-drain');
+  await until(() => drained().length === 4 + rest.ended, 'their ends to be told');
+  expect(await threads.dismiss({ ...order, departure: 2, count: 100 })).toMatchObject({ left: 0 });
+  await until(() => table.devices() === 0, 'the late one to have left');
 });
 
 describe.each(['node', 'epoll'] as const)('%s', (engine) => {

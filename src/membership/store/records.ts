@@ -67,6 +67,11 @@ const proxy = z.object({
   connections,
   nodeConnections: countsByNode,
   startedAt: z.iso.datetime(),
+  state: z.enum(['starting', 'enabled', 'draining', 'stopping']).optional(),
+  advertised: z
+    .array(z.object({ scheme: z.string().max(16), address: z.string().regex(/^[A-Za-z0-9.:[\]-]{1,120}$/) }))
+    .max(LISTENERS_MAX)
+    .optional(),
 }) satisfies z.ZodType<ProxyBeat>;
 
 /** A 32-bit integer, which Redis writes as text. */

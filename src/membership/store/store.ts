@@ -194,6 +194,19 @@ export interface ProxyBeat {
   readonly nodeConnections: CountsByNode;
   /** RFC 3339. */
   readonly startedAt: string;
+  /** Absent: of a version that knows only `enabled`. */
+  readonly state?: ProxyState | undefined;
+  /** Where devices reach its listeners themselves. */
+  readonly advertised?: readonly AdvertisedListener[] | undefined;
+}
+
+/** `draining`: a person has taken it out. `starting` and `stopping` are its own doing. Only `enabled` ones take devices. */
+export type ProxyState = 'starting' | 'enabled' | 'draining' | 'stopping';
+
+export interface AdvertisedListener {
+  readonly scheme: string;
+  /** `host:port`. */
+  readonly address: string;
 }
 
 export interface LivingProxy extends ProxyBeat {

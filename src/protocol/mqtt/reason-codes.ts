@@ -1,3 +1,4 @@
+import { property } from './properties.ts';
 import type { ProtocolVersion } from './protocol.ts';
 
 /** Reason codes of MQTT 5.0 (clause 2.4), return codes of MQTT 3.1.1 (clause 3.2.2.3), and the packets that carry them. */
@@ -78,9 +79,18 @@ export function connackV5(code: ReasonCode): Uint8Array {
   return Uint8Array.of(0x20, 3, 0, code, 0);
 }
 
-/** DISCONNECT of MQTT 5 without properties. To 3.1.1 devices a server sends none; it just closes. */
-export function disconnectPacket(code: ReasonCode): Uint8Array {
-  return Uint8Array.of(0xe0, 1, code);
+/** The longest that `disconnectPacket` takes, so that each length fits into one byte. */
+export const SERVER_REFERENCE_MAX = 120;
+
+/**
+ * DISCONNECT of MQTT 5, with where to go instead if that is given: at most `SERVER_REFERENCE_MAX` ASCII characters. To 3.1.1 devices
+ * a server sends none; it just closes.
+ */
+export function disconnectPacket(code: ReasonCode, serverReference?: string): Uint8Array {
+  if (serverReference === undefined) return Uint8Array.of(0xe0, 1, code);
+  const { length } = serverReference;
+  const text = new TextEncoder().encode(serverReference);
+  return Uint8Array.of(0xe0, length + 5, code, length + 3, property.serverReference, 0, length, ...text);
 }
 
 /** `0x8b`, as the standard writes it. */

@@ -23,7 +23,7 @@ describe('a valid file', () => {
     expect(config.listeners).toEqual([
       {
         ...{ url: 'mqtt://0.0.0.0:1883', host: '0.0.0.0', port: 1883 },
-        ...{ mode: 'session', pool: 'default', trustedProxies: [] },
+        ...{ mode: 'session', pool: 'default', trustedProxies: [], neighbours: [] },
       },
     ]);
     expect(config.pools.map(({ name, strategy, nodes }) => ({ name, strategy, nodes }))).toEqual([
@@ -69,6 +69,7 @@ describe('a valid file', () => {
         keepAliveMs: 60_000,
       },
       shutdownGraceMs: 30_000,
+      shutdownListeners: 'until-taken-over',
       limiter: {
         ...{ allow: [], deny: [], connectRate: 0, connectRatePerSource: 0 },
         ...{ maxConnectionsPerListener: 0, maxConnectionsPerSource: 0 },

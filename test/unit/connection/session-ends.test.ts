@@ -254,6 +254,50 @@ describe('it is ended from outside', () => {
     );
   });
 
+  test.each([
+    'shutdown',
+    'proxy-drain',
+    'proxy-rebalance',
+  ])('%s with a server to go to: 0x9C with its Server Reference [MQTT 5.0 clause 4.13]', (reason) => {
+    const scene = served('CONNECT id=dev will=gone', v5);
+    goOn(
+      scene,
+      `
+      owner: end ${reason} edge-2.example.com:8883
+        device gets DISCONNECT code=156 serverReference:edge-2.example.com:8883
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test('a Server Reference that is more than the device takes is left out [MQTT-3.1.2-24]', () => {
+    goOn(
+      served('CONNECT id=dev maximumPacketSize:20', v5),
+      `
+      owner: end shutdown edge-2.example.com:8883
+        device gets DISCONNECT code=156
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test.each([
+    ['proxy-drain', 0x8b],
+    ['proxy-rebalance', 0x98],
+  ])('%s: the device is told to come again, and no Will fires because of us (rule 13)', (reason, code) => {
+    goOn(
+      served('CONNECT id=dev will=gone', v5),
+      `
+      owner: end ${reason}
+        device gets DISCONNECT code=${code}
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+
   test.each(['shutdown', 'immovable'])('%s: no Will fires because of us (rule 13)', (reason) => {
     goOn(
       served('CONNECT id=dev will=gone', v5),

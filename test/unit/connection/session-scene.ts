@@ -400,7 +400,7 @@ export class SessionScene {
 
   private order(verb: string, words: readonly string[]): void {
     const to = words.find((word) => word.startsWith('to='))?.slice(3);
-    if (verb === 'end') this.connection.end(words[0] as EndReason);
+    if (verb === 'end') this.connection.end(words[0] as EndReason, words[1]);
     else if (verb === 'supersede') this.connection.superseded(words[0] === 'same');
     else if (verb === 'check') this.forwarder?.check();
     else if (verb === 'verdict') this.judge(words[0] ?? '');

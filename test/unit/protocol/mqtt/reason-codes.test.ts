@@ -5,6 +5,7 @@ import {
   disconnectPacket,
   reasonCode,
   refusalConnack,
+  SERVER_REFERENCE_MAX,
 } from '../../../../src/protocol/mqtt/reason-codes.ts';
 
 /** The one packet in these bytes, as `mqtt-packet` reads it. */
@@ -49,4 +50,11 @@ test('DISCONNECT of MQTT 5 carries any reason (3.14.2.1)', () => {
   ]) {
     expect(parse(disconnectPacket(code), 5)).toMatchObject({ cmd: 'disconnect', reasonCode: code });
   }
+});
+
+test('DISCONNECT carries a Server Reference of any length that may be configured (3.14.2.2.5)', () => {
+  for (const serverReference of ['a:1', 'x'.repeat(SERVER_REFERENCE_MAX)])
+    expect(parse(disconnectPacket(reasonCode.useAnotherServer, serverReference), 5)).toMatchObject({
+      ...{ cmd: 'disconnect', reasonCode: 0x9c, properties: { serverReference } },
+    });
 });

@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import type { DepartureProgress } from '../../../src/migration/departure.ts';
+import { createProxyDepartures } from '../../../src/migration/proxy-departures.ts';
+import { fakeTime } from '../../support/fake-time.ts';
+
+/** A proxy with so many devices; `comesBack` says which part of those that left is there again at once. */
+function scene(devices: number, comesBack = 0) {
+  const time = fakeTime();
+  const proxy = { devices, noted: 0, number: 0 };
+  const left: { readonly atMs: number; readonly count: number; readonly reason: string }[] = [];
+  const told: [string, DepartureProgress][] = [];
+  const phase = { isDraining: false };
+  const departures = createProxyDepartures({
+    async dismiss(departure, count, reason) {
+      if (departure !== proxy.number) Object.assign(proxy, { number: departure, noted: proxy.devices });
+      const ended = Math.min(count, proxy.noted);
+      proxy.noted -= ended;
+      proxy.devices -= Math.ceil(ended * (1 - comesBack));
+      if (ended > 0) left.push({ atMs: time.clock.now(), count: ended, reason });
+      return { ended, left: proxy.noted };
+    },
+    devices: () => proxy.devices,
+    phase,
+    onProgress: (kind, progress) => told.push([kind, progress]),
+    ...{ clock: time.clock, timers: time.timers },
+  });
+  /** Devices that left in each of so many seconds from now on. */
+  const perSecond = async (seconds: number): Promise<number[]> => {
+    const counts: number[] = [];
+    for (let i = 0; i < seconds; i++) {
+      const before = left.length;
+      await time.pass(1_000);
+      counts.push(left.slice(before).reduce((sum, { count }) => sum + count, 0));
+    }
+    return counts;
+  };
+  return { ...time, proxy, left, told, phase, departures, perSecond };
+}
+
+test('a drain waits for its delay, and then lets devices go at the rate', async () => {
+  const { phase, departures, perSecond, told } = scene(250);
+  departures.drain({ rate: 100, delay: 2 });
+  expect([phase.isDraining, departures.progress('drain')]).toMatchObject([
+    true,
+    { state: 'waiting', left: 250 },
+  ]);
+  const counts = await perSecond(6);
+  expect(counts[0]).toBe(0);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(110);
+  expect(departures.progress('drain')).toMatchObject({ state: 'done', moved: 250, left: 0 });
+  expect(told.at(-1)).toMatchObject(['drain', { state: 'done', moved: 250 }]);
+});
+
+test('with `within` the rate follows from the devices that are there', async () => {
+  const { departures, perSecond } = scene(1_000);
+  departures.drain({ within: 10, delay: 0 });
+  const counts = await perSecond(10);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(110);
+  expect(Math.min(...counts.slice(0, 9))).toBeGreaterThanOrEqual(90);
+});
+
+test('who comes to a drained proxy stays for half a minute, and then leaves too', async () => {
+  const { proxy, departures, pass } = scene(10);
+  departures.drain({ rate: 100, delay: 0 });
+  await pass(2_000);
+  proxy.devices += 5;
+  await pass(20_000);
+  expect(proxy.devices).toBe(5);
+  await pass(10_000);
+  expect([proxy.devices, departures.progress('drain')]).toMatchObject([0, { state: 'done', moved: 15 }]);
+});
+
+test('another rate holds for the drain under way; enabling ends it', async () => {
+  const { phase, proxy, departures, pass, pending } = scene(1_000);
+  departures.drain({ rate: 10, delay: 0 });
+  await pass(2_000);
+  const slow = proxy.devices;
+  expect(slow).toBeGreaterThan(975);
+  departures.drain({ rate: 200, delay: 60 });
+  await pass(2_000);
+  expect(slow - proxy.devices).toBeGreaterThan(350);
+  departures.enable();
+  const rest = proxy.devices;
+  await pass(5_000);
+  expect([phase.isDraining, proxy.devices, pending(), departures.progress('drain')]).toEqual([
+    false,
+    rest,
+    0,
+    undefined,
+  ]);
+});
+
+test('a share is never more than what was asked for, and ends by itself', async () => {
+  const { proxy, departures, pass, pending, left } = scene(500);
+  departures.share({ count: 137, rate: 50 });
+  await pass(10_000);
+  expect([proxy.devices, pending()]).toEqual([363, 0]);
+  expect(departures.progress('rebalance')).toMatchObject({ state: 'done', moved: 137, left: 0 });
+  expect(left[0]?.reason).toBe('proxy-rebalance');
+});
+
+test('a share is given up where those that leave come back here', async () => {
+  const { departures, pass, pending } = scene(10_000, 0.9);
+  departures.share({ count: 5_000, rate: 100 });
+  await pass(20_000);
+  const progress = departures.progress('rebalance');
+  expect([progress?.state, pending()]).toEqual(['blocked', 0]);
+  expect(progress?.moved).toBeLessThan(400);
+});
+
+test('a proxy that is drained has no share in a rebalance', async () => {
+  const { departures, pass, left } = scene(100);
+  departures.drain({ rate: 1, delay: 600 });
+  departures.share({ count: 50, rate: 50 });
+  await pass(10_000);
+  expect(left).toEqual([]);
+});
+
+test('at the end as many leave in the first second as in the last, and what is under way else is stopped', async () => {
+  const { departures, pass, left } = scene(5_000);
+  departures.drain({ rate: 1, delay: 60 });
+  for (let tick = 0; tick <= 100; tick++) {
+    await departures.end(100 / (10_000 - 100 * tick + 100));
+    await pass(100);
+  }
+  expect(left.reduce((sum, { count }) => sum + count, 0)).toBe(5_000);
+  for (let second = 0; second < 10; second++) {
+    const ofSecond = left.filter(({ atMs }) => Math.floor(atMs / 1_000) === second);
+    expect(
+      ofSecond.reduce((sum, { count }) => sum + count, 0),
+      `second ${second}`,
+    ).toBeGreaterThan(450);
+  }
+  expect(left.every(({ reason }) => reason === 'shutdown')).toBe(true);
+});
