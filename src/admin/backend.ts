@@ -147,6 +147,35 @@ export interface RebalanceView extends MovesView {
   readonly spread: number;
 }
 
+/** How far devices have left a proxy that is drained. */
+export interface ProxyDrainView extends MovesView {
+  readonly proxy: string;
+}
+
+export interface ProxyRebalanceView extends MovesView {
+  /** Those that take devices. */
+  readonly proxies: readonly string[];
+  readonly tolerance: number;
+  /** Between the fullest and the emptiest proxy, in parts of the mean. */
+  readonly spread: number;
+}
+
+export interface ProxyDrainRequest {
+  /** Devices a second. */
+  readonly rate?: number | undefined;
+  /** Instead of a rate: all leave within so many seconds. */
+  readonly within?: number | undefined;
+  /** Seconds in which the proxy is not ready and nobody leaves. */
+  readonly delay?: number | undefined;
+}
+
+export interface ProxyRebalanceRequest {
+  /** Devices a second, over all proxies. */
+  readonly rate?: number | undefined;
+  /** Part of the mean by which the fullest and the emptiest proxy may differ. */
+  readonly tolerance?: number | undefined;
+}
+
 export interface DrainRequest {
   /** Sessions a second, over all proxies. */
   readonly rate?: number | undefined;
@@ -195,6 +224,8 @@ export interface ProxyView {
   readonly listeners: readonly string[];
   readonly connections: number;
   readonly startedAt: string;
+  /** Only `enabled` ones take devices. `draining`: a person has taken it out. */
+  readonly state: 'starting' | 'enabled' | 'draining' | 'stopping';
   /** Seconds since its last heartbeat. */
   readonly lastSeen: number;
 }
@@ -302,6 +333,12 @@ export interface Backend extends JournalBackend {
   reload(): Promise<ReloadView>;
   pools(): readonly PoolView[];
   proxies(): Promise<readonly ProxyView[]>;
+  /** Takes a proxy out: it is not ready, and its devices leave. Once more: at another rate. */
+  drainProxy(id: string, request: ProxyDrainRequest): Promise<ProxyDrainView>;
+  proxyDrainProgress(id: string): Promise<ProxyDrainView>;
+  enableProxy(id: string): Promise<void>;
+  rebalanceProxies(request: ProxyRebalanceRequest): Promise<ProxyRebalanceView>;
+  proxyRebalanceProgress(): Promise<ProxyRebalanceView>;
   status(): StatusView;
   /** Prometheus text exposition. */
   metrics(): Promise<{ contentType: string; body: string }>;

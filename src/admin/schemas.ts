@@ -16,7 +16,6 @@ import type {
   ClientView,
   DrainRequest,
   DrainView,
-  MovesView,
   NodeDetail,
   NodeView,
   PoolView,
@@ -27,6 +26,13 @@ import type {
   TlsView,
 } from './backend.ts';
 import { clientHistory, eventList, incidentList, incidentView } from './journal-schemas.ts';
+import {
+  movesView,
+  proxyDrainRequest,
+  proxyDrainView,
+  proxyRebalanceRequest,
+  proxyRebalanceView,
+} from './moves-schemas.ts';
 import { proxyView, statusView } from './status-schemas.ts';
 
 /**
@@ -171,19 +177,6 @@ const clientDetail = clientView.extend({
   tls: tlsView.optional().meta({ description: 'Where the device came by TLS.' }),
 }) satisfies z.ZodType<ClientDetail>;
 
-const movesView = z.object({
-  state: z.enum(['off', 'moving', 'blocked', 'done']).meta({
-    description:
-      '`blocked`: nothing that is left can be moved now, by relay mode or because no node takes it; a drain goes on trying.',
-  }),
-  moved: count,
-  failed: count.meta({ description: 'Tries that failed, and devices that were disconnected instead.' }),
-  left: count.meta({ description: 'Still to go.' }),
-  rate: z.number().meta({ description: 'Sessions a second that may move.' }),
-  pace: z.number().meta({ description: 'Sessions a second that moved of late.' }),
-  timeLeft: z.number().optional().meta({ description: 'Seconds at this pace.' }),
-}) satisfies z.ZodType<MovesView>;
-
 const drainView = movesView.extend({
   node: nodeId,
   stays: count.meta({ description: 'Of those left: they stay until they leave by themselves.' }),
@@ -305,6 +298,10 @@ export const named = {
   Reload: reloadView,
   Pool: poolView,
   Proxy: proxyView,
+  ProxyDrain: proxyDrainView,
+  ProxyDrainRequest: proxyDrainRequest,
+  ProxyRebalance: proxyRebalanceView,
+  ProxyRebalanceRequest: proxyRebalanceRequest,
   Status: statusView,
   Whoami: whoami,
   EventList: eventList,
@@ -316,6 +313,7 @@ export const named = {
 } as const;
 
 export const nodeParams = z.strictObject({ id: nodeId });
+export const proxyParams = z.strictObject({ id: z.string().min(1).max(256) });
 export const clientParams = z.strictObject({
   clientId: z.string().meta({
     description:

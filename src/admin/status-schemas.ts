@@ -16,6 +16,9 @@ export const proxyView = z.object({
   listeners: z.array(z.string()).readonly(),
   connections: count,
   startedAt: timestamp,
+  state: z.enum(['starting', 'enabled', 'draining', 'stopping']).meta({
+    description: 'Only `enabled` ones take devices. `draining`: somebody has taken it out.',
+  }),
   lastSeen: z.number().meta({ description: 'Seconds since its last heartbeat.' }),
 }) satisfies z.ZodType<ProxyView>;
 

@@ -51,9 +51,10 @@ export function statusRoutes(api: Api, backend: Pick<Backend, 'status' | 'metric
   );
 }
 
-function reasonOf({ nodes, silentThreads, failingThreads }: StatusView): string {
+function reasonOf({ nodes, proxy, silentThreads, failingThreads }: StatusView): string {
   if (silentThreads.length > 0) return `data thread ${silentThreads.join(', ')} does not answer`;
   if (failingThreads.length > 0) return `data thread ${failingThreads.join(', ')} dies again and again`;
+  if (proxy.state === 'draining') return 'the proxy is drained';
   if (nodes.total === 0) return 'no node is known';
   if (nodes.enabled === 0) return 'no node is enabled';
   return nodes.healthy === 0 ? 'no enabled node is healthy' : 'no devices are accepted';

@@ -28,6 +28,8 @@ export const errorCodes = {
   NODE_EXISTS: { source: 'user', retryable: false, status: 409 },
   NODE_INVALID: { source: 'user', retryable: false, status: 400, exit: 2 },
   POOL_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  PROXY_UNKNOWN: { source: 'user', retryable: false, status: 404 },
+  PROXY_SILENT: { source: 'internal', retryable: true, status: 503 },
   CLIENT_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   CLIENT_AMBIGUOUS: { source: 'user', retryable: false, status: 409 },
   CLIENT_IMMOVABLE: { source: 'device', retryable: false, status: 409 },

@@ -26,6 +26,7 @@ export function findingsOf({ status, nodes, pools }: Looked, nowMs: number): Fin
   return [
     ...stuckThreads(status),
     ...failingThreads(status),
+    ...drainedProxy(status),
     ...pools.flatMap((pool) =>
       withoutNodes(
         pool,
@@ -56,6 +57,12 @@ function failingThreads({ failingThreads: failing, proxy }: StatusView): Finding
   }));
 }
 
+function drainedProxy({ proxy }: StatusView): Finding[] {
+  if (proxy.state !== 'draining') return [];
+  const what = `proxy ${proxy.id} is drained: it is not ready, and its devices leave`;
+  return [{ what, help: `breakwater proxy enable ${proxy.id}` }];
+}
+
 function withoutNodes({ name }: PoolView, nodes: readonly NodeView[]): Finding[] {
   const enabled = nodes.filter(({ state }) => state === 'enabled');
   const [first] = nodes;
@@ -77,7 +84,8 @@ function unhealthy({ id, healthSince, healthCause }: NodeView): Finding {
 /** Whatever else keeps it from being ready has a finding of its own. */
 function notAccepting({ ready, ...status }: StatusView, nodes: readonly NodeView[]): Finding[] {
   const hasTaker = nodes.some(({ state, health }) => state === 'enabled' && health !== 'unhealthy');
-  const isToldOf = status.silentThreads.length + status.failingThreads.length > 0;
+  const isDrained = status.proxy.state === 'draining';
+  const isToldOf = isDrained || status.silentThreads.length + status.failingThreads.length > 0;
   if (ready || !hasTaker || isToldOf) return [];
   return [{ what: 'the proxy accepts no devices: it is starting or stopping', help: 'breakwater status' }];
 }

@@ -19,7 +19,11 @@ export const eventKinds = {
   /** The same, counted. */
   refusals: { keep: 2000, types: ['refusals'] },
   dial: { keep: 1000, types: ['dial-failed'] },
-  progress: { keep: 500, types: ['drain-progress', 'rebalance-progress'] },
+  progress: {
+    keep: 500,
+    types: ['drain-progress', 'rebalance-progress', 'proxy-drain-progress', 'proxy-rebalance-progress'],
+  },
+  proxy: { keep: 200, types: ['proxy-state'] },
   reload: { keep: 200, types: ['reload'] },
   certificate: { keep: 200, types: ['certificate'] },
   store: { keep: 200, types: ['store'] },

@@ -1,6 +1,7 @@
-import type { BreakwaterEvent, RebalanceView } from '../admin/backend.ts';
+import type { BreakwaterEvent, ProxyRebalanceView, RebalanceView } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import type { Node } from '../nodes/node.ts';
+import type { DepartureProgress } from './departure.ts';
 import type { MoverProgress } from './mover.ts';
 
 /** One event about once a second while sessions leave a node, and a log line where that comes to a halt or an end. */
@@ -23,4 +24,37 @@ export function rebalanceEvent({ state, moved, failed, left, pace, pools }: Reba
     ...{ type: 'rebalance-progress', at, state, moved, failed, left },
     ...{ pace: Math.round(pace), pools: pools.join(', ') },
   };
+}
+
+export function proxyRebalanceEvent(view: ProxyRebalanceView): BreakwaterEvent {
+  const { state, moved, failed, left, pace, proxies } = view;
+  return {
+    ...{ type: 'proxy-rebalance-progress', at: new Date().toISOString(), state, moved, failed, left },
+    ...{ pace: Math.round(pace), proxies: proxies.join(', ') },
+  };
+}
+
+/** One event about once a second while devices leave this proxy, and a log line where that comes to an end. */
+export function tellDeparture(
+  log: Log,
+  emit: (event: BreakwaterEvent) => void,
+  proxy: string,
+  { state, moved, left, pace }: DepartureProgress,
+): void {
+  const at = new Date().toISOString();
+  const progress = { state, moved, failed: 0, left, pace: Math.round(pace) };
+  emit({ type: 'proxy-drain-progress', at, proxy, ...progress });
+  if (state === 'done') log.info({ moved, left }, 'devices have left the proxy');
+}
+
+/** Somebody has taken this proxy out, or in again. */
+export function tellProxyState(
+  log: Log,
+  emit: (event: BreakwaterEvent) => void,
+  proxy: string,
+  isDraining: boolean,
+): void {
+  const state = isDraining ? 'draining' : 'enabled';
+  log.info({ state }, 'proxy state changed');
+  emit({ type: 'proxy-state', at: new Date().toISOString(), proxy, state });
 }

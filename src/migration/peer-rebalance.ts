@@ -1,20 +1,21 @@
 import { z } from 'zod';
-import type { RebalanceView } from '../admin/backend.ts';
-import { named } from '../admin/schemas.ts';
+import type { MovesView } from '../admin/backend.ts';
 import type { Others } from '../membership/other-proxies.ts';
 import type { Topics } from '../membership/store/topics.ts';
 
 /**
  * The rebalance under way, at whichever proxy it began; else the last of this proxy, if there was one.
+ * @param topic its name, and the shape of what is told
  * @param local the last one that began here
  */
-export function withPeerRebalance(
-  local: () => RebalanceView | undefined,
+export function withPeerRebalance<View extends MovesView>(
+  topic: { readonly name: string; readonly view: z.ZodType<View> },
+  local: () => View | undefined,
   topics: Topics,
   others: Others,
-): () => Promise<RebalanceView | undefined> {
+): () => Promise<View | undefined> {
   const ask = topics.register(
-    { name: 'rebalance', question: z.object({}), answer: named.Rebalance.nullable() },
+    { name: topic.name, question: z.object({}), answer: topic.view.nullable() },
     () => local() ?? null,
   );
   return async () => {

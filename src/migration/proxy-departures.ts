@@ -4,19 +4,20 @@ import { Departure, type DepartureProgress, type Dismiss } from './departure.ts'
 /** What lets the devices of this proxy leave, one thing at a time: a drain, its part of a rebalance, or its end. */
 
 /** Devices a second that leave a proxy which is drained, or all proxies together that are rebalanced. */
-const DEFAULT_DEPARTURE_RATE = 100;
+export const DEFAULT_DEPARTURE_RATE = 100;
 
 interface ProxyDeparturesParts {
   readonly dismiss: Dismiss;
   readonly devices: () => number;
   /** Whether the proxy is drained, for all who want to know. */
   readonly phase: { isDraining: boolean };
+  readonly onState: (isDraining: boolean) => void;
   readonly onProgress: (kind: 'drain' | 'rebalance', progress: DepartureProgress) => void;
   readonly clock: Clock;
   readonly timers: Timers;
 }
 
-interface DrainOrder {
+export interface DrainOrder {
   /** Devices a second. */
   readonly rate?: number | undefined;
   /** Instead of a rate: all that are here leave within so many seconds. */
@@ -26,7 +27,7 @@ interface DrainOrder {
 }
 
 /** One proxy's part of a rebalance. */
-interface ShareOrder {
+export interface ShareOrder {
   readonly count: number;
   readonly rate: number;
 }
@@ -47,17 +48,23 @@ export function createProxyDepartures(parts: ProxyDeparturesParts) {
     present = { kind, departure };
   }
 
+  function setDraining(on: boolean): void {
+    if (parts.phase.isDraining === on) return;
+    parts.phase.isDraining = on;
+    parts.onState(on);
+  }
+
   return {
     /** Once more: with another rate. */
     drain({ rate, within, delay }: DrainOrder): void {
       const perSecond = within === undefined ? (rate ?? DEFAULT_DEPARTURE_RATE) : parts.devices() / within;
       const bounded = Math.max(1, perSecond);
       if (parts.phase.isDraining && present?.kind === 'drain') return present.departure.setRate(bounded);
-      parts.phase.isDraining = true;
+      setDraining(true);
       begin('drain', { rate: bounded, delayMs: 1000 * delay });
     },
     enable(): void {
-      parts.phase.isDraining = false;
+      setDraining(false);
       present?.departure.stop();
       present = undefined;
     },
@@ -68,8 +75,9 @@ export function createProxyDepartures(parts: ProxyDeparturesParts) {
     /** Of the last one of that kind, if it is the present one. */
     progress: (kind: 'drain' | 'rebalance'): DepartureProgress | undefined =>
       present?.kind === kind ? present.departure.progress() : undefined,
-    /** The proxy ends: this part of those leave that were here at the first call, and have not left yet. */
+    /** The proxy ends: this part of those leave that were here at the first call, and have not left yet; 1: everybody. */
     async end(part: number): Promise<void> {
+      if (part >= 1) return void (await parts.dismiss(++numbers, Number.POSITIVE_INFINITY, 'shutdown'));
       if (last === undefined) {
         present?.departure.stop();
         last = { number: ++numbers, left: 0, owed: 0 };
@@ -86,3 +94,5 @@ export function createProxyDepartures(parts: ProxyDeparturesParts) {
     },
   };
 }
+
+export type ProxyDepartures = ReturnType<typeof createProxyDepartures>;

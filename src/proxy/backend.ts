@@ -25,6 +25,7 @@ import { createFoundClients } from '../migration/found-clients.ts';
 import { createMoves } from '../migration/moves.ts';
 import type { PeerClients } from '../migration/peer-clients.ts';
 import type { PeerMoves } from '../migration/peer-moves.ts';
+import type { ProxyMoves } from '../migration/proxy-moves.ts';
 import type { Rebalancer } from '../migration/rebalancer.ts';
 import { whomOf } from '../migration/whom.ts';
 import { acceptsConnections, type Node } from '../nodes/node.ts';
@@ -34,6 +35,7 @@ import { createClientTraces } from './client-trace.ts';
 import type { Identity } from './identity.ts';
 import type { Listeners } from './listeners.ts';
 import type { OrderTrace } from './peer-traces.ts';
+import { type Phase, proxyStateOf } from './phase.ts';
 
 interface BackendParts {
   readonly current: CurrentConfig;
@@ -49,6 +51,7 @@ interface BackendParts {
   /** Drains of this proxy and of all others. */
   readonly peerMoves: Pick<PeerMoves, 'setDrainRate' | 'drainProgress'>;
   readonly rebalancer: Pick<Rebalancer, 'start'>;
+  readonly proxyMoves: ProxyMoves;
   /** The rebalance under way, at whichever proxy. */
   readonly rebalance: () => Promise<RebalanceView | undefined>;
   /** Is this node, which was removed, still being left? */
@@ -69,7 +72,7 @@ interface BackendParts {
   readonly silentThreads: () => readonly number[];
   /** Data threads that die again and again. */
   readonly failingThreads: () => readonly number[];
-  readonly accepting: () => boolean;
+  readonly phase: Phase;
   /** Connections since the start, also at listeners that are gone. */
   readonly accepted: () => number;
   readonly metrics: Backend['metrics'];
@@ -121,6 +124,7 @@ export function createBackend(parts: BackendParts): Backend {
     pid: process.pid,
     listeners: parts.listeners.urls,
     connections: table.devices(),
+    state: proxyStateOf(parts.phase),
     lastSeen: 0,
   });
 
@@ -148,6 +152,7 @@ export function createBackend(parts: BackendParts): Backend {
       return viewOf(nodes.get(id));
     },
     ...moves,
+    ...parts.proxyMoves,
     clients: peerClients.clients,
     client: async (asked) => (await clients.find(whomOf(asked)))[0],
     trace: createClientTraces(clients, parts.orderTrace),
@@ -155,7 +160,7 @@ export function createBackend(parts: BackendParts): Backend {
     pools: () => current.config.pools.map(poolView),
     proxies: async () => {
       const others = parts.proxies().filter(({ id }) => id !== identity.id);
-      return [self(), ...others.map(({ nodeConnections: _, ...view }) => view)];
+      return [self(), ...others.map(viewOfOther)];
     },
     status: () => statusOf(parts, self()),
     metrics: parts.metrics,
@@ -163,6 +168,15 @@ export function createBackend(parts: BackendParts): Backend {
     audit: (record) => parts.events.emit(auditEvent(record, new Date().toISOString())),
     reload: parts.reload,
   };
+}
+
+function viewOfOther({
+  nodeConnections: _,
+  advertised: _told,
+  state = 'enabled',
+  ...view
+}: LivingProxy): ProxyView {
+  return { ...view, state };
 }
 
 /** Ready: it accepts, a node takes devices, and no worker is silent or dies again and again. */
@@ -189,6 +203,6 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
     certificates: parts.certificates(),
     descriptorShortage: parts.descriptorShortage(),
     ...{ silentThreads, failingThreads },
-    ready: parts.accepting() && takers.length > 0 && threadsWork,
+    ready: proxy.state === 'enabled' && takers.length > 0 && threadsWork,
   };
 }

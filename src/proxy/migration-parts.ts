@@ -1,14 +1,24 @@
+import { named } from '../admin/schemas.ts';
 import { systemClock, systemTimers } from '../base/time.ts';
 import type { ServerReference } from '../data-plane-api/departure.ts';
 import { takingProxies } from '../membership/taking-proxies.ts';
 import { createDrains } from '../migration/drains.ts';
 import { createLocalMoves } from '../migration/local-moves.ts';
-import { rebalanceEvent, tellDrain } from '../migration/move-events.ts';
+import {
+  proxyRebalanceEvent,
+  rebalanceEvent,
+  tellDeparture,
+  tellDrain,
+  tellProxyState,
+} from '../migration/move-events.ts';
 import { withPeerClients } from '../migration/peer-clients.ts';
+import { withPeerDepartures } from '../migration/peer-departures.ts';
 import { withPeerMoves } from '../migration/peer-moves.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
 import { createPlanExecutor } from '../migration/plan-executor.ts';
 import { createProxyDepartures } from '../migration/proxy-departures.ts';
+import { createProxyMoves } from '../migration/proxy-moves.ts';
+import { createProxyRebalancer } from '../migration/proxy-rebalancer.ts';
 import { createRebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
@@ -51,7 +61,12 @@ export function createMigrationParts(
     onProgress: (view) => events.emit(rebalanceEvent(view)),
     ...{ pools, nodes, peerMoves, log, ...time },
   });
-  const rebalance = withPeerRebalance(rebalancer.progress, topics, others);
+  const rebalance = withPeerRebalance(
+    { name: 'rebalance', view: named.Rebalance },
+    rebalancer.progress,
+    topics,
+    others,
+  );
   teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
   const references = (): readonly ServerReference[] =>
     takingProxies(cluster.proxies()).flatMap(({ id, advertised = [] }) =>
@@ -62,10 +77,39 @@ export function createMigrationParts(
       threads.dismiss({ departure, count, reason, references: references() }),
     devices: () => table.devices(),
     phase,
-    onProgress: () => {},
+    onState: (isDraining) => tellProxyState(log, events.emit, identity.id, isDraining),
+    onProgress(kind, progress) {
+      if (kind === 'drain') tellDeparture(log, events.emit, identity.id, progress);
+    },
     ...time,
   });
-  teardown.defer(departures.stop);
+  const peerDepartures = withPeerDepartures({
+    ...{ self: identity.id, local: departures, topics },
+    proxies: () => cluster.proxies().map(({ id }) => id),
+  });
+  const proxyRebalancer = createProxyRebalancer({
+    proxies: () => takingProxies(cluster.proxies()),
+    onProgress: (view) => events.emit(proxyRebalanceEvent(view)),
+    ...{ peers: peerDepartures, log, ...time },
+  });
+  const proxyRebalance = withPeerRebalance(
+    { name: 'proxy-rebalance', view: named.ProxyRebalance },
+    proxyRebalancer.progress,
+    topics,
+    others,
+  );
+  const proxyMoves = createProxyMoves({ peerDepartures, proxyRebalancer, proxyRebalance });
+  teardown.defer(departures.stop, proxyRebalancer.stop);
   const orderTrace = createPeerTraces(current, identity.id, threads, topics);
-  return { departures, drains, carryOut, peerClients, orderTrace, peerMoves, rebalancer, rebalance };
+  return {
+    departures,
+    proxyMoves,
+    drains,
+    carryOut,
+    peerClients,
+    orderTrace,
+    peerMoves,
+    rebalancer,
+    rebalance,
+  };
 }

@@ -15,7 +15,7 @@ interface ShutdownParts {
   /** May the listeners close: somebody else takes devices, or nobody is to be waited for? */
   readonly isTakenOver: () => boolean;
   readonly stopAccepting: () => void;
-  /** Ends this part of the devices that were there when it was first called, of those that have not left yet. */
+  /** Ends this part of the devices that were there when it was first called, of those that have not left yet; 1: everybody. */
   readonly dismiss: (part: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -61,6 +61,7 @@ export function createShutdown(parts: ShutdownParts) {
     }
     if (accepts) parts.stopAccepting();
     log.info({ devices: devices() }, 'stopped');
+    if (devices() > 0) await dismiss(1);
     await parts.close();
     resolveClosed();
   }

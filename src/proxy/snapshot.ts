@@ -27,6 +27,7 @@ interface SnapshotParts {
   readonly logDropped: () => number;
   readonly skipped: () => Snapshot['recordsSkipped'];
   readonly forgotten: () => Snapshot['sessionsForgotten'];
+  readonly isDraining: () => boolean;
   readonly longestTurns: () => Snapshot['longestTurns'];
   readonly threads: Pick<Snapshot, 'failingThreads' | 'threadDeaths'>;
   readonly usedCertificates: () => readonly UsedCertificate[];
@@ -55,6 +56,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     dials: table.dials(),
     nodes: list.map(({ id, health }) => ({ node: id, up: health !== 'unhealthy' })),
     storeUp: store.isUp(),
+    isDraining: parts.isDraining(),
     connectsDelayed: [
       { cause: 'flapping', count: table.counter('connectsHeldBack') },
       { cause: 'node-rate', count: table.counter('connectsQueued') },

@@ -26,7 +26,7 @@ export async function startAdmin(
   read: () => Promise<Config>,
   teardown: Teardown,
 ): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
-  const { current, log, events, phase } = common;
+  const { current, log, events } = common;
   const { url } = current.config.admin;
   const adminTls = createAdminTls((tls) => admin.useTls(tls), events.emit, log);
   teardown.defer(adminTls.stop);
@@ -44,7 +44,6 @@ export async function startAdmin(
     certificates: () => [...dataPlane.certificates.views(), ...adminTls.views()],
     descriptorShortage: control.settings.descriptorShortage,
     accepted: () => dataPlane.listeners.accepted,
-    accepting: () => phase.isAccepting,
     silentThreads: () => dataPlane.watchdog.silentThreads,
     failingThreads: () => dataPlane.threads.failingThreads,
     metrics: () => metricsOf(common, dataPlane, control, adminTls),
@@ -99,6 +98,7 @@ function metricsOf(common: Common, dataPlane: DataPlaneParts, control: Control, 
     skipped: control.skipped.counts,
     forgotten: control.forgotten.counts,
     longestTurns: () => watchdog.longestTurns(),
+    isDraining: () => common.phase.isDraining,
     threads: dataPlane.threads,
   });
   return common.metrics.exposition(snapshot);

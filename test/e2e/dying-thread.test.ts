@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { resolve } from 'node:path';
-import { generate } from 'mqtt-packet';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectDevice, connectDevices } from '../support/devices.ts';
+import { temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 const logged = ({ logs }: Breakwater, msg: string) => logs().filter((line) => line.msg === msg);
@@ -50,10 +51,11 @@ test.each([
   'node',
 ] as const)('%s: a thread that does little but fail is ended, and its devices end one after the other', async (engine) => {
   const [node] = await startAedes(1);
+  const DIE_AT = join(temporaryDirectory(), 'die');
   const breakwater = await startBreakwater(
     { proxy: { threads: 1, engine }, pools: { default: { nodes: [{ url: node?.url }] } } },
     [],
-    { NODE_OPTIONS: `--import=${resolve('test/support/dying-thread.mjs')}` },
+    { NODE_OPTIONS: `--import=${resolve('test/support/dying-thread.mjs')}`, DIE_AT },
   );
   const devices = await connectDevices(breakwater.port, clientIds(50));
   const ends: number[] = [];
@@ -61,8 +63,7 @@ test.each([
     await once(socket.resume(), 'close');
     ends.push(Math.round(performance.now() / 20));
   });
-  const publish = { cmd: 'publish', topic: 'a', payload: 'die', qos: 0, dup: false, retain: false } as const;
-  devices[0]?.socket.write(generate(publish));
+  writeFileSync(DIE_AT, '');
   await Promise.all(gone);
   await until(() => logged(breakwater, DIED).length === 1, 'its death to be told');
   expect(logged(breakwater, 'a thread failed').length).toBeGreaterThan(10);

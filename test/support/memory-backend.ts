@@ -121,6 +121,7 @@ export function createMemoryBackend(
     return numbered ?? find(clientTable, asked, 'CLIENT_UNKNOWN');
   };
   const views = () => [...nodeTable.values()];
+  let proxyState: 'enabled' | 'draining' = 'enabled';
   const proxy = () => ({
     id: 'edge-1',
     version: '0.1.0',
@@ -131,7 +132,12 @@ export function createMemoryBackend(
     listeners: ['mqtt://127.0.0.1:1883'],
     connections: clientTable.size,
     startedAt: new Date().toISOString(),
+    state: proxyState,
     lastSeen: 0,
+  });
+  const drained = () => ({
+    ...{ ...memoryMoves, proxy: 'edge-1' },
+    state: proxyState === 'draining' ? ('done' as const) : ('off' as const),
   });
   const backend: MemoryBackend = {
     nodeTable,
@@ -211,6 +217,21 @@ export function createMemoryBackend(
       },
     ],
     proxies: async () => [proxy()],
+    drainProxy: async (id) => {
+      if (id !== 'edge-1') throw new BreakwaterError('PROXY_UNKNOWN', `no proxy "${id}" lives`);
+      proxyState = 'draining';
+      return drained();
+    },
+    proxyDrainProgress: async () => drained(),
+    enableProxy: async () => {
+      proxyState = 'enabled';
+    },
+    rebalanceProxies: async ({ rate = 100, tolerance = 0.1 }) => {
+      return { ...memoryMoves, proxies: ['edge-1', 'edge-2'], rate, tolerance, spread: 0 };
+    },
+    proxyRebalanceProgress: async () => {
+      return { ...memoryMoves, proxies: [], tolerance: 0, spread: 0, state: 'off' };
+    },
     status: () => ({
       cluster: 'default',
       proxy: proxy(),

@@ -10,6 +10,7 @@ const groups = {
   ...{ 'node-health': 'node', 'node-lost': 'node', 'node-state': 'node', 'node-added': 'node' },
   ...{ 'node-removed': 'node', 'node-drained': 'node', panic: 'node' },
   ...{ 'drain-progress': 'node', 'rebalance-progress': 'node' },
+  ...{ 'proxy-state': 'change', 'proxy-drain-progress': 'node', 'proxy-rebalance-progress': 'node' },
   ...{ reattached: 'move', placed: 'device', ended: 'device' },
   ...{ rejected: 'refusal', refusals: 'refusal', 'dial-failed': 'refusal' },
   ...{ reload: 'change', certificate: 'change', store: 'change', thread: 'change' },
@@ -22,7 +23,7 @@ export const kindsOf = {
   move: 'move',
   device: 'device',
   refusal: 'refusal,refusals,dial',
-  change: 'reload,certificate,store,thread,audit,denied',
+  change: 'proxy,reload,certificate,store,thread,audit,denied',
 };
 
 /** @type {readonly Group[]} */
@@ -54,7 +55,7 @@ const FOLD_MS = 3000;
  * By what events are alike: those of one node for one reason. Empty: each stands for itself.
  * @param {BreakwaterEvent} event
  */
-function likenessOf({ type, node = '', from = '', cause = '', reason = '', failure = '' }) {
+function likenessOf({ type, node = '', proxy = '', from = '', cause = '', reason = '', failure = '' }) {
   switch (type) {
     case 'placed':
       return `placed ${node}`;
@@ -68,7 +69,10 @@ function likenessOf({ type, node = '', from = '', cause = '', reason = '', failu
       return `dial-failed ${node} ${failure}`;
     case 'drain-progress':
       return `drain-progress ${node}`;
+    case 'proxy-drain-progress':
+      return `proxy-drain-progress ${proxy}`;
     case 'rebalance-progress':
+    case 'proxy-rebalance-progress':
     case 'admin-denied':
       return type;
     default:

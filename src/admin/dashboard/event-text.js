@@ -78,6 +78,16 @@ function nodeSentence(event) {
       return { tone: toneOfMoves(event), what: `drain of ${node}: ${event.state}`, detail: rest };
     case 'rebalance-progress':
       return { tone: toneOfMoves(event), what: `rebalance: ${event.state}`, detail: rest };
+    case 'proxy-drain-progress':
+      return {
+        tone: toneOfMoves(event),
+        what: `drain of proxy ${event.proxy}: ${event.state}`,
+        detail: rest,
+      };
+    case 'proxy-rebalance-progress':
+      return { tone: toneOfMoves(event), what: `rebalance of the proxies: ${event.state}`, detail: rest };
+    case 'proxy-state':
+      return { tone: '', what: `proxy ${event.proxy} is ${event.state}`, detail: rest };
   }
   return clusterSentence(event);
 }

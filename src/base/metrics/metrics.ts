@@ -34,6 +34,8 @@ export interface Snapshot {
   readonly dials: SharedHistogram;
   readonly nodes: Iterable<{ readonly node: string; readonly up: boolean }>;
   readonly storeUp: boolean;
+  /** Somebody has taken this proxy out. */
+  readonly isDraining: boolean;
   /** Placed, ended and rejected devices that were not reported because too many came in one burst. */
   readonly eventsDropped: number;
   /** The longest turn of each data thread within the last minute. */
@@ -223,17 +225,6 @@ function defineCollected(registry: Registry) {
       [],
     ),
     nodeUp: gauge('node_up', '1 unless the node is unhealthy.', ['node']),
-    turns: gauge(
-      'turn_seconds_max',
-      'The longest turn of a data thread within the last minute; its other devices waited for so long.',
-      ['thread'],
-    ),
-    deaths: counter(
-      'thread_deaths_total',
-      'Data threads that died, with the connections of their devices.',
-      [],
-    ),
-    failing: gauge('threads_failing', 'Data threads that die again and again; the proxy is not ready.'),
     skipped: counter(
       'membership_records_skipped_total',
       'Records and messages of the membership store that could not be used, each time they are read.',
@@ -256,9 +247,33 @@ function defineCollected(registry: Registry) {
   };
 }
 
+/** Likewise, of the proxy itself and its data threads. */
+function defineProxy(registry: Registry) {
+  const registers = [registry];
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name: `breakwater_${name}`, help, labelNames, registers });
+  return {
+    turns: gauge(
+      'turn_seconds_max',
+      'The longest turn of a data thread within the last minute; its other devices waited for so long.',
+      ['thread'],
+    ),
+    deaths: new Counter({
+      name: 'breakwater_thread_deaths_total',
+      help: 'Data threads that died, with the connections of their devices.',
+      registers,
+    }),
+    failing: gauge('threads_failing', 'Data threads that die again and again; the proxy is not ready.'),
+    draining: gauge(
+      'proxy_draining',
+      '1 while the proxy is drained: it is not ready, and its devices leave.',
+    ),
+  };
+}
+
 /** Fills them at each scrape. They are emptied first: a node that left takes its series with it. */
 function createCollected(registry: Registry): (snapshot: Snapshot) => void {
-  const collected = defineCollected(registry);
+  const collected = { ...defineCollected(registry), ...defineProxy(registry) };
   const {
     connections,
     connectionsTotal,
@@ -277,6 +292,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     skipped,
     forgotten,
     expiry,
+    draining,
     storeUp,
   } = collected;
   const reasonOf = boundLabel(MAX_REASONS);
@@ -313,6 +329,7 @@ function createCollected(registry: Registry): (snapshot: Snapshot) => void {
     logDropped.inc(snapshot.logLinesDropped);
     for (const { key, reason, count } of snapshot.recordsSkipped) skipped.inc({ key, reason }, count);
     for (const { reason, count } of snapshot.sessionsForgotten) forgotten.inc({ reason }, count);
+    draining.set(snapshot.isDraining ? 1 : 0);
     storeUp.set(snapshot.storeUp ? 1 : 0);
   };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { InvalidArgumentError } from 'commander';
 import type { MovesView } from '../../admin/backend.ts';
 import { liveLine } from '../output/live-line.ts';
 
@@ -45,3 +46,10 @@ export const RATE_OPTION = [
   '--rate <n>',
   'at most so many sessions a second, over all proxies; 100',
 ] as const;
+
+/** `--tolerance` is a part of the fair share. */
+export function tolerance(typed: string): number {
+  const value = Number(typed);
+  if (/^\d+(\.\d+)?$/.test(typed) && value <= 10) return value;
+  throw new InvalidArgumentError('It must be a number from 0 to 10, such as 0.1.');
+}

@@ -1,11 +1,11 @@
 /** The command that moves sessions from full nodes to empty ones, over the admin API. */
 
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { RebalanceRequest, RebalanceView } from '../../admin/backend.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
 import { print, printJson } from '../output/print.ts';
-import { followMoves, RATE_OPTION } from './moves.ts';
+import { followMoves, RATE_OPTION, tolerance } from './moves.ts';
 
 interface RebalanceOptions extends DataOptions, RebalanceRequest {
   readonly wait: boolean;
@@ -46,10 +46,4 @@ export function rebalanceSentence({ state, pools, moved, spread }: RebalanceView
   const spreadText = `fullest and emptiest node differ by ${Math.round(spread * 100)}% of the fair share`;
   const how = state === 'done' ? 'is even' : 'is not even, and nothing more can be moved';
   return `${pools.join(', ')} ${how}; sessions moved: ${moved}, ${spreadText}`;
-}
-
-function tolerance(typed: string): number {
-  const value = Number(typed);
-  if (/^\d+(\.\d+)?$/.test(typed) && value <= 10) return value;
-  throw new InvalidArgumentError('It must be a number from 0 to 10, such as 0.1.');
 }

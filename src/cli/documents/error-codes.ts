@@ -43,6 +43,11 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'the message says what is',
   },
   POOL_UNKNOWN: { when: 'no pool has this name', remedy: 'choose one of those that the message lists' },
+  PROXY_UNKNOWN: { when: 'no proxy of this id lives', remedy: 'choose one of those that the message lists' },
+  PROXY_SILENT: {
+    when: 'a proxy lives by its heartbeats, and does not answer the one that was asked',
+    remedy: 'try again, or ask its own admin API',
+  },
   CLIENT_UNKNOWN: {
     when: 'no device with this client id is connected to any proxy',
     remedy: '`client list --match` finds it',

@@ -49,6 +49,18 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
     when: 'once a second while a rebalance is under way',
     fields: [...progress, 'pools'],
   },
+  'proxy-state': {
+    when: 'somebody has taken a proxy out (`draining`), or back in (`enabled`); the proxy itself tells it',
+    fields: ['proxy', 'state'],
+  },
+  'proxy-drain-progress': {
+    when: 'once a second while devices leave a proxy that is drained',
+    fields: ['proxy', ...progress],
+  },
+  'proxy-rebalance-progress': {
+    when: 'once a second while devices are evened out over the proxies',
+    fields: [...progress, 'proxies'],
+  },
   'node-lost': {
     when: 'links to a node ended, and it is shown to be gone; `lost` of `had` links were known to have ended by then',
     fields: ['node', 'evidence', 'detail', 'lost', 'had'],

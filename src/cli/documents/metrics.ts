@@ -17,6 +17,7 @@ const everything: Snapshot = {
   dials: { bounds: [1], counts: [0, 0], sum: 0 },
   nodes: [{ node: '', up: true }],
   storeUp: true,
+  isDraining: false,
   eventsDropped: 0,
   longestTurns: [{ thread: 0, seconds: 1 }],
   failingThreads: [],

@@ -21,6 +21,7 @@ function scene(devices: number, comesBack = 0) {
     },
     devices: () => proxy.devices,
     phase,
+    onState: () => {},
     onProgress: (kind, progress) => told.push([kind, progress]),
     ...{ clock: time.clock, timers: time.timers },
   });

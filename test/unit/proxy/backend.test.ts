@@ -90,7 +90,8 @@ async function scene(more: Partial<BackendParts> = {}) {
     descriptorShortage: () => undefined,
     silentThreads: () => [],
     failingThreads: () => [],
-    accepting: () => true,
+    phase: { isAccepting: true, isStopping: false, isDraining: false },
+    proxyMoves: {} as BackendParts['proxyMoves'],
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     events: { emit: () => {} },
@@ -175,7 +176,9 @@ test('the status counts nodes and devices, and is ready', async () => {
 });
 
 test.each<[string, Partial<BackendParts>, (nodes: NodeTable) => void]>([
-  ['it does not accept', { accepting: () => false }, () => {}],
+  ['it starts', { phase: { isAccepting: false, isStopping: false, isDraining: false } }, () => {}],
+  ['it stops', { phase: { isAccepting: false, isStopping: true, isDraining: false } }, () => {}],
+  ['it is drained', { phase: { isAccepting: true, isStopping: false, isDraining: true } }, () => {}],
   ['a data thread does not answer', { silentThreads: () => [1] }, () => {}],
   ['a data thread dies again and again', { failingThreads: () => [1] }, () => {}],
   ['no node takes devices', {}, (nodes) => void nodes.list().map(({ id }) => nodes.setState(id, 'disabled'))],

@@ -20,6 +20,7 @@ const empty: Snapshot = {
   longestTurns: [],
   failingThreads: [],
   threadDeaths: 0,
+  isDraining: false,
   certificates: [],
   recordsSkipped: [],
   sessionsForgotten: [],
@@ -54,6 +55,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     longestTurns: [{ thread: 1, seconds: 0.25 }],
     failingThreads: [1],
     threadDeaths: 5,
+    isDraining: true,
     certificates: [
       { listener: 'mqtts://:8883', seconds: 90 },
       { listener: 'mqtts://:8883', seconds: 60 },
@@ -84,6 +86,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_dial_duration_seconds_count 4',
     'breakwater_turn_seconds_max{thread="1"} 0.25',
     'breakwater_threads_failing 1',
+    'breakwater_proxy_draining 1',
     'breakwater_thread_deaths_total 5',
     'breakwater_node_up{node="a"} 1',
     'breakwater_node_up{node="b"} 0',

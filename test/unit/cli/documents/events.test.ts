@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import type { BreakwaterEvent, RebalanceView } from '../../../../src/admin/backend.ts';
 import { eventTable } from '../../../../src/cli/documents/events.ts';
 import type { WorkerEvent } from '../../../../src/data-plane-api/messages.ts';
-import { rebalanceEvent, tellDrain } from '../../../../src/migration/move-events.ts';
+import {
+  proxyRebalanceEvent,
+  rebalanceEvent,
+  tellDeparture,
+  tellDrain,
+  tellProxyState,
+} from '../../../../src/migration/move-events.ts';
 import { NodeTable } from '../../../../src/nodes/table.ts';
 import { auditEvent } from '../../../../src/proxy/audit-event.ts';
 import { createConnectionEvents } from '../../../../src/proxy/connection-events.ts';
@@ -74,6 +80,9 @@ function told(): BreakwaterEvent[] {
   const progress = { state: 'moving', moved: 1, failed: 0, left: 1, stays: 0, rate: 1, pace: 1 } as const;
   tellDrain(nothing as never, emit, node, progress);
   events.push(rebalanceEvent({ ...progress, pools: ['p'], tolerance: 0, spread: 0 } as RebalanceView));
+  events.push(proxyRebalanceEvent({ ...progress, proxies: ['p'], tolerance: 0, spread: 0 }));
+  tellDeparture(nothing as never, emit, 'p', progress);
+  tellProxyState({ info: nothing } as never, emit, 'p', true);
   const asked = { method: 'PATCH', path: '/', status: 200, by: 'ops', role: 'operator', remoteAddress: '' };
   const about = { node: 'a', client: 'dev', change: '{}', code: 'FORBIDDEN' };
   events.push(auditEvent({ ...asked, ...about, isDenied: false }, ''));
