@@ -9,10 +9,14 @@ import { z } from 'zod';
 const fd = z.int().min(0);
 const count = z.number().min(0);
 
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+
 const socketShape = {
   fd,
+  /** The TLS connection, with its keys (`protocol/tls-record/snapshot.ts`): never logged, and wiped by `adopt`. Absent: plain TCP. */
+  tls: bytes.optional(),
   /** What is still to be sent, first to last. */
-  waiting: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  waiting: bytes,
   /** The other end's FIN was read. */
   hasEnded: z.boolean(),
   /** Ours: none, or it follows what waits, or it was sent. */

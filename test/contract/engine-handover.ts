@@ -1,13 +1,13 @@
 import { readlinkSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { descriptorsOf, type HandedSockets } from '../../src/engine/handed-sockets.ts';
+import { descriptorsOf } from '../../src/engine/handed-sockets.ts';
 import { blackHole } from '../support/black-hole.ts';
-import { duplicate, duplicated } from '../support/duplicate.ts';
 import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import type { Script } from '../support/engine-worker.ts';
 import { digest, endOf, type FakeNode, firstBytes, payload, received } from '../support/fake-node.ts';
+import { duplicate, duplicated, frozen, gathered, handOver } from '../support/hand-over.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;
@@ -53,19 +53,6 @@ export function handOverContract(name: 'epoll'): void {
     sockets.push(device, upstream);
     await connection.told('linkOpened');
     return { device, connection, upstream, port: device.localPort as number };
-  }
-
-  function frozen(of: EngineUnderTest, port: number): Promise<HandedSockets> {
-    return until(() => of.freeze(port), 'a connection that can be frozen');
-  }
-
-  /** Hands a connection over; whoever has it then tells of it by what this returns. */
-  async function handOver(from: EngineUnderTest, to: EngineUnderTest, port: number, script: Script) {
-    const handed = await frozen(from, port);
-    const adopted = await to.adopt(port, script, duplicated(handed));
-    await from.depart(port);
-    await to.thaw(port);
-    return { adopted, handed };
   }
 
   /** Those that wait for the engine see what it does at the latest then. */
@@ -392,19 +379,6 @@ export function handOverContract(name: 'epoll'): void {
     expect(await end).toBe('ECONNRESET');
     for (const { fd, socket } of open) expect(socketAt(fd)).not.toBe(socket);
   });
-}
-
-/** So many bytes of a socket, which may be paused. */
-async function gathered(socket: Socket, length: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    bytes += chunk.length;
-  });
-  socket.resume();
-  await until(() => bytes >= length, `${length} bytes`);
-  return Buffer.concat(chunks);
 }
 
 /** Another may have the number by now. */

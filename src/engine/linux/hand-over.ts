@@ -8,13 +8,13 @@ import type { SocketTable } from './socket-table.ts';
 import type { Sockets } from './sockets.ts';
 import type { Streams } from './streams.ts';
 import type { TimerWheel } from './timer-wheel.ts';
+import type { TlsSessions } from './tls-sessions.ts';
 import type { LinuxWire } from './wire.ts';
 
 /** Hands connections over: freezes and describes their sockets, and goes on with those that another engine has described. */
 
 /** A socket in such a state is in the middle of something that only this engine knows of. */
-const UNSTEADY =
-  is.CONNECTING | is.HANDSHAKING | is.RETRY | is.ERRED | is.BROKEN | is.UNWATCHED | is.TLS | is.FROZEN;
+const UNSTEADY = is.CONNECTING | is.HANDSHAKING | is.ERRED | is.BROKEN | is.UNWATCHED | is.FROZEN;
 
 /** What is needed of the loop. */
 interface HandOverHost {
@@ -22,6 +22,7 @@ interface HandOverHost {
   readonly sockets: Sockets;
   readonly streams: Streams;
   readonly wheel: TimerWheel;
+  readonly tls: TlsSessions;
   now(): number;
   newWire(deviceFd: number): LinuxWire;
 }
@@ -59,9 +60,11 @@ export class HandOver {
   }
 
   private isSteady(fd: number): boolean {
-    const flags = this.host.table.flags[fd] as number;
+    const { table, tls } = this.host;
+    const flags = table.flags[fd] as number;
     const isEnding = (flags & (is.DEVICE | is.DETACHED)) === (is.DEVICE | is.DETACHED);
-    return (flags & UNSTEADY) === 0 && !isEnding;
+    if ((flags & UNSTEADY) !== 0 || isEnding) return false;
+    return (flags & is.TLS) === 0 || tls.travels(fd);
   }
 
   private describe(wire: LinuxWire, [device, ...links]: readonly number[], freezer: Freezer): HandedSockets {
@@ -80,11 +83,12 @@ export class HandOver {
   }
 
   private socket(fd: number, freezer: Freezer): HandedSocket {
-    const { table } = this.host;
+    const { table, tls } = this.host;
     const flags = table.flags[fd] as number;
     const isWanted = (flags & is.FIN_WANTED) !== 0;
     return {
       fd,
+      tls: tls.describe(fd),
       waiting: freezer.waitingFor(fd),
       hasEnded: (flags & is.EOF) !== 0,
       fin: (flags & is.FIN_SENT) !== 0 ? 'sent' : isWanted ? 'wanted' : 'none',
@@ -130,13 +134,22 @@ export class HandOver {
     this.checkDescriptors(all.map((socket) => socket.fd));
     const wire = this.enter(handed, freezer);
     try {
+      for (const socket of all) this.attachTls(socket);
       wire.conversation = this.begin(wire, handed, begin);
     } catch (error) {
       for (const { fd } of all) this.host.streams.forget(fd);
       throw error;
     }
-    for (const { fd } of all) this.libc.take(fd, true);
+    for (const { fd, tls } of all) {
+      this.libc.take(fd, true);
+      tls?.fill(0);
+    }
     return wire;
+  }
+
+  private attachTls({ fd, tls }: HandedSocket): void {
+    if (tls === undefined || this.host.tls.attach(fd, tls)) return;
+    throw refused('its TLS cannot be gone on with here, by this version, or this OpenSSL');
   }
 
   private checkDescriptors(fds: readonly number[]): void {

@@ -68,7 +68,7 @@ interface Rule {
 }
 
 /** What a frozen socket is not in the middle of. */
-const UNSTEADY = CONNECTING | HANDSHAKING | RETRY | ERRED | BROKEN | UNWATCHED;
+const UNSTEADY = CONNECTING | HANDSHAKING | ERRED | BROKEN | UNWATCHED;
 
 /** The legal combinations. A bit without a rule may stand beside any other that does not exclude it. */
 const rules: readonly Rule[] = [
@@ -91,7 +91,7 @@ const rules: readonly Rule[] = [
   { bit: RECYCLABLE, needs: 0, excludes: DEVICE },
   { bit: UNWATCHED, needs: DEVICE, excludes: 0 },
   { bit: NO_WRITE_EVENTS, needs: DEVICE, excludes: TLS | UNWATCHED },
-  { bit: FROZEN, needs: 0, excludes: UNSTEADY | READABLE | ENDING | QUEUED | NO_WRITE_EVENTS },
+  { bit: FROZEN, needs: 0, excludes: UNSTEADY | READABLE | ENDING | QUEUED | RETRY | NO_WRITE_EVENTS },
 ];
 
 const isBroken = ({ bit, needs, excludes }: Rule, flags: number): boolean =>

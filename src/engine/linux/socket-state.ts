@@ -46,7 +46,7 @@ export const UNSETTLED = CONNECTING | HANDSHAKING | RETRY | FROZEN;
 /** What another engine must know of a socket that it goes on with. */
 const HANDED = DEVICE | HELD | DETACHED | EOF | FIN_WANTED | FIN_SENT;
 /** What holds only where the poller tells of the socket. */
-const WATCHED = READABLE | ENDING | QUEUED | NO_WRITE_EVENTS;
+const WATCHED = READABLE | ENDING | QUEUED | RETRY | NO_WRITE_EVENTS;
 
 /** The bits of every socket, by fd, for reading only. A closed fd has none, so what is still queued for it does nothing. */
 export interface SocketFlags {
@@ -186,10 +186,11 @@ export class SocketStates {
     this.bits[fd] = ((this.bits[fd] as number) & ~WATCHED) | FROZEN;
   }
 
-  /** It is read once, whatever the poller tells. */
+  /** It is read once, whatever the poller tells; and what TLS owes is tried again at the first event. */
   thaw(fd: number, isWaiting: boolean): void {
     const bits = ((this.bits[fd] as number) & ~FROZEN) | READABLE;
-    this.bits[fd] = (bits & (DEVICE | TLS)) === DEVICE && !isWaiting ? bits | NO_WRITE_EVENTS : bits;
+    if ((bits & TLS) !== 0) this.bits[fd] = bits | RETRY;
+    else this.bits[fd] = (bits & DEVICE) !== 0 && !isWaiting ? bits | NO_WRITE_EVENTS : bits;
   }
 
   // ---- ending

@@ -273,13 +273,18 @@ export class TlsSessions {
     return handshake.peer;
   }
 
+  /** Whether `describe` gives it. */
+  travels(fd: number): boolean {
+    return this.records?.has(fd) === true;
+  }
+
   /**
    * For a hand-over: the TLS connection as bytes that `attach` goes on with, in another process too. They hold its keys, so they are
    * wiped when they were used. Undefined where it cannot travel: it shakes hands, or OpenSSL has its records. It goes on here
    * until it is freed, and then only one of the two may be used.
    */
   describe(fd: number): Buffer | undefined {
-    return this.records?.has(fd) === true ? this.records.describe(fd) : undefined;
+    return this.travels(fd) ? this.records?.describe(fd) : undefined;
   }
 
   /**
