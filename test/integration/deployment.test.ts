@@ -69,9 +69,13 @@ describe('Kubernetes', () => {
   });
 
   test('there is time to stop sending, and for all devices to leave', () => {
-    const [command, seconds] = container.lifecycle.preStop.exec.command;
-    expect(command).toBe('sleep');
-    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(Number(seconds) + config.limits.shutdownGrace);
+    const { command } = container.lifecycle.preStop.exec;
+    const secondsOf = (option: string) => Number(command[command.indexOf(option) + 1]);
+    expect(command.slice(0, 4)).toEqual(['breakwater', 'proxy', 'drain', '--if-others']);
+    const { periodSeconds, failureThreshold } = container.readinessProbe;
+    expect(secondsOf('--delay')).toBeGreaterThanOrEqual(periodSeconds * failureThreshold);
+    const preStop = secondsOf('--delay') + secondsOf('--within');
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(preStop + config.limits.shutdownGrace);
     expect(deployment.strategy.rollingUpdate).toEqual({ maxUnavailable: 0, maxSurge: 1 });
     expect(find('PodDisruptionBudget', 'breakwater')).toEqual({
       maxUnavailable: 1,
@@ -116,7 +120,10 @@ describe('systemd', () => {
 
   test('reloads by SIGHUP, gives devices their time, and runs as a user of its own', () => {
     expect(value('ExecReload')).toBe('/bin/kill -HUP $MAINPID');
-    expect(Number(value('TimeoutStopSec'))).toBeGreaterThan(30); // limits.shutdownGrace
+    expect(Number(value('TimeoutStopSec'))).toBeGreaterThan(30); // limits.shutdownGrace, and each command of ExecStop
+    expect(value('ExecStop')).toBe(
+      '-/usr/local/bin/breakwater proxy drain --if-others --delay 5 --within 25',
+    );
     expect(read('cluster/systemd/breakwater.sysusers')).toMatch(new RegExp(`^u ${value('User')} `));
   });
 
