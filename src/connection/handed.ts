@@ -6,6 +6,7 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import { endReasons } from './connection-host.ts';
 import { handedSessionForwarder } from './handed-forwarder.ts';
 import { HANDED_VERSION } from './handed-version.ts';
+import { webSocketShape } from './websocket/handed.ts';
 
 // Times are ages, or how long something still lasts, in ms: each process has a clock of its own. Nodes and pools go by their
 // names, because slots and numbers differ.
@@ -122,12 +123,17 @@ const peer = z.strictObject({
   tls: maybe(tls),
 });
 
-const connection = z.discriminatedUnion('kind', [mqtt, opaque]);
+const webSocket = z
+  .strictObject({ version: z.literal(HANDED_VERSION), ...webSocketShape, inner: mqtt })
+  .refine(({ head, reader }) => (head === undefined) !== (reader === undefined));
+
+const connection = z.discriminatedUnion('kind', [mqtt, opaque, webSocket]);
 
 export type HandedPeer = Readonly<z.output<typeof peer>>;
 export type HandedRelay = Readonly<z.output<typeof relay>>;
 export type HandedForwarder = Readonly<z.output<typeof forwarder>>;
 export type HandedMqtt = Readonly<z.output<typeof mqtt>>;
+export type HandedWebSocket = Readonly<z.output<typeof webSocket>>;
 export type HandedOpaque = Readonly<z.output<typeof opaque>>;
 /** It holds secrets, such as the password in a CONNECT: it is never logged, nor written anywhere. */
 export type HandedConnection = Readonly<z.output<typeof connection>>;

@@ -1,10 +1,14 @@
 /** What the thread keeps of a device besides its connection, when that comes from another process, or goes to one. */
 
-import type { Connection } from '../connection/connection.ts';
+import { BreakwaterError } from '../base/errors.ts';
+import { Connection } from '../connection/connection.ts';
+import type { ConnectionHost } from '../connection/connection-host.ts';
 import type { HandedConnection, HandedPeer } from '../connection/handed.ts';
 import { describePeer } from '../connection/handed-peer.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
-import type { Wire } from '../connection/wire.ts';
+import { WebSocketLayer } from '../connection/websocket/layer.ts';
+import type { UpgradeHook, UpgradeTerms } from '../connection/websocket/upgrade.ts';
+import type { Peer, Wire, WireEvents } from '../connection/wire.ts';
 import type { ClientIds } from './client-ids.ts';
 import type { SessionMemories } from './session-memories.ts';
 
@@ -22,8 +26,10 @@ export function describeClient(
   connection: Connection | OpaqueConnection,
 ): HandedClient | undefined {
   if (!(connection instanceof OpaqueConnection) && memories.isAwaiting(connection)) return undefined;
-  const state = connection.describe();
-  return state && { wire: connection.wire, peer: describePeer(connection.peer), state };
+  const inner = connection.describe();
+  const layer = connection.wire instanceof WebSocketLayer ? connection.wire : undefined;
+  const state = layer === undefined || inner?.kind !== 'mqtt' ? inner : layer.describe(inner);
+  return state && { wire: layer?.wire ?? connection.wire, peer: describePeer(connection.peer), state };
 }
 
 interface Context {
@@ -49,4 +55,34 @@ export function clientDeparted(
   if (connection instanceof OpaqueConnection) return;
   owners.forget(connection);
   memories.forget(connection);
+}
+
+/**
+ * What another process has described, and what its engine tells: the connection, or the WebSocket that is around it.
+ * @throws BreakwaterError as `Connection.revive`; then nothing has changed
+ */
+export function reviveConnection(
+  state: HandedConnection,
+  wire: Wire,
+  peer: Peer,
+  host: ConnectionHost,
+  terms: UpgradeTerms | undefined,
+  hook: UpgradeHook,
+): { readonly connection: Connection | OpaqueConnection; readonly events: WireEvents } {
+  if (state.kind !== 'websocket') {
+    const connection =
+      state.kind === 'mqtt'
+        ? Connection.revive(wire, peer, host, state)
+        : OpaqueConnection.revive(wire, peer, host, state);
+    return { connection, events: connection };
+  }
+  if (terms === undefined)
+    throw new BreakwaterError(
+      'HANDOVER_INVALID',
+      'this listener speaks no WebSocket: the device stays there',
+    );
+  const layer = WebSocketLayer.revive(wire, peer, terms, hook, state);
+  const connection = Connection.revive(layer, layer.peer, host, state.inner);
+  layer.carry(connection);
+  return { connection, events: layer };
 }

@@ -39,7 +39,13 @@ import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from '
 import { listed, meantBy } from './client-list.ts';
 import { addressOf, nameOf } from './client-record.ts';
 import { countTraffic } from './count-traffic.ts';
-import { clientDeparted, clientRevived, describeClient, type HandedClient } from './handed-clients.ts';
+import {
+  clientDeparted,
+  clientRevived,
+  describeClient,
+  type HandedClient,
+  reviveConnection,
+} from './handed-clients.ts';
 import { type Mover, moveAll, moveSome } from './move-orders.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
 import { ruleInput } from './rule-input.ts';
@@ -146,14 +152,18 @@ export class ListenerHost implements ConnectionHost {
    * @throws BreakwaterError NODE_UNKNOWN, POOL_UNKNOWN, HANDOVER_INVALID; then nothing has changed
    */
   revive(wire: Wire, peer: Peer, state: HandedConnection): WireEvents {
-    const connection =
-      state.kind === 'opaque'
-        ? OpaqueConnection.revive(wire, peer, this, state)
-        : Connection.revive(wire, peer, this, state);
+    const { connection, events } = reviveConnection(
+      state,
+      wire,
+      peer,
+      this,
+      this.listener.websocket,
+      this.onUpgrade,
+    );
     this.open.add(connection);
     this.context.table.countDevice(1);
     this.limiter.readmit(peer);
-    return connection;
+    return events;
   }
 
   /** Finds the route of a device that has not sent its CONNECT, by the rules that need none. */

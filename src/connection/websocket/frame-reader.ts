@@ -1,8 +1,6 @@
-import { closeCode, MAX_CONTROL_BYTES, opcode } from './protocol.ts';
+import type { HandedFrameReader } from './handed.ts';
+import { closeCode, MAX_CONTROL_BYTES, MAX_FRAME_BYTES, opcode } from './protocol.ts';
 import { unmask } from './unmask.ts';
-
-/** No MQTT packet is larger (2.1.4: four bytes of length), and a frame that says so is an attack or a mistake. */
-const MAX_FRAME_BYTES = 268_435_460;
 
 /** What the next byte is. */
 const FLAGS = 0;
@@ -43,6 +41,18 @@ export class FrameReader {
   private payload: Uint8Array = NOTHING;
   /** Another frame of this message follows. */
   private isMidMessage = false;
+
+  /** For another process: where it is in a frame. What the last `read` has found is done with by then. */
+  describe(): HandedFrameReader {
+    const { expects, flags, missing, length, key, done, payload, isMidMessage } = this;
+    return { expects, flags, missing, length, key, done, payload: new Uint8Array(payload), isMidMessage };
+  }
+
+  static revive(handed: HandedFrameReader): FrameReader {
+    const reader = new FrameReader();
+    Object.assign(reader, handed);
+    return reader;
+  }
 
   /** Reads on, up to `end` or behind a close frame; returns up to where. */
   read(bytes: Uint8Array, start: number, end: number): number {

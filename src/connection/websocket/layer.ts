@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { GrowableBuffer } from '../../base/growable-buffer.ts';
+import { bufferOf, GrowableBuffer } from '../../base/growable-buffer.ts';
+import type { HandedMqtt, HandedWebSocket } from '../handed.ts';
+import { HANDED_VERSION } from '../handed-version.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../wire.ts';
 import { FrameReader } from './frame-reader.ts';
 import { sendBinary, sendControl } from './frame-writer.ts';
@@ -32,7 +34,8 @@ const LINGER_MS = 2000;
  */
 export class WebSocketLayer implements Wire, WireEvents {
   readonly peer: WebSocketPeer;
-  private readonly wire: Wire;
+  /** The engine's. */
+  readonly wire: Wire;
   private readonly terms: UpgradeTerms;
   private readonly hook: UpgradeHook | undefined;
   private conversation: WireEvents | undefined;
@@ -58,6 +61,35 @@ export class WebSocketLayer implements Wire, WireEvents {
   /** To be called before the engine tells anything. */
   carry(conversation: WireEvents): void {
     this.conversation = conversation;
+  }
+
+  /**
+   * For another process, around what the connection has described. Undefined while it closes; before the request is whole the
+   * other process reads the rest of it.
+   */
+  describe(inner: HandedMqtt): HandedWebSocket | undefined {
+    const { peer, head, reader, spliced, pongsWaiting } = this;
+    if (!this.listens || this.lastWordSent) return undefined;
+    const common = { version: HANDED_VERSION, kind: 'websocket', inner } as const;
+    const request = peer.request && { ...peer.request };
+    return { ...common, request, head: head?.copy, reader: reader?.describe(), spliced, pongsWaiting };
+  }
+
+  /** To be followed by `carry`, with the connection of `handed.inner` on this wire. */
+  static revive(
+    wire: Wire,
+    peer: Peer,
+    terms: UpgradeTerms,
+    hook: UpgradeHook | undefined,
+    { request, head, reader, spliced, pongsWaiting }: HandedWebSocket,
+  ): WebSocketLayer {
+    const layer = new WebSocketLayer(wire, peer, terms, hook);
+    layer.peer.request = request;
+    layer.head = head && bufferOf(head);
+    layer.reader = reader && FrameReader.revive(reader);
+    layer.spliced = spliced;
+    layer.pongsWaiting = pongsWaiting;
+    return layer;
   }
 
   // ---- from the device -------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, 
 /** 5.5. */
 export const MAX_CONTROL_BYTES = 125;
 
+/** No MQTT packet is larger (2.1.4: four bytes of length), and a frame that says so is an attack or a mistake. */
+export const MAX_FRAME_BYTES = 268_435_460;
+
 /** 7.4.1. */
 export const closeCode = {
   normal: 1000,

@@ -171,7 +171,7 @@ export class Scene {
     const { kind } = handed;
     const host = this.host(this.options);
     if (kind === 'mqtt') this.connection = Connection.revive(this.wire(), about, host, handed);
-    else this.connection = OpaqueConnection.revive(this.wire(), about, host, handed);
+    else if (kind === 'opaque') this.connection = OpaqueConnection.revive(this.wire(), about, host, handed);
   }
 
   /** What happened since it was asked last. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/connection/connection.ts';
-import type { Peer } from '../../../src/connection/wire.ts';
+import type { HandedConnection, HandedMqtt } from '../../../src/connection/handed.ts';
+import type { Peer, Wire } from '../../../src/connection/wire.ts';
 import { ClientIds } from '../../../src/data-plane/client-ids.ts';
 import { ListenerHost } from '../../../src/data-plane/listener-host.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
@@ -52,7 +53,7 @@ function hostWith(context: Partial<WorkerContext>): ListenerHost {
   return new ListenerHost(
     whole as never,
     listener as never,
-    { release: () => {} } as unknown as ConnectionLimiter,
+    { release: () => {}, readmit: () => {} } as unknown as ConnectionLimiter,
   );
 }
 
@@ -187,5 +188,68 @@ describe('one client id', () => {
       { type: 'released', pool: 'default', clientId: 'meter-1' },
       { type: 'released', pool: 'default', clientId: 'kept' },
     ]);
+  });
+});
+
+describe('a connection goes from one process to another', () => {
+  const wire = { numbered: () => {}, countAt: () => {}, setTimer: () => {} } as unknown as Wire;
+  const target = { slot: 2, nodeId: 'a', host: '10.0.0.9', port: 1883 };
+  const route = { name: 'default', target: (node: string) => (node === 'a' ? target : undefined) };
+
+  function process(websocket?: { path: string }) {
+    const told: WorkerEvent[] = [];
+    const owners = new ClientIds<Connection>({ now: () => 1, tell: (event) => told.push(event) });
+    const table = new TableReader(openTable(createTableMemory(1), 1), 0);
+    const routes = [route as unknown as PoolRoute];
+    const host = hostWith({ owners, table, routes, now: () => 5_000, tell: (event) => told.push(event) });
+    host.listener = { ...host.listener, websocket } as never;
+    return {
+      host,
+      told,
+      owners,
+      facts: () => [table.liveAt(2), table.countDevice(0), [...host.open].length],
+    };
+  }
+
+  const inner: HandedMqtt = {
+    ...{ version: 1, kind: 'mqtt', reason: undefined },
+    state: {
+      ...{ phase: 'carried', pool: 'default', number: 7, placedAgoMs: 2_000, acceptedAtMs: 90, who: 3 },
+      ...{ isSuperseded: false, rivalledAgoMs: undefined },
+      forwarder: {
+        ...{ kind: 'relay', connect, assignedClientId: undefined, node: 'a', link: 4, halfClosed: false },
+      },
+    },
+  };
+  const reader = {
+    ...{ expects: 0, flags: 0, missing: 0, length: 0, key: 0, done: 0, isMidMessage: false },
+    payload: new Uint8Array(0),
+  };
+  const socket: HandedConnection = {
+    ...{ version: 1, kind: 'websocket', head: undefined, reader, spliced: 4, pongsWaiting: 0, inner },
+    request: { path: '/mqtt', host: 'a', origin: undefined },
+  };
+
+  test.each([
+    ['plain', inner, undefined],
+    ['by WebSocket', socket, { path: '/mqtt' }],
+  ] as const)('%s: it is what it was, is counted, and nobody is told', (_, state, websocket) => {
+    const { host, told, owners, facts } = process(websocket);
+    host.revive(wire, peer, state);
+    const [connection] = [...host.open] as [Connection];
+    expect(connection).toMatchObject({ number: 7, placedAtMs: 3_000, acceptedAtMs: 90, who: 3 });
+    expect([facts(), [...owners.named('meter-1')], told]).toEqual([[1, 1, 1], [connection], []]);
+    const described = host.describe(connection);
+    expect(described).toEqual({ wire, peer: { ...peer, ipv4: undefined, destination: undefined }, state });
+    connection.departed();
+    expect([facts(), [...owners.named('meter-1')], told]).toEqual([[0, 0, 0], [], []]);
+  });
+
+  test('not to a listener that does not speak its protocol, nor to a node that is not known', () => {
+    const { host, facts } = process();
+    expect(() => host.revive(wire, peer, socket)).toThrow('speaks no WebSocket');
+    route.target = () => undefined;
+    expect(() => host.revive(wire, peer, inner)).toThrow("node 'a'");
+    expect(facts()).toEqual([0, 0, 0]);
   });
 });
