@@ -192,14 +192,25 @@ export interface ClientQuery {
   readonly node?: string | undefined;
   /** Only client ids that contain this. */
   readonly match?: string | undefined;
+  /** Only those behind this connection in the order of the list: the `next` of the page before. */
+  readonly after?: ConnectionAddress | undefined;
   /** At most so many, 1 to 10,000. */
   readonly limit: number;
 }
 
+/** A connection of the cluster: each proxy numbers its own. */
+export interface ConnectionAddress {
+  readonly connection: number;
+  readonly proxy: string;
+}
+
+/** In the order of proxies and of the numbers of connections: whoever stays connected is in one page, and in one only. */
 export interface ClientList {
   readonly clients: readonly ClientView[];
   /** How many match in all, also beyond `limit`, but for the devices of proxies that are missing. */
   readonly total: number;
+  /** Where the next page begins (`after`), such as `#17@edge-1`; absent: there is none. */
+  readonly next?: string | undefined;
   /** Ids of proxies that live and did not answer, or not to the end. */
   readonly missing: readonly string[];
 }

@@ -14,6 +14,7 @@ import type {
   ClientList,
   ClientQuery,
   ClientView,
+  ConnectionAddress,
   DrainRequest,
   DrainView,
   NodeDetail,
@@ -213,6 +214,7 @@ const clientList = z.object({
     description:
       'How many match in all, also beyond the limit, but for the devices of proxies that are missing.',
   }),
+  next: z.string().optional().meta({ description: '`after` of the next page; absent: there is none.' }),
   missing: z
     .array(z.string())
     .readonly()
@@ -323,8 +325,24 @@ export const clientParams = z.strictObject({
 export const clientQuery = z.strictObject({
   node: z.string().optional(),
   match: z.string().optional().meta({ description: 'Only client ids that contain this.' }),
+  after: z
+    .string()
+    .max(512)
+    .transform((text, context) => {
+      const address = parseConnection(text);
+      if (address === undefined)
+        context.addIssue('must be a connection as `next` names it, such as #17@edge-1');
+      return address;
+    })
+    .optional()
+    .meta({ description: 'Only those behind this connection: `next` of the page before.' }),
   limit: z.coerce.number().int().min(1).max(10_000).default(100),
 }) satisfies z.ZodType<ClientQuery>;
+
+function parseConnection(text: string): ConnectionAddress | undefined {
+  const [, number, proxy = ''] = /^#?(\d{1,10})@(.+)$/.exec(text) ?? [];
+  return number === undefined ? undefined : { connection: Number(number), proxy };
+}
 
 /** A response without a body. */
 export const nothing = (description: string) => z.null().meta({ description });

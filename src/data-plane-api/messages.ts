@@ -137,6 +137,8 @@ export interface ClientFilter {
   readonly node?: string | undefined;
   /** Part of the client id. */
   readonly match?: string | undefined;
+  /** Only connections of greater numbers. */
+  readonly after?: number | undefined;
   readonly limit: number;
 }
 
@@ -155,8 +157,12 @@ export interface MoveTally {
 }
 
 export interface ClientAnswer {
+  /** By their numbers. */
   readonly clients: readonly ClientRecord[];
+  /** All that match. */
   readonly total: number;
+  /** Of these, those with numbers behind `after`. */
+  readonly behind: number;
 }
 
 /** The verdict of the main thread on one node, as of a moment on the clock that all workers share. */

@@ -15,6 +15,7 @@ import type {
 } from '../data-plane-api/messages.ts';
 import { addTallies } from '../data-plane-api/move-tally.ts';
 import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
+import { laidTogether } from './client-list.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 type Workers = readonly Pick<WorkerHandle, 'ask'>[];
@@ -27,17 +28,17 @@ export function askAll<T extends Report>(
   return Promise.all(workers.map((worker) => worker.ask<T>(command)));
 }
 
-/** Lists at most `filter.limit` devices; `total` counts all that match. */
+/** Lists at most `filter.limit` devices. */
 export async function listClients(workers: Workers, filter: ClientFilter): Promise<ClientAnswer> {
   const reports = await askAll<Extract<Report, { type: 'clients' }>>(workers, (request) => ({
     type: 'clients',
     request,
     filter,
   }));
-  return {
-    clients: reports.flatMap((report) => report.answer.clients).slice(0, filter.limit),
-    total: reports.reduce((sum, report) => sum + report.answer.total, 0),
-  };
+  return laidTogether(
+    reports.map(({ answer }) => answer),
+    filter.limit,
+  );
 }
 
 /** Orders at most `count` sessions away from a node. Each worker is given its share, and later ones make up for what it lacks. */

@@ -26,6 +26,7 @@ import { compileRules } from '../policy/routing/rules.ts';
 import { AffinityLookups } from './affinity-lookups.ts';
 import { Balancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
+import { laidTogether } from './client-list.ts';
 import { Departures } from './departures.ts';
 import { EventBatch } from './event-batch.ts';
 import { createHangDetector } from './hang-detector.ts';
@@ -213,10 +214,7 @@ function moveSome({ node, count, cause, to }: Extract<Command, { type: 'moveSome
 
 function clients(filter: ClientFilter): ClientAnswer {
   const answers = Array.from(hosts.values(), (host) => host.clients(filter));
-  return {
-    clients: answers.flatMap((answer) => answer.clients).slice(0, filter.limit),
-    total: answers.reduce((sum, answer) => sum + answer.total, 0),
-  };
+  return laidTogether(answers, filter.limit);
 }
 
 function updateTls({ listener, tls }: Extract<Command, { type: 'updateTls' }>): string | undefined {

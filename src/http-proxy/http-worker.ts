@@ -192,7 +192,11 @@ function carryOut(command: Command): unknown {
     case 'close':
       return close();
     case 'clients':
-      return report({ type: 'clients', request: command.request, answer: { clients: [], total: 0 } });
+      return report({
+        type: 'clients',
+        request: command.request,
+        answer: { clients: [], total: 0, behind: 0 },
+      });
     case 'move':
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: noMoves });

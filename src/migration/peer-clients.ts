@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ClientDetail, ClientList, ClientQuery, ClientView } from '../admin/backend.ts';
 import { named } from '../admin/schemas.ts';
-import type { MoveTally, Whom } from '../data-plane-api/messages.ts';
+import type { ClientFilter, MoveTally, Whom } from '../data-plane-api/messages.ts';
 import { addTallies } from '../data-plane-api/move-tally.ts';
 import type { Others } from '../membership/other-proxies.ts';
 import { createPages } from '../membership/pages.ts';
@@ -11,6 +11,8 @@ import type { Ask, Topics } from '../membership/store/topics.ts';
 const LIST_MAX = 10_000;
 /** Pages that are fetched of one proxy: the longest list in the longest records. */
 const PAGES_MAX = 256;
+/** A list of so many is asked for at once, at all proxies. */
+const SHORT = 200;
 const TWINS_MAX = 64;
 
 const clientId = z.string().max(65_535);
@@ -23,15 +25,21 @@ const count = z.int().min(0);
 
 const listQuestion = z.union([
   z.object({
-    query: z.object({ node: nodeId.optional(), match: clientId.optional(), limit: count.max(LIST_MAX) }),
+    query: z.object({
+      node: nodeId.optional(),
+      match: clientId.optional(),
+      after: z.object({ connection: count, proxy: z.string().max(256) }).optional(),
+      limit: count.max(LIST_MAX),
+    }),
   }),
   /** Of the list that this proxy gave the first page of. */
   z.object({ next: z.uuid() }),
 ]);
 const listAnswer = z.object({
   clients: z.array(named.Client).max(LIST_MAX),
-  /** How many match there in all; said with the first page. */
+  /** How many match there in all, and behind `after`; said with the first page. */
   total: count,
+  behind: count,
   next: z.uuid().optional(),
 });
 const tally = z.object({ moving: count, later: count, stuck: count, ended: count, noNode: count });
@@ -39,9 +47,16 @@ const tally = z.object({ moving: count, later: count, stuck: count, ended: count
 type ListQuestion = z.output<typeof listQuestion>;
 type ListAnswer = z.output<typeof listAnswer>;
 
+/** One proxy's part of a list, by the numbers of connections. */
+export interface ClientPart {
+  readonly clients: readonly ClientDetail[];
+  readonly total: number;
+  readonly behind: number;
+}
+
 /** What this proxy knows and can do by itself; `client list` and its kind ask all proxies together. */
 export interface LocalClients {
-  clients(query: ClientQuery): Promise<ClientList>;
+  clients(filter: ClientFilter): Promise<ClientPart>;
   /** Every connection that is meant, of those here. */
   client(whom: Whom): Promise<readonly ClientDetail[]>;
   /** How many connections were ended. */
@@ -50,19 +65,25 @@ export interface LocalClients {
   move(whom: Whom, node: string): Promise<MoveTally>;
 }
 
-export function withPeerClients(local: LocalClients, topics: Topics, others: Others) {
+export function withPeerClients(local: LocalClients, topics: Topics, others: Others, proxyId: string) {
   const pages = createPages<ClientView>();
+
+  async function answerHere(query: ClientQuery): Promise<ListAnswer> {
+    const { clients, total, behind } = await local.clients(partOf(query, proxyId));
+    return { clients: [...clients], total, behind };
+  }
+
   const list = topics.register(
-    { name: 'clients', question: listQuestion, answer: listAnswer },
+    { name: 'clients-in-order', question: listQuestion, answer: listAnswer },
     async (asked): Promise<ListAnswer> => {
       if ('next' in asked) {
         const page = pages.next(asked.next);
         if (page === undefined) throw new Error('the list is gone');
-        return { clients: [...page.items], total: 0, next: page.next };
+        return { clients: [...page.items], total: 0, behind: 0, next: page.next };
       }
-      const { clients, total } = await local.clients(asked.query);
+      const { clients, ...counts } = await answerHere(asked.query);
       const { items, next } = pages.first(clients);
-      return { clients: [...items], total, next };
+      return { clients: [...items], ...counts, next };
     },
   );
   const client = topics.register(
@@ -82,20 +103,39 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
     (asked) => local.move(asked.whom, asked.node),
   );
 
+  /** Undefined: it does not answer. */
+  async function begin(proxy: string, query: ClientQuery): Promise<ListAnswer | undefined> {
+    if (proxy === proxyId) return answerHere(query);
+    const answers = await list({ query }, proxy).catch(() => undefined);
+    return answers?.given.get(proxy);
+  }
+
   return {
     /** While the store is away, this proxy's own: a list that is short is better than none, and says so. */
     async clients(query: ClientQuery): Promise<ClientList> {
-      const own = await local.clients(query);
-      const wanted = query.limit - own.clients.length;
-      const asked = await others.askAvailable(list, { query: { ...query, limit: Math.max(0, wanted) } });
-      const rest = await Promise.all(
-        [...asked.given].map(([proxy, first]) => restOf(list, proxy, first, wanted)),
-      );
-      const cutShort = rest.filter(({ isWhole }) => !isWhole).map(({ proxy }) => proxy);
+      // Of a long list only those proxies prepare their part whose turn it is.
+      const first = { ...query, limit: query.limit > SHORT ? 0 : query.limit };
+      const { given, missing } = await others.askAvailable(list, { query: first });
+      const parts = new Map<string, ListAnswer>([...given, [proxyId, await answerHere(first)]]);
+      const clients: ClientView[] = [];
+      const cutShort: string[] = [];
+      for (const [proxy, part] of [...parts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        const wanted = query.limit - clients.length;
+        if (wanted === 0) break;
+        if (part.behind === 0) continue;
+        const begun = first.limit > 0 ? part : await begin(proxy, { ...query, limit: wanted });
+        const rest = begun && (await restOf(list, proxy, begun, wanted));
+        clients.push(...(rest?.clients ?? []).slice(0, wanted));
+        if (!rest?.isWhole) cutShort.push(proxy);
+      }
+      const all = [...parts.values()];
+      const behind = all.reduce((sum, part) => sum + part.behind, 0);
+      const last = clients.at(-1);
       return {
-        clients: [...own.clients, ...rest.flatMap(({ clients }) => clients)].slice(0, query.limit),
-        total: [...asked.given.values()].reduce((sum, { total }) => sum + total, own.total),
-        missing: [...asked.missing, ...cutShort].sort(),
+        clients,
+        total: all.reduce((sum, { total }) => sum + total, 0),
+        next: last !== undefined && behind > clients.length ? addressOf(last) : undefined,
+        missing: [...missing, ...cutShort].sort(),
       };
     },
     /** @throws BreakwaterError STORE_UNAVAILABLE where it is not here, and others cannot be asked */
@@ -120,21 +160,32 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
 
 export type PeerClients = ReturnType<typeof withPeerClients>;
 
+/** A list has the proxies in the order of their ids: of those before that of `after` nothing is listed any more. */
+function partOf({ after, ...query }: ClientQuery, proxyId: string): ClientFilter {
+  if (after === undefined || proxyId > after.proxy) return query;
+  if (proxyId === after.proxy) return { ...query, after: after.connection };
+  return { ...query, after: Number.MAX_SAFE_INTEGER, limit: 0 };
+}
+
+function addressOf({ connection, proxy }: ClientView): string {
+  return `#${connection}@${proxy}`;
+}
+
 /** What one proxy has to list, page by page, up to as many as are wanted. */
 async function restOf(
   list: Ask<ListQuestion, ListAnswer>,
   proxy: string,
   first: ListAnswer,
   wanted: number,
-): Promise<{ readonly proxy: string; readonly clients: readonly ClientView[]; readonly isWhole: boolean }> {
+): Promise<{ readonly clients: readonly ClientView[]; readonly isWhole: boolean }> {
   const clients: ClientView[] = [...first.clients];
   let { next } = first;
   for (let page = 1; next !== undefined && clients.length < wanted && page < PAGES_MAX; page++) {
     const answer = await list({ next }, proxy).catch(() => undefined);
     const more = answer?.given.get(proxy);
-    if (more === undefined) return { proxy, clients, isWhole: false };
+    if (more === undefined) return { clients, isWhole: false };
     clients.push(...more.clients);
     next = more.next;
   }
-  return { proxy, clients, isWhole: next === undefined || clients.length >= wanted };
+  return { clients, isWhole: next === undefined || clients.length >= wanted };
 }

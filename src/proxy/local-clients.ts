@@ -32,7 +32,7 @@ export function createLocalClients(
 
   async function clients(filter: ClientFilter) {
     const answer = await threads.clients(filter);
-    return { clients: answer.clients.map(viewOf), total: answer.total, missing: [] };
+    return { ...answer, clients: answer.clients.map(viewOf) };
   }
 
   const isElsewhere = (whom: Whom): boolean =>

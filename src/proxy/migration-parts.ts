@@ -53,7 +53,7 @@ export function createMigrationParts(
     ...time,
   });
   const localClients = createLocalClients(threads, identity.id, (index) => listeners.urlAt(index));
-  const peerClients = withPeerClients(localClients, topics, others);
+  const peerClients = withPeerClients(localClients, topics, others, identity.id);
   const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
   const peerMoves = withPeerMoves(localMoves, topics, others);
   const rebalancer = createRebalancer({

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { ClientView } from '../../src/admin/backend.ts';
+import type { ClientList, ClientView } from '../../src/admin/backend.ts';
 import type { ClientHistory, EventList, IncidentList, IncidentView } from '../../src/admin/journal-views.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
@@ -182,6 +182,37 @@ test('what happens at one proxy is told to who follows at the other', async () =
   const again = await stream(first(), 'kind=device&client=elsewhere', { 'last-event-id': placed?.id ?? '' });
   expect((await again.until(1))[0]).toEqual(ended);
   await again.cancel();
+});
+
+test('the devices of both proxies, page by page: each once', async () => {
+  const whole = await first().api<ClientList>('clients?limit=1000');
+  const seen: string[] = [];
+  let next: string | undefined = '';
+  while (next !== undefined) {
+    const after: string = next === '' ? '' : `&after=${encodeURIComponent(next)}`;
+    const page: ClientList = await second().api(`clients?limit=7${after}`);
+    seen.push(...page.clients.map(({ clientId }) => clientId));
+    next = page.next;
+  }
+  expect(seen).toEqual(whole.clients.map(({ clientId }) => clientId));
+  const address = `#${whole.clients[6]?.connection}@${whole.clients[6]?.proxy}`;
+  const listed = await run([
+    'client',
+    'list',
+    '--limit',
+    '7',
+    '--after',
+    address,
+    '--json',
+    '--admin',
+    first().adminUrl,
+  ]);
+  expect((JSON.parse(listed.stdout) as ClientList).clients.map(({ clientId }) => clientId)).toEqual(
+    seen.slice(7, 14),
+  );
+  const wrong = await run(['client', 'list', '--after', 'nonsense', '--admin', first().adminUrl]);
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toContain('#17@edge-1');
 });
 
 test('who did what is known at the other proxy too, of devices by their ids', async () => {

@@ -2,7 +2,13 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startAdmin } from '../../src/admin/admin.ts';
 import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
-import { createMemoryBackend, memoryClient, memoryNode, silentLog } from '../support/memory-backend.ts';
+import {
+  clientPage,
+  createMemoryBackend,
+  memoryClient,
+  memoryNode,
+  silentLog,
+} from '../support/memory-backend.ts';
 import { patience } from '../support/wait.ts';
 
 /** The dashboard of a large cluster: 200 nodes, 100,000 devices. */
@@ -26,11 +32,11 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
       memoryClient(i % 3 === 0 ? '' : `meter-${i}`, { connection: i, node: `node-${i % NODES}` }),
     );
     const backend = createMemoryBackend(nodes);
-    backend.clients = async ({ node, match = '', limit }) => {
+    backend.clients = async ({ node, match = '', after, limit }) => {
       const found = clients.filter(
         (client) => client.clientId.includes(match) && (node === undefined || client.node === node),
       );
-      return { clients: found.slice(0, limit), total: found.length, missing: [] };
+      return clientPage(found, after, limit);
     };
     const admin = await startAdmin({
       ...{ url: 'http://127.0.0.1:0', backend, log: silentLog },
@@ -60,7 +66,7 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
   });
 
   test('of 100,000 devices there are as many rows as are in sight, however far one scrolls', async () => {
-    const { page, faults } = await open('#devices');
+    const { page, clients, faults } = await open('#devices');
     await page.locator('#clients-count', { hasText: 'the first 200 of 100,000 devices' }).waitFor();
     const rows = page.locator('#clients [role=row]');
     const bound = await rows.count();
@@ -73,6 +79,12 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
     await bottom();
     await page.locator('#clients [aria-rowindex="10000"]').waitFor();
     expect(await rows.count()).toBeLessThan(50);
+    await page.getByRole('button', { name: 'Next 10,000' }).click();
+    await page.locator('#clients-count', { hasText: '10,001 to 10,200 of 100,000 devices' }).waitFor();
+    const behind = `#device/%23${clients[10_000]?.connection}%40edge-1`;
+    await page.locator(`#clients a[href="${behind}"]`).waitFor();
+    await page.getByRole('button', { name: 'Back' }).click();
+    await page.locator('#clients-count', { hasText: 'the first 200 of 100,000 devices' }).waitFor();
     expect(faults).toEqual([]);
   });
 

@@ -2,6 +2,8 @@ import type {
   Backend,
   BreakwaterEvent,
   ClientDetail,
+  ClientList,
+  ClientQuery,
   ClientView,
   NodeView,
   RebalanceView,
@@ -78,6 +80,18 @@ export function memoryClient(clientId: string, more: Partial<ClientView> = {}): 
 }
 
 const memoryMoves = { state: 'done', moved: 0, failed: 0, left: 0, rate: 100, pace: 0 } as const;
+
+/** A page of these devices, whose connections have growing numbers. */
+export function clientPage(
+  found: readonly ClientView[],
+  after: ClientQuery['after'],
+  limit: number,
+): ClientList {
+  const behind = found.filter(({ connection }) => connection > (after?.connection ?? -1));
+  const clients = behind.slice(0, limit);
+  const next = behind.length > clients.length ? `#${clients.at(-1)?.connection}@edge-1` : undefined;
+  return { clients, total: found.length, next, missing: [] };
+}
 
 export function createMemoryBackend(
   nodes: readonly NodeView[],
@@ -176,11 +190,11 @@ export function createMemoryBackend(
       const isOff = node(id).state !== 'draining';
       return { ...memoryMoves, node: id, stays: 0, state: isOff ? 'off' : 'done' };
     },
-    clients: async ({ node: wanted, match = '', limit }) => {
+    clients: async ({ node: wanted, match = '', after, limit }) => {
       const found = [...clientTable.values()].filter(
         (client) => client.clientId.includes(match) && (wanted === undefined || client.node === wanted),
       );
-      return { clients: found.slice(0, limit), total: found.length, missing: [] };
+      return clientPage(found, after, limit);
     },
     client: async (asked) => client(asked),
     trace: async (asked) => {

@@ -13,6 +13,7 @@ import { VirtualList } from './virtual-list.js';
 
 /** So many are asked for, and more as the end comes in sight; the last is the most that the API gives. */
 const STEPS = [200, 2000, 10_000];
+const PAGE = 10_000;
 const SEARCH_MS = 200;
 /** Every data thread looks through its devices for each answer. */
 const REFRESH_MS = 5000;
@@ -30,6 +31,8 @@ export function nameOfConnection({ connection, proxy }) {
 /** @type {VirtualList<ClientView> | undefined} */
 let list;
 let step = 0;
+/** Where the page that is shown begins, behind those before it; empty: at the first device. @type {string[]} */
+let pages = [''];
 let isMore = false;
 let askedAt = 0;
 /** Answers that are not of the last question are thrown away. */
@@ -42,28 +45,62 @@ export async function refreshDevices(force = true) {
   askedAt = performance.now();
   const number = ++question;
   const match = byId('search', HTMLInputElement).value;
-  const node = byId('device-node', HTMLSelectElement).value;
-  const where = new URLSearchParams({ limit: String(STEPS[step]) });
-  if (match !== '') where.set('match', match);
-  if (node !== '') where.set('node', node);
   try {
-    /** @type {ClientList} */
-    const found = await get(`/clients?${where}`);
+    const found = await ask(STEPS[step] ?? PAGE);
     if (number === question) showFound(found, match);
   } catch (error) {
     setText(byId('clients-missing'), messageOf(error));
   }
 }
 
+/**
+ * Of the page that is shown.
+ * @param {number} limit
+ * @returns {Promise<ClientList>}
+ */
+function ask(limit) {
+  const match = byId('search', HTMLInputElement).value;
+  const node = byId('device-node', HTMLSelectElement).value;
+  const after = pages.at(-1) ?? '';
+  const where = new URLSearchParams({ limit: String(limit) });
+  if (match !== '') where.set('match', match);
+  if (node !== '') where.set('node', node);
+  if (after !== '') where.set('after', after);
+  return get(`/clients?${where}`);
+}
+
+/** The devices behind the page that is shown. */
+async function showNext() {
+  const from = pages;
+  try {
+    const { next } = await ask(PAGE);
+    if (pages === from && next !== undefined) turnTo([...pages, next]);
+  } catch (error) {
+    setText(byId('clients-missing'), messageOf(error));
+  }
+}
+
+/** @param {string[]} to */
+function turnTo(to) {
+  pages = to;
+  step = 0;
+  byId('clients').scrollTop = 0;
+  search();
+}
+
 /** @param {ClientList} found @param {string} match */
-function showFound({ clients, total, missing }, match) {
-  isMore = total > clients.length && step < STEPS.length - 1;
+function showFound({ clients, total, next, missing }, match) {
+  const before = (pages.length - 1) * PAGE;
+  isMore = next !== undefined && step < STEPS.length - 1;
+  byId('devices-back').hidden = before === 0;
+  byId('devices-next').hidden = next === undefined || total - before <= PAGE;
   list?.show(clients, total);
   byId('no-devices').hidden = total > 0;
   const past = byId('past-device', HTMLAnchorElement);
   past.hidden = match === '' || !may('history');
   past.href = linkTo('device', match);
-  const part = total > clients.length ? `the first ${count(clients.length)} of ` : '';
+  const first = total > clients.length ? `the first ${count(clients.length)} of ` : '';
+  const part = before > 0 ? `${count(before + 1)} to ${count(before + clients.length)} of ` : first;
   setText(byId('clients-count'), `${part}${counted(total, 'device')}`);
   setText(byId('clients-missing'), missing.length === 0 ? '' : `no answer from ${missing.join(', ')}`);
 }
@@ -76,6 +113,7 @@ function showFound({ clients, total, missing }, match) {
 export function searchDevices(match, node) {
   byId('search', HTMLInputElement).value = match;
   byId('device-node', HTMLSelectElement).value = node;
+  pages = [''];
   step = 0;
   byId('clients').scrollTop = 0;
   if (viewNow() === 'devices') search();
@@ -106,6 +144,7 @@ export function createDevices() {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let searching;
   const soon = () => {
+    pages = [''];
     step = 0;
     byId('clients').scrollTop = 0;
     clearTimeout(searching);
@@ -113,6 +152,8 @@ export function createDevices() {
   };
   byId('search').oninput = soon;
   byId('device-node').onchange = soon;
+  byId('devices-next').onclick = showNext;
+  byId('devices-back').onclick = () => turnTo(pages.slice(0, -1));
 }
 
 /** @returns {Row<ClientView>} */

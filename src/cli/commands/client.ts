@@ -72,12 +72,14 @@ function list(): Command {
     .description('list the devices that are connected')
     .option('--node <id>', 'only at this node')
     .option('--match <text>', 'only client ids that contain this')
+    .option('--after <connection>', "only those behind this one: the next page, such as '#17@edge-1'")
     .option('--limit <n>', 'at most so many, 1 to 10000', wholeNumber(1, 10_000), 100)
-    .action(async ({ node, match, limit, watch, json, ...options }: ListOptions) => {
+    .action(async ({ node, match, after, limit, watch, json, ...options }: ListOptions) => {
       const admin = createAdminClient(options);
       const query = new URLSearchParams({ limit: String(limit) });
       if (node !== undefined) query.set('node', node);
       if (match !== undefined) query.set('match', match);
+      if (after !== undefined) query.set('after', after);
       await show(watch, async () => {
         const found = await clientsOf(admin, query);
         return json ? jsonText(found) : listText(found);
@@ -89,13 +91,16 @@ function list(): Command {
 interface ListOptions extends WatchOptions {
   readonly node?: string;
   readonly match?: string;
+  readonly after?: string;
   readonly limit: number;
 }
 
-function listText({ clients, total, missing }: ClientList): string {
-  const hidden = total - clients.length;
+function listText({ clients, total, next, missing }: ClientList): string {
   const lines = [tableText(columns, clients, 'no devices')];
-  if (hidden > 0) lines.push(`… and ${hidden} more; --limit N shows more, --match TEXT fewer`);
+  if (next !== undefined)
+    lines.push(
+      printable(`… ${total} in all; --after '${next}' shows the next, --limit N more, --match TEXT fewer`),
+    );
   return [...lines, ...missingText(missing)].join('\n');
 }
 

@@ -1,19 +1,25 @@
 import { expect, test } from 'vitest';
-import type { ClientDetail, ClientList } from '../../../src/admin/backend.ts';
+import type { ClientDetail } from '../../../src/admin/backend.ts';
 import { BreakwaterError } from '../../../src/base/errors.ts';
+import type { ClientFilter } from '../../../src/data-plane-api/messages.ts';
 import { createOthers } from '../../../src/membership/other-proxies.ts';
 import type { MembershipStore, Skipped } from '../../../src/membership/store/store.ts';
 import { createTopics } from '../../../src/membership/store/topics.ts';
-import { type LocalClients, type PeerClients, withPeerClients } from '../../../src/migration/peer-clients.ts';
+import {
+  type ClientPart,
+  type LocalClients,
+  type PeerClients,
+  withPeerClients,
+} from '../../../src/migration/peer-clients.ts';
 import { type LocalMoves, type PeerMoves, withPeerMoves } from '../../../src/migration/peer-moves.ts';
 
 const away = { ask: () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away')) };
 
-const meter = (clientId = 'meter'): ClientDetail => ({
+const meter = (clientId = 'meter', connection = 1, proxy = 'other'): ClientDetail => ({
   clientId,
-  connection: 1,
+  connection,
   node: 'a',
-  proxy: 'other',
+  proxy,
   listener: 'mqtt://0.0.0.0:1883',
   remoteAddress: '192.0.2.1:50000',
   protocolVersion: 4,
@@ -26,11 +32,10 @@ const meter = (clientId = 'meter'): ClientDetail => ({
 /** A proxy with these devices. */
 function local(clients: readonly ClientDetail[]): Local {
   return {
-    clients: async ({ limit }: { limit: number }): Promise<ClientList> => ({
-      clients: clients.slice(0, limit),
-      total: clients.length,
-      missing: [],
-    }),
+    clients: async ({ limit, after = -1 }: ClientFilter): Promise<ClientPart> => {
+      const behind = clients.filter(({ connection }) => connection > after);
+      return { clients: behind.slice(0, limit), total: clients.length, behind: behind.length };
+    },
     client: async () => clients,
     kick: async () => clients.length,
     load: () => ({ proxy: 'other', live: [['a', clients.length]] }),
@@ -47,11 +52,11 @@ interface Proxy {
   answer(message: unknown): Promise<unknown>;
 }
 
-function together(own: Local, store: Pick<MembershipStore, 'ask'>): Proxy {
+function together(own: Local, store: Pick<MembershipStore, 'ask'>, id = 'self'): Proxy {
   const skipped: Skipped[] = [];
   const topics = createTopics(store, (each) => skipped.push(each));
   const others = createOthers(() => ['other']);
-  const peers = { ...withPeerClients(own, topics, others), ...withPeerMoves(own, topics, others) };
+  const peers = { ...withPeerClients(own, topics, others, id), ...withPeerMoves(own, topics, others) };
   return { peers, skipped, answer: topics.answer };
 }
 
@@ -103,13 +108,37 @@ test('a long list comes in pages, whole and in order, up to the limit', async ()
   expect((await peers.clients({ limit: 2_000 })).clients).toHaveLength(2_000);
 });
 
+test('whoever stays connected is in one page, and in one only', async () => {
+  const names = (proxy: string, count: number) =>
+    Array.from({ length: count }, (_, i) => meter(`${proxy}-${i}`, 10 * i + 3, proxy));
+  for (const [limit, mine, theirs] of [
+    [3, 7, 5],
+    [500, 1_200, 900],
+    [500, 500, 500],
+  ] as const) {
+    const all = [...names('other', theirs), ...names('self', mine)];
+    const other = together(local(names('other', theirs)), nobody, 'other');
+    const { peers } = together(local(names('self', mine)), asking(other));
+    const seen: string[] = [];
+    let after: { connection: number; proxy: string } | undefined;
+    for (let page = 0; page === 0 || after !== undefined; page++) {
+      const { clients, next, total } = await peers.clients({ limit, after });
+      expect(total).toBe(mine + theirs);
+      seen.push(...clients.map(({ clientId }) => clientId));
+      const [, connection, proxy = ''] = /^#(\d+)@(.+)$/.exec(next ?? '') ?? [];
+      after = next === undefined ? undefined : { connection: Number(connection), proxy };
+    }
+    expect(seen).toEqual(all.map(({ clientId }) => clientId));
+  }
+});
+
 test('a proxy that does not answer to the end is said to be missing', async () => {
   const devices = Array.from({ length: 3_000 }, (_, i) => meter(`meter-${i}`));
   const { ask } = asking(together(local(devices), nobody));
   let asked = 0;
   const once: Pick<MembershipStore, 'ask'> = {
     ask: async (question, timeoutMs, to) =>
-      ++asked === 1 ? ask(question, timeoutMs, to) : { given: new Map(), missing: ['other'] },
+      ++asked <= 2 ? ask(question, timeoutMs, to) : { given: new Map(), missing: ['other'] },
   };
   const list = await together(local([]), once).peers.clients({ limit: 10_000 });
   expect([list.total, list.missing]).toEqual([3_000, ['other']]);
@@ -121,10 +150,10 @@ test('a question of another shape is not answered, and counted; nobody here has 
   const own = new Proxy({} as Local, { get: (_, name) => () => asked.push(name) });
   const { answer, skipped } = together(own, nobody);
   const questions = [
-    { topic: 'clients' },
-    { topic: 'clients', question: { query: { limit: -1 } } },
-    { topic: 'clients', question: { query: { limit: 1e9 } } },
-    { topic: 'clients', question: { query: { match: 7, limit: 1 } } },
+    { topic: 'clients-in-order' },
+    { topic: 'clients-in-order', question: { query: { limit: -1 } } },
+    { topic: 'clients-in-order', question: { query: { limit: 1e9 } } },
+    { topic: 'clients-in-order', question: { query: { match: 7, limit: 1 } } },
     { topic: 'client', question: { clientId: null } },
     { topic: 'kick', question: {} },
     { topic: 'move', question: { clientId: 'a', node: 3 } },
@@ -136,9 +165,9 @@ test('a question of another shape is not answered, and counted; nobody here has 
     await expect(answer(message)).rejects.toThrow('not understood');
   expect(asked).toEqual([]);
   expect(skipped.map(({ key, field, reason }) => [key, field, reason]).slice(0, 3)).toEqual([
-    ['questions', 'clients', 'schema'],
-    ['questions', 'clients', 'schema'],
-    ['questions', 'clients', 'schema'],
+    ['questions', 'clients-in-order', 'schema'],
+    ['questions', 'clients-in-order', 'schema'],
+    ['questions', 'clients-in-order', 'schema'],
   ]);
   expect(skipped).toHaveLength(questions.length + 7);
 });
@@ -154,7 +183,7 @@ test('an answer of another shape counts as missing', async () => {
     const store = { ask: async () => ({ given: new Map([['other', answer]]), missing: [] }) };
     const { peers, skipped } = together(local(many(1)), store);
     expect(await peers.clients({ limit: 10 })).toEqual({ clients: [meter()], total: 1, missing: ['other'] });
-    expect(skipped).toMatchObject([{ key: 'answers', field: 'clients', reason: 'schema' }]);
+    expect(skipped).toMatchObject([{ key: 'answers', field: 'clients-in-order', reason: 'schema' }]);
   }
 });
 
