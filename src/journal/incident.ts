@@ -63,13 +63,11 @@ const ofOneProxy: readonly IncidentKind[] = [
 ];
 
 /** One list of what several proxies know, newest first. What they tell of one node at one time is one incident. */
-export function mergeIncidents(
-  known: readonly { readonly proxy: string; readonly incident: Incident }[],
-): MergedIncident[] {
+export function mergeIncidents(known: readonly Known[]): MergedIncident[] {
   const merged: MergedIncident[] = [];
   /** The last ones of each subject, by their place in `merged`. */
   const lastOf = new Map<string, number>();
-  for (const { proxy, incident } of known.toSorted((a, b) => a.incident.fromMs - b.incident.fromMs)) {
+  for (const { proxy, incident } of known.toSorted(byBegin)) {
     const { kind, subject } = incident;
     const key = `${kind} ${subject} ${ofOneProxy.includes(kind) ? proxy : ''}`;
     const place = lastOf.get(key);
@@ -83,6 +81,16 @@ export function mergeIncidents(
     merged.push({ ...rest, id: `${proxy}:${number}`, proxies: [proxy] });
   }
   return merged.sort((a, b) => b.fromMs - a.fromMs);
+}
+
+interface Known {
+  readonly proxy: string;
+  readonly incident: Incident;
+}
+
+/** What began in one millisecond stands in the order of the proxies, so that each of them tells the same. */
+function byBegin(a: Known, b: Known): number {
+  return a.incident.fromMs - b.incident.fromMs || (a.proxy < b.proxy ? -1 : a.proxy > b.proxy ? 1 : 0);
 }
 
 function isSame(before: MergedIncident, next: Incident, proxy: string): boolean {

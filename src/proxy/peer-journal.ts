@@ -148,15 +148,17 @@ export function createPeerJournal(parts: JournalParts) {
       const elsewhere = [...given].flatMap(([proxy, entries]) =>
         entries.map((entry) => ({ ...entry, proxy })),
       );
-      const entries = [...historyHere(key), ...elsewhere].sort((a, b) => (a.at < b.at ? -1 : 1));
+      const entries = inOrder([...historyHere(key), ...elsewhere]);
       if (entries.length === 0) throw unknown(asked, missing);
       return { clientId: shownId(asked), entries, missing };
     },
   } satisfies Pick<JournalBackend, 'past' | 'follow' | 'events' | 'incidents' | 'history'>;
 }
 
-function inOrder(events: KeptEvent[]): KeptEvent[] {
-  return events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+/** What happened in one millisecond stands in the order of the proxies, and of each proxy in its own, whichever is asked. */
+export function inOrder<E extends { readonly at: string; readonly proxy: string }>(all: readonly E[]): E[] {
+  const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  return all.toSorted((a, b) => compare(a.at, b.at) || compare(a.proxy, b.proxy));
 }
 
 /** Under which a device is remembered: one that brought no client id by the number of its connection. */

@@ -163,6 +163,11 @@ describe('what several proxies know', () => {
     expect(merged?.movesToMs).toBe(START + 3_000);
   });
 
+  it('is told alike whichever of them is asked, also where they saw it in the same millisecond', () => {
+    const [one, two] = [known('p1', 0, 'emqx-1'), known('p2', 0, 'emqx-3')];
+    expect(mergeIncidents([...two, ...one])).toEqual(mergeIncidents([...one, ...two]));
+  });
+
   it('and two where it was at another time', () => {
     const merged = mergeIncidents([...known('p1', 0, 'emqx-1'), ...known('p2', 600_000, 'emqx-3')]);
     expect(merged.map(({ proxies }) => proxies)).toEqual([['p2'], ['p1']]);
