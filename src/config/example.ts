@@ -58,7 +58,7 @@ rules:
   - { when: { clientId: "^site-([0-9]+)-", protocolVersion: [4, 5] }, pool: meters, key: "$1" }
   - { when: { clientId: "^meter-", source: 10.1.0.0/16 }, pool: meters }
 membership:
-  { store: redis, url: "redis://127.0.0.1:6379", secret: "change-me-to-random-text", heartbeat: 1, recallTimeout: 0.05 }
+  { store: redis, url: "redis://127.0.0.1:6379", secret: "change-me-to-random-text", heartbeat: 1, recallTimeout: 0.5 }
 admin:
   url: "https://127.0.0.1:9883"
   token: "change-me"

@@ -46,9 +46,9 @@ const membership = z.strictObject({
   recallTimeout: seconds({
     min: 0.005,
     max: 1,
-    default: 0.05,
+    default: 0.5,
     about:
-      'A connect waits at most so long to hear where the device was served last (`persistence`); then the strategy decides. Redis nearby answers in a millisecond.',
+      'A connect waits at most so long to hear where the device was served last (`persistence`); then the strategy decides, and the device may miss its session. Redis nearby answers in a millisecond, but it, or this proxy, may stall for longer.',
   }),
 });
 

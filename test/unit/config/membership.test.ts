@@ -10,7 +10,7 @@ describe('membership', () => {
       url: 'redis://127.0.0.1:6379',
       signing: undefined,
       heartbeatMs: 1000,
-      recallTimeoutMs: 50,
+      recallTimeoutMs: 500,
     });
   });
 
