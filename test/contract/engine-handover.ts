@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { descriptorsOf } from '../../src/engine/handed-sockets.ts';
@@ -348,8 +348,10 @@ export function handOverContract(name: 'epoll'): void {
       const copies = (await engine.listening(9)).map(duplicate);
       expect(copies.length).toBe(1);
       expect(await other.inherit(9, copies)).toEqual({ host: '127.0.0.1', port });
+      expect(watchers(copies[0] as number)).toBe(2);
       await engine.leave(9);
       expect(await engine.listening(9)).toEqual([]);
+      expect(watchers(copies[0] as number)).toBe(1);
       const accepted = other.connection(waiting.localPort as number);
       expect(await accepted.told('accepted')).toEqual([9, '127.0.0.1']);
       const later = dial(port, '127.0.0.1');
@@ -371,7 +373,9 @@ export function handOverContract(name: 'epoll'): void {
     const open = descriptorsOf(handed).map((fd) => ({ fd, socket: readlinkSync(`/proc/self/fd/${fd}`) }));
     const adopted = await other.adopt(port, 'manual', handed);
     await engine.depart(port);
+    for (const { fd } of open) expect(watchers(fd)).toBe(0);
     await other.thaw(port);
+    for (const { fd } of open) expect(watchers(fd)).toBe(1);
     const end = endOf(device);
     adopted.call('endNode', 0, 'reset');
     adopted.call('endDevice', 'reset');
@@ -379,6 +383,24 @@ export function handOverContract(name: 'epoll'): void {
     expect(await end).toBe('ECONNRESET');
     for (const { fd, socket } of open) expect(socketAt(fd)).not.toBe(socket);
   });
+}
+
+/** How many epoll instances of this process watch the socket, by whichever duplicate: they would tell of it for ever (proc(5)). */
+function watchers(fd: number): number {
+  const inode = `ino:${fstatSync(fd).ino.toString(16)} `;
+  let count = 0;
+  for (const each of readdirSync('/proc/self/fdinfo'))
+    for (const line of linesOf(`/proc/self/fdinfo/${each}`))
+      if (line.startsWith('tfd:') && line.includes(inode)) count++;
+  return count;
+}
+
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n');
+  } catch {
+    return []; // it was closed meanwhile
+  }
 }
 
 /** Another may have the number by now. */
