@@ -308,6 +308,19 @@ export interface ReloadView {
   readonly certificates: readonly string[];
 }
 
+/** What a reload would find in the configuration, and change. */
+export interface ConfigCheck {
+  /** A reload would go by it. */
+  readonly valid: boolean;
+  /** Each a line that says where. */
+  readonly problems: readonly string[];
+  /** What can hardly be meant, and what expires. */
+  readonly warnings: readonly string[];
+  readonly listeners: NamedChanges;
+  readonly pools: NamedChanges;
+  readonly settings: readonly string[];
+}
+
 /** The packets of one device, as they pass. It is to be taken from every few seconds, and ended. */
 export interface ClientTrace {
   readonly client: Pick<ClientView, 'clientId' | 'connection' | 'proxy' | 'node'>;
@@ -342,6 +355,8 @@ export interface Backend extends JournalBackend {
   rebalanceProgress(): Promise<RebalanceView>;
   /** Reads the configuration again and applies what changed; resolves when all of it holds. */
   reload(): Promise<ReloadView>;
+  /** Reads the configuration as a reload does, and changes nothing. */
+  check(): Promise<ConfigCheck>;
   pools(): readonly PoolView[];
   proxies(): Promise<readonly ProxyView[]>;
   /** Takes a proxy out: it is not ready, and its devices leave. Once more: at another rate. */

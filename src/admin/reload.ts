@@ -1,10 +1,10 @@
-/** The route of the admin API that reads the configuration again, as SIGHUP does. */
+/** The routes of the admin API that read the configuration again: to apply it, as SIGHUP does, or only to look at it. */
 
 import { API_PREFIX, type Api } from './api.ts';
 import type { Backend } from './backend.ts';
 import { named } from './schemas.ts';
 
-export function reloadRoutes(api: Api, backend: Pick<Backend, 'reload'>): void {
+export function reloadRoutes(api: Api, backend: Pick<Backend, 'reload' | 'check'>): void {
   api.post(
     `${API_PREFIX}/reload`,
     {
@@ -16,5 +16,17 @@ export function reloadRoutes(api: Api, backend: Pick<Backend, 'reload'>): void {
       },
     },
     async () => backend.reload(),
+  );
+  api.get(
+    `${API_PREFIX}/check`,
+    {
+      schema: {
+        tags: ['status'],
+        summary:
+          'What is wrong with the configuration as it is now, and what a reload would change. Nothing is.',
+        response: { 200: named.ConfigCheck },
+      },
+    },
+    async () => backend.check(),
   );
 }

@@ -37,6 +37,7 @@ const leastRoles: Readonly<Record<string, Role>> = {
   [`POST ${API_PREFIX}/nodes`]: 'admin',
   [`DELETE ${API_PREFIX}/nodes/:id`]: 'admin',
   [`POST ${API_PREFIX}/reload`]: 'admin',
+  [`GET ${API_PREFIX}/check`]: 'operator',
 };
 
 /** @param url as the route has it; undefined: there is no such route, which everybody may be told */

@@ -14,6 +14,7 @@ import type {
   ClientList,
   ClientQuery,
   ClientView,
+  ConfigCheck,
   ConnectionAddress,
   DrainRequest,
   DrainView,
@@ -250,6 +251,16 @@ const reloadView = z.object({
     .meta({ description: 'Listeners whose TLS files were others before.' }),
 }) satisfies z.ZodType<ReloadView>;
 
+const lines = z.array(z.string()).readonly();
+const configCheck = z.object({
+  valid: z.boolean().meta({ description: 'A reload would go by it.' }),
+  problems: lines.meta({ description: 'What is wrong, each with its place.' }),
+  warnings: lines.meta({ description: 'What can hardly be meant, and what expires.' }),
+  listeners: changesView,
+  pools: changesView,
+  settings: lines.meta({ description: 'Other parts of the configuration that a reload would change.' }),
+}) satisfies z.ZodType<ConfigCheck>;
+
 const failure = z.object({
   code: z.string().meta({ example: 'NODE_UNKNOWN' }),
   message: z.string().meta({ description: 'What is wrong, where, and what helps.' }),
@@ -298,6 +309,7 @@ export const named = {
   Rebalance: rebalanceView,
   RebalanceRequest: rebalanceRequest,
   Reload: reloadView,
+  ConfigCheck: configCheck,
   Pool: poolView,
   Proxy: proxyView,
   ProxyDrain: proxyDrainView,

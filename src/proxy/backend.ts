@@ -65,6 +65,7 @@ interface BackendParts {
   readonly probesOf: (id: string) => readonly ProbeResult[];
   readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
   readonly reload: Backend['reload'];
+  readonly check: Backend['check'];
   readonly crls: () => readonly CrlView[];
   readonly certificates: () => readonly CertificateView[];
   readonly descriptorShortage: () => DescriptorShortage | undefined;
@@ -167,6 +168,7 @@ export function createBackend(parts: BackendParts): Backend {
     ...parts.peerJournal,
     audit: (record) => parts.events.emit(auditEvent(record, new Date().toISOString())),
     reload: parts.reload,
+    check: parts.check,
   };
 }
 

@@ -5,12 +5,14 @@ import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
 import { type AdminTls, createAdminTls } from './admin-tls.ts';
 import { createBackend } from './backend.ts';
+import { checkReload } from './check-config.ts';
 import type { Common } from './common.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import { createFollowers } from './followers.ts';
 import { readListeners } from './listener-tls.ts';
 import { checkMachine } from './machine.ts';
 import { createReload } from './reload.ts';
+import { singleFlight } from './single-flight.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
@@ -34,6 +36,7 @@ export async function startAdmin(
   const reload = reloadOf(common, dataPlane, control, adminTls, read);
   const backend = createBackend({
     ...{ ...common, ...control, reload },
+    check: singleFlight(() => checkReload(current.config, read)),
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,
     proxies: control.cluster.proxies,

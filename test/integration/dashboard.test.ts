@@ -161,7 +161,21 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
     await page.getByLabel('Sessions a second').fill('7');
     await press('Rebalance', '#ask');
     await expect.poll(() => backend.rebalanced.rate).toBe(7);
+    const { check } = backend;
+    const wrong = async () => ({ ...(await check()), valid: false, problems: ['line 3, column 1: nodez'] });
+    backend.check = wrong;
+    for (const button of ['Check', 'Reload']) {
+      await press(button);
+      await seen('#ask-lines', 'line 3, column 1: nodez');
+      await press('Check again', '#ask');
+      await seen('#ask-fault', 'nodez');
+      await press('Cancel');
+    }
+    backend.check = check;
+    await press('Check');
+    await seen('#toast', 'the configuration is in order');
     await press('Reload');
+    await seen('#ask-lines', 'It changes rules.');
     await press('Reload', '#ask');
     await seen('#toast', 'applied: rules');
   });

@@ -219,6 +219,17 @@ export function createMemoryBackend(
       const nothing = { added: [], removed: [], changed: [] };
       return { listeners: nothing, pools: nothing, settings: ['rules'], certificates: [] };
     },
+    check: async () => {
+      const nothing = { added: [], removed: [], changed: [] };
+      return {
+        valid: true,
+        problems: [],
+        warnings: [],
+        listeners: nothing,
+        pools: nothing,
+        settings: ['rules'],
+      };
+    },
     pools: () => [
       {
         name: 'default',

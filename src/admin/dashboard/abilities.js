@@ -18,7 +18,7 @@ const actions = /** @type {const} */ ({
   kick: ['delete', '/clients/{clientId}'],
   move: ['post', '/clients/{clientId}/move'],
   reload: ['post', '/reload'],
-  check: ['post', '/check'],
+  check: ['get', '/check'],
   incidents: ['get', '/incidents'],
   history: ['get', '/clients/{clientId}/history'],
   trace: ['get', '/clients/{clientId}/trace'],

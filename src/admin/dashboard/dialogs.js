@@ -38,13 +38,14 @@ export function toast(message, tone = 'bad') {
  * What is done when the person agrees; its failure is told in the dialog, which stays open.
  * @typedef {{
  *   readonly title: string, readonly text: string, readonly yes: string, readonly isDangerous?: boolean,
+ *   readonly lines?: readonly string[],
  *   readonly fields?: readonly Field[],
  *   readonly run: (values: Readonly<Record<string, string>>) => Promise<unknown>, readonly done?: string,
  * }} Question
  */
 
 /** @param {Question} question */
-export function ask({ title, text, yes, isDangerous = false, fields = [], run, done }) {
+export function ask({ title, text, yes, isDangerous = false, lines = [], fields = [], run, done }) {
   const dialog = byId('ask', HTMLDialogElement);
   const form = byId('ask-form', HTMLFormElement);
   const fault = byId('ask-fault');
@@ -54,6 +55,8 @@ export function ask({ title, text, yes, isDangerous = false, fields = [], run, d
   setText(submit, yes);
   setClass(submit, isDangerous ? 'danger' : 'primary');
   fault.hidden = true;
+  byId('ask-lines').replaceChildren(...lines.map((line) => h('li', {}, line)));
+  byId('ask-lines').hidden = lines.length === 0;
   byId('ask-fields').replaceChildren(...fields.map(createField));
   byId('ask-no').onclick = () => dialog.close();
   form.onsubmit = async (event) => {

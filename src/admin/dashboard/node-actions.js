@@ -7,7 +7,7 @@ import { ask, button, toast } from './dialogs.js';
 import { h } from './dom.js';
 import { counted } from './format.js';
 
-/** @import { NodeView, PoolView, ReloadView } from '../backend.ts' */
+/** @import { ConfigCheck, NodeView, PoolView, ReloadView } from '../backend.ts' */
 
 /** @param {string} id */
 export function nodePath(id) {
@@ -144,31 +144,76 @@ async function askRebalance() {
   });
 }
 
-function askReload() {
+/** @param {Pick<ReloadView, 'listeners' | 'pools' | 'settings'>} changes */
+function namesOf({ listeners, pools, settings }) {
+  const names = [listeners, pools].flatMap(({ added, removed, changed }) => [
+    ...added,
+    ...removed,
+    ...changed,
+  ]);
+  return [...names, ...settings];
+}
+
+async function askReload() {
+  const { valid, problems, warnings, ...changes } = await checked();
+  if (!valid) return tellProblems(problems, warnings);
+  const names = namesOf(changes);
+  const found =
+    names.length === 0
+      ? 'Nothing of it has changed; files of TLS may have.'
+      : `It changes ${names.join(', ')}.`;
   ask({
     title: 'Reload the configuration?',
     text: 'This proxy reads its file again and applies what changed. Nobody is dropped whose listener remains.',
+    lines: [found, ...warnings],
     yes: 'Reload',
     run: async () => {
       /** @type {ReloadView} */
-      const { listeners, pools, settings, certificates } = await (await request('POST', '/reload')).json();
-      const names = [listeners, pools].flatMap(({ added, removed, changed }) => [
-        ...added,
-        ...removed,
-        ...changed,
-      ]);
-      const parts = [...names, ...settings, ...certificates];
+      const done = await (await request('POST', '/reload')).json();
+      const parts = [...namesOf(done), ...done.certificates];
       toast(parts.length === 0 ? 'nothing has changed' : `applied: ${parts.join(', ')}`, 'good');
     },
   });
 }
 
+/** @returns {Promise<ConfigCheck>} */
+function checked() {
+  return get('/check');
+}
+
+/**
+ * @param {readonly string[]} problems
+ * @param {readonly string[]} warnings
+ */
+function tellProblems(problems, warnings) {
+  ask({
+    title: 'The configuration is wrong',
+    text: 'A reload would change nothing. Mend the file of this proxy:',
+    lines: [...problems, ...warnings],
+    yes: 'Check again',
+    run: async () => {
+      const again = await checked();
+      if (!again.valid) throw new Error(again.problems.join('; '));
+      toast('the configuration is in order', 'good');
+    },
+  });
+}
+
+async function check() {
+  const { valid, problems, warnings } = await checked();
+  if (!valid) return tellProblems(problems, warnings);
+  if (warnings.length === 0) return toast('the configuration is in order', 'good');
+  ask({
+    title: 'The configuration can be used',
+    text: 'But this can hardly be meant:',
+    lines: warnings,
+    yes: 'Good',
+    run: async () => {},
+  });
+}
+
 /** The buttons of the head, as far as this person may use them. */
 export function clusterButtons() {
-  const check = async () => {
-    const { warnings = [] } = await (await request('POST', '/check')).json();
-    toast(warnings.length === 0 ? 'the configuration is in order' : warnings.join('; '), 'good');
-  };
   const all = /** @type {const} */ ([
     ['add', 'Add node', askAdd],
     ['rebalance', 'Rebalance', askRebalance],

@@ -44,7 +44,10 @@ async function check({ config: path, explain, elsewhere, json }: CheckOptions): 
     const config = await readConfig(path);
     const { findWarnings } = await import('../../config/warnings.ts');
     warnings.push(...(await tellWarnings(config, findWarnings(config), json)));
-    if (!elsewhere) warnings.push(...(await tellWarnings(config, await checkHere(config), json)));
+    if (!elsewhere) {
+      const { checkHere } = await import('../../proxy/check-config.ts');
+      warnings.push(...(await tellWarnings(config, await checkHere(config), json)));
+    }
     if (explain === undefined) return tellValid(path, config, warnings, json);
     const { explainConnection, explanationText, readConnection } = await import('./explain.ts');
     const explanation = explainConnection(config, readConnection(explain));
@@ -68,33 +71,6 @@ async function readConfig(path: string): Promise<Config> {
     environment: process.env,
     ...(token ? { adminToken: token } : {}),
   });
-}
-
-/** Whether this machine has what the file names; returns what will be missing soon. @throws ConfigError */
-async function checkHere(config: Config): Promise<Finding[]> {
-  const [
-    { configError },
-    { findMachineProblems },
-    { readAdminTlsFiles, readTlsFiles, readUpstreamTlsFiles },
-    expiries,
-  ] = await Promise.all([
-    import('../../config/source.ts'),
-    import('../../proxy/machine.ts'),
-    import('../../proxy/tls-files.ts'),
-    import('../../proxy/expiry-findings.ts'),
-  ]);
-  const files = await readTlsFiles(config.listeners, []);
-  const upstreamFiles = await readUpstreamTlsFiles(config.pools);
-  const adminFiles = await readAdminTlsFiles(config.admin.tls);
-  const problems = [files, upstreamFiles, adminFiles].flatMap((each) => each.problems);
-  const found = [...(await findMachineProblems(config)), ...problems];
-  if (found.length > 0) throw configError(config, found);
-  const nowMs = Date.now();
-  return [
-    ...expiries.listenerExpiries(files, nowMs),
-    ...expiries.upstreamExpiries(config.pools, upstreamFiles, nowMs),
-    ...expiries.adminExpiries(adminFiles, nowMs),
-  ];
 }
 
 /** On standard error, unless they are for a program. Returns them with the line of each. */

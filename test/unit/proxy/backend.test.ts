@@ -84,6 +84,7 @@ async function scene(more: Partial<BackendParts> = {}) {
       counted: () => [0, 1].map((index) => ({ index, url: `mqtt://127.0.0.1:${index}`, accepted: 0 })),
     },
     reload: unused,
+    check: unused,
     crls: () => [],
     orderTrace: async () => ({ state: 'absent', packets: [], dropped: 0 }),
     certificates: () => [],
