@@ -50,7 +50,7 @@ export type Overdue = Extract<DialFailure, 'timeout' | 'connack-timeout'> | 'slo
 
 /** What is asked of whoever searches. */
 export interface Seeker {
-  readonly wire: Pick<Wire, 'dial' | 'toNode' | 'endNode' | 'setTimer'>;
+  readonly wire: Pick<Wire, 'dial' | 'toNode' | 'endNode' | 'setTimer' | 'guard'>;
   readonly host: Pick<
     ConnectionHost,
     'now' | 'random' | 'take' | 'release' | 'queue' | 'dialled' | 'dialFailed' | 'evidence' | 'forget'
@@ -139,8 +139,7 @@ export class ConnectAttempts implements Asker, TurnHost {
    */
   private isToLeave(evidence: Evidence): boolean {
     const isSilent = evidence === 'no-answer' || evidence === 'unhealthy';
-    const isNewDevice = this.how.connackDeadlineMs === undefined;
-    if (!isSilent || !isNewDevice) return true;
+    if (!isSilent || this.how.connackDeadlineMs !== undefined) return true; // it is no new device
     return !this.isEnough && this.candidates.hasNext;
   }
 
@@ -286,7 +285,8 @@ export class ConnectAttempts implements Asker, TurnHost {
 
   judged(evidence: Evidence | undefined): void {
     this.isInDoubt = false;
-    if (evidence !== undefined && this.isAsking && this.isToLeave(evidence)) this.how.gone?.();
+    if (evidence !== undefined && this.isAsking && this.isToLeave(evidence))
+      this.connection.wire.guard(() => this.how.gone?.());
   }
 
   // ---- ends ------------------------------------------------------------------------------------------------

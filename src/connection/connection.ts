@@ -118,7 +118,8 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
 
   /** It keeps the most of all that no node has accepted, and all together keep too much. */
   giveWay(): void {
-    if (this.held !== undefined) this.refuse('pending-bytes', undefined, 'connect-rejected');
+    if (this.held === undefined) return;
+    this.wire.guard(() => this.refuse('pending-bytes', undefined, 'connect-rejected'));
   }
 
   private hold(hold: boolean): void {
@@ -154,7 +155,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   recalled(nodeId: string | undefined): void {
-    if (this.phase === 'recalling') this.carry(nodeId);
+    if (this.phase === 'recalling') this.wire.guard(() => this.carry(nodeId));
   }
 
   private carry(preferred: string | undefined): void {
@@ -216,9 +217,11 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   /** Ends the connection from outside. @param serverReference where the device is to go instead (MQTT 5) */
   end(reason: EndReason, serverReference?: string): void {
     if (this.phase === 'closing') return;
-    if (this.forwarder !== undefined) return this.forwarder.end(reason, serverReference);
-    this.because(reason);
-    this.close('flush');
+    this.wire.guard(() => {
+      if (this.forwarder !== undefined) return this.forwarder.end(reason, serverReference);
+      this.because(reason);
+      this.close('flush');
+    });
   }
 
   /**
@@ -230,7 +233,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.rivalledAtMs = this.host.now();
     if (!isSame || this.isSuperseded) return;
     this.isSuperseded = true;
-    this.forwarder?.superseded();
+    this.wire.guard(() => this.forwarder?.superseded());
   }
 
   placed(isAccepted: boolean): void {

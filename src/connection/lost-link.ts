@@ -57,8 +57,9 @@ export class LostLink implements Asker {
     if (owner === undefined) return;
     this.owner = undefined;
     this.connection.wire.setTimer(0);
-    if (evidence === undefined) owner.nodeLives(this);
-    else owner.nodeGone(this, evidence);
+    this.connection.wire.guard(() =>
+      evidence === undefined ? owner.nodeLives(this) : owner.nodeGone(this, evidence),
+    );
   }
 
   /** No answer came. What the routing table says last decides. */

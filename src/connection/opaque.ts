@@ -164,7 +164,7 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
   /** Ends the connection from outside: what waits is sent, both ways. */
   end(reason: EndReason): void {
     this.because(reason);
-    this.close('flush');
+    this.wire.guard(() => this.close('flush'));
   }
 
   private because(reason: EndReason): void {

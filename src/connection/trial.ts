@@ -59,7 +59,7 @@ export class Trial implements Defendant {
     if (this.state !== 'queued') return;
     this.state = 'begun';
     this.beganAtMs = this.connection.host.now();
-    this.tryAgain();
+    this.connection.wire.guard(this.tryAgain);
   }
 
   /** The node has answered, or is lost. Returns whether it may have died of what was sent again. */

@@ -24,7 +24,7 @@ export function turnEndOf(failure: DialFailure): TurnEnd {
 /** The search that waits. */
 export interface TurnHost {
   readonly connection: {
-    readonly wire: Pick<Wire, 'setTimer'>;
+    readonly wire: Pick<Wire, 'setTimer' | 'guard'>;
     readonly host: Pick<ConnectionHost, 'now' | 'random'>;
   };
   /** How long to wait where the pool has another node to ask, and where it has none. */
@@ -72,14 +72,17 @@ export class Turn implements TurnTaker {
   }
 
   goElsewhere(): void {
-    if (this.state !== 'waiting' || this.host.queueElsewhere()) return;
-    this.state = 'last';
-    this.waitFor(this.host.turnPatienceMs.last);
+    if (this.state !== 'waiting') return;
+    this.host.connection.wire.guard(() => {
+      if (this.host.queueElsewhere()) return;
+      this.state = 'last';
+      this.waitFor(this.host.turnPatienceMs.last);
+    });
   }
 
   begin(): void {
     this.state = 'begun';
-    this.dial();
+    this.host.connection.wire.guard(() => this.dial());
   }
 
   private dial(): void {

@@ -89,6 +89,11 @@ export interface Wire {
    */
   nextTurn(task: () => void, link?: Link): void;
   /**
+   * Runs it at once. For what is told to a connection from outside its own events, by another connection or by a command: a
+   * fault of it ends this connection, and not the caller, which gets undefined.
+   */
+  guard<T>(run: () => T): T | undefined;
+  /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
    * sends is discarded), however long that takes: the connection bounds it by a timer, and then resets. `reset`, also after
    * `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.

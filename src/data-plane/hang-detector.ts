@@ -1,11 +1,13 @@
 import type { Random } from '../base/time.ts';
 import type { SessionForwarder } from '../connection/session-forwarder.ts';
+import type { Wire } from '../connection/wire.ts';
 
 /** Part of a pool's `silenceTimeout` after which an unanswered PINGREQ is a suspicion against its node. */
 const SUSPICION = 0.3;
 
 /** What the detector needs of a connection. */
 export interface Watched {
+  readonly wire: Pick<Wire, 'guard'>;
   readonly placedAtMs: number;
   readonly session:
     | Pick<SessionForwarder, 'target' | 'silenceTimeoutMs' | 'ask' | 'isSilent' | 'check'>
@@ -24,6 +26,7 @@ interface SampledSession {
 /** One of a node's sessions, each with the same chance. */
 interface Draw {
   forwarder: Forwarder;
+  wire: Watched['wire'];
   count: number;
 }
 
@@ -47,10 +50,10 @@ export function createHangDetector(now: () => number, random: Random) {
     return late;
   }
 
-  function draw(draws: Map<number, Draw>, forwarder: Forwarder, slot: number): void {
+  function draw(draws: Map<number, Draw>, { wire }: Watched, forwarder: Forwarder, slot: number): void {
     const drawn = draws.get(slot);
-    if (drawn === undefined) draws.set(slot, { forwarder, count: 1 });
-    else if (random() * ++drawn.count < 1) drawn.forwarder = forwarder;
+    if (drawn === undefined) draws.set(slot, { forwarder, wire, count: 1 });
+    else if (random() * ++drawn.count < 1) Object.assign(drawn, { forwarder, wire });
   }
 
   return {
@@ -65,17 +68,18 @@ export function createHangDetector(now: () => number, random: Random) {
       unhealthyBefore = unhealthy;
       const draws = new Map<number, Draw>(); // by slot
       for (const ofOneListener of connections) {
-        for (const { session, placedAtMs } of ofOneListener) {
+        for (const watched of ofOneListener) {
+          const { session, placedAtMs, wire } = watched;
           const target = session?.target;
           if (session === undefined || target === undefined || placedAtMs === 0) continue;
-          if (suspected.size > 0 && suspected.has(target.nodeId)) session.check();
-          draw(draws, session, target.slot);
+          if (suspected.size > 0 && suspected.has(target.nodeId)) wire.guard(() => session.check());
+          draw(draws, watched, session, target.slot);
         }
       }
-      for (const { forwarder } of draws.values()) {
+      for (const { forwarder, wire } of draws.values()) {
         const node = forwarder.target?.nodeId;
         if (node === undefined || samples.has(node) || suspected.has(node)) continue;
-        const heard = forwarder.ask();
+        const heard = wire.guard(() => forwarder.ask());
         if (heard !== undefined) samples.set(node, { forwarder, heard, askedAtMs: nowMs });
       }
     },

@@ -360,7 +360,8 @@ export class ListenerHost implements ConnectionHost {
   };
 
   private moveAway(connection: Connection, cause: MoveCause, to: string | undefined) {
-    return this.context.memories.isAwaiting(connection) ? 'later' : connection.session?.moveAway(cause, to);
+    if (this.context.memories.isAwaiting(connection)) return 'later';
+    return connection.wire.guard(() => connection.session?.moveAway(cause, to));
   }
 
   private meant(whom: Whom): Iterable<Connection> {

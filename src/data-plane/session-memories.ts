@@ -2,7 +2,6 @@
 
 import type { Connection } from '../connection/connection.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
-import type { Session } from '../session/index.ts';
 import { deviceOf } from './accepted-clients.ts';
 
 /** What is remembered of a session comes within this time, or mostly not at all (`membership/remembered-sessions.ts`). */
@@ -24,7 +23,7 @@ interface SessionMemoriesOptions {
 export class SessionMemories {
   private readonly options: SessionMemoriesOptions;
   /** By the numbers of the connections. */
-  private readonly open = new Map<number, Session>();
+  private readonly open = new Map<number, Connection>();
   /** Of those whose sessions are older: until when an answer is waited for. */
   private readonly asked = new Map<number, number>();
 
@@ -37,7 +36,7 @@ export class SessionMemories {
     const { number, who, session: forwarder } = connection;
     const { now, tell } = this.options;
     if (!this.isRemembered(connection)) return;
-    if (forwarder !== undefined) this.open.set(number, forwarder.session);
+    if (forwarder !== undefined) this.open.set(number, connection);
     const isResumed = forwarder?.session.memory.opening === 'resumed';
     if (isResumed) this.asked.set(number, now() + ANSWER_MS);
     tell({ type: 'session-opened', ...deviceOf(connection), who, connection: number, isResumed });
@@ -52,7 +51,7 @@ export class SessionMemories {
   /** It comes from another process, where the main thread was told. */
   revive(connection: Connection): void {
     const { number, session } = connection;
-    if (session !== undefined && this.isRemembered(connection)) this.open.set(number, session.session);
+    if (session !== undefined && this.isRemembered(connection)) this.open.set(number, connection);
   }
 
   /** Another process has it. */
@@ -72,7 +71,7 @@ export class SessionMemories {
   /** It ends. */
   left(connection: Connection): void {
     const { number, who } = connection;
-    const session = this.open.get(number);
+    const session = this.open.get(number)?.session?.session;
     if (session === undefined) return;
     this.open.delete(number);
     this.asked.delete(number);
@@ -88,6 +87,7 @@ export class SessionMemories {
   /** The answer of the main thread; the connection may be gone. */
   recalled(connection: number, subscriptions: string): void {
     this.asked.delete(connection);
-    this.open.get(connection)?.memory.recall(subscriptions);
+    const opened = this.open.get(connection);
+    opened?.wire.guard(() => opened.session?.session.memory.recall(subscriptions));
   }
 }

@@ -879,6 +879,19 @@ export function engineContract(name: 'epoll' | 'node'): void {
       expect(engine.faults.splice(0)).toEqual(['Error: scripted fault at a failed link']);
     });
 
+    it('in what one connection tells another reset the other only, and the caller goes on', async () => {
+      const victim = await connect();
+      await engine.script('disturb');
+      const { device, connection } = await connect();
+      device.write('go');
+      expect(await endOf(victim.device)).toBe('ECONNRESET');
+      await victim.connection.told('closed');
+      expect(await connection.told('sum')).toEqual([3]);
+      expect(engine.faults.splice(0)).toEqual(['Error: scripted fault in a guarded call']);
+      expect(await connection.text('deviceData', 2)).toBe('go');
+      expect(connection.names()).not.toContain('deviceEnded');
+    });
+
     it('at accept reset the device', async () => {
       await engine.script('throw-on-accept');
       const device = dial(engine.port, '127.0.0.1');

@@ -292,13 +292,15 @@ test('close ends every device, and tells of it before the thread exits', async (
 
 test('as many devices leave as are asked to, of those that were there at the begin, and no other', async () => {
   const { threads, table, events, port } = await startThreads();
-  await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
+  const devices = await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
+  for (const { socket } of devices) socket.resume();
   const order = { departure: 1, reason: 'proxy-drain', references: [] } as const;
   expect(await threads.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
-  await connectDevice(port, 'late');
+  (await connectDevice(port, 'late')).socket.resume();
   expect(await threads.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
   await until(() => table.devices() === 7, 'four of them to have left');
   await threads.kick({ clientId: (await threads.clients({ limit: 1 })).clients[0]?.clientId ?? '' });
+  await until(() => table.devices() === 6, 'one more to have left');
   const rest = await threads.dismiss({ ...order, count: 100 });
   expect(rest.left).toBe(0);
   expect(rest.ended).toBeGreaterThanOrEqual(5); // the kicked one may have been the late one

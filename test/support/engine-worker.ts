@@ -35,6 +35,8 @@ export type Script =
   /** From its first bytes on it works in every turn of the loop, for a millisecond, until it is closed. */
   | 'toil'
   | 'throw-in-turn'
+  /** At the device's bytes it calls another connection, whose code fails; it goes on itself. */
+  | 'disturb'
   /** At the device's first bytes fills link 0, and tells when it takes bytes again, or is closed. */
   | 'fill'
   /** Is connection 77, and does not come back from its first bytes until the gate is open. */
@@ -175,6 +177,17 @@ class Scripted implements WireEvents {
       return;
     }
     if (this.script === 'toil') this.wire.nextTurn(() => this.toil(true));
+    if (this.script === 'disturb') {
+      const fail = (): never => {
+        throw new Error('scripted fault in a guarded call');
+      };
+      const newest = [...wires].findLast(([device]) => device !== this.device);
+      this.tell('guarded', newest?.[1].guard(fail));
+      this.tell(
+        'sum',
+        this.wire.guard(() => 3),
+      );
+    }
     if (this.script === 'throw-in-turn')
       this.wire.nextTurn(() => {
         throw new Error('scripted fault in a turn');

@@ -283,6 +283,10 @@ export class WebSocketLayer implements Wire, WireEvents {
     this.wire.nextTurn(task, link);
   }
 
+  guard<T>(run: () => T): T | undefined {
+    return this.wire.guard(run);
+  }
+
   endDevice(how: 'flush' | 'reset'): void {
     const isFirst = !this.isLeft;
     this.isLeft = true;

@@ -20,7 +20,7 @@ import { type KeepAlive, Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { TlsSessions } from './tls-sessions.ts';
-import { Turns } from './turns.ts';
+import { Deferred, Turns } from './turns.ts';
 import { LinuxWire, type WireHost } from './wire.ts';
 
 /** The event loop of one thread: what happens in one turn, and in which order. */
@@ -67,7 +67,9 @@ export class Loop implements WireHost {
   private readonly wires: (LinuxWire | undefined)[] = [];
   private readonly freeSlots: number[] = [];
   private readonly doneWires: LinuxWire[] = [];
-  private deferred: (() => void)[] = [];
+  private readonly deferred = new Deferred((task) => this.attempt(undefined, task));
+  /** Whose call is under way, which catches the faults of it. */
+  private current: LinuxWire | undefined;
   private readonly postponed: { readonly wire: LinuxWire; readonly run: () => void }[] = [];
   readonly turns: Turns;
   private readonly acceptRetryKey: number;
@@ -169,14 +171,15 @@ export class Loop implements WireHost {
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
     if (!this.turns.isEmpty) this.turns.serve();
     this.finishCalls();
-    if (this.deferred.length > 0) this.runDeferred();
+    this.enter(undefined);
+    if (this.deferred.run()) this.finishCalls();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
     this.options.pulse.end(this.options.clock.now());
   }
 
   private timeoutMs(): number {
     const { ready, handshakes } = this.streams;
-    if (!ready.isEmpty || !handshakes.isEmpty || !this.turns.isEmpty || this.deferred.length > 0) return 0;
+    if (!ready.isEmpty || !handshakes.isEmpty || !this.turns.isEmpty || !this.deferred.isEmpty) return 0;
     return this.wheel.size > 0 ? this.wheel.waitMs(this.now()) : WAIT_MS_MAX;
   }
 
@@ -187,14 +190,7 @@ export class Loop implements WireHost {
 
   /** Runs the task once, at the end of a turn. */
   defer(task: () => void): void {
-    this.deferred.push(task);
-  }
-
-  private runDeferred(): void {
-    const tasks = this.deferred;
-    this.deferred = [];
-    for (const task of tasks) this.attempt(undefined, task);
-    this.finishCalls();
+    this.deferred.add(task);
   }
 
   private wake(): void {
@@ -225,17 +221,23 @@ export class Loop implements WireHost {
     }
   }
 
-  /** The thread is at this connection from now on. */
   private enter(wire: LinuxWire | undefined): void {
+    this.current = wire;
     this.options.pulse.at(wire === undefined ? 0 : (this.table.number[wire.slot] as number));
   }
 
-  private attempt(wire: LinuxWire | undefined, run: () => void): void {
+  /** A fault of it ends this connection, and nothing else that is under way. */
+  attempt<T>(wire: LinuxWire | undefined, run: () => T): T | undefined {
+    const { current } = this;
+    if (wire !== undefined && wire === current) return run();
     this.enter(wire);
     try {
-      run();
+      return run();
     } catch (error) {
       this.fault(error, wire);
+      return undefined;
+    } finally {
+      this.enter(current);
     }
   }
 

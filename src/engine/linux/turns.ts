@@ -50,3 +50,31 @@ export class Turns {
     }
   }
 }
+
+/** What is to be done at the end of a turn of the loop, each once. */
+export class Deferred {
+  private readonly attempt: (task: () => void) => void;
+  private tasks: (() => void)[] = [];
+
+  /** @param attempt runs one, whatever it throws */
+  constructor(attempt: (task: () => void) => void) {
+    this.attempt = attempt;
+  }
+
+  get isEmpty(): boolean {
+    return this.tasks.length === 0;
+  }
+
+  add(task: () => void): void {
+    this.tasks.push(task);
+  }
+
+  /** Runs those that wait; what they add waits for the next turn. False: there were none. */
+  run(): boolean {
+    if (this.isEmpty) return false;
+    const { tasks } = this;
+    this.tasks = [];
+    for (const task of tasks) this.attempt(task);
+    return true;
+  }
+}

@@ -26,6 +26,8 @@ export interface WireHost {
    * has another address to try (`Owner.hasNextAddress`); 0: no limit.
    */
   dial(slot: number, link: Link, target: Target, greets: boolean, limitMs: number): number;
+  /** Runs it at once; a fault of it ends this connection. */
+  attempt<T>(wire: LinuxWire, run: () => T): T | undefined;
   /** Runs after the connection's present call has returned. */
   later(wire: LinuxWire, run: () => void): void;
   /** For later turns of the loop. */
@@ -155,6 +157,10 @@ export class LinuxWire implements Wire, Owner {
     const fd = link === undefined ? NO_FD : this.fdOf(link);
     if (fd >= 0 && this.host.waiting[fd] !== 0) this.behind = { fd, task };
     else this.host.turns.add(this, task);
+  }
+
+  guard<T>(run: () => T): T | undefined {
+    return this.host.attempt(this, run);
   }
 
   endDevice(how: 'flush' | 'reset'): void {

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { systemClock } from '../../base/time.ts';
 import type { EndCause, Link, PeerTls, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
 import { type EngineOptions, LINK_LINGER_MS } from '../engine.ts';
@@ -10,6 +9,7 @@ import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
 import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 import { copyOf, whenDrained } from './sending.ts';
+import { guarded } from './steps.ts';
 
 /** The wire of one connection over `node:net` sockets. */
 export class SocketWire implements Wire {
@@ -39,7 +39,7 @@ export class SocketWire implements Wire {
   private spliced: Socket | undefined;
   private openSockets = 1;
   private timeout: NodeJS.Timeout | undefined;
-  private number = 0;
+  number = 0;
   private readonly bytes: ByteCounts;
   private deviceHeld = false;
   /** Links that the connection does not want to be read; hardly ever any. */
@@ -378,18 +378,7 @@ export class SocketWire implements Wire {
     }
   }
 
-  /** One connection's fault ends that connection and no other. Each step is a turn: Node tells nobody of its own. */
-  private guard(step: () => void): void {
-    const { pulse, onFault } = this.options;
-    const isTurn = pulse?.isInTurn === false;
-    if (isTurn) pulse.begin(systemClock.now());
-    pulse?.at(this.number);
-    try {
-      step();
-    } catch (error) {
-      onFault(error);
-      this.abort();
-    }
-    if (isTurn) pulse.end(systemClock.now());
+  guard<T>(step: () => T): T | undefined {
+    return guarded(this, this.options, step);
   }
 }

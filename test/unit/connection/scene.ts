@@ -191,6 +191,7 @@ export class Scene {
       told(line);
     };
     return {
+      guard: (run) => run(),
       isDeviceBehind: () => false,
       holdNode: (link, hold) => live(`${hold ? 'hold' : 'read'} link ${link}`),
       nextTurn: () => live('next turn'),

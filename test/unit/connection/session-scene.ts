@@ -152,6 +152,7 @@ export class SessionScene {
       told(line);
     };
     return {
+      guard: (run) => run(),
       isDeviceBehind: () => this.isDeviceBehind,
       toDevice: (bytes, start, end) => {
         if (this.deviceEnd === 'reset') return; // an engine drops it

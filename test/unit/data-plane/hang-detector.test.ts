@@ -33,10 +33,12 @@ class Session {
   }
 }
 
+const wire = { guard: <T>(run: () => T): T => run() };
+
 function stage(nodes: readonly string[], draw = 0) {
   let nowMs = 0;
   const sessions = nodes.map((node) => new Session(node));
-  const connections: Watched[] = sessions.map((session) => ({ session, placedAtMs: 1 }));
+  const connections: Watched[] = sessions.map((session) => ({ session, placedAtMs: 1, wire }));
   const watch = createHangDetector(
     () => nowMs,
     () => draw,
@@ -77,7 +79,7 @@ test('every session of a node has the same chance', () => {
   for (let i = 0; i < 3_000; i++) {
     const sessions = [new Session('a'), new Session('a'), new Session('a')];
     createHangDetector(() => 0, random).look(
-      sessions.map((session) => [{ session, placedAtMs: 1 }]),
+      sessions.map((session) => [{ session, placedAtMs: 1, wire }]),
       [],
     );
     sessions.forEach(({ asked }, at) => {
@@ -145,7 +147,7 @@ test('devices that are not placed, and those that are relayed, are never sampled
   const { connections, sessions, look, asked } = stage([]);
   const unplaced = new Session('a');
   sessions.push(unplaced);
-  connections.push({ session: unplaced, placedAtMs: 0 }, { session: undefined, placedAtMs: 1 });
+  connections.push({ session: unplaced, placedAtMs: 0, wire }, { session: undefined, placedAtMs: 1, wire });
   look(['a']);
   expect([asked(), unplaced.checked]).toEqual([[0], 0]);
 });

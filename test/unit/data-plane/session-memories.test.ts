@@ -20,7 +20,8 @@ const whole = { subscriptions: 'AAAA', unsubscribed: undefined, expirySeconds: 3
 /** @param memory absent: it is relayed */
 function connection(memory?: object, clientId = 'd'): Connection {
   const session = memory && { session: { memory } };
-  return { clientId, number: 5, who: 7, route: { name: 'pool' }, session } as unknown as Connection;
+  const wire = { guard: (run: () => void) => run() };
+  return { clientId, number: 5, who: 7, route: { name: 'pool' }, session, wire } as unknown as Connection;
 }
 
 const device = { pool: 'pool', clientId: 'd', who: 7, connection: 5 };

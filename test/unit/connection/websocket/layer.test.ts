@@ -68,6 +68,9 @@ class Scene implements Wire, WireEvents {
   numbered(connection: number): void {
     this.lines.push(`number ${connection}`);
   }
+  guard<T>(run: () => T): T {
+    return run();
+  }
   nextTurn(): void {
     this.lines.push('next turn');
   }
