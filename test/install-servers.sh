@@ -17,6 +17,7 @@ need iproute2 ip
 need nftables nft
 need curl curl
 need openssl openssl
+need prometheus promtool # without the service
 need chromium chromium
 stream=/modules/ngx_stream_module.so
 [ -e "/usr/lib/nginx$stream" ] || [ -e "/usr/lib64/nginx$stream" ] || missing="$missing libnginx-mod-stream"
