@@ -1,5 +1,6 @@
 import { type Admin, startAdmin as serveAdmin } from '../admin/admin.ts';
 import type { ReloadView } from '../admin/backend.ts';
+import { systemClock } from '../base/time.ts';
 import { allTokens } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
@@ -11,6 +12,7 @@ import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import { createFollowers } from './followers.ts';
 import { readListeners } from './listener-tls.ts';
 import { checkMachine } from './machine.ts';
+import { paced } from './paced.ts';
 import { createReload } from './reload.ts';
 import { singleFlight } from './single-flight.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -49,7 +51,7 @@ export async function startAdmin(
     accepted: () => dataPlane.listeners.accepted,
     silentThreads: () => dataPlane.watchdog.silentThreads,
     failingThreads: () => dataPlane.threads.failingThreads,
-    metrics: () => metricsOf(common, dataPlane, control, adminTls),
+    metrics: paced(() => metricsOf(common, dataPlane, control, adminTls), systemClock),
   });
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
