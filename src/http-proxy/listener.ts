@@ -53,12 +53,16 @@ export class HttpListener {
     this.server.on('upgrade', (incoming, socket, head) =>
       this.guard(incoming, () => this.upgrade(incoming, socket, head)),
     );
-    this.server.on('connect', (incoming: IncomingMessage, socket: Duplex) => {
-      socket.on('error', () => socket.destroy());
-      endPlainly(socket, 405, 'no CONNECT');
-      this.told(incoming, undefined, 405, undefined, this.context.now());
-    });
-    this.server.on('clientError', (error, socket) => this.unreadable(error, socket));
+    this.server.on('connect', (incoming: IncomingMessage, socket: Duplex) =>
+      this.guard({ socket }, () => {
+        socket.on('error', () => socket.destroy());
+        endPlainly(socket, 405, 'no CONNECT');
+        this.told(incoming, undefined, 405, undefined, this.context.now());
+      }),
+    );
+    this.server.on('clientError', (error, socket) =>
+      this.guard({ socket }, () => this.unreadable(error, socket)),
+    );
   }
 
   /** Once more behind `unlisten`. `isHeld`: nobody is accepted before `open`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
@@ -204,7 +208,7 @@ export class HttpListener {
   }
 
   /** One fault ends one request, and its connection. */
-  private guard({ socket }: IncomingMessage, run: () => void): void {
+  private guard({ socket }: { readonly socket: Duplex }, run: () => void): void {
     try {
       run();
     } catch (error) {

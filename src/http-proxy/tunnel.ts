@@ -101,16 +101,32 @@ export class Tunnel {
       }),
     );
     asked.once('timeout', () => asked.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
-    asked.once('upgrade', (answer, link: Socket, first) => {
-      context.answered(target, context.now() - sentAtMs);
-      this.join(answer, link, first);
-    });
-    asked.once('response', (answer) => {
-      context.answered(target, context.now() - sentAtMs);
-      this.passRefusal(answer);
-    });
-    asked.once('error', (error) => this.failed(target, error, sentAtMs > 0));
+    asked.once('upgrade', (answer, link: Socket, first) =>
+      this.guard(link, () => {
+        context.answered(target, context.now() - sentAtMs);
+        this.join(answer, link, first);
+      }),
+    );
+    asked.once('response', (answer) =>
+      this.guard(answer, () => {
+        context.answered(target, context.now() - sentAtMs);
+        this.passRefusal(answer);
+      }),
+    );
+    asked.once('error', (error) => this.guard(undefined, () => this.failed(target, error, sentAtMs > 0)));
     asked.end();
+  }
+
+  /** A fault of ours ends this WebSocket, and what its node has answered on, and nothing else. */
+  private guard(answered: { destroy(): unknown } | undefined, run: () => void): void {
+    const { context, socket } = this.options;
+    try {
+      run();
+    } catch (error) {
+      context.fault(error);
+      answered?.destroy();
+      socket.destroy();
+    }
   }
 
   private failed(target: Target, error: Error, isSent: boolean): void {
