@@ -4,7 +4,7 @@ import { BroadcastChannel, isMainThread } from 'node:worker_threads';
 import { heapFile } from './load/gauges.ts';
 
 /**
- * Loaded into a proxy by `--import`, with `--expose-gc`: at every SIGUSR2 it writes to `heapFile` how many bytes the live
+ * Loaded into a proxy by `--import`, with `--expose-gc`: at every SIGPWR it writes to `heapFile` how many bytes the live
  * objects of all threads take. What is resident says little of that, because V8 gives pages back when it likes to.
  */
 
@@ -27,7 +27,7 @@ if (isMainThread) {
   channel.onmessage = ({ data }: { readonly data: number }) => {
     bytes += data;
   };
-  process.on('SIGUSR2', () => {
+  process.on('SIGPWR', () => {
     bytes = weight();
     channel.postMessage(WEIGH);
     setTimeout(() => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { watchHangups, watchSignals } from './cli/signals.ts';
+import { watchHangups, watchSignals, watchUpgrades } from './cli/signals.ts';
 import { outliveTerminals } from './cli/terminals.ts';
 
 /** Commands that end in order at a signal. They heed one that comes before the rest of the program is loaded, too. */
@@ -8,7 +8,10 @@ const SERVING = ['start', 'demo', 'broker', 'agent'];
 const [, , command = ''] = process.argv;
 outliveTerminals();
 if (SERVING.includes(command)) watchSignals();
-if (command === 'start') watchHangups();
+if (command === 'start') {
+  watchHangups();
+  watchUpgrades();
+}
 const { runCli } = await import('./cli/program.ts');
 const code = await runCli(process.argv);
 // A proxy has closed and told everything: nothing that is still under way, such as a question to a resolver, keeps it.

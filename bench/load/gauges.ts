@@ -28,7 +28,7 @@ export const heapFile = (pid: number): string => join(tmpdir(), `breakwater-heap
 export function heapBytes(pid: number, wait: () => void): number {
   const file = heapFile(pid);
   rmSync(file, { force: true });
-  process.kill(pid, 'SIGUSR2');
+  process.kill(pid, 'SIGPWR');
   for (const end = performance.now() + 10_000; !existsSync(file); wait()) {
     if (performance.now() > end) throw new Error(`process ${pid} has no heap probe`);
   }

@@ -27,6 +27,7 @@ import { rebalanceRoutes } from './rebalance.ts';
 import { reloadRoutes } from './reload.ts';
 import { statusRoutes } from './status.ts';
 import { secureContext, secureServer } from './tls.ts';
+import { upgradeRoutes } from './upgrade.ts';
 import { whoamiRoutes } from './whoami.ts';
 
 export interface AdminOptions {
@@ -47,8 +48,18 @@ export interface AdminOptions {
 }
 
 export interface Admin {
-  /** Where it listens, with the port that was chosen. */
+  /** Where it listens, with the port that was chosen; before `open` as it was asked for. */
   readonly url: string;
+  /**
+   * Begins to answer.
+   * @param inherited the descriptor of a socket that listens there already; absent: the address is bound
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+   */
+  open(inherited?: number): Promise<void>;
+  /** Of the listening socket, if there is one. */
+  readonly descriptor: number | undefined;
+  /** Nobody connects any more; what is asked already is answered. */
+  leave(): void;
   /** Whoever connects from now on is shown this; who is connected stays. */
   useTls(tls: TlsOptions): void;
   /** Ends event streams and open requests, and stops. */
@@ -66,26 +77,37 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const PLACES: ConnectionPlaces = { max: 256, reserve: 32 };
 
 /**
- * Serves the admin API, the metrics and the dashboard.
- * @throws BreakwaterError ADMIN_TOKEN_REQUIRED, ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, CONFIG_INVALID
+ * The admin API, the metrics and the dashboard, which answer from `open` on.
+ * @throws BreakwaterError ADMIN_TOKEN_REQUIRED, CONFIG_INVALID
  */
-export async function startAdmin(options: AdminOptions): Promise<Admin> {
+export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const url = parseUrl(options.url, options.tls);
   const access = accessOf(options);
   requireSafeBinding(url, access());
   const app = await compose(options, access);
   const host = url.hostname === 'localhost' ? '127.0.0.1' : url.hostname.replace(/^\[|\]$/g, '');
-  try {
-    await app.listen({ host, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) });
-  } catch (error) {
-    await app.close();
-    throw bindingError(url, options.place ?? 'admin.url', error);
-  }
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   const bound = new URL(url);
-  const address = app.server.address();
-  if (typeof address === 'object' && address !== null) bound.port = String(address.port);
   return {
-    url: bound.origin,
+    get url() {
+      return bound.origin;
+    },
+    async open(inherited) {
+      try {
+        const listening = inherited === undefined ? { host, port } : { host, fd: inherited };
+        await app.listen(listening); // Node looks for `fd` first, and Fastify hands it on
+      } catch (error) {
+        await app.close();
+        throw bindingError(url, options.place ?? 'admin.url', error);
+      }
+      const address = app.server.address();
+      if (typeof address === 'object' && address !== null) bound.port = String(address.port);
+    },
+    get descriptor() {
+      const { _handle } = app.server as unknown as { _handle?: { readonly fd: number } | null };
+      return _handle?.fd;
+    },
+    leave: () => void app.server.close(),
     useTls: (tls) => (app.server as unknown as TlsServer).setSecureContext(secureContext(tls)),
     close: () => app.close(),
   };
@@ -141,6 +163,7 @@ async function compose(
   poolRoutes(app, backend);
   rebalanceRoutes(app, backend);
   reloadRoutes(app, backend);
+  upgradeRoutes(app, backend);
   proxyRoutes(app, backend);
   statusRoutes(app, backend);
   whoamiRoutes(app);

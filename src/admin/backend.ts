@@ -237,6 +237,8 @@ export interface ProxyView {
   readonly startedAt: string;
   /** Only `enabled` ones take devices. `draining`: a person has taken it out. */
   readonly state: 'starting' | 'enabled' | 'draining' | 'stopping';
+  /** Which of its processes: 1, and one more with each upgrade. Absent: it is not said, as of another proxy. */
+  readonly generation?: number | undefined;
   /** Seconds since its last heartbeat. */
   readonly lastSeen: number;
 }
@@ -321,6 +323,26 @@ export interface ConfigCheck {
   readonly settings: readonly string[];
 }
 
+/** One process of a proxy. */
+interface ProcessView {
+  readonly version: string;
+  readonly pid: number;
+  /** 1, and one more with each upgrade. */
+  readonly generation: number;
+}
+
+/** What an upgrade has done. */
+export interface UpgradeView {
+  readonly from: ProcessView;
+  readonly to: ProcessView;
+  /** Connections that go on in the new process. */
+  readonly connections: number;
+  /** Devices that stay with the old process until they leave. */
+  readonly left: number;
+  /** How long it took. */
+  readonly seconds: number;
+}
+
 /** The packets of one device, as they pass. It is to be taken from every few seconds, and ended. */
 export interface ClientTrace {
   readonly client: Pick<ClientView, 'clientId' | 'connection' | 'proxy' | 'node'>;
@@ -357,6 +379,8 @@ export interface Backend extends JournalBackend {
   reload(): Promise<ReloadView>;
   /** Reads the configuration as a reload does, and changes nothing. */
   check(): Promise<ConfigCheck>;
+  /** Replaces this process by a new one of the program as it is installed now; resolves when that is the proxy. */
+  upgrade(): Promise<UpgradeView>;
   pools(): readonly PoolView[];
   proxies(): Promise<readonly ProxyView[]>;
   /** Takes a proxy out: it is not ready, and its devices leave. Once more: at another rate. */

@@ -38,6 +38,7 @@ const leastRoles: Readonly<Record<string, Role>> = {
   [`DELETE ${API_PREFIX}/nodes/:id`]: 'admin',
   [`POST ${API_PREFIX}/reload`]: 'admin',
   [`GET ${API_PREFIX}/check`]: 'operator',
+  [`POST ${API_PREFIX}/upgrade`]: 'admin',
 };
 
 /** @param url as the route has it; undefined: there is no such route, which everybody may be told */

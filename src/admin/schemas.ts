@@ -26,6 +26,7 @@ import type {
   ReloadView,
   SessionView,
   TlsView,
+  UpgradeView,
 } from './backend.ts';
 import { clientHistory, eventList, incidentList, incidentView } from './journal-schemas.ts';
 import {
@@ -238,6 +239,15 @@ const changesView = z.object({
   changed: z.array(z.string()).readonly(),
 }) satisfies z.ZodType<NamedChanges>;
 
+const processView = z.object({ version: z.string(), pid: z.int(), generation: count });
+const upgradeView = z.object({
+  from: processView,
+  to: processView,
+  connections: count.meta({ description: 'Connections that go on in the new process.' }),
+  left: count.meta({ description: 'Devices that stay with the old process until they leave.' }),
+  seconds: z.number(),
+}) satisfies z.ZodType<UpgradeView>;
+
 const reloadView = z.object({
   listeners: changesView,
   pools: changesView,
@@ -310,6 +320,7 @@ export const named = {
   RebalanceRequest: rebalanceRequest,
   Reload: reloadView,
   ConfigCheck: configCheck,
+  Upgrade: upgradeView,
   Pool: poolView,
   Proxy: proxyView,
   ProxyDrain: proxyDrainView,

@@ -19,6 +19,9 @@ export const proxyView = z.object({
   state: z.enum(['starting', 'enabled', 'draining', 'stopping']).meta({
     description: 'Only `enabled` ones take devices. `draining`: somebody has taken it out.',
   }),
+  generation: count
+    .optional()
+    .meta({ description: 'Which of its processes: 1, and one more with each upgrade.' }),
   lastSeen: z.number().meta({ description: 'Seconds since its last heartbeat.' }),
 }) satisfies z.ZodType<ProxyView>;
 

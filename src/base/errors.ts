@@ -20,6 +20,8 @@ export const errorCodes = {
   CONFIG_UNREADABLE: { source: 'user', retryable: false, status: 400, exit: 2 },
   RELOAD_NEEDS_RESTART: { source: 'user', retryable: false, status: 409 },
   RELOAD_REFUSED: { source: 'user', retryable: true, status: 409 },
+  UPGRADE_UNDER_WAY: { source: 'user', retryable: true, status: 409 },
+  UPGRADE_FAILED: { source: 'user', retryable: true, status: 500 },
   USAGE: { source: 'user', retryable: false, status: 400, exit: 2 },
   ADDRESS_IN_USE: { source: 'user', retryable: true, status: 500 },
   ADDRESS_NOT_AVAILABLE: { source: 'user', retryable: false, status: 500 },

@@ -10,7 +10,7 @@ export interface AdminClient {
   get<T>(path: string): Promise<T>;
   /** The text of the metrics (Prometheus). */
   metrics(): Promise<string>;
-  post<T>(path: string, body?: unknown): Promise<T>;
+  post<T>(path: string, body?: unknown, timeoutMs?: number): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   delete(path: string): Promise<void>;
   /** Server-sent events, until the signal aborts. Throws what the API answered instead as a BreakwaterError. */
@@ -39,11 +39,11 @@ export function createAdminClient(options: AdminOptions): AdminClient {
   const headersOf = (accept: string): Record<string, string> =>
     token === undefined || token === '' ? { accept } : { accept, authorization: `Bearer ${token}` };
 
-  const send = async (method: string, path: string, body?: unknown) => {
+  const send = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS) => {
     const headers = headersOf('application/json');
     if (body !== undefined) headers['content-type'] = 'application/json';
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const signal = AbortSignal.timeout(timeoutMs);
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
       const response = await transport(new URL(path, base), { method, headers, signal, ...sent });
       return { status: response.statusCode ?? 0, text: await textOf(response) };
@@ -52,8 +52,13 @@ export function createAdminClient(options: AdminOptions): AdminClient {
     }
   };
 
-  const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const { status, text } = await send(method, path, body);
+  const request = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    timeoutMs?: number,
+  ): Promise<unknown> => {
+    const { status, text } = await send(method, path, body, timeoutMs);
     const answer = text === '' ? undefined : parse(text, base);
     if (status < 200 || status > 299) throw answeredError(answer, status, base);
     return answer;
@@ -79,7 +84,8 @@ export function createAdminClient(options: AdminOptions): AdminClient {
       if (status !== 200) throw answeredError(parse(text, base), status, base);
       return text;
     },
-    post: async <T>(path: string, body?: unknown) => (await request('POST', path, body)) as T,
+    post: async <T>(path: string, body?: unknown, timeoutMs?: number) =>
+      (await request('POST', path, body, timeoutMs)) as T,
     patch: async <T>(path: string, body: unknown) => (await request('PATCH', path, body)) as T,
     delete: async (path) => {
       await request('DELETE', path);

@@ -17,6 +17,7 @@ import { reloadCommand } from './commands/reload.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
 import { topCommand } from './commands/top.ts';
+import { upgradeCommand } from './commands/upgrade.ts';
 import { exitCodeOf, reportError } from './exit.ts';
 
 /** Handlers import what they need when they run, so that `breakwater node list` does not load a server. */
@@ -43,6 +44,7 @@ function createProgram(): Command {
     incidentsCommand(),
     eventsCommand(),
     reloadCommand(),
+    upgradeCommand(),
     configCommand(),
     schemaCommand(),
     completionCommand(),

@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events';
+
 /** What a person asked for with SIGTERM or SIGINT (Ctrl-C). */
 export interface Leaving {
   /** Aborts at the first: leave in order. */
@@ -6,8 +8,8 @@ export interface Leaving {
   readonly atOnce: AbortSignal;
 }
 
-/** SIGHUP: what the configuration says is to be read again. */
-interface Hangups {
+/** A signal that asks for something else than the end. */
+interface Wishes {
   /** Has this run at each from now on, and now if there was one already. */
   heed(run: () => void): void;
 }
@@ -21,9 +23,12 @@ interface Stoppable {
 }
 
 const endings = ['SIGTERM', 'SIGINT'] as const;
+/** What other processes have passed on. */
+const passing = new EventEmitter<{ end: [] }>();
 
 let leaving: Leaving | undefined;
-let hangups: Hangups | undefined;
+let hangups: Wishes | undefined;
+let upgrades: Wishes | undefined;
 
 /** Signals belong to the process: each caller also gets those that came since the first call. */
 export function watchSignals(): Leaving {
@@ -31,33 +36,59 @@ export function watchSignals(): Leaving {
   return leaving;
 }
 
-/** The same for SIGHUP, which would otherwise end the process. */
-export function watchHangups(): Hangups {
-  hangups ??= watchHangup();
+/** The same for SIGHUP, which would otherwise end the process: what the configuration says is to be read again. */
+export function watchHangups(): Wishes {
+  hangups ??= watchWish('SIGHUP');
   return hangups;
+}
+
+/** The same for SIGUSR2: the program is to be started anew. */
+export function watchUpgrades(): Wishes {
+  upgrades ??= watchWish('SIGUSR2');
+  return upgrades;
+}
+
+/**
+ * A signal of the process that this one was started by: as if it had come here. Whoever sends one to a whole group of processes
+ * sends it to both, and that counts as one.
+ */
+export function passedOn(signal: NodeJS.Signals): void {
+  if (endings.some((ending) => ending === signal)) passing.emit('end');
+  else process.emit(signal, signal);
 }
 
 function watchEndings(): Leaving {
   const asked = new AbortController();
   const atOnce = new AbortController();
-  const onSignal = () => {
-    if (!asked.signal.aborted) return asked.abort();
-    for (const signal of endings) process.off(signal, onSignal);
-    atOnce.abort();
+  /** Asks once for the end, and at the second time for that at once. */
+  const asker = (stop: () => void) => {
+    let count = 0;
+    return () => {
+      if (++count === 1) return asked.abort();
+      stop();
+      atOnce.abort();
+    };
   };
+  const onSignal = asker(() => {
+    for (const signal of endings) process.off(signal, onSignal);
+  });
   for (const signal of endings) process.on(signal, onSignal);
+  passing.on(
+    'end',
+    asker(() => {}),
+  );
   return { asked: asked.signal, atOnce: atOnce.signal };
 }
 
-function watchHangup(): Hangups {
+function watchWish(signal: NodeJS.Signals): Wishes {
   let missed = false;
-  let onHangup = () => {
+  let onSignal = () => {
     missed = true;
   };
-  process.on('SIGHUP', () => onHangup());
+  process.on(signal, () => onSignal());
   return {
     heed(run) {
-      onHangup = run;
+      onSignal = run;
       if (missed) run();
     },
   };

@@ -180,6 +180,7 @@ export interface LimitsConfig {
   readonly sessionMemoryMs: number;
   /** What is remembered of devices that have left, too. */
   readonly history: { readonly devices: number; readonly bytes: number };
+  readonly upgradeGraceMs: number;
   readonly shutdownGraceMs: number;
   readonly shutdownListeners: 'until-taken-over' | 'close';
   readonly http: HttpLimits;
@@ -238,6 +239,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       maxStateBytes: limits.sessionState,
       sessionMemoryBytes: limits.sessionMemory,
       sessionMemoryMs: toMs(limits.sessionMemoryTime),
+      upgradeGraceMs: toMs(limits.upgradeGrace),
       shutdownGraceMs: toMs(limits.shutdownGrace),
       shutdownListeners: limits.shutdownListeners,
       history: limits.history,

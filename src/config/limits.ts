@@ -214,6 +214,13 @@ export const limitsSchema = z.strictObject({
     })
     .prefault({}),
   http: httpLimitsSchema.prefault({}).describe('For `http` and `https` listeners.'),
+  upgradeGrace: seconds({
+    min: 0,
+    max: 604_800,
+    default: 86_400,
+    about:
+      'After an upgrade, devices that could not go over to the new process stay with the old one, which ends when the last has left. After this time it lets them go as after SIGTERM.',
+  }),
   shutdownGrace: seconds({
     min: 0,
     max: 3600,

@@ -10,6 +10,7 @@ import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-thro
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { DepartureOrder } from './departure.ts';
+import type { HandOverCommand, HandOverReport } from './hand-over-messages.ts';
 import type { TraceAnswer, TraceOrder } from './trace.ts';
 
 /**
@@ -174,6 +175,7 @@ export interface Verdict {
 }
 
 export type Command =
+  | HandOverCommand
   /** Answered by `listening` or `failed`: all are bound, or none. */
   | { readonly type: 'listen'; readonly request: number; readonly listeners: readonly ListenerSettings[] }
   /** Answered by `done`. */
@@ -373,6 +375,7 @@ export interface Fault {
 }
 
 export type Report =
+  | HandOverReport
   | { readonly type: 'ready'; readonly wakeFd: number | undefined }
   | { readonly type: 'listening'; readonly request: number; readonly addresses: readonly BoundAddress[] }
   | {

@@ -2,6 +2,7 @@ import type { EndReason } from '../connection/connection-host.ts';
 import type { ListenerSettings, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import { listeningAt } from './inherited-sockets.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { sharedLimiterMemory } from './shared-limits.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -117,9 +118,19 @@ export class DataPlane extends WorkerPool {
     await Promise.all([super.ready(), this.http?.ready()]);
   }
 
-  override stopAccepting(): void {
-    super.stopAccepting();
-    this.http?.stopAccepting();
+  /** The sockets of each listener, by its index. */
+  listening(): Promise<ReadonlyMap<number, readonly number[]>> {
+    return listeningAt([...this.alive, ...(this.http?.alive ?? [])]);
+  }
+
+  /** The data threads accept nobody for now, or go on. */
+  hold(on: boolean): void {
+    for (const thread of this.alive) thread.tell({ type: 'hold', on });
+  }
+
+  override stopAccepting(how: 'stop' | 'leave' = 'stop'): void {
+    super.stopAccepting(how);
+    this.http?.stopAccepting(how);
   }
 
   override async close(): Promise<void> {

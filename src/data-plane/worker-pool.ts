@@ -34,6 +34,7 @@ import {
   moveSome,
   traceDevice,
 } from './ask-workers.ts';
+import { inheritedShares } from './inherited-sockets.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
@@ -73,15 +74,19 @@ export class WorkerPool {
    */
   async start(listeners: readonly ListenerSettings[], service: Service): Promise<readonly BoundAddress[]> {
     this.service = service;
-    const [first, ...others] = Array.from({ length: this.options.count }, (_, thread) => thread);
+    const { count } = this.options;
+    const [first = 0, ...others] = Array.from({ length: count }, (_, thread) => thread);
+    const share = inheritedShares(listeners, count);
     try {
-      const alone = listeners.map((listener) => ({ ...listener, isFirst: true }));
-      const bound = await this.startThread(first ?? 0, () => alone, service);
+      const alone = share(listeners, 0).map((listener) => ({ ...listener, isFirst: true }));
+      const bound = await this.startThread(first, () => alone, service);
       this.listeners = listeners.map((listener, i) => ({
         ...listener,
         port: bound[i]?.port ?? listener.port,
+        inherited: undefined,
       }));
-      await Promise.all(others.map((thread) => this.startThread(thread, () => this.listeners, service)));
+      const shares = others.map((thread) => share(this.listeners, thread));
+      await Promise.all(others.map((thread, i) => this.startThread(thread, () => shares[i] ?? [], service)));
       return bound;
     } catch (error) {
       await this.close();
@@ -133,10 +138,7 @@ export class WorkerPool {
     });
   }
 
-  /**
-   * The number of a worker in the routing table and in reports. Elsewhere workers are known by their place in this
-   * set.
-   */
+  /** The number of a worker in the routing table and in reports. Elsewhere workers are known by their place in this set. */
   private numberOf(thread: number): number {
     return (this.options.shared?.first ?? 0) + thread;
   }
@@ -186,7 +188,7 @@ export class WorkerPool {
     for (const thread of this.alive) thread.tell(command);
   }
 
-  protected get alive(): WorkerHandle[] {
+  get alive(): WorkerHandle[] {
     return this.threads.filter((thread) => thread !== undefined);
   }
 
@@ -357,9 +359,9 @@ export class WorkerPool {
   }
 
   /** A thread that dies from now on is not started again: there is nothing to accept. */
-  stopAccepting(): void {
+  stopAccepting(how: 'stop' | 'leave' = 'stop'): void {
     this.accepting = false;
-    this.tellAll({ type: 'stop' });
+    this.tellAll({ type: how });
   }
 
   /** Lets devices leave. Resolves to how many were ended, and how many are still to leave. */

@@ -244,6 +244,19 @@ function carryOut(command: Command): unknown {
       return applySettings(command);
     case 'stop':
       return engine.stopAccepting();
+    case 'listening': {
+      const listeners = Array.from(hosts.keys(), (index) => ({
+        index,
+        descriptors: engine.listening(index),
+      }));
+      return report({ type: 'descriptors', request: command.request, listeners });
+    }
+    case 'leave':
+      for (const index of hosts.keys()) engine.leave(index);
+      return;
+    case 'hold':
+      for (const index of hosts.keys()) command.on ? engine.hold(index) : engine.open(index);
+      return;
     case 'endAll':
       return endAll(command);
     case 'dismiss':

@@ -29,7 +29,7 @@ export interface Engine {
    * @throws BreakwaterError TLS_INVALID with the reason, ENGINE_UNAVAILABLE (no OpenSSL); then the former options stay
    */
   updateUpstreamTls(pool: number, tls: UpstreamTls | undefined): void;
-  /** Begins to accept at a listener that was bound `isHeld`. */
+  /** Begins to accept at a listener that was bound `isHeld`, or is held. */
   open(listenerIndex: number): void;
   /** Closes the listening socket of one listener; its connections go on. Its index may listen again, elsewhere too. */
   unlisten(listenerIndex: number): void;
@@ -45,6 +45,8 @@ export interface Engine {
    * @throws BreakwaterError UPGRADE_UNAVAILABLE where this engine cannot hand over, as all that follow
    */
   listening(listenerIndex: number): readonly number[];
+  /** Accepts nobody until `open`: whoever connects waits. */
+  hold(listenerIndex: number): void;
   /** Another process accepts there: closes our descriptors of the listening sockets. Whoever was accepted goes on, those too that owe a header. */
   leave(listenerIndex: number): void;
   /**

@@ -16,6 +16,13 @@ export interface HealthOptions extends Thresholds {
   readonly path: string;
 }
 
+/** What one process tells the next of a node that it has checked. */
+interface KnownHealth extends FlipState {
+  readonly id: string;
+  /** See `Watch`. */
+  readonly fails: boolean;
+}
+
 export type CheckedNode = Pick<NodeSpec, 'id' | 'pool' | 'url' | 'probeUrl'>;
 
 interface CheckerOptions {
@@ -116,6 +123,20 @@ export class Checker {
       timers.clearTimeout(watch.timer);
       this.#scheduleDue(watch);
     }
+  }
+
+  /** What is known of each node, for the process after this one. */
+  describe(): KnownHealth[] {
+    return [...this.#byId.values()].map(({ node, flip, fails }) => ({ id: node.id, ...flip, fails }));
+  }
+
+  /** Goes on from what was known of a node; the health is told, if there is one. */
+  restore({ id, health, streak, fails }: KnownHealth, cause: string): void {
+    const watch = this.#byId.get(id);
+    if (watch === undefined || watch.absent || health === 'unknown') return;
+    watch.flip = { health, streak };
+    watch.fails = fails;
+    this.#options.onFlip(id, health, cause);
   }
 
   /** Nothing more is reported about this node, not even the verdict of a probe that runs. */

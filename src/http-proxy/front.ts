@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerTls } from '../connection/wire.ts';
+import type { ListenOptions } from '../engine/engine.ts';
 import { HandshakeSlots } from '../engine/handshake-slots.ts';
 import { expectations, MAX_HEADERS } from '../engine/headers.ts';
 import { listenError, plainAddress } from '../engine/node/addresses.ts';
@@ -85,9 +86,9 @@ export class Front {
   }
 
   /** `isHeld`: nobody is accepted before `open`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
-  listen(host: string, port: number, isHeld: boolean): Promise<HttpAddress> {
+  listen({ host, port, isHeld, inherited }: ListenOptions): Promise<HttpAddress> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
-    const held = isHeld ? new HeldSockets() : undefined;
+    const held = isHeld === true ? new HeldSockets() : undefined;
     this.held = held;
     server.on('connection', (socket) => {
       if (!held?.hold(socket)) this.accept(socket);
@@ -95,7 +96,8 @@ export class Front {
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => reject(listenError({ host, port }, error));
       server.once('error', failed);
-      server.listen({ host, port, backlog: BACKLOG }, () => {
+      const [fd] = inherited ?? [];
+      server.listen(fd === undefined ? { host, port, backlog: BACKLOG } : { fd }, () => {
         server.off('error', failed);
         server.on('error', (error) => this.context.fault(error));
         this.server = server;
@@ -103,6 +105,12 @@ export class Front {
         resolve({ host: address, port: bound });
       });
     });
+  }
+
+  /** Of the listening socket, if there is one. */
+  get descriptors(): readonly number[] {
+    const { _handle } = (this.server ?? {}) as { _handle?: { readonly fd: number } | null };
+    return _handle ? [_handle.fd] : [];
   }
 
   open(): void {

@@ -98,8 +98,7 @@ async function listen({ request, listeners: added }: Extract<Command, { type: 'l
 }
 
 async function begin(settings: ListenerSettings) {
-  const { host, port, isHeld = false } = settings;
-  return receive(settings).listen(host, port, isHeld);
+  return receive(settings).listen(settings);
 }
 
 /** A listener that is bound again, because a reload was refused, still has its connections. */
@@ -185,8 +184,15 @@ function carryOut(command: Command): unknown {
     case 'settings':
       return applyAll(command);
     case 'stop':
+    case 'leave':
       for (const { listener } of places.values()) listener.stopAccepting();
       return;
+    case 'listening': {
+      const listeners = Array.from(places, ([index, { listener }]) => ({
+        ...{ index, descriptors: listener.descriptors },
+      }));
+      return report({ type: 'descriptors', request: command.request, listeners });
+    }
     case 'endAll':
       return endAll(command.listener);
     case 'close':

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import { eachField } from '../protocol/http/fields.ts';
 import { asksForWebSocket, upgradeRefusal } from '../protocol/http/upgrade.ts';
@@ -66,8 +67,13 @@ export class HttpListener {
   }
 
   /** Once more behind `unlisten`. `isHeld`: nobody is accepted before `open`. @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE */
-  listen(host: string, port: number, isHeld: boolean): Promise<HttpAddress> {
-    return this.front.listen(host, port, isHeld);
+  listen(options: ListenOptions): Promise<HttpAddress> {
+    return this.front.listen(options);
+  }
+
+  /** Of the listening socket, if there is one. */
+  get descriptors(): readonly number[] {
+    return this.front.descriptors;
   }
 
   /** Begins to accept where it was bound `isHeld`. */

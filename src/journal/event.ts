@@ -25,6 +25,7 @@ export const eventKinds = {
   },
   proxy: { keep: 200, types: ['proxy-state'] },
   reload: { keep: 200, types: ['reload'] },
+  upgrade: { keep: 200, types: ['upgrade'] },
   certificate: { keep: 200, types: ['certificate'] },
   store: { keep: 200, types: ['store'] },
   thread: { keep: 500, types: ['thread'] },

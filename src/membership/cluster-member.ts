@@ -30,6 +30,8 @@ interface ClusterMemberOptions {
   readonly recalledSession: SessionMemoryOptions['recalled'];
   readonly forgotten: SessionMemoryOptions['forgotten'];
   readonly answer: (question: unknown) => Promise<unknown>;
+  /** An older process of this proxy still speaks for it: `speak` ends that. */
+  readonly isSilent: boolean;
   readonly onSkipped: StoreWatcher['onSkipped'];
   /** The store has stopped to answer, or answers again. */
   readonly onStore: StoreWatcher['onUp'];
@@ -76,13 +78,17 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     ...{ start: randomUUID(), store, clock: systemClock, timers: systemTimers },
     ...{ recalled: options.recalledSession, forgotten: options.forgotten },
   });
+  let speaks = !options.isSilent;
   const heartbeat = startHeartbeat({
     store,
+    speaks: () => speaks,
     intervalMs: current.config.membership.heartbeatMs,
     beat: options.beat,
   });
   /** A claim that fails is repeated by the next renewal. */
-  const renew = (): void => void claims.renew().catch(() => {});
+  const renew = (): void => {
+    if (speaks) void claims.renew().catch(() => {});
+  };
   const renewal = setInterval(renew, RENEW_INTERVAL_MS);
   let proxies: readonly LivingProxy[] = [];
   let outage: StoreOutage | undefined;
@@ -117,12 +123,22 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
         onMembership: (next) => sources.share(next),
         onProxies,
         onClaim: claims.rivalled,
-        onAsk: options.answer,
+        onAsk: (question) => (speaks ? options.answer(question) : Promise.reject(new Error('another does'))),
         onSkipped: options.onSkipped,
         onUp,
       });
-      await heartbeat.first();
+      await heartbeat.beat();
       sources.follow();
+    },
+    /** From now on this process says who the proxy is, that it lives, and what its devices are: no other one does. */
+    async speak(): Promise<void> {
+      speaks = true;
+      await heartbeat.beat();
+      renew();
+    },
+    /** Another process does from now on, and nothing of this one is said to the other proxies any more. */
+    silence(): void {
+      speaks = false;
     },
     enter: () => sources.enter(),
     leaveOthers: () => sources.leaveOthers(),

@@ -7,24 +7,26 @@ interface HeartbeatOptions {
   readonly store: Pick<MembershipStore, 'beatProxy' | 'leaveProxy'>;
   readonly intervalMs: number;
   readonly beat: () => ProxyBeat;
+  /** False: another process speaks for this proxy. */
+  readonly speaks: () => boolean;
 }
 
 /** Writes a heartbeat once an interval, with the connections of this proxy. A store that is away reports itself. */
-export function startHeartbeat({ store, intervalMs, beat }: HeartbeatOptions) {
+export function startHeartbeat({ store, intervalMs, beat, speaks }: HeartbeatOptions) {
   let beating = false;
   async function once(): Promise<void> {
-    if (beating) return; // the store is slow: beats must not pile up
+    if (beating || !speaks()) return; // the store is slow: beats must not pile up
     beating = true;
     await store.beatProxy(beat(), LEASE_BEATS * intervalMs).catch(() => {});
     beating = false;
   }
   const timer = setInterval(() => void once(), intervalMs);
   return {
-    /** The first beat, so that the others know of this proxy before it takes a device. */
-    first: once,
+    /** One beat more, such as the first: the others are to know of this proxy before it takes a device. */
+    beat: once,
     async leave(id: string): Promise<void> {
       clearInterval(timer);
-      await store.leaveProxy(id).catch(() => {}); // its lease runs out by itself
+      if (speaks()) await store.leaveProxy(id).catch(() => {}); // its lease runs out by itself
     },
   };
 }

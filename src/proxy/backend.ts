@@ -66,6 +66,7 @@ interface BackendParts {
   readonly listeners: Pick<Listeners, 'urls' | 'counted'>;
   readonly reload: Backend['reload'];
   readonly check: Backend['check'];
+  readonly upgrade: Backend['upgrade'];
   readonly crls: () => readonly CrlView[];
   readonly certificates: () => readonly CertificateView[];
   readonly descriptorShortage: () => DescriptorShortage | undefined;
@@ -169,6 +170,7 @@ export function createBackend(parts: BackendParts): Backend {
     audit: (record) => parts.events.emit(auditEvent(record, new Date().toISOString())),
     reload: parts.reload,
     check: parts.check,
+    upgrade: parts.upgrade,
   };
 }
 

@@ -7,6 +7,7 @@ import { tableThreads } from '../data-plane/data-plane.ts';
 import { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
 import { createTableMemory, openTable, TableWriter } from '../data-plane-api/routing-table.ts';
 import { chooseEngine } from '../engine/create.ts';
+import type { ControlState } from './control-state.ts';
 import { createJournal } from './create-journal.ts';
 import { identify } from './identity.ts';
 import { checkMachine } from './machine.ts';
@@ -15,14 +16,15 @@ import { connectServiceManager } from './service-manager.ts';
 
 /**
  * What all parts of one proxy need: its configuration, its identity, the routing table, the log and the events.
+ * @param former what the process before this one knew, where there is one
  * @throws BreakwaterError CONFIG_INVALID, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE
  */
-export async function createCommon(config: Config) {
+export async function createCommon(config: Config, former?: ControlState) {
   const current = new ConfigHolder(config);
   const processLog = openProcessLog(config.log);
   await checkMachine(config);
   const engine = chooseEngine(config.proxy.engine);
-  const identity = identify(config, engine.name);
+  const identity = identify(config, engine.name, former?.identity);
   const metrics = createMetrics(moveCauses);
   const memory = createTableMemory(tableThreads(identity.threads));
   return {
@@ -33,13 +35,14 @@ export async function createCommon(config: Config) {
     flushLog: processLog.flush,
     engine,
     identity,
+    former,
     memory,
     table: new TableWriter(openTable(memory, tableThreads(identity.threads))),
     poolNumbers: new PoolNumbers(),
     ...createJournal(current, metrics.incident),
     metrics,
     serviceManager: connectServiceManager(processLog.log),
-    phase: createPhase(),
+    phase: createPhase(former?.isDraining),
   };
 }
 

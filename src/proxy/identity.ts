@@ -1,4 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
+import { z } from 'zod';
 import { version } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 
@@ -9,17 +10,33 @@ export interface Identity {
   readonly host: string;
   readonly engine: string;
   readonly threads: number;
+  /** Of the first of its processes. */
   readonly startedAt: string;
+  /** Which of its processes this is: 1, and one more with each upgrade. */
+  readonly generation: number;
 }
 
-export function identify(config: Pick<Config, 'proxy'>, engine: 'epoll' | 'node'): Identity {
+/** Of the process before this one, where it is upgraded. */
+export const formerIdentity = z.object({
+  id: z.string().min(1).max(256),
+  startedAt: z.iso.datetime(),
+  generation: z.int().min(1),
+});
+type FormerIdentity = z.output<typeof formerIdentity>;
+
+export function identify(
+  config: Pick<Config, 'proxy'>,
+  engine: 'epoll' | 'node',
+  former?: FormerIdentity,
+): Identity {
   return {
-    id: config.proxy.id ?? `${hostname()}-${process.pid}`,
+    id: former?.id ?? config.proxy.id ?? `${hostname()}-${process.pid}`,
     version: version(),
     host: hostname(),
     engine,
     threads: threadCount(config, engine),
-    startedAt: new Date().toISOString(),
+    startedAt: former?.startedAt ?? new Date().toISOString(),
+    generation: (former?.generation ?? 0) + 1,
   };
 }
 

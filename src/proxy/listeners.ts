@@ -3,9 +3,9 @@
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { listenerKeys } from '../config/difference.ts';
+import type { DataPlane } from '../data-plane/data-plane.ts';
 import { ListenError } from '../data-plane/listen-error.ts';
 import type { Service } from '../data-plane/service.ts';
-import type { WorkerPool } from '../data-plane/worker-pool.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
 import type { PoolNumbers } from '../data-plane-api/pool-numbers.ts';
 import { MAX_LISTENERS, type TableWriter } from '../data-plane-api/routing-table.ts';
@@ -14,7 +14,10 @@ import type { TlsListener } from './certificates.ts';
 import type { WantedListener } from './listener-tls.ts';
 
 interface ListenersOptions {
-  readonly threads: Pick<WorkerPool, 'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt'>;
+  readonly threads: Pick<
+    DataPlane,
+    'start' | 'ready' | 'listen' | 'unlisten' | 'endAt' | 'devicesAt' | 'listening'
+  >;
   readonly table: Pick<TableWriter, 'accepted' | 'clearTraffic'>;
   readonly numbers: PoolNumbers;
   readonly log: Log;
@@ -78,12 +81,32 @@ export class Listeners {
     }));
   }
 
-  /** @throws BreakwaterError as `WorkerPool.start` */
-  async start(wanted: readonly WantedListener[], service: Service): Promise<void> {
+  /** The sockets of each, by its key. */
+  async listening(): Promise<{ readonly key: string; readonly descriptors: readonly number[] }[]> {
+    const sockets = await this.options.threads.listening();
+    return this.present.map(({ key, index }) => {
+      return { key, descriptors: sockets.get(index) ?? [] };
+    });
+  }
+
+  /** The index of a listener by its key. */
+  indexOf(key: string): number | undefined {
+    return this.present.find((listener) => listener.key === key)?.index;
+  }
+
+  /**
+   * @param inherited sockets that listen already, by the key of the listener
+   * @throws BreakwaterError as `WorkerPool.start`
+   */
+  async start(
+    wanted: readonly WantedListener[],
+    service: Service,
+    inherited: ReadonlyMap<string, readonly number[]>,
+  ): Promise<void> {
     const added = this.place(wanted);
     try {
       const bound = await this.options.threads.start(
-        added.map((listener) => this.settingsOf(listener)),
+        added.map((listener) => ({ ...this.settingsOf(listener), inherited: inherited.get(listener.key) })),
         service,
       );
       this.present = this.enter(added, bound);

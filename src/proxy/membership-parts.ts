@@ -18,7 +18,7 @@ import type { Teardown } from './teardown.ts';
 
 /** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
 export async function createMembershipParts(
-  { current, pools, identity, table, log, events, phase, ...kept }: Common,
+  { current, pools, identity, former, table, log, events, phase, ...kept }: Common,
   { threads, listeners, certificates }: DataPlaneParts,
   { nodes, checker }: NodeParts,
   teardown: Teardown,
@@ -26,8 +26,9 @@ export async function createMembershipParts(
   const { config } = current;
   const forgotten = createForgottenSessions(log);
   const store = await createStore(current, identity.id, forgotten.add);
+  if (former?.store !== undefined) store.restore?.(former.store);
   const keys = createSharedKeys({
-    ...{ config, store, log },
+    ...{ config, store, log, former: former?.keys },
     onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
   });
   const skipped = createSkippedRecords(log);
@@ -52,6 +53,7 @@ export async function createMembershipParts(
       threads.recalledSession(thread, connection, subscriptions),
     forgotten: forgotten.add,
     answer: topics.answer,
+    isSilent: former !== undefined,
     onSkipped: skipped.add,
     onStore: (up, cause) =>
       events.emit({ type: 'store', at: new Date().toISOString(), state: up ? 'up' : 'down', cause }),

@@ -82,5 +82,9 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
       watchPanic();
     });
   });
-  return { lastFlip: (id: string): Flip | undefined => flips.get(id) };
+  return {
+    lastFlip: (id: string): Flip | undefined => flips.get(id),
+    /** It was at another time: an older process saw it. */
+    flipped: (id: string, flip: Flip): void => void flips.set(id, flip),
+  };
 }

@@ -16,7 +16,7 @@ import type { Teardown } from './teardown.ts';
 export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneParts, teardown: Teardown) {
   const { current, log, table, poolNumbers, events, metrics, phase } = common;
   const nodes = new NodeTable();
-  const { lastFlip } = watchNodes(nodes, log, events.emit);
+  const { lastFlip, flipped } = watchNodes(nodes, log, events.emit);
   const untaken = (node: Node, error: unknown): void =>
     log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices');
   const addresses = keepAddresses({ table: nodes, resolve: resolveHost, onUnresolved: untaken });
@@ -45,7 +45,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     onUnrouted: untaken,
   });
   teardown.defer(addresses.stop, routes.stop, () => checker.stop());
-  return { nodes, lastFlip, addresses, checker, losses, probes, slowStart, routes };
+  return { nodes, lastFlip, flipped, addresses, checker, losses, probes, slowStart, routes };
 }
 
 export type NodeParts = ReturnType<typeof createNodeParts>;

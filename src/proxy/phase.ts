@@ -7,10 +7,12 @@ export interface Phase {
   isStopping: boolean;
   /** A person has taken it out: it is not ready, and its devices leave. Its listeners stay open. */
   isDraining: boolean;
+  /** Another process is to take its place. */
+  isUpgrading: boolean;
 }
 
-export function createPhase(): Phase {
-  return { isAccepting: false, isStopping: false, isDraining: false };
+export function createPhase(isDraining = false): Phase {
+  return { isAccepting: false, isStopping: false, isDraining, isUpgrading: false };
 }
 
 /** As the other proxies of the cluster, and people, see it. */

@@ -1,10 +1,9 @@
 import type { ReloadView } from '../admin/backend.ts';
-import { systemClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
-import { takingProxies } from '../membership/taking-proxies.ts';
 import { type Common, createCommon } from './common.ts';
 import { createDataPlane } from './data-plane-parts.ts';
-import { createShutdown } from './shutdown.ts';
+import { createEnding } from './ending.ts';
+import { fromNothing, type Origin } from './origin.ts';
 import { startAdmin } from './start-admin.ts';
 import { type Control, startControl } from './start-control.ts';
 import { startDataPlane } from './start-data-plane.ts';
@@ -21,6 +20,10 @@ interface RunningProxy {
   stop(): Promise<void>;
   /** Cuts the grace short. */
   abort(): void;
+  /** Replaces this process; `closed` resolves when its last devices have left. @throws BreakwaterError as `Upgrade.run` */
+  upgrade(): Promise<unknown>;
+  /** Where another process has taken the place of this one: the exit code of the proxy, when it has ended. */
+  successor(): Promise<number> | undefined;
   /** Reads the configuration again and applies what changed; what is wrong with it is in the log too. @throws BreakwaterError */
   reload(): Promise<ReloadView>;
 }
@@ -29,6 +32,7 @@ interface RunningProxy {
  * The composition root: one proxy, from the ground up, as the picture in `docs/architecture.md` shows it. Each part is given
  * what was made before it, and stops before what it stands on.
  * @param read the configuration as it is now, for a reload
+ * @param origin what it starts from
  * @param stopping ends a start that is under way: it rejects with the signal's reason when all is closed again
  * @throws BreakwaterError CONFIG_INVALID (files of TLS), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, ENGINE_UNAVAILABLE, TRANSPARENT_UNAVAILABLE, ADMIN_TOKEN_REQUIRED
  */
@@ -36,18 +40,21 @@ export async function startProxy(
   config: Config,
   read: () => Promise<Config> = async () => config,
   stopping: AbortSignal = new AbortController().signal,
+  origin: Origin = fromNothing,
 ): Promise<RunningProxy> {
   const teardown = new Teardown();
-  const common = await createCommon(config);
-  const { log, phase, table, identity, engine, serviceManager } = common;
+  const common = await createCommon(config, origin.state);
+  const { log, phase, identity, engine, serviceManager } = common;
   teardown.defer(common.flushLog, () => serviceManager.close());
   try {
     const dataPlane = await createDataPlane(common, teardown);
     const { id: proxy, version, threads } = identity;
     log.info({ proxy, version, engine: engine.name, threads, why: engine.why }, 'starting');
     const control = await startControl(common, dataPlane, teardown, stopping);
-    const { admin, reload } = await startAdmin(common, dataPlane, control, read, teardown);
-    await startDataPlane(common, dataPlane, control, teardown);
+    const inherited = await origin.listeners();
+    const { admin, ...asked } = await startAdmin(common, dataPlane, control, read, origin, teardown);
+    await startDataPlane(common, dataPlane, control, inherited, teardown);
+    await origin.settle({ common, dataPlane, control, admin });
     stopping.throwIfAborted();
     phase.isAccepting = true;
     serviceManager.ready({
@@ -55,33 +62,16 @@ export async function startProxy(
       status: () => statusLine(common, control),
     });
 
-    const shutdown = createShutdown({
-      ...{ clock: systemClock, log, close: () => teardown.run() },
-      graceMs: () => common.current.config.limits.shutdownGraceMs,
-      devices: () => table.devices(),
-      begin() {
-        phase.isAccepting = false;
-        phase.isStopping = true;
-        serviceManager.stopping();
-      },
-      isTakenOver: () => isTakenOver(common, control),
-      stopAccepting: () => dataPlane.threads.stopAccepting(),
-      dismiss: (part) => control.departures.end(part),
-    });
+    const { reload, upgrade } = asked;
+    const ending = createEnding({ common, dataPlane, control, admin, upgrade, teardown });
     const { urls } = dataPlane.listeners;
     const addresses = config.listeners.map(({ url }, i) => ({ listener: url, url: urls[i] ?? url }));
-    return { addresses, adminUrl: admin.url, reload, ...shutdown };
+    return { addresses, adminUrl: admin.url, reload, upgrade: upgrade.run, ...ending };
   } catch (error) {
     if (stopping.aborted) log.info({ devices: 0 }, 'stopped');
     await teardown.run();
     throw error;
   }
-}
-
-/** Another proxy of the cluster takes devices, or the configuration says that nobody is waited for. */
-function isTakenOver({ current, identity }: Common, { cluster }: Pick<Control, 'cluster'>): boolean {
-  if (current.config.limits.shutdownListeners === 'close') return true;
-  return takingProxies(cluster.proxies()).some(({ id }) => id !== identity.id);
 }
 
 /** What `systemctl status` shows. */

@@ -69,7 +69,10 @@ export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
 
   function refuseUnlessAccepting(): void {
     if (parts.accepting()) return;
-    throw new BreakwaterError('RELOAD_REFUSED', 'nothing is reloaded while the proxy starts or stops');
+    throw new BreakwaterError(
+      'RELOAD_REFUSED',
+      'nothing is reloaded while the proxy starts, stops, or is upgraded',
+    );
   }
 
   async function follow(changes: Difference, settings: readonly ListenerSettings[]) {

@@ -49,6 +49,11 @@ export class ServiceManager {
     this.parts = parts;
   }
 
+  /** Somebody is told: whoever takes the place of this process is known there, and this one need not stay for it. */
+  get isPresent(): boolean {
+    return this.parts !== undefined;
+  }
+
   /** Devices are served from now on. */
   ready(looks: Looks): void {
     const { parts } = this;

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config, PoolConfig } from '../config/config.ts';
 import { createSealing } from '../membership/store/sealing.ts';
 import type { MembershipStore } from '../membership/store/store.ts';
 import { deriveMarkKey } from '../policy/cookie-affinity/node-mark.ts';
-import { createTicketKeys } from './ticket-keys.ts';
+import { createTicketKeys, ticketRing } from './ticket-keys.ts';
 
 /** In heartbeats: how often it is looked whether other proxies have made new ones, or the store has lost them. */
 const LOOK_BEATS = 20;
@@ -17,10 +18,16 @@ interface SharedKeysParts {
   readonly store: Pick<MembershipStore, 'share' | 'kind'>;
   readonly log: Log;
   readonly onTicketKeys: (keys: readonly Uint8Array[]) => void;
+  /** What this proxy had before. */
+  readonly former: KeysState | undefined;
 }
 
+/** Keys that are this proxy's own, for the process after it. */
+export const keysState = z.object({ tickets: ticketRing, cookieSecret: z.string().min(1).max(1_000) });
+type KeysState = z.output<typeof keysState>;
+
 /** Keys that the proxies of a cluster make themselves and share. */
-export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKeysParts) {
+export function createSharedKeys({ config, store, log, onTicketKeys, former }: SharedKeysParts) {
   const { cluster, membership } = config;
   const isShared = store.kind === 'redis' && membership.signing !== undefined;
   const tickets = createTicketKeys({
@@ -28,10 +35,12 @@ export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKey
     sealing: isShared && membership.signing ? createSealing(membership.signing, cluster) : undefined,
     clock: { now: Date.now },
     onChange: onTicketKeys,
+    former: former?.tickets,
   });
   let onCookieKeys = (): void => {};
   /** Made at the first start of all, and kept in the store. Where there is a secret in the configuration, that is it. */
-  let cookieSecret = membership.signing?.secret ?? randomBytes(SECRET_BYTES).toString('base64');
+  const own = (): string => former?.cookieSecret ?? randomBytes(SECRET_BYTES).toString('base64');
+  let cookieSecret = membership.signing?.secret ?? own();
 
   async function lookAtCookies(): Promise<void> {
     if (membership.signing !== undefined) return;
@@ -68,6 +77,7 @@ export function createSharedKeys({ config, store, log, onTicketKeys }: SharedKey
       log.info({ of: whose, remedy }, 'ticket keys of TLS are made');
     },
     ticketKeys: tickets.keys,
+    describe: (): KeysState => ({ tickets: tickets.describe(), cookieSecret }),
     stop: () => clearInterval(timer),
   };
 }

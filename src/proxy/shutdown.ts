@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../base/log.ts';
-import type { Clock } from '../base/time.ts';
+import { type Clock, systemClock } from '../base/time.ts';
 
 interface ShutdownParts {
   readonly clock: Clock;
@@ -76,4 +76,19 @@ export function createShutdown(parts: ShutdownParts) {
       graceEndsAt = 0;
     },
   };
+}
+
+/** What was asked of the admin API before an upgrade is answered within this time. */
+const LAST_ANSWERS_MS = 1_000;
+
+/** Another process is the proxy: resolves when the last device has left this one, or after so long. */
+export async function outlast(
+  admin: { close(): Promise<void> },
+  devices: () => number,
+  graceMs: number,
+): Promise<void> {
+  const endsAt = systemClock.now() + graceMs;
+  await sleep(LAST_ANSWERS_MS);
+  await admin.close();
+  while (devices() > 0 && systemClock.now() < endsAt) await sleep(GRACE_POLL_MS);
 }

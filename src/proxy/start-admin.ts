@@ -1,4 +1,4 @@
-import { type Admin, startAdmin as serveAdmin } from '../admin/admin.ts';
+import { type Admin, createAdmin } from '../admin/admin.ts';
 import type { ReloadView } from '../admin/backend.ts';
 import { systemClock } from '../base/time.ts';
 import { allTokens } from '../config/admin.ts';
@@ -12,15 +12,18 @@ import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import { createFollowers } from './followers.ts';
 import { readListeners } from './listener-tls.ts';
 import { checkMachine } from './machine.ts';
+import type { Origin } from './origin.ts';
 import { paced } from './paced.ts';
 import { createReload } from './reload.ts';
 import { singleFlight } from './single-flight.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
+import { createUpgrade, type Upgrade } from './upgrade.ts';
 
 /**
- * Serves what people and programs ask. Before the data plane, so that orchestrators see a start that takes its time.
+ * Serves what people and programs ask. Before the data plane, so that orchestrators see a start that takes its time; but where
+ * an older process still answers, when that is over.
  * @throws BreakwaterError ADDRESS_IN_USE, ADMIN_TOKEN_REQUIRED
  */
 export async function startAdmin(
@@ -28,16 +31,18 @@ export async function startAdmin(
   dataPlane: DataPlaneParts,
   control: Control,
   read: () => Promise<Config>,
+  origin: Origin,
   teardown: Teardown,
-): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView> }> {
+): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView>; readonly upgrade: Upgrade }> {
   const { current, log, events } = common;
   const { url } = current.config.admin;
   const adminTls = createAdminTls((tls) => admin.useTls(tls), events.emit, log);
   teardown.defer(adminTls.stop);
   const tls = await adminTls.prepare(current.config);
   const reload = reloadOf(common, dataPlane, control, adminTls, read);
+  const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin });
   const backend = createBackend({
-    ...{ ...common, ...control, reload },
+    ...{ ...common, ...control, reload, upgrade: upgrade.run },
     check: singleFlight(() => checkReload(current.config, read)),
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,
@@ -56,11 +61,14 @@ export async function startAdmin(
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
   const clients = () => current.config.admin.clients;
-  const admin = await serveAdmin({ url, place, tokens, clients, tls, backend, log });
+  const admin = await createAdmin({ url, place, tokens, clients, tls, backend, log });
   adminTls.use();
   teardown.defer(() => admin.close());
-  log.info({ url: admin.url }, 'admin listening');
-  return { admin, reload };
+  await origin.openAdmin(async (inherited) => {
+    await admin.open(inherited);
+    log.info({ url: admin.url }, 'admin listening');
+  });
+  return { admin, reload, upgrade };
 }
 
 /** What a reload reads, and who follows it. */
@@ -82,7 +90,7 @@ function reloadOf(
       await adminTls.prepare(next);
       return readListeners(next, certificates);
     },
-    accepting: () => common.phase.isAccepting,
+    accepting: () => common.phase.isAccepting && !common.phase.isUpgrading,
     onBegin: () => common.serviceManager.reloading(),
     onDone(result, cause) {
       common.serviceManager.reloaded();

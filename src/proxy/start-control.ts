@@ -6,6 +6,7 @@ import { startBeat } from './beat.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import { interruptible } from './interruptible.ts';
+import { restoreHealth } from './known-health.ts';
 import { createMembershipParts } from './membership-parts.ts';
 import { createMigrationParts } from './migration-parts.ts';
 import { createNodeParts } from './node-parts.ts';
@@ -30,6 +31,7 @@ export async function startControl(
   teardown.defer(beat(common, dataPlane, control));
   await interruptible(membership.cluster.start().then(membership.keys.start), stopping);
   await interruptible(nodeParts.addresses.resolved(), stopping);
+  if (common.former !== undefined) restoreHealth(common.former.nodes, nodeParts);
   return control;
 }
 

@@ -1,7 +1,9 @@
 import { messageOf } from '../base/errors.ts';
+import type { Service } from '../data-plane/service.ts';
 import type { Common } from './common.ts';
 import { createConnectionEvents } from './connection-events.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
+import type { Inherited } from './origin.ts';
 import { createOwners } from './owners.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
@@ -15,6 +17,7 @@ export async function startDataPlane(
   common: Common,
   { threads, ...dataPlane }: DataPlaneParts,
   control: Control,
+  inherited: Inherited,
   teardown: Teardown,
 ): Promise<void> {
   const { log, table, events } = common;
@@ -22,7 +25,7 @@ export async function startDataPlane(
   const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
   teardown.defer(() => threads.close());
   injectFaults(threads);
-  await dataPlane.listeners.start(dataPlane.wanted, {
+  const service: Service = {
     settings: settings.make(),
     onEvents: receive(common, { threads, ...dataPlane }, control, owners),
     onFault: (thread, { where, message, stack }) =>
@@ -41,7 +44,8 @@ export async function startDataPlane(
       const state = isFailing ? 'failing' : 'lives';
       events.emit({ type: 'thread', at: new Date().toISOString(), thread, state });
     },
-  });
+  };
+  await dataPlane.listeners.start(dataPlane.wanted, service, inherited);
   useCertificates({ threads, ...dataPlane });
   await dataPlane.certificates.useTicketKeys(keys.ticketKeys());
 }

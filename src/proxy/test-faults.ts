@@ -2,11 +2,11 @@
 const SWITCH = 'BREAKWATER_TEST_FAULTS';
 
 /**
- * For tests only: where the environment says so, each SIGUSR2 ends the next thread, the data threads first and then that of
+ * For tests only: where the environment says so, each SIGPWR ends the next thread, the data threads first and then that of
  * HTTP, with all that it carries and without a word, as a fault of ours would. It is started again as ever.
  */
 export function injectFaults(threads: { endThread(turn: number): void }): void {
   if (process.env[SWITCH] === undefined) return;
   let turn = 0;
-  process.on('SIGUSR2', () => threads.endThread(turn++));
+  process.on('SIGPWR', () => threads.endThread(turn++));
 }

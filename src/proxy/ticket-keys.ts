@@ -10,7 +10,7 @@ export const ROTATE_MS = 6 * 3_600_000;
 const KEPT = 2;
 const NAME = 'ticket-keys';
 
-const ring = z
+export const ticketRing = z
   .array(
     z.object({
       /** Since when it seals, in ms since 1970. */
@@ -20,7 +20,7 @@ const ring = z
   )
   .min(1)
   .max(KEPT);
-type Ring = z.output<typeof ring>;
+type Ring = z.output<typeof ticketRing>;
 
 interface TicketKeysParts {
   readonly store: Pick<MembershipStore, 'share'>;
@@ -29,6 +29,8 @@ interface TicketKeysParts {
   /** Milliseconds since 1970. */
   readonly clock: Clock;
   readonly onChange: (keys: readonly Uint8Array[]) => void;
+  /** What this proxy had before. */
+  readonly former?: Ring | undefined;
 }
 
 /**
@@ -36,8 +38,8 @@ interface TicketKeysParts {
  * made anew every few hours, and the old ones kept nowhere. Proxies share them, sealed, through the store, so that a device
  * resumes its session at whichever proxy it comes back to.
  */
-export function createTicketKeys({ store, sealing, clock, onChange }: TicketKeysParts) {
-  let current: Ring = [made()];
+export function createTicketKeys({ store, sealing, clock, onChange, former }: TicketKeysParts) {
+  let current: Ring = former ?? [made()];
   /** What is in the store, as far as it is known. */
   let shared: string | undefined;
 
@@ -58,7 +60,7 @@ export function createTicketKeys({ store, sealing, clock, onChange }: TicketKeys
   function opened(sealed: string): Ring | undefined {
     const text = sealing?.open(NAME, sealed);
     if (text === undefined) return undefined;
-    const parsed = ring.safeParse(JSON.parse(text));
+    const parsed = ticketRing.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : undefined;
   }
 
@@ -73,6 +75,7 @@ export function createTicketKeys({ store, sealing, clock, onChange }: TicketKeys
 
   return {
     keys,
+    describe: (): Ring => current,
     /** Whether it is time for new keys, here or at another proxy. Call it a few times a minute. */
     async look(): Promise<void> {
       const next = isDue(current) ? rotated(current) : current;

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { type Admin, type AdminOptions, startAdmin } from '../../src/admin/admin.ts';
+import type { Admin, AdminOptions } from '../../src/admin/admin.ts';
+import { startAdmin } from '../support/admin.ts';
 import { adminToken, createMemoryBackend, memoryNode, silentLog } from '../support/memory-backend.ts';
 import { until } from '../support/wait.ts';
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Admin, type AdminOptions, startAdmin } from '../../src/admin/admin.ts';
+import type { Admin, AdminOptions } from '../../src/admin/admin.ts';
 import { type Role, roles } from '../../src/config/admin.ts';
+import { startAdmin } from '../support/admin.ts';
 import {
   adminToken,
   createMemoryBackend,

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Admin, startAdmin } from '../../src/admin/admin.ts';
+import type { Admin } from '../../src/admin/admin.ts';
 import type { ClientTrace } from '../../src/admin/backend.ts';
+import { startAdmin } from '../support/admin.ts';
 import {
   adminToken,
   createMemoryBackend,

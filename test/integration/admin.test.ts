@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
-import { type Admin, type AdminOptions, startAdmin } from '../../src/admin/admin.ts';
+import type { Admin, AdminOptions } from '../../src/admin/admin.ts';
 import type { BreakwaterEvent } from '../../src/admin/backend.ts';
+import { startAdmin } from '../support/admin.ts';
 import {
   adminToken,
   createMemoryBackend,
@@ -257,6 +258,7 @@ test('the OpenAPI document describes every route, and its references resolve', a
       'post /api/v1/rebalance',
       'post /api/v1/reload',
       'get /api/v1/check',
+      'post /api/v1/upgrade',
       'get /api/v1/pools',
       'get /api/v1/proxies',
       'get /api/v1/proxies/{id}/drain',

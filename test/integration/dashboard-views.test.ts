@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { startAdmin } from '../../src/admin/admin.ts';
+import { startAdmin } from '../support/admin.ts';
 import { noBrowser, openPage, seriousFindings, startBrowser } from '../support/browser.ts';
 import { lossOfNode, threeInTheMorning } from '../support/dashboard-scene.ts';
 import { silentLog } from '../support/memory-backend.ts';

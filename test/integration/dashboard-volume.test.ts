@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { startAdmin } from '../../src/admin/admin.ts';
+import { startAdmin } from '../support/admin.ts';
 import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
 import {
   clientPage,

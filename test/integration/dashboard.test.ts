@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { startAdmin } from '../../src/admin/admin.ts';
 import type { ClientDetail, NodeView } from '../../src/admin/backend.ts';
 import type { Role } from '../../src/config/admin.ts';
+import { startAdmin } from '../support/admin.ts';
 import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
 import {
   adminToken,

@@ -35,6 +35,7 @@ const settings: Service['settings'] = {
     ...{ maxOfflineBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },
     ...{ http: limits.http, history: limits.history },
+    upgradeGraceMs: 0,
     shutdownGraceMs: 0,
     shutdownListeners: 'close',
     refusalsTold: 0,

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { main } from './cli.ts';
+import { main as built } from './cli.ts';
 import type { Spawned } from './process.ts';
 import { start, temporaryDirectory } from './process.ts';
 import { until } from './wait.ts';
@@ -36,12 +36,14 @@ export interface LogLine {
  * Runs `breakwater start -c FILE` with this configuration; what it does not say is: one listener and the admin API on
  * free ports of the loopback, log in JSON.
  * @param wrap what goes before the command
+ * @param main the program
  */
 export async function startBreakwater(
   config: object,
   args: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
   wrap: readonly string[] = [],
+  main = built,
 ): Promise<Breakwater> {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const defaults = {

@@ -230,6 +230,11 @@ export function createMemoryBackend(
         settings: ['rules'],
       };
     },
+    upgrade: async () => ({
+      from: { version: '1.0.0', pid: 7, generation: 1 },
+      to: { version: '1.1.0', pid: 8, generation: 2 },
+      ...{ connections: 5, left: 1, seconds: 0.25 },
+    }),
     pools: () => [
       {
         name: 'default',

@@ -14,7 +14,7 @@ const levels = [
   ['nodes', 'policy', 'session', 'journal'],
   ['connection'],
   ['engine', 'config', 'health'],
-  ['data-plane-api', 'membership', 'admin'],
+  ['data-plane-api', 'membership', 'admin', 'handover'],
   ['data-plane', 'migration'],
   ['proxy', 'http-proxy'],
   ['cli'],

@@ -22,7 +22,18 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: 'the changed file has changes that hold from the next start only; nothing was changed',
     remedy: 'start the proxy again, or take back what the message names',
   },
-  RELOAD_REFUSED: { when: 'the proxy is starting or stopping', remedy: 'wait until it has started' },
+  RELOAD_REFUSED: {
+    when: 'the proxy is starting, stopping, or being upgraded',
+    remedy: 'wait until that is over',
+  },
+  UPGRADE_UNDER_WAY: {
+    when: 'the proxy starts, stops, or is upgraded already',
+    remedy: 'wait until it has',
+  },
+  UPGRADE_FAILED: {
+    when: 'the new process did not get ready, or ended; the old one goes on',
+    remedy: 'mend what the message and the log of the new process say, and try again',
+  },
   USAGE: { when: 'a command was typed wrongly', remedy: '`--help` shows how' },
   ADDRESS_IN_USE: {
     when: 'another program has the address',

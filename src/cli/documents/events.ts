@@ -73,6 +73,10 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
     when: 'a minute has passed in which so many devices were turned away for this reason, those too that `rejected` does not tell of',
     fields: ['reason', 'count'],
   },
+  upgrade: {
+    when: 'the process of the proxy was to be replaced; `result` is `ok` or `failed`, `cause` which version runs since, or why the old one goes on',
+    fields: ['result', 'cause'],
+  },
   reload: {
     when: 'the configuration was read again; `result` is `ok`, `refused` or `in-part`, `cause` what changed, or why nothing did',
     fields: ['result', 'cause'],

@@ -133,6 +133,10 @@ export class LinuxEngine implements Engine {
     return this.loop.listeners.of(listenerIndex);
   }
 
+  hold(listenerIndex: number): void {
+    this.loop.listeners.hold(listenerIndex);
+  }
+
   leave(listenerIndex: number): void {
     this.loop.listeners.closeOne(listenerIndex);
   }

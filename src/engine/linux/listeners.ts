@@ -139,10 +139,15 @@ export class Listeners {
 
   /** Those that were bound `isHeld` accept from now on. */
   open(listenerIndex: number): void {
-    for (const fd of this.held) {
-      if (this.listening.get(fd) !== listenerIndex) continue;
-      this.held.delete(fd);
-      if (!this.isPaused) this.setAccepting(fd, true);
+    for (const fd of this.of(listenerIndex)) {
+      if (this.held.delete(fd) && !this.isPaused) this.setAccepting(fd, true);
+    }
+  }
+
+  hold(listenerIndex: number): void {
+    for (const fd of this.of(listenerIndex)) {
+      this.held.add(fd);
+      this.setAccepting(fd, false);
     }
   }
 

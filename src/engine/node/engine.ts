@@ -143,6 +143,10 @@ export class NodeEngine implements Engine {
 
   // ---- handing over: Node.js gives its descriptors to nobody
 
+  hold(): never {
+    throw noHandOver();
+  }
+
   listening(): never {
     throw noHandOver();
   }

@@ -2,6 +2,7 @@
 
 import { BreakwaterError } from '../../base/errors.ts';
 import type { Clock } from '../../base/time.ts';
+import type { NodesState } from './memory-state.ts';
 import type { BeatingNode, Decision, Membership, StoredNode } from './store.ts';
 
 interface Lease {
@@ -87,6 +88,24 @@ export class MemoryNodes {
       }
     }
     return isChanged;
+  }
+
+  /** For the process after this one. */
+  describe(): NodesState {
+    const now = this.clock.now();
+    const leases = [...this.leases].map(([id, { endsAt, forgetAt }]) => ({
+      ...{ id, endsInMs: endsAt - now, forgetInMs: forgetAt - now },
+    }));
+    return { nodes: [...this.nodes.values()], decisions: [...this.decisions], leases };
+  }
+
+  restore({ nodes, decisions, leases }: NodesState): void {
+    const now = this.clock.now();
+    for (const map of [this.nodes, this.decisions, this.leases]) map.clear();
+    for (const node of nodes) this.nodes.set(node.id, node);
+    for (const [id, decision] of decisions) this.decisions.set(id, decision);
+    for (const { id, endsInMs, forgetInMs } of leases)
+      this.leases.set(id, { endsAt: now + endsInMs, forgetAt: now + forgetInMs });
   }
 
   /** When the next lease runs out; infinity for never. */

@@ -1,8 +1,12 @@
 import type { Clock } from '../../base/time.ts';
+import type { PlacesState } from './memory-state.ts';
 import type { ClientPlace } from './store.ts';
 
 /** Places that are remembered at most, about 200 MB; beyond that the longest untouched is forgotten. */
 const CLIENTS_MAX = 1_000_000;
+
+/** More claims than a process makes while another one starts. */
+const EPOCHS_AHEAD = 10_000_000;
 
 /** Where devices are served, by key, in the order in which they were last touched. */
 export class MemoryPlaces {
@@ -40,6 +44,19 @@ export class MemoryPlaces {
   renew(proxy: string, key: string, ttlMs: number): void {
     const place = this.recall(key);
     if (place?.proxy === proxy) this.put(key, place, ttlMs);
+  }
+
+  /** For the process after this one. */
+  describe(): PlacesState {
+    const now = this.clock.now();
+    const places = [...this.places].map(([key, { place, endsAt }]) => ({ key, place, msLeft: endsAt - now }));
+    return { last: this.last, places };
+  }
+
+  /** Behind the former epochs there is room for those that the process before gives meanwhile. */
+  restore({ last, places }: PlacesState): void {
+    this.last = Math.max(this.last, last + EPOCHS_AHEAD);
+    for (const { key, place, msLeft } of places) if (!this.places.has(key)) this.put(key, place, msLeft);
   }
 
   private put(key: string, place: ClientPlace, ttlMs: number): void {

@@ -3,6 +3,7 @@
 import { type Clock, systemClock } from '../../base/time.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';
+import { memoryState } from './memory-state.ts';
 import { createRestingSessions, type RestingBounds } from './resting-sessions.ts';
 import type { ClientKey, MembershipStore, ProxyBeat, StoreWatcher } from './store.ts';
 
@@ -70,6 +71,19 @@ export function createMemoryStore(
       return next;
     },
     ask: async () => ({ given: new Map(), missing: [] }),
+    describe: () => ({
+      ...{ nodes: nodes.describe(), places: places.describe(), sessions: sessions.describe() },
+      shared: [...shared],
+    }),
+    restore(described) {
+      const state = memoryState.parse(described);
+      nodes.restore(state.nodes);
+      places.restore(state.places);
+      sessions.restore(state.sessions);
+      for (const [name, text] of state.shared) if (!shared.has(name)) shared.set(name, text);
+      registry.changed();
+      registry.schedule();
+    },
     close: async () => registry.close(),
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/time.ts';
+import type { SessionsState } from './memory-state.ts';
 import { type RestingSession, SESSION_OWNER_MS } from './store.ts';
 
 /** Of an entry besides its texts: the entry of the map, the object, and the strings' heads. */
@@ -53,6 +54,16 @@ export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: R
   }
 
   return {
+    /** For the process after this one. */
+    describe(): SessionsState {
+      const now = clock.now();
+      return [...entries].map(([key, { endsAt, ...entry }]) => ({ ...entry, key, msLeft: endsAt - now }));
+    },
+    restore(state: SessionsState): void {
+      for (const { key, msLeft, ...entry } of state)
+        if (!entries.has(key))
+          put(key, { session: undefined, next: undefined, ...entry, endsAt: clock.now() + msLeft });
+    },
     take(key: string, connection: string, isFinal: boolean): RestingSession | 'unknown' | 'in-use' {
       const entry = at(key);
       const isNext = entry?.next === undefined || entry.next === connection;

@@ -105,6 +105,11 @@ export interface MembershipStore {
    */
   ask(question: unknown, timeoutMs: number, to?: string): Promise<Answers>;
 
+  /** What ends with this process, for the process after it; absent where it is all in the store that proxies share. */
+  describe?(): unknown;
+  /** Goes on from what an older process had: of nodes and decisions that is all, of the rest what is not known here. */
+  restore?(state: unknown): void;
+
   close(): Promise<void>;
 }
 

@@ -352,7 +352,7 @@ class Player {
 
   private kill(): void {
     this.killed++;
-    this.proxy.kill('SIGUSR2');
+    this.proxy.kill('SIGPWR');
   }
 
   /** A thread dies: who was there may be gone, whoever is not goes on, and who comes finds the listener again. */

@@ -68,6 +68,7 @@ describe('a valid file', () => {
         stallTimeoutMs: 60_000,
         keepAliveMs: 60_000,
       },
+      upgradeGraceMs: 86_400_000,
       shutdownGraceMs: 30_000,
       shutdownListeners: 'until-taken-over',
       limiter: {

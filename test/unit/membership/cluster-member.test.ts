@@ -37,6 +37,7 @@ function scene(config = declared) {
   const tell = (level: string) => (fields: unknown, message?: string) =>
     void told.push(`${level}: ${message ?? fields}`);
   const options: Parameters<typeof joinCluster>[1] = {
+    isSilent: false,
     ...{ current, proxyId: 'self', nodes },
     log: { ...silentLog, info: tell('info'), warn: tell('warn'), error: tell('error') },
     beat: () => beat('self'),

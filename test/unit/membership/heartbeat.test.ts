@@ -17,6 +17,7 @@ function scene(answer: () => Promise<void> = async () => {}) {
   const leases: number[] = [];
   let connections = 0;
   const heartbeat = startHeartbeat({
+    speaks: () => true,
     store: {
       beatProxy(beat, leaseMs) {
         told.push(`${beat.id} ${beat.connections}`);
@@ -36,7 +37,7 @@ function scene(answer: () => Promise<void> = async () => {}) {
 
 test('each beat says what is true at that moment, and lasts for some intervals', async () => {
   const { heartbeat, told, leases } = scene();
-  await heartbeat.first();
+  await heartbeat.beat();
   await vi.advanceTimersByTimeAsync(2 * INTERVAL_MS);
   expect(told).toEqual(['edge-1 1', 'edge-1 2', 'edge-1 3']);
   expect(new Set(leases)).toEqual(new Set([LEASE_BEATS * INTERVAL_MS]));
@@ -45,7 +46,7 @@ test('each beat says what is true at that moment, and lasts for some intervals',
 test('beats of a slow store do not pile up, and go on when it has answered', async () => {
   const waiting: (() => void)[] = [];
   const { heartbeat, told } = scene(() => new Promise((resolve) => waiting.push(resolve)));
-  const first = heartbeat.first();
+  const first = heartbeat.beat();
   await vi.advanceTimersByTimeAsync(5 * INTERVAL_MS);
   expect(told).toEqual(['edge-1 1']);
   waiting.shift()?.();
@@ -56,7 +57,7 @@ test('beats of a slow store do not pile up, and go on when it has answered', asy
 
 test('a store that is away fails nothing: the next beat is tried, and leaving succeeds', async () => {
   const { heartbeat, told } = scene(() => Promise.reject(new Error('away')));
-  await heartbeat.first();
+  await heartbeat.beat();
   await vi.advanceTimersByTimeAsync(INTERVAL_MS);
   await heartbeat.leave('edge-1');
   expect(told).toEqual(['edge-1 1', 'edge-1 2', 'edge-1 leaves']);
@@ -64,7 +65,7 @@ test('a store that is away fails nothing: the next beat is tried, and leaving su
 
 test('who has left does not beat again', async () => {
   const { heartbeat, told } = scene();
-  await heartbeat.first();
+  await heartbeat.beat();
   await heartbeat.leave('edge-1');
   await vi.advanceTimersByTimeAsync(5 * INTERVAL_MS);
   expect([told, vi.getTimerCount()]).toEqual([['edge-1 1', 'edge-1 leaves'], 0]);

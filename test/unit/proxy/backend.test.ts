@@ -18,6 +18,7 @@ pools:
 const identity = {
   ...{ id: 'self', version: '1.2.3', host: 'here', engine: 'node', threads: 1 },
   startedAt: '2026-01-01T00:00:00Z',
+  generation: 1,
 };
 const living = (id: string): LivingProxy => ({
   ...{ ...identity, id, pid: 7, listeners: [], connections: 4, nodeConnections: [['a', 4]], lastSeen: 1 },
@@ -85,13 +86,14 @@ async function scene(more: Partial<BackendParts> = {}) {
     },
     reload: unused,
     check: unused,
+    upgrade: unused,
     crls: () => [],
     orderTrace: async () => ({ state: 'absent', packets: [], dropped: 0 }),
     certificates: () => [],
     descriptorShortage: () => undefined,
     silentThreads: () => [],
     failingThreads: () => [],
-    phase: { isAccepting: true, isStopping: false, isDraining: false },
+    phase: { isAccepting: true, isStopping: false, isDraining: false, isUpgrading: false },
     proxyMoves: {} as BackendParts['proxyMoves'],
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
@@ -177,9 +179,21 @@ test('the status counts nodes and devices, and is ready', async () => {
 });
 
 test.each<[string, Partial<BackendParts>, (nodes: NodeTable) => void]>([
-  ['it starts', { phase: { isAccepting: false, isStopping: false, isDraining: false } }, () => {}],
-  ['it stops', { phase: { isAccepting: false, isStopping: true, isDraining: false } }, () => {}],
-  ['it is drained', { phase: { isAccepting: true, isStopping: false, isDraining: true } }, () => {}],
+  [
+    'it starts',
+    { phase: { isAccepting: false, isStopping: false, isDraining: false, isUpgrading: false } },
+    () => {},
+  ],
+  [
+    'it stops',
+    { phase: { isAccepting: false, isStopping: true, isDraining: false, isUpgrading: false } },
+    () => {},
+  ],
+  [
+    'it is drained',
+    { phase: { isAccepting: true, isStopping: false, isDraining: true, isUpgrading: false } },
+    () => {},
+  ],
   ['a data thread does not answer', { silentThreads: () => [1] }, () => {}],
   ['a data thread dies again and again', { failingThreads: () => [1] }, () => {}],
   ['no node takes devices', {}, (nodes) => void nodes.list().map(({ id }) => nodes.setState(id, 'disabled'))],

@@ -32,6 +32,7 @@ beforeEach(() => {
       unlisten: async (indexes) => void (indexes.length > 0 && asked.push(`unlisten ${indexes}`)),
       endAt: (index, reason) => void asked.push(`end ${index} ${reason}`),
       devicesAt: (index) => devices[index] ?? 0,
+      listening: async () => new Map(),
     },
     table: { accepted: (index) => accepted[index] ?? 0, clearTraffic: () => {} },
     numbers: new PoolNumbers(),
@@ -40,6 +41,7 @@ beforeEach(() => {
 });
 
 const service = {} as Service;
+const nothing = new Map<string, number[]>();
 
 /** A port is a plain listener there. */
 function wanted(...ports: readonly (number | string)[]) {
@@ -53,7 +55,7 @@ async function change(...ports: readonly (number | string)[]): Promise<void> {
 }
 
 test('a listener that remains keeps its index and its port, wherever it stands in the file', async () => {
-  await listeners.start(wanted(0, 1883), service);
+  await listeners.start(wanted(0, 1883), service, nothing);
   expect(listeners.urls).toEqual([url(40_000), url(1883)]);
   asked.length = 0;
   await change(1884, 1883, 0);
@@ -63,7 +65,7 @@ test('a listener that remains keeps its index and its port, wherever it stands i
 });
 
 test('what is new is bound before anything is closed, and devices are ended last', async () => {
-  await listeners.start(wanted(1, 2), service);
+  await listeners.start(wanted(1, 2), service, nothing);
   asked.length = 0;
   const changed = await listeners.change(wanted(2, 3));
   expect(asked).toEqual(['listen 2:3']);
@@ -76,7 +78,7 @@ test('what is new is bound before anything is closed, and devices are ended last
 });
 
 test('one that stands in the way of a new one is closed first, and bound again when that fails', async () => {
-  await listeners.start(wanted(1, 2), service);
+  await listeners.start(wanted(1, 2), service, nothing);
   asked.length = 0;
   await change('ws://127.0.0.1:1', 2);
   expect(asked).toEqual(['unlisten 0', 'listen 2:1', 'unlisten 0', 'end 0 listener-removed']);
@@ -88,7 +90,7 @@ test('one that stands in the way of a new one is closed first, and bound again w
 });
 
 test('one that could not be bound again is bound by the next reload, and keeps its devices', async () => {
-  await listeners.start(wanted(1, 2), service);
+  await listeners.start(wanted(1, 2), service, nothing);
   taken = 1;
   await expect(listeners.change(wanted('ws://127.0.0.1:1', 2))).rejects.toMatchObject({
     code: 'ADDRESS_IN_USE',
@@ -105,7 +107,7 @@ test('one that could not be bound again is bound by the next reload, and keeps i
 });
 
 test('an index is another listener’s when its last device has left, and counts from there', async () => {
-  await listeners.start(wanted(1, 2), service);
+  await listeners.start(wanted(1, 2), service, nothing);
   accepted = [7, 5];
   devices = [3];
   await change(2);
@@ -125,7 +127,7 @@ test('an index is another listener’s when its last device has left, and counts
 test('all listeners may be others while the devices of before leave; there is no room for more', async () => {
   const most = MAX_LISTENERS / 2;
   const ports = (from: number) => Array.from({ length: most }, (_, i) => from + i);
-  await listeners.start(wanted(...ports(1)), service);
+  await listeners.start(wanted(...ports(1)), service, nothing);
   devices = Array(MAX_LISTENERS).fill(1);
   await expect(listeners.change(wanted(...ports(101)))).rejects.toMatchObject({ code: 'TABLE_FULL' });
   devices = Array(most).fill(1);

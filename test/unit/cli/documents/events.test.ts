@@ -47,6 +47,7 @@ const toldElsewhere = [
     'panic',
     'refusals',
     'reload',
+    'upgrade',
     'certificate',
     'store',
     'thread',

@@ -1,0 +1,111 @@
+import { type Channel, HandOverError } from './channel.ts';
+import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './protocol.ts';
+
+/** The side of the process that hands over. */
+
+/** Some connections that stand still, as plain values, and their descriptors. */
+interface Batch {
+  readonly connections: readonly unknown[];
+  readonly descriptors: readonly number[];
+  /** Connections that could not be stopped just now: they are in the middle of something. */
+  readonly busy: number;
+}
+
+/** What a process has to hand over, and what becomes of it. */
+export interface Giver {
+  /** What the new process starts with. */
+  state(): unknown;
+  listeners(): Promise<{
+    readonly listeners: readonly ListeningSockets[];
+    readonly descriptors: readonly number[];
+  }>;
+  /** Accepts nobody from now on: the new process does. */
+  hold(): void;
+  /** Has further connections stand still; none: there are none that could go now. */
+  next(): Promise<Batch>;
+  /** The connections of the last batch are the new process's, but those at these places, which go on here. */
+  given(refused: readonly number[]): Promise<void>;
+  /** From now on the new process speaks for this proxy: what is to be said of it last, and the lines to older processes. */
+  retire(): Promise<{ readonly state: unknown; readonly descriptors: readonly number[] }>;
+}
+
+interface GiveOptions {
+  /** How long the new process may take to get ready. */
+  readonly startTimeoutMs: number;
+  /** How long it may take for each step behind that. */
+  readonly stepTimeoutMs: number;
+  /** Connections that are in the middle of something are tried again for so long. */
+  readonly settleMs: number;
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<unknown>;
+}
+
+/** How often connections are tried again that are in the middle of something. */
+const RETRY_MS = 100;
+
+/**
+ * Hands everything over. Resolves with what the new process is, and how many connections went.
+ * @throws HandOverError with the reason where it does not succeed: then all that was not `given` is still here, stands still, and
+ * must go on when the new process is dead
+ */
+export async function give(
+  channel: Channel<FromOld, FromNew>,
+  giver: Giver,
+  options: GiveOptions,
+): Promise<{ readonly version: string; readonly given: number }> {
+  const { startTimeoutMs, stepTimeoutMs } = options;
+  const hello = await heard(channel, 'hello', startTimeoutMs);
+  if (!hello.protocols.includes(PROTOCOL)) {
+    const why = `version ${hello.version} does not speak protocol ${PROTOCOL} of the hand-over`;
+    await channel.say({ type: 'refuse', why });
+    throw new HandOverError(why);
+  }
+  await channel.say({ type: 'state', state: giver.state() });
+  await heard(channel, 'ready', startTimeoutMs);
+  const { listeners, descriptors } = await giver.listeners();
+  await channel.say({ type: 'listeners', listeners: [...listeners] }, descriptors);
+  await heard(channel, 'listening', stepTimeoutMs);
+  giver.hold();
+  const given = await giveConnections(channel, giver, options);
+  const last = await giver.retire();
+  await channel.say({ type: 'done', state: last.state }, last.descriptors);
+  await heard(channel, 'over', stepTimeoutMs);
+  return { version: hello.version, given };
+}
+
+async function giveConnections(
+  channel: Channel<FromOld, FromNew>,
+  giver: Giver,
+  { stepTimeoutMs, settleMs, now, sleep }: GiveOptions,
+): Promise<number> {
+  let given = 0;
+  for (let settledBy: number | undefined; ; ) {
+    const { connections, descriptors, busy } = await giver.next();
+    if (connections.length > 0) {
+      await channel.say({ type: 'batch', connections }, descriptors);
+      const { refused } = await heard(channel, 'taken', stepTimeoutMs);
+      await channel.say({ type: 'commit' });
+      await giver.given(refused);
+      given += connections.length - refused.length;
+      continue;
+    }
+    settledBy ??= now() + settleMs;
+    if (busy === 0 || now() >= settledBy) return given;
+    await sleep(RETRY_MS);
+  }
+}
+
+async function heard<T extends FromNew['type']>(
+  channel: Channel<FromOld, FromNew>,
+  type: T,
+  timeoutMs: number,
+) {
+  const message = await channel.hear([type], timeoutMs);
+  if (message === undefined) throw new HandOverError('the new process has ended; its log says why');
+  return message;
+}
+
+/** Resolves when there is no proxy any more, behind `give`: neither the new process nor one after it. */
+export async function proxyEnded(channel: Channel<FromOld, FromNew>): Promise<void> {
+  await channel.hear([]).catch(() => {});
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+
+/**
+ * What the two processes of an upgrade say to each other. `old` is the process that runs, `new` the one that it has started:
+ *
+ *   new ─ hello ──────► old      which protocols it speaks
+ *   new ◄─ state ────── old      what the new one starts with; or `refuse`
+ *   new ─ ready ──────► old      configuration, certificates, store and nodes are there
+ *   new ◄─ listeners ── old      with the listening sockets
+ *   new ─ listening ──► old      it accepts devices; the old one accepts none from now on
+ *   new ◄─ batch ────── old      connections, which stand still at both from here ...
+ *   new ─ taken ──────► old      ... which of them it does not take ...
+ *   new ◄─ commit ───── old      ... to here: they are the new one's
+ *   new ◄─ done ─────── old      nothing more comes: the new one speaks for the proxy. With the lines to older processes
+ *   new ─ over ───────► old
+ *
+ * Whoever cannot go on says `abort`, and the old one goes on with all that it has not committed. An end without a word is a
+ * death: the new one goes on with all that it was given, committed or not, since nobody else has it.
+ *
+ * Behind `over` nobody speaks. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one, which
+ * may still have devices, hears by its end that there is no proxy any more.
+ */
+export const PROTOCOL = 1;
+
+const why = z.string().max(2_000);
+const text = z.string().max(2_000);
+
+const listeningSockets = z.object({
+  /** As `listenerKeys` of the configuration says; for the admin address `adminKey`. */
+  key: text,
+  /** How many of the descriptors, which come in the same order. */
+  count: z.int().min(0).max(4_096),
+});
+
+/** What the new process says. */
+export const fromNew = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('hello'), protocols: z.array(z.int()).max(100), version: text }),
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('listening') }),
+  /** `refused`: which of the batch stay with the old process, by their place in it. */
+  z.object({ type: z.literal('taken'), refused: z.array(z.int().min(0)).max(100_000) }),
+  z.object({ type: z.literal('over') }),
+  z.object({ type: z.literal('abort'), why }),
+]);
+export type FromNew = z.output<typeof fromNew>;
+
+/** What the old process says. Who reads a state or a connection parses it. */
+export const fromOld = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('state'), state: z.unknown() }),
+  z.object({ type: z.literal('refuse'), why }),
+  z.object({ type: z.literal('listeners'), listeners: z.array(listeningSockets).max(1_000) }),
+  z.object({ type: z.literal('batch'), connections: z.unknown() }),
+  z.object({ type: z.literal('commit') }),
+  z.object({ type: z.literal('done'), state: z.unknown() }),
+  z.object({ type: z.literal('abort'), why }),
+]);
+export type FromOld = z.output<typeof fromOld>;
+
+export type ListeningSockets = z.output<typeof listeningSockets>;

@@ -1,0 +1,84 @@
+import { type Channel, HandOverError } from './channel.ts';
+import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './protocol.ts';
+
+/** The side of the process that takes over. */
+
+/** What the new process does with connections. */
+export interface Taker {
+  /** Makes them, without a move. Resolves with the places of those that it does not take. */
+  adopt(connections: unknown, descriptors: readonly number[]): Promise<readonly number[]>;
+  /** Those of the last batch go on here. */
+  begin(): Promise<void>;
+}
+
+/** What the old process says last, and the lines to processes that are older still. */
+interface LastWord {
+  readonly state: unknown;
+  readonly descriptors: readonly number[];
+}
+
+/** Who the new process is. */
+interface Introduction {
+  readonly version: string;
+  readonly protocols?: readonly number[];
+}
+
+/**
+ * Asks the old process for what this one starts with. Undefined: it is dead, and this is a start like any other.
+ * @throws HandOverError where it refuses
+ */
+export async function greet(
+  channel: Channel<FromNew, FromOld>,
+  { version, protocols = [PROTOCOL] }: Introduction,
+): Promise<{ readonly state: unknown } | undefined> {
+  const isThere = await said(channel, { type: 'hello', protocols: [...protocols], version });
+  const answer = isThere ? await channel.hear(['state', 'refuse']) : undefined;
+  if (answer?.type === 'refuse') throw new HandOverError(answer.why);
+  return answer;
+}
+
+/** Says that this process is ready, and gets the listening sockets. None: the old one is dead. @throws HandOverError where it gives up */
+export async function takeListeners(channel: Channel<FromNew, FromOld>): Promise<{
+  readonly listeners: readonly ListeningSockets[];
+  readonly descriptors: readonly number[];
+}> {
+  const isThere = await said(channel, { type: 'ready' });
+  const answer = isThere ? await channel.hear(['listeners']) : undefined;
+  return answer ?? { listeners: [], descriptors: [] };
+}
+
+/**
+ * Says that this process accepts, and takes connections until the old one is done. Resolves with what it says last; undefined:
+ * it is dead, and all that it gave is this process's.
+ * @throws HandOverError where it gives up: then nothing of what was not begun may ever go on here
+ */
+export async function takeConnections(
+  channel: Channel<FromNew, FromOld>,
+  taker: Taker,
+): Promise<LastWord | undefined> {
+  if (!(await said(channel, { type: 'listening' }))) return undefined;
+  for (;;) {
+    const message = await channel.hear(['batch', 'done']);
+    if (message?.type !== 'batch') return message;
+    const refused = await taker.adopt(message.connections, message.descriptors);
+    const isThere = await said(channel, { type: 'taken', refused: [...refused] });
+    const commit = isThere ? await channel.hear(['commit']) : undefined;
+    await taker.begin();
+    if (commit === undefined) return undefined;
+  }
+}
+
+/** The last word. */
+export async function takenOver(channel: Channel<FromNew, FromOld>): Promise<void> {
+  await said(channel, { type: 'over' });
+}
+
+/** False: the old process is dead. */
+async function said(channel: Channel<FromNew, FromOld>, message: FromNew): Promise<boolean> {
+  try {
+    await channel.say(message);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { formerIdentity } from './identity.ts';
+import { keysState } from './shared-keys.ts';
+
+/** What a process tells the one after it of its control plane. */
+
+const nodeId = z.string().min(1).max(64);
+const text = z.string().max(10_000);
+
+const nodeHealth = z.object({
+  id: nodeId,
+  health: z.enum(['healthy', 'unhealthy', 'unknown']),
+  streak: z.int().min(0),
+  fails: z.boolean(),
+  /** Why and when it last changed. */
+  flip: z.object({ cause: text, at: z.iso.datetime() }).optional(),
+  probes: z.array(z.object({ at: z.number(), seconds: z.number(), failure: text.optional() })).max(1_000),
+});
+
+/** What the new process starts with. */
+export const controlState = z.object({
+  identity: formerIdentity,
+  /** What no upgrade can change. */
+  fixed: z.record(z.string(), z.unknown()),
+  keys: keysState,
+  /** Somebody has taken the proxy out. */
+  isDraining: z.boolean(),
+  nodes: z.array(nodeHealth),
+  /** Of the memory store; it parses that itself. */
+  store: z.unknown(),
+});
+export type ControlState = z.output<typeof controlState>;
+
+/** What is said last, when the old process has stopped to speak for the proxy. */
+export const lastWords = z.object({
+  store: z.unknown(),
+});
+export type LastWords = z.output<typeof lastWords>;

@@ -1,0 +1,65 @@
+import type { Admin } from '../admin/admin.ts';
+import { systemClock } from '../base/time.ts';
+import { proxyEnded } from '../handover/give.ts';
+import { takingProxies } from '../membership/taking-proxies.ts';
+import type { Common } from './common.ts';
+import type { DataPlaneParts } from './data-plane-parts.ts';
+import { keep } from './keeper.ts';
+import { createShutdown, outlast } from './shutdown.ts';
+import type { Control } from './start-control.ts';
+import type { Teardown } from './teardown.ts';
+import type { Upgrade } from './upgrade.ts';
+
+/** How a proxy that runs ends. */
+
+interface EndingParts {
+  readonly common: Common;
+  readonly dataPlane: DataPlaneParts;
+  readonly control: Control;
+  readonly admin: Admin;
+  readonly upgrade: Upgrade;
+  readonly teardown: Teardown;
+}
+
+/** It is stopped, or another process takes its place. */
+export function createEnding({ common, dataPlane, control, admin, upgrade, teardown }: EndingParts) {
+  const { current, log, phase, table, serviceManager } = common;
+  const { threads } = dataPlane;
+  let successor: Promise<number> | undefined;
+  const shutdown = createShutdown({
+    ...{ clock: systemClock, log, close: () => teardown.run() },
+    graceMs: () => current.config.limits.shutdownGraceMs,
+    devices: () => table.devices(),
+    begin() {
+      phase.isAccepting = false;
+      phase.isStopping = true;
+      serviceManager.stopping();
+    },
+    isTakenOver: () => successor !== undefined || isTakenOver(common, control),
+    stopAccepting: () => threads.stopAccepting(),
+    dismiss: (part) => control.departures.end(part),
+  });
+  upgrade.onReplaced(({ line, channel }) => {
+    successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);
+    const left = outlast(admin, () => table.devices(), current.config.limits.upgradeGraceMs);
+    void Promise.race([left, proxyEnded(channel)]).then(() => {
+      channel.close();
+      return shutdown.stop();
+    });
+  });
+  return {
+    closed: shutdown.closed,
+    stop: () => upgrade.cancel().then(shutdown.stop),
+    abort(): void {
+      void upgrade.cancel();
+      shutdown.abort();
+    },
+    successor: () => successor,
+  };
+}
+
+/** Another proxy of the cluster takes devices, or the configuration says that nobody is waited for. */
+function isTakenOver({ current, identity }: Common, { cluster }: Pick<Control, 'cluster'>): boolean {
+  if (current.config.limits.shutdownListeners === 'close') return true;
+  return takingProxies(cluster.proxies()).some(({ id }) => id !== identity.id);
+}

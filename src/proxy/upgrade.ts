@@ -1,0 +1,165 @@
+import { closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Admin } from '../admin/admin.ts';
+import type { UpgradeView } from '../admin/backend.ts';
+import { BreakwaterError, messageOf } from '../base/errors.ts';
+import { systemClock } from '../base/time.ts';
+import { hasEnded } from '../engine/linux/descriptor-socket.ts';
+import { type Giver, give } from '../handover/give.ts';
+import { describeControl, describeLast } from './describe-control.ts';
+import { adminKey, type Origin } from './origin.ts';
+import type { RunningParts } from './running-parts.ts';
+import { type Successor, startSuccessor } from './successor.ts';
+
+/** How long the new process may take to get ready: it reads its files, and waits for the store and for names of nodes. */
+const START_TIMEOUT_MS = 60_000;
+/** For each step behind that; none takes a tenth of it on a busy machine. */
+const STEP_TIMEOUT_MS = 10_000;
+/** Connections that are in the middle of something are tried again for so long. */
+const SETTLE_MS = 5_000;
+
+export interface Upgrade {
+  /**
+   * Starts the program anew and hands everything over to it.
+   * @throws BreakwaterError UPGRADE_UNAVAILABLE, UPGRADE_UNDER_WAY, UPGRADE_FAILED: then this process goes on as before
+   */
+  run(): Promise<UpgradeView>;
+  /** Calls back when another process is the proxy: this one ends when its last devices have left. */
+  onReplaced(run: (successor: Successor) => void): void;
+  /** An upgrade that is under way fails, and the new process ends at once; resolves when all is as it was before. */
+  cancel(): Promise<void>;
+}
+
+interface UpgradeParts extends Omit<RunningParts, 'admin'> {
+  readonly admin: () => Admin;
+  readonly origin: Pick<Origin, 'line' | 'formers'>;
+}
+
+/** Replaces this process by a new one of the program, as it is installed now. */
+export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgrade {
+  const { line } = origin;
+  const { log, engine, events, phase, table, identity, serviceManager } = others.common;
+  let onReplaced = (_: Successor): void => {};
+  let successor: Successor | undefined;
+  let underWay: Promise<UpgradeView> | undefined;
+
+  const parts = (): RunningParts => ({ ...others, admin: admin() });
+
+  async function handOver(next: Successor, beganMs: number): Promise<UpgradeView> {
+    const giver = createGiver(parts(), origin.formers);
+    try {
+      const { version, given } = await give(next.channel, giver, {
+        ...{ startTimeoutMs: START_TIMEOUT_MS, stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
+        ...{ now: systemClock.now, sleep },
+      });
+      const seconds = (systemClock.now() - beganMs) / 1000;
+      const { version: before, generation } = identity;
+      return {
+        from: { version: before, pid: process.pid, generation },
+        to: { version, pid: next.pid, generation: generation + 1 },
+        ...{ connections: given, left: table.devices(), seconds },
+      };
+    } catch (error) {
+      await next.kill();
+      giver.keepAll();
+      throw error;
+    }
+  }
+
+  function retire(next: Successor): void {
+    phase.isAccepting = false;
+    line?.leave();
+    origin.formers.forEach(closeSync);
+    others.dataPlane.threads.stopAccepting('leave');
+    admin().leave();
+    serviceManager.handedOver(next.pid);
+    onReplaced(next);
+  }
+
+  function tell(result: 'ok' | 'failed', cause: string): void {
+    events.emit({ type: 'upgrade', at: new Date().toISOString(), result, cause });
+  }
+
+  async function replace(): Promise<UpgradeView> {
+    const beganMs = systemClock.now();
+    log.info('upgrading: the program is started anew');
+    successor = await startSuccessor(line?.fd);
+    const view = await handOver(successor, beganMs);
+    const { to, connections, left, seconds } = view;
+    log.info(
+      { pid: to.pid, version: to.version, connections, left, seconds },
+      'upgraded: another process is the proxy',
+    );
+    retire(successor);
+    return view;
+  }
+
+  return {
+    async run() {
+      if (engine.name !== 'epoll') {
+        const why =
+          'connections are handed over by the engine epoll only, which is for Linux; restart the proxy';
+        throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
+      }
+      if (underWay !== undefined || !phase.isAccepting)
+        throw new BreakwaterError(
+          'UPGRADE_UNDER_WAY',
+          'the proxy starts, stops or is upgraded already; wait for that',
+        );
+      phase.isUpgrading = true;
+      underWay = replace();
+      try {
+        return await underWay;
+      } catch (error) {
+        const cause = messageOf(error);
+        log.error({ cause }, 'upgrade failed: this process goes on');
+        tell('failed', cause);
+        throw new BreakwaterError('UPGRADE_FAILED', `the proxy goes on as it was: ${cause}`);
+      } finally {
+        phase.isUpgrading = false;
+        underWay = undefined;
+        successor = undefined;
+      }
+    },
+    onReplaced(run) {
+      onReplaced = run;
+    },
+    async cancel() {
+      if (underWay === undefined) return;
+      await successor?.kill();
+      await underWay.catch(() => {});
+    },
+  };
+}
+
+/** What this process has to hand over. */
+function createGiver(parts: RunningParts, formers: readonly number[]): Giver & { keepAll(): void } {
+  const { dataPlane, control, admin, common } = parts;
+  const { threads, listeners } = dataPlane;
+  return {
+    state: () => describeControl(parts),
+    async listeners() {
+      const own = await listeners.listening();
+      const { descriptor } = admin;
+      const all = [
+        ...own,
+        { key: adminKey(common.current.config), descriptors: descriptor === undefined ? [] : [descriptor] },
+      ];
+      return {
+        listeners: all.map(({ key, descriptors }) => ({ key, count: descriptors.length })),
+        descriptors: all.flatMap(({ descriptors }) => descriptors),
+      };
+    },
+    hold: () => threads.hold(true),
+    next: async () => ({ connections: [], descriptors: [], busy: 0 }),
+    given: async () => {},
+    async retire() {
+      control.cluster.silence();
+      return { state: describeLast(parts), descriptors: formers.filter((fd) => !hasEnded(fd)) };
+    },
+    keepAll() {
+      threads.hold(false);
+      void control.cluster.speak();
+    },
+  };
+}

@@ -1,0 +1,248 @@
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import type { DescriptorSocket, Parcel } from '../../../src/engine/linux/descriptor-socket.ts';
+import { HandOverError, openChannel } from '../../../src/handover/channel.ts';
+import { type Giver, give } from '../../../src/handover/give.ts';
+import { fromNew, fromOld } from '../../../src/handover/protocol.ts';
+import { greet, type Taker, takeConnections, takeListeners, takenOver } from '../../../src/handover/take.ts';
+
+/** Two sockets of one pair. `cut` is asked before each parcel is sent: true ends the sender, before the parcel has left it. */
+function sockets(cut: (sender: 'old' | 'new') => boolean) {
+  const ends = { old: end(), new: end() };
+  function end() {
+    return { queue: [] as Parcel[], waiting: undefined as (() => void) | undefined, isClosed: false };
+  }
+  const die = (): void => {
+    for (const each of [ends.old, ends.new]) {
+      each.isClosed = true;
+      each.waiting?.();
+    }
+  };
+  const socket = (own: 'old' | 'new', other: 'old' | 'new'): DescriptorSocket => ({
+    async send(parcel) {
+      if (ends[own].isClosed) throw new Error('gone');
+      if (cut(own)) {
+        die();
+        throw new Error('dead');
+      }
+      ends[other].queue.push(parcel);
+      ends[other].waiting?.();
+    },
+    async receive() {
+      const { queue } = ends[own];
+      while (queue.length === 0 && !ends[own].isClosed)
+        await new Promise<void>((resolve) => {
+          ends[own].waiting = resolve;
+        });
+      return queue.shift();
+    },
+    close: die,
+  });
+  return { old: socket('old', 'new'), new: socket('new', 'old'), die };
+}
+
+type Place = 'old' | 'frozen' | 'given' | 'adopted' | 'new';
+
+/** Twelve connections, of which each process says where they are for it. */
+function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}) {
+  const all = Array.from({ length: 12 }, (_, i) => i);
+  const atOld = new Map<number, Place>(all.map((i) => [i, 'old']));
+  const atNew = new Map<number, Place>();
+  let batch: number[] = [];
+  let adopted: number[] = [];
+  let busyLooks = options.busyLooks ?? 0;
+  const said: string[] = [];
+  const refuses = (i: number): boolean => options.refused?.includes(i) ?? false;
+  const tried = new Set<number>();
+  const giver: Giver = {
+    state: () => ({ id: 'edge-1' }),
+    listeners: async () => ({ listeners: [{ key: 'mqtt://a', count: 1 }], descriptors: [17] }),
+    hold: () => void said.push('hold'),
+    async next() {
+      const busy = busyLooks > 0 ? 1 : 0;
+      batch = all.filter((i) => atOld.get(i) === 'old' && !tried.has(i) && i !== busy - 1).slice(0, 5);
+      if (batch.length === 0) busyLooks--;
+      for (const i of batch) {
+        atOld.set(i, 'frozen');
+        tried.add(i);
+      }
+      return { connections: batch, descriptors: batch.map((i) => 100 + i), busy };
+    },
+    async given(refused) {
+      for (const [at, i] of batch.entries()) atOld.set(i, refused.includes(at) ? 'old' : 'given');
+    },
+    async retire() {
+      said.push('retire');
+      return { state: { last: true }, descriptors: [42] };
+    },
+  };
+  const taker: Taker = {
+    async adopt(connections, descriptors) {
+      const offered = z.array(z.int()).parse(connections);
+      expect(descriptors).toEqual(offered.map((i) => 100 + i));
+      adopted = offered.filter((i) => !refuses(i));
+      for (const i of adopted) atNew.set(i, 'adopted');
+      return [...offered.keys()].filter((at) => refuses(offered[at] as number));
+    },
+    async begin() {
+      for (const i of adopted) atNew.set(i, 'new');
+    },
+  };
+  /** The new process is dead: the old one goes on. */
+  const keepAll = (): void => {
+    for (const i of all) if (atOld.get(i) === 'frozen') atOld.set(i, 'old');
+  };
+  return { all, atOld, atNew, giver, taker, said, keepAll };
+}
+
+async function takeAll(socket: DescriptorSocket, taker: Taker, protocols?: readonly number[]) {
+  const channel = openChannel(socket, fromOld);
+  const greeted = await greet(channel, { version: '2.0.0', ...(protocols && { protocols }) });
+  const { listeners } = await takeListeners(channel);
+  const last = await takeConnections(channel, taker);
+  await takenOver(channel);
+  return { greeted, listeners, last };
+}
+
+const options = {
+  startTimeoutMs: 5_000,
+  stepTimeoutMs: 5_000,
+  settleMs: 300,
+  now: () => 0,
+  sleep: async () => {},
+};
+
+test('everything goes over, with the descriptors that belong to it', async () => {
+  const { all, atOld, atNew, giver, taker, said } = scene({ busyLooks: 2 });
+  const pair = sockets(() => false);
+  const [given, taken] = await Promise.all([
+    give(openChannel(pair.old, fromNew), giver, options),
+    takeAll(pair.new, taker),
+  ]);
+  expect(given).toEqual({ version: '2.0.0', given: 12 });
+  expect(taken.greeted?.state).toEqual({ id: 'edge-1' });
+  expect(taken.listeners).toEqual([{ key: 'mqtt://a', count: 1 }]);
+  expect(taken.last?.state).toEqual({ last: true });
+  expect(taken.last?.descriptors).toEqual([42]);
+  expect(all.map((i) => [atOld.get(i), atNew.get(i)])).toEqual(all.map(() => ['given', 'new']));
+  expect(said).toEqual(['hold', 'retire']);
+});
+
+test('what the new process refuses goes on at the old one', async () => {
+  const { atOld, atNew, giver, taker } = scene({ refused: [3, 11] });
+  const pair = sockets(() => false);
+  const [{ given }] = await Promise.all([
+    give(openChannel(pair.old, fromNew), giver, options),
+    takeAll(pair.new, taker),
+  ]);
+  expect(given).toBe(10);
+  expect([3, 11].map((i) => [atOld.get(i), atNew.get(i)])).toEqual([
+    ['old', undefined],
+    ['old', undefined],
+  ]);
+});
+
+test('connections that stay busy are given up in the end', async () => {
+  const { atOld, giver, taker } = scene({ busyLooks: Number.POSITIVE_INFINITY });
+  let nowMs = 0;
+  const pair = sockets(() => false);
+  const clock = {
+    now: () => nowMs,
+    sleep: async (ms: number) => {
+      nowMs += ms;
+    },
+  };
+  await Promise.all([
+    give(openChannel(pair.old, fromNew), giver, { ...options, ...clock }),
+    takeAll(pair.new, taker),
+  ]);
+  expect(nowMs).toBe(300);
+  expect(atOld.get(0)).toBe('old');
+});
+
+test('a process that does not speak the protocol is refused before anything moves', async () => {
+  const { all, atOld, giver, taker, said } = scene();
+  const pair = sockets(() => false);
+  const [given, taken] = await Promise.allSettled([
+    give(openChannel(pair.old, fromNew), giver, options),
+    takeAll(pair.new, taker, [99]),
+  ]);
+  for (const result of [given, taken])
+    expect(result).toMatchObject({
+      reason: { message: 'version 2.0.0 does not speak protocol 1 of the hand-over' },
+    });
+  expect(all.map((i) => atOld.get(i))).toEqual(all.map(() => 'old'));
+  expect(said).toEqual([]);
+});
+
+test('one that does not answer in time is given up', async () => {
+  const { giver } = scene();
+  const pair = sockets(() => false);
+  const given = give(openChannel(pair.old, fromNew), giver, { ...options, startTimeoutMs: 20 });
+  await expect(given).rejects.toThrow('it has not answered within 0.02 s');
+});
+
+test('what is said out of turn, or is no message, ends the hand-over', async () => {
+  for (const [message, why] of [
+    [{ type: 'over' }, "it says 'over' out of turn"],
+    [{ type: 'hello', protocols: 'all' }, 'does not understand'],
+    [{ type: 'abort', why: 'no room on disk' }, 'no room on disk'],
+  ] as const) {
+    const { giver } = scene();
+    const pair = sockets(() => false);
+    const given = give(openChannel(pair.old, fromNew), giver, options);
+    await openChannel(pair.new, fromOld).say(message as never);
+    await expect(given).rejects.toThrow(why);
+    await expect(given).rejects.toBeInstanceOf(HandOverError);
+  }
+});
+
+/** Both processes say fifteen messages, if nobody dies. */
+const MESSAGES = 15;
+
+test.each(
+  Array.from({ length: MESSAGES }, (_, i) => i),
+)('either process may die instead of saying message %i: each connection goes on once', async (deadly) => {
+  const { all, atOld, atNew, giver, taker, keepAll } = scene();
+  let messages = 0;
+  let dead: 'old' | 'new' | undefined;
+  const pair = sockets((sender) => {
+    if (messages++ !== deadly) return false;
+    dead = sender;
+    return true;
+  });
+  const [given, taken] = await Promise.allSettled([
+    give(openChannel(pair.old, fromNew), giver, options),
+    takeAll(pair.new, taker),
+  ]);
+  expect(dead).toBeDefined();
+  if (dead === 'new') {
+    expect(given.status).toBe('rejected');
+    keepAll();
+    const lost = all.filter((i) => atOld.get(i) === 'given');
+    expect(lost.every((i) => atNew.get(i) === 'new')).toBe(true); // only what was the new one's already
+    expect(all.every((i) => ['old', 'given'].includes(atOld.get(i) ?? ''))).toBe(true);
+  } else {
+    expect(taken.status).toBe('fulfilled');
+    const lost = all.filter((i) => atNew.get(i) === undefined);
+    expect(lost.every((i) => ['old', 'frozen'].includes(atOld.get(i) ?? ''))).toBe(true); // it never left the old one
+    expect([...atNew.values()].every((place) => place === 'new')).toBe(true); // nothing stands still for ever
+  }
+});
+
+test('when the old process gives up, nothing that was not committed goes on at the new one', async () => {
+  const { atNew, taker } = scene();
+  const pair = sockets(() => false);
+  const taken = takeAll(pair.new, taker);
+  const old = openChannel(pair.old, fromNew);
+  await old.hear(['hello']);
+  await old.say({ type: 'state', state: {} } as never);
+  await old.hear(['ready']);
+  await old.say({ type: 'listeners', listeners: [] } as never);
+  await old.hear(['listening']);
+  await old.say({ type: 'batch', connections: [1, 2] } as never, [101, 102]);
+  await old.hear(['taken']);
+  await old.say({ type: 'abort', why: 'it is to stop' } as never);
+  await expect(taken).rejects.toThrow('it is to stop');
+  expect([...atNew.values()]).toEqual(['adopted', 'adopted']);
+});
