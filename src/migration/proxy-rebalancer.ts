@@ -47,7 +47,7 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
     const timeLeft = pace > 0 ? left / pace : undefined;
     return {
       ...{ state, moved, failed: 0, left, rate, pace, timeLeft, tolerance },
-      proxies: all.map(({ id }) => id),
+      proxies: all.map(({ id }) => id).sort(),
       spread: proxySpread(all),
     };
   }

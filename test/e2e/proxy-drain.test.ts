@@ -139,6 +139,7 @@ test('what cannot be is said', async () => {
     stderr: expect.stringContaining('no proxy "p3" lives'),
   });
   await proxy('p2').stop();
+  expect(told('p2', 'stopping')).toMatchObject([{ accepts: false }]); // p1 takes devices
   await until(async () => (await views('p1')).length === 1, 'it to be alone');
   expect(await cli('p1', 'proxy', 'rebalance')).toMatchObject({
     code: 1,
