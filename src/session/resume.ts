@@ -267,11 +267,13 @@ export function drainOffline(s: State): void {
   while (offlineBuffer.length > 0 && s.phase === 'attached' && s.budget > 0 && !s.isPaused) {
     const at = offlineBuffer.start;
     const bodyAt = varintEnd(offlineBuffer.bytes, at + 1, offlineBuffer.end);
-    const end = bodyAt < 0 ? offlineBuffer.end : bodyAt + varintValue(offlineBuffer.bytes, at + 1, bodyAt);
+    const behind = bodyAt < 0 ? -1 : bodyAt + varintValue(offlineBuffer.bytes, at + 1, bodyAt);
+    // Where a whole packet is not there, there are none from here on: such bytes are kept in whatever pieces they came.
+    const isPacket = behind >= 0 && behind <= offlineBuffer.end;
+    const end = isPacket ? behind : offlineBuffer.end;
     offlineBuffer.takenTo(end);
     s.budget--;
-    if (bodyAt < 0)
-      s.toNode.pass(offlineBuffer.bytes, at, end); // no packets from here on
+    if (!isPacket) s.toNode.pass(offlineBuffer.bytes, at, end);
     else forward(s, offlineBuffer.bytes, at, bodyAt, end);
   }
   s.toNode.flush();

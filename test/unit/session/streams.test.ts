@@ -323,3 +323,22 @@ it('answers a flood of PINGREQs together while no node has it, and few of them t
   feed(stage, 'fromDevice', flood);
   expect(seen.device).toEqual([2000, 32, 2000]);
 });
+
+describe('what is no packet, and waits at its pace', () => {
+  it('reaches the node as it came, and nothing that is not the device’s', () => {
+    const stage = new Stage(4, 'CONNECT id=dev', { isPaced: true });
+    for (const line of ['link', 'node> CONNACK']) stage.say(line);
+    const heard: string[] = [];
+    stage.output.toNode = (bytes, start, end) =>
+      heard.push(Buffer.from(bytes.subarray(start, end)).toString('hex'));
+    const pieces = ['30ffffffff01', '307f', '82', 'c000'];
+    for (const piece of pieces) {
+      stage.session.pause(true);
+      const bytes = Buffer.from(piece, 'hex');
+      stage.session.fromDevice(bytes, 0, bytes.length);
+      stage.session.pause(false);
+      stage.session.goOnDevice();
+    }
+    expect([heard, stage.session.hasDeviceRest]).toEqual([pieces, false]);
+  });
+});
