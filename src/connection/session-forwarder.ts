@@ -169,7 +169,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (upstream.isOver) return;
     if (this.flow.pauseMs(this.monitor !== undefined) === 0) session.goOnDevice(this.flow.step);
     this.drainEvents();
-    if (this.farewellWaits && !session.hasDeviceRest) this.farewell();
+    const isHeard = this.monitor !== undefined && !session.isWithheld; // else by the next node, or later
+    if (this.farewellWaits && isHeard && !session.hasDeviceRest) this.farewell();
   }
 
   // ---- links -----------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   // ---- watching --------------------------------------------------------------------------------------------
 
   served(): void {
-    if (this.finished) this.farewell();
+    if (this.finished || this.farewellWaits) this.farewell();
     if (this.isFarewell) return;
     const { wire, host } = this.connection;
     this.monitor ??= new KeepAliveMonitor(this.session, wire, host.now());
@@ -364,8 +365,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (monitor === undefined || waits || this.finished) return undefined;
     const [session, upstream] = [this.session.describe(), this.upstream.describe()];
     const [flow, deaths] = [this.flow.describe(), this.deaths.describe()];
-    if (session === undefined || upstream === undefined || flow === undefined || deaths === undefined)
-      return undefined;
+    if (!session || !upstream || !flow || !deaths) return undefined;
     return {
       ...{ kind: 'session', session, upstream, flow, deaths, leaving, closeMode, purges },
       monitor: monitor.describe(connection.host.now()),

@@ -192,3 +192,34 @@ test('however a device sends, its node gets it no faster than its pace, and gets
     { numRuns: 50 },
   );
 });
+
+test('a device that has ended its side while it waits is heard to the end by the node after one that is lost', () => {
+  goOn(
+    served('CONNECT id=dev', { rates: { messageRate: 1, byteRate: 0 } }),
+    `
+    -- What the device said last waits for its pace, and then for another node. That one hears it, and then the end.
+    device: PUBLISH q1 #1 t=1 | PUBLISH q1 #2 t=2
+      a gets PUBLISH #1 q1 t=1
+      a gets PUBLISH #2 q1 t=2
+    device: PUBLISH q1 #3 t=3
+    device: fin
+    a: reset
+      a lost: reset
+      end a: reset
+    loop: turns
+    time: ${PACE_MS}
+      dial b
+    b: opens
+      b gets CONNECT id=dev
+    b: CONNACK present
+      b gets PUBLISH #1 q1 dup t=1
+      b gets PUBLISH #2 q1 dup t=2
+      moved (link-lost) from a to b present after ${PACE_MS}
+    time: 5000
+      hold device
+    loop: turns
+      b gets PUBLISH #3 q1 t=3
+      read device
+      finish b`,
+  );
+});
