@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytesOf, type Version } from '../session/packet-text.ts';
+import { anySession } from './handed-values.ts';
 import { SessionScene, served } from './session-scene.ts';
 
 // Two processes, or one: the device and the nodes must not be able to tell. Each play is played twice, once with a session that
@@ -237,6 +238,19 @@ test('whatever happens, a session can go over again when that is through, or its
       expect(settle(scene)).toBe(true);
     }),
     { numRuns: 100 },
+  );
+});
+
+const metered = { version: 5, maxPacketBytes: 64, rates: { messageRate: 9, byteRate: 99 } } as const;
+
+test('whatever a session has, another process has the same, in each field', () => {
+  fc.assert(
+    fc.property(anySession, (value) => {
+      const scene = new SessionScene(metered);
+      scene.takeOver(value);
+      expect(scene.connection.describe()).toEqual(value);
+    }),
+    { numRuns: 500 },
   );
 });
 

@@ -81,6 +81,8 @@ export class SessionScene {
   readonly full = new Set<string>();
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
+  /** Set by a test: where nodes may have copies, each is dialled in the end. */
+  mostLinks = 2;
   ends = 0;
   lefts = 0;
   /** Connections counted at each node. */
@@ -112,18 +114,45 @@ export class SessionScene {
 
   /** Another process goes on, where the connection can be described; its clock is another one. */
   handOver(): void {
-    const { connection, options } = this;
+    const { connection } = this;
     const described = connection.describe();
     if (described === undefined) return;
     this.handed++;
-    const handed = readHandedConnection(structuredClone(described));
-    if (handed.kind !== 'mqtt') throw new Error(handed.kind);
     connection.departed();
     const shiftMs = 86_400_000;
     this.nowMs += shiftMs;
     if (this.timerAtMs !== undefined) this.timerAtMs += shiftMs;
-    this.connection = Connection.revive(this.wire(), peer, this.host(options), handed);
+    this.takeOver(described);
+  }
+
+  /** Goes on with what another process has described. */
+  takeOver(described: unknown): void {
+    const handed = readHandedConnection(structuredClone(described));
+    if (handed.kind !== 'mqtt') throw new Error(handed.kind);
+    const { state } = handed;
+    if (this.links.size === 0 && state.phase === 'carried' && state.forwarder.kind === 'session') {
+      const { node, link } = state.forwarder.upstream.at;
+      this.links.set(link, { node, state: 'open' });
+      this.dials = link + 1;
+    }
+    this.connection = Connection.revive(this.wire(), peer, this.host(this.options), handed);
     this.forwarder = this.connection.session;
+  }
+
+  /** The node that serves says this, on the link of a session that was taken over. */
+  hears(what: string): void {
+    inScratch(this.bytesOf(what), (bytes, start, end) =>
+      this.connection.linkData(this.servingLink(), bytes, start, end),
+    );
+  }
+
+  /** The link of a session that was taken over ends. */
+  loses(): void {
+    this.connection.linkEnded(this.servingLink(), 'reset');
+  }
+
+  private servingLink(): Link {
+    return [...this.links.keys()][0] ?? -1;
   }
 
   /** The loop turns: those who asked have their turn. */
@@ -164,7 +193,7 @@ export class SessionScene {
         for (const text of this.read(bytes, start, end)) told(`${node} gets ${text}`);
       },
       dial: ({ nodeId }) => {
-        if (this.links.size > 1) throw new Error('a third link is dialled');
+        if (this.links.size >= this.mostLinks) throw new Error('one link more is dialled');
         live(`dial ${nodeId}`);
         this.links.set(this.dials, { node: nodeId, state: 'dialling' });
         return this.dials++;
