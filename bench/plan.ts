@@ -17,14 +17,12 @@ export const LOAD_CORE = 1;
 const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakwater-node'] as const;
 const EVERYONE = ['direct', ...PROXIES];
 const ENGINES = ['engine-epoll', 'engine-node']; // only when asked for with --only
-const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-node'];
+const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-openssl', 'breakwater-tls-node'];
 
 export function plan(windowMs: number): readonly Measure[] {
   // Each sample is of a new process, whose code is still to be compiled.
   const steady = { warmUpMs: 1500, windowMs };
   const saturating = { connections: 64, ratePerSecond: 0, ...steady };
-  // The load of TLS is slow, and code that runs a few hundred times a second takes its time to be compiled.
-  const warm = { warmUpMs: 4000, windowMs: 2 * windowMs };
   return [
     {
       name: 'fanIn',
@@ -77,29 +75,7 @@ export function plan(windowMs: number): readonly Measure[] {
       contenders: ['haproxy', 'breakwater-epoll', 'breakwater-session'],
       settings: { connections: 500, ratePerSecond: 15_000, ...steady },
     },
-    {
-      name: 'tlsEcho',
-      title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
-      load: 'tlsEcho',
-      contenders: TLS,
-      settings: { ...saturating, ...warm },
-    },
-    {
-      name: 'tlsConnects',
-      title: 'TLS 1.3: CPU per full handshake (P-256), CONNECT and CONNACK included',
-      load: 'tlsConnects',
-      contenders: TLS,
-      settings: { ...saturating, connections: 16, ...warm },
-    },
-    {
-      name: 'threads',
-      title:
-        'Two threads over one: full handshakes of TLS 1.3 with RSA-8192, of which the load does little: it shares the second core',
-      load: 'tlsRate',
-      contenders: ['breakwater-1-thread', 'breakwater-2-threads'],
-      // Some forty a second: a short window would count too few.
-      settings: { ...saturating, connections: 24, ...warm, windowMs: 6 * windowMs },
-    },
+    ...tlsPlan(windowMs),
     {
       name: 'wsEcho',
       title:
@@ -114,6 +90,50 @@ export function plan(windowMs: number): readonly Measure[] {
       load: 'wsIdle',
       contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node'],
       settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
+    },
+  ];
+}
+
+function tlsPlan(windowMs: number): readonly Measure[] {
+  // The load of TLS is slow, and code that runs a few hundred times a second takes its time to be compiled.
+  const warm = { connections: 64, ratePerSecond: 0, warmUpMs: 4000, windowMs: 2 * windowMs };
+  return [
+    {
+      name: 'tlsEcho',
+      title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
+      load: 'tlsEcho',
+      contenders: TLS,
+      settings: warm,
+    },
+    {
+      name: 'tlsConnects',
+      title: 'TLS 1.3: CPU per full handshake (P-256), CONNECT and CONNACK included',
+      load: 'tlsConnects',
+      contenders: TLS,
+      settings: { ...warm, connections: 16 },
+    },
+    {
+      name: 'tlsResumes',
+      title: 'TLS 1.3: CPU per resumed handshake, CONNECT and CONNACK included',
+      load: 'tlsResumes',
+      contenders: TLS,
+      settings: { ...warm, connections: 16 },
+    },
+    {
+      name: 'tlsIdle',
+      title: 'TLS 1.3 memory: 4,000 devices that are connected and say nothing',
+      load: 'tlsIdle',
+      contenders: TLS,
+      settings: { connections: 4000, ratePerSecond: 0, warmUpMs: 0, windowMs: 1000 },
+    },
+    {
+      name: 'threads',
+      title:
+        'Two threads over one: full handshakes of TLS 1.3 with RSA-8192, of which the load does little: it shares the second core',
+      load: 'tlsRate',
+      contenders: ['breakwater-1-thread', 'breakwater-2-threads'],
+      // Some forty a second: a short window would count too few.
+      settings: { ...warm, connections: 24, windowMs: 6 * windowMs },
     },
   ];
 }

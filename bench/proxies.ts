@@ -96,6 +96,8 @@ interface Variant {
   readonly mode?: 'relay' | 'session';
   /** Terminated, with a key of this kind. */
   readonly tls?: Key;
+  /** Who seals TLS records behind the handshake. */
+  readonly records?: 'own' | 'openssl';
   readonly websocket?: boolean;
   /** Tells how much memory its objects take. */
   readonly weighed?: boolean;
@@ -104,6 +106,7 @@ interface Variant {
 /** The whole program. The sink comes after the proxy, so probes must not give up on it before. */
 function breakwater(name: string, variant: Variant = {}, cores?: string): Contender {
   const { engine = 'epoll', threads = 1, mode = 'relay', tls, websocket = false } = variant;
+  const { records = 'own' } = variant;
   const probe = variant.weighed ? ['--expose-gc', '--import', resolve('dist/bench/heap-probe.js')] : [];
   return {
     name: `breakwater-${name}`,
@@ -112,7 +115,7 @@ function breakwater(name: string, variant: Variant = {}, cores?: string): Conten
       const url = `${websocket ? 'ws' : tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${proxy}`;
       const config = {
         proxy: { engine, threads },
-        listeners: [{ url, mode, ...(tls && { tls: certificate(directory, tls) }) }],
+        listeners: [{ url, mode, ...(tls && { tls: { ...certificate(directory, tls), records } }) }],
         pools: {
           default: {
             health: { interval: 60, unhealthyThreshold: 10 },
@@ -188,6 +191,7 @@ export const contenders: readonly Contender[] = [
   breakwater('weighed', { weighed: true }),
   breakwater('weighed-session', { weighed: true, mode: 'session' }),
   breakwater('tls', { tls: 'P-256' }),
+  breakwater('tls-openssl', { tls: 'P-256', records: 'openssl' }),
   breakwater('tls-node', { tls: 'P-256', engine: 'node' }),
   breakwater('1-thread', { tls: 'RSA-8192' }),
   breakwater('2-threads', { tls: 'RSA-8192', threads: 2 }, `${PROXY_CORE},${LOAD_CORE}`),

@@ -84,6 +84,12 @@ const goals: readonly Goal[] = [
     measured: ratio('tlsConnects', 'cpuUsPerHandshake', 'breakwater-tls', 'haproxy-tls'),
   },
   {
+    figure: 'resident bytes per idle connection by TLS',
+    atLeast: 1500,
+    aim: 1200,
+    measured: ({ tlsIdle }) => median(tlsIdle?.['breakwater-tls'], 'bytesPerConnection'),
+  },
+  {
     figure: 'CPU per message in session mode / in relay mode',
     atLeast: 1.15,
     aim: 1.05,

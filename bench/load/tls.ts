@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
-import { cpuUs } from './gauges.ts';
+import { cpuUs, residentBytes } from './gauges.ts';
 import type { Figures, Task } from './measures.ts';
 
 /**
@@ -32,9 +32,15 @@ function broker({ sink }: Task): Promise<Server> {
   return new Promise((done) => server.listen(sink.port, sink.host, () => done(server)));
 }
 
-/** A full handshake every time: no session is offered. */
-function dial({ proxy }: Task): TLSSocket {
-  const options = { ...proxy, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['mqtt'] };
+/** A full handshake where no session is offered. */
+function dial({ proxy }: Task, session?: Buffer): TLSSocket {
+  const options = {
+    ...proxy,
+    session,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    ALPNProtocols: ['mqtt'],
+  };
   const socket = connect(options as never, () => socket.write(connectPacket()));
   socket.setNoDelay(true);
   socket.on('error', () => undefined);
@@ -83,6 +89,39 @@ export async function tlsEcho(task: Task): Promise<Figures> {
 
 export async function tlsConnects(task: Task): Promise<Figures> {
   return { cpuUsPerHandshake: (await handshakes(task)).cpuUs };
+}
+
+/** Each device offers the session that the one before it was given. */
+export async function tlsResumes(task: Task): Promise<Figures> {
+  await broker(task);
+  let resumed = 0;
+  function again(session?: Buffer): void {
+    let next = session;
+    const device = dial(task, session);
+    device.on('session', (given) => {
+      next = given;
+    });
+    device.once('data', () => {
+      if (device.isSessionReused()) resumed++;
+      device.destroy();
+    });
+    device.once('close', () => again(next));
+  }
+  for (let i = 0; i < task.connections; i++) again();
+  return { cpuUsPerHandshake: (await costOf(task, () => resumed)).cpuUs };
+}
+
+/** What does a connected device that says nothing cost in resident memory? */
+export async function tlsIdle(task: Task): Promise<Figures> {
+  await broker(task);
+  const before = residentBytes(task.pids);
+  for (let left = task.connections; left > 0; ) {
+    const crowd = Array.from({ length: Math.min(left, 16) }, () => dial(task));
+    await Promise.all(crowd.map((device) => new Promise((done) => device.once('data', done))));
+    left -= crowd.length;
+  }
+  await sleep(task.windowMs);
+  return { bytesPerConnection: (residentBytes(task.pids) - before) / task.connections };
 }
 
 export async function tlsRate(task: Task): Promise<Figures> {

@@ -3,7 +3,13 @@ import { loadLibc, type Pinned } from '../../src/engine/linux/libc.ts';
 import { beginTls12, beginTls13 } from '../../src/protocol/tls-record/key-schedule.ts';
 import { RecordOpener } from '../../src/protocol/tls-record/open.ts';
 import { RecordSealer } from '../../src/protocol/tls-record/seal.ts';
-import { MAX_PLAINTEXT_BYTES, RecordState, STATE_BYTES } from '../../src/protocol/tls-record/state.ts';
+import {
+  MAX_PLAINTEXT_BYTES,
+  READ,
+  RecordState,
+  STATE_BYTES,
+  WRITE,
+} from '../../src/protocol/tls-record/state.ts';
 import { aeadCiphers } from '../../src/protocol/tls-record/suites.ts';
 
 /** Both ends of TLS connections behind a handshake that never was, for tests of records. */
@@ -37,12 +43,14 @@ export function establish(
   const established = { cipher: found, isClient, fragmentLimit };
   const bytes = (first: number, length: number) => Buffer.alloc(length, first + seed);
   if (version === 'TLSv1.3') {
-    const length = found.hash === 'sha256' ? 32 : 48;
-    const secrets = { client: bytes(1, length), server: bytes(2, length) };
-    beginTls13(state, hmac, established, secrets, isClient ? 0 : tickets);
+    const [client, server] = isClient ? ([WRITE, READ] as const) : ([READ, WRITE] as const);
+    state.setSecret(client, bytes(1, 48), 0, 48);
+    state.setSecret(server, bytes(2, 48), 0, 48);
+    beginTls13(state, hmac, established, isClient ? 0 : tickets);
   } else {
-    const randoms = { client: bytes(3, 32), server: bytes(4, 32) };
-    beginTls12(state, hmac, established, found.hash, bytes(5, 48), randoms);
+    const master = libc.pin(48);
+    master.bytes.fill(5 + seed);
+    beginTls12(state, hmac, established, found.hash, master, Buffer.concat([bytes(4, 32), bytes(3, 32)]));
   }
 }
 

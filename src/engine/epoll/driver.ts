@@ -24,6 +24,7 @@ export function createEpollDriver(libc: Libc, table: SocketTable): Driver {
       room: (fd) => watch.room(fd),
     });
     const freezer = createFreezer(table, poller, writer);
+    tls.onAwaitRoom((fd) => watch.room(fd));
     return { reader, writer, watch, freezer };
   }
   return { poller, serve };

@@ -3,7 +3,7 @@ import { type Aead, TAG_BYTES } from '../../protocol/tls-record/aead.ts';
 import type { Hmac } from '../../protocol/tls-record/key-schedule.ts';
 import { IV_BYTES } from '../../protocol/tls-record/state.ts';
 import { aeadCiphers, type HashName } from '../../protocol/tls-record/suites.ts';
-import type { Libc, Pinned } from './libc.ts';
+import type { Libc } from './libc.ts';
 import { NativeLibrary } from './native-library.ts';
 
 /**
@@ -15,7 +15,8 @@ const INIT = 'uintptr_t ctx, uintptr_t cipher, uintptr_t key, uintptr_t iv, uint
 const UPDATE = 'uintptr_t ctx, uintptr_t out, uintptr_t outLength, uintptr_t in, int length';
 const FINAL = 'uintptr_t ctx, uintptr_t out, uintptr_t outLength';
 
-/** OSSL_PARAM(3): type of a string of octets, and the size of one parameter. */
+/** OSSL_PARAM(3): types, and the size of one parameter. */
+const OSSL_PARAM_UTF8_STRING = 4;
 const OSSL_PARAM_OCTET_STRING = 5;
 const PARAM_BYTES = 40;
 
@@ -41,13 +42,18 @@ class Evp extends NativeLibrary {
     'int EVP_CIPHER_CTX_get_params(uintptr_t ctx, uintptr_t params)',
   );
   readonly clearErrors: () => void = this.bind('void ERR_clear_error()');
-  readonly hmac: Numbers = this.bind(
-    'uintptr_t HMAC(uintptr_t hash, uintptr_t key, int keyLength, uintptr_t data, size_t length, uintptr_t digest, uintptr_t digestLength)',
+  readonly fetchMac: (library: number, name: string, properties: null) => number = this.bind(
+    'uintptr_t EVP_MAC_fetch(uintptr_t library, const char *name, const char *properties)',
   );
-  readonly hashes: Readonly<Record<HashName, number>> = {
-    sha256: this.bind<() => number>('uintptr_t EVP_sha256()')(),
-    sha384: this.bind<() => number>('uintptr_t EVP_sha384()')(),
-  };
+  readonly newMac: (mac: number) => number = this.bind('uintptr_t EVP_MAC_CTX_new(uintptr_t mac)');
+  readonly freeMac: (context: number) => void = this.bind('void EVP_MAC_CTX_free(uintptr_t ctx)');
+  readonly macInit: Numbers = this.bind(
+    'int EVP_MAC_init(uintptr_t ctx, uintptr_t key, size_t length, uintptr_t params)',
+  );
+  readonly macUpdate: Numbers = this.bind('int EVP_MAC_update(uintptr_t ctx, uintptr_t data, size_t length)');
+  readonly macFinal: Numbers = this.bind(
+    'int EVP_MAC_final(uintptr_t ctx, uintptr_t out, uintptr_t outLength, size_t size)',
+  );
 }
 
 let loaded: Evp | undefined;
@@ -72,7 +78,7 @@ export function createAead(libc: Libc): EvpAead {
   const trailer = libc.pin(1);
   const length = libc.pin(4);
   const zeros = libc.pin(32);
-  const tag = createTagParam(libc);
+  const tag = createParam(libc, 'tag', OSSL_PARAM_OCTET_STRING);
   const sealing: number[] = [];
   const opening: number[] = [];
   for (const { number, name } of aeadCiphers) {
@@ -106,12 +112,14 @@ export function createAead(libc: Libc): EvpAead {
         done &= evp.encryptUpdate(ctx, end++, length.address, trailer.address, 1);
       }
       done &= evp.encryptFinal(ctx, end, length.address);
-      done &= evp.getParams(ctx, tag.at(end));
+      tag.point(end, TAG_BYTES);
+      done &= evp.getParams(ctx, tag.address);
       if (done !== 1) throw new BreakwaterError('INTERNAL', 'OpenSSL has not sealed a record');
     },
     open(cipher, key, aadBytes, from, bytes, to) {
       const ctx = opening[cipher] as number;
-      let done = evp.decryptInit(ctx, 0, key, nonce.address, tag.at(from + bytes));
+      tag.point(from + bytes, TAG_BYTES);
+      let done = evp.decryptInit(ctx, 0, key, nonce.address, tag.address);
       done &= evp.decryptUpdate(ctx, 0, length.address, aad.address, aadBytes);
       if (bytes > 0) done &= evp.decryptUpdate(ctx, to, length.address, from, bytes);
       done &= evp.decryptFinal(ctx, to + bytes, length.address);
@@ -131,20 +139,27 @@ export function createAead(libc: Libc): EvpAead {
   return aead;
 }
 
-/** A list of one parameter, where the tag is. */
-function createTagParam(libc: Libc) {
-  const params = libc.pin(2 * PARAM_BYTES + 4); // the list, which ends with zeros, and the name that it points to
-  params.bytes.write('tag', 2 * PARAM_BYTES);
-  const words = new Uint32Array(params.bytes.buffer, params.bytes.byteOffset, PARAM_BYTES / 4);
-  params.bytes.writeBigUInt64LE(BigInt(params.address + 2 * PARAM_BYTES), 0);
-  params.bytes.writeUInt32LE(OSSL_PARAM_OCTET_STRING, 8);
-  params.bytes.writeBigUInt64LE(BigInt(TAG_BYTES), 24);
+/** A list of one parameter (OSSL_PARAM(3)), which ends with zeros; behind it are its name, and a text that it may point to. */
+function createParam(libc: Libc, name: string, type: number) {
+  const params = libc.pin(2 * PARAM_BYTES + 32);
+  const { bytes, address } = params;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, PARAM_BYTES / 4);
+  const nameAt = 2 * PARAM_BYTES;
+  const textAt = nameAt + 16;
+  bytes.write(name, nameAt);
+  bytes.writeBigUInt64LE(BigInt(address + nameAt), 0);
+  bytes.writeUInt32LE(type, 8);
+  function point(to: number, length: number): void {
+    words[4] = to % 2 ** 32;
+    words[5] = to / 2 ** 32;
+    words[6] = length;
+  }
   return {
-    /** The list, for a tag at this address. */
-    at(address: number): number {
-      words[4] = address % 2 ** 32;
-      words[5] = address / 2 ** 32;
-      return params.address;
+    address,
+    point,
+    text(value: string): void {
+      bytes.write(value, textAt);
+      point(address + textAt, value.length);
     },
   };
 }
@@ -176,23 +191,45 @@ function checkAead(libc: Libc, aead: EvpAead): void {
   }
 }
 
-/** HMAC(3) in one call. Not for long keys or inputs, which TLS does not have here. */
-export function createHmac(libc: Libc): Hmac {
+/** HMAC by contexts that are made once: a third of the time of HMAC(3), which looks everything up anew. */
+export function createHmac(libc: Libc): Hmac & { close(): void } {
   const evp = loadEvp();
-  const key = libc.pin(DIGEST_BYTES_MAX);
   const data = libc.pin(HMAC_INPUT_BYTES_MAX);
   const digest = libc.pin(DIGEST_BYTES_MAX);
-  const length: Pinned = libc.pin(4);
-  return (hash, secret, input) => {
-    key.bytes.set(secret);
-    data.bytes.set(input);
-    const args = [key.address, secret.length, data.address, input.length] as const;
-    if (evp.hmac(evp.hashes[hash], ...args, digest.address, length.address) === 0)
-      throw new BreakwaterError('INTERNAL', 'OpenSSL has not computed a hash');
-    const result = Buffer.allocUnsafeSlow(length.bytes.readUInt32LE(0));
-    digest.bytes.copy(result);
-    for (const { bytes } of [key, data, digest]) bytes.fill(0);
-    return result;
+  const length = libc.pin(8);
+  const zeros = libc.pin(DIGEST_BYTES_MAX);
+  const contexts: Readonly<Record<HashName, number>> = {
+    sha256: context('SHA256'),
+    sha384: context('SHA384'),
+  };
+
+  function context(hash: string): number {
+    const made = evp.newMac(evp.fetchMac(0, 'HMAC', null));
+    const param = createParam(libc, 'digest', OSSL_PARAM_UTF8_STRING);
+    param.text(hash);
+    if (made === 0 || evp.macInit(made, zeros.address, DIGEST_BYTES_MAX, param.address) !== 1)
+      throw unavailable(`OpenSSL has no HMAC with ${hash}`);
+    return made;
+  }
+
+  return {
+    digest: digest.bytes,
+    run(hash, key, keyBytes, input) {
+      const ctx = contexts[hash];
+      data.bytes.set(input);
+      let done = evp.macInit(ctx, key, keyBytes, 0);
+      done &= evp.macUpdate(ctx, data.address, input.length);
+      done &= evp.macFinal(ctx, digest.address, length.address, DIGEST_BYTES_MAX);
+      if (done !== 1) throw new BreakwaterError('INTERNAL', 'OpenSSL has not computed a hash');
+    },
+    wipe(hash) {
+      evp.macInit(contexts[hash], zeros.address, DIGEST_BYTES_MAX, 0);
+      data.bytes.fill(0);
+      digest.bytes.fill(0);
+    },
+    close() {
+      for (const ctx of Object.values(contexts)) evp.freeMac(ctx);
+    },
   };
 }
 

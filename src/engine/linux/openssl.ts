@@ -118,6 +118,11 @@ export class OpenSsl extends NativeLibrary {
     'void SSL_CTX_set_keylog_callback(uintptr_t ctx, uintptr_t callback)',
   );
 
+  /** `callback`: of `paddingCallback`. */
+  readonly setPaddingCallback: (context: number, callback: number) => void = this.bind(
+    'void SSL_CTX_set_record_padding_callback(uintptr_t ctx, uintptr_t callback)',
+  );
+
   setServerNameCallback(context: number, callback: number): number {
     return this.callbackControl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, callback);
   }
@@ -239,9 +244,8 @@ export class OpenSsl extends NativeLibrary {
 
   // ---- what a session has settled
 
-  readonly version: (ssl: number) => string = this.bind('const char *SSL_get_version(uintptr_t ssl)');
-  private readonly currentCipher: Numbers = this.bind('uintptr_t SSL_get_current_cipher(uintptr_t ssl)');
-  private readonly cipherName: (cipher: number) => string = this.bind(
+  readonly suite: (ssl: number) => number = this.bind('uintptr_t SSL_get_current_cipher(uintptr_t ssl)');
+  readonly suiteName: (suite: number) => string = this.bind(
     'const char *SSL_CIPHER_get_name(uintptr_t cipher)',
   );
   private readonly servername: (ssl: number, type: number) => string | null = this.bind(
@@ -258,10 +262,6 @@ export class OpenSsl extends NativeLibrary {
   private readonly verifyText: (error: number) => string = this.bind(
     'const char *X509_verify_cert_error_string(long error)',
   );
-
-  cipher(ssl: number): string {
-    return this.cipherName(this.currentCipher(ssl));
-  }
 
   serverName(ssl: number): string | null {
     return this.servername(ssl, TLSEXT_NAMETYPE_HOST_NAME);
@@ -327,6 +327,9 @@ export class OpenSsl extends NativeLibrary {
     'int BreakwaterAlpn(uintptr_t ssl, uintptr_t out, uintptr_t outLength, uintptr_t in, uint32_t inLength, uintptr_t arg)',
   );
 
+  private readonly paddingType = this.callbackType(
+    'size_t BreakwaterPadding(uintptr_t ssl, int type, size_t length, uintptr_t arg)',
+  );
   private readonly keylogType = this.callbackType('void BreakwaterKeylog(uintptr_t ssl, uintptr_t line)');
 
   serverNameCallback(run: (ssl: number) => number): Callback {
@@ -350,6 +353,14 @@ export class OpenSsl extends NativeLibrary {
     return this.register(this.ticketType, (...args) => {
       const [session, name, iv, cipher, hmac] = args as [number, number, number, number, number];
       return run(session, name, iv, cipher, hmac, args[5] === 1);
+    });
+  }
+
+  /** Told that a record of TLS 1.3 is about to be sealed; answers that it is not padded. */
+  paddingCallback(run: (ssl: number) => void): Callback {
+    return this.register(this.paddingType, (ssl) => {
+      run(ssl as number);
+      return 0;
     });
   }
 

@@ -90,7 +90,7 @@ const rules: readonly Rule[] = [
   { bit: SENT, needs: 0, excludes: DEVICE },
   { bit: RECYCLABLE, needs: 0, excludes: DEVICE },
   { bit: UNWATCHED, needs: DEVICE, excludes: 0 },
-  { bit: NO_WRITE_EVENTS, needs: DEVICE, excludes: TLS | UNWATCHED },
+  { bit: NO_WRITE_EVENTS, needs: DEVICE, excludes: UNWATCHED },
   { bit: FROZEN, needs: 0, excludes: UNSTEADY | READABLE | ENDING | QUEUED | RETRY | NO_WRITE_EVENTS },
 ];
 

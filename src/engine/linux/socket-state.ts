@@ -219,10 +219,10 @@ export class SocketStates {
 
   // ---- system calls that are still to come
 
-  /** The poller is told of a device. TLS may have to write in order to read; for others there is room until a send is short. */
+  /** The poller is told of a device, for which there is room until a send is short. */
   watch(fd: number, isWaiting: boolean): void {
     const bits = (this.bits[fd] as number) & ~UNWATCHED;
-    this.bits[fd] = (bits & TLS) === 0 && !isWaiting ? bits | NO_WRITE_EVENTS : bits;
+    this.bits[fd] = (bits & RETRY) === 0 && !isWaiting ? bits | NO_WRITE_EVENTS : bits;
   }
 
   /** The poller is to tell when there is room, too. */

@@ -1,36 +1,71 @@
 import { X509Certificate } from 'node:crypto';
 import type { Peer, PeerTls } from '../../connection/wire.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
+import { type AeadCipher, cipherOfSuite, type HashName } from '../../protocol/tls-record/suites.ts';
 import { commonName } from '../tls.ts';
 import type { Libc, Pinned } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 
 /** What the handshake of a device has settled, for people and for rules. */
 
-/** Looks it up in a session. Devices that have settled the same share one object. */
+/** What a suite says by itself. */
+export interface SuiteFacts {
+  readonly version: PeerTls['version'];
+  /** OpenSSL's name. */
+  readonly name: string;
+  /** Undefined where its records are none that we could seal. */
+  readonly cipher: AeadCipher | undefined;
+  /** Of TLS 1.2: that of its pseudorandom function. */
+  readonly hash: HashName;
+}
+
+/** ALPN names are of 255 bytes at most (RFC 7301, 3.1). */
+const NAME_BYTES_MAX = 255;
+
+/** Looks it up in sessions. Devices that have settled the same share one object. */
 export class TlsFacts {
   private readonly libc: Libc;
   private readonly ssl: OpenSsl;
+  private readonly supports: (cipher: number) => boolean;
   private readonly out: Pinned;
+  private readonly name: Pinned;
+  /** By OpenSSL's address of the suite, which is one for all sessions: there are a few dozen. */
+  private readonly suites = new Map<number, SuiteFacts>();
   private last: PeerTls | undefined;
 
-  constructor(libc: Libc, ssl: OpenSsl) {
+  constructor(libc: Libc, ssl: OpenSsl, supports: (cipher: number) => boolean) {
     this.libc = libc;
     this.ssl = ssl;
+    this.supports = supports;
     this.out = libc.pin(16);
+    this.name = libc.pin(NAME_BYTES_MAX);
   }
 
   /** Of a session whose handshake is done. */
-  of(session: number): PeerTls {
+  suiteOf(session: number): SuiteFacts {
+    const address = this.ssl.suite(session);
+    let found = this.suites.get(address);
+    if (found === undefined) {
+      const name = this.ssl.suiteName(address);
+      const cipher = cipherOfSuite(name);
+      found = {
+        version: name.startsWith('TLS_') ? 'TLSv1.3' : 'TLSv1.2',
+        name,
+        cipher: cipher !== undefined && this.supports(cipher.number) ? cipher : undefined,
+        hash: name.endsWith('SHA384') ? 'sha384' : 'sha256',
+      };
+      this.suites.set(address, found);
+    }
+    return found;
+  }
+
+  of(session: number, { version, name: cipher }: SuiteFacts): PeerTls {
     const { ssl, last } = this;
-    const version = ssl.version(session) as PeerTls['version'];
-    const cipher = ssl.cipher(session);
     const serverName = ssl.serverName(session) ?? undefined;
     const alpn = this.alpnOf(session);
     const clientCertificateCn = this.clientCn(session);
     if (
-      last?.version === version &&
-      last.cipher === cipher &&
+      last?.cipher === cipher &&
       last.serverName === serverName &&
       last.alpn === alpn &&
       last.clientCertificateCn === clientCertificateCn
@@ -41,12 +76,13 @@ export class TlsFacts {
   }
 
   private alpnOf(session: number): string | undefined {
-    const { ssl, out } = this;
+    const { ssl, out, name } = this;
     ssl.alpn(session, out.address, out.address + 8);
     const length = out.bytes.readUInt32LE(8);
-    return length === 0
-      ? undefined
-      : this.bytesAt(Number(out.bytes.readBigUInt64LE(0)), length).toString('latin1');
+    if (length === 0 || length > NAME_BYTES_MAX) return undefined;
+    const address = out.bytes.readUInt32LE(4) * 2 ** 32 + out.bytes.readUInt32LE(0);
+    ssl.copy(name.address, address, length);
+    return name.bytes.toString('latin1', 0, length);
   }
 
   private clientCn(session: number): string | undefined {
@@ -58,12 +94,6 @@ export class TlsFacts {
     ssl.encodeCertificate(certificate, out.address);
     ssl.freeCertificate(certificate);
     return commonName(new X509Certificate(der.bytes));
-  }
-
-  private bytesAt(address: number, length: number): Buffer {
-    const memory = this.libc.pin(length);
-    this.ssl.copy(memory.address, address, length);
-    return memory.bytes;
   }
 }
 

@@ -7,7 +7,6 @@ import type { Libc } from './libc.ts';
 import type { OpenSsl } from './openssl.ts';
 import * as o from './openssl.ts';
 import { addCertificate, applySettings, eachCertificate, must, nodeCiphers } from './tls-material.ts';
-import type { SecretsTaker } from './tls-secrets.ts';
 
 /** Opens the TLS sessions of links to nodes: one SSL_CTX a pool. */
 export interface TlsLinks {
@@ -27,7 +26,7 @@ interface Pool {
   readonly tls: UpstreamTls;
 }
 
-export function createTlsLinks(libc: Libc, ssl: OpenSsl, secrets: SecretsTaker): TlsLinks {
+export function createTlsLinks(libc: Libc, ssl: OpenSsl): TlsLinks {
   const pools = new Map<number, Pool>();
 
   function set(pool: number, tls: UpstreamTls): Pool {
@@ -43,7 +42,6 @@ export function createTlsLinks(libc: Libc, ssl: OpenSsl, secrets: SecretsTaker):
     const context = ssl.newClientContext();
     try {
       applySettings(ssl, context, nodeCiphers(), ownsRecords(tls));
-      if (ownsRecords(tls)) secrets.watch(context);
       if (certificate !== undefined) addCertificate(libc, ssl, context, certificate);
       if (verify) trust(context, ca ?? rootCertificates.join('\n'));
       return context;

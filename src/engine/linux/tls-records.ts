@@ -61,13 +61,22 @@ export class TlsRecords {
   private readonly partials = new Map<number, Partial>();
   private readonly unsents = new Map<number, Unsent>();
   private readonly state = new RecordState();
+  private readonly awaitRoom: (fd: number) => void;
   private readonly sealer: RecordSealer;
   private readonly opener: RecordOpener;
   private readonly input: Pinned;
   private readonly out: Pinned;
 
   /** @param readBytes most that one read takes; what `read` writes is never more than that, or one record */
-  constructor(libc: Libc, table: SocketTable, aead: EvpAead, hmac: Hmac, readBytes: number) {
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    aead: EvpAead,
+    hmac: Hmac,
+    readBytes: number,
+    awaitRoom: (fd: number) => void,
+  ) {
+    this.awaitRoom = awaitRoom;
     this.libc = libc;
     this.aead = aead;
     this.states = table.states;
@@ -86,11 +95,10 @@ export class TlsRecords {
     return this.places[fd] !== 0;
   }
 
-  /** A state for this fd, to be filled before anything else is called. */
-  begin(fd: number): RecordState {
+  /** A place for the state of this fd, of zeros, to be filled before anything is read or written. */
+  begin(fd: number): void {
     if (this.freePlaces.length === 0) this.grow();
     this.places[fd] = 1 + (this.freePlaces.pop() as number);
-    return this.of(fd);
   }
 
   private grow(): void {
@@ -99,7 +107,8 @@ export class TlsRecords {
     for (let i = SLAB_STATES - 1; i >= 0; i--) this.freePlaces.push(first + i);
   }
 
-  private of(fd: number): RecordState {
+  /** Until the next call of any method. */
+  of(fd: number): RecordState {
     const place = (this.places[fd] as number) - 1;
     const slab = this.slabs[Math.floor(place / SLAB_STATES)] as Pinned;
     return this.state.use(slab, (place % SLAB_STATES) * STATE_BYTES);
@@ -107,13 +116,9 @@ export class TlsRecords {
 
   /** Forgets the connection, and wipes its keys. */
   free(fd: number): void {
-    this.aead.wipe(this.of(fd).cipherNumber);
-    this.cancel(fd);
-  }
-
-  /** Takes `begin` back. */
-  cancel(fd: number): void {
-    this.of(fd).wipe();
+    const state = this.of(fd);
+    if (state.cipherNumber !== 0) this.aead.wipe(state.cipherNumber);
+    state.wipe();
     this.freePlaces.push((this.places[fd] as number) - 1);
     this.places[fd] = 0;
     this.partials.delete(fd);
@@ -141,7 +146,8 @@ export class TlsRecords {
     const snapshot = readSnapshot(bytes);
     if (snapshot === undefined || !this.aead.supports(snapshot.state[1] as number)) return false;
     const { state, partial, unsent, unsentData } = snapshot;
-    this.begin(fd).copyFrom(state);
+    this.begin(fd);
+    this.of(fd).copyFrom(state);
     if (partial.length > 0) this.partials.set(fd, { bytes: Buffer.from(partial), length: partial.length });
     if (unsent.length > 0 || unsentData > 0)
       this.unsents.set(fd, { bytes: Buffer.from(unsent), data: unsentData });
@@ -271,7 +277,7 @@ export class TlsRecords {
     if (sent === end) return 0;
     if (sent < 0 && sent !== -EAGAIN) return sent;
     this.unsents.set(fd, { bytes: Buffer.from(this.out.bytes.subarray(Math.max(0, sent), end)), data });
-    if (data === 0) this.states.awaitRetry(fd); // nothing of the connection waits, so nothing else has it tried again
+    if (data === 0) this.awaitRoom(fd); // nothing of the connection waits, so nothing else has it tried again
     return -EAGAIN;
   }
 
@@ -295,7 +301,7 @@ export class TlsRecords {
       return 0;
     }
     if (sent < 0 && sent !== -EAGAIN) return sent;
-    if (unsent.data === 0) this.states.awaitRetry(fd);
+    if (unsent.data === 0) this.awaitRoom(fd);
     return -EAGAIN;
   }
 

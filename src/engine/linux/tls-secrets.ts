@@ -1,71 +1,115 @@
 import { HEADER_BYTES, TAG_BYTES } from '../../protocol/tls-record/aead.ts';
-import { beginTls12, beginTls13, type Hmac, secretBytes } from '../../protocol/tls-record/key-schedule.ts';
-import { MAX_PLAINTEXT_BYTES, type RecordState } from '../../protocol/tls-record/state.ts';
-import { cipherOfSuite } from '../../protocol/tls-record/suites.ts';
-import type { Libc } from './libc.ts';
+import {
+  beginTls12,
+  beginTls13,
+  type Established,
+  type Hmac,
+} from '../../protocol/tls-record/key-schedule.ts';
+import {
+  type Direction,
+  MAX_PLAINTEXT_BYTES,
+  READ,
+  type RecordState,
+  WRITE,
+} from '../../protocol/tls-record/state.ts';
+import type { Libc, Pinned } from './libc.ts';
 import type { Callback } from './native-library.ts';
 import type { OpenSsl } from './openssl.ts';
+import type { SuiteFacts } from './tls-facts.ts';
 
 /**
  * Takes the secrets of a handshake from OpenSSL, for records that are our own. TLS 1.3: from the lines of its key log, which are
- * told while a handshake makes a step, are kept in memory that is wiped, and go nowhere else. TLS 1.2: from the session.
+ * told while a handshake makes a step, go straight into the state of the connection, and nowhere else. TLS 1.2: from the session.
  */
 
-const SECRET_BYTES_MAX = 48;
+const MASTER_BYTES = 48;
 const RANDOM_BYTES = 32;
 /** The longest line has a label of 31 characters, 64 of a random and 96 of a secret. */
 const LINE_BYTES_MAX = 256;
 /** What a record of TLS 1.3 is longer than its content. */
 const TLS13_OVERHEAD_BYTES = HEADER_BYTES + 1 + TAG_BYTES;
 
-/** What one handshake has told so far. */
-export interface HandshakeSecrets {
-  readonly client: Buffer;
-  readonly server: Buffer;
+/** Of the lines that count, both of one length. */
+const CLIENT_LABEL = Buffer.from('CLIENT_TRAFFIC_SECRET_0 ');
+const SERVER_LABEL = Buffer.from('SERVER_TRAFFIC_SECRET_0 ');
+
+/** What each character of hexadecimal stands for. */
+const DIGITS = new Uint8Array(256);
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  DIGITS[digit.charCodeAt(0)] = value;
+  DIGITS[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** A handshake, behind which records are to be our own. */
+export interface TakenHandshake {
+  readonly fd: number;
+  readonly isClient: boolean;
+  /** How many of the two traffic secrets have come. */
+  secrets: number;
+  /** Whether its secrets are asked for from now on. */
+  isArmed: boolean;
   /** Bytes that were given to the socket before the first ticket; negative: none was made. */
   beforeTickets: number;
 }
-
-/** Of the lines that count, both of one length. */
-const LABELS = {
-  client: Buffer.from('CLIENT_TRAFFIC_SECRET_0 '),
-  server: Buffer.from('SERVER_TRAFFIC_SECRET_0 '),
-};
-const LABEL_BYTES = LABELS.client.length;
 
 /** The secrets of the handshakes of one thread. OpenSSL calls back within the step that is being made. */
 export class SecretsTaker {
   private readonly ssl: OpenSsl;
   private readonly hmac: Hmac;
-  private readonly line: { readonly bytes: Buffer; readonly address: number };
-  private readonly randoms: { readonly bytes: Buffer; readonly address: number };
-  private readonly callback: Callback;
-  private current: HandshakeSecrets | undefined;
+  private readonly stateOf: (fd: number) => RecordState;
+  private readonly line: Pinned;
+  private readonly secret = Buffer.alloc(MASTER_BYTES);
+  private readonly master: Pinned;
+  private readonly randoms: Pinned;
+  private readonly keylog: Callback;
+  private readonly padding: Callback;
+  private current: TakenHandshake | undefined;
 
-  constructor(libc: Libc, ssl: OpenSsl, hmac: Hmac) {
+  /** @param stateOf where the secrets of a socket go */
+  constructor(libc: Libc, ssl: OpenSsl, hmac: Hmac, stateOf: (fd: number) => RecordState) {
     this.ssl = ssl;
     this.hmac = hmac;
+    this.stateOf = stateOf;
     this.line = libc.pin(LINE_BYTES_MAX);
-    this.randoms = libc.pin(2 * RANDOM_BYTES + SECRET_BYTES_MAX);
-    this.callback = ssl.keylogCallback((address) => this.take(address));
+    this.master = libc.pin(MASTER_BYTES);
+    this.randoms = libc.pin(2 * RANDOM_BYTES);
+    this.keylog = ssl.keylogCallback((address) => this.take(address));
+    this.padding = ssl.paddingCallback((session) => this.arm(session));
   }
 
-  /** Has the sessions of a context tell their secrets. */
+  /** Has the sessions of a listener's context tell when their handshake begins to seal. */
   watch(context: number): void {
-    this.ssl.setKeylogCallback(context, this.callback.address);
+    this.ssl.setPaddingCallback(context, this.padding.address);
   }
 
-  begin(): HandshakeSecrets {
-    return {
-      client: Buffer.alloc(SECRET_BYTES_MAX),
-      server: Buffer.alloc(SECRET_BYTES_MAX),
-      beforeTickets: -1,
-    };
+  begin(fd: number, isClient: boolean): TakenHandshake {
+    return { fd, isClient, secrets: 0, isArmed: isClient, beforeTickets: -1 };
   }
 
-  /** Whose handshake makes the next step; undefined: nobody's. */
-  step(secrets: HandshakeSecrets | undefined): void {
-    this.current = secrets;
+  /** Makes a step of a handshake. */
+  step(handshake: TakenHandshake, session: number, run: (session: number) => number): number {
+    this.current = handshake;
+    if (handshake.isArmed) this.log(session, true);
+    const result = run(session);
+    if (handshake.isArmed) this.log(session, false);
+    this.current = undefined;
+    return result;
+  }
+
+  /**
+   * OpenSSL takes four microseconds to write a line. A server that has begun to seal has written the two of the handshake's own secrets,
+   * which nobody needs; TLS 1.2 does not come here.
+   */
+  private arm(session: number): void {
+    const { current } = this;
+    if (current === undefined || current.isArmed) return;
+    current.isArmed = true;
+    this.log(session, true);
+  }
+
+  private log(session: number, isOn: boolean): void {
+    const { ssl } = this;
+    ssl.setKeylogCallback(ssl.contextOf(session), isOn ? this.keylog.address : 0);
   }
 
   /** A ticket is being made. Earlier records have been sent, because the peer has answered them. */
@@ -80,43 +124,47 @@ export class SecretsTaker {
     const length = this.ssl.lengthOf(address);
     if (current === undefined || length > LINE_BYTES_MAX) return;
     this.ssl.copy(line.address, address, length);
-    const label = line.bytes.subarray(0, LABEL_BYTES);
-    const digits = LABEL_BYTES + 2 * RANDOM_BYTES + 1; // the random of the client is before them
-    if (LABELS.client.equals(label)) hexInto(line.bytes, digits, length, current.client);
-    else if (LABELS.server.equals(label)) hexInto(line.bytes, digits, length, current.server);
-    line.bytes.fill(0, 0, length);
+    if (beginsWith(line.bytes, CLIENT_LABEL)) this.keep(current, current.isClient ? WRITE : READ, length);
+    else if (beginsWith(line.bytes, SERVER_LABEL))
+      this.keep(current, current.isClient ? READ : WRITE, length);
+    line.bytes.fill(0);
+  }
+
+  /** Behind the label are the random of the client, a space, and the secret, in hexadecimal. No string of it is made, which nobody could wipe. */
+  private keep(handshake: TakenHandshake, direction: Direction, end: number): void {
+    const { line, secret } = this;
+    const start = CLIENT_LABEL.length + 2 * RANDOM_BYTES + 1;
+    const bytes = Math.min((end - start) >> 1, secret.length);
+    for (let at = 0, from = start; at < bytes; at++, from += 2)
+      secret[at] =
+        ((DIGITS[line.bytes[from] as number] as number) << 4) |
+        (DIGITS[line.bytes[from + 1] as number] as number);
+    this.stateOf(handshake.fd).setSecret(direction, secret, 0, bytes);
+    handshake.secrets++;
+    secret.fill(0);
   }
 
   /**
    * Begins the records of a session whose handshake is done. False where OpenSSL has to go on with it: another kind of cipher,
    * or bytes that it has read and that would be lost.
    */
-  establish(
-    session: number,
-    secrets: HandshakeSecrets,
-    isClient: boolean,
-    state: RecordState,
-    supports: (cipher: number) => boolean,
-  ): boolean {
+  establish(session: number, handshake: TakenHandshake, suite: SuiteFacts): boolean {
     const { ssl } = this;
-    const suite = ssl.cipher(session);
-    const cipher = cipherOfSuite(suite);
-    if (cipher === undefined || !supports(cipher.number) || ssl.hasPending(session) !== 0) return false;
+    const { cipher, version, hash } = suite;
+    if (cipher === undefined || ssl.hasPending(session) !== 0) return false;
+    const { fd, isClient } = handshake;
+    const state = this.stateOf(fd);
     const mode = ssl.maxFragmentMode(session);
     const fragmentLimit = mode === 0 ? MAX_PLAINTEXT_BYTES : 256 << mode;
     const established = { cipher, isClient, fragmentLimit };
-    if (ssl.version(session) === 'TLSv1.3') {
-      const length = secretBytes(cipher);
-      const both = { client: secrets.client.subarray(0, length), server: secrets.server.subarray(0, length) };
-      if (isEmpty(both.client) || isEmpty(both.server)) return false;
-      beginTls13(state, this.hmac, established, both, this.ticketRecords(session, secrets, fragmentLimit));
-      return true;
-    }
-    return this.establish12(session, suite, established, state);
+    if (version === 'TLSv1.2') return this.establish12(session, established, hash, state);
+    if (handshake.secrets !== 2) return false;
+    beginTls13(state, this.hmac, established, this.ticketRecords(session, handshake, fragmentLimit));
+    return true;
   }
 
   /** How many records the tickets of a handshake took: each but the last is as long as it may be. */
-  private ticketRecords(session: number, { beforeTickets }: HandshakeSecrets, fragmentLimit: number): number {
+  private ticketRecords(session: number, { beforeTickets }: TakenHandshake, fragmentLimit: number): number {
     if (beforeTickets < 0) return 0;
     const bytes = this.ssl.bytesWritten(session) - beforeTickets;
     return Math.ceil(bytes / (fragmentLimit + TLS13_OVERHEAD_BYTES));
@@ -124,46 +172,26 @@ export class SecretsTaker {
 
   private establish12(
     session: number,
-    suite: string,
-    established: Parameters<typeof beginTls12>[2],
+    established: Established,
+    hash: SuiteFacts['hash'],
     state: RecordState,
   ): boolean {
-    const { ssl, randoms } = this;
-    const { bytes, address } = randoms;
-    ssl.clientRandom(session, address, RANDOM_BYTES);
-    ssl.serverRandom(session, address + RANDOM_BYTES, RANDOM_BYTES);
-    const length = ssl.masterKey(session, address + 2 * RANDOM_BYTES, SECRET_BYTES_MAX);
-    if (length === SECRET_BYTES_MAX) {
-      const hash = suite.endsWith('SHA384') ? 'sha384' : 'sha256';
-      const both = {
-        client: bytes.subarray(0, RANDOM_BYTES),
-        server: bytes.subarray(RANDOM_BYTES, 2 * RANDOM_BYTES),
-      };
-      beginTls12(state, this.hmac, established, hash, bytes.subarray(2 * RANDOM_BYTES), both);
-    }
-    bytes.fill(0);
-    return length === SECRET_BYTES_MAX;
+    const { ssl, master, randoms } = this;
+    ssl.serverRandom(session, randoms.address, RANDOM_BYTES);
+    ssl.clientRandom(session, randoms.address + RANDOM_BYTES, RANDOM_BYTES);
+    const isThere = ssl.masterKey(session, master.address, MASTER_BYTES) === MASTER_BYTES;
+    if (isThere) beginTls12(state, this.hmac, established, hash, master, randoms.bytes);
+    master.bytes.fill(0);
+    return isThere;
   }
 
   close(): void {
-    this.callback.free();
+    this.keylog.free();
+    this.padding.free();
   }
 }
 
-export function dropSecrets({ client, server }: HandshakeSecrets): void {
-  client.fill(0);
-  server.fill(0);
-}
-
-const isEmpty = (secret: Uint8Array): boolean => secret.every((byte) => byte === 0);
-
-/** Digits of [start, end) as bytes: no string of them is made, which nobody could wipe. */
-function hexInto(digits: Uint8Array, start: number, end: number, to: Uint8Array): void {
-  for (let from = start, at = 0; from + 1 < end && at < to.length; from += 2, at++)
-    to[at] = (digitOf(digits[from] as number) << 4) | digitOf(digits[from + 1] as number);
-}
-
-/** 0-9, a-f and A-F. */
-function digitOf(character: number): number {
-  return character < 0x3a ? character - 0x30 : (character & 0x0f) + 9;
+function beginsWith(bytes: Uint8Array, label: Uint8Array): boolean {
+  for (let i = 0; i < label.length; i++) if (bytes[i] !== label[i]) return false;
+  return true;
 }

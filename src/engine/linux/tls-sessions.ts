@@ -20,7 +20,7 @@ import { TlsContexts } from './tls-contexts.ts';
 import { TlsFacts, TlsPeer } from './tls-facts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 import { TlsRecords } from './tls-records.ts';
-import { dropSecrets, type HandshakeSecrets, SecretsTaker } from './tls-secrets.ts';
+import { SecretsTaker, type TakenHandshake } from './tls-secrets.ts';
 
 /** What is there once a listener, or a pool, speaks TLS. */
 interface Loaded {
@@ -28,14 +28,6 @@ interface Loaded {
   readonly links: TlsLinks;
   readonly facts: TlsFacts;
   readonly taker: SecretsTaker;
-}
-
-/** What is known of a handshake in progress. */
-interface Handshake {
-  /** Of a device. */
-  peer: TlsPeer | undefined;
-  /** Where records of our own are to follow. */
-  readonly secrets: HandshakeSecrets | undefined;
 }
 
 /**
@@ -53,8 +45,11 @@ export class TlsSessions {
   private readonly states: SocketStates;
   private readonly flags: SocketFlags;
   private readonly sessions: Float64Array;
-  private readonly handshakes = new Map<number, Handshake>();
+  /** Handshakes in progress: of devices, and those behind which records are our own. */
+  private readonly peers = new Map<number, TlsPeer>();
+  private readonly taken = new Map<number, TakenHandshake>();
   private readonly readBytes: number;
+  private watchRoom: ((fd: number) => void) | undefined;
   private loaded: Loaded | undefined;
   private records: TlsRecords | undefined;
   private failureText = '';
@@ -80,6 +75,17 @@ export class TlsSessions {
     this.readBytes = readBytes;
   }
 
+  /** Has a driver be told of a session that waits for room, if it does not watch for that all the time. */
+  onAwaitRoom(watchRoom: (fd: number) => void): void {
+    this.watchRoom = watchRoom;
+  }
+
+  /** Any event is to try both ways again. */
+  private awaitRoom(fd: number): void {
+    this.states.awaitRetry(fd);
+    this.watchRoom?.(fd);
+  }
+
   /** @throws BreakwaterError TLS_INVALID, ENGINE_UNAVAILABLE */
   configure(listenerIndex: number, tls: TlsOptions): void {
     if (ownsRecords(tls)) this.loadRecords();
@@ -97,13 +103,13 @@ export class TlsSessions {
     if (this.loaded !== undefined) return this.loaded;
     const { libc } = this;
     const ssl = loadOpenSsl();
-    const taker = new SecretsTaker(libc, ssl, createHmac(libc));
+    const taker = new SecretsTaker(libc, ssl, createHmac(libc), (fd) => this.loadRecords().of(fd));
     this.ssl = ssl;
     this.loaded = {
       taker,
       contexts: new TlsContexts(libc, ssl, taker),
-      links: createTlsLinks(libc, ssl, taker),
-      facts: new TlsFacts(libc, ssl),
+      links: createTlsLinks(libc, ssl),
+      facts: new TlsFacts(libc, ssl, (cipher) => this.records?.supports(cipher) === true),
     };
     return this.loaded;
   }
@@ -111,7 +117,8 @@ export class TlsSessions {
   /** @throws BreakwaterError ENGINE_UNAVAILABLE where OpenSSL's ciphers fail their check */
   private loadRecords(): TlsRecords {
     const { libc, table, readBytes } = this;
-    this.records ??= new TlsRecords(libc, table, createAead(libc), createHmac(libc), readBytes);
+    const awaitRoom = (fd: number): void => this.awaitRoom(fd);
+    this.records ??= new TlsRecords(libc, table, createAead(libc), createHmac(libc), readBytes, awaitRoom);
     return this.records;
   }
 
@@ -151,8 +158,11 @@ export class TlsSessions {
 
   private begin(fd: number, session: number, hasOwnRecords: boolean): void {
     this.sessions[fd] = session;
-    const secrets = hasOwnRecords ? this.loaded?.taker.begin() : undefined;
-    this.handshakes.set(fd, { peer: undefined, secrets });
+    if (hasOwnRecords) {
+      this.loadRecords().begin(fd);
+      const isClient = ((this.flags[fd] as number) & DEVICE) === 0;
+      this.taken.set(fd, (this.loaded as Loaded).taker.begin(fd, isClient));
+    }
     this.states.beginTls(fd);
     this.ssl.setFd(session, fd);
   }
@@ -162,9 +172,10 @@ export class TlsSessions {
     const flags = this.flags[fd] as number;
     if ((flags & (HANDSHAKING | DEVICE)) === (HANDSHAKING | DEVICE)) this.slots.release(fd);
     this.states.dropTls(fd);
-    this.endHandshake(fd);
-    if (this.sessions[fd] === 0) this.records?.free(fd);
-    else this.freeSession(fd);
+    this.peers.delete(fd);
+    this.taken.delete(fd);
+    if (this.records?.has(fd) === true) this.records.free(fd);
+    if (this.sessions[fd] !== 0) this.freeSession(fd);
   }
 
   private freeSession(fd: number): void {
@@ -172,43 +183,37 @@ export class TlsSessions {
     this.sessions[fd] = 0;
   }
 
-  private endHandshake(fd: number): void {
-    const secrets = this.handshakes.get(fd)?.secrets;
-    if (secrets !== undefined) dropSecrets(secrets);
-    this.handshakes.delete(fd);
-  }
-
   /** 1 when the handshake is done. */
   handshake(fd: number): number {
     const { ssl } = this;
     const session = this.sessions[fd] as number;
     const isDevice = ((this.flags[fd] as number) & DEVICE) !== 0;
-    const { taker } = this.loaded as Loaded;
-    taker.step(this.handshakes.get(fd)?.secrets);
-    const result = isDevice ? ssl.accept(session) : ssl.connect(session);
-    taker.step(undefined);
+    const run = isDevice ? ssl.accept : ssl.connect;
+    const handshake = this.taken.get(fd);
+    const result =
+      handshake === undefined ? run(session) : (this.loaded as Loaded).taker.step(handshake, session, run);
     if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
     if (isDevice) this.slots.release(fd);
     this.states.endHandshake(fd);
-    this.settle(fd, session, isDevice);
+    this.settle(fd, session);
     return 1;
   }
 
   /** The handshake is done: who goes on with the session? */
-  private settle(fd: number, session: number, isDevice: boolean): void {
-    const { peer, secrets } = this.handshakes.get(fd) as Handshake;
+  private settle(fd: number, session: number): void {
     const { facts, taker } = this.loaded as Loaded;
-    if (peer !== undefined) peer.tls = facts.of(session);
-    if (secrets !== undefined) {
-      const records = this.loadRecords();
-      const state = records.begin(fd);
-      if (taker.establish(session, secrets, !isDevice, state, records.supports)) this.freeSession(fd);
-      else {
-        records.cancel(fd);
-        this.ssl.setReadAhead(session, 1);
-      }
+    const suite = facts.suiteOf(session);
+    const peer = this.peers.get(fd);
+    if (peer !== undefined) peer.tls = facts.of(session, suite);
+    this.peers.delete(fd);
+    const handshake = this.taken.get(fd);
+    if (handshake === undefined) return;
+    this.taken.delete(fd);
+    if (taker.establish(session, handshake, suite)) this.freeSession(fd);
+    else {
+      this.records?.free(fd);
+      this.ssl.setReadAhead(session, 1);
     }
-    this.endHandshake(fd);
   }
 
   /** Why a handshake that has just failed with EPROTO did. */
@@ -256,7 +261,7 @@ export class TlsSessions {
   private failure(fd: number, session: number, result: number, crossed: number): number {
     const { ssl } = this;
     const error = ssl.errorOf(session, result);
-    if (error === crossed) this.states.awaitRetry(fd);
+    if (error === crossed) this.awaitRoom(fd);
     if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_WANT_WRITE) return -EAGAIN;
     const errno = error === SSL_ERROR_SYSCALL ? ssl.errno() : 0;
     if (error === SSL_ERROR_SSL) this.failureText = ssl.takeError();
@@ -267,15 +272,14 @@ export class TlsSessions {
 
   /** The device, with what TLS will have settled when its handshake is done. */
   peer(fd: number, peer: Peer): Peer {
-    const handshake = this.handshakes.get(fd);
-    if (handshake === undefined) return peer;
-    handshake.peer = new TlsPeer(peer);
-    return handshake.peer;
+    const known = new TlsPeer(peer);
+    this.peers.set(fd, known);
+    return known;
   }
 
   /** Whether `describe` gives it. */
   travels(fd: number): boolean {
-    return this.records?.has(fd) === true;
+    return this.sessions[fd] === 0 && this.records?.has(fd) === true;
   }
 
   /**

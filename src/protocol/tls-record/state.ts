@@ -88,9 +88,9 @@ export class RecordState {
     return this;
   }
 
-  /** Begins a connection. @param fragmentLimit most plaintext in a record (RFC 6066, 4) */
+  /** Begins a connection, whose secrets or keys are there, or come next. @param fragmentLimit most plaintext in a record (RFC 6066, 4) */
   begin(cipher: AeadCipher, flags: number, fragmentLimit: number): void {
-    this.wipe();
+    this.bytes.fill(0, this.at, this.at + READ);
     this.bytes[this.at] = FORM;
     this.bytes[this.at + CIPHER] = cipher.number;
     this.bytes[this.at + FLAGS] = flags;
@@ -214,21 +214,29 @@ export class RecordState {
     return this.address + direction + KEY;
   }
 
-  /** Keys of a direction, from now on; its sequence begins anew. @param secret empty with TLS 1.2, which has no KeyUpdate */
-  setKeys(direction: Direction, secret: Uint8Array, key: Uint8Array, iv: Uint8Array): void {
-    const from = this.at + direction;
-    if (secret.length > SECRET_BYTES_MAX || key.length > KEY_BYTES_MAX || iv.length > IV_BYTES)
-      throw new RangeError('keys of a size that no suite has');
-    this.bytes.fill(0, from, from + DIRECTION_BYTES);
-    this.bytes.set(secret, from + SECRET);
-    this.bytes.set(key, from + KEY);
-    this.bytes.set(iv, from + IV);
+  /** Of the traffic secret. */
+  secretAddress(direction: Direction): number {
+    return this.address + direction + SECRET;
   }
 
-  /** The traffic secret, in place. */
-  secret(direction: Direction, length: number): Uint8Array {
-    const from = this.at + direction + SECRET;
-    return this.bytes.subarray(from, from + length);
+  /** The traffic secret of TLS 1.3, of which keys come. TLS 1.2 has none. */
+  setSecret(direction: Direction, from: Uint8Array, start: number, length: number): void {
+    this.put(direction + SECRET, SECRET_BYTES_MAX, from, start, length);
+  }
+
+  setKey(direction: Direction, from: Uint8Array, start: number, length: number): void {
+    this.put(direction + KEY, KEY_BYTES_MAX, from, start, length);
+  }
+
+  /** The last part of a set of keys: their sequence begins. */
+  setIv(direction: Direction, from: Uint8Array, start: number, length: number): void {
+    this.put(direction + IV, IV_BYTES, from, start, length);
+    this.bytes.fill(0, this.at + direction + SEQUENCE, this.at + direction + DIRECTION_BYTES);
+  }
+
+  private put(place: number, most: number, from: Uint8Array, start: number, length: number): void {
+    if (length > most) throw new RangeError('keys of a size that no suite has');
+    for (let i = 0; i < length; i++) this.bytes[this.at + place + i] = from[start + i] as number;
   }
 
   /** Writes the IV, each byte of its end combined with the sequence number (RFC 8446, 5.3; RFC 7905, 2). */

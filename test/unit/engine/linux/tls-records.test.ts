@@ -61,11 +61,14 @@ class Host {
     this.table.states.enterDevice(FD);
     this.table.states.attachTls(FD);
     this.records = this.fresh();
-    establish(this.records.begin(FD), suite, false, options);
+    this.records.begin(FD);
+    establish(this.records.of(FD), suite, false, options);
   }
 
   private fresh(): TlsRecords {
-    return new TlsRecords(this.kernel, this.table, createAead(libc), hmac, READ_BYTES);
+    return new TlsRecords(this.kernel, this.table, createAead(libc), hmac, READ_BYTES, (fd) =>
+      this.table.states.awaitRetry(fd),
+    );
   }
 
   /** Goes on in another engine, by way of bytes. */
@@ -338,7 +341,8 @@ it('wipes the keys of a connection that is freed', () => {
   expect(secret.some((byte) => byte !== 0)).toBe(true);
   host.records.free(FD);
   expect(host.records.has(FD)).toBe(false);
-  const next = host.records.begin(FD);
+  host.records.begin(FD);
+  const next = host.records.of(FD);
   expect(next.bytes.includes(secret)).toBe(false);
 });
 

@@ -49,8 +49,9 @@ describe('the trace of RFC 8448, 3', () => {
     const cipher = cipherOfSuite('TLS_AES_128_GCM_SHA256');
     if (cipher === undefined) throw new Error('no cipher');
     const established = { cipher, isClient, fragmentLimit: is.MAX_PLAINTEXT_BYTES };
-    const secrets = { client: Buffer.from(clientSecret), server: Buffer.from(serverSecret) };
-    beginTls13(made.state, hmac, established, secrets, isClient ? 0 : 1); // the server has sent one ticket
+    made.state.setSecret(isClient ? WRITE : READ, clientSecret, 0, 32);
+    made.state.setSecret(isClient ? READ : WRITE, serverSecret, 0, 32);
+    beginTls13(made.state, hmac, established, isClient ? 0 : 1); // the server has sent one ticket
     return made;
   }
 
