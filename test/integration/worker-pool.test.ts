@@ -207,7 +207,7 @@ test('a thread that dies gives back what it had counted, and is started again at
   await Promise.allSettled([dying, asked]);
   await expect(asked).rejects.toMatchObject({ code: 'THREAD_UNAVAILABLE' });
   expect([deaths.length, table.liveAt('a'), table.devices()]).toEqual([1, 0, 0]);
-  expect(await threads.clients(anyone)).toEqual({ clients: [], total: 0 });
+  expect(await threads.clients(anyone)).toEqual({ clients: [], total: 0, behind: 0 });
 
   const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
   expect(again.code).toBe(0);
