@@ -217,6 +217,7 @@ npm run bench                                     everything, then writes this p
 npm run bench -- --rounds 3 --measures fanIn,echo --only haproxy,breakwater-epoll
 npm run bench -- failover                         what devices notice when a broker dies
 npm run bench -- storm                            what others notice when one source storms
+npm run bench -- upgrade                          what devices notice of an upgrade
 \`\`\`
 
 It wants a quiet machine with two cores or more, Linux, HAProxy and nginx with its stream module (Debian:

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Device } from './device.ts';
+import type { Door } from './doors.ts';
 import { type Account, type AckTimes, Ledger, type Qos } from './ledger.ts';
 
 export interface CrowdOptions {
-  /** Where devices connect: each begins with the next. */
-  readonly ports: readonly number[];
+  /** How the device of this number connects, first and then in turn. */
+  readonly doors: (index: number) => readonly Door[];
   readonly devices: number;
   /** Messages a second, of all devices together. */
   readonly rate: number;
@@ -14,10 +15,29 @@ export interface CrowdOptions {
   readonly subscriber: 'next' | 'self';
   readonly clean: boolean;
   readonly comesBack: boolean;
+  /** See `DeviceOptions`. */
+  readonly backAfterMs?: number;
+}
+
+/** What one device has seen; times by `performance.now()`, 0 for never. */
+interface Seen {
+  disconnects: number;
+  /** When it was disconnected last. */
+  lostAtMs: number;
+  /** When the last message came, or it was connected again. */
+  heardAtMs: number;
+}
+
+/** One device of the crowd, by its number. */
+export interface Member extends Readonly<Seen> {
+  readonly localPort: number;
+  readonly isConnected: boolean;
 }
 
 export interface Crowd {
-  readonly figures: () => CrowdFigures;
+  /** @param isMeant of these publishers only, as far as messages are counted */
+  readonly figures: (isMeant?: (index: number) => boolean) => CrowdFigures;
+  members(): readonly Member[];
   /** Publishes at the given rate until `quieten`. */
   publish(): void;
   /** What is published from now on counts as later. */
@@ -51,7 +71,7 @@ export const willTopic = 'will';
 
 /** So many devices, each of which publishes on its own topic, and receives the messages of one of them. */
 export async function gather(options: CrowdOptions): Promise<Crowd> {
-  const { ports, devices: count, rate, versions, subscriber, clean, comesBack } = options;
+  const { doors, devices: count, rate, versions, subscriber, clean, comesBack, backAfterMs } = options;
   const run = Math.random().toString(36).slice(2, 8);
   const qosOf = (index: number) => QOS[index % QOS.length] as Qos;
   const subscriberOf = (index: number) => (subscriber === 'self' ? index : (index + 1) % count);
@@ -60,29 +80,32 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
   );
   const violations: string[] = [];
   const awayMs: number[] = [];
-  let disconnects = 0;
+  const seen = Array.from({ length: count }, () => ({ disconnects: 0, lostAtMs: 0, heardAtMs: 0 }));
   let refusals = 0;
   let lastNewsMs = performance.now();
 
-  const devices = Array.from({ length: count }, (_, index) => {
+  const devices = seen.map((you, index) => {
     const clientId = `${run}-${index}`;
     return new Device({
-      ...{ clientId, clean, comesBack },
-      ports: ports.map((_, i) => ports[(index + i) % ports.length] as number),
+      ...{ clientId, clean, comesBack, backAfterMs, doors: doors(index) },
       protocolVersion: versions[Math.floor(index / QOS.length) % versions.length] as 4 | 5,
       willTopic: `${willTopic}/${clientId}`,
       subscribeTo: topicOf(run, subscriber === 'self' ? index : (index + count - 1) % count),
       onMessage(_topic, payload) {
-        lastNewsMs = performance.now();
+        lastNewsMs = you.heardAtMs = performance.now();
         const [publisher, sequence] = payload.split(' ').map(Number) as [number, number];
         if (subscriberOf(publisher) === index) ledger.received(publisher, sequence);
         else violations.push(`${clientId}: a message for another device: ${payload}`);
       },
       onDisconnect(why) {
-        disconnects++;
-        if (disconnects <= 5 && !comesBack) violations.push(`${clientId}: disconnected: ${why}`);
+        you.disconnects++;
+        you.lostAtMs = performance.now();
+        if (!comesBack) violations.push(`${clientId}: disconnected: ${why}`);
       },
-      onReturn: (afterMs) => awayMs.push(afterMs),
+      onReturn(afterMs) {
+        awayMs.push(afterMs);
+        you.heardAtMs = performance.now();
+      },
       onRefusal: () => refusals++,
       onViolation: (what) => violations.push(`${clientId}: ${what}`),
     });
@@ -90,7 +113,6 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
 
   await startAll(devices);
 
-  let turn = 0;
   function speak(index: number, round: number): void {
     const device = devices[index];
     if (!device?.isConnected) return;
@@ -104,37 +126,53 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
     device.publish(topicOf(run, index), `${index} ${sequence}`, qosOf(index), acknowledged);
   }
 
-  let timer: NodeJS.Timeout | undefined;
+  const pace = paced(rate, (turn) => speak(turn % count, Math.floor(turn / count)));
   return {
-    publish() {
-      const startedAtMs = performance.now();
-      const before = turn;
-      timer = setInterval(() => {
-        const due = before + ((performance.now() - startedAtMs) * rate) / 1000;
-        for (; turn < due; turn++) speak(turn % count, Math.floor(turn / count));
-      }, TICK_MS);
-    },
+    publish: pace.start,
     markLater: () => ledger.markLater(),
     ackTimesBut: (clientIds, fromMs, toMs) =>
       ledger.ackTimes((publisher) => !clientIds.has(`${run}-${publisher}`), fromMs, toMs),
     async quieten() {
-      clearInterval(timer);
+      pace.stop();
       lastNewsMs = performance.now();
       while (!ledger.isSettled && performance.now() - lastNewsMs < QUIET_MS) await sleep(50);
       await sleep(500); // for what should not come
     },
-    figures: () => ({
-      disconnects,
+    members: () =>
+      devices.map(({ localPort, isConnected }, index) => ({
+        ...(seen[index] as Seen),
+        localPort,
+        isConnected,
+      })),
+    figures: (isMeant) => ({
+      disconnects: seen.reduce((sum, { disconnects }) => sum + disconnects, 0),
       refusals,
       awayMs: summaryOf(awayMs),
-      ...ledger.account(),
+      ...ledger.account(isMeant),
       unansweredPings: devices.reduce((sum, device) => sum + device.unansweredPings, 0),
       violations: violations.slice(0, 20),
     }),
     async leave() {
-      clearInterval(timer);
+      pace.stop();
       await Promise.all(devices.map((device) => device.leave()));
     },
+  };
+}
+
+/** Calls back so often a second between `start` and `stop`. */
+function paced(rate: number, run: (turn: number) => void): { start(): void; stop(): void } {
+  let turn = 0;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    start() {
+      const startedAtMs = performance.now();
+      const before = turn;
+      timer = setInterval(() => {
+        const due = before + ((performance.now() - startedAtMs) * rate) / 1000;
+        for (; turn < due; turn++) run(turn);
+      }, TICK_MS);
+    },
+    stop: () => clearInterval(timer),
   };
 }
 

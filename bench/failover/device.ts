@@ -1,10 +1,12 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
+import type { Door } from './doors.ts';
 import type { Qos } from './ledger.ts';
 
 export interface DeviceOptions {
-  /** Where it connects to; of several it takes the next one each time. */
-  readonly ports: readonly number[];
+  /** How it connects; of several it takes the next one each time. */
+  readonly doors: readonly Door[];
   readonly clientId: string;
   readonly protocolVersion: 4 | 5;
   /** Clean session, or Clean Start. */
@@ -13,6 +15,8 @@ export interface DeviceOptions {
   readonly subscribeTo: string;
   /** After a disconnect it comes back in about a second, as mqtt.js does; without, it stays away. */
   readonly comesBack: boolean;
+  /** Instead of that second, in milliseconds. */
+  readonly backAfterMs?: number | undefined;
   readonly onMessage: (topic: string, payload: string) => void;
   /** The connection ended though nobody asked for it. */
   readonly onDisconnect: (why: string) => void;
@@ -40,6 +44,7 @@ const EXPIRY_S = 300;
 /** An MQTT client that is small enough to have thousands of, and strict about what it is sent. */
 export class Device {
   private readonly options: DeviceOptions;
+  private stream: Duplex | undefined;
   private socket: Socket | undefined;
   private connected: (() => void) | undefined;
   private isAccepted = false;
@@ -64,6 +69,11 @@ export class Device {
     return this.isAccepted;
   }
 
+  /** Of its end of the TCP connection; 0 without one. */
+  get localPort(): number {
+    return this.socket?.localPort ?? 0;
+  }
+
   get inflight(): number {
     return this.outgoing.size;
   }
@@ -82,21 +92,24 @@ export class Device {
   }
 
   private open(): void {
-    const { ports, protocolVersion } = this.options;
-    const port = ports[this.attempts++ % ports.length] as number;
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    const { doors, protocolVersion } = this.options;
+    const door = doors[this.attempts++ % doors.length] as Door;
+    const { stream, socket } = door();
     const packets = parser({ protocolVersion });
     let error = '';
     packets.on('packet', (packet: Packet) => this.receive(packet));
     packets.on('error', ({ message }: Error) => this.options.onViolation(message));
-    socket.on('data', (chunk) => packets.parse(chunk));
-    socket.on('error', ({ message }) => {
-      error = message;
-    });
-    socket.once('close', () => this.closed(error || 'closed'));
+    stream.on('data', (chunk) => packets.parse(chunk));
+    for (const each of new Set([stream, socket])) {
+      each.on('error', ({ message }: Error) => {
+        error ||= message;
+      });
+    }
+    stream.once('close', () => this.closed(error || 'closed'));
+    this.stream = stream;
     this.socket = socket;
     this.isAccepted = false;
-    this.patience = setTimeout(() => socket.destroy(), PATIENCE_MS);
+    this.patience = setTimeout(() => stream.destroy(), PATIENCE_MS);
     this.sendConnect();
   }
 
@@ -117,6 +130,7 @@ export class Device {
   }
 
   private closed(why: string): void {
+    this.stream = undefined;
     this.socket = undefined;
     clearTimeout(this.patience);
     if (this.isLeaving) return;
@@ -126,8 +140,8 @@ export class Device {
     }
     this.isAccepted = false;
     this.pings = 0;
-    if (this.options.comesBack)
-      setTimeout(() => !this.isLeaving && this.open(), COMES_BACK_MS * (0.5 + Math.random()));
+    const { comesBack, backAfterMs = COMES_BACK_MS } = this.options;
+    if (comesBack) setTimeout(() => !this.isLeaving && this.open(), backAfterMs * (0.5 + Math.random()));
   }
 
   publish(topic: string, payload: string, qos: Qos, acknowledged: (afterMs: number) => void): void {
@@ -143,7 +157,7 @@ export class Device {
 
   ping(): void {
     if (!this.isAccepted) return;
-    if (this.pings > 0 && performance.now() - this.pingedAtMs > PATIENCE_MS) this.socket?.destroy();
+    if (this.pings > 0 && performance.now() - this.pingedAtMs > PATIENCE_MS) this.stream?.destroy();
     if (this.pings === 0) this.pingedAtMs = performance.now();
     this.pings++;
     this.send({ cmd: 'pingreq' });
@@ -151,12 +165,12 @@ export class Device {
 
   /** DISCONNECT; resolves when the socket is closed. */
   leave(): Promise<void> {
-    const { socket } = this;
+    const { stream } = this;
     this.isLeaving = true;
-    if (socket === undefined) return Promise.resolve();
+    if (stream === undefined) return Promise.resolve();
     this.send({ cmd: 'disconnect' });
-    socket.end();
-    return new Promise((resolve) => socket.once('close', () => resolve()));
+    stream.end();
+    return new Promise((resolve) => stream.once('close', () => resolve()));
   }
 
   private freeId(): number {
@@ -166,7 +180,7 @@ export class Device {
   }
 
   private send(packet: Packet): void {
-    this.socket?.write(generate(packet, { protocolVersion: this.options.protocolVersion } as never));
+    this.stream?.write(generate(packet, { protocolVersion: this.options.protocolVersion } as never));
   }
 
   private receive(packet: Packet): void {
@@ -225,7 +239,7 @@ export class Device {
     const { comesBack, onRefusal, onViolation } = this.options;
     if (!comesBack || onRefusal === undefined) onViolation(`CONNACK ${code}`);
     else onRefusal(code);
-    this.socket?.destroy();
+    this.stream?.destroy();
   }
 
   private delivered({ topic, payload, qos, messageId = 0 }: IPublishPacket): void {

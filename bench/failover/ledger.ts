@@ -109,16 +109,18 @@ export class Ledger {
     for (const topic of this.topics) topic.later = topic.received.length;
   }
 
-  account(): Account {
-    const sum = (of: (topic: Topic) => number) => this.topics.reduce((total, topic) => total + of(topic), 0);
+  /** @param isMeant of these publishers only */
+  account(isMeant: (publisher: number) => boolean = () => true): Account {
+    const topics = this.topics.filter(({ publisher }) => isMeant(publisher));
+    const sum = (of: (topic: Topic) => number) => topics.reduce((total, topic) => total + of(topic), 0);
     const sumOf = (qos: Qos, of: (topic: Topic) => number) =>
       sum((topic) => (topic.qos === qos ? of(topic) : 0));
     const byQos = (of: (topic: Topic) => number) => ({ qos1: sumOf(1, of), qos2: sumOf(2, of) });
     const outOfOrder = (topic: Topic) => topic.outOfOrder;
     const examples = [
       ...this.disorder,
-      ...this.topics.flatMap((topic) => lost(topic).map((sequence) => `lost ${name(topic, sequence)}`)),
-      ...this.topics.flatMap((topic) =>
+      ...topics.flatMap((topic) => lost(topic).map((sequence) => `lost ${name(topic, sequence)}`)),
+      ...topics.flatMap((topic) =>
         topic.received.flatMap((count, sequence) =>
           count > 1 && topic.qos === 2 ? [`duplicate ${name(topic, sequence)}`] : [],
         ),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Crowd, type CrowdFigures, gather, willTopic } from './crowd.ts';
 import { Device } from './device.ts';
+import { type Door, tcpDoor } from './doors.ts';
 import type { AckTimes } from './ledger.ts';
 import { type Moves, movesIn } from './moves.ts';
 import { type Actor, Stage } from './stage.ts';
@@ -66,8 +67,9 @@ export async function perform(play: Play): Promise<Report> {
     const wills: string[] = [];
     const watched = play.brokers === 'emqx' ? nodes.slice(1, 2) : nodes; // there each node tells what all have
     const watchers = await Promise.all(watched.map(({ port }) => watchWills(port, wills)));
+    const doors = (front === undefined ? nodes : [front]).map(({ port }) => tcpDoor(port));
     const crowd = await gather({
-      ports: (front === undefined ? nodes : [front]).map(({ port }) => port),
+      doors: (index) => doors.map((_, i) => doors[(index + i) % doors.length] as Door),
       devices: play.devices,
       rate: play.rate,
       versions: play.brokers === 'aedes' ? [4] : [4, 5],
@@ -122,7 +124,8 @@ async function startNodes(stage: Stage, { brokers, timeScale = 1 }: Play): Promi
 
 async function watchWills(port: number, wills: string[]): Promise<Device> {
   const watcher = new Device({
-    ...{ ports: [port], clientId: `watcher-${port}`, protocolVersion: 4, clean: true, comesBack: false },
+    ...{ doors: [tcpDoor(port)], clientId: `watcher-${port}`, protocolVersion: 4 },
+    ...{ clean: true, comesBack: false },
     subscribeTo: `${willTopic}/#`,
     onMessage: (_topic, payload) => wills.push(payload),
     onDisconnect() {}, // its broker has been killed

@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 
 const shared: Omit<Play, 'brokers' | 'engine'> = {
-  main: new URL('../../src/main.js', import.meta.url).pathname,
+  main: new URL('../../breakwater/main.js', import.meta.url).pathname,
   fault: oneOf('fault', values.fault, ['none', 'kill', 'hang', 'rolling', 'rebalance']),
   front: oneOf('front', values.front ?? 'breakwater', ['breakwater', 'haproxy', 'direct']),
   devices: Number(values.devices),

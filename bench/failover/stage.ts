@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adopt } from '../../test/support/children.ts';
+import { processesWith } from './processes.ts';
 
 /** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
@@ -72,12 +73,22 @@ export class Stage {
     return this.actor(id, port, ['mosquitto', '-c', this.written(`${id}.conf`, lines.join('\n'))]);
   }
 
-  /** `breakwater start` in front of the nodes; `pool` is added to its one pool. `configure` lays changes over its file. */
-  async breakwater(nodes: readonly Actor[], engine: string, pool: object = {}) {
-    const [port, adminPort] = [await freePort(), await freePort()];
+  /**
+   * `breakwater start` in front of the nodes; `pool` is added to its one pool. `configure` lays changes over its file.
+   * @param listeners of its configuration, instead of one; the first is on `port`
+   */
+  async breakwater(
+    nodes: readonly Actor[],
+    engine: string,
+    pool: object = {},
+    listeners?: { readonly port: number; readonly all: readonly object[]; readonly limits: object },
+  ) {
+    const port = listeners?.port ?? (await freePort());
+    const adminPort = await freePort();
     const config = {
       proxy: { engine },
-      listeners: [{ url: `mqtt://127.0.0.1:${port}`, mode: 'session' }],
+      listeners: listeners?.all ?? [{ url: `mqtt://127.0.0.1:${port}`, mode: 'session' }],
+      limits: { ...listeners?.limits },
       pools: { default: { nodes: nodes.map(({ id, url }) => ({ id, url })), ...pool } },
       admin: { url: `http://127.0.0.1:${adminPort}` },
       log: { level: 'info', format: 'json' },
@@ -95,22 +106,29 @@ export class Stage {
     return this.actor('haproxy', port, ['haproxy', '-f', file]);
   }
 
+  /** Of a new file. */
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
   keepOutput(file: string): void {
     writeFileSync(file, this.actors.map(({ id, output }) => `--- ${id}\n${output()}`).join('\n'));
   }
 
   async strike(): Promise<void> {
     await Promise.all(this.actors.map((each) => each.stop()));
+    for (const pid of processesWith(this.directory)) process.kill(pid, 'SIGKILL'); // that took the place of ours
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private written(name: string, text: string): string {
+  written(name: string, text: string): string {
     const path = join(this.directory, name);
     writeFileSync(path, text);
     return path;
   }
 
-  private async actor(
+  /** Starts a process and waits until it accepts at the port. */
+  async actor(
     id: string,
     port: number,
     command: readonly string[],
@@ -166,7 +184,7 @@ function createActor(
     signal,
     async stop() {
       if (child === undefined || isOver()) return;
-      const ended = once(child, 'close');
+      const ended = once(child, 'exit');
       signal('SIGCONT');
       signal('SIGTERM');
       const last = setTimeout(() => signal('SIGKILL'), STOP_TIMEOUT_MS);
@@ -202,7 +220,7 @@ async function accepts(port: number): Promise<boolean> {
 }
 
 /** A port that was free a moment ago: it has to be the same after a restart. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

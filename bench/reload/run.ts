@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Crowd, gather } from '../failover/crowd.ts';
+import { tcpDoor } from '../failover/doors.ts';
 import { Stage } from '../failover/stage.ts';
 import { changeOf } from './changes.ts';
 
@@ -36,12 +37,12 @@ interface Row {
 }
 
 async function perform(): Promise<{ rows: Row[]; lost: number; violations: readonly string[] }> {
-  const stage = new Stage(new URL('../../src/main.js', import.meta.url).pathname);
+  const stage = new Stage(new URL('../../breakwater/main.js', import.meta.url).pathname);
   try {
     const nodes = await Promise.all(['a', 'b', 'c'].map((id) => stage.mosquitto(id)));
     const front = await stage.breakwater(nodes, values.engine);
     const crowd = await gather({
-      ...{ ports: [front.port], devices, rate, versions: [4, 5], subscriber: 'self' },
+      ...{ doors: () => [tcpDoor(front.port)], devices, rate, versions: [4, 5], subscriber: 'self' },
       ...{ clean: false, comesBack: false },
     });
     crowd.publish();

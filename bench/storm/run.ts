@@ -49,7 +49,7 @@ writeFileSync(
   }),
 );
 
-const server = spawn(process.execPath, [file('../../src/main.js'), 'start', '-c', configuration], {
+const server = spawn(process.execPath, [file('../../breakwater/main.js'), 'start', '-c', configuration], {
   stdio: ['ignore', 'inherit', 'inherit'],
 });
 const ended = once(server, 'exit');
