@@ -150,6 +150,8 @@ export const GENERATION = 0;
 export const SLOTS = 1;
 export const DEVICES = 2;
 export const NUMBER = 3;
+/** Connections that a process may still be given between its last word of their number and the new process. */
+const NUMBERS_MEANWHILE = 1 << 20;
 
 /** The signs of life of one thread (`engine/pulse.ts`). */
 export function pulseOf({ doubles }: Pick<Table, 'doubles'>, thread: number): Float64Array {
@@ -170,6 +172,16 @@ export class TableWriter {
 
   constructor(table: Table) {
     this.table = table;
+  }
+
+  /** The number that a connection was given last. */
+  get lastNumber(): number {
+    return (this.table.header[NUMBER] ?? 0) >>> 0;
+  }
+
+  /** Connections are numbered on behind this one: those up to it, and some that come meanwhile, are of another process. */
+  numberBehind(last: number): void {
+    this.table.header[NUMBER] = last + NUMBERS_MEANWHILE;
   }
 
   /** Adds or changes a node. @throws BreakwaterError TABLE_FULL beyond 1,024 nodes, those still in use included */

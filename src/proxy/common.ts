@@ -27,6 +27,8 @@ export async function createCommon(config: Config, former?: ControlState) {
   const identity = identify(config, engine.name, former?.identity);
   const metrics = createMetrics(moveCauses);
   const memory = createTableMemory(tableThreads(identity.threads));
+  const table = new TableWriter(openTable(memory, tableThreads(identity.threads)));
+  if (former !== undefined) table.numberBehind(former.lastNumber);
   return {
     current,
     pools: (): readonly PoolConfig[] => current.config.pools,
@@ -37,7 +39,7 @@ export async function createCommon(config: Config, former?: ControlState) {
     identity,
     former,
     memory,
-    table: new TableWriter(openTable(memory, tableThreads(identity.threads))),
+    table,
     poolNumbers: new PoolNumbers(),
     ...createJournal(current, metrics.incident),
     metrics,

@@ -25,6 +25,8 @@ export const controlState = z.object({
   keys: keysState,
   /** Somebody has taken the proxy out. */
   isDraining: z.boolean(),
+  /** The number that a connection was given last. */
+  lastNumber: z.int().min(0).max(0xffff_ffff),
   nodes: z.array(nodeHealth),
   /** Of the memory store; it parses that itself. */
   store: z.unknown(),

@@ -22,6 +22,7 @@ export function describeControl({ common, control }: Omit<RunningParts, 'admin'>
     fixed: fixedParts(common.current.config),
     keys: control.keys.describe(),
     isDraining: common.phase.isDraining,
+    lastNumber: common.table.lastNumber,
     nodes: describeHealth(control),
     store: control.store.describe?.(),
   };

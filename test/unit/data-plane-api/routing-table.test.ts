@@ -341,3 +341,13 @@ test('what speaks against the node of a slot is read as it lies there', () => {
   writer.remove('a');
   expect(first.faultOf(0)).toBe('removed');
 });
+
+test('connections are numbered on behind those of the process before, though that still numbers some', () => {
+  for (const last of [0, 5, 2 ** 31 + 7, 2 ** 32 - 1]) {
+    const table = openTable(createTableMemory(1), 1);
+    const [writer, reader] = [new TableWriter(table), new TableReader(table, 0)];
+    writer.numberBehind(last);
+    expect(writer.lastNumber).toBe((last + 2 ** 20) % 2 ** 32);
+    expect(reader.nextNumber()).toBe((last + 2 ** 20 + 1) % 2 ** 32);
+  }
+});
