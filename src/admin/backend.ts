@@ -2,6 +2,7 @@ import type { NamedChanges } from '../config/difference.ts';
 import type { TracedPacket } from '../connection/packet-trace.ts';
 import type { AdminState, Health, NodeCreate, NodePatch, NodeSource } from '../nodes/node.ts';
 import type { JournalBackend } from './journal-views.ts';
+import type { ProxyView, StatusView } from './status-views.ts';
 
 /**
  * What the admin API asks of the rest of Breakwater, and the shapes that it answers with.
@@ -9,6 +10,7 @@ import type { JournalBackend } from './journal-views.ts';
  */
 
 export type { BreakwaterEvent } from '../journal/event.ts';
+export type { CertificateView, CrlView, DescriptorShortage, ProxyView, StatusView } from './status-views.ts';
 
 export interface NodeView {
   readonly id: string;
@@ -223,81 +225,6 @@ export interface PoolView {
   readonly nodes: number;
   readonly healthy: number;
   readonly connections: number;
-}
-
-export interface ProxyView {
-  readonly id: string;
-  readonly version: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly engine: string;
-  readonly threads: number;
-  readonly listeners: readonly string[];
-  readonly connections: number;
-  readonly startedAt: string;
-  /** Only `enabled` ones take devices. `draining`: a person has taken it out. */
-  readonly state: 'starting' | 'enabled' | 'draining' | 'stopping';
-  /** Which of its processes: 1, and one more with each upgrade. Absent: it is not said, as of another proxy. */
-  readonly generation?: number | undefined;
-  /** Seconds since its last heartbeat. */
-  readonly lastSeen: number;
-}
-
-export interface StoreView {
-  readonly kind: 'memory' | 'redis';
-  readonly up: boolean;
-  /** While it is away: what Redis or the network said. */
-  readonly cause?: string | undefined;
-  /** While it is away: since when, RFC 3339. */
-  readonly since?: string | undefined;
-}
-
-export interface StatusView {
-  readonly cluster: string;
-  readonly proxy: ProxyView;
-  readonly store: StoreView;
-  readonly nodes: { readonly total: number; readonly healthy: number; readonly enabled: number };
-  readonly connections: number;
-  readonly connectionsTotal: number;
-  readonly rejectedTotal: number;
-  /** Revocation lists of TLS listeners. */
-  readonly crls: readonly CrlView[];
-  /** Certificates that TLS listeners show. */
-  readonly certificates: readonly CertificateView[];
-  /** Absent: the process may open enough files for `limits.maxConnections`. */
-  readonly descriptorShortage?: DescriptorShortage | undefined;
-  /** Data threads that do not answer, by number. */
-  readonly silentThreads: readonly number[];
-  /** Data threads that have died three times in a row, each after less than half a minute, by number. */
-  readonly failingThreads: readonly number[];
-  /** True while the proxy accepts devices, every data thread answers, and there is at least one node to send them to. */
-  readonly ready: boolean;
-}
-
-/** One revocation list of a listener. */
-export interface CrlView {
-  readonly listener: string;
-  /** Name of the authority. */
-  readonly issuer: string;
-  /** RFC 3339; absent where the list does not say when the next is due. */
-  readonly nextUpdate?: string | undefined;
-  /** `expired`: no device with a certificate is let in; `tolerated`: it has expired, and counts as it is. */
-  readonly state: 'valid' | 'expired' | 'tolerated';
-}
-
-export interface CertificateView {
-  readonly listener: string;
-  readonly subject: string;
-  /** RFC 3339; of its chain, the earliest. */
-  readonly notAfter: string;
-}
-
-/** The process may open fewer files than `limits.maxConnections` takes. */
-export interface DescriptorShortage {
-  readonly limit: number;
-  readonly needed: number;
-  /** Devices that are taken with those that there are. */
-  readonly maxConnections: number;
 }
 
 /** What a reload changed. Empty lists: nothing. */

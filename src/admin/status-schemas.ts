@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import type { CertificateView, CrlView, ProxyView, StatusView, StoreView } from './backend.ts';
+import type {
+  CertificateView,
+  CrlView,
+  LostProxyView,
+  ProxyView,
+  StatusView,
+  StoreView,
+} from './status-views.ts';
 
 /** How a proxy and its cluster stand, as schemas. */
 
@@ -41,6 +48,12 @@ const certificateView = z.object({
   notAfter: timestamp.meta({ description: 'Of its chain, the earliest.' }),
 }) satisfies z.ZodType<CertificateView>;
 
+const lostProxyView = z.object({
+  id: z.string(),
+  since: timestamp,
+  connections: count,
+}) satisfies z.ZodType<LostProxyView>;
+
 const storeView = z.object({
   kind: z.enum(['memory', 'redis']),
   up: z.boolean(),
@@ -52,6 +65,10 @@ export const statusView = z.object({
   cluster: z.string(),
   proxy: proxyView,
   store: storeView,
+  lostProxies: z.array(lostProxyView).readonly().meta({
+    description:
+      'Proxies that vanished in the last quarter of an hour without taking their leave, and are not back.',
+  }),
   nodes: z.object({ total: count, healthy: count, enabled: count }).readonly(),
   connections: count,
   connectionsTotal: count,

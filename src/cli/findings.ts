@@ -36,6 +36,7 @@ export function findingsOf({ status, nodes, pools }: Looked, nowMs: number): Fin
     ...nodes.filter((node) => node.state === 'enabled' && node.health === 'unhealthy').map(unhealthy),
     ...notAccepting(status, nodes),
     ...storeAway(status),
+    ...lostProxies(status),
     ...status.certificates.flatMap((certificate) => expiring(certificate, nowMs)),
     ...status.crls.flatMap((crl) => crlFinding(crl, nowMs)),
     ...fewDescriptors(status),
@@ -96,6 +97,14 @@ function storeAway({ store }: StatusView): Finding[] {
   const cause = store.cause === undefined ? '' : ` (${store.cause})`;
   const what = `the membership store (${store.kind}) is away${since}${cause}: devices go on, and no node can be changed`;
   return [{ what, help: 'redis-cli -u URL ping, with the URL of membership.url' }];
+}
+
+/** Its devices connect to another one by themselves, where something before the proxies sends them there. */
+function lostProxies({ lostProxies: lost, proxy }: StatusView): Finding[] {
+  return lost.map(({ id, since, connections }) => ({
+    what: `proxy ${id} has vanished: no heartbeat since ${since}, ${connections} devices were there`,
+    help: `look at its machine and its log, and start it again; ${proxy.id} and the others go on`,
+  }));
 }
 
 function expiring(

@@ -23,7 +23,7 @@ export const eventKinds = {
     keep: 500,
     types: ['drain-progress', 'rebalance-progress', 'proxy-drain-progress', 'proxy-rebalance-progress'],
   },
-  proxy: { keep: 200, types: ['proxy-state'] },
+  proxy: { keep: 200, types: ['proxy-state', 'proxy-lost'] },
   reload: { keep: 200, types: ['reload'] },
   upgrade: { keep: 200, types: ['upgrade'] },
   certificate: { keep: 200, types: ['certificate'] },

@@ -19,6 +19,8 @@ export function incidentText(incident: MergedIncident): string {
       return `pool ${subject}: no node was healthy at ${at}${until}; all of them were tried`;
     case 'store-outage':
       return `the membership store was away at ${at}${until}${cause === '' ? '' : ` (${cause})`}`;
+    case 'proxy-lost':
+      return `proxy ${subject} vanished at ${at}: ${cause}`;
     case 'thread-stuck':
       return `data thread ${subject} did not answer at ${at}${until}`;
     case 'thread-died':

@@ -9,6 +9,8 @@ export const incidentKinds = [
   /** No node of a pool is healthy, and all of them are tried. */
   'panic',
   'store-outage',
+  /** A proxy of the cluster vanished without taking its leave. */
+  'proxy-lost',
   'thread-stuck',
   'thread-died',
   'thread-failing',

@@ -78,6 +78,10 @@ export class Incidents {
         return this.lasting('panic', textOf(event.pool), event.state === 'began', event.cause);
       case 'store':
         return this.lasting('store-outage', '', event.state === 'down', event.cause);
+      case 'proxy-lost':
+        if (event.state === 'lost')
+          this.join('proxy-lost', textOf(event.peer), true).cause = `${event.connections} devices were there`;
+        return;
       case 'thread':
         return this.thread(event);
       case 'refusals':

@@ -6,6 +6,7 @@ import type { NodeTable } from '../nodes/table.ts';
 import { type ClaimsOptions, createClaims } from './claims.ts';
 import { resolveHost } from './discovery/resolve.ts';
 import { connectionsElsewhere, startHeartbeat } from './heartbeat.ts';
+import { LostProxies, type LostProxy } from './lost-proxies.ts';
 import { NodeSources } from './node-sources.ts';
 import { RememberedSessions, type SessionMemoryOptions } from './remembered-sessions.ts';
 import { createMemoryStore } from './store/memory.ts';
@@ -35,6 +36,8 @@ interface ClusterMemberOptions {
   readonly onSkipped: StoreWatcher['onSkipped'];
   /** The store has stopped to answer, or answers again. */
   readonly onStore: StoreWatcher['onUp'];
+  readonly onProxyLost: (proxy: LostProxy) => void;
+  readonly onProxyBack: (id: string) => void;
   /** Self-registered nodes whose heartbeats are missed, and are heard again. */
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
@@ -92,9 +95,14 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
   const renewal = setInterval(renew, RENEW_INTERVAL_MS);
   let proxies: readonly LivingProxy[] = [];
   let outage: StoreOutage | undefined;
+  const lost = new LostProxies({
+    ...{ clock: { now: Date.now }, heartbeatMs: current.config.membership.heartbeatMs },
+    ...{ onLost: options.onProxyLost, onBack: options.onProxyBack },
+  });
 
   function onProxies(living: readonly LivingProxy[]): void {
     proxies = living;
+    lost.update(living);
     const elsewhere = connectionsElsewhere(living, proxyId);
     for (const { id } of nodes.list()) options.setRemote(id, elsewhere.get(id) ?? 0);
   }
@@ -115,6 +123,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     proxies: () => proxies,
     /** Undefined while the store answers. */
     outage: () => outage,
+    lostProxies: () => lost.list(),
     isRemoved: (nodeId: string) => sources.isRemoved(nodeId),
     /** Resolves when the first nodes are known, as far as they can be. */
     async start(): Promise<void> {

@@ -19,6 +19,7 @@ import { rejectReasons, type TableWriter } from '../data-plane-api/routing-table
 import type { ProbeResult } from '../health/probe-history.ts';
 import type { BreakwaterEvent } from '../journal/event.ts';
 import type { StoreOutage } from '../membership/cluster-member.ts';
+import type { LostProxy } from '../membership/lost-proxies.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
 import type { LivingProxy, MembershipStore } from '../membership/store/store.ts';
 import { createFoundClients } from '../migration/found-clients.ts';
@@ -43,6 +44,7 @@ interface BackendParts {
   readonly nodes: NodeTable;
   readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
   readonly storeOutage: () => StoreOutage | undefined;
+  readonly lostProxies: () => readonly LostProxy[];
   readonly nodeAdmin: NodeAdmin;
   readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'trafficAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
@@ -195,6 +197,9 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
     cluster: current.config.cluster,
     proxy,
     store: { kind: store.kind, up: store.isUp(), ...parts.storeOutage() },
+    lostProxies: parts.lostProxies().map(({ id, sinceMs, connections }) => ({
+      ...{ id, connections, since: new Date(sinceMs).toISOString() },
+    })),
     nodes: {
       total: list.length,
       healthy: list.filter((node) => node.health === 'healthy').length,

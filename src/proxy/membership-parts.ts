@@ -57,6 +57,14 @@ export async function createMembershipParts(
     onSkipped: skipped.add,
     onStore: (up, cause) =>
       events.emit({ type: 'store', at: new Date().toISOString(), state: up ? 'up' : 'down', cause }),
+    onProxyLost: ({ id: peer, connections }) => {
+      log.warn({ peer, connections }, 'a proxy of the cluster has vanished');
+      events.emit({ type: 'proxy-lost', at: new Date().toISOString(), peer, state: 'lost', connections });
+    },
+    onProxyBack: (peer) => {
+      log.info({ peer }, 'a proxy of the cluster is back');
+      events.emit({ type: 'proxy-lost', at: new Date().toISOString(), peer, state: 'back' });
+    },
     health: checker,
   });
   const others = createOthers(() =>

@@ -48,6 +48,7 @@ export async function startAdmin(
     isLeft: (id) => control.drains.progress(id) !== undefined,
     proxies: control.cluster.proxies,
     storeOutage: control.cluster.outage,
+    lostProxies: control.cluster.lostProxies,
     addressOf: control.addresses.shown,
     probesOf: (id) => control.probes.of(id),
     crls: dataPlane.certificates.crls,

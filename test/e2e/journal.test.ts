@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { ClientList, ClientView } from '../../src/admin/backend.ts';
+import type { ClientList, ClientView, StatusView } from '../../src/admin/backend.ts';
 import type { ClientHistory, EventList, IncidentList, IncidentView } from '../../src/admin/journal-views.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
@@ -237,4 +237,21 @@ test('the command line tells all of it', async () => {
   const wrong = await tell('events', '--kind', 'nonsense');
   expect(wrong).toMatchObject({ code: 2 });
   expect(wrong.stderr).toContain('audit');
+});
+
+test('a proxy that is killed is missed by the other, with the devices that it had', async () => {
+  const lost = async () => (await first().api<StatusView>('status')).lostProxies;
+  expect(await lost()).toEqual([]);
+  second().kill('SIGKILL');
+  const [missed] = await until(async () => {
+    const all = await lost();
+    return all.length > 0 && all;
+  }, 'the loss of p2');
+  expect(missed).toMatchObject({ id: 'p2', connections: expect.any(Number) });
+  const { incidents } = await first().api<IncidentList>('incidents?kind=proxy-lost');
+  expect(incidents).toMatchObject([
+    { summary: expect.stringMatching(/^proxy p2 vanished at .* devices were there$/) },
+  ]);
+  const { code, stdout } = await run(['status', '--admin', first().adminUrl]);
+  expect([code, stdout]).toEqual([1, expect.stringContaining('! proxy p2 has vanished')]);
 });

@@ -266,6 +266,7 @@ export function createMemoryBackend(
       cluster: 'default',
       proxy: proxy(),
       store: { kind: 'memory', up: true },
+      lostProxies: [],
       nodes: {
         total: nodeTable.size,
         healthy: views().filter(({ health }) => health === 'healthy').length,

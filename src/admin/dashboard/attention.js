@@ -1,7 +1,7 @@
 // @ts-check
 /** What needs attention: the order of nodes, their fair shares, and what is wrong with the cluster. Pure. */
 
-import { natural } from './format.js';
+import { counted, natural } from './format.js';
 
 /** @import { DrainView, NodeView, ProxyView, StatusView } from '../backend.ts' */
 
@@ -83,7 +83,16 @@ export function problemsOf(status, nodes, proxies, drains) {
  * @param {StatusView} status
  * @returns {Problem[]}
  */
-function proxyProblems({ proxy, store, silentThreads, failingThreads, nodes, ready, ...status }) {
+function proxyProblems({
+  proxy,
+  store,
+  lostProxies,
+  silentThreads,
+  failingThreads,
+  nodes,
+  ready,
+  ...status
+}) {
   /** @type {Problem[]} */
   const found = [];
   if (silentThreads.length > 0) {
@@ -102,6 +111,10 @@ function proxyProblems({ proxy, store, silentThreads, failingThreads, nodes, rea
     const cause = store.cause === undefined ? '' : `${store.cause}; `;
     const why = `${cause}nodes and proxies stay as they were last known; devices are served as before`;
     found.push({ tone: 'bad', what: `the ${store.kind} store is down`, why, since: store.since });
+  }
+  for (const { id, since, connections } of lostProxies) {
+    const why = `${connections} devices were connected to it; the other proxies go on`;
+    found.push({ tone: 'bad', what: `proxy ${id} has vanished`, why, since });
   }
   found.push(...tlsProblems(status.certificates, status.crls), ...shortage(status.descriptorShortage));
   if (nodes.total === 0) found.push({ tone: 'bad', what: 'no node is known', why: 'add one' });
@@ -125,7 +138,8 @@ function tlsProblems(certificates, crls) {
   for (const { listener, subject, notAfter } of certificates) {
     const left = Date.parse(notAfter) - Date.now();
     if (left > SOON_MS) continue;
-    const days = Math.floor(left / 86_400_000);
+    const hours = Math.floor(left / 3_600_000);
+    const soon = hours >= 48 ? `${Math.floor(hours / 24)} days` : counted(hours, 'hour');
     found.push(
       left <= 0
         ? {
@@ -133,7 +147,7 @@ function tlsProblems(certificates, crls) {
             why: `${listener}: devices refuse it`,
           }
         : {
-            ...{ tone: 'warn', what: `the certificate ${subject} expires in ${days} days` },
+            ...{ tone: 'warn', what: `the certificate ${subject} expires in ${soon}` },
             why: `${listener}: renew it, and reload`,
           },
     );

@@ -10,7 +10,12 @@ const groups = {
   ...{ 'node-health': 'node', 'node-lost': 'node', 'node-state': 'node', 'node-added': 'node' },
   ...{ 'node-removed': 'node', 'node-drained': 'node', panic: 'node' },
   ...{ 'drain-progress': 'node', 'rebalance-progress': 'node' },
-  ...{ 'proxy-state': 'change', 'proxy-drain-progress': 'node', 'proxy-rebalance-progress': 'node' },
+  ...{
+    'proxy-state': 'change',
+    'proxy-lost': 'node',
+    'proxy-drain-progress': 'node',
+    'proxy-rebalance-progress': 'node',
+  },
   ...{ reattached: 'move', placed: 'device', ended: 'device' },
   ...{ rejected: 'refusal', refusals: 'refusal', 'dial-failed': 'refusal' },
   ...{ reload: 'change', certificate: 'change', store: 'change', thread: 'change' },

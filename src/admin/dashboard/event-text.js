@@ -86,6 +86,11 @@ function nodeSentence(event) {
       };
     case 'proxy-rebalance-progress':
       return { tone: toneOfMoves(event), what: `rebalance of the proxies: ${event.state}`, detail: rest };
+    case 'proxy-lost': {
+      const devices = `${event.connections} devices were connected to it`;
+      if (event.state === 'back') return { tone: 'good', what: `proxy ${event.peer} is back`, detail: '' };
+      return { tone: 'bad', what: `proxy ${event.peer} has vanished`, detail: devices };
+    }
     case 'proxy-state':
       return { tone: '', what: `proxy ${event.proxy} is ${event.state}`, detail: rest };
   }

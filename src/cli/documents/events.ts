@@ -53,6 +53,10 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
     when: 'somebody has taken a proxy out (`draining`), or back in (`enabled`); the proxy itself tells it',
     fields: ['proxy', 'state'],
   },
+  'proxy-lost': {
+    when: 'another proxy vanished without taking its leave (`lost`), or is there again (`back`)',
+    fields: ['peer', 'state', 'connections'],
+  },
   'proxy-drain-progress': {
     when: 'once a second while devices leave a proxy that is drained',
     fields: ['proxy', ...progress],

@@ -46,6 +46,8 @@ function scene(config = declared) {
     ...{ recalledSession: () => {}, forgotten: () => {} },
     answer: async (question) => question,
     onStore: () => {},
+    onProxyLost() {},
+    onProxyBack() {},
     onSkipped: () => {},
     health: {
       absent: (id, cause) => told.push(`${id}: ${cause}`),

@@ -44,7 +44,7 @@ async function scene(more: Partial<BackendParts> = {}) {
   const counts: Record<string, number> = { a: 3, b: 1, w: 2 };
   const clients = [memoryClient('meter', { connection: 17 })];
   const parts: BackendParts = {
-    ...{ current, identity, nodes, store, storeOutage: () => undefined },
+    ...{ current, identity, nodes, store, storeOutage: () => undefined, lostProxies: () => [] },
     nodeAdmin: createNodeAdmin({
       ...{ table: nodes, store, declared },
       pools: () => current.config.pools.map(({ name }) => name),

@@ -45,6 +45,7 @@ const toldElsewhere = [
     'node-drained',
     'node-lost',
     'panic',
+    'proxy-lost',
     'refusals',
     'reload',
     'upgrade',
