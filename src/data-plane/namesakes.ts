@@ -42,15 +42,16 @@ export class Namesakes<T extends Namesake> implements Iterable<T> {
     this.newestAs.set(deviceKey(route.name, who), member);
   }
 
-  /** A member that was accepted in another process, at the time that it bears: it need not be the newest. */
+  /** A member that was accepted in another process, at the time that it bears: one that is here may be newer, and marks it. */
   revived(member: T): void {
     const { route, acceptedAtMs, who } = member;
-    if (route === undefined) return;
-    const isOlder = (known: T | undefined): boolean => (known?.acceptedAtMs ?? 0) > acceptedAtMs;
-    if (acceptedAtMs === 0 || isOlder(this.newestIn.get(route.name))) return;
+    if (route === undefined || acceptedAtMs === 0) return;
+    const isNewer = (known: T | undefined): boolean => (known?.acceptedAtMs ?? 0) > acceptedAtMs;
+    const key = deviceKey(route.name, who);
+    if (isNewer(this.newestAs.get(key))) return member.superseded(true);
+    this.newestAs.set(key, member);
+    if (isNewer(this.newestIn.get(route.name))) return member.superseded(false);
     this.newestIn.set(route.name, member);
-    if (!isOlder(this.newestAs.get(deviceKey(route.name, who))))
-      this.newestAs.set(deviceKey(route.name, who), member);
   }
 
   /** Marks what was accepted until then. */

@@ -189,9 +189,9 @@ describe('who a device is', () => {
 });
 
 describe('between two processes', () => {
-  const device = (name: string, acceptedAtMs: number, marked: string[]): Device => ({
-    ...{ name, clientId: 'dev', route: { name: 'default' }, acceptedAtMs, who: 1 },
-    superseded: () => marked.push(name),
+  const device = (name: string, acceptedAtMs: number, marked: string[], who = 1): Device => ({
+    ...{ name, clientId: 'dev', route: { name: 'default' }, acceptedAtMs, who },
+    superseded: (isSame) => marked.push(`${name} ${isSame ? 'same' : 'other'}`),
   });
 
   test('connections are those that they were, in whichever order they come, and nobody is told', () => {
@@ -203,10 +203,23 @@ describe('between two processes', () => {
       const ids = new ClientIds<Device>({ now: () => 300, tell: (event) => told.push(event) });
       const devices = [device('older', 100, marked), device('newer', 200, marked)];
       for (const index of order) ids.revive(devices[index] as Device);
-      expect([told, marked]).toEqual([[], []]);
+      // What the other process knew of marks is in the connection itself.
+      const known = order[0] === 0 ? [] : ['older same'];
+      expect([told, marked]).toEqual([[], known]);
       ids.supersede({ pool: 'default', clientId: 'dev', who: 1, sinceMs: 250 });
-      expect(marked).toEqual(['newer']);
+      expect(marked).toEqual([...known, 'newer same']);
     }
+  });
+
+  test('one that comes behind a newer connection is marked, as that device’s or as another’s', () => {
+    const marked: string[] = [];
+    const ids = new ClientIds<Device>({ now: () => 300, tell: undefined });
+    ids.add(device('newer', 200, marked));
+    ids.revive(device('older', 100, marked));
+    ids.revive(device('stranger', 150, marked, 2));
+    expect(marked).toEqual(['older same', 'stranger other']);
+    ids.supersede({ pool: 'default', clientId: 'dev', who: 2, sinceMs: 300 });
+    expect(marked.slice(2)).toEqual(['stranger same', 'newer other']);
   });
 
   test('one that has gone to another process is not here, and nobody is told', () => {
