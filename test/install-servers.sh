@@ -17,10 +17,13 @@ need iproute2 ip
 need nftables nft
 need curl curl
 need openssl openssl
+need gnutls-bin gnutls-cli
 need prometheus promtool # without the service
 need chromium chromium
 stream=/modules/ngx_stream_module.so
 [ -e "/usr/lib/nginx$stream" ] || [ -e "/usr/lib64/nginx$stream" ] || missing="$missing libnginx-mod-stream"
+
+ls /usr/lib/*/libwolfssl.so.* /usr/lib*/libwolfssl.so.* 2>/dev/null | grep -q . || missing="$missing libwolfssl-dev"
 
 [ -z "$missing" ] && exit 0
 
