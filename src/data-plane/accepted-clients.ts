@@ -2,7 +2,8 @@
 
 import type { Connection } from '../connection/connection.ts';
 import type { ConnectionView } from '../connection/connection-host.ts';
-import type { WorkerEvent } from '../data-plane-api/messages.ts';
+import { OpaqueConnection } from '../connection/opaque.ts';
+import type { Accepted, WorkerEvent } from '../data-plane-api/messages.ts';
 import { hash32 } from '../policy/balance/hash.ts';
 import { type ClientIds, identityOf } from './client-ids.ts';
 import { addressOf } from './client-record.ts';
@@ -34,6 +35,13 @@ export function acceptClient({ owners, isShared, tell }: Context, connection: Co
   if (ttlMs === 0) return;
   const { acceptedAtMs: sinceMs, target } = connection;
   tell({ type: 'claimed', ...deviceOf(connection), who, sinceMs, node: target?.nodeId ?? '', ttlMs });
+}
+
+/** Whose client id it is, of a connection that the broker has accepted. */
+export function acceptedOf(connection: Connection | OpaqueConnection): Accepted | undefined {
+  if (connection instanceof OpaqueConnection || connection.acceptedAtMs === 0) return undefined;
+  const { who, acceptedAtMs: sinceMs } = connection;
+  return { ...deviceOf(connection), who, sinceMs };
 }
 
 /** The session of the device is at another node. */

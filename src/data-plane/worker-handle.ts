@@ -43,7 +43,8 @@ export class WorkerHandle {
   readonly exited: Promise<unknown>;
   /** Bound, with all listeners that it was started with. */
   listens = false;
-  private readonly number: number;
+  /** In the routing table and in reports. */
+  readonly number: number;
   private readonly pending = new Map<number, Request>();
   private wakeFd: number | undefined;
   private requests = 0;

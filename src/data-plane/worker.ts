@@ -29,6 +29,7 @@ import { ClientIds } from './client-ids.ts';
 import { laidTogether } from './client-list.ts';
 import { Departures } from './departures.ts';
 import { EventBatch } from './event-batch.ts';
+import { HandOver } from './hand-over.ts';
 import { createHangDetector } from './hang-detector.ts';
 import { ListenerHost } from './listener-host.ts';
 import { LostLinks } from './lost-links.ts';
@@ -118,6 +119,8 @@ const engine = createEngine(start.engine, {
   traffic: table.traffic,
   pulse: new Pulse(pulseOf(memory, start.thread)),
 });
+
+const handOver = new HandOver({ engine, hosts, report });
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
 function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: WorkerSettings) {
@@ -244,19 +247,6 @@ function carryOut(command: Command): unknown {
       return applySettings(command);
     case 'stop':
       return engine.stopAccepting();
-    case 'listening': {
-      const listeners = Array.from(hosts.keys(), (index) => ({
-        index,
-        descriptors: engine.listening(index),
-      }));
-      return report({ type: 'descriptors', request: command.request, listeners });
-    }
-    case 'leave':
-      for (const index of hosts.keys()) engine.leave(index);
-      return;
-    case 'hold':
-      for (const index of hosts.keys()) command.on ? engine.hold(index) : engine.open(index);
-      return;
     case 'endAll':
       return endAll(command);
     case 'dismiss':
@@ -299,6 +289,8 @@ function carryOut(command: Command): unknown {
       for (const host of hosts.values()) count += host.kick(command.whom);
       return report({ type: 'kicked', request: command.request, count });
     }
+    default:
+      return handOver.carryOut(command);
   }
 }
 

@@ -28,6 +28,8 @@ export interface Channel<Out extends Named, In extends Named> {
   ): Promise<Received<Extract<In, { readonly type: T }>> | undefined>;
   /** What is waited for fails. */
   close(): void;
+  /** Ends the conversation without a word, and gives the descriptor to the caller. */
+  release(): number;
 }
 
 /** Speaks by this schema over a socket. */
@@ -56,6 +58,7 @@ export function openChannel<Out extends Named, In extends Named>(
       throw new HandOverError(why);
     },
     close: () => socket.close(),
+    release: () => socket.release(),
   };
 }
 

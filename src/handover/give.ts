@@ -4,7 +4,7 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './p
 /** The side of the process that hands over. */
 
 /** Some connections that stand still, as plain values, and their descriptors. */
-interface Batch {
+export interface Batch {
   readonly connections: readonly unknown[];
   readonly descriptors: readonly number[];
   /** Connections that could not be stopped just now: they are in the middle of something. */

@@ -1,20 +1,10 @@
 import type { Clock, Timers } from '../base/time.ts';
+import { type Claim, type Claimant, createHandedClaims, keyOf } from './claim.ts';
 import { LeftPlaces } from './left-places.ts';
 import type { ClientKey, ClientPlace, MembershipStore } from './store/store.ts';
 
 /** How many claims are renewed, or made good, at one time. */
 const RENEW_BATCH = 500;
-
-/** A connection that the broker has accepted here. */
-export interface Claimant extends ClientKey {
-  readonly who: number;
-  /** By the clock of the data threads. */
-  readonly sinceMs: number;
-  readonly node: string;
-  readonly ttlMs: number;
-  /** Of this proxy. */
-  readonly thread: number;
-}
 
 export interface ClaimsOptions {
   readonly proxy: string;
@@ -25,18 +15,6 @@ export interface ClaimsOptions {
   readonly recallTimeoutMs: () => number;
   readonly clock: Clock;
   readonly timers: Pick<Timers, 'setTimeout'>;
-}
-
-interface Claim extends Claimant {
-  node: string;
-  /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
-  connections: number;
-  /** Undefined until the store has answered. */
-  epoch: number | undefined;
-  /** The newest claim of another proxy that arrived meanwhile. */
-  rival: Pick<ClientPlace, 'epoch' | 'who'> | undefined;
-  /** Another proxy has a newer claim: this one is not renewed. */
-  isOld: boolean;
 }
 
 /**
@@ -83,16 +61,13 @@ export function createClaims(options: ClaimsOptions) {
   }
 
   return {
-    /** The store's word; where it has none, or is late, what this proxy knows itself. */
+    ...createHandedClaims(claims),
+    /** The store's word; where it has none, or is too late to reach the worker in time, what this proxy knows itself. */
     async recall(client: ClientKey): Promise<string | undefined> {
       const asked = store.recallClient(client).catch(() => undefined);
       const known = placeHere(keyOf(client));
       if (known === undefined) return (await asked)?.node;
-      // The answer has to reach the worker before the connect goes on without it.
-      const late = new Promise<undefined>((resolve) => {
-        timers.setTimeout(() => resolve(undefined), recallTimeoutMs() / 2);
-      });
-      return (await Promise.race([asked, late]))?.node ?? known;
+      return (await Promise.race([asked, after(timers, recallTimeoutMs() / 2)]))?.node ?? known;
     },
 
     async claim(claimant: Claimant): Promise<void> {
@@ -166,9 +141,8 @@ export function createClaims(options: ClaimsOptions) {
   };
 }
 
-/** No name of a pool has a space. */
-function keyOf({ pool, clientId }: ClientKey): string {
-  return `${pool} ${clientId}`;
+function after(timers: ClaimsOptions['timers'], ms: number): Promise<undefined> {
+  return new Promise((resolve) => timers.setTimeout(() => resolve(undefined), ms));
 }
 
 function* batches(clients: readonly ClientKey[]): Generator<readonly ClientKey[]> {

@@ -5,7 +5,7 @@ import { shownId } from '../data-plane/shown-id.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { LinksLost } from '../health/node-losses.ts';
 import type { DeviceHistory } from '../journal/device-history.ts';
-import type { Claimant } from '../membership/claims.ts';
+import type { Claimant } from '../membership/claim.ts';
 import type { LeftSession, OpenedSession } from '../membership/remembered-sessions.ts';
 import type { ClientKey } from '../membership/store/store.ts';
 import { DeviceLog } from './device-log.ts';

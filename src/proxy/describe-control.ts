@@ -15,7 +15,7 @@ export function fixedParts({ cluster, proxy, membership }: Config): Record<strin
   };
 }
 
-export function describeControl({ common, control }: Omit<RunningParts, 'admin'>): ControlState {
+export function describeControl({ common, control }: Pick<RunningParts, 'common' | 'control'>): ControlState {
   const { id, startedAt, generation } = common.identity;
   return {
     identity: { id, startedAt, generation },
@@ -28,7 +28,7 @@ export function describeControl({ common, control }: Omit<RunningParts, 'admin'>
   };
 }
 
-export function describeLast({ control }: RunningParts): LastWords {
+export function describeLast({ control }: Pick<RunningParts, 'control'>): LastWords {
   return { store: control.store.describe?.() };
 }
 

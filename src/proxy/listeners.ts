@@ -89,6 +89,11 @@ export class Listeners {
     });
   }
 
+  /** The key of the listener that has, or last had, this index. */
+  keyAt(index: number): string {
+    return this.lastAt.get(index)?.key ?? '';
+  }
+
   /** The index of a listener by its key. */
   indexOf(key: string): number | undefined {
     return this.present.find((listener) => listener.key === key)?.index;

@@ -53,8 +53,8 @@ export async function startProxy(
     const control = await startControl(common, dataPlane, teardown, stopping);
     const inherited = await origin.listeners();
     const { admin, ...asked } = await startAdmin(common, dataPlane, control, read, origin, teardown);
-    await startDataPlane(common, dataPlane, control, inherited, teardown);
-    await origin.settle({ common, dataPlane, control, admin });
+    const owners = await startDataPlane(common, dataPlane, control, inherited, teardown);
+    await origin.settle({ common, dataPlane, control, admin, owners });
     stopping.throwIfAborted();
     phase.isAccepting = true;
     serviceManager.ready({

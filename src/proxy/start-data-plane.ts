@@ -4,13 +4,13 @@ import type { Common } from './common.ts';
 import { createConnectionEvents } from './connection-events.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import type { Inherited } from './origin.ts';
-import { createOwners } from './owners.ts';
+import { createOwners, type Owners } from './owners.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
 import { injectFaults } from './test-faults.ts';
 
 /**
- * Starts the data threads and binds the listeners. When this resolves, devices are served.
+ * Starts the data threads and binds the listeners. When this resolves, devices are served. Resolves with who has which client id.
  * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
  */
 export async function startDataPlane(
@@ -19,7 +19,7 @@ export async function startDataPlane(
   control: Control,
   inherited: Inherited,
   teardown: Teardown,
-): Promise<void> {
+): Promise<Owners> {
   const { log, table, events } = common;
   const { cluster, keys, settings } = control;
   const owners = createOwners((thread, accepted) => threads.supersede(thread, accepted));
@@ -48,6 +48,7 @@ export async function startDataPlane(
   await dataPlane.listeners.start(dataPlane.wanted, service, inherited);
   useCertificates({ threads, ...dataPlane });
   await dataPlane.certificates.useTicketKeys(keys.ticketKeys());
+  return owners;
 }
 
 /** Where what the data threads tell goes. */

@@ -5,12 +5,13 @@ import type { Config } from '../config/config.ts';
 import { openDescriptorSocket } from '../engine/linux/descriptor-socket.ts';
 import { type Channel, openChannel } from '../handover/channel.ts';
 import { type FromNew, type FromOld, fromOld } from '../handover/protocol.ts';
-import { greet, type Taker, takeConnections, takeListeners, takenOver } from '../handover/take.ts';
+import { greet, takeConnections, takeListeners, takenOver } from '../handover/take.ts';
 import { type ControlState, controlState, lastWords } from './control-state.ts';
 import { fixedParts, restoreLast } from './describe-control.ts';
 import { HAND_OVER_FD, HAND_OVER_VARIABLE, type KeeperLine, openKeeperLine } from './keeper.ts';
 import { adminKey, fromNothing, type Inherited, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
+import { createConnectionTaker } from './take-connections.ts';
 
 /** The start of a process that an older one has started to take its place. */
 interface TakeOver extends Origin {
@@ -49,14 +50,14 @@ function checkFixed({ fixed }: ControlState, config: Config): void {
 }
 
 function takenOrigin(channel: Old, state: ControlState, abort: TakeOver['abort']): Omit<Origin, 'line'> {
-  const formers = [HAND_OVER_FD];
+  const formers: number[] = [];
   let inherited: Inherited = new Map();
   let openAdmin = async (_?: number): Promise<void> => {};
 
   async function take(parts: RunningParts): Promise<void> {
     const { config } = parts.common.current;
     closeOthers(inherited, parts);
-    const last = await takeConnections(channel, createTaker(parts));
+    const last = await takeConnections(channel, createConnectionTaker(parts));
     if (last !== undefined) {
       formers.push(...last.descriptors);
       restoreLast(lastWords.parse(last.state), parts);
@@ -67,6 +68,7 @@ function takenOrigin(channel: Old, state: ControlState, abort: TakeOver['abort']
     parts.common.events.emit({ type: 'upgrade', at: new Date().toISOString(), result: 'ok', cause });
     await openAdmin(inherited.get(adminKey(config))?.[0]);
     await takenOver(channel);
+    formers.push(channel.release());
   }
 
   return {
@@ -111,11 +113,4 @@ function closeOthers(inherited: Inherited, { common, dataPlane }: RunningParts):
  */
 function die(): void {
   process.kill(process.pid, 'SIGKILL');
-}
-
-function createTaker(_parts: RunningParts): Taker {
-  return {
-    adopt: async () => [],
-    begin: async () => {},
-  };
 }

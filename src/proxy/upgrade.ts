@@ -7,6 +7,7 @@ import { systemClock } from '../base/time.ts';
 import { hasEnded } from '../engine/linux/descriptor-socket.ts';
 import { type Giver, give } from '../handover/give.ts';
 import { describeControl, describeLast } from './describe-control.ts';
+import { createConnectionGiver } from './give-connections.ts';
 import { adminKey, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
 import { type Successor, startSuccessor } from './successor.ts';
@@ -30,7 +31,9 @@ export interface Upgrade {
   cancel(): Promise<void>;
 }
 
-interface UpgradeParts extends Omit<RunningParts, 'admin'> {
+type GivenParts = Omit<RunningParts, 'owners'>;
+
+interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
   readonly admin: () => Admin;
   readonly origin: Pick<Origin, 'line' | 'formers'>;
 }
@@ -43,7 +46,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   let successor: Successor | undefined;
   let underWay: Promise<UpgradeView> | undefined;
 
-  const parts = (): RunningParts => ({ ...others, admin: admin() });
+  const parts = (): GivenParts => ({ ...others, admin: admin() });
 
   async function handOver(next: Successor, beganMs: number): Promise<UpgradeView> {
     const giver = createGiver(parts(), origin.formers);
@@ -133,9 +136,10 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
 }
 
 /** What this process has to hand over. */
-function createGiver(parts: RunningParts, formers: readonly number[]): Giver & { keepAll(): void } {
+function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { keepAll(): void } {
   const { dataPlane, control, admin, common } = parts;
   const { threads, listeners } = dataPlane;
+  const connections = createConnectionGiver(parts);
   return {
     state: () => describeControl(parts),
     async listeners() {
@@ -151,13 +155,13 @@ function createGiver(parts: RunningParts, formers: readonly number[]): Giver & {
       };
     },
     hold: () => threads.hold(true),
-    next: async () => ({ connections: [], descriptors: [], busy: 0 }),
-    given: async () => {},
+    ...{ next: connections.next, given: connections.given },
     async retire() {
       control.cluster.silence();
       return { state: describeLast(parts), descriptors: formers.filter((fd) => !hasEnded(fd)) };
     },
     keepAll() {
+      connections.keepAll();
       threads.hold(false);
       void control.cluster.speak();
     },

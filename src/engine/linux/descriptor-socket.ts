@@ -44,6 +44,8 @@ export interface DescriptorSocket {
   receive(): Promise<Parcel | undefined>;
   /** What waits in `receive` gets its end. */
   close(): void;
+  /** Nothing is sent or received here any more, and nothing may wait: the descriptor is the caller's. */
+  release(): number;
 }
 
 /** A pair of connected sockets: for `openDescriptorSocket` here, and in a child that inherits the other one. @throws Error */
@@ -139,6 +141,11 @@ export function openDescriptorSocket(fd: number): DescriptorSocket {
       return undefined;
     },
     close,
+    release() {
+      isClosed = true;
+      process.off('exit', close);
+      return fd;
+    },
   };
 }
 

@@ -37,6 +37,7 @@ function sockets(cut: (sender: 'old' | 'new') => boolean) {
       return queue.shift();
     },
     close: die,
+    release: () => 3,
   });
   return { old: socket('old', 'new'), new: socket('new', 'old'), die };
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { BreakwaterError } from '../../../src/base/errors.ts';
 import { systemClock, systemTimers } from '../../../src/base/time.ts';
-import { type Claimant, createClaims } from '../../../src/membership/claims.ts';
+import type { Claimant } from '../../../src/membership/claim.ts';
+import { createClaims } from '../../../src/membership/claims.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import type { ClientKey, MembershipStore } from '../../../src/membership/store/store.ts';
 

@@ -1,0 +1,134 @@
+import { messageOf } from '../base/errors.ts';
+import type { Wire } from '../connection/wire.ts';
+import type { HandedDevice, HandOverCommand, HandOverReport } from '../data-plane-api/hand-over-messages.ts';
+import type { Engine } from '../engine/engine.ts';
+import { acceptedOf } from './accepted-clients.ts';
+import type { ListenerHost } from './listener-host.ts';
+
+/** A worker hands its connections over, and takes those of another. */
+
+type Carried = ListenerHost['open'] extends Iterable<infer Connection> ? Connection : never;
+
+/** A connection that stands still. */
+interface Frozen {
+  readonly host: ListenerHost;
+  readonly connection: Carried;
+  readonly wire: Wire;
+}
+
+interface HandOverParts {
+  readonly engine: Engine;
+  /** By the indexes of the listeners. */
+  readonly hosts: ReadonlyMap<number, ListenerHost>;
+  readonly report: (report: HandOverReport) => void;
+}
+
+/**
+ * Connections that stand still are not among those that their listener has open, so that nobody moves, ends or asks one:
+ *
+ *   open ──hand-over──► frozen ──given──► departed, or (kept) open
+ *   adopted ──begin──► open
+ *
+ * All connections are gone through in passes, so that those that cannot go cost no more for each that can.
+ */
+export class HandOver {
+  private readonly parts: HandOverParts;
+  private frozen: readonly Frozen[] = [];
+  /** What is left of this pass. */
+  private pass: { readonly host: ListenerHost; readonly connection: Carried }[] = [];
+  private busy = 0;
+  /** Those that the other process has refused are not offered again. */
+  private readonly kept = new WeakSet<Carried>();
+  private adopted: Wire[] = [];
+
+  constructor(parts: HandOverParts) {
+    this.parts = parts;
+  }
+
+  carryOut(command: HandOverCommand): void {
+    const { engine, hosts, report } = this.parts;
+    switch (command.type) {
+      case 'listening': {
+        const of = (index: number) => ({ index, descriptors: engine.listening(index) });
+        const { request } = command;
+        return report({ type: 'descriptors', request, listeners: Array.from(hosts.keys(), of) });
+      }
+      case 'hold':
+        for (const index of hosts.keys()) command.on ? engine.hold(index) : engine.open(index);
+        return;
+      case 'leave':
+        for (const index of hosts.keys()) engine.leave(index);
+        return;
+      case 'hand-over':
+        return this.handOver(command.request, command.most);
+      case 'given':
+        return this.given(command.kept);
+      case 'adopt':
+        return this.adopt(command.request, command.devices);
+      case 'begin':
+        for (const wire of this.adopted) engine.thaw(wire);
+        this.adopted = [];
+    }
+  }
+
+  private handOver(request: number, most: number): void {
+    if (this.pass.length === 0) this.beginPass();
+    const frozen: Frozen[] = [];
+    const devices: HandedDevice[] = [];
+    for (let next = this.pass.pop(); next !== undefined; next = this.pass.pop()) {
+      const { host, connection } = next;
+      if (!host.open.has(connection)) continue;
+      const client = host.describe(connection);
+      const sockets = client && this.parts.engine.freeze(client.wire);
+      if (client === undefined || sockets === undefined) {
+        this.busy++;
+        continue;
+      }
+      const { wire, peer, state } = client;
+      host.open.delete(connection);
+      frozen.push({ host, connection, wire });
+      devices.push({ listener: host.listener.index, sockets, peer, state, accepted: acceptedOf(connection) });
+      if (frozen.length >= most) break;
+    }
+    this.frozen = frozen;
+    this.parts.report({ type: 'handing', request, devices, busy: this.busy });
+  }
+
+  private beginPass(): void {
+    this.busy = 0;
+    for (const host of this.parts.hosts.values())
+      for (const connection of host.open)
+        if (!this.kept.has(connection)) this.pass.push({ host, connection });
+  }
+
+  private given(kept: readonly number[] | 'all'): void {
+    const { engine } = this.parts;
+    const places = new Set(kept === 'all' ? this.frozen.keys() : kept);
+    for (const [at, { host, connection, wire }] of this.frozen.entries()) {
+      if (!places.has(at)) {
+        connection.departed();
+        engine.depart(wire);
+        continue;
+      }
+      if (kept !== 'all') this.kept.add(connection);
+      host.open.add(connection);
+      engine.thaw(wire);
+    }
+    this.frozen = [];
+  }
+
+  private adopt(request: number, devices: readonly HandedDevice[]): void {
+    const { engine, hosts, report } = this.parts;
+    const refused: { at: number; why: string }[] = [];
+    for (const [at, { listener, sockets, peer, state }] of devices.entries()) {
+      const host = hosts.get(listener);
+      try {
+        if (host === undefined) throw new Error('there is no such listener');
+        this.adopted.push(engine.adopt(sockets, (wire) => host.revive(wire, peer, state)));
+      } catch (error) {
+        refused.push({ at, why: messageOf(error) });
+      }
+    }
+    report({ type: 'adopted', request, refused });
+  }
+}

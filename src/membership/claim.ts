@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import type { ClientKey, ClientPlace } from './store/store.ts';
+
+/** A claim: this proxy serves a device, at this node; and how it goes from one process of the proxy to the next. */
+
+/** A connection that the broker has accepted here. */
+export interface Claimant extends ClientKey {
+  readonly who: number;
+  /** By the clock of the data threads. */
+  readonly sinceMs: number;
+  readonly node: string;
+  readonly ttlMs: number;
+  /** Of this proxy. */
+  readonly thread: number;
+}
+
+export interface Claim extends Claimant {
+  node: string;
+  /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
+  connections: number;
+  /** Undefined until the store has answered. */
+  epoch: number | undefined;
+  /** The newest claim of another proxy that arrived meanwhile. */
+  rival: Pick<ClientPlace, 'epoch' | 'who'> | undefined;
+  /** Another proxy has a newer claim: this one is not renewed. */
+  isOld: boolean;
+}
+
+/** No name of a pool has a space. */
+export function keyOf({ pool, clientId }: ClientKey): string {
+  return `${pool} ${clientId}`;
+}
+
+/** What one process tells the next of a claim. */
+export const describedClaim = z.object({
+  pool: z.string(),
+  clientId: z.string(),
+  who: z.int(),
+  sinceMs: z.number(),
+  node: z.string(),
+  ttlMs: z.number(),
+  epoch: z.number().optional(),
+  isOld: z.boolean(),
+});
+type DescribedClaim = z.output<typeof describedClaim>;
+
+/** Claims go with the connections that they are of. @param claims by `keyOf` */
+export function createHandedClaims(claims: Map<string, Claim>) {
+  return {
+    /** For the process after this one, which goes on with the device. */
+    describe(client: ClientKey): DescribedClaim | undefined {
+      const claim = claims.get(keyOf(client));
+      if (claim === undefined) return undefined;
+      const { thread: _, rival: _rival, connections: _connections, ...known } = claim;
+      return known;
+    },
+
+    /** Another process of this proxy has one connection of the device. */
+    departed(client: ClientKey): void {
+      const key = keyOf(client);
+      const claim = claims.get(key);
+      if (claim !== undefined && --claim.connections <= 0) claims.delete(key);
+    },
+
+    /** This process goes on with a connection of the device; what is claimed here already is newer. */
+    revive(described: DescribedClaim & { readonly thread: number }): void {
+      const key = keyOf(described);
+      const known = claims.get(key);
+      if (known !== undefined) known.connections++;
+      else claims.set(key, { ...described, connections: 1, epoch: described.epoch, rival: undefined });
+    },
+  };
+}

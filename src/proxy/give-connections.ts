@@ -1,0 +1,66 @@
+import type { WorkerHandle } from '../data-plane/worker-handle.ts';
+import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
+import type { Report } from '../data-plane-api/messages.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
+import type { Batch, Giver } from '../handover/give.ts';
+import type { RunningParts } from './running-parts.ts';
+
+/** The connections of this process, as another one takes them over: in batches, so that each stands still for milliseconds. */
+
+/** Of each thread in one batch. */
+const BATCH = 64;
+
+type Handing = Extract<Report, { type: 'handing' }>;
+
+/** What stands still: which connections of which thread, in the order of the batch. */
+interface Offer {
+  readonly thread: WorkerHandle;
+  readonly devices: readonly HandedDevice[];
+}
+
+export function createConnectionGiver({
+  dataPlane,
+  control,
+}: Pick<RunningParts, 'dataPlane' | 'control'>): Pick<Giver, 'next' | 'given'> & { keepAll(): void } {
+  const { threads, listeners } = dataPlane;
+  const { claims } = control.cluster;
+  let offers: readonly Offer[] = [];
+
+  return {
+    async next(): Promise<Batch> {
+      const asked = threads.alive.map(async (thread) => {
+        const { devices, busy } = await thread.ask<Handing>((request) => ({
+          ...{ type: 'hand-over', request, most: BATCH },
+        }));
+        return { thread, devices, busy };
+      });
+      const answers = await Promise.all(asked);
+      offers = answers;
+      const all = answers.flatMap(({ devices }) => devices);
+      return {
+        connections: all.map(({ listener, sockets, accepted, ...rest }) => ({
+          ...{ ...rest, sockets, accepted, listener: listeners.keyAt(listener) },
+          descriptors: descriptorsOf(sockets).length,
+          claim: accepted && claims.describe(accepted),
+        })),
+        descriptors: all.flatMap(({ sockets }) => descriptorsOf(sockets)),
+        busy: answers.reduce((sum, { busy }) => sum + busy, 0),
+      };
+    },
+    async given(refused) {
+      const places = new Set(refused);
+      let first = 0;
+      for (const { thread, devices } of offers) {
+        const kept = [...devices.keys()].filter((at) => places.has(first + at));
+        thread.tell({ type: 'given', kept });
+        for (const [at, { accepted }] of devices.entries())
+          if (accepted !== undefined && !places.has(first + at)) claims.departed(accepted);
+        first += devices.length;
+      }
+      offers = [];
+    },
+    keepAll() {
+      for (const thread of threads.alive) thread.tell({ type: 'given', kept: 'all' });
+    },
+  };
+}
