@@ -84,14 +84,14 @@ test('a pool without a healthy node, a thread that is silent, and a cluster with
 });
 
 test('certificates that expire, and descriptors that are too few, are told', () => {
-  const inDays = (days: number) => new Date(Date.now() + (days + 0.5) * 86_400_000).toISOString();
+  const inDays = (days: number) => new Date(Date.now() + (days + 0.52) * 86_400_000).toISOString();
   const of = (subject: string, days: number) => ({ listener: 'l', subject, notAfter: inDays(days) });
   const certificates = [of('CN=late', -2), of('CN=today', 0), of('CN=soon', 3), of('CN=fine', 60)];
   const descriptorShortage = { limit: 1024, needed: 20_100, maxConnections: 400 };
   const problems = problemsOf(status({ certificates, descriptorShortage }), [memoryNode('a')], [], new Map());
   expect(told(problems)).toEqual([
     'bad: the certificate CN=late has expired',
-    'warn: the certificate CN=today expires in 11 hours',
+    'warn: the certificate CN=today expires in 12 hours',
     'warn: the certificate CN=soon expires in 3 days',
     'warn: the process may open too few files',
   ]);
