@@ -83,6 +83,11 @@ export const statusView = z.object({
       description:
         'The process may open fewer files than `limits.maxConnections` takes: so many devices are taken.',
     }),
+  logLoss: z
+    .object({ lines: count, reason: z.string().meta({ example: 'ENOSPC' }) })
+    .readonly()
+    .optional()
+    .meta({ description: 'While the log is not taken, as on a full disk: lines that are lost.' }),
   silentThreads: z
     .array(count)
     .readonly()

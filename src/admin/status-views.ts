@@ -51,6 +51,8 @@ export interface StatusView {
   readonly certificates: readonly CertificateView[];
   /** Absent: the process may open enough files for `limits.maxConnections`. */
   readonly descriptorShortage?: DescriptorShortage | undefined;
+  /** While the log is not taken, as on a full disk: lines that are lost, and the error code. */
+  readonly logLoss?: { readonly lines: number; readonly reason: string } | undefined;
   /** Data threads that do not answer, by number. */
   readonly silentThreads: readonly number[];
   /** Data threads that have died three times in a row, each after less than half a minute, by number. */

@@ -27,6 +27,11 @@ const RETRY_MAX_MS = 200;
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR']);
 const NEWLINE = 10;
 
+export interface LogLoss {
+  readonly lines: number;
+  readonly reason: string;
+}
+
 /**
  * Lines on their way to a file, pipe or terminal that may be slow, full or gone. `write` never waits and never throws: what
  * cannot be kept is lost and counted. A slow reader is waited for while there is room. At any other error, such as ENOSPC,
@@ -56,6 +61,11 @@ export class LogOutput {
   /** Lines that were lost since the start. */
   get dropped(): number {
     return this.lost;
+  }
+
+  /** Lines that were lost since a write was last taken, and the error code of the last failure; undefined: none. */
+  get loss(): LogLoss | undefined {
+    return this.untold === 0 ? undefined : { lines: this.untold, reason: this.reason };
   }
 
   /** @param line with its line end */

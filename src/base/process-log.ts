@@ -4,7 +4,7 @@ import { constants, openSync, write, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { createLog, type LogFormat, type LogLevel, type RootLog } from './log.ts';
-import { type ByteSink, LogOutput } from './log-output.ts';
+import { type ByteSink, type LogLoss, LogOutput } from './log-output.ts';
 
 const STANDARD_OUTPUT = 1;
 /** How long the last lines wait for their reader. */
@@ -15,6 +15,8 @@ interface ProcessLog {
   readonly log: RootLog;
   /** Lines that were lost since the start, because standard output did not take them. */
   dropped(): number;
+  /** What is lost at present. */
+  loss(): LogLoss | undefined;
   /** Resolves when every line is written or lost, and soon in any case. */
   flush(): Promise<void>;
 }
@@ -34,6 +36,7 @@ export function openProcessLog(options: {
   return {
     log,
     dropped: () => output.dropped,
+    loss: () => output.loss,
     async flush() {
       const stopWaiting = new AbortController();
       const late = sleep(FLUSH_MS, undefined, { signal: stopWaiting.signal }).catch(() => undefined);

@@ -40,6 +40,7 @@ export function findingsOf({ status, nodes, pools }: Looked, nowMs: number): Fin
     ...status.certificates.flatMap((certificate) => expiring(certificate, nowMs)),
     ...status.crls.flatMap((crl) => crlFinding(crl, nowMs)),
     ...fewDescriptors(status),
+    ...lostLog(status),
     ...pools.flatMap((pool) => uneven(pool, nodes)),
   ];
 }
@@ -136,6 +137,14 @@ function crlFinding({ listener, issuer, nextUpdate, state }: CrlView, nowMs: num
       help: 'write the new list to the file of its tls.crl; breakwater reload takes it',
     },
   ];
+}
+
+function lostLog({ logLoss, proxy }: StatusView): Finding[] {
+  if (logLoss === undefined) return [];
+  const what = `the log is not taken (${logLoss.reason}): ${logLoss.lines} lines are lost; devices go on`;
+  const help =
+    logLoss.reason === 'ENOSPC' ? 'df shows which disk is full: make room' : 'look at what reads the log';
+  return [{ what, help: `${help}, on ${proxy.host}` }];
 }
 
 function fewDescriptors({ descriptorShortage: shortage }: StatusView): Finding[] {

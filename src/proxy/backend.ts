@@ -71,6 +71,7 @@ interface BackendParts {
   readonly upgrade: Backend['upgrade'];
   readonly crls: () => readonly CrlView[];
   readonly certificates: () => readonly CertificateView[];
+  readonly logLoss: () => StatusView['logLoss'];
   readonly descriptorShortage: () => DescriptorShortage | undefined;
   /** Data threads that do not answer. */
   readonly silentThreads: () => readonly number[];
@@ -211,6 +212,7 @@ function statusOf(parts: BackendParts, proxy: ProxyView): StatusView {
     crls: parts.crls(),
     certificates: parts.certificates(),
     descriptorShortage: parts.descriptorShortage(),
+    logLoss: parts.logLoss(),
     ...{ silentThreads, failingThreads },
     ready: proxy.state === 'enabled' && takers.length > 0 && threadsWork,
   };

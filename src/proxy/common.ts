@@ -34,6 +34,7 @@ export async function createCommon(config: Config, former?: ControlState) {
     pools: (): readonly PoolConfig[] => current.config.pools,
     log: processLog.log,
     logDropped: processLog.dropped,
+    logLoss: processLog.loss,
     flushLog: processLog.flush,
     engine,
     identity,

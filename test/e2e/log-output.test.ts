@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { adopt } from '../support/children.ts';
-import { main } from '../support/cli.ts';
+import { main, run } from '../support/cli.ts';
 import { connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -90,6 +90,8 @@ test('/dev/full: devices are served, lost lines counted, and the proxy stops in 
   const device = await connectDevice(running.port, 'bystander');
   await fill(running, 10);
   await until(async () => (await look(running, device)).lost >= 10, 'lost lines to be counted');
+  const status = await run(['status', '--admin', running.admin]);
+  expect(status.stdout).toMatch(/^! the log is not taken \(ENOSPC\): \d+ lines are lost/m);
   await stopsInOrder(running);
 });
 

@@ -116,6 +116,11 @@ function proxyProblems({
     const why = `${connections} devices were connected to it; the other proxies go on`;
     found.push({ tone: 'bad', what: `proxy ${id} has vanished`, why, since });
   }
+  if (status.logLoss !== undefined) {
+    const { lines, reason } = status.logLoss;
+    const why = `${reason}: ${counted(lines, 'line')} lost; make room where the log of ${proxy.id} goes`;
+    found.push({ tone: 'warn', what: 'the log is not taken', why });
+  }
   found.push(...tlsProblems(status.certificates, status.crls), ...shortage(status.descriptorShortage));
   if (nodes.total === 0) found.push({ tone: 'bad', what: 'no node is known', why: 'add one' });
   else if (nodes.enabled === 0) found.push({ tone: 'bad', what: 'no node is enabled', why: 'enable one' });

@@ -89,10 +89,12 @@ test('a full disk: what waits is lost, counted and told when there is room; a li
   output.write('four\n');
   run();
   expect([output.dropped, recovered]).toEqual([3, []]);
+  expect(output.loss).toEqual({ lines: 3, reason: 'ENOSPC' });
   output.write('five\n');
   run();
   expect(taken()).toBe('one\ntw\nfive\n');
   expect([output.dropped, recovered]).toEqual([3, [[3, 'ENOSPC']]]);
+  expect(output.loss).toBeUndefined();
 });
 
 test('every line is taken whole, or counted as lost', () => {

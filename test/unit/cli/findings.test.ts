@@ -100,6 +100,12 @@ test('a store that is away, descriptors that are too few, a thread that is stuck
   expect(found[2]).toContain('LimitNOFILE=201500');
 });
 
+test('a log that is not taken', () => {
+  expect(look({ logLoss: { lines: 289, reason: 'ENOSPC' } })).toEqual([
+    expect.stringMatching(/the log is not taken \(ENOSPC\): 289 lines are lost.* \| df shows/),
+  ]);
+});
+
 test('a proxy that has vanished, with its devices', () => {
   expect(look({ lostProxies: [{ id: 'edge-2', since: at(0), connections: 300 }] })).toEqual([
     expect.stringContaining(`proxy edge-2 has vanished: no heartbeat since ${at(0)}, 300 devices were there`),

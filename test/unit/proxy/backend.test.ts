@@ -91,6 +91,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     orderTrace: async () => ({ state: 'absent', packets: [], dropped: 0 }),
     certificates: () => [],
     descriptorShortage: () => undefined,
+    logLoss: () => undefined,
     silentThreads: () => [],
     failingThreads: () => [],
     phase: { isAccepting: true, isStopping: false, isDraining: false, isUpgrading: false },
