@@ -1,14 +1,13 @@
+import { systemClock } from '../base/time.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
 import { descriptorsOf } from '../engine/handed-sockets.ts';
+import { FIRST_BATCH, nextBatchSize } from '../handover/batch-size.ts';
 import type { Batch, Giver } from '../handover/give.ts';
 import type { RunningParts } from './running-parts.ts';
 
 /** The connections of this process, as another one takes them over: in batches, so that each stands still for milliseconds. */
-
-/** Of each thread in one batch. */
-const BATCH = 64;
 
 type Handing = Extract<Report, { type: 'handing' }>;
 
@@ -25,12 +24,15 @@ export function createConnectionGiver({
   const { threads, listeners } = dataPlane;
   const { claims } = control.cluster;
   let offers: readonly Offer[] = [];
+  let size = FIRST_BATCH;
+  let beganMs = 0;
 
   return {
     async next(): Promise<Batch> {
+      beganMs = systemClock.now();
       const asked = threads.alive.map(async (thread) => {
         const { devices, busy } = await thread.ask<Handing>((request) => ({
-          ...{ type: 'hand-over', request, most: BATCH },
+          ...{ type: 'hand-over', request, most: size },
         }));
         return { thread, devices, busy };
       });
@@ -58,6 +60,7 @@ export function createConnectionGiver({
         first += devices.length;
       }
       offers = [];
+      size = nextBatchSize(size, systemClock.now() - beganMs);
     },
     keepAll() {
       for (const thread of threads.alive) thread.tell({ type: 'given', kept: 'all' });
