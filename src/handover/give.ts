@@ -13,8 +13,11 @@ export interface Batch {
 
 /** What a process has to hand over, and what becomes of it. */
 export interface Giver {
-  /** What the new process starts with. */
-  state(): unknown;
+  /**
+   * What the new process starts with, and the lines to older processes: those take the end of the last copy for the end of the proxy,
+   * so the new one has them before this one can be killed.
+   */
+  state(): { readonly state: unknown; readonly descriptors: readonly number[] };
   listeners(): Promise<{
     readonly listeners: readonly ListeningSockets[];
     readonly descriptors: readonly number[];
@@ -25,8 +28,8 @@ export interface Giver {
   next(): Promise<Batch>;
   /** The connections of the last batch are the new process's, but those at these places, which go on here. */
   given(refused: readonly number[]): Promise<void>;
-  /** From now on the new process speaks for this proxy: what is to be said of it last, and the lines to older processes. */
-  retire(): Promise<{ readonly state: unknown; readonly descriptors: readonly number[] }>;
+  /** From now on the new process speaks for this proxy: what is to be said of it last. */
+  retire(): Promise<unknown>;
 }
 
 interface GiveOptions {
@@ -60,15 +63,15 @@ export async function give(
     await channel.say({ type: 'refuse', why });
     throw new HandOverError(why);
   }
-  await channel.say({ type: 'state', state: giver.state() });
+  const first = giver.state();
+  await channel.say({ type: 'state', state: first.state }, first.descriptors);
   await heard(channel, 'ready', startTimeoutMs);
   const { listeners, descriptors } = await giver.listeners();
   await channel.say({ type: 'listeners', listeners: [...listeners] }, descriptors);
   await heard(channel, 'listening', stepTimeoutMs);
   giver.hold();
   const given = await giveConnections(channel, giver, options);
-  const last = await giver.retire();
-  await channel.say({ type: 'done', state: last.state }, last.descriptors);
+  await channel.say({ type: 'done', state: await giver.retire() });
   await heard(channel, 'over', stepTimeoutMs);
   return { version: hello.version, given };
 }

@@ -4,14 +4,14 @@ import { z } from 'zod';
  * What the two processes of an upgrade say to each other. `old` is the process that runs, `new` the one that it has started:
  *
  *   new ─ hello ──────► old      which protocols it speaks
- *   new ◄─ state ────── old      what the new one starts with; or `refuse`
+ *   new ◄─ state ────── old      what the new one starts with, and the lines to older processes; or `refuse`
  *   new ─ ready ──────► old      configuration, certificates, store and nodes are there
  *   new ◄─ listeners ── old      with the listening sockets
  *   new ─ listening ──► old      it accepts devices; the old one accepts none from now on
  *   new ◄─ batch ────── old      connections, which stand still at both from here ...
  *   new ─ taken ──────► old      ... which of them it does not take ...
  *   new ◄─ commit ───── old      ... to here: they are the new one's
- *   new ◄─ done ─────── old      nothing more comes: the new one speaks for the proxy. With the lines to older processes
+ *   new ◄─ done ─────── old      nothing more comes: the new one speaks for the proxy
  *   new ─ over ───────► old
  *
  * Whoever cannot go on says `abort`, and the old one goes on with all that it has not committed. An end without a word is a

@@ -11,10 +11,9 @@ export interface Taker {
   begin(): Promise<void>;
 }
 
-/** What the old process says last, and the lines to processes that are older still. */
+/** What the old process says last. */
 interface LastWord {
   readonly state: unknown;
-  readonly descriptors: readonly number[];
 }
 
 /** Who the new process is. */
@@ -24,13 +23,13 @@ interface Introduction {
 }
 
 /**
- * Asks the old process for what this one starts with. Undefined: it is dead, and this is a start like any other.
+ * Asks the old process for what this one starts with, and for the lines to processes that are older still. Undefined: it is dead, and this is a start like any other.
  * @throws HandOverError where it refuses
  */
 export async function greet(
   channel: Channel<FromNew, FromOld>,
   { version, protocols = [PROTOCOL] }: Introduction,
-): Promise<{ readonly state: unknown } | undefined> {
+): Promise<{ readonly state: unknown; readonly descriptors: readonly number[] } | undefined> {
   const isThere = await said(channel, { type: 'hello', protocols: [...protocols], version });
   const answer = isThere ? await channel.hear(['state', 'refuse']) : undefined;
   if (answer?.type === 'refuse') throw new HandOverError(answer.why);

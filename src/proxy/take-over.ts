@@ -39,7 +39,12 @@ export async function openTakeOver(): Promise<TakeOver> {
     channel.say({ type: 'abort', why: why(error) }).catch(() => {}); // it is gone: nobody need be told
   if (greeted === undefined) return { ...fromNothing, line, abort, check() {} };
   const state = controlState.parse(greeted.state);
-  return { ...takenOrigin(channel, state, abort), line, abort, check: (config) => checkFixed(state, config) };
+  return {
+    ...takenOrigin(channel, state, greeted.descriptors, abort),
+    line,
+    abort,
+    check: (config) => checkFixed(state, config),
+  };
 }
 
 function checkFixed({ fixed }: ControlState, config: Config): void {
@@ -49,8 +54,13 @@ function checkFixed({ fixed }: ControlState, config: Config): void {
   throw new BreakwaterError('CONFIG_INVALID', `an upgrade cannot change ${names}; restart the proxy`);
 }
 
-function takenOrigin(channel: Old, state: ControlState, abort: TakeOver['abort']): Omit<Origin, 'line'> {
-  const formers: number[] = [];
+function takenOrigin(
+  channel: Old,
+  state: ControlState,
+  older: readonly number[],
+  abort: TakeOver['abort'],
+): Omit<Origin, 'line'> {
+  const formers = [...older];
   let inherited: Inherited = new Map();
   let openAdmin = async (_?: number): Promise<void> => {};
 
@@ -58,10 +68,7 @@ function takenOrigin(channel: Old, state: ControlState, abort: TakeOver['abort']
     const { config } = parts.common.current;
     closeOthers(inherited, parts);
     const last = await takeConnections(channel, createConnectionTaker(parts));
-    if (last !== undefined) {
-      formers.push(...last.descriptors);
-      restoreLast(lastWords.parse(last.state), parts);
-    }
+    if (last !== undefined) restoreLast(lastWords.parse(last.state), parts);
     await parts.control.cluster.speak();
     const { version, generation } = parts.common.identity;
     const cause = `version ${version} runs, process ${process.pid}, generation ${generation}`;

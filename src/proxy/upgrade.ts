@@ -141,7 +141,10 @@ function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { k
   const { threads, listeners } = dataPlane;
   const connections = createConnectionGiver(parts);
   return {
-    state: () => describeControl(parts),
+    state: () => ({
+      state: describeControl(parts),
+      descriptors: formers.filter((fd) => !hasEnded(fd)),
+    }),
     async listeners() {
       const own = await listeners.listening();
       const { descriptor } = admin;
@@ -158,7 +161,7 @@ function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { k
     ...{ next: connections.next, given: connections.given },
     async retire() {
       control.cluster.silence();
-      return { state: describeLast(parts), descriptors: formers.filter((fd) => !hasEnded(fd)) };
+      return describeLast(parts);
     },
     keepAll() {
       connections.keepAll();

@@ -56,7 +56,7 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
   const refuses = (i: number): boolean => options.refused?.includes(i) ?? false;
   const tried = new Set<number>();
   const giver: Giver = {
-    state: () => ({ id: 'edge-1' }),
+    state: () => ({ state: { id: 'edge-1' }, descriptors: [42] }),
     listeners: async () => ({ listeners: [{ key: 'mqtt://a', count: 1 }], descriptors: [17] }),
     hold: () => void said.push('hold'),
     async next() {
@@ -74,7 +74,7 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
     },
     async retire() {
       said.push('retire');
-      return { state: { last: true }, descriptors: [42] };
+      return { last: true };
     },
   };
   const taker: Taker = {
@@ -122,9 +122,9 @@ test('everything goes over, with the descriptors that belong to it', async () =>
   ]);
   expect(given).toEqual({ version: '2.0.0', given: 12 });
   expect(taken.greeted?.state).toEqual({ id: 'edge-1' });
+  expect(taken.greeted?.descriptors).toEqual([42]);
   expect(taken.listeners).toEqual([{ key: 'mqtt://a', count: 1 }]);
   expect(taken.last?.state).toEqual({ last: true });
-  expect(taken.last?.descriptors).toEqual([42]);
   expect(all.map((i) => [atOld.get(i), atNew.get(i)])).toEqual(all.map(() => ['given', 'new']));
   expect(said).toEqual(['hold', 'retire']);
 });
