@@ -14,9 +14,16 @@ export interface Measure {
 export const PROXY_CORE = 0;
 export const LOAD_CORE = 1;
 
-const PROXIES = ['haproxy', 'haproxy-mqtt', 'nginx', 'breakwater-epoll', 'breakwater-node'] as const;
+const PROXIES = [
+  'haproxy',
+  'haproxy-mqtt',
+  'nginx',
+  'breakwater-uring',
+  'breakwater-epoll',
+  'breakwater-node',
+] as const;
 const EVERYONE = ['direct', ...PROXIES];
-const ENGINES = ['engine-epoll', 'engine-node']; // only when asked for with --only
+const ENGINES = ['engine-uring', 'engine-epoll', 'engine-node']; // only when asked for with --only
 const TLS = ['haproxy-tls', 'breakwater-tls', 'breakwater-tls-openssl', 'breakwater-tls-node'];
 
 export function plan(windowMs: number): readonly Measure[] {
@@ -28,14 +35,14 @@ export function plan(windowMs: number): readonly Measure[] {
       name: 'fanIn',
       title: 'CPU per message: 500 devices publish 100 bytes with QoS 0, 40,000 a second',
       load: 'fanIn',
-      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session', 'breakwater-uring-session'],
       settings: { connections: 500, ratePerSecond: 40_000, ...steady },
     },
     {
       name: 'echo',
       title: 'Round trips: 64 devices send 100 bytes as soon as their last have come back',
       load: 'echo',
-      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session', 'breakwater-uring-session'],
       settings: saturating,
     },
     {
@@ -43,14 +50,14 @@ export function plan(windowMs: number): readonly Measure[] {
       title:
         'Latency at a rate that nobody saturates: 50 devices, 20,000 round trips a second, timed from when due',
       load: 'latency',
-      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session', 'breakwater-uring-session'],
       settings: { connections: 50, ratePerSecond: 20_000, ...steady },
     },
     {
       name: 'connects',
       title: 'Connects: TCP, CONNECT, CONNACK, reset, 64 at a time',
       load: 'connects',
-      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session'],
+      contenders: [...EVERYONE, ...ENGINES, 'breakwater-session', 'breakwater-uring-session'],
       settings: { ...saturating, warmUpMs: 3000 },
     },
     {
@@ -72,7 +79,7 @@ export function plan(windowMs: number): readonly Measure[] {
       name: 'qos1',
       title: 'CPU per acknowledged message: 500 devices publish 100 bytes with QoS 1, 15,000 a second',
       load: 'qos1',
-      contenders: ['haproxy', 'breakwater-epoll', 'breakwater-session'],
+      contenders: ['haproxy', 'breakwater-epoll', 'breakwater-session', 'breakwater-uring-session'],
       settings: { connections: 500, ratePerSecond: 15_000, ...steady },
     },
     ...tlsPlan(windowMs),

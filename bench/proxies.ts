@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineName } from '../src/engine/engine.ts';
 import { LOAD_CORE, PROXY_CORE } from './plan.ts';
 
 /** One way from the load to the sink: a proxy on its own port, or none. */
@@ -91,7 +92,7 @@ function haproxyHttp({ proxy, sink }: Ports): string {
 type Key = 'P-256' | 'RSA-8192';
 
 interface Variant {
-  readonly engine?: 'epoll' | 'node';
+  readonly engine?: EngineName;
   readonly threads?: number;
   readonly mode?: 'relay' | 'session';
   /** Terminated, with a key of this kind. */
@@ -183,13 +184,16 @@ export const contenders: readonly Contender[] = [
       ),
     ],
   },
+  standIn('uring'),
   standIn('epoll'),
   standIn('node'),
+  breakwater('uring', { engine: 'uring' }),
   breakwater('epoll'),
   breakwater('node', { engine: 'node' }),
   breakwater('session', { mode: 'session' }),
   breakwater('weighed', { weighed: true }),
   breakwater('weighed-session', { weighed: true, mode: 'session' }),
+  breakwater('uring-session', { engine: 'uring', mode: 'session' }),
   breakwater('tls', { tls: 'P-256' }),
   breakwater('tls-openssl', { tls: 'P-256', records: 'openssl' }),
   breakwater('tls-node', { tls: 'P-256', engine: 'node' }),

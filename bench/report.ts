@@ -197,8 +197,9 @@ ${notes}
 ## The figures
 
 Median (lowest–highest). \`direct\` is the load without a proxy, \`haproxy\` least connections, \`haproxy-mqtt\` its stick
-table by client identifier, \`nginx\` its stream module, \`breakwater-epoll\` and \`breakwater-node\` this program with
-either engine in relay mode, \`breakwater-session\` epoll in session mode.
+table by client identifier, \`nginx\` its stream module, \`breakwater-uring\`, \`breakwater-epoll\` and
+\`breakwater-node\` this program with each engine in relay mode, \`breakwater-session\` and \`breakwater-uring-session\`
+in session mode, on epoll and io_uring.
 
 ${measures.map((measure) => measureTable(measure, results[measure.name] ?? {})).join('\n')}
 ${skipped.map((line) => `Skipped: ${line}\n`).join('\n')}

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { Link, Target, Wire, WireEvents } from '../src/connection/wire.ts';
-import { loadEpoll } from '../src/engine/epoll/load.ts';
+import { createEngine } from '../src/engine/create.ts';
+import type { EngineName } from '../src/engine/engine.ts';
 import type { LinuxOptions } from '../src/engine/linux/engine.ts';
-import { NodeEngine } from '../src/engine/node/engine.ts';
 
 /** The least proxy that an engine can carry: reads CONNECT, dials, waits for CONNACK, and lets the bytes pass. */
 const { values } = parseArgs({
@@ -71,9 +71,6 @@ const options: LinuxOptions = {
   onAcceptPaused: (reason) => console.error(`accept paused: ${reason}`),
   onAcceptResumed: () => console.error('accept resumed'),
 };
-const support = loadEpoll();
-if (values.engine === 'epoll' && !support.available) throw new Error(support.reason);
-const engine =
-  values.engine === 'epoll' && support.available ? support.create(options) : new NodeEngine(options);
+const engine = createEngine(values.engine as EngineName, options);
 const bound = await engine.listen({ index: 0, host: '127.0.0.1', port: Number(values.port) });
 console.error(`listening on ${bound.port}`);

@@ -43,7 +43,7 @@ interface ProxyConfig {
   /** Absent: the program that starts the proxy makes one. */
   readonly id: string | undefined;
   readonly threads: number | 'auto';
-  readonly engine: 'auto' | 'epoll' | 'node';
+  readonly engine: 'auto' | 'uring' | 'epoll' | 'node';
 }
 
 export interface ListenerConfig {

@@ -138,7 +138,7 @@ export const limitsSchema = z.strictObject({
     default: 65_536,
     unit: 'bytes',
     about:
-      'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device. The epoll engine keeps 64 KiB at most; the node engine may keep one read of 64 KiB more.',
+      'Kept per direction of one connection while its receiver is slow; then the sender is no longer read. Bounds the memory of a stalled device. The `epoll` engine keeps 64 KiB at most, `uring` 128 KiB in all; the `node` engine may keep one read of 64 KiB more.',
   }),
   maxHandshakes: count({
     min: 1,

@@ -225,7 +225,7 @@ const upstream = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Dial nodes from the device’s own address, so that they see it as their peer. Linux, engine `epoll`, capability CAP_NET_ADMIN; the nodes must route devices’ addresses through this machine, and this machine must take what they answer (see operations). A device is served by nodes of its own IP family only.',
+      'Dial nodes from the device’s own address, so that they see it as their peer. Linux, engine `epoll` or `uring`, capability CAP_NET_ADMIN; the nodes must route devices’ addresses through this machine, and this machine must take what they answer (see operations). A device is served by nodes of its own IP family only.',
     ),
 });
 

@@ -30,12 +30,12 @@ export const documentSchema = z.strictObject({
         .meta({
           kind: '`auto` or 1-64',
           description:
-            'Data threads. `auto` chooses what the engine makes use of: one per core with `epoll`, one with `node`.',
+            'Data threads. `auto` chooses what the engine makes use of: one per core with `uring` and `epoll`, one with `node`.',
         }),
-      engine: choice(['auto', 'epoll', 'node'])
+      engine: choice(['auto', 'uring', 'epoll', 'node'])
         .default('auto')
         .describe(
-          'Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why.',
+          'Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why. `uring` needs Linux 6.1 and a process that may use io_uring.',
         ),
     })
     .prefault({})

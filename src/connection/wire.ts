@@ -30,7 +30,7 @@ export interface Target {
   /** IP literal of this machine to dial from, of the family of `host`; absent: the kernel chooses. */
   readonly sourceAddress?: string | undefined;
   /**
-   * `sourceAddress` is the device's own address, which is not an address of this machine. Only the epoll engine can
+   * `sourceAddress` is the device's own address, which is not an address of this machine. Only engines for Linux can
    * do that.
    */
   readonly isTransparent?: boolean | undefined;

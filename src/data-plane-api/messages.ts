@@ -3,7 +3,7 @@ import type { DialFailure, EndReason, MigrationResult, MoveCause } from '../conn
 import type { Evidence } from '../connection/evidence.ts';
 import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
 import type { PeerTls } from '../connection/wire.ts';
-import type { BoundAddress, ListenOptions } from '../engine/engine.ts';
+import type { BoundAddress, EngineName, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
@@ -29,7 +29,7 @@ export interface WorkerStart {
   /** What all workers count connections in, by source and listener. */
   readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
-  readonly engine: 'epoll' | 'node';
+  readonly engine: EngineName;
   /** Where the thread notes the descriptors that its end would leave open. */
   readonly descriptors: Uint8Array | undefined;
   readonly settings: WorkerSettings;

@@ -1,4 +1,5 @@
 import type { Fault, WorkerEvent, WorkerSettings } from '../data-plane-api/messages.ts';
+import type { EngineName } from '../engine/engine.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 
 /** How a set of workers is started. */
@@ -12,7 +13,7 @@ export interface WorkerPoolOptions {
   };
   /** Of the Workers; absent: data threads. */
   readonly script?: URL;
-  readonly engine: 'epoll' | 'node';
+  readonly engine: EngineName;
   readonly table: SharedArrayBuffer;
   /** Of all threads together, at the start. */
   readonly maxConnections: number;

@@ -5,6 +5,7 @@ import { systemTimers } from '../base/time.ts';
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
 import { closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
+import { unmapLeft } from '../engine/unmap.ts';
 import { ListenError } from './listen-error.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
@@ -65,7 +66,10 @@ export class WorkerHandle {
     });
     this.worker.on('exit', () => {
       this.forget();
-      if (start.descriptors !== undefined) closeDescriptors(start.descriptors, systemTimers);
+      if (start.descriptors !== undefined) {
+        unmapLeft(start.descriptors);
+        closeDescriptors(start.descriptors, systemTimers);
+      }
       events.onExit(this.failure, this.listens);
     });
     this.worker.on('message', (report: Report) => {

@@ -112,7 +112,7 @@ export class WorkerPool {
         {
           ...{ thread: number, threads: count, tableThreads, table, limiter },
           ...{ reconnectThrottle, engine, settings },
-          descriptors: engine === 'epoll' ? createDescriptors() : undefined,
+          descriptors: engine !== 'node' ? createDescriptors() : undefined,
         },
         {
           onReport: (report) => {

@@ -1,10 +1,13 @@
 import { closeSync } from 'node:fs';
 import type { Timers } from '../base/time.ts';
 
-/** Notes which file descriptors a thread has open, so that the main thread can close those of a thread that has died. */
+/** Notes which descriptors a thread has open, and its mappings, so that the main thread can end those of one that has died. */
 
 /** Higher ones are refused, whatever the process may open: what is kept for each has a bound. */
 export const DESCRIPTORS_MAX = 1 << 20;
+
+/** Of one thread: the rings and the submissions of one ring. */
+const MAPPINGS_MAX = 2;
 
 /** What is noted of each: it is not open; it is a connection; it is something else, such as a listening socket. */
 export const CLOSED = 0;
@@ -24,7 +27,16 @@ const STEPS = 100;
  * take their part of all connects. Memory that costs nothing until it is touched.
  */
 export function createDescriptors(): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(DESCRIPTORS_MAX));
+  const memory = new SharedArrayBuffer(DESCRIPTORS_MAX + 2 * MAPPINGS_MAX * Float64Array.BYTES_PER_ELEMENT);
+  return new Uint8Array(memory, 0, DESCRIPTORS_MAX);
+}
+
+/**
+ * What a thread has mapped, as pairs of an address and a number of bytes; 0: nothing. Memory that is shared with a ring of
+ * the kernel keeps that ring, and with it all sockets that it receives from, however their descriptors are closed.
+ */
+export function mappingsOf({ buffer }: Uint8Array): Float64Array {
+  return new Float64Array(buffer, DESCRIPTORS_MAX, 2 * MAPPINGS_MAX);
 }
 
 /**

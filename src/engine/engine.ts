@@ -5,12 +5,15 @@ import type { OnHeaderRefused } from './headers.ts';
 import type { Pulse } from './pulse.ts';
 import type { TlsOptions, UpstreamTls } from './tls.ts';
 
+/** What the rest of the proxy knows of an engine: the contract that each of them keeps. */
+export type EngineName = 'uring' | 'epoll' | 'node';
+
 /**
  * An engine owns the sockets of one data thread: listeners, device sides, upstream links and timers.
  * Every implementation passes `test/contract/engine.ts`.
  */
 export interface Engine {
-  readonly name: 'epoll' | 'node';
+  readonly name: EngineName;
   /**
    * Binds and starts to accept. `index` comes back in `accept`. Several threads bind the same address.
    * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, TLS_INVALID, ENGINE_UNAVAILABLE (no OpenSSL)
@@ -112,8 +115,8 @@ export type Accept = (wire: Wire, peer: Peer, listenerIndex: number) => WireEven
 export interface EngineOptions {
   readonly accept: Accept;
   /**
-   * Most bytes that wait towards one peer in relay mode. The epoll engine does not read a source while anything waits for its
-   * destination. The node engine stops when so many bytes wait; one read, of at most 64 KiB, may come on top.
+   * Most bytes that wait towards one peer in relay mode. The engines for Linux do not read a source while anything waits for
+   * its destination. The node engine stops when so many bytes wait; one read, of at most 64 KiB, may come on top.
    */
   readonly highWaterBytes: number;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */

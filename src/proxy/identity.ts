@@ -2,6 +2,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { z } from 'zod';
 import { version } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
+import type { EngineName } from '../engine/engine.ts';
 
 /** The identity of this proxy: what does not change while it runs. */
 export interface Identity {
@@ -26,7 +27,7 @@ type FormerIdentity = z.output<typeof formerIdentity>;
 
 export function identify(
   config: Pick<Config, 'proxy'>,
-  engine: 'epoll' | 'node',
+  engine: EngineName,
   former?: FormerIdentity,
 ): Identity {
   return {
@@ -40,8 +41,8 @@ export function identify(
   };
 }
 
-/** One worker does for Node's own event loop; the epoll engine takes a thread a core. */
-function threadCount({ proxy }: Pick<Config, 'proxy'>, engine: 'epoll' | 'node'): number {
+/** One worker does for Node's own event loop; the engines for Linux take a thread a core. */
+function threadCount({ proxy }: Pick<Config, 'proxy'>, engine: EngineName): number {
   if (engine === 'node') return 1;
   return proxy.threads === 'auto' ? availableParallelism() : proxy.threads;
 }

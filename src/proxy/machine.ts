@@ -3,7 +3,8 @@ import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/problems.ts';
 import { configError } from '../config/source.ts';
-import { checkTransparent, chooseEngine, type EngineName } from '../engine/create.ts';
+import { checkTransparent, chooseEngine } from '../engine/create.ts';
+import type { EngineName } from '../engine/engine.ts';
 import { redisTarget } from '../membership/store/redis-target.ts';
 
 /** Below it a port takes a privilege (ip_unprivileged_port_start). */

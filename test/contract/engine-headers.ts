@@ -13,13 +13,14 @@ import { endOf, type FakeNode, firstBytes, received } from '../support/fake-node
 import { until } from '../support/wait.ts';
 import { headerV2 } from '../unit/protocol/proxy-protocol/headers.ts';
 import '../support/seed.ts';
+import type { EngineName } from '../../src/engine/engine.ts';
 
 const here: ProxyProtocolOptions = { mode: 'require', trusted: ['127.0.0.0/8'], timeoutMs: 20_000 };
 const elsewhere = ['192.0.2.0/24'];
 const destination = { address: '198.51.100.1', port: 1883 };
 
 /** What an engine promises of the header that a proxy before it sends, over real sockets. */
-export function headerContract(name: 'epoll' | 'node'): void {
+export function headerContract(name: EngineName): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
   const sockets = engineScene(

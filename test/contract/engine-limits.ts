@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { KEEP_ALIVE_IDLE_SECONDS } from '../../src/engine/engine.ts';
+import { type EngineName, KEEP_ALIVE_IDLE_SECONDS } from '../../src/engine/engine.ts';
 import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import type { FakeNode } from '../support/fake-node.ts';
@@ -16,7 +16,7 @@ const FLOOD = 8 * 1024 * 1024;
 const TICKS_A_SECOND = 100;
 
 /** How long an engine waits for whom, and that it does so in whatever order it is asked; the same for every engine. */
-export function engineLimits(name: 'epoll' | 'node'): void {
+export function engineLimits(name: EngineName): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
   const sockets = engineScene(

@@ -4,6 +4,7 @@ import { createServer as createPlain } from 'node:net';
 import type { TLSSocket, TlsOptions as TlsServerOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
+import type { EngineName } from '../../src/engine/engine.ts';
 import type { UpstreamTls } from '../../src/engine/tls.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
@@ -22,7 +23,7 @@ const HIGH_WATER = 65_536;
 const BULK = 4 * 1024 * 1024;
 
 /** What an engine promises of links to nodes by TLS, checked against Node's TLS server. */
-export function tlsLinksContract(name: 'epoll' | 'node', records: UpstreamTls['records'] = 'own'): void {
+export function tlsLinksContract(name: EngineName, records: UpstreamTls['records'] = 'own'): void {
   let engine: EngineUnderTest;
   let root: Authority;
   let named: Issued;

@@ -25,13 +25,14 @@ import {
 } from '../support/fake-node.ts';
 import { until } from '../support/wait.ts';
 import '../support/seed.ts';
+import type { EngineName } from '../../src/engine/engine.ts';
 
 const HIGH_WATER = 65_536;
 const FLOOD = 64 * 1024 * 1024;
 const MAX_HANDSHAKES = 20;
 
 /** What an engine promises of TLS listeners, checked with Node's TLS client against an engine in its own thread. */
-export function tlsContract(name: 'epoll' | 'node', records: TlsOptions['records'] = 'own'): void {
+export function tlsContract(name: EngineName, records: TlsOptions['records'] = 'own'): void {
   let engine: EngineUnderTest;
   let node: FakeNode;
   let root: Authority;

@@ -3,7 +3,9 @@ import { readdirSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
+import type { EngineName } from '../../src/engine/engine.ts';
 import { AT, BEAT, BEGAN, LONGEST, PULSE_DOUBLES } from '../../src/engine/pulse.ts';
+import type { UringSizes } from '../../src/engine/uring/driver.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
 import { blackHole } from '../support/black-hole.ts';
 import { engineScene } from '../support/engine-scene.ts';
@@ -25,7 +27,8 @@ const HIGH_WATER = 65_536;
 const FLOOD = 64 * 1024 * 1024;
 
 /** What `Engine`, `Wire` and `WireEvents` promise, checked with real sockets against an engine in its own thread. */
-export function engineContract(name: 'epoll' | 'node'): void {
+export function engineContract(name: EngineName, sizes?: UringSizes): void {
+  const base = { engine: name, ...(sizes && { sizes }) };
   let engine: EngineUnderTest;
   let node: FakeNode;
   const sockets = engineScene(
@@ -66,7 +69,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
   }
 
   beforeAll(async () => {
-    engine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+    engine = await startEngine({ ...base, highWaterBytes: HIGH_WATER });
   });
 
   describe('listening', () => {
@@ -798,7 +801,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
   describe('bytes of devices', () => {
     it.each(['relay', 'manual'] as const)('are counted where the connection says (%s)', async (script) => {
       const traffic = new Float64Array(new SharedArrayBuffer(8 * 8));
-      const own = await startEngine({ engine: name, highWaterBytes: HIGH_WATER, traffic });
+      const own = await startEngine({ ...base, highWaterBytes: HIGH_WATER, traffic });
       const counts = (place: number) => [...traffic.subarray(place, place + 2)];
       try {
         await own.script(script, node.target);
@@ -830,7 +833,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
     it('tell the connection that does not come back, and how long it took', async () => {
       const gate = new Int32Array(new SharedArrayBuffer(4));
       const pulse = new Float64Array(new SharedArrayBuffer(PULSE_DOUBLES * 8));
-      const own = await startEngine({ engine: name, highWaterBytes: HIGH_WATER, gate, pulse });
+      const own = await startEngine({ ...base, highWaterBytes: HIGH_WATER, gate, pulse });
       try {
         await until(() => pulse[BEAT] !== 0, 'the first sign of life');
         const before = pulse[BEAT];
@@ -926,7 +929,7 @@ export function engineContract(name: 'epoll' | 'node'): void {
 
   describe('stopping', () => {
     it('stops accepting while connections go on, then resets what is open', async () => {
-      const mine = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+      const mine = await startEngine({ ...base, highWaterBytes: HIGH_WATER });
       const { device, connection } = await mine.connect();
       await mine.stopAccepting();
       expect(await endOf(dial(mine.port, '127.0.0.1'))).toBe('ECONNREFUSED');

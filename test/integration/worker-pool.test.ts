@@ -14,6 +14,7 @@ import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/mes
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
 import { clientIds, connectDevice, openSocket } from '../support/devices.ts';
+import { linuxEngines } from '../support/linux-engines.ts';
 import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
@@ -312,7 +313,7 @@ test('as many devices leave as are asked to, of those that were there at the beg
   await until(() => table.devices() === 0, 'the late one to have left');
 });
 
-describe.each(['node', 'epoll'] as const)('%s', (engine) => {
+describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
   test('every command holds where indexes are left out, because other threads have them', async () => {
     const { threads, table, deaths, faults, port } = await startThreads(0, engine, 3);
     const { socket } = await connectDevice(port, 'meter-1');

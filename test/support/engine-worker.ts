@@ -1,17 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
-import type { Engine, EngineOptions } from '../../src/engine/engine.ts';
+import type { Engine, EngineName, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
 import { type HandedSockets, handedSockets } from '../../src/engine/handed-sockets.ts';
 import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
+import type { UringSizes } from '../../src/engine/uring/driver.ts';
+import { loadUring } from '../../src/engine/uring/load.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../../src/protocol/proxy-protocol/expect.ts';
 
 /** The thread in which the contract suite runs an engine: it tells every event and obeys every command. */
 export interface WorkerSettings {
-  readonly engine: 'epoll' | 'node';
+  readonly engine: EngineName;
+  /** Of the uring engine: how much its rings hold, where that is not the usual. */
+  readonly sizes?: UringSizes;
   readonly highWaterBytes: number;
   readonly maxHandshakes?: number;
   readonly linkLingerMs?: number;
@@ -265,7 +269,7 @@ const options: EngineOptions = {
 
 function createEngine(): Engine {
   if (settings.engine === 'node') return new NodeEngine(options);
-  const support = loadEpoll();
+  const support = settings.engine === 'epoll' ? loadEpoll() : loadUring(undefined, settings.sizes);
   if (!support.available) throw new Error(support.reason);
   return support.create({ ...options, checksStates: true });
 }

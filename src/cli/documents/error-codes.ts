@@ -114,11 +114,11 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'set `admin.token`',
   },
   ENGINE_UNAVAILABLE: {
-    when: '`proxy.engine: epoll` cannot run here; the message says why',
+    when: '`proxy.engine: epoll` or `uring` cannot run here; the message says why',
     remedy: 'use `auto` or `node`',
   },
   TRANSPARENT_UNAVAILABLE: {
-    when: '`upstream.transparent` needs the `epoll` engine and CAP_NET_ADMIN; the message says which is missing',
+    when: '`upstream.transparent` needs an engine for Linux and CAP_NET_ADMIN; the message says which is missing',
     remedy: 'give the process what is missing, or turn it off',
   },
   UPGRADE_UNAVAILABLE: {

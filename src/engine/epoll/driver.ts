@@ -1,13 +1,13 @@
+import { DirectWriter } from '../linux/direct-writer.ts';
 import type { Driver, DriverHost, Freezer, StreamWatch } from '../linux/driver.ts';
 import type { Libc } from '../linux/libc.ts';
 import { type Poller, READ_EVENTS, STREAM_EVENTS } from '../linux/poller.ts';
+import { ScratchReader } from '../linux/scratch-reader.ts';
 import { Sender } from '../linux/sender.ts';
 import * as is from '../linux/socket-state.ts';
 import type { SocketTable } from '../linux/socket-table.ts';
 import type { TlsSessions } from '../linux/tls-sessions.ts';
 import { createPoller } from './poller.ts';
-import { ScratchReader } from './reader.ts';
-import { DirectWriter } from './writer.ts';
 
 /** Sockets by readiness: epoll tells that one may be read or written, and a system call then does it. */
 

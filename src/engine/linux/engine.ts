@@ -36,7 +36,7 @@ export interface LinuxOptions extends EngineOptions {
  * Node's own event loop, which delivers messages and settles promises, only when `wakeFd` is written.
  */
 export class LinuxEngine implements Engine {
-  readonly name: 'epoll';
+  readonly name: 'epoll' | 'uring';
   readonly wakeFd: number;
   private readonly loop: Loop;
   private readonly handOver: HandOver;
@@ -45,7 +45,7 @@ export class LinuxEngine implements Engine {
   private isStarted = false;
   private isClosed = false;
 
-  constructor(name: 'epoll', libc: Libc, createDriver: CreateDriver, options: LinuxOptions) {
+  constructor(name: 'epoll' | 'uring', libc: Libc, createDriver: CreateDriver, options: LinuxOptions) {
     this.name = name;
     const { descriptors } = options;
     const ignore = (): void => undefined;

@@ -1,5 +1,5 @@
 import { endianness, constants as os } from 'node:os';
-import { CLOSED, CONNECTION, OTHER } from '../descriptors.ts';
+import { CLOSED, CONNECTION, mappingsOf, OTHER } from '../descriptors.ts';
 import { loadKoffi } from './koffi.ts';
 
 /**
@@ -32,8 +32,29 @@ export interface Libc {
   getrlimit(resource: number, address: number): number;
   /** The descriptor of a connection, or of something else, has come from elsewhere, and is this thread's from now on. */
   take(fd: number, isConnection: boolean): void;
+  /** io_uring_setup(2), io_uring_enter(2) and io_uring_register(2). */
+  uringSetup(entries: number, params: number): number;
+  uringEnter(
+    fd: number,
+    submit: number,
+    minComplete: number,
+    flags: number,
+    argument: number,
+    size: number,
+  ): number;
+  uringRegister(fd: number, operation: number, argument: number, count: number): number;
+  /** mmap(2) of a file that is shared with the kernel, for reading and writing. @throws Error with the errno's name */
+  map(fd: number, bytes: number, offset: number): Mapping;
+  /** munmap(2), when nobody touches the memory any more. */
+  unmap(address: number, bytes: number): number;
   /** A zeroed buffer outside V8's heap, so that it never moves, and its address, valid while `bytes` is referenced. */
   pin(bytes: number): Pinned;
+}
+
+/** Memory that is shared with the kernel. */
+export interface Mapping {
+  readonly memory: ArrayBuffer;
+  readonly address: number;
 }
 
 export interface Pinned {
@@ -71,6 +92,7 @@ export const IPV6_TRANSPARENT = 75;
 export const IPV6_V6ONLY = 26;
 export const MSG_PEEK = 0x2;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
 export const EPOLL_CTL_ADD = 1;
@@ -84,6 +106,13 @@ export const EPOLLRDHUP = 0x2000;
 export const EPOLLET = 0x80000000;
 export const RLIMIT_NOFILE = 7;
 
+const URING_SETUP = 425;
+const URING_ENTER = 426;
+const URING_REGISTER = 427;
+const PROT_READ_WRITE = 0x3;
+const MAP_SHARED_POPULATE = 0x8001;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
 export const {
   EAGAIN,
   EINTR,
@@ -96,7 +125,7 @@ export const {
   EMFILE,
   ENFILE,
 } = os.errno;
-export const { EADDRINUSE, EHOSTUNREACH, EADDRNOTAVAIL, EINVAL } = os.errno;
+export const { EADDRINUSE, EHOSTUNREACH, EADDRNOTAVAIL, EINVAL, ECANCELED, ENOBUFS } = os.errno;
 
 const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));
 
@@ -105,8 +134,9 @@ export function errnoName(errno: number): string {
   return ERRNO_NAMES.get(Math.abs(errno)) ?? `errno ${Math.abs(errno)}`;
 }
 
-/** The same calls; each descriptor that they open is noted, and forgotten before it is closed, when it may be another's. */
+/** The same calls; each descriptor that they open, and each mapping, is noted, and forgotten before it is closed, when it may be another's. */
 export function noted(libc: Libc, open: Uint8Array): Libc {
+  const mappings = mappingsOf(open);
   const opened = (fd: number, kind: number): number => {
     if (fd >= 0) open[fd] = kind;
     return fd;
@@ -120,8 +150,18 @@ export function noted(libc: Libc, open: Uint8Array): Libc {
       return libc.listen(fd, backlog);
     },
     epollCreate: (flags) => opened(libc.epollCreate(flags), OTHER),
+    uringSetup: (entries, params) => opened(libc.uringSetup(entries, params), OTHER),
     open: (path, flags) => opened(libc.open(path, flags), OTHER),
     take: (fd, isConnection) => void opened(fd, isConnection ? CONNECTION : OTHER),
+    map(fd, bytes, offset) {
+      const mapping = libc.map(fd, bytes, offset);
+      mappings.set([mapping.address, bytes], mappings.indexOf(0));
+      return mapping;
+    },
+    unmap(address, bytes) {
+      mappings.fill(0, mappings.indexOf(address), mappings.indexOf(address) + 2);
+      return libc.unmap(address, bytes);
+    },
     close(fd) {
       open[fd] = CLOSED;
       return libc.close(fd);
@@ -163,6 +203,18 @@ export function loadLibc(): Libc {
     return value >= 0 ? value : -errno();
   }
 
+  // glibc has no functions for these.
+  const uringSetup = libc.func('long syscall(long number, uint32_t entries, uintptr_t params)');
+  const uringEnter = libc.func(
+    'long syscall(long number, uint32_t fd, uint32_t submit, uint32_t min, uint32_t flags, uintptr_t arg, size_t size)',
+  );
+  const uringRegister = libc.func(
+    'long syscall(long number, uint32_t fd, uint32_t operation, uintptr_t arg, uint32_t count)',
+  );
+  const mmap = libc.func(
+    'void *mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
+  );
+
   return {
     socket: call('int socket(int domain, int type, int protocol)'),
     bind: call('int bind(int fd, uintptr_t address, uint32_t length)'),
@@ -185,8 +237,20 @@ export function loadLibc(): Libc {
     inetPton: call('int inet_pton(int family, const char *text, uintptr_t address)'),
     getrlimit: call('int getrlimit(int resource, uintptr_t address)'),
     take: () => undefined,
+    uringSetup: (entries, params) => result(uringSetup(URING_SETUP, entries, params)),
+    uringEnter: (fd, submit, minComplete, flags, argument, size) =>
+      result(uringEnter(URING_ENTER, fd, submit, minComplete, flags, argument, size)),
+    uringRegister: (fd, operation, argument, count) =>
+      result(uringRegister(URING_REGISTER, fd, operation, argument, count)),
+    map(fd, bytes, offset) {
+      const pointer = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, offset);
+      const address = koffi.address(pointer);
+      if (address === MAP_FAILED) throw new Error(`mmap: ${errnoName(errno())}`);
+      return { memory: koffi.view(pointer, bytes), address: Number(address) };
+    },
+    unmap: call('int munmap(uintptr_t address, size_t length)'),
     pin(size) {
-      const bytes = Buffer.allocUnsafeSlow(size).fill(0);
+      const bytes = Buffer.from(new ArrayBuffer(size)); // costs nothing until it is touched
       return { bytes, address: Number(koffi.address(bytes)) };
     },
   };

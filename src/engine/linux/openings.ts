@@ -12,6 +12,8 @@ import type { TlsSessions } from './tls-sessions.ts';
 interface OpeningsHost {
   owner(fd: number): Owner;
   close(fd: number): void;
+  /** What was written goes at once. */
+  sendNow(fd: number): void;
   /** Has the kernel tell what happens at a link that is connected. */
   watch(fd: number): void;
 }
@@ -57,6 +59,7 @@ export class Openings {
   secure(fd: number, target: TargetTls): void {
     const { states } = this.table;
     try {
+      this.host.sendNow(fd); // a header goes before TLS
       this.tls.openLink(fd, target);
       this.sockets.setNoDelay(fd); // the CONNECT is small, and right behind the handshake's last message
       states.noDelaySet(fd);

@@ -98,7 +98,7 @@ export class Streams {
     this.openings = new Openings(table, sockets, tls, this.handshakes, {
       owner: (fd) => this.owner(fd),
       close: (fd) => this.close(fd),
-      watch: (fd) => watch.connected(fd),
+      ...{ sendNow: (fd) => writer.sendNow(fd), watch: (fd) => watch.connected(fd) },
     });
     this.endings = new Endings(libc, table, tls, writer, (fd) => this.close(fd));
   }

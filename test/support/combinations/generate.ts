@@ -1,5 +1,6 @@
 import { parseConfig } from '../../../src/config/load.ts';
 import { refusals } from '../../../src/policy/routing/rules.ts';
+import { linuxEngines } from '../linux-engines.ts';
 import { Chance } from './chance.ts';
 import type { NodeServer, Protocol, Surroundings } from './surroundings.ts';
 
@@ -62,7 +63,7 @@ interface Fixed {
 
 export function generate(seed: number, surroundings: Surroundings, wishes: Wishes): Combination {
   const chance = new Chance(seed);
-  const engine = chance.pick(['epoll', 'epoll', 'node', 'node', 'auto']);
+  const engine = chance.pick(['epoll', linuxEngines.at(-1) ?? 'epoll', 'node', 'node', 'auto']);
   const store = chance.pick(['memory', 'redis']);
   const fixed = fixedParts(chance, engine, store, surroundings);
   const configurations: Configuration[] = [];

@@ -1,9 +1,9 @@
 import { MAX_RECORD_BYTES } from '../../protocol/tls-record/state.ts';
-import type { Reader } from '../linux/driver.ts';
-import { EINTR, type Libc, type Pinned } from '../linux/libc.ts';
-import * as is from '../linux/socket-state.ts';
-import { countReceived, type SocketTable } from '../linux/socket-table.ts';
-import type { TlsSessions } from '../linux/tls-sessions.ts';
+import type { Reader } from './driver.ts';
+import { EINTR, type Libc, type Pinned } from './libc.ts';
+import * as is from './socket-state.ts';
+import { countReceived, type SocketTable } from './socket-table.ts';
+import type { TlsSessions } from './tls-sessions.ts';
 
 /** Receives into the one scratch buffer, and counts what devices send. */
 export class ScratchReader implements Reader {

@@ -1,10 +1,10 @@
 import { copyBytes } from '../../base/bytes.ts';
-import type { Writer } from '../linux/driver.ts';
-import { EAGAIN, type Libc, type Pinned } from '../linux/libc.ts';
-import { createOutbox, type Outbox } from '../linux/outbox.ts';
-import type { Sender } from '../linux/sender.ts';
-import type { SocketFlags } from '../linux/socket-state.ts';
-import * as is from '../linux/socket-state.ts';
+import type { Writer } from './driver.ts';
+import { EAGAIN, type Libc, type Pinned } from './libc.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import type { Sender } from './sender.ts';
+import type { SocketFlags } from './socket-state.ts';
+import * as is from './socket-state.ts';
 
 /** Sends now what the kernel takes, by a system call for each write, and keeps the rest until it takes more. */
 
@@ -59,7 +59,7 @@ export class DirectWriter implements Writer {
     }
     const { scratch, copy } = this;
     if (bytes === scratch.bytes) {
-      this.sendScratch(fd, start, end);
+      this.writePinned(fd, scratch, start, end);
       return;
     }
     for (let at = start; at < end; ) {
@@ -76,13 +76,13 @@ export class DirectWriter implements Writer {
   }
 
   forward(fd: number, length: number): void {
-    this.sendScratch(fd, 0, length);
+    this.writePinned(fd, this.scratch, 0, length);
   }
 
-  private sendScratch(fd: number, start: number, end: number): void {
-    const { scratch } = this;
-    const sent = this.send(fd, scratch.address + start, end - start);
-    if (sent >= 0 && sent < end - start) this.outbox.push(fd, scratch.bytes, start + sent, end);
+  /** Bytes that need not be copied. */
+  writePinned(fd: number, { bytes, address }: Pinned, start: number, end: number): void {
+    const sent = this.waiting[fd] === 0 ? this.send(fd, address + start, end - start) : 0;
+    if (sent >= 0 && sent < end - start) this.outbox.push(fd, bytes, start + sent, end);
   }
 
   /** Bytes taken by the kernel, 0 where it takes none now, negative where the socket is broken. */
@@ -99,8 +99,8 @@ export class DirectWriter implements Writer {
   }
 
   /** Waits without being tried, also where FIN follows it. */
-  keep(fd: number, bytes: Uint8Array): void {
-    this.outbox.push(fd, bytes, 0, bytes.length);
+  keep(fd: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.outbox.push(fd, bytes, start, end);
   }
 
   /** A copy of what waits. */

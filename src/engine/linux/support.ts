@@ -1,0 +1,34 @@
+import { messageOf } from '../../base/errors.ts';
+import type { Engine } from '../engine.ts';
+import type { CreateDriver } from './driver.ts';
+import { LinuxEngine, type LinuxOptions } from './engine.ts';
+import type { Libc } from './libc.ts';
+import { transparentFault } from './transparent.ts';
+
+/** Whether this machine can run an engine for Linux; if not, the reason, for the log or the error. */
+export type LinuxSupport =
+  | {
+      readonly available: true;
+      create(options: LinuxOptions): Engine & { readonly wakeFd: number };
+      /** Why nodes cannot be dialled from addresses that are none of this machine; undefined where they can. */
+      transparentFault(): string | undefined;
+    }
+  | { readonly available: false; readonly reason: string };
+
+/** @param load throws where the machine cannot */
+export function findSupport(
+  name: LinuxEngine['name'],
+  load: () => Libc,
+  createDriver: CreateDriver,
+): LinuxSupport {
+  try {
+    const libc = load();
+    return {
+      available: true,
+      create: (options) => new LinuxEngine(name, libc, createDriver, options),
+      transparentFault: () => transparentFault(libc),
+    };
+  } catch (error) {
+    return { available: false, reason: messageOf(error) };
+  }
+}

@@ -1,0 +1,82 @@
+import { DirectWriter } from '../linux/direct-writer.ts';
+import type { Driver, DriverHost, StreamWatch } from '../linux/driver.ts';
+import { EPOLLOUT, type Libc } from '../linux/libc.ts';
+import { STREAM_EVENTS } from '../linux/poller.ts';
+import { ScratchReader } from '../linux/scratch-reader.ts';
+import { Sender } from '../linux/sender.ts';
+import * as is from '../linux/socket-state.ts';
+import type { SocketTable } from '../linux/socket-table.ts';
+import type { TlsSessions } from '../linux/tls-sessions.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { Operations } from './operations.ts';
+import { RingPoller } from './poller.ts';
+import { PoolReader } from './reader.ts';
+import { Ring, type RingSizes } from './ring.ts';
+import { BatchWriter } from './writer.ts';
+
+/** Sockets by completions: a ring receives into buffers of its own, and sends what a turn has gathered. */
+
+export interface UringSizes extends RingSizes {
+  /** Buffers that all sockets receive into, small and large ones; powers of two. */
+  readonly small: number;
+  readonly large: number;
+}
+
+const SIZES: UringSizes = { submissions: 2048, completions: 8192, small: 1024, large: 64 };
+/** For most messages, and no power of two: their beginnings, which are all that they touch, share no lines of the caches. */
+const SMALL_BYTES = 1024 + 128;
+const LARGE_BYTES = 32_768;
+/** That one socket may have received and not read before it stops to receive. */
+const UNREAD_BYTES = 8192;
+
+/** @throws Error that says what the kernel lacks, or does not allow */
+export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES): Driver {
+  const ring = new Ring(libc, sizes);
+  const operations = new Operations(ring, table);
+  const poller = new RingPoller(ring, operations, table);
+  function serve(tls: TlsSessions, readBytes: number, host: DriverHost) {
+    const small = { count: sizes.small, bytes: SMALL_BYTES };
+    const large = { count: sizes.large, bytes: Math.min(LARGE_BYTES, readBytes) };
+    const pool = new BufferPool(libc, ring, small, large);
+    const scratch = new ScratchReader(libc, table, tls, readBytes);
+    const reader = new PoolReader(libc, table, operations, pool, scratch, UNREAD_BYTES);
+    const sender = new Sender(libc, table, tls, (fd) => host.setNoDelay(fd));
+    const watch = createStreamWatch(table, operations, reader);
+    const direct = new DirectWriter(libc, table.capacity, table.flags, sender, scratch.scratch, {
+      failed: (fd, error) => host.failed(fd, error),
+      room: (fd) => watch.room(fd),
+    });
+    const writer = new BatchWriter(libc, table, operations, pool, reader, direct, sender, host);
+    poller.streams = { pool, reader, writer };
+    return { reader, writer, watch };
+  }
+  return { poller, serve };
+}
+
+/** Plain sockets receive as soon as they can. Those of TLS are read and written when they are ready, as with epoll. */
+function createStreamWatch(
+  { states, flags }: SocketTable,
+  operations: Operations,
+  reader: PoolReader,
+): StreamWatch {
+  const isTls = (fd: number): boolean => ((flags[fd] as number) & is.TLS) !== 0;
+  return {
+    connecting(fd) {
+      operations.poll(fd, EPOLLOUT);
+      return 0;
+    },
+    connected(fd) {
+      if (isTls(fd)) operations.poll(fd, STREAM_EVENTS);
+      else reader.goOn(fd, false);
+    },
+    device(fd) {
+      states.watch(fd, true);
+      if (isTls(fd)) operations.poll(fd, STREAM_EVENTS);
+      else reader.goOn(fd, true);
+      return 0;
+    },
+    room(fd) {
+      if (!isTls(fd)) operations.awaitRoom(fd);
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { EPOLLET, EPOLLOUT } from '../linux/libc.ts';
+import { STREAM_EVENTS } from '../linux/poller.ts';
+import type { SocketTable } from '../linux/socket-table.ts';
+import * as a from './abi.ts';
+import { LARGE, SMALL } from './buffer-pool.ts';
+import type { Ring } from './ring.ts';
+
+/**
+ * The operations that are under way at each descriptor. A completion names its descriptor, the generation that this had, and
+ * what it was: one that comes when the descriptor has been closed finds another generation, and is nobody's.
+ */
+
+/** What a completion is of; as a bit, what is under way. */
+export const POLL = 1; // readiness, as with epoll
+export const RECEIVE = 2;
+const ROOM = 4; // once: bytes can be sent
+export const END = 8; // once: the socket has an error, or has ended both ways; for one that nothing is received from
+/** The number of a send takes the place of the descriptor. */
+export const SEND = 16;
+/** Beside POLL, not as a kind: it is told again and again. */
+const EDGE = 32;
+export const CANCEL = 64;
+
+/** The low word of the user data: the descriptor, which is below 2^20 (`DESCRIPTORS_MAX`), and above it the kind. */
+const KIND_SHIFT = 20;
+const FD_MASK = (1 << KIND_SHIFT) - 1;
+
+export const kindOf = (low: number): number => low >>> KIND_SHIFT;
+export const fdOf = (low: number): number => low & FD_MASK;
+
+const skipped = (a.OP_ASYNC_CANCEL | (a.SQE_SKIP_SUCCESS << 8)) >>> 0;
+const receive = a.OP_RECV | (a.SQE_BUFFER_SELECT << 8);
+
+export class Operations {
+  private readonly ring: Ring;
+  private readonly generation: Uint32Array;
+  /** Kinds, by fd, of its present generation. */
+  private readonly underWay: Uint8Array;
+  /** The submission that was taken last, by fd. */
+  private readonly newest: Int32Array;
+
+  constructor(ring: Ring, { generation, capacity }: Pick<SocketTable, 'generation' | 'capacity'>) {
+    this.ring = ring;
+    this.generation = generation;
+    this.underWay = new Uint8Array(capacity);
+    this.newest = new Int32Array(capacity);
+  }
+
+  isUnderWay(fd: number, kind: number): boolean {
+    return ((this.underWay[fd] as number) & kind) !== 0;
+  }
+
+  /** Its last completion has come. */
+  ended(fd: number, kind: number): void {
+    this.underWay[fd] = (this.underWay[fd] as number) & ~kind;
+  }
+
+  /** The last completion of a poll has come. One that is to tell again and again does: it was ended by the kernel. */
+  pollEnded(fd: number): void {
+    const isEdge = this.isUnderWay(fd, EDGE);
+    this.ended(fd, POLL | EDGE);
+    if (isEdge) this.poll(fd, STREAM_EVENTS);
+  }
+
+  /** Tells of events of epoll_ctl(2): with EPOLLET again and again, else once. */
+  poll(fd: number, events: number): void {
+    const at = this.begin(a.OP_POLL_ADD, fd, POLL);
+    this.ring.words[at + a.SQE_FLAGS] = events;
+    if ((events & EPOLLET) === 0) return;
+    this.ring.words[at + a.SQE_LENGTH] = a.POLL_MULTISHOT;
+    this.underWay[fd] = (this.underWay[fd] as number) | EDGE;
+  }
+
+  /** Tells once that the socket takes bytes, or has failed. */
+  awaitRoom(fd: number): void {
+    if (this.isUnderWay(fd, ROOM)) return;
+    this.ring.words[this.begin(a.OP_POLL_ADD, fd, ROOM) + a.SQE_FLAGS] = EPOLLOUT;
+  }
+
+  /** Tells once that the socket has failed, or has ended both ways, which a poll tells whatever else it is to tell. */
+  awaitEnd(fd: number): void {
+    if (!this.isUnderWay(fd, END)) this.begin(a.OP_POLL_ADD, fd, END);
+  }
+
+  /**
+   * Receives again and again into small buffers, until it is cancelled or the kernel ends it; or once, into a large one.
+   * @param expects something is probably there
+   */
+  receive(fd: number, expects: boolean, isBulk: boolean): void {
+    const priority = (expects ? 0 : a.RECV_POLL_FIRST) | (isBulk ? 0 : a.RECV_MULTISHOT);
+    const at = this.begin(receive | (priority << 16), fd, RECEIVE);
+    this.ring.words[at + a.SQE_BUFFER_GROUP] = isBulk ? LARGE : SMALL;
+  }
+
+  private begin(operation: number, fd: number, kind: number): number {
+    const { ring } = this;
+    this.underWay[fd] = (this.underWay[fd] as number) | kind;
+    const at = ring.take(operation, fd, this.low(fd, kind), this.generation[fd] as number);
+    this.newest[fd] = ring.sequence;
+    return at;
+  }
+
+  private low(fd: number, kind: number): number {
+    return ((kind << KIND_SHIFT) | fd) >>> 0;
+  }
+
+  /** Sends what is at an address: bytes, or a `struct msghdr`. A completion comes only where not all of it was taken. */
+  send(operation: number, fd: number, address: number, length: number, flags: number, send: number): void {
+    const { ring } = this;
+    const at = ring.take(operation | (a.SQE_SKIP_SUCCESS << 8), fd, this.low(send, SEND), 0);
+    ring.setAddress(at, address);
+    ring.words[at + a.SQE_LENGTH] = length;
+    ring.words[at + a.SQE_FLAGS] = flags;
+  }
+
+  /** Its last completion is still to come, and `ended` is to be called then; or one of CANCEL, if it was not found. */
+  cancel(fd: number, kind: number): void {
+    const { ring } = this;
+    const at = ring.take(skipped, -1, this.low(fd, CANCEL), this.generation[fd] as number);
+    ring.words[at + a.SQE_ADDRESS] = this.low(fd, kind);
+    ring.words[at + a.SQE_ADDRESS + 1] = this.generation[fd] as number;
+  }
+
+  /**
+   * Cancels all that is under way, before the descriptor is closed: a socket lives as long as an operation at it does. What
+   * was not submitted yet is, or it would begin at the next socket of this number.
+   */
+  forget(fd: number): void {
+    if (this.ring.isPending(this.newest[fd] as number)) this.ring.submit();
+    const kinds = this.underWay[fd] as number;
+    if (kinds === 0) return;
+    for (let kind = POLL; kind <= END; kind <<= 1) if ((kinds & kind) !== 0) this.cancel(fd, kind);
+    this.underWay[fd] = 0;
+  }
+
+  /** The descriptor stays, under the same generation. */
+  stop(fd: number, kind: number): void {
+    if (!this.isUnderWay(fd, kind)) return;
+    this.cancel(fd, kind);
+    this.ended(fd, kind | EDGE);
+  }
+}

@@ -1,0 +1,185 @@
+import { ECANCELED, EPOLLET, EPOLLHUP } from '../linux/libc.ts';
+import type { Poller } from '../linux/poller.ts';
+import type { SocketTable } from '../linux/socket-table.ts';
+import * as a from './abi.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { CANCEL, fdOf, kindOf, type Operations, POLL, RECEIVE, SEND } from './operations.ts';
+import type { PoolReader } from './reader.ts';
+import type { Ring } from './ring.ts';
+import type { BatchWriter } from './writer.ts';
+
+/** Turns the completions of a ring into the events that the loop serves. */
+
+/** A look is a read of shared memory, which takes some 30 nanoseconds. */
+const LOOKS = 300;
+const STRIDE = 3;
+const EVENTS = 1024;
+
+/** Who receives and sends. */
+interface Streams {
+  readonly pool: BufferPool;
+  readonly reader: PoolReader;
+  readonly writer: BatchWriter;
+}
+
+/**
+ * Waits for completions, once a turn of the loop, with the system call that submits what the turn has gathered. Events are
+ * told by descriptor and generation as epoll's are: bytes that were received, or an end, make a socket readable.
+ */
+export class RingPoller implements Poller {
+  words = new Uint32Array(STRIDE * EVENTS);
+  readonly stride = STRIDE;
+  readonly fdAt = 1;
+  readonly generationAt = 2;
+  readonly looks = LOOKS;
+  readonly keepsWatching = false;
+  streams: Streams | undefined;
+  private readonly ring: Ring;
+  private readonly operations: Operations;
+  private readonly generation: Uint32Array;
+  /** What is told as long as it holds, by fd: it is polled once, and again when the loop has served it. */
+  private readonly levels = new Map<number, number>();
+  private readonly served: number[] = [];
+  private count = 0;
+  private isClosed = false;
+
+  constructor(ring: Ring, operations: Operations, { generation }: Pick<SocketTable, 'generation'>) {
+    this.ring = ring;
+    this.operations = operations;
+    this.generation = generation;
+  }
+
+  // ---- descriptors. Their generations are those of the socket table.
+
+  add(fd: number, _generation: number, events: number): number {
+    if (this.isClosed) return 0;
+    if ((events & EPOLLET) === 0) this.levels.set(fd, events);
+    if (events !== 0) this.operations.poll(fd, events);
+    return 0;
+  }
+
+  modify(fd: number, generation: number, events: number): number {
+    this.remove(fd);
+    return this.add(fd, generation, events);
+  }
+
+  remove(fd: number): void {
+    if (!this.isClosed) this.operations.stop(fd, POLL);
+  }
+
+  forget(fd: number): void {
+    if (this.isClosed) return;
+    this.operations.forget(fd);
+    this.streams?.reader.forget(fd);
+    // A listening socket accepts until it is closed, which is when nothing is under way at it.
+    if (this.levels.delete(fd)) this.ring.submit();
+  }
+
+  // ---- waiting
+
+  wait(timeoutMs: number): number {
+    this.prepare();
+    this.ring.enter(this.streams?.reader.isStarved === true ? 0 : timeoutMs);
+    return this.collect();
+  }
+
+  look(): number {
+    this.prepare();
+    if (!this.ring.hasPending && !this.ring.hasNews) return 0;
+    this.ring.enter(0);
+    return this.collect();
+  }
+
+  private prepare(): void {
+    const { served, streams } = this;
+    for (let i = 0; i < served.length; i++) {
+      const fd = served[i] as number;
+      const events = this.levels.get(fd) ?? 0;
+      if (events !== 0 && !this.operations.isUnderWay(fd, POLL)) this.operations.poll(fd, events);
+    }
+    served.length = 0;
+    if (streams === undefined) return;
+    streams.writer.submit();
+    streams.reader.prepare();
+    streams.pool.publish();
+  }
+
+  /** All that has completed, and so all sends that fell short: those that nothing is told of were taken whole. */
+  private collect(): number {
+    this.count = 0;
+    this.drain();
+    this.ring.submit();
+    while (this.ring.isOverflown) {
+      this.ring.enter(0);
+      this.drain();
+    }
+    this.streams?.writer.settle();
+    return this.count;
+  }
+
+  private drain(): void {
+    const { ring } = this;
+    const { completed, completedMask } = ring;
+    const { end } = ring;
+    let { head } = ring;
+    for (; head !== end; head = (head + 1) | 0) {
+      const at = (head & completedMask) * a.CQE_WORDS;
+      this.complete(
+        completed[at] as number,
+        (completed[at + 1] as number) >>> 0,
+        completed[at + 2] as number,
+        completed[at + 3] as number,
+      );
+    }
+    ring.seen(head);
+  }
+
+  private complete(low: number, generation: number, result: number, flags: number): void {
+    const kind = kindOf(low);
+    const fd = fdOf(low);
+    if (kind === RECEIVE) this.received(fd, generation, result, flags);
+    else if (kind === SEND) this.streams?.writer.fellShort(fd, result);
+    else if (this.generation[fd] !== generation) return;
+    else if (kind === CANCEL) this.streams?.reader.notCancelled(fd);
+    else if (result !== -ECANCELED) this.polled(fd, kind, result, (flags & a.CQE_MORE) === 0);
+  }
+
+  private received(fd: number, generation: number, result: number, flags: number): void {
+    const { pool, reader } = this.streams as Streams;
+    const buffer = (flags & a.CQE_BUFFER) === 0 ? -1 : flags >>> a.CQE_BUFFER_SHIFT;
+    if (buffer >= 0) pool.taken(buffer);
+    if (this.generation[fd] === generation) {
+      const events = reader.completed(fd, result, buffer, (flags & a.CQE_MORE) === 0);
+      if (events !== 0) this.tell(fd, events);
+    } else if (buffer >= 0) pool.giveBack(buffer);
+  }
+
+  private polled(fd: number, kind: number, result: number, isLast: boolean): void {
+    if (isLast && kind === POLL) this.operations.pollEnded(fd);
+    else if (isLast) this.operations.ended(fd, kind);
+    if (this.levels.has(fd)) this.served.push(fd);
+    this.tell(fd, result < 0 ? EPOLLHUP : result); // a poll that failed: whoever reads finds out why
+  }
+
+  private tell(fd: number, events: number): void {
+    const at = STRIDE * this.count++;
+    if (at === this.words.length) this.grow();
+    this.words[at] = events;
+    this.words[at + 1] = fd;
+    this.words[at + 2] = this.generation[fd] as number;
+  }
+
+  /** Sockets are told of once or twice in a turn, so there is an end to it. */
+  private grow(): void {
+    const words = new Uint32Array(2 * this.words.length);
+    words.set(this.words);
+    this.words = words;
+  }
+
+  close(): void {
+    this.prepare();
+    this.ring.submit();
+    this.isClosed = true;
+    this.ring.close();
+  }
+}

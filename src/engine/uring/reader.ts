@@ -1,0 +1,275 @@
+import type { Reader } from '../linux/driver.ts';
+import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPOLLERR, EPOLLIN, type Libc } from '../linux/libc.ts';
+import type { ScratchReader } from '../linux/scratch-reader.ts';
+import * as is from '../linux/socket-state.ts';
+import { countReceived, type SocketTable } from '../linux/socket-table.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { type Operations, RECEIVE } from './operations.ts';
+
+/** Keeps what the kernel has received until it is read, and has it receive more or stop. */
+
+const READS_PER_TURN = 16;
+const STOWED_READ_BYTES = 16_384;
+/** Of `ended`: the end was received; else 0, or a negative errno. */
+const FIN = 1;
+const NONE = -1;
+
+/** Bytes that were taken out of the pool, because nobody reads them yet. */
+interface Stowed {
+  readonly bytes: Buffer;
+  start: number;
+}
+
+/**
+ * The bytes of plain sockets come in buffers of the pool, those of TLS through its session. A socket that is read more
+ * slowly than it receives stops to receive, and what it has received leaves the pool when that runs low: one socket that
+ * nobody reads takes no buffer from the others.
+ *
+ * Sockets receive again and again into small buffers, with one operation. The kernel fills up to some 65 of them before it
+ * hears that it is to stop. A socket of which much comes at once therefore receives one large buffer at a time.
+ */
+export class PoolReader implements Reader {
+  bytes: Buffer;
+  start = 0;
+  readonly readsPerTurn = READS_PER_TURN;
+  private readonly libc: Libc;
+  private readonly table: SocketTable;
+  private readonly operations: Operations;
+  private readonly pool: BufferPool;
+  private readonly scratch: ScratchReader;
+  private readonly keptBytes: number;
+  /** Received and not read, by fd: the first and the last buffer, as their numbers plus one; bytes, also of those stowed. */
+  private readonly first: Int32Array;
+  private readonly last: Int32Array;
+  private readonly unread: Uint32Array;
+  private readonly ended: Int16Array;
+  /** 1: much comes at once, so it is received once at a time, and much. */
+  private readonly isBulk: Uint8Array;
+  private readonly stowed = new Map<number, Stowed>();
+  /** By buffer: the next of its socket, plus one; its bytes; whose it is. */
+  private readonly next: Int32Array;
+  private readonly length: Uint32Array;
+  private readonly owner: Int32Array;
+  /** What `receive` has got last lies in this buffer of the pool. */
+  private current = NONE;
+  /** Those whose receive has ended, each with its generation: what is to become of them is seen before the loop waits. */
+  private stopped: number[] = [];
+
+  /** @param keptBytes that one socket may have received and not read before it stops to receive */
+  constructor(
+    libc: Libc,
+    table: SocketTable,
+    operations: Operations,
+    pool: BufferPool,
+    scratch: ScratchReader,
+    keptBytes: number,
+  ) {
+    this.libc = libc;
+    this.table = table;
+    this.operations = operations;
+    this.pool = pool;
+    this.scratch = scratch;
+    this.keptBytes = keptBytes;
+    this.bytes = pool.memory.bytes;
+    this.first = new Int32Array(table.capacity);
+    this.last = new Int32Array(table.capacity);
+    this.unread = new Uint32Array(table.capacity);
+    this.ended = new Int16Array(table.capacity);
+    this.isBulk = new Uint8Array(table.capacity);
+    this.next = new Int32Array(pool.count);
+    this.length = new Uint32Array(pool.count);
+    this.owner = new Int32Array(pool.count).fill(NONE);
+  }
+
+  // ---- reading
+
+  receive(fd: number, flags: number): number {
+    this.release();
+    if ((flags & is.TLS) !== 0) return this.receiveTls(fd, flags);
+    const got = this.stowed.size > 0 && this.stowed.has(fd) ? this.takeStowed(fd) : this.takeBuffer(fd);
+    if (got === 0) return this.result(fd);
+    countReceived(this.table, fd, flags, got);
+    const unread = (this.unread[fd] as number) - got;
+    this.unread[fd] = unread;
+    if (unread === 0 && this.ended[fd] === 0) {
+      this.table.states.readDry(fd);
+      this.goOn(fd, true);
+    }
+    return got;
+  }
+
+  private receiveTls(fd: number, flags: number): number {
+    this.bytes = this.scratch.bytes;
+    this.start = 0;
+    return this.scratch.receive(fd, flags);
+  }
+
+  private takeBuffer(fd: number): number {
+    const number = (this.first[fd] as number) - 1;
+    if (number < 0) return 0;
+    this.first[fd] = this.next[number] as number;
+    this.owner[number] = NONE;
+    this.current = number;
+    this.bytes = this.pool.memory.bytes;
+    this.start = this.pool.startOf(number);
+    return this.length[number] as number;
+  }
+
+  private takeStowed(fd: number): number {
+    const stowed = this.stowed.get(fd) as Stowed;
+    const { bytes, start } = stowed;
+    const got = Math.min(bytes.length - start, STOWED_READ_BYTES);
+    stowed.start += got;
+    if (stowed.start === bytes.length) this.stowed.delete(fd);
+    this.bytes = bytes;
+    this.start = start;
+    return got;
+  }
+
+  /** Of a socket without bytes. */
+  private result(fd: number): number {
+    const ended = this.ended[fd] as number;
+    if (ended !== 0) return ended === FIN ? 0 : ended;
+    this.goOn(fd, true);
+    return -EAGAIN;
+  }
+
+  /** The buffer that was received last, for whoever takes it along and gives it back later; -1: it is none of the pool. */
+  takeAlong(): number {
+    const { current } = this;
+    this.current = NONE;
+    return current;
+  }
+
+  /** What `receive` has got is used no more. */
+  release(): void {
+    if (this.current !== NONE) this.pool.giveBack(this.current);
+    this.current = NONE;
+  }
+
+  // ---- receiving
+
+  /** Receives at a socket, unless that is under way, it has ended, or it has enough that is not read. */
+  goOn(fd: number, expects: boolean): void {
+    if (this.operations.isUnderWay(fd, RECEIVE) || this.ended[fd] !== 0 || this.unread[fd] !== 0) return;
+    this.operations.receive(fd, expects, this.isBulk[fd] === 1);
+  }
+
+  /** A receive has got something, or has ended. Gives the events that are to be told, as of epoll_ctl(2); 0: none. */
+  completed(fd: number, result: number, buffer: number, isLast: boolean): number {
+    if (isLast) this.operations.ended(fd, RECEIVE);
+    if (result > 0) return this.arrived(fd, result, buffer, isLast);
+    if (buffer !== NONE) this.pool.giveBack(buffer);
+    switch (result) {
+      case -ENOBUFS:
+      case -ECANCELED: // for what was not read, which may have been read meanwhile
+      case -EINTR:
+      case -EAGAIN:
+        this.stop(fd);
+        return 0;
+      case 0:
+        this.ended[fd] = FIN;
+        this.operations.awaitEnd(fd);
+        return EPOLLIN;
+      default:
+        this.ended[fd] = result;
+        this.table.brokenBy[fd] = -result;
+        return EPOLLIN | EPOLLERR;
+    }
+  }
+
+  private arrived(fd: number, bytes: number, buffer: number, isLast: boolean): number {
+    const before = this.unread[fd] as number;
+    const unread = before + bytes;
+    this.unread[fd] = unread;
+    this.length[buffer] = bytes;
+    this.owner[buffer] = fd;
+    this.next[buffer] = 0;
+    if (this.first[fd] === 0) this.first[fd] = buffer + 1;
+    else this.next[(this.last[fd] as number) - 1] = buffer + 1;
+    this.last[fd] = buffer + 1;
+    if (isLast) {
+      this.stop(fd);
+      if (this.pool.isSmall(bytes)) this.isBulk[fd] = 0;
+    } else if (before <= this.keptBytes && unread > this.keptBytes) {
+      this.isBulk[fd] = 1;
+      this.operations.cancel(fd, RECEIVE);
+    }
+    return before === 0 ? EPOLLIN : 0;
+  }
+
+  /** A receive was not found, because the kernel was at it just then. It is asked for again, or has ended meanwhile. */
+  notCancelled(fd: number): void {
+    const isTooMuch = (this.unread[fd] as number) > this.keptBytes;
+    if (isTooMuch && this.operations.isUnderWay(fd, RECEIVE)) this.operations.cancel(fd, RECEIVE);
+  }
+
+  private stop(fd: number): void {
+    this.stopped.push(fd, this.table.generation[fd] as number);
+  }
+
+  /** The loop is about to wait. */
+  prepare(): void {
+    this.release();
+    if (this.pool.isLow) this.makeRoom();
+    if (this.stopped.length > 0) this.goOnWithStopped();
+  }
+
+  /**
+   * Those that are still not read are only to tell of their end: they receive again when they are. The others do now, as many as
+   * there are buffers.
+   */
+  private goOnWithStopped(): void {
+    const { stopped, table } = this;
+    let { free } = this.pool;
+    this.stopped = [];
+    for (let i = 0; i < stopped.length; i += 2) {
+      const fd = stopped[i] as number;
+      if (table.generation[fd] !== stopped[i + 1]) continue;
+      if (this.unread[fd] !== 0) this.operations.awaitEnd(fd);
+      else if (free-- > 0) this.goOn(fd, true);
+      else this.stop(fd);
+    }
+  }
+
+  /** Some have found no buffer yet. */
+  get isStarved(): boolean {
+    return this.stopped.length > 0;
+  }
+
+  private makeRoom(): void {
+    for (let number = 0; number < this.pool.count; number++) {
+      const fd = this.owner[number] as number;
+      if (fd !== NONE) this.stow(fd);
+    }
+  }
+
+  /** Copies what a socket has received and not read, so that its buffers are the kernel's again. */
+  private stow(fd: number): void {
+    const { bytes } = this.libc.pin(this.unread[fd] as number);
+    const former = this.stowed.get(fd);
+    let end = former === undefined ? 0 : former.bytes.copy(bytes, 0, former.start);
+    for (let entry = this.first[fd] as number; entry !== 0; entry = this.next[entry - 1] as number) {
+      const number = entry - 1;
+      const start = this.pool.startOf(number);
+      end += this.pool.memory.bytes.copy(bytes, end, start, start + (this.length[number] as number));
+      this.owner[number] = NONE;
+      this.pool.giveBack(number);
+    }
+    this.first[fd] = 0;
+    this.stowed.set(fd, { bytes, start: 0 });
+  }
+
+  /** The socket is about to be closed. */
+  forget(fd: number): void {
+    for (let entry = this.first[fd] as number; entry !== 0; entry = this.next[entry - 1] as number) {
+      this.owner[entry - 1] = NONE;
+      this.pool.giveBack(entry - 1);
+    }
+    this.first[fd] = 0;
+    this.unread[fd] = 0;
+    this.ended[fd] = 0;
+    this.isBulk[fd] = 0;
+    this.stowed.delete(fd);
+  }
+}

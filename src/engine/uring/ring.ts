@@ -1,0 +1,203 @@
+import { errnoName, type Libc, type Pinned } from '../linux/libc.ts';
+import * as a from './abi.ts';
+
+/** One io_uring of one thread: how operations are submitted, and how their completions come back. */
+
+export interface RingSizes {
+  /** Operations that can be submitted with one system call; a power of two. */
+  readonly submissions: number;
+  /** Completions that the ring holds; those beyond wait in the kernel. */
+  readonly completions: number;
+}
+
+/** The kernel is out of memory where it takes no submission so often. */
+const TRIES_MAX = 1000;
+
+/**
+ * The two rings that are shared with the kernel. What each side writes for the other is published by a store of the index
+ * behind it, with Atomics: what was written before is seen by whoever has seen the index.
+ *
+ * The kernel completes nothing unless this thread is in `enter` (`SETUP_DEFER_TASKRUN`), so nothing changes while
+ * completions are served, and an operation that need not wait has completed when the `enter` that submitted it returns.
+ */
+export class Ring {
+  /** The submissions, as words. */
+  readonly words: Uint32Array;
+  /** The completions, as words. */
+  readonly completed: Int32Array;
+  readonly completedMask: number;
+  private readonly libc: Libc;
+  private readonly fd: number;
+  /** The number that the kernel knows the ring by without looking the descriptor up, and the flag that says so. */
+  private readonly enterFd: number;
+  private readonly enterFlags: number;
+  /** Address and bytes of each. */
+  private readonly mappings: readonly (readonly [number, number])[];
+  private readonly control: Int32Array;
+  private readonly at: { readonly [name in 'sqHead' | 'sqTail' | 'sqFlags' | 'cqHead' | 'cqTail']: number };
+  private readonly entries: number;
+  private readonly mask: number;
+  private readonly argument: Pinned;
+  /** Seconds and nanoseconds, each as two words. */
+  private readonly timeout: Uint32Array;
+  private tail: number;
+  /** Filled, and not submitted yet. */
+  private pending = 0;
+
+  /** @throws Error that says which call failed, where the kernel has no such ring or does not allow it */
+  constructor(libc: Libc, { submissions, completions }: RingSizes) {
+    this.libc = libc;
+    const params = libc.pin(a.PARAMS_BYTES);
+    const flags = a.SETUP_CQSIZE | a.SETUP_SUBMIT_ALL | a.SETUP_TASKRUN_FLAG;
+    params.bytes.writeUInt32LE(completions, a.PARAMS.cqEntries);
+    params.bytes.writeUInt32LE(flags | a.SETUP_SINGLE_ISSUER | a.SETUP_DEFER_TASKRUN, a.PARAMS.flags);
+    this.fd = libc.uringSetup(submissions, params.address);
+    if (this.fd < 0) throw new Error(`io_uring_setup: ${errnoName(this.fd)}`);
+    const of = (name: keyof typeof a.PARAMS): number => params.bytes.readUInt32LE(a.PARAMS[name]);
+    const needed =
+      a.FEAT_SINGLE_MMAP | a.FEAT_NODROP | a.FEAT_SUBMIT_STABLE | a.FEAT_EXT_ARG | a.FEAT_CQE_SKIP;
+    if ((of('features') & needed) !== needed) {
+      libc.close(this.fd);
+      throw new Error(`io_uring has features 0x${of('features').toString(16)} only`);
+    }
+    this.entries = of('sqEntries');
+    const ringBytes = Math.max(
+      of('sqArray') + this.entries * 4,
+      of('cqes') + of('cqEntries') * a.CQE_WORDS * 4,
+    );
+    const rings = libc.map(this.fd, ringBytes, 0);
+    const sqeBytes = this.entries * a.SQE_WORDS * 4;
+    const sqes = libc.map(this.fd, sqeBytes, a.OFFSET_SQES);
+    this.mappings = [
+      [rings.address, ringBytes],
+      [sqes.address, sqeBytes],
+    ];
+    this.words = new Uint32Array(sqes.memory);
+    this.control = new Int32Array(rings.memory, 0, ringBytes >>> 2);
+    this.completed = this.control.subarray(of('cqes') >>> 2);
+    const word = (name: keyof typeof a.PARAMS): number => of(name) >>> 2;
+    this.at = {
+      ...{ sqHead: word('sqHead'), sqTail: word('sqTail'), sqFlags: word('sqFlags') },
+      ...{ cqHead: word('cqHead'), cqTail: word('cqTail') },
+    };
+    this.mask = this.control[word('sqMask')] as number;
+    this.completedMask = this.control[word('cqMask')] as number;
+    for (let i = 0; i < this.entries; i++) this.control[word('sqArray') + i] = i;
+    this.tail = this.control[this.at.sqTail] as number;
+    this.argument = libc.pin(a.GETEVENTS_BYTES + a.TIMESPEC_BYTES);
+    this.timeout = new Uint32Array(this.argument.bytes.buffer, a.GETEVENTS_BYTES, 4);
+    this.argument.bytes.writeBigUInt64LE(BigInt(this.argument.address + a.GETEVENTS_BYTES), 16);
+    const registered = this.registerSelf();
+    this.enterFd = registered < 0 ? this.fd : registered;
+    this.enterFlags = a.ENTER_GETEVENTS | a.ENTER_EXT_ARG | (registered < 0 ? 0 : a.ENTER_REGISTERED_RING);
+  }
+
+  /** `struct io_uring_rsrc_update`: which number, which is -1 for any, and the descriptor. */
+  private registerSelf(): number {
+    const update = this.libc.pin(16);
+    update.bytes.writeUInt32LE(0xffff_ffff, 0);
+    update.bytes.writeBigUInt64LE(BigInt(this.fd), 8);
+    const done = this.libc.uringRegister(this.fd, a.REGISTER_RING_FDS, update.address, 1);
+    return done === 1 ? update.bytes.readUInt32LE(0) : -1;
+  }
+
+  register(operation: number, address: number, count: number): number {
+    return this.libc.uringRegister(this.fd, operation, address, count);
+  }
+
+  // ---- submitting
+
+  /**
+   * The next submission, as its place in `words`. Its operation, descriptor and user data are given, all else is 0.
+   * @param operation and its flags, as in `SQE_OPERATION`
+   */
+  take(operation: number, fd: number, low: number, high: number): number {
+    if (this.pending === this.entries) this.submit();
+    const { words } = this;
+    const at = (this.tail & this.mask) * a.SQE_WORDS;
+    this.tail = (this.tail + 1) | 0;
+    this.pending++;
+    for (let word = at; word < at + a.SQE_WORDS; word++) words[word] = 0;
+    words[at + a.SQE_OPERATION] = operation;
+    words[at + a.SQE_FD] = fd;
+    words[at + a.SQE_USER_DATA] = low;
+    words[at + a.SQE_USER_DATA + 1] = high;
+    return at;
+  }
+
+  setAddress(at: number, address: number): void {
+    this.words[at + a.SQE_ADDRESS] = address;
+    this.words[at + a.SQE_ADDRESS + 1] = Math.floor(address / 2 ** 32);
+  }
+
+  /** The number of the submission that was taken last. */
+  get sequence(): number {
+    return this.tail;
+  }
+
+  /** Was this submission taken, and not submitted yet? */
+  isPending(sequence: number): boolean {
+    return ((this.tail - sequence) | 0) < this.pending;
+  }
+
+  get hasPending(): boolean {
+    return this.pending > 0;
+  }
+
+  /** Submits what was taken, and sleeps until there is a completion, or so many milliseconds are over; 0: does not sleep. */
+  enter(timeoutMs: number): void {
+    const { argument, timeout } = this;
+    if (timeoutMs > 0) {
+      timeout[0] = Math.floor(timeoutMs / 1000);
+      timeout[2] = (timeoutMs % 1000) * 1_000_000;
+    }
+    Atomics.store(this.control, this.at.sqTail, this.tail);
+    const wanted = timeoutMs > 0 ? 1 : 0;
+    const { enterFd, enterFlags, pending } = this;
+    this.libc.uringEnter(enterFd, pending, wanted, enterFlags, argument.address, a.GETEVENTS_BYTES);
+    this.pending = (this.tail - Atomics.load(this.control, this.at.sqHead)) | 0;
+  }
+
+  /** Submits what was taken, all of it. What completes meanwhile stays in the ring. @throws Error where the kernel takes nothing */
+  submit(): void {
+    for (let tries = 0; this.pending > 0; tries++) {
+      if (tries === TRIES_MAX) throw new Error('io_uring takes no submissions: the kernel is out of memory');
+      this.enter(0);
+    }
+  }
+
+  // ---- completions
+
+  /** The kernel has completions to write, or has written some. */
+  get hasNews(): boolean {
+    const { control, at } = this;
+    return (
+      control[at.cqHead] !== Atomics.load(control, at.cqTail) ||
+      (Atomics.load(control, at.sqFlags) & (a.SQ_TASKRUN | a.SQ_CQ_OVERFLOW)) !== 0
+    );
+  }
+
+  /** Completions wait in the kernel, because there was no room. */
+  get isOverflown(): boolean {
+    return (Atomics.load(this.control, this.at.sqFlags) & a.SQ_CQ_OVERFLOW) !== 0;
+  }
+
+  /** The completions that are there are those from `head` to before `end`, both modulo the size of the ring. */
+  get head(): number {
+    return this.control[this.at.cqHead] as number;
+  }
+
+  get end(): number {
+    return Atomics.load(this.control, this.at.cqTail);
+  }
+
+  /** Those before `head` have been seen: their places are the kernel's again. */
+  seen(head: number): void {
+    Atomics.store(this.control, this.at.cqHead, head);
+  }
+
+  close(): void {
+    this.libc.close(this.fd);
+    for (const [address, bytes] of this.mappings) this.libc.unmap(address, bytes);
+  }
+}

@@ -1,0 +1,10 @@
+import { describe } from 'vitest';
+import { loadUring } from '../../src/engine/uring/load.ts';
+import { engineContract } from './engine.ts';
+
+/** So small that submissions, completions and buffers run out all the time. */
+const sizes = { submissions: 4, completions: 8, small: 4, large: 2 };
+
+describe.runIf(loadUring().available)('the uring engine with very small rings', () =>
+  engineContract('uring', sizes),
+);

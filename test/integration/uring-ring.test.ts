@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { EPOLLERR, EPOLLIN, EPOLLOUT, SOCK_NONBLOCK } from '../../src/engine/linux/libc.ts';
+import { loadUring } from '../../src/engine/uring/load.ts';
+import { RingScene } from '../support/ring-scene.ts';
+
+const small = { submissions: 4, completions: 8, small: 4, large: 2 };
+
+describe.runIf(loadUring().available)('the ring of the uring engine', () => {
+  describe('completions after a close', () => {
+    it('of bytes that came before it are told to nobody, nor to the next socket of that number', () => {
+      const ring = new RingScene();
+      const former = ring.device();
+      const far = ring.dial();
+      ring.say(former.far, 'of the former');
+      ring.close(former.fd);
+      const next = ring.device(far);
+      expect(next.fd).toBe(former.fd);
+      ring.say(next.far, 'of the next');
+      ring.awaitEvents(next.fd);
+      expect(ring.read(next.fd)).toBe('of the next');
+    });
+
+    it('give their buffers back', () => {
+      const ring = new RingScene(small);
+      for (let life = 0; life < 5 * small.small; life++) {
+        const { fd, far } = ring.device();
+        ring.turn();
+        ring.say(far, 'never read');
+        if (life % 2 === 0) ring.turn();
+        ring.close(fd);
+        ring.libc.close(far);
+      }
+      const { fd, far } = ring.device();
+      ring.say(far, 'read');
+      ring.awaitEvents(fd);
+      expect(ring.read(fd)).toBe('read');
+    });
+
+    it.each(['close', 'reset'] as const)('do not keep the socket open: the other end sees the %s', (how) => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.turn();
+      ring.close(fd, how);
+      ring.until(() => ring.hear(far) === undefined || undefined);
+      expect(ring.hear(far)).toBeUndefined();
+    });
+  });
+
+  describe('buffers', () => {
+    it('that run out are given to those that found none, in the end to all', () => {
+      const ring = new RingScene(small);
+      const pairs = Array.from({ length: 5 * small.small }, () => ring.device());
+      for (const { far } of pairs) ring.say(far, `from ${far}`);
+      const heard = new Map<number, string>();
+      ring.until(() => {
+        for (const { fd } of pairs)
+          if (ring.told(fd) !== undefined) heard.set(fd, (heard.get(fd) ?? '') + ring.read(fd));
+        return heard.size === pairs.length || undefined;
+      });
+      expect(heard).toEqual(new Map(pairs.map(({ fd, far }) => [fd, `from ${far}`])));
+    });
+
+    it('of sockets that nobody reads are not missed by the others, and what they held is not lost', () => {
+      const ring = new RingScene(small);
+      const held = Array.from({ length: 3 * small.small }, () => ring.device());
+      for (const { far } of held) ring.say(far, `kept ${far}`);
+      for (const { fd } of held) ring.awaitEvents(fd);
+      const busy = ring.device();
+      for (let i = 0; i < 10; i++) {
+        ring.say(busy.far, 'ping');
+        ring.awaitEvents(busy.fd);
+        expect(ring.read(busy.fd)).toBe('ping');
+      }
+      for (const { fd, far } of held) expect(ring.read(fd)).toBe(`kept ${far}`);
+    });
+
+    it('of one socket that nobody reads have a bound; it receives again when it is read, in order', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      const said = ring.sayUntilFull(far);
+      let heard = '';
+      ring.until(() => {
+        ring.turn();
+        heard += ring.read(fd);
+        return heard.length === said.length || undefined;
+      });
+      expect(heard === said).toBe(true);
+    });
+  });
+
+  describe('completions that find no room', () => {
+    it('are not lost', () => {
+      const ring = new RingScene(small);
+      const pairs = Array.from({ length: 8 * small.completions }, () => ring.device());
+      ring.turn();
+      for (const { far } of pairs) ring.libc.close(far); // each gives two: its end, and what waits for a failure
+      const ended = new Set<number>();
+      ring.until(() => {
+        for (const { fd } of pairs) if (ring.told(fd) !== undefined) ended.add(fd);
+        return ended.size === pairs.length || undefined;
+      });
+      for (const { fd } of pairs) expect(ring.reader.receive(fd, ring.table.flags[fd] as number)).toBe(0);
+    });
+
+    it('do not hide a send that was not taken whole', () => {
+      const ring = new RingScene(small);
+      const pairs = Array.from({ length: 8 * small.completions }, () => ring.device());
+      ring.turn();
+      const [slow] = pairs as [(typeof pairs)[number]];
+      for (const { far } of pairs.slice(1)) ring.say(far, 'x');
+      let written = 0;
+      while (ring.writer.waiting[slow.fd] === 0) {
+        ring.writer.write(slow.fd, Buffer.alloc(10_000, 1), 0, 10_000);
+        written += 10_000;
+        ring.turn();
+      }
+      let heard = 0;
+      ring.until(() => {
+        heard += ring.hear(slow.far)?.length ?? 0;
+        if (((ring.told(slow.fd) ?? 0) & EPOLLOUT) !== 0) {
+          ring.writer.flush(slow.fd);
+          if (ring.writer.waiting[slow.fd] !== 0) ring.watch.room(slow.fd);
+        }
+        return heard === written || undefined;
+      });
+      expect(heard).toBe(written);
+    });
+  });
+
+  describe('sends', () => {
+    it('of one turn keep their order, whether they were copied, forwarded or too large to wait', () => {
+      const ring = new RingScene();
+      const from = ring.device();
+      const to = ring.device();
+      const write = (text: string) => ring.writer.write(to.fd, Buffer.from(text, 'latin1'), 0, text.length);
+      const forward = () =>
+        ring.writer.forward(to.fd, ring.reader.receive(from.fd, ring.table.flags[from.fd] as number));
+      ring.say(from.far, 'one ');
+      ring.awaitEvents(from.fd);
+      write('zero ');
+      forward();
+      write('two ');
+      write('three ');
+      write('4'.repeat(20_000));
+      write(' five ');
+      ring.say(from.far, 'six');
+      ring.awaitEvents(from.fd);
+      forward();
+      let heard = '';
+      const expected = `zero one two three ${'4'.repeat(20_000)} five six`;
+      ring.until(() => {
+        ring.turn();
+        heard += ring.hear(to.far)?.toString('latin1') ?? '';
+        return heard.length >= expected.length || undefined;
+      });
+      expect(heard).toBe(expected);
+    });
+
+    it('to a socket that was closed in the same turn go nowhere, and their buffers are given back', () => {
+      const ring = new RingScene(small);
+      const from = ring.device();
+      for (let i = 0; i < 5 * small.small; i++) {
+        const to = ring.device();
+        ring.say(from.far, `message ${i}`);
+        ring.awaitEvents(from.fd);
+        const got = ring.reader.receive(from.fd, ring.table.flags[from.fd] as number);
+        ring.writer.forward(to.fd, got);
+        ring.close(to.fd);
+        ring.until(() => ring.hear(to.far) === undefined || undefined);
+      }
+      expect(ring.failures).toEqual([]);
+    });
+
+    it('that fail are told, with the errno', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.turn();
+      ring.libc.close(far);
+      ring.until(() => {
+        ring.writer.write(fd, Buffer.from('x'), 0, 1);
+        ring.turn();
+        return ring.failures.length > 0 || undefined;
+      });
+      expect(ring.failures[0]).toEqual([fd, expect.toBeOneOf([-32, -104])]);
+    });
+  });
+
+  it('tells of a reset also where nothing is received, because what came is not read', () => {
+    const ring = new RingScene();
+    const { fd, far } = ring.device();
+    ring.sayUntilFull(far);
+    ring.told(fd); // that bytes came
+    ring.reset(far);
+    expect(ring.awaitEvents(fd) & EPOLLERR).toBe(EPOLLERR);
+  });
+
+  it('wakes up for a descriptor as long as it can be read, and no more when it was read', () => {
+    const ring = new RingScene();
+    const wakeFd = ring.libc.eventfd(1, SOCK_NONBLOCK);
+    ring.poller.add(wakeFd, 0, EPOLLIN);
+    for (let turn = 0; turn < 3; turn++) expect(ring.awaitEvents(wakeFd)).toBe(EPOLLIN);
+    ring.libc.read(wakeFd, ring.libc.pin(8).address, 8);
+    ring.turn();
+    expect(ring.told(wakeFd)).toBeUndefined();
+    ring.poller.forget(wakeFd);
+    ring.libc.close(wakeFd);
+  });
+});
