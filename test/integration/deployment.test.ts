@@ -159,3 +159,12 @@ describe('systemd', () => {
     }
   });
 });
+
+test('the seccomp profile refuses what it does not name, and allows io_uring', () => {
+  const profile = JSON.parse(read('cluster/seccomp/breakwater.json'));
+  const allowed = profile.syscalls.flatMap(({ names }: { names: string[] }) => names);
+  expect(profile.defaultAction).toBe('SCMP_ACT_ERRNO');
+  expect(allowed).toEqual(expect.arrayContaining(['io_uring_setup', 'io_uring_enter', 'io_uring_register']));
+  expect(allowed).not.toContain('mount');
+  expect(new Set(allowed).size).toBe(allowed.length);
+});
