@@ -82,7 +82,9 @@ export async function performKills(
     const oneOf = <T>(words: readonly T[]): T => words[Math.floor(chance() * words.length)] as T;
     for (let i = 0; i < play.kills; i++) {
       const [victim, moment] = [oneOf(victims), oneOf(moments)];
-      const delayMs = Math.round(chance() * longest[moment]);
+      const share = chance();
+      // Most connections go in the first part of it.
+      const delayMs = Math.round(longest[moment] * (moment === 'handing' ? share * share : share));
       rounds.push(await killOne(scene, `kill ${i + 1}`, { victim, moment, delayMs }));
     }
     await crowd.quieten();
@@ -171,8 +173,6 @@ async function killOne(scene: Scene, name: string, plan: Plan): Promise<KillRoun
       note(`device ${index} (${kind}) is gone, though another process had it`);
     if (where === 'both' && plan.victim === 'old' && isGone(index))
       note(`device ${index} (${kind}) is gone, though the new process had it already`);
-    if (where === 'victim' && !isGone(index))
-      note(`device ${index} (${kind}) has not noticed the end of its process`);
   });
   for (const { refusal } of visits)
     if (refusal !== undefined) note(`a device that came was refused: ${refusal}`);
@@ -204,7 +204,10 @@ async function restart({ stage, front }: Scene): Promise<void> {
 
 type Where = 'victim' | 'both' | 'elsewhere' | 'nowhere';
 
-/** Stops both, looks who has what, ends one by SIGKILL and lets the other go on. */
+/**
+ * Stops both, looks who has what, ends one by SIGKILL and lets the other go on. What is on its way from the old one to the new one is
+ * still the old one's alone by this look, and may go on all the same.
+ */
 function strike({ stage, kinds, crowd }: Scene, victim: number, other: number) {
   for (const pid of [victim, other]) signal(pid, 'SIGSTOP');
   const ports = new Set(kinds.map(({ port }) => port));
@@ -212,9 +215,13 @@ function strike({ stage, kinds, crowd }: Scene, victim: number, other: number) {
   const held = socketsOf(victim);
   const others = processesWith(stage.path('breakwater.yaml')).filter((pid) => pid !== victim);
   const heldByOthers = new Set(others.flatMap((pid) => [...socketsOf(pid)]));
-  const inodes = new Map(sockets.map(({ remotePort, inode }) => [remotePort, inode]));
-  const devices = crowd.members().map(({ localPort }): Where => {
-    const inode = inodes.get(localPort) ?? 0;
+  // Devices of two listeners may have the same port; of connections that have ended the inode is 0.
+  const living = sockets.filter(({ inode }) => inode > 0);
+  const inodes = new Map(
+    living.map(({ localPort, remotePort, inode }) => [`${localPort} ${remotePort}`, inode]),
+  );
+  const devices = crowd.members().map(({ localPort }, index): Where => {
+    const inode = inodes.get(`${kinds[index % kinds.length]?.port} ${localPort}`) ?? 0;
     if (held.has(inode)) return heldByOthers.has(inode) ? 'both' : 'victim';
     return heldByOthers.has(inode) ? 'elsewhere' : 'nowhere';
   });
