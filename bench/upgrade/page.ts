@@ -53,6 +53,9 @@ came after ${times(visits)} ms.${kinds === '' ? '' : ` Disconnected were: ${kind
 |${' --- |'.repeat(headings.length)}
 ${[before, ...generations].map((each, index) => row(each, index === 0)).join('\n')}
 
+Descriptors and memory are those of the process that is the proxy, ${play.settleMs / 1000} s behind the upgrade. Of the others one is the process that was
+started first, which stays as a parent with nothing to do ([why](upgrade.md#processes)).
+
 ${theirs === undefined ? '' : besideHaproxy(theirs)}
 - ${load.toFixed(1)} processes wanted the cores before it began, on average over a minute; there should be none
 ${machine()
