@@ -12,6 +12,7 @@ import { HeldSockets } from '../engine/node/held-sockets.ts';
 import { reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
+import { CarriedBytes } from './carried-bytes.ts';
 import type { HttpHost } from './http-host.ts';
 
 /** The device at the other end of a connection. */
@@ -52,6 +53,7 @@ export class Front {
   private tls: TlsOptions | undefined;
   private handshakes: Handshakes | undefined;
   private readonly slots: HandshakeSlots<Socket>;
+  private readonly carried: CarriedBytes;
   /** Connections that owe their PROXY protocol header. */
   private owing = 0;
   private proxyProtocol: { expect: ReturnType<typeof expectations>; timeoutMs: number } | undefined;
@@ -66,6 +68,7 @@ export class Front {
     this.index = options.index;
     this.onConnection = onConnection;
     this.slots = new HandshakeSlots(context.maxHandshakes, context, (socket) => socket.resetAndDestroy());
+    this.carried = new CarriedBytes((fromDevice, toDevice) => context.carried(fromDevice, toDevice));
     this.applySettings(options);
   }
 
@@ -167,7 +170,8 @@ export class Front {
       socket.on('error', () => undefined).resetAndDestroy();
       return;
     }
-    socket.once('close', () => this.context.left(address, socket.bytesRead, socket.bytesWritten));
+    this.carried.add(socket);
+    socket.once('close', () => this.context.left(address));
     if (this.handshakes === undefined) this.begin(socket, { address, tls: undefined });
     else this.secure(socket, address, this.handshakes);
   }

@@ -37,7 +37,9 @@ export interface HttpHost {
   now(): number;
   /** A new connection; false: it is to be reset. `left` follows exactly once for each that is in. */
   admit(address: string): boolean;
-  left(address: string, bytesFromDevice: number, bytesToDevice: number): void;
+  left(address: string): void;
+  /** So many bytes of those that are in have come, and have gone. */
+  carried(bytesFromDevice: number, bytesToDevice: number): void;
   /** A connection was reset before it was in, or in TLS; `reason` is a metric label. */
   refused(reason: string): void;
   /** Is this address a trusted proxy, whose word about the device is believed? */

@@ -105,11 +105,11 @@ export function createHttpHost(context: HttpContext, place: HttpPlace): HttpHost
       table.countRejected(refusal);
       return false;
     },
-    left(address, bytesFromDevice, bytesToDevice) {
+    left(address) {
       place.limiter.release(address);
       table.countDevice(-1);
-      table.countUnserved(bytesFromDevice, bytesToDevice);
     },
+    carried: (bytesFromDevice, bytesToDevice) => table.countUnserved(bytesFromDevice, bytesToDevice),
     refused: (reason) => table.countRejected(reason),
     isTrusted: (address) => place.isTrusted(address),
     route(asked): HttpRoute | HttpRefusal {

@@ -262,13 +262,30 @@ test('a node’s refusal of a WebSocket is the client’s answer', async () => {
   socket.on('error', () => {}).terminate();
 });
 
+test('bytes are counted while the connection that carries them is open', async () => {
+  const carried = async () => {
+    const text = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    const counts = /^breakwater_bytes_total\{listener="",node="",direction="from_device"\} (\d+)$/m.exec(
+      text,
+    );
+    return Number(counts?.[1]);
+  };
+  const socket = new WebSocket(`${urls.insert.replace('http', 'ws')}/mqtt`);
+  await once(socket, 'open');
+  const before = await carried();
+  socket.send('x'.repeat(100_000));
+  await until(async () => (await carried()) >= before + 100_000, 'the bytes to be counted');
+  expect(socket.readyState).toBe(WebSocket.OPEN);
+  socket.terminate();
+});
+
 test('counts and log', async () => {
   const { port } = new URL(urls.insert);
   const counted = (code: number, count: string) =>
     new RegExp(`_http_requests_total\\{listener="http://127.0.0.1:${port}",code="${code}"\\} ${count}\n`);
   await until(async () => {
     const text = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
-    return [counted(101, '2'), counted(403, '3'), counted(200, '\\d+')].every((each) => each.test(text));
+    return [counted(101, '3'), counted(403, '3'), counted(200, '\\d+')].every((each) => each.test(text));
   }, 'the counts');
   const line = proxy.logs().find(({ msg, path }) => msg === 'request answered' && path === '/path');
   expect(line).toMatchObject({ level: 'debug', method: 'PUT', status: 200, remoteAddress: '127.0.0.1' });

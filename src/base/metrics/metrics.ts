@@ -210,7 +210,7 @@ function defineCollected(registry: Registry) {
     ),
     bytes: counter(
       'bytes_total',
-      'Payload bytes of devices, as they come and go; without a listener those of HTTP, and of devices that no node has served, when they end.',
+      'Payload bytes of devices, as they come and go; without a listener those of HTTP, and, when they end, of devices that no node has served.',
       ['listener', 'node', 'direction'],
     ),
     publishes: counter('publishes_total', 'PUBLISH packets in session mode, as they come and go.', [
