@@ -253,6 +253,11 @@ export class TableWriter {
     Atomics.add(this.table.header, GENERATION, 1);
   }
 
+  /** Where a node is; undefined: it is not there. */
+  slotAt(id: string): number | undefined {
+    return this.slotOf.get(id);
+  }
+
   /** Live connections of this proxy at a node, also at one that was removed. */
   liveAt(id: string): number {
     const slot = this.slotOf.get(id) ?? this.departed.get(id);

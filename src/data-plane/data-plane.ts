@@ -7,9 +7,12 @@ import type { Service, WorkerPoolOptions } from './service.ts';
 import { sharedLimiterMemory } from './shared-limits.ts';
 import { WorkerPool } from './worker-pool.ts';
 
-/** The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP. */
+/**
+ * The threads of which the routing table has counts: the data threads and, behind them, the one for HTTP; and one place more for what the
+ * processes before this one have counted.
+ */
 export function tableThreads(dataThreads: number): number {
-  return dataThreads + 1;
+  return dataThreads + 2;
 }
 
 /**

@@ -31,6 +31,8 @@ interface ClusterMemberOptions {
   readonly recalledSession: SessionMemoryOptions['recalled'];
   readonly forgotten: SessionMemoryOptions['forgotten'];
   readonly answer: (question: unknown) => Promise<unknown>;
+  /** By which the store knows connections of this proxy, where it has had an older process. */
+  readonly sessionsStart?: string | undefined;
   /** An older process of this proxy still speaks for it: `speak` ends that. */
   readonly isSilent: boolean;
   readonly onSkipped: StoreWatcher['onSkipped'];
@@ -78,7 +80,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     recallTimeoutMs: () => current.config.membership.recallTimeoutMs,
   });
   const sessions = new RememberedSessions({
-    ...{ start: randomUUID(), store, clock: systemClock, timers: systemTimers },
+    ...{ start: options.sessionsStart ?? randomUUID(), store, clock: systemClock, timers: systemTimers },
     ...{ recalled: options.recalledSession, forgotten: options.forgotten },
   });
   let speaks = !options.isSilent;

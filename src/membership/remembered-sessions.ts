@@ -86,6 +86,20 @@ export class RememberedSessions {
     this.delivered = createDelivered(options.clock);
   }
 
+  /** By which the store knows connections of this proxy. */
+  get start(): string {
+    return this.options.start;
+  }
+
+  /** For the process after this one: sessions that were opened while the store was away. */
+  describeMissed(): (ClientKey & { readonly connection: number })[] {
+    return [...this.missed.values()];
+  }
+
+  restoreMissed(missed: readonly (ClientKey & { readonly connection: number })[]): void {
+    for (const session of missed) this.miss(session);
+  }
+
   opened(session: OpenedSession, thread: number): void {
     if (!session.isResumed) return this.close(session);
     const { pool, clientId, who, connection, isResumed } = session;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { totals } from '../data-plane-api/totals.ts';
 import { formerIdentity } from './identity.ts';
 import { keysState } from './shared-keys.ts';
 
@@ -23,6 +24,8 @@ export const controlState = z.object({
   /** What no upgrade can change. */
   fixed: z.record(z.string(), z.unknown()),
   keys: keysState,
+  /** By which the store knows the connections that have sessions. */
+  sessionsStart: z.string().min(1).max(100),
   /** Somebody has taken the proxy out. */
   isDraining: z.boolean(),
   /** The number that a connection was given last. */
@@ -33,8 +36,20 @@ export const controlState = z.object({
 });
 export type ControlState = z.output<typeof controlState>;
 
+/** A session of which the store may know something that is out of date. */
+const missedSession = z.object({ pool: z.string(), clientId: z.string(), connection: z.int() });
+
 /** What is said last, when the old process has stopped to speak for the proxy. */
 export const lastWords = z.object({
+  totals,
+  metrics: z.array(
+    z.object({
+      name: text,
+      labels: z.array(z.array(text).length(2)),
+      value: z.number().min(0),
+    }),
+  ),
+  missedSessions: z.array(missedSession),
   store: z.unknown(),
 });
 export type LastWords = z.output<typeof lastWords>;

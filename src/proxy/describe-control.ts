@@ -1,4 +1,7 @@
 import type { Config } from '../config/config.ts';
+import { tableThreads } from '../data-plane/data-plane.ts';
+import { openTable } from '../data-plane-api/routing-table.ts';
+import { describeTotals, restoreTotals } from '../data-plane-api/totals.ts';
 import type { ControlState, LastWords } from './control-state.ts';
 import { describeHealth } from './known-health.ts';
 import type { RunningParts } from './running-parts.ts';
@@ -21,6 +24,7 @@ export function describeControl({ common, control }: Pick<RunningParts, 'common'
     identity: { id, startedAt, generation },
     fixed: fixedParts(common.current.config),
     keys: control.keys.describe(),
+    sessionsStart: control.cluster.sessions.start,
     isDraining: common.phase.isDraining,
     lastNumber: common.table.lastNumber,
     nodes: describeHealth(control),
@@ -28,10 +32,31 @@ export function describeControl({ common, control }: Pick<RunningParts, 'common'
   };
 }
 
-export function describeLast({ control }: Pick<RunningParts, 'control'>): LastWords {
-  return { store: control.store.describe?.() };
+export async function describeLast({
+  common,
+  control,
+  dataPlane,
+}: Omit<RunningParts, 'admin' | 'owners'>): Promise<LastWords> {
+  const nodes = control.nodes.list().map(({ id }) => id);
+  return {
+    totals: describeTotals(common.table, dataPlane.listeners.keys(), nodes),
+    metrics: (await common.metrics.describe()).map(({ labels, ...rest }) => ({
+      ...rest,
+      labels: labels.map((label) => [...label]),
+    })),
+    missedSessions: control.cluster.sessions.describeMissed(),
+    store: control.store.describe?.(),
+  };
 }
 
-export function restoreLast(words: LastWords, { control }: RunningParts): void {
-  if (words.store !== undefined) control.store.restore?.(words.store);
+export async function restoreLast(
+  { totals, metrics, missedSessions, store }: LastWords,
+  { common, control, dataPlane }: RunningParts,
+): Promise<void> {
+  const { memory, identity, table } = common;
+  const raw = openTable(memory, tableThreads(identity.threads));
+  restoreTotals(raw, table, (key) => dataPlane.listeners.indexOf(key), totals);
+  await common.metrics.restore(metrics);
+  if (store !== undefined) control.store.restore?.(store);
+  control.cluster.sessions.restoreMissed(missedSessions);
 }

@@ -81,6 +81,11 @@ export class Listeners {
     }));
   }
 
+  /** Each with its index. */
+  keys(): { readonly key: string; readonly index: number }[] {
+    return this.present.map(({ key, index }) => ({ key, index }));
+  }
+
   /** The sockets of each, by its key. */
   async listening(): Promise<{ readonly key: string; readonly descriptors: readonly number[] }[]> {
     const sockets = await this.options.threads.listening();

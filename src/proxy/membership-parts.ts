@@ -54,6 +54,7 @@ export async function createMembershipParts(
     forgotten: forgotten.add,
     answer: topics.answer,
     isSilent: former !== undefined,
+    sessionsStart: former?.sessionsStart,
     onSkipped: skipped.add,
     onStore: (up, cause) =>
       events.emit({ type: 'store', at: new Date().toISOString(), state: up ? 'up' : 'down', cause }),

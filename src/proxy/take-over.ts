@@ -68,7 +68,7 @@ function takenOrigin(
     const { config } = parts.common.current;
     closeOthers(inherited, parts);
     const last = await takeConnections(channel, createConnectionTaker(parts));
-    if (last !== undefined) restoreLast(lastWords.parse(last.state), parts);
+    if (last !== undefined) await restoreLast(lastWords.parse(last.state), parts);
     await parts.control.cluster.speak();
     const { version, generation } = parts.common.identity;
     const cause = `version ${version} runs, process ${process.pid}, generation ${generation}`;

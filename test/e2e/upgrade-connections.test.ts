@@ -70,6 +70,13 @@ async function startTraffic(urls: readonly string[], perUrl: number): Promise<Tr
   };
 }
 
+/** The counters of Breakwater, by name and labels, but those of what the process itself does. */
+async function counters({ adminUrl }: Installed): Promise<Map<string, number>> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const names = /^(breakwater_(?:\w+_total|dial\w*|connect_duration\w*)(?:{.*})?) (\S+)$/gm;
+  return new Map([...text.matchAll(names)].map(([, name = '', count]) => [name, Number(count)]));
+}
+
 describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () => {
   let proxy: Installed;
   let urls: string[];
@@ -105,6 +112,7 @@ describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () 
     const { clients: before } = await proxy.api<{ clients: { clientId: string; connectedAt: string }[] }>(
       'clients',
     );
+    const counted = await counters(proxy);
     const counts: number[] = [];
     for (let i = 0; i < 3; i++) {
       const { connections, left } = await proxy.upgrade();
@@ -116,6 +124,8 @@ describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () 
     expect(traffic.lost()).toEqual([]);
     expect(traffic.sent()).toBeGreaterThan(1_000);
     expect(counts).toEqual([48, 0, 48, 0, 48, 0]);
+    const countedSince = await counters(proxy);
+    expect([...counted].filter(([name, count]) => !((countedSince.get(name) ?? 0) >= count))).toEqual([]);
     const { clients: after } = await proxy.api<{ clients: { clientId: string; connectedAt: string }[] }>(
       'clients',
     );

@@ -70,6 +70,13 @@ interface TrafficCount {
   readonly count: number;
 }
 
+/** One series of a counter. */
+interface CountedMetric {
+  readonly name: string;
+  readonly labels: readonly (readonly string[])[];
+  readonly value: number;
+}
+
 interface Metrics {
   /** Observes how long one active probe took, whatever it found. */
   probed(seconds: number): void;
@@ -81,6 +88,9 @@ interface Metrics {
     readonly to: string | undefined;
     readonly durationMs: number;
   }): void;
+  /** What the process before this one has counted, and this one for the next. */
+  describe(): Promise<CountedMetric[]>;
+  restore(counted: readonly CountedMetric[]): Promise<void>;
   /** An incident of this kind has begun. */
   incident(kind: string): void;
   /** So many HTTP requests were answered with a status. */
@@ -171,6 +181,7 @@ export function createMetrics(moveCauses: readonly string[] = []): Metrics {
       if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
     },
     incident: (kind) => incidents.inc({ kind }),
+    ...handedCounters([reattachments, requests, incidents]),
     probed: (seconds) => probe.observe(seconds),
     delayed: (seconds) => delay.observe(seconds),
     requests: (listener, status, count) =>
@@ -180,6 +191,29 @@ export function createMetrics(moveCauses: readonly string[] = []): Metrics {
       connects.set(snapshot.connects);
       dials.set(snapshot.dials);
       return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+/** Counters that are kept nowhere else go on in the process after this one. */
+function handedCounters(counters: readonly Counter<string>[]) {
+  return {
+    describe: async (): Promise<CountedMetric[]> => {
+      const all = await Promise.all(counters.map((counter) => counter.get()));
+      return all.flatMap(({ name, values }) =>
+        values.map(({ labels, value }) => ({
+          name,
+          value,
+          labels: Object.entries(labels).map(([key, text]) => [key, String(text)]),
+        })),
+      );
+    },
+    restore: async (counted: readonly CountedMetric[]): Promise<void> => {
+      for (const counter of counters) {
+        const { name } = await counter.get();
+        for (const { value, labels, ...of } of counted)
+          if (of.name === name) counter.inc(Object.fromEntries(labels), value);
+      }
     },
   };
 }
