@@ -18,6 +18,7 @@ export const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 
 export const SSL_MODE_ENABLE_PARTIAL_WRITE = 0x1;
 export const SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2;
+export const SSL_MODE_NO_AUTO_CHAIN = 0x8;
 export const SSL_MODE_RELEASE_BUFFERS = 0x10;
 export const SSL_OP_IGNORE_UNEXPECTED_EOF = 2 ** 7;
 export const SSL_OP_NO_COMPRESSION = 2 ** 17;

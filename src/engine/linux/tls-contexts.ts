@@ -107,6 +107,8 @@ export class TlsContexts {
       this.tickets.use(context, tls.ticketKeys);
       for (const certificate of certificates) addCertificate(libc, ssl, context, certificate);
       if (tls.clientAuth !== 'none') this.demandCertificate(context, tls);
+      // Nothing is trusted, so there is nothing to make a chain of, which OpenSSL would try at each handshake.
+      else ssl.contextControl(context, o.SSL_CTRL_MODE, o.SSL_MODE_NO_AUTO_CHAIN, 0);
       if (tls.alpn.length > 0) this.protocols.offer(context, tls.alpn);
       return context;
     } catch (error) {
