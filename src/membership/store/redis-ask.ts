@@ -32,7 +32,7 @@ interface AskOptions {
   /** Sends to all proxies, or to that one. @returns the ids of those that live */
   sendQuestion(text: string, to: string | undefined): Promise<readonly string[]>;
   sendAnswer(proxy: string, text: string): Promise<void>;
-  onAsk(question: unknown): Promise<unknown>;
+  onAsk(question: unknown): Promise<unknown> | undefined;
   now(): number;
 }
 
@@ -50,11 +50,10 @@ export function createAsking({ proxyId, codec, sendQuestion, sendAnswer, onAsk, 
   }
 
   /** @returns undefined where there is no answer */
-  async function answerTo(id: string, question: unknown): Promise<string | undefined> {
-    if (answering >= OUTSTANDING_MAX || !pace.take(1, now())) return undefined;
+  async function answerOf(id: string, asked: Promise<unknown>): Promise<string | undefined> {
     answering++;
     try {
-      const text = codec.write('answer', { id, from: proxyId, payload: (await onAsk(question)) ?? null });
+      const text = codec.write('answer', { id, from: proxyId, payload: (await asked) ?? null });
       return Buffer.byteLength(text) <= PAYLOAD_MAX_BYTES ? text : undefined;
     } catch {
       return undefined;
@@ -110,8 +109,11 @@ export function createAsking({ proxyId, codec, sendQuestion, sendAnswer, onAsk, 
       if (isTooLong(text, questions)) return;
       const question = codec.read('question', text, questions);
       if (question === undefined || question.from === proxyId) return;
-      const { id, from } = question;
-      const answer = await answerTo(id, question.payload);
+      const { id, from, payload } = question;
+      const isTooMuch = answering >= OUTSTANDING_MAX || !pace.take(1, now());
+      const asked = isTooMuch ? Promise.reject(new Error('too many questions')) : onAsk(payload);
+      if (asked === undefined) return;
+      const answer = await answerOf(id, asked);
       const refusal = codec.write('answer', { id, from: proxyId });
       await sendAnswer(from, answer ?? refusal).catch(() => {}); // the asker's time-out ends its wait
     },

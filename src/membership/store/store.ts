@@ -121,8 +121,11 @@ export interface StoreWatcher {
   onProxies(proxies: readonly LivingProxy[]): void;
   /** Another proxy claimed a device. */
   onClaim(client: ClientKey, place: ClientPlace): void;
-  /** Another proxy asks, and nobody has looked at what; the answer is sent back. Rejections are not sent. */
-  onAsk(question: unknown): Promise<unknown>;
+  /**
+   * Another proxy asks, and nobody has looked at what; the answer is sent back. Of a rejection only that there is no answer.
+   * Undefined: nothing is sent, because another process answers for this proxy.
+   */
+  onAsk(question: unknown): Promise<unknown> | undefined;
   /** Something in the store cannot be used, and is passed over. Told each time that it is read. */
   onSkipped(skipped: Skipped): void;
   /** The store stopped answering, or answers again. */
