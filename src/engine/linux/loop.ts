@@ -169,9 +169,9 @@ export class Loop implements WireHost {
     if (!streams.handshakes.isEmpty)
       streams.handshakes.serveFor(HANDSHAKES_MS, this.options.clock, this.serveReady);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);
+    this.enter(undefined);
     if (!this.turns.isEmpty) this.turns.serve();
     this.finishCalls();
-    this.enter(undefined);
     if (this.deferred.run()) this.finishCalls();
     if (this.descriptorFreed && this.listeners.paused) this.listeners.resume();
     this.options.pulse.end(this.options.clock.now());
@@ -200,14 +200,14 @@ export class Loop implements WireHost {
 
   /** Serves one socket; mask 0 means that it was left readable. A fault ends its connection and no other. */
   private guarded(fd: number, mask: number): void {
-    const wire = this.wires[(this.table.slot[fd] as number) - 1];
-    this.enter(wire);
+    const wire = this.enter(this.wires[(this.table.slot[fd] as number) - 1]);
     try {
       if (mask === 0) this.streams.resume(fd);
       else this.streams.event(fd, mask);
     } catch (error) {
       this.fault(error, wire);
     }
+    this.current = undefined; // its faults are caught no more
     if (this.doneWires.length > 0) this.finishCalls();
   }
 
@@ -221,9 +221,10 @@ export class Loop implements WireHost {
     }
   }
 
-  private enter(wire: LinuxWire | undefined): void {
+  private enter(wire: LinuxWire | undefined): LinuxWire | undefined {
     this.current = wire;
     this.options.pulse.at(wire === undefined ? 0 : (this.table.number[wire.slot] as number));
+    return wire;
   }
 
   /** A fault of it ends this connection, and nothing else that is under way. */
@@ -272,8 +273,7 @@ export class Loop implements WireHost {
   private fire(key: number): void {
     const { capacity } = this.table;
     const fd = key - capacity;
-    const wire = this.wires[fd < 0 ? key : (this.table.slot[fd] as number) - 1];
-    this.enter(wire);
+    const wire = this.enter(this.wires[fd < 0 ? key : (this.table.slot[fd] as number) - 1]);
     try {
       if (key === this.acceptRetryKey) this.listeners.resume();
       else if (key === this.recyclerKey) this.recycler.clear();
