@@ -43,9 +43,10 @@ const VISIT_EVERY_MS = 50;
 export async function performReloads(play: ReloadPlay): Promise<ReloadReport> {
   const stage = new Stage(play.main);
   try {
-    const [port, tlsPort] = [await freePort(), await freePort()];
     const nodes = await startNodes(stage);
-    const file = stage.written('haproxy.cfg', configuration(stage, nodes, { port, tlsPort, ...play }));
+    const pem = certificateFile(stage);
+    const [port, tlsPort] = [await freePort(), await freePort()];
+    const file = stage.written('haproxy.cfg', configuration(stage, nodes, { port, tlsPort, pem, ...play }));
     await stage.actor('haproxy', port, ['haproxy', '-f', file]);
     const ways: readonly Way[] = [
       { scheme: 'mqtt', port },
@@ -98,12 +99,14 @@ function spreadOf(times: readonly number[]): number {
 interface Ports {
   readonly port: number;
   readonly tlsPort: number;
+  /** Path of the certificate with its key. */
+  readonly pem: string;
 }
 
 function configuration(
   stage: Stage,
   nodes: readonly Actor[],
-  { port, tlsPort, hardStopS }: Ports & ReloadPlay,
+  { port, tlsPort, pem, hardStopS }: Ports & ReloadPlay,
 ): string {
   const servers = nodes.map(({ id, port: at }) => `  server ${id} 127.0.0.1:${at} check inter 1s`);
   return `global
@@ -117,7 +120,7 @@ defaults
   timeout server 1h
 frontend devices
   bind 127.0.0.1:${port}
-  bind 127.0.0.1:${tlsPort} ssl crt ${certificateFile(stage)}
+  bind 127.0.0.1:${tlsPort} ssl crt ${pem}
   default_backend brokers
 backend brokers
   balance leastconn
