@@ -25,6 +25,14 @@ type Growing = { -readonly [Field in keyof Omit<Incident, 'moves' | 'isOver'>]: 
   lasts: boolean;
 };
 
+/** What is kept, as one process hands it to the next; of each kind the oldest first. */
+interface IncidentsState {
+  readonly number: number;
+  readonly incidents: (Omit<Growing, 'movesTo'> & { readonly movesTo: [node: string, count: number][] })[];
+  /** Nodes that are. */
+  readonly unhealthy: string[];
+}
+
 export class Incidents {
   private readonly rings = new Map<IncidentKind, Ring<Growing>>();
   /** The newest of each kind and subject; what is over stays until the next one, at most as many as are kept. */
@@ -43,6 +51,24 @@ export class Incidents {
     this.clock = clock;
     this.onBegin = onBegin;
     for (const kind of incidentKinds) this.rings.set(kind, new Ring(KEEP));
+  }
+
+  /** For the process after this one. */
+  describe(): IncidentsState {
+    const all = [...this.rings.values()].flatMap((ring) => ring.list());
+    const incidents = all.map(({ movesTo, ...rest }) => ({ ...rest, movesTo: [...movesTo] }));
+    return { number: this.number, incidents, unhealthy: [...this.unhealthy] };
+  }
+
+  /** Goes on where the process before this one has stopped; to be called before anything is observed. */
+  restore({ number, incidents, unhealthy }: IncidentsState): void {
+    this.number = number;
+    for (const { movesTo, ...rest } of incidents) {
+      const incident = { ...rest, movesTo: new Map(movesTo) };
+      this.rings.get(incident.kind)?.add(incident);
+      this.latest.set(keyOf(incident.kind, incident.subject), incident);
+    }
+    for (const node of unhealthy) this.unhealthy.add(node);
   }
 
   /** Newest first. */

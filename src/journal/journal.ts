@@ -20,6 +20,14 @@ interface JournalEntry {
   readonly atMs: number;
 }
 
+/** What is kept, as one process hands it to the next. */
+interface JournalState {
+  readonly start: string;
+  readonly number: number;
+  /** Oldest first. */
+  readonly entries: JournalEntry[];
+}
+
 /** From where on: behind an event of this start of this proxy, or from a time on. */
 export interface Since {
   readonly start: string;
@@ -46,7 +54,7 @@ export function parseSince(text: string): Since | undefined {
 
 export class Journal {
   private readonly rings: ReadonlyMap<EventKind, Ring<JournalEntry>>;
-  private readonly start: string;
+  private start: string;
   private readonly clock: Clock;
   private number = 0;
 
@@ -62,6 +70,18 @@ export class Journal {
     const entry = { event: withShortFields(event), number: ++this.number, atMs: this.clock.now() };
     this.rings.get(kindOf(event))?.add(entry);
     return entry;
+  }
+
+  /** For the process after this one. */
+  describe(): JournalState {
+    return { start: this.start, number: this.number, entries: this.read({}) };
+  }
+
+  /** Goes on where the process before this one has stopped; to be called before anything is added. */
+  restore({ start, number, entries }: JournalState): void {
+    this.start = start;
+    this.number = number;
+    for (const entry of entries) this.rings.get(kindOf(entry.event))?.add(entry);
   }
 
   /** By which a reader goes on behind this event, here or at another proxy. */

@@ -42,7 +42,7 @@ export async function createCommon(config: Config, former?: ControlState) {
     memory,
     table,
     poolNumbers: new PoolNumbers(),
-    ...createJournal(current, metrics.incident),
+    ...createJournal(current, metrics.incident, former !== undefined),
     metrics,
     serviceManager: connectServiceManager(processLog.log),
     phase: createPhase(former?.isDraining),

@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import { totals } from '../data-plane-api/totals.ts';
+import { eventKinds } from '../journal/event.ts';
+import { incidentKinds } from '../journal/incident.ts';
 import { formerIdentity } from './identity.ts';
 import { keysState } from './shared-keys.ts';
 
 /** What a process tells the one after it of its control plane. */
+
+const eventTypes = Object.values(eventKinds).flatMap(({ types }) => [...types]);
 
 const nodeId = z.string().min(1).max(64);
 const text = z.string().max(10_000);
@@ -40,7 +44,39 @@ export type ControlState = z.output<typeof controlState>;
 const missedSession = z.object({ pool: z.string(), clientId: z.string(), connection: z.int() });
 
 /** What is said last, when the old process has stopped to speak for the proxy. */
+const journal = z.object({
+  start: z.string().regex(/^[0-9a-z]{1,32}$/),
+  number: z.int().min(0),
+  entries: z.array(
+    z.object({
+      event: z
+        .object({ type: z.enum(eventTypes), at: text })
+        .catchall(z.union([text, z.number(), z.boolean()]).optional()),
+      number: z.int().min(0),
+      atMs: z.number(),
+    }),
+  ),
+});
+
+const count = z.number().min(0);
+const incidents = z.object({
+  number: z.int().min(0),
+  incidents: z.array(
+    z.object({
+      number: z.int().min(0),
+      kind: z.enum(incidentKinds),
+      subject: text,
+      ...{ fromMs: z.number(), lastMs: z.number(), lasts: z.boolean() },
+      ...{ cause: text.optional(), evidence: text.optional() },
+      movesTo: z.array(z.tuple([text, count])),
+      ...{ movesFromMs: z.number(), movesToMs: z.number(), failed: count, disconnected: count, count },
+    }),
+  ),
+  unhealthy: z.array(nodeId),
+});
+
 export const lastWords = z.object({
+  ...{ journal, incidents },
   totals,
   metrics: z.array(
     z.object({

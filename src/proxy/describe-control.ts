@@ -39,6 +39,8 @@ export async function describeLast({
 }: Omit<RunningParts, 'admin' | 'owners'>): Promise<LastWords> {
   const nodes = control.nodes.list().map(({ id }) => id);
   return {
+    journal: common.journal.describe(),
+    incidents: common.incidents.describe(),
     totals: describeTotals(common.table, dataPlane.listeners.keys(), nodes),
     metrics: (await common.metrics.describe()).map(({ labels, ...rest }) => ({
       ...rest,
@@ -50,10 +52,12 @@ export async function describeLast({
 }
 
 export async function restoreLast(
-  { totals, metrics, missedSessions, store }: LastWords,
+  { totals, metrics, missedSessions, store, journal, incidents }: LastWords,
   { common, control, dataPlane }: RunningParts,
 ): Promise<void> {
   const { memory, identity, table } = common;
+  common.journal.restore(journal);
+  common.incidents.restore(incidents);
   const raw = openTable(memory, tableThreads(identity.threads));
   restoreTotals(raw, table, (key) => dataPlane.listeners.indexOf(key), totals);
   await common.metrics.restore(metrics);

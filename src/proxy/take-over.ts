@@ -69,6 +69,7 @@ function takenOrigin(
     closeOthers(inherited, parts);
     const last = await takeConnections(channel, createConnectionTaker(parts));
     if (last !== undefined) await restoreLast(lastWords.parse(last.state), parts);
+    parts.common.events.release();
     await parts.control.cluster.speak();
     const { version, generation } = parts.common.identity;
     const cause = `version ${version} runs, process ${process.pid}, generation ${generation}`;

@@ -77,7 +77,17 @@ describe.runIf(isLinux)('an upgrade', () => {
   test('starts a process that is the same proxy at the same addresses', async () => {
     await run(['node', 'drain', 'n0', '--no-wait', '--admin', proxy.adminUrl]);
     await proxy.api('nodes', { method: 'POST', body: { id: 'n1', pool: 'default', url: broker.url } });
+    const told = async (): Promise<string[]> => {
+      const headers = { accept: 'application/json' };
+      const answer = await fetch(`${proxy.adminUrl}/api/v1/events`, { headers });
+      const { events } = (await answer.json()) as { events: { id: string; type: string }[] };
+      return events.map(({ id, type }) => `${id} ${type}`);
+    };
+    const before = await told();
     const { from, to } = await proxy.upgrade();
+    const since = await told();
+    expect(since.slice(0, before.length)).toEqual(before);
+    expect(since.slice(before.length).some((event) => event.endsWith(' upgrade'))).toBe(true);
     expect(from).toMatchObject({ pid: proxy.pid, generation: 1 });
     expect(to.generation).toBe(2);
     const status = await proxy.status();

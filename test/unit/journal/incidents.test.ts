@@ -23,6 +23,22 @@ function scene() {
 }
 
 describe('incidents', () => {
+  it('go on in the process after this one', () => {
+    const { clock, incidents, tell, move } = scene();
+    const begun: string[] = [];
+    const other = new Incidents(clock, (kind) => begun.push(kind));
+    tell({ type: 'node-lost', node: 'emqx-2', evidence: 'refused', detail: 'ECONNREFUSED', lost: 3, had: 3 });
+    tell({ type: 'node-health', node: 'emqx-2', health: 'unhealthy', cause: 'gone' });
+    move('m-1', 'emqx-1');
+    other.restore(structuredClone(incidents.describe()));
+    expect(other.list()).toEqual(incidents.list());
+    clock.nowMs += 60_000;
+    for (const each of [incidents, other])
+      each.observe({ type: 'node-health', at: '', node: 'emqx-2', health: 'healthy', cause: 'back' });
+    expect(other.list()).toEqual(incidents.list());
+    expect(begun).toEqual([]); // what began before does not begin again
+  });
+
   it('a node that is lost: its moves, where to, how long, by what evidence', () => {
     const { clock, tell, move, texts, begun } = scene();
     clock.nowMs += 200;

@@ -14,6 +14,17 @@ function scene() {
 }
 
 describe('the journal', () => {
+  it('goes on in the process after this one: ids and order are as they would have been', () => {
+    const { clock, journal, add } = scene();
+    const other = new Journal('other', clock);
+    for (let i = 0; i < 5; i++) add({ type: i % 2 === 0 ? 'placed' : 'node-health', node: `n${i}` });
+    other.restore(structuredClone(journal.describe()));
+    for (const each of [journal, other]) each.add({ type: 'ended', at: AT, node: 'n9' });
+    expect(other.read({})).toEqual(journal.read({}));
+    const ids = (each: Journal) => each.read({}).map((entry) => each.idOf(entry));
+    expect(ids(other)).toEqual(ids(journal));
+  });
+
   it('keeps so many of each kind: a storm of one hides no other', () => {
     const { journal, add } = scene();
     add({ type: 'node-health', node: 'a', health: 'unhealthy' });
