@@ -183,8 +183,10 @@ function carryOut(command: Command): unknown {
       return report({ type: 'done', request: command.request });
     case 'settings':
       return applyAll(command);
-    case 'stop':
     case 'leave':
+      for (const { listener } of places.values()) listener.leave();
+      return;
+    case 'stop':
       for (const { listener } of places.values()) listener.stopAccepting();
       return;
     case 'listening': {

@@ -97,10 +97,18 @@ export class HttpListener {
     this.front.unlisten();
   }
 
-  /** Accepts no more; connections end with the answers that are under way. */
-  stopAccepting(): void {
+  /**
+   * Accepts no more; the next answer on each connection says that it is the last one there (RFC 9112 section 9.6). Idle ones are
+   * closed by their own time only: a request that crosses the close would fail, and a client does not repeat each (RFC 9110 section 9.2.2).
+   */
+  leave(): void {
     this.isStopping = true;
     this.front.unlisten();
+  }
+
+  /** Accepts no more; connections end with the answers that are under way. */
+  stopAccepting(): void {
+    this.leave();
     this.server.closeIdleConnections();
   }
 

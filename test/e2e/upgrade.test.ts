@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { NodeView } from '../../src/admin/backend.ts';
 import { startBreakwater } from '../support/breakwater.ts';
@@ -120,9 +121,28 @@ describe.runIf(isLinux)('an upgrade', () => {
     expect([...new Set(await Promise.all(codes))]).toEqual([0]);
   });
 
+  test('closes no HTTP connection before it has answered the next request there, and says then that it is the last', async () => {
+    const socket = connect(proxy.ports[1] as number, '127.0.0.1').setEncoding('latin1');
+    let answers = '';
+    socket.on('data', (text) => {
+      answers += text;
+    });
+    const ask = () => socket.write('GET / HTTP/1.1\r\nHost: web.test\r\n\r\n');
+    const count = () => answers.split('from the web').length - 1;
+    ask();
+    await until(() => count() === 1, 'the first answer');
+    expect(answers).not.toMatch(/connection: close/i);
+    const closed = once(socket, 'close');
+    await proxy.upgrade();
+    ask();
+    await closed;
+    expect(count()).toBe(2);
+    expect(answers).toMatch(/connection: close/i);
+  });
+
   test('is passed on by the first process, which stays: SIGUSR2, SIGHUP, and the end with its exit code', async () => {
     proxy.kill('SIGUSR2');
-    await until(async () => (await proxy.status()).proxy.generation === 6, 'the sixth process');
+    await until(async () => (await proxy.status()).proxy.generation === 7, 'the seventh process');
     proxy.kill('SIGHUP');
     await until(() => proxy.logs().some(({ msg }) => msg === 'reloaded: nothing has changed'), 'a reload');
     expect(ends).toEqual([]);
