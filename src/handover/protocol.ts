@@ -19,8 +19,11 @@ import { z } from 'zod';
  *
  * Behind `over` nobody speaks. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one, which
  * may still have devices, hears by its end that there is no proxy any more.
+ *
+ * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
+ * refuse each other before anything moves.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);

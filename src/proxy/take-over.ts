@@ -68,7 +68,7 @@ function takenOrigin(
     const { config } = parts.common.current;
     closeOthers(inherited, parts);
     const last = await takeConnections(channel, createConnectionTaker(parts));
-    if (last !== undefined) await restoreLast(lastWords.parse(last.state), parts);
+    if (last !== undefined) await heed(last.state, parts);
     parts.common.events.release();
     await parts.control.cluster.speak();
     const { version, generation } = parts.common.identity;
@@ -105,6 +105,16 @@ function takenOrigin(
       }
     },
   };
+}
+
+/** The connections are this process's by now: what it cannot read of the rest is no reason to end them. */
+async function heed(state: unknown, parts: RunningParts): Promise<void> {
+  try {
+    await restoreLast(lastWords.parse(state), parts);
+  } catch (error) {
+    const cause = messageOf(error);
+    parts.common.log.error({ cause }, 'counters, events and incidents of the older process are lost');
+  }
 }
 
 /** Listening sockets that the configuration has no listener for any more: who connects there shall not wait for ever. */

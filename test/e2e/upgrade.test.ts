@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { NodeView } from '../../src/admin/backend.ts';
+import { PROTOCOL } from '../../src/handover/protocol.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
 import { connectDevice, type Device } from '../support/devices.ts';
@@ -48,7 +49,7 @@ const says = (...messages: readonly object[]) => `
   }
   await new Promise((resolve) => setTimeout(resolve, 200));
 `;
-const hello = { type: 'hello', protocols: [1], version: '9.9.9' };
+const hello = { type: 'hello', protocols: [PROTOCOL], version: '9.9.9' };
 
 describe.runIf(isLinux)('an upgrade', () => {
   let proxy: Installed;

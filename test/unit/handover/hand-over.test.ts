@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { DescriptorSocket, Parcel } from '../../../src/engine/linux/descriptor-socket.ts';
 import { HandOverError, openChannel } from '../../../src/handover/channel.ts';
 import { type Giver, give } from '../../../src/handover/give.ts';
-import { fromNew, fromOld } from '../../../src/handover/protocol.ts';
+import { fromNew, fromOld, PROTOCOL } from '../../../src/handover/protocol.ts';
 import { greet, type Taker, takeConnections, takeListeners, takenOver } from '../../../src/handover/take.ts';
 
 /** Two sockets of one pair. `cut` is asked before each parcel is sent: true ends the sender, before the parcel has left it. */
@@ -170,7 +170,7 @@ test('a process that does not speak the protocol is refused before anything move
   ]);
   for (const result of [given, taken])
     expect(result).toMatchObject({
-      reason: { message: 'version 2.0.0 does not speak protocol 1 of the hand-over' },
+      reason: { message: `version 2.0.0 does not speak protocol ${PROTOCOL} of the hand-over` },
     });
   expect(all.map((i) => atOld.get(i))).toEqual(all.map(() => 'old'));
   expect(said).toEqual([]);
