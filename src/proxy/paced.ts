@@ -1,27 +1,40 @@
 import type { Clock } from '../base/time.ts';
+import { TokenBucket } from '../policy/admission/token-bucket.ts';
 
-/** An answer is given again for so many times as long as it took to make. */
-const REST = 9;
+/** Of each second an answer may take so many milliseconds, */
+const MS_PER_SECOND = 100;
+/** and so many at once where it has not been asked for: whoever asks now and then is told what is so now. */
+const BURST_MS = 500;
 
 /**
- * Makes an answer at most a tenth of the time, however often it is asked for. Who asks meanwhile is given the last one, or the one
- * that is being made.
+ * Makes an answer at most a tenth of the time, however often it is asked for. Who asks when that time is used up is given the last
+ * one, or the one that is being made.
  */
 export function paced<T>(make: () => Promise<T>, clock: Clock): () => Promise<T> {
+  const time = new TokenBucket(MS_PER_SECOND, BURST_MS);
   let answer: Promise<T> | undefined;
-  let restsUntilMs = 0;
+  let lastMs = 0;
+  let delayMs = 0;
+  let delayedAtMs = 0;
+  const spend = (ms: number, nowMs: number): void => {
+    delayMs = time.takeAndDelay(ms, nowMs);
+    delayedAtMs = nowMs;
+  };
   return () => {
     const begunMs = clock.now();
-    if (answer !== undefined && begunMs < restsUntilMs) return answer;
-    restsUntilMs = Number.POSITIVE_INFINITY;
+    if (answer !== undefined && begunMs < delayedAtMs + delayMs) return answer;
+    const expectedMs = lastMs; // spent at once, because many may ask before it is there
+    spend(expectedMs, begunMs);
     const made = make();
     answer = made;
-    const rest = (): void => {
+    const ended = (): void => {
       const endedMs = clock.now();
-      restsUntilMs = endedMs + REST * (endedMs - begunMs);
+      lastMs = endedMs - begunMs;
+      spend(Math.max(0, lastMs - expectedMs), endedMs);
     };
-    made.then(rest, () => {
-      restsUntilMs = 0;
+    made.then(ended, () => {
+      ended();
+      if (answer === made) answer = undefined;
     });
     return made;
   };
