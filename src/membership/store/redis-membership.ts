@@ -64,6 +64,9 @@ interface SharedMembershipOptions {
 
 const nobody: Records = new Map();
 
+/** Somebody may write at the same time; what a Redis loses more often than so it will not keep. */
+const MOST_RESTORES = 3;
+
 /**
  * The copy of the membership that this proxy knows, which is also what repairs Redis.
  *
@@ -121,9 +124,9 @@ export class SharedMembership {
   /** Brings what is known here and what Redis holds together. */
   async sync(): Promise<Synced> {
     const before = this.known.version;
-    if (await this.fetch()) {
+    for (let restores = 0; await this.fetch(); restores++) {
+      if (restores === MOST_RESTORES) throw new Error('it loses again and again what it is given back');
       await this.restore();
-      if (await this.fetch()) throw new Error('it lost what it was given back a moment ago');
     }
     return { isNews: this.known.version !== before, proxies: this.living };
   }
