@@ -26,7 +26,7 @@ test('a thread that dies again and again makes the proxy not ready, and that is 
   for (let death = 1; death <= 3; death++) {
     await until(served, 'the thread to serve');
     expect(logged(breakwater, FAILS)).toEqual([]);
-    breakwater.kill('SIGUSR2');
+    breakwater.kill('SIGPWR');
     await until(() => logged(breakwater, DIED).length === death, 'its death');
   }
   expect(logged(breakwater, DIED).map(({ deaths }) => deaths)).toEqual([1, 2, 3]);

@@ -49,7 +49,7 @@ test('it holds the program and what its users read, and nothing else', () => {
     /^(README|CHANGELOG|SECURITY)\.md$|^LICENSE$|^package\.json$/,
     /^docs\/[\w.-]+\.md$|^docs\/images\/[\w.-]+\.svg$/,
     /^examples\/[\w.-]+$/,
-    /^cluster\/(kubernetes|systemd)\/[\w.-]+$/,
+    /^cluster\/(kubernetes|seccomp|systemd)\/[\w.-]+$/,
   ];
   expect(packed.filter((path) => !places.some((place) => place.test(path)))).toEqual([]);
   expect(packed).toEqual(

@@ -312,7 +312,7 @@ describe('a running proxy', () => {
       total: 1,
       clients: [{ clientId: 'plain' }],
     });
-    expect((await cli('client', 'list', '--limit', '1')).text).toContain('… and 1 more');
+    expect((await cli('client', 'list', '--limit', '1')).text).toContain('… 2 in all; --after ');
     expect((await cli('client', 'inspect', odd.clientId)).text).toMatch(/^mode +session$/m);
     const closed = once(odd.socket, 'close');
     expect(await cli('client', 'kick', odd.clientId)).toEqual({

@@ -257,7 +257,7 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
 
   test.each([
     ['viewer', ['Its devices'], 0],
-    ['operator', ['Drain', 'Disable', 'Weight and limit', 'Its devices'], 3],
+    ['operator', ['Drain', 'Disable', 'Weight and limit', 'Its devices'], 4],
   ] as const)('a %s is offered what the role allows, and nothing else', async (role, offered, buttons) => {
     await page.addInitScript("sessionStorage.setItem('breakwater-token', 'T0KEN')");
     await open({ token: 'T0KEN', role, at: '#node/a' });
@@ -265,7 +265,7 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
     expect(await page.locator('#panel .buttons-row button').allTextContents()).toEqual(offered);
     await press('Close');
     await seen('#proxy', `as ${role}`);
-    // Of the head: to rebalance; of each node: to drain it.
+    // Of the head: to rebalance, to check the configuration; of each node: to drain it.
     expect(await page.locator('#nodes button, #cluster-actions button').count()).toBe(buttons);
   });
 
