@@ -387,6 +387,7 @@ class Player {
   private checkLog(): void {
     const expected = [
       ...['data thread died; starting it again', 'a data thread does not answer'],
+      ...(this.killed >= 3 ? ['data thread dies again and again: the proxy is not ready'] : []),
       ...['session not moved', 'admin request'],
     ];
     const bad = this.proxy
