@@ -14,23 +14,18 @@ export function paced<T>(make: () => Promise<T>, clock: Clock): () => Promise<T>
   const time = new TokenBucket(MS_PER_SECOND, BURST_MS);
   let answer: Promise<T> | undefined;
   let lastMs = 0;
-  let delayMs = 0;
-  let delayedAtMs = 0;
-  const spend = (ms: number, nowMs: number): void => {
-    delayMs = time.takeAndDelay(ms, nowMs);
-    delayedAtMs = nowMs;
-  };
   return () => {
     const begunMs = clock.now();
-    if (answer !== undefined && begunMs < delayedAtMs + delayMs) return answer;
+    const isUsedUp = time.takeAndDelay(0, begunMs) > 0;
+    if (answer !== undefined && isUsedUp) return answer;
     const expectedMs = lastMs; // spent at once, because many may ask before it is there
-    spend(expectedMs, begunMs);
+    time.takeAndDelay(expectedMs, begunMs);
     const made = make();
     answer = made;
     const ended = (): void => {
       const endedMs = clock.now();
       lastMs = endedMs - begunMs;
-      spend(Math.max(0, lastMs - expectedMs), endedMs);
+      time.takeAndDelay(Math.max(0, lastMs - expectedMs), endedMs);
     };
     made.then(ended, () => {
       ended();
