@@ -6,7 +6,7 @@ import { type Authority, createAuthority, type Issued, tlsOptions } from '../sup
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
 import type { Script } from '../support/engine-worker.ts';
 import { digest, type FakeNode, fakeNode, firstBytes, payload, received } from '../support/fake-node.ts';
-import { duplicated, frozen, gathered, handOver } from '../support/hand-over.ts';
+import { duplicated, frozen, gathered, handOver, streamed } from '../support/hand-over.ts';
 import { until } from '../support/wait.ts';
 
 /** A connection in which no record has come in part, and none waits to be sent. */
@@ -73,24 +73,16 @@ export function tlsHandOverContract(name: 'epoll'): void {
       'relay',
       'forward',
     ] as const)('loses no byte and has none twice in the middle of a stream, by the script %s', async (script) => {
-      const { device, upstream, port } = await serve(script, own, options);
-      const up = payload(2_000_000);
-      const down = payload(2_000_000);
-      const atNode = gathered(upstream, up.bytes.length);
-      const atDevice = gathered(device, down.bytes.length);
-      const chunk = 25_000;
-      let from = engine;
-      let to = other;
-      for (let at = 0; at < up.bytes.length; at += chunk) {
-        device.write(up.bytes.subarray(at, at + chunk));
-        upstream.write(down.bytes.subarray(at, at + chunk));
-        if (at % (8 * chunk) !== 0) continue;
-        await handOver(from, to, port, script);
-        [from, to] = [to, from];
-      }
-      expect([digest(await atNode), digest(await atDevice)]).toEqual([up.digest, down.digest]);
-      const end = received(upstream);
-      device.end();
+      const served = await serve(script, own, options);
+      const { sent, came } = await streamed(
+        served,
+        { bytes: 2_000_000, chunk: 25_000, every: 8 },
+        [engine, other],
+        (from, to) => handOver(from, to, served.port, script),
+      );
+      expect(came).toEqual(sent);
+      const end = received(served.upstream);
+      served.device.end();
       await end; // close_notify of the device reached the node by one of ours
     });
 

@@ -7,7 +7,7 @@ import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import type { Script } from '../support/engine-worker.ts';
 import { digest, endOf, type FakeNode, firstBytes, payload, received } from '../support/fake-node.ts';
-import { duplicate, duplicated, frozen, gathered, handOver } from '../support/hand-over.ts';
+import { duplicate, duplicated, frozen, gathered, handOver, streamed } from '../support/hand-over.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;
@@ -160,22 +160,14 @@ export function handOverContract(name: 'epoll'): void {
 
   describe.each(['relay', 'forward'] as const)('a connection handed over by the script %s', (script) => {
     it('loses no byte and has none twice, both ways, in the middle of a stream', async () => {
-      const { device, upstream, port } = await serve(script);
-      const up = payload(3_000_000);
-      const down = payload(3_000_000);
-      const atNode = gathered(upstream, up.bytes.length);
-      const atDevice = gathered(device, down.bytes.length);
-      const chunk = 50_000;
-      let from = engine;
-      let to = other;
-      for (let at = 0; at < up.bytes.length; at += chunk) {
-        device.write(up.bytes.subarray(at, at + chunk));
-        upstream.write(down.bytes.subarray(at, at + chunk));
-        if (at % (10 * chunk) !== 0) continue;
-        await handOver(from, to, port, script);
-        [from, to] = [to, from];
-      }
-      expect([digest(await atNode), digest(await atDevice)]).toEqual([up.digest, down.digest]);
+      const served = await serve(script);
+      const { sent, came } = await streamed(
+        served,
+        { bytes: 3_000_000, chunk: 50_000, every: 10 },
+        [engine, other],
+        (from, to) => handOver(from, to, served.port, script),
+      );
+      expect(came).toEqual(sent);
     });
 
     it('sends what waits, first to last, and reads on behind it', async () => {

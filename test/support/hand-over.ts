@@ -3,6 +3,7 @@ import { descriptorsOf, type HandedSockets, withDescriptors } from '../../src/en
 import { loadKoffi } from '../../src/engine/linux/koffi.ts';
 import type { EngineUnderTest, RemoteConnection } from './engine-under-test.ts';
 import type { Script } from './engine-worker.ts';
+import { digest, payload } from './fake-node.ts';
 import { until } from './wait.ts';
 
 /** Hands connections over from one engine to another of this process. */
@@ -51,4 +52,37 @@ export async function gathered(socket: Socket, length: number): Promise<Buffer> 
   socket.resume();
   await until(() => bytes >= length, `${length} bytes`);
   return Buffer.concat(chunks);
+}
+
+interface Streamed {
+  readonly bytes: number;
+  readonly chunk: number;
+  /** Chunks between two hand-overs. */
+  readonly every: number;
+}
+
+/**
+ * Sends as much both ways, in chunks, and has the connection handed over to and fro meanwhile.
+ * @returns digests of what was sent, and of what came, first of the device and then of the node
+ */
+export async function streamed(
+  { device, upstream }: { readonly device: Socket; readonly upstream: Socket },
+  { bytes, chunk, every }: Streamed,
+  [first, second]: readonly [EngineUnderTest, EngineUnderTest],
+  pass: (from: EngineUnderTest, to: EngineUnderTest) => Promise<unknown>,
+): Promise<{ readonly sent: readonly string[]; readonly came: readonly string[] }> {
+  const up = payload(bytes);
+  const down = payload(bytes);
+  const atNode = gathered(upstream, bytes);
+  const atDevice = gathered(device, bytes);
+  let from = first;
+  let to = second;
+  for (let at = 0; at < bytes; at += chunk) {
+    device.write(up.bytes.subarray(at, at + chunk));
+    upstream.write(down.bytes.subarray(at, at + chunk));
+    if (at % (every * chunk) !== 0) continue;
+    await pass(from, to);
+    [from, to] = [to, from];
+  }
+  return { sent: [up.digest, down.digest], came: [digest(await atNode), digest(await atDevice)] };
 }
