@@ -19,7 +19,7 @@ export type Dismiss = (
   reason: EndReason,
 ) => Promise<{ readonly ended: number; readonly left: number }>;
 
-interface DepartureOptions {
+export interface DepartureOptions {
   /** Unique; the following ones are for those that come while it is under way. */
   readonly number: () => number;
   readonly dismiss: Dismiss;
@@ -31,10 +31,29 @@ interface DepartureOptions {
   readonly delayMs: number;
   /** Devices that leave at most. Absent: all, and those too that come later, until it is stopped. */
   readonly most?: number | undefined;
+  /** What an older process has done of it. */
+  readonly earlier?: EarlierDeparture | undefined;
+  /** Nobody leaves now: connections go over to another process. */
+  readonly isHeld: () => boolean;
   /** Called about once a second while devices leave, and at each change of state. */
   readonly onProgress: (progress: DepartureProgress) => void;
   readonly clock: Clock;
   readonly timers: Timers;
+}
+
+interface EarlierDeparture {
+  readonly state: DepartureState;
+  /** Devices that have left, and that were connected when it began. */
+  readonly moved: number;
+  readonly before: number;
+}
+
+/** A departure as another process goes on with it. */
+export interface HandedDeparture extends EarlierDeparture {
+  readonly rate: number;
+  /** Until the first one leaves; negative: so long ago. */
+  readonly delayMs: number;
+  readonly most?: number | undefined;
 }
 
 /** `blocked`: those that left come back here. */
@@ -58,21 +77,39 @@ export class Departure {
   private readonly before: number;
   private departure: number | undefined;
   private notedAtMs = 0;
-  private state: DepartureState = 'waiting';
+  private state: DepartureState;
   private left: number;
   private pace = 0;
   private toldAtMs = Number.NEGATIVE_INFINITY;
   private timer: unknown;
-  private isOver = false;
+  private isOver: boolean;
 
   constructor(options: DepartureOptions) {
     this.options = options;
     const nowMs = options.clock.now();
-    this.beginsAtMs = nowMs + options.delayMs;
-    this.meter = new MoveMeter(options.rate, nowMs);
-    this.before = options.devices();
-    this.left = Math.min(this.before, options.most ?? this.before);
-    this.schedule(0);
+    const { most = Number.POSITIVE_INFINITY, earlier, delayMs, rate } = options;
+    const { state, moved, before } = earlier ?? { state: 'waiting', moved: 0, before: options.devices() };
+    this.beginsAtMs = nowMs + delayMs;
+    this.meter = new MoveMeter(rate, nowMs, { moved, failed: 0 });
+    this.state = state;
+    this.before = before;
+    this.left = state === 'done' ? 0 : Math.min(options.devices(), most - moved);
+    this.isOver = this.isThrough && options.most !== undefined;
+    if (state === 'done') {
+      this.departure = options.number(); // who is here now came late
+      this.notedAtMs = nowMs;
+    }
+    if (!this.isOver) this.schedule(0);
+  }
+
+  private get isThrough(): boolean {
+    return this.state === 'done' || this.state === 'blocked';
+  }
+
+  describe(): HandedDeparture {
+    const { options, state, before, meter } = this;
+    const delayMs = this.beginsAtMs - options.clock.now();
+    return { rate: meter.sessionsPerSecond, delayMs, most: options.most, state, moved: meter.moved, before };
   }
 
   progress(): DepartureProgress {
@@ -95,11 +132,11 @@ export class Departure {
 
   private async tick(): Promise<void> {
     const { options, state } = this;
+    if (options.isHeld()) return this.schedule(TICK_MS);
     if (options.clock.now() >= this.beginsAtMs) await this.letSomeGo();
     if (this.isOver) return;
     this.tell(state);
-    const isThrough = this.state === 'done' || this.state === 'blocked';
-    if (isThrough && options.most !== undefined) this.isOver = true;
+    if (this.isThrough && options.most !== undefined) this.isOver = true;
     else this.schedule(TICK_MS);
   }
 

@@ -5,6 +5,14 @@ const PACE_WINDOW_MS = 5_000;
 /** What may go at once after a pause, as a time at the full rate. */
 const BURST_MS = 100;
 
+/** Moves that have ended. */
+export interface MoveCounts {
+  readonly moved: number;
+  readonly failed: number;
+}
+
+export const NOTHING_MOVED: MoveCounts = { moved: 0, failed: 0 };
+
 interface Mark {
   readonly atMs: number;
   count: number;
@@ -12,8 +20,8 @@ interface Mark {
 
 /** Counts moves, and says how many more may begin: at most `rate` a second, and never more than that under way. */
 export class MoveMeter {
-  moved = 0;
-  failed = 0;
+  moved: number;
+  failed: number;
   private rate: number;
   private tokens: number;
   private filledAtMs: number;
@@ -22,12 +30,17 @@ export class MoveMeter {
   private early = 0;
   private history: Mark[];
 
-  /** `rate` is in sessions a second. */
-  constructor(rate: number, nowMs: number) {
+  /**
+   * @param rate in sessions a second
+   * @param earlier what an older process has counted
+   */
+  constructor(rate: number, nowMs: number, { moved, failed }: MoveCounts = NOTHING_MOVED) {
     this.rate = rate;
+    this.moved = moved;
+    this.failed = failed;
     this.tokens = this.burst;
     this.filledAtMs = nowMs;
-    this.history = [{ atMs: nowMs, count: 0 }];
+    this.history = [{ atMs: nowMs, count: moved }];
   }
 
   private get burst(): number {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/time.ts';
 import type { MoveTally } from '../data-plane-api/messages.ts';
-import { MoveMeter } from './move-meter.ts';
+import { type MoveCounts, MoveMeter, NOTHING_MOVED } from './move-meter.ts';
 
 /** How often sessions are ordered away while all goes well. */
 const BATCH_MS = 100;
@@ -51,6 +51,10 @@ export interface MoverOptions {
   readonly move: (order: Order) => Promise<MoveTally>;
   /** Sessions a second. */
   readonly rate: number;
+  /** What an older process has moved of it. */
+  readonly earlier?: MoveCounts | undefined;
+  /** Nothing is ordered, judged or told now: connections go over to another process. */
+  readonly isHeld: () => boolean;
   /** Called about once a second while sessions move, and at each change of state. */
   readonly onProgress: (progress: MoverProgress) => void;
   /** Ends by itself when it is done or blocked; otherwise it watches until it is stopped. */
@@ -79,11 +83,13 @@ export class Mover {
   private fruitless = 0;
   private emptyAtMs: number | undefined;
   private toldAtMs = Number.NEGATIVE_INFINITY;
-  private before = { moved: 0, failed: 0 };
+  private before: MoveCounts;
 
   constructor(options: MoverOptions) {
     this.options = options;
-    this.meter = new MoveMeter(options.rate, options.clock.now());
+    const { earlier = NOTHING_MOVED } = options;
+    this.meter = new MoveMeter(options.rate, options.clock.now(), earlier);
+    this.before = earlier;
     this.state = options.left() === 0 ? 'done' : 'moving';
     this.schedule(0);
   }
@@ -124,6 +130,7 @@ export class Mover {
 
   private async tick(): Promise<void> {
     const { options } = this;
+    if (options.isHeld()) return this.schedule(BATCH_MS);
     const was = this.state;
     const tally = options.left() > 0 ? await this.order() : undefined;
     if (this.stopped) return;

@@ -8,12 +8,12 @@ import type { MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 
 /** More nodes than a routing table holds, and as many planned moves as they could need. */
-const NODES_MAX = 4096;
+export const NODES_MAX = 4096;
 const PROXIES_MAX = 1024;
 
-const nodeId = z.string().regex(/^[A-Za-z0-9._:@-]{1,64}$/);
-const count = z.int().min(0).max(MAX_CONNECTIONS_MAX);
-const rate = z.number().min(0).max(1_000_000);
+export const nodeId = z.string().regex(/^[A-Za-z0-9._:@-]{1,64}$/);
+export const count = z.int().min(0).max(MAX_CONNECTIONS_MAX);
+export const rate = z.number().min(0).max(1_000_000);
 const progressShape = z.object({
   state: z.enum(['moving', 'blocked', 'done']),
   moved: z.int().min(0),
@@ -24,7 +24,7 @@ const progressShape = z.object({
   pace: rate,
 }) satisfies z.ZodType<MoverProgress>;
 const loadShape = z.object({ proxy: z.string().max(256), live: countsByNode });
-const plannedMove = z.object({ from: nodeId, to: nodeId, count });
+export const plannedMove = z.object({ from: nodeId, to: nodeId, count });
 const movesShape = z
   .array(z.tuple([z.string().max(256), z.array(plannedMove).max(NODES_MAX).readonly()]).readonly())
   .max(PROXIES_MAX)

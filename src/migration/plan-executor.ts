@@ -1,40 +1,60 @@
 /** Carries out what a rebalance has planned, session by session. */
 
+import type { MoveCounts } from './move-meter.ts';
 import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 
-interface CarryOutOptions extends Pick<MoverOptions, 'clock' | 'timers' | 'move'> {}
+interface CarryOutOptions extends Pick<MoverOptions, 'clock' | 'timers' | 'move' | 'isHeld'> {}
+
+/** What is left of a plan, as another process goes on with it. */
+export interface HandedPlan extends MoveCounts {
+  readonly moves: PlannedMove[];
+  /** Sessions a second. */
+  readonly rate: number;
+}
 
 /** Carries planned moves out with this proxy's own sessions; one plan at a time, a new one replaces it. */
 export function createPlanExecutor(options: CarryOutOptions) {
   let queue: { readonly from: string; readonly to: string; count: number }[] = [];
   let mover: Mover | undefined;
 
+  /** `rate` is in sessions a second. */
+  function start(moves: readonly PlannedMove[], rate: number, earlier?: MoveCounts): void {
+    mover?.stop();
+    queue = moves.map((move) => ({ ...move }));
+    mover = new Mover({
+      ...options,
+      next: () => queue[0],
+      // Where nothing could begin, the rest of this order is for the next plan.
+      begun(_order, count) {
+        const [first] = queue;
+        if (first === undefined) return;
+        first.count -= count;
+        if (count === 0 || first.count <= 0) queue.shift();
+      },
+      left: () => queue.reduce((sum, { count }) => sum + Math.max(0, count), 0),
+      ...{ rate, earlier },
+      onProgress: () => {},
+      once: true,
+    });
+  }
+
   return {
-    /** `rate` is in sessions a second. */
-    start(moves: readonly PlannedMove[], rate: number): void {
-      mover?.stop();
-      queue = moves.map((move) => ({ ...move }));
-      mover = new Mover({
-        ...options,
-        next: () => queue[0],
-        // Where nothing could begin, the rest of this order is for the next plan.
-        begun(_order, count) {
-          const [first] = queue;
-          if (first === undefined) return;
-          first.count -= count;
-          if (count === 0 || first.count <= 0) queue.shift();
-        },
-        left: () => queue.reduce((sum, { count }) => sum + Math.max(0, count), 0),
-        rate,
-        onProgress: () => {},
-        once: true,
-      });
-    },
+    start: (moves: readonly PlannedMove[], rate: number): void => start(moves, rate),
     /** Undefined before the first plan. */
     progress: (): MoverProgress | undefined => mover?.progress(),
     reattached(cause: string, ok: boolean): void {
       if (cause === 'rebalance') mover?.ended(ok, true);
+    },
+    /** Undefined before the first plan. */
+    describe(): HandedPlan | undefined {
+      if (mover === undefined) return undefined;
+      const { moved, failed, rate } = mover.progress();
+      const moves = queue.filter(({ count }) => count > 0).map((move) => ({ ...move }));
+      return { moves, rate, moved, failed };
+    },
+    restore(plan: HandedPlan | undefined): void {
+      if (plan !== undefined) start(plan.moves, plan.rate, plan);
     },
     stop(): void {
       mover?.stop();

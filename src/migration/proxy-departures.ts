@@ -1,5 +1,11 @@
 import type { Clock, Timers } from '../base/time.ts';
-import { Departure, type DepartureProgress, type Dismiss } from './departure.ts';
+import {
+  Departure,
+  type DepartureOptions,
+  type DepartureProgress,
+  type Dismiss,
+  type HandedDeparture,
+} from './departure.ts';
 
 /** What lets the devices of this proxy leave, one thing at a time: a drain, its part of a rebalance, or its end. */
 
@@ -11,11 +17,21 @@ interface ProxyDeparturesParts {
   readonly devices: () => number;
   /** Whether the proxy is drained, for all who want to know. */
   readonly phase: { isDraining: boolean };
+  /** Nobody leaves now: connections go over to another process. */
+  readonly isHeld: () => boolean;
   readonly onState: (isDraining: boolean) => void;
-  readonly onProgress: (kind: 'drain' | 'rebalance', progress: DepartureProgress) => void;
+  readonly onProgress: (kind: Kind, progress: DepartureProgress) => void;
   readonly clock: Clock;
   readonly timers: Timers;
 }
+
+/** What lets devices leave, as another process goes on with it. */
+export interface HandedDepartures {
+  readonly isDraining: boolean;
+  readonly present?: (HandedDeparture & { readonly kind: Kind }) | undefined;
+}
+
+type Kind = 'drain' | 'rebalance';
 
 export interface DrainOrder {
   /** Devices a second. */
@@ -34,11 +50,11 @@ export interface ShareOrder {
 
 export function createProxyDepartures(parts: ProxyDeparturesParts) {
   let numbers = 0;
-  let present: { readonly kind: 'drain' | 'rebalance'; readonly departure: Departure } | undefined;
+  let present: { readonly kind: Kind; readonly departure: Departure } | undefined;
   /** Of the end of the proxy. */
   let last: { readonly number: number; left: number; owed: number } | undefined;
 
-  function begin(kind: 'drain' | 'rebalance', order: { rate: number; delayMs: number; most?: number }): void {
+  function begin(kind: Kind, order: Pick<DepartureOptions, 'rate' | 'delayMs' | 'most' | 'earlier'>): void {
     present?.departure.stop();
     const departure = new Departure({
       ...{ ...parts, ...order, number: () => ++numbers },
@@ -73,7 +89,7 @@ export function createProxyDepartures(parts: ProxyDeparturesParts) {
       if (!parts.phase.isDraining) begin('rebalance', { rate, delayMs: 0, most: count });
     },
     /** Of the last one of that kind, if it is the present one. */
-    progress: (kind: 'drain' | 'rebalance'): DepartureProgress | undefined =>
+    progress: (kind: Kind): DepartureProgress | undefined =>
       present?.kind === kind ? present.departure.progress() : undefined,
     /** The proxy ends: this part of those leave that were here at the first call, and have not left yet; 1: everybody. */
     async end(part: number): Promise<void> {
@@ -88,6 +104,17 @@ export function createProxyDepartures(parts: ProxyDeparturesParts) {
       if (count === 0) return;
       last.owed -= count;
       last.left = (await parts.dismiss(last.number, count, 'shutdown')).left;
+    },
+    describe: (): HandedDepartures => ({
+      isDraining: parts.phase.isDraining,
+      present: present && { kind: present.kind, ...present.departure.describe() },
+    }),
+    /** All who are here by then leave, those who came late too, unless nobody but those was left. */
+    restore({ isDraining, present: handed }: HandedDepartures): void {
+      parts.phase.isDraining = isDraining;
+      present?.departure.stop();
+      present = undefined;
+      if (handed !== undefined) begin(handed.kind, { ...handed, earlier: handed });
     },
     stop(): void {
       present?.departure.stop();

@@ -3,6 +3,7 @@ import { BreakwaterError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { DepartureProgress } from './departure.ts';
+import { LatestRun, type Run } from './latest-run.ts';
 import type { PeerDepartures } from './peer-departures.ts';
 import { DEFAULT_DEPARTURE_RATE } from './proxy-departures.ts';
 import { type FilledProxy, proxySpread, type Surplus, surplusOf } from './proxy-rebalance.ts';
@@ -20,29 +21,39 @@ interface ProxyRebalancerParts {
   /** Those that take devices, with what they have, by their last heartbeats. */
   readonly proxies: () => readonly FilledProxy[];
   readonly peers: Pick<PeerDepartures, 'share' | 'progress'>;
+  /** Nothing is ordered now: connections go over to another process. */
+  readonly isHeld: () => boolean;
   readonly log: Log;
   readonly onProgress: (view: ProxyRebalanceView) => void;
   readonly clock: Clock;
   readonly timers: Pick<Timers, 'setTimeout'>;
 }
 
-interface Run {
+/** A rebalance as another process goes on with it, or tells of it when it is over. */
+export interface HandedProxyRebalance {
   readonly rate: number;
   readonly tolerance: number;
-  state: 'moving' | 'blocked' | 'done';
+  readonly state: Run['state'];
+  readonly moved: number;
+  readonly left: number;
+}
+
+interface Rebalance extends Run {
+  readonly rate: number;
+  readonly tolerance: number;
+  /** Before the first round. */
+  readonly waitMs: number;
   moved: number;
   left: number;
   pace: number;
-  stopped: boolean;
 }
 
 /** Evens devices out over the proxies of a cluster: each lets those go that it has above the mean. */
 export function createProxyRebalancer(parts: ProxyRebalancerParts) {
-  const { proxies, peers, log, onProgress, clock, timers } = parts;
-  let run: Run | undefined;
+  const { proxies, peers, isHeld, log, onProgress, clock, timers } = parts;
   const wait = (ms: number) => new Promise<void>((resolve) => void timers.setTimeout(resolve, ms));
 
-  function viewOf({ state, moved, left, rate, pace, tolerance }: Run): ProxyRebalanceView {
+  function viewOf({ state, moved, left, rate, pace, tolerance }: Rebalance): ProxyRebalanceView {
     const all = proxies();
     const timeLeft = pace > 0 ? left / pace : undefined;
     return {
@@ -53,7 +64,7 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
   }
 
   /** Has each let its surplus go; resolves when all have, or cannot. False: at one they come back. */
-  async function round(of: Run, surplus: readonly Surplus[]): Promise<boolean> {
+  async function round(of: Rebalance, surplus: readonly Surplus[]): Promise<boolean> {
     const before = of.moved;
     of.left = surplus.reduce((sum, { count }) => sum + count, 0);
     const ordered: Surplus[] = [];
@@ -80,8 +91,11 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
     return (await peers.progress(id, { kind: 'rebalance' }).catch(() => undefined)) ?? undefined;
   }
 
-  async function go(of: Run): Promise<void> {
+  async function go(of: Rebalance): Promise<void> {
+    await wait(of.waitMs);
     for (let rounds = 0; of.state === 'moving'; rounds++) {
+      while (isHeld() && !of.stopped) await wait(LOOK_MS);
+      if (of.stopped) return;
       const spread = proxySpread(proxies());
       const surplus = surplusOf(proxies(), of.tolerance);
       if (surplus.length === 0) of.state = 'done';
@@ -102,6 +116,7 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
     onProgress(view);
   }
 
+  const runs = new LatestRun<Rebalance>(go, log);
   return {
     /** Begins; one under way is replaced. @throws BreakwaterError REBALANCE_REFUSED */
     start({ rate, tolerance }: ProxyRebalanceRequest): ProxyRebalanceView {
@@ -110,24 +125,27 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
           'REBALANCE_REFUSED',
           'there is no other proxy of this cluster that takes devices; `proxy list` shows them',
         );
-      if (run !== undefined) run.stopped = true;
-      const begun: Run = {
+      const begun: Rebalance = {
         ...{ rate: rate ?? DEFAULT_DEPARTURE_RATE, tolerance: tolerance ?? DEFAULT_TOLERANCE },
         ...{ state: 'moving', moved: 0, left: 0, pace: 0, stopped: false },
+        waitMs: 0,
       };
-      run = begun;
-      go(begun).catch((error: unknown) => {
-        begun.state = 'blocked';
-        log.error({ error: String(error) }, 'rebalance failed');
-      });
+      runs.begin(begun);
       return viewOf(begun);
     },
     /** Of the last one that began at this proxy. */
-    progress: (): ProxyRebalanceView | undefined => run && viewOf(run),
-    stop(): void {
-      if (run !== undefined) run.stopped = true;
+    progress: (): ProxyRebalanceView | undefined => runs.latest && viewOf(runs.latest),
+    describe: () => runs.latest && handedOf(runs.latest),
+    /** It goes on with a round of its own, when heartbeats have told what there is. */
+    restore(handed: HandedProxyRebalance | undefined): void {
+      if (handed !== undefined) runs.begin({ ...handed, waitMs: SETTLE_MS, pace: 0, stopped: false });
     },
+    stop: () => runs.stop(),
   };
+}
+
+function handedOf({ rate, tolerance, state, moved, left }: Rebalance): HandedProxyRebalance {
+  return { rate, tolerance, state, moved, left };
 }
 
 export type ProxyRebalancer = ReturnType<typeof createProxyRebalancer>;

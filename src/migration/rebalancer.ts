@@ -6,6 +6,8 @@ import type { Clock, Timers } from '../base/time.ts';
 import type { PoolConfig } from '../config/config.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import { DEFAULT_DRAIN_RATE } from './drains.ts';
+import { LatestRun, type Run } from './latest-run.ts';
+import type { MoveCounts } from './move-meter.ts';
 import type { PeerMoves } from './peer-moves.ts';
 import { DEFAULT_TOLERANCE, type Loaded, planRebalance, shareOut, spreadOf } from './rebalance.ts';
 
@@ -20,28 +22,37 @@ interface RebalancerParts {
   readonly nodes: NodeTable;
   readonly connectionsAt: (id: string) => number;
   readonly peerMoves: Pick<PeerMoves, 'loads' | 'carryOut' | 'carried'>;
+  /** Nothing is planned now: connections go over to another process. */
+  readonly isHeld: () => boolean;
   readonly log: Log;
   readonly onProgress: (view: RebalanceView) => void;
   readonly clock: Clock;
   readonly timers: Pick<Timers, 'setTimeout'>;
 }
 
-interface Run {
+/** A rebalance as another process goes on with it, or tells of it when it is over. */
+export interface HandedRebalance extends MoveCounts {
+  readonly pools: string[];
+  readonly rate: number;
+  readonly tolerance: number;
+  readonly state: Run['state'];
+  readonly left: number;
+}
+
+interface Rebalance extends Run {
   readonly pools: readonly PoolConfig[];
   readonly rate: number;
   readonly tolerance: number;
-  state: 'moving' | 'blocked' | 'done';
   moved: number;
   failed: number;
   left: number;
   pace: number;
-  stopped: boolean;
 }
 
 /** Evens pools out over all proxies: plans by what each proxy has, has each carry its part out, and looks again. */
 export function createRebalancer(parts: RebalancerParts) {
-  const { pools, nodes, connectionsAt, peerMoves, log, onProgress, clock, timers } = parts;
-  let run: Run | undefined;
+  const { pools, nodes, connectionsAt, peerMoves, isHeld, log, onProgress, clock, timers } = parts;
+  const look = () => new Promise<void>((resolve) => void timers.setTimeout(resolve, LOOK_MS));
 
   /** The pool's nodes that take devices, with what all proxies have there. */
   function loaded(pool: PoolConfig, countOf: (id: string) => number): Loaded[] {
@@ -51,7 +62,7 @@ export function createRebalancer(parts: RebalancerParts) {
       .map(({ id, weight }) => ({ id, weight, count: countOf(id) }));
   }
 
-  function viewOf(of: Run): RebalanceView {
+  function viewOf(of: Rebalance): RebalanceView {
     const { state, moved, failed, left, rate, pace, tolerance } = of;
     const spread = Math.max(0, ...of.pools.map((pool) => spreadOf(loaded(pool, connectionsAt))));
     const names = of.pools.map(({ name }) => name);
@@ -60,7 +71,7 @@ export function createRebalancer(parts: RebalancerParts) {
   }
 
   /** One plan and its execution; false when there was nothing to plan. */
-  async function round(of: Run): Promise<boolean> {
+  async function round(of: Rebalance): Promise<boolean> {
     const loads = await peerMoves.loads();
     const counts = loads.map(({ live }) => new Map(live));
     const countOf = (id: string): number => counts.reduce((sum, count) => sum + (count.get(id) ?? 0), 0);
@@ -84,13 +95,14 @@ export function createRebalancer(parts: RebalancerParts) {
       of.pace = progress.pace;
       if (progress.state !== 'moving' || clock.now() > endsAtMs) return true;
       onProgress(viewOf(of));
-      await new Promise<void>((resolve) => void timers.setTimeout(resolve, LOOK_MS));
+      await look();
     }
   }
 
-  async function go(of: Run): Promise<void> {
-    of.state = 'moving';
+  async function go(of: Rebalance): Promise<void> {
     for (let rounds = 0; rounds < MAX_ROUNDS && of.state === 'moving'; rounds++) {
+      while (isHeld() && !of.stopped) await look();
+      if (of.stopped) return;
       const before = of.moved;
       const hadPlan = await round(of);
       if (of.stopped) return;
@@ -99,40 +111,43 @@ export function createRebalancer(parts: RebalancerParts) {
     }
     if (of.state === 'moving') of.state = 'blocked';
     const view = viewOf(of);
-    log.info(
-      { pools: view.pools, moved: view.moved, failed: view.failed, spread: view.spread },
-      'rebalanced',
-    );
+    const { moved, failed, spread } = view;
+    log.info({ pools: view.pools, moved, failed, spread }, 'rebalanced');
     onProgress(view);
   }
 
+  const runs = new LatestRun<Rebalance>(go, log);
   return {
     /** Begins; a rebalance under way is stopped first. @throws BreakwaterError POOL_UNKNOWN, REBALANCE_REFUSED */
     start({ pool, rate, tolerance }: RebalanceRequest): RebalanceView {
       const chosen = choosePools(pools(), pool);
-      if (run !== undefined) run.stopped = true;
-      const begun: Run = {
+      const begun: Rebalance = {
         pools: chosen,
         rate: rate ?? DEFAULT_DRAIN_RATE,
         tolerance: tolerance ?? DEFAULT_TOLERANCE,
         ...{ state: 'moving', moved: 0, failed: 0, left: 0, pace: 0, stopped: false },
       };
-      run = begun;
-      go(begun).catch((error: unknown) => {
-        begun.state = 'blocked';
-        log.error({ error: String(error) }, 'rebalance failed');
-      });
+      runs.begin(begun);
       return viewOf(begun);
     },
     /** Of the last one that began at this proxy. */
-    progress: (): RebalanceView | undefined => run && viewOf(run),
-    stop(): void {
-      if (run !== undefined) run.stopped = true;
+    progress: (): RebalanceView | undefined => runs.latest && viewOf(runs.latest),
+    describe: () => runs.latest && handedOf(runs.latest),
+    /** It is planned anew from what there is then. Pools that are gone have no part in it. */
+    restore(handed: HandedRebalance | undefined): void {
+      const chosen = pools().filter(({ name }) => handed?.pools.includes(name));
+      if (handed !== undefined && chosen.length > 0)
+        runs.begin({ ...handed, pools: chosen, pace: 0, stopped: false });
     },
+    stop: () => runs.stop(),
   };
 }
 
 export type Rebalancer = ReturnType<typeof createRebalancer>;
+
+function handedOf({ pools, rate, tolerance, state, moved, failed, left }: Rebalance): HandedRebalance {
+  return { pools: pools.map(({ name }) => name), rate, tolerance, state, moved, failed, left };
+}
 
 function choosePools(pools: readonly PoolConfig[], wanted: string | undefined): readonly PoolConfig[] {
   const asked = pools.filter(({ name }) => wanted === undefined || name === wanted);

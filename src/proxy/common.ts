@@ -45,7 +45,7 @@ export async function createCommon(config: Config, former?: ControlState) {
     ...createJournal(current, metrics.incident, former !== undefined),
     metrics,
     serviceManager: connectServiceManager(processLog.log),
-    phase: createPhase(former?.isDraining),
+    phase: createPhase(former?.moves.departures.isDraining),
   };
 }
 

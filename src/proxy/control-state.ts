@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { totals } from '../data-plane-api/totals.ts';
 import { eventKinds } from '../journal/event.ts';
 import { incidentKinds } from '../journal/incident.ts';
+import { movesUnderWay } from '../migration/moves-under-way.ts';
 import { formerIdentity } from './identity.ts';
 import { keysState } from './shared-keys.ts';
 
@@ -30,8 +31,7 @@ export const controlState = z.object({
   keys: keysState,
   /** By which the store knows the connections that have sessions. */
   sessionsStart: z.string().min(1).max(100),
-  /** Somebody has taken the proxy out. */
-  isDraining: z.boolean(),
+  moves: movesUnderWay,
   /** The number that a connection was given last. */
   lastNumber: z.int().min(0).max(0xffff_ffff),
   nodes: z.array(nodeHealth),
@@ -85,6 +85,7 @@ export const lastWords = z.object({
       value: z.number().min(0),
     }),
   ),
+  moves: movesUnderWay,
   missedSessions: z.array(missedSession),
   store: z.unknown(),
 });

@@ -25,7 +25,7 @@ export function describeControl({ common, control }: Pick<RunningParts, 'common'
     fixed: fixedParts(common.current.config),
     keys: control.keys.describe(),
     sessionsStart: control.cluster.sessions.start,
-    isDraining: common.phase.isDraining,
+    moves: control.underWay.describe(),
     lastNumber: common.table.lastNumber,
     nodes: describeHealth(control),
     store: control.store.describe?.(),
@@ -46,13 +46,14 @@ export async function describeLast({
       ...rest,
       labels: labels.map((label) => [...label]),
     })),
+    moves: control.underWay.describe(),
     missedSessions: control.cluster.sessions.describeMissed(),
     store: control.store.describe?.(),
   };
 }
 
 export async function restoreLast(
-  { totals, metrics, missedSessions, store, journal, incidents }: LastWords,
+  { totals, metrics, moves, missedSessions, store, journal, incidents }: LastWords,
   { common, control, dataPlane }: RunningParts,
 ): Promise<void> {
   const { memory, identity, table } = common;
@@ -62,5 +63,6 @@ export async function restoreLast(
   restoreTotals(raw, table, (key) => dataPlane.listeners.indexOf(key), totals);
   await common.metrics.restore(metrics);
   if (store !== undefined) control.store.restore?.(store);
+  control.underWay.restore(moves);
   control.cluster.sessions.restoreMissed(missedSessions);
 }

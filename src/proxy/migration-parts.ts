@@ -11,6 +11,7 @@ import {
   tellDrain,
   tellProxyState,
 } from '../migration/move-events.ts';
+import { createMovesUnderWay } from '../migration/moves-under-way.ts';
 import { withPeerClients } from '../migration/peer-clients.ts';
 import { withPeerDepartures } from '../migration/peer-departures.ts';
 import { withPeerMoves } from '../migration/peer-moves.ts';
@@ -33,24 +34,26 @@ import type { Teardown } from './teardown.ts';
  * other proxies.
  */
 export function createMigrationParts(
-  { current, pools, identity, table, log, events, phase }: Common,
+  { current, pools, identity, table, log, events, phase, former }: Common,
   { threads, listeners }: DataPlaneParts,
   { nodes }: NodeParts,
   { cluster, topics, others }: MembershipParts,
   teardown: Teardown,
 ) {
   const time = { clock: systemClock, timers: systemTimers };
+  const hold = { isOn: former !== undefined };
+  const isHeld = () => hold.isOn;
   const drains = createDrains({
     liveAt: (id) => table.liveAt(id),
     move: (node, count, cause) => threads.moveSome(node, count, cause),
     proxies: () => Math.max(1, cluster.proxies().length),
     onProgress: (node, progress) => tellDrain(log, events.emit, node, progress),
-    ...time,
+    ...{ isHeld, ...time },
   });
   nodes.onChange((change) => drains.changed(change));
   const carryOut = createPlanExecutor({
     move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
-    ...time,
+    ...{ isHeld, ...time },
   });
   const localClients = createLocalClients(threads, identity.id, (index) => listeners.urlAt(index));
   const peerClients = withPeerClients(localClients, topics, others, identity.id);
@@ -59,7 +62,7 @@ export function createMigrationParts(
   const rebalancer = createRebalancer({
     connectionsAt: (id) => table.connectionsAt(id),
     onProgress: (view) => events.emit(rebalanceEvent(view)),
-    ...{ pools, nodes, peerMoves, log, ...time },
+    ...{ pools, nodes, peerMoves, isHeld, log, ...time },
   });
   const rebalance = withPeerRebalance(
     { name: 'rebalance', view: named.Rebalance },
@@ -81,7 +84,7 @@ export function createMigrationParts(
     onProgress(kind, progress) {
       if (kind === 'drain') tellDeparture(log, events.emit, identity.id, progress);
     },
-    ...time,
+    ...{ isHeld, ...time },
   });
   const peerDepartures = withPeerDepartures({
     ...{ self: identity.id, local: departures, topics },
@@ -90,7 +93,7 @@ export function createMigrationParts(
   const proxyRebalancer = createProxyRebalancer({
     proxies: () => takingProxies(cluster.proxies()),
     onProgress: (view) => events.emit(proxyRebalanceEvent(view)),
-    ...{ peers: peerDepartures, log, ...time },
+    ...{ peers: peerDepartures, isHeld, log, ...time },
   });
   const proxyRebalance = withPeerRebalance(
     { name: 'proxy-rebalance', view: named.ProxyRebalance },
@@ -100,6 +103,10 @@ export function createMigrationParts(
   );
   const proxyMoves = createProxyMoves({ peerDepartures, proxyRebalancer, proxyRebalance });
   teardown.defer(departures.stop, proxyRebalancer.stop);
+  const underWay = createMovesUnderWay(
+    { drains, plan: carryOut, rebalance: rebalancer, proxyRebalance: proxyRebalancer, departures },
+    hold,
+  );
   const orderTrace = createPeerTraces(current, identity.id, threads, topics);
   return {
     departures,
@@ -111,5 +118,6 @@ export function createMigrationParts(
     peerMoves,
     rebalancer,
     rebalance,
+    underWay,
   };
 }

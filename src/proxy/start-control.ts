@@ -31,7 +31,10 @@ export async function startControl(
   teardown.defer(beat(common, dataPlane, control));
   await interruptible(membership.cluster.start().then(membership.keys.start), stopping);
   await interruptible(nodeParts.addresses.resolved(), stopping);
-  if (common.former !== undefined) restoreHealth(common.former.nodes, nodeParts);
+  if (common.former !== undefined) {
+    restoreHealth(common.former.nodes, nodeParts);
+    migration.underWay.restore(common.former.moves);
+  }
   return control;
 }
 

@@ -70,6 +70,7 @@ function takenOrigin(
     const last = await takeConnections(channel, createConnectionTaker(parts));
     if (last !== undefined) await heed(last.state, parts);
     parts.common.events.release();
+    parts.control.underWay.hold(false);
     await parts.control.cluster.speak();
     const { version, generation } = parts.common.identity;
     const cause = `version ${version} runs, process ${process.pid}, generation ${generation}`;

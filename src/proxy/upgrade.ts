@@ -73,7 +73,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
     phase.isAccepting = false;
     line?.leave();
     origin.formers.forEach(closeSync);
-    others.dataPlane.threads.stopAccepting('leave');
+    leave(others);
     admin().leave();
     serviceManager.handedOver(next.pid);
     onReplaced(next);
@@ -135,6 +135,12 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   };
 }
 
+/** Another process accepts devices, and goes on with drains and rebalances. */
+function leave({ dataPlane, control }: Pick<RunningParts, 'dataPlane' | 'control'>): void {
+  dataPlane.threads.stopAccepting('leave');
+  control.underWay.leave();
+}
+
 /** What this process has to hand over. */
 function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { keepAll(): void } {
   const { dataPlane, control, admin, common } = parts;
@@ -157,7 +163,10 @@ function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { k
         descriptors: all.flatMap(({ descriptors }) => descriptors),
       };
     },
-    hold: () => threads.hold(true),
+    hold() {
+      threads.hold(true);
+      control.underWay.hold(true);
+    },
     ...{ next: connections.next, given: connections.given },
     async retire() {
       control.cluster.silence();
@@ -166,6 +175,7 @@ function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { k
     keepAll() {
       connections.keepAll();
       threads.hold(false);
+      control.underWay.hold(false);
       void control.cluster.speak();
     },
   };

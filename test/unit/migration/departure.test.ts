@@ -4,12 +4,12 @@ import { createProxyDepartures } from '../../../src/migration/proxy-departures.t
 import { fakeTime } from '../../support/fake-time.ts';
 
 /** A proxy with so many devices; `comesBack` says which part of those that left is there again at once. */
-function scene(devices: number, comesBack = 0) {
-  const time = fakeTime();
+function scene(devices: number, comesBack = 0, time = fakeTime()) {
   const proxy = { devices, noted: 0, number: 0 };
   const left: { readonly atMs: number; readonly count: number; readonly reason: string }[] = [];
   const told: [string, DepartureProgress][] = [];
   const phase = { isDraining: false };
+  const hold = { isOn: false };
   const departures = createProxyDepartures({
     async dismiss(departure, count, reason) {
       if (departure !== proxy.number) Object.assign(proxy, { number: departure, noted: proxy.devices });
@@ -21,6 +21,7 @@ function scene(devices: number, comesBack = 0) {
     },
     devices: () => proxy.devices,
     phase,
+    isHeld: () => hold.isOn,
     onState: () => {},
     onProgress: (kind, progress) => told.push([kind, progress]),
     ...{ clock: time.clock, timers: time.timers },
@@ -35,7 +36,7 @@ function scene(devices: number, comesBack = 0) {
     }
     return counts;
   };
-  return { ...time, proxy, left, told, phase, departures, perSecond };
+  return { ...time, time, proxy, left, told, phase, hold, departures, perSecond };
 }
 
 test('a drain waits for its delay, and then lets devices go at the rate', async () => {
@@ -133,4 +134,52 @@ test('at the end as many leave in the first second as in the last, and what is u
     ).toBeGreaterThan(450);
   }
   expect(left.every(({ reason }) => reason === 'shutdown')).toBe(true);
+});
+
+test('another process goes on with a drain at its rate and counts, when it may', async () => {
+  const old = scene(1_000);
+  old.departures.drain({ rate: 50, delay: 1 });
+  await old.pass(5_000);
+  const { moved } = old.departures.progress('drain') ?? { moved: 0 };
+  expect(moved).toBeGreaterThan(150);
+  const next = scene(1_000 - moved, 0, old.time);
+  next.hold.isOn = true;
+  next.departures.restore(old.departures.describe());
+  old.departures.stop();
+  await next.pass(5_000);
+  expect([next.phase.isDraining, next.proxy.devices]).toEqual([true, 1_000 - moved]);
+  next.hold.isOn = false;
+  const counts = await next.perSecond(5);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(55);
+  const progress = next.departures.progress('drain');
+  expect(progress).toMatchObject({ state: 'moving', rate: 50, left: next.proxy.devices });
+  expect(progress?.moved).toBe(1_000 - next.proxy.devices);
+});
+
+test('devices that came late to a drained proxy stay their half minute behind an upgrade too', async () => {
+  const old = scene(10);
+  old.departures.drain({ rate: 100, delay: 0 });
+  await old.pass(2_000);
+  const next = scene(5, 0, old.time);
+  next.departures.restore(old.departures.describe());
+  old.departures.stop();
+  await next.pass(29_000);
+  expect(next.proxy.devices).toBe(5);
+  await next.pass(2_000);
+  expect([next.proxy.devices, next.departures.progress('drain')?.moved]).toEqual([0, 15]);
+});
+
+test('another process lets no more go of a share than are left of it, and tells of one that is through', async () => {
+  const old = scene(500);
+  old.departures.share({ count: 137, rate: 50 });
+  await old.pass(1_000);
+  const next = scene(old.proxy.devices, 0, old.time);
+  next.departures.restore(old.departures.describe());
+  old.departures.stop();
+  await next.pass(10_000);
+  expect([next.proxy.devices, next.pending()]).toEqual([363, 0]);
+  const third = scene(363, 0, old.time);
+  third.departures.restore(next.departures.describe());
+  expect(third.departures.progress('rebalance')).toMatchObject({ state: 'done', moved: 137, left: 0 });
+  expect(third.pending()).toBe(0);
 });

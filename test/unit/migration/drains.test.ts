@@ -5,10 +5,13 @@ import { NodeTable } from '../../../src/nodes/table.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
 /** Nodes with so many sessions each; what is ordered away leaves 20 ms later, unless no node takes it. */
-function scene(sessions: Readonly<Record<string, number>>, { proxies = 1, takes = true } = {}) {
-  const time = fakeTime();
+function scene(
+  sessions: Readonly<Record<string, number>>,
+  { proxies = 1, takes = true, time = fakeTime() } = {},
+) {
   const live = new Map(Object.entries(sessions));
   const orders: { readonly from: string; readonly cause: string; readonly count: number }[] = [];
+  const hold = { isOn: false };
   const told: (readonly [string, MoverProgress['state']])[] = [];
   const drains = createDrains({
     liveAt: (id) => live.get(id) ?? 0,
@@ -23,6 +26,7 @@ function scene(sessions: Readonly<Record<string, number>>, { proxies = 1, takes 
       return { moving: count, later: 0, stuck: 0, ended: 0, noNode: 0 };
     },
     proxies: () => proxies,
+    isHeld: () => hold.isOn,
     onProgress: ({ id }, { state }) => told.push([id, state]),
     ...{ clock: time.clock, timers: time.timers },
   });
@@ -30,7 +34,7 @@ function scene(sessions: Readonly<Record<string, number>>, { proxies = 1, takes 
   nodes.onChange(drains.changed);
   for (const id of Object.keys(sessions))
     nodes.put({ id, pool: 'default', url: `mqtt://${id}:1883`, weight: 10, source: 'config' });
-  return { ...time, live, orders, told, drains, nodes };
+  return { ...time, time, live, orders, told, hold, drains, nodes };
 }
 
 test('a node that is drained is emptied, the others are left alone, and the end is told', async () => {
@@ -124,4 +128,42 @@ test('a session that leaves the node for another cause is counted as moved', asy
   expect(drains.progress('a')).toMatchObject({ moved: 1, left: 4 });
   drains.reattached('b', 'link-lost', true);
   expect(drains.progress('b')).toBeUndefined();
+});
+
+test('another process goes on with drains at their rates and counts, when it may', async () => {
+  const old = scene({ a: 400, b: 10 });
+  old.drains.setRate('a', 40);
+  old.drains.setRate('b', 7); // of a drain that is to come
+  old.nodes.setState('a', 'draining');
+  await old.pass(3_000);
+  old.hold.isOn = true;
+  await old.pass(100); // those under way arrive
+  const { moved } = old.drains.progress('a') ?? { moved: 0 };
+  expect(moved).toBeGreaterThan(100);
+  const next = scene({ a: 400 - moved, b: 10 }, { time: old.time });
+  next.hold.isOn = true;
+  next.nodes.setState('a', 'draining');
+  await next.pass(1_000);
+  next.drains.restore(old.drains.describe());
+  old.drains.stop();
+  await next.pass(1_000);
+  expect([next.live.get('a'), next.told]).toEqual([400 - moved, []]);
+  next.hold.isOn = false;
+  await next.pass(2_000);
+  const progress = next.drains.progress('a');
+  expect(progress).toMatchObject({ state: 'moving', rate: 40, moved: 400 - (next.live.get('a') ?? 0) });
+  expect(progress?.moved).toBeLessThanOrEqual(moved + 90);
+  next.nodes.setState('b', 'draining');
+  expect(next.drains.progress('b')).toMatchObject({ rate: 7, moved: 0 });
+});
+
+test('what an older process has counted of a drain is forgotten with the drain', async () => {
+  const { nodes, drains, pass } = scene({ a: 30 });
+  drains.restore([{ node: 'a', rate: 10, moved: 5, failed: 2 }]);
+  nodes.setState('a', 'draining');
+  expect(drains.progress('a')).toMatchObject({ rate: 10, moved: 5, failed: 2 });
+  nodes.setState('a', 'enabled');
+  nodes.setState('a', 'draining');
+  expect(drains.progress('a')).toMatchObject({ rate: DEFAULT_DRAIN_RATE, moved: 0, failed: 0 });
+  await pass(0);
 });

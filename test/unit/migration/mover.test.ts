@@ -35,6 +35,7 @@ function open(
       return { ...tally, moving: movable, stuck: node.relayed };
     },
     rate: 100,
+    isHeld: () => false,
     onProgress: (progress) => told.push(progress),
     once: false,
     clock: time.clock,

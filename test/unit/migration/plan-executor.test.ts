@@ -7,8 +7,8 @@ type Order = Parameters<Parameters<typeof createPlanExecutor>[0]['move']>[0];
 const nothing = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 
 /** What is ordered arrives 20 ms later; `movable` says how many sessions of an order may go. */
-function scene(movable: (order: Order) => number = ({ count }) => count) {
-  const time = fakeTime();
+function scene(movable: (order: Order) => number = ({ count }) => count, time = fakeTime()) {
+  const hold = { isOn: false };
   const orders: string[] = [];
   const carryOut = createPlanExecutor({
     async move(order) {
@@ -18,6 +18,7 @@ function scene(movable: (order: Order) => number = ({ count }) => count) {
         time.timers.setTimeout(() => carryOut.reattached('rebalance', true), 20);
       return { ...nothing, moving, stuck: order.count - moving };
     },
+    isHeld: () => hold.isOn,
     ...{ clock: time.clock, timers: time.timers },
   });
   /** How many sessions were ordered from and to each node. */
@@ -29,7 +30,7 @@ function scene(movable: (order: Order) => number = ({ count }) => count) {
     }
     return sums;
   };
-  return { ...time, orders, totals, carryOut };
+  return { ...time, time, hold, orders, totals, carryOut };
 }
 
 test('carries out each planned move, one after the other, no session more, and ends', async () => {
@@ -103,4 +104,28 @@ test('sessions that move for another cause are not counted, and stopped is stopp
   const { length } = orders;
   await pass(10_000);
   expect([orders.length, pending()]).toEqual([length, 0]);
+});
+
+test('another process carries out what is left of a plan, and no session more', async () => {
+  const old = scene();
+  old.carryOut.start(
+    [
+      { from: 'a', to: 'c', count: 25 },
+      { from: 'b', to: 'c', count: 10 },
+    ],
+    20,
+  );
+  await old.pass(1_000);
+  old.hold.isOn = true;
+  await old.pass(100); // those under way arrive
+  const { moved } = old.carryOut.progress() ?? { moved: 0 };
+  expect(moved).toBeGreaterThan(10);
+  const next = scene(undefined, old.time);
+  next.carryOut.restore(old.carryOut.describe());
+  old.carryOut.stop();
+  await next.pass(5_000);
+  expect(next.carryOut.progress()).toMatchObject({ state: 'done', moved: 35, left: 0, rate: 20 });
+  const { 'a c': fromA = 0, 'b c': fromB = 0 } = next.totals();
+  expect([(old.totals()['a c'] ?? 0) + fromA, fromB]).toEqual([25, 10]);
+  expect(scene().carryOut.describe()).toBeUndefined();
 });

@@ -30,6 +30,7 @@ function scene(
   const orders: MovesByProxy[] = [];
   const rates: number[] = [];
   const views: RebalanceView[] = [];
+  const hold = { isOn: false };
   let looks = 0;
 
   /** All that was ordered last; how many sessions that were. */
@@ -63,13 +64,14 @@ function scene(
         ++looks < 2 ? { ...none, state: 'moving', left: 1 } : { ...none, moved: arrive(), pace: 20 },
       ...more,
     },
+    isHeld: () => hold.isOn,
     log: silentLog,
     onProgress: (view) => views.push(view),
     ...{ clock: time.clock, timers: time.timers },
   });
   /** What promises wait for without any timer is done. */
   const begun = () => time.pass(0).then(() => new Promise((resolve) => setImmediate(resolve)));
-  return { ...time, nodes, live, orders, rates, views, rebalancer, begun };
+  return { ...time, hold, nodes, live, orders, rates, views, rebalancer, begun };
 }
 
 test('nodes and proxies whose ids are words of the language are evened out as any others', async () => {
@@ -214,4 +216,48 @@ test('pools that are unknown, or whose strategy says where devices belong, are r
   expect(() => rebalancer.start({ pool: 'meters' })).toThrow('no pool "meters"; pools are default, hashed');
   expect(() => rebalancer.start({ pool: 'hashed' })).toThrow('pool hashed has the strategy client-id-hash');
   expect(rebalancer.progress()).toBeUndefined();
+});
+
+test('another process goes on with a rebalance: it plans anew when it may, and counts on', async () => {
+  const loads = (a: number, b: number): Load[] => [
+    {
+      proxy: 'p1',
+      live: [
+        ['a', a],
+        ['b', b],
+      ],
+    },
+  ];
+  const old = scene(['a', 'b'], loads(20, 0), {
+    carried: async () => ({ ...none, state: 'moving', moved: 4, left: 6 }),
+  });
+  old.rebalancer.start({ rate: 5, tolerance: 0.2 });
+  await old.begun();
+  const handed = old.rebalancer.describe();
+  expect(handed).toEqual({
+    ...{ pools: ['default'], rate: 5, tolerance: 0.2, state: 'moving' },
+    ...{ moved: 4, failed: 0, left: 6 },
+  });
+  old.rebalancer.stop();
+  const next = scene(['a', 'b'], loads(16, 4));
+  next.hold.isOn = true;
+  next.rebalancer.restore(handed);
+  await next.pass(1_000);
+  expect(next.orders).toEqual([]);
+  expect(next.rebalancer.progress()).toMatchObject({ state: 'moving', moved: 4, left: 6, rate: 5 });
+  next.hold.isOn = false;
+  await next.pass(5_000);
+  expect(next.rates[0]).toBe(5);
+  expect(next.rebalancer.progress()).toMatchObject({ state: 'done', tolerance: 0.2 });
+  expect(next.rebalancer.progress()?.moved).toBeGreaterThanOrEqual(9);
+});
+
+test('of a rebalance that is over another process tells as before, and moves nothing', async () => {
+  const { rebalancer, orders, pending } = scene(['a', 'b'], []);
+  const over = { rate: 5, tolerance: 0.2, state: 'done', moved: 7, failed: 1, left: 0 } as const;
+  rebalancer.restore({ ...over, pools: ['gone'] });
+  expect(rebalancer.progress()).toBeUndefined();
+  rebalancer.restore({ ...over, pools: ['gone', 'default'] });
+  expect(rebalancer.progress()).toMatchObject({ ...over, pools: ['default'] });
+  expect([orders, pending()]).toEqual([[], 0]);
 });
