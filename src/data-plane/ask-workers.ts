@@ -1,24 +1,9 @@
-/**
- * Questions and orders about devices that go to several workers, and how their answers become one. A worker that has
- * died is not asked: it has no connections.
- */
-
-import type { MoveCause } from '../connection/connection-host.ts';
-import type { DepartureOrder } from '../data-plane-api/departure.ts';
-import type {
-  ClientAnswer,
-  ClientFilter,
-  Command,
-  MoveTally,
-  Report,
-  Whom,
-} from '../data-plane-api/messages.ts';
-import { addTallies } from '../data-plane-api/move-tally.ts';
-import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
-import { laidTogether } from './client-list.ts';
+import type { Command, Report } from '../data-plane-api/messages.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
-type Workers = readonly Pick<WorkerHandle, 'ask'>[];
+/** A question that goes to several workers. One that has died is not asked: it has no connections. */
+
+export type Workers = readonly Pick<WorkerHandle, 'ask'>[];
 
 /** Asks every worker, and resolves with all answers. @throws BreakwaterError THREAD_UNAVAILABLE */
 export function askAll<T extends Report>(
@@ -26,105 +11,4 @@ export function askAll<T extends Report>(
   command: (request: number) => Command,
 ): Promise<T[]> {
   return Promise.all(workers.map((worker) => worker.ask<T>(command)));
-}
-
-/** Lists at most `filter.limit` devices. */
-export async function listClients(workers: Workers, filter: ClientFilter): Promise<ClientAnswer> {
-  const reports = await askAll<Extract<Report, { type: 'clients' }>>(workers, (request) => ({
-    type: 'clients',
-    request,
-    filter,
-  }));
-  return laidTogether(
-    reports.map(({ answer }) => answer),
-    filter.limit,
-  );
-}
-
-/** Orders at most `count` sessions away from a node. Each worker is given its share, and later ones make up for what it lacks. */
-export async function moveSome(
-  workers: Workers,
-  node: string,
-  count: number,
-  cause: MoveCause,
-  to?: string,
-): Promise<MoveTally> {
-  const tallies: MoveTally[] = [];
-  let left = count;
-  for (const [asked, worker] of workers.entries()) {
-    const share = Math.ceil(left / (workers.length - asked));
-    const { tally } = await worker.ask<Extract<Report, { type: 'moved' }>>((request) => ({
-      ...{ type: 'moveSome', request, node, count: share, cause, to },
-    }));
-    left -= tally.moving + tally.noNode + tally.ended;
-    tallies.push(tally);
-  }
-  return addTallies(tallies);
-}
-
-/** Moves one device, to the node `to` if one is given. */
-export async function moveDevice(workers: Workers, whom: Whom, to: string | undefined): Promise<MoveTally> {
-  const reports = await askAll<Extract<Report, { type: 'moved' }>>(workers, (request) => ({
-    type: 'move',
-    request,
-    whom,
-    to,
-  }));
-  return addTallies(reports.map((report) => report.tally));
-}
-
-/** Ends connections. @returns how many there were */
-export async function kickDevices(workers: Workers, whom: Whom): Promise<number> {
-  const reports = await askAll<Extract<Report, { type: 'kicked' }>>(workers, (request) => ({
-    type: 'kick',
-    request,
-    whom,
-  }));
-  return reports.reduce((sum, report) => sum + report.count, 0);
-}
-
-/** How many devices were ended, and how many are still to leave. */
-export interface Dismissal {
-  readonly ended: number;
-  readonly left: number;
-}
-
-/** A worker that is stuck must not hold up those of the others. */
-const DISMISS_TIMEOUT_MS = 1_000;
-
-/**
- * Lets `order.count` devices leave, over all workers. Each is given its share, later ones make up for what it lacks, and
- * `turn` says who comes first, so that a count of one is not always the same worker's. One that does not answer is passed over.
- */
-export async function dismissDevices(
-  workers: Workers,
-  order: DepartureOrder,
-  turn: number,
-): Promise<Dismissal> {
-  let [ended, left] = [0, 0];
-  for (const asked of workers.keys()) {
-    const worker = workers[(asked + turn) % workers.length];
-    const count = Math.ceil((order.count - ended) / (workers.length - asked));
-    const answer = await worker
-      ?.ask<Extract<Report, { type: 'dismissed' }>>(
-        (request) => ({ type: 'dismiss', request, ...order, count }),
-        DISMISS_TIMEOUT_MS,
-      )
-      .catch(() => undefined);
-    ended += answer?.ended ?? 0;
-    left += answer?.left ?? 0;
-  }
-  return { ended, left };
-}
-
-/** Only the worker that has the connection knows it. */
-export async function traceDevice(workers: Workers, order: TraceOrder): Promise<TraceAnswer> {
-  const reports = await askAll<Extract<Report, { type: 'traced' }>>(workers, (request) => ({
-    type: 'trace',
-    request,
-    order,
-  }));
-  const answers = reports.map(({ answer }) => answer);
-  const known = answers.find(({ state }) => state !== 'absent');
-  return known ?? { state: 'absent', packets: [], dropped: 0 };
 }

@@ -1,21 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BreakwaterError } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
-import type { EndReason, MoveCause } from '../connection/connection-host.ts';
-import type { DepartureOrder } from '../data-plane-api/departure.ts';
+import type { EndReason } from '../connection/connection-host.ts';
 import type {
   Accepted,
-  ClientAnswer,
-  ClientFilter,
   Command,
   ListenerSettings,
-  MoveTally,
   Report,
   Verdict,
-  Whom,
   WorkerSettings,
 } from '../data-plane-api/messages.ts';
-import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import { createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
@@ -24,16 +18,8 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import {
-  askAll,
-  type Dismissal,
-  dismissDevices,
-  kickDevices,
-  listClients,
-  moveDevice,
-  moveSome,
-  traceDevice,
-} from './ask-workers.ts';
+import { askAll } from './ask-workers.ts';
+import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
@@ -46,6 +32,7 @@ const READY_POLL_MS = 50;
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class WorkerPool {
+  readonly devices = createDeviceOrders(() => this.alive);
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
   private readonly reconnectThrottle: ReconnectThrottleMemory;
@@ -57,7 +44,6 @@ export class WorkerPool {
   private service: Service | undefined;
   private readonly restarts = new Restarts(systemClock);
   private verbose = true;
-  private dismissals = 0;
   private accepting = true;
   private closing: Promise<void> | undefined;
 
@@ -285,10 +271,6 @@ export class WorkerPool {
     }
   }
 
-  clients(filter: ClientFilter): Promise<ClientAnswer> {
-    return listClients(this.alive, filter);
-  }
-
   /** Asks every thread to look whether the nodes of its sessions still answer. */
   watchNodes(): void {
     this.tellAll({ type: 'watch' });
@@ -309,14 +291,6 @@ export class WorkerPool {
     this.tellAll({ type: 'superseded', ...accepted });
   }
 
-  moveSome(node: string, count: number, cause: MoveCause, to?: string): Promise<MoveTally> {
-    return moveSome(this.alive, node, count, cause, to);
-  }
-
-  move(whom: Whom, to: string | undefined): Promise<MoveTally> {
-    return moveDevice(this.alive, whom, to);
-  }
-
   /** Answers a thread's question where a device was served last. */
   recalled(thread: number, request: number, node: string | undefined): void {
     this.threads[thread]?.tell({ type: 'recalled', request, node });
@@ -325,14 +299,6 @@ export class WorkerPool {
   /** Answers a connection of a thread what is remembered of its session. */
   recalledSession(thread: number, connection: number, subscriptions: string): void {
     this.threads[thread]?.tell({ type: 'session-recalled', connection, subscriptions });
-  }
-
-  trace(order: TraceOrder): Promise<TraceAnswer> {
-    return traceDevice(this.alive, order);
-  }
-
-  kick(whom: Whom): Promise<number> {
-    return kickDevices(this.alive, whom);
   }
 
   /**
@@ -362,11 +328,6 @@ export class WorkerPool {
   stopAccepting(how: 'stop' | 'leave' = 'stop'): void {
     this.accepting = false;
     this.tellAll({ type: how });
-  }
-
-  /** Lets devices leave. Resolves to how many were ended, and how many are still to leave. */
-  dismiss(order: DepartureOrder): Promise<Dismissal> {
-    return dismissDevices(this.alive, order, this.dismissals++);
   }
 
   /** Ends every connection in order, and then the threads. */

@@ -131,7 +131,7 @@ export function joinCluster(store: MembershipStore, options: ClusterMemberOption
     async start(): Promise<void> {
       sources.update();
       await store.open({
-        onMembership: (next) => sources.share(next),
+        onMembership: sources.share,
         onProxies,
         onClaim: claims.rivalled,
         onAsk: (question) => (speaks ? options.answer(question) : undefined),

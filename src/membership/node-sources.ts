@@ -45,10 +45,10 @@ export class NodeSources {
   }
 
   /** What the store holds. */
-  share(membership: Membership): void {
+  readonly share = (membership: Membership): void => {
     this.membership = membership;
     this.update();
-  }
+  };
 
   /** Follows the discoveries of the present configuration. */
   follow(): void {

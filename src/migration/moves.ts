@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Backend, ClientDetail, MovesView, RebalanceView } from '../admin/backend.ts';
+import type { Backend, ClientDetail, MovesView, NodeView, RebalanceView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { NodeAdmin } from '../membership/node-admin.ts';
+import type { Node } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { FoundClients } from './found-clients.ts';
 import type { MoverProgress } from './mover.ts';
@@ -25,13 +26,14 @@ interface MovesParts {
   readonly clients: Pick<FoundClients, 'find'>;
   /** Is this node, which is no longer in the table, being left here? */
   readonly isLeft: (nodeId: string) => boolean;
+  readonly viewOf: (node: Node) => NodeView;
 }
 
-type Moves = Pick<Backend, 'drainProgress' | 'moveClient' | 'rebalance' | 'rebalanceProgress'>;
+type Moves = Pick<Backend, 'drainNode' | 'drainProgress' | 'moveClient' | 'rebalance' | 'rebalanceProgress'>;
 
 /** What people ask of sessions that are to go elsewhere. */
-export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate?: number): Promise<void> } {
-  const { nodes, nodeAdmin, peerClients, peerMoves, rebalancer, clients } = parts;
+export function createMoves(parts: MovesParts): Moves {
+  const { nodes, nodeAdmin, peerClients, peerMoves, rebalancer, clients, viewOf } = parts;
 
   /** @throws BreakwaterError CLIENT_IMMOVABLE, NODE_UNKNOWN, MOVE_REFUSED */
   function checkMove({ clientId, node: from, mode, session }: ClientDetail, to: string): void {
@@ -76,10 +78,10 @@ export function createMoves(parts: MovesParts): Moves & { drain(id: string, rate
 
   return {
     moveClient,
-    async drain(id, rate) {
+    async drainNode(id, { rate }) {
       nodes.get(id);
       if (rate !== undefined) await peerMoves.setDrainRate(id, rate);
-      await nodeAdmin.change(id, { state: 'draining' });
+      return viewOf(await nodeAdmin.change(id, { state: 'draining' }));
     },
     async drainProgress(id) {
       const isOff = !parts.isLeft(id) && nodes.get(id).state !== 'draining';

@@ -122,7 +122,6 @@ export function createBackend(parts: BackendParts): Backend {
   }
 
   const clients = createFoundClients(peerClients);
-  const { drain, ...moves } = createMoves({ ...parts, clients });
 
   const self = (): ProxyView => ({
     ...identity,
@@ -152,11 +151,7 @@ export function createBackend(parts: BackendParts): Backend {
     addNode: async (create) => viewOf(await nodeAdmin.add(create)),
     patchNode: async (id, patch) => viewOf(await nodeAdmin.change(id, patch)),
     removeNode: (id) => nodeAdmin.remove(id),
-    drainNode: async (id, { rate }) => {
-      await drain(id, rate);
-      return viewOf(nodes.get(id));
-    },
-    ...moves,
+    ...createMoves({ ...parts, clients, viewOf }),
     ...parts.proxyMoves,
     clients: peerClients.clients,
     client: async (asked) => (await clients.find(whomOf(asked)))[0],

@@ -1,6 +1,6 @@
 import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
 import type { PeerTls } from '../connection/wire.ts';
-import type { WorkerPool } from '../data-plane/worker-pool.ts';
+import type { DeviceOrders } from '../data-plane/device-orders.ts';
 import type { ClientFilter, ClientRecord, SessionRecord, Whom } from '../data-plane-api/messages.ts';
 import { noMoves } from '../data-plane-api/move-tally.ts';
 import type { LocalClients } from '../migration/peer-clients.ts';
@@ -10,7 +10,7 @@ const MAX_TWINS = 16;
 
 /** The devices of this proxy, as its data threads know them. */
 export function createLocalClients(
-  threads: Pick<WorkerPool, 'clients' | 'kick' | 'move'>,
+  devices: Pick<DeviceOrders, 'clients' | 'kick' | 'move'>,
   proxyId: string,
   listenerUrl: (index: number) => string,
 ): LocalClients {
@@ -31,7 +31,7 @@ export function createLocalClients(
   });
 
   async function clients(filter: ClientFilter) {
-    const answer = await threads.clients(filter);
+    const answer = await devices.clients(filter);
     return { ...answer, clients: answer.clients.map(viewOf) };
   }
 
@@ -41,8 +41,8 @@ export function createLocalClients(
   return {
     clients,
     client: async (whom) => (isElsewhere(whom) ? [] : (await clients({ whom, limit: MAX_TWINS })).clients),
-    kick: async (whom) => (isElsewhere(whom) ? 0 : threads.kick(whom)),
-    move: async (whom, node) => (isElsewhere(whom) ? noMoves : threads.move(whom, node)),
+    kick: async (whom) => (isElsewhere(whom) ? 0 : devices.kick(whom)),
+    move: async (whom, node) => (isElsewhere(whom) ? noMoves : devices.move(whom, node)),
   };
 }
 

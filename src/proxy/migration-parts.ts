@@ -35,7 +35,7 @@ import type { Teardown } from './teardown.ts';
  */
 export function createMigrationParts(
   { current, pools, identity, table, log, events, phase, former }: Common,
-  { threads, listeners }: DataPlaneParts,
+  { threads: { devices }, listeners }: DataPlaneParts,
   { nodes }: NodeParts,
   { cluster, topics, others }: MembershipParts,
   teardown: Teardown,
@@ -45,17 +45,17 @@ export function createMigrationParts(
   const isHeld = () => hold.isOn;
   const drains = createDrains({
     liveAt: (id) => table.liveAt(id),
-    move: (node, count, cause) => threads.moveSome(node, count, cause),
+    move: devices.moveSome,
     proxies: () => Math.max(1, cluster.proxies().length),
     onProgress: (node, progress) => tellDrain(log, events.emit, node, progress),
     ...{ isHeld, ...time },
   });
   nodes.onChange((change) => drains.changed(change));
   const carryOut = createPlanExecutor({
-    move: ({ from, count, to }) => threads.moveSome(from, count, 'rebalance', to),
+    move: ({ from, count, to }) => devices.moveSome(from, count, 'rebalance', to),
     ...{ isHeld, ...time },
   });
-  const localClients = createLocalClients(threads, identity.id, (index) => listeners.urlAt(index));
+  const localClients = createLocalClients(devices, identity.id, (index) => listeners.urlAt(index));
   const peerClients = withPeerClients(localClients, topics, others, identity.id);
   const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
   const peerMoves = withPeerMoves(localMoves, topics, others);
@@ -77,7 +77,7 @@ export function createMigrationParts(
     );
   const departures = createProxyDepartures({
     dismiss: (departure, count, reason) =>
-      threads.dismiss({ departure, count, reason, references: references() }),
+      devices.dismiss({ departure, count, reason, references: references() }),
     devices: () => table.devices(),
     phase,
     onState: (isDraining) => tellProxyState(log, events.emit, identity.id, isDraining),
@@ -107,7 +107,7 @@ export function createMigrationParts(
     { drains, plan: carryOut, rebalance: rebalancer, proxyRebalance: proxyRebalancer, departures },
     hold,
   );
-  const orderTrace = createPeerTraces(current, identity.id, threads, topics);
+  const orderTrace = createPeerTraces(current, identity.id, devices, topics);
   return {
     departures,
     proxyMoves,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CurrentConfig } from '../config/current.ts';
 import { MAX_WAITING, type TracedPacket } from '../connection/packet-trace.ts';
-import type { WorkerPool } from '../data-plane/worker-pool.ts';
+import type { DeviceOrders } from '../data-plane/device-orders.ts';
 import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import type { Topics } from '../membership/store/topics.ts';
 
@@ -45,14 +45,14 @@ export type OrderTrace = (proxy: string, order: TraceOrder) => Promise<TraceAnsw
 export function createPeerTraces(
   current: CurrentConfig,
   proxyId: string,
-  threads: Pick<WorkerPool, 'trace'>,
+  devices: Pick<DeviceOrders, 'trace'>,
   topics: Topics,
 ): OrderTrace {
   /** Whether payloads may be shown says the proxy that carries them. */
   const local = async (order: TraceOrder): Promise<TraceAnswer> =>
     order.payloads && order.kind !== 'end' && !current.config.admin.tracePayloads
       ? nothing('forbidden')
-      : threads.trace(order);
+      : devices.trace(order);
 
   const ask = topics.register(
     { name: 'trace', question: orderShape, answer: answerShape },

@@ -145,7 +145,7 @@ test('lists the devices that it serves, by client id, by node, by a part of the 
   const { threads, port } = await startThreads();
   for (const id of ['meter-1', 'meter-2', 'gate-1']) await connectDevice(port, id);
   const list = async (filter: object) => {
-    const { clients, total } = await threads.clients({ ...anyone, ...filter });
+    const { clients, total } = await threads.devices.clients({ ...anyone, ...filter });
     return [clients.map(({ clientId }) => clientId).sort(), total];
   };
   expect(await list({})).toEqual([['gate-1', 'meter-1', 'meter-2'], 3]);
@@ -154,7 +154,7 @@ test('lists the devices that it serves, by client id, by node, by a part of the 
   expect(await list({ whom: { clientId: 'gate' } })).toEqual([[], 0]);
   expect(await list({ node: 'a' })).toMatchObject([{ length: 3 }, 3]);
   expect(await list({ node: 'b' })).toEqual([[], 0]);
-  expect((await threads.clients({ ...anyone, match: 'meter-1' })).clients).toMatchObject([
+  expect((await threads.devices.clients({ ...anyone, match: 'meter-1' })).clients).toMatchObject([
     {
       ...{ clientId: 'meter-1', node: 'a', listener: 0, protocolVersion: 4, keepAlive: 60 },
       remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
@@ -166,9 +166,9 @@ test('kicks the connections of one client id, and says how many there were', asy
   const { threads, table, events, port } = await startThreads();
   const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
   kicked.socket.resume();
-  expect(await threads.kick({ clientId: 'meter-1' })).toBe(1);
+  expect(await threads.devices.kick({ clientId: 'meter-1' })).toBe(1);
   await once(kicked.socket, 'close');
-  expect(await threads.kick({ clientId: 'nobody' })).toBe(0);
+  expect(await threads.devices.kick({ clientId: 'nobody' })).toBe(0);
   await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
   expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
@@ -204,11 +204,11 @@ test('a thread that dies gives back what it had counted, and is started again at
   const { threads, table, deaths, port } = await startThreads();
   await connectDevice(port, 'meter-1');
   const dying = kill(threads);
-  const asked = threads.clients(anyone); // it dies before it has answered
+  const asked = threads.devices.clients(anyone); // it dies before it has answered
   await Promise.allSettled([dying, asked]);
   await expect(asked).rejects.toMatchObject({ code: 'THREAD_UNAVAILABLE' });
   expect([deaths.length, table.liveAt('a'), table.devices()]).toEqual([1, 0, 0]);
-  expect(await threads.clients(anyone)).toEqual({ clients: [], total: 0, behind: 0 });
+  expect(await threads.devices.clients(anyone)).toEqual({ clients: [], total: 0, behind: 0 });
 
   const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
   expect(again.code).toBe(0);
@@ -297,19 +297,21 @@ test('as many devices leave as are asked to, of those that were there at the beg
   const devices = await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
   for (const { socket } of devices) socket.resume();
   const order = { departure: 1, reason: 'proxy-drain', references: [] } as const;
-  expect(await threads.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
+  expect(await threads.devices.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
   (await connectDevice(port, 'late')).socket.resume();
-  expect(await threads.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
+  expect(await threads.devices.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
   await until(() => table.devices() === 7, 'four of them to have left');
-  await threads.kick({ clientId: (await threads.clients({ limit: 1 })).clients[0]?.clientId ?? '' });
+  await threads.devices.kick({
+    clientId: (await threads.devices.clients({ limit: 1 })).clients[0]?.clientId ?? '',
+  });
   await until(() => table.devices() === 6, 'one more to have left');
-  const rest = await threads.dismiss({ ...order, count: 100 });
+  const rest = await threads.devices.dismiss({ ...order, count: 100 });
   expect(rest.left).toBe(0);
   expect(rest.ended).toBeGreaterThanOrEqual(5); // the kicked one may have been the late one
   await until(() => table.devices() <= 1, 'all but the late one to have left');
   const drained = () => events.filter((event) => event.type === 'ended' && event.reason === 'proxy-drain');
   await until(() => drained().length === 4 + rest.ended, 'their ends to be told');
-  expect(await threads.dismiss({ ...order, departure: 2, count: 100 })).toMatchObject({ left: 0 });
+  expect(await threads.devices.dismiss({ ...order, departure: 2, count: 100 })).toMatchObject({ left: 0 });
   await until(() => table.devices() === 0, 'the late one to have left');
 });
 
@@ -322,16 +324,16 @@ describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
     threads.watchNodes();
     threads.supersede(0, { pool: 'default', clientId: 'meter-1', who: 0, sinceMs: 0 });
     threads.recalled(0, 1, 'a');
-    expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
+    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 2 });
     const stuck = { moving: 0, later: 0, stuck: 2, ended: 0, noNode: 0 };
-    expect(await threads.moveSome('a', 10, 'drain')).toEqual(stuck);
-    expect(await threads.move({ clientId: 'meter-1' }, 'b')).toMatchObject({ stuck: 1 });
+    expect(await threads.devices.moveSome('a', 10, 'drain')).toEqual(stuck);
+    expect(await threads.devices.move({ clientId: 'meter-1' }, 'b')).toMatchObject({ stuck: 1 });
     await threads.applySettings(settings, [
       { ...listener, index: 3 },
       { ...listener, index: 7 },
     ]);
     threads.endAt(5, 'listener-removed'); // another thread's
-    expect(await threads.kick({ clientId: 'meter-2' })).toBe(1);
+    expect(await threads.devices.kick({ clientId: 'meter-2' })).toBe(1);
     expect(socket.destroyed).toBe(false);
     await threads.unlisten([3]);
     const gone = once(socket.resume(), 'close');
@@ -345,7 +347,7 @@ describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
     const { threads, deaths, faults, port } = await startThreads(0, engine);
     const { socket } = await connectDevice(port, 'meter-1');
     threads.judge(undefined as never); // no verdict
-    await expect(threads.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(threads.devices.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
     await expect(threads.listen([{ ...listener, limits: { allow: 1 } as never }])).rejects.toThrow();
     await until(() => faults.length === 3, 'the faults to be told');
     expect(faults).toMatchObject(
@@ -353,7 +355,7 @@ describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
         expect.stringMatching(like),
       ),
     );
-    expect(await threads.clients(anyone)).toMatchObject({ total: 1 });
+    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 1 });
     expect([deaths, socket.destroyed]).toEqual([[], false]);
   });
 
@@ -374,7 +376,7 @@ describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
     await threads.unlisten([0]);
     await threads.listen([{ ...listener, port }]);
     await connectDevice(port, 'meter-2');
-    expect(await threads.clients(anyone)).toMatchObject({ total: 2 });
+    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 2 });
     const gone = once(socket.resume(), 'close');
     threads.endAt(0, 'listener-removed');
     await gone;

@@ -94,6 +94,21 @@ test('the code map names every room of the source', () => {
   expect(named.sort()).toEqual(rooms.sort());
 });
 
+test('what a command passes are no more files than the architecture says', () => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+  const [, section = ''] = page.split('## What a command passes');
+  const [table = ''] = section.split('\n## ');
+  const rows = [...table.matchAll(/^\| [^|]+ \| (\d+) \| (.+) \|$/gm)].map(([, most = '', files = '']) => ({
+    most: Number(most),
+    files: [...files.matchAll(/`([^`]+)`/g)].map(([, file = '']) => file),
+  }));
+  expect(rows.map(({ most }) => most)).toEqual([14, 9, 12]);
+  for (const { most, files } of rows) expect(new Set(files).size).toBeLessThanOrEqual(most);
+  expect(rows.flatMap(({ files }) => files).filter((file) => !existsSync(join(root, 'src', file)))).toEqual(
+    [],
+  );
+});
+
 test('each mark of the comparison has a source, and each source is used', () => {
   const text = readFileSync(join(root, 'docs/comparison.md'), 'utf8');
   const marks = new Set([...text.matchAll(/\[([A-Z]\d+)\]/g)].map(([, mark = '']) => mark));
