@@ -141,6 +141,8 @@ export function createClaims(options: ClaimsOptions) {
   };
 }
 
+export type Claims = ReturnType<typeof createClaims>;
+
 function after(timers: ClaimsOptions['timers'], ms: number): Promise<undefined> {
   return new Promise((resolve) => timers.setTimeout(() => resolve(undefined), ms));
 }

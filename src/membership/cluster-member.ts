@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Log } from '../base/log.ts';
 import { systemClock, systemTimers } from '../base/time.ts';
 import type { CurrentConfig } from '../config/current.ts';
+import type { NodeSpec } from '../nodes/node.ts';
 import type { NodeTable } from '../nodes/table.ts';
-import { type ClaimsOptions, createClaims } from './claims.ts';
+import { type Claims, type ClaimsOptions, createClaims } from './claims.ts';
 import { resolveHost } from './discovery/resolve.ts';
-import { connectionsElsewhere, startHeartbeat } from './heartbeat.ts';
+import { connectionsElsewhere, Heartbeat } from './heartbeat.ts';
 import { LostProxies, type LostProxy } from './lost-proxies.ts';
 import { NodeSources } from './node-sources.ts';
 import { RememberedSessions, type SessionMemoryOptions } from './remembered-sessions.ts';
@@ -71,96 +72,133 @@ export async function createStore(
  * This proxy as a member of its cluster: what is declared here, discovered and shared becomes the node table;
  * heartbeats go out, and what the others carry comes in.
  */
-export function joinCluster(store: MembershipStore, options: ClusterMemberOptions) {
-  const { current, proxyId, nodes, log } = options;
-  const sources = new NodeSources(options);
-  const claims = createClaims({
-    ...{ proxy: proxyId, store, supersede: options.supersede },
-    ...{ clock: systemClock, timers: systemTimers },
-    recallTimeoutMs: () => current.config.membership.recallTimeoutMs,
-  });
-  const sessions = new RememberedSessions({
-    ...{ start: options.sessionsStart ?? randomUUID(), store, clock: systemClock, timers: systemTimers },
-    ...{ recalled: options.recalledSession, forgotten: options.forgotten },
-  });
-  let speaks = !options.isSilent;
-  const heartbeat = startHeartbeat({
-    store,
-    speaks: () => speaks,
-    intervalMs: current.config.membership.heartbeatMs,
-    beat: options.beat,
-  });
-  /** A claim that fails is repeated by the next renewal. */
-  const renew = (): void => {
-    if (speaks) void claims.renew().catch(() => {});
-  };
-  const renewal = setInterval(renew, RENEW_INTERVAL_MS);
-  let proxies: readonly LivingProxy[] = [];
-  let outage: StoreOutage | undefined;
-  const lost = new LostProxies({
-    ...{ clock: { now: Date.now }, heartbeatMs: current.config.membership.heartbeatMs },
-    ...{ onLost: options.onProxyLost, onBack: options.onProxyBack },
-  });
+export class ClusterMember {
+  readonly claims: Claims;
+  readonly sessions: RememberedSessions;
+  private readonly store: MembershipStore;
+  private readonly options: ClusterMemberOptions;
+  private readonly sources: NodeSources;
+  private readonly heartbeat: Heartbeat;
+  private readonly renewal: NodeJS.Timeout;
+  private readonly lost: LostProxies;
+  private living: readonly LivingProxy[] = [];
+  private storeOutage: StoreOutage | undefined;
+  private speaks: boolean;
 
-  function onProxies(living: readonly LivingProxy[]): void {
-    proxies = living;
-    lost.update(living);
-    const elsewhere = connectionsElsewhere(living, proxyId);
-    for (const { id } of nodes.list()) options.setRemote(id, elsewhere.get(id) ?? 0);
+  constructor(store: MembershipStore, options: ClusterMemberOptions) {
+    const { current, proxyId } = options;
+    const { membership } = current.config;
+    this.store = store;
+    this.options = options;
+    this.speaks = !options.isSilent;
+    this.sources = new NodeSources(options);
+    this.claims = createClaims({
+      ...{ proxy: proxyId, store, supersede: options.supersede },
+      ...{ clock: systemClock, timers: systemTimers },
+      recallTimeoutMs: () => current.config.membership.recallTimeoutMs,
+    });
+    this.sessions = new RememberedSessions({
+      ...{ start: options.sessionsStart ?? randomUUID(), store, clock: systemClock, timers: systemTimers },
+      ...{ recalled: options.recalledSession, forgotten: options.forgotten },
+    });
+    this.heartbeat = new Heartbeat({
+      ...{ store, intervalMs: membership.heartbeatMs, beat: options.beat },
+      speaks: () => this.speaks,
+    });
+    this.renewal = setInterval(() => this.renew(), RENEW_INTERVAL_MS);
+    this.lost = new LostProxies({
+      ...{ clock: { now: Date.now }, heartbeatMs: membership.heartbeatMs },
+      ...{ onLost: options.onProxyLost, onBack: options.onProxyBack },
+    });
   }
 
-  function onUp(up: boolean, cause: string | undefined): void {
-    options.onStore(up, cause);
-    outage = up ? undefined : { cause, since: new Date().toISOString() };
+  declared(): NodeSpec[] {
+    return this.sources.declared();
+  }
+
+  proxies(): readonly LivingProxy[] {
+    return this.living;
+  }
+
+  /** Undefined while the store answers. */
+  outage(): StoreOutage | undefined {
+    return this.storeOutage;
+  }
+
+  lostProxies(): readonly LostProxy[] {
+    return this.lost.list();
+  }
+
+  isRemoved(nodeId: string): boolean {
+    return this.sources.isRemoved(nodeId);
+  }
+
+  /** Resolves when the first nodes are known, as far as they can be. */
+  async start(): Promise<void> {
+    const { answer, onSkipped } = this.options;
+    this.sources.update();
+    await this.store.open({
+      onMembership: this.sources.share,
+      onProxies: (living) => this.onProxies(living),
+      onClaim: this.claims.rivalled,
+      onAsk: (question) => (this.speaks ? answer(question) : undefined),
+      onSkipped,
+      onUp: (up, cause) => this.onUp(up, cause),
+    });
+    await this.heartbeat.beat();
+    this.sources.follow();
+  }
+
+  /** From now on this process says who the proxy is, that it lives, and what its devices are: no other one does. */
+  async speak(): Promise<void> {
+    this.speaks = true;
+    await this.heartbeat.beat();
+    this.renew();
+  }
+
+  /** Another process does from now on, and nothing of this one is said to the other proxies any more. */
+  silence(): void {
+    this.speaks = false;
+  }
+
+  /** A reload: nodes of the new configuration come. */
+  enter(): void {
+    this.sources.enter();
+  }
+
+  /** A reload: nodes that are not in it go. */
+  leaveOthers(): void {
+    this.sources.leaveOthers();
+  }
+
+  async leave(): Promise<void> {
+    clearInterval(this.renewal);
+    this.sources.stop();
+    await this.sessions.stop(DRAIN_TIMEOUT_MS);
+    await this.heartbeat.leave(this.options.proxyId);
+    await this.store.close();
+  }
+
+  /** A claim that fails is repeated by the next renewal. */
+  private renew(): void {
+    if (this.speaks) void this.claims.renew().catch(() => {});
+  }
+
+  private onProxies(living: readonly LivingProxy[]): void {
+    const { nodes, proxyId, setRemote } = this.options;
+    this.living = living;
+    this.lost.update(living);
+    const elsewhere = connectionsElsewhere(living, proxyId);
+    for (const { id } of nodes.list()) setRemote(id, elsewhere.get(id) ?? 0);
+  }
+
+  private onUp(up: boolean, cause: string | undefined): void {
+    const { log, onStore } = this.options;
+    onStore(up, cause);
+    this.storeOutage = up ? undefined : { cause, since: new Date().toISOString() };
     if (!up) return log.error({ cause }, 'membership store does not answer: membership stays as it is');
     log.info('membership store answers again');
-    renew();
-    sessions.closeMissed();
+    this.renew();
+    this.sessions.closeMissed();
   }
-
-  return {
-    claims,
-    sessions,
-    declared: () => sources.declared(),
-    proxies: () => proxies,
-    /** Undefined while the store answers. */
-    outage: () => outage,
-    lostProxies: () => lost.list(),
-    isRemoved: (nodeId: string) => sources.isRemoved(nodeId),
-    /** Resolves when the first nodes are known, as far as they can be. */
-    async start(): Promise<void> {
-      sources.update();
-      await store.open({
-        onMembership: sources.share,
-        onProxies,
-        onClaim: claims.rivalled,
-        onAsk: (question) => (speaks ? options.answer(question) : undefined),
-        onSkipped: options.onSkipped,
-        onUp,
-      });
-      await heartbeat.beat();
-      sources.follow();
-    },
-    /** From now on this process says who the proxy is, that it lives, and what its devices are: no other one does. */
-    async speak(): Promise<void> {
-      speaks = true;
-      await heartbeat.beat();
-      renew();
-    },
-    /** Another process does from now on, and nothing of this one is said to the other proxies any more. */
-    silence(): void {
-      speaks = false;
-    },
-    enter: () => sources.enter(),
-    leaveOthers: () => sources.leaveOthers(),
-    async leave(): Promise<void> {
-      clearInterval(renewal);
-      sources.stop();
-      await sessions.stop(DRAIN_TIMEOUT_MS);
-      await heartbeat.leave(proxyId);
-      await store.close();
-    },
-  };
 }
-
-export type ClusterMember = ReturnType<typeof joinCluster>;

@@ -18,10 +18,38 @@ interface Source {
 }
 
 /** What all discoveries of the configuration have found. */
-export function createDiscovered({ onChange, onFault }: DiscoveredOptions) {
-  let sources: readonly Source[] = [];
+export class Discovered {
+  private readonly options: DiscoveredOptions;
+  private sources: readonly Source[] = [];
 
-  function begin(config: DiscoveryConfig, pool: string): Source {
+  constructor(options: DiscoveredOptions) {
+    this.options = options;
+  }
+
+  nodes(): DiscoveredNode[] {
+    return this.sources.flatMap(({ found }) => found);
+  }
+
+  /** These are followed from now on; one that was there before goes on with what it has found. */
+  follow(pools: readonly Pick<PoolConfig, 'name' | 'discovery'>[]): void {
+    const before = this.sources;
+    this.sources = pools.flatMap(({ name, discovery }) =>
+      discovery.map((config) => {
+        const known = before.find(({ pool, ...source }) => {
+          return pool === name && isDeepStrictEqual(source.config, config);
+        });
+        return known ?? this.begin(config, name);
+      }),
+    );
+    for (const source of before) if (!this.sources.includes(source)) source.discovery.stop();
+  }
+
+  stop(): void {
+    for (const { discovery } of this.sources) discovery.stop();
+  }
+
+  private begin(config: DiscoveryConfig, pool: string): Source {
+    const { onChange, onFault } = this.options;
     const source: Source = { pool, config, discovery: createDiscovery(config, pool), found: [] };
     source.discovery.start((found) => {
       source.found = found;
@@ -29,24 +57,4 @@ export function createDiscovered({ onChange, onFault }: DiscoveredOptions) {
     }, onFault);
     return source;
   }
-
-  return {
-    nodes: (): DiscoveredNode[] => sources.flatMap(({ found }) => found),
-    /** These are followed from now on; one that was there before goes on with what it has found. */
-    follow(pools: readonly Pick<PoolConfig, 'name' | 'discovery'>[]): void {
-      const before = sources;
-      sources = pools.flatMap(({ name, discovery }) =>
-        discovery.map((config) => {
-          const known = before.find(({ pool, ...source }) => {
-            return pool === name && isDeepStrictEqual(source.config, config);
-          });
-          return known ?? begin(config, name);
-        }),
-      );
-      for (const source of before) if (!sources.includes(source)) source.discovery.stop();
-    },
-    stop(): void {
-      for (const { discovery } of sources) discovery.stop();
-    },
-  };
 }

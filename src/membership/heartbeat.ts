@@ -12,23 +12,31 @@ interface HeartbeatOptions {
 }
 
 /** Writes a heartbeat once an interval, with the connections of this proxy. A store that is away reports itself. */
-export function startHeartbeat({ store, intervalMs, beat, speaks }: HeartbeatOptions) {
-  let beating = false;
-  async function once(): Promise<void> {
-    if (beating || !speaks()) return; // the store is slow: beats must not pile up
-    beating = true;
-    await store.beatProxy(beat(), LEASE_BEATS * intervalMs).catch(() => {});
-    beating = false;
+export class Heartbeat {
+  private readonly options: HeartbeatOptions;
+  private readonly timer: NodeJS.Timeout;
+  private isBeating = false;
+
+  /** It beats from now on, until `leave`. */
+  constructor(options: HeartbeatOptions) {
+    this.options = options;
+    this.timer = setInterval(() => void this.beat(), options.intervalMs);
   }
-  const timer = setInterval(() => void once(), intervalMs);
-  return {
-    /** One beat more, such as the first: the others are to know of this proxy before it takes a device. */
-    beat: once,
-    async leave(id: string): Promise<void> {
-      clearInterval(timer);
-      if (speaks()) await store.leaveProxy(id).catch(() => {}); // its lease runs out by itself
-    },
-  };
+
+  /** One beat more, such as the first: the others are to know of this proxy before it takes a device. */
+  async beat(): Promise<void> {
+    const { store, intervalMs, beat, speaks } = this.options;
+    if (this.isBeating || !speaks()) return; // the store is slow: beats must not pile up
+    this.isBeating = true;
+    await store.beatProxy(beat(), LEASE_BEATS * intervalMs).catch(() => {});
+    this.isBeating = false;
+  }
+
+  async leave(id: string): Promise<void> {
+    clearInterval(this.timer);
+    const { store, speaks } = this.options;
+    if (speaks()) await store.leaveProxy(id).catch(() => {}); // its lease runs out by itself
+  }
 }
 
 /** Live connections by node, summed over all proxies but one. */

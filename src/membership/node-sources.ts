@@ -6,7 +6,7 @@ import type { CurrentConfig } from '../config/current.ts';
 import type { NodeSpec } from '../nodes/node.ts';
 import { nodeSpec } from '../nodes/spec.ts';
 import type { NodeTable } from '../nodes/table.ts';
-import { createDiscovered } from './discovered.ts';
+import { Discovered } from './discovered.ts';
 import { desiredNodes, reconcile } from './reconcile.ts';
 import type { Membership } from './store/store.ts';
 
@@ -21,7 +21,7 @@ interface NodeSourcesOptions {
 /** Makes the node table of three sources: nodes of the configuration, of discovery, and of the shared store. */
 export class NodeSources {
   private readonly options: NodeSourcesOptions;
-  private readonly discovered: ReturnType<typeof createDiscovered>;
+  private readonly discovered: Discovered;
   private membership: Membership = { nodes: new Map(), decisions: new Map() };
   /** Shared nodes that cannot be used here, each of which is logged once. */
   private readonly refused = new Set<string>();
@@ -30,7 +30,7 @@ export class NodeSources {
 
   constructor(options: NodeSourcesOptions) {
     this.options = options;
-    this.discovered = createDiscovered({
+    this.discovered = new Discovered({
       onChange: () => this.update(),
       onFault: (cause) => options.log.warn({ cause }, 'discovery failed: its nodes stay as they are'),
     });

@@ -1,6 +1,6 @@
 import { acceptsConnections, type Node } from '../nodes/node.ts';
 import type { NodeRoute } from '../nodes/route.ts';
-import type { NodeTable } from '../nodes/table.ts';
+import type { NodeChange, NodeTable } from '../nodes/table.ts';
 import { isSecure, parseNodeUrl } from '../nodes/url.ts';
 import type { AddressBook } from './address-book.ts';
 
@@ -28,18 +28,79 @@ interface RoutesOptions {
 const RETRY_INTERVAL_MS = 5_000;
 
 /** Keeps the routing table in step with the node table. */
-export function syncRoutingTable(options: RoutesOptions) {
-  const { table, addresses, poolNumber, sink, shareOf, connectRateOf, onUnrouted } = options;
-  const unwritten = new Set<string>();
+export class RoutingTableSync {
+  private readonly options: RoutesOptions;
+  private readonly unwritten = new Set<string>();
   /** While a reload is under way, of the nodes that it gave another pool. */
-  let formerPools: Map<string, string> | undefined;
+  private formerPools: Map<string, string> | undefined;
+  private readonly unsubscribe: readonly (() => void)[];
+  private readonly timer: NodeJS.Timeout;
 
-  function write(node: Node): void {
+  /** It follows the table and the addresses from now on, until `stop`. */
+  constructor(options: RoutesOptions) {
+    this.options = options;
+    const { table, addresses } = options;
+    this.unsubscribe = [
+      table.onChange((change) => this.changed(change)),
+      addresses.onChange((nodes) => {
+        for (const node of nodes) this.refresh(node);
+      }),
+    ];
+    this.timer = setInterval(() => {
+      for (const id of this.unwritten) this.refresh(table.get(id));
+    }, RETRY_INTERVAL_MS);
+  }
+
+  /** From now on a node that is given another pool is in both, because devices are still placed by the former. */
+  keepFormerPools(): void {
+    this.formerPools ??= new Map();
+  }
+
+  /** Devices are placed by the new pools. */
+  leaveFormerPools(): void {
+    const left = this.formerPools ?? new Map<string, string>();
+    this.formerPools = undefined;
+    for (const id of left.keys()) this.refresh(this.options.table.get(id));
+  }
+
+  /** Writes a node anew, because what is known of it has changed, or its share has grown. */
+  refresh(node: Node): void {
+    const { sink, onUnrouted } = this.options;
+    try {
+      sink.put(this.routeOf(node));
+      this.unwritten.delete(node.id);
+    } catch (error) {
+      if (!this.unwritten.has(node.id)) onUnrouted(node, error);
+      this.unwritten.add(node.id);
+    }
+  }
+
+  stop(): void {
+    for (const end of this.unsubscribe) end();
+    clearInterval(this.timer);
+  }
+
+  private changed(change: NodeChange): void {
+    const { kind, node } = change;
+    if (kind === 'removed') return this.forget(node);
+    if (kind === 'changed' && change.previous.pool !== node.pool)
+      this.formerPools?.set(node.id, change.previous.pool);
+    this.refresh(node);
+  }
+
+  private forget({ id }: Node): void {
+    this.options.sink.remove(id);
+    this.formerPools?.delete(id);
+    this.unwritten.delete(id);
+  }
+
+  private routeOf(node: Node): NodeRoute {
+    const { addresses, poolNumber, shareOf, connectRateOf } = this.options;
     const { host, port } = parseNodeUrl(node.url);
     const share = shareOf(node);
-    const former = formerPools?.get(node.id);
+    const former = this.formerPools?.get(node.id);
     const [address = '', ...otherHosts] = addresses.at(host)?.hosts ?? [];
-    const route: NodeRoute = {
+    return {
       id: node.id,
       pool: poolNumber(node.pool),
       formerPool: former === undefined ? undefined : poolNumber(former),
@@ -54,55 +115,5 @@ export function syncRoutingTable(options: RoutesOptions) {
       usable: node.health !== 'unhealthy',
       busy: node.isBusy ?? false,
     };
-    try {
-      sink.put(route);
-      unwritten.delete(node.id);
-    } catch (error) {
-      if (!unwritten.has(node.id)) onUnrouted(node, error);
-      unwritten.add(node.id);
-    }
   }
-
-  function forget({ id }: Node): void {
-    sink.remove(id);
-    formerPools?.delete(id);
-    unwritten.delete(id);
-  }
-
-  const unsubscribe = [
-    table.onChange((change) => {
-      const { kind, node } = change;
-      if (kind === 'removed') return forget(node);
-      if (kind === 'changed' && change.previous.pool !== node.pool)
-        formerPools?.set(node.id, change.previous.pool);
-      write(node);
-    }),
-    addresses.onChange((nodes) => nodes.forEach(write)),
-  ];
-  const timer = setInterval(() => {
-    for (const id of unwritten) write(table.get(id));
-  }, RETRY_INTERVAL_MS);
-
-  return {
-    /** From now on a node that is given another pool is in both, because devices are still placed by the former. */
-    keepFormerPools(): void {
-      formerPools ??= new Map();
-    },
-    /** Devices are placed by the new pools. */
-    leaveFormerPools(): void {
-      const left = formerPools ?? new Map<string, string>();
-      formerPools = undefined;
-      for (const id of left.keys()) write(table.get(id));
-    },
-    /** Writes a node anew, because its share has grown. */
-    refresh(node: Node): void {
-      write(node);
-    },
-    stop(): void {
-      for (const end of unsubscribe) end();
-      clearInterval(timer);
-    },
-  };
 }
-
-export type Routes = ReturnType<typeof syncRoutingTable>;

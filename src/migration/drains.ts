@@ -34,90 +34,99 @@ interface Drain {
  * Sees to it that sessions leave nodes that are drained or removed: each proxy moves its own, so what is decided at one
  * holds for all. Connections that are relayed stay until they leave.
  */
-export function createDrains(options: DrainsOptions) {
-  const { liveAt, move, proxies } = options;
-  const drains = new Map<string, Drain>();
+export class Drains {
+  private readonly options: DrainsOptions;
+  private readonly drains = new Map<string, Drain>();
   /** Rates that a person asked for, sessions a second over all proxies. */
-  const rates = new Map<string, number>();
+  private readonly rates = new Map<string, number>();
   /** What an older process has moved of drains that go on here. */
-  let earlier = new Map<string, MoveCounts>();
+  private earlier = new Map<string, MoveCounts>();
 
-  const rateOf = (id: string): number => (rates.get(id) ?? DEFAULT_DRAIN_RATE) / Math.max(1, proxies());
+  constructor(options: DrainsOptions) {
+    this.options = options;
+  }
 
-  function start(node: Node, cause: DrainCause): void {
-    stop(node.id);
+  /** Call it for every change of the node table. */
+  changed({ kind, node }: NodeChange): void {
+    if (kind === 'removed') {
+      if (this.options.liveAt(node.id) > 0) this.begin(node, 'removed');
+      else this.end(node.id);
+      this.forget(node.id);
+    } else if (node.state !== 'draining') {
+      this.end(node.id);
+      this.forget(node.id);
+    } else if (this.drains.get(node.id)?.cause !== 'drain') this.begin(node, 'drain');
+  }
+
+  /** Sessions a second over all proxies; holds for the drain under way, or for the next one. */
+  setRate(id: string, rate: number): void {
+    this.rates.set(id, rate);
+    this.drains.get(id)?.mover.setRate(this.rateOf(id));
+  }
+
+  /** Undefined where nothing is drained. */
+  progress(id: string): MoverProgress | undefined {
+    return this.drains.get(id)?.mover.progress();
+  }
+
+  /** A session has moved, or no node took it. */
+  reattached(from: string, cause: string, ok: boolean): void {
+    const drain = this.drains.get(from);
+    drain?.mover.ended(ok, cause === drain.cause);
+  }
+
+  /** Not of nodes that are removed: the next process does not know them, and their sessions stay here. */
+  describe(): HandedDrain[] {
+    const drained = [...this.drains.values()].filter(({ cause }) => cause === 'drain');
+    const ids = new Set([...this.rates.keys(), ...drained.map(({ node }) => node.id)]);
+    return [...ids].map((node) => {
+      const { moved, failed } = this.progress(node) ?? NOTHING_MOVED;
+      return { node, rate: this.rates.get(node), moved, failed };
+    });
+  }
+
+  /** Those that are under way here go on by these rates and counts, and so do those that begin for these nodes. */
+  restore(handed: readonly HandedDrain[]): void {
+    this.earlier = new Map(handed.map(({ node, moved, failed }) => [node, { moved, failed }]));
+    this.rates.clear();
+    for (const { node, rate } of handed) if (rate !== undefined) this.rates.set(node, rate);
+    for (const { node, cause } of [...this.drains.values()]) this.begin(node, cause);
+  }
+
+  stop(): void {
+    for (const id of [...this.drains.keys()]) this.end(id);
+  }
+
+  private begin(node: Node, cause: DrainCause): void {
+    this.end(node.id);
+    const { options } = this;
     const mover = new Mover({
       ...options,
       next: () => ({ from: node.id, count: Number.POSITIVE_INFINITY }),
-      left: () => liveAt(node.id),
-      move: ({ from, count }) => move(from, count, cause),
-      rate: rateOf(node.id),
-      earlier: cause === 'drain' ? earlier.get(node.id) : undefined,
+      left: () => options.liveAt(node.id),
+      move: ({ from, count }) => options.move(from, count, cause),
+      rate: this.rateOf(node.id),
+      earlier: cause === 'drain' ? this.earlier.get(node.id) : undefined,
       once: false,
-      onProgress(progress) {
+      onProgress: (progress) => {
         options.onProgress(node, progress);
-        if (cause === 'removed' && progress.state === 'done') stop(node.id);
+        if (cause === 'removed' && progress.state === 'done') this.end(node.id);
       },
     });
-    drains.set(node.id, { node, cause, mover });
+    this.drains.set(node.id, { node, cause, mover });
   }
 
-  function stop(id: string): void {
-    drains.get(id)?.mover.stop();
-    drains.delete(id);
+  private end(id: string): void {
+    this.drains.get(id)?.mover.stop();
+    this.drains.delete(id);
   }
 
-  function forget(id: string): void {
-    rates.delete(id);
-    earlier.delete(id);
+  private forget(id: string): void {
+    this.rates.delete(id);
+    this.earlier.delete(id);
   }
 
-  return {
-    /** Call it for every change of the node table. */
-    changed({ kind, node }: NodeChange): void {
-      if (kind === 'removed') {
-        if (liveAt(node.id) > 0) start(node, 'removed');
-        else stop(node.id);
-        forget(node.id);
-      } else if (node.state !== 'draining') {
-        stop(node.id);
-        forget(node.id);
-      } else if (drains.get(node.id)?.cause !== 'drain') start(node, 'drain');
-    },
-    /** Sessions a second over all proxies; holds for the drain under way, or for the next one. */
-    setRate(id: string, rate: number): void {
-      rates.set(id, rate);
-      drains.get(id)?.mover.setRate(rateOf(id));
-    },
-    /** Undefined where nothing is drained. */
-    progress(id: string): MoverProgress | undefined {
-      return drains.get(id)?.mover.progress();
-    },
-    /** A session has moved, or no node took it. */
-    reattached(from: string, cause: string, ok: boolean): void {
-      const drain = drains.get(from);
-      drain?.mover.ended(ok, cause === drain.cause);
-    },
-    /** Not of nodes that are removed: the next process does not know them, and their sessions stay here. */
-    describe(): HandedDrain[] {
-      const drained = [...drains.values()].filter(({ cause }) => cause === 'drain');
-      const ids = new Set([...rates.keys(), ...drained.map(({ node }) => node.id)]);
-      return [...ids].map((node) => {
-        const { moved, failed } = drains.get(node)?.mover.progress() ?? NOTHING_MOVED;
-        return { node, rate: rates.get(node), moved, failed };
-      });
-    },
-    /** Those that are under way here go on by these rates and counts, and so do those that begin for these nodes. */
-    restore(handed: readonly HandedDrain[]): void {
-      earlier = new Map(handed.map(({ node, moved, failed }) => [node, { moved, failed }]));
-      rates.clear();
-      for (const { node, rate } of handed) if (rate !== undefined) rates.set(node, rate);
-      for (const { node, cause } of [...drains.values()]) start(node, cause);
-    },
-    stop(): void {
-      for (const id of [...drains.keys()]) stop(id);
-    },
-  };
+  private rateOf(id: string): number {
+    return (this.rates.get(id) ?? DEFAULT_DRAIN_RATE) / Math.max(1, this.options.proxies());
+  }
 }
-
-export type Drains = ReturnType<typeof createDrains>;

@@ -4,7 +4,7 @@ import type { MoveCounts } from './move-meter.ts';
 import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 
-interface CarryOutOptions extends Pick<MoverOptions, 'clock' | 'timers' | 'move' | 'isHeld'> {}
+interface PlanExecutorOptions extends Pick<MoverOptions, 'clock' | 'timers' | 'move' | 'isHeld'> {}
 
 /** What is left of a plan, as another process goes on with it. */
 export interface HandedPlan extends MoveCounts {
@@ -14,16 +14,51 @@ export interface HandedPlan extends MoveCounts {
 }
 
 /** Carries planned moves out with this proxy's own sessions; one plan at a time, a new one replaces it. */
-export function createPlanExecutor(options: CarryOutOptions) {
-  let queue: { readonly from: string; readonly to: string; count: number }[] = [];
-  let mover: Mover | undefined;
+export class PlanExecutor {
+  private readonly options: PlanExecutorOptions;
+  private queue: { readonly from: string; readonly to: string; count: number }[] = [];
+  private mover: Mover | undefined;
+
+  constructor(options: PlanExecutorOptions) {
+    this.options = options;
+  }
 
   /** `rate` is in sessions a second. */
-  function start(moves: readonly PlannedMove[], rate: number, earlier?: MoveCounts): void {
-    mover?.stop();
-    queue = moves.map((move) => ({ ...move }));
-    mover = new Mover({
-      ...options,
+  start(moves: readonly PlannedMove[], rate: number): void {
+    this.begin(moves, rate, undefined);
+  }
+
+  /** Undefined before the first plan. */
+  progress(): MoverProgress | undefined {
+    return this.mover?.progress();
+  }
+
+  reattached(cause: string, ok: boolean): void {
+    if (cause === 'rebalance') this.mover?.ended(ok, true);
+  }
+
+  /** Undefined before the first plan. */
+  describe(): HandedPlan | undefined {
+    if (this.mover === undefined) return undefined;
+    const { moved, failed, rate } = this.mover.progress();
+    const moves = this.queue.filter(({ count }) => count > 0).map((move) => ({ ...move }));
+    return { moves, rate, moved, failed };
+  }
+
+  restore(plan: HandedPlan | undefined): void {
+    if (plan !== undefined) this.begin(plan.moves, plan.rate, plan);
+  }
+
+  stop(): void {
+    this.mover?.stop();
+  }
+
+  private begin(moves: readonly PlannedMove[], rate: number, earlier: MoveCounts | undefined): void {
+    this.mover?.stop();
+    const queue = moves.map((move) => ({ ...move }));
+    this.queue = queue;
+    this.mover = new Mover({
+      ...this.options,
       next: () => queue[0],
       // Where nothing could begin, the rest of this order is for the next plan.
       begun(_order, count) {
@@ -38,28 +73,4 @@ export function createPlanExecutor(options: CarryOutOptions) {
       once: true,
     });
   }
-
-  return {
-    start: (moves: readonly PlannedMove[], rate: number): void => start(moves, rate),
-    /** Undefined before the first plan. */
-    progress: (): MoverProgress | undefined => mover?.progress(),
-    reattached(cause: string, ok: boolean): void {
-      if (cause === 'rebalance') mover?.ended(ok, true);
-    },
-    /** Undefined before the first plan. */
-    describe(): HandedPlan | undefined {
-      if (mover === undefined) return undefined;
-      const { moved, failed, rate } = mover.progress();
-      const moves = queue.filter(({ count }) => count > 0).map((move) => ({ ...move }));
-      return { moves, rate, moved, failed };
-    },
-    restore(plan: HandedPlan | undefined): void {
-      if (plan !== undefined) start(plan.moves, plan.rate, plan);
-    },
-    stop(): void {
-      mover?.stop();
-    },
-  };
 }
-
-export type PlanExecutor = ReturnType<typeof createPlanExecutor>;

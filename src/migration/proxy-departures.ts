@@ -7,8 +7,6 @@ import {
   type HandedDeparture,
 } from './departure.ts';
 
-/** What lets the devices of this proxy leave, one thing at a time: a drain, its part of a rebalance, or its end. */
-
 /** Devices a second that leave a proxy which is drained, or all proxies together that are rebalanced. */
 export const DEFAULT_DEPARTURE_RATE = 100;
 
@@ -48,78 +46,94 @@ export interface ShareOrder {
   readonly rate: number;
 }
 
-export function createProxyDepartures(parts: ProxyDeparturesParts) {
-  let numbers = 0;
-  let present: { readonly kind: Kind; readonly departure: Departure } | undefined;
+/** What lets the devices of this proxy leave, one thing at a time: a drain, its part of a rebalance, or its end. */
+export class ProxyDepartures {
+  private readonly parts: ProxyDeparturesParts;
+  private numbers = 0;
+  private present: { readonly kind: Kind; readonly departure: Departure } | undefined;
   /** Of the end of the proxy. */
-  let last: { readonly number: number; left: number; owed: number } | undefined;
+  private last: { readonly number: number; left: number; owed: number } | undefined;
 
-  function begin(kind: Kind, order: Pick<DepartureOptions, 'rate' | 'delayMs' | 'most' | 'earlier'>): void {
-    present?.departure.stop();
-    const departure = new Departure({
-      ...{ ...parts, ...order, number: () => ++numbers },
-      reason: kind === 'drain' ? 'proxy-drain' : 'proxy-rebalance',
-      onProgress: (progress) => parts.onProgress(kind, progress),
-    });
-    present = { kind, departure };
+  constructor(parts: ProxyDeparturesParts) {
+    this.parts = parts;
   }
 
-  function setDraining(on: boolean): void {
-    if (parts.phase.isDraining === on) return;
-    parts.phase.isDraining = on;
-    parts.onState(on);
+  /** Once more: with another rate. */
+  drain({ rate, within, delay }: DrainOrder): void {
+    const { phase, devices } = this.parts;
+    const perSecond = within === undefined ? (rate ?? DEFAULT_DEPARTURE_RATE) : devices() / within;
+    const bounded = Math.max(1, perSecond);
+    if (phase.isDraining && this.present?.kind === 'drain') return this.present.departure.setRate(bounded);
+    this.setDraining(true);
+    this.begin('drain', { rate: bounded, delayMs: 1000 * delay });
   }
 
-  return {
-    /** Once more: with another rate. */
-    drain({ rate, within, delay }: DrainOrder): void {
-      const perSecond = within === undefined ? (rate ?? DEFAULT_DEPARTURE_RATE) : parts.devices() / within;
-      const bounded = Math.max(1, perSecond);
-      if (parts.phase.isDraining && present?.kind === 'drain') return present.departure.setRate(bounded);
-      setDraining(true);
-      begin('drain', { rate: bounded, delayMs: 1000 * delay });
-    },
-    enable(): void {
-      setDraining(false);
-      present?.departure.stop();
-      present = undefined;
-    },
-    /** Lets so many go, and no more. Not while it is drained: then all go. */
-    share({ count, rate }: ShareOrder): void {
-      if (!parts.phase.isDraining) begin('rebalance', { rate, delayMs: 0, most: count });
-    },
-    /** Of the last one of that kind, if it is the present one. */
-    progress: (kind: Kind): DepartureProgress | undefined =>
-      present?.kind === kind ? present.departure.progress() : undefined,
-    /** The proxy ends: this part of those leave that were here at the first call, and have not left yet; 1: everybody. */
-    async end(part: number): Promise<void> {
-      if (part >= 1) return void (await parts.dismiss(++numbers, Number.POSITIVE_INFINITY, 'shutdown'));
-      if (last === undefined) {
-        present?.departure.stop();
-        last = { number: ++numbers, left: 0, owed: 0 };
-        last.left = (await parts.dismiss(last.number, 0, 'shutdown')).left;
-      }
-      last.owed += (last.left - last.owed) * part;
-      const count = Math.floor(last.owed);
-      if (count === 0) return;
-      last.owed -= count;
-      last.left = (await parts.dismiss(last.number, count, 'shutdown')).left;
-    },
-    describe: (): HandedDepartures => ({
+  enable(): void {
+    this.setDraining(false);
+    this.present?.departure.stop();
+    this.present = undefined;
+  }
+
+  /** Lets so many go, and no more. Not while it is drained: then all go. */
+  share({ count, rate }: ShareOrder): void {
+    if (!this.parts.phase.isDraining) this.begin('rebalance', { rate, delayMs: 0, most: count });
+  }
+
+  /** Of the last one of that kind, if it is the present one. */
+  progress(kind: Kind): DepartureProgress | undefined {
+    return this.present?.kind === kind ? this.present.departure.progress() : undefined;
+  }
+
+  /** The proxy ends: this part of those leave that were here at the first call, and have not left yet; 1: everybody. */
+  async end(part: number): Promise<void> {
+    const { dismiss } = this.parts;
+    if (part >= 1) return void (await dismiss(++this.numbers, Number.POSITIVE_INFINITY, 'shutdown'));
+    if (this.last === undefined) {
+      this.present?.departure.stop();
+      this.last = { number: ++this.numbers, left: 0, owed: 0 };
+      this.last.left = (await dismiss(this.last.number, 0, 'shutdown')).left;
+    }
+    const { last } = this;
+    last.owed += (last.left - last.owed) * part;
+    const count = Math.floor(last.owed);
+    if (count === 0) return;
+    last.owed -= count;
+    last.left = (await dismiss(last.number, count, 'shutdown')).left;
+  }
+
+  describe(): HandedDepartures {
+    const { present, parts } = this;
+    return {
       isDraining: parts.phase.isDraining,
       present: present && { kind: present.kind, ...present.departure.describe() },
-    }),
-    /** All who are here by then leave, those who came late too, unless nobody but those was left. */
-    restore({ isDraining, present: handed }: HandedDepartures): void {
-      parts.phase.isDraining = isDraining;
-      present?.departure.stop();
-      present = undefined;
-      if (handed !== undefined) begin(handed.kind, { ...handed, earlier: handed });
-    },
-    stop(): void {
-      present?.departure.stop();
-    },
-  };
-}
+    };
+  }
 
-export type ProxyDepartures = ReturnType<typeof createProxyDepartures>;
+  /** All who are here by then leave, those who came late too, unless nobody but those was left. */
+  restore({ isDraining, present: handed }: HandedDepartures): void {
+    this.parts.phase.isDraining = isDraining;
+    this.present?.departure.stop();
+    this.present = undefined;
+    if (handed !== undefined) this.begin(handed.kind, { ...handed, earlier: handed });
+  }
+
+  stop(): void {
+    this.present?.departure.stop();
+  }
+
+  private begin(kind: Kind, order: Pick<DepartureOptions, 'rate' | 'delayMs' | 'most' | 'earlier'>): void {
+    this.present?.departure.stop();
+    const departure = new Departure({
+      ...{ ...this.parts, ...order, number: () => ++this.numbers },
+      reason: kind === 'drain' ? 'proxy-drain' : 'proxy-rebalance',
+      onProgress: (progress) => this.parts.onProgress(kind, progress),
+    });
+    this.present = { kind, departure };
+  }
+
+  private setDraining(on: boolean): void {
+    if (this.parts.phase.isDraining === on) return;
+    this.parts.phase.isDraining = on;
+    this.parts.onState(on);
+  }
+}

@@ -49,22 +49,78 @@ interface Rebalance extends Run {
 }
 
 /** Evens devices out over the proxies of a cluster: each lets those go that it has above the mean. */
-export function createProxyRebalancer(parts: ProxyRebalancerParts) {
-  const { proxies, peers, isHeld, log, onProgress, clock, timers } = parts;
-  const wait = (ms: number) => new Promise<void>((resolve) => void timers.setTimeout(resolve, ms));
+export class ProxyRebalancer {
+  private readonly parts: ProxyRebalancerParts;
+  private readonly runs: LatestRun<Rebalance>;
 
-  function viewOf({ state, moved, left, rate, pace, tolerance }: Rebalance): ProxyRebalanceView {
-    const all = proxies();
-    const timeLeft = pace > 0 ? left / pace : undefined;
-    return {
-      ...{ state, moved, failed: 0, left, rate, pace, timeLeft, tolerance },
-      proxies: all.map(({ id }) => id).sort(),
-      spread: proxySpread(all),
+  constructor(parts: ProxyRebalancerParts) {
+    this.parts = parts;
+    this.runs = new LatestRun((run) => this.go(run), parts.log);
+  }
+
+  /** Begins; one under way is replaced. @throws BreakwaterError REBALANCE_REFUSED */
+  start({ rate, tolerance }: ProxyRebalanceRequest): ProxyRebalanceView {
+    if (this.parts.proxies().length < 2)
+      throw new BreakwaterError(
+        'REBALANCE_REFUSED',
+        'there is no other proxy of this cluster that takes devices; `proxy list` shows them',
+      );
+    const begun: Rebalance = {
+      ...{ rate: rate ?? DEFAULT_DEPARTURE_RATE, tolerance: tolerance ?? DEFAULT_TOLERANCE },
+      ...{ state: 'moving', moved: 0, left: 0, pace: 0, stopped: false },
+      waitMs: 0,
     };
+    this.runs.begin(begun);
+    return this.viewOf(begun);
+  }
+
+  /** Of the last one that began at this proxy. */
+  progress(): ProxyRebalanceView | undefined {
+    return this.runs.latest && this.viewOf(this.runs.latest);
+  }
+
+  describe(): HandedProxyRebalance | undefined {
+    return this.runs.latest && handedOf(this.runs.latest);
+  }
+
+  /** It goes on with a round of its own, when heartbeats have told what there is. */
+  restore(handed: HandedProxyRebalance | undefined): void {
+    if (handed !== undefined) this.runs.begin({ ...handed, waitMs: SETTLE_MS, pace: 0, stopped: false });
+  }
+
+  stop(): void {
+    this.runs.stop();
+  }
+
+  private async go(of: Rebalance): Promise<void> {
+    const { proxies, isHeld, log, onProgress } = this.parts;
+    await this.wait(of.waitMs);
+    for (let rounds = 0; of.state === 'moving'; rounds++) {
+      while (isHeld() && !of.stopped) await this.wait(LOOK_MS);
+      if (of.stopped) return;
+      const spread = proxySpread(proxies());
+      const surplus = surplusOf(proxies(), of.tolerance);
+      if (surplus.length === 0) of.state = 'done';
+      else if (rounds >= MAX_ROUNDS) of.state = 'blocked';
+      else {
+        const isWhole = await this.round(of, surplus);
+        if (of.stopped) return;
+        await this.wait(SETTLE_MS);
+        if (of.stopped) return;
+        if (!isWhole || proxySpread(proxies()) >= spread) of.state = 'blocked';
+      }
+    }
+    of.left = surplusOf(proxies(), of.tolerance).reduce((sum, { count }) => sum + count, 0);
+    of.pace = 0;
+    const view = this.viewOf(of);
+    const { moved, left, spread } = view;
+    log.info({ proxies: view.proxies, moved, left, spread }, 'proxies rebalanced');
+    onProgress(view);
   }
 
   /** Has each let its surplus go; resolves when all have, or cannot. False: at one they come back. */
-  async function round(of: Rebalance, surplus: readonly Surplus[]): Promise<boolean> {
+  private async round(of: Rebalance, surplus: readonly Surplus[]): Promise<boolean> {
+    const { peers, clock, onProgress } = this.parts;
     const before = of.moved;
     of.left = surplus.reduce((sum, { count }) => sum + count, 0);
     const ordered: Surplus[] = [];
@@ -74,8 +130,8 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
     }
     const endsAtMs = clock.now() + ROUND_TIMEOUT_MS;
     for (;;) {
-      await wait(LOOK_MS);
-      const looks = await Promise.all(ordered.map(({ id }) => look(id)));
+      await this.wait(LOOK_MS);
+      const looks = await Promise.all(ordered.map(({ id }) => this.look(id)));
       if (of.stopped) return false;
       const known = looks.filter((each) => each !== undefined);
       of.moved = before + known.reduce((sum, { moved }) => sum + moved, 0);
@@ -83,69 +139,29 @@ export function createProxyRebalancer(parts: ProxyRebalancerParts) {
       of.pace = known.reduce((sum, { pace }) => sum + pace, 0);
       const isUnderWay = known.some(({ state }) => state === 'moving' || state === 'waiting');
       if (!isUnderWay || clock.now() > endsAtMs) return known.every(({ state }) => state === 'done');
-      onProgress(viewOf(of));
+      onProgress(this.viewOf(of));
     }
   }
 
-  async function look(id: string): Promise<DepartureProgress | undefined> {
-    return (await peers.progress(id, { kind: 'rebalance' }).catch(() => undefined)) ?? undefined;
+  private async look(id: string): Promise<DepartureProgress | undefined> {
+    return (await this.parts.peers.progress(id, { kind: 'rebalance' }).catch(() => undefined)) ?? undefined;
   }
 
-  async function go(of: Rebalance): Promise<void> {
-    await wait(of.waitMs);
-    for (let rounds = 0; of.state === 'moving'; rounds++) {
-      while (isHeld() && !of.stopped) await wait(LOOK_MS);
-      if (of.stopped) return;
-      const spread = proxySpread(proxies());
-      const surplus = surplusOf(proxies(), of.tolerance);
-      if (surplus.length === 0) of.state = 'done';
-      else if (rounds >= MAX_ROUNDS) of.state = 'blocked';
-      else {
-        const isWhole = await round(of, surplus);
-        if (of.stopped) return;
-        await wait(SETTLE_MS);
-        if (of.stopped) return;
-        if (!isWhole || proxySpread(proxies()) >= spread) of.state = 'blocked';
-      }
-    }
-    of.left = surplusOf(proxies(), of.tolerance).reduce((sum, { count }) => sum + count, 0);
-    of.pace = 0;
-    const view = viewOf(of);
-    const { moved, left, spread } = view;
-    log.info({ proxies: view.proxies, moved, left, spread }, 'proxies rebalanced');
-    onProgress(view);
+  private wait(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.parts.timers.setTimeout(resolve, ms));
   }
 
-  const runs = new LatestRun<Rebalance>(go, log);
-  return {
-    /** Begins; one under way is replaced. @throws BreakwaterError REBALANCE_REFUSED */
-    start({ rate, tolerance }: ProxyRebalanceRequest): ProxyRebalanceView {
-      if (proxies().length < 2)
-        throw new BreakwaterError(
-          'REBALANCE_REFUSED',
-          'there is no other proxy of this cluster that takes devices; `proxy list` shows them',
-        );
-      const begun: Rebalance = {
-        ...{ rate: rate ?? DEFAULT_DEPARTURE_RATE, tolerance: tolerance ?? DEFAULT_TOLERANCE },
-        ...{ state: 'moving', moved: 0, left: 0, pace: 0, stopped: false },
-        waitMs: 0,
-      };
-      runs.begin(begun);
-      return viewOf(begun);
-    },
-    /** Of the last one that began at this proxy. */
-    progress: (): ProxyRebalanceView | undefined => runs.latest && viewOf(runs.latest),
-    describe: () => runs.latest && handedOf(runs.latest),
-    /** It goes on with a round of its own, when heartbeats have told what there is. */
-    restore(handed: HandedProxyRebalance | undefined): void {
-      if (handed !== undefined) runs.begin({ ...handed, waitMs: SETTLE_MS, pace: 0, stopped: false });
-    },
-    stop: () => runs.stop(),
-  };
+  private viewOf({ state, moved, left, rate, pace, tolerance }: Rebalance): ProxyRebalanceView {
+    const all = this.parts.proxies();
+    const timeLeft = pace > 0 ? left / pace : undefined;
+    return {
+      ...{ state, moved, failed: 0, left, rate, pace, timeLeft, tolerance },
+      proxies: all.map(({ id }) => id).sort(),
+      spread: proxySpread(all),
+    };
+  }
 }
 
 function handedOf({ rate, tolerance, state, moved, left }: Rebalance): HandedProxyRebalance {
   return { rate, tolerance, state, moved, left };
 }
-
-export type ProxyRebalancer = ReturnType<typeof createProxyRebalancer>;

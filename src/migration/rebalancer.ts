@@ -50,32 +50,73 @@ interface Rebalance extends Run {
 }
 
 /** Evens pools out over all proxies: plans by what each proxy has, has each carry its part out, and looks again. */
-export function createRebalancer(parts: RebalancerParts) {
-  const { pools, nodes, connectionsAt, peerMoves, isHeld, log, onProgress, clock, timers } = parts;
-  const look = () => new Promise<void>((resolve) => void timers.setTimeout(resolve, LOOK_MS));
+export class Rebalancer {
+  private readonly parts: RebalancerParts;
+  private readonly runs: LatestRun<Rebalance>;
 
-  /** The pool's nodes that take devices, with what all proxies have there. */
-  function loaded(pool: PoolConfig, countOf: (id: string) => number): Loaded[] {
-    return nodes
-      .byPool(pool.name)
-      .filter(({ state, health }) => state === 'enabled' && health !== 'unhealthy')
-      .map(({ id, weight }) => ({ id, weight, count: countOf(id) }));
+  constructor(parts: RebalancerParts) {
+    this.parts = parts;
+    this.runs = new LatestRun((run) => this.go(run), parts.log);
   }
 
-  function viewOf(of: Rebalance): RebalanceView {
-    const { state, moved, failed, left, rate, pace, tolerance } = of;
-    const spread = Math.max(0, ...of.pools.map((pool) => spreadOf(loaded(pool, connectionsAt))));
-    const names = of.pools.map(({ name }) => name);
-    const timeLeft = pace > 0 ? left / pace : undefined;
-    return { state, moved, failed, left, rate, pace, timeLeft, pools: names, tolerance, spread };
+  /** Begins; a rebalance under way is stopped first. @throws BreakwaterError POOL_UNKNOWN, REBALANCE_REFUSED */
+  start({ pool, rate, tolerance }: RebalanceRequest): RebalanceView {
+    const chosen = choosePools(this.parts.pools(), pool);
+    const begun: Rebalance = {
+      pools: chosen,
+      rate: rate ?? DEFAULT_DRAIN_RATE,
+      tolerance: tolerance ?? DEFAULT_TOLERANCE,
+      ...{ state: 'moving', moved: 0, failed: 0, left: 0, pace: 0, stopped: false },
+    };
+    this.runs.begin(begun);
+    return this.viewOf(begun);
+  }
+
+  /** Of the last one that began at this proxy. */
+  progress(): RebalanceView | undefined {
+    return this.runs.latest && this.viewOf(this.runs.latest);
+  }
+
+  describe(): HandedRebalance | undefined {
+    return this.runs.latest && handedOf(this.runs.latest);
+  }
+
+  /** It is planned anew from what there is then. Pools that are gone have no part in it. */
+  restore(handed: HandedRebalance | undefined): void {
+    const chosen = this.parts.pools().filter(({ name }) => handed?.pools.includes(name));
+    if (handed !== undefined && chosen.length > 0)
+      this.runs.begin({ ...handed, pools: chosen, pace: 0, stopped: false });
+  }
+
+  stop(): void {
+    this.runs.stop();
+  }
+
+  private async go(of: Rebalance): Promise<void> {
+    const { isHeld, log, onProgress } = this.parts;
+    for (let rounds = 0; rounds < MAX_ROUNDS && of.state === 'moving'; rounds++) {
+      while (isHeld() && !of.stopped) await this.pause();
+      if (of.stopped) return;
+      const before = of.moved;
+      const hadPlan = await this.round(of);
+      if (of.stopped) return;
+      if (!hadPlan) of.state = 'done';
+      else if (of.moved === before) of.state = 'blocked';
+    }
+    if (of.state === 'moving') of.state = 'blocked';
+    const view = this.viewOf(of);
+    const { pools, moved, failed, spread } = view;
+    log.info({ pools, moved, failed, spread }, 'rebalanced');
+    onProgress(view);
   }
 
   /** One plan and its execution; false when there was nothing to plan. */
-  async function round(of: Rebalance): Promise<boolean> {
+  private async round(of: Rebalance): Promise<boolean> {
+    const { peerMoves, onProgress, clock } = this.parts;
     const loads = await peerMoves.loads();
     const counts = loads.map(({ live }) => new Map(live));
     const countOf = (id: string): number => counts.reduce((sum, count) => sum + (count.get(id) ?? 0), 0);
-    const plan = of.pools.flatMap((pool) => planRebalance(loaded(pool, countOf), of.tolerance));
+    const plan = of.pools.flatMap((pool) => planRebalance(this.loaded(pool, countOf), of.tolerance));
     if (plan.length === 0 || of.stopped) return false;
     const shares = shareOut(plan, counts);
     const byProxy = loads.map(({ proxy }, i) => [proxy, shares[i] ?? []] as const);
@@ -94,56 +135,32 @@ export function createRebalancer(parts: RebalancerParts) {
       of.left = progress.left;
       of.pace = progress.pace;
       if (progress.state !== 'moving' || clock.now() > endsAtMs) return true;
-      onProgress(viewOf(of));
-      await look();
+      onProgress(this.viewOf(of));
+      await this.pause();
     }
   }
 
-  async function go(of: Rebalance): Promise<void> {
-    for (let rounds = 0; rounds < MAX_ROUNDS && of.state === 'moving'; rounds++) {
-      while (isHeld() && !of.stopped) await look();
-      if (of.stopped) return;
-      const before = of.moved;
-      const hadPlan = await round(of);
-      if (of.stopped) return;
-      if (!hadPlan) of.state = 'done';
-      else if (of.moved === before) of.state = 'blocked';
-    }
-    if (of.state === 'moving') of.state = 'blocked';
-    const view = viewOf(of);
-    const { moved, failed, spread } = view;
-    log.info({ pools: view.pools, moved, failed, spread }, 'rebalanced');
-    onProgress(view);
+  private pause(): Promise<void> {
+    return new Promise((resolve) => void this.parts.timers.setTimeout(resolve, LOOK_MS));
   }
 
-  const runs = new LatestRun<Rebalance>(go, log);
-  return {
-    /** Begins; a rebalance under way is stopped first. @throws BreakwaterError POOL_UNKNOWN, REBALANCE_REFUSED */
-    start({ pool, rate, tolerance }: RebalanceRequest): RebalanceView {
-      const chosen = choosePools(pools(), pool);
-      const begun: Rebalance = {
-        pools: chosen,
-        rate: rate ?? DEFAULT_DRAIN_RATE,
-        tolerance: tolerance ?? DEFAULT_TOLERANCE,
-        ...{ state: 'moving', moved: 0, failed: 0, left: 0, pace: 0, stopped: false },
-      };
-      runs.begin(begun);
-      return viewOf(begun);
-    },
-    /** Of the last one that began at this proxy. */
-    progress: (): RebalanceView | undefined => runs.latest && viewOf(runs.latest),
-    describe: () => runs.latest && handedOf(runs.latest),
-    /** It is planned anew from what there is then. Pools that are gone have no part in it. */
-    restore(handed: HandedRebalance | undefined): void {
-      const chosen = pools().filter(({ name }) => handed?.pools.includes(name));
-      if (handed !== undefined && chosen.length > 0)
-        runs.begin({ ...handed, pools: chosen, pace: 0, stopped: false });
-    },
-    stop: () => runs.stop(),
-  };
+  private viewOf(of: Rebalance): RebalanceView {
+    const { state, moved, failed, left, rate, pace, tolerance } = of;
+    const { connectionsAt } = this.parts;
+    const spread = Math.max(0, ...of.pools.map((pool) => spreadOf(this.loaded(pool, connectionsAt))));
+    const names = of.pools.map(({ name }) => name);
+    const timeLeft = pace > 0 ? left / pace : undefined;
+    return { state, moved, failed, left, rate, pace, timeLeft, pools: names, tolerance, spread };
+  }
+
+  /** The pool's nodes that take devices, with what all proxies have there. */
+  private loaded(pool: PoolConfig, countOf: (id: string) => number): Loaded[] {
+    return this.parts.nodes
+      .byPool(pool.name)
+      .filter(({ state, health }) => state === 'enabled' && health !== 'unhealthy')
+      .map(({ id, weight }) => ({ id, weight, count: countOf(id) }));
+  }
 }
-
-export type Rebalancer = ReturnType<typeof createRebalancer>;
 
 function handedOf({ pools, rate, tolerance, state, moved, failed, left }: Rebalance): HandedRebalance {
   return { pools: pools.map(({ name }) => name), rate, tolerance, state, moved, failed, left };

@@ -25,11 +25,19 @@ function stateOf(list: CrlFacts, { expired }: CrlOptions, nowMs: number): CrlVie
 }
 
 /** Logs when revocation lists expire, and tells their listeners. */
-export function createCrlWatch({ crls, expired, clock, log }: CrlWatchParts) {
-  const said = new Set<string>();
+export class CrlWatch {
+  private readonly parts: CrlWatchParts;
+  private readonly timer: NodeJS.Timeout;
+  private readonly said = new Set<string>();
 
-  const views = (): CrlView[] =>
-    crls().flatMap(({ url: listener, crl }) =>
+  constructor(parts: CrlWatchParts) {
+    this.parts = parts;
+    this.timer = setInterval(() => this.look(), LOOK_MS).unref();
+  }
+
+  views(): CrlView[] {
+    const { crls, clock } = this.parts;
+    return crls().flatMap(({ url: listener, crl }) =>
       crl.lists.map((list) => ({
         listener,
         issuer: list.issuerName,
@@ -37,26 +45,15 @@ export function createCrlWatch({ crls, expired, clock, log }: CrlWatchParts) {
         state: stateOf(list, crl, clock.now()),
       })),
     );
-
-  function say(view: CrlView): void {
-    const { listener, issuer, nextUpdate, state } = view;
-    const leftMs = nextUpdate === undefined ? Number.POSITIVE_INFINITY : Date.parse(nextUpdate) - clock.now();
-    const stage = state === 'valid' && leftMs < WARN_MS ? 'soon' : state;
-    const key = `${listener} ${issuer} ${nextUpdate} ${stage}`;
-    if (stage === 'valid' || said.has(key)) return;
-    said.add(key);
-    const fields = { listener, issuer, nextUpdate };
-    if (stage === 'soon') log.warn(fields, 'a revocation list expires soon');
-    else if (stage === 'tolerated')
-      log.error(fields, 'a revocation list has expired, and is used as it is (tls.expiredCrl)');
-    else log.error(fields, 'a revocation list has expired: no device with a certificate is let in');
   }
 
-  function look(): void {
-    const all = views();
+  look(): void {
+    const { said } = this;
+    const { crls, clock, expired } = this.parts;
+    const all = this.views();
     const keys = new Set(all.map(({ listener, issuer }) => `${listener} ${issuer} `));
     for (const key of said) if (![...keys].some((present) => key.startsWith(present))) said.delete(key);
-    all.forEach(say);
+    for (const view of all) this.say(view);
     const nowMs = clock.now();
     const isNews = crls().some(
       ({ crl }) => !crl.isExpired && crl.lists.some((list) => isExpired(list, nowMs)),
@@ -64,6 +61,22 @@ export function createCrlWatch({ crls, expired, clock, log }: CrlWatchParts) {
     if (isNews) expired();
   }
 
-  const timer = setInterval(look, LOOK_MS).unref();
-  return { views, look, stop: () => clearInterval(timer) };
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private say(view: CrlView): void {
+    const { clock, log } = this.parts;
+    const { listener, issuer, nextUpdate, state } = view;
+    const leftMs = nextUpdate === undefined ? Number.POSITIVE_INFINITY : Date.parse(nextUpdate) - clock.now();
+    const stage = state === 'valid' && leftMs < WARN_MS ? 'soon' : state;
+    const key = `${listener} ${issuer} ${nextUpdate} ${stage}`;
+    if (stage === 'valid' || this.said.has(key)) return;
+    this.said.add(key);
+    const fields = { listener, issuer, nextUpdate };
+    if (stage === 'soon') log.warn(fields, 'a revocation list expires soon');
+    else if (stage === 'tolerated')
+      log.error(fields, 'a revocation list has expired, and is used as it is (tls.expiredCrl)');
+    else log.error(fields, 'a revocation list has expired: no device with a certificate is let in');
+  }
 }

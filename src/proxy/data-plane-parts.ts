@@ -1,11 +1,11 @@
 import { DataPlane } from '../data-plane/data-plane.ts';
 import { watchThreads } from '../data-plane/worker-watch.ts';
-import { createCertificateWatch } from './certificate-watch.ts';
-import { createCertificates } from './certificates.ts';
+import { CertificateWatch } from './certificate-watch.ts';
+import { Certificates } from './certificates.ts';
 import type { Common } from './common.ts';
 import { readListeners } from './listener-tls.ts';
 import { Listeners } from './listeners.ts';
-import { createPoolTls } from './pool-tls.ts';
+import { PoolTls } from './pool-tls.ts';
 import type { Teardown } from './teardown.ts';
 import type { FilesTold } from './watched-files.ts';
 
@@ -28,17 +28,19 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
     events.emit({ type: 'certificate', at, subject: listener ?? pool ?? '', state, cause });
     certificateWatch.look();
   };
-  const certificates = createCertificates((listener, tls) => threads.updateTls(listener, tls), log, onTold);
-  const poolTls = createPoolTls(
-    (pool, tls) => threads.updateUpstreamTls(poolNumbers.of(pool), tls),
-    log,
-    onTold,
-  );
+  const certificates = new Certificates({
+    update: (listener, tls) => threads.updateTls(listener, tls),
+    ...{ log, onTold },
+  });
+  const poolTls = new PoolTls({
+    apply: (pool, tls) => threads.updateUpstreamTls(poolNumbers.of(pool), tls),
+    ...{ log, onTold },
+  });
   const usedCertificates = () => [...certificates.views(), ...poolTls.certificates()];
-  const certificateWatch = createCertificateWatch({
+  const certificateWatch = new CertificateWatch({
     ...{ certificates: usedCertificates, emit: events.emit, clock: { now: Date.now }, log },
   });
-  teardown.defer(certificates.stop, poolTls.stop, certificateWatch.stop);
+  teardown.deferStop(certificates, poolTls, certificateWatch);
   const wanted = await readListeners(config, certificates);
   await poolTls.prepare(config);
   poolTls.use();

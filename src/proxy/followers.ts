@@ -4,7 +4,7 @@ import type { CurrentConfig } from '../config/current.ts';
 import type { Checker } from '../health/checker.ts';
 import type { AddressBook } from '../membership/address-book.ts';
 import type { ClusterMember } from '../membership/cluster-member.ts';
-import type { Routes } from '../membership/routing-table-sync.ts';
+import type { RoutingTableSync } from '../membership/routing-table-sync.ts';
 import type { NodeTable } from '../nodes/table.ts';
 import type { PoolTls } from './pool-tls.ts';
 import type { ReloadParts } from './reload.ts';
@@ -17,7 +17,7 @@ interface FollowerParts {
   readonly nodes: NodeTable;
   readonly cluster: Pick<ClusterMember, 'enter' | 'leaveOthers'>;
   readonly addresses: Pick<AddressBook, 'resolved'>;
-  readonly routes: Pick<Routes, 'keepFormerPools' | 'leaveFormerPools' | 'refresh'>;
+  readonly routes: Pick<RoutingTableSync, 'keepFormerPools' | 'leaveFormerPools' | 'refresh'>;
   readonly checker: Pick<Checker, 'retune'>;
   readonly poolTls: Pick<PoolTls, 'use'>;
   readonly log: Log & { level: string };

@@ -1,6 +1,6 @@
 import { systemTimers } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
-import { createStore, joinCluster } from '../membership/cluster-member.ts';
+import { ClusterMember, createStore } from '../membership/cluster-member.ts';
 import { createForgottenSessions } from '../membership/forgotten-sessions.ts';
 import { createNodeAdmin } from '../membership/node-admin.ts';
 import { createOthers } from '../membership/other-proxies.ts';
@@ -13,7 +13,7 @@ import type { NodeParts } from './node-parts.ts';
 import { createPeerEvents } from './peer-events.ts';
 import { createPeerJournal } from './peer-journal.ts';
 import { proxyStateOf } from './phase.ts';
-import { createSharedKeys } from './shared-keys.ts';
+import { SharedKeys } from './shared-keys.ts';
 import type { Teardown } from './teardown.ts';
 
 /** What this proxy shares with the others of its cluster: nodes, what people decide about them, claims, keys, questions. */
@@ -27,13 +27,13 @@ export async function createMembershipParts(
   const forgotten = createForgottenSessions(log);
   const store = await createStore(current, identity.id, forgotten.add);
   if (former?.store !== undefined) store.restore?.(former.store);
-  const keys = createSharedKeys({
+  const keys = new SharedKeys({
     ...{ config, store, log, former: former?.keys },
     onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),
   });
   const skipped = createSkippedRecords(log);
   const topics = createTopics(store, skipped.add);
-  const cluster = joinCluster(store, {
+  const cluster = new ClusterMember(store, {
     current,
     proxyId: identity.id,
     nodes,
@@ -78,8 +78,8 @@ export async function createMembershipParts(
     table: nodes,
     store,
     pools: () => pools().map(({ name }) => name),
-    declared: cluster.declared,
-    isRemoved: cluster.isRemoved,
+    declared: () => cluster.declared(),
+    isRemoved: (id) => cluster.isRemoved(id),
   });
   const { journal, incidents, history } = kept;
   const peerEvents = createPeerEvents({
@@ -90,7 +90,8 @@ export async function createMembershipParts(
     ...{ proxyId: identity.id, journal, incidents, history, peerEvents, topics, others },
     subscribe: events.subscribe,
   });
-  teardown.defer(cluster.leave, keys.stop);
+  teardown.defer(() => cluster.leave());
+  teardown.deferStop(keys);
   return { peerJournal, store, keys, skipped, forgotten, topics, others, cluster, nodeAdmin };
 }
 

@@ -2,7 +2,7 @@ import { named } from '../admin/schemas.ts';
 import { systemClock, systemTimers } from '../base/time.ts';
 import type { ServerReference } from '../data-plane-api/departure.ts';
 import { takingProxies } from '../membership/taking-proxies.ts';
-import { createDrains } from '../migration/drains.ts';
+import { Drains } from '../migration/drains.ts';
 import { createLocalMoves } from '../migration/local-moves.ts';
 import {
   proxyRebalanceEvent,
@@ -16,11 +16,11 @@ import { withPeerClients } from '../migration/peer-clients.ts';
 import { withPeerDepartures } from '../migration/peer-departures.ts';
 import { withPeerMoves } from '../migration/peer-moves.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
-import { createPlanExecutor } from '../migration/plan-executor.ts';
-import { createProxyDepartures } from '../migration/proxy-departures.ts';
+import { PlanExecutor } from '../migration/plan-executor.ts';
+import { ProxyDepartures } from '../migration/proxy-departures.ts';
 import { createProxyMoves } from '../migration/proxy-moves.ts';
-import { createProxyRebalancer } from '../migration/proxy-rebalancer.ts';
-import { createRebalancer } from '../migration/rebalancer.ts';
+import { ProxyRebalancer } from '../migration/proxy-rebalancer.ts';
+import { Rebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import { createLocalClients } from './local-clients.ts';
@@ -43,7 +43,7 @@ export function createMigrationParts(
   const time = { clock: systemClock, timers: systemTimers };
   const hold = { isOn: former !== undefined };
   const isHeld = () => hold.isOn;
-  const drains = createDrains({
+  const drains = new Drains({
     liveAt: (id) => table.liveAt(id),
     move: devices.moveSome,
     proxies: () => Math.max(1, cluster.proxies().length),
@@ -51,7 +51,7 @@ export function createMigrationParts(
     ...{ isHeld, ...time },
   });
   nodes.onChange((change) => drains.changed(change));
-  const carryOut = createPlanExecutor({
+  const carryOut = new PlanExecutor({
     move: ({ from, count, to }) => devices.moveSome(from, count, 'rebalance', to),
     ...{ isHeld, ...time },
   });
@@ -59,23 +59,23 @@ export function createMigrationParts(
   const peerClients = withPeerClients(localClients, topics, others, identity.id);
   const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
   const peerMoves = withPeerMoves(localMoves, topics, others);
-  const rebalancer = createRebalancer({
+  const rebalancer = new Rebalancer({
     connectionsAt: (id) => table.connectionsAt(id),
     onProgress: (view) => events.emit(rebalanceEvent(view)),
     ...{ pools, nodes, peerMoves, isHeld, log, ...time },
   });
   const rebalance = withPeerRebalance(
     { name: 'rebalance', view: named.Rebalance },
-    rebalancer.progress,
+    () => rebalancer.progress(),
     topics,
     others,
   );
-  teardown.defer(rebalancer.stop, carryOut.stop, drains.stop);
+  teardown.deferStop(rebalancer, carryOut, drains);
   const references = (): readonly ServerReference[] =>
     takingProxies(cluster.proxies()).flatMap(({ id, advertised = [] }) =>
       id === identity.id ? [] : advertised,
     );
-  const departures = createProxyDepartures({
+  const departures = new ProxyDepartures({
     dismiss: (departure, count, reason) =>
       devices.dismiss({ departure, count, reason, references: references() }),
     devices: () => table.devices(),
@@ -90,19 +90,19 @@ export function createMigrationParts(
     ...{ self: identity.id, local: departures, topics },
     proxies: () => cluster.proxies().map(({ id }) => id),
   });
-  const proxyRebalancer = createProxyRebalancer({
+  const proxyRebalancer = new ProxyRebalancer({
     proxies: () => takingProxies(cluster.proxies()),
     onProgress: (view) => events.emit(proxyRebalanceEvent(view)),
     ...{ peers: peerDepartures, isHeld, log, ...time },
   });
   const proxyRebalance = withPeerRebalance(
     { name: 'proxy-rebalance', view: named.ProxyRebalance },
-    proxyRebalancer.progress,
+    () => proxyRebalancer.progress(),
     topics,
     others,
   );
   const proxyMoves = createProxyMoves({ peerDepartures, proxyRebalancer, proxyRebalance });
-  teardown.defer(departures.stop, proxyRebalancer.stop);
+  teardown.deferStop(departures, proxyRebalancer);
   const underWay = createMovesUnderWay(
     { drains, plan: carryOut, rebalance: rebalancer, proxyRebalance: proxyRebalancer, departures },
     hold,

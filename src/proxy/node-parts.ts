@@ -1,9 +1,9 @@
 import { messageOf } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
 import { createSlowStart } from '../health/slow-start.ts';
-import { keepAddresses } from '../membership/address-book.ts';
+import { AddressBook } from '../membership/address-book.ts';
 import { resolveHost } from '../membership/discovery/resolve.ts';
-import { syncRoutingTable } from '../membership/routing-table-sync.ts';
+import { RoutingTableSync } from '../membership/routing-table-sync.ts';
 import type { Node } from '../nodes/node.ts';
 import { NodeTable } from '../nodes/table.ts';
 import type { Common } from './common.ts';
@@ -19,10 +19,10 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
   const { lastFlip, flipped } = watchNodes(nodes, log, events.emit);
   const untaken = (node: Node, error: unknown): void =>
     log.warn({ node: node.id, error: messageOf(error) }, 'node takes no devices');
-  const addresses = keepAddresses({ table: nodes, resolve: resolveHost, onUnresolved: untaken });
+  const addresses = new AddressBook({ table: nodes, resolve: resolveHost, onUnresolved: untaken });
   const { checker, losses, probes } = createNodeHealth({
     poolNamed: (name) => current.poolNamed(name),
-    addressesAt: addresses.at,
+    addressesAt: (host) => addresses.at(host),
     liveAt: (id) => table.liveAt(id),
     judge: (verdict) => threads.judge(verdict),
     onProbe: metrics.probed,
@@ -35,7 +35,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     if (change.kind === 'removed') checker.remove(change.node.id);
     else checker.update(change.node);
   });
-  const routes = syncRoutingTable({
+  const routes = new RoutingTableSync({
     table: nodes,
     addresses,
     poolNumber: (pool) => poolNumbers.of(pool),
@@ -44,7 +44,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
     connectRateOf: (pool) => current.poolNamed(pool).upstream.connectRate,
     onUnrouted: untaken,
   });
-  teardown.defer(addresses.stop, routes.stop, () => checker.stop());
+  teardown.deferStop(addresses, routes, checker);
   return { nodes, lastFlip, flipped, addresses, checker, losses, probes, slowStart, routes };
 }
 

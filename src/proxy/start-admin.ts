@@ -4,7 +4,7 @@ import { systemClock } from '../base/time.ts';
 import { allTokens } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
-import { type AdminTls, createAdminTls } from './admin-tls.ts';
+import { AdminTls } from './admin-tls.ts';
 import { createBackend } from './backend.ts';
 import { checkReload } from './check-config.ts';
 import type { Common } from './common.ts';
@@ -36,8 +36,8 @@ export async function startAdmin(
 ): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView>; readonly upgrade: Upgrade }> {
   const { current, log, events } = common;
   const { url } = current.config.admin;
-  const adminTls = createAdminTls((tls) => admin.useTls(tls), events.emit, log);
-  teardown.defer(adminTls.stop);
+  const adminTls = new AdminTls({ serve: (tls) => admin.useTls(tls), emit: events.emit, log });
+  teardown.deferStop(adminTls);
   const tls = await adminTls.prepare(current.config);
   const reload = reloadOf(common, dataPlane, control, adminTls, read);
   const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin });
@@ -46,12 +46,12 @@ export async function startAdmin(
     check: singleFlight(() => checkReload(current.config, read)),
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,
-    proxies: control.cluster.proxies,
-    storeOutage: control.cluster.outage,
-    lostProxies: control.cluster.lostProxies,
-    addressOf: control.addresses.shown,
+    proxies: () => control.cluster.proxies(),
+    storeOutage: () => control.cluster.outage(),
+    lostProxies: () => control.cluster.lostProxies(),
+    addressOf: (node) => control.addresses.shown(node),
     probesOf: (id) => control.probes.of(id),
-    crls: dataPlane.certificates.crls,
+    crls: () => dataPlane.certificates.crls(),
     certificates: () => [...dataPlane.certificates.views(), ...adminTls.views()],
     descriptorShortage: control.settings.descriptorShortage,
     accepted: () => dataPlane.listeners.accepted,

@@ -29,7 +29,10 @@ export async function startControl(
   const settings = createWorkerSettings(common, dataPlane, nodeParts, membership);
   const control = { ...nodeParts, ...membership, ...migration, settings };
   teardown.defer(beat(common, dataPlane, control));
-  await interruptible(membership.cluster.start().then(membership.keys.start), stopping);
+  await interruptible(
+    membership.cluster.start().then(() => membership.keys.start()),
+    stopping,
+  );
   await interruptible(nodeParts.addresses.resolved(), stopping);
   if (common.former !== undefined) {
     restoreHealth(common.former.nodes, nodeParts);

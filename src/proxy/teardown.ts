@@ -10,6 +10,11 @@ export class Teardown {
     this.steps.push(...steps);
   }
 
+  /** The parts stop, the last one first. */
+  deferStop(...parts: readonly { stop(): void | Promise<void> }[]): void {
+    this.defer(...parts.map((part) => () => part.stop()));
+  }
+
   /** Every step runs, whichever fails. @throws what the first of those that failed threw */
   async run(): Promise<void> {
     const failures: unknown[] = [];

@@ -86,3 +86,5 @@ export function createTicketKeys({ store, sealing, clock, onChange, former }: Ti
     },
   };
 }
+
+export type TicketKeys = ReturnType<typeof createTicketKeys>;

@@ -20,7 +20,7 @@ export function createWorkerSettings(
 
   function make(): WorkerSettings {
     const { limits, listeners, rules, membership, log } = current.config;
-    const arranged = poolNumbers.arrange(pools().map(keys.withCookieKey));
+    const arranged = poolNumbers.arrange(pools().map((pool) => keys.withCookieKey(pool)));
     return {
       limits: descriptors.bound(limits),
       pools: arranged,

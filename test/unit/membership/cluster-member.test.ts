@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConfigHolder } from '../../../src/config/current.ts';
 import { parseConfig } from '../../../src/config/load.ts';
-import { joinCluster } from '../../../src/membership/cluster-member.ts';
+import { ClusterMember } from '../../../src/membership/cluster-member.ts';
 import { createMemoryStore } from '../../../src/membership/store/memory.ts';
 import type { LivingProxy, ProxyBeat, StoreWatcher } from '../../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
@@ -36,7 +36,7 @@ function scene(config = declared) {
   };
   const tell = (level: string) => (fields: unknown, message?: string) =>
     void told.push(`${level}: ${message ?? fields}`);
-  const options: Parameters<typeof joinCluster>[1] = {
+  const options: ConstructorParameters<typeof ClusterMember>[1] = {
     isSilent: false,
     ...{ current, proxyId: 'self', nodes },
     log: { ...silentLog, info: tell('info'), warn: tell('warn'), error: tell('error') },
@@ -54,7 +54,7 @@ function scene(config = declared) {
       present: (id) => told.push(`${id} is present`),
     },
   };
-  const member = joinCluster(store, options);
+  const member = new ClusterMember(store, options);
   const ids = () => nodes.list().map(({ id }) => id);
   return { current, store, nodes, told, remote, member, ids, watcher: () => watcher as StoreWatcher };
 }

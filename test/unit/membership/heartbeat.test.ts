@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { connectionsElsewhere, LEASE_BEATS, startHeartbeat } from '../../../src/membership/heartbeat.ts';
+import { connectionsElsewhere, Heartbeat, LEASE_BEATS } from '../../../src/membership/heartbeat.ts';
 import type { LivingProxy, ProxyBeat } from '../../../src/membership/store/store.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
@@ -16,7 +16,7 @@ function scene(answer: () => Promise<void> = async () => {}) {
   const told: string[] = [];
   const leases: number[] = [];
   let connections = 0;
-  const heartbeat = startHeartbeat({
+  const heartbeat = new Heartbeat({
     speaks: () => true,
     store: {
       beatProxy(beat, leaseMs) {

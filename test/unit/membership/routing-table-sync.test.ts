@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { keepAddresses } from '../../../src/membership/address-book.ts';
-import { syncRoutingTable } from '../../../src/membership/routing-table-sync.ts';
+import { AddressBook } from '../../../src/membership/address-book.ts';
+import { RoutingTableSync } from '../../../src/membership/routing-table-sync.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import type { NodeRoute } from '../../../src/nodes/route.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
@@ -21,7 +21,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
   const told: string[] = [];
   const onUnrouted = ({ id }: { id: string }, error: unknown) =>
     void told.push(`${id}: ${(error as Error).message}`);
-  const addresses = keepAddresses({
+  const addresses = new AddressBook({
     table,
     resolve: (host) =>
       new Promise((resolve, reject) => {
@@ -31,7 +31,7 @@ function open({ room = 100, share = 1, connectRate = 0 } = {}) {
       }),
     onUnresolved: onUnrouted,
   });
-  const keeper = syncRoutingTable({
+  const keeper = new RoutingTableSync({
     table,
     addresses,
     poolNumber: (pool) => ['default', 'meters'].indexOf(pool),

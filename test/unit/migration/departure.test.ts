@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { DepartureProgress } from '../../../src/migration/departure.ts';
-import { createProxyDepartures } from '../../../src/migration/proxy-departures.ts';
+import { ProxyDepartures } from '../../../src/migration/proxy-departures.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
 /** A proxy with so many devices; `comesBack` says which part of those that left is there again at once. */
@@ -10,7 +10,7 @@ function scene(devices: number, comesBack = 0, time = fakeTime()) {
   const told: [string, DepartureProgress][] = [];
   const phase = { isDraining: false };
   const hold = { isOn: false };
-  const departures = createProxyDepartures({
+  const departures = new ProxyDepartures({
     async dismiss(departure, count, reason) {
       if (departure !== proxy.number) Object.assign(proxy, { number: departure, noted: proxy.devices });
       const ended = Math.min(count, proxy.noted);

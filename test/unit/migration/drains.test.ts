@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDrains, DEFAULT_DRAIN_RATE } from '../../../src/migration/drains.ts';
+import { DEFAULT_DRAIN_RATE, Drains } from '../../../src/migration/drains.ts';
 import type { MoverProgress } from '../../../src/migration/mover.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 import { fakeTime } from '../../support/fake-time.ts';
@@ -13,7 +13,7 @@ function scene(
   const orders: { readonly from: string; readonly cause: string; readonly count: number }[] = [];
   const hold = { isOn: false };
   const told: (readonly [string, MoverProgress['state']])[] = [];
-  const drains = createDrains({
+  const drains = new Drains({
     liveAt: (id) => live.get(id) ?? 0,
     async move(from, most, cause) {
       const count = Math.min(most, live.get(from) ?? 0);
@@ -31,7 +31,7 @@ function scene(
     ...{ clock: time.clock, timers: time.timers },
   });
   const nodes = new NodeTable();
-  nodes.onChange(drains.changed);
+  nodes.onChange((change) => drains.changed(change));
   for (const id of Object.keys(sessions))
     nodes.put({ id, pool: 'default', url: `mqtt://${id}:1883`, weight: 10, source: 'config' });
   return { ...time, time, live, orders, told, hold, drains, nodes };

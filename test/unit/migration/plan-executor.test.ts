@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createPlanExecutor } from '../../../src/migration/plan-executor.ts';
+import { PlanExecutor } from '../../../src/migration/plan-executor.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
-type Order = Parameters<Parameters<typeof createPlanExecutor>[0]['move']>[0];
+type Order = Parameters<ConstructorParameters<typeof PlanExecutor>[0]['move']>[0];
 
 const nothing = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 
@@ -10,7 +10,7 @@ const nothing = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 function scene(movable: (order: Order) => number = ({ count }) => count, time = fakeTime()) {
   const hold = { isOn: false };
   const orders: string[] = [];
-  const carryOut = createPlanExecutor({
+  const carryOut = new PlanExecutor({
     async move(order) {
       const moving = Math.min(order.count, movable(order));
       orders.push(`${moving} ${order.from} ${order.to}`);

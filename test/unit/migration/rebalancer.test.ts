@@ -3,12 +3,12 @@ import type { RebalanceView } from '../../../src/admin/backend.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { MoverProgress } from '../../../src/migration/mover.ts';
 import type { Load, MovesByProxy } from '../../../src/migration/peer-moves.ts';
-import { createRebalancer } from '../../../src/migration/rebalancer.ts';
+import { Rebalancer } from '../../../src/migration/rebalancer.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 import { silentLog } from '../../support/memory-backend.ts';
 
-type Parts = Parameters<typeof createRebalancer>[0];
+type Parts = ConstructorParameters<typeof Rebalancer>[0];
 
 const none: MoverProgress = { state: 'done', moved: 0, failed: 0, left: 0, stays: 0, rate: 1, pace: 0 };
 
@@ -49,7 +49,7 @@ function scene(
     return moved;
   }
 
-  const rebalancer = createRebalancer({
+  const rebalancer = new Rebalancer({
     pools: () => parseConfig('pools: { default: {}, hashed: { strategy: client-id-hash } }', 'test').pools,
     nodes,
     connectionsAt: (id) => [...live.values()].reduce((sum, counts) => sum + (counts.get(id) ?? 0), 0),

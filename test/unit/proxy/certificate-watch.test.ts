@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createCertificateWatch, type UsedCertificate } from '../../../src/proxy/certificate-watch.ts';
+import { CertificateWatch, type UsedCertificate } from '../../../src/proxy/certificate-watch.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -8,14 +8,14 @@ function scene(...certificates: UsedCertificate[]) {
   const events: unknown[] = [];
   const lines: string[] = [];
   const say = (_fields: unknown, message?: string) => void lines.push(message ?? '');
-  const { look, stop } = createCertificateWatch({
+  const watch = new CertificateWatch({
     certificates: () => certificates,
     emit: ({ subject, state }) => events.push([subject, state]),
     clock,
     log: { warn: say, error: say },
   });
-  stop(); // it is looked at by hand
-  return { clock, look, events, lines, certificates };
+  watch.stop(); // it is looked at by hand
+  return { clock, look: () => watch.look(), events, lines, certificates };
 }
 
 test('a certificate is told of three weeks before its end, and at its end, each once', () => {

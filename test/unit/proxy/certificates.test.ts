@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Log } from '../../../src/base/log.ts';
-import { type Certificates, createCertificates, type TlsListener } from '../../../src/proxy/certificates.ts';
+import { Certificates, type TlsListener } from '../../../src/proxy/certificates.ts';
 import { type Authority, createAuthority, type Issued } from '../../support/certificates.ts';
 import { atEnd, temporaryDirectory } from '../../support/process.ts';
 import { until } from '../../support/wait.ts';
@@ -35,14 +35,14 @@ describe('the files of TLS', () => {
       error: ({ error }: { error: string }) => errors.push(error),
     } as unknown as Log;
     told = [];
-    certificates = createCertificates(
-      async (index, tls) => {
+    certificates = new Certificates({
+      async update(index, tls) {
         if (refusal !== undefined) throw refusal;
         updates.push({ index, cert: tls.certificates[0]?.cert ?? '' });
       },
       log,
-      ({ listener }, cause) => told.push([listener, cause === undefined]),
-    );
+      onTold: ({ listener }, cause) => told.push([listener, cause === undefined]),
+    });
     atEnd(() => certificates.stop());
   });
 

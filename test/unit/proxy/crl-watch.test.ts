@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CrlOptions } from '../../../src/engine/tls.ts';
-import { createCrlWatch } from '../../../src/proxy/crl-watch.ts';
+import { CrlWatch } from '../../../src/proxy/crl-watch.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -14,7 +14,7 @@ function watch(expired: CrlOptions['expired']) {
   };
   const say = (level: string) => (fields: unknown, message?: string) =>
     void said.push(`${level} ${(fields as { issuer: string }).issuer} ${message}`);
-  const { look, views, stop } = createCrlWatch({
+  const watch = new CrlWatch({
     crls: () => [{ url: 'mqtts://a', crl }],
     expired: () => {
       refreshed++;
@@ -23,9 +23,11 @@ function watch(expired: CrlOptions['expired']) {
     clock,
     log: { warn: say('warn'), error: say('error') },
   });
-  stop(); // it is looked at by hand
+  watch.stop(); // it is looked at by hand
   return {
-    ...{ look, views, said, clock, refreshed: () => refreshed },
+    look: () => watch.look(),
+    views: () => watch.views(),
+    ...{ said, clock, refreshed: () => refreshed },
     replace: (nextUpdateMs: number) => {
       crl = { ...crl, isExpired: false, lists: [{ issuer: 'cn=a', issuerName: 'CN=a', nextUpdateMs }] };
     },

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Log } from '../../../src/base/log.ts';
 import type { Config } from '../../../src/config/config.ts';
 import { parseConfig } from '../../../src/config/load.ts';
-import { createPoolTls, type PoolTls } from '../../../src/proxy/pool-tls.ts';
+import { PoolTls } from '../../../src/proxy/pool-tls.ts';
 import { type Authority, createAuthority } from '../../support/certificates.ts';
 import { atEnd, temporaryDirectory } from '../../support/process.ts';
 
@@ -27,14 +27,14 @@ beforeEach(() => {
   applied = 0;
   refusal = undefined;
   const log = { info: () => {}, error: () => {}, warn: (fields: unknown) => warnings.push(fields) };
-  poolTls = createPoolTls(
-    async () => {
+  poolTls = new PoolTls({
+    async apply() {
       if (refusal !== undefined) throw refusal;
       applied++;
     },
-    log as unknown as Log,
-    () => {},
-  );
+    log: log as unknown as Log,
+    onTold: () => {},
+  });
   atEnd(() => poolTls.stop());
 });
 
