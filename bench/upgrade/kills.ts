@@ -7,8 +7,9 @@ import { type Front, type Kind, ready, startFront, startNodes, upgrade } from '.
 import { visit } from './visit.ts';
 
 /**
- * The new or the old process of an upgrade is killed at a random moment. Whose connection only the killed one has, is gone, and
- * comes back through the other; nobody else notices.
+ * The new or the old process of an upgrade is killed at a random moment, or stopped (SIGSTOP). Whose connection only the killed one has,
+ * is gone, and comes back through the other; nobody else notices. A new one that is stopped is killed by the old one; an old one
+ * that is stopped goes on after a while, and then nobody is gone.
  */
 
 export interface KillPlay {
@@ -18,11 +19,14 @@ export interface KillPlay {
   /** Messages a second, of all devices together. */
   readonly rate: number;
   readonly kills: number;
+  /** Behind those: upgrades of which the new process and the old one are stopped by turns, while connections go over. */
+  readonly stops: number;
   readonly seed: number;
 }
 
-/** One kill. Devices are counted by who had their connection in that moment. */
+/** One of them. Devices are counted by who had their connection in that moment. */
 export interface KillRound {
+  readonly how: 'killed' | 'stopped';
   readonly victim: 'new' | 'old';
   readonly moment: Moment;
   /** Behind that moment. */
@@ -49,9 +53,13 @@ const moments = ['started', 'listening', 'handing', 'handing'] as const;
 const LEAVE = 'DISCONNECT 0x8b';
 const HEARD_WITHIN_MS = 15_000;
 const SERVED_WITHIN_MS = 5_000;
+/** Longer than the old process waits for the new one. */
+const STOPPED_MS = 11_000;
 /** Of the time in which connections go over: few go in no time. */
 const LEAST_MS = 30;
 const BACK_AFTER_MS = 50;
+/** A process that is stopped is to be in the middle of it. */
+const EARLY_PART = 1 / 4;
 
 interface Scene {
   readonly play: KillPlay;
@@ -85,7 +93,12 @@ export async function performKills(
       const share = chance();
       // Most connections go in the first part of it.
       const delayMs = Math.round(longest[moment] * (moment === 'handing' ? share * share : share));
-      rounds.push(await killOne(scene, `kill ${i + 1}`, { victim, moment, delayMs }));
+      rounds.push(await killOne(scene, `kill ${i + 1}`, { how: 'killed', victim, moment, delayMs }));
+    }
+    for (let i = 0; i < play.stops; i++) {
+      const delayMs = Math.round(longest.handing * chance() ** 2 * EARLY_PART);
+      const plan = { how: 'stopped', victim: victims[i % 2] ?? 'new', moment: 'handing', delayMs } as const;
+      rounds.push(await killOne(scene, `stop ${i + 1}`, plan));
     }
     await crowd.quieten();
     const members = crowd.members();
@@ -132,7 +145,7 @@ const nothing = {
   ...{ servedAfterMs: undefined, backAfterMs: 0, wasOver: true },
 };
 
-type Plan = Pick<KillRound, 'victim' | 'moment' | 'delayMs'>;
+type Plan = Pick<KillRound, 'how' | 'victim' | 'moment' | 'delayMs'>;
 
 async function killOne(scene: Scene, name: string, plan: Plan): Promise<KillRound> {
   const { play, front, crowd, kinds, violations } = scene;
@@ -153,14 +166,21 @@ async function killOne(scene: Scene, name: string, plan: Plan): Promise<KillRoun
     return { ...plan, ...nothing };
   }
   const [victim, other] = plan.victim === 'new' ? [next, old] : [old, next];
-  const held = strike(scene, victim, other);
-  const killedAtMs = performance.now();
+  const isStopped = plan.how === 'stopped';
+  const held = strike(scene, victim, other, isStopped ? 'SIGSTOP' : 'SIGKILL');
+  let killedAtMs = performance.now();
   const visits = held.otherListens
     ? await Promise.all(kinds.map((kind) => visit(doorOf(kind))))
     : ([] as const);
-  await upgraded;
+  if (isStopped && plan.victim === 'old') {
+    await sleep(STOPPED_MS);
+    signal(victim, 'SIGCONT');
+    killedAtMs = performance.now();
+  }
+  const failure = await upgraded;
   const wasOver = plan.victim === 'new' && isUpgraded(front, next);
-  if (wasOver) await restart(scene);
+  if (wasOver && isStopped) signal(victim, 'SIGCONT');
+  else if (wasOver) await restart(scene);
   await ready(front);
   await heardBy(scene, killedAtMs, name);
   const backAfterMs = Math.round(performance.now() - killedAtMs);
@@ -171,13 +191,17 @@ async function killOne(scene: Scene, name: string, plan: Plan): Promise<KillRoun
     const { name: kind } = kinds[index % kinds.length] as Kind;
     if (where === 'elsewhere' && isGone(index))
       note(`device ${index} (${kind}) is gone, though another process had it`);
-    if (where === 'both' && plan.victim === 'old' && isGone(index))
+    if (isStopped && plan.victim === 'old' && isGone(index))
+      note(`device ${index} (${kind}) is gone, though the old process went on`);
+    else if (where === 'both' && plan.victim === 'old' && isGone(index))
       note(`device ${index} (${kind}) is gone, though the new process had it already`);
   });
   for (const { refusal } of visits)
     if (refusal !== undefined) note(`a device that came was refused: ${refusal}`);
+  if (isStopped && plan.victim === 'old' && failure !== undefined) note(`the upgrade failed: ${failure}`);
   const slowest = Math.round(Math.max(0, ...visits.map(({ afterMs }) => afterMs)));
-  if (slowest > SERVED_WITHIN_MS) note(`a device that came was served after ${slowest} ms`);
+  const servedWithinMs = SERVED_WITHIN_MS + (isStopped && plan.victim === 'new' ? STOPPED_MS : 0);
+  if (slowest > servedWithinMs) note(`a device that came was served after ${slowest} ms`);
   const count = (which: Where) => held.devices.filter((where) => where === which).length;
   const gone = crowd.members().filter((_, index) => isGone(index));
   return {
@@ -205,10 +229,10 @@ async function restart({ stage, front }: Scene): Promise<void> {
 type Where = 'victim' | 'both' | 'elsewhere' | 'nowhere';
 
 /**
- * Stops both, looks who has what, ends one by SIGKILL and lets the other go on. What is on its way from the old one to the new one is
+ * Stops both, looks who has what, ends one by SIGKILL or leaves it as it is, and lets the other go on. What is on its way from the old one to the new one is
  * still the old one's alone by this look, and may go on all the same.
  */
-function strike({ stage, kinds, crowd }: Scene, victim: number, other: number) {
+function strike({ stage, kinds, crowd }: Scene, victim: number, other: number, deed: 'SIGKILL' | 'SIGSTOP') {
   for (const pid of [victim, other]) signal(pid, 'SIGSTOP');
   const ports = new Set(kinds.map(({ port }) => port));
   const sockets = tcpSockets().filter(({ localPort }) => ports.has(localPort));
@@ -227,7 +251,7 @@ function strike({ stage, kinds, crowd }: Scene, victim: number, other: number) {
   });
   const ofOther = socketsOf(other);
   const otherListens = sockets.some(({ isListening, inode }) => isListening && ofOther.has(inode));
-  signal(victim, 'SIGKILL');
+  signal(victim, deed);
   signal(other, 'SIGCONT');
   return { devices, otherListens };
 }

@@ -7,7 +7,7 @@ import { performUpgrades } from './upgrades.ts';
 
 /**
  * Prints what devices see of upgrades in a row, and of as many reloads of HAProxy; then writes docs/upgrade-figures.md.
- * `--kills N`: instead, one of the two processes is killed at a random moment of so many upgrades.
+ * `--kills N`: instead, one of the two processes is killed at a random moment of so many upgrades, and with `--stops N` stopped in so many more.
  */
 const { values } = parseArgs({
   options: {
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     'hard-stop': { type: 'string', default: '20' },
     'without-haproxy': { type: 'boolean', default: false },
     kills: { type: 'string' },
+    stops: { type: 'string', default: '0' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
@@ -58,7 +59,15 @@ async function kill(): Promise<void> {
   const seed = Number(values.seed);
   console.log(`seed ${seed}`);
   const { rounds, violations } = await performKills({
-    ...{ main, engine: values.engine, devices, rate, kills: Number(values.kills), seed },
+    ...{
+      main,
+      engine: values.engine,
+      devices,
+      rate,
+      kills: Number(values.kills),
+      stops: Number(values.stops),
+      seed,
+    },
   });
   if (values.json) console.log(JSON.stringify({ rounds, violations }));
   else console.table(rounds);

@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
+import { runningTimeout } from '../base/running-timeout.ts';
 import { systemTimers } from '../base/time.ts';
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
 import { closeDescriptors } from '../engine/descriptors.ts';
@@ -126,13 +127,13 @@ export class WorkerHandle {
     const answer = new Promise<T>((resolve, reject) => {
       this.pending.set(request, { resolve: (report) => resolve(report as T), reject });
     });
-    const timeout = setTimeout(() => {
+    const answered = runningTimeout(() => {
       const message = `data thread ${this.number} did not answer within ${timeoutMs / 1000} s; try again`;
       this.pending.get(request)?.reject(new BreakwaterError('THREAD_UNAVAILABLE', message));
     }, timeoutMs);
     this.tell(command(request));
     return answer.finally(() => {
-      clearTimeout(timeout);
+      answered();
       this.pending.delete(request);
     });
   }

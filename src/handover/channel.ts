@@ -1,6 +1,8 @@
 import { deserialize, serialize } from 'node:v8';
 import type { z } from 'zod';
-import type { DescriptorSocket } from '../engine/linux/descriptor-socket.ts';
+import { messageOf } from '../base/errors.ts';
+import { runningTimeout } from '../base/running-timeout.ts';
+import type { DescriptorSocket, Parcel } from '../engine/linux/descriptor-socket.ts';
 
 /** Messages between the two processes of an upgrade, each checked for its shape, with the descriptors that belong to it. */
 
@@ -16,11 +18,11 @@ type Named = { readonly type: string };
 
 /** One end of the conversation: says `Out`, hears `In`. */
 export interface Channel<Out extends Named, In extends Named> {
-  /** @throws HandOverError where the other end is gone */
+  /** @throws HandOverError where the other end is gone, or has not taken it in time */
   say(message: Out, descriptors?: readonly number[]): Promise<void>;
   /**
    * The next message, which must be one of these. Undefined: the other end is gone without a word.
-   * @throws HandOverError where it is another, where `abort` came, or nothing within `timeoutMs`
+   * @throws HandOverError where it is another, where `abort` came, or nothing within `timeoutMs`: then what comes late is for the next call
    */
   hear<T extends In['type']>(
     types: readonly T[],
@@ -32,21 +34,38 @@ export interface Channel<Out extends Named, In extends Named> {
   release(): number;
 }
 
+/** A process that is stopped takes nothing from a socket that is full. */
+const SAY_TIMEOUT_MS = 10_000;
+
 /** Speaks by this schema over a socket. */
 export function openChannel<Out extends Named, In extends Named>(
   socket: DescriptorSocket,
   incoming: z.ZodType<In>,
 ): Channel<Out, In> {
+  /** Not heard yet, though somebody may have waited for it. */
+  let coming: Promise<Parcel | undefined> | undefined;
+
+  async function next(): Promise<Parcel | undefined> {
+    try {
+      return await socket.receive();
+    } catch (error) {
+      throw new HandOverError(messageOf(error));
+    }
+  }
+
   return {
     async say(message, descriptors = []) {
-      try {
-        await socket.send({ bytes: serialize(message), descriptors });
-      } catch {
-        throw new HandOverError('the other process has ended');
-      }
+      const sent = socket.send({ bytes: serialize(message), descriptors });
+      const gone = new HandOverError('the other process has ended');
+      await within(
+        SAY_TIMEOUT_MS,
+        sent.catch(() => Promise.reject(gone)),
+      );
     },
     async hear(types, timeoutMs) {
-      const parcel = await withinTime(socket, timeoutMs);
+      coming ??= next();
+      const parcel = await (timeoutMs === undefined ? coming : within(timeoutMs, coming));
+      coming = undefined;
       if (parcel === undefined) return undefined;
       const parsed = incoming.safeParse(deserialize(parcel.bytes));
       if (!parsed.success)
@@ -62,23 +81,10 @@ export function openChannel<Out extends Named, In extends Named>(
   };
 }
 
-async function withinTime(socket: DescriptorSocket, timeoutMs: number | undefined) {
-  if (timeoutMs === undefined) return received(socket);
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    socket.close();
-  }, timeoutMs);
-  const parcel = await received(socket);
-  clearTimeout(timer);
-  if (isLate) throw new HandOverError(`it has not answered within ${timeoutMs / 1000} s`);
-  return parcel;
-}
-
-async function received(socket: DescriptorSocket) {
-  try {
-    return await socket.receive();
-  } catch (error) {
-    throw new HandOverError((error as Error).message);
-  }
+/** @throws HandOverError where it takes longer */
+function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new HandOverError(`it has not answered within ${timeoutMs / 1000} s`));
+    work.then(resolve, reject).finally(runningTimeout(late, timeoutMs));
+  });
 }

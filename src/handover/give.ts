@@ -33,10 +33,12 @@ export interface Giver {
 }
 
 interface GiveOptions {
-  /** How long the new process may take to get ready. */
+  /** How long the new process may take for each step until it accepts devices. */
   readonly startTimeoutMs: number;
   /** How long it may take for each step behind that. */
   readonly stepTimeoutMs: number;
+  /** Ends the new process at once; resolves when it has ended. */
+  readonly kill: () => Promise<void>;
   /** Connections that are in the middle of something are tried again for so long. */
   readonly settleMs: number;
   readonly now: () => number;
@@ -68,7 +70,7 @@ export async function give(
   await heard(channel, 'ready', startTimeoutMs);
   const { listeners, descriptors } = await giver.listeners();
   await channel.say({ type: 'listeners', listeners: [...listeners] }, descriptors);
-  await heard(channel, 'listening', stepTimeoutMs);
+  await heard(channel, 'listening', startTimeoutMs); // meanwhile devices are accepted here
   giver.hold();
   const given = await giveConnections(channel, giver, options);
   await channel.say({ type: 'done', state: await giver.retire() });
@@ -79,15 +81,15 @@ export async function give(
 async function giveConnections(
   channel: Channel<FromOld, FromNew>,
   giver: Giver,
-  { stepTimeoutMs, settleMs, now, sleep }: GiveOptions,
+  options: GiveOptions,
 ): Promise<number> {
+  const { settleMs, now, sleep } = options;
   let given = 0;
   for (let settledBy: number | undefined; ; ) {
-    const { connections, descriptors, busy } = await giver.next();
+    const batch = await giver.next();
+    const { connections, busy } = batch;
     if (connections.length > 0) {
-      await channel.say({ type: 'batch', connections }, descriptors);
-      const { refused } = await heard(channel, 'taken', stepTimeoutMs);
-      await channel.say({ type: 'commit' });
+      const refused = await offer(channel, giver, batch, options);
       await giver.given(refused);
       given += connections.length - refused.length;
       continue;
@@ -95,6 +97,24 @@ async function giveConnections(
     settledBy ??= now() + settleMs;
     if (busy === 0 || now() >= settledBy) return given;
     await sleep(RETRY_MS);
+  }
+}
+
+/** Which of the batch the new process does not take. Where it does not say so in time it is killed: it could begin with them any moment. */
+async function offer(
+  channel: Channel<FromOld, FromNew>,
+  giver: Giver,
+  { connections, descriptors }: Batch,
+  { stepTimeoutMs, kill }: GiveOptions,
+): Promise<readonly number[]> {
+  try {
+    await channel.say({ type: 'batch', connections }, descriptors);
+    return (await heard(channel, 'taken', stepTimeoutMs)).refused;
+  } catch (error) {
+    await kill();
+    const late = await channel.hear(['taken'], stepTimeoutMs).catch(() => undefined);
+    if (late !== undefined) await giver.given(late.refused);
+    throw error;
   }
 }
 

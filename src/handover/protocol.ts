@@ -9,13 +9,15 @@ import { z } from 'zod';
  *   new ◄─ listeners ── old      with the listening sockets
  *   new ─ listening ──► old      it accepts devices; the old one accepts none from now on
  *   new ◄─ batch ────── old      connections, which stand still at both from here ...
- *   new ─ taken ──────► old      ... which of them it does not take ...
- *   new ◄─ commit ───── old      ... to here: they are the new one's
+ *   new ─ taken ──────► old      ... to here: they are the new one's, but those that it does not take
  *   new ◄─ done ─────── old      nothing more comes: the new one speaks for the proxy
  *   new ─ over ───────► old
  *
- * Whoever cannot go on says `abort`, and the old one goes on with all that it has not committed. An end without a word is a
- * death: the new one goes on with all that it was given, committed or not, since nobody else has it.
+ * Where the new one cannot go on it says `abort`, and ends. Where it does not answer in time, because it hangs or is stopped, the old one
+ * kills it first, and then looks whether it had said `taken`: what it had is lost with it, and the old one goes on with all the rest.
+ * So no connection is gone on with twice, and none stands still for ever. Where the old one ends, the new one goes on with all that it was
+ * given, answered or not, since nobody else has it. Where the old one is stopped the new one waits: it serves what it has and whoever
+ * comes meanwhile, and an old process that goes on again still has the others.
  *
  * Behind `over` nobody speaks. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one, which
  * may still have devices, hears by its end that there is no proxy any more.
@@ -23,7 +25,7 @@ import { z } from 'zod';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);
@@ -53,9 +55,7 @@ export const fromOld = z.discriminatedUnion('type', [
   z.object({ type: z.literal('refuse'), why }),
   z.object({ type: z.literal('listeners'), listeners: z.array(listeningSockets).max(1_000) }),
   z.object({ type: z.literal('batch'), connections: z.unknown() }),
-  z.object({ type: z.literal('commit') }),
   z.object({ type: z.literal('done'), state: z.unknown() }),
-  z.object({ type: z.literal('abort'), why }),
 ]);
 export type FromOld = z.output<typeof fromOld>;
 

@@ -5,7 +5,7 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './p
 
 /** What the new process does with connections. */
 export interface Taker {
-  /** Makes them, without a move. Resolves with the places of those that it does not take. */
+  /** Makes them, without a move. Resolves with the places of those that it does not take. @throws Error where that fails: then none may go on here */
   adopt(connections: unknown, descriptors: readonly number[]): Promise<readonly number[]>;
   /** Those of the last batch go on here. */
   begin(): Promise<void>;
@@ -15,6 +15,9 @@ export interface Taker {
 interface LastWord {
   readonly state: unknown;
 }
+
+/** The old process may take so long to answer before it has given anything. */
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /** Who the new process is. */
 interface Introduction {
@@ -31,7 +34,7 @@ export async function greet(
   { version, protocols = [PROTOCOL] }: Introduction,
 ): Promise<{ readonly state: unknown; readonly descriptors: readonly number[] } | undefined> {
   const isThere = await said(channel, { type: 'hello', protocols: [...protocols], version });
-  const answer = isThere ? await channel.hear(['state', 'refuse']) : undefined;
+  const answer = isThere ? await channel.hear(['state', 'refuse'], ANSWER_TIMEOUT_MS) : undefined;
   if (answer?.type === 'refuse') throw new HandOverError(answer.why);
   return answer;
 }
@@ -42,14 +45,14 @@ export async function takeListeners(channel: Channel<FromNew, FromOld>): Promise
   readonly descriptors: readonly number[];
 }> {
   const isThere = await said(channel, { type: 'ready' });
-  const answer = isThere ? await channel.hear(['listeners']) : undefined;
+  const answer = isThere ? await channel.hear(['listeners'], ANSWER_TIMEOUT_MS) : undefined;
   return answer ?? { listeners: [], descriptors: [] };
 }
 
 /**
- * Says that this process accepts, and takes connections until the old one is done. Resolves with what it says last; undefined:
- * it is dead, and all that it gave is this process's.
- * @throws HandOverError where it gives up: then nothing of what was not begun may ever go on here
+ * Says that this process accepts, and takes connections until the old one is done, for as long as that lives. Resolves with what it says last;
+ * undefined: it is dead, and all that it gave is this process's.
+ * @throws HandOverError and what `adopt` throws
  */
 export async function takeConnections(
   channel: Channel<FromNew, FromOld>,
@@ -61,9 +64,8 @@ export async function takeConnections(
     if (message?.type !== 'batch') return message;
     const refused = await taker.adopt(message.connections, message.descriptors);
     const isThere = await said(channel, { type: 'taken', refused: [...refused] });
-    const commit = isThere ? await channel.hear(['commit']) : undefined;
     await taker.begin();
-    if (commit === undefined) return undefined;
+    if (!isThere) return undefined;
   }
 }
 

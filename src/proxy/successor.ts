@@ -50,7 +50,6 @@ export async function startSuccessor(line: number | undefined): Promise<Successo
       child.ref();
       child.kill('SIGKILL');
       await exited;
-      socket.close();
     },
   };
 }

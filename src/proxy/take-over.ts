@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
+import { readHanded } from '../base/read-handed.ts';
 import { version } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { openDescriptorSocket } from '../engine/linux/descriptor-socket.ts';
@@ -27,7 +28,7 @@ type Old = Channel<FromNew, FromOld>;
 
 /**
  * For a process whose environment has `HAND_OVER_VARIABLE`.
- * @throws HandOverError where the older process refuses
+ * @throws HandOverError where the older process refuses, BreakwaterError HANDOVER_INVALID where it cannot be understood
  */
 export async function openTakeOver(): Promise<TakeOver> {
   delete process.env[HAND_OVER_VARIABLE];
@@ -38,7 +39,13 @@ export async function openTakeOver(): Promise<TakeOver> {
   const abort = (error: unknown): Promise<void> =>
     channel.say({ type: 'abort', why: why(error) }).catch(() => {}); // it is gone: nobody need be told
   if (greeted === undefined) return { ...fromNothing, line, abort, check() {} };
-  const state = controlState.parse(greeted.state);
+  let state: ControlState;
+  try {
+    state = readHanded(controlState, greeted.state, 'the state');
+  } catch (error) {
+    await abort(error);
+    throw error;
+  }
   return {
     ...takenOrigin(channel, state, greeted.descriptors, abort),
     line,
@@ -71,13 +78,14 @@ function takenOrigin(
     if (last !== undefined) await heed(last.state, parts);
     parts.common.events.release();
     parts.control.underWay.hold(false);
-    await parts.control.cluster.speak();
+    const spoken = parts.control.cluster.speak(); // a store that is slow keeps the older process from nothing
     const { version, generation } = parts.common.identity;
     const cause = `version ${version} runs, process ${process.pid}, generation ${generation}`;
     parts.common.events.emit({ type: 'upgrade', at: new Date().toISOString(), result: 'ok', cause });
     await openAdmin(inherited.get(adminKey(config))?.[0]);
     await takenOver(channel);
     formers.push(channel.release());
+    await spoken;
   }
 
   return {
@@ -111,7 +119,7 @@ function takenOrigin(
 /** The connections are this process's by now: what it cannot read of the rest is no reason to end them. */
 async function heed(state: unknown, parts: RunningParts): Promise<void> {
   try {
-    await restoreLast(lastWords.parse(state), parts);
+    await restoreLast(readHanded(lastWords, state, 'the last word'), parts);
   } catch (error) {
     const cause = messageOf(error);
     parts.common.log.error({ cause }, 'counters, events and incidents of the older process are lost');

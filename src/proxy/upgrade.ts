@@ -53,7 +53,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
     try {
       const { version, given } = await give(next.channel, giver, {
         ...{ startTimeoutMs: START_TIMEOUT_MS, stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
-        ...{ now: systemClock.now, sleep },
+        ...{ kill: next.kill, now: systemClock.now, sleep },
       });
       const seconds = (systemClock.now() - beganMs) / 1000;
       const { version: before, generation } = identity;
@@ -64,6 +64,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
       };
     } catch (error) {
       await next.kill();
+      next.channel.close();
       giver.keepAll();
       throw error;
     }
@@ -77,10 +78,6 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
     admin().leave();
     serviceManager.handedOver(next.pid);
     onReplaced(next);
-  }
-
-  function tell(result: 'ok' | 'failed', cause: string): void {
-    events.emit({ type: 'upgrade', at: new Date().toISOString(), result, cause });
   }
 
   async function replace(): Promise<UpgradeView> {
@@ -116,7 +113,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
       } catch (error) {
         const cause = messageOf(error);
         log.error({ cause }, 'upgrade failed: this process goes on');
-        tell('failed', cause);
+        events.emit({ type: 'upgrade', at: new Date().toISOString(), result: 'failed', cause });
         throw new BreakwaterError('UPGRADE_FAILED', `the proxy goes on as it was: ${cause}`);
       } finally {
         phase.isUpgrading = false;

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { DescriptorSocket, Parcel } from '../../../src/engine/linux/descriptor-socket.ts';
 import { HandOverError, openChannel } from '../../../src/handover/channel.ts';
@@ -109,6 +109,7 @@ const options = {
   startTimeoutMs: 5_000,
   stepTimeoutMs: 5_000,
   settleMs: 300,
+  kill: async () => {},
   now: () => 0,
   sleep: async () => {},
 };
@@ -198,8 +199,8 @@ test('what is said out of turn, or is no message, ends the hand-over', async () 
   }
 });
 
-/** Both processes say fifteen messages, if nobody dies. */
-const MESSAGES = 15;
+/** Both processes say twelve messages, if nobody dies. */
+const MESSAGES = 12;
 
 test.each(
   Array.from({ length: MESSAGES }, (_, i) => i),
@@ -213,7 +214,7 @@ test.each(
     return true;
   });
   const [given, taken] = await Promise.allSettled([
-    give(openChannel(pair.old, fromNew), giver, options),
+    give(openChannel(pair.old, fromNew), giver, { ...options, kill: async () => pair.die() }),
     takeAll(pair.new, taker),
   ]);
   expect(dead).toBeDefined();
@@ -231,19 +232,70 @@ test.each(
   }
 });
 
-test('when the old process gives up, nothing that was not committed goes on at the new one', async () => {
-  const { atNew, taker } = scene();
+/** A new process that says all it should before the first batch; what it does then is up to the test. */
+async function untilFirstBatch(socket: DescriptorSocket) {
+  const channel = openChannel(socket, fromOld);
+  await greet(channel, { version: '2.0.0' });
+  await takeListeners(channel);
+  await channel.say({ type: 'listening' });
+  await channel.hear(['batch']);
+  return channel;
+}
+
+test('a new process that does not answer is killed, and only then the old one goes on with the batch', async () => {
+  const { atOld, giver, keepAll } = scene();
   const pair = sockets(() => false);
-  const taken = takeAll(pair.new, taker);
-  const old = openChannel(pair.old, fromNew);
-  await old.hear(['hello']);
-  await old.say({ type: 'state', state: {} } as never);
-  await old.hear(['ready']);
-  await old.say({ type: 'listeners', listeners: [] } as never);
-  await old.hear(['listening']);
-  await old.say({ type: 'batch', connections: [1, 2] } as never, [101, 102]);
-  await old.hear(['taken']);
-  await old.say({ type: 'abort', why: 'it is to stop' } as never);
-  await expect(taken).rejects.toThrow('it is to stop');
-  expect([...atNew.values()]).toEqual(['adopted', 'adopted']);
+  let placesAtKill: (Place | undefined)[] = [];
+  const kill = async (): Promise<void> => {
+    placesAtKill = [0, 1, 2, 3, 4].map((i) => atOld.get(i));
+    pair.die();
+  };
+  void untilFirstBatch(pair.new);
+  const given = give(openChannel(pair.old, fromNew), giver, { ...options, stepTimeoutMs: 20, kill });
+  await expect(given).rejects.toThrow('it has not answered within 0.02 s');
+  expect(new Set(placesAtKill)).toEqual(new Set(['frozen']));
+  keepAll();
+  expect(new Set(atOld.values())).toEqual(new Set(['old']));
+});
+
+test('what it had said by its death holds: it may have begun', async () => {
+  const { all, atOld, giver, keepAll } = scene();
+  const pair = sockets(() => false);
+  const begun = untilFirstBatch(pair.new);
+  const kill = async (): Promise<void> => {
+    await (await begun).say({ type: 'taken', refused: [1] } as never);
+    pair.die();
+  };
+  const given = give(openChannel(pair.old, fromNew), giver, { ...options, stepTimeoutMs: 20, kill });
+  await expect(given).rejects.toThrow('it has not answered');
+  keepAll();
+  expect(all.filter((i) => atOld.get(i) === 'given')).toEqual([0, 2, 3, 4]);
+  expect(all.every((i) => ['old', 'given'].includes(atOld.get(i) ?? ''))).toBe(true);
+});
+
+test('a process that takes nothing from a socket that is full is given up', async () => {
+  vi.useFakeTimers();
+  try {
+    const { old } = sockets(() => false);
+    const full = { ...old, send: () => new Promise<void>(() => {}) };
+    const said = openChannel(full, fromNew).say({ type: 'over' });
+    const failed = expect(said).rejects.toThrow('it has not answered within 10 s');
+    await vi.advanceTimersByTimeAsync(10_000);
+    await failed;
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('an old process that answers nothing before it has given anything is given up by the new one', async () => {
+  vi.useFakeTimers();
+  try {
+    const pair = sockets(() => false);
+    const greeted = greet(openChannel(pair.new, fromOld), { version: '2.0.0' });
+    const failed = expect(greeted).rejects.toThrow('it has not answered within 60 s');
+    await vi.advanceTimersByTimeAsync(60_000);
+    await failed;
+  } finally {
+    vi.useRealTimers();
+  }
 });
