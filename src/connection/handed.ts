@@ -1,7 +1,7 @@
 /** A connection as a plain value, which another process goes on with: the formats, and how a value is read. */
 
 import { z } from 'zod';
-import { BreakwaterError } from '../base/errors.ts';
+import { readHanded } from '../base/read-handed.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { endReasons } from './connection-host.ts';
 import { handedSessionForwarder } from './handed-forwarder.ts';
@@ -143,21 +143,10 @@ export type HandedConnection = Readonly<z.output<typeof connection>>;
  * @throws BreakwaterError HANDOVER_INVALID, where it is of another format
  */
 export function readHandedConnection(value: unknown): HandedConnection {
-  return read(connection, value, 'connection');
+  return readHanded(connection, value, 'a connection');
 }
 
 /** The same of what `describePeer` gave. */
 export function readHandedPeer(value: unknown): HandedPeer {
-  return read(peer, value, 'peer');
-}
-
-/** Says where it is wrong, and never what is there. */
-function read<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [{ path, code } = { path: [], code: 'unknown' }] = result.error.issues;
-  throw new BreakwaterError(
-    'HANDOVER_INVALID',
-    `a ${what} of another process cannot be understood at '${path.join('.')}' (${code}): it stays there`,
-  );
+  return readHanded(peer, value, 'a peer');
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readHanded } from '../base/read-handed.ts';
 
 /**
  * The sockets of one connection as a value, which another engine can go on with, of this process or another: the descriptors are
@@ -34,7 +35,7 @@ const handedLink = z.strictObject({
   lingerMs: count,
 });
 
-export const handedSockets = z.strictObject({
+const handedSockets = z.strictObject({
   device: z.strictObject(socketShape),
   /** Those that are open, in the order in which they were dialled. */
   links: z.array(handedLink).readonly(),
@@ -55,6 +56,11 @@ export type HandedSockets = z.infer<typeof handedSockets>;
 export type HandedLink = z.infer<typeof handedLink>;
 export type HandedSocket = HandedSockets['device'];
 
+/** @throws BreakwaterError HANDOVER_INVALID */
+export function readHandedSockets(value: unknown): HandedSockets {
+  return readHanded(handedSockets, value, 'a socket');
+}
+
 /** All descriptors of a connection, in an order that `withDescriptors` knows. */
 export function descriptorsOf({ device, links }: HandedSockets): number[] {
   return [device.fd, ...links.map((link) => link.fd)];
@@ -62,7 +68,7 @@ export function descriptorsOf({ device, links }: HandedSockets): number[] {
 
 /** The same sockets by the descriptors of another process, as many as there are sockets. */
 export function withDescriptors(sockets: HandedSockets, fds: readonly number[]): HandedSockets {
-  const at = (index: number): number => fd.parse(fds[index]);
+  const at = (index: number): number => readHanded(fd, fds[index], 'a descriptor');
   return {
     ...sockets,
     device: { ...sockets.device, fd: at(0) },

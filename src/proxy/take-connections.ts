@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
+import { readHanded } from '../base/read-handed.ts';
 import { readHandedConnection, readHandedPeer } from '../connection/handed.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
-import { handedSockets, withDescriptors } from '../engine/handed-sockets.ts';
+import { readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
 import type { Taker } from '../handover/take.ts';
 import { describedClaim } from '../membership/claim.ts';
 import type { RunningParts } from './running-parts.ts';
@@ -47,7 +48,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
     if (listener === undefined) throw new Error(`there is no listener ${offer.listener} any more`);
     return {
       listener,
-      sockets: withDescriptors(handedSockets.parse(offer.sockets), fds),
+      sockets: withDescriptors(readHandedSockets(offer.sockets), fds),
       peer: readHandedPeer(offer.peer),
       state: readHandedConnection(offer.state),
       accepted: offer.accepted,
@@ -77,7 +78,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
 
   return {
     async adopt(connections, descriptors) {
-      const offers = z.array(offered).parse(connections);
+      const offers = readHanded(z.array(offered), connections, 'a batch');
       const fds = fdsOf(offers, descriptors);
       const refused: number[] = [];
       const refuse = (at: number, why: string): void => {

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from '../../src/connection/wire.ts';
 import type { Engine, EngineName, EngineOptions } from '../../src/engine/engine.ts';
 import { loadEpoll } from '../../src/engine/epoll/load.ts';
-import { type HandedSockets, handedSockets } from '../../src/engine/handed-sockets.ts';
+import { type HandedSockets, readHandedSockets } from '../../src/engine/handed-sockets.ts';
 import { NodeEngine } from '../../src/engine/node/engine.ts';
 import { Pulse } from '../../src/engine/pulse.ts';
 import type { TlsOptions, UpstreamTls } from '../../src/engine/tls.ts';
@@ -293,7 +293,7 @@ function wireOf(device: number): Wire {
 
 /** The connection is that of another engine, and told of by the same port. */
 function adopt(device: number, of: Script, sockets: HandedSockets): void {
-  engine.adopt(handedSockets.parse(sockets), (wire) => {
+  engine.adopt(readHandedSockets(sockets), (wire) => {
     if (of === 'throw-on-accept') throw new Error('scripted fault at begin');
     const conversation = new Scripted(wire, device, of);
     conversation.tell('adopted');

@@ -1,5 +1,6 @@
 /** The membership store of a proxy that stands alone. It is kept in memory and shares nothing. */
 
+import { readHanded } from '../../base/read-handed.ts';
 import { type Clock, systemClock } from '../../base/time.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';
@@ -76,7 +77,7 @@ export function createMemoryStore(
       shared: [...shared],
     }),
     restore(described) {
-      const state = memoryState.parse(described);
+      const state = readHanded(memoryState, described, 'the memory store');
       nodes.restore(state.nodes);
       places.restore(state.places);
       sessions.restore(state.sessions);

@@ -52,7 +52,7 @@ describe('what another process has described', () => {
   test('of another version is refused, with the place and never the content', () => {
     const value = { ...handed(), version: 2 };
     expect(() => readHandedConnection(value)).toThrow(
-      "a connection of another process cannot be understood at 'version' (invalid_value): it stays there",
+      "a connection of another process cannot be understood at 'version' (invalid_value)",
     );
   });
 
