@@ -9,30 +9,38 @@ export interface RetryPolicy {
   leftMs: number;
 }
 
-/** Waits for a moment in which nobody else uses the machine, as long as there is patience. */
-export async function calm(patience: RetryPolicy): Promise<void> {
+/** The ticks of proc(5) are 10 ms: this is the least that tells a quiet machine from a busy one. */
+const LOOK_MS = 120;
+
+/** Waits for a moment in which nobody else uses the machine, as long as there is patience; false: there is none. */
+export async function calm(patience: RetryPolicy): Promise<boolean> {
   const ticks = (): number[] =>
     (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '').split(/\s+/).slice(1).map(Number);
-  for (; patience.leftMs > 0; patience.leftMs -= 200) {
+  for (;;) {
     const before = ticks();
-    await sleep(200);
+    await sleep(LOOK_MS);
     const spent = ticks().map((now, i) => now - (before[i] as number));
     const total = spent.reduce((sum, part) => sum + part, 0);
-    if ((spent[3] as number) > 0.9 * total) return; // the fourth is idle time (proc(5))
+    if ((spent[3] as number) > 0.9 * total) return true; // the fourth is idle time (proc(5))
+    patience.leftMs -= LOOK_MS;
+    if (patience.leftMs <= 0) return false;
   }
 }
 
-/** What the figures depend on, one line each. */
+/** What the figures depend on, one line each; Breakwater's commit is told with each of them. */
 export function machine(): string[] {
   const cores = cpus();
   return [
     `${cores[0]?.model.trim()}, ${cores.length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     `Linux ${release()}`,
-    `Breakwater ${said('git', 'rev-parse', '--short', 'HEAD')} on Node ${process.versions.node}`,
+    `Node ${process.versions.node}`,
     said('haproxy', '-v'),
     said('nginx', '-v'),
+    said('openssl', 'version'),
   ].filter((line) => line !== '');
 }
+
+export const commit = (): string => said('git', 'rev-parse', '--short', 'HEAD');
 
 /** The first line that a program says. */
 function said(program: string, ...args: string[]): string {

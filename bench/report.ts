@@ -1,138 +1,8 @@
 import { readFileSync } from 'node:fs';
-import type { Figures } from './load/measures.ts';
-import { machine } from './machine.ts';
+import type { Figured, Measured } from './figures.ts';
+import { goalTable } from './goals.ts';
 import type { Measure } from './plan.ts';
-
-/** What was measured, by contender, one entry a round. */
-export type Samples = Readonly<Record<string, readonly Figures[]>>;
-export type Results = Readonly<Record<string, Samples>>;
-
-export function median(runs: readonly Figures[] | undefined, figure: string): number {
-  return quantile(valuesOf(runs, figure), 0.5);
-}
-
-function valuesOf(runs: readonly Figures[] | undefined, figure: string): number[] {
-  return (runs ?? []).map((run) => run[figure] as number).sort((a, b) => a - b);
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  if (sorted.length === 0) return Number.NaN;
-  const at = share * (sorted.length - 1);
-  const low = sorted[Math.floor(at)] as number;
-  return low + ((sorted[Math.ceil(at)] as number) - low) * (at % 1);
-}
-
-interface Goal {
-  readonly figure: string;
-  readonly atLeast: number;
-  readonly aim: number;
-  readonly moreIsBetter?: boolean;
-  measured(results: Results): number;
-}
-
-/** Ours over theirs, medians of the same run. */
-function ratio(measure: string, figure: string, ours: string, theirs: string) {
-  return (results: Results) =>
-    median(results[measure]?.[ours], figure) / median(results[measure]?.[theirs], figure);
-}
-
-const OURS = 'breakwater-epoll';
-const SESSION = 'breakwater-session';
-const goals: readonly Goal[] = [
-  {
-    figure: 'CPU per message / HAProxy’s',
-    atLeast: 0.95,
-    aim: 0.8,
-    measured: ratio('fanIn', 'cpuUsPerMessage', OURS, 'haproxy'),
-  },
-  {
-    figure: 'echo round trips per second / HAProxy’s',
-    atLeast: 1,
-    aim: 1.25,
-    moreIsBetter: true,
-    measured: ratio('echo', 'tripsPerSecond', OURS, 'haproxy'),
-  },
-  {
-    figure: 'p50 latency / HAProxy’s',
-    atLeast: 0.9,
-    aim: 0.7,
-    measured: ratio('latency', 'p50Us', OURS, 'haproxy'),
-  },
-  {
-    figure: 'connects per second / HAProxy’s with its MQTT stick table',
-    atLeast: 1,
-    aim: 1.2,
-    moreIsBetter: true,
-    measured: ratio('connects', 'connectsPerSecond', OURS, 'haproxy-mqtt'),
-  },
-  {
-    figure: 'resident bytes per idle connection / HAProxy’s',
-    atLeast: 0.5,
-    aim: 0.1,
-    measured: ratio('idle', 'bytesPerConnection', OURS, 'haproxy'),
-  },
-  {
-    figure: 'TLS CPU per round trip / HAProxy’s',
-    atLeast: 1,
-    aim: 0.85,
-    measured: ratio('tlsEcho', 'cpuUsPerTrip', 'breakwater-tls', 'haproxy-tls'),
-  },
-  {
-    figure: 'TLS CPU per full handshake / HAProxy’s',
-    atLeast: 1,
-    aim: 0.85,
-    measured: ratio('tlsConnects', 'cpuUsPerHandshake', 'breakwater-tls', 'haproxy-tls'),
-  },
-  {
-    figure: 'resident bytes per idle connection by TLS',
-    atLeast: 1500,
-    aim: 1200,
-    measured: ({ tlsIdle }) => median(tlsIdle?.['breakwater-tls'], 'bytesPerConnection'),
-  },
-  {
-    figure: 'CPU per message in session mode / in relay mode',
-    atLeast: 1.15,
-    aim: 1.05,
-    measured: ratio('fanIn', 'cpuUsPerMessage', SESSION, OURS),
-  },
-  {
-    figure: 'CPU per acknowledged message in session mode / in relay mode',
-    atLeast: 1.4,
-    aim: 1.15,
-    measured: ratio('qos1', 'cpuUsPerMessage', SESSION, OURS),
-  },
-  {
-    figure: 'bytes that session mode adds to an idle connection with two subscriptions',
-    atLeast: 1000,
-    aim: 600,
-    measured: ({ subscribed }) =>
-      median(subscribed?.['breakwater-weighed-session'], 'heapBytesPerConnection') -
-      median(subscribed?.['breakwater-weighed'], 'heapBytesPerConnection'),
-  },
-  {
-    figure: 'throughput of two threads / one (full handshakes with RSA-8192)',
-    atLeast: 1.6,
-    aim: 1.9,
-    moreIsBetter: true,
-    measured: ratio('threads', 'handshakesPerSecond', 'breakwater-2-threads', 'breakwater-1-thread'),
-  },
-];
-
-function verdict(goal: Goal, value: number): string {
-  const reaches = (bound: number): boolean => (goal.moreIsBetter ? value >= bound : value <= bound);
-  if (Number.isNaN(value)) return 'not measured';
-  if (reaches(goal.aim)) return 'aim met';
-  return reaches(goal.atLeast) ? 'met' : '**not met**';
-}
-
-function goalTable(results: Results): string {
-  const rows = goals.map((goal) => {
-    const value = goal.measured(results);
-    const shown = Number.isNaN(value) ? '' : value.toFixed(2);
-    return `| ${goal.figure} | ${goal.atLeast} | ${goal.aim} | ${shown} | ${verdict(goal, value)} |`;
-  });
-  return ['| figure | at least | aim | measured | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
-}
+import { quantile, valuesOf } from './statistics.ts';
 
 /** Columns by the keys of the figures. */
 const headings: Readonly<Record<string, string>> = {
@@ -146,15 +16,33 @@ const headings: Readonly<Record<string, string>> = {
   connectsPerSecond: 'connects per second',
   cpuUsPerConnect: 'CPU µs per connect',
   failed: 'failed',
+  cpuUsPerRefusal: 'CPU µs per refusal',
+  refusalsPerCpuSecond: 'refusals per CPU second',
   bytesPerConnection: 'resident bytes per connection',
   heapBytesPerConnection: 'heap bytes per connection',
   handshakesPerSecond: 'handshakes per second',
-  cpuUsPerHandshake: 'CPU µs per handshake',
+  cpuUsPerHandshake: 'CPU µs per full handshake',
+  cpuUsPerResumption: 'CPU µs per resumed handshake',
+  cpuUsPerMegabyteOf64kB: 'CPU µs per MB, 64 kB',
+  megabytesPerSecondOf64kB: 'MB per second, 64 kB',
+  cpuUsPerMegabyteOf1MB: 'CPU µs per MB, 1 MB',
+  megabytesPerSecondOf1MB: 'MB per second, 1 MB',
+  cpuUsPerDelivery: 'CPU µs per delivery',
+  allHaveItMs: 'ms until all have it',
+  requestsPerSecond: 'requests per second',
+  cpuUsPerRequest: 'CPU µs per request',
 };
 
-function measureTable({ title }: Measure, samples: Samples): string {
+/** A step of a measure that has several is its own heading. */
+function headingOf(figure: string): string | undefined {
+  return headings[figure] ?? /^at(\d+)$/.exec(figure)?.[1]?.replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+export function measureTable({ title }: Pick<Measure, 'title'>, measured: Measured | undefined): string {
+  if (measured === undefined) return `### ${title}\n\nNot measured.\n`;
+  const { samples, troubles } = measured;
   const [first] = Object.values(samples);
-  const figures = Object.keys(first?.[0] ?? {}).filter((figure) => figure in headings);
+  const figures = Object.keys(first?.[0] ?? {}).filter((figure) => headingOf(figure) !== undefined);
   const rows = Object.entries(samples).map(([name, runs]) => {
     const cells = figures.map((figure) => {
       const sorted = valuesOf(runs, figure);
@@ -165,10 +53,26 @@ function measureTable({ title }: Measure, samples: Samples): string {
   });
   return `### ${title}
 
-| | ${figures.map((figure) => headings[figure]).join(' | ')} |
+| | ${figures.map(headingOf).join(' | ')} |
 | --- |${' --- |'.repeat(figures.length)}
 ${rows.join('\n')}
-`;
+
+${whenMeasured(measured)}
+${troubles.map((trouble) => `\nMissing: ${trouble}.\n`).join('')}`;
+}
+
+/** Parts of the page may come from different runs: each says when it was measured, and how quiet it was. */
+function whenMeasured({ from, to, commits, samples, disturbed }: Measured): string {
+  const counts = Object.values(samples).map((runs) => runs.length);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const rounds = least === most ? `${most}` : `${least} to ${most}`;
+  const day = (time: string): string => time.slice(0, 10);
+  const clock = (time: string): string => time.slice(11, 16);
+  const until = day(from) === day(to) ? clock(to) : `${day(to)} ${clock(to)}`;
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const noise =
+    disturbed === 0 ? '' : ` ${disturbed} of ${all} samples began while other programs used the machine.`;
+  return `Measured ${day(from)} from ${clock(from)} to ${until} UTC at ${commits.join(' and ')}, rounds: ${rounds}.${noise}`;
 }
 
 function shown(value = Number.NaN): string {
@@ -176,21 +80,34 @@ function shown(value = Number.NaN): string {
 }
 
 /** The text of docs/benchmarks.md. */
-export function report(
-  measures: readonly Measure[],
-  results: Results,
-  skipped: readonly string[],
-  rounds: number,
-): string {
+export function report(measures: readonly Measure[], { machine, measures: measured }: Figured): string {
   const notes = readFileSync('bench/notes.md', 'utf8').trim();
+  const results = Object.fromEntries(Object.entries(measured).map(([name, { samples }]) => [name, samples]));
+  const versions = machine
+    .filter((line) => /^(HAProxy|nginx)/.test(line))
+    .map((line) => line.split(' - ')[0]);
   return `# Benchmarks
 
-Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}. One core for the proxy, the other for the
-load, except that two threads have both; every proxy in turn, each time a new process, ${rounds} rounds; figures are medians.
+Written by \`npm run bench\`. Breakwater is compared with ${versions.join(' and ')}. One core for the proxy, the other for
+the load, except where two threads have both; every proxy in turn, each time a new process; figures are medians. Every
+table says when it was measured.
 
 ## Against HAProxy
 
+Ratios of medians of the same run, by engine.
+
 ${goalTable(results)}
+
+## How the cost grows
+
+![CPU per message by the number of connections](images/cost-by-connections.svg)
+
+A message costs more where connections are many, because less often several of them are ready at once and what is known of
+each has left the cache; the line of a proxy that looks at all of its connections would rise with their number.
+
+![CPU per message by the rate](images/cost-by-rate.svg)
+
+A message costs less where there are more of them a second, because a proxy that is busy falls asleep less often.
 
 ${notes}
 
@@ -199,15 +116,14 @@ ${notes}
 Median (lowest–highest). \`direct\` is the load without a proxy, \`haproxy\` least connections, \`haproxy-mqtt\` its stick
 table by client identifier, \`nginx\` its stream module, \`breakwater-uring\`, \`breakwater-epoll\` and
 \`breakwater-node\` this program with each engine in relay mode, \`breakwater-session\` and \`breakwater-uring-session\`
-in session mode, on epoll and io_uring.
+in session mode, on epoll and io_uring. Where a name does not say the engine, it is epoll. Nobody logs but errors. How each is
+configured is in \`bench/contenders.ts\`.
 
-${measures.map((measure) => measureTable(measure, results[measure.name] ?? {})).join('\n')}
-${skipped.map((line) => `Skipped: ${line}\n`).join('\n')}
+${measures.map((measure) => measureTable(measure, measured[measure.name])).join('\n')}
+
 ## The machine
 
-${machine()
-  .map((line) => `- ${line}`)
-  .join('\n')}
+${machine.map((line) => `- ${line}`).join('\n')}
 
 Absolute figures are this machine's; the ratios are the point.
 
@@ -215,14 +131,17 @@ Absolute figures are this machine's; the ratios are the point.
 
 \`\`\`
 npm run bench                                     everything, then writes this page
-npm run bench -- --rounds 3 --measures fanIn,echo --only haproxy,breakwater-epoll
+npm run bench -- --continue                       goes on with a run that was cut
+npm run bench -- --measures tlsEcho,http --merge  these anew, the others of this page stay
+npm run bench -- --page                           writes the page from what was measured so far
+npm run bench -- --measures fanIn --only haproxy,breakwater-epoll --rounds 3
 npm run bench -- failover                         what devices notice when a broker dies
 npm run bench -- storm                            what others notice when one source storms
 npm run bench -- upgrade                          what devices notice of an upgrade
 \`\`\`
 
 It wants a quiet machine with two cores or more, Linux, HAProxy and nginx with its stream module (Debian:
-\`haproxy nginx libnginx-mod-stream\`), openssl and taskset. \`--out FILE\` writes a partial run to a file,
-\`--json\` prints every sample.
+\`haproxy nginx libnginx-mod-stream\`), openssl and taskset, and less than half an hour. Every sample is kept in
+\`dist/benchmarks.json\` as soon as it is taken (\`--figures FILE\`); \`--json\` prints them all.
 `;
 }

@@ -1,6 +1,6 @@
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/linux/libc.ts';
 import type { Packets } from './mqtt.ts';
-import type { Address, Role, Station } from './station.ts';
+import { type Address, MAX_FD, type Role, type Station } from './station.ts';
 
 const NEW = 0;
 const WAITING = 1;
@@ -12,10 +12,12 @@ export class Devices implements Role {
   failed = 0;
   onConnected: (fd: number) => void = (fd) => void this.fds.push(fd);
   onBytes: (fd: number, bytes: number) => void = () => undefined;
+  /** The path takes bytes again, once it did not. */
+  onWritable: (fd: number) => void = () => undefined;
   private readonly station: Station;
   private readonly packets: Packets;
   private readonly proxy: Address;
-  private readonly phase = new Uint8Array(20_000);
+  private readonly phase = new Uint8Array(MAX_FD);
 
   constructor(station: Station, packets: Packets, proxy: Address) {
     this.station = station;
@@ -34,6 +36,7 @@ export class Devices implements Role {
       const packet = this.packets.connect();
       this.station.send(fd, packet, packet.bytes.length);
     }
+    if (this.phase[fd] === CONNECTED && (mask & EPOLLOUT) !== 0) this.onWritable(fd);
     if ((mask & EPOLLIN) === 0) return;
     const got = this.station.receive(fd);
     if (got === 0) this.lost(fd);

@@ -2,7 +2,7 @@ import { Devices } from './devices.ts';
 import { cpuUs, Histogram, heapBytes, residentBytes } from './gauges.ts';
 import { createPackets, MESSAGE_BYTES } from './mqtt.ts';
 import { type AttemptOptions, Sink } from './sink.ts';
-import { type Address, Station } from './station.ts';
+import { type Address, MAX_FD, Station } from './station.ts';
 
 export interface Task {
   readonly proxy: Address;
@@ -15,17 +15,25 @@ export interface Task {
   readonly ratePerSecond: number;
   readonly warmUpMs: number;
   readonly windowMs: number;
+  /** Of a measure that has several: numbers of connections, messages a second, or payload bytes. */
+  readonly steps?: readonly number[];
+  /** The proxy works on the load's core too: the load sleeps there as long as it has nothing to send. */
+  readonly sharesCore?: boolean;
 }
 
 export type Figures = Readonly<Record<string, number>>;
 
-interface Window {
+export interface Window {
   readonly cpuUs: number;
   readonly seconds: number;
 }
 
 /** Runs `step` through the warm-up, then through the window that counts. */
-export function measured(task: Task, step: (nowMs: number) => void, begin: () => void): Window {
+export function measured(
+  task: Pick<Task, 'pids' | 'warmUpMs' | 'windowMs'>,
+  step: (nowMs: number) => void,
+  begin: () => void,
+): Window {
   const startMs = performance.now();
   const beginMs = startMs + task.warmUpMs;
   for (let nowMs = startMs; nowMs < beginMs; nowMs = performance.now()) step(nowMs);
@@ -40,7 +48,7 @@ export function measured(task: Task, step: (nowMs: number) => void, begin: () =>
   };
 }
 
-function prepare(task: Task, manner: AttemptOptions) {
+export function prepare(task: Task, manner: AttemptOptions) {
   const station = new Station();
   const packets = createPackets(station.libc);
   const sink = new Sink(station, packets, task.sink, manner);
@@ -67,7 +75,8 @@ export function qos1(task: Task): Figures {
   });
 }
 
-function fanInOf(task: Task, station: Station, sink: Sink, send: (message: number) => void): Figures {
+export function fanInOf(task: Task, station: Station, sink: Sink, send: (message: number) => void): Figures {
+  const sleepsMs = task.sharesCore ? 1 : 0;
   const startMs = performance.now();
   let sent = 0;
   let before = 0;
@@ -76,7 +85,7 @@ function fanInOf(task: Task, station: Station, sink: Sink, send: (message: numbe
     (nowMs) => {
       const due = ((nowMs - startMs) * task.ratePerSecond) / 1000;
       for (; sent < due; sent++) send(sent);
-      station.turn(0);
+      station.turn(sleepsMs);
     },
     () => {
       before = sink.bytes;
@@ -93,7 +102,7 @@ function fanInOf(task: Task, station: Station, sink: Sink, send: (message: numbe
 export function echo(task: Task): Figures {
   const { station, packets, devices } = prepare(task, 'echo');
   devices.open(task.connections);
-  const sentAt = new Float64Array(20_000);
+  const sentAt = new Float64Array(MAX_FD);
   let histogram = new Histogram();
   let trips = 0;
   const send = (fd: number): void => {
@@ -125,7 +134,7 @@ export function echo(task: Task): Figures {
 export function latency(task: Task): Figures {
   const { station, packets, devices } = prepare(task, 'echo');
   devices.open(task.connections);
-  const dueAt = new Float64Array(20_000);
+  const dueAt = new Float64Array(MAX_FD);
   let histogram = new Histogram();
   devices.onBytes = (fd) => histogram.add((performance.now() - (dueAt[fd] as number)) * 1000);
   const startMs = performance.now();

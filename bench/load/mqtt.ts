@@ -13,6 +13,8 @@ export interface Packets {
   readonly connack: Pinned;
   /** A QoS 0 PUBLISH of 100 bytes in all. */
   readonly publish: Pinned;
+  /** A QoS 0 PUBLISH whose payload has so many bytes. Memory of its own each time. */
+  publishOf(payloadBytes: number): Pinned;
   readonly pingresp: Pinned;
   /** A SUBSCRIBE with two filters, and its answer. */
   readonly subscribe: Pinned;
@@ -37,11 +39,7 @@ export function createPackets(libc: Libc): Packets {
 
   const filters = ['bench/down/+', 'bench/all/#'];
   const body = filters.flatMap((filter) => [0, filter.length, ...Buffer.from(filter, 'latin1'), 0]);
-  const packet = (...bytes: number[]): Pinned => {
-    const pinned = libc.pin(bytes.length);
-    pinned.bytes.set(bytes);
-    return pinned;
-  };
+  const packet = (...bytes: number[]): Pinned => pinned(libc, bytes);
 
   const prefix = 'bench-';
   const idBytes = prefix.length + CLIENT_ID_DIGITS;
@@ -53,6 +51,7 @@ export function createPackets(libc: Libc): Packets {
   return {
     connack,
     publish,
+    publishOf: (payloadBytes) => pinned(libc, largePublish(payloadBytes)),
     pingresp: packet(0xd0, 0),
     subscribe: packet(0x82, body.length + 2, 0, 1, ...body),
     suback: packet(0x90, 4, 0, 1, 0, 0),
@@ -66,4 +65,19 @@ export function createPackets(libc: Libc): Packets {
       return connect;
     },
   };
+}
+
+function pinned(libc: Libc, bytes: ArrayLike<number>): Pinned {
+  const memory = libc.pin(bytes.length);
+  memory.bytes.set(bytes);
+  return memory;
+}
+
+function largePublish(payloadBytes: number): Uint8Array {
+  const head = [0x30];
+  // The remaining length, seven bits a byte (MQTT 3.1.1, 2.2.3).
+  let rest = 2 + TOPIC.length + payloadBytes;
+  for (; rest > 127; rest >>= 7) head.push(0x80 | (rest & 127));
+  head.push(rest, 0, TOPIC.length);
+  return Buffer.concat([Buffer.from(head), Buffer.from(TOPIC), Buffer.alloc(payloadBytes, 'x')]);
 }

@@ -1,23 +1,25 @@
 import { EAGAIN, EPOLLIN } from '../../src/engine/linux/libc.ts';
 import { ACK_BYTES, CONNACK_BYTES, MESSAGE_BYTES, type Packets, QOS1_ID_AT } from './mqtt.ts';
-import type { Address, Role, Station } from './station.ts';
+import { type Address, MAX_FD, type Role, type Station } from './station.ts';
 
 const PINGREQ = 0xc0;
 const SUBSCRIBE = 0x82;
 const PUBLISH_QOS1 = 0x32;
 
 /**
- * Stands for the broker: answers the first bytes with CONNACK, then swallows the rest, sends it back, or answers the
- * few packets that the load sends as a broker would.
+ * Stands for the broker: answers the first bytes with CONNACK, then swallows the rest, sends it back, sends it to everyone,
+ * or answers the few packets that the load sends as a broker would.
  */
-export type AttemptOptions = 'swallow' | 'echo' | 'broker';
+export type AttemptOptions = 'swallow' | 'echo' | 'everyone' | 'broker';
 
 export class Sink implements Role {
   bytes = 0;
+  /** Those that were greeted. */
+  private readonly links = new Set<number>();
   private readonly station: Station;
   private readonly packets: Packets;
   private readonly manner: AttemptOptions;
-  private readonly greeted = new Uint8Array(20_000);
+  private readonly greeted = new Uint8Array(MAX_FD);
 
   constructor(station: Station, packets: Packets, at: Address, manner: AttemptOptions) {
     this.station = station;
@@ -28,19 +30,30 @@ export class Sink implements Role {
 
   event(fd: number, mask: number): void {
     if ((mask & EPOLLIN) === 0) return;
+    const most = this.station.scratch.bytes.length;
+    while (this.read(fd) === most); // nothing tells again of what is left
+  }
+
+  /** What one read brought: so many bytes, or 0 and less where there is nothing more. */
+  private read(fd: number): number {
     const got = this.station.receive(fd);
     if (got <= 0) {
-      if (got === -EAGAIN) return;
+      if (got === -EAGAIN) return got;
       this.greeted[fd] = 0;
+      this.links.delete(fd);
       this.station.close(fd);
     } else if (this.greeted[fd] === 0) {
       this.greeted[fd] = 1;
+      this.links.add(fd);
       this.station.send(fd, this.packets.connack, CONNACK_BYTES);
     } else {
       this.bytes += got;
       if (this.manner === 'echo') this.station.send(fd, this.station.scratch, got);
+      if (this.manner === 'everyone')
+        for (const link of this.links) this.station.send(link, this.station.scratch, got);
       if (this.manner === 'broker') this.answer(fd, got);
     }
+    return got;
   }
 
   private answer(fd: number, got: number): void {

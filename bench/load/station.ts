@@ -15,7 +15,8 @@ export interface Address {
   readonly port: number;
 }
 
-const MAX_FD = 20_000;
+/** Descriptors of one load, devices and nodes together. */
+export const MAX_FD = 40_000;
 const RECEIVE_BYTES = 65_536;
 
 /** A bare epoll loop for devices and nodes: a slow generator would hide a fast proxy. */
@@ -93,6 +94,11 @@ export class Station {
     const sent = this.libc.send(fd, from.address, length, c.MSG_NOSIGNAL);
     if (sent !== length && sent >= 0)
       throw new Error(`short send of ${sent}: the load is heavier than the path`);
+  }
+
+  /** As much as the path takes now: the bytes that it took, or the negative errno. */
+  sendSome(fd: number, from: Pinned, offset: number, length: number): number {
+    return this.libc.send(fd, from.address + offset, length, c.MSG_NOSIGNAL);
   }
 
   reset(fd: number): void {

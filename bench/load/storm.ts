@@ -2,7 +2,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/linux/li
 import type { Figures, Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, type Packets } from './mqtt.ts';
 import { Sink } from './sink.ts';
-import { type Role, Station } from './station.ts';
+import { MAX_FD, type Role, Station } from './station.ts';
 
 /** Where CONNACK has its return code: a few of the refused are told why. */
 const CODE_AT = 3;
@@ -18,7 +18,7 @@ class Source implements Role {
   private readonly packets: Packets;
   private readonly task: Task;
   private readonly outcome: Outcome;
-  private readonly greeted = new Uint8Array(20_000);
+  private readonly greeted = new Uint8Array(MAX_FD);
 
   constructor(station: Station, packets: Packets, task: Task, outcome: Outcome) {
     this.station = station;
@@ -86,7 +86,7 @@ export function calmConnects(task: Task): Figures {
   const packets = createPackets(station.libc);
   new Sink(station, packets, task.sink, 'swallow');
   const latenciesMs: number[] = [];
-  const dueAtMs = new Float64Array(20_000);
+  const dueAtMs = new Float64Array(MAX_FD);
   let failed = 0;
   const startMs = performance.now();
   const source = new Source(station, packets, task, (fd, served) => {

@@ -91,24 +91,33 @@ export async function tlsConnects(task: Task): Promise<Figures> {
   return { cpuUsPerHandshake: (await handshakes(task)).cpuUs };
 }
 
-/** Each device offers the session that the one before it was given. */
-export async function tlsResumes(task: Task): Promise<Figures> {
+/** At first nobody offers a session, then each device the one that the device before it was given. */
+export async function tlsHandshakes(task: Task): Promise<Figures> {
   await broker(task);
+  let full = 0;
   let resumed = 0;
+  let offers = false;
   function again(session?: Buffer): void {
     let next = session;
-    const device = dial(task, session);
+    const device = dial(task, offers ? session : undefined);
     device.on('session', (given) => {
       next = given;
     });
     device.once('data', () => {
       if (device.isSessionReused()) resumed++;
+      else full++;
       device.destroy();
     });
     device.once('close', () => again(next));
   }
   for (let i = 0; i < task.connections; i++) again();
-  return { cpuUsPerHandshake: (await costOf(task, () => resumed)).cpuUs };
+  const { cpuUs: cpuUsPerHandshake } = await costOf(task, () => full);
+  offers = true;
+  const { cpuUs: cpuUsPerResumption } = await costOf(
+    { ...task, warmUpMs: 0.4 * task.warmUpMs },
+    () => resumed,
+  );
+  return { cpuUsPerHandshake, cpuUsPerResumption };
 }
 
 /** Devices behind their CONNACK. */

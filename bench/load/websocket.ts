@@ -2,7 +2,7 @@ import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/eng
 import { residentBytes } from './gauges.ts';
 import { type Figures, measured, settled, type Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, MESSAGE_BYTES } from './mqtt.ts';
-import { type Address, type Role, Station } from './station.ts';
+import { type Address, MAX_FD, type Role, Station } from './station.ts';
 
 /** The load of the WebSocket measure: devices, and a sink that takes what a proxy passes on, be it frames or MQTT. */
 const REQUEST = [
@@ -59,7 +59,7 @@ class Sink implements Role {
   private readonly pingresp: Pinned;
   private readonly connackFrame: Pinned;
   private readonly publishFrames: Pinned;
-  private readonly phase = new Uint8Array(20_000);
+  private readonly phase = new Uint8Array(MAX_FD);
 
   constructor(station: Station, packets: ReturnType<typeof createPackets>) {
     const { libc } = station;
@@ -126,7 +126,7 @@ class Devices implements Role {
   private readonly station: Station;
   private readonly packets: ReturnType<typeof createPackets>;
   private readonly request: Pinned;
-  private readonly phase = new Uint8Array(20_000);
+  private readonly phase = new Uint8Array(MAX_FD);
 
   constructor(station: Station, packets: ReturnType<typeof createPackets>) {
     this.station = station;
