@@ -246,8 +246,6 @@ export interface ConnectionHost {
    * still counted there.
    */
   linkLost(connection: ConnectionView, target: Target, cause: EndCause): void;
-  /** A newer connection of the device explains it: it says nothing of the node. */
-  linkExplained(connection: ConnectionView, target: Target): void;
   /** What shows that the node is gone; undefined: nothing so far, and the answer comes by `asker.judged`, or never. */
   evidence(asker: Asker): Evidence | undefined;
   /** The answer is not wanted any more. */

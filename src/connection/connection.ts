@@ -299,7 +299,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     return {
       ...{ phase, pool: route.name, number, acceptedAtMs, who, isSuperseded, forwarder },
       placedAgoMs: nowMs - placedAtMs,
-      rivalledAgoMs: rivalledAtMs && nowMs - rivalledAtMs,
+      rivalledAgoMs: rivalledAtMs === undefined ? undefined : nowMs - rivalledAtMs,
     };
   }
 
@@ -355,7 +355,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.acceptedAtMs = state.acceptedAtMs;
     this.who = state.who;
     this.isSuperseded = state.isSuperseded;
-    this.rivalledAtMs = rivalledAgoMs && nowMs - rivalledAgoMs;
+    this.rivalledAtMs = rivalledAgoMs === undefined ? undefined : nowMs - rivalledAgoMs;
     this.forwarder =
       forwarder.kind === 'relay'
         ? Relay.revive(this, route, target, forwarder)

@@ -36,7 +36,6 @@ export class Relay implements Forwarder {
   private isOpen = false;
   /** One side has ended, and the other has its time to do so too. */
   private halfClosed = false;
-  private hasLostLink = false;
 
   constructor(
     connection: ForwarderHost,
@@ -212,10 +211,8 @@ export class Relay implements Forwarder {
       attempts.ended(cause);
       return this.dialNext();
     }
-    if (permit !== undefined && !this.halfClosed && !connection.isSuperseded) {
-      this.hasLostLink = true;
+    if (permit !== undefined && !this.halfClosed && !connection.isTakenOver)
       connection.host.linkLost(connection, permit.target, cause);
-    }
     permit?.release();
     connection.because(connection.isTakenOver ? 'taken-over' : nodeEndOf(cause));
     this.waitForOther();
@@ -235,10 +232,7 @@ export class Relay implements Forwarder {
   }
 
   /** What the broker says is passed on as it comes. */
-  superseded(): void {
-    if (this.hasLostLink && this.permit !== undefined)
-      this.connection.host.linkExplained(this.connection, this.permit.target);
-  }
+  superseded(): void {}
 
   /** The link is reset, so that a Will fires as the device's absence asks. */
   end(reason: EndReason): void {

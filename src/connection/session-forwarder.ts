@@ -328,10 +328,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
    * 14).
    */
   superseded(): void {
-    const { upstream, connection } = this;
     this.purges = false;
-    if (upstream.lost !== undefined) connection.host.linkExplained(connection, upstream.lost.target);
-    upstream.superseded();
+    this.upstream.superseded();
   }
 
   takenOver(isWhole: boolean): void {

@@ -228,7 +228,7 @@ export class SessionUpstream implements LossOwner, HangHost {
   /** The node has ended the link: the word of the broker, or its death. The session waits until it is known which. */
   private servingLinkEnded(target: Target, cause: EndCause): void {
     const { connection, route, owner, at } = this;
-    if (!connection.isSuperseded) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
+    if (!connection.isTakenOver) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
     this.giveUpMove();
     at.part(at.link, 'reset');
     at.link = -1;

@@ -319,8 +319,8 @@ export type WorkerEvent =
       readonly unsubscribed: string | undefined;
       readonly ttlMs: number;
     } & Owned)
-  /** A link that was reported as lost was ended by a takeover: `device` is the number of its report. */
-  | { readonly type: 'link-explained'; readonly node: string; readonly device: number }
+  /** The broker has accepted newer connections of these client ids: links that they lose are no node's fault. Numbers as in `link-lost`. */
+  | { readonly type: 'taken-over'; readonly clients: readonly number[] }
   /** Such a device's session is at another node. */
   | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
   /** Two nodes died of this packet of a device, which was disconnected. */
@@ -358,7 +358,7 @@ export type WorkerEvent =
   | {
       readonly type: 'link-lost';
       readonly node: string;
-      /** Numbers that tell devices apart, one a link. */
+      /** Numbers that tell client ids apart, one a link. */
       readonly devices: readonly number[];
       /** Links that the node had, of all threads, before the first of these ended. */
       readonly had: number;

@@ -5,14 +5,16 @@ import type { ConnectionView } from '../connection/connection-host.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
 import type { Accepted, WorkerEvent } from '../data-plane-api/messages.ts';
 import { hash32 } from '../policy/balance/hash.ts';
-import { type ClientIds, identityOf } from './client-ids.ts';
+import { type ClientIds, clientNumber, identityOf } from './client-ids.ts';
 import { addressOf } from './client-record.ts';
+import type { LostLinks } from './lost-links.ts';
 
 /** In a cluster of proxies: how long it is remembered where a session is, after its proxy has vanished. */
 const OWNED_TTL_MS = 600_000;
 
 interface Context {
   readonly owners: ClientIds<Connection>;
+  readonly lostLinks: Pick<LostLinks, 'hasLost'>;
   readonly isShared: boolean;
   readonly tell: (event: WorkerEvent) => void;
 }
@@ -22,19 +24,31 @@ export function deviceOf({ clientId, route }: ConnectionView): { pool: string; c
   return { pool: route?.name ?? '', clientId };
 }
 
-/** A number that tells devices apart when they lose their links. */
+/**
+ * A number that tells client ids apart when they lose their links. Most brokers take all who have one client id for one device,
+ * whatever else they say, so two who fight for it are one.
+ */
 export function deviceNumber(connection: ConnectionView): number {
-  return hash32(connection.clientId || addressOf(connection.peer)) ^ connection.who;
+  const { pool, clientId } = deviceOf(connection);
+  return clientId === '' ? hash32(addressOf(connection.peer)) : clientNumber(pool, clientId);
 }
 
 /** The broker has accepted a device: it takes its client id on this proxy, and the main thread is told. */
-export function acceptClient({ owners, isShared, tell }: Context, connection: Connection): void {
+export function acceptClient({ owners, lostLinks, isShared, tell }: Context, connection: Connection): void {
   const who = identityOf(connection);
-  owners.accept(connection, who);
+  const client = deviceNumber(connection);
+  if (owners.accept(connection, who) || lostLinks.hasLost(client))
+    tell({ type: 'taken-over', clients: [client] });
   const ttlMs = claimTtlOf(connection, isShared);
   if (ttlMs === 0) return;
   const { acceptedAtMs: sinceMs, target } = connection;
   tell({ type: 'claimed', ...deviceOf(connection), who, sinceMs, node: target?.nodeId ?? '', ttlMs });
+}
+
+/** The broker has accepted a newer connection of the client id, in another thread or proxy. */
+export function supersedeClient({ owners, tell }: Context, newer: Accepted): void {
+  if (owners.supersede(newer))
+    tell({ type: 'taken-over', clients: [clientNumber(newer.pool, newer.clientId)] });
 }
 
 /** Whose client id it is, of a connection that the broker has accepted. */

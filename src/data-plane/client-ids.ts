@@ -55,26 +55,32 @@ export class ClientIds<T extends Holder> {
     else this.holders.set(clientId, new Namesakes(known, connection));
   }
 
-  /** The broker has accepted a connection that was added. @param who see `identityOf` */
-  accept(connection: T, who: number): void {
+  /** The broker has accepted a connection that was added. Returns whether there was an older one. @param who see `identityOf` */
+  accept(connection: T, who: number): boolean {
     const { clientId, route } = connection;
-    if (clientId === '' || route === undefined) return;
+    if (clientId === '' || route === undefined) return false;
     const pool = route.name;
     const sinceMs = this.options.now();
-    this.supersede({ pool, clientId, who, sinceMs });
+    const hasMarked = this.supersede({ pool, clientId, who, sinceMs });
     connection.acceptedAtMs = sinceMs;
     connection.who = who;
     const known = this.holders.get(clientId);
     if (known instanceof Namesakes) known.accepted(connection);
     this.options.tell?.({ type: 'owned', pool, clientId, who, sinceMs });
+    return hasMarked;
   }
 
-  /** Marks what was accepted until then: the broker has accepted a newer connection, in this thread or elsewhere. */
-  supersede({ pool, clientId, who, sinceMs }: Accepted): void {
+  /**
+   * Marks what was accepted until then: the broker has accepted a newer connection, in this thread or elsewhere. Returns
+   * whether there was any.
+   */
+  supersede({ pool, clientId, who, sinceMs }: Accepted): boolean {
     const known = this.holders.get(clientId);
     if (known instanceof Namesakes) return known.supersede(pool, who, sinceMs);
-    if (known === undefined || known.acceptedAtMs === 0 || known.acceptedAtMs > sinceMs) return;
-    if (known.route?.name === pool) known.superseded(known.who === who);
+    if (known === undefined || known.acceptedAtMs === 0 || known.acceptedAtMs > sinceMs) return false;
+    if (known.route?.name !== pool) return false;
+    known.superseded(known.who === who);
+    return true;
   }
 
   /** One that comes from another process, with what the broker has said of it there. Nobody is told. */
@@ -97,6 +103,11 @@ export class ClientIds<T extends Holder> {
     if (known === connection || (known instanceof Namesakes && known.isEmpty)) this.holders.delete(clientId);
     return isNewest;
   }
+}
+
+/** A number that tells the client ids of all pools apart. */
+export function clientNumber(pool: string, clientId: string): number {
+  return hash32(clientId, hash32(pool));
 }
 
 /**

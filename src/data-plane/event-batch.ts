@@ -2,6 +2,7 @@
 
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 
+type TakenOver = Extract<WorkerEvent, { type: 'taken-over' }>;
 type LinkLost = Extract<WorkerEvent, { type: 'link-lost' }>;
 /** Grows until it is sent. */
 type GrowingLinkLost = { -readonly [K in keyof LinkLost]: LinkLost[K] } & { devices: number[] };
@@ -26,6 +27,8 @@ export class EventBatch {
   private events: WorkerEvent[] = [];
   /** Events of lost links, by node: very many may end together, and each of them asks a question that must arrive. */
   private readonly lost = new Map<string, GrowingLinkLost>();
+  /** Of takeovers there may be as many. */
+  private takenOver: (TakenOver & { clients: number[] }) | undefined;
   private readonly now: () => number;
   /** Nodes that were reported as dialled since `dialledSinceMs`. */
   private readonly dialled = new Set<string>();
@@ -47,6 +50,7 @@ export class EventBatch {
   add(event: WorkerEvent): void {
     if (event.type === 'dialled' && this.isKnown(event.node)) return;
     if (event.type === 'link-lost') return this.addLost(event);
+    if (event.type === 'taken-over') return this.addTakenOver(event);
     if (this.events.length >= MAX_BATCH_EVENTS) {
       if (!isOfSession(event)) return this.dropped();
       this.flush();
@@ -74,6 +78,13 @@ export class EventBatch {
     known.askedAtMs = askedAtMs ?? known.askedAtMs;
   }
 
+  /** One event for all. */
+  private addTakenOver({ clients }: TakenOver): void {
+    if (this.takenOver !== undefined) return void this.takenOver.clients.push(...clients);
+    this.takenOver = { type: 'taken-over', clients: [...clients] };
+    this.push(this.takenOver);
+  }
+
   private isKnown(node: string): boolean {
     const nowMs = this.now();
     if (nowMs - this.dialledSinceMs >= DIALLED_AGAIN_MS) {
@@ -89,6 +100,7 @@ export class EventBatch {
     if (events.length === 0) return;
     this.events = [];
     this.lost.clear();
+    this.takenOver = undefined;
     this.send(events);
   }
 }

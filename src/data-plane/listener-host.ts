@@ -305,13 +305,8 @@ export class ListenerHost implements ConnectionHost {
   }
 
   linkLost(connection: ConnectionView, { nodeId, slot }: Target): void {
-    const devices = [deviceNumber(connection)];
-    const had = this.context.table.liveAt(slot);
-    this.context.tell({ type: 'link-lost', node: nodeId, devices, had, askedAtMs: undefined });
-  }
-
-  linkExplained(connection: ConnectionView, { nodeId: node }: Target): void {
-    this.context.tell({ type: 'link-explained', node, device: deviceNumber(connection) });
+    const { lostLinks, table } = this.context;
+    lostLinks.lost(nodeId, deviceNumber(connection), table.liveAt(slot));
   }
 
   evidence(asker: Asker): Evidence | undefined {

@@ -1,3 +1,4 @@
+import { RecentSet } from '../base/recent-set.ts';
 import type { Asker, Evidence } from '../connection/evidence.ts';
 import type { Verdict, WorkerEvent } from '../data-plane-api/messages.ts';
 import type { TableReader } from '../data-plane-api/table-reader.ts';
@@ -7,6 +8,11 @@ import type { TableReader } from '../data-plane-api/table-reader.ts';
  * asked for anew.
  */
 const REMEMBERED_MS = 5_000;
+
+/** How long a newer connection of a client id explains that it has lost its link. */
+const EXPLAINED_MS = 1_000;
+/** A bound of memory, some MB. */
+const MAX_CLIENTS = 65_536;
 
 /** Times of a lost link, on the shared clock. */
 interface Times {
@@ -26,9 +32,21 @@ export class LostLinks {
   private readonly options: LostLinksOptions;
   private readonly waiting = new Map<string, Map<Asker, Times>>();
   private readonly gone = new Map<string, Verdict>();
+  private readonly lately = new RecentSet(EXPLAINED_MS, MAX_CLIENTS);
 
   constructor(options: LostLinksOptions) {
     this.options = options;
+  }
+
+  /** @param client number of its client id @param had links that the node had before */
+  lost(node: string, client: number, had: number): void {
+    this.lately.add(client, this.options.now());
+    this.options.tell({ type: 'link-lost', node, devices: [client], had, askedAtMs: undefined });
+  }
+
+  /** Has a connection of this client id lost its link a moment ago? */
+  hasLost(client: number): boolean {
+    return this.lately.has(client, this.options.now());
   }
 
   /**

@@ -54,12 +54,15 @@ export class Namesakes<T extends Namesake> implements Iterable<T> {
     this.newestIn.set(route.name, member);
   }
 
-  /** Marks what was accepted until then. */
-  supersede(pool: string, who: number, sinceMs: number): void {
+  /** Marks what was accepted until then. Returns whether there was any. */
+  supersede(pool: string, who: number, sinceMs: number): boolean {
     const same = this.newestAs.get(deviceKey(pool, who));
-    if (same !== undefined && same.acceptedAtMs <= sinceMs) same.superseded(true);
+    const hasSame = same !== undefined && same.acceptedAtMs <= sinceMs;
+    if (hasSame) same.superseded(true);
     const other = this.newestIn.get(pool);
-    if (other !== undefined && other !== same && other.acceptedAtMs <= sinceMs) other.superseded(false);
+    const hasOther = other !== undefined && other !== same && other.acceptedAtMs <= sinceMs;
+    if (hasOther) other.superseded(false);
+    return hasSame || hasOther;
   }
 
   /** True when it was the newest of its pool. */

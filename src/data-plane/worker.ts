@@ -23,6 +23,7 @@ import { PendingBytes } from '../policy/admission/pending-bytes.ts';
 import { createReconnectThrottle } from '../policy/admission/reconnect-throttle.ts';
 import { TokenBucket } from '../policy/admission/token-bucket.ts';
 import { compileRules } from '../policy/routing/rules.ts';
+import { supersedeClient } from './accepted-clients.ts';
 import { AffinityLookups } from './affinity-lookups.ts';
 import { Balancer } from './balancer.ts';
 import { ClientIds } from './client-ids.ts';
@@ -267,7 +268,7 @@ function carryOut(command: Command): unknown {
     case 'verdict':
       return context.lostLinks.answered(command.verdict);
     case 'superseded':
-      return context.owners.supersede(command);
+      return supersedeClient(context, command);
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {

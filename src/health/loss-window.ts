@@ -37,10 +37,10 @@ export class LossWindow {
     for (const device of devices) current.devices.add(device);
   }
 
-  /** The reason why this device lost its link is known: it is not counted. */
-  remove(device: number): void {
-    this.current.devices.delete(device);
-    this.previous.devices.delete(device);
+  /** The reason why this device lost its link is known: it is not counted. Returns whether it was. */
+  remove(device: number): boolean {
+    const wasCurrent = this.current.devices.delete(device);
+    return this.previous.devices.delete(device) || wasCurrent;
   }
 
   /** The number of devices that lost their link. */

@@ -1,12 +1,13 @@
+import { RecentSet } from '../base/recent-set.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { Evidence } from '../connection/evidence.ts';
 import type { Finding } from './life.ts';
 import { LossWindow } from './loss-window.ts';
 
 /** Links of one node that ended, of one data thread. */
-export interface LinksLost {
+interface LinksLost {
   readonly node: string;
-  /** Numbers that tell devices apart, one a link. */
+  /** Numbers that tell client ids apart, one a link. */
   readonly devices: readonly number[];
   /** Links that the node had before, of all threads. */
   readonly had: number;
@@ -20,6 +21,8 @@ interface NodeLossesOptions {
   readonly timers: Pick<Timers, 'setTimeout'>;
   /** One look, within a second or so; a node that is not known any more is `undefined`. Never rejects. */
   readonly probe: (nodeId: string) => Promise<Finding | undefined>;
+  /** May devices come back at other proxies, of which this one hears? */
+  readonly hasPeers: () => boolean;
   /** Sends the verdict to every worker. Without evidence the node lived as of that time. */
   readonly verdict: (nodeId: string, evidence: Evidence | undefined, asOfMs: number) => void;
   /** Once for each incident; `lost` of `had` links were known to have ended by then. */
@@ -36,6 +39,18 @@ interface NodeLossesOptions {
 const QUIET_MS = 50;
 /** The longest wait: single devices that are thrown out all the time must not hold up each other. */
 const MAX_QUIET_MS = 300;
+/**
+ * Where a node answers, ends of links prove something only if so long nobody was heard of who had taken them over: in this
+ * process, and at another proxy, whose word comes through the store.
+ */
+const EXPLAINED_MS = 200;
+const EXPLAINED_ELSEWHERE_MS = 1_000;
+/** For so long a client id that was taken over says nothing: whoever fights for it goes on. */
+const CONTESTED_MS = 5_000;
+/** How long a connection of a client id that has just lost its link counts as the one that took it over. */
+const LOST_MS = 1_000;
+/** A bound of memory, some 5 MB in all. */
+const MAX_CLIENTS = 65_536;
 /** What ends so soon after its node was found to be gone belongs to the same incident, and is not counted again. */
 const AFTERMATH_MS = 1_000;
 
@@ -57,6 +72,8 @@ interface Incident {
 export class NodeLosses {
   private readonly options: NodeLossesOptions;
   private readonly incidents = new Map<string, Incident>();
+  private readonly contested = new RecentSet(CONTESTED_MS, MAX_CLIENTS);
+  private readonly lostLately = new RecentSet(LOST_MS, MAX_CLIENTS);
 
   constructor(options: NodeLossesOptions) {
     this.options = options;
@@ -67,18 +84,32 @@ export class NodeLosses {
     const nowMs = this.options.clock.now();
     if (askedAtMs !== undefined && askedAtMs <= incident.goneAtMs) return;
     incident.lastLossAtMs = nowMs;
-    if (nowMs - incident.goneAtMs >= AFTERMATH_MS) incident.window.add(nowMs, devices, had);
+    if (nowMs - incident.goneAtMs >= AFTERMATH_MS) this.count(incident.window, nowMs, devices, had);
     if (askedAtMs !== undefined) incident.askedAtMs = Math.max(incident.askedAtMs ?? 0, askedAtMs);
     const isInDoubt = incident.askedAtMs !== undefined || incident.window.isProof;
     if (isInDoubt && !incident.isAsking) void this.ask(node, incident);
   }
 
-  /** The broker has accepted a newer connection of this device: the link that it lost says nothing of the node. */
-  explained(node: string, device: number): void {
-    const incident = this.incidents.get(node);
-    if (incident === undefined) return;
-    incident.lastLossAtMs = this.options.clock.now(); // others may follow
-    incident.window.remove(device);
+  private count(window: LossWindow, nowMs: number, devices: readonly number[], had: number): void {
+    for (const device of devices) this.lostLately.add(device, nowMs);
+    const uncontested = devices.filter((device) => !this.contested.has(device, nowMs));
+    window.add(nowMs, uncontested, had);
+  }
+
+  /**
+   * The broker has accepted a newer connection of this client id, beside an older one: links that it has lost, or loses soon, say
+   * nothing of their nodes.
+   */
+  takenOver(device: number): void {
+    const nowMs = this.options.clock.now();
+    this.contested.add(device, nowMs);
+    for (const incident of this.incidents.values())
+      if (incident.window.remove(device)) incident.lastLossAtMs = nowMs; // others may follow
+  }
+
+  /** The broker has accepted a connection of this client id. If one has just lost its link, it was taken over. */
+  accepted(device: number): void {
+    if (this.lostLately.has(device, this.options.clock.now())) this.takenOver(device);
   }
 
   private incidentOf(node: string): Incident {
@@ -113,6 +144,12 @@ export class NodeLosses {
         this.gone(node, incident, finding.evidence, finding.detail);
       } else {
         await this.quiet(incident, asOfMs + MAX_QUIET_MS);
+        if (incident.window.isProof)
+          await this.pause(this.options.hasPeers() ? EXPLAINED_ELSEWHERE_MS : EXPLAINED_MS);
+        if (incident.window.isProof && incident.askedAtMs === undefined) {
+          incident.window.clear(); // nobody has to be told, and at another proxy such devices may be taken over unseen
+          break;
+        }
         if (incident.window.isProof) {
           this.gone(node, incident, 'together', 'links ended together');
           break;
@@ -131,12 +168,16 @@ export class NodeLosses {
   }
 
   private async quiet(incident: Incident, untilMs: number): Promise<void> {
-    const { clock, timers } = this.options;
+    const { clock } = this.options;
     for (;;) {
       const waitMs = Math.min(incident.lastLossAtMs + QUIET_MS, untilMs) - clock.now();
       if (waitMs <= 0) return;
-      await new Promise<void>((resolve) => timers.setTimeout(resolve, waitMs));
+      await this.pause(waitMs);
     }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.options.timers.setTimeout(resolve, ms));
   }
 
   private gone(node: string, incident: Incident, evidence: Evidence, detail: string): void {

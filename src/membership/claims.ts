@@ -11,6 +11,8 @@ export interface ClaimsOptions {
   readonly store: Pick<MembershipStore, 'recallClient' | 'claimClient' | 'moveClient' | 'renewClients'>;
   /** The broker has accepted a device at another proxy, later than the connections that it accepted here until `sinceMs`. */
   readonly supersede: (newer: ClientKey & { readonly who: number; readonly sinceMs: number }) => void;
+  /** The broker has accepted a device at another proxy. */
+  readonly acceptedElsewhere: (client: ClientKey) => void;
   /** How long a connect waits to hear where its device was, in ms. */
   readonly recallTimeoutMs: () => number;
   readonly clock: Clock;
@@ -23,7 +25,7 @@ export interface ClaimsOptions {
  * affinity look-ups are answered by what this proxy knows itself then, and missing claims are made with the next renewal.
  */
 export function createClaims(options: ClaimsOptions) {
-  const { proxy, store, supersede, recallTimeoutMs, clock, timers } = options;
+  const { proxy, store, supersede, acceptedElsewhere, recallTimeoutMs, clock, timers } = options;
   /** One for each client id of a pool that is connected here. */
   const claims = new Map<string, Claim>();
   const left = new LeftPlaces(clock);
@@ -113,6 +115,7 @@ export function createClaims(options: ClaimsOptions) {
 
     /** Another proxy has claimed the device. */
     rivalled(client: ClientKey, { epoch, who }: Pick<ClientPlace, 'epoch' | 'who'>): void {
+      acceptedElsewhere(client);
       const claim = claims.get(keyOf(client));
       left.delete(keyOf(client));
       if (claim === undefined || (claim.rival !== undefined && claim.rival.epoch >= epoch)) return;

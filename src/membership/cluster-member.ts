@@ -26,6 +26,7 @@ interface ClusterMemberOptions {
   readonly log: Log;
   readonly beat: () => ProxyBeat;
   readonly supersede: ClaimsOptions['supersede'];
+  readonly acceptedElsewhere: ClaimsOptions['acceptedElsewhere'];
   /** Connections that the other proxies have at a node. */
   readonly setRemote: (nodeId: string, connections: number) => void;
   /** Sends a connection of this proxy what is remembered of its session. */
@@ -94,6 +95,7 @@ export class ClusterMember {
     this.sources = new NodeSources(options);
     this.claims = createClaims({
       ...{ proxy: proxyId, store, supersede: options.supersede },
+      acceptedElsewhere: options.acceptedElsewhere,
       ...{ clock: systemClock, timers: systemTimers },
       recallTimeoutMs: () => current.config.membership.recallTimeoutMs,
     });

@@ -1,9 +1,10 @@
 import type { BreakwaterEvent } from '../admin/backend.ts';
 import type { Log } from '../base/log.ts';
 import type { MigrationResult } from '../connection/connection-host.ts';
+import { clientNumber } from '../data-plane/client-ids.ts';
 import { shownId } from '../data-plane/shown-id.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
-import type { LinksLost } from '../health/node-losses.ts';
+import type { NodeLosses } from '../health/node-losses.ts';
 import type { DeviceHistory } from '../journal/device-history.ts';
 import type { Claimant } from '../membership/claim.ts';
 import type { LeftSession, OpenedSession } from '../membership/remembered-sessions.ts';
@@ -41,8 +42,8 @@ interface ConnectionEventsOptions {
   readonly sessions: Sessions;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
-  readonly linkExplained: (node: string, device: number) => void;
-  readonly linksLost: (links: LinksLost) => void;
+  /** What is known of who has taken links over. */
+  readonly losses: Pick<NodeLosses, 'lost' | 'takenOver' | 'accepted'>;
   readonly reattached: (reattachment: MigrationResult) => void;
   readonly requests: (listener: string, status: number, count: number) => void;
   readonly listenerUrl: (index: number) => string;
@@ -50,7 +51,7 @@ interface ConnectionEventsOptions {
 
 /** Hands each event of a worker to the part that it concerns: the log, the health of nodes, or what is remembered. */
 export function createConnectionEvents(options: ConnectionEventsOptions) {
-  const { health, memory, sessions, owners, listenerUrl } = options;
+  const { health, memory, sessions, owners, losses, listenerUrl } = options;
   const log = new DeviceLog({ log: options.log, emit: tell, listenerUrl });
 
   /** An id is cut where it is longer than anybody reads, because events are kept. */
@@ -83,9 +84,10 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'dialled':
         return health.dialSucceeded(event.node);
       case 'link-lost':
-        return options.linksLost(event);
-      case 'link-explained':
-        return options.linkExplained(event.node, event.device);
+        return losses.lost(event);
+      case 'taken-over':
+        for (const client of event.clients) losses.takenOver(client);
+        return;
       case 'recall':
         return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
       case 'claimed':
@@ -97,6 +99,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'claim-moved':
         return void memory.moved(event, event.node);
       case 'owned':
+        losses.accepted(clientNumber(event.pool, event.clientId));
         return owners.owned(thread, event);
       case 'disowned':
         return owners.disowned(thread, event.pool, event.clientId);

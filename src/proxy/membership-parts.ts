@@ -1,5 +1,6 @@
 import { systemTimers } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
+import { clientNumber } from '../data-plane/client-ids.ts';
 import { ClusterMember, createStore } from '../membership/cluster-member.ts';
 import { createForgottenSessions } from '../membership/forgotten-sessions.ts';
 import { createNodeAdmin } from '../membership/node-admin.ts';
@@ -20,7 +21,7 @@ import type { Teardown } from './teardown.ts';
 export async function createMembershipParts(
   { current, pools, identity, former, table, log, events, phase, ...kept }: Common,
   { threads, listeners, certificates }: DataPlaneParts,
-  { nodes, checker }: NodeParts,
+  { nodes, checker, losses }: NodeParts,
   teardown: Teardown,
 ) {
   const { config } = current;
@@ -48,6 +49,7 @@ export async function createMembershipParts(
       advertised: advertisedBy(current.config),
     }),
     supersede: (newer) => threads.supersedeAll(newer),
+    acceptedElsewhere: ({ pool, clientId }) => losses.accepted(clientNumber(pool, clientId)),
     setRemote: (id, connections) => table.setRemote(id, connections),
     recalledSession: (thread, connection, subscriptions) =>
       threads.recalledSession(thread, connection, subscriptions),

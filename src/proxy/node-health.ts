@@ -19,6 +19,8 @@ interface NodeHealthParts {
   readonly poolNamed: (name: string) => PoolConfig;
   readonly poolTls: PoolTls;
   readonly addressesAt: AddressesAt;
+  /** The store is shared with other proxies. */
+  readonly hasPeers: () => boolean;
   /** Links that this proxy has at a node. */
   readonly liveAt: (nodeId: string) => number;
   /** Sends every worker the verdict on a node. */
@@ -30,7 +32,7 @@ interface NodeHealthParts {
 
 /** Makes the health checks of this proxy: probes, and what nodes do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
-  const { nodes, poolNamed, poolTls, addressesAt, liveAt, judge, onProbe, emit, log } = parts;
+  const { nodes, poolNamed, poolTls, addressesAt, hasPeers, liveAt, judge, onProbe, emit, log } = parts;
 
   const probes = new ProbeHistory();
   nodes.onChange(({ kind, node }) => {
@@ -67,6 +69,7 @@ export function createNodeHealth(parts: NodeHealthParts) {
 
   const losses = new NodeLosses({
     probe: look,
+    hasPeers,
     verdict: (node, evidence, asOfMs) => judge({ node, evidence, asOfMs }),
     onGone(node, why) {
       log.warn({ node, ...why }, 'links to the node ended, and it is gone');

@@ -66,8 +66,7 @@ function receive(
     sessions: cluster.sessions,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
     owners,
-    linksLost: (links) => losses.lost(links),
-    linkExplained: (node, device) => losses.explained(node, device),
+    losses,
     reattached: (reattachment) => {
       const { cause, from, to } = reattachment;
       metrics.reattached(reattachment);

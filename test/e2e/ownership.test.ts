@@ -284,6 +284,28 @@ describe('a takeover', () => {
       expect([devices.at(-1)?.isClosed(), moved(clientId)]).toEqual([false, []]);
     });
 
+    test('of devices with one client id and other usernames says nothing of their node either', async () => {
+      const ids = clientIds(4, `rival-${over}`);
+      const connectAll = (round: number) =>
+        Promise.all(ids.map((clientId) => accepted(portAt(round), { clientId, username: `user-${round}` })));
+      let older = await connectAll(0);
+      for (let round = 1; round < 6; round++) {
+        const newer = await connectAll(round);
+        await until(() => older.every((device) => device.isClosed()), 'the older ones to go');
+        older = newer;
+      }
+      for (const device of older) await isServed(device);
+      expect([older.map((device) => device.isClosed()), moved(`rival-${over}`)]).toEqual([
+        ids.map(() => false),
+        [],
+      ]);
+      const incidents = [p1, p2].flatMap((proxy) =>
+        proxy.logs().filter(({ msg }) => msg.startsWith('links to')),
+      );
+      expect(incidents.map(({ node }) => node)).not.toContain('plain');
+      for (const device of older) device.vanish();
+    });
+
     test.each([
       4, 5,
     ] as const)('of 100 devices at once says nothing of their node (version %i)', async (protocolVersion) => {

@@ -560,13 +560,6 @@ describe('the broker has accepted a newer connection of a relayed device', () =>
     expect(scene.nodeEnds(cause).did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
     expect(scene.closes().did()).toEqual(['ended: taken-over']);
   });
-
-  test('even if the link’s end is heard of before', () => {
-    const scene = new Scene().served().nodeEnds('fin');
-    scene.did();
-    (scene.connection as Connection).superseded(true);
-    expect(scene.did()).toEqual(['a is not to blame']);
-  });
 });
 
 describe('a device is ended from outside', () => {

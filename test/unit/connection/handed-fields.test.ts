@@ -52,7 +52,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     of(relayed, 'forwarder'),
     {
       goes: 'connect permit assignedClientId link halfClosed',
-      begins: 'attempts held answer isOpen hasLostLink',
+      begins: 'attempts held answer isOpen',
       isGiven: 'connection route',
     },
   ],

@@ -320,7 +320,6 @@ export class Scene {
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
       placed: ({ target }, isAccepted) =>
         this.lines.push(`placed at ${target?.nodeId}${isAccepted ? '' : ', not accepted'}`),
-      linkExplained: (_, { nodeId }) => this.lines.push(`${nodeId} is not to blame`),
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
       left: () => {

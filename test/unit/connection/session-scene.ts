@@ -308,7 +308,6 @@ export class SessionScene {
         this.forwarder = this.connection.session;
         note(`placed at ${target?.nodeId}`);
       },
-      linkExplained: (_, { nodeId }) => note(`${nodeId} is not to blame`),
       linkLost: (_, { nodeId }, cause) => note(`${nodeId} lost: ${cause}`),
       evidence: (asker) => {
         if (options.evidence !== 'ask') return options.evidence ?? 'refused';

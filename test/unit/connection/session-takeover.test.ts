@@ -90,7 +90,6 @@ describe('a newer connection was accepted', () => {
       owner: supersede other
       time: 4999
       a: fin
-        a lost: fin
         end a: reset
         is a gone?
       owner: verdict lives
@@ -107,7 +106,6 @@ describe('a newer connection was accepted', () => {
       `
       owner: supersede other
       a: fin
-        a lost: fin
         end a: reset
         is a gone?
       owner: verdict refused
@@ -141,7 +139,6 @@ describe('a newer connection was accepted', () => {
         end a: reset
         is a gone?
       owner: supersede same
-        a is not to blame
         device gets DISCONNECT code=142
         never mind
         end device: flush

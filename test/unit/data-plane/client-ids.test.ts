@@ -99,6 +99,25 @@ describe('an accepted connection marks the one before it (rule 14) [MQTT-3.1.4-3
   });
 });
 
+test('who accepts and who marks learns whether there was an older one', () => {
+  const ids = new ClientIds<Device>({ now: () => 5, tell: undefined });
+  const accept = (pool: string): boolean => {
+    const device: Device = {
+      ...{ name: 'any', clientId: 'dev', route: { name: pool }, acceptedAtMs: 0, who: 0 },
+      superseded: () => {},
+    };
+    ids.add(device);
+    return ids.accept(device, 1);
+  };
+  const newer = { pool: 'a', clientId: 'dev', who: 2 };
+  expect([ids.supersede({ ...newer, sinceMs: 5 }), accept('a')]).toEqual([false, false]);
+  expect([ids.supersede({ ...newer, sinceMs: 4 }), ids.supersede({ ...newer, sinceMs: 5 })]).toEqual([
+    false,
+    true,
+  ]);
+  expect([accept('b'), accept('a'), ids.supersede({ ...newer, sinceMs: 5 })]).toEqual([false, true, true]);
+});
+
 test('one whose login nobody saw end is found, marks nobody, and is not marked', () => {
   const ids = new ClientIds<Device>({ now: () => 1, tell: undefined });
   const relayed: Device = {

@@ -77,6 +77,18 @@ test('is bounded: what is beyond is counted, and the next batch begins anew', ()
   expect(batches[1]).toEqual([dialled('a')]);
 });
 
+test('takeovers are one event, however many there are, and none is dropped', () => {
+  const { add, turn, batches, count } = open();
+  for (let i = 0; i <= MAX_BATCH_EVENTS; i++) add({ type: 'taken-over', clients: [i] });
+  turn();
+  add({ type: 'taken-over', clients: [7] });
+  turn();
+  expect(count.dropped).toBe(0);
+  expect(batches.map((batch) => batch.length)).toEqual([1, 1]);
+  expect(batches[0]).toMatchObject([{ clients: { length: MAX_BATCH_EVENTS + 1 } }]);
+  expect(batches[1]).toEqual([{ type: 'taken-over', clients: [7] }]);
+});
+
 test('sends what there is at once when the thread is about to exit, and nothing twice', () => {
   const { add, turn, flush, batches } = open();
   add(told('a'));

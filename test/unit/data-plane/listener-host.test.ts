@@ -47,6 +47,7 @@ function hostWith(context: Partial<WorkerContext>): ListenerHost {
     routes: [],
     threads: 1,
     memories,
+    lostLinks: { hasLost: () => false },
     ...context,
   };
   const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };

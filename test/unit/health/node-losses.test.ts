@@ -6,12 +6,13 @@ import { fakeTime } from '../../support/fake-time.ts';
 const lives: Finding = { kind: 'lives' };
 const refused: Finding = { kind: 'gone', evidence: 'refused', detail: 'ECONNREFUSED' };
 
-function scene(first: Finding | undefined = lives) {
+function scene(first: Finding | undefined = lives, hasPeers = false) {
   const time = fakeTime();
   const said: string[] = [];
   const probes: ((finding: Finding | undefined) => void)[] = [];
   const losses = new NodeLosses({
     ...time,
+    hasPeers: () => hasPeers,
     probe: (node) => {
       said.push(`probe ${node}`);
       return new Promise((resolve) => probes.push(resolve));
@@ -91,6 +92,7 @@ test('a node that is known no more', async () => {
   const { losses, said } = scene();
   const unknown = new NodeLosses({
     ...fakeTime(),
+    hasPeers: () => false,
     probe: () => Promise.resolve(undefined),
     verdict: (node, evidence) =>
       void losses.lost({ node: `${node} ${evidence}`, devices: [], had: 0, askedAtMs: 0 }),
@@ -110,8 +112,8 @@ describe('links that end together', () => {
     await time.pass(10);
     lose(2, 3);
     expect(said()).toEqual(['probe a']);
-    await time.pass(50);
-    expect(said()).toEqual(['a together as of 60', 'incident a: together, 3 of 3']);
+    await time.pass(50 + 200);
+    expect(said()).toEqual(['a together as of 260', 'incident a: together, 3 of 3']);
     await time.pass(1_000);
     expect(said()).toEqual([]);
     expect(time.pending()).toBe(0);
@@ -133,8 +135,8 @@ describe('links that end together', () => {
       lose(10, 100);
     }
     expect(said()).toEqual(['probe a']);
-    await time.pass(50);
-    expect(said()).toEqual(['a together as of 210', 'incident a: together, 50 of 100']);
+    await time.pass(50 + 200);
+    expect(said()).toEqual(['a together as of 410', 'incident a: together, 50 of 100']);
   });
 
   test('prove nothing when newer connections of those devices explain them', async () => {
@@ -143,22 +145,85 @@ describe('links that end together', () => {
     await answers();
     for (let device = 0; device < 9; device++) {
       await time.pass(20);
-      losses.explained('a', device);
+      losses.takenOver(device);
     }
     expect(said()).toEqual(['probe a']);
     await time.pass(50);
     expect(said()).toEqual(['a lives as of 0']);
-    losses.explained('a', 9);
-    losses.explained('unknown', 1);
+    losses.takenOver(9);
+    losses.takenOver(77);
   });
 
   test('prove it where too few are explained', async () => {
     const { time, losses, lose, answers, said } = scene();
     lose(10, 10);
     await answers();
-    for (let device = 0; device < 5; device++) losses.explained('a', device);
+    for (let device = 0; device < 5; device++) losses.takenOver(device);
+    await time.pass(50 + 200);
+    expect(said()).toEqual(['probe a', 'a together as of 250', 'incident a: together, 5 of 10']);
+  });
+
+  test('prove nothing where it is heard late that they were taken over', async () => {
+    const { time, losses, lose, answers, said } = scene();
+    lose(4, 8);
+    await answers();
+    await time.pass(50 + 199);
+    losses.accepted(0);
+    await time.pass(1);
+    expect(said()).toEqual(['probe a', 'a lives as of 0']);
+  });
+
+  test('are waited for longer where the devices may be at other proxies by now', async () => {
+    const { time, losses, lose, answers, said } = scene(lives, true);
+    lose(4, 4);
+    await answers();
+    await time.pass(50 + 999);
+    losses.accepted(0);
+    losses.accepted(1);
+    await time.pass(1);
+    expect(said()).toEqual(['probe a', 'a lives as of 0']);
+    await time.pass(10_000);
+    lose(4, 4);
+    await answers();
+    await time.pass(50 + 1_000);
+    expect(said().at(-1)).toBe('incident a: together, 4 of 4');
+  });
+
+  test('prove nothing where others have the same client ids, however often, for seconds', async () => {
+    const { time, losses, answers, said } = scene();
+    const fight = (device: number) =>
+      losses.lost({ node: 'a', devices: [device], had: 8, askedAtMs: time.clock.now() });
+    for (let device = 0; device < 8; device++) losses.takenOver(device); // known before any link has ended
+    for (let round = 0; round < 100; round++) {
+      for (let device = 0; device < 8; device++) fight(device);
+      await answers();
+      await time.pass(20);
+    }
+    expect(said().filter((line) => line.includes('together'))).toEqual([]);
+    for (let device = 0; device < 8; device++) losses.takenOver(device);
+    await time.pass(10_000);
+    await answers();
+    await time.pass(1_000);
+    said();
+    for (let device = 0; device < 8; device++) fight(device); // nobody has them any more
+    await answers();
+    await time.pass(250);
+    expect(said().at(-1)).toBe('incident a: together, 8 of 8');
+  });
+
+  test('prove nothing where their client ids were accepted a moment later, and only then', async () => {
+    const { time, losses, lose, answers, said } = scene();
+    for (let device = 0; device < 3; device++) losses.accepted(device); // the first connections of all
+    lose(3, 3);
+    await answers();
+    await time.pass(250);
+    expect(said()).toEqual(['probe a', 'a together as of 250', 'incident a: together, 3 of 3']);
+    await time.pass(2_000);
+    lose(3, 3);
+    for (let device = 3; device < 6; device++) losses.accepted(device);
+    await answers();
     await time.pass(50);
-    expect(said()).toEqual(['probe a', 'a together as of 50', 'incident a: together, 5 of 10']);
+    expect(said()).toEqual(['probe a', 'a lives as of 2250']);
   });
 
   test('but not for ever: single devices that are thrown out all the time wait for a moment only', async () => {
@@ -179,22 +244,34 @@ describe('links that end together', () => {
     expect(said()).toEqual(['probe a', 'a lives as of 0']);
   });
 
-  test('of relayed devices count too, and ask nobody', async () => {
+  test('of relayed devices count too, and prove nothing where nobody asks and the node answers', async () => {
     const { time, lose, answers, said, probing } = scene();
     lose(4, 10, false);
     expect([said(), probing()]).toEqual([[], 0]);
     lose(1, 10, false);
     expect(said()).toEqual(['probe a']);
     await answers();
-    await time.pass(50);
-    expect(said()).toEqual(['a together as of 50', 'incident a: together, 5 of 10']);
+    await time.pass(50 + 200);
+    expect([said(), time.pending()]).toEqual([[], 0]);
+    lose(4, 10, false);
+    lose(1, 10);
+    await answers();
+    await time.pass(250);
+    expect(said().at(-1)).toBe('incident a: together, 5 of 10');
+  });
+
+  test('of relayed devices are an incident where the node does not answer', async () => {
+    const { lose, answers, said } = scene(refused);
+    lose(5, 10, false);
+    await answers();
+    expect(said()).toEqual(['probe a', 'a refused as of 0', 'incident a: refused, 5 of 10']);
   });
 
   test('of relayed devices that were taken over are nobody’s fault, and answer nobody', async () => {
     const { time, losses, lose, answers, said } = scene();
     lose(5, 10, false);
     await answers();
-    losses.explained('a', 0);
+    losses.takenOver(0);
     await time.pass(50);
     expect(said()).toEqual(['probe a']);
     expect(time.pending()).toBe(0);
@@ -205,8 +282,8 @@ describe('links that end together', () => {
     for (let i = 0; i < 10; i++) lose(1_000, 10_000);
     expect([said(), probing()]).toEqual([['probe a'], 1]);
     await answers();
-    await time.pass(50);
-    expect(said()).toEqual(['a together as of 50', 'incident a: together, 10000 of 10000']);
+    await time.pass(250);
+    expect(said()).toEqual(['a together as of 250', 'incident a: together, 10000 of 10000']);
   });
 });
 

@@ -25,13 +25,15 @@ function scene() {
     timers: { setTimeout: (run: () => void) => waits.push(run) },
   };
   const told: string[] = [];
+  const elsewhere: string[] = [];
   const [a, b] = ['a', 'b'].map((proxy) =>
     createClaims({
       ...{ proxy, store, ...injected },
       supersede: ({ clientId, who, sinceMs }) => told.push(`${clientId}@${proxy} until ${sinceMs}: ${who}`),
+      acceptedElsewhere: ({ clientId }) => elsewhere.push(`${clientId}@${proxy}`),
     }),
   ) as [ReturnType<typeof createClaims>, ReturnType<typeof createClaims>];
-  return { store, told, a, b, clock, waits };
+  return { store, told, elsewhere, a, b, clock, waits };
 }
 
 test('what one proxy claimed, another recalls', async () => {
@@ -131,7 +133,13 @@ test('what was claimed while the store was away is claimed with the next renewal
 test('a store that is away costs nothing but the memory', async () => {
   const away = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   const store = { recallClient: away, claimClient: away, moveClient: away, renewClients: away };
-  const claims = createClaims({ proxy: 'a', store, ...time, supersede: () => expect.unreachable() });
+  const claims = createClaims({
+    proxy: 'a',
+    store,
+    ...time,
+    supersede: () => expect.unreachable(),
+    acceptedElsewhere() {},
+  });
   expect(await claims.recall(meter)).toBeUndefined();
   await claims.claim(at('n1'));
   await claims.moved(meter, 'n2');
@@ -183,11 +191,17 @@ test('claims of connected devices are renewed in bounded batches, by their ttl',
       return [];
     },
   };
-  const claims = createClaims({ proxy: 'a', store, ...time, supersede: () => {} });
+  const claims = createClaims({ proxy: 'a', store, ...time, supersede: () => {}, acceptedElsewhere() {} });
   for (let i = 0; i < 501; i++) await claims.claim(at('n', { clientId: `m${i}` }));
   await claims.claim(at('n', { clientId: 'other', ttlMs: 9000 }));
   await claims.renew();
   expect(calls).toEqual(['500 for 1000', '1 for 1000', '1 for 9000']);
+});
+
+test('another proxy’s claim is told of, also where no connection of the device is left here', async () => {
+  const { a, elsewhere } = scene();
+  a.rivalled(meter, { who: 7, epoch: 2 });
+  expect(elsewhere).toEqual(['meter@a']);
 });
 
 test('a session that moves to another node grows no younger: a device that came back elsewhere keeps its id', async () => {

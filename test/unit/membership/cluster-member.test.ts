@@ -42,6 +42,7 @@ function scene(config = declared) {
     log: { ...silentLog, info: tell('info'), warn: tell('warn'), error: tell('error') },
     beat: () => beat('self'),
     supersede: ({ clientId }) => told.push(`superseded ${clientId}`),
+    acceptedElsewhere: () => {},
     setRemote: (id, connections) => remote.set(id, connections),
     ...{ recalledSession: () => {}, forgotten: () => {} },
     answer: async (question) => question,
