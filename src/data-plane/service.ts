@@ -1,6 +1,7 @@
 import type { Fault, WorkerEvent, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { EngineName } from '../engine/engine.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
+import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 
 /** How a set of workers is started. */
 export interface WorkerPoolOptions {
@@ -15,6 +16,8 @@ export interface WorkerPoolOptions {
   readonly script?: URL;
   readonly engine: EngineName;
   readonly table: SharedArrayBuffer;
+  /** What an older process knows of devices that connect over and over. */
+  readonly reconnects?: ReconnectThrottleMemory | undefined;
   /** Of all threads together, at the start. */
   readonly maxConnections: number;
 }

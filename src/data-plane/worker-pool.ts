@@ -35,7 +35,7 @@ export class WorkerPool {
   readonly devices = createDeviceOrders(() => this.alive);
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
-  private readonly reconnectThrottle: ReconnectThrottleMemory;
+  readonly reconnectThrottle: ReconnectThrottleMemory;
   /** By number; undefined while a thread is dead. */
   private readonly threads: (WorkerHandle | undefined)[] = [];
   /** As they are bound, for threads that start again. */
@@ -49,7 +49,7 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.options = options;
-    this.reconnectThrottle = createReconnectThrottleMemory(randomSeed());
+    this.reconnectThrottle = createReconnectThrottleMemory(randomSeed(), options.reconnects);
     this.limiter = options.shared?.limiter ?? sharedLimiterMemory(options.count, options.maxConnections);
   }
 

@@ -24,6 +24,9 @@ export interface DeviceEntry {
   readonly bytesToDevice?: number | undefined;
 }
 
+/** A device with what happened to it, oldest first. */
+type HandedHistory = [clientId: string, entries: DeviceEntry[]][];
+
 interface HistoryBounds {
   /** Devices that are remembered; 0: none are. */
   readonly devices: number;
@@ -39,6 +42,9 @@ const DEVICE_BYTES = 200;
 const ENTRY_BYTES = 160;
 /** Devices that were only refused have this part of the room: whoever is let in has the rest. */
 const STRANGERS_PART = 1 / 8;
+
+/** What goes over to another process, by the same estimate: both main threads are busy with it for a moment. */
+const HANDED_BYTES = 8 * 1024 * 1024;
 
 /** Names of nodes, listeners and reasons, which come anew with every message from a thread. */
 const NAMES_MAX = 8192;
@@ -79,6 +85,15 @@ class Table {
     else this.newest.newer = device;
     this.newest = device;
     this.shrink(bounds);
+  }
+
+  /** From the newest on. */
+  *[Symbol.iterator](): Generator<Remembered> {
+    for (let device = this.newest; device !== undefined; device = device.older) yield device;
+  }
+
+  clear(): void {
+    for (const { clientId } of this) this.remove(clientId);
   }
 
   remove(clientId: string): Remembered | undefined {
@@ -130,6 +145,26 @@ export class DeviceHistory {
   of(clientId: string): readonly DeviceEntry[] {
     const device = this.served.get(clientId) ?? this.strangers.get(clientId);
     return [...(device?.entries ?? [])];
+  }
+
+  /** Devices that something happened to of late, as many as the room of a hand-over holds: the longest untouched first. */
+  describe(maxBytes = HANDED_BYTES): HandedHistory {
+    const found: HandedHistory = [];
+    let room = maxBytes;
+    for (const { clientId, entries, bytes } of [...this.served, ...this.strangers]) {
+      room -= bytes;
+      if (room < 0) break;
+      found.push([clientId, [...entries]]);
+    }
+    return found.reverse();
+  }
+
+  /** What an older process has kept comes before what happened here. */
+  restore(handed: HandedHistory): void {
+    const here = this.describe(Number.POSITIVE_INFINITY);
+    for (const table of [this.served, this.strangers]) table.clear();
+    for (const [clientId, entries] of [...handed, ...here])
+      for (const entry of entries) this.add(clientId, entry);
   }
 
   private withSharedNames(entry: DeviceEntry): DeviceEntry {

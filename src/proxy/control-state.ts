@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { totals } from '../data-plane-api/totals.ts';
+import type { DeviceEntry } from '../journal/device-history.ts';
 import { eventKinds } from '../journal/event.ts';
 import { incidentKinds } from '../journal/incident.ts';
 import { movesUnderWay } from '../migration/moves-under-way.ts';
@@ -32,6 +33,10 @@ export const controlState = z.object({
   /** By which the store knows the connections that have sessions. */
   sessionsStart: z.string().min(1).max(100),
   moves: movesUnderWay,
+  reconnects: z.object({
+    seed: z.int().min(0).max(0xffff_ffff),
+    levels: z.custom<Float64Array>((value) => value instanceof Float64Array && value.every(Number.isFinite)),
+  }),
   /** The number that a connection was given last. */
   lastNumber: z.int().min(0).max(0xffff_ffff),
   nodes: z.array(nodeHealth),
@@ -75,16 +80,36 @@ const incidents = z.object({
   unhealthy: z.array(nodeId),
 });
 
+const historyEntry = z.object({
+  at: text,
+  what: z.enum(['connected', 'moved', 'not-moved', 'refused', 'ended']),
+  ...{ connection: z.number().optional(), protocolVersion: z.number().optional() },
+  ...{
+    node: text.optional(),
+    from: text.optional(),
+    listener: text.optional(),
+    remoteAddress: text.optional(),
+  },
+  ...{ cause: text.optional(), evidence: text.optional(), reason: text.optional() },
+  ...{ duration: z.number().optional(), sessionPresent: z.boolean().optional() },
+  ...{ bytesFromDevice: z.number().optional(), bytesToDevice: z.number().optional() },
+}) satisfies z.ZodType<DeviceEntry>;
+
 export const lastWords = z.object({
   ...{ journal, incidents },
   totals,
-  metrics: z.array(
-    z.object({
-      name: text,
-      labels: z.array(z.array(text).length(2)),
-      value: z.number().min(0),
-    }),
-  ),
+  metrics: z.object({
+    counters: z.array(z.object({ name: text, labels: z.array(z.array(text).length(2)), value: count })),
+    histograms: z.array(
+      z.object({
+        name: text,
+        bounds: z.array(count).max(1_000).readonly(),
+        counts: z.array(count).max(1_001).readonly(),
+        sum: count,
+      }),
+    ),
+  }),
+  history: z.array(z.tuple([text, z.array(historyEntry).max(100)])),
   moves: movesUnderWay,
   missedSessions: z.array(missedSession),
   store: z.unknown(),

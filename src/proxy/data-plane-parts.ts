@@ -21,6 +21,7 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
     engine: engine.name,
     table: memory,
     maxConnections: config.limits.maxConnections,
+    reconnects: common.former?.reconnects,
   });
   const onTold: FilesTold = ({ listener, pool }, cause) => {
     const state = cause === undefined ? 'changed' : 'refused';

@@ -18,14 +18,20 @@ export function fixedParts({ cluster, proxy, membership }: Config): Record<strin
   };
 }
 
-export function describeControl({ common, control }: Pick<RunningParts, 'common' | 'control'>): ControlState {
+export function describeControl({
+  common,
+  control,
+  dataPlane,
+}: Pick<RunningParts, 'common' | 'control' | 'dataPlane'>): ControlState {
   const { id, startedAt, generation } = common.identity;
+  const { seed, levels } = dataPlane.threads.reconnectThrottle;
   return {
     identity: { id, startedAt, generation },
     fixed: fixedParts(common.current.config),
     keys: control.keys.describe(),
     sessionsStart: control.cluster.sessions.start,
     moves: control.underWay.describe(),
+    reconnects: { seed, levels: levels.slice() },
     lastNumber: common.table.lastNumber,
     nodes: describeHealth(control),
     store: control.store.describe?.(),
@@ -42,10 +48,8 @@ export async function describeLast({
     journal: common.journal.describe(),
     incidents: common.incidents.describe(),
     totals: describeTotals(common.table, dataPlane.listeners.keys(), nodes),
-    metrics: (await common.metrics.describe()).map(({ labels, ...rest }) => ({
-      ...rest,
-      labels: labels.map((label) => [...label]),
-    })),
+    metrics: await common.metrics.describe(),
+    history: common.history.describe(),
     moves: control.underWay.describe(),
     missedSessions: control.cluster.sessions.describeMissed(),
     store: control.store.describe?.(),
@@ -53,12 +57,13 @@ export async function describeLast({
 }
 
 export async function restoreLast(
-  { totals, metrics, moves, missedSessions, store, journal, incidents }: LastWords,
+  { totals, metrics, moves, missedSessions, store, journal, incidents, history }: LastWords,
   { common, control, dataPlane }: RunningParts,
 ): Promise<void> {
   const { memory, identity, table } = common;
   common.journal.restore(journal);
   common.incidents.restore(incidents);
+  common.history.restore(history);
   const raw = openTable(memory, tableThreads(identity.threads));
   restoreTotals(raw, table, (key) => dataPlane.listeners.indexOf(key), totals);
   await common.metrics.restore(metrics);

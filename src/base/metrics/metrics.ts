@@ -1,6 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { boundLabel } from './label.ts';
-import { type SharedHistogram, sharedHistogram } from './shared-histogram.ts';
+import {
+  type NamedHistogram,
+  ownHistogram,
+  type SharedHistogram,
+  sharedHistogram,
+} from './shared-histogram.ts';
 
 /** Counts that are kept elsewhere (shared memory, the node table) and read when Prometheus asks. */
 export interface Snapshot {
@@ -73,8 +78,13 @@ interface TrafficCount {
 /** One series of a counter. */
 interface CountedMetric {
   readonly name: string;
-  readonly labels: readonly (readonly string[])[];
+  readonly labels: string[][];
   readonly value: number;
+}
+
+interface HandedMetrics {
+  readonly counters: CountedMetric[];
+  readonly histograms: NamedHistogram[];
 }
 
 interface Metrics {
@@ -89,8 +99,8 @@ interface Metrics {
     readonly durationMs: number;
   }): void;
   /** What the process before this one has counted, and this one for the next. */
-  describe(): Promise<CountedMetric[]>;
-  restore(counted: readonly CountedMetric[]): Promise<void>;
+  describe(): Promise<HandedMetrics>;
+  restore(handed: HandedMetrics): Promise<void>;
   /** An incident of this kind has begun. */
   incident(kind: string): void;
   /** So many HTTP requests were answered with a status. */
@@ -127,18 +137,17 @@ export function createMetrics(moveCauses: readonly string[] = []): Metrics {
   for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}_seconds`);
   for (const name of SUMS) registry.removeSingleMetric(`nodejs_active_${name}_total`);
   const refresh = createCollected(registry);
-  const probe = new Histogram({
-    name: 'breakwater_probe_duration_seconds',
-    help: 'Duration of active health probes, successful or not.',
-    buckets: PROBE_BUCKETS_SECONDS,
-    registers: [registry],
-  });
-  const delay = new Histogram({
-    name: 'breakwater_control_delay_seconds',
-    help: 'How late the main thread came to its work, twice a second; no device waits for it.',
-    buckets: DELAY_BUCKETS_SECONDS,
-    registers: [registry],
-  });
+  const probe = ownHistogram(
+    'breakwater_probe_duration_seconds',
+    'Duration of active health probes, successful or not.',
+    PROBE_BUCKETS_SECONDS,
+  );
+  const delay = ownHistogram(
+    'breakwater_control_delay_seconds',
+    'How late the main thread came to its work, twice a second; no device waits for it.',
+    DELAY_BUCKETS_SECONDS,
+  );
+  for (const { metric } of [probe, delay]) registry.registerMetric(metric);
   const connects = sharedHistogram(
     'breakwater_connect_duration_seconds',
     'From the whole CONNECT of a device to the CONNACK that served it: waits, look-ups, and nodes that were tried before.',
@@ -169,19 +178,19 @@ export function createMetrics(moveCauses: readonly string[] = []): Metrics {
     registers: [registry],
   });
   const listenerOf = boundLabel(MAX_LISTENERS);
-  const reattachSeconds = new Histogram({
-    name: 'breakwater_reattach_duration_seconds',
-    help: 'From the loss of a node, or the order to move, to the session being served again.',
-    buckets: REATTACH_BUCKETS_SECONDS,
-    registers: [registry],
-  });
+  const reattachSeconds = ownHistogram(
+    'breakwater_reattach_duration_seconds',
+    'From the loss of a node, or the order to move, to the session being served again.',
+    REATTACH_BUCKETS_SECONDS,
+  );
+  registry.registerMetric(reattachSeconds.metric);
   return {
     reattached: ({ cause, to, durationMs }) => {
       reattachments.inc({ cause, result: to === undefined ? 'failed' : 'ok' });
       if (to !== undefined) reattachSeconds.observe(durationMs / 1000);
     },
     incident: (kind) => incidents.inc({ kind }),
-    ...handedCounters([reattachments, requests, incidents]),
+    ...handedMetrics([reattachments, requests, incidents], [probe, delay, reattachSeconds]),
     probed: (seconds) => probe.observe(seconds),
     delayed: (seconds) => delay.observe(seconds),
     requests: (listener, status, count) =>
@@ -195,25 +204,30 @@ export function createMetrics(moveCauses: readonly string[] = []): Metrics {
   };
 }
 
-/** Counters that are kept nowhere else go on in the process after this one. */
-function handedCounters(counters: readonly Counter<string>[]) {
+/** What is counted nowhere else goes on in the process after this one. */
+function handedMetrics(
+  counters: readonly Counter<string>[],
+  histograms: readonly ReturnType<typeof ownHistogram>[],
+): Pick<Metrics, 'describe' | 'restore'> {
   return {
-    describe: async (): Promise<CountedMetric[]> => {
+    async describe() {
       const all = await Promise.all(counters.map((counter) => counter.get()));
-      return all.flatMap(({ name, values }) =>
+      const counted = all.flatMap(({ name, values }) =>
         values.map(({ labels, value }) => ({
           name,
           value,
           labels: Object.entries(labels).map(([key, text]) => [key, String(text)]),
         })),
       );
+      return { counters: counted, histograms: histograms.map((histogram) => histogram.describe()) };
     },
-    restore: async (counted: readonly CountedMetric[]): Promise<void> => {
+    async restore(handed) {
       for (const counter of counters) {
         const { name } = await counter.get();
-        for (const { value, labels, ...of } of counted)
+        for (const { value, labels, ...of } of handed.counters)
           if (of.name === name) counter.inc(Object.fromEntries(labels), value);
       }
+      for (const known of handed.histograms) for (const each of histograms) each.restore(known);
     },
   };
 }

@@ -9,6 +9,11 @@ export interface SharedHistogram {
   readonly sum: number;
 }
 
+/** One that is counted in this process, and goes on in the one after it. */
+export interface NamedHistogram extends SharedHistogram {
+  readonly name: string;
+}
+
 /** A metric that shows such a histogram: prom-client's own can only be observed one value at a time. */
 export function sharedHistogram(name: string, help: string) {
   let histogram: SharedHistogram = { bounds: [], counts: [0], sum: 0 };
@@ -39,6 +44,35 @@ export function sharedHistogram(name: string, help: string) {
     metric: metric as unknown as Metric,
     set(next: SharedHistogram): void {
       histogram = next;
+    },
+  };
+}
+
+/** One whose values are observed here, or in the process before this one. */
+export function ownHistogram(name: string, help: string, bounds: readonly number[]) {
+  const { metric, set } = sharedHistogram(name, help);
+  const counts = new Array<number>(bounds.length + 1).fill(0);
+  let sum = 0;
+  const show = (): void => set({ bounds, counts, sum });
+  show();
+  return {
+    metric,
+    /** A value that is equal to a bound is below it. */
+    observe(value: number): void {
+      const above = bounds.findIndex((bound) => value <= bound);
+      const at = above < 0 ? bounds.length : above;
+      counts[at] = (counts[at] ?? 0) + 1;
+      sum += value;
+      show();
+    },
+    describe: (): NamedHistogram => ({ name, bounds: [...bounds], counts: [...counts], sum }),
+    /** One of another name, or with other buckets, is passed over. */
+    restore(known: NamedHistogram): void {
+      if (known.name !== name || known.bounds.join() !== bounds.join()) return;
+      for (const [at, count] of known.counts.slice(0, counts.length).entries())
+        counts[at] = (counts[at] ?? 0) + count;
+      sum += known.sum;
+      show();
     },
   };
 }

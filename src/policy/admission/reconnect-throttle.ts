@@ -24,8 +24,15 @@ export interface ReconnectThrottleMemory {
   readonly levels: Float64Array;
 }
 
-export function createReconnectThrottleMemory(seed: number): ReconnectThrottleMemory {
-  return { seed, levels: new Float64Array(new SharedArrayBuffer(sketchLength(DEVICES) * 8)) };
+/** @param known what an older process has kept: both have the clock of the machine */
+export function createReconnectThrottleMemory(
+  seed: number,
+  known?: ReconnectThrottleMemory,
+): ReconnectThrottleMemory {
+  const levels = new Float64Array(new SharedArrayBuffer(sketchLength(DEVICES) * 8));
+  if (known?.levels.length !== levels.length) return { seed, levels };
+  levels.set(known.levels);
+  return { seed: known.seed, levels };
 }
 
 /**

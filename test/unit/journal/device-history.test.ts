@@ -63,4 +63,26 @@ describe('the history of devices', () => {
     history.add('m', entry('connected'));
     expect(history.of('m')).toEqual([]);
   });
+
+  it('goes over to another process: what was there comes first, and who was touched last is forgotten last', () => {
+    const old = scene(3);
+    old.add('refused', entry('refused', { reason: 'denied' }));
+    for (const id of ['a', 'b', 'c']) old.add(id, entry('connected', { node: 'n1' }));
+    const next = scene(3);
+    next.add('b', entry('ended'));
+    next.restore(structuredClone(old.describe()));
+    expect(next.of('b').map(({ what }) => what)).toEqual(['connected', 'ended']);
+    expect(next.of('refused')).toEqual(old.of('refused'));
+    next.add('d', entry('connected'));
+    expect(['a', 'b', 'c', 'd'].map((id) => next.of(id).length)).toEqual([0, 2, 1, 1]);
+  });
+
+  it('hands over no more than the room for it, of those that were touched last', () => {
+    const history = scene(10_000);
+    for (let i = 0; i < 1_000; i++) history.add(`device-${i}`, entry('connected'));
+    const handed = history.describe(40_000);
+    expect(handed.length).toBeGreaterThan(50);
+    expect(handed.length).toBeLessThan(200);
+    expect(handed.at(-1)?.[0]).toBe('device-999');
+  });
 });

@@ -144,3 +144,28 @@ test('a bounded label lets a value pass always that passed once', () => {
   const label = boundLabel(2);
   expect(['a', 'b', 'c', 'a', 'b', 'd'].map(label)).toEqual(['a', 'b', 'other', 'a', 'b', 'other']);
 });
+
+test('counters and histograms that are kept nowhere else go on in another process', async () => {
+  const old = createMetrics(['node-lost']);
+  old.probed(0.001);
+  old.probed(400);
+  old.delayed(0.02);
+  old.reattached({ cause: 'node-lost', to: 'a', durationMs: 40 });
+  old.incident('node-lost');
+  const next = createMetrics(['node-lost']);
+  next.probed(0.002);
+  const handed = structuredClone(await old.describe());
+  await next.restore(handed);
+  await next.restore({
+    counters: [],
+    histograms: [{ name: 'breakwater_probe_duration_seconds', bounds: [1], counts: [7, 7], sum: 7 }],
+  });
+  const shown = async (metrics: typeof old): Promise<string[]> => {
+    const { body } = await metrics.exposition(empty);
+    return body.split('\n').filter((line) => /^breakwater_(probe|control|reattach|incidents)/.test(line));
+  };
+  old.probed(0.002);
+  expect(await shown(next)).toEqual(await shown(old));
+  expect(await shown(next)).toContain('breakwater_probe_duration_seconds_bucket{le="0.001"} 1');
+  expect(await shown(next)).toContain('breakwater_probe_duration_seconds_count 3');
+});

@@ -60,3 +60,14 @@ test('a million devices that connect once hold nobody back, in the same memory',
   }
   expect(held).toBeLessThan(10);
 });
+
+test('a device that connects over and over waits as long in the process after this one', () => {
+  const old = createReconnectThrottleMemory(7);
+  for (let i = 0; i < 5; i++) createReconnectThrottle(old, limits)('meter-7', '10.0.0.1', START);
+  const known = structuredClone({ seed: old.seed, levels: old.levels.slice() });
+  const next = createReconnectThrottle(createReconnectThrottleMemory(8, known), limits);
+  expect(next('meter-7', '10.0.0.1', START)).toBe(400);
+  expect(next('meter-8', '10.0.0.1', START)).toBe(0);
+  const other = { seed: 9, levels: new Float64Array(64) };
+  expect(createReconnectThrottleMemory(8, other).seed).toBe(8);
+});
