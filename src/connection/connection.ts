@@ -55,7 +55,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   /** Of its own in this proxy, from when it is served. */
   number = 0;
   /** Its place in the set of connections that are open (`SwapRemoveSet`); written by that only. */
-  rosterAt = -1;
+  setIndex = -1;
   /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */
   acceptedAtMs = 0;
   who = 0;

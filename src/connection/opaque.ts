@@ -39,7 +39,7 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
   /** Of its own in this proxy, from when it is served. */
   number = 0;
   /** Where it stands among those that are open: their keeper's business. */
-  rosterAt = -1;
+  setIndex = -1;
 
   /** What the device sent before its node was there: its ClientHello. */
   private held: GrowableBuffer | undefined;

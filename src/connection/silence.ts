@@ -53,7 +53,7 @@ type Mode = 'silent' | 'fetching' | 'parked';
  * (decision 11): other nodes are asked for the session, one at a time, and the link is kept until one has accepted.
  *
  *   asking ──CONNACK 0──► last words ──► taken elsewhere        the node speaks ─► had any been asked? ─no─► back again
- *     ▲ └──CONNACK no, end, deadline──► resting                   └yes─► fetching ──a moment──► parked ──► back again
+ *     ▲ └──CONNACK no, end, deadline──► waiting                   └yes─► fetching ──a moment──► parked ──► back again
  *     └─────────────────────────────────┘                                └──CONNACK 0──► taken elsewhere ◄──┘
  *
  * A node that goes on does what was asked of it while it was stopped. Where a cluster shares sessions it may have begun to

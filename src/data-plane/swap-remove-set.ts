@@ -1,6 +1,6 @@
 /** Where a member stands; written by the set only. */
 export interface SwapRemovable {
-  rosterAt: number;
+  setIndex: number;
 }
 
 /** Who is there, each once. Coming and going cost the same however many there are, and less than in a Set. */
@@ -8,7 +8,7 @@ export class SwapRemoveSet<T extends SwapRemovable> implements Iterable<T> {
   private readonly members: T[] = [];
 
   add(member: T): void {
-    member.rosterAt = this.members.length;
+    member.setIndex = this.members.length;
     this.members.push(member);
   }
 
@@ -18,12 +18,12 @@ export class SwapRemoveSet<T extends SwapRemovable> implements Iterable<T> {
     if (!this.has(member)) return;
     const last = members.pop() as T;
     if (last === member) return;
-    last.rosterAt = member.rosterAt;
-    members[last.rosterAt] = last;
+    last.setIndex = member.setIndex;
+    members[last.setIndex] = last;
   }
 
   has(member: T): boolean {
-    return this.members[member.rosterAt] === member;
+    return this.members[member.setIndex] === member;
   }
 
   /** From the last to the first, so that members may go meanwhile; who comes meanwhile is not among them. */

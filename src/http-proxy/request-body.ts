@@ -34,7 +34,7 @@ export class RequestBody extends Readable {
   private beat: NodeJS.Timeout | undefined;
   /** Small chunks that came in this turn. */
   private small: Buffer[] = [];
-  private isResting = false;
+  private isSocketPaused = false;
 
   constructor(request: IncomingMessage, options: BodyOptions) {
     super();
@@ -77,7 +77,7 @@ export class RequestBody extends Readable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearInterval(this.beat);
-    if (this.isResting) this.request.socket.resume();
+    if (this.isSocketPaused) this.request.socket.resume();
     if (this.begun) {
       this.request.off('data', this.receive).off('end', this.finish).off('close', this.left);
       this.request.resume(); // what is left of it is not kept, and the connection can be used again
@@ -100,8 +100,8 @@ export class RequestBody extends Readable {
   private join(chunk: Buffer): void {
     const { small, request } = this;
     if (small.push(chunk) === 1) setImmediate(this.pushSmall);
-    if (small.length < MOST_SMALL || this.isResting) return;
-    this.isResting = true;
+    if (small.length < MOST_SMALL || this.isSocketPaused) return;
+    this.isSocketPaused = true;
     request.socket.pause(); // or all that has come is read in this turn
   }
 
@@ -109,8 +109,8 @@ export class RequestBody extends Readable {
     const { small, request } = this;
     if (small.length === 0 || this.destroyed) return;
     this.small = [];
-    if (this.isResting) {
-      this.isResting = false;
+    if (this.isSocketPaused) {
+      this.isSocketPaused = false;
       request.socket.resume();
     }
     this.pass(Buffer.concat(small));

@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '../base/time.ts';
 import { mergeRest } from '../session/index.ts';
-import type { ClientKey, MembershipStore, RestingSession } from './store/store.ts';
+import type { ClientKey, MembershipStore, StoredSession } from './store/store.ts';
 import { StoreQueue, WAITING_MAX } from './store-queue.ts';
 
 /**
@@ -230,7 +230,7 @@ export class RememberedSessions {
     if (!isQueued) this.options.forgotten('backlog', 1);
   }
 
-  private async keep(client: LeftSession, session: RestingSession): Promise<void> {
+  private async keep(client: LeftSession, session: StoredSession): Promise<void> {
     const { store, forgotten } = this.options;
     try {
       await store.keepSession(client, this.nameOf(client.connection), session, client.ttlMs);

@@ -23,8 +23,8 @@ const MOST_FILTERS = 8192;
 /** In-flight tables of each kind that are kept ready for other sessions. */
 const POOLED_MAX = 64;
 
-const nodeOutlet = new PacketWriter('node');
-const deviceOutlet = new PacketWriter('device');
+const nodeWriter = new PacketWriter('node');
+const deviceWriter = new PacketWriter('device');
 const windows = new ObjectPool(() => new InflightFromDevice(), POOLED_MAX);
 const tables = new ObjectPool(() => new InflightToDevice(), POOLED_MAX);
 
@@ -156,11 +156,11 @@ export class State implements Speaker {
   }
 
   get toNode(): PacketWriter {
-    return nodeOutlet.of(this);
+    return nodeWriter.of(this);
   }
 
   get toDevice(): PacketWriter {
-    return deviceOutlet.of(this);
+    return deviceWriter.of(this);
   }
 
   needInflightFromDevice(): InflightFromDevice {

@@ -398,27 +398,27 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(await store.recallClient(client('d1099'))).toBeDefined();
     });
 
-    const resting = (text: string) => ({ who: -7, subscriptions: Buffer.from(text).toString('base64') });
+    const stored = (text: string) => ({ who: -7, subscriptions: Buffer.from(text).toString('base64') });
 
     test('a session that rests is given to the next connection, once', async () => {
       expect(await store.takeSession(client('d'), '1', false)).toBe('unknown');
-      expect(await store.keepSession(client('d'), '1', resting('a'), LONG_MS)).toBe(true);
-      expect(await store.takeSession(client('d'), '2', false)).toEqual(resting('a'));
+      expect(await store.keepSession(client('d'), '1', stored('a'), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '2', false)).toEqual(stored('a'));
       expect(await store.takeSession(client('d'), '2', false)).toBe('unknown');
-      expect(await store.keepSession(client('d'), '2', resting(''), LONG_MS)).toBe(true);
-      expect(await store.takeSession(client('d'), '3', true)).toEqual(resting(''));
+      expect(await store.keepSession(client('d'), '2', stored(''), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '3', true)).toEqual(stored(''));
     });
 
     test('a session that an earlier connection has is waited for, and then taken without its word', async () => {
       await store.takeSession(client('d'), '1', true);
       expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
-      await store.keepSession(client('d'), '1', resting('a'), LONG_MS);
-      expect(await store.takeSession(client('d'), '2', false)).toEqual(resting('a'));
+      await store.keepSession(client('d'), '1', stored('a'), LONG_MS);
+      expect(await store.takeSession(client('d'), '2', false)).toEqual(stored('a'));
       expect(await store.takeSession(client('d'), '3', false)).toBe('in-use');
       expect(await store.takeSession(client('d'), '3', true)).toBe('unknown');
-      expect(await store.keepSession(client('d'), '2', resting('late'), LONG_MS)).toBe(false);
+      expect(await store.keepSession(client('d'), '2', stored('late'), LONG_MS)).toBe(false);
       expect(await store.takeSession(client('d'), '3', false)).toBe('unknown');
-      expect(await store.keepSession(client('d'), '3', resting('b'), LONG_MS)).toBe(true);
+      expect(await store.keepSession(client('d'), '3', stored('b'), LONG_MS)).toBe(true);
     });
 
     test('a session that one connection waits for is not known to a third one, before it is left nor after', async () => {
@@ -426,31 +426,31 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
         const key = client(`d${isLeftFirst}`);
         await store.takeSession(key, '1', true);
         expect(await store.takeSession(key, '2', false)).toBe('in-use');
-        if (isLeftFirst) await store.keepSession(key, '1', resting('a'), LONG_MS);
+        if (isLeftFirst) await store.keepSession(key, '1', stored('a'), LONG_MS);
         expect(await store.takeSession(key, '3', false)).toBe('in-use');
         expect(await store.takeSession(key, '3', false)).toBe('unknown');
-        if (!isLeftFirst) expect(await store.keepSession(key, '1', resting('a'), LONG_MS)).toBe(false);
+        if (!isLeftFirst) expect(await store.keepSession(key, '1', stored('a'), LONG_MS)).toBe(false);
         expect(await store.takeSession(key, '2', false)).toBe('in-use');
-        expect(await store.keepSession(key, '3', resting('c'), LONG_MS)).toBe(true);
+        expect(await store.keepSession(key, '3', stored('c'), LONG_MS)).toBe(true);
         expect(await store.takeSession(key, '4', true)).toBe('unknown');
       }
     });
 
     test('where two connections speak for one session, it is not remembered', async () => {
       await store.takeSession(client('d'), '1', true);
-      await store.keepSession(client('d'), '1', resting('a'), LONG_MS);
-      expect(await store.keepSession(client('d'), '0', resting('late'), LONG_MS)).toBe(false);
+      await store.keepSession(client('d'), '1', stored('a'), LONG_MS);
+      expect(await store.keepSession(client('d'), '0', stored('late'), LONG_MS)).toBe(false);
       expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
       expect(await store.takeSession(client('d'), '2', true)).toBe('unknown');
     });
 
     test('a session is another one in every pool, and is forgotten when it expires', async () => {
       const there = { ...client('d'), pool: 'other' };
-      await store.keepSession(client('d'), '1', resting('here'), 1);
-      await store.keepSession(there, '1', resting('there'), LONG_MS);
+      await store.keepSession(client('d'), '1', stored('here'), 1);
+      await store.keepSession(there, '1', stored('there'), LONG_MS);
       const expired = async () => (await store.takeSession(client('d'), '2', false)) === 'unknown';
       await until(expired, 'the session to expire');
-      expect(await store.takeSession(there, '2', false)).toEqual(resting('there'));
+      expect(await store.takeSession(there, '2', false)).toEqual(stored('there'));
     });
 
     test('a session has room for as much as may be remembered, and ids for anything', async () => {

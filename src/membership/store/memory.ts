@@ -5,25 +5,25 @@ import { type Clock, systemClock } from '../../base/time.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';
 import { memoryState } from './memory-state.ts';
-import { createRestingSessions, type RestingBounds } from './resting-sessions.ts';
 import type { ClientKey, MembershipStore, ProxyBeat, StoreWatcher } from './store.ts';
+import { createStoredSessions, type StoredBounds } from './stored-sessions.ts';
 
 type Watched = Pick<StoreWatcher, 'onMembership' | 'onProxies'>;
 const nobody: Watched = { onMembership() {}, onProxies() {} };
 
 /**
  * Membership of one proxy that stands alone; it ends with the process.
- * @param resting bounds the sessions of devices that are away
+ * @param stored bounds the sessions of devices that are away
  */
 export function createMemoryStore(
   clock: Clock = systemClock,
-  resting: RestingBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
+  stored: StoredBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
 ): MembershipStore {
   const registry = new LeaseKeeper(clock);
   const { nodes } = registry;
   const places = new MemoryPlaces(clock);
   const shared = new Map<string, string>();
-  const sessions = createRestingSessions(clock, resting);
+  const sessions = createStoredSessions(clock, stored);
 
   return {
     kind: 'memory',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
 import { SUBSCRIPTIONS_MAX } from '../../session/index.ts';
-import type { BeatingNode, Decision, ProxyBeat, RestingSession } from './store.ts';
+import type { BeatingNode, Decision, ProxyBeat, StoredSession } from './store.ts';
 
 /**
  * What proxies write for each other, as schemas. Whoever can write to the store can write anything there: what does not
@@ -101,7 +101,7 @@ const session = z.object({
     .string()
     .max(SUBSCRIPTIONS_MAX)
     .regex(/^[A-Za-z0-9+/]*={0,2}$/),
-}) satisfies z.ZodType<RestingSession>;
+}) satisfies z.ZodType<StoredSession>;
 
 /** Something that all proxies share under a name. */
 const shared = z.object({ value: z.string().min(1).max(SHARED_MAX) });

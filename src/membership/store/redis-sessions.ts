@@ -4,7 +4,7 @@ import type { Codec } from './codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { scripts } from './redis-scripts.ts';
-import { type ClientKey, type RestingSession, SESSION_OWNER_MS } from './store.ts';
+import { type ClientKey, SESSION_OWNER_MS, type StoredSession } from './store.ts';
 
 interface SessionsOptions {
   readonly keys: RedisKeys;
@@ -23,7 +23,7 @@ export function createSessions({ keys, codec, run, deadline }: SessionsOptions) 
       client: ClientKey,
       connection: string,
       isFinal: boolean,
-    ): Promise<RestingSession | 'unknown' | 'in-use'> {
+    ): Promise<StoredSession | 'unknown' | 'in-use'> {
       const args = [deadline(), connection, isFinal ? 1 : 0, SESSION_OWNER_MS];
       const reply = await run(scripts.takeSession, [keys.session(client)], args);
       if (typeof reply !== 'string') return reply === 1 ? 'in-use' : 'unknown';
@@ -34,7 +34,7 @@ export function createSessions({ keys, codec, run, deadline }: SessionsOptions) 
     async keep(
       client: ClientKey,
       connection: string,
-      session: RestingSession,
+      session: StoredSession,
       ttlMs: number,
     ): Promise<boolean> {
       const text = codec.write('session', session, nameOf(client));

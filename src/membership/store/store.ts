@@ -78,18 +78,13 @@ export interface MembershipStore {
     client: ClientKey,
     connection: string,
     isFinal: boolean,
-  ): Promise<RestingSession | 'unknown' | 'in-use'>;
+  ): Promise<StoredSession | 'unknown' | 'in-use'>;
   /**
    * That connection has ended, and this is to be remembered of the session. False where a later connection has taken it:
    * then nothing is.
    * @throws BreakwaterError STORE_UNAVAILABLE
    */
-  keepSession(
-    client: ClientKey,
-    connection: string,
-    session: RestingSession,
-    ttlMs: number,
-  ): Promise<boolean>;
+  keepSession(client: ClientKey, connection: string, session: StoredSession, ttlMs: number): Promise<boolean>;
 
   /**
    * A text that all proxies share under this name: puts `next` where there is nothing yet, or exactly `before`. Resolves
@@ -229,7 +224,7 @@ export interface ClientKey {
 }
 
 /** What is remembered of a persistent session while no connection has it. */
-export interface RestingSession {
+export interface StoredSession {
   /** Whose it is, as in `ClientPlace`. */
   readonly who: number;
   /** In base64, as sessions write and read them: at most `SUBSCRIPTIONS_MAX` characters. */

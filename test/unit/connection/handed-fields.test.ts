@@ -44,7 +44,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     connection,
     {
       goes: 'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs connectAtMs phase reason held forwarder deviceFin isHolding',
-      begins: 'rosterAt connectEnd',
+      begins: 'setIndex connectEnd',
       isGiven: 'wire host peer',
     },
   ],
@@ -60,7 +60,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     opaque,
     {
       goes: 'route placedAtMs number held permit link reason halfClosed',
-      begins: 'rosterAt attempts isClosing connect session clientId who',
+      begins: 'setIndex attempts isClosing connect session clientId who',
       isGiven: 'wire host peer',
     },
   ],

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type SwapRemovable, SwapRemoveSet } from '../../../src/data-plane/swap-remove-set.ts';
 
-const newcomer = (): SwapRemovable => ({ rosterAt: -1 });
+const newcomer = (): SwapRemovable => ({ setIndex: -1 });
 
 test('who came and did not go is there, once', () => {
   fc.assert(

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/time.ts';
 import type { SessionsState } from './memory-state.ts';
-import { type RestingSession, SESSION_OWNER_MS } from './store.ts';
+import { SESSION_OWNER_MS, type StoredSession } from './store.ts';
 
 /** Of an entry besides its texts: the entry of the map, the object, and the strings' heads. */
 const ENTRY_BYTES = 240;
@@ -9,13 +9,13 @@ interface Entry {
   /** The last connection that has taken the session. */
   readonly connection: string;
   /** Undefined while a connection has it. */
-  readonly session: RestingSession | undefined;
+  readonly session: StoredSession | undefined;
   /** The one connection that waits for it: of what it changes meanwhile, a third one knows nothing. */
   readonly next: string | undefined;
   readonly endsAt: number;
 }
 
-export interface RestingBounds {
+export interface StoredBounds {
   /** Asked each time, because a reload may change it. Beyond it the longest untouched is forgotten. */
   readonly maxBytes: () => number;
   /** So many have been. */
@@ -23,7 +23,7 @@ export interface RestingBounds {
 }
 
 /** The sessions of `MembershipStore.takeSession` in this process, in the order in which they were last touched. */
-export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: RestingBounds) {
+export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: StoredBounds) {
   const entries = new Map<string, Entry>();
   let bytes = 0;
 
@@ -64,7 +64,7 @@ export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: R
         if (!entries.has(key))
           put(key, { session: undefined, next: undefined, ...entry, endsAt: clock.now() + msLeft });
     },
-    take(key: string, connection: string, isFinal: boolean): RestingSession | 'unknown' | 'in-use' {
+    take(key: string, connection: string, isFinal: boolean): StoredSession | 'unknown' | 'in-use' {
       const entry = at(key);
       const isNext = entry?.next === undefined || entry.next === connection;
       if (!isFinal && entry !== undefined && entry.session === undefined) {
@@ -79,7 +79,7 @@ export function createRestingSessions(clock: Clock, { maxBytes, onForgotten }: R
       if (!isNext && !isFinal) return 'in-use';
       return (isNext ? entry?.session : undefined) ?? 'unknown';
     },
-    keep(key: string, connection: string, session: RestingSession, ttlMs: number): boolean {
+    keep(key: string, connection: string, session: StoredSession, ttlMs: number): boolean {
       const entry = at(key);
       const isMine = entry === undefined || entry.connection === connection;
       if (isMine) put(key, { connection, session, next: entry?.next, endsAt: clock.now() + ttlMs });
