@@ -11,7 +11,7 @@ export interface ServerReference {
 
 /** Which devices are to leave, and what they are told. */
 export interface DepartureOrder {
-  /** With another number than before, those leave that are here at present. Who comes later stays. */
+  /** With a higher number than before, those leave that are here at present. Who comes later stays. */
   readonly departure: number;
   /** At most so many of them; 0: they are only noted. */
   readonly count: number;

@@ -29,9 +29,10 @@ export class Departures {
     this.random = random;
   }
 
-  /** Ends a few; how many that were, and how many are still to leave. */
+  /** Ends a few; how many that were, and how many are still to leave. Of a departure that another one has replaced, none are. */
   take(order: DepartureOrder, crews: Iterable<Crew>): { readonly ended: number; readonly left: number } {
-    if (order.departure !== this.departure) this.begin(order.departure, crews);
+    if (order.departure < this.departure) return { ended: 0, left: 0 };
+    if (order.departure > this.departure) this.begin(order.departure, crews);
     let ended = 0;
     while (ended < order.count && this.members.length > 0) if (this.endOne(order)) ended++;
     return { ended, left: this.members.length };

@@ -20,7 +20,7 @@ export type Dismiss = (
 ) => Promise<{ readonly ended: number; readonly left: number }>;
 
 export interface DepartureOptions {
-  /** Unique; the following ones are for those that come while it is under way. */
+  /** Each higher than the last; the following ones are for those that come while it is under way. */
   readonly number: () => number;
   readonly dismiss: Dismiss;
   /** Devices that are connected. */
@@ -144,6 +144,7 @@ export class Departure {
     const { options, meter } = this;
     const nowMs = options.clock.now();
     if (this.departure === undefined || this.isLateOnesTurn(nowMs)) await this.note(nowMs);
+    if (this.isOver) return;
     const still = (options.most ?? Number.POSITIVE_INFINITY) - meter.moved;
     const room = Math.min(meter.room(nowMs), still, this.left);
     if (room >= 1 && this.departure !== undefined) {

@@ -101,6 +101,11 @@ export class ProxyDepartures {
     last.left = (await dismiss(last.number, count, 'shutdown')).left;
   }
 
+  /** Another proxy takes devices: from the next call of `end` on those leave who are here by then, and came back meanwhile. */
+  anew(): void {
+    this.last = undefined;
+  }
+
   describe(): HandedDepartures {
     const { present, parts } = this;
     return {

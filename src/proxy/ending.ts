@@ -38,6 +38,7 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
     isTakenOver: () => successor !== undefined || isTakenOver(common, control),
     stopAccepting: () => threads.stopAccepting(),
     dismiss: (part) => control.departures.end(part),
+    takenOver: () => control.departures.anew(),
   });
   upgrade.onReplaced(({ line, channel }) => {
     successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);

@@ -17,6 +17,8 @@ interface ShutdownParts {
   readonly stopAccepting: () => void;
   /** Ends this part of the devices that were there when it was first called, of those that have not left yet; 1: everybody. */
   readonly dismiss: (part: number) => Promise<void>;
+  /** Somebody else takes devices since a moment ago: those too leave in turn who came while nobody did. */
+  readonly takenOver: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -28,7 +30,7 @@ const STEP_MAX_MS = 2 * GRACE_POLL_MS;
 /**
  * Asks devices to leave one after the other over the time of grace, and closes: all at once they would storm whoever takes
  * them, because each logs in anew. While nobody else takes devices the listeners stay open, and who comes then stays until
- * the end: an address that refuses everybody for the whole grace would be worse than to be let go twice.
+ * the end, or until somebody does: an address that refuses everybody for the whole grace would be worse than to be let go twice.
  */
 export function createShutdown(parts: ShutdownParts) {
   const { clock, log, devices, dismiss } = parts;
@@ -56,6 +58,7 @@ export function createShutdown(parts: ShutdownParts) {
         accepts = false;
         log.info({ devices: devices() }, 'another proxy takes devices: the listeners close');
         parts.stopAccepting();
+        parts.takenOver();
       }
       await sleep(GRACE_POLL_MS);
     }

@@ -63,3 +63,14 @@ test('a device is told one of the neighbours of its listener, or a listener of i
     ['proxy-drain'],
   ]);
 });
+
+test('a late order of a departure that another one has replaced lets nobody leave', () => {
+  const departures = new Departures(random);
+  const crew = crewOf(10);
+  departures.take({ ...order, departure: 1, count: 2 }, [crew]);
+  departures.take({ ...order, departure: 2, count: 5 }, [crew]);
+  const back = crew.enter();
+  expect(departures.take({ ...order, departure: 1, count: 5 }, [crew])).toEqual({ ended: 0, left: 0 });
+  expect(departures.take({ ...order, departure: 2, count: 50 }, [crew])).toEqual({ ended: 3, left: 0 });
+  expect([...crew.open]).toEqual([back]);
+});

@@ -183,3 +183,47 @@ test('another process lets no more go of a share than are left of it, and tells 
   expect(third.departures.progress('rebalance')).toMatchObject({ state: 'done', moved: 137, left: 0 });
   expect(third.pending()).toBe(0);
 });
+
+test('who comes back while the proxy ends stays until the end, also where a drain was under way', async () => {
+  const time = fakeTime();
+  const orders: [number: number, count: number][] = [];
+  const answers: (() => void)[] = [];
+  const departures = new ProxyDepartures({
+    dismiss: (departure, count) =>
+      new Promise((resolve) => {
+        orders.push([departure, count]);
+        answers.push(() => resolve({ ended: count, left: 10 }));
+      }),
+    devices: () => 10,
+    phase: { isDraining: false },
+    ...{ isHeld: () => false, onState: () => {}, onProgress: () => {} },
+    ...{ clock: time.clock, timers: time.timers },
+  });
+  departures.drain({ rate: 10, delay: 0 });
+  await time.pass(0);
+  const ended = departures.end(0.5);
+  for (const answer of answers.splice(0)) answer(); // the drain hears only now that its devices are noted
+  await time.pass(0);
+  for (let i = 0; i < 3; i++) {
+    for (const answer of answers.splice(0)) answer();
+    await time.pass(1_000);
+  }
+  await ended;
+  expect(orders).toEqual([
+    [1, 0],
+    [2, 0],
+    [2, 5],
+  ]);
+});
+
+test('who came back leaves in turn with all others as soon as another proxy takes devices', async () => {
+  const { proxy, departures } = scene(100);
+  await departures.end(0.5);
+  proxy.devices += 30;
+  expect(proxy.devices).toBe(80);
+  for (let i = 0; i < 100; i++) await departures.end(0.2);
+  expect(proxy.devices).toBe(31); // all but the last of those that were there
+  departures.anew();
+  for (let i = 0; i < 100; i++) await departures.end(0.2);
+  expect(proxy.devices).toBe(1);
+});
