@@ -195,6 +195,8 @@ export type Command =
   | ({ readonly type: 'dismiss'; readonly request: number } & DepartureOrder)
   /** Resets whoever is left, and ends the worker. */
   | { readonly type: 'close' }
+  /** Answered by `done`, behind all events of what was in this thread's sockets when it was asked. */
+  | { readonly type: 'settle'; readonly request: number }
   /** Whether each placed and each ended connection is reported. */
   | { readonly type: 'verbose'; readonly on: boolean }
   /** Answered by `clients`. */

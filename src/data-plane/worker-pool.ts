@@ -29,6 +29,7 @@ import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 /** New listeners wait so long for a thread that is being started again. */
 const READY_WAIT_MS = 3_000;
 const READY_POLL_MS = 50;
+const SETTLE_TIMEOUT_MS = 1_000;
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class WorkerPool {
@@ -274,6 +275,17 @@ export class WorkerPool {
   /** Asks every thread to look whether the nodes of its sessions still answer. */
   watchNodes(): void {
     this.tellAll({ type: 'watch' });
+  }
+
+  /**
+   * Resolves when every thread has told what is in its sockets now, as far as it can: one that does not answer is not
+   * waited for. Asked twice, because a thread may have been in the middle of a turn, and what it told may be news to another.
+   */
+  async settled(): Promise<void> {
+    for (let round = 0; round < 2; round++)
+      await Promise.allSettled(
+        this.alive.map((thread) => thread.ask((request) => ({ type: 'settle', request }), SETTLE_TIMEOUT_MS)),
+      );
   }
 
   /** Tells every thread whether a node is gone. */

@@ -237,6 +237,14 @@ function exit(): void {
   process.exit(0); // in a Worker this ends the thread, not the process
 }
 
+/** What else this turn of the loop finds in sockets comes before the answer. */
+function settle(request: number): void {
+  engine.defer(() => {
+    events.flush();
+    report({ type: 'done', request });
+  });
+}
+
 function carryOut(command: Command): unknown {
   switch (command.type) {
     case 'listen':
@@ -265,6 +273,8 @@ function carryOut(command: Command): unknown {
         Array.from(hosts.values(), ({ open }) => open),
         table.unhealthy(),
       );
+    case 'settle':
+      return settle(command.request);
     case 'verdict':
       return context.lostLinks.answered(command.verdict);
     case 'superseded':

@@ -21,6 +21,8 @@ interface NodeLossesOptions {
   readonly timers: Pick<Timers, 'setTimeout'>;
   /** One look, within a second or so; a node that is not known any more is `undefined`. Never rejects. */
   readonly probe: (nodeId: string) => Promise<Finding | undefined>;
+  /** Resolves, soon, when what all threads have heard by now is told here. Never rejects. */
+  readonly settled: () => Promise<void>;
   /** May devices come back at other proxies, of which this one hears? */
   readonly hasPeers: () => boolean;
   /** Sends the verdict to every worker. Without evidence the node lived as of that time. */
@@ -144,8 +146,7 @@ export class NodeLosses {
         this.gone(node, incident, finding.evidence, finding.detail);
       } else {
         await this.quiet(incident, asOfMs + MAX_QUIET_MS);
-        if (incident.window.isProof)
-          await this.pause(this.options.hasPeers() ? EXPLAINED_ELSEWHERE_MS : EXPLAINED_MS);
+        if (incident.window.isProof) await this.explanations();
         if (incident.window.isProof && incident.askedAtMs === undefined) {
           incident.window.clear(); // nobody has to be told, and at another proxy such devices may be taken over unseen
           break;
@@ -174,6 +175,13 @@ export class NodeLosses {
       if (waitMs <= 0) return;
       await this.pause(waitMs);
     }
+  }
+
+  /** Of a takeover it is heard from other threads, or other proxies, and however busy the machine is. */
+  private async explanations(): Promise<void> {
+    const { hasPeers, settled } = this.options;
+    await this.pause(hasPeers() ? EXPLAINED_ELSEWHERE_MS : EXPLAINED_MS);
+    await settled();
   }
 
   private pause(ms: number): Promise<void> {

@@ -19,6 +19,8 @@ interface NodeHealthParts {
   readonly poolNamed: (name: string) => PoolConfig;
   readonly poolTls: PoolTls;
   readonly addressesAt: AddressesAt;
+  /** See `WorkerPool.settled`. */
+  readonly settled: () => Promise<void>;
   /** The store is shared with other proxies. */
   readonly hasPeers: () => boolean;
   /** Links that this proxy has at a node. */
@@ -32,7 +34,8 @@ interface NodeHealthParts {
 
 /** Makes the health checks of this proxy: probes, and what nodes do to devices. */
 export function createNodeHealth(parts: NodeHealthParts) {
-  const { nodes, poolNamed, poolTls, addressesAt, hasPeers, liveAt, judge, onProbe, emit, log } = parts;
+  const { nodes, poolNamed, poolTls, addressesAt, settled, hasPeers, liveAt, judge, onProbe, emit, log } =
+    parts;
 
   const probes = new ProbeHistory();
   nodes.onChange(({ kind, node }) => {
@@ -69,6 +72,7 @@ export function createNodeHealth(parts: NodeHealthParts) {
 
   const losses = new NodeLosses({
     probe: look,
+    settled,
     hasPeers,
     verdict: (node, evidence, asOfMs) => judge({ node, evidence, asOfMs }),
     onGone(node, why) {

@@ -23,6 +23,7 @@ export function createNodeParts(common: Common, { threads, poolTls }: DataPlaneP
   const { checker, losses, probes } = createNodeHealth({
     poolNamed: (name) => current.poolNamed(name),
     addressesAt: (host) => addresses.at(host),
+    settled: () => threads.settled(),
     hasPeers: () => current.config.membership.store === 'redis',
     liveAt: (id) => table.liveAt(id),
     judge: (verdict) => threads.judge(verdict),

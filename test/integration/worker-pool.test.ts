@@ -174,6 +174,19 @@ test('kicks the connections of one client id, and says how many there were', asy
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
 });
 
+test.each([
+  'node',
+  ...linuxEngines,
+] as const)('has told everything when it has settled (%s)', async (engine) => {
+  const { threads, port, types } = await startThreads(0, engine);
+  for (let round = 1; round <= 5; round++) {
+    await connectDevice(port, 'meter-1');
+    await threads.settled();
+    expect(types().filter((type) => type === 'placed')).toHaveLength(round);
+    expect(types().filter((type) => type === 'taken-over')).toHaveLength(round - 1);
+  }
+});
+
 test('tells of single devices only while it is wanted; counts them always', async () => {
   const { threads, table, types, port } = await startThreads();
   threads.setVerbose(false);

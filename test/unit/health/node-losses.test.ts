@@ -9,10 +9,12 @@ const refused: Finding = { kind: 'gone', evidence: 'refused', detail: 'ECONNREFU
 function scene(first: Finding | undefined = lives, hasPeers = false) {
   const time = fakeTime();
   const said: string[] = [];
+  let told = Promise.resolve();
   const probes: ((finding: Finding | undefined) => void)[] = [];
   const losses = new NodeLosses({
     ...time,
     hasPeers: () => hasPeers,
+    settled: () => told,
     probe: (node) => {
       said.push(`probe ${node}`);
       return new Promise((resolve) => probes.push(resolve));
@@ -32,6 +34,14 @@ function scene(first: Finding | undefined = lives, hasPeers = false) {
     async answers(finding: Finding | undefined = first): Promise<void> {
       for (const answer of probes.splice(0)) answer(finding);
       await time.pass(0);
+    },
+    /** The threads tell nothing until the returned function is called. */
+    busy(): () => void {
+      let tell = (): void => {};
+      told = new Promise((resolve) => {
+        tell = resolve;
+      });
+      return tell;
     },
     probing: () => probes.length,
     said: () => said.splice(0),
@@ -93,6 +103,7 @@ test('a node that is known no more', async () => {
   const unknown = new NodeLosses({
     ...fakeTime(),
     hasPeers: () => false,
+    settled: () => Promise.resolve(),
     probe: () => Promise.resolve(undefined),
     verdict: (node, evidence) =>
       void losses.lost({ node: `${node} ${evidence}`, devices: [], had: 0, askedAtMs: 0 }),
@@ -171,6 +182,19 @@ describe('links that end together', () => {
     losses.accepted(0);
     await time.pass(1);
     expect(said()).toEqual(['probe a', 'a lives as of 0']);
+  });
+
+  test('prove nothing before every thread has told what it has heard', async () => {
+    const { time, losses, lose, answers, said, busy } = scene();
+    const tell = busy();
+    lose(3, 3);
+    await answers();
+    await time.pass(5_000);
+    expect(said()).toEqual(['probe a']);
+    losses.takenOver(1);
+    tell();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(said()).toEqual(['a lives as of 0']);
   });
 
   test('are waited for longer where the devices may be at other proxies by now', async () => {
