@@ -26,7 +26,7 @@ export type HandOverCommand =
   | { readonly type: 'listening'; readonly request: number }
   /** Accepts nobody, or goes on: whoever connects meanwhile waits. The HTTP thread accepts all the same. */
   | { readonly type: 'hold'; readonly on: boolean }
-  /** Another process accepts from now on: listening sockets are closed, and all else goes on. To the HTTP thread it is `stop`. */
+  /** Another process accepts from now on: listening sockets are closed, and all else goes on. */
   | { readonly type: 'leave' }
   /** Has at most so many further connections stand still. Answered by `handing`; then comes `given`. */
   | { readonly type: 'hand-over'; readonly request: number; readonly most: number }

@@ -5,6 +5,7 @@ import type { TlsOptions } from '../engine/tls.ts';
 import { listeningAt } from './inherited-sockets.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { sharedLimiterMemory } from './shared-limits.ts';
+import type { WorkerHandle } from './worker-handle.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /**
@@ -121,9 +122,13 @@ export class DataPlane extends WorkerPool {
     await Promise.all([super.ready(), this.http?.ready()]);
   }
 
+  protected override get allAlive(): readonly WorkerHandle[] {
+    return [...this.alive, ...(this.http?.alive ?? [])];
+  }
+
   /** The sockets of each listener, by its index. */
   listening(): Promise<ReadonlyMap<number, readonly number[]>> {
-    return listeningAt([...this.alive, ...(this.http?.alive ?? [])]);
+    return listeningAt(this.allAlive);
   }
 
   /** The data threads accept nobody for now, or go on. */

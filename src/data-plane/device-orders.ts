@@ -8,8 +8,11 @@ import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import { askAll, type Workers } from './ask-workers.ts';
 import { laidTogether } from './client-list.ts';
 
-/** What may be asked of devices, whichever worker has them. Each throws BreakwaterError THREAD_UNAVAILABLE. */
-export function createDeviceOrders(workers: () => Workers) {
+/**
+ * What may be asked of devices, whichever worker has them. Each throws BreakwaterError THREAD_UNAVAILABLE.
+ * @param all those too that have only clients of HTTP
+ */
+export function createDeviceOrders(workers: () => Workers, all: () => Workers) {
   let turn = 0;
   return {
     clients: (filter: ClientFilter) => list(workers(), filter),
@@ -18,7 +21,7 @@ export function createDeviceOrders(workers: () => Workers) {
     move: (whom: Whom, to: string | undefined) => move(workers(), whom, to),
     kick: (whom: Whom) => kick(workers(), whom),
     trace: (order: TraceOrder) => trace(workers(), order),
-    dismiss: (order: DepartureOrder) => dismiss(workers(), order, turn++),
+    dismiss: (order: DepartureOrder) => dismiss(all(), order, turn++),
   };
 }
 

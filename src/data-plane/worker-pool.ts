@@ -33,7 +33,10 @@ const SETTLE_TIMEOUT_MS = 1_000;
 
 /** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
 export class WorkerPool {
-  readonly devices = createDeviceOrders(() => this.alive);
+  readonly devices = createDeviceOrders(
+    () => this.alive,
+    () => this.allAlive,
+  );
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
@@ -177,6 +180,11 @@ export class WorkerPool {
 
   get alive(): WorkerHandle[] {
     return this.threads.filter((thread) => thread !== undefined);
+  }
+
+  /** Those too that serve HTTP. */
+  protected get allAlive(): readonly WorkerHandle[] {
+    return this.alive;
   }
 
   /**

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../base/errors.ts';
 import { systemClock, systemRandom } from '../base/time.ts';
 import { Balancer } from '../data-plane/balancer.ts';
+import { Departures } from '../data-plane/departures.ts';
 import { EventBatch } from '../data-plane/event-batch.ts';
 import { answerListen, failureOf, strategiesOf } from '../data-plane/worker-answers.ts';
 import { createFaults, guardThread } from '../data-plane/worker-faults.ts';
@@ -63,6 +64,7 @@ const context: HttpContext = {
   },
   fault: (error) => faults.tell('a connection', error),
 };
+const departures = new Departures(systemRandom);
 const agents = new NodeAgents(start.settings.limits.http.maxHeadBytes, systemClock.now);
 /** By their numbers. */
 const places = new Map<number, HttpPlace & { readonly listener: HttpListener }>();
@@ -184,11 +186,16 @@ function carryOut(command: Command): unknown {
     case 'settings':
       return applyAll(command);
     case 'leave':
+    case 'stop':
       for (const { listener } of places.values()) listener.leave();
       return;
-    case 'stop':
-      for (const { listener } of places.values()) listener.stopAccepting();
-      return;
+    case 'dismiss': {
+      const crews = Array.from(places.values(), ({ settings, listener }) => ({
+        ...{ listener: settings, open: listener.clients },
+      }));
+      const { request, ...order } = command;
+      return report({ type: 'dismissed', request, ...departures.take(order, crews) });
+    }
     case 'listening': {
       const listeners = Array.from(places, ([index, { listener }]) => ({
         ...{ index, descriptors: listener.descriptors },

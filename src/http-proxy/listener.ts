@@ -5,7 +5,9 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { systemTimers } from '../base/time.ts';
 import type { ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import { eachField } from '../protocol/http/fields.ts';
@@ -13,6 +15,7 @@ import { asksForWebSocket, upgradeRefusal } from '../protocol/http/upgrade.ts';
 import { answerPlainly, endPlainly } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Front, type FrontOptions, type HttpAddress, type HttpPeer } from './front.ts';
+import { HttpClient } from './http-client.ts';
 import type { HttpHost, HttpRefusal } from './http-host.ts';
 import { InTurn } from './in-turn.ts';
 import type { NodeAgents } from './node-agents.ts';
@@ -28,6 +31,9 @@ export class HttpListener {
   private readonly agents: NodeAgents;
   private readonly server: Server;
   private readonly front: Front;
+  /** All connections that HTTP, or what it was exchanged for, is spoken on. */
+  readonly clients = new Set<HttpClient>();
+  private readonly clientOf = new WeakMap<Duplex, HttpClient>();
   private readonly peers = new WeakMap<Duplex, HttpPeer>();
   /** The answer that is under way on a connection, for errors of its parser. */
   private readonly answers = new WeakMap<Duplex, ServerResponse>();
@@ -42,13 +48,18 @@ export class HttpListener {
     this.server.emit('listening'); // it never does, the front does; this makes it look for requests that take too long
     this.front = new Front(context, options, (socket, peer) => {
       this.peers.set(socket, peer);
+      this.follow(socket);
       this.server.emit('connection', socket);
     });
     this.server.maxHeadersCount = 0; // we count them ourselves; Node would leave the rest out in silence
-    const serve = (incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void =>
+    const serve = (incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+      const client = this.clientOf.get(incoming.socket);
+      client?.began();
+      response.once('close', () => client?.answered());
       this.inTurn.run(incoming.socket, response, () =>
         this.guard(incoming, () => this.exchange(incoming, response, expectsContinue)),
       );
+    };
     this.server.on('request', (incoming, response) => serve(incoming, response, false));
     this.server.on('checkContinue', (incoming, response) => serve(incoming, response, true));
     this.server.on('upgrade', (incoming, socket, head) =>
@@ -106,17 +117,22 @@ export class HttpListener {
     this.front.unlisten();
   }
 
-  /** Accepts no more; connections end with the answers that are under way. */
-  stopAccepting(): void {
-    this.leave();
-    this.server.closeIdleConnections();
-  }
-
-  /** Resets what is left. */
+  /** Closes idle connections, and resets what is left. */
   close(): void {
     this.isStopping = true;
+    this.server.closeIdleConnections();
     this.front.close();
     this.server.close();
+  }
+
+  private follow(socket: Socket): void {
+    const client = new HttpClient(socket, systemTimers);
+    this.clients.add(client);
+    this.clientOf.set(socket, client);
+    socket.once('close', () => {
+      client.left();
+      this.clients.delete(client);
+    });
   }
 
   private exchange(incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -131,7 +147,8 @@ export class HttpListener {
       incoming.resume();
       return;
     }
-    const isLast = (): boolean => this.isStopping;
+    const client = this.clientOf.get(incoming.socket);
+    const isLast = (): boolean => this.isStopping || client?.isAtLast === true;
     const exchange = new Exchange({ placed, incoming, response, context, agents, expectsContinue, isLast });
     response.once('close', () => {
       this.told(incoming, placed, exchange.status, exchange.nodeId, startedMs);
@@ -176,8 +193,10 @@ export class HttpListener {
       endPlainly(socket, status, detail);
       return this.told(incoming, undefined, status, undefined, startedMs);
     }
-    const onAnswered = (status: number, node: string | undefined): void =>
+    const onAnswered = (status: number, node: string | undefined): void => {
+      if (status === 101) this.clientOf.get(socket)?.joined();
       this.told(incoming, placed, status, node, startedMs);
+    };
     new Tunnel({ placed, socket, head, context, onAnswered }).begin();
   }
 

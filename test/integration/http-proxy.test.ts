@@ -291,3 +291,34 @@ test('counts and log', async () => {
   expect(line).toMatchObject({ level: 'debug', method: 'PUT', status: 200, remoteAddress: '127.0.0.1' });
   expect(JSON.stringify(proxy.logs())).not.toContain('query=1');
 });
+
+test('when the proxy is drained clients leave: at their next answer, when they are idle, and WebSockets', async () => {
+  const port = Number(new URL(urls.insert).port);
+  const open = async (first: string) => {
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    const client = { socket, text: '', isClosed: false, ask: (path: string) => socket.write(get(path)) };
+    socket.on('data', (text: string) => {
+      client.text += text;
+    });
+    socket.on('close', () => {
+      client.isClosed = true;
+    });
+    client.ask(first);
+    await until(() => client.text.includes('"url"') || first === '/hang', 'the first answer');
+    return client;
+  };
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  const [idle, busy, late] = [await open('/'), await open('/'), await open('/hang')];
+  const websocket = new WebSocket(`${urls.insert.replace('http', 'ws')}/mqtt`);
+  await once(websocket, 'open');
+  const ended = once(websocket, 'close');
+  const requests = setInterval(() => busy.isClosed || busy.ask('/'), 50);
+  const { id } = (await proxy.api<{ proxy: { id: string } }>('status')).proxy;
+  await proxy.api(`proxies/${id}/drain`, { method: 'POST', body: { rate: 100, delay: 0 } });
+  await ended;
+  await until(() => idle.isClosed && busy.isClosed, 'the clients to leave');
+  clearInterval(requests);
+  expect([idle.text, busy.text].map((text) => /connection: close/i.test(text))).toEqual([false, true]);
+  expect(late.isClosed).toBe(false); // it has not got its answer
+  late.socket.destroy();
+});
