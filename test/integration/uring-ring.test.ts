@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { EPOLLERR, EPOLLIN, EPOLLOUT, SOCK_NONBLOCK } from '../../src/engine/linux/libc.ts';
+import {
+  EPOLLERR,
+  EPOLLIN,
+  EPOLLOUT,
+  type Libc,
+  loadLibc,
+  SOCK_NONBLOCK,
+} from '../../src/engine/linux/libc.ts';
 import { loadUring } from '../../src/engine/uring/load.ts';
 import { RingScene } from '../support/ring-scene.ts';
 
@@ -43,6 +50,19 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       ring.close(fd, how);
       ring.until(() => ring.hear(far) === undefined || undefined);
       expect(ring.hear(far)).toBeUndefined();
+    });
+
+    it.each([
+      'close',
+      'reset',
+    ] as const)('do not keep it open either where the kernel does not find what is to be cancelled at first: %s', (how) => {
+      const ring = new RingScene(undefined, findingNothingOnce());
+      const { fd, far } = ring.device();
+      ring.turn();
+      ring.close(fd, how);
+      expect(ring.poller.isLetGo(fd)).toBe(false);
+      ring.until(() => ring.hear(far) === undefined || undefined);
+      expect(ring.poller.isLetGo(fd)).toBe(true);
     });
   });
 
@@ -156,6 +176,32 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       expect(heard).toBe(expected);
     });
 
+    it('of which the kernel takes one at a time are all known to have fallen short', () => {
+      const libc = loadLibc();
+      const uringEnter: Libc['uringEnter'] = (fd, submit, ...rest) =>
+        libc.uringEnter(fd, Math.min(1, submit), ...rest);
+      const ring = new RingScene(undefined, { ...libc, uringEnter });
+      const pairs = Array.from({ length: 5 }, () => ring.device());
+      const written = new Map(pairs.map(({ fd }) => [fd, 0]));
+      const bytes = Buffer.alloc(10_000, 1);
+      while (pairs.some(({ fd }) => ring.writer.waiting[fd] === 0)) {
+        for (const { fd } of pairs) {
+          ring.writer.write(fd, bytes, 0, bytes.length);
+          written.set(fd, (written.get(fd) as number) + bytes.length);
+        }
+        ring.turn();
+      }
+      const heard = new Map(pairs.map(({ fd }) => [fd, 0]));
+      ring.until(() => {
+        for (const { fd, far } of pairs) {
+          heard.set(fd, (heard.get(fd) as number) + (ring.hear(far)?.length ?? 0));
+          if (((ring.told(fd) ?? 0) & EPOLLOUT) !== 0) ring.writer.flush(fd);
+        }
+        return pairs.every(({ fd }) => heard.get(fd) === written.get(fd)) || undefined;
+      });
+      expect(heard).toEqual(written);
+    });
+
     it('to a socket that was closed in the same turn go nowhere, and their buffers are given back', () => {
       const ring = new RingScene(small);
       const from = ring.device();
@@ -194,6 +240,20 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     expect(ring.awaitEvents(fd) & EPOLLERR).toBe(EPOLLERR);
   });
 
+  it('tells of a reset also behind a FIN', () => {
+    const ring = new RingScene();
+    const { fd, far } = ring.device();
+    ring.finish(far);
+    ring.until(
+      () =>
+        (ring.awaitEvents(fd) && ring.reader.receive(fd, ring.table.flags[fd] as number) === 0) || undefined,
+    );
+    for (let turn = 0; turn < 5; turn++) ring.turn();
+    ring.told(fd); // the end of one direction
+    ring.reset(far);
+    expect(ring.awaitEvents(fd) & EPOLLERR).toBe(EPOLLERR);
+  });
+
   it('wakes up for a descriptor as long as it can be read, and no more when it was read', () => {
     const ring = new RingScene();
     const wakeFd = ring.libc.eventfd(1, SOCK_NONBLOCK);
@@ -206,3 +266,30 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     ring.libc.close(wakeFd);
   });
 });
+
+const SQE_WORDS = 16;
+const OP_ASYNC_CANCEL = 14;
+
+/** With such a libc the kernel is asked for something else where the first operation is to be cancelled. */
+function findingNothingOnce(): Libc {
+  const libc = loadLibc();
+  const maps: ArrayBuffer[] = [];
+  let isDone = false;
+  return {
+    ...libc,
+    map(...args) {
+      const mapping = libc.map(...args);
+      maps.push(mapping.memory);
+      return mapping;
+    },
+    uringEnter(...args) {
+      const submissions = new Uint32Array(maps[1] as ArrayBuffer);
+      for (let at = 0; !isDone && at < submissions.length; at += SQE_WORDS) {
+        if (((submissions[at] as number) & 0xff) !== OP_ASYNC_CANCEL) continue;
+        submissions[at + 4] = 0; // what is looked for
+        isDone = true;
+      }
+      return libc.uringEnter(...args);
+    },
+  };
+}

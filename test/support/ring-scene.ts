@@ -1,5 +1,5 @@
 import { encodeAddress, type SocketAddress } from '../../src/engine/linux/addresses.ts';
-import { EAGAIN, type Libc, loadLibc, MSG_DONTWAIT } from '../../src/engine/linux/libc.ts';
+import { EAGAIN, type Libc, loadLibc, MSG_DONTWAIT, SHUT_WR } from '../../src/engine/linux/libc.ts';
 import { CheckedSocketStates } from '../../src/engine/linux/socket-rules.ts';
 import { createSocketTable } from '../../src/engine/linux/socket-table.ts';
 import { DEFAULT_KEEP_ALIVE, Sockets } from '../../src/engine/linux/sockets.ts';
@@ -18,18 +18,20 @@ interface Pair {
 
 /** The driver of the uring engine on real sockets, without a loop: each test plays that, turn by turn. */
 export class RingScene {
-  readonly libc: Libc = loadLibc();
+  readonly libc: Libc;
   readonly table = createSocketTable(CAPACITY, new CheckedSocketStates(CAPACITY));
   /** Sockets that were told to be broken, each with its errno. */
   readonly failures: (readonly [number, number])[] = [];
   private readonly events = new Map<number, number>();
-  private readonly sockets = new Sockets(this.libc, DEFAULT_KEEP_ALIVE);
+  private readonly sockets: Sockets;
   private readonly driver;
   private readonly streams;
   private readonly listener: number;
   private readonly address: SocketAddress;
 
-  constructor(sizes?: UringSizes) {
+  constructor(sizes?: UringSizes, libc = loadLibc()) {
+    this.libc = libc;
+    this.sockets = new Sockets(libc, DEFAULT_KEEP_ALIVE);
     this.driver = createUringDriver(this.libc, this.table, sizes);
     this.streams = this.driver.serve({} as TlsSessions, READ_BYTES, {
       failed: (fd, error) => this.failures.push([fd, error]),
@@ -118,6 +120,11 @@ export class RingScene {
   /** Turns until something is told of it. */
   awaitEvents(fd: number): number {
     return this.until(() => this.told(fd));
+  }
+
+  /** The other end sends no more. */
+  finish(far: number): void {
+    this.libc.shutdown(far, SHUT_WR);
   }
 
   /** The other end sends. How many bytes the kernel takes. */

@@ -45,6 +45,7 @@ export function createPoller(libc: Libc, maxEvents: number): Poller {
     modify: (fd, generation, mask) => control(EPOLL_CTL_MOD, fd, generation, mask),
     remove: (fd) => void control(EPOLL_CTL_DEL, fd, 0, 0),
     forget: () => undefined, // close(2) does
+    isLetGo: () => true,
     look: () => libc.epollWait(epfd, events.address, maxEvents, 0),
     wait: (timeoutMs) => libc.epollWait(epfd, events.address, maxEvents, timeoutMs),
     close: () => void libc.close(epfd),

@@ -26,6 +26,8 @@ export interface Poller {
   remove(fd: number): void;
   /** The descriptor is about to be closed. */
   forget(fd: number): void;
+  /** Whether nothing of its former life is under way any more at one that was forgotten, and was not closed. */
+  isLetGo(fd: number): boolean;
   /** Sleeps until something happens. Number of events, or the negative errno (EINTR). */
   wait(timeoutMs: number): number;
   /** The same without sleeping. */

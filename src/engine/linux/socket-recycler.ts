@@ -11,6 +11,8 @@ const KEPT_MS = 1000;
 /** An address of the family AF_UNSPEC, which is 0: all of it is zeros. */
 const NOWHERE_BYTES = 16;
 
+type RecyclerPoller = Pick<Poller, 'keepsWatching' | 'isLetGo'>;
+
 /**
  * Sockets of links that were reset, for the next links. Connecting one to nowhere (AF_UNSPEC; connect(2)) resets its
  * connection as a close would, and leaves a socket that may connect anew and is still watched by the poller. Making,
@@ -21,25 +23,20 @@ export class SocketRecycler {
   private readonly table: SocketTable;
   private readonly nowhere: Pinned;
   private readonly clearIn: (ms: number) => void;
-  private readonly keepsWatching: boolean;
+  private readonly poller: RecyclerPoller;
   private readonly spare: number[] = [];
-  /** Ended in this turn: events of their former life may still be in its batch. */
+  /** Events of their former life may still be in the batch of this turn, or operations of it under way. */
   private readonly quarantined: number[] = [];
   private isInBatch = false;
   private isToBeCleared = false;
 
   /** `clearIn` has `clear` called after so many milliseconds. */
-  constructor(
-    libc: Libc,
-    table: SocketTable,
-    clearIn: (ms: number) => void,
-    { keepsWatching }: Pick<Poller, 'keepsWatching'>,
-  ) {
+  constructor(libc: Libc, table: SocketTable, clearIn: (ms: number) => void, poller: RecyclerPoller) {
     this.libc = libc;
     this.table = table;
     this.nowhere = libc.pin(NOWHERE_BYTES);
     this.clearIn = clearIn;
-    this.keepsWatching = keepsWatching;
+    this.poller = poller;
   }
 
   /** Resets a link's connection and keeps its socket. False where it must be closed instead. */
@@ -60,11 +57,22 @@ export class SocketRecycler {
   /** Every event of the batch has been served. */
   endBatch(): void {
     this.isInBatch = false;
+    if (this.quarantined.length > 0) this.release();
+  }
+
+  private release(): void {
+    const { poller, quarantined } = this;
     const { generation } = this.table;
-    for (let fd = this.quarantined.pop(); fd !== undefined; fd = this.quarantined.pop()) {
-      if (this.keepsWatching) generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
+    let kept = 0;
+    for (const fd of quarantined) {
+      if (!poller.isLetGo(fd)) {
+        quarantined[kept++] = fd;
+        continue;
+      }
+      if (poller.keepsWatching) generation[fd] = (generation[fd] as number) - 1; // again the one that the poller knows
       this.spare.push(fd);
     }
+    quarantined.length = kept;
   }
 
   /** A socket that the poller watches already, or -1: also while its former life's end could be taken for the next's. */
@@ -77,6 +85,7 @@ export class SocketRecycler {
     this.isToBeCleared = false;
     this.endBatch();
     const { generation } = this.table;
+    this.spare.push(...this.quarantined.splice(0));
     for (let fd = this.spare.pop(); fd !== undefined; fd = this.spare.pop()) {
       generation[fd] = (generation[fd] as number) + 1;
       this.libc.close(fd);

@@ -13,11 +13,11 @@ import type { Ring } from './ring.ts';
 /** What a completion is of; as a bit, what is under way. */
 export const POLL = 1; // readiness, as with epoll
 export const RECEIVE = 2;
-const ROOM = 4; // once: bytes can be sent
-export const END = 8; // once: the socket has an error, or has ended both ways; for one that nothing is received from
+const ROOM = 4; // bytes can be sent again
+export const END = 8; // the socket has an error, or has ended; for one that nothing is received from
 /** The number of a send takes the place of the descriptor. */
 export const SEND = 16;
-/** Beside POLL, not as a kind: it is told again and again. */
+/** Beside POLL, not as a kind: it is told again and again, as ROOM and END always are. */
 const EDGE = 32;
 export const CANCEL = 64;
 
@@ -38,12 +38,15 @@ export class Operations {
   private readonly underWay: Uint8Array;
   /** The submission that was taken last, by fd. */
   private readonly newest: Int32Array;
+  /** Receives of former generations whose last completion has not come, by fd. */
+  private readonly lingering: Uint16Array;
 
   constructor(ring: Ring, { generation, capacity }: Pick<SocketTable, 'generation' | 'capacity'>) {
     this.ring = ring;
     this.generation = generation;
     this.underWay = new Uint8Array(capacity);
     this.newest = new Int32Array(capacity);
+    this.lingering = new Uint16Array(capacity);
   }
 
   isUnderWay(fd: number, kind: number): boolean {
@@ -55,31 +58,48 @@ export class Operations {
     this.underWay[fd] = (this.underWay[fd] as number) & ~kind;
   }
 
-  /** The last completion of a poll has come. One that is to tell again and again does: it was ended by the kernel. */
-  pollEnded(fd: number): void {
-    const isEdge = this.isUnderWay(fd, EDGE);
-    this.ended(fd, POLL | EDGE);
-    if (isEdge) this.poll(fd, STREAM_EVENTS);
+  /** The last completion of a poll has come. Whether it was to go on: the kernel has ended it, for want of room. */
+  pollEnded(fd: number, kind: number): boolean {
+    const goesOn = kind !== POLL || this.isUnderWay(fd, EDGE);
+    this.ended(fd, kind === POLL ? POLL | EDGE : kind);
+    return goesOn;
+  }
+
+  /** A poll that was to go on does. */
+  pollAgain(fd: number, kind: number): void {
+    if (kind === POLL) this.poll(fd, STREAM_EVENTS);
+    else if (kind === ROOM) this.awaitRoom(fd);
+    else this.awaitEnd(fd);
   }
 
   /** Tells of events of epoll_ctl(2): with EPOLLET again and again, else once. */
   poll(fd: number, events: number): void {
-    const at = this.begin(a.OP_POLL_ADD, fd, POLL);
-    this.ring.words[at + a.SQE_FLAGS] = events;
-    if ((events & EPOLLET) === 0) return;
-    this.ring.words[at + a.SQE_LENGTH] = a.POLL_MULTISHOT;
+    if ((events & EPOLLET) === 0) {
+      this.ring.words[this.begin(a.OP_POLL_ADD, fd, POLL) + a.SQE_FLAGS] = events;
+      return;
+    }
+    this.pollOn(fd, POLL, events);
     this.underWay[fd] = (this.underWay[fd] as number) | EDGE;
   }
 
-  /** Tells once that the socket takes bytes, or has failed. */
+  /**
+   * Tells that the socket takes bytes again, or has failed. Whatever it is to tell, a poll tells of the other end's FIN too: one
+   * that tells once would end with that, where FIN has come, and room would never be told.
+   */
   awaitRoom(fd: number): void {
-    if (this.isUnderWay(fd, ROOM)) return;
-    this.ring.words[this.begin(a.OP_POLL_ADD, fd, ROOM) + a.SQE_FLAGS] = EPOLLOUT;
+    if (!this.isUnderWay(fd, ROOM)) this.pollOn(fd, ROOM, EPOLLOUT);
   }
 
-  /** Tells once that the socket has failed, or has ended both ways, which a poll tells whatever else it is to tell. */
+  /** Tells that the socket has failed, or has ended, which a poll tells whatever else it is to tell. */
   awaitEnd(fd: number): void {
-    if (!this.isUnderWay(fd, END)) this.begin(a.OP_POLL_ADD, fd, END);
+    if (!this.isUnderWay(fd, END)) this.pollOn(fd, END, 0);
+  }
+
+  /** Tells of every change. */
+  private pollOn(fd: number, kind: number, events: number): void {
+    const at = this.begin(a.OP_POLL_ADD, fd, kind);
+    this.ring.words[at + a.SQE_FLAGS] = events | EPOLLET;
+    this.ring.words[at + a.SQE_LENGTH] = a.POLL_MULTISHOT;
   }
 
   /**
@@ -114,11 +134,11 @@ export class Operations {
   }
 
   /** Its last completion is still to come, and `ended` is to be called then; or one of CANCEL, if it was not found. */
-  cancel(fd: number, kind: number): void {
+  cancel(fd: number, kind: number, generation = this.generation[fd] as number): void {
     const { ring } = this;
-    const at = ring.take(skipped, -1, this.low(fd, CANCEL), this.generation[fd] as number);
+    const at = ring.take(skipped, -1, this.low(fd, CANCEL), generation);
     ring.words[at + a.SQE_ADDRESS] = this.low(fd, kind);
-    ring.words[at + a.SQE_ADDRESS + 1] = this.generation[fd] as number;
+    ring.words[at + a.SQE_ADDRESS + 1] = generation;
   }
 
   /**
@@ -130,7 +150,26 @@ export class Operations {
     const kinds = this.underWay[fd] as number;
     if (kinds === 0) return;
     for (let kind = POLL; kind <= END; kind <<= 1) if ((kinds & kind) !== 0) this.cancel(fd, kind);
+    if ((kinds & RECEIVE) !== 0) this.lingering[fd] = (this.lingering[fd] as number) + 1;
     this.underWay[fd] = 0;
+  }
+
+  /** The last completion of a former generation's receive has come. */
+  lingered(fd: number): void {
+    this.lingering[fd] = (this.lingering[fd] as number) - 1;
+  }
+
+  /** No receive of a former generation is under way, which would take what the socket receives if that is connected anew. */
+  isLetGo(fd: number): boolean {
+    return this.lingering[fd] === 0;
+  }
+
+  /**
+   * A cancel of a former generation has found nothing. A receive that waits for its turn within the kernel is not found, and
+   * would keep the socket open.
+   */
+  cancelAgain(fd: number, generation: number): void {
+    if (!this.isLetGo(fd)) this.cancel(fd, RECEIVE, generation);
   }
 
   /** The descriptor stays, under the same generation. */

@@ -40,6 +40,8 @@ export class RingPoller implements Poller {
   /** What is told as long as it holds, by fd: it is polled once, and again when the loop has served it. */
   private readonly levels = new Map<number, number>();
   private readonly served: number[] = [];
+  /** Polls that go on before the loop waits, each with its generation: before that they would find no room again. */
+  private readonly interrupted: number[] = [];
   private count = 0;
   private isClosed = false;
 
@@ -61,6 +63,10 @@ export class RingPoller implements Poller {
   modify(fd: number, generation: number, events: number): number {
     this.remove(fd);
     return this.add(fd, generation, events);
+  }
+
+  isLetGo(fd: number): boolean {
+    return this.operations.isLetGo(fd);
   }
 
   remove(fd: number): void {
@@ -98,17 +104,28 @@ export class RingPoller implements Poller {
       if (events !== 0 && !this.operations.isUnderWay(fd, POLL)) this.operations.poll(fd, events);
     }
     served.length = 0;
+    if (this.interrupted.length > 0) this.pollAgain();
     if (streams === undefined) return;
     streams.writer.submit();
     streams.reader.prepare();
     streams.pool.publish();
   }
 
+  private pollAgain(): void {
+    const { interrupted } = this;
+    for (let i = 0; i < interrupted.length; i += 3) {
+      const fd = interrupted[i] as number;
+      if (this.generation[fd] === interrupted[i + 2])
+        this.operations.pollAgain(fd, interrupted[i + 1] as number);
+    }
+    interrupted.length = 0;
+  }
+
   /** All that has completed, and so all sends that fell short: those that nothing is told of were taken whole. */
   private collect(): number {
     this.count = 0;
+    this.ring.submit(); // what the kernel has left, sends among it
     this.drain();
-    this.ring.submit();
     while (this.ring.isOverflown) {
       this.ring.enter(0);
       this.drain();
@@ -139,24 +156,29 @@ export class RingPoller implements Poller {
     const fd = fdOf(low);
     if (kind === RECEIVE) this.received(fd, generation, result, flags);
     else if (kind === SEND) this.streams?.writer.fellShort(fd, result);
-    else if (this.generation[fd] !== generation) return;
-    else if (kind === CANCEL) this.streams?.reader.notCancelled(fd);
+    else if (this.generation[fd] !== generation) {
+      if (kind === CANCEL) this.operations.cancelAgain(fd, generation);
+    } else if (kind === CANCEL) this.streams?.reader.notCancelled(fd);
     else if (result !== -ECANCELED) this.polled(fd, kind, result, (flags & a.CQE_MORE) === 0);
   }
 
   private received(fd: number, generation: number, result: number, flags: number): void {
     const { pool, reader } = this.streams as Streams;
     const buffer = (flags & a.CQE_BUFFER) === 0 ? -1 : flags >>> a.CQE_BUFFER_SHIFT;
+    const isLast = (flags & a.CQE_MORE) === 0;
     if (buffer >= 0) pool.taken(buffer);
     if (this.generation[fd] === generation) {
-      const events = reader.completed(fd, result, buffer, (flags & a.CQE_MORE) === 0);
+      const events = reader.completed(fd, result, buffer, isLast);
       if (events !== 0) this.tell(fd, events);
-    } else if (buffer >= 0) pool.giveBack(buffer);
+      return;
+    }
+    if (buffer >= 0) pool.giveBack(buffer);
+    if (isLast) this.operations.lingered(fd);
   }
 
   private polled(fd: number, kind: number, result: number, isLast: boolean): void {
-    if (isLast && kind === POLL) this.operations.pollEnded(fd);
-    else if (isLast) this.operations.ended(fd, kind);
+    if (isLast && this.operations.pollEnded(fd, kind))
+      this.interrupted.push(fd, kind, this.generation[fd] as number);
     if (this.levels.has(fd)) this.served.push(fd);
     this.tell(fd, result < 0 ? EPOLLHUP : result); // a poll that failed: whoever reads finds out why
   }

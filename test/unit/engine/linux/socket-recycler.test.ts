@@ -3,7 +3,7 @@ import type { Libc } from '../../../../src/engine/linux/libc.ts';
 import { SocketRecycler } from '../../../../src/engine/linux/socket-recycler.ts';
 import { createSocketTable } from '../../../../src/engine/linux/socket-table.ts';
 
-function scene({ connect = 0 } = {}) {
+function scene({ connect = 0, isLetGo = (): boolean => true } = {}) {
   const table = createSocketTable(1000);
   const told: string[] = [];
   const libc = {
@@ -16,6 +16,7 @@ function scene({ connect = 0 } = {}) {
   } as unknown as Libc;
   const recycler = new SocketRecycler(libc, table, (ms) => told.push(`clear in ${ms}`), {
     keepsWatching: true,
+    isLetGo,
   });
   /** As the streams do: the generation grows with every end. */
   const end = (fd: number): boolean => {
@@ -33,15 +34,35 @@ test('a socket that has ended serves the next link when its turn is over, under 
   expect([table.generation[7], recycler.take(), recycler.take()]).toEqual([3, 7, -1]);
 });
 
+test('a socket of whose former life something is under way waits for its end', () => {
+  let isLetGo = false;
+  const { recycler, end } = scene({ isLetGo: () => isLetGo });
+  end(7);
+  recycler.endBatch();
+  expect(recycler.take()).toBe(-1);
+  isLetGo = true;
+  recycler.beginBatch();
+  recycler.endBatch();
+  expect([recycler.take(), recycler.take()]).toEqual([7, -1]);
+});
+
+test('one that still waits when its time is over is closed', () => {
+  const { told, recycler, end } = scene({ isLetGo: () => false });
+  end(7);
+  recycler.endBatch();
+  recycler.clear();
+  expect([told.at(-1), recycler.take()]).toEqual(['close 7', -1]);
+});
+
 test('what is not taken is closed after a while, and what is told of it later finds nobody', () => {
   const { table, told, recycler, end } = scene();
   end(7);
   end(8);
   recycler.endBatch();
-  expect(recycler.take()).toBe(7);
+  expect(recycler.take()).toBe(8);
   recycler.clear();
-  expect(told).toEqual(['disconnect 7', 'clear in 1000', 'disconnect 8', 'close 8']);
-  expect([...table.generation.subarray(7, 9)]).toEqual([0, 1]);
+  expect(told).toEqual(['disconnect 7', 'clear in 1000', 'disconnect 8', 'close 7']);
+  expect([...table.generation.subarray(7, 9)]).toEqual([1, 0]);
   expect(end(9)).toBe(true);
   expect(told.at(-1)).toBe('clear in 1000');
 });
