@@ -545,6 +545,38 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
     });
 
+    // node:net reads nothing more where a write has failed.
+    it.skipIf(name === 'node')(
+      'that are reset are heard to the last byte, also where bytes to them fail before that is told',
+      async () => {
+        const gate = new Int32Array(new SharedArrayBuffer(4));
+        const own = await startEngine({ ...base, highWaterBytes: HIGH_WATER, gate });
+        try {
+          await own.script('fill-late');
+          const { device, connection } = await own.connect();
+          sockets.push(device);
+          connection.call('dial', node.target);
+          const upstream = await link();
+          await connection.told('linkOpened');
+          device.write('too late');
+          await connection.told('waits');
+          const words = 'last words '.repeat(10_000);
+          upstream.write(words, () => upstream.resetAndDestroy());
+          await once(upstream, 'close');
+          Atomics.store(gate, 0, 1);
+          Atomics.notify(gate, 0);
+          expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
+          const heard = connection.events
+            .filter(({ name }) => name === 'linkData')
+            .map(({ args }) => args[1]);
+          expect(heard.join('')).toBe(words);
+        } finally {
+          Atomics.store(gate, 0, 1);
+          await own.stop();
+        }
+      },
+    );
+
     it('end with the connection: closed is told when the last socket is gone', async () => {
       const { device, connection } = await dialled();
       device.resetAndDestroy();
@@ -655,6 +687,23 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       upstream.end(bytes);
       expect(digest(await received(device))).toBe(expected);
       expect(await connection.told('closed')).toEqual([8, bytes.length]);
+    });
+
+    it.each([
+      'device',
+      'node',
+    ] as const)('carries what the %s reads late, although it has sent its FIN', async (who) => {
+      const { device, upstream } = await through('relay');
+      const [reader, speaker] = who === 'device' ? [device, upstream] : [upstream, device];
+      reader.pause();
+      reader.end('last');
+      expect((await firstBytes(speaker, 4)).toString()).toBe('last');
+      const { bytes, digest: expected } = payload(FLOOD);
+      speaker.write(bytes);
+      await stalled(speaker);
+      const arrived = received(reader);
+      speaker.end();
+      expect(digest(await arrived)).toBe(expected);
     });
 
     it('carries a FIN of the node, and the rest of the device', async () => {

@@ -45,6 +45,8 @@ export type Script =
   | 'fill'
   /** Is connection 77, and does not come back from its first bytes until the gate is open. */
   | 'stick'
+  /** At the device's bytes waits until the gate is open, and then fills link 0. */
+  | 'fill-late'
   /** When the device has ended, leaves link 0 and dials the target, and so on when that fails. */
   | 'go-on-alone';
 
@@ -200,6 +202,11 @@ class Scripted implements WireEvents {
       this.wire.toNode(0, new Uint8Array(FILLED_BYTES), 0, FILLED_BYTES);
       this.wire.nextTurn(() => this.tell('drained'), 0);
       this.wire.nextTurn(() => this.tell('turned'));
+    }
+    if (this.script === 'fill-late') {
+      this.tell('waits');
+      if (settings.gate !== undefined) Atomics.wait(settings.gate, 0, 0);
+      this.wire.toNode(0, new Uint8Array(FILLED_BYTES), 0, FILLED_BYTES);
     }
     if (this.script === 'forward') this.wire.toNode(0, bytes, start, end);
     else this.tell('deviceData', this.text(bytes, start, end));

@@ -14,6 +14,11 @@ export interface Reader {
   readonly readsPerTurn: number;
   /** Bytes received, 0 for the end, or a negative errno. */
   receive(fd: number, flags: number): number;
+  /**
+   * Of a broken socket of which nothing can be received: whether that is all. Else it is told of again when more, or the end,
+   * is here.
+   */
+  hasAll(fd: number, flags: number): boolean;
 }
 
 /** Sends bytes, and keeps what the kernel would not take until it takes more. */

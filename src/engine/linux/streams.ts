@@ -305,11 +305,9 @@ export class Streams {
 
   private readEnded(fd: number, result: number): void {
     const flags = this.flags[fd] as number;
-    if ((flags & is.BROKEN) !== 0) {
-      this.broken(fd);
-      return;
-    }
-    if (result === -c.EAGAIN) this.states.readDry(fd);
+    const isBroken = (flags & is.BROKEN) !== 0;
+    if (isBroken && (result !== -c.EAGAIN || this.reader.hasAll(fd, flags))) this.broken(fd);
+    else if (result === -c.EAGAIN) this.states.readDry(fd);
     else if (result === 0) this.finRead(fd);
     else if (result === -c.EPROTO) this.tlsFailed(fd);
     else this.dead(fd, causeOf(-result));

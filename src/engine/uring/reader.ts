@@ -1,5 +1,5 @@
 import type { Reader } from '../linux/driver.ts';
-import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPOLLERR, EPOLLIN, type Libc } from '../linux/libc.ts';
+import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPOLLERR, EPOLLIN, type Libc, SHUT_RD } from '../linux/libc.ts';
 import type { ScratchReader } from '../linux/scratch-reader.ts';
 import * as is from '../linux/socket-state.ts';
 import { countReceived, type SocketTable } from '../linux/socket-table.ts';
@@ -132,6 +132,14 @@ export class PoolReader implements Reader {
     if (ended !== 0) return ended === FIN ? 0 : ended;
     this.goOn(fd, true);
     return -EAGAIN;
+  }
+
+  /** The kernel may have more, which it gives, and the end, when nothing can follow any more. */
+  hasAll(fd: number, flags: number): boolean {
+    if ((flags & is.TLS) !== 0 || this.ended[fd] !== 0) return true;
+    this.libc.shutdown(fd, SHUT_RD);
+    this.goOn(fd, true);
+    return false;
   }
 
   /** The buffer that was received last, for whoever takes it along and gives it back later; -1: it is none of the pool. */
