@@ -32,13 +32,18 @@ export type HandOverCommand =
   | { readonly type: 'hand-over'; readonly request: number; readonly most: number }
   /** Another worker has what was handed over last, but those at these places, which go on; `all` go on. */
   | { readonly type: 'given'; readonly kept: readonly number[] | 'all' }
-  /** Makes these connections, which stand still until `begin`. Answered by `adopted`. */
-  | { readonly type: 'adopt'; readonly request: number; readonly devices: readonly HandedDevice[] }
+  /** Makes these connections, which stand still until `begin`. `ofDead`: a thread has left them that died. Answered by `adopted`. */
+  | {
+      readonly type: 'adopt';
+      readonly request: number;
+      readonly devices: readonly HandedDevice[];
+      readonly ofDead?: boolean;
+    }
   /** What was adopted goes on. */
   | { readonly type: 'begin' };
 
 /** The sockets of one listener. */
-interface Listening {
+export interface Listening {
   readonly index: number;
   readonly descriptors: readonly number[];
 }
@@ -51,6 +56,12 @@ export type HandOverReport =
       readonly request: number;
       readonly devices: readonly HandedDevice[];
       readonly busy: number;
+    }
+  /** The thread ends, by a fault: its descriptors of these are whoever's takes them. All of it comes before the thread's end. */
+  | {
+      readonly type: 'left';
+      readonly devices: readonly HandedDevice[];
+      readonly listeners: readonly Listening[];
     }
   /** Which of them cannot be gone on with here, and why; their descriptors were not touched. */
   | { readonly type: 'adopted'; readonly request: number; readonly refused: readonly Refusal[] };

@@ -360,19 +360,36 @@ export class TableWriter {
     return sum;
   }
 
-  /** Gives back what a worker had counted before it died. Its totals stay: a counter never goes back. */
-  releaseThread(thread: number): void {
+  /**
+   * A worker has died. What it had counted is given back with the last call of what this returns, and until then as many parts of it
+   * as are told: of devices that wait for another worker, which counts them anew. Its totals stay: a counter never goes back.
+   */
+  releaseThread(thread: number): (part: number) => void {
     const { counts, live, header, doubles } = this.table;
     pulseOf(this.table, thread)[BEAT] = 0;
+    const giveBack: ((part: number) => void)[] = [];
     const base = thread * MAX_LISTENERS * MAX_NODES;
     for (let i = 0; i < MAX_LISTENERS * MAX_NODES; i++) {
       const count = counts[base + i] ?? 0;
       if (count === 0) continue;
-      Atomics.sub(live, i % MAX_NODES, count);
+      giveBack.push(inParts(live, i % MAX_NODES, count));
       counts[base + i] = 0;
     }
     const devices = thread * DOUBLES_PER_THREAD + threadCounters.indexOf('devices');
-    Atomics.sub(header, DEVICES, doubles[devices] ?? 0);
+    giveBack.push(inParts(header, DEVICES, doubles[devices] ?? 0));
     doubles[devices] = 0;
+    return (part) => {
+      for (const each of giveBack) each(part);
+    };
   }
+}
+
+/** Takes `count` off, in parts: what is told is how much of it, from 0 to 1, has been taken off then. */
+function inParts(cells: Int32Array, at: number, count: number): (part: number) => void {
+  let taken = 0;
+  return (part) => {
+    const all = Math.floor(count * part);
+    Atomics.sub(cells, at, all - taken);
+    taken = all;
+  };
 }

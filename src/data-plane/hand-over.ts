@@ -4,6 +4,7 @@ import type { HandedDevice, HandOverCommand, HandOverReport } from '../data-plan
 import type { Engine } from '../engine/engine.ts';
 import { acceptedOf } from './accepted-clients.ts';
 import type { ListenerHost } from './listener-host.ts';
+import { Probation } from './probation.ts';
 
 /** A worker hands its connections over, and takes those of another. */
 
@@ -21,7 +22,11 @@ interface HandOverParts {
   /** By the indexes of the listeners. */
   readonly hosts: ReadonlyMap<number, ListenerHost>;
   readonly report: (report: HandOverReport) => void;
+  readonly now: () => number;
 }
+
+/** So many devices are reported together by a thread that ends. */
+const LEFT_BATCH = 64;
 
 /**
  * Connections that stand still are not among those that their listener has open, so that nobody moves, ends or asks one:
@@ -40,9 +45,11 @@ export class HandOver {
   /** Those that the other process has refused are not offered again. */
   private readonly kept = new WeakSet<Carried>();
   private adopted: Wire[] = [];
+  private readonly probation: Probation<Wire>;
 
   constructor(parts: HandOverParts) {
     this.parts = parts;
+    this.probation = new Probation(parts.now);
   }
 
   carryOut(command: HandOverCommand): void {
@@ -64,7 +71,7 @@ export class HandOver {
       case 'given':
         return this.given(command.kept);
       case 'adopt':
-        return this.adopt(command.request, command.devices);
+        return this.adopt(command);
       case 'begin':
         for (const wire of this.adopted) engine.thaw(wire);
         this.adopted = [];
@@ -78,20 +85,33 @@ export class HandOver {
     for (let next = this.pass.pop(); next !== undefined; next = this.pass.pop()) {
       const { host, connection } = next;
       if (!host.open.has(connection)) continue;
-      const client = host.describe(connection);
-      const sockets = client && this.parts.engine.freeze(client.wire);
-      if (client === undefined || sockets === undefined) {
+      const stopped = this.stop(host, connection);
+      if (stopped === undefined) {
         this.busy++;
         continue;
       }
-      const { wire, peer, state } = client;
       host.open.delete(connection);
-      frozen.push({ host, connection, wire });
-      devices.push({ listener: host.listener.index, sockets, peer, state, accepted: acceptedOf(connection) });
+      frozen.push({ host, connection, wire: stopped.wire });
+      devices.push(stopped.device);
       if (frozen.length >= most) break;
     }
     this.frozen = frozen;
     this.parts.report({ type: 'handing', request, devices, busy: this.busy });
+  }
+
+  /** From here on it stands still. Undefined: not now; nothing has changed then. */
+  private stop(
+    host: ListenerHost,
+    connection: Carried,
+    goes: (wire: Wire) => boolean = () => true,
+  ): { readonly wire: Wire; readonly device: HandedDevice } | undefined {
+    const client = host.describe(connection);
+    if (client === undefined || !goes(client.wire)) return undefined;
+    const { wire, peer, state } = client;
+    const sockets = this.parts.engine.freeze(wire);
+    if (sockets === undefined) return undefined;
+    const accepted = acceptedOf(connection);
+    return { wire, device: { listener: host.listener.index, sockets, peer, state, accepted } };
   }
 
   private beginPass(): void {
@@ -117,18 +137,51 @@ export class HandOver {
     this.frozen = [];
   }
 
-  private adopt(request: number, devices: readonly HandedDevice[]): void {
+  private adopt({ request, devices, ofDead }: Extract<HandOverCommand, { type: 'adopt' }>): void {
     const { engine, hosts, report } = this.parts;
     const refused: { at: number; why: string }[] = [];
     for (const [at, { listener, sockets, peer, state }] of devices.entries()) {
       const host = hosts.get(listener);
       try {
         if (host === undefined) throw new Error('there is no such listener');
-        this.adopted.push(engine.adopt(sockets, (wire) => host.revive(wire, peer, state)));
+        const wire = engine.adopt(sockets, (made) => host.revive(made, peer, state));
+        this.adopted.push(wire);
+        if (ofDead) this.probation.add(wire);
       } catch (error) {
         refused.push({ at, why: messageOf(error) });
       }
     }
     report({ type: 'adopted', request, refused });
+  }
+
+  /**
+   * The thread ends, by a fault: reports whatever another thread can go on with. What cannot be described, what is on
+   * probation, and the culprit are left out. Nothing runs in this thread behind that.
+   * @throws BreakwaterError UPGRADE_UNAVAILABLE where the engine cannot hand over; then nothing is reported
+   */
+  leaveAll(culprit: Wire | undefined): void {
+    const { engine, hosts, report } = this.parts;
+    const listeners = Array.from(hosts.keys(), (index) => ({ index, descriptors: engine.listening(index) }));
+    const goes = (wire: Wire): boolean => wire !== culprit && !this.probation.has(wire);
+    let devices: HandedDevice[] = [];
+    for (const host of hosts.values()) {
+      for (const connection of host.open) {
+        const device = attempt(() => this.stop(host, connection, goes)?.device);
+        if (device !== undefined) devices.push(device);
+        if (devices.length < LEFT_BATCH) continue;
+        report({ type: 'left', devices, listeners: [] });
+        devices = [];
+      }
+    }
+    report({ type: 'left', devices, listeners });
+  }
+}
+
+/** A connection whose state is broken is nobody's to go on with; those of others are. */
+function attempt<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch {
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/time.ts';
 
-/** How soon workers that have died are started again, and which of them die again and again. */
+/** How soon workers that have died are started again, which of them die again and again, and whose devices others go on with. */
 
 /** A worker that has lived for so long is sound: what it died of before does not count any more. */
 export const STEADY_MS = 30_000;
@@ -22,6 +22,11 @@ interface Death {
   /** In a row, this one included. */
   readonly deaths: number;
   readonly delayMs: number;
+  /**
+   * Others may go on with what it has left. One that dies again and again may die of what goes over each time, whatever that is:
+   * its devices end, so that nothing goes round for ever.
+   */
+  readonly mayLeave: boolean;
 }
 
 /** Counts the deaths of each worker of a pool in a row. */
@@ -40,14 +45,16 @@ export class Restarts {
     this.rowOf(thread).livesSinceMs = this.clock.now();
   }
 
-  /** It has died, or could not be started. */
-  died(thread: number): Death {
+  /** It has died, or could not be started. @param isAwaited devices stand still until the next lives */
+  died(thread: number, isAwaited = false): Death {
     const row = this.rowOf(thread);
     if (this.isSteady(row)) row.deaths = 0;
     row.livesSinceMs = undefined;
-    row.deaths++;
+    const deaths = ++row.deaths;
     this.total++;
-    return { deaths: row.deaths, delayMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (row.deaths - 1)) };
+    const mayLeave = deaths <= FAILING_AFTER;
+    const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (deaths - 1));
+    return { deaths, delayMs: isAwaited && mayLeave ? 0 : delayMs, mayLeave };
   }
 
   /** Call it `STEADY_MS` after `lives`. True where a worker that was failing is sound. */

@@ -1,7 +1,9 @@
+import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Fault, WorkerEvent, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { EngineName } from '../engine/engine.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
+import type { Settle } from './survivors.ts';
 
 /** How a set of workers is started. */
 export interface WorkerPoolOptions {
@@ -28,8 +30,18 @@ export interface Service {
   readonly onEvents: (events: readonly WorkerEvent[], thread: number) => void;
   /** An exception of one connection, or of one command; the thread goes on. */
   readonly onFault: (thread: number, fault: Fault) => void;
-  /** A thread died; what it had counted must be given back. It is started again. `deaths`: in a row. */
-  readonly onDeath: (thread: number, error: Error, deaths: number) => void;
+  /**
+   * A thread died; what it had counted must be given back, of these devices when it is told what has become of them, of all others at
+   * once. It is started again. `deaths`: in a row.
+   */
+  readonly onDeath: (
+    thread: number,
+    error: Error,
+    deaths: number,
+    survivors: readonly HandedDevice[],
+  ) => Settle;
+  /** A device that a thread has left cannot be gone on with. */
+  readonly onRefused: (why: string) => void;
   /** A thread dies again and again; or it did, and lives. */
   readonly onFailing: (thread: number, isFailing: boolean) => void;
 }

@@ -3,10 +3,12 @@ import { Worker } from 'node:worker_threads';
 import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { runningTimeout } from '../base/running-timeout.ts';
 import { systemTimers } from '../base/time.ts';
+import type { HandOverReport } from '../data-plane-api/hand-over-messages.ts';
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
 import { closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import { unmapLeft } from '../engine/unmap.ts';
+import { takeLeft } from './left-behind.ts';
 import { ListenError } from './listen-error.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
@@ -30,8 +32,8 @@ interface Request {
 /** What a worker reports besides the answers to questions. */
 interface DataThreadEvents {
   readonly onReport: (report: Report) => void;
-  /** It has ended: after it listened, or else before. */
-  readonly onExit: (error: Error, hasListened: boolean) => void;
+  /** It has ended: after it listened, or else before. What it has left is the caller's. */
+  readonly onExit: (error: Error, hasListened: boolean, left: ReturnType<typeof takeLeft>) => void;
 }
 
 function failureIn({ code, message, listener }: Extract<Report, { type: 'failed' }>): BreakwaterError {
@@ -48,6 +50,8 @@ export class WorkerHandle {
   /** In the routing table and in reports. */
   readonly number: number;
   private readonly pending = new Map<number, Request>();
+  private readonly descriptors: Uint8Array | undefined;
+  private readonly left: Extract<HandOverReport, { type: 'left' }>[] = [];
   private wakeFd: number | undefined;
   private requests = 0;
   private failure = new Error('the thread ended by itself');
@@ -59,6 +63,7 @@ export class WorkerHandle {
     script = new URL('./worker.js', import.meta.url),
   ) {
     this.number = start.thread;
+    this.descriptors = start.descriptors;
     ensureWorkingFolder();
     this.worker = new Worker(script, { workerData: start, resourceLimits });
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
@@ -67,14 +72,12 @@ export class WorkerHandle {
     });
     this.worker.on('exit', () => {
       this.forget();
-      if (start.descriptors !== undefined) {
-        unmapLeft(start.descriptors);
-        closeDescriptors(start.descriptors, systemTimers);
-      }
-      events.onExit(this.failure, this.listens);
+      const left = this.bury();
+      events.onExit(this.failure, this.listens, left);
     });
     this.worker.on('message', (report: Report) => {
       if (report.type === 'ready') this.wakeFd = report.wakeFd;
+      if (report.type === 'left') return void this.left.push(report);
       if (!('request' in report)) return events.onReport(report);
       const request = this.pending.get(report.request);
       if (report.type === 'failed') request?.reject(failureIn(report));
@@ -88,6 +91,21 @@ export class WorkerHandle {
     this.wakeFd = undefined;
     for (const { reject } of this.pending.values())
       reject(new BreakwaterError('THREAD_UNAVAILABLE', `data thread ${this.number} died; try again`));
+  }
+
+  /** Closes what the thread has open, but what it has left to another. */
+  private bury(): ReturnType<typeof takeLeft> {
+    const { descriptors, left } = this;
+    if (descriptors === undefined) return { devices: [], listening: [] };
+    const taken = takeLeft(descriptors, left);
+    unmapLeft(descriptors);
+    closeDescriptors(descriptors, systemTimers);
+    return taken;
+  }
+
+  /** Notes in the thread's stead what these descriptors are, which it is given, or gives back. */
+  note(descriptors: readonly number[], what: number): void {
+    for (const fd of descriptors) if (this.descriptors !== undefined) this.descriptors[fd] = what;
   }
 
   /** The first listeners; where one cannot be bound, the thread ends with that error. */

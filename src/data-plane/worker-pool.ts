@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BreakwaterError } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
 import type { EndReason } from '../connection/connection-host.ts';
@@ -10,7 +9,7 @@ import type {
   Verdict,
   WorkerSettings,
 } from '../data-plane-api/messages.ts';
-import { createDescriptors } from '../engine/descriptors.ts';
+import { closeLeft, createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
 import { forgetThread, type LimiterMemory } from '../policy/admission/connection-limiter.ts';
@@ -19,19 +18,21 @@ import {
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
 import { askAll } from './ask-workers.ts';
+import { awaitThreads, beingStarted } from './await-threads.ts';
 import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
+import type { Left } from './left-behind.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
+import { Survivors } from './survivors.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
-/** New listeners wait so long for a thread that is being started again. */
-const READY_WAIT_MS = 3_000;
-const READY_POLL_MS = 50;
+/** The data threads as the main thread sees them. */
+
 const SETTLE_TIMEOUT_MS = 1_000;
 
-/** The data threads as the main thread sees them: starts them, speaks to them, starts again one that dies. */
+/** Starts the data threads, speaks to them, starts again one that dies. */
 export class WorkerPool {
   readonly devices = createDeviceOrders(
     () => this.alive,
@@ -47,6 +48,13 @@ export class WorkerPool {
   /** Undefined until they start. */
   private service: Service | undefined;
   private readonly restarts = new Restarts(systemClock);
+  private readonly survivors = new Survivors({
+    listeners: () => this.listeners,
+    living: () => this.alive.find(({ listens }) => listens),
+    isAwaited: (place, thread) => this.accepting && this.threads[place] !== thread,
+    refused: (why) => this.service?.onRefused(why),
+    close: closeLeft,
+  });
   private verbose = true;
   private accepting = true;
   private closing: Promise<void> | undefined;
@@ -110,15 +118,15 @@ export class WorkerPool {
             else if (report.type === 'fault') onFault(number, report);
             else if (report.type === 'ready') {
               started.tell({ type: 'verbose', on: this.verbose });
-              started.begin(listeners()).then((bound) => {
+              started.begin(this.survivors.inherit(thread, started, listeners())).then((bound) => {
                 this.lives(thread, started);
                 resolve(bound);
               }, reject);
             }
           },
-          onExit: (failure, hasListened) => {
+          onExit: (failure, hasListened, left) => {
             this.threads[thread] = undefined;
-            if (hasListened) this.died(thread, failure);
+            if (hasListened) this.died(thread, failure, { ...left, listeners: this.listeners });
             else reject(failure);
           },
         },
@@ -135,6 +143,7 @@ export class WorkerPool {
 
   private lives(thread: number, handle: WorkerHandle): void {
     this.restarts.lives(thread);
+    void this.survivors.adopt(thread, handle);
     const settle = (): void => {
       if (this.threads[thread] === handle && this.restarts.settle(thread))
         this.service?.onFailing(this.numberOf(thread), false);
@@ -142,14 +151,17 @@ export class WorkerPool {
     setTimeout(settle, STEADY_MS).unref();
   }
 
-  private died(thread: number, error: Error): void {
+  private died(thread: number, error: Error, left?: Left): void {
     const number = this.numberOf(thread);
     forgetThread(this.limiter, number);
-    if (this.closing !== undefined) return;
-    const death = this.restarts.died(thread);
-    this.service?.onDeath(number, error, death.deaths);
+    if (this.closing !== undefined) return left && this.survivors.endAll(left);
+    const { devices = this.survivors.at(thread) } = left ?? {};
+    const death = this.restarts.died(thread, devices.length > 0);
+    const settle = this.service?.onDeath(number, error, death.deaths, devices);
+    if (left !== undefined && settle !== undefined) this.survivors.keep(thread, left, settle);
     if (this.restarts.hasBegunToFail(death)) this.service?.onFailing(number, true);
     if (this.accepting) setTimeout(() => this.restart(thread), death.delayMs).unref();
+    this.survivors.settle(thread, death.mayLeave, left !== undefined && this.accepting);
   }
 
   /** Deaths of threads since the start. */
@@ -217,11 +229,11 @@ export class WorkerPool {
    * Resolves when every thread listens; one that has died is waited for.
    * @throws BreakwaterError THREAD_UNAVAILABLE where that takes long
    */
-  async ready(): Promise<void> {
-    for (let waitedMs = 0; !this.isWhole; waitedMs += READY_POLL_MS) {
-      if (waitedMs >= READY_WAIT_MS || this.closing !== undefined || !this.accepting) throw beingStarted();
-      await sleep(READY_POLL_MS);
-    }
+  ready(): Promise<void> {
+    return awaitThreads(
+      () => this.isWhole,
+      () => this.closing === undefined && this.accepting,
+    );
   }
 
   private get isWhole(): boolean {
@@ -304,11 +316,13 @@ export class WorkerPool {
   /** Tells a thread that the broker has accepted a newer connection than those of its own until `sinceMs`. */
   supersede(thread: number, accepted: Accepted): void {
     this.threads[thread]?.tell({ type: 'superseded', ...accepted });
+    this.survivors.superseded(accepted, thread);
   }
 
   /** The same to all threads: the newer one is another proxy's. */
   supersedeAll(accepted: Accepted): void {
     this.tellAll({ type: 'superseded', ...accepted });
+    this.survivors.superseded(accepted);
   }
 
   /** Answers a thread's question where a device was served last. */
@@ -358,6 +372,7 @@ export class WorkerPool {
 
   private async closeAll(): Promise<void> {
     const { alive } = this;
+    this.survivors.endAll();
     this.tellAll({ type: 'endAll', reason: 'shutdown' });
     this.tellAll({ type: 'close' });
     const late = setTimeout(() => {
@@ -366,8 +381,4 @@ export class WorkerPool {
     await Promise.all(alive.map(({ exited }) => exited));
     clearTimeout(late);
   }
-}
-
-function beingStarted(): BreakwaterError {
-  return new BreakwaterError('THREAD_UNAVAILABLE', 'a data thread is being started again; try again');
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../base/errors.ts';
 import { sharedClock, systemClock, systemRandom } from '../base/time.ts';
+import type { Wire } from '../connection/wire.ts';
 import type {
   ClientAnswer,
   ClientFilter,
@@ -51,7 +52,7 @@ const report = (message: Report): void => parentPort?.postMessage(message);
 
 const now = (): number => engine.now();
 const faults = createFaults(report);
-guardThread(faults, systemClock.now, () => process.exit(1));
+guardThread(faults, systemClock.now, () => giveUp(undefined));
 const memory = openTable(start.table, start.tableThreads);
 const table = new TableReader(memory, start.thread);
 const events = new EventBatch(
@@ -117,11 +118,15 @@ const engine = createEngine(start.engine, {
     if (more !== undefined) events.add({ type: 'accept-paused', reason, more });
   },
   onFault: (error) => faults.tell('a connection', error),
+  onBroken(error, culprit) {
+    faults.tell('a thread', error);
+    giveUp(culprit);
+  },
   traffic: table.traffic,
   pulse: new Pulse(pulseOf(memory, start.thread)),
 });
 
-const handOver = new HandOver({ engine, hosts, report });
+const handOver = new HandOver({ engine, hosts, report, now: systemClock.now });
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
 function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: WorkerSettings) {
@@ -243,6 +248,17 @@ function settle(request: number): void {
     events.flush();
     report({ type: 'done', request });
   });
+}
+
+/** The thread is no good any more. What it has said of its devices comes before them. */
+function giveUp(culprit: Wire | undefined): never {
+  try {
+    events.flush();
+    handOver.leaveAll(culprit);
+  } catch (error) {
+    faults.tell('a thread', error);
+  }
+  process.exit(1);
 }
 
 function carryOut(command: Command): unknown {

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import type { Timers } from '../base/time.ts';
+import { systemTimers, type Timers } from '../base/time.ts';
 
 /** Notes which descriptors a thread has open, and its mappings, so that the main thread can end those of one that has died. */
 
@@ -54,6 +54,16 @@ export function closeDescriptors(
     else if (open[fd] === OTHER) closeQuietly(fd, close);
   }
   open.fill(CLOSED);
+  closeInTurn(connections, timers, close);
+  return connections.length;
+}
+
+/** Closes connections over `SPREAD_MS`, in this order. */
+function closeInTurn(
+  connections: readonly number[],
+  timers: Pick<Timers, 'setTimeout'>,
+  close: (fd: number) => void = closeSync,
+): void {
   let closed = 0;
   const closeSome = (step: number): void => {
     const until = Math.ceil((connections.length * step) / STEPS);
@@ -61,7 +71,12 @@ export function closeDescriptors(
     if (closed < connections.length) timers.setTimeout(() => closeSome(step + 1), SPREAD_MS / STEPS);
   };
   closeSome(1);
-  return connections.length;
+}
+
+/** Closes what has no owner any more, in the same way. */
+export function closeLeft(listening: readonly number[], connections: readonly number[]): void {
+  for (const fd of listening) closeQuietly(fd, closeSync);
+  closeInTurn(connections, systemTimers);
 }
 
 /** Whatever close(2) says, the descriptor is closed. */

@@ -121,6 +121,11 @@ export interface EngineOptions {
   readonly highWaterBytes: number;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */
   readonly onFault: (error: unknown) => void;
+  /**
+   * A fault has left the engine's loop, and what the loop was still to tell others in that turn is lost: it turns no more, and its
+   * connections can be frozen. `culprit`: whose reset failed. Absent, or where nothing can be handed over: the fault is thrown, and the loop goes on.
+   */
+  readonly onBroken?: ((error: unknown, culprit: Wire | undefined) => void) | undefined;
   /** Where the engine gives its signs of life; absent: nobody looks. */
   readonly pulse?: Pulse;
   /** Where bytes of devices are counted, by `Wire.countAt`. The first two numbers are for those that are not. Absent: none are. */

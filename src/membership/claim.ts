@@ -16,6 +16,7 @@ export interface Claimant extends ClientKey {
 
 export interface Claim extends Claimant {
   node: string;
+  thread: number;
   /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
   connections: number;
   /** Undefined until the store has answered. */
@@ -60,6 +61,25 @@ export function createHandedClaims(claims: Map<string, Claim>) {
       const key = keyOf(client);
       const claim = claims.get(key);
       if (claim !== undefined && --claim.connections <= 0) claims.delete(key);
+    },
+
+    /**
+     * A worker has died with its connections. Their claims stay in the store until they expire, but are not
+     * renewed; but for devices that another worker goes on with.
+     */
+    forget(thread: number, survivors: readonly ClientKey[] = []): void {
+      const kept = new Set(survivors.map(keyOf));
+      for (const [key, claim] of claims) {
+        if (kept.has(key)) continue;
+        if (claim.thread === thread) claims.delete(key);
+        else claim.connections = 1; // older ones may have been there
+      }
+    },
+
+    /** Another worker of this process goes on with a connection of the device. */
+    wentOver(client: ClientKey, from: number, to: number): void {
+      const claim = claims.get(keyOf(client));
+      if (claim?.thread === from) claim.thread = to;
     },
 
     /** This process goes on with a connection of the device; what is claimed here already is newer. */

@@ -102,17 +102,6 @@ export function createClaims(options: ClaimsOptions) {
       if (!claim.isOld) left.add(key, claim.node, claim.ttlMs);
     },
 
-    /**
-     * A worker has died with its connections. Their claims stay in the store until they expire, but are not
-     * renewed.
-     */
-    forget(thread: number): void {
-      for (const [key, claim] of claims) {
-        if (claim.thread === thread) claims.delete(key);
-        else claim.connections = 1; // older ones may have been there
-      }
-    },
-
     /** Another proxy has claimed the device. */
     rivalled(client: ClientKey, { epoch, who }: Pick<ClientPlace, 'epoch' | 'who'>): void {
       acceptedElsewhere(client);

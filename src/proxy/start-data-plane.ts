@@ -8,6 +8,7 @@ import { createOwners, type Owners } from './owners.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
 import { injectFaults } from './test-faults.ts';
+import { succeed } from './thread-succession.ts';
 
 /**
  * Starts the data threads and binds the listeners. When this resolves, devices are served. Resolves with who has which client id.
@@ -30,14 +31,13 @@ export async function startDataPlane(
     onEvents: receive(common, { threads, ...dataPlane }, control, owners),
     onFault: (thread, { where, message, stack }) =>
       log.error({ thread, error: message, stack }, `${where} failed`),
-    onDeath: (thread, error, deaths) => {
-      table.releaseThread(thread);
-      owners.forget(thread);
-      cluster.claims.forget(thread);
+    onDeath(thread, error, deaths, survivors) {
       const cause = messageOf(error);
       log.error({ thread, error: cause, deaths }, 'data thread died; starting it again');
       events.emit({ type: 'thread', at: new Date().toISOString(), thread, state: 'died', cause });
+      return succeed(thread, survivors, { table, owners, claims: cluster.claims, log });
     },
+    onRefused: (why) => log.warn({ why }, 'a device of the dead data thread cannot go on'),
     onFailing: (thread, isFailing) => {
       if (isFailing) log.error({ thread }, 'data thread dies again and again: the proxy is not ready');
       else log.warn({ thread }, 'data thread that died again and again lives');

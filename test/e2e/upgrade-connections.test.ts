@@ -1,8 +1,8 @@
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from '../support/certificates.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { start } from '../support/process.ts';
+import { startTraffic } from '../support/traffic.ts';
 import { type Installed, startInstalled } from '../support/upgrade.ts';
 import { until } from '../support/wait.ts';
 
@@ -10,65 +10,6 @@ import { until } from '../support/wait.ts';
 
 const authority = createAuthority('devices');
 const own = authority.issue({ cn: 'edge.test', names: 'IP:127.0.0.1' });
-
-/** What each device of the traffic sends and hears, by topic: every message is a number of its own. */
-interface Traffic {
-  readonly clients: readonly MqttClient[];
-  /** Why devices were disconnected. */
-  readonly ends: string[];
-  stop(): Promise<void>;
-  /** Acknowledged and not heard, of QoS 1 and 2. */
-  lost(): string[];
-  /** Heard more than once, of QoS 2. */
-  twice(): string[];
-  sent(): number;
-}
-
-async function startTraffic(urls: readonly string[], perUrl: number): Promise<Traffic> {
-  const ends: string[] = [];
-  const acknowledged = new Set<string>();
-  const heard = new Map<string, number>();
-  const devices = urls.flatMap((url) =>
-    Array.from({ length: perUrl }, (_, i) => ({ url, protocolVersion: i % 2 === 0 ? 4 : 5 }) as const),
-  );
-  let sent = 0;
-  const clients = await Promise.all(
-    devices.map(async ({ url, protocolVersion }, i) => {
-      const options: IClientOptions = {
-        ...{ clientId: `device-${i}`, protocolVersion, reconnectPeriod: 0, keepalive: 2 },
-        ...{ rejectUnauthorized: false, connectTimeout: 60_000 },
-      };
-      const client = await connectAsync(url, options);
-      client.on('close', () => ends.push(`${url} ${protocolVersion}`));
-      client.on('error', (error) => ends.push(`${url} ${protocolVersion} ${error.message}`));
-      client.on('message', (_, payload) => heard.set(`${payload}`, (heard.get(`${payload}`) ?? 0) + 1));
-      await client.subscribeAsync(`traffic/${i}`, { qos: 2 });
-      return client;
-    }),
-  );
-  let goesOn = true;
-  /** Each device sends to its neighbour: most of the time by another listener, and another thread. */
-  const loops = clients.map(async (client, i) => {
-    for (let n = 0; goesOn; n++) {
-      const qos = (n % 3) as 0 | 1 | 2;
-      const message = `${i} ${n} qos${qos}`;
-      sent++;
-      await client.publishAsync(`traffic/${(i + perUrl) % clients.length}`, message, { qos });
-      if (qos > 0) acknowledged.add(message);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  });
-  const lost = (): string[] => [...acknowledged].filter((message) => !heard.has(message));
-  return {
-    ...{ clients, ends, lost, sent: () => sent },
-    twice: () => [...heard].filter(([message, count]) => message.endsWith('qos2') && count > 1).map(String),
-    async stop() {
-      goesOn = false;
-      await Promise.all(loops);
-      await until(() => lost().length === 0, 'everything to be heard');
-    },
-  };
-}
 
 /** The counters of Breakwater, by name and labels, but those of what the process itself does. */
 async function counters({ adminUrl }: Installed): Promise<Map<string, number>> {

@@ -123,10 +123,13 @@ async function startThreads(port = 0, engine: WorkerPoolOptions['engine'] = 'nod
     settings,
     onEvents: (batch) => events.push(...batch),
     onFault: (_, { where, message }) => faults.push(`${where}: ${message}`),
-    onDeath: (thread, error) => {
+    onDeath: (thread, error, _, survivors) => {
       deaths.push(error.message);
-      table.releaseThread(thread);
+      const giveBack = table.releaseThread(thread);
+      if (survivors.length === 0) giveBack(1);
+      return () => giveBack(1);
     },
+    onRefused: () => {},
     onFailing: () => {},
   });
   const types = () => events.map(({ type }) => type);

@@ -1,12 +1,69 @@
-// Loaded into a proxy by `--import`: once there is a file at the path in DIE_AT, its threads fail over and over where no
-// guard is, until they are given up. Those that are started later live.
-import { existsSync } from 'node:fs';
+// Loaded into a proxy by `--import`: when there is a file at the path in DIE_AT, one data thread takes it away, and fails as it
+// says: `reject`: over and over where no guard is, until it is given up; `loop`: once, in its loop. And a thread that is to send
+// `poison` to a node fails there, and fails again when it resets that connection.
+import { existsSync, readFileSync, unlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 
 const { DIE_AT } = process.env;
-if (!isMainThread && !existsSync(DIE_AT)) {
-  setInterval(() => {
-    if (!existsSync(DIE_AT)) return;
-    for (let i = 0; i < 30; i++) void Promise.reject(new Error('put in by a test'));
-  }, 50).unref();
+
+/** How this thread is to fail now. */
+function order() {
+  if (!existsSync(DIE_AT)) return undefined;
+  try {
+    const how = readFileSync(DIE_AT, 'utf8');
+    unlinkSync(DIE_AT);
+    return how;
+  } catch {
+    return undefined; // it is another thread's
+  }
+}
+
+function obey() {
+  const how = order();
+  if (how === 'loop') fail();
+  if (how === 'reject') for (let i = 0; i < 30; i++) void Promise.reject(new Error('put in by a test'));
+}
+
+function fail() {
+  throw new Error('put in by a test');
+}
+
+if (!isMainThread) {
+  setInterval(obey, 50).unref(); // with Node's own sockets
+  const koffi = createRequire(import.meta.url)('koffi');
+  const { load } = koffi;
+  let isPoisoned = false;
+  const faulty = {
+    epoll_wait(call) {
+      return (...args) => {
+        obey();
+        return call(...args);
+      };
+    },
+    send(call) {
+      return (fd, address, length, flags) => {
+        if (!Buffer.from(koffi.view(BigInt(address), length)).includes('poison'))
+          return call(fd, address, length, flags);
+        isPoisoned = true;
+        return fail();
+      };
+    },
+    setsockopt(call) {
+      return (...args) => {
+        if (!isPoisoned) return call(...args);
+        isPoisoned = false;
+        return fail();
+      };
+    },
+  };
+  koffi.load = (...path) => {
+    const library = load(...path);
+    const func = (...prototype) => {
+      const call = library.func(...prototype);
+      const [, name] = /(\w+)\(/.exec(prototype[0]) ?? [];
+      return Object.hasOwn(faulty, name) ? faulty[name](call) : call;
+    };
+    return { func };
+  };
 }

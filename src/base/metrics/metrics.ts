@@ -308,7 +308,7 @@ function defineProxy(registry: Registry) {
     ),
     deaths: new Counter({
       name: 'breakwater_thread_deaths_total',
-      help: 'Data threads that died, with the connections of their devices.',
+      help: 'Data threads that died. Those of their devices that could go on did so at the next.',
       registers,
     }),
     failing: gauge('threads_failing', 'Data threads that die again and again; the proxy is not ready.'),

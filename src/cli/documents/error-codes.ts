@@ -151,7 +151,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'try again',
   },
   THREAD_UNAVAILABLE: {
-    when: 'a data thread died, or did not answer within 5 s; one that died is started again after 500 ms, or up to 10 s where it dies again and again',
+    when: 'a data thread died, or did not answer within 5 s; one that died is started again at once, or after up to 10 s where it dies again and again',
     remedy: 'try again; the log says why',
   },
   HANDOVER_INVALID: {

@@ -42,7 +42,10 @@ export class LinuxEngine implements Engine {
   private readonly handOver: HandOver;
   private readonly turn = (): void => this.run();
   private readonly exit: () => void;
+  private readonly onBroken: EngineOptions['onBroken'];
   private isStarted = false;
+  /** It turns no more. */
+  private isBroken = false;
   private isClosed = false;
 
   constructor(name: 'epoll' | 'uring', libc: Libc, createDriver: CreateDriver, options: LinuxOptions) {
@@ -68,6 +71,7 @@ export class LinuxEngine implements Engine {
     });
     this.handOver = new HandOver(calls, this.loop);
     this.wakeFd = this.loop.wakeFd;
+    this.onBroken = this.handOver.isAvailable ? options.onBroken : undefined;
     // Those whose descriptors are noted are closed by the main thread, one after the other.
     const isNoted = options.descriptors !== undefined;
     this.exit = () => (isNoted ? this.loop.tls.leave() : this.closeOnce());
@@ -78,8 +82,12 @@ export class LinuxEngine implements Engine {
     if (this.isClosed) return;
     try {
       this.loop.run();
+    } catch (error) {
+      if (this.onBroken === undefined) throw error;
+      this.isBroken = true;
+      this.onBroken(error, this.loop.faults.culprit);
     } finally {
-      if (!this.isClosed) setImmediate(this.turn); // also behind a fault that nobody caught
+      if (!this.isClosed && !this.isBroken) setImmediate(this.turn); // also behind a fault that nobody caught
     }
   }
 

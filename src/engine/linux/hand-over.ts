@@ -40,6 +40,10 @@ export class HandOver {
     this.host = host;
   }
 
+  get isAvailable(): boolean {
+    return this.host.streams.freezer !== undefined;
+  }
+
   /** @throws BreakwaterError UPGRADE_UNAVAILABLE where the driver cannot let go of a socket */
   check(): Freezer {
     const { freezer } = this.host.streams;

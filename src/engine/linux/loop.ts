@@ -7,6 +7,7 @@ import type { Pulse } from '../pulse.ts';
 import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
 import type { CreateDriver } from './driver.ts';
+import { Faults } from './faults.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, Listeners } from './listeners.ts';
 import type { Poller } from './poller.ts';
@@ -70,6 +71,7 @@ export class Loop implements WireHost {
   private readonly deferred = new Deferred((task) => this.attempt(undefined, task));
   /** Whose call is under way, which catches the faults of it. */
   private current: LinuxWire | undefined;
+  readonly faults: Faults;
   private readonly postponed: { readonly wire: LinuxWire; readonly run: () => void }[] = [];
   readonly turns: Turns;
   private readonly acceptRetryKey: number;
@@ -87,6 +89,7 @@ export class Loop implements WireHost {
   constructor(libc: Libc, createDriver: CreateDriver, options: LoopOptions) {
     this.libc = libc;
     this.options = options;
+    this.faults = new Faults(options.onFault);
     const capacity = descriptorLimit(libc);
     const states = options.checksStates ? new CheckedSocketStates(capacity) : new SocketStates(capacity);
     this.table = createSocketTable(capacity, states, options.traffic);
@@ -205,7 +208,7 @@ export class Loop implements WireHost {
       if (mask === 0) this.streams.resume(fd);
       else this.streams.event(fd, mask);
     } catch (error) {
-      this.fault(error, wire);
+      this.faults.caught(error, wire);
     }
     this.current = undefined; // its faults are caught no more
     if (this.doneWires.length > 0) this.finishCalls();
@@ -217,7 +220,7 @@ export class Loop implements WireHost {
       if (this.listeners.owns(fd)) this.listeners.accept(fd);
       else this.headers.event(fd, mask);
     } catch (error) {
-      this.fault(error, undefined);
+      this.faults.caught(error, undefined);
     }
   }
 
@@ -235,7 +238,7 @@ export class Loop implements WireHost {
     try {
       return run();
     } catch (error) {
-      this.fault(error, wire);
+      this.faults.caught(error, wire);
       return undefined;
     } finally {
       this.enter(current);
@@ -246,11 +249,6 @@ export class Loop implements WireHost {
   private goOn(wire: LinuxWire, task: () => void): void {
     if (!wire.isOver) this.attempt(wire, task);
     if (this.doneWires.length > 0) this.finishCalls();
-  }
-
-  private fault(error: unknown, wire: LinuxWire | undefined): void {
-    this.options.onFault(error);
-    wire?.abort();
   }
 
   /** What must wait until the connection's present call has returned: failed dials, and the last call of all. */
@@ -280,7 +278,7 @@ export class Loop implements WireHost {
       else if (fd < 0) wire?.timer();
       else if (!this.headers.timer(fd)) this.streams.timer(fd);
     } catch (error) {
-      this.fault(error, wire);
+      this.faults.caught(error, wire);
     }
   }
 
@@ -316,7 +314,7 @@ export class Loop implements WireHost {
       if (wire.conversation === undefined) wire.abort();
       else if (wire.deviceFd === fd) this.streams.greet(fd);
     } catch (error) {
-      this.fault(error, wire);
+      this.faults.caught(error, wire);
     }
     if (this.doneWires.length > 0) this.finishCalls();
   }

@@ -213,11 +213,29 @@ describe('counts', () => {
       reader.takeConnection(1, 0);
       reader.count('eventsDropped', 1);
     }
-    writer.releaseThread(0);
+    writer.releaseThread(0)(1);
     expect([writer.liveAt('a'), writer.liveByListener('a', 1), writer.devices()]).toEqual([1, 1, 1]);
     expect(writer.counter('eventsDropped')).toBe(3); // a total never goes back
-    writer.releaseThread(0);
+    writer.releaseThread(0)(1);
     expect([writer.liveAt('a'), writer.devices()]).toEqual([1, 1]);
+  });
+
+  test('of a thread that died are given back in parts as others count its devices anew', () => {
+    const { writer, first, second } = openAll();
+    writer.put(node('a'));
+    for (let i = 0; i < 10; i++) {
+      first.countDevice(1);
+      first.takeConnection(1, 0);
+    }
+    const giveBack = writer.releaseThread(0);
+    expect([writer.liveAt('a'), writer.devices()]).toEqual([10, 10]);
+    for (let done = 1; done <= 10; done++) {
+      second.countDevice(1);
+      second.takeServed(1, 0);
+      giveBack(done / 10);
+      expect([writer.liveAt('a'), writer.devices()]).toEqual([10, 10]);
+    }
+    expect(writer.liveByListener('a', 1)).toBe(10);
   });
 
   test('of devices: told is how many there were before', () => {

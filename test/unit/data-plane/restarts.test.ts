@@ -17,12 +17,12 @@ test('each death in a row doubles the wait, up to ten seconds', () => {
   const { dieAfter, restarts } = scene();
   const waits = [1, 2, 3, 4, 5, 6, 7].map(() => dieAfter(1_000).delayMs);
   expect(waits).toEqual([500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
-  expect(restarts.died(0)).toEqual({ deaths: 8, delayMs: 10_000 }); // it did not even start
+  expect(restarts.died(0)).toEqual({ deaths: 8, delayMs: 10_000, mayLeave: false }); // it did not even start
 });
 
 test('a worker that dies seldom is started again soon, however often that was', () => {
   const { dieAfter, restarts } = scene();
-  for (let i = 0; i < 10; i++) expect(dieAfter(STEADY_MS)).toEqual({ deaths: 1, delayMs: 500 });
+  for (let i = 0; i < 10; i++) expect(dieAfter(STEADY_MS)).toMatchObject({ deaths: 1, delayMs: 500 });
   expect(restarts.failing).toEqual([]);
 });
 
@@ -49,4 +49,15 @@ test('workers are counted by themselves', () => {
   expect(restarts.failing).toEqual([]);
   dieAfter(1_000, 1);
   expect(restarts.failing).toEqual([1]);
+});
+
+test('where devices wait for the next it is started at once, as long as any go over', () => {
+  const { restarts } = scene();
+  expect([1, 2, 3, 4].map(() => restarts.died(0, true).delayMs)).toEqual([0, 0, 0, 4_000]);
+});
+
+test('whatever kills one thread after the other goes over three times, and then no more until one is steady', () => {
+  const { dieAfter } = scene();
+  expect([1, 2, 3, 4, 5].map(() => dieAfter(5_000).mayLeave)).toEqual([true, true, true, false, false]);
+  expect(dieAfter(STEADY_MS).mayLeave).toBe(true);
 });

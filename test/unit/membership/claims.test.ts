@@ -59,6 +59,20 @@ test('a thread that dies takes its claims with it, and no other', async () => {
   expect([renewed, told]).toEqual([['other'], []]);
 });
 
+test('a device of a dead thread keeps its claim, hears of rivals, and has it at the thread that goes on with it', async () => {
+  const { told, a, b } = scene();
+  await a.claim(at('n1', { thread: 1 }));
+  a.forget(1, [meter]);
+  a.wentOver(meter, 1, 2);
+  a.forget(1);
+  expect(a.describe(meter)).toMatchObject({ node: 'n1', isOld: false });
+  await b.claim(at('n2'));
+  a.rivalled(meter, { who: 7, epoch: 9 });
+  expect(told).toHaveLength(1);
+  a.forget(2);
+  expect(a.describe(meter)).toBeUndefined();
+});
+
 test('in another pool the client id is another device’s', async () => {
   const { a, b, told } = scene();
   await a.claim(at('n1'));

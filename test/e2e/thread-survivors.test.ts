@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { startAedes } from '../support/aedes.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { createAuthority } from '../support/certificates.ts';
+import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
+import { temporaryDirectory } from '../support/process.ts';
+import { startTraffic } from '../support/traffic.ts';
+import { until } from '../support/wait.ts';
+
+/** Devices that are not ours, by every kind of listener, while a fault ends the thread that carries them. */
+
+const GO_ON = 'devices of the dead data thread go on';
+const logged = ({ logs }: Breakwater, msg: string) => logs().filter((line) => line.msg === msg);
+
+/** A proxy whose threads die when there is a file. */
+async function startDying(config: object) {
+  const DIE_AT = join(temporaryDirectory(), 'die');
+  const NODE_OPTIONS = `--import=${resolve('test/support/dying-thread.mjs')}`;
+  const proxy = await startBreakwater(config, [], { NODE_OPTIONS, DIE_AT });
+  return { proxy, die: (how: 'reject' | 'loop') => writeFileSync(DIE_AT, how) };
+}
+
+/** What is counted of devices: at a time, so that no thread may have counted one twice, or none. */
+async function counts({ api, adminUrl }: Breakwater): Promise<readonly unknown[]> {
+  const { connections } = await api<{ connections: number }>('status');
+  const { total } = await api<{ total: number }>('clients');
+  const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+  const live = [...metrics.matchAll(/^breakwater_connections{.*} (\d+)$/gm)];
+  return [connections, total, live.reduce((sum, [, count]) => sum + Number(count), 0)];
+}
+
+describe.runIf(process.platform === 'linux')('devices of a data thread that dies', () => {
+  test('notice nothing, three times in a row: none is disconnected, nothing is lost, nothing comes twice', async () => {
+    const own = createAuthority('devices').issue({ cn: 'edge.test', names: 'IP:127.0.0.1' });
+    const broker = await startMosquitto();
+    const tls = { cert: own.certFile, key: own.keyFile };
+    const listeners = [
+      ...[{ url: 'mqtt://127.0.0.1:0', mode: 'relay' }, { url: 'mqtt://127.0.0.1:0' }],
+      { url: 'mqtts://127.0.0.1:0', tls, mode: 'relay' },
+      { url: 'mqtts://127.0.0.1:0', tls: { ...tls, minVersion: 'TLSv1.2' } },
+      ...[{ url: 'ws://127.0.0.1:0' }, { url: 'wss://127.0.0.1:0', tls }],
+      { url: 'tcp://127.0.0.1:0', pool: 'opaque' },
+    ];
+    const { proxy, die } = await startDying({
+      ...{ proxy: { threads: 1 }, listeners, limits: { shutdownGrace: 0 } },
+      pools: {
+        default: { nodes: [{ id: 'n0', url: broker.url }] },
+        opaque: { nodes: [{ id: 'n1', url: broker.url.replace('mqtt', 'tcp') }] },
+      },
+    });
+    const urls = listeners.map(({ url }, i) => {
+      const path = /^wss?:/.test(url) ? '/mqtt' : '';
+      return `${url.replace('tcp:', 'mqtt:').replace(':0', `:${proxy.ports[i]}`)}${path}`;
+    });
+    const traffic = await startTraffic(urls, 2, { pauseMs: 20, keepalive: 5 });
+    const goesOn = async (messages: number): Promise<void> => {
+      const wanted = traffic.sent() + messages * traffic.clients.length;
+      await until(() => traffic.sent() >= wanted, 'the traffic to go on');
+    };
+    for (const [i, how] of (['reject', 'loop', 'loop'] as const).entries()) {
+      await goesOn(100); // longer than they are on probation
+      die(how);
+      await until(() => logged(proxy, GO_ON).length === i + 1, 'the devices to go on');
+    }
+    await goesOn(10);
+    await traffic.stop();
+    expect(traffic.ends).toEqual([]);
+    expect(traffic.twice()).toEqual([]);
+    expect(traffic.lost()).toEqual([]);
+    expect(logged(proxy, GO_ON)).toMatchObject(Array(3).fill({ devices: 14, ended: 0 }));
+    expect(await counts(proxy)).toEqual([14, 12, 14]); // who speaks no MQTT has no client id
+    for (const client of traffic.clients) client.removeAllListeners('close').end(true);
+    await until(async () => `${await counts(proxy)}` === '0,0,0', 'all to be given back');
+  });
+
+  test('are disconnected where it died of them, and no other is; nobody who connects is refused', async () => {
+    const [node] = await startAedes(1);
+    const { proxy } = await startDying({
+      proxy: { threads: 1 },
+      listeners: [{ url: 'mqtt://127.0.0.1:0', mode: 'relay' }],
+      pools: { default: { nodes: [{ url: node?.url }] } },
+    });
+    const devices = await connectDevices(proxy.port, clientIds(20));
+    const [culprit] = devices;
+    const ends: string[] = [];
+    for (const { socket } of devices.slice(1)) socket.resume().once('close', () => ends.push('closed'));
+    const gone = once((culprit as Device).socket.resume(), 'close');
+    culprit?.socket.write(Buffer.from('\x30\x09\x00\x01tpoison'));
+    for (let i = 0; logged(proxy, GO_ON).length === 0; i++) await connectDevice(proxy.port, `comes-${i}`);
+    await gone;
+    expect(logged(proxy, GO_ON)).toMatchObject([{ ended: 0 }]);
+    expect(ends).toEqual([]);
+    for (const { socket } of devices.slice(1)) socket.write(Buffer.of(0xc0, 0));
+  });
+});
