@@ -48,7 +48,7 @@ export interface Report extends CrowdFigures {
 const NODES = 3;
 const TOLERANCE = 0.1;
 /** How long it may take until every affected device has another node. */
-const MOVES_TIMEOUT_MS = 30_000;
+const MOVES_TIMEOUT_MS = 60_000;
 
 interface Scene {
   readonly play: Play;

@@ -10,7 +10,8 @@ import { processesWith } from './processes.ts';
 
 /** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-const START_TIMEOUT_MS = 15_000;
+/** Many start at one time, on a machine that may be busy. */
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 3_000;
 
 /** One real process, which can be ended and started again at the same address. */

@@ -47,25 +47,6 @@ export interface AdminOptions {
   readonly places?: ConnectionPlaces;
 }
 
-export interface Admin {
-  /** Where it listens, with the port that was chosen; before `open` as it was asked for. */
-  readonly url: string;
-  /**
-   * Begins to answer.
-   * @param inherited the descriptor of a socket that listens there already; absent: the address is bound
-   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
-   */
-  open(inherited?: number): Promise<void>;
-  /** Of the listening socket, if there is one. */
-  readonly descriptor: number | undefined;
-  /** Nobody connects any more; what is asked already is answered. */
-  leave(): void;
-  /** Whoever connects from now on is shown this; who is connected stays. */
-  useTls(tls: TlsOptions): void;
-  /** Ends event streams and open requests, and stops. */
-  close(): Promise<void>;
-}
-
 /** A client id has up to 65,535 bytes [MQTT-1.5.4] and may come percent-encoded in the URL. */
 const MAX_CLIENT_ID_LENGTH = 3 * 65_535;
 const MAX_HEADER_BYTES = 256 * 1024;
@@ -76,41 +57,73 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Every event stream holds one; the rest are requests of people, scripts and Prometheus. */
 const PLACES: ConnectionPlaces = { max: 256, reserve: 32 };
 
-/**
- * The admin API, the metrics and the dashboard, which answer from `open` on.
- * @throws BreakwaterError ADMIN_TOKEN_REQUIRED, CONFIG_INVALID
- */
-export async function createAdmin(options: AdminOptions): Promise<Admin> {
-  const url = parseUrl(options.url, options.tls);
-  const access = accessOf(options);
-  requireSafeBinding(url, access());
-  const app = await compose(options, access);
-  const host = url.hostname === 'localhost' ? '127.0.0.1' : url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  const bound = new URL(url);
-  return {
-    get url() {
-      return bound.origin;
-    },
-    async open(inherited) {
-      try {
-        const listening = inherited === undefined ? { host, port } : { host, fd: inherited };
-        await app.listen(listening); // Node looks for `fd` first, and Fastify hands it on
-      } catch (error) {
-        await app.close();
-        throw bindingError(url, options.place ?? 'admin.url', error);
-      }
-      const address = app.server.address();
-      if (typeof address === 'object' && address !== null) bound.port = String(address.port);
-    },
-    get descriptor() {
-      const { _handle } = app.server as unknown as { _handle?: { readonly fd: number } | null };
-      return _handle?.fd;
-    },
-    leave: () => void app.server.close(),
-    useTls: (tls) => (app.server as unknown as TlsServer).setSecureContext(secureContext(tls)),
-    close: () => app.close(),
-  };
+/** The admin API, the metrics and the dashboard, which answer from `open` on. */
+export class Admin {
+  private readonly app: Api;
+  private readonly place: string;
+  private readonly asked: URL;
+  private readonly bound: URL;
+
+  private constructor(app: Api, asked: URL, place: string) {
+    this.app = app;
+    this.asked = asked;
+    this.bound = new URL(asked);
+    this.place = place;
+  }
+
+  /** @throws BreakwaterError ADMIN_TOKEN_REQUIRED, CONFIG_INVALID */
+  static async create(options: AdminOptions): Promise<Admin> {
+    const url = parseUrl(options.url, options.tls);
+    const access = accessOf(options);
+    requireSafeBinding(url, access());
+    return new Admin(await compose(options, access), url, options.place ?? 'admin.url');
+  }
+
+  /** Where it listens, with the port that was chosen; before `open` as it was asked for. */
+  get url(): string {
+    return this.bound.origin;
+  }
+
+  /**
+   * Begins to answer.
+   * @param inherited the descriptor of a socket that listens there already; absent: the address is bound
+   * @throws BreakwaterError ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE
+   */
+  async open(inherited?: number): Promise<void> {
+    const { app, asked, bound } = this;
+    const host = asked.hostname === 'localhost' ? '127.0.0.1' : asked.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(asked.port || (asked.protocol === 'https:' ? 443 : 80));
+    try {
+      const listening = inherited === undefined ? { host, port } : { host, fd: inherited };
+      await app.listen(listening); // Node looks for `fd` first, and Fastify hands it on
+    } catch (error) {
+      await app.close();
+      throw bindingError(asked, this.place, error);
+    }
+    const address = app.server.address();
+    if (typeof address === 'object' && address !== null) bound.port = String(address.port);
+  }
+
+  /** Of the listening socket, if there is one. */
+  get descriptor(): number | undefined {
+    const { _handle } = this.app.server as unknown as { _handle?: { readonly fd: number } | null };
+    return _handle?.fd;
+  }
+
+  /** Nobody connects any more; what is asked already is answered. */
+  leave(): void {
+    this.app.server.close();
+  }
+
+  /** Whoever connects from now on is shown this; who is connected stays. */
+  useTls(tls: TlsOptions): void {
+    (this.app.server as unknown as TlsServer).setSecureContext(secureContext(tls));
+  }
+
+  /** Ends event streams and open requests, and stops. */
+  async close(): Promise<void> {
+    await this.app.close();
+  }
 }
 
 function accessOf({ tokens, clients = () => [] }: AdminOptions): () => Access {

@@ -10,7 +10,7 @@ import { connectionsElsewhere, Heartbeat } from './heartbeat.ts';
 import { LostProxies, type LostProxy } from './lost-proxies.ts';
 import { NodeSources } from './node-sources.ts';
 import { RememberedSessions, type SessionMemoryOptions } from './remembered-sessions.ts';
-import { createMemoryStore } from './store/memory.ts';
+import { MemoryStore } from './store/memory.ts';
 import type { LivingProxy, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
@@ -60,7 +60,7 @@ export async function createStore(
 ): Promise<MembershipStore> {
   const { cluster, membership } = current.config;
   if (membership.store === 'memory')
-    return createMemoryStore(systemClock, {
+    return new MemoryStore(systemClock, {
       maxBytes: () => current.config.limits.sessionMemoryBytes,
       onForgotten: (count) => onForgotten('no-room', count),
     });

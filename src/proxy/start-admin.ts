@@ -1,4 +1,4 @@
-import { type Admin, createAdmin } from '../admin/admin.ts';
+import { Admin } from '../admin/admin.ts';
 import type { ReloadView } from '../admin/backend.ts';
 import { systemClock } from '../base/time.ts';
 import { allTokens } from '../config/admin.ts';
@@ -62,7 +62,7 @@ export async function startAdmin(
   const tokens = () => allTokens(current.config.admin);
   const place = placeOf(current.config, ['admin', 'url']);
   const clients = () => current.config.admin.clients;
-  const admin = await createAdmin({ url, place, tokens, clients, tls, backend, log });
+  const admin = await Admin.create({ url, place, tokens, clients, tls, backend, log });
   adminTls.use();
   teardown.defer(() => admin.close());
   await origin.openAdmin(async (inherited) => {

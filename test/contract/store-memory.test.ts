@@ -1,4 +1,4 @@
-import { createMemoryStore } from '../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../src/membership/store/memory.ts';
 import { storeContract } from './store.ts';
 
-storeContract('memory', () => ({ store: () => createMemoryStore() }));
+storeContract('memory', () => ({ store: () => new MemoryStore() }));

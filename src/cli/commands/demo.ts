@@ -7,7 +7,7 @@ import { parseConfig } from '../../config/load.ts';
 import { startProxy } from '../../proxy/proxy.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { readEvents, type ToldEvent } from '../event-stream.ts';
-import { type LiveLine, liveLine } from '../output/live-line.ts';
+import { LiveLine } from '../output/live-line.ts';
 import { nodeColumns } from '../output/node-table.ts';
 import { formatTable, wantsColour } from '../output/table.ts';
 import { untilStopped } from '../signals.ts';
@@ -37,7 +37,7 @@ const MAX_WAITING_EVENTS = 10_000;
 
 /** `breakwater demo`, which `npm start` runs: a whole cluster on this machine, until Ctrl-C. Resolves to the exit code. */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const screen = liveLine(process.stdout, () => performance.now());
+  const screen = new LiveLine(process.stdout, () => performance.now());
   const brokers = new DemoBrokers((line) => screen.print(line));
   try {
     const started = await brokers.start(options.brokers);

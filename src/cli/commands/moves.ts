@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
 import type { MovesView } from '../../admin/backend.ts';
-import { liveLine } from '../output/live-line.ts';
+import { LiveLine } from '../output/live-line.ts';
 
 /** How moves are followed: a bar in a terminal, a line a second elsewhere. */
 
@@ -29,7 +29,7 @@ export async function followMoves<View extends MovesView>(
   look: () => Promise<View>,
   quiet: boolean,
 ): Promise<View> {
-  const line = liveLine(process.stdout, () => performance.now(), PLAIN_INTERVAL_MS);
+  const line = new LiveLine(process.stdout, () => performance.now(), PLAIN_INTERVAL_MS);
   for (;;) {
     const view = await look();
     if (!quiet) line.update(movesLine(view));

@@ -42,8 +42,9 @@ export function rebalanceCommand(): Command {
 }
 
 /** How a rebalance ended, for people. */
-export function rebalanceSentence({ state, pools, moved, spread }: RebalanceView): string {
+export function rebalanceSentence({ state, pools, moved, spread, tolerance }: RebalanceView): string {
   const spreadText = `fullest and emptiest node differ by ${Math.round(spread * 100)}% of the fair share`;
-  const how = state === 'done' ? 'is even' : 'is not even, and nothing more can be moved';
+  const even = spread <= tolerance ? 'is even' : 'is as even as whole sessions can be';
+  const how = state === 'done' ? even : 'is not even, and nothing more can be moved';
   return `${pools.join(', ')} ${how}; sessions moved: ${moved}, ${spreadText}`;
 }

@@ -9,7 +9,7 @@ import type { StoreWatcher } from '../../membership/store/store.ts';
 import type { NodeSpec } from '../../nodes/node.ts';
 import { nodeSpec } from '../../nodes/spec.ts';
 import { aborted, type Leaving } from '../signals.ts';
-import { type LeaveOptions, type RegistrationOptions, register } from './registration.ts';
+import { type LeaveOptions, Registration, type RegistrationOptions } from './registration.ts';
 import type { NodeOptions } from './registration-options.ts';
 
 interface MemberOptions extends NodeOptions {
@@ -58,7 +58,7 @@ export async function beMember(options: MemberOptions, leaving: Leaving): Promis
       onSkipped() {}, // proxies say it
       onUp() {}, // heartbeats that fail are said
     });
-    const registration = register({
+    const registration = new Registration({
       store,
       spec,
       heartbeatMs,

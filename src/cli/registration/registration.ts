@@ -26,82 +26,82 @@ export interface LeaveOptions {
   readonly atOnce: AbortSignal;
 }
 
-interface Registration {
-  /** The node takes no new device, keeps those that it has for the time of grace, and goes. Never rejects. */
-  leave(options: LeaveOptions): Promise<void>;
-}
-
 const LEAVE_POLL_MS = 100;
 
 /**
  * Registers a node in the membership store and says at every heartbeat that it lives; its lease is as long as a
  * proxy's. A store that is away is tried again at the next heartbeat: said once when it begins, and once when it is over.
  */
-export function register({
-  store,
-  spec,
-  heartbeatMs,
-  forgetAfterMs,
-  serves,
-}: RegistrationOptions): Registration {
-  let state: 'new' | 'heard' | 'silent' = 'new';
-  let registered = false;
-  let stopped = false;
-  let said: BeatingNode = spec;
-  let running: Promise<void> | undefined;
+export class Registration {
+  private readonly options: RegistrationOptions;
+  private readonly timer: NodeJS.Timeout;
+  private state: 'new' | 'heard' | 'silent' = 'new';
+  private isRegistered = false;
+  private isStopped = false;
+  private said: BeatingNode;
+  private running: Promise<void> | undefined;
 
-  async function beat(): Promise<void> {
+  constructor(options: RegistrationOptions) {
+    this.options = options;
+    this.said = options.spec;
+    this.beatOnce();
+    this.timer = setInterval(() => this.beatOnce(), options.heartbeatMs);
+  }
+
+  /** The node takes no new device, keeps those that it has for the time of grace, and goes. Never rejects. */
+  async leave({ isEmpty, graceMs, atOnce }: LeaveOptions): Promise<void> {
+    const { store, spec } = this.options;
     try {
-      await serves?.();
-      if (stopped) return;
-      await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
-      if (!registered)
-        print(`node ${spec.id} is registered: ${spec.url}, pool ${spec.pool}, weight ${spec.weight}`);
-      else if (state === 'silent') print(`node ${spec.id} is heard again`);
-      state = 'heard';
-      registered = true;
+      if (!this.isRegistered) return await this.stopBeating();
+      // Said by the node of itself, not decided for it: if it is killed meanwhile, the next start takes it back.
+      this.said = { ...spec, leaving: true };
+      await this.running;
+      await this.say();
+      const start = performance.now();
+      const drainingMs = () => performance.now() - start;
+      while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !atOnce.aborted) await sleep(LEAVE_POLL_MS);
+      await this.stopBeating();
+      await store.leaveNode(spec.id);
+      print(`node ${spec.id} has left`);
     } catch (error) {
-      const every = `it is tried again every ${heartbeatMs / 1000} s`;
-      if (state !== 'silent') printError(`node ${spec.id}: no heartbeat: ${messageOf(error)}; ${every}`);
-      state = 'silent';
+      printError(`node ${spec.id} could not leave in order: ${messageOf(error)}`);
+      await this.stopBeating();
     }
   }
 
   /** One at a time: a slow store or broker is not asked again before it has answered. */
-  function beatOnce(): void {
-    running ??= beat().finally(() => {
-      running = undefined;
+  private beatOnce(): void {
+    this.running ??= this.beat().finally(() => {
+      this.running = undefined;
     });
   }
 
-  beatOnce();
-  const timer = setInterval(beatOnce, heartbeatMs);
-
-  async function stopBeating(): Promise<void> {
-    stopped = true;
-    clearInterval(timer);
-    await running; // it would register the node once more
+  private async beat(): Promise<void> {
+    const { spec, heartbeatMs, serves } = this.options;
+    try {
+      await serves?.();
+      if (this.isStopped) return;
+      await this.say();
+      if (!this.isRegistered)
+        print(`node ${spec.id} is registered: ${spec.url}, pool ${spec.pool}, weight ${spec.weight}`);
+      else if (this.state === 'silent') print(`node ${spec.id} is heard again`);
+      this.state = 'heard';
+      this.isRegistered = true;
+    } catch (error) {
+      const every = `it is tried again every ${heartbeatMs / 1000} s`;
+      if (this.state !== 'silent') printError(`node ${spec.id}: no heartbeat: ${messageOf(error)}; ${every}`);
+      this.state = 'silent';
+    }
   }
 
-  return {
-    async leave({ isEmpty, graceMs, atOnce }) {
-      try {
-        if (!registered) return await stopBeating();
-        // Said by the node of itself, not decided for it: if it is killed meanwhile, the next start takes it back.
-        said = { ...spec, leaving: true };
-        await running;
-        await store.beatNode(said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
-        const start = performance.now();
-        const drainingMs = () => performance.now() - start;
-        while (!isEmpty(drainingMs()) && drainingMs() < graceMs && !atOnce.aborted)
-          await sleep(LEAVE_POLL_MS);
-        await stopBeating();
-        await store.leaveNode(spec.id);
-        print(`node ${spec.id} has left`);
-      } catch (error) {
-        printError(`node ${spec.id} could not leave in order: ${messageOf(error)}`);
-        await stopBeating();
-      }
-    },
-  };
+  private async say(): Promise<void> {
+    const { store, heartbeatMs, forgetAfterMs } = this.options;
+    await store.beatNode(this.said, LEASE_BEATS * heartbeatMs, forgetAfterMs);
+  }
+
+  private async stopBeating(): Promise<void> {
+    this.isStopped = true;
+    clearInterval(this.timer);
+    await this.running; // it would register the node once more
+  }
 }

@@ -7,7 +7,7 @@ import { WEIGHT_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
 import { nodeSpec } from '../../nodes/spec.ts';
 import type { DiscoveredNode, Discovery } from './discovery.ts';
 import { nodeIdOf } from './node-id.ts';
-import { poll } from './poll.ts';
+import { Poll } from './poll.ts';
 import { resolveHost } from './resolve.ts';
 
 /** All addresses of a name, of one family. Rejects, never empty. */
@@ -27,7 +27,7 @@ const QUERY_TIMEOUT_MS = 1000;
  */
 export function dnsDiscovery(config: DnsDiscoveryConfig, pool: string): Discovery {
   const { name, srv, scheme, port, family, intervalMs } = config;
-  return poll(`dns ${name}`, intervalMs, async (signal) => {
+  return new Poll(`dns ${name}`, intervalMs, async (signal) => {
     const resolver = newResolver(config.resolver, signal);
     const ask: Lookup =
       config.resolver === undefined ? resolveHost : (host, of) => askServer(resolver, host, of);

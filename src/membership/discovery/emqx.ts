@@ -7,7 +7,7 @@ import { speaksMqtt } from '../../nodes/url.ts';
 import { lookupBy } from '../../protocol/address/lookup.ts';
 import type { DiscoveredNode, Discovery } from './discovery.ts';
 import { nodeIdOf } from './node-id.ts';
-import { poll } from './poll.ts';
+import { Poll } from './poll.ts';
 import { resolveHost } from './resolve.ts';
 
 /**
@@ -45,7 +45,7 @@ interface Api {
  */
 export function emqxDiscovery(config: EmqxDiscoveryConfig, pool: string): Discovery {
   let unavailable: ReadonlySet<string> = new Set();
-  return poll(`EMQX API ${config.url}`, config.intervalMs, async (signal) => {
+  return new Poll(`EMQX API ${config.url}`, config.intervalMs, async (signal) => {
     const { Agent } = await import('undici'); // takes its time to load, which few proxies need
     const agent = new Agent({ maxResponseSize: ANSWER_MAX_BYTES, connect: { lookup } });
     const api = { config, agent, signal };

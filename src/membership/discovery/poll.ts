@@ -15,36 +15,46 @@ const ANSWER_MAX_MS = 10_000;
 /** A failed question is asked again no later than this, however long the interval. */
 const RETRY_MAX_MS = 10_000;
 
-/**
- * Asks again and again, one question at a time.
- * @param label names the source in faults, such as `dns emqx`
- */
-export function poll(label: string, intervalMs: number, ask: Question): Discovery {
-  const stopping = new AbortController();
-  const stop = stopping.signal;
-  const answerMs = Math.min(Math.max(intervalMs, ANSWER_MIN_MS), ANSWER_MAX_MS);
-  const retryMs = Math.min(intervalMs, RETRY_MAX_MS);
-  return {
-    async start(onNodes, onFault) {
-      let told = '';
-      let faulty = false;
-      while (!stop.aborted) {
-        const began = performance.now();
-        const answer = await bounded(ask, answerMs, stop).catch(messageOf);
-        if (stop.aborted) return;
-        if (typeof answer !== 'string') {
-          const nodes = [...answer].sort((a, b) => (a.spec.id < b.spec.id ? -1 : 1));
-          const text = JSON.stringify(nodes);
-          if (text !== told) onNodes(nodes);
-          told = text;
-        } else if (!faulty) onFault(`${label}: ${answer}`);
-        faulty = typeof answer === 'string';
-        const pauseMs = (faulty ? retryMs : intervalMs) - (performance.now() - began);
-        await sleep(Math.max(0, pauseMs), undefined, { signal: stop, ref: false }).catch(() => {});
-      }
-    },
-    stop: () => stopping.abort(),
-  };
+/** Asks again and again, one question at a time. */
+export class Poll implements Discovery {
+  private readonly label: string;
+  private readonly intervalMs: number;
+  private readonly question: Question;
+  private readonly stopping = new AbortController();
+
+  /** @param label names the source in faults, such as `dns emqx` */
+  constructor(label: string, intervalMs: number, question: Question) {
+    this.label = label;
+    this.intervalMs = intervalMs;
+    this.question = question;
+  }
+
+  async start(...[onNodes, onFault]: Parameters<Discovery['start']>): Promise<void> {
+    const { label, intervalMs, question } = this;
+    const stop = this.stopping.signal;
+    const answerMs = Math.min(Math.max(intervalMs, ANSWER_MIN_MS), ANSWER_MAX_MS);
+    const retryMs = Math.min(intervalMs, RETRY_MAX_MS);
+    let told = '';
+    let faulty = false;
+    while (!stop.aborted) {
+      const began = performance.now();
+      const answer = await bounded(question, answerMs, stop).catch(messageOf);
+      if (stop.aborted) return;
+      if (typeof answer !== 'string') {
+        const nodes = [...answer].sort((a, b) => (a.spec.id < b.spec.id ? -1 : 1));
+        const text = JSON.stringify(nodes);
+        if (text !== told) onNodes(nodes);
+        told = text;
+      } else if (!faulty) onFault(`${label}: ${answer}`);
+      faulty = typeof answer === 'string';
+      const pauseMs = (faulty ? retryMs : intervalMs) - (performance.now() - began);
+      await sleep(Math.max(0, pauseMs), undefined, { signal: stop, ref: false }).catch(() => {});
+    }
+  }
+
+  stop(): void {
+    this.stopping.abort();
+  }
 }
 
 /** Resolves in time even where the question cannot be cancelled, as with `getaddrinfo`. */

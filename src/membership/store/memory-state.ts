@@ -34,3 +34,4 @@ export const memoryState = z.object({
   ...{ nodes, places, sessions },
   shared: z.array(z.tuple([id, z.string().max(100_000)])),
 });
+export type MemoryState = z.output<typeof memoryState>;

@@ -2,91 +2,148 @@
 
 import { readHanded } from '../../base/read-handed.ts';
 import { type Clock, systemClock } from '../../base/time.ts';
+import type { NodeSpec } from '../../nodes/node.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';
-import { memoryState } from './memory-state.ts';
-import type { ClientKey, MembershipStore, ProxyBeat, StoreWatcher } from './store.ts';
+import { type MemoryState, memoryState } from './memory-state.ts';
+import type {
+  Answers,
+  BeatingNode,
+  ClientKey,
+  ClientPlace,
+  Decision,
+  MembershipStore,
+  ProxyBeat,
+  StoredSession,
+  StoreWatcher,
+} from './store.ts';
 import { createStoredSessions, type StoredBounds } from './stored-sessions.ts';
 
+type Args<
+  Name extends 'claimClient' | 'moveClient' | 'renewClients' | 'takeSession' | 'keepSession' | 'share',
+> = Parameters<MembershipStore[Name]>;
 type Watched = Pick<StoreWatcher, 'onMembership' | 'onProxies'>;
 const nobody: Watched = { onMembership() {}, onProxies() {} };
 
-/**
- * Membership of one proxy that stands alone; it ends with the process.
- * @param stored bounds the sessions of devices that are away
- */
-export function createMemoryStore(
-  clock: Clock = systemClock,
-  stored: StoredBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
-): MembershipStore {
-  const registry = new LeaseKeeper(clock);
-  const { nodes } = registry;
-  const places = new MemoryPlaces(clock);
-  const shared = new Map<string, string>();
-  const sessions = createStoredSessions(clock, stored);
+/** Membership of one proxy that stands alone; it ends with the process. */
+export class MemoryStore implements MembershipStore {
+  readonly kind = 'memory';
+  private readonly registry: LeaseKeeper;
+  private readonly places: MemoryPlaces;
+  private readonly sessions: ReturnType<typeof createStoredSessions>;
+  private readonly shared = new Map<string, string>();
 
-  return {
-    kind: 'memory',
-    isUp: () => true,
-    open: async (watcher) => registry.open(watcher),
+  /** @param bounds of the sessions of devices that are away */
+  constructor(
+    clock: Clock = systemClock,
+    bounds: StoredBounds = { maxBytes: () => Number.POSITIVE_INFINITY, onForgotten() {} },
+  ) {
+    this.registry = new LeaseKeeper(clock);
+    this.places = new MemoryPlaces(clock);
+    this.sessions = createStoredSessions(clock, bounds);
+  }
 
-    addNode: async (spec) => {
-      nodes.add(spec);
-      registry.changed();
-    },
-    removeNode: async (id) => {
-      nodes.remove(id);
-      registry.changed();
-    },
-    decide: async (id, decision) => {
-      nodes.decide(id, decision);
-      registry.changed();
-    },
-    leaveNode: async (id) => {
-      if (nodes.leave(id)) registry.changed();
-    },
-    beatNode: async (spec, leaseMs, forgetAfterMs) => {
-      const isNews = nodes.beat(spec, leaseMs, forgetAfterMs);
-      registry.schedule();
-      if (isNews) registry.changed();
-    },
-    beatProxy: async (beat, leaseMs) => registry.beatProxy(beat, leaseMs),
-    leaveProxy: async (id) => registry.leaveProxy(id),
+  isUp(): boolean {
+    return true;
+  }
 
-    recallClient: async (client) => places.recall(keyOf(client)),
-    claimClient: async (client, place, ttlMs, epoch) => places.claim(keyOf(client), place, ttlMs, epoch),
-    moveClient: async (client, place) => places.move(keyOf(client), place),
-    renewClients: async (proxy, clients, ttlMs) => {
-      for (const client of clients) places.renew(proxy, keyOf(client), ttlMs);
-      return clients.filter((client) => places.recall(keyOf(client)) === undefined);
-    },
+  async open(watcher: StoreWatcher): Promise<void> {
+    this.registry.open(watcher);
+  }
 
-    takeSession: async (client, connection, isFinal) => sessions.take(keyOf(client), connection, isFinal),
-    keepSession: async (client, connection, session, ttlMs) =>
-      sessions.keep(keyOf(client), connection, session, ttlMs),
+  async addNode(spec: NodeSpec): Promise<void> {
+    this.registry.nodes.add(spec);
+    this.registry.changed();
+  }
 
-    async share(name, next, before) {
-      const there = shared.get(name);
-      if (there !== undefined && there !== before) return there;
-      shared.set(name, next);
-      return next;
-    },
-    ask: async () => ({ given: new Map(), missing: [] }),
-    describe: () => ({
-      ...{ nodes: nodes.describe(), places: places.describe(), sessions: sessions.describe() },
+  async removeNode(id: string): Promise<void> {
+    this.registry.nodes.remove(id);
+    this.registry.changed();
+  }
+
+  async decide(id: string, decision: Decision): Promise<void> {
+    this.registry.nodes.decide(id, decision);
+    this.registry.changed();
+  }
+
+  async leaveNode(id: string): Promise<void> {
+    if (this.registry.nodes.leave(id)) this.registry.changed();
+  }
+
+  async beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void> {
+    const isNews = this.registry.nodes.beat(spec, leaseMs, forgetAfterMs);
+    this.registry.schedule();
+    if (isNews) this.registry.changed();
+  }
+
+  async beatProxy(beat: ProxyBeat, leaseMs: number): Promise<void> {
+    this.registry.beatProxy(beat, leaseMs);
+  }
+
+  async leaveProxy(id: string): Promise<void> {
+    this.registry.leaveProxy(id);
+  }
+
+  async recallClient(client: ClientKey): Promise<ClientPlace | undefined> {
+    return this.places.recall(keyOf(client));
+  }
+
+  async claimClient(...[client, place, ttlMs, epoch]: Args<'claimClient'>): Promise<number> {
+    return this.places.claim(keyOf(client), place, ttlMs, epoch);
+  }
+
+  async moveClient(...[client, place]: Args<'moveClient'>): Promise<void> {
+    this.places.move(keyOf(client), place);
+  }
+
+  async renewClients(...[proxy, clients, ttlMs]: Args<'renewClients'>): Promise<readonly ClientKey[]> {
+    for (const client of clients) this.places.renew(proxy, keyOf(client), ttlMs);
+    return clients.filter((client) => this.places.recall(keyOf(client)) === undefined);
+  }
+
+  async takeSession(
+    ...[client, connection, isFinal]: Args<'takeSession'>
+  ): Promise<StoredSession | 'unknown' | 'in-use'> {
+    return this.sessions.take(keyOf(client), connection, isFinal);
+  }
+
+  async keepSession(...[client, connection, session, ttlMs]: Args<'keepSession'>): Promise<boolean> {
+    return this.sessions.keep(keyOf(client), connection, session, ttlMs);
+  }
+
+  async share(...[name, next, before]: Args<'share'>): Promise<string> {
+    const there = this.shared.get(name);
+    if (there !== undefined && there !== before) return there;
+    this.shared.set(name, next);
+    return next;
+  }
+
+  async ask(): Promise<Answers> {
+    return { given: new Map(), missing: [] };
+  }
+
+  describe(): MemoryState {
+    const { registry, places, sessions, shared } = this;
+    return {
+      ...{ nodes: registry.nodes.describe(), places: places.describe(), sessions: sessions.describe() },
       shared: [...shared],
-    }),
-    restore(described) {
-      const state = readHanded(memoryState, described, 'the memory store');
-      nodes.restore(state.nodes);
-      places.restore(state.places);
-      sessions.restore(state.sessions);
-      for (const [name, text] of state.shared) if (!shared.has(name)) shared.set(name, text);
-      registry.changed();
-      registry.schedule();
-    },
-    close: async () => registry.close(),
-  };
+    };
+  }
+
+  restore(described: unknown): void {
+    const { registry, places, sessions, shared } = this;
+    const state = readHanded(memoryState, described, 'the memory store');
+    registry.nodes.restore(state.nodes);
+    places.restore(state.places);
+    sessions.restore(state.sessions);
+    for (const [name, text] of state.shared) if (!shared.has(name)) shared.set(name, text);
+    registry.changed();
+    registry.schedule();
+  }
+
+  async close(): Promise<void> {
+    this.registry.close();
+  }
 }
 
 /** Nodes and proxies whose leases run out in time. It has the one timer for both, and reports changes. */

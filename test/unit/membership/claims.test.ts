@@ -3,7 +3,7 @@ import { BreakwaterError } from '../../../src/base/errors.ts';
 import { systemClock, systemTimers } from '../../../src/base/time.ts';
 import type { Claimant } from '../../../src/membership/claim.ts';
 import { createClaims } from '../../../src/membership/claims.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import type { ClientKey, MembershipStore } from '../../../src/membership/store/store.ts';
 
 const meter: ClientKey = { pool: 'default', clientId: 'meter' };
@@ -16,7 +16,7 @@ const time = { recallTimeoutMs: () => 50, clock: systemClock, timers: systemTime
 
 /** Two proxies and one store; `told` lists whose connections have learned of a newer one. */
 function scene() {
-  const store = createMemoryStore();
+  const store = new MemoryStore();
   const clock = { ms: 0 };
   const waits: Array<() => void> = [];
   const injected = {
@@ -50,7 +50,7 @@ test('a thread that dies takes its claims with it, and no other', async () => {
   a.forget(1);
   expect(await a.recall(meter)).toBe('n1'); // where it was is still known, until its time is over
   const renewed: string[] = [];
-  const renew = store.renewClients;
+  const renew = store.renewClients.bind(store);
   store.renewClients = async (proxy, clients, ttlMs) => {
     renewed.push(...clients.map(({ clientId }) => clientId));
     return renew(proxy, clients, ttlMs);

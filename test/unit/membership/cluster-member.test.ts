@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConfigHolder } from '../../../src/config/current.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { ClusterMember } from '../../../src/membership/cluster-member.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import type { LivingProxy, ProxyBeat, StoreWatcher } from '../../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
@@ -24,12 +24,12 @@ const beat = (id: string, nodeConnections: ProxyBeat['nodeConnections'] = []): L
 /** A member of a cluster whose store is in memory; `told` has what it says of nodes, and to the log. */
 function scene(config = declared) {
   const current = new ConfigHolder(parseConfig(config, 'test'));
-  const store = createMemoryStore();
+  const store = new MemoryStore();
   const nodes = new NodeTable();
   const told: string[] = [];
   const remote = new Map<string, number>();
   let watcher: StoreWatcher | undefined;
-  const { open } = store;
+  const open = store.open.bind(store);
   store.open = (watching) => {
     watcher = watching;
     return open(watching);
@@ -152,7 +152,8 @@ test('a store that goes and comes back is told of, changes no node, and gets the
 test('claims are renewed as time passes; who has left neither beats nor renews', async () => {
   const { member, store } = scene();
   const calls: string[] = [];
-  const { beatProxy, renewClients } = store;
+  const beatProxy = store.beatProxy.bind(store);
+  const renewClients = store.renewClients.bind(store);
   store.beatProxy = (...args) => {
     calls.push('beat');
     return beatProxy(...args);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createNodeAdmin } from '../../../src/membership/node-admin.ts';
 import { desiredNodes, reconcile } from '../../../src/membership/reconcile.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import type { Membership } from '../../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../../src/nodes/node.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
@@ -17,7 +17,7 @@ const declaredNode: NodeSpec = {
 /** The way of a change: to the store, and back as its snapshot into the table. */
 async function open() {
   const table = new NodeTable();
-  const store = createMemoryStore();
+  const store = new MemoryStore();
   const declared = [declaredNode];
   let decisions: Membership['decisions'] = new Map();
   const isRemoved = (id: string) => decisions.get(id)?.removed === true;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import { readSubscriptions, Subscriptions } from '../../../src/session/subscriptions.ts';
 
 // One device, which changes its subscriptions through one proxy and another, comes back before it has left, and is told
@@ -33,7 +33,7 @@ class Field {
   readonly lies: string[] = [];
   private timers: { run: () => void; atMs: number }[] = [];
   private readonly clock = { now: () => this.nowMs };
-  private readonly store = createMemoryStore(this.clock);
+  private readonly store = new MemoryStore(this.clock);
   private connections: Link[] = [];
   private starts = 0;
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { type LeftSession, RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import type { MembershipStore } from '../../../src/membership/store/store.ts';
 import { Subscriptions } from '../../../src/session/subscriptions.ts';
 
@@ -14,7 +14,7 @@ let forgotten: string[] = [];
 
 beforeEach(() => {
   [nowMs, timers, forgotten] = [0, [], []];
-  store = createMemoryStore(clock);
+  store = new MemoryStore(clock);
 });
 
 async function settled(): Promise<void> {
@@ -146,7 +146,7 @@ test('a session that began anew has nothing of the one before', async () => {
 
 test('a connection that leaves before it is answered leaves what was there, with its changes', async () => {
   for (const waitMs of [0, 10, 1_000, 1_500]) {
-    store = createMemoryStore(clock);
+    store = new MemoryStore(clock);
     const one = proxy('one');
     one.begins(1);
     one.leaves(1, { subscriptions: textOf('a', 'b') });
@@ -287,7 +287,7 @@ test('it stops when the store has been told everything, or after its time', asyn
 
 test('the memory store forgets the longest untouched where there are too many, and tells', async () => {
   let told = 0;
-  const small = createMemoryStore(clock, {
+  const small = new MemoryStore(clock, {
     maxBytes: () => 3_000,
     onForgotten: (count) => {
       told += count;

@@ -3,7 +3,7 @@ import { ConfigHolder } from '../../../src/config/current.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { createNodeAdmin } from '../../../src/membership/node-admin.ts';
 import { desiredNodes, reconcile } from '../../../src/membership/reconcile.ts';
-import { createMemoryStore } from '../../../src/membership/store/memory.ts';
+import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import type { LivingProxy, Membership } from '../../../src/membership/store/store.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 import { createBackend } from '../../../src/proxy/backend.ts';
@@ -29,7 +29,7 @@ const unused = () => expect.unreachable();
 async function scene(more: Partial<BackendParts> = {}) {
   const current = new ConfigHolder(parseConfig(config, 'test'));
   const declared = () => current.config.pools.flatMap((pool) => pool.nodes);
-  const store = createMemoryStore();
+  const store = new MemoryStore();
   const nodes = new NodeTable();
   let membership: Membership = { nodes: new Map(), decisions: new Map() };
   await store.open({

@@ -37,13 +37,23 @@ test.each([
 });
 
 test.each([
-  ['done', 'default is even; sessions moved: 9, fullest and emptiest node differ by 4% of the fair share'],
+  [
+    'done',
+    0.042,
+    'default is even; sessions moved: 9, fullest and emptiest node differ by 4% of the fair share',
+  ],
+  [
+    'done',
+    3,
+    'default is as even as whole sessions can be; sessions moved: 9, fullest and emptiest node differ by 300% of the fair share',
+  ],
   [
     'blocked',
+    0.042,
     'default is not even, and nothing more can be moved; sessions moved: 9, fullest and emptiest node differ by 4% of the fair share',
   ],
-] as const)('how a rebalance ended: %s', (state, sentence) => {
+] as const)('how a rebalance ended: %s, %d', (state, spread, sentence) => {
   const { node: _, stays: __, ...moves } = drain({ state, moved: 9 });
-  const view: RebalanceView = { ...moves, pools: ['default'], tolerance: 0.1, spread: 0.042 };
+  const view: RebalanceView = { ...moves, pools: ['default'], tolerance: 0.1, spread };
   expect(rebalanceSentence(view)).toBe(sentence);
 });

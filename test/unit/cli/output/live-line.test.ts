@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { liveLine } from '../../../../src/cli/output/live-line.ts';
+import { LiveLine } from '../../../../src/cli/output/live-line.ts';
 
 test('on a terminal the line is overwritten in place, below what is printed, and never wraps', () => {
   let text = '';
-  const line = liveLine({ isTTY: true, columns: 6, write: (piece) => (text += piece) }, () => 0);
+  const line = new LiveLine({ isTTY: true, columns: 6, write: (piece) => (text += piece) }, () => 0);
   line.update('12345678');
   line.print('news');
   line.end();
@@ -13,7 +13,7 @@ test('on a terminal the line is overwritten in place, below what is printed, and
 test('elsewhere it is printed whole, every five seconds', () => {
   let text = '';
   let nowMs = 0;
-  const line = liveLine({ write: (piece) => (text += piece) }, () => nowMs);
+  const line = new LiveLine({ write: (piece) => (text += piece) }, () => nowMs);
   for (nowMs = 0; nowMs <= 10_000; nowMs += 1_000) line.update(`at ${nowMs}`);
   line.end();
   expect(text).toBe('at 0\nat 5000\nat 10000\n');
@@ -21,7 +21,7 @@ test('elsewhere it is printed whole, every five seconds', () => {
 
 test('what devices chose steers no terminal, neither in the live line nor above it', () => {
   let text = '';
-  const line = liveLine({ isTTY: true, columns: 80, write: (piece) => (text += piece) }, () => 0);
+  const line = new LiveLine({ isTTY: true, columns: 80, write: (piece) => (text += piece) }, () => 0);
   line.update('at \u009b2J');
   line.print('device \u001b[2J\u202e');
   expect(text).toContain('at \\u009b2J');
