@@ -1,18 +1,24 @@
-import { EPOLLERR, EPOLLHUP, EPOLLIN } from '../../src/engine/linux/libc.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../../src/engine/linux/libc.ts';
 import { type Figures, measured, type Task } from './measures.ts';
+import { createPackets } from './mqtt.ts';
 import { type Role, Station } from './station.ts';
 
-/** Connections from an address that may not connect, so many at a time, each until the proxy ends it. */
+/** Devices at an address that may not connect, so many at a time: each sends its CONNECT, until the proxy ends the connection. */
 export function refusals(task: Task): Figures {
   const station = new Station();
+  const packets = createPackets(station.libc);
   let refused = 0;
-  const dial = (): number => station.dial(task.proxy, source, task.from, false);
+  const dial = (): number => station.dial(task.proxy, source, task.from);
   const source: Role = {
     event(fd, mask) {
-      if ((mask & (EPOLLERR | EPOLLHUP | EPOLLIN)) === 0) return;
-      refused++;
-      station.reset(fd);
-      dial();
+      if ((mask & (EPOLLERR | EPOLLHUP | EPOLLIN)) !== 0) {
+        refused++;
+        station.reset(fd);
+        dial();
+      } else if ((mask & EPOLLOUT) !== 0) {
+        const packet = packets.connect();
+        station.sendSome(fd, packet, 0, packet.bytes.length); // refused already, perhaps
+      }
     },
   };
   for (let i = 0; i < task.connections; i++) dial();
