@@ -4,6 +4,7 @@ import type { EngineName } from '../engine/engine.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 import type { Settle } from './survivors.ts';
+import type { WorkerProgram } from './worker-program.ts';
 
 /** How a set of workers is started. */
 export interface WorkerPoolOptions {
@@ -14,8 +15,8 @@ export interface WorkerPoolOptions {
     readonly tableThreads: number;
     readonly limiter: LimiterMemory;
   };
-  /** Of the Workers; absent: data threads. */
-  readonly script?: URL;
+  /** Absent: data threads. */
+  readonly program?: WorkerProgram;
   readonly engine: EngineName;
   readonly table: SharedArrayBuffer;
   /** What an older process knows of devices that connect over and over. */

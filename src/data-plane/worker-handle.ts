@@ -10,6 +10,7 @@ import type { BoundAddress } from '../engine/engine.ts';
 import { unmapLeft } from '../engine/unmap.ts';
 import { takeLeft } from './left-behind.ts';
 import { ListenError } from './listen-error.ts';
+import type { WorkerProgram } from './worker-program.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
 /** An answer that has not come within this time is given up. */
@@ -20,7 +21,7 @@ const LISTEN_TIMEOUT_MS = 30_000;
  * A data thread's garbage is what connects leave behind. V8 would let 16 MB and more of it lie in memory before it looks;
  * with less it looks more often, at next to nothing, and an idle device costs half.
  */
-const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+const dataThread: WorkerProgram = { script: new URL('./worker.js', import.meta.url), youngGenerationMb: 4 };
 const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** What it was asked and has not answered yet. */
@@ -56,16 +57,15 @@ export class WorkerHandle {
   private requests = 0;
   private failure = new Error('the thread ended by itself');
 
-  /** @param script of the Worker, next to this file if it is not given */
-  constructor(
-    start: WorkerStart,
-    events: DataThreadEvents,
-    script = new URL('./worker.js', import.meta.url),
-  ) {
+  /** @param program that of a data thread if it is not given */
+  constructor(start: WorkerStart, events: DataThreadEvents, { script, youngGenerationMb } = dataThread) {
     this.number = start.thread;
     this.descriptors = start.descriptors;
     ensureWorkingFolder();
-    this.worker = new Worker(script, { workerData: start, resourceLimits });
+    this.worker = new Worker(script, {
+      workerData: start,
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    });
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
     this.worker.on('error', (error) => {
       this.failure = error;

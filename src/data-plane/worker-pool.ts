@@ -101,7 +101,7 @@ export class WorkerPool {
     listeners: () => readonly ListenerSettings[],
     { settings, onEvents, onFault }: Service,
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, shared, script } = this.options;
+    const { engine, table, count, shared, program } = this.options;
     const { limiter, reconnectThrottle } = this;
     const number = this.numberOf(thread);
     const tableThreads = shared?.tableThreads ?? count;
@@ -130,7 +130,7 @@ export class WorkerPool {
             else reject(failure);
           },
         },
-        script,
+        program,
       );
       this.threads[thread] = started;
     });

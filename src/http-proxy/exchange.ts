@@ -15,6 +15,9 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 /** A node may send one byte in each chunk: after so many it is read on in the next turn of the loop. */
 const CHUNKS_AT_A_TIME = 256;
 
+/** Shorter answers are joined to their head as text, and written by one call. */
+const JOINED_BYTES = 4096;
+
 /** A client that leaves before it has its answer, in counts and logs; nginx's number. */
 const CLIENT_LEFT = 499;
 
@@ -48,6 +51,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined;
   private failure: AttemptFailure | undefined;
   private sentAtMs = 0;
+  /** The first piece of the answer: it waits for the end of this tick, because the end of the answer may be in it too. */
+  private first: Buffer | undefined;
+  private holdsFirst = false;
   /** Of the answer, since it was last left to a later turn. */
   private chunks = 0;
   private hasRepeated = false;
@@ -153,11 +159,31 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const fields = answerFields(placed, rawText(controller.rawHeaders), target.nodeId);
     if (isLast()) fields.push('Connection', 'close');
     response.writeHead(status, reasonPhrase(status, message), fields);
+    this.holdsFirst = true;
     // With what has come with it; an event stream may have nothing to say yet.
-    process.nextTick(() => response.writableEnded || response.flushHeaders());
+    process.nextTick(() => {
+      this.passFirst(controller);
+      if (!response.writableEnded) response.flushHeaders();
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.holdsFirst && this.first === undefined) {
+      this.first = chunk;
+      return;
+    }
+    this.passFirst(controller);
+    this.pass(controller, chunk);
+  }
+
+  private passFirst(controller: Dispatcher.DispatchController): void {
+    const { first } = this;
+    this.holdsFirst = false;
+    this.first = undefined;
+    if (first !== undefined && !this.options.response.destroyed) this.pass(controller, first);
+  }
+
+  private pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { incoming, response, context } = this.options;
     if (response.write(chunk)) {
       this.rest(controller);
@@ -182,7 +208,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.leaveNode();
-    this.options.response.end();
+    const { response } = this.options;
+    const { first } = this;
+    this.first = undefined;
+    if (first === undefined) response.end();
+    else if (first.length > JOINED_BYTES) response.end(first);
+    else response.end(first.toString('latin1'), 'latin1'); // a character for a byte
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -1,4 +1,4 @@
-import { eachField, type RawFields, valuesOf } from './fields.ts';
+import { type RawFields, valuesOf } from './fields.ts';
 
 /** Fields that speak of one connection only, and which a proxy takes away (RFC 9110, 7.6.1). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -22,13 +22,15 @@ const NEVER_NOMINATED: ReadonlySet<string> = new Set(['content-length', 'host'])
  * @param drop asked with the name in lower case
  */
 export function endToEnd(fields: RawFields, drop: (name: string) => boolean): string[] {
-  const nominated = new Set(connectionOptions(fields));
+  const options = connectionOptions(fields);
+  const nominated = options.length > 0 ? new Set(options) : undefined;
   const kept: string[] = [];
-  for (const [field, value] of eachField(fields)) {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const field = fields[i] as string;
     const name = field.toLowerCase();
     if (HOP_BY_HOP.has(name) || drop(name)) continue;
-    if (nominated.has(name) && !NEVER_NOMINATED.has(name)) continue;
-    kept.push(field, value);
+    if (nominated?.has(name) && !NEVER_NOMINATED.has(name)) continue;
+    kept.push(field, fields[i + 1] as string);
   }
   return kept;
 }
