@@ -5,6 +5,7 @@ import { takingProxies } from '../membership/taking-proxies.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import { keep } from './keeper.ts';
+import { releaseMemory } from './release-memory.ts';
 import { createShutdown, outlast } from './shutdown.ts';
 import type { Control } from './start-control.ts';
 import type { Teardown } from './teardown.ts';
@@ -43,9 +44,10 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
   upgrade.onReplaced(({ line, channel }) => {
     successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);
     const left = outlast(admin, () => table.devices(), current.config.limits.upgradeGraceMs);
-    void Promise.race([left, proxyEnded(channel)]).then(() => {
+    void Promise.race([left, proxyEnded(channel)]).then(async () => {
       channel.close();
-      return shutdown.stop();
+      await shutdown.stop();
+      releaseMemory();
     });
   });
   return {
