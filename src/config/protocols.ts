@@ -34,8 +34,8 @@ interface Pool {
 }
 
 /**
- * What speaks HTTP, what speaks MQTT and what (`tcp`) anything, and does not go together. Works on the raw file, as `references.ts` does, and
- * passes over whatever has not even the right type.
+ * Finds listeners, pools and nodes that are tied to each other and do not speak the same protocol: HTTP, MQTT, or anything
+ * (`tcp`). Works on the raw file, as `references.ts` does, and passes over whatever has not even the right type.
  */
 export function findMixedProtocols(raw: unknown, names: readonly string[]): Finding[] {
   const listeners = (listOf(at(raw, 'listeners')) ?? [{}])

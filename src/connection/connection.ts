@@ -116,7 +116,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     else if (held.length > this.host.limits.maxPacketBytes) this.hold(true);
   }
 
-  /** It keeps the most of all that no node has accepted, and all together keep too much. */
+  /** Devices that no node has accepted keep too many bytes together, and this one keeps the most of them. */
   giveWay(): void {
     if (this.held === undefined) return;
     this.wire.guard(() => this.refuse('pending-bytes', undefined, 'connect-rejected'));

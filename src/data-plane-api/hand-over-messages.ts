@@ -32,7 +32,7 @@ export type HandOverCommand =
   | { readonly type: 'hand-over'; readonly request: number; readonly most: number }
   /** Another worker has what was handed over last, but those at these places, which go on; `all` go on. */
   | { readonly type: 'given'; readonly kept: readonly number[] | 'all' }
-  /** Makes these connections, which stand still until `begin`. `ofDead`: a thread has left them that died. Answered by `adopted`. */
+  /** Makes these connections, which stand still until `begin`. `ofDead`: the thread that had them has died. Answered by `adopted`. */
   | {
       readonly type: 'adopt';
       readonly request: number;

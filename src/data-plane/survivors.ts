@@ -114,7 +114,7 @@ export class Survivors {
     settle(devices, undefined);
   }
 
-  /** The settings by which the next thread at that place binds, at the sockets of the last one where there are such. */
+  /** How the next thread at that place binds: at the sockets of the last one, where these are still there. */
   inherit(place: number, thread: Thread, settings: readonly ListenerSettings[]): readonly ListenerSettings[] {
     const waiting = this.waiting.get(place);
     if (waiting === undefined) return settings;

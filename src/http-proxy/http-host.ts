@@ -38,7 +38,7 @@ export interface HttpHost {
   /** A new connection; false: it is to be reset. `left` follows exactly once for each that is in. */
   admit(address: string): boolean;
   left(address: string): void;
-  /** So many bytes of those that are in have come, and have gone. */
+  /** Admitted connections have sent and got so many bytes since the last call. */
   carried(bytesFromDevice: number, bytesToDevice: number): void;
   /** A connection was reset before it was in, or in TLS; `reason` is a metric label. */
   refused(reason: string): void;

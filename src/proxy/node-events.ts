@@ -71,7 +71,7 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
     panic = now;
   }
 
-  /** A reload changes many nodes at once: what counts is how the pool is behind all of it. */
+  /** A reload changes many nodes at once, so the pool is looked at only after the last of these changes. */
   let isDue = false;
   nodes.onChange((change) => {
     tell(change);
@@ -84,7 +84,7 @@ export function watchNodes(nodes: NodeTable, log: Log, emit: (event: BreakwaterE
   });
   return {
     lastFlip: (id: string): Flip | undefined => flips.get(id),
-    /** It was at another time: an older process saw it. */
+    /** A flip that an older process saw, with its time. */
     flipped: (id: string, flip: Flip): void => void flips.set(id, flip),
   };
 }

@@ -52,7 +52,7 @@ export class Frames {
     return this.streaming > 0;
   }
 
-  /** Would something else be taken for a part of what was given away: the first part of a packet, or what is no packet? */
+  /** A part of a packet was passed on, or bytes that are no packet: the reader would take anything else for the rest of it. */
   get isUnfinished(): boolean {
     return this.streaming !== 0;
   }
@@ -250,8 +250,8 @@ export class Frames {
   }
 
   /**
-   * Its handler is asked again when twice as much is known, so that all its looks cost no more than the last; and where it
-   * keeps more than it should, whenever something comes. Returns `end`.
+   * The handler looks at a partial packet again when its size has doubled, so that all looks together cost little more than the
+   * last one. Where it keeps more than it should, it looks whenever something comes. Returns `end`.
    */
   private keepOn(size: number, end: number, maxPacketBytes: number): number {
     this.size = size;

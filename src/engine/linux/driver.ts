@@ -50,7 +50,7 @@ export interface StreamWatch {
 
 /** Takes sockets from the kernel's and the driver's hands, and gives them back. */
 export interface Freezer {
-  /** Has nothing of it to be told or moved any more, also where it has duplicates. Its state is changed too. */
+  /** From now on neither the kernel nor the driver tells or moves anything of it, not even where other processes have duplicates. Its state says so. */
   freeze(fd: number): void;
   /** The opposite; what has happened meanwhile is told. Returns 0, or a negative errno. */
   thaw(fd: number): number;

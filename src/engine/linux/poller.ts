@@ -26,7 +26,7 @@ export interface Poller {
   remove(fd: number): void;
   /** The descriptor is about to be closed. */
   forget(fd: number): void;
-  /** Whether nothing of its former life is under way any more at one that was forgotten, and was not closed. */
+  /** True when the kernel has finished everything that was asked of a forgotten descriptor that stays open. */
   isLetGo(fd: number): boolean;
   /** Sleeps until something happens. Number of events, or the negative errno (EINTR). */
   wait(timeoutMs: number): number;

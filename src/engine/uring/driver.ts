@@ -26,7 +26,7 @@ const SIZES: UringSizes = { submissions: 2048, completions: 8192, small: 1024, l
 /** For most messages, and no power of two: their beginnings, which are all that they touch, share no lines of the caches. */
 const SMALL_BYTES = 1024 + 128;
 const LARGE_BYTES = 32_768;
-/** That one socket may have received and not read before it stops to receive. */
+/** A socket stops to receive when so many of its bytes have come and are not read. */
 const UNREAD_BYTES = 8192;
 
 /** @throws Error that says what the kernel lacks, or does not allow */

@@ -224,8 +224,8 @@ export class PoolReader implements Reader {
   }
 
   /**
-   * Those that are still not read are only to tell of their end: they receive again when they are. The others do now, as many as
-   * there are buffers.
+   * Sockets that are not read yet only tell of their end, and receive again when they are read. The others receive again at
+   * once, as many as there are buffers for.
    */
   private goOnWithStopped(): void {
     const { stopped, table } = this;

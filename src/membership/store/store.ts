@@ -69,8 +69,9 @@ export interface MembershipStore {
 
   /**
    * A connection of the device has a persistent session at the broker from now on. What was remembered of the session is
-   * given to it, and to no other: it is not remembered any more. `in-use`: an earlier connection has it, which may still
-   * remember it, and this one alone may wait for that: with a third one it is not known any more. With `isFinal` that one's word is not waited for, and is not taken any more.
+   * given to it, and to no other: the store forgets it. `in-use`: an earlier connection has the session, and may still give it back to
+   * the store. This one alone may wait for that; when a third connection asks, nobody gets it. With `isFinal` the word of the
+   * earlier one is not waited for, and not taken if it comes.
    * @param connection unique over all proxies, and over their starts
    * @throws BreakwaterError STORE_UNAVAILABLE
    */

@@ -71,8 +71,8 @@ const SLACK_MS = 2;
 const GROWTH = 0.5;
 /** Of the size, when answers are far too slow. */
 const LEAST_PART = 0.5;
-/** Of what a question that was alone took longer. Little: other threads may have asked at the same time. */
+/** This part of the difference is believed when a lone question takes longer. It is small: other threads may have asked at the same time. */
 const DRIFT = 0.03;
-/** Of an answer; `PATIENCE_BASES` times the quickest one, within bounds. */
+/** An answer is waited for `PATIENCE_BASES` times as long as the quickest one took, within the bounds of `PATIENCE_MS`. */
 const PATIENCE_BASES = 4;
 const PATIENCE_MS = { min: 1_000, max: 10_000 };
