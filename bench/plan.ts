@@ -91,6 +91,7 @@ function messages({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       load: 'bulk',
       contenders: ['haproxy', 'haproxy-splice', ...PROXIES.slice(1)],
       settings: { connections: 16, ratePerSecond: 300, ...steady, steps: [65_536, 1_048_576] },
+      rounds: FEW_ROUNDS,
     },
     {
       name: 'fanOut',
@@ -123,7 +124,7 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       title: 'Connects: TCP, CONNECT, CONNACK, reset, 64 at a time',
       load: 'connects',
       contenders: ['direct', 'haproxy-mqtt', ...PROXIES, ...ENGINES, ...SESSIONS],
-      settings: { connections: 64, ratePerSecond: 0, warmUpMs: 1.5 * warmUpMs, windowMs },
+      settings: { connections: 64, ratePerSecond: 0, warmUpMs: 2 * warmUpMs, windowMs },
     },
     {
       name: 'refusals',
@@ -137,7 +138,7 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
         'breakwater-epoll-deny',
         'breakwater-node-deny',
       ],
-      settings: { connections: 64, ratePerSecond: 0, warmUpMs, windowMs, from: '127.0.0.2' },
+      settings: { connections: 64, ratePerSecond: 0, warmUpMs: 2 * warmUpMs, windowMs, from: '127.0.0.2' },
       rounds: FEW_ROUNDS,
     },
     {
@@ -164,14 +165,14 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
 
 /** The load of TLS is slow, and code that runs a few hundred times a second takes its time to be compiled. */
 function tls({ warmUpMs, windowMs }: Pace): readonly Measure[] {
-  const warm = { connections: 16, ratePerSecond: 0, warmUpMs: 2.5 * warmUpMs, windowMs };
+  const warm = { connections: 16, ratePerSecond: 0, warmUpMs: 3.5 * warmUpMs, windowMs };
   return [
     {
       name: 'tlsEcho',
       title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
       load: 'tlsEcho',
       contenders: [...TLS, 'breakwater-tls-openssl'],
-      settings: { ...warm, connections: 64 },
+      settings: { ...warm, connections: 64, warmUpMs: 2 * warmUpMs },
     },
     {
       name: 'tlsHandshakes',
@@ -179,7 +180,7 @@ function tls({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       load: 'tlsHandshakes',
       contenders: TLS,
       settings: warm,
-      opensMs: warmUpMs + windowMs, // of the resumed ones
+      opensMs: 1.4 * warmUpMs + windowMs, // of the resumed ones
     },
     {
       name: 'tlsRsa',
@@ -187,6 +188,7 @@ function tls({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       load: 'tlsConnects',
       contenders: ['haproxy-tls-rsa', 'breakwater-tls-rsa-uring', 'breakwater-tls-rsa'],
       settings: warm,
+      rounds: FEW_ROUNDS,
     },
     {
       name: 'tlsIdle',
@@ -237,7 +239,7 @@ function web({ warmUpMs, windowMs }: Pace): readonly Measure[] {
         'HTTP: CPU per request with an answer of 100 bytes, 64 connections that are kept, on both sides (`node-http` is the least proxy of `node:http` and `undici`: `bench/bare-http.ts`)',
       load: 'httpRequests',
       contenders: ['haproxy-http', 'nginx-http', 'node-http', 'breakwater-http'],
-      settings: { ...saturating, warmUpMs: 2 * warmUpMs },
+      settings: { ...saturating, warmUpMs: 3 * warmUpMs },
       rounds: FEW_ROUNDS,
     },
   ];
