@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError } from 'commander';
 import type { MovesView } from '../../admin/backend.ts';
+import { BreakwaterError } from '../../base/errors.ts';
 import { LiveLine } from '../output/live-line.ts';
 
 /** How moves are followed: a bar in a terminal, a line a second elsewhere. */
@@ -8,6 +9,8 @@ import { LiveLine } from '../output/live-line.ts';
 const LOOK_MS = 200;
 const PLAIN_INTERVAL_MS = 1_000;
 const BAR_WIDTH = 24;
+/** A proxy that is upgraded meanwhile answers again within this time: moves go on in the process after it. */
+const AWAY_MS = 5_000;
 
 /** `[############------------] 50%  moved 40, failed 0, left 40, 20/s, 2 s to go` */
 export function movesLine({ moved, failed, left, pace, timeLeft }: MovesView): string {
@@ -24,6 +27,19 @@ function durationText(seconds: number): string {
   return seconds < 5400 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
 }
 
+/** One look; where nobody answers it is tried again for a while. */
+async function seen<View>(look: () => Promise<View>): Promise<View> {
+  for (const endMs = performance.now() + AWAY_MS; ; ) {
+    try {
+      return await look();
+    } catch (error) {
+      const isAway = error instanceof BreakwaterError && error.code === 'ADMIN_UNREACHABLE';
+      if (!isAway || performance.now() > endMs) throw error;
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
 /** Looks until nothing moves any more; resolves with the last look. `quiet` prints nothing. */
 export async function followMoves<View extends MovesView>(
   look: () => Promise<View>,
@@ -31,7 +47,7 @@ export async function followMoves<View extends MovesView>(
 ): Promise<View> {
   const line = new LiveLine(process.stdout, () => performance.now(), PLAIN_INTERVAL_MS);
   for (;;) {
-    const view = await look();
+    const view = await seen(look);
     if (!quiet) line.update(movesLine(view));
     if (view.state !== 'moving') {
       line.end();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DrainView, RebalanceView } from '../../../../src/admin/backend.ts';
-import { movesLine } from '../../../../src/cli/commands/moves.ts';
+import { BreakwaterError, type ErrorCode } from '../../../../src/base/errors.ts';
+import { followMoves, movesLine } from '../../../../src/cli/commands/moves.ts';
 import { drainSentence } from '../../../../src/cli/commands/node.ts';
 import { rebalanceSentence } from '../../../../src/cli/commands/rebalance.ts';
 
@@ -56,4 +57,18 @@ test.each([
   const { node: _, stays: __, ...moves } = drain({ state, moved: 9 });
   const view: RebalanceView = { ...moves, pools: ['default'], tolerance: 0.1, spread };
   expect(rebalanceSentence(view)).toBe(sentence);
+});
+
+test('moves are followed on where the proxy is upgraded meanwhile, and other failures are told at once', async () => {
+  /** Looks of which the second fails once. */
+  const looks = (code: ErrorCode) => {
+    let count = 0;
+    return async (): Promise<DrainView> => {
+      count++;
+      if (count === 2) throw new BreakwaterError(code, 'it fails');
+      return drain(count < 4 ? { left: 1 } : { state: 'done', moved: 2 });
+    };
+  };
+  expect(await followMoves(looks('ADMIN_UNREACHABLE'), true)).toMatchObject({ state: 'done', moved: 2 });
+  await expect(followMoves(looks('NODE_UNKNOWN'), true)).rejects.toThrow('it fails');
 });
