@@ -12,11 +12,6 @@ interface DeviceCounts {
   readonly reconnects: number;
 }
 
-export interface DemoDevices {
-  counts(): DeviceCounts;
-  stop(): Promise<void>;
-}
-
 /** New connections at a time and their pause: about 400 a second, so that a large demo does not stall its own start. */
 const BATCH = 20;
 const BATCH_PAUSE_MS = 50;
@@ -27,13 +22,48 @@ const TICKS = 10;
  * So many devices of the `mqtt` package. Device k subscribes to its own topic and publishes to that of device k+1,
  * so that most messages cross from one node of the cluster to another.
  */
-export function startDevices(url: string, count: number): DemoDevices {
-  const devices: MqttClient[] = [];
-  const totals = { sent: 0, received: 0, reconnects: 0 };
-  const stopping = new AbortController();
+export class DemoDevices {
+  private readonly url: string;
+  private readonly count: number;
+  private readonly devices: MqttClient[] = [];
+  private readonly totals = { sent: 0, received: 0, reconnects: 0 };
+  private readonly stopping = new AbortController();
+  private readonly ready: Promise<void>;
+  private readonly publisher: NodeJS.Timeout;
+  private tick = 0;
 
-  const add = (index: number) => {
-    const device = connect(url, {
+  constructor(url: string, count: number) {
+    this.url = url;
+    this.count = count;
+    this.ready = this.rampUp();
+    this.publisher = setInterval(() => this.publish(), 1000 / TICKS);
+  }
+
+  counts(): DeviceCounts {
+    return {
+      ...this.totals,
+      wanted: this.count,
+      connected: this.devices.filter((device) => device.connected).length,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    clearInterval(this.publisher);
+    await this.ready;
+    await Promise.all(this.devices.map((device) => device.endAsync(true)));
+  }
+
+  private async rampUp(): Promise<void> {
+    for (let index = 0; index < this.count && !this.stopping.signal.aborted; index++) {
+      this.add(index);
+      if (index % BATCH === BATCH - 1) await sleep(BATCH_PAUSE_MS);
+    }
+  }
+
+  private add(index: number): void {
+    const { totals } = this;
+    const device = connect(this.url, {
       clientId: `demo-${index + 1}`,
       protocolVersion: 4, // what the embedded nodes speak
       reconnectPeriod: 500,
@@ -49,40 +79,18 @@ export function startDevices(url: string, count: number): DemoDevices {
       totals.received += 1;
     });
     device.on('error', () => {}); // it tries again by itself, which is counted
-    devices.push(device);
-  };
-  const rampUp = async () => {
-    for (let index = 0; index < count && !stopping.signal.aborted; index++) {
-      add(index);
-      if (index % BATCH === BATCH - 1) await sleep(BATCH_PAUSE_MS);
-    }
-  };
-  const ready = rampUp();
+    this.devices.push(device);
+  }
 
-  let tick = 0;
-  const publisher = setInterval(() => {
-    tick += 1;
-    for (let index = tick % TICKS; index < devices.length; index += TICKS) {
-      const device = devices[index];
+  private publish(): void {
+    this.tick += 1;
+    for (let index = this.tick % TICKS; index < this.devices.length; index += TICKS) {
+      const device = this.devices[index];
       if (!device?.connected) continue;
-      device.publish(topicOf((index + 1) % count), `${tick} from demo-${index + 1}`);
-      totals.sent += 1;
+      device.publish(topicOf((index + 1) % this.count), `${this.tick} from demo-${index + 1}`);
+      this.totals.sent += 1;
     }
-  }, 1000 / TICKS);
-
-  return {
-    counts: () => ({
-      ...totals,
-      wanted: count,
-      connected: devices.filter((device) => device.connected).length,
-    }),
-    async stop() {
-      stopping.abort();
-      clearInterval(publisher);
-      await ready;
-      await Promise.all(devices.map((device) => device.endAsync(true)));
-    },
-  };
+  }
 }
 
 function topicOf(index: number): string {

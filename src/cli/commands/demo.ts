@@ -13,7 +13,7 @@ import { formatTable, wantsColour } from '../output/table.ts';
 import { untilStopped } from '../signals.ts';
 import { tellActivity } from './activity.ts';
 import { type DemoBroker, DemoBrokers, killCommand } from './demo-brokers.ts';
-import { type DemoDevices, describeDevices, startDevices } from './demo-devices.ts';
+import { DemoDevices, describeDevices } from './demo-devices.ts';
 
 export interface DemoOptions {
   /** Embedded broker nodes. */
@@ -50,7 +50,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     });
     console.log(welcome(url, server.adminUrl, await probedNodes(admin), started));
 
-    const devices = options.devices > 0 ? startDevices(url, options.devices) : undefined;
+    const devices = options.devices > 0 ? new DemoDevices(url, options.devices) : undefined;
     const ending = new AbortController();
     const watched = [
       tellEvents(screen, readEvents(admin, ending.signal), ending.signal),
