@@ -117,7 +117,10 @@ async function load({ load, settings }: Measure, contender: Running): Promise<Fi
   const task = { ...settings, proxy: at(contender.port), sink: at(SINK_PORT), pids: contender.pids() };
   const command = ['-c', String(LOAD_CORE), process.execPath, LOAD, load, JSON.stringify(task)];
   const { stdout } = await promisify(execFile)('taskset', command, { timeout: LOAD_TIMEOUT_MS });
-  return JSON.parse(stdout) as Figures;
+  const figures = JSON.parse(stdout) as Figures;
+  const missing = Object.keys(figures).filter((figure) => !Number.isFinite(figures[figure]));
+  if (missing.length > 0) throw new Error(`nothing was counted for ${missing.join(', ')}`);
+  return figures;
 }
 
 /**

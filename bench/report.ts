@@ -83,14 +83,14 @@ function shown(value = Number.NaN): string {
 export function report(measures: readonly Measure[], { machine, measures: measured }: Figured): string {
   const notes = readFileSync('bench/notes.md', 'utf8').trim();
   const results = Object.fromEntries(Object.entries(measured).map(([name, { samples }]) => [name, samples]));
-  const versions = machine
-    .filter((line) => /^(HAProxy|nginx)/.test(line))
-    .map((line) => line.split(' - ')[0]);
+  const versions = machine.flatMap(
+    (line) => /(HAProxy|nginx)(?: version |\/)(\S+)/.exec(line)?.slice(1).join(' ') ?? [],
+  );
   return `# Benchmarks
 
-Written by \`npm run bench\`. Breakwater is compared with ${versions.join(' and ')}. One core for the proxy, the other for
-the load, except where two threads have both; every proxy in turn, each time a new process; figures are medians. Every
-table says when it was measured.
+Written by \`npm run bench\`. Breakwater is compared with ${versions.join(' and ')}.
+One core for the proxy, the other for the load, except where two threads have both; every proxy in turn, each time a new
+process; figures are medians. Every table says when it was measured.
 
 ## Against HAProxy
 

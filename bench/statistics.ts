@@ -6,9 +6,9 @@ export function median(runs: readonly Figures[] | undefined, figure: string): nu
   return quantile(valuesOf(runs, figure), 0.5);
 }
 
-/** In ascending order. */
+/** In ascending order; NaN where a run does not have it. */
 export function valuesOf(runs: readonly Figures[] | undefined, figure: string): number[] {
-  return (runs ?? []).map((run) => run[figure] as number).sort((a, b) => a - b);
+  return (runs ?? []).map((run) => run[figure] ?? Number.NaN).sort((a, b) => a - b);
 }
 
 /** Between two values where the share lies between them. */

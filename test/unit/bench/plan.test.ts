@@ -21,9 +21,12 @@ test('the whole takes less than half an hour', () => {
 });
 
 test('the expected time counts every contender, round and step', () => {
-  const [measure] = plan(pace).filter(({ name }) => name === 'bulk');
-  if (measure === undefined) throw new Error('no bulk');
-  const one = expectedMs([{ ...measure, contenders: ['a'], rounds: 1 }], pace, () => true);
+  const [found] = plan(pace).filter(({ name }) => name === 'fanIn');
+  if (found === undefined) throw new Error('no fanIn');
+  const measure = { ...found, contenders: ['a'] };
+  const one = expectedMs([{ ...measure, rounds: 1 }], pace, () => true);
   expect(expectedMs([{ ...measure, contenders: ['a', 'b'] }], pace, () => true)).toBe(10 * one);
+  const settings = { ...measure.settings, steps: [1, 2] };
+  expect(expectedMs([{ ...measure, rounds: 1, settings }], pace, () => true)).toBe(one + 1500);
   expect(expectedMs([measure], pace, () => false)).toBe(0);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Samples } from '../../../bench/figures.ts';
 import { verdict } from '../../../bench/goals.ts';
 import { plots } from '../../../bench/plots.ts';
 import { measureTable } from '../../../bench/report.ts';
@@ -24,6 +25,11 @@ test('a table has medians and extremes, and says when and at which commits it wa
 
 test('what was not measured is said', () => {
   expect(measureTable({ title: 'Messages' }, undefined)).toContain('Not measured.');
+});
+
+test('a figure that one of the runs does not have is left out', () => {
+  const samples: Samples = { haproxy: [{ cpuUsPerMessage: 9 }, {}] };
+  expect(measureTable({ title: 'Messages' }, { ...measured, samples })).toContain('| haproxy |  |');
 });
 
 test('a step is its own heading', () => {
