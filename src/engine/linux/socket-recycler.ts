@@ -75,9 +75,12 @@ export class SocketRecycler {
     quarantined.length = kept;
   }
 
-  /** A socket that the poller watches already, or -1: also while its former life's end could be taken for the next's. */
+  /**
+   * A socket that may connect anew, or -1. One that is still watched is told of under the generation of its former life: none is
+   * given while a batch is served, in which that one's end could be taken for the next one's.
+   */
   take(): number {
-    return this.isInBatch ? -1 : (this.spare.pop() ?? -1);
+    return this.isInBatch && this.poller.keepsWatching ? -1 : (this.spare.pop() ?? -1);
   }
 
   /** Closes them all. */

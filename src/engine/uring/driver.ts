@@ -76,7 +76,8 @@ function createStreamWatch(
       return 0;
     },
     room(fd) {
-      if (!isTls(fd)) operations.awaitRoom(fd);
+      // One that connects is told to have room when it is connected, and TLS has its poll.
+      if (((flags[fd] as number) & (is.TLS | is.CONNECTING)) === 0) operations.awaitRoom(fd);
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Libc } from '../../../../src/engine/linux/libc.ts';
 import { SocketRecycler } from '../../../../src/engine/linux/socket-recycler.ts';
 import { createSocketTable } from '../../../../src/engine/linux/socket-table.ts';
 
-function scene({ connect = 0, isLetGo = (): boolean => true } = {}) {
+function scene({ connect = 0, isLetGo = (): boolean => true, keepsWatching = true } = {}) {
   const table = createSocketTable(1000);
   const told: string[] = [];
   const libc = {
@@ -15,7 +15,7 @@ function scene({ connect = 0, isLetGo = (): boolean => true } = {}) {
     close: (fd: number) => told.push(`close ${fd}`),
   } as unknown as Libc;
   const recycler = new SocketRecycler(libc, table, (ms) => told.push(`clear in ${ms}`), {
-    keepsWatching: true,
+    keepsWatching,
     isLetGo,
   });
   /** As the streams do: the generation grows with every end. */
@@ -44,6 +44,16 @@ test('a socket of whose former life something is under way waits for its end', (
   recycler.beginBatch();
   recycler.endBatch();
   expect([recycler.take(), recycler.take()]).toEqual([7, -1]);
+});
+
+test('a socket that nobody watches any more serves the next link while a batch is served, under another generation', () => {
+  const { table, recycler, end } = scene({ keepsWatching: false });
+  recycler.beginBatch();
+  end(7);
+  expect(recycler.take()).toBe(-1);
+  recycler.endBatch();
+  recycler.beginBatch();
+  expect([table.generation[7], recycler.take()]).toEqual([1, 7]);
 });
 
 test('one that still waits when its time is over is closed', () => {
