@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority, type Issued, tlsOptions } from '../support/certificates.ts';
 import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
@@ -17,7 +17,10 @@ let certificate: Issued;
 let port: number;
 /** Of a listener that wants certificates. */
 let strictPort: number;
+/** Of a listener that knows no AEAD. */
+let cbcPort: number;
 let device: Issued;
+const CBC = 'ECDHE-ECDSA-AES128-SHA256';
 const sockets: Socket[] = [];
 const children: ChildProcess[] = [];
 
@@ -43,6 +46,7 @@ beforeAll(async () => {
   ({ port } = await engine.listen('127.0.0.1', 0, 1, tls));
   const strict = { ...tls, clientAuth: 'require', clientCa: root.cert } as const;
   ({ port: strictPort } = await engine.listen('127.0.0.1', 0, 2, strict));
+  ({ port: cbcPort } = await engine.listen('127.0.0.1', 0, 3, { ...tls, ciphers: CBC }));
 });
 
 afterAll(async () => {
@@ -186,9 +190,27 @@ describe('GnuTLS', () => {
   });
 });
 
-describe.each(['TLSv1.2', 'TLSv1.3'] as const)('Node with %s', (version) => {
-  test('may send its first words in one piece with the end of its handshake', async () => {
-    const raw = connect(port, '127.0.0.1');
+async function sessionOf(options: ConnectionOptions): Promise<Buffer | undefined> {
+  const secure = connectTls(options);
+  sockets.push(secure);
+  await once(secure, 'secureConnect');
+  return secure.getSession();
+}
+
+describe.each([
+  ['TLSv1.2', 'TLSv1.2', undefined],
+  ['TLSv1.3', 'TLSv1.3', undefined],
+  ['a cipher whose records are left to OpenSSL', 'TLSv1.2', CBC],
+] as const)('Node with %s', (_name, version, ciphers) => {
+  test.each([
+    'first words',
+    'first words and the end',
+  ])('may send its %s in one piece with the end of its handshake', async (what) => {
+    const to = { port: ciphers === undefined ? port : cbcPort, host: '127.0.0.1' };
+    const tls = { rejectUnauthorized: false, ciphers, minVersion: version, maxVersion: version };
+    // The last word of a handshake of TLS 1.2 is the device's where it resumes a session.
+    const session = version === 'TLSv1.2' ? await sessionOf({ ...to, ...tls }) : undefined;
+    const raw = connect({ ...to, allowHalfOpen: true });
     sockets.push(raw);
     const held: Buffer[] = [];
     let isHolding = false;
@@ -203,17 +225,19 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('Node with %s', (version) => {
       },
     });
     raw.on('data', (bytes) => through.push(bytes));
-    const versions = { minVersion: version, maxVersion: version };
-    const secure = connectTls({ socket: through, rejectUnauthorized: false, ...versions });
-    if (version === 'TLSv1.3') await once(secure, 'secureConnect');
-    else await until(() => held.length > 0, 'the second flight'); // its words go behind it when the server has answered
+    const secure = connectTls({ socket: through, session, ...tls });
+    await once(secure, 'secureConnect');
+    expect(secure.isSessionReused()).toBe(session !== undefined);
     secure.write('first words');
-    if (version === 'TLSv1.3') await until(() => held.length > 1, 'the first words');
+    await until(() => held.length > 1, 'the first words');
     isHolding = false;
     isOver = true;
-    raw.write(Buffer.concat(held));
-    const back = once(secure, 'data');
+    const isEnd = what.endsWith('end');
+    const [back, ended] = [once(secure, 'data'), once(raw, 'end')];
+    if (isEnd) raw.end(Buffer.concat(held));
+    else raw.write(Buffer.concat(held));
     expect(String((await back)[0])).toBe('first words');
+    if (isEnd) await ended;
     secure.destroy();
   });
 });

@@ -32,7 +32,7 @@ export class NativeLibrary {
     } catch {
       this.libraries = [...names.map((name) => this.koffi.load(name)), executable];
     }
-    this.copy = this.bind('void *memcpy(uintptr_t to, uintptr_t from, size_t length)');
+    this.copy = this.bind('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t length)');
     this.lengthOf = this.bind('size_t strlen(uintptr_t text)');
   }
 

@@ -41,7 +41,6 @@ const TLSEXT_NAMETYPE_HOST_NAME = 0;
 
 /** Arguments of the functions that read something from PEM, behind the BIO: into, password and its argument. */
 const PEM = 'uintptr_t bio, uintptr_t into, uintptr_t password, uintptr_t arg';
-const CIPHER_START = 'uintptr_t cipher, uintptr_t type, uintptr_t engine, uintptr_t key, uintptr_t iv';
 
 type Numbers = (...args: number[]) => number;
 
@@ -114,12 +113,12 @@ export class OpenSsl extends NativeLibrary {
     return this.newCtx(this.clientMethod);
   }
 
-  /** `callback`: of `keylogCallback`. */
+  /** `callback`: 0, or of `keylogCallback`. */
   readonly setKeylogCallback: (context: number, callback: number) => void = this.bind(
     'void SSL_CTX_set_keylog_callback(uintptr_t ctx, uintptr_t callback)',
   );
 
-  /** `callback`: of `paddingCallback`. */
+  /** `callback`: 0, or of `paddingCallback`. */
   readonly setPaddingCallback: (context: number, callback: number) => void = this.bind(
     'void SSL_CTX_set_record_padding_callback(uintptr_t ctx, uintptr_t callback)',
   );
@@ -183,9 +182,8 @@ export class OpenSsl extends NativeLibrary {
   readonly setContext: (ssl: number, context: number) => number = this.bind(
     'uintptr_t SSL_set_SSL_CTX(uintptr_t ssl, uintptr_t ctx)',
   );
-  private readonly control: (ssl: number, command: number, larg: number, text: string) => number = this.bind(
-    'intptr_t SSL_ctrl(uintptr_t ssl, int cmd, intptr_t larg, const char *text)',
-  );
+  private readonly control: (ssl: number, command: number, larg: number, text: string | null) => number =
+    this.bind('intptr_t SSL_ctrl(uintptr_t ssl, int cmd, intptr_t larg, const char *text)');
   /** The peer's certificate must be for this name; 0 where it is none. */
   readonly expectName: (ssl: number, name: string) => number = this.bind(
     'int SSL_set1_host(uintptr_t ssl, const char *name)',
@@ -204,9 +202,15 @@ export class OpenSsl extends NativeLibrary {
     return this.expectIp(this.parameters(ssl), ip);
   }
 
-  readonly setReadAhead: (ssl: number, yes: number) => void = this.bind(
+  private readonly setReadAhead: (ssl: number, yes: number) => void = this.bind(
     'void SSL_set_read_ahead(uintptr_t ssl, int yes)',
   );
+
+  /** Has a session whose handshake is done read and write on by itself, with little memory while it is idle. */
+  goOn(ssl: number): void {
+    this.setReadAhead(ssl, 1);
+    this.control(ssl, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, null);
+  }
 
   // ---- what a handshake leaves to records that are our own
 
@@ -289,28 +293,6 @@ export class OpenSsl extends NativeLibrary {
     return text ?? 'unknown error';
   }
 
-  // ---- tickets: HMAC with SHA-256, AES-256 in CBC mode, keys at addresses; false where memory is out
-
-  private readonly sha256 = this.bind<() => number>('uintptr_t EVP_sha256()')();
-  private readonly aes256 = this.bind<() => number>('uintptr_t EVP_aes_256_cbc()')();
-  private readonly initHmac: Numbers = this.bind(
-    'int HMAC_Init_ex(uintptr_t hmac, uintptr_t key, int length, uintptr_t hash, uintptr_t engine)',
-  );
-  private readonly initEncrypting: Numbers = this.bind(`int EVP_EncryptInit_ex(${CIPHER_START})`);
-  private readonly initDecrypting: Numbers = this.bind(`int EVP_DecryptInit_ex(${CIPHER_START})`);
-
-  startHmac(hmac: number, key: number, length: number): boolean {
-    return this.initHmac(hmac, key, length, this.sha256, 0) === 1;
-  }
-
-  startEncrypting(cipher: number, key: number, iv: number): boolean {
-    return this.initEncrypting(cipher, this.aes256, 0, key, iv) === 1;
-  }
-
-  startDecrypting(cipher: number, key: number, iv: number): boolean {
-    return this.initDecrypting(cipher, this.aes256, 0, key, iv) === 1;
-  }
-
   // ---- callbacks: functions that OpenSSL may call within a call of this thread; they must not throw
 
   private readonly verifyErrorOf: Numbers = this.bind('int X509_STORE_CTX_get_error(uintptr_t ctx)');
@@ -382,12 +364,15 @@ export class OpenSsl extends NativeLibrary {
   }
 }
 
+/** What a program that has OpenSSL 3 exports, and what it is loaded from otherwise. */
+export const OPENSSL_3 = ['SSL_get1_peer_certificate', ['libssl.so.3', 'libcrypto.so.3']] as const;
+
 let loaded: OpenSsl | undefined;
 
 /** @throws BreakwaterError ENGINE_UNAVAILABLE where this machine has no OpenSSL 3 to call */
 export function loadOpenSsl(): OpenSsl {
   try {
-    loaded ??= new OpenSsl('SSL_get1_peer_certificate', ['libssl.so.3', 'libcrypto.so.3']); // new in version 3
+    loaded ??= new OpenSsl(...OPENSSL_3);
     return loaded;
   } catch (error) {
     throw new BreakwaterError(

@@ -143,9 +143,9 @@ export class SocketStates {
     this.set(fd, RETRY);
   }
 
-  /** An event has come, and both directions are tried again. */
-  retry(fd: number): void {
-    this.bits[fd] = ((this.bits[fd] as number) | READABLE) & ~RETRY;
+  /** An event has come, and both directions are tried again; an end is read too. */
+  retry(fd: number, isEnding: boolean): void {
+    this.bits[fd] = ((this.bits[fd] as number) | READABLE | (isEnding ? ENDING : 0)) & ~RETRY;
   }
 
   enqueue(fd: number): void {

@@ -224,7 +224,7 @@ export class Streams {
   private opened(fd: number, mask: number, flags: number): boolean {
     if ((flags & is.FROZEN) !== 0) return false; // it was frozen behind the batch of this event
     if ((flags & is.CONNECTING) !== 0) return this.openings.connected(fd, mask);
-    this.states.retry(fd);
+    this.states.retry(fd, (mask & (c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) !== 0);
     if ((flags & is.HANDSHAKING) !== 0) {
       this.handshakes.add(fd);
       return false;

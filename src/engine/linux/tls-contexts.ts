@@ -149,6 +149,7 @@ export class TlsContexts {
   /** Sessions of it hold on to it; they get no tickets any more. */
   private release(context: number): void {
     this.tickets.forget(context);
+    this.secrets.forget(context);
     this.ssl.freeContext(context);
   }
 

@@ -12,8 +12,7 @@ const OPTIONS =
   o.SSL_OP_NO_COMPRESSION +
   o.SSL_OP_CIPHER_SERVER_PREFERENCE +
   o.SSL_OP_IGNORE_UNEXPECTED_EOF; // MQTT knows its own ends, and many devices close without close_notify
-const MODE =
-  o.SSL_MODE_RELEASE_BUFFERS + o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+const MODE = o.SSL_MODE_ENABLE_PARTIAL_WRITE + o.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
 
 /** As Node's own TLS: nodes may be old. */
 export function nodeCiphers(): CipherSettings {
@@ -32,7 +31,8 @@ export function applySettings(
 ): void {
   const control = (command: number, larg: number) => ssl.contextControl(context, command, larg, 0);
   ssl.setOptions(context, OPTIONS);
-  control(o.SSL_CTRL_MODE, MODE);
+  // A handshake would take and give back 16 KiB for each record; a session that OpenSSL goes on with is told so behind it.
+  control(o.SSL_CTRL_MODE, hasOwnRecords ? MODE : MODE + o.SSL_MODE_RELEASE_BUFFERS);
   control(o.SSL_CTRL_SET_READ_AHEAD, hasOwnRecords ? 0 : 1); // a record in one system call instead of two
   const version = minVersion === 'TLSv1.3' ? o.TLS1_3_VERSION : o.TLS1_2_VERSION;
   control(o.SSL_CTRL_SET_MIN_PROTO_VERSION, version);

@@ -59,6 +59,8 @@ export class TlsRecords {
   private readonly slabs: Pinned[] = [];
   private readonly freePlaces: number[] = [];
   private readonly partials = new Map<number, Partial>();
+  /** What came with the handshake, or before a hand-over, and was not looked at. */
+  private readonly unread = new Map<number, Buffer>();
   private readonly unsents = new Map<number, Unsent>();
   private readonly state = new RecordState();
   private readonly awaitRoom: (fd: number) => void;
@@ -122,6 +124,7 @@ export class TlsRecords {
     this.freePlaces.push((this.places[fd] as number) - 1);
     this.places[fd] = 0;
     this.partials.delete(fd);
+    this.unread.delete(fd);
     this.unsents.delete(fd);
   }
 
@@ -133,7 +136,7 @@ export class TlsRecords {
     const unsent = this.unsents.get(fd);
     const bytes = writeSnapshot({
       state,
-      partial: partial?.bytes.subarray(0, partial.length) ?? NOTHING,
+      unread: partial?.bytes.subarray(0, partial.length) ?? this.unread.get(fd) ?? NOTHING,
       unsent: unsent?.bytes ?? NOTHING,
       unsentData: unsent?.data ?? 0,
     });
@@ -145,10 +148,10 @@ export class TlsRecords {
   attach(fd: number, bytes: Uint8Array): boolean {
     const snapshot = readSnapshot(bytes);
     if (snapshot === undefined || !this.aead.supports(snapshot.state[1] as number)) return false;
-    const { state, partial, unsent, unsentData } = snapshot;
+    const { state, unread, unsent, unsentData } = snapshot;
     this.begin(fd);
     this.of(fd).copyFrom(state);
-    if (partial.length > 0) this.partials.set(fd, { bytes: Buffer.from(partial), length: partial.length });
+    this.receive(fd, unread);
     if (unsent.length > 0 || unsentData > 0)
       this.unsents.set(fd, { bytes: Buffer.from(unsent), data: unsentData });
     return true;
@@ -156,17 +159,26 @@ export class TlsRecords {
 
   // ---- reading
 
+  /** Has `read` begin with bytes that came before, fewer than `MAX_RECORD_BYTES`. */
+  receive(fd: number, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.unread.set(fd, Buffer.from(bytes));
+  }
+
   /** As recv(2): data in `to`, 0 for the end of it, -EPROTO where the peer breaks TLS, of which it was told. */
   read(fd: number, to: Pinned): number {
     const state = this.of(fd);
     if (this.unsents.size > 0) this.flush(fd);
+    if (this.unread.size > 0) {
+      const data = this.takeUnread(fd, state, to);
+      if (data > 0) return data;
+    }
     for (;;) {
       if (state.fault !== 0) return this.failed(fd, state);
       if (state.has(CLOSE_READ)) return 0;
       const partial = this.partials.get(fd);
       const have = partial?.length ?? 0;
       const room = this.input.bytes.length - have;
-      const got = this.receive(fd, have, room);
+      const got = this.recv(fd, have, room);
       if (got <= 0) return got;
       const isDry = got < room && ((this.flags[fd] as number) & ENDING) === 0;
       const data = this.take(fd, state, partial, have, have + got, to);
@@ -179,7 +191,15 @@ export class TlsRecords {
     }
   }
 
-  private receive(fd: number, at: number, room: number): number {
+  private takeUnread(fd: number, state: RecordState, to: Pinned): number {
+    const bytes = this.unread.get(fd);
+    if (bytes === undefined) return 0;
+    this.unread.delete(fd);
+    this.input.bytes.set(bytes);
+    return this.take(fd, state, undefined, 0, bytes.length, to);
+  }
+
+  private recv(fd: number, at: number, room: number): number {
     let got: number;
     do got = this.libc.recv(fd, this.input.address + at, room, MSG_DONTWAIT);
     while (got === -EINTR);

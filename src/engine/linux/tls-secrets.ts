@@ -12,14 +12,17 @@ import {
   type RecordState,
   WRITE,
 } from '../../protocol/tls-record/state.ts';
+import { hashBytes } from '../../protocol/tls-record/suites.ts';
 import type { Libc, Pinned } from './libc.ts';
 import type { Callback } from './native-library.ts';
 import type { OpenSsl } from './openssl.ts';
+import { SecretPlaces } from './secret-places.ts';
 import type { SuiteFacts } from './tls-facts.ts';
 
 /**
- * Takes the secrets of a handshake from OpenSSL, for records that are our own. TLS 1.3: from the lines of its key log, which are
- * told while a handshake makes a step, go straight into the state of the connection, and nowhere else. TLS 1.2: from the session.
+ * Takes the secrets of a handshake from OpenSSL, for records that are our own. TLS 1.3: from its object of the session, where they lie
+ * at places that are learned (`secret-places.ts`), and until then from the lines of its key log, which are told while a
+ * handshake makes a step. They go straight into the state of the connection, and nowhere else. TLS 1.2: from the session.
  */
 
 const MASTER_BYTES = 48;
@@ -44,6 +47,10 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) {
 export interface TakenHandshake {
   readonly fd: number;
   readonly isClient: boolean;
+  /** The memory that OpenSSL reads it from (`handshake-input.ts`). */
+  readonly input: number;
+  /** Whether it waits for room, and may have left something unread. */
+  isBlocked: boolean;
   /** How many of the two traffic secrets have come. */
   secrets: number;
   /** Whether its secrets are asked for from now on. */
@@ -57,19 +64,29 @@ export class SecretsTaker {
   private readonly ssl: OpenSsl;
   private readonly hmac: Hmac;
   private readonly stateOf: (fd: number) => RecordState;
+  private readonly places: SecretPlaces;
   private readonly line: Pinned;
   private readonly secret = Buffer.alloc(MASTER_BYTES);
   private readonly master: Pinned;
   private readonly randoms: Pinned;
   private readonly keylog: Callback;
   private readonly padding: Callback;
+  /** Settings whose handshakes tell when they begin to seal. */
+  private readonly watched = new Set<number>();
   private current: TakenHandshake | undefined;
 
   /** @param stateOf where the secrets of a socket go */
-  constructor(libc: Libc, ssl: OpenSsl, hmac: Hmac, stateOf: (fd: number) => RecordState) {
+  constructor(
+    libc: Libc,
+    ssl: OpenSsl,
+    hmac: Hmac,
+    stateOf: (fd: number) => RecordState,
+    places = new SecretPlaces(libc),
+  ) {
     this.ssl = ssl;
     this.hmac = hmac;
     this.stateOf = stateOf;
+    this.places = places;
     this.line = libc.pin(LINE_BYTES_MAX);
     this.master = libc.pin(MASTER_BYTES);
     this.randoms = libc.pin(2 * RANDOM_BYTES);
@@ -77,21 +94,34 @@ export class SecretsTaker {
     this.padding = ssl.paddingCallback((session) => this.arm(session));
   }
 
-  /** Has the sessions of a listener's context tell when their handshake begins to seal. */
+  /** Has the handshakes of a listener with these settings tell when they begin to seal, as long as that is needed. */
   watch(context: number): void {
+    if (this.places.areKnown) return;
     this.ssl.setPaddingCallback(context, this.padding.address);
+    this.watched.add(context);
   }
 
-  begin(fd: number, isClient: boolean): TakenHandshake {
-    return { fd, isClient, secrets: 0, isArmed: isClient, beforeTickets: -1 };
+  /** The settings are about to be freed. */
+  forget(context: number): void {
+    this.watched.delete(context);
+  }
+
+  private unwatchAll(): void {
+    for (const context of this.watched) this.ssl.setPaddingCallback(context, 0);
+    this.watched.clear();
+  }
+
+  begin(fd: number, isClient: boolean, input: number): TakenHandshake {
+    return { fd, isClient, input, isBlocked: false, secrets: 0, isArmed: isClient, beforeTickets: -1 };
   }
 
   /** Makes a step of a handshake. */
   step(handshake: TakenHandshake, session: number, run: (session: number) => number): number {
     this.current = handshake;
-    if (handshake.isArmed) this.log(session, true);
+    const { areKnown } = this.places;
+    if (handshake.isArmed && !areKnown) this.log(session, true);
     const result = run(session);
-    if (handshake.isArmed) this.log(session, false);
+    if (handshake.isArmed && !areKnown) this.log(session, false);
     this.current = undefined;
     return result;
   }
@@ -101,8 +131,8 @@ export class SecretsTaker {
    * which nobody needs; TLS 1.2 does not come here.
    */
   private arm(session: number): void {
-    const { current } = this;
-    if (current === undefined || current.isArmed) return;
+    const { current, places } = this;
+    if (current === undefined || current.isArmed || places.areKnown) return;
     current.isArmed = true;
     this.log(session, true);
   }
@@ -158,8 +188,29 @@ export class SecretsTaker {
     const fragmentLimit = mode === 0 ? MAX_PLAINTEXT_BYTES : 256 << mode;
     const established = { cipher, isClient, fragmentLimit };
     if (version === 'TLSv1.2') return this.establish12(session, established, hash, state);
-    if (handshake.secrets !== 2) return false;
+    if (!this.gather(session, handshake, hashBytes[cipher.hash], state)) return false;
     beginTls13(state, this.hmac, established, this.ticketRecords(session, handshake, fragmentLimit));
+    return true;
+  }
+
+  /** Sees to it that the state has both secrets, of `size` bytes. */
+  private gather(
+    session: number,
+    { isClient, secrets }: TakenHandshake,
+    size: number,
+    state: RecordState,
+  ): boolean {
+    const { ssl, places } = this;
+    const client = isClient ? WRITE : READ;
+    const server = isClient ? READ : WRITE;
+    if (secrets === 2) {
+      places.learn(session, state.secret(client, size), state.secret(server, size));
+      if (places.areKnown) this.unwatchAll();
+      return true;
+    }
+    if (!places.areKnown) return false;
+    ssl.copy(state.secretAddress(client), session + places.client, size);
+    ssl.copy(state.secretAddress(server), session + places.server, size);
     return true;
   }
 
@@ -186,6 +237,7 @@ export class SecretsTaker {
   }
 
   close(): void {
+    this.unwatchAll();
     this.keylog.free();
     this.padding.free();
   }

@@ -4,6 +4,7 @@ import type { IpSource } from '../../protocol/address/ip.ts';
 import { HandshakeSlots } from '../handshake-slots.ts';
 import { ownsRecords, type TlsOptions, type UpstreamTls } from '../tls.ts';
 import { createAead, createHmac } from './evp.ts';
+import { HandshakeInput, INPUT_BYTES } from './handshake-input.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
   loadOpenSsl,
@@ -14,7 +15,7 @@ import {
   SSL_ERROR_WANT_WRITE,
   SSL_ERROR_ZERO_RETURN,
 } from './openssl.ts';
-import { DEVICE, HANDSHAKING, type SocketFlags, type SocketStates } from './socket-state.ts';
+import { DEVICE, ENDING, HANDSHAKING, RETRY, type SocketFlags, type SocketStates } from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 import { TlsContexts } from './tls-contexts.ts';
 import { TlsFacts, TlsPeer } from './tls-facts.ts';
@@ -28,6 +29,7 @@ interface Loaded {
   readonly links: TlsLinks;
   readonly facts: TlsFacts;
   readonly taker: SecretsTaker;
+  readonly input: HandshakeInput;
 }
 
 /**
@@ -48,6 +50,8 @@ export class TlsSessions {
   /** Handshakes in progress: of devices, and those behind which records are our own. */
   private readonly peers = new Map<number, TlsPeer>();
   private readonly taken = new Map<number, TakenHandshake>();
+  /** Sessions with which OpenSSL goes on, and that still read what has come with their handshake. */
+  private readonly fed = new Set<number>();
   private readonly readBytes: number;
   private watchRoom: ((fd: number) => void) | undefined;
   private loaded: Loaded | undefined;
@@ -107,6 +111,7 @@ export class TlsSessions {
     this.ssl = ssl;
     this.loaded = {
       taker,
+      input: new HandshakeInput(libc),
       contexts: new TlsContexts(libc, ssl, taker),
       links: createTlsLinks(libc, ssl),
       facts: new TlsFacts(libc, ssl, (cipher) => this.records?.supports(cipher) === true),
@@ -158,13 +163,15 @@ export class TlsSessions {
 
   private begin(fd: number, session: number, hasOwnRecords: boolean): void {
     this.sessions[fd] = session;
-    if (hasOwnRecords) {
-      this.loadRecords().begin(fd);
-      const isClient = ((this.flags[fd] as number) & DEVICE) === 0;
-      this.taken.set(fd, (this.loaded as Loaded).taker.begin(fd, isClient));
-    }
     this.states.beginTls(fd);
-    this.ssl.setFd(session, fd);
+    if (!hasOwnRecords) {
+      this.ssl.setFd(session, fd);
+      return;
+    }
+    const { taker, input } = this.loaded as Loaded;
+    this.loadRecords().begin(fd);
+    const isClient = ((this.flags[fd] as number) & DEVICE) === 0;
+    this.taken.set(fd, taker.begin(fd, isClient, input.begin(session, fd)));
   }
 
   /** Ends a session without a word. */
@@ -174,6 +181,7 @@ export class TlsSessions {
     this.states.dropTls(fd);
     this.peers.delete(fd);
     this.taken.delete(fd);
+    this.fed.delete(fd);
     if (this.records?.has(fd) === true) this.records.free(fd);
     if (this.sessions[fd] !== 0) this.freeSession(fd);
   }
@@ -191,17 +199,45 @@ export class TlsSessions {
     const run = isDevice ? ssl.accept : ssl.connect;
     const handshake = this.taken.get(fd);
     const result =
-      handshake === undefined ? run(session) : (this.loaded as Loaded).taker.step(handshake, session, run);
-    if (result !== 1) return this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
+      handshake === undefined
+        ? this.outcome(fd, session, run(session))
+        : this.steps(fd, session, handshake, run);
+    if (result !== 1) return result;
     if (isDevice) this.slots.release(fd);
     this.states.endHandshake(fd);
     this.settle(fd, session);
     return 1;
   }
 
+  /** Steps of a handshake that is read from memory, as long as something has come for it. */
+  private steps(
+    fd: number,
+    session: number,
+    handshake: TakenHandshake,
+    run: (session: number) => number,
+  ): number {
+    const { taker, input } = this.loaded as Loaded;
+    let got = handshake.isBlocked ? input.left(handshake.input) : 0;
+    if (got === 0) got = input.receive(handshake.input, fd);
+    for (;;) {
+      const result = this.outcome(fd, session, taker.step(handshake, session, run));
+      handshake.isBlocked = result === -EAGAIN && ((this.flags[fd] as number) & RETRY) !== 0;
+      // A short read has emptied the socket (epoll(7)), unless an end is still to be read.
+      const isDry = got > 0 && got < INPUT_BYTES && ((this.flags[fd] as number) & ENDING) === 0;
+      if (result === 1 && isDry && input.left(handshake.input) === 0) this.states.readDry(fd);
+      if (result !== -EAGAIN || handshake.isBlocked || isDry) return result;
+      if (got > 0) got = input.receive(handshake.input, fd);
+      if (got <= 0) return got || -ECONNRESET;
+    }
+  }
+
+  private outcome(fd: number, session: number, result: number): number {
+    return result === 1 ? 1 : this.failure(fd, session, result, SSL_ERROR_WANT_WRITE) || -ECONNRESET;
+  }
+
   /** The handshake is done: who goes on with the session? */
   private settle(fd: number, session: number): void {
-    const { facts, taker } = this.loaded as Loaded;
+    const { facts, taker, input } = this.loaded as Loaded;
     const suite = facts.suiteOf(session);
     const peer = this.peers.get(fd);
     if (peer !== undefined) peer.tls = facts.of(session, suite);
@@ -209,10 +245,13 @@ export class TlsSessions {
     const handshake = this.taken.get(fd);
     if (handshake === undefined) return;
     this.taken.delete(fd);
-    if (taker.establish(session, handshake, suite)) this.freeSession(fd);
-    else {
+    if (taker.establish(session, handshake, suite)) {
+      this.records?.receive(fd, input.takeRest(handshake.input));
+      this.freeSession(fd);
+    } else {
       this.records?.free(fd);
-      this.ssl.setReadAhead(session, 1);
+      this.ssl.goOn(session);
+      if (!input.end(session, fd)) this.fed.add(fd);
     }
   }
 
@@ -227,7 +266,11 @@ export class TlsSessions {
     const session = this.sessions[fd] as number;
     if (session === 0) return (this.records as TlsRecords).read(fd, to);
     const got = this.ssl.read(session, to.address, this.readBytes);
-    return got > 0 ? got : this.failure(fd, session, got, SSL_ERROR_WANT_WRITE);
+    if (got > 0) return got;
+    const failure = this.failure(fd, session, got, SSL_ERROR_WANT_WRITE);
+    if (failure !== -EAGAIN || this.fed.size === 0 || !this.fed.has(fd)) return failure;
+    if (this.loaded?.input.end(session, fd) === true) this.fed.delete(fd);
+    return this.read(fd, to);
   }
 
   /** Takes what the socket has room for, record by record. What it did not take must be offered again, and first. */

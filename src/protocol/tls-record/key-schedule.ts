@@ -8,7 +8,7 @@ import {
   TLS13,
   WRITE,
 } from './state.ts';
-import { type AeadCipher, aeadCiphers, type HashName } from './suites.ts';
+import { type AeadCipher, aeadCiphers, type HashName, hashBytes } from './suites.ts';
 
 /** How keys and IVs of records come from the secrets of a handshake (RFC 8446, 7; RFC 5246, 6.3). */
 
@@ -21,8 +21,6 @@ export interface Hmac {
   /** Forgets what it has used last with this hash. */
   wipe(hash: HashName): void;
 }
-
-const hashBytes: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48 };
 
 /** What a handshake leaves to the records behind it. */
 export interface Established {
@@ -99,10 +97,12 @@ function expandTls12(hmac: Hmac, hash: HashName, master: Memory, randoms: Uint8A
   const input = Buffer.alloc(size + seed.length);
   input.set(seed, size);
   hmac.run(hash, master.address, master.bytes.length, seed);
-  for (let have = 0; have < to.length; have += size) {
+  for (let have = 0; ; ) {
     input.set(hmac.digest.subarray(0, size)); // A(i)
     hmac.run(hash, 0, 0, input);
     to.set(hmac.digest.subarray(0, Math.min(size, to.length - have)), have);
+    have += size;
+    if (have >= to.length) break;
     hmac.run(hash, 0, 0, input.subarray(0, size));
   }
   input.fill(0);

@@ -219,6 +219,12 @@ export class RecordState {
     return this.address + direction + SECRET;
   }
 
+  /** The first bytes of the traffic secret, as they are in the state. */
+  secret(direction: Direction, length: number): Uint8Array {
+    const start = this.at + direction + SECRET;
+    return this.bytes.subarray(start, start + length);
+  }
+
   /** The traffic secret of TLS 1.3, of which keys come. TLS 1.2 has none. */
   setSecret(direction: Direction, from: Uint8Array, start: number, length: number): void {
     this.put(direction + SECRET, SECRET_BYTES_MAX, from, start, length);

@@ -2,6 +2,9 @@
 
 export type HashName = 'sha256' | 'sha384';
 
+/** What a hash is long. */
+export const hashBytes: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48 };
+
 export interface AeadCipher {
   /** Its place in `aeadCipher`, which is part of the serialised form: a number is never given to another cipher. */
   readonly number: number;
