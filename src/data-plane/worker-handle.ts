@@ -48,6 +48,7 @@ export class WorkerHandle {
   readonly exited: Promise<unknown>;
   /** Bound, with all listeners that it was started with. */
   listens = false;
+  isAlive = true;
   /** In the routing table and in reports. */
   readonly number: number;
   private readonly pending = new Map<number, Request>();
@@ -71,6 +72,7 @@ export class WorkerHandle {
       this.failure = error;
     });
     this.worker.on('exit', () => {
+      this.isAlive = false;
       this.forget();
       const left = this.bury();
       events.onExit(this.failure, this.listens, left);

@@ -31,9 +31,7 @@ export function createConnectionGiver({
     async next(): Promise<Batch> {
       beganMs = systemClock.now();
       const asked = threads.alive.map(async (thread) => {
-        const { devices, busy } = await thread.ask<Handing>((request) => ({
-          ...{ type: 'hand-over', request, most: size },
-        }));
+        const { devices, busy } = await offeredBy(thread, size);
         return { thread, devices, busy };
       });
       const answers = await Promise.all(asked);
@@ -66,4 +64,14 @@ export function createConnectionGiver({
       for (const thread of threads.alive) thread.tell({ type: 'given', kept: 'all' });
     },
   };
+}
+
+/** A thread that dies has none for now: the next one has what it leaves (`survivors.ts`). @throws Error of one that fails otherwise */
+async function offeredBy(thread: WorkerHandle, most: number): Promise<Pick<Handing, 'devices' | 'busy'>> {
+  try {
+    return await thread.ask<Handing>((request) => ({ type: 'hand-over', request, most }));
+  } catch (error) {
+    if (thread.isAlive) throw error;
+    return { devices: [], busy: 1 };
+  }
 }

@@ -6,7 +6,8 @@ import { readHandedConnection, readHandedPeer } from '../connection/handed.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
-import { readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
+import { CLOSED, CONNECTION } from '../engine/descriptors.ts';
+import { descriptorsOf, readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
 import type { Taker } from '../handover/take.ts';
 import { describedClaim } from '../membership/claim.ts';
 import type { RunningParts } from './running-parts.ts';
@@ -55,21 +56,33 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
     };
   }
 
-  /** The threads make what was read; what they refuse is added to the others. */
+  /** The threads make what was read; what they refuse is added to the others, and what is lost with a thread that dies. */
   async function make(
     placed: readonly Placed[],
-    refuse: (at: number, why: string) => void,
+    refuse: (at: number, why: string, areOurs?: boolean) => void,
   ): Promise<Placed[]> {
     const refused = new Set<Placed>();
+    const note = ({ device, thread }: Placed, what: number) =>
+      thread.note(descriptorsOf(device.sockets), what);
     const asked = [...new Set(placed.map(({ thread }) => thread))].map(async (thread) => {
       const own = placed.filter((each) => each.thread === thread);
-      const answer = await thread.ask<Adopted>((request) => ({
-        ...{ type: 'adopt', request, devices: own.map(({ device }) => device) },
-      }));
-      for (const { at, why } of answer.refused) {
-        const each = own[at] as Placed;
-        refused.add(each);
-        refuse(each.at, why);
+      for (const each of own) note(each, CONNECTION); // so that they are closed, should it die
+      try {
+        const answer = await thread.ask<Adopted>((request) => ({
+          ...{ type: 'adopt', request, devices: own.map(({ device }) => device) },
+        }));
+        for (const { at, why } of answer.refused) {
+          const each = own[at] as Placed;
+          note(each, CLOSED);
+          refused.add(each);
+          refuse(each.at, why);
+        }
+      } catch (error) {
+        if (thread.isAlive) throw error;
+        for (const each of own) {
+          refused.add(each);
+          refuse(each.at, messageOf(error), false);
+        }
       }
     });
     await Promise.all(asked);
@@ -81,16 +94,18 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
       const offers = readHanded(z.array(offered), connections, 'a batch');
       const fds = fdsOf(offers, descriptors);
       const refused: number[] = [];
-      const refuse = (at: number, why: string): void => {
+      const refuse = (at: number, why: string, areOurs = true): void => {
         log.debug({ why }, 'a connection stays with the older process');
-        for (const fd of fds[at] ?? []) closeSync(fd);
+        if (areOurs) for (const fd of fds[at] ?? []) closeSync(fd);
         refused.push(at);
       };
       const placed: Placed[] = [];
+      await threads.ready().catch(() => undefined); // one may have died
       const { alive } = threads;
       for (const [at, offer] of offers.entries()) {
         try {
-          const thread = alive[turn++ % alive.length] as WorkerHandle;
+          const thread = alive[turn++ % alive.length];
+          if (thread === undefined) throw new Error('there is no data thread');
           placed.push({ at, thread, device: read(offer, fds[at] ?? []), claim: offer.claim });
         } catch (error) {
           refuse(at, messageOf(error));
@@ -102,6 +117,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
     async begin() {
       for (const { thread, device, claim } of adopted) {
         const { number } = thread;
+        if (!thread.isAlive) continue;
         if (claim !== undefined) control.cluster.claims.revive({ ...claim, thread: number });
         if (device.accepted !== undefined) owners.owned(number, device.accepted);
       }
