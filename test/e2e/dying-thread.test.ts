@@ -30,6 +30,7 @@ test('a thread that dies again and again makes the proxy not ready, and that is 
     await until(() => logged(breakwater, DIED).length === death, 'its death');
   }
   expect(logged(breakwater, DIED).map(({ deaths }) => deaths)).toEqual([1, 2, 3]);
+  await until(() => logged(breakwater, FAILS).length > 0, 'that to be told too');
   expect(logged(breakwater, FAILS)).toMatchObject([{ level: 'error', thread: 0 }]);
 
   await until(served, 'the thread to serve again'); // it is tried, and serves who comes
