@@ -15,7 +15,7 @@ import {
 } from './figures.ts';
 import type { Figures } from './load/measures.ts';
 import { calm, commit, machine, type RetryPolicy } from './machine.ts';
-import { expectedMs, LOAD_CORE, type Measure, type Pace, plan } from './plan.ts';
+import { expectedMs, LOAD_CORE, type Measure, type Pace, plan, roundsOf } from './plan.ts';
 import { plots } from './plots.ts';
 import { CannotRun, type Running, run } from './proxies.ts';
 import { report } from './report.ts';
@@ -151,7 +151,7 @@ function lastLineOf(error: unknown): string {
 }
 
 async function measureAll(measure: Measure, directory: string): Promise<void> {
-  for (let round = 0; round < (measure.rounds ?? pace.rounds); round++) {
+  for (let round = 0; round < roundsOf(measure, pace); round++) {
     for (const name of measure.contenders.filter(takesPart)) {
       const done = figured.measures[measure.name]?.samples[name]?.length ?? 0;
       if (done <= round) await sample(measure, name, directory);

@@ -35,6 +35,10 @@ export function plan(pace: Pace): readonly Measure[] {
   return [...messages(pace), ...connections(pace), ...tls(pace), ...web(pace), ...growth()];
 }
 
+/** A measure may ask for fewer rounds than the run has. */
+export const roundsOf = ({ rounds }: Measure, pace: Pace): number =>
+  Math.min(rounds ?? pace.rounds, pace.rounds);
+
 /** Starting and stopping a proxy and its load, and looking whether the machine is quiet. */
 const AROUND_SAMPLE_MS = 1300;
 
@@ -45,9 +49,10 @@ export function expectedMs(
   takesPart: (name: string) => boolean,
 ): number {
   let ms = 0;
-  for (const { settings, contenders, rounds = pace.rounds, opensMs = 0 } of measures) {
+  for (const measure of measures) {
+    const { settings, contenders, opensMs = 0 } = measure;
     const load = (settings.warmUpMs + settings.windowMs) * (settings.steps?.length ?? 1);
-    ms += contenders.filter(takesPart).length * rounds * (AROUND_SAMPLE_MS + opensMs + load);
+    ms += contenders.filter(takesPart).length * roundsOf(measure, pace) * (AROUND_SAMPLE_MS + opensMs + load);
   }
   return ms;
 }
