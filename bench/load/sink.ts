@@ -69,11 +69,25 @@ export class Sink implements Role {
         packets.suback.bytes.set(bytes.subarray(2, 4), 2);
         return station.send(fd, packets.suback, packets.suback.bytes.length);
       case PUBLISH_QOS1:
-        if (got % MESSAGE_BYTES !== 0) throw new Error('a message arrived in pieces');
-        for (let at = 0; at < got; at += MESSAGE_BYTES) {
-          packets.puback.bytes.set(bytes.subarray(at + QOS1_ID_AT, at + QOS1_ID_AT + 2), 2);
-          station.send(fd, packets.puback, ACK_BYTES);
-        }
+        this.acknowledge(fd, got);
     }
+  }
+
+  /** Whole messages, and a PINGREQ of the proxy's before any of them, or behind the last one. */
+  private acknowledge(fd: number, got: number): void {
+    const { station, packets } = this;
+    const { bytes } = station.scratch;
+    let at = 0;
+    while (at < got) {
+      if (bytes[at] === PINGREQ) {
+        station.send(fd, packets.pingresp, 2);
+        at += 2;
+        continue;
+      }
+      packets.puback.bytes.set(bytes.subarray(at + QOS1_ID_AT, at + QOS1_ID_AT + 2), 2);
+      station.send(fd, packets.puback, ACK_BYTES);
+      at += MESSAGE_BYTES;
+    }
+    if (at !== got) throw new Error('a message arrived in pieces');
   }
 }

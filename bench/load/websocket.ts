@@ -84,13 +84,16 @@ class Sink implements Role {
     else this.greet(fd);
   }
 
-  /** A PINGREQ is the proxy's; one of the device's packets may be right behind it. */
+  /** A PINGREQ is the proxy's; it may come before one of the device's packets, or behind it. */
   private echo(fd: number, got: number): void {
     const { station } = this;
-    const isPing = station.scratch.bytes[0] === PINGREQ;
-    if (isPing) station.send(fd, this.pingresp, 2);
-    const at = isPing ? 2 : 0;
-    if (got > at) station.send(fd, { ...station.scratch, address: station.scratch.address + at }, got - at);
+    const { bytes, address } = station.scratch;
+    for (let at = 0; at < got; ) {
+      const isPing = bytes[at] === PINGREQ;
+      if (isPing) station.send(fd, this.pingresp, 2);
+      else station.send(fd, { bytes, address: address + at }, Math.min(MESSAGE_BYTES, got - at));
+      at += isPing ? 2 : MESSAGE_BYTES;
+    }
   }
 
   private greet(fd: number): void {
