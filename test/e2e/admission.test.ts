@@ -93,8 +93,8 @@ test('a device that connects over and over is made to wait, others are not', asy
     connectDevice(breakwater.port, clientId, { localAddress: '127.0.3.1' }).then(({ socket }) =>
       socket.destroy(),
     );
-  for (let i = 0; i < 5; i++) await connect('flapping');
   const startedAt = performance.now();
+  for (let i = 0; i < 5; i++) await connect('flapping');
   let waits = true;
   const sixth = connect('flapping').then(() => {
     waits = false;
