@@ -14,7 +14,7 @@ import { patience } from '../support/wait.ts';
 
 const numberOf = (name: string, fallback: number): number =>
   Number(process.env[`COMBINATIONS_${name}`] ?? fallback);
-const runs = numberOf('RUNS', 20);
+const runs = numberOf('RUNS', 12);
 const seed = numberOf('SEED', 1);
 const reloads = numberOf('RELOADS', 1);
 /** Waiting is most of it. */

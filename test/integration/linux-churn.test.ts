@@ -9,18 +9,18 @@ import { linuxEngines } from '../support/linux-engines.ts';
 import { freePort, start } from '../support/process.ts';
 import { patience, until } from '../support/wait.ts';
 
-const CONNECTS = 100_000;
+const CONNECTS = 40_000;
 /** So many are served at a node; the others only look whether we listen. */
 const SERVED_ONE_IN = 4;
 /** The heap has found its size by then. */
-const WARM_UP = 30_000;
+const WARM_UP = 20_000;
 const AT_ONCE = 100;
 /** Fifty bytes for each of the connections behind the warm-up. */
 const LEAK_BYTES = 50 * (CONNECTS - WARM_UP);
 
 it.each(
   linuxEngines,
-)('after 100,000 connects one after another the %s engine has the descriptors and the memory of the start', {
+)('after 40,000 connects one after another the %s engine has the descriptors and the memory of the start', {
   timeout: patience(90_000),
 }, async (engine) => {
   const sink = { host: '127.0.0.1', port: await freePort() };
