@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { Report } from './test/support/report.ts';
 import { LongestFirst } from './test/support/sequence.ts';
 import { measureSlowness, patience, SLOWNESS } from './test/support/wait.ts';
@@ -7,8 +7,23 @@ import { measureSlowness, patience, SLOWNESS } from './test/support/wait.ts';
 /** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
 const pure = ['test/unit/**/*.test.ts', 'test/fuzz/*.test.ts'];
 
-/** Steps are counted in code that was compiled for it. */
-const counted = 'test/cost/*.test.ts';
+/** Those that look at the process that they run in. */
+const apart = [
+  'test/contract/*.test.ts',
+  'test/integration/{descriptor-socket,linux-*,node-engine,uring-ring,worker-pool}.test.ts',
+];
+
+/** Tests with real servers and sockets. */
+const live: TestProjectInlineConfiguration['test'] = {
+  pool: 'forks',
+  globalSetup: ['test/support/build.ts'],
+  setupFiles: ['test/support/cpu-time.ts', 'test/support/end.ts'],
+  // They wait more than they work, so there are more of them than cores.
+  maxWorkers: 5,
+  sequence: { groupOrder: 1 },
+  // A shared machine that stalls for a second is no defect of ours; the report names who needed it.
+  retry: process.env.CI ? 1 : 0,
+};
 
 // For all test processes.
 process.env[SLOWNESS] ??= String(measureSlowness());
@@ -31,24 +46,23 @@ export default defineConfig({
           setupFiles: ['test/support/end.ts', 'test/support/seed.ts'],
         },
       },
-      // A process for each file: some count its descriptors, or its memory. They run the built program.
+      // They run the built program, in processes of their own, and begin after all others.
       {
         extends: true,
         test: {
-          ...{ name: 'live', include: ['test/**/*.test.ts'], exclude: [...pure, counted], pool: 'forks' },
-          globalSetup: ['test/support/build.ts'],
-          setupFiles: ['test/support/cpu-time.ts', 'test/support/end.ts'],
-          // They wait more than they work, so there are more of them than cores, after all others.
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
-          // A shared machine that stalls for a second is no defect of ours; the report names who needed it.
-          retry: process.env.CI ? 1 : 0,
+          ...live,
+          name: 'live',
+          include: ['test/{e2e,integration}/**/*.test.ts'],
+          exclude: apart,
+          isolate: false,
         },
       },
+      // A process for each file: some count its descriptors, or its memory.
+      { extends: true, test: { ...live, name: 'apart', include: apart } },
       {
         extends: true,
         test: {
-          ...{ name: 'cost', include: [counted], pool: 'forks' },
+          ...{ name: 'cost', include: ['test/cost/*.test.ts'], pool: 'forks' },
           setupFiles: ['test/support/steps.ts'],
         },
       },

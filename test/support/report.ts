@@ -36,7 +36,7 @@ export function costLines(modules: Iterable<Costly>): string[] {
 export class Report implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     console.log(`Seed of properties: ${process.env.FAST_CHECK_SEED} (FAST_CHECK_SEED gives it again)`);
-    const costs = costLines(modules.filter((module) => module.project.name === 'live'));
+    const costs = costLines(modules.filter((module) => module.meta().cpuSeconds !== undefined));
     if (costs.length > 0) console.log(`CPU seconds, the most first:\n${costs.join('\n')}`);
     const lines = flakyLines(modules.flatMap((module) => [...module.children.allTests('passed')]));
     if (lines.length === 0) return;

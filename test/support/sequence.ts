@@ -2,8 +2,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What takes longest, the longest first: begun last, one of them would be waited for while a core has nothing to do. */
 const LONG = [
-  ...['e2e/combinations', 'e2e/names', 'integration/moves', 'contract/engine-epoll', 'e2e/shutdown'],
-  ...['e2e/examples', 'integration/cli', 'e2e/tls', 'e2e/session-emqx', 'e2e/demo'],
+  ...['e2e/combinations', 'contract/engine-uring-small', 'e2e/names', 'integration/moves'],
+  ...['e2e/session-emqx', 'e2e/shutdown', 'integration/cli', 'e2e/demo', 'integration/dashboard'],
+  ...[
+    'contract/engine-node',
+    'e2e/cluster',
+    'e2e/config-checks',
+    'contract/engine-epoll',
+    'integration/dashboard-views',
+  ],
+  ...['integration/agent', 'e2e/examples', 'e2e/slow-device', 'e2e/tls', 'contract/engine-uring'],
 ];
 
 /** In a clean clone vitest knows no durations, and would go by the sizes of files. */
