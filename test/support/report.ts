@@ -1,16 +1,23 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-type Told = Pick<TestCase, 'fullName' | 'diagnostic'> & {
+type Told = Pick<TestCase, 'fullName' | 'diagnostic' | 'result'> & {
   readonly module: Pick<TestModule, 'relativeModuleId'>;
 };
 
-/** Tests that passed, but not at their first try. */
+/** Characters of what a failed try says: a difference between two reports may be long. */
+const MOST_SAID = 2_000;
+
+/** Tests that passed, but not at their first try, and why they failed before. */
 export function flakyLines(tests: Iterable<Told>): string[] {
   const flaky = [...tests].filter((test) => test.diagnostic()?.flaky);
-  return flaky.map(
-    (test) =>
-      `  ${test.module.relativeModuleId}: ${test.fullName} (tries: ${(test.diagnostic()?.retryCount ?? 0) + 1})`,
-  );
+  return flaky.flatMap((test) => {
+    const tries = (test.diagnostic()?.retryCount ?? 0) + 1;
+    const failures = (test.result().errors ?? []).flatMap(({ message, diff = '' }) =>
+      `${message}\n${diff}`.slice(0, MOST_SAID).trimEnd().split('\n'),
+    );
+    const name = `${test.module.relativeModuleId}: ${test.fullName} (tries: ${tries})`;
+    return [`  ${name}`, ...failures.map((line) => `    ${line}`)];
+  });
 }
 
 type Costly = Pick<TestModule, 'relativeModuleId' | 'meta'>;

@@ -3,6 +3,7 @@ import { costLines, flakyLines } from '../../support/report.ts';
 
 const told = (fullName: string, retryCount: number, flaky: boolean) => ({
   ...{ fullName, module: { relativeModuleId: 'test/e2e/some.test.ts' } },
+  result: () => ({ state: 'passed' as const, errors: [{ message: 'expected 1\nto be 2' }] }),
   diagnostic: () => ({
     slow: false,
     heap: undefined,
@@ -14,9 +15,13 @@ const told = (fullName: string, retryCount: number, flaky: boolean) => ({
   }),
 });
 
-test('a test that passed when it was tried again is named, with its file and its tries', () => {
+test('a test that passed when it was tried again is named, with its file, its tries and why it failed', () => {
   const tests = [told('passes', 0, false), told('passes at last', 1, true), told('fails twice', 1, false)];
-  expect(flakyLines(tests)).toEqual(['  test/e2e/some.test.ts: passes at last (tries: 2)']);
+  expect(flakyLines(tests)).toEqual([
+    '  test/e2e/some.test.ts: passes at last (tries: 2)',
+    '    expected 1',
+    '    to be 2',
+  ]);
   expect(flakyLines([])).toEqual([]);
 });
 
