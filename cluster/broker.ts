@@ -8,6 +8,7 @@ import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
 import { fenceAfterAbsence } from './fence.ts';
 import { inMemoryCluster } from './in-memory.ts';
 import { deliverInTurn } from './in-turn.ts';
+import { keepPacketIdsApart, type Outgoing } from './packet-ids.ts';
 import { keepWillsOnTakeover, type Wills } from './takeover.ts';
 
 export interface BrokerOptions {
@@ -54,6 +55,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   acknowledgeWhenStored(aedes);
   publishExactlyOnce(aedes, incoming);
   deliverInTurn(aedes);
+  keepPacketIdsApart(membership.persistence as Outgoing);
   keepWillsOnTakeover(aedes, membership.mq, membership.persistence as Wills);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
