@@ -77,7 +77,8 @@ function deliverPlain(
   const hash = payloadHash(s, bytes, idAt + 2, end, end - at + rest);
   const inflightToDevice = s.needInflightToDevice();
   const again = (header & DUP) !== 0;
-  if (inflightToDevice.foreign > 0 || again || s.migration?.holds) {
+  const isLookedAt = inflightToDevice.foreign > 0 || again || s.migration?.holds;
+  if (isLookedAt || isHeldForAnother(s, inflightToDevice, id, qos, hash)) {
     if (redelivered(s, inflightToDevice, id, qos, hash)) return false;
     if (mustWait(s, inflightToDevice)) {
       if (rest > 0) s.end(reasonCode.quotaExceeded, 'too-much-held');
@@ -149,6 +150,24 @@ function redelivered(
   inflightToDevice.set(entry, now, owner.node);
   if (now !== step.published) s.toNode.write(ackPacket(packetType.pubrec, id));
   return true;
+}
+
+/**
+ * Has the device another QoS 2 message under this id, which the node has not released? After a re-attach a node may count
+ * into the ids that its copy of the session has from the node before, as aedes does. The device would take the message for
+ * that one, and drop it [MQTT-4.3.3-10].
+ */
+function isHeldForAnother(
+  s: State,
+  inflightToDevice: InflightToDevice,
+  id: number,
+  qos: number,
+  hash: number,
+): boolean {
+  if (qos !== 2 || s.attachments < 2 || inflightToDevice.isEmpty) return false;
+  const entry = inflightToDevice.byNode(id);
+  if (entry < 0 || !inflightToDevice.isQos2(entry)) return false;
+  return inflightToDevice.step(entry) < step.released && inflightToDevice.hash(entry) !== hash;
 }
 
 /** The node does not know this exchange: the device's half is finished from here [MQTT-4.3.3-10] (rule 5). */

@@ -283,6 +283,32 @@ describe('rule 5: to the device, in flight', () => {
       >device PUBLISH #65535 q2 a=other`,
     );
   });
+
+  it('gives a message another id where its node has taken up that id for one that the device holds [MQTT-2.3.1-4]', () => {
+    const { session } = play(
+      4,
+      `
+      -- aedes delivers #2 again, and gives its id to a new message before the device has let go of it.
+      ${open}
+      node>   PUBLISH #2 q2 a=2
+      >device PUBLISH #2 q2 a=2
+      ${move}
+      device> PUBREC #2
+      node>   CONNACK present
+      ${shared}
+      node>   PUBLISH #2 q2 a=2 | PUBLISH #2 q2 a=new
+      >node   PUBREC #2
+      >device PUBREL #2
+      >device PUBLISH #65535 q2 a=new
+      device> PUBREC #65535 | PUBCOMP #2
+      >node   PUBREC #2
+      node>   PUBREL #2
+      >device PUBREL #65535
+      device> PUBCOMP #65535
+      >node   PUBCOMP #2`,
+    );
+    expect(session.facts.toDevice).toBe(0);
+  });
 });
 
 describe('rule 6: never on the node’s behalf', () => {
