@@ -52,8 +52,8 @@ export class Device {
   private isLeaving = false;
   /** Publishes that are not acknowledged, in their order. */
   private readonly outgoing = new Map<number, Exchange>();
-  /** Packet ids of QoS 2 messages that are received and not released. */
-  private readonly incoming = new Set<number>();
+  /** QoS 2 messages that are received and not released, by packet id. */
+  private readonly incoming = new Map<number, string>();
   private lastId = 1;
   private pings = 0;
   private pingedAtMs = 0;
@@ -244,12 +244,22 @@ export class Device {
 
   private delivered({ topic, payload, qos, messageId = 0 }: IPublishPacket): void {
     if (qos === 2) {
-      if (!this.incoming.has(messageId)) this.options.onMessage(topic, payload.toString());
-      this.incoming.add(messageId);
+      this.deliveredOnce(topic, payload.toString(), messageId);
       return this.send({ cmd: 'pubrec', messageId });
     }
     this.options.onMessage(topic, payload.toString());
     if (qos === 1) this.send({ cmd: 'puback', messageId });
+  }
+
+  /** A message under an id that is not released is taken for the one before [MQTT-4.3.3-10]. */
+  private deliveredOnce(topic: string, payload: string, id: number): void {
+    const held = this.incoming.get(id);
+    if (held === undefined) this.options.onMessage(topic, payload);
+    else if (held !== payload)
+      return this.options.onViolation(
+        `packet id ${id} is not released of "${held}": "${payload}" is dropped`,
+      );
+    this.incoming.set(id, payload);
   }
 
   private halfAcknowledged(id: number): void {
