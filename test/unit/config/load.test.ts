@@ -171,6 +171,18 @@ describe('a bad file', () => {
       'listeners: [{ url: "mqtt://127.0.0.1:9883" }]\nadmin: { url: "http://127.0.0.1:9883" }',
       'is used twice',
     ],
+    [
+      'listeners:\n  - url: mqtt://0.0.0.0:1884\n  - url: tcp://127.0.0.1:1884\n    pool: b\npools: { default: {}, b: {} }',
+      'line 3, column 5: listeners[1].url: address 127.0.0.1:1884 is part of 0.0.0.0:1884 of listeners[0].url',
+    ],
+    [
+      'listeners: [{ url: "mqtt://[::1]:1884" }, { url: "mqtt://[0:0:0:0:0:0:0:1]:1884" }]',
+      'listeners[1].url: address [::1]:1884 is used twice',
+    ],
+    [
+      'listeners: [{ url: "mqtt://[::]:9883" }]',
+      'listeners[0].url: address [::]:9883 includes 127.0.0.1:9883 of admin.url',
+    ],
     ['listeners: []', 'at least one listener'],
     ['listeners: [{}]', 'listeners[0].url: is required'],
     ['pools: { a: {} }', "pool 'default' does not exist; use a"],
