@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { generate } from 'mqtt-packet';
-import { expect, test } from 'vitest';
-import { startBreakwater } from '../support/breakwater.ts';
-import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { clientIds, connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
 import { endOf } from '../support/fake-node.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd } from '../support/process.ts';
@@ -49,7 +49,7 @@ function publish(topic: string, payload: string, messageId: number, protocolVers
   return generate(packet, { protocolVersion });
 }
 
-/** QoS 1 traffic of every device, and how many of these ever lost their connection. */
+/** QoS 1 traffic of every device until the test is done, and how many of these ever lost their connection. */
 function traffic(devices: readonly Device[]) {
   const closed: string[] = [];
   for (const { socket, clientId } of devices) {
@@ -60,56 +60,74 @@ function traffic(devices: readonly Device[]) {
   const timer = setInterval(() => {
     id = (id % 60_000) + 1;
     for (let i = id % 10; i < devices.length; i += 10) devices[i]?.socket.write(publish('calm', 'x', id));
-  }, 5);
-  atEnd(() => clearInterval(timer));
+  }, 10);
+  onTestFinished(() => {
+    clearInterval(timer);
+    endDevices(devices);
+  });
   return closed;
 }
 
-test.each([
-  4, 5,
-] as const)('a PUBLISH that kills brokers kills two of five; its device is told, and nobody else disturbed (version %i)', async (version) => {
-  const brokers = await Promise.all(Array.from({ length: 5 }, () => startMosquitto()));
-  const nodes = await Promise.all(brokers.map(fragile));
-  const breakwater = await startBreakwater({
-    pools: { default: { nodes: nodes.map(({ url }) => ({ url })) } },
-    limits: { holdBack: { maxDelay: 2 } },
+describe('one proxy with five brokers for each version', () => {
+  type Nodes = Awaited<ReturnType<typeof fragile>>[];
+  const nodesOf = new Map<4 | 5, Nodes>();
+  let breakwater: Breakwater;
+  beforeAll(async () => {
+    for (const version of [4, 5] as const) {
+      const brokers = await Promise.all(Array.from({ length: 5 }, () => startMosquitto()));
+      nodesOf.set(version, await Promise.all(brokers.map(fragile)));
+    }
+    const pool = (version: 4 | 5) => ({ nodes: nodesOf.get(version)?.map(({ url }) => ({ url })) });
+    breakwater = await startBreakwater({
+      listeners: ['four', 'five'].map((pool) => ({ url: 'mqtt://127.0.0.1:0', pool })),
+      pools: { four: pool(4), five: pool(5) },
+      limits: { holdBack: { maxDelay: 2 } },
+    });
   });
-  const devices = await connectDevices(breakwater.port, clientIds(5 * SESSIONS_PER_NODE), () => ({
-    keepAlive: 0,
-  }));
-  const closed = traffic(devices);
-  const { socket } = await connectDevice(breakwater.port, 'culprit', { protocolVersion: version });
-  const heard: Buffer[] = [];
-  socket.on('data', (bytes: Buffer) => heard.push(bytes));
-  const end = endOf(socket);
-  socket.write(publish('secret/topic', DEADLY, 7, version));
-  expect(await end).toBe('fin');
-  expect(Buffer.concat(heard).toString('hex')).toBe(version === 5 ? 'e00183' : '');
-  socket.destroy();
 
-  const dead = () => nodes.filter(({ isDead }) => isDead()).length;
-  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
-  await until(() => moved() >= 2 * SESSIONS_PER_NODE - 10, 'the others to be moved');
-  expect([dead(), closed]).toEqual([2, []]);
-  const line = await until(
-    () => breakwater.logs().find(({ packet }) => packet !== undefined),
-    'the log line',
-  );
-  expect(line).toMatchObject({
-    level: 'error',
-    clientId: 'culprit',
-    packet: 'PUBLISH',
-    qos: 1,
-    topic: 'secret/topic',
+  test.each([
+    4, 5,
+  ] as const)('a PUBLISH that kills brokers kills two of five; its device is told, and nobody else disturbed (version %i)', async (version) => {
+    const nodes = nodesOf.get(version) as Nodes;
+    const port = breakwater.ports[version - 4] as number;
+    const [calm, culprit] = [`calm-${version}`, `culprit-${version}`];
+    const devices = await connectDevices(port, clientIds(5 * SESSIONS_PER_NODE, calm), () => ({
+      keepAlive: 0,
+    }));
+    const closed = traffic(devices);
+    const { socket } = await connectDevice(port, culprit, { protocolVersion: version });
+    const heard: Buffer[] = [];
+    socket.on('data', (bytes: Buffer) => heard.push(bytes));
+    const end = endOf(socket);
+    socket.write(publish('secret/topic', DEADLY, 7, version));
+    expect(await end).toBe('fin');
+    expect(Buffer.concat(heard).toString('hex')).toBe(version === 5 ? 'e00183' : '');
+    socket.destroy();
+
+    const dead = () => nodes.filter(({ isDead }) => isDead()).length;
+    const moved = () => movesOf(breakwater, calm);
+    await until(() => moved() >= 2 * SESSIONS_PER_NODE - 10, 'the others to be moved');
+    expect([dead(), closed]).toEqual([2, []]);
+    const line = await until(
+      () => breakwater.logs().find(({ packet, clientId }) => packet !== undefined && clientId === culprit),
+      'the log line',
+    );
+    expect(line).toMatchObject({ level: 'error', packet: 'PUBLISH', qos: 1, topic: 'secret/topic' });
+    expect(breakwater.output()).not.toContain(DEADLY);
+
+    // It comes back and is held back, longer than one that comes for the first time.
+    const startedAt = performance.now();
+    await connectDevice(port, culprit, { protocolVersion: version });
+    expect(performance.now() - startedAt).toBeGreaterThan(1_000);
+    expect([dead(), closed]).toEqual([2, []]);
   });
-  expect(breakwater.output()).not.toContain(DEADLY);
-
-  // It comes back and is held back, longer than one that comes for the first time.
-  const startedAt = performance.now();
-  await connectDevice(breakwater.port, 'culprit', { protocolVersion: version });
-  expect(performance.now() - startedAt).toBeGreaterThan(1_000);
-  expect([dead(), closed]).toEqual([2, []]);
 });
+
+/** Moves so far of devices whose ids begin so. */
+function movesOf({ logs }: Breakwater, ids: string): number {
+  return logs().filter(({ msg, clientId }) => msg === 'session moved' && String(clientId).startsWith(ids))
+    .length;
+}
 
 test('two brokers that die one after the other under traffic disconnect nobody', async () => {
   const brokers = await Promise.all(Array.from({ length: 4 }, () => startMosquitto()));
@@ -120,7 +138,7 @@ test('two brokers that die one after the other under traffic disconnect nobody',
     keepAlive: 0,
   }));
   const closed = traffic(devices);
-  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
+  const moved = () => movesOf(breakwater, 'device');
   brokers[0]?.kill('SIGKILL');
   await until(() => moved() > SESSIONS_PER_NODE / 2, 'the first moves');
   brokers[1]?.kill('SIGKILL');
