@@ -68,7 +68,7 @@ describe.each(['epoll', 'node'] as const)('%s engine: while a reload is under wa
       listeners: [mqtt('b'), { url: web, pool: 'wb' }],
       pools: { b: { nodes: [nodeAt(1), slow] }, wb: { nodes: [webNodes[1]] } },
     };
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       expect(await comeDuring(changes)).toEqual(allServed);
       expect(await comeDuring({})).toEqual(allServed);
     }
@@ -79,14 +79,14 @@ describe.each(['epoll', 'node'] as const)('%s engine: while a reload is under wa
       listeners: [mqtt('c'), { url: web, pool: 'wc' }],
       pools: { c: { nodes: [nodeAt(0)] }, wc: { nodes: [webNodes[0]] } },
     };
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       expect(await comeDuring(renamed)).toEqual(allServed);
       expect(await comeDuring({})).toEqual(allServed);
     }
   });
 
   test('a new listener of a new pool serves its first device', async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       const [port, webPort] = [await freePort(), await freePort()];
       const added = [
         { url: `mqtt://127.0.0.1:${port}`, pool: 'b' },

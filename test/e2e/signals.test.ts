@@ -38,13 +38,13 @@ test('SIGHUP during the start does not end it: the configuration is read again w
   proxy.kill('SIGHUP');
   await proxy.says('listening');
   await proxy.says('reloaded: nothing has changed');
-  proxy.kill('SIGTERM');
+  proxy.kill('SIGINT');
   expect(await proxy.exited).toBe(0);
 });
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s during the start ends it in order, with 0', async (signal) => {
+test('SIGTERM during the start ends it in order, with 0', async () => {
   const proxy = await starting();
-  proxy.kill(signal);
+  proxy.kill('SIGTERM');
   expect(await proxy.exited).toBe(0);
   expect(proxy.output()).not.toContain('"msg":"listening"');
   expect(proxy.output()).toContain('"msg":"stopped"');
@@ -62,7 +62,7 @@ test.skipIf(process.platform !== 'linux')('signals are heeded while the configur
   const proxy = start(process.execPath, [main, 'start', '-c', pipe]);
   await until(() => handlesHangup(proxy.pid), 'SIGHUP to be handled');
   proxy.kill('SIGHUP');
-  proxy.kill('SIGTERM');
+  proxy.kill('SIGINT');
   await writeFile(pipe, 'admin: { url: "http://127.0.0.1:0" }');
   expect(await proxy.exited).toBe(0);
 });
