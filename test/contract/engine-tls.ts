@@ -4,7 +4,7 @@ import { connect as dial, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as dialTls, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../src/engine/tls.ts';
 import {
   type Authority,
@@ -28,7 +28,8 @@ import '../support/seed.ts';
 import type { EngineName } from '../../src/engine/engine.ts';
 
 const HIGH_WATER = 65_536;
-const FLOOD = 64 * 1024 * 1024;
+/** More than the kernel's buffers of two sockets and the engine's own hold where nobody reads. */
+const FLOOD = 16 * 1024 * 1024;
 const MAX_HANDSHAKES = 20;
 
 /** What an engine promises of TLS listeners, checked with Node's TLS client against an engine in its own thread. */
@@ -327,6 +328,11 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
 
   describe('sessions', () => {
     const ticketOf = (device: TLSSocket) => once(device, 'session').then(([session]) => session as Buffer);
+    let twin: EngineUnderTest;
+    beforeAll(async () => {
+      twin = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+    });
+    afterAll(() => twin.stop());
 
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const only: ConnectionOptions = { minVersion: version, maxVersion: version };
@@ -348,13 +354,11 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
         const session = await ticketOf(client(port, only));
         const elsewhere = await connect(await listen(tls), { ...only, session });
         expect(elsewhere.device.isSessionReused()).toBe(false);
-        const twin = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
         const index = ports.length - 1;
         const bound = await twin.listen('127.0.0.1', 0, index, tls);
         const device = client(bound.port, { ...only, session });
         await once(device, 'secureConnect');
         expect(device.isSessionReused()).toBe(true);
-        await twin.stop();
       });
     }
   });
@@ -363,7 +367,7 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
     for (const script of ['relay', 'forward'] as const) {
       it(`${script}ed arrive whole and in order in both directions at once, and are counted`, async () => {
         const { device, connection, upstream } = await through(script, ports[0] as number);
-        const [up, down] = [payload(6_000_001), payload(7_000_001)];
+        const [up, down] = [payload(3_000_001), payload(4_000_001)];
         const arrived = Promise.all([bytesOf(upstream, up.bytes.length), bytesOf(device, down.bytes.length)]);
         device.write(up.bytes);
         upstream.write(down.bytes);
@@ -546,10 +550,10 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
       expect(await old.connection.text('deviceData', 10)).toBe('still here');
     });
 
-    it('may come a hundred times under traffic, and nobody is dropped', async () => {
+    it('may come many times under traffic, and nobody is dropped', async () => {
       const port = await listen(tlsOptions([ec]));
       const pairs = await Promise.all([1, 2, 3].map(() => connect(port)));
-      for (let round = 0; round < 100; round++) {
+      for (let round = 0; round < 40; round++) {
         await engine.updateTls(ports.length, tlsOptions([round % 2 === 0 ? rsa : ec]));
         if (round % 10 === 0) await connect(port);
       }
@@ -582,7 +586,7 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
     }
 
     it('ends in order: random bytes', async () => {
-      await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), thrown), { numRuns: 60 });
+      await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), thrown), { numRuns: 40 });
     });
 
     it('ends in order: a ClientHello cut short or changed', async () => {
@@ -597,7 +601,7 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
         for (const { at, byte } of changes) bytes[at] = byte;
         return bytes.subarray(0, changes[0]?.cut);
       });
-      await fc.assert(fc.asyncProperty(mutated, thrown), { numRuns: 150 });
+      await fc.assert(fc.asyncProperty(mutated, thrown), { numRuns: 80 });
       const { device, connection } = await connect(ports[0] as number);
       device.write('fine');
       expect(await connection.text('deviceData', 4)).toBe('fine');
@@ -618,9 +622,9 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
       };
       for (let i = 0; i < 100; i++) await abort();
       const [descriptors, memory] = [open(), process.memoryUsage.rss()];
-      for (let i = 0; i < 1000; i++) await abort();
+      for (let i = 0; i < 600; i++) await abort();
       await until(() => open() <= descriptors, `${descriptors} descriptors, as before`);
-      expect(process.memoryUsage.rss() - memory).toBeLessThan(40e6); // a session that is not freed has over 50 kB
+      expect(process.memoryUsage.rss() - memory).toBeLessThan(25e6); // a session that is not freed has over 50 kB
     });
   });
 }
