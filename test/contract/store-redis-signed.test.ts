@@ -1,6 +1,8 @@
+import { expect, test } from 'vitest';
 import { RedisStore } from '../../src/membership/store/redis.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
-import { storeContract } from './store.ts';
+import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
+import { until } from '../support/wait.ts';
+import { node, Recorder, storeContract } from './store.ts';
 import { sharedStoreContract } from './store-shared.ts';
 
 let redis: Promise<RedisServer> | undefined;
@@ -19,3 +21,34 @@ async function emptyCluster() {
 
 storeContract('signed redis', emptyCluster);
 sharedStoreContract('signed redis', emptyCluster);
+
+test('a cluster that runs begins to sign, and changes its secret, without losing a node', async () => {
+  redis ??= startRedis();
+  const { url } = await redis;
+  const cluster = `test-${++clusters}`;
+  const open = async (signing?: ConstructorParameters<typeof RedisStore>[0]['signing']) => {
+    const heard = new Recorder();
+    const store = new RedisStore({ url, cluster, proxyId: 'one', heartbeatMs: 100, signing });
+    await store.open(heard);
+    return { store, heard };
+  };
+  const record = async () => `${await redisCommand(url, 'HGET', `{breakwater:${cluster}}:nodes`, 'a')}`;
+  const { store: first } = await open();
+  await first.addNode(node('a'));
+  await first.close();
+  let last = await record();
+  for (const { signing, isWrittenAnew } of [
+    { signing: { secret: 'first', acceptsUnsigned: true }, isWrittenAnew: true },
+    { signing: { secret: 'first', acceptsUnsigned: false }, isWrittenAnew: false },
+    { signing: { secret: 'second', formerSecret: 'first', acceptsUnsigned: false }, isWrittenAnew: true },
+    { signing: { secret: 'second', acceptsUnsigned: false }, isWrittenAnew: false },
+  ]) {
+    const { store, heard } = await open(signing);
+    await until(() => heard.nodeIds().join() === 'a', `the node with ${JSON.stringify(signing)}`);
+    if (isWrittenAnew) await until(async () => (await record()) !== last, 'it to be signed anew');
+    else expect(await record()).toBe(last);
+    last = await record();
+    expect(heard.skipped).toEqual([]);
+    await store.close();
+  }
+});
