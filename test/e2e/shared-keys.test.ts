@@ -31,9 +31,14 @@ beforeAll(async () => {
   nodes = await Promise.all(['web-1', 'web-2', 'web-3'].map(startNode));
 });
 
-function start(redis: RedisServer | undefined, id: string, secret?: string): Promise<Breakwater> {
+function start(
+  redis: RedisServer | undefined,
+  id: string,
+  secret?: string,
+  engine = 'auto',
+): Promise<Breakwater> {
   const config = {
-    proxy: { id, threads: 1 },
+    proxy: { id, engine, threads: 1 },
     listeners: [
       { url: 'http://127.0.0.1:0', pool: 'web' },
       { url: 'mqtts://127.0.0.1:0', pool: 'default', tls: { cert: server.certFile, key: server.keyFile } },
@@ -117,17 +122,20 @@ describe('without a secret in the configuration', () => {
   });
 
   test('with the memory store the secret is the process’s own', async () => {
-    const [p1, p2] = await Promise.all([start(undefined, 'p1'), start(undefined, 'p2')]);
-    const { node, cookie } = await ask(p1);
-    expect([await isBound(p1, cookie, node), await isBound(p2, cookie, node)]).toEqual([true, false]);
+    const alone = await start(undefined, 'p1');
+    const { node, cookie } = await ask(alone);
+    expect([await isBound(alone, cookie, node), await isBound(p1, cookie, node)]).toEqual([true, false]);
+    const byNames = createNodeMarks(deriveMarkKey('', 'default', 'web'));
+    expect(byNames.open(cookie.split('=')[1] ?? '')).toBeUndefined();
   });
 });
 
-describe('with a secret in the configuration', () => {
+describe.each(['auto', 'node'])('with a secret in the configuration (engine %s)', (engine) => {
   test('cookies are by it, and TLS sessions are resumed at every proxy', async () => {
     const redis = await startRedis();
     const secret = 'a secret of the cluster';
-    const [p1, p2] = await Promise.all([start(redis, 'p1', secret), start(redis, 'p2', secret)]);
+    const run = (id: string) => start(redis, id, secret, engine);
+    const [p1, p2] = await Promise.all([run('p1'), run('p2')]);
     const { node, cookie } = await ask(p1);
     expect(await isBound(p2, cookie, node)).toBe(true);
     expect(said(p1)).toMatchObject({ of: 'all proxies of the cluster' });
