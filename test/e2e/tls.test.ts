@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -27,18 +27,47 @@ beforeAll(async () => {
   broker = await startMosquitto({ config: 'log_type subscribe' });
 });
 
+/** By renaming, as whoever renews certificates does. */
+function replace(file: string, pem: string): void {
+  writeFileSync(`${file}.new`, pem);
+  renameSync(`${file}.new`, file);
+}
+
 describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
+  /** Two brokers for the one test that kills one of them. */
+  let mortals: [Mosquitto, Mosquitto];
   let proxy: Breakwater;
+  const folder = temporaryDirectory();
+  /** What tests replace. */
+  const files = {
+    cert: join(folder, 'tls.crt'),
+    key: join(folder, 'tls.key'),
+    crl: join(folder, 'devices.crl'),
+  };
+  const listeners = ['named', 'renewed', 'revoking', 'mortal'] as const;
+  const portOf = (name: (typeof listeners)[number]) => proxy.ports[listeners.indexOf(name)] as number;
 
   beforeAll(async () => {
-    const tls = {
-      ...{ cert: one.certFile, key: one.keyFile, clientCa: root.certFile, clientAuth: 'request' },
-      certificates: [{ cert: two.certFile, key: two.keyFile }],
-    };
+    mortals = await Promise.all([startMosquitto(), startMosquitto()]);
+    replace(files.cert, one.cert);
+    replace(files.key, one.key);
+    replace(files.crl, root.crl([]));
+    const shown = { cert: one.certFile, key: one.keyFile };
+    const asking = { ...shown, clientCa: root.certFile };
+    const certificates = [{ cert: two.certFile, key: two.keyFile }];
+    const url = 'mqtts://127.0.0.1:0';
     proxy = await startBreakwater({
       proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
-      listeners: [{ url: 'mqtts://127.0.0.1:0', tls }],
-      pools: { default: { nodes: [{ url: broker.url }] } },
+      listeners: [
+        { url, tls: { ...asking, clientAuth: 'request', certificates } },
+        { url, tls: { cert: files.cert, key: files.key } },
+        { url, tls: { ...asking, clientAuth: 'require', crl: files.crl } },
+        { url, pool: 'mortal', tls: shown },
+      ],
+      pools: {
+        default: { nodes: [{ url: broker.url }] },
+        mortal: { strategy: 'round-robin', nodes: mortals.map(({ url }) => ({ url })) },
+      },
       rules: [
         { when: { clientCn: '^stolen-' }, reject: 'banned' },
         { when: { sni: '^two\\.test$' }, mode: 'relay' },
@@ -51,7 +80,7 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
     const client = [
       's_client',
       '-connect',
-      `127.0.0.1:${proxy.port}`,
+      `127.0.0.1:${portOf('named')}`,
       '-CAfile',
       root.certFile,
       '-verify_return_error',
@@ -91,7 +120,7 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
       '-h',
       '127.0.0.1',
       '-p',
-      `${proxy.port}`,
+      `${portOf('named')}`,
       '-V',
       version,
       '--cafile',
@@ -108,7 +137,18 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
 
   it('refuses a certificate of an authority that it does not know', async () => {
     const stranger = createAuthority('stranger').issue({ cn: 'meter-7' });
-    const ca = ['-h', '127.0.0.1', '-p', `${proxy.port}`, '--cafile', root.certFile, '-t', 'a', '-m', 'a'];
+    const ca = [
+      '-h',
+      '127.0.0.1',
+      '-p',
+      `${portOf('named')}`,
+      '--cafile',
+      root.certFile,
+      '-t',
+      'a',
+      '-m',
+      'a',
+    ];
     const sent = execute('mosquitto_pub', [...ca, '--cert', stranger.certFile, '--key', stranger.keyFile]);
     await expect(sent).rejects.toThrow();
   });
@@ -116,7 +156,7 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
   it('routes by server name and certificate, and shows both', async () => {
     const stolen = root.issue({ cn: 'stolen-1' });
     const options = (cn: Issued, servername: string) => ({
-      ...{ host: '127.0.0.1', port: proxy.port, protocol: 'mqtts' as const, ca: root.cert, servername },
+      ...{ host: '127.0.0.1', port: portOf('named'), protocol: 'mqtts' as const, ca: root.cert, servername },
       ...{ cert: cn.cert, key: cn.key, clientId: `routed-${engine}`, reconnectPeriod: 0 },
     });
     await expect(connectAsync(options(stolen, 'one.test'))).rejects.toThrow('Not authorized');
@@ -141,35 +181,20 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
       Buffer.from('\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00'),
       Buffer.alloc(5000, 0x16),
     ]) {
-      const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined);
+      const socket = connect(portOf('named'), '127.0.0.1').on('error', () => undefined);
       socket.write(garbage);
       socket.resume();
       await new Promise((ended) => socket.on('close', ended));
     }
     expect(await handshake()).toContain('Verify return code: 0 (ok)');
   });
-});
 
-describe.each(['epoll', 'node'])('TLS files on the %s engine', (engine) => {
-  it('are taken when they change and on SIGHUP, bad ones are not, and no device is dropped', async () => {
-    const folder = temporaryDirectory();
-    const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') };
-    const write = ({ certFile, keyFile }: Issued) => {
-      for (const [from, to] of [
-        [certFile, files.cert],
-        [keyFile, files.key],
-      ] as const) {
-        copyFileSync(from, `${to}.new`);
-        renameSync(`${to}.new`, to);
-      }
+  it('takes files that change, also on SIGHUP, bad ones not, and drops no device', async () => {
+    const write = ({ cert, key }: Issued): void => {
+      replace(files.cert, cert);
+      replace(files.key, key);
     };
-    write(one);
-    const proxy = await startBreakwater({
-      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
-      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: files }],
-      pools: { default: { nodes: [{ url: broker.url }] } },
-    });
-    const tls = { host: '127.0.0.1', port: proxy.port, ca: root.cert, rejectUnauthorized: false };
+    const tls = { host: '127.0.0.1', port: portOf('renewed'), ca: root.cert, rejectUnauthorized: false };
     const shown = () =>
       new Promise<string>((resolve, reject) => {
         const socket = connectTls(tls, () => {
@@ -201,30 +226,11 @@ describe.each(['epoll', 'node'])('TLS files on the %s engine', (engine) => {
     expect(dropped).toBe(0);
     await Promise.all(devices.map((each) => each.endAsync()));
   });
-});
 
-describe.each(['epoll', 'node'])('revocation lists on the %s engine', (engine) => {
-  it('are taken when they change, and one that has expired is said in the log and by status', async () => {
-    const file = join(temporaryDirectory(), 'devices.crl');
-    const write = (pem: string) => {
-      writeFileSync(`${file}.new`, pem);
-      renameSync(`${file}.new`, file);
-    };
-    write(root.crl([]));
-    const proxy = await startBreakwater({
-      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
-      listeners: [
-        {
-          url: 'mqtts://127.0.0.1:0',
-          tls: {
-            ...{ cert: one.certFile, key: one.keyFile, clientCa: root.certFile, clientAuth: 'require' },
-            crl: file,
-          },
-        },
-      ],
-      pools: { default: { nodes: [{ url: broker.url }] } },
-    });
-    const tls = { host: '127.0.0.1', port: proxy.port, ca: root.cert, cert: device.cert, key: device.key };
+  it('takes revocation lists that change, and one that has expired is said in the log and by status', async () => {
+    const write = (pem: string): void => replace(files.crl, pem);
+    const port = portOf('revoking');
+    const tls = { host: '127.0.0.1', port, ca: root.cert, cert: device.cert, key: device.key };
     /** Whether a device is answered its CONNECT. */
     const isIn = () =>
       new Promise<boolean>((resolve) => {
@@ -253,22 +259,14 @@ describe.each(['epoll', 'node'])('revocation lists on the %s engine', (engine) =
     expect(stays.connected).toBe(true);
     await stays.endAsync();
   });
-});
 
-describe.each(['epoll', 'node'])('sessions over TLS on the %s engine', (engine) => {
-  it('outlive the SIGKILL of their broker', async () => {
-    const brokers = [await startMosquitto(), await startMosquitto()];
-    const proxy = await startBreakwater({
-      proxy: { engine },
-      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: { cert: one.certFile, key: one.keyFile } }],
-      pools: { default: { strategy: 'round-robin', nodes: brokers.map(({ url }) => ({ url })) } },
-    });
+  it('carries sessions, which outlive the SIGKILL of their broker', async () => {
     const received = new Set<string>();
     let dropped = 0;
     const devices = await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
         const options = { protocolVersion: index % 2 === 0 ? 4 : 5, clientId: `lives-${index}` } as const;
-        const { port } = proxy;
+        const port = portOf('mortal');
         const tls = {
           host: '127.0.0.1',
           port,
@@ -283,8 +281,8 @@ describe.each(['epoll', 'node'])('sessions over TLS on the %s engine', (engine) 
         return client;
       }),
     );
-    brokers[0]?.kill('SIGKILL');
-    await until(() => brokers[1]?.clients().length === 10, 'all devices at the other broker');
+    mortals[0].kill('SIGKILL');
+    await until(() => mortals[1].clients().length === 10, 'all devices at the other broker');
     await until(async () => {
       await devices[0]?.publishAsync('news', 'all are well', { qos: 1 }); // some may still subscribe there
       return received.size === 10;
