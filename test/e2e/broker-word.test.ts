@@ -165,48 +165,71 @@ async function sharedAddress(port: number) {
 }
 
 describe('a broker that is killed', () => {
-  async function crowd(nodes: readonly { url: string }[], count: number) {
-    const breakwater = await startBreakwater({
-      pools: { default: { nodes: nodes.map(({ url }) => ({ url })) } },
+  /** Each test has a pool for itself; nodes and devices have its name in their ids. */
+  const pools = ['restarted', 'replaced', 'lonely'] as const;
+  type Pool = (typeof pools)[number];
+  let restarted: Mosquitto[];
+  let replaced: Mosquitto[];
+  let lonely: Mosquitto[];
+  let address: Awaited<ReturnType<typeof sharedAddress>>;
+  let breakwater: Breakwater;
+
+  beforeAll(async () => {
+    const pair = () => Promise.all([startMosquitto(), startMosquitto()]);
+    [restarted, replaced, lonely] = await Promise.all([pair(), pair(), pair()]);
+    address = await sharedAddress(replaced[0]?.port ?? 0);
+    const urls: Record<Pool, readonly (string | undefined)[]> = {
+      restarted: restarted.map(({ url }) => url),
+      replaced: [address.url, replaced[1]?.url],
+      lonely: lonely.map(({ url }) => url),
+    };
+    const nodes = (pool: Pool) => urls[pool].map((url, i) => ({ id: `${pool}-${i}`, url }));
+    breakwater = await startBreakwater({
+      listeners: pools.map((pool) => ({ url: 'mqtt://127.0.0.1:0', pool })),
+      pools: Object.fromEntries(pools.map((pool) => [pool, { nodes: nodes(pool) }])),
     });
-    const devices = await connectDevices(breakwater.port, clientIds(count));
+  });
+
+  async function crowd(pool: Pool, count: number) {
+    const port = breakwater.ports[pools.indexOf(pool)] as number;
+    const devices = await connectDevices(port, clientIds(count, pool));
     const closed: string[] = [];
     for (const { socket, clientId } of devices) socket.once('close', () => closed.push(clientId));
-    return { breakwater, devices, closed };
+    return { devices, closed };
   }
 
   test('and started again at once by a supervisor: its sessions move', async () => {
-    const brokers = await Promise.all([startMosquitto(), startMosquitto()]);
-    const { breakwater, closed } = await crowd(brokers, 2 * SESSIONS);
-    brokers[0]?.kill('SIGKILL');
-    const restarted = brokers[0]?.restart();
-    await until(() => moves(breakwater, 'device').length >= SESSIONS, 'the moves');
-    await restarted;
+    const { closed } = await crowd('restarted', 2 * SESSIONS);
+    const [victim] = restarted as [Mosquitto];
+    victim.kill('SIGKILL');
+    const again = victim.restart();
+    await until(() => moves(breakwater, 'restarted').length >= SESSIONS, 'the moves');
+    await again;
     expect(closed).toEqual([]);
   });
 
   test('while another one answers at its address: links that end together are evidence', async () => {
-    const brokers = await Promise.all([startMosquitto(), startMosquitto(), startMosquitto()]);
-    const address = await sharedAddress(brokers[0]?.port ?? 0);
-    const [, other, behind] = brokers as [Mosquitto, Mosquitto, Mosquitto];
-    const { breakwater, closed } = await crowd([address, other], 2 * SESSIONS);
+    const [victim, behind] = [replaced[0] as Mosquitto, await startMosquitto()];
+    const { closed } = await crowd('replaced', 2 * SESSIONS);
     address.use(behind.port);
-    brokers[0]?.kill('SIGKILL');
-    await until(() => moves(breakwater, 'device').length >= SESSIONS, 'the moves');
-    expect(new Set(moves(breakwater, 'device'))).toEqual(new Set(['together']));
-    const incidents = breakwater.logs().filter(({ evidence, lost }) => evidence && lost !== undefined);
+    victim.kill('SIGKILL');
+    await until(() => moves(breakwater, 'replaced').length >= SESSIONS, 'the moves');
+    expect(new Set(moves(breakwater, 'replaced'))).toEqual(new Set(['together']));
+    const incidents = breakwater
+      .logs()
+      .filter(({ evidence, lost, node }) => evidence && lost !== undefined && node === 'replaced-0');
     expect(incidents).toMatchObject([{ evidence: 'together', level: 'warn' }]);
     expect(closed).toEqual([]);
   });
 
   test('with a single session: its port refuses', async () => {
-    const brokers = await Promise.all([startMosquitto(), startMosquitto()]);
-    const { breakwater, devices, closed } = await crowd(brokers, 1);
-    const victim = await until(() => brokers.find((broker) => broker.clients().length === 1), 'its node');
+    const { devices, closed } = await crowd('lonely', 1);
+    const isIt = (broker: Mosquitto) => broker.clients().length === 1;
+    const victim = await until(() => lonely.find(isIt), 'its node');
     victim.kill('SIGKILL');
-    await until(() => moves(breakwater, 'device').length === 1, 'the move');
-    expect(moves(breakwater, 'device')).toEqual(['refused']);
-    const { session } = await breakwater.api<{ session: { history: object[] } }>('clients/device-0');
+    await until(() => moves(breakwater, 'lonely').length === 1, 'the move');
+    expect(moves(breakwater, 'lonely')).toEqual(['refused']);
+    const { session } = await breakwater.api<{ session: { history: object[] } }>('clients/lonely-0');
     expect(session.history).toMatchObject([{ cause: 'link-lost', evidence: 'refused' }]);
     devices[0]?.socket.write(Buffer.of(0xc0, 0));
     expect([...(await once(devices[0]?.socket as Socket, 'data'))[0]]).toEqual([0xd0, 0]);
