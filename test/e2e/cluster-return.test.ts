@@ -2,17 +2,18 @@ import { expect, test } from 'vitest';
 import type { NodeDetail } from '../../src/admin/backend.ts';
 import { agree, nodeOf, startJoining, startProxy } from '../support/cluster.ts';
 import { clientIds, connectDevice, endDevices } from '../support/devices.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
 import { freePort } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
-const FEW = 20;
+const FEW = 10;
 
 test('a node that joins, misses heartbeats, is forgotten and returns is welcomed little by little', async () => {
-  const redis = await startRedis();
-  const pools = { default: { strategy: 'round-robin', slowStart: 4, health: { interval: 2 } } };
-  startJoining(redis, 'b1');
-  const proxy = await startProxy(redis, 'p1', { pools });
+  const [redis, { url }] = await Promise.all([startRedis(), startMosquitto()]);
+  const nodes = [{ id: 'b1', url }];
+  const pools = { default: { strategy: 'round-robin', slowStart: 4, health: { interval: 2 }, nodes } };
+  const proxy = await startProxy(redis, 'p1', { proxy: { id: 'p1', threads: 1 }, pools });
   await agree([proxy], ['b1']);
   let rounds = 0;
   /** Of a few devices that come now, the share that b2 gets. */

@@ -41,30 +41,30 @@ async function storeUp(proxy: Breakwater): Promise<boolean> {
 
 beforeAll(async () => {
   redis = await startRedis();
-  join('b1', 'b2', 'b3');
+  join('b1', 'b2');
   proxies.push(...(await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id)))));
-  await agree(proxies, ['b1', 'b2', 'b3']);
-  fleet = startFleet(300, () => proxies.map(({ port }) => port));
+  await agree(proxies, ['b1', 'b2']);
+  fleet = startFleet(200, () => proxies.map(({ port }) => port));
 });
 
-test('300 devices over two proxies and three brokers that joined by themselves', async () => {
+test('200 devices over two proxies and two brokers that joined by themselves', async () => {
   await allWell();
   expect(fleet.losses()).toBe(0);
 });
 
-test('two more brokers, and no device notices', async () => {
-  join('b4', 'b5');
+test('one more broker, and no device notices', async () => {
+  join('b3');
   await agree(proxies, [...brokers.keys()]);
   await allWell();
   expect(fleet.losses()).toBe(0);
 });
 
-test('three brokers that leave drain and go', async () => {
-  const leaving = ['b1', 'b2', 'b4'].map((id) => brokers.get(id) as Spawned);
-  signal('SIGTERM', 'b1', 'b2', 'b4');
-  await agree(proxies, ['b3', 'b5']);
+test('a broker that leaves drains and goes', async () => {
+  const leaving = brokers.get('b1') as Spawned;
+  signal('SIGTERM', 'b1');
+  await agree(proxies, ['b2', 'b3']);
   await allWell();
-  expect(await Promise.all(leaving.map(({ exited }) => exited))).toEqual([0, 0, 0]);
+  expect(await leaving.exited).toBe(0);
 });
 
 test('a proxy that is killed: its devices come through the other, and it is gone from the list', async () => {
@@ -76,15 +76,15 @@ test('a proxy that is killed: its devices come through the other, and it is gone
   await until(async () => (await listed()).length === 1, 'one proxy in the list');
   proxies.push(await startProxy(redis, 'p2'));
   await until(async () => (await listed()).length === 2, 'two proxies in the list');
-  await agree(proxies, ['b3', 'b5']);
+  await agree(proxies, ['b2', 'b3']);
 });
 
 test('a broker that is killed is unhealthy at both proxies, then forgotten', async () => {
-  signal('SIGKILL', 'b3');
+  signal('SIGKILL', 'b2');
   for (const proxy of proxies) {
-    await until(async () => (await nodeOf(proxy, 'b3')).health === 'unhealthy', 'b3 to be unhealthy');
+    await until(async () => (await nodeOf(proxy, 'b2')).health === 'unhealthy', 'b2 to be unhealthy');
   }
-  await agree(proxies, ['b5']);
+  await agree(proxies, ['b3']);
   await allWell();
 });
 
@@ -93,11 +93,11 @@ test('Redis stops and starts: no device notices, and the cluster goes on', async
   await redis.stop();
   for (const proxy of proxies)
     await until(async () => !(await storeUp(proxy)), 'the store to be down', 1_000);
-  await agree(proxies, ['b5']);
+  await agree(proxies, ['b3']);
   await redis.restart();
   for (const proxy of proxies) await until(() => storeUp(proxy), 'the store to be up');
-  join('b6');
-  await agree(proxies, ['b5', 'b6']);
+  join('b4');
+  await agree(proxies, ['b3', 'b4']);
   await allWell();
   expect(fleet.losses()).toBe(before);
 });
