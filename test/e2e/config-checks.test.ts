@@ -72,10 +72,6 @@ describe.each(cases)('%s', (_what, path, problems) => {
   });
 });
 
-test('a file for another machine can be checked elsewhere', async () => {
-  expect((await run(['check', '--elsewhere', '-c', foreign])).code).toBe(0);
-});
-
 async function stranger(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -83,37 +79,25 @@ async function stranger(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-describe('an address that another program has', () => {
-  test.each(['epoll', 'node'])('is said with its line in the file, at a start (%s)', async (engine) => {
-    const port = await stranger();
-    const path = file(
-      `proxy: { engine: ${engine} }`,
-      'listeners:',
-      '  - url: mqtt://127.0.0.1:0',
-      `  - url: mqtt://127.0.0.1:${port}`,
-      ADMIN,
-    );
-    const { code, stderr } = await run(['start', '-c', path]);
-    expect(stderr).toBe(
-      `error: line 4, column 5: listeners[1].url: 127.0.0.1:${port} is in use by another program; stop it, or choose another address\n`,
-    );
-    expect(code).toBe(1);
-  });
-
-  test('likewise of an HTTP listener, and of the admin API', async () => {
-    const port = await stranger();
-    const http = file(`listeners: [{ url: "http://127.0.0.1:${port}" }]`, ADMIN);
-    expect((await run(['start', '-c', http])).stderr).toContain(
-      `line 1, column 15: listeners[0].url: 127.0.0.1:${port} is in use by another program`,
-    );
-    const admin = file(
-      'listeners: [{ url: "mqtt://127.0.0.1:0" }]',
-      `admin: { url: "http://127.0.0.1:${port}" }`,
-    );
-    expect((await run(['start', '-c', admin])).stderr).toContain(
-      `line 2, column 10: admin.url: 127.0.0.1:${port} is in use by another program`,
-    );
-  });
+test.each([
+  ['epoll', 'mqtt'],
+  ['node', 'http'],
+])('an address that another program has is said with its line in the file, at a start (%s, %s)', async (engine, scheme) => {
+  const port = await stranger();
+  const path = file(
+    `proxy: { engine: ${engine} }`,
+    'listeners:',
+    '  - url: mqtt://127.0.0.1:0',
+    `  - url: ${scheme}://127.0.0.1:${port}`,
+    '    pool: other',
+    'pools: { default: {}, other: {} }',
+    ADMIN,
+  );
+  const { code, stderr } = await run(['start', '-c', path]);
+  expect(stderr).toBe(
+    `error: line 4, column 5: listeners[1].url: 127.0.0.1:${port} is in use by another program; stop it, or choose another address\n`,
+  );
+  expect(code).toBe(1);
 });
 
 describe.each(['epoll', 'node'])('on the %s engine', (engine) => {
