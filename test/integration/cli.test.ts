@@ -4,11 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { Broker } from '../../cluster/broker.ts';
 import { startAedes } from '../support/aedes.ts';
-import { startBreakwater } from '../support/breakwater.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { adopt } from '../support/children.ts';
-import { main, run } from '../support/cli.ts';
+import { main, run, runHere } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
 import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -47,7 +48,7 @@ describe('help and usage', () => {
   ];
 
   it('gives every command a --help with an example, on standard output, exit code 0', async () => {
-    const answers = await Promise.all(commands.map((command) => run([...command, '--help'])));
+    const answers = await Promise.all(commands.map((command) => runHere([...command, '--help'])));
     for (const [index, { code, stdout }] of answers.entries()) {
       const words = commands[index]?.join(' ');
       expect([words, code]).toEqual([words, 0]);
@@ -82,9 +83,13 @@ describe('help and usage', () => {
     ],
     [['start', '--admin', 'http://0.0.0.0:9883'], 'needs a token'],
   ])('breakwater %j is wrong usage: exit code 2', async (args, message) => {
-    const { code, stdout, stderr } = await run(args, { BREAKWATER_TOKEN: '' });
+    const { code, stdout, stderr } = await runHere(args, { BREAKWATER_TOKEN: '' });
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(message);
+  });
+
+  it('ends a process of its own with that exit code', async () => {
+    expect(await run(['nod'])).toMatchObject({ code: 2, stdout: '' });
   });
 });
 
@@ -93,7 +98,7 @@ describe('breakwater check', () => {
 
   it('accepts a good file', async () => {
     const path = file('pools: { default: { nodes: [{ url: mqtt://10.0.0.1 }] } }');
-    expect(await run(['check', '-c', path])).toEqual({
+    expect(await runHere(['check', '-c', path])).toEqual({
       code: 0,
       stdout: `${path} is valid: listeners 1, pools 1, nodes 1\n`,
       stderr: '',
@@ -109,7 +114,7 @@ describe('breakwater check', () => {
   });
 
   it('lists it for machines with --json', async () => {
-    const { code, stdout } = await run(['check', '-c', file(bad), '--json']);
+    const { code, stdout } = await runHere(['check', '-c', file(bad), '--json']);
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toMatchObject({
       valid: false,
@@ -124,7 +129,7 @@ describe('breakwater check', () => {
 describe('what only warns', () => {
   it('is told beside what is valid, on standard error: exit code 0', async () => {
     const path = file('pools: { default: { nodes: [{ url: mqtt://10.0.0.1 }] }, old: {} }');
-    const { code, stdout, stderr } = await run(['check', '-c', path]);
+    const { code, stdout, stderr } = await runHere(['check', '-c', path]);
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: `${path} is valid: listeners 1, pools 2, nodes 1\n`,
@@ -139,7 +144,10 @@ describe('what only warns', () => {
 describe('breakwater config show, schema and completion', () => {
   it('shows what a start would go by, without secrets', async () => {
     const path = file('admin: { token: correct-horse }\nlimits: { connectTimeout: 7 }\n');
-    const { code, stdout } = await run(['config', 'show', '-c', path, '--redis', 'redis://u:p4ss@10.0.0.9']);
+    const { code, stdout } = await runHere([
+      ...['config', 'show', '-c', path],
+      ...['--redis', 'redis://u:p4ss@10.0.0.9'],
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ {2}token: "?\*\*\*"?$/m);
     expect(stdout).toContain('redis://***@10.0.0.9');
@@ -147,31 +155,13 @@ describe('breakwater config show, schema and completion', () => {
     expect(stdout).toMatch(/^ {2}maxConnections: 100000$/m);
     expect(stdout).not.toMatch(/correct-horse|p4ss/);
   });
-
-  it('completes commands, and at a running proxy the ids of nodes and pools', async () => {
-    const [broker] = await startAedes(1);
-    const proxy = await startBreakwater({
-      pools: { default: { nodes: [{ url: broker?.url ?? '', id: 'a:1' }] } },
-    });
-    const { stdout: script } = await run(['completion', 'bash']);
-    const wrapped = `breakwater() { "${process.execPath}" "${main}" "$@"; }\n${script}
-      for COMP_LINE in "$@"; do COMP_POINT=\${#COMP_LINE}; _breakwater; echo "\${COMPREPLY[*]}"; done`;
-    const lines = [
-      'breakwater no',
-      'breakwater node dr',
-      'breakwater node drain a:',
-      'breakwater node list --pool ',
-    ];
-    const env = { ...process.env, BREAKWATER_ADMIN: proxy.adminUrl };
-    const shell = spawnSync('bash', ['-c', wrapped, 'bash', ...lines], { env, encoding: 'utf8' });
-    expect(shell.stdout.split('\n')).toEqual(['node', 'drain', '1', 'default', '']);
-  });
 });
 
 describe('breakwater check --explain', () => {
   it('says which rule decides over one connection', async () => {
     const path = file('rules: [{ when: { clientId: "^a" }, reject: banned }]');
-    const { code, stdout } = await run(['check', '-c', path, '--explain', 'clientId=abc', 'source=10.1.2.3']);
+    const explain = ['--explain', 'clientId=abc', 'source=10.1.2.3'];
+    const { code, stdout } = await runHere(['check', '-c', path, ...explain]);
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: "rules[0] decides: clientId is 'abc', as ^a\n=> rejected as banned\n",
@@ -193,7 +183,7 @@ describe('an admin API that is not there', () => {
     [200, '<html>'],
     [404, '{"error":"no"}'],
   ])('says so when another server answers there (%d %s)', async (status, body) => {
-    const { code, stderr } = await run(['status', '--admin', await stranger(status, body)]);
+    const { code, stderr } = await runHere(['status', '--admin', await stranger(status, body)]);
     expect(code).toBe(1);
     expect(stderr).toContain('something else than the admin API answered');
   });
@@ -201,47 +191,62 @@ describe('an admin API that is not there', () => {
 
 describe('a running proxy', () => {
   const TOKEN = 'correct-horse';
+  let brokers: Broker[];
+  let proxy: Breakwater;
 
-  async function running() {
-    const brokers = await startAedes(2);
-    const nodes = brokers.map(({ url, id }) => ({ url, id }));
-    const limits = { maxConnections: 1000 }; // within the open files of any machine
-    const proxy = await startBreakwater({ pools: { default: { nodes } }, limits });
-    const cli = async (...args: string[]) => {
-      const { code, stdout, stderr } = await run([...args, '--admin', proxy.adminUrl]);
-      return { code, text: stdout + stderr };
-    };
-    const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).text);
-    return { brokers, proxy, cli, json };
-  }
+  beforeAll(async () => {
+    brokers = await startAedes(2);
+    const nodes = brokers.map(({ url }, i) => ({ url, id: `aedes:${i + 1}` }));
+    proxy = await startBreakwater({
+      pools: { default: { nodes } },
+      limits: { maxConnections: 1000 }, // within the open files of any machine
+      admin: { url: 'http://127.0.0.1:0', token: TOKEN },
+    });
+    const healthy = () => proxy.logs().filter(({ msg }) => msg === 'node healthy');
+    await until(() => healthy().length === 2, 'both nodes to be healthy');
+  });
 
-  it('shows its nodes, itself and its state, to people and to machines', async () => {
-    const { proxy, brokers, cli, json } = await running();
+  const cli = async (...args: string[]) => {
+    const { code, stdout, stderr } = await runHere([...args, '--admin', proxy.adminUrl], {
+      BREAKWATER_TOKEN: TOKEN,
+    });
+    return { code, text: stdout + stderr };
+  };
+  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).text);
+
+  it('shows its nodes and itself, to people and to machines', async () => {
     const table = (await cli('node', 'list')).text.split('\n');
     expect(table[0]).toMatch(/^ID +POOL +URL +WEIGHT +STATE +HEALTH +CONNECTIONS +SOURCE$/);
-    expect(table[1]).toMatch(/^aedes-1 +default +mqtt:.* 10 +enabled +/);
-    expect(await json('node', 'list')).toMatchObject(brokers.map(({ id, url }) => ({ id, url, weight: 10 })));
+    expect(table[1]).toMatch(/^aedes:1 +default +mqtt:.* 10 +enabled +/);
+    expect(await json('node', 'list')).toMatchObject(
+      brokers.map(({ url }, i) => ({ id: `aedes:${i + 1}`, url, weight: 10 })),
+    );
     expect(await cli('node', 'list', '--pool', 'defualt')).toEqual({
       code: 1,
       text: 'error: no pool "defualt" (did you mean \'default\'?); pools are default\n',
     });
     expect(await cli('client', 'list', '--node', 'nope')).toEqual({
       code: 1,
-      text: 'error: no node "nope"; nodes are aedes-1, aedes-2\n',
+      text: 'error: no node "nope"; nodes are aedes:1, aedes:2\n',
     });
     expect((await cli('proxy', 'list')).text).toContain(proxy.url);
     expect(await json('proxy', 'list')).toMatchObject([{ listeners: [proxy.url], pid: proxy.pid }]);
+  });
+
+  it('shows its state, and what is wrong with what helps', async () => {
     const status = await cli('status');
     expect(status).toEqual({
       code: 0,
       text: expect.stringMatching(/^ready +yes$[\s\S]*\n\nnothing is wrong\n$/m),
     });
-    await cli('node', 'disable', 'aedes-1');
-    await cli('node', 'disable', 'aedes-2');
+    onTestFinished(async () => {
+      for (const id of ['aedes:1', 'aedes:2']) await cli('node', 'enable', id);
+    });
+    for (const id of ['aedes:1', 'aedes:2']) await cli('node', 'disable', id);
     const wrong = await cli('status');
     expect(wrong.code).toBe(1);
     expect(wrong.text).toContain(
-      `! no node of pool default is enabled\n    breakwater node enable aedes-1 --admin ${proxy.adminUrl}\n`,
+      `! no node of pool default is enabled\n    breakwater node enable aedes:1 --admin ${proxy.adminUrl}\n`,
     );
     expect(await json('status')).toMatchObject({
       ready: false,
@@ -251,16 +256,15 @@ describe('a running proxy', () => {
   });
 
   it('shows nodes, rates and what is wrong over and over, until it is told to stop', async () => {
-    const { proxy } = await running();
     for (const args of [['top'], ['node', 'list', '--watch']]) {
-      const child = spawn(process.execPath, [main, ...args, '--admin', proxy.adminUrl]);
+      const child = spawn(process.execPath, [main, ...args, '--admin', proxy.adminUrl, '--token', TOKEN]);
       adopt(child);
       let text = '';
       child.stdout.on('data', (bytes) => {
         text += bytes;
       });
       await until(() => text.split(/^ +NODE +POOL|^ID +POOL/m).length >= 3, 'a second table');
-      expect(text).toMatch(/^ *aedes-1 +default /m);
+      expect(text).toMatch(/^ *aedes:1 +default /m);
       const exit = once(child, 'exit');
       child.kill('SIGTERM');
       expect(await exit).toEqual([0, null]);
@@ -268,7 +272,6 @@ describe('a running proxy', () => {
   });
 
   it('takes nodes in and out, and changes them', async () => {
-    const { cli, json, brokers } = await running();
     const [third] = await startAedes(1);
     const url = third?.url ?? '';
     expect(await cli('node', 'add', url, '--id', 'x', '--weight', '20')).toEqual({
@@ -293,16 +296,14 @@ describe('a running proxy', () => {
   });
 
   it('says of an unknown node which ones exist, and refuses bad ones: exit codes 1 and 2', async () => {
-    const { cli } = await running();
     const unknown = await cli('node', 'inspect', 'nobody');
     expect(unknown.code).toBe(1);
-    expect(unknown.text).toMatch(/nobody.*aedes-1.*aedes-2/);
+    expect(unknown.text).toMatch(/nobody.*aedes:1.*aedes:2/);
     expect(await cli('node', 'add', 'wss://a:1')).toMatchObject({ code: 2 });
-    expect(await cli('node', 'add', 'mqtt://127.0.0.1:1', '--id', 'aedes-1')).toMatchObject({ code: 1 });
+    expect(await cli('node', 'add', 'mqtt://127.0.0.1:1', '--id', 'aedes:1')).toMatchObject({ code: 1 });
   });
 
   it('lists, inspects and kicks devices, whatever their client id', async () => {
-    const { proxy, cli, json } = await running();
     const [odd] = await Promise.all([
       connectDevice(proxy.port, 'a/b c%?#\u00e9'),
       connectDevice(proxy.port, 'plain'),
@@ -324,16 +325,30 @@ describe('a running proxy', () => {
   });
 
   it('asks for its token, from --token or BREAKWATER_TOKEN', async () => {
-    const { adminUrl } = await startBreakwater({ admin: { url: 'http://127.0.0.1:0', token: TOKEN } });
-    const list = ['node', 'list', '--admin', adminUrl];
-    const without = await run(list, { BREAKWATER_TOKEN: '' });
+    const list = ['node', 'list', '--admin', proxy.adminUrl];
+    const without = await runHere(list, { BREAKWATER_TOKEN: '' });
     expect(without.code).toBe(1);
     expect(without.stderr).toContain('--token or BREAKWATER_TOKEN');
-    expect(await run([...list, '--token', TOKEN])).toMatchObject({
+    expect(await runHere([...list, '--token', TOKEN])).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('no nodes'),
+      stdout: expect.stringContaining('aedes:1'),
     });
-    expect(await run(list, { BREAKWATER_TOKEN: TOKEN })).toMatchObject({ code: 0 });
+    expect(await runHere(list, { BREAKWATER_TOKEN: TOKEN })).toMatchObject({ code: 0 });
+  });
+
+  it('is asked by a shell for the ids of nodes and pools when it completes a command', async () => {
+    const { stdout: script } = await runHere(['completion', 'bash']);
+    const wrapped = `breakwater() { "${process.execPath}" "${main}" "$@"; }\n${script}
+      for COMP_LINE in "$@"; do COMP_POINT=\${#COMP_LINE}; _breakwater; echo "\${COMPREPLY[*]}"; done`;
+    const lines = [
+      'breakwater no',
+      'breakwater node dr',
+      'breakwater node drain aedes:',
+      'breakwater node list --pool ',
+    ];
+    const env = { ...process.env, BREAKWATER_ADMIN: proxy.adminUrl, BREAKWATER_TOKEN: TOKEN };
+    const shell = spawnSync('bash', ['-c', wrapped, 'bash', ...lines], { env, encoding: 'utf8' });
+    expect(shell.stdout.split('\n')).toEqual(['node', 'drain', '1 2', 'default', '']);
   });
 
   it('says of a taken port which flag changes it: exit code 1', async () => {
