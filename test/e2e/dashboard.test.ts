@@ -1,10 +1,10 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Breakwater } from '../support/breakwater.ts';
-import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
-import { agree, connectionsOf, startJoining, startProxy } from '../support/cluster.ts';
+import { newContext, noBrowser, openPage, startBrowser } from '../support/browser.ts';
+import { agree, connectionsOf, startProxy } from '../support/cluster.ts';
 import { clientIds, connectDevices, type Device } from '../support/devices.ts';
-import type { Spawned } from '../support/process.ts';
+import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { startRedis } from '../support/redis.ts';
 import { patience, until } from '../support/wait.ts';
 
@@ -17,20 +17,24 @@ describe.skipIf(noBrowser !== '')(`dashboard of a real cluster${noBrowser}`, () 
   let faults: string[];
   let proxies: Breakwater[] = [];
   let devices: Device[] = [];
-  const brokers = new Map<string, Spawned>();
+  const brokers = new Map<string, Mosquitto>();
 
   beforeAll(async () => {
     const redis = await startRedis();
-    for (const id of ['b1', 'b2', 'b3']) brokers.set(id, startJoining(redis, id));
-    const listeners = [{ url: 'mqtt://127.0.0.1:0', mode: 'session' }];
-    proxies = await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id, { listeners })));
+    for (const id of ['b1', 'b2', 'b3']) brokers.set(id, await startMosquitto());
+    const nodes = [...brokers].map(([id, { url }]) => ({ id, url }));
+    const config = {
+      listeners: [{ url: 'mqtt://127.0.0.1:0', mode: 'session' }],
+      pools: { default: { nodes, health: { interval: 2 } } },
+    };
+    proxies = await Promise.all(['p1', 'p2'].map((id) => startProxy(redis, id, config)));
     await agree(proxies, ['b1', 'b2', 'b3']);
     const sets = proxies.map(({ port }, i) =>
       connectDevices(port, clientIds(DEVICES / 2, `p${i + 1}-device`)),
     );
     devices = (await Promise.all(sets)).flat();
     browser = await startBrowser();
-    ({ page, faults } = await openPage(browser));
+    ({ page, faults } = await openPage(await newContext(browser)));
     page.setDefaultTimeout(patience(15_000));
     await page.goto(`${proxies[0]?.adminUrl}/`);
     await page.locator('#live', { hasText: /^live$/ }).waitFor();

@@ -1,7 +1,14 @@
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAdmin } from '../support/admin.ts';
-import { noBrowser, openPage, seriousFindings, startBrowser } from '../support/browser.ts';
+import {
+  DESKTOP,
+  newContext,
+  noBrowser,
+  openPage,
+  seriousFindings,
+  startBrowser,
+} from '../support/browser.ts';
 import { lossOfNode, threeInTheMorning } from '../support/dashboard-scene.ts';
 import { silentLog } from '../support/memory-backend.ts';
 
@@ -12,9 +19,11 @@ import { silentLog } from '../support/memory-backend.ts';
 
 const pictures = process.env.DASHBOARD_PICTURES;
 const phone = { viewport: { width: 390, height: 844 } };
-interface View extends BrowserContextOptions {
+interface View {
   readonly name: string;
   readonly at: string;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly colorScheme?: 'light' | 'dark';
 }
 const views: readonly View[] = [
   { name: 'light', at: '#overview' },
@@ -31,23 +40,27 @@ const views: readonly View[] = [
 
 describe.skipIf(noBrowser !== '')(`the views of the dashboard${noBrowser}`, () => {
   let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  let page: Page;
+  let faults: string[];
+  let url: string;
 
-  async function open({ name: _, at, ...options }: View): Promise<{ page: Page; faults: string[] }> {
+  beforeAll(async () => {
     const backend = threeInTheMorning();
     for (const event of lossOfNode()) backend.emit(event);
     const tokens = () => [];
     const admin = await startAdmin({ url: 'http://127.0.0.1:0', tokens, backend, log: silentLog });
-    const { page, faults } = await openPage(browser, options);
-    onTestFinished(async () => {
-      await page.close();
-      await admin.close();
-    });
+    url = admin.url;
+    browser = await startBrowser();
+    ({ page, faults } = await openPage(await newContext(browser)));
     await page.clock.install();
-    await page.goto(`${admin.url}/${at}`);
+    return () => admin.close();
+  });
+  afterAll(() => browser?.close());
+
+  async function show({ at, viewport = DESKTOP, colorScheme = 'light' }: View): Promise<void> {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
+    await page.goto(`${url}/${at}`);
     await page.locator('#live', { hasText: /^live$/ }).waitFor({ state: 'attached' });
     // Lines need a past: some polls, as fast as they are answered.
     for (let poll = 0; poll < (pictures === undefined ? 2 : 40); poll++) {
@@ -55,11 +68,10 @@ describe.skipIf(noBrowser !== '')(`the views of the dashboard${noBrowser}`, () =
       await page.clock.runFor(2100);
       await answered;
     }
-    return { page, faults };
   }
 
   test.each(views)('$name: nothing is in the way of anybody, and nothing is cut off', async (view) => {
-    const { page, faults } = await open(view);
+    await show(view);
     if (pictures !== undefined) await page.screenshot({ path: `${pictures}/dashboard-${view.name}.png` });
     expect(await seriousFindings(page)).toEqual([]);
     const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');

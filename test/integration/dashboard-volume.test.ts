@@ -1,7 +1,8 @@
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { ClientView } from '../../src/admin/backend.ts';
 import { startAdmin } from '../support/admin.ts';
-import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
+import { newContext, noBrowser, openPage, startBrowser } from '../support/browser.ts';
 import {
   clientPage,
   createMemoryBackend,
@@ -18,16 +19,15 @@ const DEVICES = 100_000;
 
 describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
   let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  let context: BrowserContext;
+  let clients: ClientView[];
+  let url: string;
 
-  async function open(at: string) {
+  beforeAll(async () => {
     const nodes = Array.from({ length: NODES }, (_, i) =>
       memoryNode(`node-${i}`, { connections: 500, health: i === 150 ? 'unhealthy' : 'healthy' }),
     );
-    const clients = Array.from({ length: DEVICES }, (_, i) =>
+    clients = Array.from({ length: DEVICES }, (_, i) =>
       // Many devices bring no client id.
       memoryClient(i % 3 === 0 ? '' : `meter-${i}`, { connection: i, node: `node-${i % NODES}` }),
     );
@@ -38,18 +38,21 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
       );
       return clientPage(found, after, limit);
     };
-    const admin = await startAdmin({
-      ...{ url: 'http://127.0.0.1:0', backend, log: silentLog },
-      tokens: () => [],
-    });
-    const { page, faults } = await openPage(browser);
+    const tokens = () => [];
+    const admin = await startAdmin({ url: 'http://127.0.0.1:0', tokens, backend, log: silentLog });
+    url = admin.url;
+    browser = await startBrowser();
+    context = await newContext(browser);
+    return () => admin.close();
+  });
+  afterAll(() => browser?.close());
+
+  async function open(at: string) {
+    const { page, faults } = await openPage(context);
     page.setDefaultTimeout(patience(10_000));
-    onTestFinished(async () => {
-      await page.close();
-      await admin.close();
-    });
-    await page.goto(`${admin.url}/${at}`);
-    return { page, faults, clients };
+    onTestFinished(() => page.close());
+    await page.goto(`${url}/${at}`);
+    return { page, faults };
   }
 
   test('of 200 nodes the ill one is on top, and any other is found by its name', async () => {
@@ -66,7 +69,7 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
   });
 
   test('of 100,000 devices there are as many rows as are in sight, however far one scrolls', async () => {
-    const { page, clients, faults } = await open('#devices');
+    const { page, faults } = await open('#devices');
     await page.locator('#clients-count', { hasText: 'the first 200 of 100,000 devices' }).waitFor();
     const rows = page.locator('#clients [role=row]');
     const bound = await rows.count();
@@ -89,7 +92,7 @@ describe.skipIf(noBrowser !== '')(`dashboard of many${noBrowser}`, () => {
   });
 
   test('devices without a client id are as many rows as there are, each with its own page', async () => {
-    const { page, clients } = await open('#devices');
+    const { page } = await open('#devices');
     await page.locator('#clients-count', { hasText: '100,000' }).waitFor();
     const links = page.locator('#clients [role=row]:visible a');
     const shown = await links.evaluateAll((all) => all.map((link) => link.getAttribute('href')));

@@ -1,9 +1,9 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { ClientDetail, NodeView } from '../../src/admin/backend.ts';
 import type { Role } from '../../src/config/admin.ts';
 import { startAdmin } from '../support/admin.ts';
-import { noBrowser, openPage, startBrowser } from '../support/browser.ts';
+import { newContext, noBrowser, openPage, startBrowser } from '../support/browser.ts';
 import {
   adminToken,
   createMemoryBackend,
@@ -20,15 +20,17 @@ const at = '2026-01-01T12:00:00.000Z';
 
 describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
   let browser: Browser;
+  let context: BrowserContext;
   beforeAll(async () => {
     browser = await startBrowser();
+    context = await newContext(browser);
   });
   afterAll(() => browser?.close());
 
   let page: Page;
   let faults: string[];
   beforeEach(async () => {
-    ({ page, faults } = await openPage(browser));
+    ({ page, faults } = await openPage(context));
     page.setDefaultTimeout(patience(10_000));
     return () => page.close();
   });
