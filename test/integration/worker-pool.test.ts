@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { PoolConfig } from '../../src/config/config.ts';
 import { defaultConfig } from '../../src/config/load.ts';
 import type { Service, WorkerPoolOptions } from '../../src/data-plane/service.ts';
@@ -13,7 +13,7 @@ import type { WorkerPool } from '../../src/data-plane/worker-pool.ts';
 import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
-import { clientIds, connectDevice, openSocket } from '../support/devices.ts';
+import { clientIds, connectDevice, endSockets, openSocket } from '../support/devices.ts';
 import { linuxEngines } from '../support/linux-engines.ts';
 import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -91,10 +91,11 @@ const listener: ListenerSettings = {
 
 const servers: Server[] = [];
 const running: WorkerPool[] = [];
-afterEach(async () => {
-  for (const threads of running.splice(0)) await threads.close();
-  for (const server of servers.splice(0)) server.close();
-});
+async function endRunning(pools = running.splice(0), nodes = servers.splice(0)): Promise<void> {
+  for (const threads of pools) await threads.close();
+  for (const server of nodes) server.close();
+}
+afterEach(() => endRunning());
 
 /** A broker that accepts every device and then says nothing. */
 async function startBroker(): Promise<number> {
@@ -132,8 +133,7 @@ async function startThreads(port = 0, engine: WorkerPoolOptions['engine'] = 'nod
     onRefused: () => {},
     onFailing: () => {},
   });
-  const types = () => events.map(({ type }) => type);
-  return { threads, table, events, types, deaths, faults, port: address?.port ?? 0 };
+  return { threads, table, events, deaths, faults, port: address?.port ?? 0 };
 }
 
 /** What a fault of ours would do to the thread. */
@@ -144,76 +144,173 @@ async function kill(threads: WorkerPool): Promise<void> {
 
 const anyone = { limit: 10 };
 
-test('lists the devices that it serves, by client id, by node, by a part of the id, up to a limit', async () => {
-  const { threads, port } = await startThreads();
-  for (const id of ['meter-1', 'meter-2', 'gate-1']) await connectDevice(port, id);
-  const list = async (filter: object) => {
-    const { clients, total } = await threads.devices.clients({ ...anyone, ...filter });
-    return [clients.map(({ clientId }) => clientId).sort(), total];
-  };
-  expect(await list({})).toEqual([['gate-1', 'meter-1', 'meter-2'], 3]);
-  expect(await list({ match: 'meter', limit: 1 })).toEqual([[expect.stringMatching('meter')], 2]);
-  expect(await list({ whom: { clientId: 'gate-1' } })).toEqual([['gate-1'], 1]);
-  expect(await list({ whom: { clientId: 'gate' } })).toEqual([[], 0]);
-  expect(await list({ node: 'a' })).toMatchObject([{ length: 3 }, 3]);
-  expect(await list({ node: 'b' })).toEqual([[], 0]);
-  expect((await threads.devices.clients({ ...anyone, match: 'meter-1' })).clients).toMatchObject([
-    {
-      ...{ clientId: 'meter-1', node: 'a', listener: 0, protocolVersion: 4, keepAlive: 60 },
-      remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
-    },
-  ]);
-});
+describe.each(['node', ...linuxEngines] as const)('%s, one thread for all tests', (engine) => {
+  let threads: WorkerPool;
+  let table: TableWriter;
+  let events: WorkerEvent[];
+  let deaths: string[];
+  let faults: string[];
+  let port: number;
+  const types = () => events.map(({ type }) => type);
 
-test('kicks the connections of one client id, and says how many there were', async () => {
-  const { threads, table, events, port } = await startThreads();
-  const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
-  kicked.socket.resume();
-  expect(await threads.devices.kick({ clientId: 'meter-1' })).toBe(1);
-  await once(kicked.socket, 'close');
-  expect(await threads.devices.kick({ clientId: 'nobody' })).toBe(0);
-  await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
-  expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
-  expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
-});
+  beforeAll(async () => {
+    ({ threads, table, events, deaths, faults, port } = await startThreads(0, engine));
+    const [pools, nodes] = [running.splice(0), servers.splice(0)];
+    return () => endRunning(pools, nodes);
+  });
 
-test.each([
-  'node',
-  ...linuxEngines,
-] as const)('has told everything when it has settled (%s)', async (engine) => {
-  const { threads, port, types } = await startThreads(0, engine);
-  for (let round = 1; round <= 5; round++) {
-    await connectDevice(port, 'meter-1');
+  /** Each test begins without a device, and with nothing told. */
+  beforeEach(async () => {
+    endSockets();
+    await until(() => table.devices() === 0, 'the devices of the test before to have left');
     await threads.settled();
-    expect(types().filter((type) => type === 'placed')).toHaveLength(round);
-    expect(types().filter((type) => type === 'taken-over')).toHaveLength(round - 1);
-  }
-});
+    for (const told of [events, deaths, faults]) told.splice(0);
+  });
 
-test('tells of single devices only while it is wanted; counts them always', async () => {
-  const { threads, table, types, port } = await startThreads();
-  threads.setVerbose(false);
-  await connectDevice(port, 'meter-1');
-  threads.setVerbose(true);
-  await connectDevice(port, 'meter-2');
-  await until(() => types().includes('placed'), 'a device to be told of');
-  expect(types().filter((type) => type === 'placed')).toHaveLength(1);
-  expect([table.accepted(0), table.devices()]).toEqual([2, 2]);
-});
+  test('lists the devices that it serves, by client id, by node, by a part of the id, up to a limit', async () => {
+    for (const id of ['meter-1', 'meter-2', 'gate-1']) await connectDevice(port, id);
+    const list = async (filter: object) => {
+      const { clients, total } = await threads.devices.clients({ ...anyone, ...filter });
+      return [clients.map(({ clientId }) => clientId).sort(), total];
+    };
+    expect(await list({})).toEqual([['gate-1', 'meter-1', 'meter-2'], 3]);
+    expect(await list({ match: 'meter', limit: 1 })).toEqual([[expect.stringMatching('meter')], 2]);
+    expect(await list({ whom: { clientId: 'gate-1' } })).toEqual([['gate-1'], 1]);
+    expect(await list({ whom: { clientId: 'gate' } })).toEqual([[], 0]);
+    expect(await list({ node: 'a' })).toMatchObject([{ length: 3 }, 3]);
+    expect(await list({ node: 'b' })).toEqual([[], 0]);
+    expect((await threads.devices.clients({ ...anyone, match: 'meter-1' })).clients).toMatchObject([
+      {
+        ...{ clientId: 'meter-1', node: 'a', listener: 0, protocolVersion: 4, keepAlive: 60 },
+        remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      },
+    ]);
+  });
 
-test('a device that speaks no MQTT is counted and told of by its reason', async () => {
-  const { table, events, port } = await startThreads();
-  openSocket(port).write('GET / HTTP/1.1\r\n\r\n');
-  await until(() => events.length > 0, 'the rejection');
-  expect(events).toMatchObject([{ type: 'rejected', reason: 'not-mqtt', clientId: undefined }]);
-  expect(table.rejected('not-mqtt')).toBe(1);
-});
+  test('kicks the connections of one client id, and says how many there were', async () => {
+    const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
+    kicked.socket.resume();
+    expect(await threads.devices.kick({ clientId: 'meter-1' })).toBe(1);
+    await once(kicked.socket, 'close');
+    expect(await threads.devices.kick({ clientId: 'nobody' })).toBe(0);
+    await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
+    expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
+    expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', node: 'a', reason: 'kicked' });
+  });
 
-test('more devices than are allowed are closed at once and counted', async () => {
-  const { table, port } = await startThreads();
-  for (let i = 0; i < 101; i++) openSocket(port);
-  await until(() => table.rejected('max-connections') === 1, 'the last to be closed');
-  expect(table.devices()).toBe(100);
+  test('has told everything when it has settled', async () => {
+    for (let round = 1; round <= 5; round++) {
+      await connectDevice(port, 'meter-1');
+      await threads.settled();
+      expect(types().filter((type) => type === 'placed')).toHaveLength(round);
+      expect(types().filter((type) => type === 'taken-over')).toHaveLength(round - 1);
+    }
+  });
+
+  test('tells of single devices only while it is wanted; counts them always', async () => {
+    const accepted = table.accepted(0);
+    threads.setVerbose(false);
+    await connectDevice(port, 'meter-1');
+    threads.setVerbose(true);
+    await connectDevice(port, 'meter-2');
+    await until(() => types().includes('placed'), 'a device to be told of');
+    expect(types().filter((type) => type === 'placed')).toHaveLength(1);
+    expect([table.accepted(0) - accepted, table.devices()]).toEqual([2, 2]);
+  });
+
+  test('a device that speaks no MQTT is counted and told of by its reason', async () => {
+    const before = table.rejected('not-mqtt');
+    openSocket(port).write('GET / HTTP/1.1\r\n\r\n');
+    await until(() => events.length > 0, 'the rejection');
+    expect(events).toMatchObject([{ type: 'rejected', reason: 'not-mqtt', clientId: undefined }]);
+    expect(table.rejected('not-mqtt') - before).toBe(1);
+  });
+
+  test('more devices than are allowed are closed at once and counted', async () => {
+    const before = table.rejected('max-connections');
+    for (let i = 0; i < 101; i++) openSocket(port);
+    await until(() => table.rejected('max-connections') === before + 1, 'the last to be closed');
+    expect(table.devices()).toBe(100);
+  });
+
+  test('an address in use is said before anything else starts', async () => {
+    await expect(startThreads(port, engine)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+    await running.at(-1)?.close(); // once more does no harm
+  });
+
+  test('of several listeners one that cannot be bound has none bound', async () => {
+    const free = { ...listener, index: 1, port: await freePort() };
+    const taken = { ...listener, index: 2, port };
+    await expect(threads.listen([free, taken])).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+    await expect(connectDevice(free.port, 'nobody')).rejects.toThrow('ECONNREFUSED');
+    await threads.listen([free]);
+    expect((await connectDevice(free.port, 'somebody')).code).toBe(0);
+    await threads.unlisten([1]);
+  });
+
+  test('as many devices leave as are asked to, of those that were there at the begin, and no other', async () => {
+    const devices = await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
+    for (const { socket } of devices) socket.resume();
+    const order = { departure: 1, reason: 'proxy-drain', references: [] } as const;
+    expect(await threads.devices.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
+    (await connectDevice(port, 'late')).socket.resume();
+    expect(await threads.devices.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
+    await until(() => table.devices() === 7, 'four of them to have left');
+    await threads.devices.kick({
+      clientId: (await threads.devices.clients({ limit: 1 })).clients[0]?.clientId ?? '',
+    });
+    await until(() => table.devices() === 6, 'one more to have left');
+    const rest = await threads.devices.dismiss({ ...order, count: 100 });
+    expect(rest.left).toBe(0);
+    expect(rest.ended).toBeGreaterThanOrEqual(5); // the kicked one may have been the late one
+    await until(() => table.devices() <= 1, 'all but the late one to have left');
+    const drained = () => events.filter((event) => event.type === 'ended' && event.reason === 'proxy-drain');
+    await until(() => drained().length === 4 + rest.ended, 'their ends to be told');
+    expect(await threads.devices.dismiss({ ...order, departure: 2, count: 100 })).toMatchObject({ left: 0 });
+    await until(() => table.devices() === 0, 'the late one to have left');
+  });
+
+  test('a fault in a command is told, answered, and ends nobody', async () => {
+    const { socket } = await connectDevice(port, 'meter-1');
+    threads.judge(undefined as never); // no verdict
+    await expect(threads.devices.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(
+      threads.listen([{ ...listener, index: 3, limits: { allow: 1 } as never }]),
+    ).rejects.toThrow();
+    await until(() => faults.length === 3, 'the faults to be told');
+    expect(faults).toMatchObject(
+      [/^command verdict: /, /^command clients: /, /^command listen: /].map((like) =>
+        expect.stringMatching(like),
+      ),
+    );
+    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 1 });
+    expect([deaths, socket.destroyed]).toEqual([[], false]);
+  });
+
+  test('a thread that is ended from outside leaves no socket open, of a device or to listen', async () => {
+    const { socket } = await connectDevice(port, 'meter-1');
+    const gone = once(socket.resume(), 'close');
+    await kill(threads);
+    await gone;
+    await expect(connectDevice(port, 'too-early')).rejects.toThrow('ECONNREFUSED');
+    const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
+    expect([again.code, table.devices()]).toEqual([0, 1]);
+  });
+
+  test('a listener that is bound again at its index still has the devices that it had', async () => {
+    const bound = { ...listener, index: 2, port: await freePort() };
+    await threads.listen([bound]);
+    const { socket } = await connectDevice(bound.port, 'meter-1');
+    await threads.unlisten([2]);
+    await threads.listen([bound]);
+    await connectDevice(bound.port, 'meter-2');
+    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 2 });
+    const gone = once(socket.resume(), 'close');
+    threads.endAt(2, 'listener-removed');
+    await gone;
+    await until(() => table.devices() === 0, 'all to have left');
+    await threads.unlisten([2]);
+  });
 });
 
 test('a thread that dies gives back what it had counted, and is started again at the same address', async () => {
@@ -250,15 +347,6 @@ test('a thread that dies while nothing is accepted any more is not started again
   await threads.close();
 });
 
-test.each([
-  'node',
-  'epoll',
-] as const)('%s: an address in use is said before anything else starts', async (engine) => {
-  const { port } = await startThreads(0, engine);
-  await expect(startThreads(port, engine)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
-  await running.at(-1)?.close(); // once more does no harm
-});
-
 test('listeners come and go, and settings change, while devices stay; a thread that starts again has the newest', async () => {
   const { threads, table, events, port } = await startThreads();
   const { socket } = await connectDevice(port, 'stays');
@@ -287,16 +375,6 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   expect(table.liveAt('a')).toBe(0);
 });
 
-test('of several listeners one that cannot be bound has none bound', async () => {
-  const { threads, port } = await startThreads();
-  const free = { ...listener, index: 1, port: await freePort() };
-  const taken = { ...listener, index: 2, port };
-  await expect(threads.listen([free, taken])).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
-  await expect(connectDevice(free.port, 'nobody')).rejects.toThrow('ECONNREFUSED');
-  await threads.listen([free]);
-  expect((await connectDevice(free.port, 'somebody')).code).toBe(0);
-});
-
 test('close ends every device, and tells of it before the thread exits', async () => {
   const { threads, table, events, port } = await startThreads();
   const { socket } = await connectDevice(port, 'meter-1');
@@ -306,29 +384,6 @@ test('close ends every device, and tells of it before the thread exits', async (
   await gone;
   expect(events.at(-1)).toMatchObject({ type: 'ended', clientId: 'meter-1', reason: 'shutdown' });
   expect([table.devices(), table.liveAt('a')]).toEqual([0, 0]);
-});
-
-test('as many devices leave as are asked to, of those that were there at the begin, and no other', async () => {
-  const { threads, table, events, port } = await startThreads();
-  const devices = await Promise.all(clientIds(10).map((clientId) => connectDevice(port, clientId)));
-  for (const { socket } of devices) socket.resume();
-  const order = { departure: 1, reason: 'proxy-drain', references: [] } as const;
-  expect(await threads.devices.dismiss({ ...order, count: 0 })).toEqual({ ended: 0, left: 10 });
-  (await connectDevice(port, 'late')).socket.resume();
-  expect(await threads.devices.dismiss({ ...order, count: 4 })).toEqual({ ended: 4, left: 6 });
-  await until(() => table.devices() === 7, 'four of them to have left');
-  await threads.devices.kick({
-    clientId: (await threads.devices.clients({ limit: 1 })).clients[0]?.clientId ?? '',
-  });
-  await until(() => table.devices() === 6, 'one more to have left');
-  const rest = await threads.devices.dismiss({ ...order, count: 100 });
-  expect(rest.left).toBe(0);
-  expect(rest.ended).toBeGreaterThanOrEqual(5); // the kicked one may have been the late one
-  await until(() => table.devices() <= 1, 'all but the late one to have left');
-  const drained = () => events.filter((event) => event.type === 'ended' && event.reason === 'proxy-drain');
-  await until(() => drained().length === 4 + rest.ended, 'their ends to be told');
-  expect(await threads.devices.dismiss({ ...order, departure: 2, count: 100 })).toMatchObject({ left: 0 });
-  await until(() => table.devices() === 0, 'the late one to have left');
 });
 
 describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
@@ -357,46 +412,6 @@ describe.each(['node', ...linuxEngines] as const)('%s', (engine) => {
     await gone;
     await until(() => table.devices() === 0, 'all to have left');
     expect([deaths, faults]).toEqual([[], []]);
-  });
-
-  test('a fault in a command is told, answered, and ends nobody', async () => {
-    const { threads, deaths, faults, port } = await startThreads(0, engine);
-    const { socket } = await connectDevice(port, 'meter-1');
-    threads.judge(undefined as never); // no verdict
-    await expect(threads.devices.clients(null as never)).rejects.toMatchObject({ code: 'INTERNAL' });
-    await expect(threads.listen([{ ...listener, limits: { allow: 1 } as never }])).rejects.toThrow();
-    await until(() => faults.length === 3, 'the faults to be told');
-    expect(faults).toMatchObject(
-      [/^command verdict: /, /^command clients: /, /^command listen: /].map((like) =>
-        expect.stringMatching(like),
-      ),
-    );
-    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 1 });
-    expect([deaths, socket.destroyed]).toEqual([[], false]);
-  });
-
-  test('a thread that is ended from outside leaves no socket open, of a device or to listen', async () => {
-    const { threads, table, port } = await startThreads(0, engine);
-    const { socket } = await connectDevice(port, 'meter-1');
-    const gone = once(socket.resume(), 'close');
-    await kill(threads);
-    await gone;
-    await expect(connectDevice(port, 'too-early')).rejects.toThrow('ECONNREFUSED');
-    const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
-    expect([again.code, table.devices()]).toEqual([0, 1]);
-  });
-
-  test('a listener that is bound again at its index still has the devices that it had', async () => {
-    const { threads, table, port } = await startThreads(0, engine);
-    const { socket } = await connectDevice(port, 'meter-1');
-    await threads.unlisten([0]);
-    await threads.listen([{ ...listener, port }]);
-    await connectDevice(port, 'meter-2');
-    expect(await threads.devices.clients(anyone)).toMatchObject({ total: 2 });
-    const gone = once(socket.resume(), 'close');
-    threads.endAt(0, 'listener-removed');
-    await gone;
-    await until(() => table.devices() === 0, 'all to have left');
   });
 });
 

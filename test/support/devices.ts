@@ -22,9 +22,12 @@ export interface Device {
 }
 
 const open = new Set<Socket>();
-atEnd(() => {
+atEnd(endSockets);
+
+/** Of all devices that are connected, and whatever else `openSocket` has opened. */
+export function endSockets(): void {
   for (const socket of open) socket.destroy();
-});
+}
 
 /** Bytes of a CONNECT with a clean session. */
 export function connectBytes(
