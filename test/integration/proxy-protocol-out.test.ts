@@ -72,22 +72,41 @@ const versions = ['v1', 'v2'] as const;
 const logOf = (receiver: string): string =>
   receiver === 'haproxy' ? haproxy.output() : readFileSync(nginxLog, 'utf8');
 
+const { certFile: cert, keyFile: key } = createAuthority('root').issue({ cn: 'localhost' });
+
 describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
   let proxy: Breakwater;
+  let emqx: Awaited<ReturnType<typeof startEmqxListener>>;
 
   beforeAll(async () => {
+    emqx = await startEmqxListener(broker.port);
+    const url = (port: number) => `mqtt://127.0.0.1:${port}`;
     const poolOf = (version: string) => ({
       health: { probe: 'mqtt', interval: 2 },
       upstream: { proxyProtocol: version },
-      nodes: receivers.map((id) => ({ id: `${id}-${version}`, url: `mqtt://127.0.0.1:${ports[id]}` })),
+      nodes: receivers.map((id) => ({ id: `${id}-${version}`, url: url(ports[id]) })),
     });
     proxy = await startBreakwater({
       proxy: { engine },
       listeners: [
         { url: 'mqtt://127.0.0.1:0', mode: 'relay', pool: 'v1' },
         { url: 'mqtt://127.0.0.1:0', mode: 'session', pool: 'v2' },
+        { url: 'mqtts://127.0.0.1:0', tls: { cert, key }, pool: 'small' },
+        { url: 'mqtt://127.0.0.1:0', pool: 'emqx' },
       ],
-      pools: { v1: poolOf('v1'), v2: poolOf('v2') },
+      pools: {
+        v1: poolOf('v1'),
+        v2: poolOf('v2'),
+        small: {
+          upstream: { proxyProtocol: 'v2', proxyProtocolTlvs: [] },
+          nodes: [{ id: 'small', url: url(ports.nginx) }],
+        },
+        emqx: {
+          health: { probe: 'mqtt', interval: 2, timeout: 5, unhealthyThreshold: 2, healthyThreshold: 2 },
+          upstream: { proxyProtocol: 'v2' },
+          nodes: [{ id: 'emqx', url: url(emqx.port) }],
+        },
+      },
     });
   });
 
@@ -117,9 +136,11 @@ describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
     }
   });
 
+  const told = (msg: string) => proxy.logs().filter((line) => line.msg === msg);
+
   test('is believed by the receivers when it probes', async () => {
-    const healthy = () => proxy.logs().filter(({ msg }) => msg === 'node healthy');
-    await until(() => healthy().length === 4, 'all nodes to be healthy');
+    const probed = () => told('node healthy').filter(({ node }) => /-v[12]$/.test(String(node)));
+    await until(() => probed().length === 4, 'all nodes to be healthy');
   });
 
   test('tells of a device again when its session moves', async () => {
@@ -132,18 +153,9 @@ describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
     await client.endAsync();
     for (const name of receivers) await knows(name, address);
   });
-});
 
-describe('a receiver with a small buffer, as nginx has before 1.23.2', () => {
-  test('is served where nothing but addresses is told, also of devices that came by TLS', async () => {
-    const root = createAuthority('root');
-    const { certFile: cert, keyFile: key } = root.issue({ cn: 'localhost' });
-    const nodes = [{ url: `mqtt://127.0.0.1:${ports.nginx}` }];
-    const proxy = await startBreakwater({
-      listeners: [{ url: 'mqtts://127.0.0.1:0', tls: { cert, key } }],
-      pools: { default: { upstream: { proxyProtocol: 'v2', proxyProtocolTlvs: [] }, nodes } },
-    });
-    const client = await mqtt.connectAsync(`mqtts://127.0.0.1:${proxy.port}`, {
+  test('serves a receiver with a small buffer, as nginx has before 1.23.2, where nothing but addresses is told, also of devices that came by TLS', async () => {
+    const client = await mqtt.connectAsync(`mqtts://127.0.0.1:${proxy.ports[2]}`, {
       rejectUnauthorized: false,
       reconnectPeriod: 0,
       servername: 'mqtt.example.org',
@@ -151,30 +163,18 @@ describe('a receiver with a small buffer, as nginx has before 1.23.2', () => {
     const { localPort } = client.stream as unknown as { localPort: number };
     await client.publishAsync('t', 'm', { qos: 1 });
     await client.endAsync();
-    await until(() => logOf('nginx').includes(`device 127.0.0.1:${localPort} `), 'nginx to tell of it');
+    await knows('nginx', `127.0.0.1:${localPort}`);
   });
-});
 
-describe('a receiver that swallows what follows a LOCAL without addresses, as EMQX does', () => {
-  test('is healthy by mqtt probes, and is brought back by them', async () => {
-    const standIn = await startEmqxListener(broker.port);
-    const proxy = await startBreakwater({
-      pools: {
-        default: {
-          health: { probe: 'mqtt', interval: 2, timeout: 5, unhealthyThreshold: 2, healthyThreshold: 2 },
-          upstream: { proxyProtocol: 'v2' },
-          nodes: [{ id: 'emqx', url: `mqtt://127.0.0.1:${standIn.port}` }],
-        },
-      },
-    });
-    const told = (wanted: string) => proxy.logs().filter(({ msg }) => msg === wanted).length;
-    await until(() => told('node healthy') === 1, 'the node to be healthy');
-    await standIn.close();
-    await until(() => told('node unhealthy') === 1, 'the node to be unhealthy');
-    await standIn.open();
-    await until(() => told('node healthy') === 2, 'the node to be back');
-    const client = await mqtt.connectAsync(proxy.url, { reconnectPeriod: 0 });
+  test('finds a receiver healthy that swallows what follows a LOCAL without addresses, as EMQX does, and brings it back', async () => {
+    const count = (msg: string) => told(msg).filter(({ node }) => node === 'emqx').length;
+    await until(() => count('node healthy') === 1, 'the node to be healthy');
+    await emqx.close();
+    await until(() => count('node unhealthy') === 1, 'the node to be unhealthy');
+    await emqx.open();
+    await until(() => count('node healthy') === 2, 'the node to be back');
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${proxy.ports[3]}`, { reconnectPeriod: 0 });
     await client.endAsync();
-    expect(standIn.swallowed()).toBe(0);
+    expect(emqx.swallowed()).toBe(0);
   });
 });

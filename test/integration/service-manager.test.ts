@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { hrtime } from 'node:process';
 import { generate } from 'mqtt-packet';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createNotifySocket } from '../../src/engine/notify-socket.ts';
 import { startAedes } from '../support/aedes.ts';
-import { startBreakwater } from '../support/breakwater.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { connectDevice } from '../support/devices.ts';
 import { startNotifyReceiver } from '../support/notify-receiver.ts';
 import { temporaryDirectory } from '../support/process.ts';
@@ -18,49 +18,15 @@ const linux = process.platform === 'linux';
 const addresses = () => [join(temporaryDirectory(), 'notify'), `@breakwater-${randomUUID()}`];
 
 describe.runIf(linux)('a proxy that a service manager started', () => {
-  test('says when it is ready, reloads and stops, with a line for people', async () => {
+  const address = `@breakwater-${randomUUID()}`;
+  const STICK_UNTIL = join(temporaryDirectory(), 'go-on');
+  let manager: ReturnType<typeof startNotifyReceiver>;
+  let proxy: Breakwater;
+
+  beforeAll(async () => {
     const [node] = await startAedes(1);
-    const address = `@breakwater-${randomUUID()}`;
-    const manager = startNotifyReceiver(address);
-    const proxy = await startBreakwater({ pools: { default: { nodes: [{ url: node?.url }] } } }, [], {
-      NOTIFY_SOCKET: address,
-    });
-    const told = (part: string) => manager.messages().find((message) => message.includes(part));
-    expect(await until(() => told('READY=1'), 'READY=1')).toMatch(
-      /^READY=1\nSTATUS=0 devices; . of 1 nodes healthy$/,
-    );
-    expect(told('WATCHDOG')).toBeUndefined();
-
-    const beforeMicros = hrtime.bigint() / 1000n;
-    proxy.kill('SIGHUP');
-    const reloading = await until(() => told('RELOADING=1'), 'RELOADING=1');
-    const [, micros = ''] = /^RELOADING=1\nMONOTONIC_USEC=(\d+)$/.exec(reloading) ?? [];
-    expect(BigInt(micros)).toBeGreaterThan(beforeMicros);
-    expect(BigInt(micros)).toBeLessThan(hrtime.bigint() / 1000n);
-    await until(() => manager.messages().at(-1) === 'READY=1', 'the end of the reload');
-
-    proxy.rewriteText('no: such: file');
-    proxy.kill('SIGHUP');
-    await until(
-      () => manager.messages().filter((message) => message === 'READY=1').length === 2,
-      'the end of the reload that is refused',
-    );
-
-    const device = await connectDevice(proxy.port, 'meter-1');
-    proxy.kill('SIGTERM');
-    expect(await until(() => told('STOPPING=1'), 'STOPPING=1')).toBe(
-      'STOPPING=1\nSTATUS=stops: 1 device still to leave',
-    );
-    device.socket.destroy();
-    expect(await proxy.exited).toBe(0);
-  });
-
-  test('gives its sign of life while all threads do, and only then', async () => {
-    const [node] = await startAedes(1);
-    const address = join(temporaryDirectory(), 'notify');
-    const manager = startNotifyReceiver(address);
-    const STICK_UNTIL = join(temporaryDirectory(), 'go-on');
-    const proxy = await startBreakwater(
+    manager = startNotifyReceiver(address);
+    proxy = await startBreakwater(
       { proxy: { threads: 1 }, pools: { default: { nodes: [{ url: node?.url }] } } },
       [],
       {
@@ -68,7 +34,35 @@ describe.runIf(linux)('a proxy that a service manager started', () => {
         NODE_OPTIONS: `--import=${resolve('test/support/stuck-thread.mjs')}`,
       },
     );
-    const signs = () => manager.messages().filter((message) => message === 'WATCHDOG=1').length;
+  });
+
+  const SIGN = 'WATCHDOG=1';
+  const signs = () => manager.messages().filter((message) => message === SIGN).length;
+  const others = () => manager.messages().filter((message) => message !== SIGN);
+  const told = (part: string) => others().find((message) => message.includes(part));
+
+  test('says when it is ready, and when it reloads, with a line for people', async () => {
+    expect(await until(() => told('READY=1'), 'READY=1')).toMatch(
+      /^READY=1\nSTATUS=0 devices; . of 1 nodes healthy$/,
+    );
+
+    const beforeMicros = hrtime.bigint() / 1000n;
+    proxy.kill('SIGHUP');
+    const reloading = await until(() => told('RELOADING=1'), 'RELOADING=1');
+    const [, micros = ''] = /^RELOADING=1\nMONOTONIC_USEC=(\d+)$/.exec(reloading) ?? [];
+    expect(BigInt(micros)).toBeGreaterThan(beforeMicros);
+    expect(BigInt(micros)).toBeLessThan(hrtime.bigint() / 1000n);
+    await until(() => others().at(-1) === 'READY=1', 'the end of the reload');
+
+    proxy.rewriteText('no: such: file');
+    proxy.kill('SIGHUP');
+    await until(
+      () => others().filter((message) => message === 'READY=1').length === 2,
+      'the end of the reload that is refused',
+    );
+  });
+
+  test('gives its sign of life while all threads do, and only then', async () => {
     await until(() => signs() > 2, 'signs of life');
 
     const { socket } = await connectDevice(proxy.port, 'meter-1');
@@ -83,6 +77,22 @@ describe.runIf(linux)('a proxy that a service manager started', () => {
 
     writeFileSync(STICK_UNTIL, '');
     await until(() => signs() > atThen + 2, 'signs of life again');
+    socket.destroy();
+    await until(
+      async () => (await proxy.api<{ total: number }>('clients')).total === 0,
+      'its device to leave',
+    );
+  });
+
+  // The last one.
+  test('says when it stops', async () => {
+    const device = await connectDevice(proxy.port, 'meter-1');
+    proxy.kill('SIGTERM');
+    expect(await until(() => told('STOPPING=1'), 'STOPPING=1')).toBe(
+      'STOPPING=1\nSTATUS=stops: 1 device still to leave',
+    );
+    device.socket.destroy();
+    expect(await proxy.exited).toBe(0);
   });
 
   test('serves where the manager cannot be reached, and says so once', async () => {
