@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/cli.ts';
 import { KEY, SECRET, startEmqxApi } from '../support/emqx-api.ts';
 import { atEnd, temporaryDirectory } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
@@ -117,7 +117,7 @@ test('there are examples, and README.md names each', () => {
 
 describe.each(names)('%s', (name) => {
   test('is valid as it stands', async () => {
-    const { code, stdout, stderr } = await run(['check', '-c', copyOf(name)], secrets);
+    const { code, stdout, stderr } = await runHere(['check', '-c', copyOf(name)], secrets);
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' });
   });
 
