@@ -21,6 +21,7 @@ const names = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
 const secrets = { EMQX_API_KEY: KEY, EMQX_API_SECRET: SECRET, BREAKWATER_TOKEN: 'of the example' };
 
 interface Example {
+  proxy?: { threads?: number };
   listeners: { url: string; proxyProtocol?: string; tls?: Record<string, string> }[];
   pools: Record<
     string,
@@ -100,6 +101,7 @@ async function here(file: string): Promise<Example> {
   }
   if (example.membership !== undefined) example.membership.url = (await startRedis()).url;
   if (example.admin !== undefined) example.admin.url = 'http://127.0.0.1:0';
+  example.proxy = { ...example.proxy, threads: 1 }; // starts sooner
   return example;
 }
 

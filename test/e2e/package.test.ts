@@ -115,7 +115,7 @@ test('without koffi it falls back to the node engine, says why, and carries a de
 function command(engine: string): string[] {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const config = {
-    proxy: { engine },
+    proxy: { engine, threads: 1 },
     listeners: [{ url: 'mqtt://127.0.0.1:0' }],
     pools: { default: { nodes: [{ url: broker }] } },
     admin: { url: 'http://127.0.0.1:0' },
