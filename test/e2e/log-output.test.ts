@@ -67,11 +67,11 @@ async function lostLines(admin: string): Promise<number> {
   return Number(/^breakwater_log_lines_dropped_total (\d+)$/m.exec(metrics)?.[1]);
 }
 
-async function fill({ port }: Running, count: number): Promise<void> {
+async function fill({ port }: Running, count: number, id = LONG_ID): Promise<void> {
   endDevices(
     await connectDevices(
       port,
-      Array.from({ length: count }, (_, i) => `${i}${LONG_ID}`),
+      Array.from({ length: count }, (_, i) => `${i}${id}`),
     ),
   );
 }
@@ -158,12 +158,13 @@ describe.skipIf(mountFault() !== undefined)('a disk that fills', () => {
     const running = await startOn(file);
     closeSync(file);
     const device = await connectDevice(running.port, 'bystander');
-    await fill(running, 20);
+    const id = 'x'.repeat(2_000); // lines that are late do not fill it again
+    await fill(running, 20, id);
     await until(async () => (await look(running, device)).lost > 0, 'lost lines to be counted');
     expect(statSync(path).size).toBeLessThanOrEqual(64 * 1024);
 
     rmSync(ballast);
-    await fill(running, 1);
+    await fill(running, 1, id);
     const lines = () => readFileSync(path, 'utf8').trimEnd().split('\n');
     const told = () => lines().filter((line) => line.includes('"msg":"log lines dropped"'));
     await until(() => told().length > 0, 'the log to tell what it missed');
