@@ -189,9 +189,9 @@ describe.each(['node', ...linuxEngines] as const)('%s, one thread for all tests'
 
   test('kicks the connections of one client id, and says how many there were', async () => {
     const [kicked, other] = [await connectDevice(port, 'meter-1'), await connectDevice(port, 'meter-2')];
-    kicked.socket.resume();
+    const gone = once(kicked.socket.resume(), 'close');
     expect(await threads.devices.kick({ clientId: 'meter-1' })).toBe(1);
-    await once(kicked.socket, 'close');
+    await gone;
     expect(await threads.devices.kick({ clientId: 'nobody' })).toBe(0);
     await until(() => events.at(-1)?.type === 'ended', 'its end to be told');
     expect([table.liveAt('a'), other.socket.destroyed]).toEqual([1, false]);
