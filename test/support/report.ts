@@ -46,7 +46,6 @@ export class Report implements Reporter {
     const costs = costLines(modules.filter((module) => module.meta().cpuSeconds !== undefined));
     if (costs.length > 0) console.log(`CPU seconds, the most first:\n${costs.join('\n')}`);
     const lines = flakyLines(modules.flatMap((module) => [...module.children.allTests('passed')]));
-    if (lines.length === 0) return;
-    console.log(`Flaky, passed only when tried again (${lines.length}):\n${lines.join('\n')}`);
+    if (lines.length > 0) console.log(`Flaky, passed only when tried again:\n${lines.join('\n')}`);
   }
 }
