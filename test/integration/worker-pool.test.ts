@@ -292,7 +292,8 @@ describe.each(['node', ...linuxEngines] as const)('%s, one thread for all tests'
     const gone = once(socket.resume(), 'close');
     await kill(threads);
     await gone;
-    await expect(connectDevice(port, 'too-early')).rejects.toThrow('ECONNREFUSED');
+    // The kernel may close what a ring has open a moment later: then who waits there is reset.
+    await expect(connectDevice(port, 'too-early')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
     const again = await until(() => connectDevice(port, 'meter-2').catch(() => undefined), 'the restart');
     expect([again.code, table.devices()]).toEqual([0, 1]);
   });
