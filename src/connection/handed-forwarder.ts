@@ -1,6 +1,7 @@
 /** How a session is forwarded, as a plain value: the formats of `SessionForwarder` and its parts. */
 
 import { z } from 'zod';
+import { maybe } from '../base/handed-shapes.ts';
 import { handedSession } from '../session/handed-session.ts';
 import { moveCauses } from './connection-host.ts';
 import { evidences } from './evidence.ts';
@@ -9,9 +10,6 @@ const count = z.int().min(0);
 const link = z.int().min(0);
 /** What has passed, or is left; of a look that is late it is negative. */
 const ms = z.number();
-/** Of a field that is always there. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
 
 const attachment = z.strictObject({ node: z.string(), link, attachedAgoMs: ms });
 

@@ -1,6 +1,7 @@
 /** A connection as a plain value, which another process goes on with: the formats, and how a value is read. */
 
 import { z } from 'zod';
+import { bytes, maybe, uint32 } from '../base/handed-shapes.ts';
 import { readHanded } from '../base/read-handed.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { endReasons } from './connection-host.ts';
@@ -11,14 +12,9 @@ import { webSocketShape } from './websocket/handed.ts';
 // Times are ages, or how long something still lasts, in ms: each process has a clock of its own. Nodes and pools go by their
 // names, because slots and numbers differ.
 
-const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const ms = z.number();
 const link = z.int().min(0);
 const port = z.int().min(0).max(65_535);
-const uint32 = z.int().min(0).max(0xffff_ffff);
-/** Of a field that is always there. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
 
 /** What was decoded of a CONNECT (`protocol/mqtt/connect.ts`). */
 const connect: z.ZodType<Connect> = z.strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bytes } from '../base/handed-shapes.ts';
 import { readHanded } from '../base/read-handed.ts';
 
 /**
@@ -9,8 +10,6 @@ import { readHanded } from '../base/read-handed.ts';
 /** Descriptors stay below this in every process (`descriptors.ts`). */
 const fd = z.int().min(0);
 const count = z.number().min(0);
-
-const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
 const socketShape = {
   fd,

@@ -1,21 +1,17 @@
 /** A session as a plain value, which another process goes on with: its format. What it means is said where the fields are. */
 
 import { z } from 'zod';
+import { bytes, maybe, uint32 } from '../base/handed-shapes.ts';
 import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { owner, stage, step } from './stages.ts';
 
 // Times are what is left, in ms. `Infinity` stands for no limit, as in the session.
 
 const MOST = 0xffff;
-const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const byte = z.int().min(0).max(0xff);
 const uint16 = z.int().min(0).max(0xffff);
-const uint32 = z.int().min(0).max(0xffff_ffff);
 const count = z.int().min(0);
 const limit = count.or(z.literal(Number.POSITIVE_INFINITY));
-/** Of a field that is always there. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
 
 /** Of the interface `ConnackCapabilities`. */
 const capabilities = z.strictObject({

@@ -1,13 +1,10 @@
 /** A WebSocket as a plain value, which another process goes on with: its formats. */
 
 import { z } from 'zod';
+import { bytes, maybe } from '../../base/handed-shapes.ts';
 import { MAX_CONTROL_BYTES, MAX_FRAME_BYTES } from './protocol.ts';
 
-const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const byte = z.int().min(0).max(0xff);
-/** Of a field that is always there. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  z.custom<z.output<T> | undefined>((value) => value === undefined || schema.safeParse(value).success);
 
 /** What a frame's next byte is, by the numbers of `frame-reader.ts`: from the second length on it has a count of bytes to come. */
 const COUNTED = [2, 3];
