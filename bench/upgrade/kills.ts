@@ -3,6 +3,7 @@ import { type Crowd, gather } from '../failover/crowd.ts';
 import { doorOf } from '../failover/doors.ts';
 import { childrenOf, processesWith, socketsOf, tcpSockets } from '../failover/processes.ts';
 import { Stage } from '../failover/stage.ts';
+import { randomFrom } from '../random.ts';
 import { type Front, type Kind, ready, startFront, startNodes, upgrade } from './scene.ts';
 import { visit } from './visit.ts';
 
@@ -74,7 +75,7 @@ export async function performKills(
   play: KillPlay,
 ): Promise<{ readonly rounds: readonly KillRound[]; readonly violations: readonly string[] }> {
   const stage = new Stage(play.main);
-  const chance = generator(play.seed);
+  const chance = randomFrom(play.seed);
   try {
     const { front, kinds } = await startFront(stage, await startNodes(stage), play.engine);
     const crowd = await gather({
@@ -315,15 +316,4 @@ async function reached(
     if (shared.some((inode) => taken.has(inode))) return;
     await sleep(1);
   }
-}
-
-/** Numbers of 0 to 1 that are the same for the same seed (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

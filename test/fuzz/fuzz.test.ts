@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mutate, randomFrom } from './mutate.ts';
+import { randomFrom } from '../../bench/random.ts';
+import { mutate } from './mutate.ts';
 import { targets } from './targets.ts';
 
 /**

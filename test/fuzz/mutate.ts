@@ -3,17 +3,6 @@ import type { Random } from '../../src/base/time.ts';
 /** Values that often stand at a border. */
 const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff, 0x0a, 0x0d, 0x3b, 0x2c];
 
-/** A random number generator with a seed of its own (mulberry32), so that a run can be repeated. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** One of the inputs, changed in a few places: bits, borders, pieces that are cut, doubled, or taken from another. */
 export function mutate(inputs: readonly Uint8Array[], random: Random): Uint8Array {
   const below = (limit: number): number => Math.floor(random() * limit);

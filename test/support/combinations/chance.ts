@@ -1,12 +1,12 @@
+import { randomFrom } from '../../../bench/random.ts';
 import type { Random } from '../../../src/base/time.ts';
-import { seeded } from '../../unit/policy/balance/support.ts';
 
 /** Choices that are the same in every run with one seed. */
 export class Chance {
   private readonly random: Random;
 
   constructor(seed: number) {
-    this.random = seeded(seed);
+    this.random = randomFrom(seed);
   }
 
   /** 0 to `below` - 1. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { randomFrom } from '../../../bench/random.ts';
 import { Balancer } from '../../../src/data-plane/balancer.ts';
 import type { Slot } from '../../../src/data-plane-api/routing-table.ts';
 import { strategies } from '../../../src/policy/balance/index.ts';
-import { seeded } from '../policy/balance/support.ts';
 
 const key = { clientId: 'meter-1', sourceAddress: '10.0.0.1' };
 
@@ -33,7 +33,7 @@ function balancerOver(...slots: Slot[]) {
   const live = [0, 0, 0, 0, 0];
   const source = { changed, connections: (slot: number) => live[slot] ?? 0 };
   const strategy = strategies['least-connections'];
-  const balancer = new Balancer(source, [strategy, strategy], seeded(1));
+  const balancer = new Balancer(source, [strategy, strategy], randomFrom(1));
   return {
     balancer,
     use: (next: Parameters<Balancer['use']>[0]) => balancer.use(next),
@@ -59,7 +59,7 @@ test('a device that finds no node looks once more, and waits for what is being w
     },
     connections: () => 0,
   };
-  const balancer = new Balancer(source, [strategies['round-robin']], seeded(1));
+  const balancer = new Balancer(source, [strategies['round-robin']], randomFrom(1));
   const walk = balancer.candidates(0, key);
   expect(walk.next().value?.nodeId).toBe('a');
   expect(walk.next().done).toBe(true);

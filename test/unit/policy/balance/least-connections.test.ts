@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
+import { randomFrom } from '../../../../bench/random.ts';
 import { leastConnections } from '../../../../src/policy/balance/least-connections.ts';
-import { deviceKey, first, idle, nodesOf, order, seeded, tally, worstDeviation } from './support.ts';
+import { deviceKey, first, idle, nodesOf, order, tally, worstDeviation } from './support.ts';
 
 const counting = (counts: number[]) => ({
   connections: (slot: number) => counts[slot - 10] ?? 0,
-  random: seeded(3),
+  random: randomFrom(3),
 });
 
 test('orders by connections over weight', () => {

@@ -1,4 +1,4 @@
-import type { Random } from '../../../../src/base/time.ts';
+import { randomFrom } from '../../../../bench/random.ts';
 import type {
   Candidate,
   Selection,
@@ -6,23 +6,12 @@ import type {
   StrategyContext,
 } from '../../../../src/policy/balance/strategy.ts';
 
-/** mulberry32: the same numbers in every run. */
-export function seeded(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Nodes emqx-0, emqx-1 … at slots 10, 11 …, of these weights. */
 export function nodesOf(...weights: number[]): Candidate[] {
   return weights.map((weight, i) => ({ slot: 10 + i, id: `emqx-${i}`, weight }));
 }
 
-export const idle = (seed = 1): StrategyContext => ({ connections: () => 0, random: seeded(seed) });
+export const idle = (seed = 1): StrategyContext => ({ connections: () => 0, random: randomFrom(seed) });
 
 export const deviceKey = (i: number): SelectionKey => ({
   clientId: `meter-${i}`,
