@@ -27,7 +27,7 @@ export async function calm(patience: RetryPolicy): Promise<boolean> {
   }
 }
 
-/** What the figures depend on, one line each; Breakwater's commit is told with each of them. */
+/** What the figures depend on, one line each, besides the commit of Breakwater. */
 export function machine(): string[] {
   const cores = cpus();
   return [
@@ -39,6 +39,10 @@ export function machine(): string[] {
     said('openssl', 'version'),
   ].filter((line) => line !== '');
 }
+
+/** The last lines of a page whose figures are of one run: of which build they are, and where they were measured. */
+export const origin = (): string =>
+  [`Breakwater ${commit()}`, ...machine()].map((line) => `- ${line}`).join('\n');
 
 export const commit = (): string => said('git', 'rev-parse', '--short', 'HEAD');
 

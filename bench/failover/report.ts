@@ -1,4 +1,4 @@
-import { machine } from '../machine.ts';
+import { origin } from '../machine.ts';
 import type { AckTimes } from './ledger.ts';
 import type { Play, Report } from './performance.ts';
 
@@ -88,9 +88,7 @@ Times are those of the run in the middle of ${runs}, by the last device; disconn
 are of the devices whose node lived: in the seconds before, and from the fault until the last device was back.
 
 - ${load.toFixed(1)} processes wanted the cores before it began, on average over a minute; there should be none
-${machine()
-  .map((line) => `- ${line}`)
-  .join('\n')}
+${origin()}
 `;
 }
 
@@ -139,8 +137,6 @@ answered for 30 s, and comes back after a second. Why it goes as it goes:
 |${' --- |'.repeat(hangHeadings.length)}
 ${scenes.map(hangRow).join('\n')}
 
-${machine()
-  .map((line) => `- ${line}`)
-  .join('\n')}
+${origin()}
 `;
 }

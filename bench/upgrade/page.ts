@@ -1,4 +1,4 @@
-import { machine } from '../machine.ts';
+import { origin } from '../machine.ts';
 import type { ReloadReport } from './reloads.ts';
 import type { Generation, Quantiles, UpgradeReport } from './upgrades.ts';
 
@@ -58,9 +58,7 @@ started first, which stays as a parent with nothing to do ([why](upgrade.md#proc
 
 ${theirs === undefined ? '' : besideHaproxy(theirs)}
 - ${load.toFixed(1)} processes wanted the cores before it began, on average over a minute; there should be none
-${machine()
-  .map((line) => `- ${line}`)
-  .join('\n')}
+${origin()}
 `;
 }
 
