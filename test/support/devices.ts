@@ -22,7 +22,6 @@ export interface Device {
 }
 
 const open = new Set<Socket>();
-atEnd(endSockets);
 
 /** Of all devices that are connected, and whatever else `openSocket` has opened. */
 export function endSockets(): void {
@@ -53,6 +52,7 @@ export function openSocket(
   const local = host === '127.0.0.1' ? { localAddress } : {};
   const socket = connect({ port, host, noDelay: true, ...local });
   socket.on('error', () => {});
+  atEnd(endSockets);
   open.add(socket);
   socket.once('close', () => open.delete(socket));
   return socket;

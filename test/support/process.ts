@@ -12,7 +12,7 @@ import { patience, until } from './wait.ts';
 
 const cleanups = new Set<() => unknown>();
 
-/** Is called when the test file ends, the last one first, also when a test failed. */
+/** Is called once when the test file ends, the last one first, also when a test failed. */
 export function atEnd(cleanup: () => unknown): void {
   cleanups.add(cleanup);
 }

@@ -7,10 +7,11 @@ import { until } from './wait.ts';
 
 const open = new Set<WebSocket>();
 const clients = new Set<MqttClient>();
-atEnd(() => {
+
+function endAll(): void {
   for (const socket of open) socket.terminate();
   for (const client of clients) client.end(true);
-});
+}
 
 /** mqtt.js over `ws`, or with a `ca` over `wss`; gone when the test file ends. */
 export async function connectClient(
@@ -21,6 +22,7 @@ export async function connectClient(
   const scheme = options.ca === undefined ? 'ws' : 'wss';
   const url = `${scheme}://127.0.0.1:${port}${path}`;
   const client = await connectAsync(url, { reconnectPeriod: 0, ...options });
+  atEnd(endAll);
   clients.add(client);
   client.once('close', () => clients.delete(client));
   return client;
@@ -29,6 +31,7 @@ export async function connectClient(
 /** A WebSocket that asks for `mqtt`; gone when the test file ends. */
 export function startWebSocket(port: number, path = '/mqtt', options = {}): WebSocket {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, 'mqtt', options);
+  atEnd(endAll);
   open.add(socket);
   socket.once('close', () => open.delete(socket));
   return socket;
