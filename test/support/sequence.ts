@@ -2,16 +2,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What takes longest, the longest first: begun last, one of them would be waited for while a core has nothing to do. */
 const LONG = [
-  ...['e2e/combinations', 'contract/engine-uring-small', 'e2e/names', 'integration/moves'],
-  ...['e2e/session-emqx', 'e2e/shutdown', 'integration/cli', 'e2e/demo', 'integration/dashboard'],
-  ...[
-    'contract/engine-node',
-    'e2e/cluster',
-    'e2e/config-checks',
-    'contract/engine-epoll',
-    'integration/dashboard-views',
-  ],
-  ...['integration/agent', 'e2e/examples', 'e2e/slow-device', 'e2e/tls', 'contract/engine-uring'],
+  ...['e2e/upgrade-kill', 'e2e/session-emqx', 'e2e/proxy-drain', 'e2e/demo', 'e2e/names', 'e2e/cluster'],
+  ...['e2e/upgrade', 'integration/dashboard', 'e2e/redis-away', 'integration/proxy-protocol-out'],
+  ...['integration/agent', 'contract/engine-uring-small', 'integration/persistence', 'e2e/shared-keys'],
+  ...['e2e/session-planned', 'e2e/combinations'],
 ];
 
 /** In a clean clone vitest knows no durations, and would go by the sizes of files. */
