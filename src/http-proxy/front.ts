@@ -9,7 +9,7 @@ import { listenError, plainAddress } from '../engine/node/addresses.ts';
 import { describe, Handshakes } from '../engine/node/handshakes.ts';
 import { readHeader } from '../engine/node/header-reader.ts';
 import { HeldSockets } from '../engine/node/held-sockets.ts';
-import { reset, resetTls } from '../engine/node/reset.ts';
+import { closeHandshake, reset, resetTls } from '../engine/node/reset.ts';
 import type { TlsOptions } from '../engine/tls.ts';
 import type { HeaderRefusal, ProxyProtocolOptions } from '../protocol/proxy-protocol/expect.ts';
 import { CarriedBytes } from './carried-bytes.ts';
@@ -67,7 +67,7 @@ export class Front {
     this.context = context;
     this.index = options.index;
     this.onConnection = onConnection;
-    this.slots = new HandshakeSlots(context.maxHandshakes, context, (socket) => socket.resetAndDestroy());
+    this.slots = new HandshakeSlots(context.maxHandshakes, context, closeHandshake);
     this.carried = new CarriedBytes((fromDevice, toDevice) => context.carried(fromDevice, toDevice));
     this.applySettings(options);
   }
@@ -133,8 +133,9 @@ export class Front {
   close(): void {
     this.unlisten();
     for (const [socket, secured] of this.sockets) {
-      if (secured === undefined) reset(socket);
-      else resetTls(secured, socket);
+      if (secured !== undefined) resetTls(secured, socket);
+      else if (this.handshakes !== undefined) closeHandshake(socket);
+      else reset(socket);
     }
   }
 
@@ -179,7 +180,7 @@ export class Front {
   private secure(socket: Socket, address: string, handshakes: Handshakes): void {
     const refuse = (reason: string): void => {
       this.context.refused(reason);
-      socket.on('error', () => undefined).resetAndDestroy();
+      closeHandshake(socket);
     };
     if (!this.slots.take(socket, address)) return refuse('tls-busy');
     socket.once('close', () => this.slots.release(socket));

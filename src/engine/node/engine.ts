@@ -20,6 +20,7 @@ import { Handshakes } from './handshakes.ts';
 import { HeldSockets } from './held-sockets.ts';
 import { Links } from './links.ts';
 import { PendingHeaders } from './pending-headers.ts';
+import { closeHandshake } from './reset.ts';
 import { SocketWire } from './socket-wire.ts';
 
 /** The portable engine: listeners, connections and settings over `node:net`. */
@@ -53,7 +54,7 @@ export class NodeEngine implements Engine {
     this.options = options;
     this.headers = new PendingHeaders((...accepted) => this.admit(...accepted), options.onHeaderRefused);
     const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
-    this.slots = new HandshakeSlots(maxHandshakes, systemClock, (socket) => socket.resetAndDestroy());
+    this.slots = new HandshakeSlots(maxHandshakes, systemClock, closeHandshake);
     this.glances = setInterval(() => this.glance(), GLANCE_MS).unref();
     this.beats = setInterval(() => options.pulse?.beat(systemClock.now()), BEAT_MS).unref();
   }

@@ -26,6 +26,14 @@ export function resetTls(secured: Socket, forwarder: Socket): void {
   }
 }
 
+/**
+ * Closes a socket whose TLS handshake is under way. `tls.Server` may be ending its side just then, because the device has
+ * left, and nobody can see it: a reset would be refused (EINVAL of `uv_tcp_close_reset`), and the socket never closed.
+ */
+export function closeHandshake(socket: Socket): void {
+  socket.destroy();
+}
+
 /** Whether the kernel still knows the peer (getpeername(2)); `remoteAddress` would answer from memory. */
 export function hasPeer(socket: Socket): boolean {
   const { _handle } = socket as unknown as { _handle?: { getpeername?: (name: object) => number } };

@@ -7,7 +7,7 @@ import { ByteCounts } from './byte-counts.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
 import { type Links, reasonOf } from './links.ts';
-import { causeOf, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
+import { causeOf, closeHandshake, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 import { copyOf, whenDrained } from './sending.ts';
 import { guarded } from './steps.ts';
 
@@ -298,7 +298,8 @@ export class SocketWire implements Wire {
   endDevice(how: 'flush' | 'reset'): void {
     this.deviceDone = true;
     if (how === 'reset' || this.early !== undefined) {
-      if (this.secured === undefined) reset(this.accepted);
+      if (this.early !== undefined) closeHandshake(this.accepted);
+      else if (this.secured === undefined) reset(this.accepted);
       else resetTls(this.secured, this.accepted);
       return;
     }
