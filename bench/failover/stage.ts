@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adopt } from '../../test/support/children.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { processesWith } from './processes.ts';
 
 /** Debian keeps servers in /usr/sbin, which is not in everyone's path. */
@@ -218,14 +219,4 @@ async function accepts(port: number): Promise<boolean> {
   );
   socket.destroy();
   return open;
-}
-
-/** A port that was free a moment ago: it has to be the same after a restart. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adopt } from '../../test/support/children.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { type CrowdFigures, gather } from '../failover/crowd.ts';
 import { doorOf, type Way } from '../failover/doors.ts';
 import { processesWith, residentMib } from '../failover/processes.ts';
-import { type Actor, freePort, Stage } from '../failover/stage.ts';
+import { type Actor, Stage } from '../failover/stage.ts';
 import { searchPath } from '../proxies.ts';
 import { certificateFile, startNodes } from './scene.ts';
 import { type UpgradeReport, visitsOf } from './upgrades.ts';

@@ -2,8 +2,9 @@ import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { StatusView, UpgradeView } from '../../src/admin/backend.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import type { Way } from '../failover/doors.ts';
-import { type Actor, freePort, type Stage } from '../failover/stage.ts';
+import type { Actor, Stage } from '../failover/stage.ts';
 
 /** A proxy with listeners of all kinds before brokers that share nothing, and its upgrades. */
 

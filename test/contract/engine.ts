@@ -19,7 +19,7 @@ import {
   payload,
   received,
 } from '../support/fake-node.ts';
-import { freePort } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;

@@ -5,8 +5,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectDevice, connectDevices, type Device, openSocket } from '../support/devices.ts';
 import { endOf } from '../support/fake-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
-import { atEnd, freePort } from '../support/process.ts';
+import { atEnd } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 // The end of a link is the word of a broker that lives, and goes on to the device; or its node is gone, and the session

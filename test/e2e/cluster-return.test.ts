@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { NodeDetail } from '../../src/admin/backend.ts';
 import { agree, nodeOf, startJoining, startProxy } from '../support/cluster.ts';
 import { clientIds, connectDevice, endDevices } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 

@@ -2,7 +2,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { generate } from '../support/combinations/generate.ts';
 import { play } from '../support/combinations/play.ts';
 import { closeStreams } from '../support/combinations/streams.ts';
-import { type Surroundings, startSurroundings, steadyPort } from '../support/combinations/surroundings.ts';
+import { type Surroundings, startSurroundings } from '../support/combinations/surroundings.ts';
+import { freePort } from '../support/free-port.ts';
 import { atEnd } from '../support/process.ts';
 import { patience } from '../support/wait.ts';
 
@@ -31,7 +32,7 @@ beforeAll(async () => {
 });
 
 async function tryOne(number: number): Promise<string | undefined> {
-  const ports = await Promise.all(Array.from({ length: PORTS }, steadyPort));
+  const ports = await Promise.all(Array.from({ length: PORTS }, freePort));
   const hasFaults = faults === 'all' || (faults === 'half' && number % 2 === 1);
   let text = '';
   try {

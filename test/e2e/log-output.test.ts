@@ -7,7 +7,8 @@ import { startAedes } from '../support/aedes.ts';
 import { adopt } from '../support/children.ts';
 import { main, run } from '../support/cli.ts';
 import { connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
-import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { atEnd, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** What becomes of a proxy whose log is not taken: no space, a reader that stopped, a reader or terminal that is gone. */

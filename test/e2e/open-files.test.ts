@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
 import { main } from '../support/cli.ts';
 import { connectDevice, openSocket } from '../support/devices.ts';
-import { freePort, start, temporaryDirectory } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 test.runIf(process.platform === 'linux')(

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
 import { endOf } from '../support/fake-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -38,9 +39,9 @@ async function fragile(broker: Mosquitto): Promise<{ url: string; isDead: () => 
     });
     link.pipe(socket);
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const port = await freePort(); // nobody else is to stand there for a broker that died
+  await once(server.listen(port, '127.0.0.1'), 'listening');
   atEnd(() => server.close());
-  const { port } = server.address() as { port: number };
   return { url: `mqtt://127.0.0.1:${port}`, isDead: () => isDead };
 }
 

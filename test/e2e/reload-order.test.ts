@@ -4,9 +4,9 @@ import type { ReloadView } from '../../src/admin/backend.ts';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { ask, startHttpNode } from '../support/http.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** Whoever comes while a reload is under way finds a node, by the routes of before or by the new ones. */

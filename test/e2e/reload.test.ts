@@ -5,8 +5,8 @@ import type { NodeView, PoolView, ReloadView, StatusView } from '../../src/admin
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 const nothing = { added: [], removed: [], changed: [] };

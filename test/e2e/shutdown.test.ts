@@ -5,9 +5,9 @@ import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { clientIds, connectBytes, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { startHttpNode } from '../support/http.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** A proxy whose listeners close at the end, with a device. */

@@ -6,7 +6,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { main } from '../support/cli.ts';
-import { atEnd, freePort, start, temporaryDirectory } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { atEnd, start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** A Redis that takes connections and says nothing: the start waits for it, for a while. */

@@ -7,9 +7,9 @@ import { PROTOCOL } from '../../src/handover/protocol.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
 import { connectDevice, type Device } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { startHttpNode } from '../support/http.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/process.ts';
 import { type Installed, startInstalled } from '../support/upgrade.ts';
 import { until } from '../support/wait.ts';
 

@@ -4,8 +4,9 @@ import { RedisStore } from '../../src/membership/store/redis.ts';
 import type { Membership, MembershipStore, ProxyBeat } from '../../src/membership/store/store.ts';
 import { main, run } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { atEnd, freePort, type Spawned, start } from '../support/process.ts';
+import { atEnd, type Spawned, start } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 

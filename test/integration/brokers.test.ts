@@ -11,7 +11,7 @@ import { inMemoryCluster } from '../../cluster/in-memory.ts';
 import { clusterOfParent, serveChild } from '../../cluster/over-ipc.ts';
 import { redisCluster } from '../../cluster/over-redis.ts';
 import { startAedes } from '../support/aedes.ts';
-import { freePort } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
 import { startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 

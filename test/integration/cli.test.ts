@@ -11,7 +11,8 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { adopt } from '../support/children.ts';
 import { main, run, runHere } from '../support/cli.ts';
 import { connectDevice } from '../support/devices.ts';
-import { atEnd, freePort, temporaryDirectory } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { atEnd, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 function file(text: string): string {

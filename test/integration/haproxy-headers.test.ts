@@ -12,7 +12,8 @@ import {
 } from '../../src/protocol/proxy-protocol/decode.ts';
 import { encodeProxyV1, encodeProxyV2 } from '../../src/protocol/proxy-protocol/encode.ts';
 import { tlvType, toldTls } from '../../src/protocol/proxy-protocol/tlv.ts';
-import { accepts, atEnd, freePort, start, temporaryDirectory } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { accepts, atEnd, start, temporaryDirectory } from '../support/process.ts';
 
 /** Headers that a real HAProxy sends are read, and those that we send a real HAProxy reads. */
 

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { freePort } from '../support/free-port.ts';
 import { ask, askRaw, startHttpNode } from '../support/http.ts';
-import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** HTTP listeners, with servers of this process as nodes. */

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { freePort } from '../support/free-port.ts';
 import { ask, startHttpNode } from '../support/http.ts';
-import { freePort } from '../support/process.ts';
 
 /** HTTP listeners that come, change and go while the proxy runs. */
 

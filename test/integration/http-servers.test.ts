@@ -10,8 +10,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { encodeProxyV1 } from '../../src/protocol/proxy-protocol/encode.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority } from '../support/certificates.ts';
+import { freePort } from '../support/free-port.ts';
 import { startHttpNode } from '../support/http.ts';
-import { accepts, atEnd, execute, freePort, start, temporaryDirectory } from '../support/process.ts';
+import { accepts, atEnd, execute, start, temporaryDirectory } from '../support/process.ts';
 
 /** With what users have: nginx as the nodes, curl as the client, TLS between it and the proxy. */
 

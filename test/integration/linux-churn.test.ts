@@ -5,8 +5,9 @@ import { residentBytes } from '../../bench/load/gauges.ts';
 import { createPackets } from '../../bench/load/mqtt.ts';
 import { Sink } from '../../bench/load/sink.ts';
 import { type Role, Station } from '../../bench/load/station.ts';
+import { freePort } from '../support/free-port.ts';
 import { linuxEngines } from '../support/linux-engines.ts';
-import { freePort, start } from '../support/process.ts';
+import { start } from '../support/process.ts';
 import { patience, until } from '../support/wait.ts';
 
 const CONNECTS = 40_000;

@@ -6,8 +6,9 @@ import mqtt from 'mqtt';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { endOf } from '../support/fake-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import { accepts, freePort, type Spawned, start, temporaryDirectory } from '../support/process.ts';
+import { accepts, type Spawned, start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** HAProxy stands before Breakwater and says whose connections they are; another HAProxy stands behind it and is told. */

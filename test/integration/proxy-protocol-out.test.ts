@@ -5,8 +5,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { startEmqxListener } from '../support/emqx-listener.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
-import { accepts, freePort, type Spawned, start, temporaryDirectory } from '../support/process.ts';
+import { accepts, type Spawned, start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 /** HAProxy and nginx stand before a broker, expect PROXY protocol headers, and write down whom they tell of. */

@@ -14,8 +14,8 @@ import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/mes
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
 import { clientIds, connectDevice, endSockets, openSocket } from '../support/devices.ts';
+import { freePort } from '../support/free-port.ts';
 import { linuxEngines } from '../support/linux-engines.ts';
-import { freePort } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 // A Worker runs the built program.

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './free-port.ts';
 
 export const KEY = 'breakwater';
 export const SECRET = 's3cret/+:ä';
@@ -32,7 +32,7 @@ export async function startEmqxApi(hosts: readonly string[]) {
   };
   const requests: string[] = [];
   const servers = new Map<string, ReturnType<typeof createServer>>();
-  let port = 0;
+  const port = await freePort();
   for (const host of hosts) {
     const server = createServer((request, response) => {
       requests.push(`${host}${request.url}${request.headers.authorization === undefined ? '' : ' with key'}`);
@@ -41,7 +41,6 @@ export async function startEmqxApi(hosts: readonly string[]) {
     });
     server.listen(port, host);
     await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
     servers.set(host, server);
   }
   const stop = (host: string) =>

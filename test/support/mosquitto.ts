@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import type { Spawned } from './process.ts';
-import { accepts, freePort, start, temporaryDirectory } from './process.ts';
+import { accepts, start, temporaryDirectory } from './process.ts';
 
 export interface Mosquitto {
   readonly port: number;

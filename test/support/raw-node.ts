@@ -1,4 +1,5 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './free-port.ts';
 import { atEnd } from './process.ts';
 
 /** A packet of a device, as it came. */
@@ -28,7 +29,7 @@ export async function startRawNode(answer: (packet: RawPacket) => Buffer | undef
   const counts = Array<number>(16).fill(0);
   const connects: { readonly bytes: Buffer; readonly socket: Socket }[] = [];
   let server: Server | undefined;
-  let port = 0;
+  const port = await freePort();
 
   function accept(socket: Socket): void {
     links.add(socket);
@@ -52,10 +53,7 @@ export async function startRawNode(answer: (packet: RawPacket) => Buffer | undef
 
   const start = (): Promise<void> =>
     new Promise((listening) => {
-      server = createServer({ noDelay: true }, accept).listen(port, '127.0.0.1', () => {
-        port = (server?.address() as AddressInfo).port;
-        listening();
-      });
+      server = createServer({ noDelay: true }, accept).listen(port, '127.0.0.1', listening);
     });
   const stop = (): void => {
     server?.close();

@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from './free-port.ts';
 import type { Spawned } from './process.ts';
-import { accepts, freePort, start, temporaryDirectory } from './process.ts';
+import { accepts, start, temporaryDirectory } from './process.ts';
 import { until } from './wait.ts';
 
 export interface RedisServer {

@@ -4,8 +4,9 @@ import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { createServer as createTls } from 'node:tls';
 import { createAuthority, type Issued } from '../certificates.ts';
+import { freePort } from '../free-port.ts';
 import { startMosquitto } from '../mosquitto.ts';
-import { atEnd, freePort } from '../process.ts';
+import { atEnd } from '../process.ts';
 import { startRedis } from '../redis.ts';
 
 export type Protocol = 'MQTT' | 'HTTP' | 'TCP' | 'TLS';
@@ -72,18 +73,4 @@ export async function startSurroundings(): Promise<Surroundings> {
     caFile: authority.certFile,
     certificate,
   };
-}
-
-/** Below the ports that the system hands out, so that nobody has it by chance while its listener is closed. */
-export async function steadyPort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = createTcp();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false)).listen(port, '::', () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
-  }
-  throw new Error('no port is free');
 }
