@@ -246,6 +246,10 @@ export interface ConnectionHost {
    * still counted there.
    */
   linkLost(connection: ConnectionView, target: Target, cause: EndCause): void;
+  /** A node that a session had found silent says something again, to that session. */
+  nodeSpoke(target: Target): void;
+  /** Has it, to any session, since that time on the host's clock? */
+  hasSpoken(target: Target, sinceMs: number): boolean;
   /** What shows that the node is gone; undefined: nothing so far, and the answer comes by `asker.judged`, or never. */
   evidence(asker: Asker): Evidence | undefined;
   /** The answer is not wanted any more. */

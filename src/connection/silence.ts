@@ -1,14 +1,14 @@
 import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isCrowded, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
-import type { Session } from '../session/index.ts';
+import { nodeSilenceMs, type Session } from '../session/index.ts';
 import { ConnectAttempts, type Overdue, type Seeker } from './connect-attempts.ts';
 import type { MovePolicy, Placement } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { Move } from './migration.ts';
 import type { Link } from './wire.ts';
 
-/** The wait for a node that has shown no sign of having come back. */
+/** The wait for a node that has shown no session a sign of having come back. */
 const LAST_WORD_MS = 200;
 /**
  * Where another node took at least so long to get the session, the silent node itself has come back and given it
@@ -73,6 +73,9 @@ export class Silence {
   private answer: GrowableBuffer | undefined;
   /** It has the session; the last words of the node before are waited for. */
   private isTaken = false;
+  private takenAtMs = 0;
+  /** By then the node had not answered: what it has said since shows that it goes on. */
+  private silentSinceMs = 0;
   /** CONNECTs that no node has refused. */
   private asked = 0;
   private fetches = 0;
@@ -98,6 +101,12 @@ export class Silence {
       },
     };
     this.endsAtMs = host.now() + owner.policy.silenceDeadlineMs;
+    this.fallsSilent();
+  }
+
+  /** The node has not answered for `silenceTimeoutMs`, or a part of that. */
+  private fallsSilent(): void {
+    this.silentSinceMs = this.owner.connection.host.now() - this.owner.policy.silenceTimeoutMs;
   }
 
   /** May a cluster have begun to give the session to a node that was asked? */
@@ -157,7 +166,7 @@ export class Silence {
       if (this.mode === 'silent' && nowMs >= this.endsAtMs) return owner.silentForTooLong();
       return this.search();
     }
-    if (this.isTaken) return this.taken();
+    if (this.isTaken) return this.lastWordsOver(nowMs);
     if (nowMs >= this.parksAtMs) return this.park(attempts);
     const why = attempts.due();
     if (why !== undefined) this.attemptOver(why);
@@ -240,16 +249,34 @@ export class Silence {
 
   /**
    * A node that gave its session away acknowledges what it had taken in before, and closes its link. That is waited for,
-   * because what it does not acknowledge is sent again. Where the session took long to come, it has just come back.
+   * because what it does not acknowledge is sent again. Where the session took long to come, or the node has spoken to
+   * other sessions, it has just come back, and may be busy with all that waited.
    */
   private listenToTheLast(bytes: Uint8Array, start: number, end: number): void {
     this.isTaken = true;
+    this.takenAtMs = this.owner.connection.host.now();
     if (this.mode === 'parked') this.owner.serves(false);
     if (this.answer === undefined) {
       this.answer = new GrowableBuffer();
       this.answer.append(bytes, start, end);
     }
-    this.owner.alarm(this.mode !== 'silent' || this.isLong ? this.patienceMs : LAST_WORD_MS);
+    const isBack = this.mode !== 'silent' || this.isLong || this.othersHear;
+    this.owner.alarm(isBack ? this.lastWordsMs : Math.min(LAST_WORD_MS, this.lastWordsMs));
+  }
+
+  /** The node that has accepted hears nothing meanwhile, and must not take the device for dead (rule 13). */
+  private get lastWordsMs(): number {
+    return Math.min(this.patienceMs, nodeSilenceMs(this.owner.session.nodeKeepAlive));
+  }
+
+  private get othersHear(): boolean {
+    return this.owner.connection.host.hasSpoken(this.move.origin, this.silentSinceMs);
+  }
+
+  private lastWordsOver(nowMs: number): void {
+    const leftMs = this.takenAtMs + this.lastWordsMs - nowMs;
+    if (leftMs <= 0 || !this.othersHear) return this.taken();
+    this.owner.alarm(leftMs);
   }
 
   private taken(): void {
@@ -275,8 +302,9 @@ export class Silence {
 
   nodeSpoke(): void {
     if (this.mode !== 'silent') return;
+    this.owner.connection.host.nodeSpoke(this.move.origin);
     this.mode = 'fetching';
-    if (this.isTaken) return this.owner.alarm(this.patienceMs);
+    if (this.isTaken) return this.owner.alarm(this.lastWordsMs);
     if (!this.attempts?.isAsking) return this.rest(0);
     this.parksAtMs = this.owner.connection.host.now() + this.patienceMs;
     this.attempts.lookAgain();
@@ -287,6 +315,7 @@ export class Silence {
     if (this.mode === 'silent' || this.isTaken) return;
     if (this.mode === 'parked') this.owner.serves(false);
     this.mode = 'silent';
+    this.fallsSilent();
     this.parksAtMs = NEVER;
   }
 

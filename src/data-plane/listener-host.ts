@@ -309,6 +309,14 @@ export class ListenerHost implements ConnectionHost {
     lostLinks.lost(nodeId, deviceNumber(connection), table.liveAt(slot));
   }
 
+  nodeSpoke({ slot }: Target): void {
+    this.context.spokenAtMs.set(slot, this.now());
+  }
+
+  hasSpoken({ slot }: Target, sinceMs: number): boolean {
+    return (this.context.spokenAtMs.get(slot) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
+  }
+
   evidence(asker: Asker): Evidence | undefined {
     return this.context.lostLinks.evidence(asker, sharedTime(asker.attachedAtMs));
   }

@@ -25,6 +25,8 @@ export interface WorkerContext {
   readonly scheduler: TurnScheduler;
   readonly owners: ClientIds<Connection>;
   readonly lostLinks: LostLinks;
+  /** When nodes that hung spoke again, by their slots, on the engine's clock. */
+  readonly spokenAtMs: Map<number, number>;
   readonly trials: Trials;
   readonly turns: ConnectionHost['turns'];
   readonly memories: SessionMemories;

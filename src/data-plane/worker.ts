@@ -76,6 +76,7 @@ const context = {
     maxMs: () => current.limits.sessionMemoryMs,
     followsSessions: () => current.followsSessions,
   }),
+  spokenAtMs: new Map(),
   trials: new Trials(systemClock.now),
   turns: {
     lost: new ReattachTurns(systemClock.now, start.threads),

@@ -320,6 +320,8 @@ export class Scene {
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
       placed: ({ target }, isAccepted) =>
         this.lines.push(`placed at ${target?.nodeId}${isAccepted ? '' : ', not accepted'}`),
+      nodeSpoke: notRelayed,
+      hasSpoken: notRelayed,
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
       left: () => {

@@ -86,6 +86,97 @@ describe('until another node has accepted the session', () => {
     );
   });
 
+  test('a node that has spoken to other sessions only is back and busy: its last words are waited for', () => {
+    const scene = goOn(
+      served(DEVICE, { evidence: 'ask' }),
+      `
+      device: PUBLISH #1 q2 t=1
+        a gets PUBLISH #1 q2 t=1
+      owner: check
+        a gets PINGREQ
+      time: ${0.4 * moves.silenceTimeoutMs}
+        a failed: silent
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets ${DEVICE}
+      b: CONNACK present
+      time: 199`,
+    );
+    scene.spokenAtMs.set('a', scene.nowMs);
+    goOn(
+      scene,
+      `
+      -- a woke and answered others 199 ms after b accepted. What it took from this session it acknowledges later.
+      time: 1
+      time: 1000
+      a: PUBREC #1
+        device gets PUBREC #1
+      device: PUBREL #1
+      a: fin
+        end a: reset
+        b gets PUBREL #1
+        moved (node-silent) from a to b present after ${PACE_MS + 1200}`,
+    );
+  });
+
+  test('so they are where it has spoken before the CONNACK; but not for ever', () => {
+    const scene = asked();
+    scene.spokenAtMs.set('a', scene.nowMs);
+    goOn(
+      scene,
+      `
+      b: CONNACK present
+      time: ${retryPolicy.connackTimeoutMs - 1}
+      time: 1
+        a gets DISCONNECT
+        end a: flush
+        moved (node-silent) from a to b present after ${PACE_MS + retryPolicy.connackTimeoutMs}`,
+    );
+  });
+
+  test('what it has said before it fell silent counts for nothing', () => {
+    const scene = asked();
+    scene.spokenAtMs.set('a', scene.nowMs - PACE_MS - moves.silenceTimeoutMs - 1);
+    goOn(
+      scene,
+      `
+      b: CONNACK present
+      time: 200
+        a gets DISCONNECT
+        end a: flush
+        moved (node-silent) from a to b present after ${PACE_MS + 200}`,
+    );
+  });
+
+  test('the node that has accepted is not left without a word for longer than its keep-alive', () => {
+    const scene = asked('CONNECT id=dev keepalive=4');
+    scene.spokenAtMs.set('a', scene.nowMs);
+    goOn(
+      scene,
+      `
+      device: PINGREQ
+        device gets PINGRESP
+      b: CONNACK present
+      time: 3999
+        a gets PINGREQ
+        a gets PINGREQ
+      time: 1
+        a gets DISCONNECT
+        end a: flush
+        moved (node-silent) from a to b present after ${PACE_MS + 4000}`,
+    );
+  });
+
+  test('what it says to a session that found it silent is told to the others', () => {
+    const scene = goOn(
+      asked(),
+      `
+      a: PINGRESP`,
+    );
+    expect(scene.spokenAtMs.get('a')).toBe(scene.nowMs);
+  });
+
   test('a node that shares nothing has it at once', () => {
     goOn(
       asked(),

@@ -79,6 +79,8 @@ export class SessionScene {
   held = false;
   /** Set by a test: nodes that have as many connections as they may. */
   readonly full = new Set<string>();
+  /** When a node that hung spoke again, to this session or, set by a test, to another. */
+  readonly spokenAtMs = new Map<string, number>();
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
   /** Set by a test: where nodes may have copies, each is dialled in the end. */
@@ -308,6 +310,9 @@ export class SessionScene {
         this.forwarder = this.connection.session;
         note(`placed at ${target?.nodeId}`);
       },
+      nodeSpoke: ({ nodeId }) => this.spokenAtMs.set(nodeId, this.nowMs),
+      hasSpoken: ({ nodeId }, sinceMs) =>
+        (this.spokenAtMs.get(nodeId) ?? Number.NEGATIVE_INFINITY) >= sinceMs,
       linkLost: (_, { nodeId }, cause) => note(`${nodeId} lost: ${cause}`),
       evidence: (asker) => {
         if (options.evidence !== 'ask') return options.evidence ?? 'refused';
