@@ -5,6 +5,7 @@ import { takingProxies } from '../membership/taking-proxies.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
 import { keep } from './keeper.ts';
+import type { Origin } from './origin.ts';
 import { releaseMemory } from './release-memory.ts';
 import { createShutdown, outlast } from './shutdown.ts';
 import type { Control } from './start-control.ts';
@@ -20,10 +21,12 @@ interface EndingParts {
   readonly admin: Admin;
   readonly upgrade: Upgrade;
   readonly teardown: Teardown;
+  readonly origin: Pick<Origin, 'formers'>;
 }
 
 /** It is stopped, or another process takes its place. */
-export function createEnding({ common, dataPlane, control, admin, upgrade, teardown }: EndingParts) {
+export function createEnding({ common, dataPlane, control, admin, upgrade, teardown, origin }: EndingParts) {
+  const { formers } = origin;
   const { current, log, phase, table, serviceManager } = common;
   const { threads } = dataPlane;
   let successor: Promise<number> | undefined;
@@ -35,7 +38,9 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
       phase.isAccepting = false;
       phase.isStopping = true;
       serviceManager.stopping();
+      formers.end();
     },
+    formers: () => formers.alive().length,
     isTakenOver: () => successor !== undefined || isTakenOver(common, control),
     stopAccepting: () => threads.stopAccepting(),
     dismiss: (part) => control.departures.end(part),
@@ -45,8 +50,8 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
     successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);
     const left = outlast(admin, () => table.devices(), current.config.limits.upgradeGraceMs);
     void Promise.race([left, proxyEnded(channel)]).then(async () => {
-      channel.close();
       await shutdown.stop();
+      channel.close(); // the proxy waits for it
       releaseMemory();
     });
   });

@@ -1,11 +1,13 @@
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
+import { reapChildren } from '../engine/linux/reap.ts';
 
 /**
  * The process that a person or a supervisor has started stays until the proxy ends, whatever upgrades there are meanwhile: it
  * keeps what started it from taking the proxy for ended. A keeper passes signals on to the process that is the proxy now, and
- * ends with its exit code. It has a line to it, which each process leaves to the next: a Unix socket without a name.
+ * ends with its exit code. As the first process of a container it also reaps the others, which lose their parents one after the
+ * other. It has a line to the proxy, which each process leaves to the next: a Unix socket without a name.
  */
 
 /** Set for a process that takes over; the descriptors are as these say. */
@@ -51,11 +53,18 @@ export function openKeeperLine(fd = KEEPER_FD): KeeperLine {
   };
 }
 
+/** Of the first process of a container, or of another namespace of processes. */
+const INIT_PID = 1;
+
 /** Keeps the process at the other end. Resolves with the exit code of the proxy when there is none any more. */
 export function keep(line: Duplex): Promise<number> {
   let code = 1;
   const pass = (signal: NodeJS.Signals): void => void line.write(`${signal}\n`);
   for (const signal of passedOn) process.on(signal, pass);
+  if (process.pid === INIT_PID) {
+    process.on('SIGCHLD', reapChildren);
+    reapChildren();
+  }
   line.on('error', () => line.destroy());
   eachLine(line, (word) => {
     code = Number(word);

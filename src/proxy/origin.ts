@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ControlState } from './control-state.ts';
+import { Formers } from './formers.ts';
 import type { KeeperLine } from './keeper.ts';
 import type { RunningParts } from './running-parts.ts';
 
@@ -16,8 +17,7 @@ export interface Origin {
   readonly state: ControlState | undefined;
   /** To the process that was started first; undefined: this is it. */
   readonly line: KeeperLine | undefined;
-  /** Lines to older processes, which may still have devices: they hear by their end that there is no proxy any more. */
-  readonly formers: readonly number[];
+  readonly formers: Formers;
   /** The control plane is ready: what listens already. */
   listeners(): Promise<Inherited>;
   /** Opens the admin address as soon as nobody else answers there; that of `inherited`, if there is one. */
@@ -30,7 +30,7 @@ export interface Origin {
 export const fromNothing: Origin = {
   state: undefined,
   line: undefined,
-  formers: [],
+  formers: new Formers(),
   listeners: async () => new Map(),
   openAdmin: (open) => open(),
   settle: async () => {},

@@ -63,7 +63,7 @@ export async function startProxy(
     });
 
     const { reload, upgrade } = asked;
-    const ending = createEnding({ common, dataPlane, control, admin, upgrade, teardown });
+    const ending = createEnding({ common, dataPlane, control, admin, upgrade, teardown, origin });
     const { urls } = dataPlane.listeners;
     const addresses = config.listeners.map(({ url }, i) => ({ listener: url, url: urls[i] ?? url }));
     return { addresses, adminUrl: admin.url, reload, upgrade: upgrade.run, ...ending };

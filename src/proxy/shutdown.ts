@@ -10,6 +10,8 @@ interface ShutdownParts {
   readonly graceMs: () => number;
   /** Devices that are still connected. */
   readonly devices: () => number;
+  /** Processes that were the proxy before, and still have devices: they let theirs go meanwhile. */
+  readonly formers: () => number;
   /** From now on the proxy is not ready. */
   readonly begin: () => void;
   /** May the listeners close: somebody else takes devices, or nobody is to be waited for? */
@@ -24,6 +26,11 @@ interface ShutdownParts {
 
 /** How often devices are asked to leave, and it is looked whether the last has left. */
 const GRACE_POLL_MS = 100;
+/**
+ * Processes that were the proxy before have the same grace, and then so long to end: with this one a container or a service
+ * ends, and whatever it has left is killed.
+ */
+const FORMERS_MS = 2_000;
 /** After a look that came late, what it missed is spread over the time that is left. */
 const STEP_MAX_MS = 2 * GRACE_POLL_MS;
 
@@ -33,7 +40,7 @@ const STEP_MAX_MS = 2 * GRACE_POLL_MS;
  * the end, or until somebody does: an address that refuses everybody for the whole grace would be worse than to be let go twice.
  */
 export function createShutdown(parts: ShutdownParts) {
-  const { clock, log, devices, dismiss } = parts;
+  const { clock, log, devices, formers, dismiss } = parts;
   let graceEndsAt = Number.POSITIVE_INFINITY;
   let stopping: Promise<void> | undefined;
   let resolveClosed: () => void;
@@ -49,7 +56,7 @@ export function createShutdown(parts: ShutdownParts) {
     let accepts = !parts.isTakenOver();
     if (!accepts) parts.stopAccepting();
     log.info({ devices: devices(), grace: grace / 1000, accepts }, 'stopping');
-    while (devices() > 0 && clock.now() < graceEndsAt) {
+    while ((devices() > 0 || formers() > 0) && clock.now() < graceEndsAt) {
       const now = clock.now();
       const stepMs = Math.min(STEP_MAX_MS, now - lookedAt);
       await dismiss(stepMs / (graceEndsAt - now + stepMs));
@@ -66,6 +73,7 @@ export function createShutdown(parts: ShutdownParts) {
     log.info({ devices: devices() }, 'stopped');
     if (devices() > 0) await dismiss(1);
     await parts.close();
+    while (formers() > 0 && clock.now() < graceEndsAt + FORMERS_MS) await sleep(GRACE_POLL_MS);
     resolveClosed();
   }
 

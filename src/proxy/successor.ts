@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { descriptorPair, openDescriptorSocket } from '../engine/linux/descriptor-socket.ts';
 import { type Channel, openChannel } from '../handover/channel.ts';
 import { type FromNew, type FromOld, fromNew } from '../handover/protocol.ts';
+import { doubleFork } from './double-fork.ts';
 import { HAND_OVER_VARIABLE, KEEPER_FD } from './keeper.ts';
 
 /** The new process of an upgrade, as the old one sees it. */
@@ -17,39 +18,68 @@ export interface Successor {
   kill(): Promise<void>;
 }
 
+interface SuccessorOptions {
+  /** The descriptor of this process's own line to its keeper, which the new one takes over; undefined: this process is the keeper. */
+  readonly line: number | undefined;
+  /** A service manager is to have the new process as its main process. */
+  readonly isManaged: boolean;
+}
+
+/** The descriptors from the third on that the new process starts with. */
+type Descriptors = readonly (number | 'pipe')[];
+
 /**
  * Starts the program as this process was started: the same Node.js, options, arguments and folder, and whatever is installed there now.
  * In a session of its own: signals of a terminal come by way of its keeper.
- * @param line the descriptor of this process's own line to its keeper, which the new one takes over; undefined: this process is the keeper
  * @throws Error where it cannot be started
  */
-export async function startSuccessor(line: number | undefined): Promise<Successor> {
+export async function startSuccessor({ line, isManaged }: SuccessorOptions): Promise<Successor> {
   const { ours, theirs } = descriptorPair();
-  const [, ...args] = process.argv;
-  const { WATCHDOG_PID: _, ...env } = process.env; // names this process
-  const child = spawn(process.execPath, [...process.execArgv, ...args], {
-    env: { ...env, [HAND_OVER_VARIABLE]: '1' },
-    stdio: ['inherit', 'inherit', 'inherit', theirs, line ?? 'pipe'],
-    detached: true,
-  });
-  closeSync(theirs);
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const socket = openDescriptorSocket(ours);
   try {
-    await once(child, 'spawn');
+    const start = isManaged ? startOrphan : startChild;
+    const { pid, stdio, kill } = await start([theirs, line ?? 'pipe']);
+    const ownLine = line === undefined ? (stdio[KEEPER_FD] as unknown as Duplex) : undefined;
+    return { pid, channel: openChannel(socket, fromNew), line: ownLine, kill };
   } catch (error) {
     socket.close();
     throw error;
+  } finally {
+    closeSync(theirs);
   }
+}
+
+function command(): string[] {
+  const [, ...args] = process.argv;
+  return [process.execPath, ...process.execArgv, ...args];
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const { WATCHDOG_PID: _, ...env } = process.env; // names this process
+  return { ...env, [HAND_OVER_VARIABLE]: '1' };
+}
+
+async function startChild(descriptors: Descriptors) {
+  const [program = '', ...args] = command();
+  const child = spawn(program, args, {
+    env: environment(),
+    stdio: ['inherit', 'inherit', 'inherit', ...descriptors],
+    detached: true,
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  await once(child, 'spawn');
   child.unref();
   return {
     pid: child.pid as number,
-    channel: openChannel(socket, fromNew),
-    line: line === undefined ? (child.stdio[KEEPER_FD] as unknown as Duplex) : undefined,
+    stdio: child.stdio,
     async kill() {
       child.ref();
       child.kill('SIGKILL');
       await exited;
     },
   };
+}
+
+function startOrphan(descriptors: Descriptors) {
+  return doubleFork(command(), { env: environment(), descriptors });
 }

@@ -9,6 +9,7 @@ import { type FromNew, type FromOld, fromOld } from '../handover/protocol.ts';
 import { greet, takeConnections, takeListeners, takenOver } from '../handover/take.ts';
 import { type ControlState, controlState, lastWords } from './control-state.ts';
 import { fixedParts, restoreLast } from './describe-control.ts';
+import { Formers } from './formers.ts';
 import { HAND_OVER_FD, HAND_OVER_VARIABLE, type KeeperLine, openKeeperLine } from './keeper.ts';
 import { adminKey, fromNothing, type Inherited, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
@@ -67,7 +68,7 @@ function takenOrigin(
   older: readonly number[],
   abort: TakeOver['abort'],
 ): Omit<Origin, 'line'> {
-  const formers = [...older];
+  const formers = new Formers(older);
   let inherited: Inherited = new Map();
   let openAdmin = async (_?: number): Promise<void> => {};
 
@@ -84,7 +85,7 @@ function takenOrigin(
     parts.common.events.emit({ type: 'upgrade', at: new Date().toISOString(), result: 'ok', cause });
     await openAdmin(inherited.get(adminKey(config))?.[0]);
     await takenOver(channel);
-    formers.push(channel.release());
+    formers.add(channel.release());
     await spoken;
   }
 

@@ -1,12 +1,11 @@
-import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../admin/admin.ts';
 import type { UpgradeView } from '../admin/backend.ts';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
-import { hasEnded } from '../engine/linux/descriptor-socket.ts';
 import { type Giver, give } from '../handover/give.ts';
 import { describeControl, describeLast } from './describe-control.ts';
+import type { Formers } from './formers.ts';
 import { createConnectionGiver } from './give-connections.ts';
 import { adminKey, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
@@ -73,7 +72,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   function retire(next: Successor): void {
     phase.isAccepting = false;
     line?.leave();
-    origin.formers.forEach(closeSync);
+    origin.formers.leave();
     leave(others);
     admin().leave();
     serviceManager.handedOver(next.pid);
@@ -83,7 +82,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   async function replace(): Promise<UpgradeView> {
     const beganMs = systemClock.now();
     log.info('upgrading: the program is started anew');
-    successor = await startSuccessor(line?.fd);
+    successor = await startSuccessor({ line: line?.fd, isManaged: serviceManager.isPresent });
     const view = await handOver(successor, beganMs);
     const { to, connections, left, seconds } = view;
     log.info(
@@ -139,15 +138,12 @@ function leave({ dataPlane, control }: Pick<RunningParts, 'dataPlane' | 'control
 }
 
 /** What this process has to hand over. */
-function createGiver(parts: GivenParts, formers: readonly number[]): Giver & { keepAll(): void } {
+function createGiver(parts: GivenParts, formers: Formers): Giver & { keepAll(): void } {
   const { dataPlane, control, admin, common } = parts;
   const { threads, listeners } = dataPlane;
   const connections = createConnectionGiver(parts);
   return {
-    state: () => ({
-      state: describeControl(parts),
-      descriptors: formers.filter((fd) => !hasEnded(fd)),
-    }),
+    state: () => ({ state: describeControl(parts), descriptors: formers.alive() }),
     async listeners() {
       const own = await listeners.listening();
       const { descriptor } = admin;

@@ -17,15 +17,21 @@ export interface Installed extends Breakwater {
   processes(): number[];
 }
 
-/** Starts a proxy from a copy of the program of its own. All its processes end with the test file. */
-export async function startInstalled(config: object): Promise<Installed> {
+/**
+ * Starts a proxy from a copy of the program of its own. All its processes end with the test file.
+ * @param wrap what goes before the command
+ */
+export async function startInstalled(
+  config: object,
+  { env, wrap }: { readonly env?: NodeJS.ProcessEnv; readonly wrap?: readonly string[] } = {},
+): Promise<Installed> {
   const directory = temporaryDirectory();
   const root = resolve(import.meta.dirname, '../..');
   const program = join(directory, 'dist/breakwater/main.js');
   cpSync(resolve(main, '..'), join(directory, 'dist/breakwater'), { recursive: true });
   cpSync(join(root, 'package.json'), join(directory, 'package.json'));
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  const proxy = await startBreakwater(config, [], {}, [], program);
+  const proxy = await startBreakwater(config, [], env, wrap, program);
   atEnd(() => endAll(program));
   return {
     ...proxy,

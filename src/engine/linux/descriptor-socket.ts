@@ -13,6 +13,7 @@ const MSG_PEEK = 0x2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
+const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
@@ -62,6 +63,11 @@ export function hasEnded(fd: number): boolean {
   const { koffi, libc } = load();
   const byte = Buffer.allocUnsafeSlow(1);
   return libc.recv(fd, Number(koffi.address(byte)), 1, MSG_PEEK | MSG_DONTWAIT) === 0;
+}
+
+/** The other end hears the end, though more may come from there. */
+export function endOutgoing(fd: number): void {
+  load().libc.shutdown(fd, SHUT_WR);
 }
 
 /** Takes over one end of a pair. @throws Error where koffi cannot be loaded */
