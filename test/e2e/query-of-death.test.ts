@@ -80,6 +80,7 @@ describe('one proxy with five brokers for each version', () => {
     }
     const pool = (version: 4 | 5) => ({ nodes: nodesOf.get(version)?.map(({ url }) => ({ url })) });
     breakwater = await startBreakwater({
+      proxy: { threads: 1 }, // who is at its turn at a node of another thread then is a suspect too (decision 14)
       listeners: ['four', 'five'].map((pool) => ({ url: 'mqtt://127.0.0.1:0', pool })),
       pools: { four: pool(4), five: pool(5) },
       limits: { holdBack: { maxDelay: 2 } },
@@ -97,6 +98,7 @@ describe('one proxy with five brokers for each version', () => {
     }));
     const closed = traffic(devices);
     const { socket } = await connectDevice(port, culprit, { protocolVersion: version });
+    const before = await heldBack(breakwater);
     const heard: Buffer[] = [];
     socket.on('data', (bytes: Buffer) => heard.push(bytes));
     const end = endOf(socket);
@@ -104,6 +106,9 @@ describe('one proxy with five brokers for each version', () => {
     expect(await end).toBe('fin');
     expect(Buffer.concat(heard).toString('hex')).toBe(version === 5 ? 'e00183' : '');
     socket.destroy();
+    // It comes back at once, and is held back, as one that comes for the first time is not.
+    expect((await connectDevice(port, culprit, { protocolVersion: version })).code).toBe(0);
+    expect((await heldBack(breakwater)) - before).toBe(1);
 
     const dead = () => nodes.filter(({ isDead }) => isDead()).length;
     const moved = () => movesOf(breakwater, calm);
@@ -115,14 +120,14 @@ describe('one proxy with five brokers for each version', () => {
     );
     expect(line).toMatchObject({ level: 'error', packet: 'PUBLISH', qos: 1, topic: 'secret/topic' });
     expect(breakwater.output()).not.toContain(DEADLY);
-
-    // It comes back and is held back, longer than one that comes for the first time.
-    const startedAt = performance.now();
-    await connectDevice(port, culprit, { protocolVersion: version });
-    expect(performance.now() - startedAt).toBeGreaterThan(1_000);
-    expect([dead(), closed]).toEqual([2, []]);
   });
 });
+
+/** Connects so far that had to wait. */
+async function heldBack({ adminUrl }: Breakwater): Promise<number> {
+  const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+  return Number(/^breakwater_connects_delayed_total\{cause="flapping"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+}
 
 /** Moves so far of devices whose ids begin so. */
 function movesOf({ logs }: Breakwater, ids: string): number {
@@ -130,9 +135,10 @@ function movesOf({ logs }: Breakwater, ids: string): number {
     .length;
 }
 
-test('two brokers that die one after the other under traffic disconnect nobody', async () => {
+test('two brokers that die one after the other under traffic disconnect nobody but who had its turn at that moment', async () => {
   const brokers = await Promise.all(Array.from({ length: 4 }, () => startMosquitto()));
   const breakwater = await startBreakwater({
+    proxy: { threads: 1 },
     pools: { default: { nodes: brokers.map(({ url }) => ({ url })) } },
   });
   const devices = await connectDevices(breakwater.port, clientIds(4 * SESSIONS_PER_NODE), () => ({
@@ -143,10 +149,11 @@ test('two brokers that die one after the other under traffic disconnect nobody',
   brokers[0]?.kill('SIGKILL');
   await until(() => moved() > SESSIONS_PER_NODE / 2, 'the first moves');
   brokers[1]?.kill('SIGKILL');
-  await until(() => moved() >= 2 * SESSIONS_PER_NODE, 'all moves');
-  await until(
-    async () => (await breakwater.api<{ total: number }>('clients?limit=1')).total === devices.length,
-    'all',
-  );
-  expect(closed).toEqual([]);
+  await until(() => moved() + closed.length >= 2 * SESSIONS_PER_NODE, 'all moves');
+  const taken = () => breakwater.logs().flatMap(({ packet, clientId }) => (packet ? [clientId] : []));
+  const left = async () => (await breakwater.api<{ total: number }>('clients?limit=1')).total;
+  await until(async () => (await left()) === devices.length - taken().length, 'all');
+  await until(() => closed.length >= taken().length, 'the end of who was taken for the cause');
+  expect(closed).toEqual(taken());
+  expect(closed.length).toBeLessThanOrEqual(1);
 });
