@@ -231,6 +231,6 @@ export const limitsSchema = z.strictObject({
   shutdownListeners: choice(['until-taken-over', 'close'])
     .default('until-taken-over')
     .describe(
-      'Listeners after SIGTERM. `until-taken-over`: while no other proxy of the cluster takes devices they stay open, so that the address refuses nobody; who comes then is let go when the grace is over. `close`: they close at once. Set this where a balancer looks only whether the port is open, and other proxies behind it are of no common cluster.',
+      'Listeners after SIGTERM. `until-taken-over`: while no other proxy of the cluster takes devices they stay open for three quarters of the grace, so that the address refuses nobody; who comes then is let go in the last quarter. `close`: they close at once. Set this where a balancer looks only whether the port is open, and other proxies behind it are of no common cluster.',
     ),
 });

@@ -101,7 +101,7 @@ export class ProxyDepartures {
     last.left = (await dismiss(last.number, count, 'shutdown')).left;
   }
 
-  /** Another proxy takes devices: from the next call of `end` on those leave who are here by then, and came back meanwhile. */
+  /** Nobody comes any more: from the next call of `end` on those leave who are here by then, and came back meanwhile. */
   anew(): void {
     this.last = undefined;
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../admin/admin.ts';
 import { systemClock } from '../base/time.ts';
 import { proxyEnded } from '../handover/give.ts';
@@ -31,7 +32,7 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
   const { threads } = dataPlane;
   let successor: Promise<number> | undefined;
   const shutdown = createShutdown({
-    ...{ clock: systemClock, log, close: () => teardown.run() },
+    ...{ clock: systemClock, sleep, log, close: () => teardown.run() },
     graceMs: () => current.config.limits.shutdownGraceMs,
     devices: () => table.devices(),
     begin() {
@@ -44,7 +45,7 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
     isTakenOver: () => successor !== undefined || isTakenOver(common, control),
     stopAccepting: () => threads.stopAccepting(),
     dismiss: (part) => control.departures.end(part),
-    takenOver: () => control.departures.anew(),
+    closedLate: () => control.departures.anew(),
   });
   upgrade.onReplaced(({ line, channel }) => {
     successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../base/time.ts';
 
 interface ShutdownParts {
   readonly clock: Clock;
+  readonly sleep: (ms: number) => Promise<unknown>;
   readonly log: Log;
   readonly graceMs: () => number;
   /** Devices that are still connected. */
@@ -19,10 +20,13 @@ interface ShutdownParts {
   readonly stopAccepting: () => void;
   /** Ends this part of the devices that were there when it was first called, of those that have not left yet; 1: everybody. */
   readonly dismiss: (part: number) => Promise<void>;
-  /** Somebody else takes devices since a moment ago: those too leave in turn who came while nobody did. */
-  readonly takenOver: () => void;
+  /** The listeners have closed: those too leave in turn who came while they were open. */
+  readonly closedLate: () => void;
   readonly close: () => Promise<void>;
 }
+
+const TAKEN_OVER = 'another proxy takes devices';
+const NEARLY_OVER = 'the grace is nearly over';
 
 /** How often devices are asked to leave, and it is looked whether the last has left. */
 const GRACE_POLL_MS = 100;
@@ -31,16 +35,21 @@ const GRACE_POLL_MS = 100;
  * ends, and whatever it has left is killed.
  */
 const FORMERS_MS = 2_000;
+/**
+ * In the last part of the grace nobody is accepted, whether anybody else takes devices or not: those who came back before need that
+ * time to leave one after the other.
+ */
+const LAST_PART = 1 / 4;
 /** After a look that came late, what it missed is spread over the time that is left. */
 const STEP_MAX_MS = 2 * GRACE_POLL_MS;
 
 /**
  * Asks devices to leave one after the other over the time of grace, and closes: all at once they would storm whoever takes
- * them, because each logs in anew. While nobody else takes devices the listeners stay open, and who comes then stays until
- * the end, or until somebody does: an address that refuses everybody for the whole grace would be worse than to be let go twice.
+ * them, because each logs in anew. While nobody else takes devices the listeners stay open until the last part of the grace, and who
+ * comes then leaves behind that: an address that refuses everybody for the whole grace would be worse than to be let go twice.
  */
 export function createShutdown(parts: ShutdownParts) {
-  const { clock, log, devices, formers, dismiss } = parts;
+  const { clock, sleep, log, devices, formers, dismiss } = parts;
   let graceEndsAt = Number.POSITIVE_INFINITY;
   let stopping: Promise<void> | undefined;
   let resolveClosed: () => void;
@@ -61,11 +70,12 @@ export function createShutdown(parts: ShutdownParts) {
       const stepMs = Math.min(STEP_MAX_MS, now - lookedAt);
       await dismiss(stepMs / (graceEndsAt - now + stepMs));
       lookedAt = now;
-      if (accepts && parts.isTakenOver()) {
+      const why = parts.isTakenOver() ? TAKEN_OVER : now >= graceEndsAt - LAST_PART * grace && NEARLY_OVER;
+      if (accepts && why !== false) {
         accepts = false;
-        log.info({ devices: devices() }, 'another proxy takes devices: the listeners close');
+        log.info({ devices: devices(), why }, 'the listeners close');
         parts.stopAccepting();
-        parts.takenOver();
+        parts.closedLate();
       }
       await sleep(GRACE_POLL_MS);
     }
