@@ -73,9 +73,10 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
       request(s, type, bytes, at, bodyAt, end);
       break;
     case packetType.pingreq:
-      if (!isPingreq(bytes, at, end)) break;
-      s.pingsOwed++;
-      s.pingsSent++;
+      if (isPingreq(bytes, at, end)) {
+        s.pingsOwed++;
+        s.pingsSent++;
+      } else s.pingsOdd++;
       break;
     case packetType.disconnect:
       s.deviceLeft = true;

@@ -153,10 +153,18 @@ function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
     s.migration.awaitsRedelivery = false;
     if (s.inflightToDevice !== undefined) abandonSuspended(s, s.inflightToDevice);
   }
-  const isOurs = s.pingsSent > 0 && s.pingsOwed === 0;
-  if (s.pingsSent > 0) s.pingsSent--;
+  const isOwed = s.pingsSent > 0;
+  if (isOwed) s.pingsSent--;
   if (s.pingsOwed > 0) s.pingsOwed--;
-  if (!isOurs) s.toDevice.pass(bytes, at, end);
+  else if (s.pingsOdd > 0) {
+    s.pingsOdd--;
+    if (isOwed) s.pingsSpare++;
+  } else if (isOwed) return;
+  else if (s.pingsSpare > 0) {
+    s.pingsSpare--;
+    return;
+  }
+  s.toDevice.pass(bytes, at, end);
 }
 
 /** A DISCONNECT that asks for another node is handled here (rules 1 and 14); any other is meant for the device. */

@@ -106,6 +106,8 @@ const state = z.strictObject({
   terms: capabilities,
   pingsOwed: count,
   pingsSent: count,
+  pingsOdd: count,
+  pingsSpare: count,
   pingsBehind: count,
   pingsWait: z.boolean(),
   inflightFromDevice: maybe(inflightFromDevice),

@@ -88,6 +88,10 @@ export class State implements Speaker {
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
+  /** PINGREQs of the device that the standard does not allow: the node may answer each, or end the link. */
+  pingsOdd = 0;
+  /** PINGRESPs that went to the device for one of those though ours was owed too: as many are still to come for us. */
+  pingsSpare = 0;
   /** PINGREQs that were answered while no node had the session, since the device last took all that it was given. */
   pingsBehind = 0;
   /** It is not known yet whether a node will answer them, or the link has ended for the device too. */
@@ -242,10 +246,12 @@ export class State implements Speaker {
     if (this.phase !== 'attached' || this.linkDead || this.isWithheld) return undefined;
     const { heldBack, attachments, inherited, isBeyondRecall, deviceLeft, overflown } = this;
     const { notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
+    const { pingsOdd, pingsSpare } = this;
     const { isPaused, billedMessages, billedBytes, options, migration } = this;
     return {
       ...{ attachments, inherited, isBeyondRecall, deviceLeft, overflown },
       ...{ notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait },
+      ...{ pingsOdd, pingsSpare },
       ...{ isPaused, billedMessages, billedBytes },
       heldBack: heldBack && { node: copies(heldBack.node), device: copies(heldBack.device) },
       unsubscribed: this.unsubscribed?.describe(),

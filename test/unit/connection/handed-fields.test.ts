@@ -105,7 +105,7 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     of(session, 'state'),
     {
-      goes: 'heldBack attachments inherited unsubscribed isBeyondRecall deviceLeft overflown notUnderstood authenticates advertised terms pingsOwed pingsSent pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
+      goes: 'heldBack attachments inherited unsubscribed isBeyondRecall deviceLeft overflown notUnderstood authenticates advertised terms pingsOwed pingsSent pingsOdd pingsSpare pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
       begins: 'phase budget answered linkDead expiryAtEnd isWithheld place',
       isGiven: 'connect options output',
     },

@@ -8,7 +8,7 @@ import { anySession } from './handed-values.ts';
 import { packet, Scene } from './scene.ts';
 
 /** What `formatOf` gives of each version. */
-const formats: Readonly<Record<number, string>> = { 1: 'e9b81c5db72897c3' };
+const formats: Readonly<Record<number, string>> = { 2: 'eb2c25672b73d268' };
 
 /** The names of all fields. */
 function formatOf(values: readonly unknown[]): string {

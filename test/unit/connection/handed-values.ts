@@ -3,6 +3,7 @@ import { endReasons, moveCauses } from '../../../src/connection/connection-host.
 import { evidences } from '../../../src/connection/evidence.ts';
 import type { HandedMqtt } from '../../../src/connection/handed.ts';
 import type { HandedSessionForwarder } from '../../../src/connection/handed-forwarder.ts';
+import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
 import type {
   HandedFrames,
   HandedInflightFromDevice,
@@ -111,6 +112,7 @@ const state: fc.Arbitrary<HandedState> = fc.record({
   ...{ inherited: bool, isBeyondRecall: bool, deviceLeft: bool, overflown: bool, notUnderstood: bool },
   ...{ authenticates: bool, pingsWait: bool, isPaused: bool },
   ...{ pingsOwed: fc.nat(9), pingsSent: fc.nat(9), pingsBehind: fc.nat(9) },
+  ...{ pingsOdd: fc.nat(9), pingsSpare: fc.nat(9) },
   ...{ billedMessages: fc.nat(99), billedBytes: fc.nat(9_999) },
   unsubscribed: maybe(subscriptions),
   advertised: capabilities,
@@ -188,7 +190,7 @@ const forwarder: fc.Arbitrary<HandedSessionForwarder> = fc.record({
 
 /** A metered session, whose scene has rates for messages and bytes. */
 export const anySession: fc.Arbitrary<HandedMqtt> = fc.record({
-  version: fc.constant(1),
+  version: fc.constant(HANDED_VERSION),
   kind: fc.constant('mqtt'),
   reason: maybe(fc.constantFrom(...endReasons)),
   state: fc.record({

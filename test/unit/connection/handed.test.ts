@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import { readHandedConnection, readHandedPeer } from '../../../src/connection/handed.ts';
 import { describePeer } from '../../../src/connection/handed-peer.ts';
+import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
 import type { Peer } from '../../../src/connection/wire.ts';
 import { packet, Scene } from './scene.ts';
 
@@ -50,7 +51,7 @@ describe('what another process has described', () => {
   const handed = () => structuredClone(relayed().connection.describe());
 
   test('of another version is refused, with the place and never the content', () => {
-    const value = { ...handed(), version: 2 };
+    const value = { ...handed(), version: HANDED_VERSION + 1 };
     expect(() => readHandedConnection(value)).toThrow(
       "a connection of another process cannot be understood at 'version' (invalid_value)",
     );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/connection/connection.ts';
 import type { HandedConnection, HandedMqtt } from '../../../src/connection/handed.ts';
+import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
 import type { Peer, Wire } from '../../../src/connection/wire.ts';
 import { ClientIds } from '../../../src/data-plane/client-ids.ts';
 import { ListenerHost } from '../../../src/data-plane/listener-host.ts';
@@ -213,7 +214,7 @@ describe('a connection goes from one process to another', () => {
   }
 
   const inner: HandedMqtt = {
-    ...{ version: 1, kind: 'mqtt', reason: undefined },
+    ...{ version: HANDED_VERSION, kind: 'mqtt', reason: undefined },
     state: {
       ...{ phase: 'carried', pool: 'default', number: 7, placedAgoMs: 2_000, acceptedAtMs: 90, who: 3 },
       ...{ isSuperseded: false, rivalledAgoMs: undefined },
@@ -227,7 +228,15 @@ describe('a connection goes from one process to another', () => {
     payload: new Uint8Array(0),
   };
   const socket: HandedConnection = {
-    ...{ version: 1, kind: 'websocket', head: undefined, reader, spliced: 4, pongsWaiting: 0, inner },
+    ...{
+      version: HANDED_VERSION,
+      kind: 'websocket',
+      head: undefined,
+      reader,
+      spliced: 4,
+      pongsWaiting: 0,
+      inner,
+    },
     request: { path: '/mqtt', host: 'a', origin: undefined },
   };
 

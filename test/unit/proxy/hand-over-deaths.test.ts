@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
 import type { Command } from '../../../src/data-plane-api/messages.ts';
 import { CLOSED, CONNECTION } from '../../../src/engine/descriptors.ts';
 import { createConnectionGiver } from '../../../src/proxy/give-connections.ts';
@@ -54,7 +55,7 @@ test('what a thread of the newer process was given when it died stays with the o
       ...{ serverName: undefined, tlvs: undefined, tls: undefined },
     },
     state: {
-      version: 1,
+      version: HANDED_VERSION,
       kind: 'mqtt',
       reason: undefined,
       state: { phase: 'greeting', held: new Uint8Array() },

@@ -618,6 +618,27 @@ describe('rule 16: keep-alive', () => {
     expect(session.pingUnanswered).toBe(false);
   });
 
+  it.each([
+    ['behind', ['device> RAW c1 00', '>node   RAW c1 00'], ['ping', '>node   PINGREQ']],
+    ['before', ['ping', '>node   PINGREQ'], ['device> RAW c1 00', '>node   RAW c1 00']],
+  ])('and the answer to a PINGREQ that the standard does not allow from itself: its own is %s that', (_where, first, then) => {
+    const { session } = play(
+      4,
+      `
+      -- The node answers both, in order with what else it says. The device hears the first answer, and no other.
+      ${open}
+      ${[...first, ...then].join('\n      ')}
+      node>   PINGRESP | PUBLISH a=x | PINGRESP
+      >device PINGRESP
+      >device PUBLISH a=x
+      device> PINGREQ
+      >node   PINGREQ
+      node>   PINGRESP
+      >device PINGRESP`,
+    );
+    expect(session.pingUnanswered).toBe(false);
+  });
+
   it('holds the device to the first node’s Server Keep Alive, and itself to the present one’s [MQTT-3.2.2-21]', () => {
     const connect = 'CONNECT id=dev keepalive=60';
     const { session } = play(

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readHandedConnection } from '../../../../src/connection/handed.ts';
+import { HANDED_VERSION } from '../../../../src/connection/handed-version.ts';
 import { FrameReader } from '../../../../src/connection/websocket/frame-reader.ts';
 import { WebSocketLayer } from '../../../../src/connection/websocket/layer.ts';
 import type { Wire, WireEvents } from '../../../../src/connection/wire.ts';
@@ -50,7 +51,12 @@ class Stage {
 
   handOver(): void {
     const inner = { phase: 'greeting', held: new Uint8Array(0) } as const;
-    const described = this.layer.describe({ version: 1, kind: 'mqtt', reason: undefined, state: inner });
+    const described = this.layer.describe({
+      version: HANDED_VERSION,
+      kind: 'mqtt',
+      reason: undefined,
+      state: inner,
+    });
     if (described === undefined) return;
     const handed = readHandedConnection(structuredClone(described));
     if (handed.kind !== 'websocket') throw new Error(handed.kind);
@@ -145,7 +151,12 @@ test('a reader that cannot be is refused', () => {
     const stage = new Stage();
     stage.says(REQUEST);
     const inner = { phase: 'greeting', held: new Uint8Array(0) } as const;
-    const value = stage.layer.describe({ version: 1, kind: 'mqtt', reason: undefined, state: inner });
+    const value = stage.layer.describe({
+      version: HANDED_VERSION,
+      kind: 'mqtt',
+      reason: undefined,
+      state: inner,
+    });
     return { ...value, reader: { ...value?.reader, ...changes } };
   };
   expect(readHandedConnection(described({}))).toMatchObject({ kind: 'websocket' });
