@@ -3,7 +3,8 @@
 import { type CandidateOptions, Candidates } from './candidates.ts';
 import type { ConnectionHost, DialFailure, Placement } from './connection-host.ts';
 import { dialFailureOf } from './dial-failure.ts';
-import type { Asker, Evidence } from './evidence.ts';
+import { Doubt, type DoubtHost } from './doubt.ts';
+import type { Evidence } from './evidence.ts';
 import { NodePermit } from './node-permit.ts';
 import { Turn, type TurnHost, turnEndOf } from './turn.ts';
 import type { TurnEnd, TurnQueue } from './turn-queue.ts';
@@ -32,6 +33,8 @@ export interface AttemptOptions extends CandidateOptions {
   readonly goodbye?: () => Uint8Array | undefined;
   /** Called when the node that is tried turns out to be gone between two looks. */
   readonly gone?: () => void;
+  /** Has the device a node that may go on? Then the one that was asked is left on better evidence only. */
+  readonly waits?: () => boolean;
   /** Where `dialAtTurn` waits, and for how long at most where there is no other node, in ms. */
   readonly turns?: TurnQueue | undefined;
   readonly turnDeadlineMs?: number | undefined;
@@ -65,7 +68,7 @@ export interface Seeker {
  * for one of its own nodes before it can answer. That says nothing against this node, and another node of the
  * cluster would refuse the device meanwhile (decision 11).
  */
-export class ConnectAttempts implements Asker, TurnHost {
+export class ConnectAttempts implements DoubtHost, TurnHost {
   /** The link that is tried now. */
   link: Link = -1;
   /**
@@ -89,7 +92,7 @@ export class ConnectAttempts implements Asker, TurnHost {
   private turn: Turn | undefined;
   /** When CONNECT was sent on the link that is tried; undefined before. */
   private askedAtMs: number | undefined;
-  private isInDoubt = false;
+  private doubt: Doubt | undefined;
   private dialledAtMs = 0;
 
   constructor(connection: Seeker, placement: Placement, how: AttemptOptions = {}) {
@@ -139,6 +142,7 @@ export class ConnectAttempts implements Asker, TurnHost {
    */
   private isToLeave(evidence: Evidence): boolean {
     const isSilent = evidence === 'no-answer' || evidence === 'unhealthy';
+    if (isSilent && this.waits) return this.tried > 1 || this.candidates.hasNext;
     if (!isSilent || this.how.connackDeadlineMs !== undefined) return true; // it is no new device
     return !this.isEnough && this.candidates.hasNext;
   }
@@ -213,7 +217,6 @@ export class ConnectAttempts implements Asker, TurnHost {
   /** CONNECT is on its way: the node has its time to answer. */
   opened(): void {
     this.askedAtMs = this.connection.host.now();
-    this.isInDoubt = false;
     this.lookAgain();
   }
 
@@ -260,33 +263,32 @@ export class ConnectAttempts implements Asker, TurnHost {
     if (this.askedAtMs === undefined) return 'timeout';
     const { connackTimeoutMs } = this.placement.retryPolicy;
     if (this.waitedMs >= this.connackDeadlineMs) return 'slow';
-    const evidence = this.connection.host.evidence(this);
-    if (evidence === undefined) this.isInDoubt = true;
-    else this.forgetDoubt();
-    // What was known before of the node need not be why it is slow.
-    const isProof = evidence === 'refused' || evidence === 'no-answer';
-    const isCounted = isProof || (evidence !== undefined && this.waitedMs >= connackTimeoutMs);
-    if (isCounted && this.isToLeave(evidence)) return 'connack-timeout';
+    this.doubt ??= new Doubt(this, this.dialledAtMs);
+    const evidence = this.doubt.ask(this.waitedMs >= connackTimeoutMs);
+    if (evidence !== undefined && this.isToLeave(evidence)) return 'connack-timeout';
     this.deadlineMs = Math.max(this.deadlineMs, this.connection.host.now() + connackTimeoutMs);
     this.lookAgain();
     return undefined;
   }
 
-  // ---- the node that is tried, as who asks whether it lives
+  // ---- of `Doubt`
 
   get target(): Target {
     if (this.permit === undefined) throw new Error('no node is tried');
     return this.permit.target;
   }
 
-  get attachedAtMs(): number {
-    return this.dialledAtMs;
+  get waits(): boolean {
+    return this.how.waits?.() ?? false;
   }
 
-  judged(evidence: Evidence | undefined): void {
-    this.isInDoubt = false;
-    if (evidence !== undefined && this.isAsking && this.isToLeave(evidence))
-      this.connection.wire.guard(() => this.how.gone?.());
+  judged(evidence: Evidence): void {
+    if (this.isAsking && this.isToLeave(evidence)) this.connection.wire.guard(() => this.how.gone?.());
+  }
+
+  /** Has the node that is tried left the last probe unanswered? */
+  get isUnanswered(): boolean {
+    return this.doubt?.isUnanswered ?? false;
   }
 
   // ---- ends ------------------------------------------------------------------------------------------------
@@ -379,14 +381,12 @@ export class ConnectAttempts implements Asker, TurnHost {
 
   /** Every link is closed: gives back what is counted. */
   closed(): void {
-    this.forgetDoubt();
-    this.endTurn('left');
-    this.permit?.release();
+    this.forget();
   }
 
   private forgetDoubt(): void {
-    if (this.isInDoubt) this.connection.host.forget(this);
-    this.isInDoubt = false;
+    this.doubt?.forget();
+    this.doubt = undefined;
   }
 
   private forget(): void {

@@ -2,7 +2,7 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
 import type { Session } from '../session/index.ts';
 import type { Attachment } from './attachment.ts';
-import type { ConnectAttempts } from './connect-attempts.ts';
+import type { ConnectAttempts, Overdue } from './connect-attempts.ts';
 import type { MovePolicy, Placement, PoolRoute } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { Move, Moves } from './migration.ts';
@@ -20,6 +20,8 @@ export interface HangHost {
   readonly moves: Moves;
   /** The session has no link: it moves, and `attempts` has asked a node for it already. */
   goOn(move: Move, attempts: ConnectAttempts): void;
+  /** The node that was asked is given up. */
+  attemptOver(why: Overdue): void;
   /** The same, but no node was asked yet. */
   moveOn(move: Move): void;
 }
@@ -167,6 +169,10 @@ export class HungNode implements SilenceOwner {
     if (this.silence === undefined) return this.connection.wire.setTimer(ms);
     this.dueAtMs = ms === 0 ? NEVER : this.connection.host.now() + ms;
     this.host.owner.rewatch();
+  }
+
+  attemptGone(): void {
+    (this.silence ?? this.host).attemptOver('connack-timeout');
   }
 
   takenElsewhere(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {

@@ -146,7 +146,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     return lost !== undefined || attempts !== undefined || move !== undefined;
   }
 
-  private attemptOver(why: Overdue | undefined): void {
+  attemptOver(why: Overdue | undefined): void {
     if (why === undefined) return;
     if (this.attempts?.isAsking) this.hungNode().strays(1, this.route.moves.silenceDeadlineMs);
     this.tryAnother((attempts) => attempts.fail(why));

@@ -27,12 +27,16 @@ export interface SilenceOwner {
   readonly session: Session;
   readonly version: ProtocolVersion;
   readonly policy: MovePolicy;
+  /** The search is still this one's: not the session's, because the link to its node has ended. */
+  readonly isSilent: boolean;
   /** The timer for `Silence.timer`, in ms; 0 clears it. */
   alarm(ms: number): void;
   /** Other nodes, best first. */
   place(): Placement;
   /** Another node has the session: `attempts` has its place and its link, where these bytes came, CONNACK first. */
   takenElsewhere(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void;
+  /** The node that `attempts` tries is gone; the search may be the session's by now. */
+  attemptGone(): void;
   /** The node that was silent speaks, and still has the session: what has waited goes to it, or waits again. */
   serves(does: boolean): void;
   /** It serves, and nobody else is asked any more. */
@@ -129,8 +133,9 @@ export class Silence {
       connackDeadlineMs: policy.reattachConnackDeadlineMs,
       turns: this.owner.connection.host.turns.hung,
       turnDeadlineMs: policy.reattachDeadlineMs,
+      waits: () => this.owner.isSilent,
       goodbye: () => session.goodbye(false),
-      gone: () => this.attemptOver('connack-timeout'),
+      gone: () => this.owner.attemptGone(),
     });
     this.tryNext();
   }
@@ -172,13 +177,14 @@ export class Silence {
     if (why !== undefined) this.attemptOver(why);
   }
 
-  private attemptOver(why: Overdue): void {
+  attemptOver(why: Overdue): void {
     const wasParked = this.mode === 'parked';
+    const hangs = this.attempts?.isUnanswered ?? false;
     if (this.attempts?.isAsking) this.givenUp++;
     this.attempts?.fail(why);
     if (why !== 'slow') return this.tryNext();
     if (wasParked) this.owner.backAgain();
-    else this.rest(this.lockedMs);
+    else this.rest(hangs ? this.backoffMs() : this.lockedMs);
   }
 
   /**

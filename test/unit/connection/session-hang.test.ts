@@ -235,12 +235,90 @@ describe('until another node has accepted the session', () => {
       `
       time: ${LOOK_MS}
         is b gone?
+      owner: verdict refused
+        b gets DISCONNECT
+        end b: flush
+        b failed: connack-timeout
+      time: ${PACE_MS}
+        dial c`,
+    );
+  });
+
+  test('one probe that it does not answer in time is no reason: it may be busy, and its CONNACK under way', () => {
+    goOn(
+      asked(),
+      `
+      device: PUBLISH #1 q1 t=1
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer
+      b: CONNACK present | PUBLISH u=x
+      a: fin
+        end a: reset
+        b gets PUBLISH #1 q1 t=1
+        device gets PUBLISH u=x
+        moved (node-silent) from a to b present after ${PACE_MS + LOOK_MS}`,
+    );
+  });
+
+  test('two in a row are, where another node can be asked; the second is a probe of its own', () => {
+    const scene = goOn(
+      asked(),
+      `
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer
+      time: ${LOOK_MS}
+        is b gone?`,
+    );
+    expect(scene.asksOf()).toEqual([{ node: 'b', attachedAtMs: scene.nowMs }]);
+    goOn(
+      scene,
+      `
       owner: verdict no-answer
         b gets DISCONNECT
         end b: flush
         b failed: connack-timeout
       time: ${PACE_MS}
         dial c`,
+    );
+  });
+
+  test('an answer in between begins the count anew', () => {
+    goOn(
+      asked(),
+      `
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict lives
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer`,
+    );
+  });
+
+  test('where there is no other node it is waited for to the deadline, and asked again soon if it hangs as well', () => {
+    goOn(
+      asked(DEVICE, { nodes: ['a', 'b'] }),
+      `
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer
+      time: ${LOOK_MS}
+        is b gone?
+      owner: verdict no-answer
+      time: ${LOCK_MS - 2 * LOOK_MS}
+        is b gone?
+        is b gone?
+        is b gone?
+        b gets DISCONNECT
+        end b: flush
+        never mind
+      time: ${BACKOFF_MS + PACE_MS}
+        dial b`,
     );
   });
 
@@ -504,7 +582,7 @@ test('a node that was given up may take the session later from the one that has 
     -- b was given up unanswered, c accepted. Then c says taken over: it was our own CONNECT, and the session is followed.
     time: ${LOOK_MS}
       is b gone?
-    owner: verdict no-answer
+    owner: verdict refused
       b gets DISCONNECT
       end b: flush
       b failed: connack-timeout
@@ -538,6 +616,36 @@ test('a node that was given up may take the session later from the one that has 
 });
 
 describe('the link of the silent node ends', () => {
+  test.each([
+    'refused',
+    'no-answer',
+  ])('then the node that was asked is left as any other, when it is gone: %s', (evidence) => {
+    goOn(
+      asked(DEVICE, v5),
+      `
+      -- a ends its link, so b, which was asked, is waited for. Then b is gone too, and c is asked. b took it in the end.
+      time: ${LOOK_MS}
+        is b gone?
+      a: reset
+        end a: reset
+      owner: verdict ${evidence}
+        b gets DISCONNECT
+        end b: flush
+        b failed: connack-timeout
+      time: ${PACE_MS}
+        dial c
+      c: opens
+        c gets ${DEVICE}
+      c: CONNACK present
+        c gets PINGREQ
+        moved (node-silent) from a to c present after ${LOOK_MS + 2 * PACE_MS}
+      c: DISCONNECT code=142
+        end c: reset
+      time: ${PACE_MS}
+        dial a`,
+    );
+  });
+
   test('the attempt that is under way goes on', () => {
     goOn(
       asked(),

@@ -157,6 +157,11 @@ export class SessionScene {
     return [...this.links.keys()][0] ?? -1;
   }
 
+  /** Who wants to know whether a node is gone, and since when that counts. */
+  asksOf(): { node: string; attachedAtMs: number }[] {
+    return [...this.askers].map(({ target, attachedAtMs }) => ({ node: target.nodeId, attachedAtMs }));
+  }
+
   /** The loop turns: those who asked have their turn. */
   turn(): void {
     for (const task of this.tasks.splice(0)) task();
