@@ -15,6 +15,8 @@ const socketShape = {
   fd,
   /** The TLS connection, with its keys (`protocol/tls-record/snapshot.ts`): never logged, and wiped by `adopt`. Absent: plain TCP. */
   tls: bytes.optional(),
+  /** What was received and is still to be read, first to last. */
+  unread: bytes,
   /** What is still to be sent, first to last. */
   waiting: bytes,
   /** The other end's FIN was read. */

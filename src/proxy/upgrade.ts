@@ -95,9 +95,9 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
 
   return {
     async run() {
-      if (engine.name !== 'epoll') {
+      if (engine.name === 'node') {
         const why =
-          'connections are handed over by the engine epoll only, which is for Linux; restart the proxy';
+          'connections are handed over by the engines epoll and uring only, which are for Linux; restart the proxy';
         throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
       }
       if (underWay !== undefined || !phase.isAccepting)

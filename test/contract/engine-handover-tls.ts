@@ -7,13 +7,14 @@ import { type EngineUnderTest, startEngine } from '../support/engine-under-test.
 import type { Script } from '../support/engine-worker.ts';
 import { digest, type FakeNode, fakeNode, firstBytes, payload, received } from '../support/fake-node.ts';
 import { duplicated, frozen, gathered, handOver, streamed } from '../support/hand-over.ts';
+import type { LinuxEngineName } from '../support/linux-engines.ts';
 import { until } from '../support/wait.ts';
 
 /** A connection in which no record has come in part, and none waits to be sent. */
 const BARE_BYTES = 268;
 
 /** What engines promise of TLS connections that are handed over: both sides of the connection are TLS here. */
-export function tlsHandOverContract(name: 'epoll'): void {
+export function tlsHandOverContract(name: LinuxEngineName, to = name): void {
   let engine: EngineUnderTest;
   let other: EngineUnderTest;
   let node: FakeNode;
@@ -25,8 +26,11 @@ export function tlsHandOverContract(name: 'epoll'): void {
   const target = () => ({ ...node.target, tls: { pool: 1, serverName: 'one.test' } });
 
   beforeAll(async () => {
-    const settings = { engine: name, highWaterBytes: 65_536 };
-    [engine, other] = await Promise.all([startEngine(settings), startEngine(settings)]);
+    const settings = { highWaterBytes: 65_536 };
+    [engine, other] = await Promise.all([
+      startEngine({ ...settings, engine: name }),
+      startEngine({ ...settings, engine: to }),
+    ]);
     root = createAuthority('root');
     issued = root.issue({ cn: 'one', names: 'DNS:one.test' });
     own = (await engine.listen('127.0.0.1', 0, 1, tlsOptions([issued]))).port;

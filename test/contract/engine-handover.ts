@@ -2,12 +2,14 @@ import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { descriptorsOf } from '../../src/engine/handed-sockets.ts';
+import type { UringSizes } from '../../src/engine/uring/driver.ts';
 import { blackHole } from '../support/black-hole.ts';
 import { engineScene } from '../support/engine-scene.ts';
 import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import type { Script } from '../support/engine-worker.ts';
 import { digest, endOf, type FakeNode, firstBytes, payload, received } from '../support/fake-node.ts';
 import { duplicate, duplicated, frozen, gathered, handOver, streamed } from '../support/hand-over.ts';
+import type { LinuxEngineName } from '../support/linux-engines.ts';
 import { until } from '../support/wait.ts';
 
 const HIGH_WATER = 65_536;
@@ -15,8 +17,12 @@ const HIGH_WATER = 65_536;
 const LINGER_MS = 2000;
 const TRAFFIC_PLACES = 6;
 
-/** What engines promise of connections that are frozen, thawed, and handed over from one engine to another. */
-export function handOverContract(name: 'epoll'): void {
+/**
+ * What engines promise of connections that are frozen, thawed, and handed over from one engine to another.
+ * @param to the engine that takes them over
+ * @param sizes of the rings of `uring`
+ */
+export function handOverContract(name: LinuxEngineName, to = name, sizes?: UringSizes): void {
   let engine: EngineUnderTest;
   let other: EngineUnderTest;
   let node: FakeNode;
@@ -29,8 +35,11 @@ export function handOverContract(name: 'epoll'): void {
   );
 
   beforeAll(async () => {
-    const settings = { engine: name, highWaterBytes: HIGH_WATER, linkLingerMs: LINGER_MS };
-    [engine, other] = await Promise.all([startEngine(settings), startEngine({ ...settings, traffic })]);
+    const settings = { highWaterBytes: HIGH_WATER, linkLingerMs: LINGER_MS, ...(sizes && { sizes }) };
+    [engine, other] = await Promise.all([
+      startEngine({ ...settings, engine: name }),
+      startEngine({ ...settings, engine: to, traffic }),
+    ]);
   });
   afterAll(async () => {
     expect(other.faults).toEqual([]);
@@ -257,6 +266,22 @@ export function handOverContract(name: 'epoll'): void {
       expect(await adopted.told('closed')).toEqual([5, 0]);
     });
 
+    it('reads on where it was held, though much has come, first to last', async () => {
+      const { device, connection, port } = await serve('manual');
+      const text = '0123456789'.repeat(20_000);
+      connection.call('holdDevice', true);
+      await turn(engine);
+      device.write(text.slice(0, 100_000));
+      await turn(engine);
+      const { adopted } = await handOver(engine, other, port, 'manual');
+      device.write(text.slice(100_000));
+      await turn(other);
+      const back = await handOver(other, engine, port, 'manual');
+      expect(adopted.names()).toEqual(['adopted']);
+      back.adopted.call('holdDevice', false);
+      expect((await back.adopted.text('deviceData', text.length)) === text).toBe(true);
+    });
+
     it('has a timer that is due wherever it is', async () => {
       const { connection, port } = await serve('manual');
       connection.call('setTimer', 1000);
@@ -340,10 +365,10 @@ export function handOverContract(name: 'epoll'): void {
       const copies = (await engine.listening(9)).map(duplicate);
       expect(copies.length).toBe(1);
       expect(await other.inherit(9, copies)).toEqual({ host: '127.0.0.1', port });
-      expect(watchers(copies[0] as number)).toBe(2);
+      expect(watchers(copies[0] as number)).toBe(ofEpoll(name, to));
       await engine.leave(9);
       expect(await engine.listening(9)).toEqual([]);
-      expect(watchers(copies[0] as number)).toBe(1);
+      expect(watchers(copies[0] as number)).toBe(ofEpoll(to));
       const accepted = other.connection(waiting.localPort as number);
       expect(await accepted.told('accepted')).toEqual([9, '127.0.0.1']);
       const later = dial(port, '127.0.0.1');
@@ -367,7 +392,7 @@ export function handOverContract(name: 'epoll'): void {
     await engine.depart(port);
     for (const { fd } of open) expect(watchers(fd)).toBe(0);
     await other.thaw(port);
-    for (const { fd } of open) expect(watchers(fd)).toBe(1);
+    for (const { fd } of open) expect(watchers(fd)).toBe(ofEpoll(to));
     const end = endOf(device);
     adopted.call('endNode', 0, 'reset');
     adopted.call('endDevice', 'reset');
@@ -376,6 +401,9 @@ export function handOverContract(name: 'epoll'): void {
     for (const { fd, socket } of open) expect(socketAt(fd)).not.toBe(socket);
   });
 }
+
+/** A ring shows nobody what it watches, but what it does keeps the socket open. */
+const ofEpoll = (...engines: LinuxEngineName[]): number => engines.filter((name) => name === 'epoll').length;
 
 /** How many epoll instances of this process watch the socket, by whichever duplicate: they would tell of it for ever (proc(5)). */
 function watchers(fd: number): number {

@@ -6,6 +6,7 @@ import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
+import { linuxEngines } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { startTraffic } from '../support/traffic.ts';
@@ -34,7 +35,9 @@ async function counts({ api, adminUrl }: Breakwater): Promise<readonly unknown[]
 }
 
 describe.runIf(process.platform === 'linux')('devices of a data thread that dies', () => {
-  test('notice nothing, three times in a row: none is disconnected, nothing is lost, nothing comes twice', async () => {
+  test.each(
+    linuxEngines,
+  )('notice nothing on %s, three times in a row: none is disconnected, nothing is lost or comes twice', async (engine) => {
     const own = createAuthority('devices').issue({ cn: 'edge.test', names: 'IP:127.0.0.1' });
     const broker = await startMosquitto();
     const tls = { cert: own.certFile, key: own.keyFile };
@@ -46,7 +49,7 @@ describe.runIf(process.platform === 'linux')('devices of a data thread that dies
       { url: 'tcp://127.0.0.1:0', pool: 'opaque' },
     ];
     const { proxy, die } = await startDying({
-      ...{ proxy: { threads: 1 }, listeners, limits: { shutdownGrace: 0 } },
+      ...{ proxy: { threads: 1, engine }, listeners, limits: { shutdownGrace: 0 } },
       pools: {
         default: { nodes: [{ id: 'n0', url: broker.url }] },
         opaque: { nodes: [{ id: 'n1', url: broker.url.replace('mqtt', 'tcp') }] },

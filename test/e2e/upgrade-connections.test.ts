@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from '../support/certificates.ts';
+import { type LinuxEngineName, linuxEngines } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { start } from '../support/process.ts';
 import { startTraffic } from '../support/traffic.ts';
@@ -18,9 +19,17 @@ async function counters({ adminUrl }: Installed): Promise<Map<string, number>> {
   return new Map([...text.matchAll(names)].map(([, name = '', count]) => [name, Number(count)]));
 }
 
-describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () => {
+/** The engine of the process at the start, and those of the three that replace it. */
+const engines: Record<LinuxEngineName, readonly LinuxEngineName[]> = {
+  epoll: ['epoll', 'epoll', 'epoll', 'epoll'],
+  uring: ['uring', 'uring', 'epoll', 'uring'],
+};
+
+describe.each(linuxEngines)('devices of an upgraded proxy whose first engine is %s', (name) => {
+  const [first, ...next] = engines[name];
   let proxy: Installed;
   let urls: string[];
+  let config: (engine: LinuxEngineName | undefined) => object;
 
   beforeAll(async () => {
     const broker = await startMosquitto();
@@ -35,13 +44,14 @@ describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () 
       ...[{ url: 'ws://127.0.0.1:0' }, { url: 'wss://127.0.0.1:0', tls }],
       { url: 'tcp://127.0.0.1:0', pool: 'opaque' },
     ];
-    proxy = await startInstalled({
-      ...{ proxy: { threads: 2 }, listeners, limits: { shutdownGrace: 0 } },
+    config = (engine) => ({
+      ...{ proxy: { threads: 2, engine }, listeners, limits: { shutdownGrace: 0 } },
       pools: {
         default: { nodes: [{ id: 'n0', url: broker.url }] },
         opaque: { nodes: [{ id: 'n1', url: broker.url.replace('mqtt', 'tcp') }] },
       },
     });
+    proxy = await startInstalled(config(first));
     urls = listeners.map(({ url }, i) => {
       const path = /^wss?:/.test(url) ? '/mqtt' : '';
       return `${url.replace('tcp:', 'mqtt:').replace(':0', `:${proxy.ports[i]}`)}${path}`;
@@ -55,7 +65,8 @@ describe.runIf(process.platform === 'linux')('devices of an upgraded proxy', () 
     );
     const counted = await counters(proxy);
     const counts: number[] = [];
-    for (let i = 0; i < 3; i++) {
+    for (const engine of next) {
+      proxy.rewrite(config(engine));
       const { connections, left } = await proxy.upgrade();
       counts.push(connections, left);
     }

@@ -239,5 +239,5 @@ test('the engine of Node.js says that it cannot', async () => {
   const proxy = await startBreakwater({ proxy: { engine: 'node' }, pools: nodes() });
   const { code, stderr } = await run(['upgrade', '--admin', proxy.adminUrl]);
   expect(code).toBe(1);
-  expect(stderr).toContain('by the engine epoll only');
+  expect(stderr).toContain('by the engines epoll and uring only');
 });

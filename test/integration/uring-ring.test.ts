@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ECONNRESET,
   EPOLLERR,
   EPOLLIN,
   EPOLLOUT,
@@ -231,6 +232,107 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     });
   });
 
+  describe('a socket that is frozen', () => {
+    it('gives what it has received, and leaves all that comes behind it to the kernel', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.say(far, 'told, ');
+      ring.awaitEvents(fd);
+      ring.say(far, 'under way, ');
+      freeze(ring, fd);
+      ring.say(far, 'behind it');
+      for (let turn = 0; turn < 5; turn++) ring.turn();
+      expect(ring.told(fd)).toBeUndefined();
+      const unread = Buffer.from(ring.reader.unreadOf(fd)).toString();
+      expect(unread).toMatch(/^told, /);
+      expect(unread + ring.hear(fd)?.toString()).toBe('told, under way, behind it');
+    });
+
+    it('goes on when it is thawed: what was received is read, then what comes', () => {
+      const ring = new RingScene(small);
+      const { fd, far } = ring.device();
+      for (const text of ['one ', 'two ', 'three ']) {
+        ring.say(far, text);
+        ring.turn();
+        freeze(ring, fd);
+        expect(ring.freezer.thaw(fd)).toBe(0);
+      }
+      ring.say(far, 'four');
+      let heard = '';
+      ring.until(() => {
+        ring.turn();
+        heard += ring.read(fd);
+        return heard.length >= 18 || undefined;
+      });
+      expect(heard).toBe('one two three four');
+    });
+
+    it('hides nothing from the others: what is told meanwhile is told by the next wait', () => {
+      const ring = new RingScene();
+      const { fd } = ring.device();
+      const other = ring.device();
+      ring.turn();
+      ring.say(other.far, 'meanwhile');
+      freeze(ring, fd);
+      ring.turn();
+      expect(ring.told(other.fd)).toBe(EPOLLIN);
+      expect(ring.read(other.fd)).toBe('meanwhile');
+    });
+
+    it('has sent what a turn has gathered for it', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.writer.write(fd, Buffer.from('gathered'), 0, 8);
+      freeze(ring, fd);
+      ring.writer.write(fd, Buffer.from('kept'), 0, 4);
+      ring.turn();
+      expect(ring.hear(far)?.toString()).toBe('gathered');
+      expect(Buffer.from(ring.writer.waitingOf(fd)).toString()).toBe('kept');
+    });
+
+    it('is not kept open by anything that was under way', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.finish(far); // its reset is waited for
+      ring.turn();
+      freeze(ring, fd);
+      ring.libc.close(fd); // and nobody turns any more
+      expect(ring.hear(far)).toBeUndefined();
+    });
+
+    it('is one also where the kernel does not find its receive at first', () => {
+      const ring = new RingScene(undefined, findingNothingOnce());
+      const { fd, far } = ring.device();
+      ring.turn();
+      freeze(ring, fd);
+      ring.say(far, 'for another');
+      for (let turn = 0; turn < 5; turn++) ring.turn();
+      expect(ring.hear(fd)?.toString()).toBe('for another');
+    });
+
+    it('is none where its reset was received: that is told, and read', () => {
+      const ring = new RingScene();
+      const { fd, far } = ring.device();
+      ring.turn();
+      ring.reset(far);
+      expect(ring.awaitEvents(fd) & EPOLLERR).toBe(EPOLLERR);
+      expect(ring.freezer.settle([fd])).toBe(false);
+      expect(ring.reader.receive(fd, ring.table.flags[fd] as number)).toBe(-ECONNRESET);
+    });
+
+    it('is none where the reset of another of its connection was received: it receives on', () => {
+      const ring = new RingScene();
+      const [kept, lost] = [ring.device(), ring.device()];
+      ring.turn();
+      ring.reset(lost.far);
+      ring.awaitEvents(lost.fd);
+      expect(ring.freezer.settle([kept.fd, lost.fd])).toBe(false);
+      ring.say(kept.far, 'on');
+      ring.awaitEvents(kept.fd);
+      expect(ring.read(kept.fd)).toBe('on');
+    });
+  });
+
   it('tells of a reset also where nothing is received, because what came is not read', () => {
     const ring = new RingScene();
     const { fd, far } = ring.device();
@@ -266,6 +368,12 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     ring.libc.close(wakeFd);
   });
 });
+
+/** As a hand-over does, to one socket. */
+function freeze(ring: RingScene, fd: number): void {
+  expect(ring.freezer.settle([fd])).toBe(true);
+  ring.freezer.freeze(fd);
+}
 
 const SQE_WORDS = 16;
 const OP_ASYNC_CANCEL = 14;

@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 
 const { DIE_AT } = process.env;
+/** The number of io_uring_enter(2). */
+const URING_ENTER = 426;
 
 /** How this thread is to fail now. */
 function order() {
@@ -39,6 +41,12 @@ if (!isMainThread) {
       return (...args) => {
         obey();
         return call(...args);
+      };
+    },
+    syscall(call) {
+      return (number, ...args) => {
+        if (number === URING_ENTER) obey();
+        return call(number, ...args);
       };
     },
     send(call) {

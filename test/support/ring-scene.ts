@@ -59,6 +59,10 @@ export class RingScene {
     return this.streams.watch;
   }
 
+  get freezer() {
+    return this.streams.freezer;
+  }
+
   get poller() {
     return this.driver.poller;
   }
@@ -170,6 +174,7 @@ export class RingScene {
   /** As the streams close one. */
   close(fd: number, how: 'close' | 'reset' = 'close'): void {
     this.writer.clear(fd);
+    this.reader.clear(fd);
     this.driver.poller.forget(fd);
     this.table.states.leave(fd);
     this.events.delete(fd);

@@ -23,7 +23,7 @@ export function createEpollDriver(libc: Libc, table: SocketTable): Driver {
       failed: (fd, error) => host.failed(fd, error),
       room: (fd) => watch.room(fd),
     });
-    const freezer = createFreezer(table, poller, writer);
+    const freezer = createFreezer(table, poller, (fd) => writer.waiting[fd] !== 0);
     tls.onAwaitRoom((fd) => watch.room(fd));
     return { reader, writer, watch, freezer };
   }
@@ -60,18 +60,17 @@ function eventsOf(flags: number): number {
 function createFreezer(
   { states, flags, generation }: SocketTable,
   poller: Poller,
-  writer: DirectWriter,
+  isWaiting: (fd: number) => boolean,
 ): Freezer {
   return {
+    settle: () => true, // nothing is ever under way
     freeze(fd) {
       poller.remove(fd);
       states.freeze(fd);
     },
     thaw(fd) {
-      states.thaw(fd, writer.waiting[fd] !== 0);
+      states.thaw(fd, isWaiting(fd));
       return poller.add(fd, generation[fd] as number, eventsOf(flags[fd] as number));
     },
-    waitingFor: (fd) => writer.copyOf(fd),
-    keep: (fd, bytes) => writer.keep(fd, bytes),
   };
 }

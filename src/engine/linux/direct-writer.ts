@@ -98,13 +98,11 @@ export class DirectWriter implements Writer {
     // Nothing was put off.
   }
 
-  /** Waits without being tried, also where FIN follows it. */
   keep(fd: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.outbox.push(fd, bytes, start, end);
   }
 
-  /** A copy of what waits. */
-  copyOf(fd: number): Uint8Array {
+  waitingOf(fd: number): Uint8Array {
     return this.outbox.copy(fd);
   }
 

@@ -19,6 +19,12 @@ export interface Reader {
    * is here.
    */
   hasAll(fd: number, flags: number): boolean;
+  /** A copy of what was received and is not read, first to last; of a frozen socket. */
+  unreadOf(fd: number): Uint8Array;
+  /** Has bytes be read before all that is received from now on. */
+  keep(fd: number, bytes: Uint8Array): void;
+  /** Forgets what was received. */
+  clear(fd: number): void;
 }
 
 /** Sends bytes, and keeps what the kernel would not take until it takes more. */
@@ -32,6 +38,10 @@ export interface Writer {
   sendNow(fd: number): void;
   /** Sends of what waits as much as the kernel takes. A negative errno where that ends the socket. */
   flush(fd: number): number;
+  /** A copy of what waits, first to last. */
+  waitingOf(fd: number): Uint8Array;
+  /** Has bytes wait without being tried, also where FIN follows them. */
+  keep(fd: number, bytes: Uint8Array): void;
   /** Forgets what waits. */
   clear(fd: number): void;
 }
@@ -50,14 +60,16 @@ export interface StreamWatch {
 
 /** Takes sockets from the kernel's and the driver's hands, and gives them back. */
 export interface Freezer {
+  /**
+   * Ends what is under way at sockets that are to be frozen: what was written to them has gone or waits, and what is still
+   * received comes to be read. It takes as long as a system call or two: the kernel ends an operation within the call that cancels
+   * it, so whoever freezes need not ask again. False: not now, or one has failed; then all goes on.
+   */
+  settle(fds: readonly number[]): boolean;
   /** From now on neither the kernel nor the driver tells or moves anything of it, not even where other processes have duplicates. Its state says so. */
   freeze(fd: number): void;
   /** The opposite; what has happened meanwhile is told. Returns 0, or a negative errno. */
   thaw(fd: number): number;
-  /** A copy of what waits to be sent, first to last. */
-  waitingFor(fd: number): Uint8Array;
-  /** Has bytes wait for a frozen socket. */
-  keep(fd: number, bytes: Uint8Array): void;
 }
 
 /** What is needed of the streams. */
@@ -71,8 +83,7 @@ interface StreamsOfDriver {
   readonly reader: Reader;
   readonly writer: Writer;
   readonly watch: StreamWatch;
-  /** Absent where connections cannot be handed over. */
-  readonly freezer?: Freezer;
+  readonly freezer: Freezer;
 }
 
 export interface Driver {

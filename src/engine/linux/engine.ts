@@ -71,7 +71,7 @@ export class LinuxEngine implements Engine {
     });
     this.handOver = new HandOver(calls, this.loop);
     this.wakeFd = this.loop.wakeFd;
-    this.onBroken = this.handOver.isAvailable ? options.onBroken : undefined;
+    this.onBroken = options.onBroken;
     // Those whose descriptors are noted are closed by the main thread, one after the other.
     const isNoted = options.descriptors !== undefined;
     this.exit = () => (isNoted ? this.loop.tls.leave() : this.closeOnce());
@@ -137,7 +137,6 @@ export class LinuxEngine implements Engine {
   // ---- handing over
 
   listening(listenerIndex: number): readonly number[] {
-    this.handOver.check();
     return this.loop.listeners.of(listenerIndex);
   }
 

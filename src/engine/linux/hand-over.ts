@@ -1,7 +1,6 @@
 import { BreakwaterError } from '../../base/errors.ts';
 import type { Wire, WireEvents } from '../../connection/wire.ts';
 import type { HandedLink, HandedSocket, HandedSockets } from '../handed-sockets.ts';
-import type { Freezer } from './driver.ts';
 import type { Libc } from './libc.ts';
 import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
@@ -40,27 +39,21 @@ export class HandOver {
     this.host = host;
   }
 
-  get isAvailable(): boolean {
-    return this.host.streams.freezer !== undefined;
-  }
-
-  /** @throws BreakwaterError UPGRADE_UNAVAILABLE where the driver cannot let go of a socket */
-  check(): Freezer {
-    const { freezer } = this.host.streams;
-    if (freezer !== undefined) return freezer;
-    throw new BreakwaterError('UPGRADE_UNAVAILABLE', 'this engine hands over no connections; use epoll');
-  }
-
   // ---- giving
 
   freeze(wire: LinuxWire): HandedSockets | undefined {
-    const freezer = this.check();
+    const { freezer } = this.host.streams;
     if (!wire.isIdle) return undefined;
     const fds = wire.sockets();
-    if (!fds.every((fd) => this.isSteady(fd))) return undefined;
+    // What was under way may have failed.
+    if (!this.areSteady(fds) || !freezer.settle(fds) || !this.areSteady(fds)) return undefined;
     for (const fd of fds) freezer.freeze(fd);
     wire.isFrozen = true;
-    return this.describe(wire, fds, freezer);
+    return this.describe(wire, fds);
+  }
+
+  private areSteady(fds: readonly number[]): boolean {
+    return fds.every((fd) => this.isSteady(fd));
   }
 
   private isSteady(fd: number): boolean {
@@ -71,12 +64,12 @@ export class HandOver {
     return (flags & is.TLS) === 0 || tls.travels(fd);
   }
 
-  private describe(wire: LinuxWire, [device, ...links]: readonly number[], freezer: Freezer): HandedSockets {
+  private describe(wire: LinuxWire, [device, ...links]: readonly number[]): HandedSockets {
     const { slot } = wire;
     const { table, wheel } = this.host;
     return {
-      device: this.socket(device as number, freezer),
-      links: links.map((fd) => this.link(fd, freezer)).sort((a, b) => a.link - b.link),
+      device: this.socket(device as number),
+      links: links.map((fd) => this.link(fd)).sort((a, b) => a.link - b.link),
       lastLink: wire.lastLink,
       number: table.number[slot] as number,
       fromDevice: table.fromDevice[slot] as number,
@@ -86,26 +79,27 @@ export class HandOver {
     };
   }
 
-  private socket(fd: number, freezer: Freezer): HandedSocket {
-    const { table, tls } = this.host;
+  private socket(fd: number): HandedSocket {
+    const { table, tls, streams } = this.host;
     const flags = table.flags[fd] as number;
     const isWanted = (flags & is.FIN_WANTED) !== 0;
     return {
       fd,
       tls: tls.describe(fd),
-      waiting: freezer.waitingFor(fd),
+      unread: streams.reader.unreadOf(fd),
+      waiting: streams.writer.waitingOf(fd),
       hasEnded: (flags & is.EOF) !== 0,
       fin: (flags & is.FIN_SENT) !== 0 ? 'sent' : isWanted ? 'wanted' : 'none',
       isHeld: (flags & is.HELD) !== 0,
     };
   }
 
-  private link(fd: number, freezer: Freezer): HandedLink {
+  private link(fd: number): HandedLink {
     const { table, wheel } = this.host;
     const flags = table.flags[fd] as number;
     const isLeft = (flags & is.DETACHED) !== 0;
     return {
-      ...this.socket(fd, freezer),
+      ...this.socket(fd),
       link: table.link[fd] as number,
       isSpliced: (flags & is.SPLICED) !== 0,
       lingerMs: isLeft ? Math.max(1, wheel.leftMs(table.capacity + fd, this.host.now())) : 0,
@@ -115,10 +109,9 @@ export class HandOver {
   thaw(wire: LinuxWire): void {
     if (!wire.isFrozen) throw new Error('it is not frozen');
     const { streams } = this.host;
-    const freezer = this.check();
     wire.thaw();
     for (const fd of wire.sockets()) {
-      const added = freezer.thaw(fd);
+      const added = streams.freezer.thaw(fd);
       if (added < 0) streams.sendFailed(fd, added);
       else streams.ready.add(fd);
     }
@@ -133,10 +126,9 @@ export class HandOver {
   // ---- taking
 
   adopt(handed: HandedSockets, begin: (wire: Wire) => WireEvents): LinuxWire {
-    const freezer = this.check();
     const all = [handed.device, ...handed.links];
     this.checkDescriptors(all.map((socket) => socket.fd));
-    const wire = this.enter(handed, freezer);
+    const wire = this.enter(handed);
     try {
       for (const socket of all) this.attachTls(socket);
       wire.conversation = this.begin(wire, handed, begin);
@@ -165,16 +157,16 @@ export class HandOver {
     }
   }
 
-  /** Its sockets come into the table, and what waits for them into the outbox. */
-  private enter({ device, links, lastLink }: HandedSockets, freezer: Freezer): LinuxWire {
+  /** Its sockets come into the table, and what waits at them to where it waits. */
+  private enter({ device, links, lastLink }: HandedSockets): LinuxWire {
     const { host } = this;
     const { capacity } = host.table;
     const wire = host.newWire(device.fd);
     wire.isFrozen = true;
-    this.enterSocket(wire, device, is.DEVICE, -1, freezer);
+    this.enterSocket(wire, device, is.DEVICE, -1);
     for (const socket of links) {
       const { fd, link, lingerMs } = socket;
-      this.enterSocket(wire, socket, lingerMs > 0 ? is.DETACHED : 0, link, freezer);
+      this.enterSocket(wire, socket, lingerMs > 0 ? is.DETACHED : 0, link);
       host.sockets.setNoDelay(fd);
       if (lingerMs > 0) host.wheel.set(capacity + fd, lingerMs, host.now());
       else host.sockets.watchPeer(fd);
@@ -185,15 +177,9 @@ export class HandOver {
     return wire;
   }
 
-  private enterSocket(
-    wire: LinuxWire,
-    socket: HandedSocket,
-    kind: number,
-    link: number,
-    freezer: Freezer,
-  ): void {
+  private enterSocket(wire: LinuxWire, socket: HandedSocket, kind: number, link: number): void {
     const { table, streams } = this.host;
-    const { fd, hasEnded, fin, isHeld, waiting } = socket;
+    const { fd, hasEnded, fin, isHeld, unread, waiting } = socket;
     let bits = kind;
     if (isHeld) bits |= is.HELD;
     if (hasEnded) bits |= is.EOF;
@@ -201,7 +187,8 @@ export class HandOver {
     if (fin === 'sent') bits |= is.FIN_SENT;
     table.states.enterFrozen(fd, bits);
     streams.intake.enter(fd, wire.slot, link);
-    freezer.keep(fd, waiting);
+    streams.reader.keep(fd, unread);
+    streams.writer.keep(fd, waiting);
   }
 
   private begin(wire: LinuxWire, handed: HandedSockets, begin: (wire: Wire) => WireEvents): WireEvents {

@@ -95,7 +95,7 @@ export class Listeners {
     for (const [at, fd] of fds.entries()) {
       const added = fd < this.generation.length ? this.watch(fd, !isHeld) : -c.EMFILE;
       if (added >= 0) continue;
-      for (const taken of fds.slice(0, at)) this.poller.remove(taken);
+      for (const taken of fds.slice(0, at)) this.letGo(taken);
       throw new BreakwaterError(
         'UPGRADE_REFUSED',
         `cannot accept at an inherited socket: ${errnoName(added)}`,
@@ -156,7 +156,7 @@ export class Listeners {
   /** Accepts what has arrived at a listening socket. */
   accept(fd: number): void {
     const index = this.listening.get(fd);
-    if (index === undefined) return;
+    if (index === undefined || this.held.has(fd)) return; // it was held behind the batch of this event
     for (let accepted = 0; accepted < ACCEPTS_PER_TURN; accepted++) {
       const device = this.sockets.accept(fd);
       if (device >= 0) this.adopt(device, index);
@@ -211,11 +211,16 @@ export class Listeners {
   }
 
   private drop(fd: number): void {
-    this.poller.remove(fd); // where another process has the socket too, its closing would not
-    this.poller.forget(fd);
+    this.letGo(fd);
     this.libc.close(fd);
-    this.generation[fd] = (this.generation[fd] as number) + 1;
     this.listening.delete(fd);
     this.held.delete(fd);
+  }
+
+  /** It is told of no more. Where another process has the socket too, closing it would not see to that. */
+  private letGo(fd: number): void {
+    this.poller.remove(fd);
+    this.poller.forget(fd);
+    this.generation[fd] = (this.generation[fd] as number) + 1;
   }
 }

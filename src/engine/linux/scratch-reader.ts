@@ -1,5 +1,6 @@
 import { MAX_RECORD_BYTES } from '../../protocol/tls-record/state.ts';
 import type { Reader } from './driver.ts';
+import { Inbox } from './inbox.ts';
 import { EINTR, type Libc, type Pinned } from './libc.ts';
 import * as is from './socket-state.ts';
 import { countReceived, type SocketTable } from './socket-table.ts';
@@ -15,6 +16,8 @@ export class ScratchReader implements Reader {
   private readonly table: SocketTable;
   private readonly tls: TlsSessions;
   private readonly readBytes: number;
+  /** What another engine had received, of plain sockets. */
+  private readonly inbox = new Inbox();
 
   constructor(libc: Libc, table: SocketTable, tls: TlsSessions, readBytes: number) {
     this.libc = libc;
@@ -29,6 +32,7 @@ export class ScratchReader implements Reader {
     const { table, scratch, readBytes } = this;
     let got: number;
     if ((flags & is.TLS) !== 0) got = this.tls.read(fd, scratch);
+    else if (this.inbox.has(fd)) got = this.takeKept(fd);
     else {
       do got = this.libc.recv(fd, scratch.address, readBytes, 0);
       while (got === -EINTR);
@@ -39,7 +43,25 @@ export class ScratchReader implements Reader {
     return got;
   }
 
+  private takeKept(fd: number): number {
+    const { inbox } = this;
+    const got = inbox.take(fd, this.readBytes);
+    return inbox.bytes.copy(this.bytes, 0, inbox.start, inbox.start + got);
+  }
+
   hasAll(): boolean {
     return true; // the kernel was asked
+  }
+
+  unreadOf(fd: number): Uint8Array {
+    return this.inbox.copy(fd);
+  }
+
+  keep(fd: number, bytes: Uint8Array): void {
+    this.inbox.keep(fd, [bytes]);
+  }
+
+  clear(fd: number): void {
+    this.inbox.clear(fd);
   }
 }

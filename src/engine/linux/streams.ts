@@ -48,15 +48,14 @@ export class Streams {
   private readonly ownerOf: (slot: number) => Owner;
   private readonly setTimer: (fd: number, ms: number) => void;
   private readonly options: StreamsOptions;
-  private readonly reader: Reader;
+  readonly reader: Reader;
   private readonly watch: StreamWatch;
   private readonly poller: Driver['poller'];
   private readonly pressure: BackPressure;
   private readonly endings: Endings;
   readonly intake: Intake;
   readonly openings: Openings;
-  /** Absent where the driver cannot let go of a socket. */
-  readonly freezer: Freezer | undefined;
+  readonly freezer: Freezer;
 
   constructor(
     libc: Libc,
@@ -193,6 +192,7 @@ export class Streams {
   private release(fd: number): void {
     this.unpair(fd);
     this.writer.clear(fd);
+    this.reader.clear(fd);
     this.setTimer(fd, 0);
     this.poller.forget(fd);
     if (((this.flags[fd] as number) & is.TLS) !== 0) this.tls.free(fd);

@@ -227,7 +227,8 @@ export class NodeEngine implements Engine {
 }
 
 function noHandOver(): BreakwaterError {
-  const message = 'the node engine hands over no connections; use proxy.engine: epoll, which is for Linux';
+  const message =
+    'the node engine hands over no connections; use proxy.engine: epoll or uring, which are for Linux';
   return new BreakwaterError('UPGRADE_UNAVAILABLE', message);
 }
 

@@ -8,6 +8,7 @@ import * as is from '../linux/socket-state.ts';
 import type { SocketTable } from '../linux/socket-table.ts';
 import type { TlsSessions } from '../linux/tls-sessions.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { createFreezer } from './freezer.ts';
 import { Operations } from './operations.ts';
 import { RingPoller } from './poller.ts';
 import { PoolReader } from './reader.ts';
@@ -48,7 +49,8 @@ export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES)
     });
     const writer = new BatchWriter(libc, table, operations, pool, reader, direct, sender, host);
     poller.streams = { pool, reader, writer };
-    return { reader, writer, watch };
+    const freezer = createFreezer(table, ring, operations, poller, reader, writer);
+    return { reader, writer, watch, freezer };
   }
   return { poller, serve };
 }
@@ -76,8 +78,8 @@ function createStreamWatch(
       return 0;
     },
     room(fd) {
-      // One that connects is told to have room when it is connected, and TLS has its poll.
-      if (((flags[fd] as number) & (is.TLS | is.CONNECTING)) === 0) operations.awaitRoom(fd);
+      // One that connects is told to have room when it is connected, and TLS has its poll. One that is frozen is told nothing.
+      if (((flags[fd] as number) & (is.TLS | is.CONNECTING | is.FROZEN)) === 0) operations.awaitRoom(fd);
     },
   };
 }

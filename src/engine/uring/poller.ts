@@ -14,6 +14,8 @@ import type { BatchWriter } from './writer.ts';
 const LOOKS = 300;
 const STRIDE = 3;
 const EVENTS = 1024;
+/** A receive that the kernel is at just then is not found. It fills some 30 buffers more, and is found the next time. */
+const CANCELS_MAX = 8;
 
 /** Who receives and sends. */
 interface Streams {
@@ -43,6 +45,8 @@ export class RingPoller implements Poller {
   /** Polls that go on before the loop waits, each with its generation: before that they would find no room again. */
   private readonly interrupted: number[] = [];
   private count = 0;
+  /** The first so many were given to the loop. Those behind them are given next. */
+  private given = 0;
   private isClosed = false;
 
   constructor(ring: Ring, operations: Operations, { generation }: Pick<SocketTable, 'generation'>) {
@@ -76,7 +80,6 @@ export class RingPoller implements Poller {
   forget(fd: number): void {
     if (this.isClosed) return;
     this.operations.forget(fd);
-    this.streams?.reader.forget(fd);
     // A listening socket accepts until it is closed, which is when nothing is under way at it.
     if (this.levels.delete(fd)) this.ring.submit();
   }
@@ -85,13 +88,14 @@ export class RingPoller implements Poller {
 
   wait(timeoutMs: number): number {
     this.prepare();
-    this.ring.enter(this.streams?.reader.isStarved === true ? 0 : timeoutMs);
+    const isUrgent = this.streams?.reader.isStarved === true || this.hasMore;
+    this.ring.enter(isUrgent ? 0 : timeoutMs);
     return this.collect();
   }
 
   look(): number {
     this.prepare();
-    if (!this.ring.hasPending && !this.ring.hasNews) return 0;
+    if (!this.ring.hasPending && !this.ring.hasNews && !this.hasMore) return 0;
     this.ring.enter(0);
     return this.collect();
   }
@@ -123,15 +127,49 @@ export class RingPoller implements Poller {
 
   /** All that has completed, and so all sends that fell short: those that nothing is told of were taken whole. */
   private collect(): number {
-    this.count = 0;
+    if (this.hasMore) this.words.copyWithin(0, STRIDE * this.given, STRIDE * this.count);
+    this.count -= this.given;
+    this.fetch();
+    this.streams?.writer.settle();
+    this.given = this.count;
+    return this.count;
+  }
+
+  private get hasMore(): boolean {
+    return this.count > this.given;
+  }
+
+  private fetch(): void {
     this.ring.submit(); // what the kernel has left, sends among it
     this.drain();
     while (this.ring.isOverflown) {
       this.ring.enter(0);
       this.drain();
     }
-    this.streams?.writer.settle();
-    return this.count;
+  }
+
+  /** Sees what has become of sends: it was not seen where a fault has left the loop while it waited. */
+  settleSends(): void {
+    const { writer } = this.streams as Streams;
+    if (!writer.isUnsettled) return;
+    this.fetch();
+    writer.settle();
+  }
+
+  /**
+   * Ends the receives that are under way at these sockets, at once. What is told meanwhile, of them and of others, is given by the
+   * next wait. False: one was not to be ended.
+   */
+  endReceives(fds: readonly number[]): boolean {
+    const { operations } = this;
+    for (let cancels = 0; cancels < CANCELS_MAX; cancels++) {
+      const open = fds.filter((fd) => operations.isUnderWay(fd, RECEIVE));
+      if (open.length === 0) return true;
+      for (const fd of open) operations.cancel(fd, RECEIVE);
+      this.ring.enter(0);
+      this.fetch();
+    }
+    return !fds.some((fd) => operations.isUnderWay(fd, RECEIVE));
   }
 
   private drain(): void {

@@ -1,4 +1,5 @@
 import type { Reader } from '../linux/driver.ts';
+import { Inbox } from '../linux/inbox.ts';
 import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPOLLERR, EPOLLIN, type Libc, SHUT_RD } from '../linux/libc.ts';
 import type { ScratchReader } from '../linux/scratch-reader.ts';
 import * as is from '../linux/socket-state.ts';
@@ -13,12 +14,6 @@ const STOWED_READ_BYTES = 16_384;
 /** Of `ended`: the end was received; else 0, or a negative errno. */
 const FIN = 1;
 const NONE = -1;
-
-/** Bytes that were taken out of the pool, because nobody reads them yet. */
-interface Stowed {
-  readonly bytes: Buffer;
-  start: number;
-}
 
 /**
  * The bytes of plain sockets come in buffers of the pool, those of TLS through its session. A socket that is read more
@@ -45,7 +40,8 @@ export class PoolReader implements Reader {
   private readonly ended: Int16Array;
   /** 1: much comes at once, so it is received once at a time, and much. */
   private readonly isBulk: Uint8Array;
-  private readonly stowed = new Map<number, Stowed>();
+  /** Bytes that were taken out of the pool, because nobody reads them yet, and those of another engine. */
+  private readonly inbox = new Inbox();
   /** By buffer: the next of its socket, plus one; its bytes; whose it is. */
   private readonly next: Int32Array;
   private readonly length: Uint32Array;
@@ -86,7 +82,7 @@ export class PoolReader implements Reader {
   receive(fd: number, flags: number): number {
     this.release();
     if ((flags & is.TLS) !== 0) return this.receiveTls(fd, flags);
-    const got = this.stowed.size > 0 && this.stowed.has(fd) ? this.takeStowed(fd) : this.takeBuffer(fd);
+    const got = this.inbox.has(fd) ? this.takeStowed(fd) : this.takeBuffer(fd);
     if (got === 0) return this.result(fd);
     countReceived(this.table, fd, flags, got);
     const unread = (this.unread[fd] as number) - got;
@@ -116,13 +112,10 @@ export class PoolReader implements Reader {
   }
 
   private takeStowed(fd: number): number {
-    const stowed = this.stowed.get(fd) as Stowed;
-    const { bytes, start } = stowed;
-    const got = Math.min(bytes.length - start, STOWED_READ_BYTES);
-    stowed.start += got;
-    if (stowed.start === bytes.length) this.stowed.delete(fd);
-    this.bytes = bytes;
-    this.start = start;
+    const { inbox } = this;
+    const got = inbox.take(fd, STOWED_READ_BYTES);
+    this.bytes = inbox.bytes;
+    this.start = inbox.start;
     return got;
   }
 
@@ -173,7 +166,7 @@ export class PoolReader implements Reader {
       case -ECANCELED: // for what was not read, which may have been read meanwhile
       case -EINTR:
       case -EAGAIN:
-        this.stop(fd);
+        this.resumeLater(fd);
         return 0;
       case 0:
         this.ended[fd] = FIN;
@@ -197,7 +190,7 @@ export class PoolReader implements Reader {
     else this.next[(this.last[fd] as number) - 1] = buffer + 1;
     this.last[fd] = buffer + 1;
     if (isLast) {
-      this.stop(fd);
+      this.resumeLater(fd);
       if (this.pool.isSmall(bytes)) this.isBulk[fd] = 0;
     } else if (before <= this.keptBytes && unread > this.keptBytes) {
       this.isBulk[fd] = 1;
@@ -212,7 +205,8 @@ export class PoolReader implements Reader {
     if (isTooMuch && this.operations.isUnderWay(fd, RECEIVE)) this.operations.cancel(fd, RECEIVE);
   }
 
-  private stop(fd: number): void {
+  /** Receives again, or tells of the end, from when the loop waits. */
+  resumeLater(fd: number): void {
     this.stopped.push(fd, this.table.generation[fd] as number);
   }
 
@@ -234,9 +228,9 @@ export class PoolReader implements Reader {
     for (let i = 0; i < stopped.length; i += 2) {
       const fd = stopped[i] as number;
       if (table.generation[fd] !== stopped[i + 1]) continue;
-      if (this.unread[fd] !== 0) this.operations.awaitEnd(fd);
+      if (this.unread[fd] !== 0 || this.ended[fd] !== 0) this.operations.awaitEnd(fd);
       else if (free-- > 0) this.goOn(fd, true);
-      else this.stop(fd);
+      else this.resumeLater(fd);
     }
   }
 
@@ -254,22 +248,19 @@ export class PoolReader implements Reader {
 
   /** Copies what a socket has received and not read, so that its buffers are the kernel's again. */
   private stow(fd: number): void {
-    const { bytes } = this.libc.pin(this.unread[fd] as number);
-    const former = this.stowed.get(fd);
-    let end = former === undefined ? 0 : former.bytes.copy(bytes, 0, former.start);
+    const pieces: Uint8Array[] = [];
     for (let entry = this.first[fd] as number; entry !== 0; entry = this.next[entry - 1] as number) {
       const number = entry - 1;
       const start = this.pool.startOf(number);
-      end += this.pool.memory.bytes.copy(bytes, end, start, start + (this.length[number] as number));
+      pieces.push(this.pool.memory.bytes.subarray(start, start + (this.length[number] as number)));
       this.owner[number] = NONE;
       this.pool.giveBack(number);
     }
     this.first[fd] = 0;
-    this.stowed.set(fd, { bytes, start: 0 });
+    this.inbox.keep(fd, pieces);
   }
 
-  /** The socket is about to be closed. */
-  forget(fd: number): void {
+  clear(fd: number): void {
     for (let entry = this.first[fd] as number; entry !== 0; entry = this.next[entry - 1] as number) {
       this.owner[entry - 1] = NONE;
       this.pool.giveBack(entry - 1);
@@ -278,6 +269,23 @@ export class PoolReader implements Reader {
     this.unread[fd] = 0;
     this.ended[fd] = 0;
     this.isBulk[fd] = 0;
-    this.stowed.delete(fd);
+    this.inbox.clear(fd);
+  }
+
+  // ---- handing over
+
+  /** An error was received, which is not read yet. */
+  hasFailed(fd: number): boolean {
+    return (this.ended[fd] as number) < 0;
+  }
+
+  unreadOf(fd: number): Uint8Array {
+    this.stow(fd);
+    return this.inbox.copy(fd);
+  }
+
+  keep(fd: number, bytes: Uint8Array): void {
+    this.inbox.keep(fd, [bytes]);
+    this.unread[fd] = (this.unread[fd] as number) + bytes.length;
   }
 }

@@ -126,7 +126,7 @@ export class BatchWriter implements Writer {
 
   /** Whether bytes of the socket can wait for the end of the turn. */
   private gathers(fd: number): boolean {
-    const unfit = is.TLS | is.CONNECTING | is.HANDSHAKING | is.BROKEN;
+    const unfit = is.TLS | is.CONNECTING | is.HANDSHAKING | is.BROKEN | is.FROZEN;
     return this.waiting[fd] === 0 && ((this.table.flags[fd] as number) & unfit) === 0 && this.pieces < PIECES;
   }
 
@@ -263,8 +263,21 @@ export class BatchWriter implements Writer {
     }
   }
 
+  /** What has become of sends that were submitted was not seen yet. */
+  get isUnsettled(): boolean {
+    return this.sends > 0;
+  }
+
   flush(fd: number): number {
     return this.direct.flush(fd);
+  }
+
+  waitingOf(fd: number): Uint8Array {
+    return this.direct.waitingOf(fd);
+  }
+
+  keep(fd: number, bytes: Uint8Array): void {
+    this.direct.keep(fd, bytes);
   }
 
   clear(fd: number): void {

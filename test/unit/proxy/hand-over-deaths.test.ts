@@ -42,7 +42,13 @@ test('a thread of the older process that dies has nothing to give for now, and i
 });
 
 test('what a thread of the newer process was given when it died stays with the older one', async () => {
-  const socket = { waiting: new Uint8Array(), hasEnded: false, fin: 'none', isHeld: false };
+  const socket = {
+    unread: new Uint8Array(),
+    waiting: new Uint8Array(),
+    hasEnded: false,
+    fin: 'none',
+    isHeld: false,
+  };
   const offer = (fd: number) => ({
     listener: 'key',
     descriptors: 1,
