@@ -61,7 +61,7 @@ export async function give(
   const { startTimeoutMs, stepTimeoutMs } = options;
   const hello = await heard(channel, 'hello', startTimeoutMs);
   if (!hello.protocols.includes(PROTOCOL)) {
-    const why = `version ${hello.version} does not speak protocol ${PROTOCOL} of the hand-over`;
+    const why = `version ${hello.version} does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`;
     await channel.say({ type: 'refuse', why });
     throw new HandOverError(why);
   }

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { NodeView } from '../../src/admin/backend.ts';
 import type { ClientHistory } from '../../src/admin/journal-views.ts';
+import { version } from '../../src/base/version.ts';
 import { PROTOCOL } from '../../src/handover/protocol.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
@@ -202,6 +203,23 @@ describe.runIf(isLinux)('an upgrade that fails', () => {
     proxy.install(program);
     await expect(proxy.upgrade()).rejects.toThrow('the proxy goes on as it was');
     await goesOn();
+  });
+
+  test('because another build is installed that speaks another protocol; one that speaks the same takes over', async () => {
+    proxy.replace({ version: '9.9.9', protocol: PROTOCOL + 1 });
+    await expect(proxy.upgrade()).rejects.toThrow(
+      `version 9.9.9 does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`,
+    );
+    await goesOn();
+    proxy.replace({ version: '9.9.9' });
+    const { from, to } = await proxy.upgrade();
+    expect([from.version, to.version]).toEqual([version(), '9.9.9']);
+    expect((await proxy.status()).proxy).toMatchObject({ version: '9.9.9', generation: 2 });
+    expect((await connectDevice(proxy.port, 'newer')).code).toBe(0);
+    for (const device of devices) expect(await ping(device)).toBe('d000');
+    expect(ends).toEqual([]);
+    proxy.replace({ version: '1.0.0', protocol: PROTOCOL + 1 });
+    await expect(proxy.upgrade()).rejects.toThrow('version 1.0.0 does not speak protocol');
   });
 
   test('because the proxy is to stop meanwhile: it stops', async () => {

@@ -1,10 +1,27 @@
-import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { StatusView, UpgradeView } from '../../src/admin/backend.ts';
+import { PROTOCOL } from '../../src/handover/protocol.ts';
 import { type Breakwater, startBreakwater } from './breakwater.ts';
 import { main, run } from './cli.ts';
 import { atEnd, temporaryDirectory } from './process.ts';
 import { until } from './wait.ts';
+
+/** A program that differs from the one under test. */
+interface Build {
+  readonly version: string;
+  /** Of the hand-over; that of the program if it is not given. */
+  readonly protocol?: number;
+}
 
 /** A proxy that runs, and what can be installed in its place. */
 export interface Installed extends Breakwater {
@@ -12,6 +29,8 @@ export interface Installed extends Breakwater {
   upgrade(): Promise<UpgradeView>;
   /** What the program is from now on, as the text of its first file. */
   install(text: string): void;
+  /** Another build takes the place of the program, as npm does it: the folder is renamed, another one has its name, and the first is deleted. */
+  replace(build: Build): void;
   status(): Promise<StatusView>;
   /** Its processes, the one that was started first too. */
   processes(): number[];
@@ -26,16 +45,21 @@ export async function startInstalled(
   { env, wrap }: { readonly env?: NodeJS.ProcessEnv; readonly wrap?: readonly string[] } = {},
 ): Promise<Installed> {
   const directory = temporaryDirectory();
-  const root = resolve(import.meta.dirname, '../..');
-  const program = join(directory, 'dist/breakwater/main.js');
-  cpSync(resolve(main, '..'), join(directory, 'dist/breakwater'), { recursive: true });
-  cpSync(join(root, 'package.json'), join(directory, 'package.json'));
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  const folder = join(directory, 'breakwater');
+  const program = join(folder, 'dist/breakwater/main.js');
+  copyProgram(folder);
   const proxy = await startBreakwater(config, [], env, wrap, program);
   atEnd(() => endAll(program));
   return {
     ...proxy,
     install: (text) => writeFileSync(program, text),
+    replace(build) {
+      const [next, last] = [join(directory, '.next'), join(directory, '.last')];
+      copyProgram(next, build);
+      renameSync(folder, last);
+      renameSync(next, folder);
+      rmSync(last, { recursive: true });
+    },
     status: () => proxy.api<StatusView>('status'),
     processes: () => processesOf(program),
     async upgrade() {
@@ -44,6 +68,33 @@ export async function startInstalled(
       return JSON.parse(stdout) as UpgradeView;
     },
   };
+}
+
+function copyProgram(folder: string, build?: Build): void {
+  const root = resolve(import.meta.dirname, '../..');
+  const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as object;
+  mkdirSync(folder);
+  cpSync(resolve(main, '..'), join(folder, 'dist/breakwater'), { recursive: true });
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ ...own, ...(build && { version: build.version }) }),
+  );
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  if (build?.protocol !== undefined) speakOnly(build.protocol, join(folder, 'dist/breakwater'));
+}
+
+/** Both sides of the hand-over, in a program that is built. */
+function speakOnly(protocol: number, folder: string): void {
+  const edits = [
+    ['proxy.js', `hello.protocols.includes(${PROTOCOL})`, `hello.protocols.includes(${protocol})`],
+    ['take-over.js', `protocols = [${PROTOCOL}]`, `protocols = [${protocol}]`],
+  ] as const;
+  for (const [name, was, is] of edits) {
+    const path = join(folder, name);
+    const text = readFileSync(path, 'utf8');
+    if (!text.includes(was)) throw new Error(`${name} does not say: ${was}`);
+    writeFileSync(path, text.replace(was, is));
+  }
 }
 
 function processesOf(program: string): number[] {

@@ -171,7 +171,9 @@ test('a process that does not speak the protocol is refused before anything move
   ]);
   for (const result of [given, taken])
     expect(result).toMatchObject({
-      reason: { message: `version 2.0.0 does not speak protocol ${PROTOCOL} of the hand-over` },
+      reason: {
+        message: `version 2.0.0 does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`,
+      },
     });
   expect(all.map((i) => atOld.get(i))).toEqual(all.map(() => 'old'));
   expect(said).toEqual([]);
