@@ -18,6 +18,8 @@ export interface Origin {
   /** To the process that was started first; undefined: this is it. */
   readonly line: KeeperLine | undefined;
   readonly formers: Formers;
+  /** The program, started anew as this process was, would be this proxy again and nothing else. */
+  readonly isWholeProgram: boolean;
   /** The control plane is ready: what listens already. */
   listeners(): Promise<Inherited>;
   /** Opens the admin address as soon as nobody else answers there; that of `inherited`, if there is one. */
@@ -31,7 +33,11 @@ export const fromNothing: Origin = {
   state: undefined,
   line: undefined,
   formers: new Formers(),
+  isWholeProgram: true,
   listeners: async () => new Map(),
   openAdmin: (open) => open(),
   settle: async () => {},
 };
+
+/** Of a process that is more than the proxy, such as one that has brokers too. */
+export const partOfProgram: Origin = { ...fromNothing, isWholeProgram: false };

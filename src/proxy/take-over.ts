@@ -90,7 +90,7 @@ function takenOrigin(
   }
 
   return {
-    ...{ state, formers },
+    ...{ state, formers, isWholeProgram: true },
     async listeners() {
       const { listeners, descriptors } = await takeListeners(channel);
       let at = 0;

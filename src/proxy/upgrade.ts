@@ -34,7 +34,7 @@ type GivenParts = Omit<RunningParts, 'owners'>;
 
 interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
   readonly admin: () => Admin;
-  readonly origin: Pick<Origin, 'line' | 'formers'>;
+  readonly origin: Pick<Origin, 'line' | 'formers' | 'isWholeProgram'>;
 }
 
 /** Replaces this process by a new one of the program, as it is installed now. */
@@ -95,11 +95,8 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
 
   return {
     async run() {
-      if (engine.name === 'node') {
-        const why =
-          'connections are handed over by the engines epoll and uring only, which are for Linux; restart the proxy';
-        throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
-      }
+      const why = unavailable(engine.name, origin);
+      if (why !== undefined) throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
       if (underWay !== undefined || !phase.isAccepting)
         throw new BreakwaterError(
           'UPGRADE_UNDER_WAY',
@@ -129,6 +126,15 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
       await underWay.catch(() => {});
     },
   };
+}
+
+/** Why this proxy can never hand over; undefined: it can. */
+function unavailable(engine: string, { isWholeProgram }: Pick<Origin, 'isWholeProgram'>): string | undefined {
+  if (engine === 'node')
+    return 'connections are handed over by the engines epoll and uring only, which are for Linux; restart the proxy';
+  if (!isWholeProgram)
+    return 'this proxy is part of another program, such as the demo; only what `breakwater start` runs is upgraded';
+  return undefined;
 }
 
 /** Another process accepts devices, and goes on with drains and rebalances. */

@@ -37,6 +37,13 @@ describe('the demo', () => {
     );
   });
 
+  test('cannot be upgraded: the program anew would be another demo. It says so, and goes on', async () => {
+    const [, admin] = await shownBy(demo, /dashboard, API +(http:\/\/127\.0\.0\.1:\d+)/);
+    const { code, stderr } = await run(['upgrade', '--admin', String(admin)]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('this proxy is part of another program')]);
+    expect(demo.output()).not.toContain('upgrade failed');
+  });
+
   test('has devices, carries messages across its nodes, and stops at Ctrl-C', async () => {
     const [, url] = await shownBy(demo, ADDRESS);
     const [, admin] = await shownBy(demo, /dashboard, API +(http:\/\/127\.0\.0\.1:\d+)/);

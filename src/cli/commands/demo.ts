@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BreakwaterEvent, NodeView } from '../../admin/backend.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
+import { partOfProgram } from '../../proxy/origin.ts';
 import { startProxy } from '../../proxy/proxy.ts';
 import { type AdminClient, createAdminClient } from '../admin-client.ts';
 import { readEvents, type ToldEvent } from '../event-stream.ts';
@@ -42,7 +43,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   try {
     const started = await brokers.start(options.brokers);
     const config = demoConfig(options, started);
-    const server = await startProxy(config);
+    const server = await startProxy(config, undefined, undefined, partOfProgram);
     const url = server.addresses[0]?.url ?? '';
     const admin = createAdminClient({
       admin: server.adminUrl,

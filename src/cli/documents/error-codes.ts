@@ -122,7 +122,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'give the process what is missing, or turn it off',
   },
   UPGRADE_UNAVAILABLE: {
-    when: 'connections cannot be handed over to a new process here: the `node` engine cannot do it',
+    when: 'connections cannot be handed over to a new process here: the `node` engine cannot do it, and the demo is more than a proxy',
     remedy: 'use `proxy.engine: auto` on Linux; until then restart',
   },
   UPGRADE_REFUSED: {
