@@ -21,12 +21,14 @@ export class Attachment {
   attachedAtMs = 0;
   /** The connection ends, or has ended. */
   isOver = false;
-  private readonly connection: ForwarderHost;
   private readonly owner: UpstreamHost;
 
-  constructor(connection: ForwarderHost, owner: UpstreamHost) {
-    this.connection = connection;
+  constructor(owner: UpstreamHost) {
     this.owner = owner;
+  }
+
+  private get connection(): ForwarderHost {
+    return this.owner.connection;
   }
 
   /** For another process. Undefined unless a node serves, and no other one is left. */

@@ -13,6 +13,9 @@ interface Bereaved {
   end(reason: EndReason): void;
 }
 
+/** No node has died. */
+export const noDeaths: HandedDeaths = { origin: '', isSudden: false };
+
 /** What a session had under way to nodes that died (decision 14). */
 export class Deaths {
   private readonly connection: ForwarderHost;

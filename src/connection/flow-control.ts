@@ -2,17 +2,21 @@ import type { Session } from '../session/index.ts';
 import type { DeviceRates } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { HandedFlow } from './handed-forwarder.ts';
-import type { LaterTurns } from './later-turns.ts';
+import { LaterTurns, type LaterTurnsOwner } from './later-turns.ts';
 import { Meter } from './meter.ts';
 import type { Link } from './wire.ts';
 
+/** Both are read, and nobody has been too fast. */
+export const freeFlow: HandedFlow = { holdsDevice: false, isPaused: false, meter: undefined };
+
 /**
  * Decides, for one session, when the device and the node's link are read: not while the session has more of theirs than
- * it can take, and not while the device sends faster than it may.
+ * it can take, and not while the device sends faster than it may. What is left is gone on with later.
  */
 export class FlowControl {
   /** The device is not read. */
   holdsDevice = false;
+  readonly later: LaterTurns;
   private readonly session: Session;
   private readonly connection: Pick<ForwarderHost, 'host' | 'wire'>;
   private readonly meter: Meter | undefined;
@@ -21,16 +25,22 @@ export class FlowControl {
   /** The link that is not read; -1: none. */
   private heldLink: Link = -1;
 
-  constructor(session: Session, connection: FlowControl['connection'], rates: DeviceRates | undefined) {
+  constructor(
+    session: Session,
+    connection: FlowControl['connection'],
+    rates: DeviceRates | undefined,
+    owner: LaterTurnsOwner,
+  ) {
     this.session = session;
     this.connection = connection;
+    this.later = new LaterTurns(connection.wire, owner);
     this.meter = rates && new Meter(rates);
   }
 
-  /** For another process. A link that is not read is one whose bytes are still at work. */
+  /** For another process; undefined while bytes of either side are still at work. */
   describe(): HandedFlow | undefined {
     const { holdsDevice, isPaused, meter, connection } = this;
-    if (this.heldLink >= 0) return undefined;
+    if (this.heldLink >= 0 || this.later.isAsked) return undefined;
     return { holdsDevice, isPaused, meter: meter?.describe(connection.host.now()) };
   }
 
@@ -39,11 +49,6 @@ export class FlowControl {
     this.holdsDevice = holdsDevice;
     this.isPaused = isPaused;
     if (meter !== undefined) this.meter?.revive(meter, this.connection.host.now());
-  }
-
-  /** May the device be too fast at all? */
-  get isMetered(): boolean {
-    return this.meter !== undefined;
   }
 
   /** Packets of those that wait that may go at once; undefined: all. */
@@ -62,8 +67,8 @@ export class FlowControl {
    * @param link of the session, or -1
    * @returns whether the device has just begun to wait because it is too fast
    */
-  update(link: Link, isServed: boolean, later: LaterTurns): boolean {
-    const { session, meter } = this;
+  update(link: Link, isServed: boolean): boolean {
+    const { session, meter, later } = this;
     if (meter !== undefined) this.bill(meter);
     const pauseMs = this.pauseMs(isServed);
     const { hasNodeRest, hasDeviceRest } = session;

@@ -17,7 +17,7 @@ export interface HangHost {
   readonly route: PoolRoute;
   readonly owner: UpstreamHost;
   readonly at: Attachment;
-  readonly moves: Moves;
+  needMoves(): Moves;
   /** The session has no link: it moves, and `attempts` has asked a node for it already. */
   goOn(move: Move, attempts: ConnectAttempts): void;
   /** The node that was asked is given up. */
@@ -60,7 +60,7 @@ export class HungNode implements SilenceOwner {
     connection.host.dialFailed(target, 'silent', 'PINGREQ unanswered');
     if (connection.isSuperseded) return owner.takenOver(true); // rule 14
     if (owner.session.immovable !== undefined) return;
-    this.silence = new Silence(this, this.host.moves.start({ cause: 'node-silent', origin: target }));
+    this.silence = new Silence(this, this.host.needMoves().start({ cause: 'node-silent', origin: target }));
     owner.session.withhold();
     owner.drainEvents();
     this.silence?.search();
@@ -205,7 +205,7 @@ export class HungNode implements SilenceOwner {
 
   silentForTooLong(): void {
     const { silence, host } = this;
-    if (silence !== undefined) host.moves.ended(silence.move, undefined, false);
+    if (silence !== undefined) host.needMoves().ended(silence.move, undefined, false);
     host.owner.end('no-node');
   }
 
@@ -241,7 +241,7 @@ export class HungNode implements SilenceOwner {
     const origin = host.at.permit?.target;
     host.at.leaveLink('reset');
     if (origin === undefined || !host.at.detach()) return;
-    host.moveOn(host.moves.start({ cause: 'link-lost', origin, evidence: 'own-connect' }));
+    host.moveOn(host.needMoves().start({ cause: 'link-lost', origin, evidence: 'own-connect' }));
   }
 
   /** The device has gone, or the node that serves has ended the session: no other node is asked for it any longer. */

@@ -1,6 +1,5 @@
 import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
 import type { HandedMonitor } from './handed-forwarder.ts';
-import type { Wire } from './wire.ts';
 
 /** Bounds of the time between two looks; the longer is also how often a node without keep-alive is asked for a sign of life. */
 const SOON_LOOK_MS = 1_000;
@@ -10,6 +9,13 @@ const NODE_GRACE = 1.5;
 const UNASKED = -1;
 
 export type Verdict = 'alive' | 'device-gone' | 'node-silent';
+
+/** Whose session it watches. */
+interface Watched {
+  readonly session: Session;
+  /** Is something of the device still to be read by it? */
+  isDeviceBehind(): boolean;
+}
 
 /**
  * Watches one served session for silence (rule 16), by looks at long intervals instead of a clock reading for every
@@ -22,12 +28,12 @@ export class KeepAliveMonitor {
   toldNode = false;
   /** Count it up whenever the node sends anything. */
   heard = 0;
-  private readonly session: Session;
-  private readonly wire: Pick<Wire, 'isDeviceBehind'>;
+  private readonly owner: Watched;
   /** Looks since the device last spoke. */
   private quietLooks = 0;
   /** Looks since anything was last sent to the node. What the device sends may wait here, or come slowly. */
   private untoldLooks = 0;
+  /** In whole milliseconds, as `checkEndsAtMs`: other numbers take memory of their own. */
   private lookAtMs: number;
   /** What was heard when the look before found a PINGREQ unanswered. */
   private heardAtLook = UNASKED;
@@ -35,9 +41,8 @@ export class KeepAliveMonitor {
   private heardAtCheck = UNASKED;
   private checkEndsAtMs = 0;
 
-  constructor(session: Session, wire: Pick<Wire, 'isDeviceBehind'>, nowMs: number) {
-    this.session = session;
-    this.wire = wire;
+  constructor(owner: Watched, nowMs: number) {
+    this.owner = owner;
     this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
   }
 
@@ -54,8 +59,8 @@ export class KeepAliveMonitor {
   /** Goes on where another process was. */
   revive({ lookInMs, checkEndsInMs, ...rest }: HandedMonitor, nowMs: number): void {
     Object.assign(this, rest);
-    this.lookAtMs = nowMs + lookInMs;
-    this.checkEndsAtMs = nowMs + checkEndsInMs;
+    this.lookAtMs = Math.ceil(nowMs + lookInMs);
+    this.checkEndsAtMs = Math.ceil(nowMs + checkEndsInMs);
   }
 
   /** How long until `look`, in ms. */
@@ -73,7 +78,7 @@ export class KeepAliveMonitor {
 
   /** Has nothing come since `ask`, although it would have been read? */
   isSilent(heardThen: number): boolean {
-    return this.heard === heardThen && this.session.pingUnanswered && !this.wire.isDeviceBehind();
+    return this.heard === heardThen && this.session.pingUnanswered && !this.owner.isDeviceBehind();
   }
 
   /** The node may hang: it has so many ms to prove the contrary. */
@@ -101,6 +106,10 @@ export class KeepAliveMonitor {
     this.toldNode = false; // our own PINGREQ does not come from the device
     this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
     return verdict;
+  }
+
+  private get session(): Session {
+    return this.owner.session;
   }
 
   /** A third of one and a half keep-alives of the device, so that it is given up between 1.5 and 2 keep-alives. */

@@ -2,7 +2,7 @@
 
 import type { Link, Wire } from './wire.ts';
 
-interface LaterTurnsOwner {
+export interface LaterTurnsOwner {
   /** Goes on with what the node has sent. */
   goOnNode(): void;
   /** Goes on with what the device has sent, and with what is sent again. */

@@ -11,7 +11,7 @@ const BACKOFF_MAX_MS = 2_000;
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
 
-const noHistory: readonly MigrationResult[] = [];
+export const noHistory: readonly MigrationResult[] = [];
 
 interface MoveStart {
   readonly cause: MoveCause;
@@ -67,13 +67,6 @@ export class Move {
   }
 }
 
-/** Has another node taken the session since then, because the one before it was lost? */
-export function hasMovedSince(history: readonly MigrationResult[], sinceMs: number): boolean {
-  const last = history.at(-1);
-  if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
-  return last.cause === 'link-lost' || last.cause === 'node-silent';
-}
-
 /** The moves of one session. */
 export class Moves {
   /** The last re-attachments, newest last. */
@@ -94,6 +87,13 @@ export class Moves {
   /** Goes on where another process was. */
   revive(handed: readonly HandedMove[], nowMs: number): void {
     this.history = handed.map(({ agoMs, ...rest }) => ({ ...rest, atMs: nowMs - agoMs }));
+  }
+
+  /** Has another node taken the session since then, because the one before it was lost? */
+  hasMovedSince(sinceMs: number): boolean {
+    const last = this.history.at(-1);
+    if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
+    return last.cause === 'link-lost' || last.cause === 'node-silent';
   }
 
   start(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {

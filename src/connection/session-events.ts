@@ -13,7 +13,8 @@ export interface EventHandler {
   readonly connection: ForwarderHost;
   readonly route: PoolRoute;
   readonly upstream: SessionUpstream;
-  readonly deaths: Deaths;
+  readonly deaths: Deaths | undefined;
+  needDeaths(): Deaths;
   linkEnded(link: Link, cause: EndCause): void;
   /** The device's DISCONNECT is on its way to the node. */
   left(): void;
@@ -33,9 +34,9 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
     case 'resumed':
       return upstream.resumed(event.sessionPresent, event.leftBehind);
     case 'suspected':
-      return of.deaths.suspected(upstream.target, of.route);
+      return of.needDeaths().suspected(upstream.target, of.route);
     case 'acquitted':
-      return of.deaths.over();
+      return of.deaths?.over();
     case 'node-leaving':
       return upstream.nodeLeaves(event.code, event.serverReference);
     case 'node-fault':

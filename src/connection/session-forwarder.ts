@@ -2,13 +2,13 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
 import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
-import { Deaths } from './deaths.ts';
-import { FlowControl } from './flow-control.ts';
+import { Deaths, noDeaths } from './deaths.ts';
+import { FlowControl, freeFlow } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedSessionForwarder } from './handed-forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
-import { LaterTurns } from './later-turns.ts';
-import type { CloseMode } from './part.ts';
+import { noHistory } from './migration.ts';
+import { Parting, staying } from './parting.ts';
 import { type EventHandler, handleEvent } from './session-events.ts';
 import { sessionOptions } from './session-options.ts';
 import { SessionUpstream } from './session-upstream.ts';
@@ -32,23 +32,11 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   readonly route: PoolRoute;
   readonly upstream: SessionUpstream;
   private monitor: KeepAliveMonitor | undefined;
-  private readonly flow: FlowControl;
+  /** From when bytes are left, or the device is not read; of a route with rates, always. */
+  private flow: FlowControl | undefined;
   private events: SessionEvent[] | undefined;
-  readonly deaths: Deaths;
-  private readonly later: LaterTurns;
-  /**
-   * What happened behind bytes that are still to be taken: the end of the link, and the last packet of the device.
-   */
-  private linkEnd: { readonly link: Link; readonly cause: EndCause } | undefined;
-  private farewellWaits = false;
-  /** The device sent DISCONNECT, which waits for the next node. */
-  private leaving = false;
-  /** The device has ended its side, and may still read. */
-  private finished = false;
-  /** The device has sent its last packet to its node, which has its time to answer and to close. */
-  private isFarewell = false;
-  private closeMode: CloseMode = 'reset';
-  private purges = true;
+  deaths: Deaths | undefined;
+  private parting = staying;
 
   /** @param origin the packet that `connect` was decoded from, or the session of another process */
   constructor(
@@ -65,10 +53,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     this.session = isNew
       ? new Session(connect, origin, options, this)
       : Session.revive(connect, origin, options, this);
-    this.flow = new FlowControl(this.session, connection, route.rates);
-    this.deaths = new Deaths(connection, this);
-    this.later = new LaterTurns(connection.wire, this);
-    this.upstream = new SessionUpstream(connection, connect, route, this);
+    this.upstream = new SessionUpstream(connect, route, this);
+    if (route.rates !== undefined) this.needFlow();
   }
 
   get target(): Target | undefined {
@@ -77,7 +63,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   /** The last re-attachments, newest last. */
   get history(): readonly MigrationResult[] {
-    return this.upstream.moves.history;
+    return this.upstream.moves?.history ?? noHistory;
   }
 
   /** The node that serves, or is asked to; while there is none, the one that it comes from. */
@@ -92,6 +78,21 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   get assignedClientId(): string | undefined {
     return this.session.assignedClientId;
+  }
+
+  needDeaths(): Deaths {
+    this.deaths ??= new Deaths(this.connection, this);
+    return this.deaths;
+  }
+
+  private needParting(): Parting {
+    if (this.parting === staying) this.parting = new Parting();
+    return this.parting;
+  }
+
+  private needFlow(): FlowControl {
+    this.flow ??= new FlowControl(this.session, this.connection, this.route.rates, this);
+    return this.flow;
   }
 
   place(preferred: string | undefined): void {
@@ -148,8 +149,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
       this.events = undefined;
       for (const event of events) if (!this.upstream.isOver) handleEvent(this, event);
     }
-    if (this.upstream.isOver) return;
-    const isNewPause = this.flow.update(this.upstream.link, this.monitor !== undefined, this.later);
+    if (this.upstream.isOver || (this.flow === undefined && this.session.isFree)) return;
+    const isNewPause = this.needFlow().update(this.upstream.link, this.monitor !== undefined);
     if (isNewPause && this.monitor !== undefined && !this.upstream.isMoving) this.watch(this.monitor);
   }
 
@@ -158,19 +159,19 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (upstream.isOver) return;
     session.goOnNode();
     this.drainEvents();
-    const { linkEnd } = this;
+    const { linkEnd } = this.parting;
     if (linkEnd === undefined || session.hasNodeRest) return;
-    this.linkEnd = undefined;
+    this.needParting().linkEnd = undefined;
     if (linkEnd.link === upstream.link) this.linkEnded(linkEnd.link, linkEnd.cause);
   }
 
   goOnDevice(): void {
     const { session, upstream } = this;
     if (upstream.isOver) return;
-    if (this.flow.pauseMs(this.monitor !== undefined) === 0) session.goOnDevice(this.flow.step);
+    if (!this.flow?.pauseMs(this.monitor !== undefined)) session.goOnDevice(this.flow?.step);
     this.drainEvents();
     const isHeard = this.monitor !== undefined && !session.isWithheld; // else by the next node, or later
-    if (this.farewellWaits && isHeard && !session.hasDeviceRest) this.farewell();
+    if (this.parting.farewellWaits && isHeard && !session.hasDeviceRest) this.farewell();
   }
 
   // ---- links -----------------------------------------------------------------------------------------------
@@ -184,29 +185,28 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   }
 
   linkEnded(link: Link, cause: EndCause): void {
-    if (this.session.hasNodeRest && link === this.upstream.link) this.linkEnd = { link, cause };
-    else if (this.isFarewell && link === this.upstream.link) this.connection.close('flush');
+    if (this.session.hasNodeRest && link === this.upstream.link) this.needParting().linkEnd = { link, cause };
+    else if (this.parting.isFarewell && link === this.upstream.link) this.connection.close('flush');
     else this.upstream.linkEnded(link, cause);
   }
 
   // ---- watching --------------------------------------------------------------------------------------------
 
   served(): void {
-    if (this.finished || this.farewellWaits) this.farewell();
-    if (this.isFarewell) return;
-    const { wire, host } = this.connection;
-    this.monitor ??= new KeepAliveMonitor(this.session, wire, host.now());
+    if (this.parting.finished || this.parting.farewellWaits) this.farewell();
+    if (this.parting.isFarewell) return;
+    this.monitor ??= new KeepAliveMonitor(this, this.connection.host.now());
     this.watch(this.monitor);
   }
 
   adrift(): void {
     this.monitor = undefined;
-    this.deaths.over();
+    this.deaths?.over();
   }
 
   private watch(monitor: KeepAliveMonitor): void {
     const dueMs = monitor.dueMs(this.connection.host.now());
-    const pauseMs = this.flow.pauseMs(true);
+    const pauseMs = this.flow?.pauseMs(true) ?? 0;
     const wakesMs = pauseMs > 0 ? Math.min(dueMs, Math.ceil(pauseMs)) : dueMs;
     this.connection.wire.setTimer(Math.min(wakesMs, this.upstream.hung?.dueMs ?? wakesMs));
   }
@@ -238,13 +238,13 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   }
 
   timer(): void {
-    const { upstream, connection } = this;
-    if (this.isFarewell) return connection.close('flush');
+    const { upstream, connection, parting } = this;
+    if (parting.isFarewell) return connection.close('flush');
     upstream.hung?.timer();
     const { monitor } = this;
-    if (this.deaths.timer() || upstream.timer() || monitor === undefined) return;
-    if (this.flow.holdsDevice || this.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
-    if (this.flow.isMetered) this.drainEvents();
+    if (this.deaths?.timer() || upstream.timer() || monitor === undefined) return;
+    if (this.flow?.holdsDevice || parting.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
+    if (this.flow !== undefined) this.drainEvents(); // a pause may be over
     switch (monitor.look(connection.host.now())) {
       case 'alive':
         return this.watch(monitor);
@@ -259,82 +259,80 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   // ---- ends ------------------------------------------------------------------------------------------------
 
   /**
-   * A device that vanishes leaves its Will to the node. One whose DISCONNECT still waits for a node has said
-   * goodbye. One that has only ended its own side may have sent something, and waits for the answer: its node sees
-   * the same half-close.
+   * A device that vanishes leaves its Will to the node. One whose DISCONNECT still waits for a node has said goodbye. One that
+   * has only ended its own side may have sent something, and waits for the answer: its node sees the same half-close.
    */
   deviceEnded(cause: EndCause): void {
+    const parting = this.needParting();
     if (cause === 'fin') {
-      this.finished = true;
-      if (!this.leaving) this.closeMode = 'flush';
-      if (this.isFarewell) this.connection.wire.finishNode(this.upstream.link);
+      parting.finished = true;
+      if (!parting.leaving) parting.closeMode = 'flush';
+      if (parting.isFarewell) this.connection.wire.finishNode(this.upstream.link);
       else if (this.monitor !== undefined && !this.session.isWithheld) this.farewell();
       return;
     }
-    if (!this.leaving) this.closeMode = 'reset';
+    if (!parting.leaving) parting.closeMode = 'reset';
     this.connection.close(closingOf(cause));
   }
 
   waitToLeave(): void {
-    this.leaving = true;
-    this.closeMode = 'goodbye';
+    const parting = this.needParting();
+    parting.leaving = true;
+    parting.closeMode = 'goodbye';
   }
 
   /** The device's DISCONNECT is on its way to the node. */
   left(): void {
-    this.leaving = true;
-    this.closeMode = 'flush';
+    const parting = this.needParting();
+    parting.leaving = true;
+    parting.closeMode = 'flush';
     this.connection.because('device-closed');
     this.farewell();
   }
 
   private farewell(): void {
     const { wire, host } = this.connection;
-    if (this.isFarewell || this.upstream.isOver) return;
-    this.farewellWaits = this.session.hasDeviceRest;
-    if (this.farewellWaits) return this.later.askForDevice(-1); // at once, or a node that hangs holds the end up
-    this.isFarewell = true;
+    const parting = this.needParting();
+    if (parting.isFarewell || this.upstream.isOver) return;
+    parting.farewellWaits = this.session.hasDeviceRest;
+    if (parting.farewellWaits) return this.needFlow().later.askForDevice(-1); // at once, or a node that hangs holds the end up
+    parting.isFarewell = true;
     this.monitor = undefined;
     this.upstream.giveUpMove();
     this.session.deviceFinished();
     wire.setTimer(host.limits.halfCloseTimeoutMs);
-    if (this.finished) wire.finishNode(this.upstream.link);
+    if (parting.finished) wire.finishNode(this.upstream.link);
   }
 
-  /**
-   * What the broker has said is on the way to the device, or the device is closed without a word, as brokers of
-   * 3.1.1 do.
-   */
+  /** What the broker has said is on its way to the device; or it is closed without a word, as brokers of 3.1.1 do. */
   nodeEnded(cause: EndCause): void {
-    this.purges = false; // what the node has under this client id by now may be another connection's
+    this.needParting().purges = false; // what the node has under this client id by now may be another connection's
     this.connection.because(nodeEndOf(cause));
     this.connection.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason, serverReference?: string): void {
-    if (this.isFarewell) return this.connection.close('flush');
+    const parting = this.needParting();
+    if (parting.isFarewell) return this.connection.close('flush');
     // It is alive, and its Will must not fire because of us (rule 13).
-    if (comesBack(reason)) this.closeMode = 'goodbye';
-    if (purgesNothing(reason)) this.purges = false;
+    if (comesBack(reason)) parting.closeMode = 'goodbye';
+    if (purgesNothing(reason)) parting.purges = false;
     this.connection.because(reason);
     this.session.endDevice(codeOf(reason, serverReference), serverReference);
     this.drainEvents();
     this.connection.close('flush');
   }
 
-  /**
-   * The session that a node has under this client id belongs to the newer connection by now: it is not purged (rule
-   * 14).
-   */
+  /** The session that a node has under this client id is the newer connection's by now: it is not purged (rule 14). */
   superseded(): void {
-    this.purges = false;
+    this.needParting().purges = false;
     this.upstream.superseded();
   }
 
   takenOver(isWhole: boolean): void {
     // A node that has not closed its link to it may fire the Will of a device that is alive (rule 13).
-    if (!this.isFarewell) this.closeMode = 'goodbye';
+    if (!this.parting.isFarewell) this.needParting().closeMode = 'goodbye';
     if (isWhole) this.end('taken-over');
     else this.endInTheMiddle('taken-over');
   }
@@ -346,7 +344,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   leave(): void {
     this.adrift();
-    this.upstream.leave(this.closeMode, this.purges);
+    this.upstream.leave(this.parting.closeMode, this.parting.purges);
   }
 
   closed(): void {
@@ -358,11 +356,13 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   /** While a node serves, and nothing else is under way. */
   describe(): HandedSessionForwarder | undefined {
-    const { monitor, connection, leaving, closeMode, purges } = this;
-    const waits = this.later.isAsked || this.farewellWaits || this.linkEnd !== undefined;
-    if (monitor === undefined || waits || this.finished) return undefined;
+    const { monitor, connection, parting } = this;
+    const { leaving, closeMode, purges } = parting;
+    const waits = parting.farewellWaits || parting.linkEnd !== undefined;
+    if (monitor === undefined || waits || parting.finished) return undefined;
     const [session, upstream] = [this.session.describe(), this.upstream.describe()];
-    const [flow, deaths] = [this.flow.describe(), this.deaths.describe()];
+    const flow = this.flow === undefined ? freeFlow : this.flow.describe();
+    const deaths = this.deaths === undefined ? noDeaths : this.deaths.describe();
     if (!session || !upstream || !flow || !deaths) return undefined;
     return {
       ...{ kind: 'session', session, upstream, flow, deaths, leaving, closeMode, purges },
@@ -378,21 +378,22 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     target: Target,
     handed: HandedSessionForwarder,
   ): SessionForwarder {
-    const { wire, host } = connection;
+    const { host } = connection;
     const forwarder = new SessionForwarder(connection, connect, route, handed.session);
     forwarder.upstream.revive(target, handed.upstream);
-    forwarder.flow.revive(handed.flow);
-    forwarder.deaths.revive(handed.deaths);
-    forwarder.monitor = new KeepAliveMonitor(forwarder.session, wire, host.now());
+    if (handed.flow.holdsDevice || handed.flow.isPaused || forwarder.flow)
+      forwarder.needFlow().revive(handed.flow);
+    if (handed.deaths.origin !== '' || handed.deaths.isSudden) forwarder.needDeaths().revive(handed.deaths);
+    forwarder.monitor = new KeepAliveMonitor(forwarder, host.now());
     forwarder.monitor.revive(handed.monitor, host.now());
-    forwarder.leaving = handed.leaving;
-    forwarder.closeMode = handed.closeMode;
-    forwarder.purges = handed.purges;
+    const { leaving, closeMode, purges } = handed;
+    if (leaving || !purges || closeMode !== staying.closeMode)
+      Object.assign(forwarder.needParting(), { leaving, closeMode, purges });
     return forwarder;
   }
 
   departed(): void {
-    this.deaths.over();
+    this.deaths?.over();
     this.closed();
   }
 }

@@ -12,20 +12,16 @@ import type { ForwarderHost } from './forwarder.ts';
 import type { HandedUpstream } from './handed-forwarder.ts';
 import { type HangHost, HungNode } from './hung-node.ts';
 import { type LossOwner, LostLink } from './lost-link.ts';
-import { hasMovedSince, type Move, Moves } from './migration.ts';
+import { type Move, Moves } from './migration.ts';
 import type { CloseMode } from './part.ts';
 import type { StaleSessionPurge } from './stale-session-purge.ts';
 import { turnAway } from './turn-away.ts';
 import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
-/**
- * Where a session is: finds it its first node, takes it from node to node, and leaves the last. All ways and states are in
- * `LIFECYCLE.md`.
- */
+/** Where a session is: finds it its first node, takes it from node to node, and leaves the last (`LIFECYCLE.md`). */
 export class SessionUpstream implements LossOwner, HangHost {
   readonly at: Attachment;
-  readonly moves: Moves;
   /** The device was sent something while no node served it. */
   spoken = false;
   readonly connection: ForwarderHost;
@@ -39,15 +35,20 @@ export class SessionUpstream implements LossOwner, HangHost {
   /** The serving node hangs, or one has hung. */
   hung: HungNode | undefined;
   move: Move | undefined;
+  moves: Moves | undefined;
   private purge: StaleSessionPurge | Drop | undefined;
 
-  constructor(connection: ForwarderHost, connect: Connect, route: PoolRoute, owner: UpstreamHost) {
-    this.connection = connection;
+  constructor(connect: Connect, route: PoolRoute, owner: UpstreamHost) {
+    this.connection = owner.connection;
     this.connect = connect;
     this.route = route;
     this.owner = owner;
-    this.at = new Attachment(connection, owner);
-    this.moves = new Moves(connection, route.moves.reattachDeadlineMs);
+    this.at = new Attachment(owner);
+  }
+
+  needMoves(): Moves {
+    this.moves ??= new Moves(this.connection, this.route.moves.reattachDeadlineMs);
+    return this.moves;
   }
 
   get isOver(): boolean {
@@ -73,7 +74,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     const { spoken, copies: targets, hung, route, connection } = this;
     const at = this.isMoving || this.attempts !== undefined ? undefined : this.at.describe();
     const nowMs = connection.host.now();
-    const [straysMs, history] = [hung?.describe(nowMs) ?? [], this.moves.describe(nowMs)];
+    const [straysMs, history] = [hung?.describe(nowMs) ?? [], this.moves?.describe(nowMs) ?? []];
     const copies = targets.map(({ nodeId }) => nodeId);
     return at && { at, pool: route.name, spoken, copies, straysMs, history };
   }
@@ -82,7 +83,7 @@ export class SessionUpstream implements LossOwner, HangHost {
   revive(target: Target, { at, spoken, copies, straysMs, history }: HandedUpstream): void {
     const nowMs = this.connection.host.now();
     this.at.revive(target, at);
-    this.moves.revive(history, nowMs);
+    if (history.length > 0) this.needMoves().revive(history, nowMs);
     this.spoken = spoken;
     this.copies = copies.flatMap((node) => this.route.target(node, this.connection.peer) ?? []);
     if (straysMs.length > 0) this.hungNode().revive(straysMs, nowMs);
@@ -127,12 +128,12 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (move === undefined) return turnAway(connection, this.connect, attempts);
     if (this.at.permit !== undefined) {
       this.move = undefined; // the old node goes on serving
-      this.moves.ended(move, undefined, false);
+      this.needMoves().ended(move, undefined, false);
       return this.owner.served();
     }
     const wait = move.backoff(connection.host.now(), connection.host.random());
     if (wait !== undefined) return connection.wire.setTimer(wait);
-    this.moves.ended(move, undefined, false);
+    this.needMoves().ended(move, undefined, false);
     this.owner.end('no-node');
   }
 
@@ -175,23 +176,20 @@ export class SessionUpstream implements LossOwner, HangHost {
       return this.tryAnother((attempts) => attempts.busy(`CONNACK ${hexOf(code)}`, packet));
     if (move === undefined) return this.connection.refuse('node-refused', packet, 'connect-rejected');
     if (isOfIdentity(connect.protocolVersion, code) && this.at.oldLink < 0) {
-      this.moves.ended(move, undefined, false);
+      this.needMoves().ended(move, undefined, false);
       return this.owner.end('connect-rejected'); // no node would say otherwise
     }
     this.tryAnother((attempts) => attempts.declined(isCrowded(connect.protocolVersion, code)));
   }
 
+  /** Leaves the link that is tried for another node, unless the connection ends with it. */
   private tryAnother(leave: (attempts: ConnectAttempts) => void): void {
-    if (!this.unlink()) return;
+    if (this.link === this.attempts?.link) {
+      this.at.link = -1;
+      if (!this.at.detach()) return;
+    }
     if (this.attempts !== undefined) leave(this.attempts);
     this.tryNext();
-  }
-
-  /** The session leaves the link that is tried. Returns false when the connection has ended with it. */
-  private unlink(): boolean {
-    if (this.link !== this.attempts?.link) return true;
-    this.at.link = -1;
-    return this.at.detach();
   }
 
   accepted(): void {
@@ -207,7 +205,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.accepted();
     if (leftBehind && move !== undefined) this.copies = withCopy(this.copies, move.origin);
     at.sayGoodbye(!sessionPresent);
-    if (move !== undefined) this.moves.ended(move, at.permit?.target, sessionPresent);
+    if (move !== undefined) this.needMoves().ended(move, at.permit?.target, sessionPresent);
   }
 
   // ---- losing a node ---------------------------------------------------------------------------------------
@@ -251,12 +249,12 @@ export class SessionUpstream implements LossOwner, HangHost {
     at.permit?.release();
     at.permit = undefined;
     if (!isWhole) return owner.endInTheMiddle('node-reset');
-    if (!owner.deaths.survives(target, evidence)) return;
+    if (!owner.needDeaths().survives(target, evidence)) return;
     owner.session.nodeGone();
     owner.session.answerPings();
     owner.drainEvents();
     if (!this.isOver)
-      this.moveOn(this.moves.start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
+      this.moveOn(this.needMoves().start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
   }
 
   /** The node says that it stops, or that the session should go elsewhere. */
@@ -268,13 +266,13 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.hung?.leave();
     at.leaveNode('goodbye');
     const first = this.route.named(serverReference ?? '');
-    if (at.detach()) this.moveOn(this.moves.start({ cause: 'node-leaving', origin }), first);
+    if (at.detach()) this.moveOn(this.needMoves().start({ cause: 'node-leaving', origin }), first);
   }
 
   /** The broker has accepted a newer connection of the device. This link stays as long as its node keeps it. */
   superseded(): void {
     if (this.isOver) return this.purge?.giveUp();
-    const isNewer = hasMovedSince(this.moves.history, this.connection.host.now() - TAKEOVER_MS);
+    const isNewer = this.moves?.hasMovedSince(this.connection.host.now() - TAKEOVER_MS) ?? false;
     const isSpeaking = this.link >= 0 && this.at.permit !== undefined && !this.hung?.isSilent;
     if (!isSpeaking || isNewer) this.owner.takenOver(this.lost?.isWhole ?? true);
     else if (this.move !== undefined) this.exhausted();
@@ -320,7 +318,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (this.connection.isSuperseded) return 'superseded';
     if (session.stays !== undefined) return session.stays;
     if (origin === undefined || this.isMoving || !this.isBetweenPackets) return 'later';
-    const move = this.moves.start({ cause, origin, to });
+    const move = this.needMoves().start({ cause, origin, to });
     const attempts = this.attemptsFor(to, move.from);
     const target = attempts.choose();
     if (target === undefined || !move.wants(target)) {

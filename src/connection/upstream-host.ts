@@ -1,6 +1,7 @@
 import type { Immovable, Session } from '../session/index.ts';
 import type { EndReason } from './connection-host.ts';
 import type { Deaths } from './deaths.ts';
+import type { ForwarderHost } from './forwarder.ts';
 import type { EndCause } from './wire.ts';
 
 /** What becomes of an order to move: `later` passes by itself. `superseded`: a newer connection has the session. */
@@ -8,6 +9,7 @@ export type MoveAnswer = 'moving' | 'later' | 'no-node' | 'superseded' | Immovab
 
 /** Whose upstream it is. */
 export interface UpstreamHost {
+  readonly connection: ForwarderHost;
   readonly session: Session;
   /** Call it after every call of the session: it handles the events that the session has reported. */
   drainEvents(): void;
@@ -24,6 +26,6 @@ export interface UpstreamHost {
   /** The device has part of a message, and no other node has the rest. */
   endInTheMiddle(reason: EndReason): void;
   /** The packets that the session had under way to nodes that died. */
-  readonly deaths: Deaths;
+  needDeaths(): Deaths;
   end(reason: EndReason): void;
 }

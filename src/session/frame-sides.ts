@@ -66,7 +66,7 @@ export const deviceSide: FrameHandler<State> = {
     } else if (isPublish && isRecognizable(bytes, at, bodyAt, known, size, s.version)) {
       publish(s, bytes, at, bodyAt, known, rest);
     } else {
-      s.notUnderstood = true;
+      s.needRare().notUnderstood = true;
       s.toNode.pass(bytes, at, known);
     }
     s.toNode.open();
@@ -77,7 +77,7 @@ export const deviceSide: FrameHandler<State> = {
     s.toNode.stream(bytes, start, end, last);
   },
   broken(s) {
-    s.notUnderstood = true;
+    s.needRare().notUnderstood = true;
   },
   rest(s, bytes, start, end) {
     if (s.phase === 'over' || s.deviceLeft) return;

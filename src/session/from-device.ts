@@ -2,7 +2,7 @@ import { uint16 } from '../base/bytes.ts';
 import { MALFORMED } from '../protocol/mqtt/varint.ts';
 import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
-import { expiryIn } from './memory.ts';
+import { noteExpiry } from './memory.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
 import { quotaIsUsed } from './quota.ts';
 import { stage } from './stages.ts';
@@ -29,7 +29,7 @@ export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt
 function keep(s: State, bytes: Uint8Array, at: number, end: number): void {
   const type = (bytes[at] as number) >> 4;
   if (s.phase !== 'connecting' && isPingreq(bytes, at, end)) return pinged(s);
-  if (type === packetType.auth && s.authenticates) return s.toNode.pass(bytes, at, end);
+  if (type === packetType.auth && s.rare.authenticates) return s.toNode.pass(bytes, at, end);
   s.needOfflineBuffer().append(bytes, at, end);
   if (type !== packetType.disconnect) return;
   s.deviceLeft = true;
@@ -81,7 +81,7 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
     case packetType.disconnect:
       s.deviceLeft = true;
       s.phase = 'leaving';
-      s.expiryAtEnd = s.version === 5 ? expiryIn(bytes, bodyAt, end) : undefined;
+      if (s.version === 5) noteExpiry(s, bytes, bodyAt, end);
       s.toNode.pass(bytes, at, end);
       return s.event({ kind: 'device-left', forwarded: true });
   }
@@ -94,7 +94,7 @@ function request(s: State, type: number, bytes: Uint8Array, at: number, bodyAt: 
     s.inflightFromDevice?.isFull ||
     !isRequest(bytes, bodyAt, end, s.version, type === packetType.subscribe)
   ) {
-    s.notUnderstood = true;
+    s.needRare().notUnderstood = true;
     return;
   }
   s.needInflightFromDevice().append(leadingId(bytes, bodyAt, end), stage.asked, bytes, at, end);
@@ -103,7 +103,7 @@ function request(s: State, type: number, bytes: Uint8Array, at: number, bodyAt: 
 
 /** Are topic aliases of the device followed? */
 export function usesAliases(s: State): boolean {
-  return s.version === 5 && s.advertised.topicAliasMaximum > 0 && !s.overflown;
+  return s.version === 5 && s.advertised.topicAliasMaximum > 0 && !s.rare.overflown;
 }
 
 /** PUBLISH from the device; `rest` bytes of it, which nobody keeps, are to come. */
@@ -122,7 +122,7 @@ export function publish(
   const aliasAt = idAt !== MALFORMED && aliases ? topicAliasAt(bytes, qos === 0 ? idAt : idAt + 2, end) : 0;
   const id = idAt === MALFORMED || qos === 0 ? 0 : uint16(bytes, idAt);
   if (idAt === MALFORMED || (qos > 0 && id === 0) || qos === 3 || !isAlias(s, bytes, bodyAt, aliasAt)) {
-    if (qos > 0) s.notUnderstood = true;
+    if (qos > 0) s.needRare().notUnderstood = true;
     return s.toNode.pass(bytes, at, end);
   }
   if (qos > 0) {
@@ -131,7 +131,7 @@ export function publish(
       s.inflightFromDevice !== undefined &&
       s.inflightFromDevice.find(id) >= 0;
     if (!resent && s.inflightFromDevice?.isFull) {
-      s.notUnderstood = true; // one id for several messages
+      s.needRare().notUnderstood = true; // one id for several messages
       return s.toNode.pass(bytes, at, end);
     }
     const waits = !resent && rest === 0 && quotaIsUsed(s);
@@ -225,7 +225,7 @@ function released(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: 
     return s.toDevice.write(ackPacket(packetType.pubcomp, id)); // rule 4
   }
   // Unknown: an exchange from before this connection [MQTT-4.4.0-1].
-  if (entry < 0 && inflightFromDevice.isFull) s.notUnderstood = true;
+  if (entry < 0 && inflightFromDevice.isFull) s.needRare().notUnderstood = true;
   else if (entry < 0) inflightFromDevice.append(id, stage.released, bytes, at, at);
   else inflightFromDevice.setStage(entry, stage.released);
   s.toNode.pass(bytes, at, end);

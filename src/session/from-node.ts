@@ -26,7 +26,7 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
   if (!s.answered) {
     if (type === packetType.connack) return connackFromNode(s, bytes, at, bodyAt, end);
     if (type === packetType.auth && s.phase === 'connecting') {
-      s.authenticates = true;
+      s.needRare().authenticates = true;
       return s.toDevice.pass(bytes, at, end);
     }
     return s.nodeFault('first packet is not CONNACK [MQTT-3.2.0-1]');
@@ -127,7 +127,7 @@ function endTrial(s: State, migration: MigrationState): void {
 function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   let i = 0;
   for (const asked of filtersOf(packet, s.version)) {
-    if (s.overflown) return;
+    if (s.rare.overflown) return;
     const code = codes[i] ?? 0;
     if (code < FAILED) s.needSubscriptions().set(granted(asked, code));
     if (++i === MANY_FILTERS) s.subscriptions?.hash();
@@ -139,7 +139,7 @@ function subscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
 function unsubscribed(s: State, packet: Uint8Array, codes: Uint8Array): void {
   let i = 0;
   for (const { filter } of filtersOf(packet, s.version)) {
-    if (s.overflown || (s.subscriptions === undefined && !s.inherited)) return;
+    if (s.rare.overflown || (s.subscriptions === undefined && !s.inherited)) return;
     if ((codes[i] ?? 0) < FAILED) unsubscribedFrom(s, filter);
     if (++i === MANY_FILTERS) s.subscriptions?.hash();
     s.boundKnown(i);

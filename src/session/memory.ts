@@ -45,12 +45,12 @@ export class SessionMemory {
    */
   recall(text: string): boolean {
     const { state: s } = this;
-    if (!s.inherited || s.isBeyondRecall || s.stays !== undefined || s.phase === 'over') return false;
-    const recalled = merged(text, s.unsubscribed ?? [], s.subscriptions ?? []);
+    if (!s.inherited || s.rare.isBeyondRecall || s.stays !== undefined || s.phase === 'over') return false;
+    const recalled = merged(text, s.rare.unsubscribed ?? [], s.subscriptions ?? []);
     if (recalled === undefined || recalled.bytes + (s.aliases?.bytes ?? 0) > s.options.maxStateBytes)
       return false;
     s.subscriptions = recalled.count > 0 ? recalled : undefined;
-    s.unsubscribed = undefined;
+    if (s.rare.unsubscribed) s.needRare().unsubscribed = undefined;
     s.inherited = false;
     return true;
   }
@@ -61,11 +61,11 @@ export class SessionMemory {
    */
   get rest(): Rest | undefined {
     const { state: s } = this;
-    if (this.opening === undefined || s.isBeyondRecall || s.stays !== undefined || isAsking(s))
+    if (this.opening === undefined || s.rare.isBeyondRecall || s.stays !== undefined || isAsking(s))
       return undefined;
     const expirySeconds = s.version === 5 ? sessionExpiryOf(s) : Number.POSITIVE_INFINITY;
     const subscriptions = s.subscriptions?.text ?? '';
-    const unsubscribed = s.inherited ? (s.unsubscribed?.text ?? '') : undefined;
+    const unsubscribed = s.inherited ? (s.rare.unsubscribed?.text ?? '') : undefined;
     const longest = Math.max(subscriptions.length, unsubscribed?.length ?? 0);
     if (expirySeconds === 0 || longest > SUBSCRIPTIONS_MAX) return undefined;
     return { subscriptions, unsubscribed, expirySeconds };
@@ -109,23 +109,29 @@ function isAsking({ inflightFromDevice }: State): boolean {
  * The Session Expiry Interval that holds: the one in the device's DISCONNECT, else the node's, else the one in
  * CONNECT (MQTT 5.0 clauses 3.14.2.2.2, 3.2.2.3.2, 3.1.2.11.2).
  */
-function sessionExpiryOf({ expiryAtEnd, advertised, connect }: State): number {
-  return expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval;
+function sessionExpiryOf({ rare, advertised, connect }: State): number {
+  return rare.expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval;
 }
 
 /** The device has unsubscribed: of a session that is older than the connection too. */
 export function unsubscribedFrom(s: State, filter: Uint8Array): void {
   s.subscriptions?.delete(filter);
-  if (!s.inherited || s.isBeyondRecall) return;
-  s.unsubscribed ??= new Subscriptions();
-  s.unsubscribed.set({ filter, options: 0, identifier: 0 });
-  if (s.unsubscribed.bytes <= s.options.maxStateBytes) return;
-  s.isBeyondRecall = true;
-  s.unsubscribed = undefined;
+  if (!s.inherited || s.rare.isBeyondRecall) return;
+  const rare = s.needRare();
+  rare.unsubscribed ??= new Subscriptions();
+  rare.unsubscribed.set({ filter, options: 0, identifier: 0 });
+  if (rare.unsubscribed.bytes <= s.options.maxStateBytes) return;
+  rare.isBeyondRecall = true;
+  rare.unsubscribed = undefined;
 }
 
-/** The Session Expiry Interval of a whole DISCONNECT with its body in [bodyAt, end); undefined where it has none. */
-export function expiryIn(bytes: Uint8Array, bodyAt: number, end: number): number | undefined {
+/** The device leaves, in MQTT 5 perhaps with a Session Expiry Interval: its DISCONNECT is whole, with its body in [bodyAt, end). */
+export function noteExpiry(s: State, bytes: Uint8Array, bodyAt: number, end: number): void {
+  const expiry = expiryIn(bytes, bodyAt, end);
+  if (expiry !== undefined) s.needRare().expiryAtEnd = expiry;
+}
+
+function expiryIn(bytes: Uint8Array, bodyAt: number, end: number): number | undefined {
   const behind = bodyAt + 1 < end ? propertiesEnd(bytes, bodyAt + 1, end) : -1;
   if (behind < 0) return undefined;
   for (

@@ -17,8 +17,9 @@ export interface HeldBack {
 /** Whose bytes they are. */
 export interface Speaker {
   readonly output: SessionOutput;
-  /** Made when the first packet streams, which for most sessions is never. */
-  heldBack: HeldBack | undefined;
+  readonly rare: { readonly heldBack: HeldBack | undefined };
+  /** The same, to be changed. */
+  needRare(): { heldBack: HeldBack | undefined };
   /** More was held back than may be. */
   heldTooMuch(side: 'node' | 'device'): void;
 }
@@ -129,13 +130,14 @@ export class PacketWriter {
   }
 
   private get heldBack(): Uint8Array[] | undefined {
-    return this.speaker?.heldBack?.[this.side];
+    return this.speaker?.rare.heldBack?.[this.side];
   }
 
   private holdBack(packets: Uint8Array[] | undefined): void {
     if (this.speaker === undefined) return;
-    this.speaker.heldBack ??= { node: undefined, device: undefined };
-    this.speaker.heldBack[this.side] = packets;
+    const rare = this.speaker.needRare();
+    rare.heldBack ??= { node: undefined, device: undefined };
+    rare.heldBack[this.side] = packets;
   }
 
   private emit(bytes: Uint8Array, start: number, end: number): void {

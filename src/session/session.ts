@@ -213,10 +213,7 @@ export class Session {
     return isWhole;
   }
 
-  /**
-   * While no node has the session, or the node is silent: answers the PINGREQs that wait, and each further one at
-   * once (rule 16).
-   */
+  /** No node has the session, or it is silent: answers the PINGREQs that wait, and each further one at once (rule 16). */
   answerPings(): void {
     const { state } = this;
     state.pingsWait = false;
@@ -267,6 +264,11 @@ export class Session {
   /** Must the device not be read? Look after every call. */
   get holdsDevice(): boolean {
     return mustHoldDevice(this.state, this.deviceFrames, this.hasDeviceRest);
+  }
+
+  /** Are both sides to be read, and is nothing left of what they have sent? So it is of nearly every session, after every call. */
+  get isFree(): boolean {
+    return !this.hasDeviceRest && !this.hasNodeRest && !this.holdsDevice;
   }
 
   /**

@@ -13,7 +13,8 @@ import { InflightFromDevice } from './inflight-from-device.ts';
 import { InflightToDevice } from './inflight-to-device.ts';
 import { MigrationState } from './migration-state.ts';
 import { ObjectPool } from './object-pool.ts';
-import { type HeldBack, PacketWriter, type Speaker } from './packet-writer.ts';
+import { PacketWriter, type Speaker } from './packet-writer.ts';
+import { nothingRare, Rare } from './rare.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 const OFFLINE_CAPACITY = 256;
@@ -48,14 +49,14 @@ export type Phase = 'connecting' | 'attached' | 'detached' | 'rebuilding' | 'lea
  * - A PUBLISH of QoS 1 or 2, a SUBSCRIBE or an UNSUBSCRIBE that was given to a node has an entry in `inflightFromDevice` until a
  *   node has answered it. PUBACK, PUBREC, SUBACK and UNSUBACK reach the device only when a node gave them (rule 6).
  * - `advertised` is set by the first CONNACK and by no later one (rule 12, 16); `terms` are those of the link that is up.
- * - `subscriptions` are what a node has granted; undefined with `overflown`: then the session stays.
+ * - `subscriptions` are what a node has granted; undefined with `rare.overflown`: then the session stays.
  * - `inflightFromDevice` and `inflightToDevice` are undefined while they would be empty: another session has them then.
  */
 export class State implements Speaker {
   readonly connect: Connect;
   readonly options: SessionOptions;
   readonly output: SessionOutput;
-  heldBack: HeldBack | undefined;
+  rare = nothingRare;
   phase: Phase = 'connecting';
   /** Packets that the present call may still take, so that no session holds the worker for long. */
   budget = 0;
@@ -67,21 +68,9 @@ export class State implements Speaker {
   attachments = 0;
   /** The device had the session before this connection, so its subscriptions are not all known. */
   inherited = false;
-  /** What the device has unsubscribed since then, and of an inherited session only. */
-  unsubscribed: Subscriptions | undefined;
-  /** The list was too large to be kept: what is remembered of the session is of no use then. */
-  isBeyondRecall = false;
-  /** Seconds that the session outlives the connection, where the device's DISCONNECT has said so. */
-  expiryAtEnd: number | undefined;
   deviceLeft = false;
   /** The node that has the session is silent: it is sent nothing until it answers (`Session.withhold`). */
   isWithheld = false;
-  /** Subscriptions and aliases were more than may be kept: none is kept, and the session stays at its node. */
-  overflown = false;
-  /** The device sent something that could not be followed, so the state at the node is unknown: the session stays. */
-  notUnderstood = false;
-  /** The node has asked the device to go on with an enhanced authentication. */
-  authenticates = false;
   /** What the device was told by its one CONNACK, and what the node on this link promised. */
   advertised: ConnackCapabilities = plainCapabilities;
   terms: ConnackCapabilities = plainCapabilities;
@@ -177,6 +166,11 @@ export class State implements Speaker {
     return this.inflightToDevice;
   }
 
+  needRare(): Rare {
+    if (this.rare === nothingRare) this.rare = new Rare();
+    return this.rare;
+  }
+
   needSubscriptions(): Subscriptions {
     this.subscriptions ??= new Subscriptions();
     return this.subscriptions;
@@ -236,7 +230,7 @@ export class State implements Speaker {
   /** Call it when they have grown, with how many filters of one packet have been looked at. */
   boundKnown(filters = 0): void {
     if (this.knownBytes <= this.options.maxStateBytes && filters <= MOST_FILTERS) return;
-    this.overflown = true;
+    this.needRare().overflown = true;
     this.subscriptions = undefined;
     this.aliases = undefined;
   }
@@ -244,8 +238,8 @@ export class State implements Speaker {
   /** For another process. Undefined unless a node has the session and what is said goes to and fro. */
   describe(): HandedState | undefined {
     if (this.phase !== 'attached' || this.linkDead || this.isWithheld) return undefined;
-    const { heldBack, attachments, inherited, isBeyondRecall, deviceLeft, overflown } = this;
-    const { notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
+    const { heldBack, isBeyondRecall, overflown, notUnderstood, authenticates, unsubscribed } = this.rare;
+    const { attachments, inherited, deviceLeft, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
     const { pingsOdd, pingsSpare } = this;
     const { isPaused, billedMessages, billedBytes, options, migration } = this;
     return {
@@ -254,7 +248,7 @@ export class State implements Speaker {
       ...{ pingsOdd, pingsSpare },
       ...{ isPaused, billedMessages, billedBytes },
       heldBack: heldBack && { node: copies(heldBack.node), device: copies(heldBack.device) },
-      unsubscribed: this.unsubscribed?.describe(),
+      unsubscribed: unsubscribed?.describe(),
       advertised: { ...this.advertised },
       terms: { ...this.terms },
       inflightFromDevice: this.inflightFromDevice?.describe(),
@@ -268,20 +262,35 @@ export class State implements Speaker {
 
   /** Makes a new state what another process had. */
   revive(handed: HandedState): void {
-    const { inflightFromDevice, inflightToDevice, unsubscribed, subscriptions, ...others } = handed;
-    const { aliases, offlineBuffer, migration, advertised, terms, ...rest } = others;
-    Object.assign(this, rest);
+    const { heldBack, unsubscribed, isBeyondRecall, overflown, notUnderstood, authenticates } = handed;
+    const { inflightFromDevice, inflightToDevice, subscriptions, aliases, offlineBuffer } = handed;
+    if (heldBack || unsubscribed || isBeyondRecall || overflown || notUnderstood || authenticates)
+      Object.assign(this.needRare(), {
+        ...{ heldBack, isBeyondRecall, overflown, notUnderstood, authenticates },
+        unsubscribed: unsubscribed && Subscriptions.revive(unsubscribed),
+      });
+    this.attachments = handed.attachments;
+    this.inherited = handed.inherited;
+    this.deviceLeft = handed.deviceLeft;
+    this.pingsOwed = handed.pingsOwed;
+    this.pingsSent = handed.pingsSent;
+    this.pingsOdd = handed.pingsOdd;
+    this.pingsSpare = handed.pingsSpare;
+    this.pingsBehind = handed.pingsBehind;
+    this.pingsWait = handed.pingsWait;
+    this.isPaused = handed.isPaused && this.options.isPaced; // there may be no rates here
+    this.billedMessages = handed.billedMessages;
+    this.billedBytes = handed.billedBytes;
     this.phase = 'attached';
     this.answered = true;
-    this.advertised = interned(advertised);
-    this.terms = interned(terms);
-    this.unsubscribed = unsubscribed && Subscriptions.revive(unsubscribed);
+    this.advertised = interned(handed.advertised);
+    this.terms = interned(handed.terms);
     this.inflightFromDevice = inflightFromDevice && windows.take().revive(inflightFromDevice);
     this.inflightToDevice = inflightToDevice && tables.take().revive(inflightToDevice);
     this.subscriptions = subscriptions && Subscriptions.revive(subscriptions);
     this.aliases = aliases && Aliases.revive(aliases);
     this.offlineBuffer = offlineBuffer && bufferOf(offlineBuffer);
-    this.migration = migration && MigrationState.revive(migration, this.options.now);
+    this.migration = handed.migration && MigrationState.revive(handed.migration, this.options.now);
   }
 
   /** Overwrites payloads. */
@@ -300,8 +309,8 @@ export class State implements Speaker {
   /** Why the session can never go to another node; undefined when it can. */
   get stays(): 'enhanced-auth' | 'too-much-state' | 'not-understood' | undefined {
     if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
-    if (this.overflown) return 'too-much-state';
-    return this.notUnderstood ? 'not-understood' : undefined;
+    if (this.rare.overflown) return 'too-much-state';
+    return this.rare.notUnderstood ? 'not-understood' : undefined;
   }
 
   /** Ends the device's side with a reason; 3.1.1 has no word for it and is just closed. */

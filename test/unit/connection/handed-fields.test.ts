@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import { GrowableBuffer } from '../../../src/base/growable-buffer.ts';
+import { Deaths } from '../../../src/connection/deaths.ts';
 import { FlowControl } from '../../../src/connection/flow-control.ts';
 import { HungNode } from '../../../src/connection/hung-node.ts';
 import { KeepAliveMonitor } from '../../../src/connection/keep-alive-monitor.ts';
+import { LaterTurns } from '../../../src/connection/later-turns.ts';
 import { Meter } from '../../../src/connection/meter.ts';
+import { Moves } from '../../../src/connection/migration.ts';
+import { Parting } from '../../../src/connection/parting.ts';
 import { TokenBucket } from '../../../src/policy/admission/token-bucket.ts';
 import { Aliases } from '../../../src/session/aliases.ts';
 import { Frames } from '../../../src/session/frames.ts';
@@ -11,6 +15,7 @@ import { FreshFilters } from '../../../src/session/fresh-filters.ts';
 import { InflightFromDevice } from '../../../src/session/inflight-from-device.ts';
 import { InflightToDevice } from '../../../src/session/inflight-to-device.ts';
 import { MigrationState } from '../../../src/session/migration-state.ts';
+import { Rare } from '../../../src/session/rare.ts';
 import { Subscriptions } from '../../../src/session/subscriptions.ts';
 import { Scene } from './scene.ts';
 import { served } from './session-scene.ts';
@@ -23,7 +28,7 @@ const { connection } = served();
 const forwarder = of(connection, 'forwarder');
 const upstream = of(forwarder, 'upstream');
 const session = of(forwarder, 'session');
-const monitorOf = new KeepAliveMonitor({ deviceKeepAlive: 0, nodeKeepAlive: 0 } as never, {} as never, 0);
+const monitorOf = new KeepAliveMonitor({ session: { deviceKeepAlive: 0, nodeKeepAlive: 0 } } as never, 0);
 const rates = { messageRate: 1, byteRate: 1 };
 
 interface Fate {
@@ -67,8 +72,8 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     forwarder,
     {
-      goes: 'session upstream monitor flow deaths leaving closeMode purges',
-      begins: 'events later linkEnd farewellWaits finished isFarewell',
+      goes: 'session upstream monitor flow deaths parting',
+      begins: 'events',
       isGiven: 'connection route',
     },
   ],
@@ -80,34 +85,45 @@ const classes: readonly (readonly [object, Fate])[] = [
       isGiven: 'connection connect owner',
     },
   ],
-  [
-    of(upstream, 'at'),
-    { goes: 'link permit attachedAtMs', begins: 'oldLink isOver', isGiven: 'connection owner' },
-  ],
-  [of(upstream, 'moves'), { goes: 'history', isGiven: 'connection patienceMs' }],
+  [of(upstream, 'at'), { goes: 'link permit attachedAtMs', begins: 'oldLink isOver', isGiven: 'owner' }],
+  [new Parting(), { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell' }],
+  [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],
   [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence dueAtMs', isGiven: 'host' }],
   [
     monitorOf,
     {
       goes: 'deviceSpoke toldNode heard quietLooks untoldLooks lookAtMs heardAtLook heardAtCheck checkEndsAtMs',
-      isGiven: 'session wire',
+      isGiven: 'owner',
     },
   ],
   [
-    new FlowControl({} as never, {} as never, rates),
-    { goes: 'holdsDevice meter isPaused', begins: 'heldLink', isGiven: 'session connection' },
+    new FlowControl({} as never, {} as never, rates, {} as never),
+    { goes: 'holdsDevice meter isPaused', begins: 'heldLink later', isGiven: 'session connection' },
   ],
   [new Meter(rates), { goes: 'messages bytes freeAtMs', isGiven: 'step' }],
   [new TokenBucket(1, 1), { goes: 'fullAtMs', isGiven: 'msPerToken burstMs' }],
-  [of(forwarder, 'deaths'), { goes: 'origin isSudden', begins: 'trial', isGiven: 'connection owner' }],
-  [of(forwarder, 'later'), { goes: '', begins: 'isNodeAsked deviceAskedFor', isGiven: 'wire owner' }],
+  [
+    new Deaths({} as never, {} as never),
+    { goes: 'origin isSudden', begins: 'trial', isGiven: 'connection owner' },
+  ],
+  [
+    new LaterTurns({} as never, {} as never),
+    { goes: '', begins: 'isNodeAsked deviceAskedFor', isGiven: 'wire owner' },
+  ],
   [session, { goes: 'handle clientId state deviceFrames nodeFrames', begins: 'wiped' }],
   [
     of(session, 'state'),
     {
-      goes: 'heldBack attachments inherited unsubscribed isBeyondRecall deviceLeft overflown notUnderstood authenticates advertised terms pingsOwed pingsSent pingsOdd pingsSpare pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
-      begins: 'phase budget answered linkDead expiryAtEnd isWithheld place',
+      goes: 'rare attachments inherited deviceLeft advertised terms pingsOwed pingsSent pingsOdd pingsSpare pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
+      begins: 'phase budget answered linkDead isWithheld place',
       isGiven: 'connect options output',
+    },
+  ],
+  [
+    new Rare(),
+    {
+      goes: 'heldBack unsubscribed isBeyondRecall overflown notUnderstood authenticates',
+      begins: 'expiryAtEnd',
     },
   ],
   [
