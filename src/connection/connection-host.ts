@@ -237,8 +237,9 @@ export interface ConnectionHost {
   /**
    * The device is served; from now on it is listed. `isAccepted`: the broker has said CONNACK 0, so the client id is
    * this connection's, and an older one that has it too is told so. False where nobody sees how a login ends.
+   * `connackAfterMs`: since its CONNECT was whole.
    */
-  placed(connection: ConnectionView, isAccepted: boolean): void;
+  placed(connection: ConnectionView, isAccepted: boolean, connackAfterMs?: number): void;
   /** The connection begins to close: its session, if it has one, changes no more. Told once. */
   left(connection: ConnectionView): void;
   /**

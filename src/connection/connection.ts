@@ -1,10 +1,11 @@
-import { GrowableBuffer } from '../base/growable-buffer.ts';
+import type { GrowableBuffer } from '../base/growable-buffer.ts';
 import { FREE_BYTES, type PendingHolder } from '../policy/admission/pending-bytes.ts';
 import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { closingOf, TAKEOVER_MS } from './close-reasons.ts';
 import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import { Greeting } from './greeting.ts';
 import type { HandedMqtt } from './handed.ts';
 import { connectIn, handedRoute, handedTarget } from './handed-place.ts';
 import { HANDED_VERSION } from './handed-version.ts';
@@ -50,7 +51,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   readonly peer: Peer;
   connect: Connect | undefined;
   route: PoolRoute | undefined;
-  /** When the device was served, on the host's clock; 0 before. */
+  /** When the device was served, on the host's clock, in whole milliseconds; 0 before. */
   placedAtMs = 0;
   /** Of its own in this proxy, from when it is served. */
   number = 0;
@@ -63,17 +64,11 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   /** When a newer connection of the client id was last accepted in this pool, on the host's clock. */
   private rivalledAtMs: number | undefined;
 
-  /** When its CONNECT was whole, on the host's clock; 0 before. */
-  private connectAtMs = 0;
   private phase: Phase = 'greeting';
   private reason: EndReason | undefined;
-  /** What the device sent until it is carried: CONNECT first. */
-  private held: GrowableBuffer | undefined = new GrowableBuffer();
-  /** Where CONNECT ends in `held`. */
-  private connectEnd = 0;
+  /** Until the device is served. */
+  private greeting: Greeting | undefined = new Greeting();
   private forwarder: Forwarder | undefined;
-  private deviceFin = false;
-  private isHolding = false;
 
   /** @param isNew false: it comes from another process, and so does its timer */
   constructor(wire: Wire, peer: Peer, host: ConnectionHost, isNew = true) {
@@ -92,11 +87,6 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     return this.forwarder?.assignedClientId ?? this.connect?.clientId ?? '';
   }
 
-  /** From its CONNECT until it was served. */
-  get connackAfterMs(): number {
-    return this.placedAtMs - this.connectAtMs;
-  }
-
   get isTakenOver(): boolean {
     const { isSuperseded, rivalledAtMs, host } = this;
     return isSuperseded || (rivalledAtMs !== undefined && host.now() - rivalledAtMs < TAKEOVER_MS);
@@ -108,33 +98,34 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
 
   deviceData(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === 'carried') return this.forwarder?.deviceData(bytes, start, end);
-    const { held } = this;
-    if (held === undefined) return;
+    const { greeting } = this;
+    const held = greeting?.held;
+    if (greeting === undefined || held === undefined) return;
     held.append(bytes, start, end);
     this.host.pending(this, held.length);
-    if (this.phase === 'greeting') this.greet(held);
-    else if (held.length > this.host.limits.maxPacketBytes) this.hold(true);
+    if (this.phase === 'greeting') this.greet(greeting, held);
+    else if (held.length > this.host.limits.maxPacketBytes) this.hold(greeting, true);
   }
 
   /** Devices that no node has accepted keep too many bytes together, and this one keeps the most of them. */
   giveWay(): void {
-    if (this.held === undefined) return;
+    if (this.greeting?.held === undefined) return;
     this.wire.guard(() => this.refuse('pending-bytes', undefined, 'connect-rejected'));
   }
 
-  private hold(hold: boolean): void {
-    this.isHolding = hold;
+  private hold(greeting: Greeting, hold: boolean): void {
+    greeting.isHolding = hold;
     this.wire.holdDevice(hold);
   }
 
-  private greet(held: GrowableBuffer): void {
+  private greet(greeting: Greeting, held: GrowableBuffer): void {
     const result = decodeConnect(held.bytes, 0, held.length, this.host.limits.maxPacketBytes);
     if (result.kind === 'incomplete') return;
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply, 'connect-rejected');
     const { connect } = result;
     this.connect = connect;
-    this.connectEnd = result.end;
-    this.connectAtMs = this.host.now();
+    greeting.connectEnd = result.end;
+    greeting.connectAtMs = this.host.now();
     const route = this.host.route(connect, this.peer);
     if (typeof route === 'string') {
       return this.refuse(route, refusalConnack(connect.protocolVersion, route), 'connect-rejected');
@@ -159,19 +150,20 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private carry(preferred: string | undefined): void {
-    const { held, connect, route, host } = this;
-    if (held === undefined || connect === undefined || route === undefined) return;
+    const { greeting, connect, route, host } = this;
+    const held = greeting?.held;
+    if (greeting === undefined || held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.letGo();
-    if (this.isHolding) this.hold(false); // from here on it is the forwarder's
+    if (greeting.isHolding) this.hold(greeting, false); // from here on it is the forwarder's
     if ((route.mode ?? host.mode) === 'relay') {
-      this.forwarder = new Relay(this, connect, route, held);
+      this.forwarder = new Relay(this, connect, held);
     } else {
-      const raw = held.bytes.subarray(0, this.connectEnd);
+      const raw = held.bytes.subarray(0, greeting.connectEnd);
       this.forwarder = new SessionForwarder(this, connect, route, raw);
-      this.forwarder.deviceData(held.bytes, this.connectEnd, held.length);
+      this.forwarder.deviceData(held.bytes, greeting.connectEnd, held.length);
     }
-    if (this.deviceFin) this.forwarder.deviceEnded('fin');
+    if (greeting.deviceFin) this.forwarder.deviceEnded('fin');
     this.forwarder.place(preferred ?? this.peer.request?.preferredNode); // unless what was held has ended it
   }
 
@@ -183,8 +175,8 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
       return this.close(closingOf(cause));
     }
     const waits = this.phase === 'held-back' || this.phase === 'recalling';
-    if (cause === 'fin' && waits)
-      this.deviceFin = true; // what it said before goes to a node all the same
+    if (cause === 'fin' && waits && this.greeting !== undefined)
+      this.greeting.deviceFin = true; // what it said before goes to a node all the same
     else this.close('reset');
   }
 
@@ -237,8 +229,11 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   placed(isAccepted: boolean): void {
-    this.placedAtMs = this.host.now();
-    this.host.placed(this, isAccepted);
+    const { greeting, host } = this;
+    const nowMs = host.now();
+    this.placedAtMs = wholeMs(nowMs);
+    this.greeting = undefined;
+    host.placed(this, isAccepted, nowMs - (greeting?.connectAtMs ?? nowMs));
   }
 
   because(reason: EndReason): void {
@@ -280,8 +275,9 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private describeHeld(): HandedMqtt['state'] | undefined {
-    const { phase, held: buffer, connectAtMs, deviceFin, isHolding, host } = this;
-    if (buffer === undefined || buffer.length > FREE_BYTES) return undefined;
+    const { phase, greeting, host } = this;
+    if (greeting?.held === undefined || greeting.held.length > FREE_BYTES) return undefined;
+    const { held: buffer, connectAtMs, deviceFin, isHolding } = greeting;
     const held = buffer.copy;
     if (phase === 'greeting') return { phase, held };
     if (phase !== 'held-back' || this.route === undefined) return undefined;
@@ -316,17 +312,17 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private reviveHeld(state: Exclude<HandedMqtt['state'], { phase: 'carried' }>): void {
-    const { peer, host } = this;
+    const { peer, host, greeting } = this;
     const { held } = state;
-    this.held?.append(held, 0, held.length);
-    if (state.phase === 'greeting') return;
+    greeting?.held?.append(held, 0, held.length);
+    if (greeting === undefined || state.phase === 'greeting') return;
     const { connect, end } = connectIn(held);
     this.route = handedRoute(host, state.pool, connect, peer);
     this.connect = connect;
-    this.connectEnd = end;
-    this.connectAtMs = host.now() - state.connectAgoMs;
-    this.deviceFin = state.deviceFin;
-    this.isHolding = state.isHolding;
+    greeting.connectEnd = end;
+    greeting.connectAtMs = host.now() - state.connectAgoMs;
+    greeting.deviceFin = state.deviceFin;
+    greeting.isHolding = state.isHolding;
     this.phase = 'held-back';
   }
 
@@ -347,18 +343,18 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
       present.name === pool ? present : (host.routeTo(pool, connect, peer) ?? { ...present, name: pool });
     const nowMs = host.now();
     this.phase = 'carried';
-    this.held = undefined;
+    this.greeting = undefined;
     this.connect = connect;
     this.route = route;
     this.number = state.number;
-    this.placedAtMs = nowMs - placedAgoMs;
+    this.placedAtMs = wholeMs(nowMs - placedAgoMs);
     this.acceptedAtMs = state.acceptedAtMs;
     this.who = state.who;
     this.isSuperseded = state.isSuperseded;
     this.rivalledAtMs = rivalledAgoMs === undefined ? undefined : nowMs - rivalledAgoMs;
     this.forwarder =
       forwarder.kind === 'relay'
-        ? Relay.revive(this, route, target, forwarder)
+        ? Relay.revive(this, target, forwarder)
         : SessionForwarder.revive(this, connect, present, target, forwarder);
     host.revived(this);
   }
@@ -378,7 +374,13 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
 
   /** The bytes that the device has sent are handed to the forwarder, or are dropped. */
   private letGo(): void {
-    if (this.held !== undefined) this.host.pending(this, 0);
-    this.held = undefined;
+    if (this.greeting?.held === undefined) return;
+    this.host.pending(this, 0);
+    this.greeting.held = undefined;
   }
+}
+
+/** Other numbers than small integers take memory of their own. Never 0. */
+function wholeMs(ms: number): number {
+  return Math.floor(ms) || 1;
 }

@@ -6,7 +6,7 @@ import { varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { readAssignedClientId } from '../session/index.ts';
 import { closingOf, nodeEndOf } from './close-reasons.ts';
 import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
-import type { EndReason, PoolRoute } from './connection-host.ts';
+import type { EndReason } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedRelay } from './handed.ts';
 import { NodePermit } from './node-permit.ts';
@@ -17,6 +17,20 @@ import type { EndCause, Link, Target } from './wire.ts';
 const MAX_CONNACK_BYTES = 4_096;
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 
+/** What a relay has until a node serves its device. */
+class Search {
+  attempts: ConnectAttempts | undefined;
+  /** Everything from CONNECT on, until the connection closes. */
+  held: GrowableBuffer | undefined;
+  answer: GrowableBuffer | undefined;
+  /** The link that is tried is open. */
+  isOpen = false;
+
+  constructor(held: GrowableBuffer) {
+    this.held = held;
+  }
+}
+
 /**
  * Relay mode: until a node has accepted the CONNECT, everything that the device sent is held, so that the next
  * candidate can be given the same bytes; from then on the engine moves the bytes by itself, and nothing is parsed.
@@ -24,29 +38,22 @@ const DISCONNECT = Uint8Array.of(0xe0, 0);
 export class Relay implements Forwarder {
   private readonly connection: ForwarderHost;
   private readonly connect: Connect;
-  private readonly route: PoolRoute;
-  private attempts: ConnectAttempts | undefined;
+  private search: Search | undefined;
   private permit: NodePermit | undefined;
-  /** Everything from CONNECT on, until the splice. */
-  private held: GrowableBuffer | undefined;
-  private answer: GrowableBuffer | undefined;
   assignedClientId: string | undefined;
   private link: Link = -1;
-  /** The link that is tried is open. */
-  private isOpen = false;
   /** One side has ended, and the other has its time to do so too. */
   private halfClosed = false;
 
-  constructor(
-    connection: ForwarderHost,
-    connect: Connect,
-    route: PoolRoute,
-    held: GrowableBuffer | undefined,
-  ) {
+  /** @param held everything from CONNECT on; undefined: the engine moves the bytes already */
+  constructor(connection: ForwarderHost, connect: Connect, held: GrowableBuffer | undefined) {
     this.connection = connection;
     this.connect = connect;
-    this.route = route;
-    this.held = held;
+    this.search = held && new Search(held);
+  }
+
+  private get attempts(): ConnectAttempts | undefined {
+    return this.search?.attempts;
   }
 
   /** While the engine moves the bytes, and neither the node nor we have ended it. */
@@ -56,9 +63,8 @@ export class Relay implements Forwarder {
     return { kind: 'relay', connect, assignedClientId, node: permit.target.nodeId, link, halfClosed };
   }
 
-  /** The engine moves the bytes already. */
-  static revive(connection: ForwarderHost, route: PoolRoute, target: Target, handed: HandedRelay): Relay {
-    const relay = new Relay(connection, handed.connect, route, undefined);
+  static revive(connection: ForwarderHost, target: Target, handed: HandedRelay): Relay {
+    const relay = new Relay(connection, handed.connect, undefined);
     relay.assignedClientId = handed.assignedClientId;
     relay.permit = NodePermit.ofServed(connection.host, target);
     relay.link = handed.link;
@@ -75,18 +81,22 @@ export class Relay implements Forwarder {
   }
 
   place(preferred: string | undefined): void {
-    const { connection, connect, route } = this;
-    this.attempts = new ConnectAttempts(connection, route.place(connect, connection.peer, preferred), {
-      goodbye: () => (this.hasSaidMore ? undefined : DISCONNECT),
+    const { connection, connect, search } = this;
+    const { route, peer } = connection;
+    if (search === undefined || route === undefined) return;
+    search.attempts = new ConnectAttempts(connection, route.place(connect, peer, preferred), {
+      goodbye: () => (hasMore(search.held) ? undefined : DISCONNECT),
       gone: () => this.attemptOver('connack-timeout'),
     });
     this.dialNext();
   }
 
   private dialNext(): void {
-    const { attempts, connection } = this;
-    this.isOpen = false;
-    this.answer = undefined;
+    const { search, attempts, connection } = this;
+    if (search !== undefined) {
+      search.isOpen = false;
+      search.answer = undefined;
+    }
     if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
     turnAway(connection, this.connect, attempts);
   }
@@ -96,26 +106,21 @@ export class Relay implements Forwarder {
     this.dialNext();
   }
 
-  /** Has the device sent anything behind its CONNECT, perhaps part of a packet? */
-  private get hasSaidMore(): boolean {
-    const { held } = this;
-    if (held === undefined) return true;
-    const bodyAt = varintEnd(held.bytes, 1, held.length);
-    return bodyAt + varintValue(held.bytes, 1, bodyAt) < held.length;
-  }
-
   deviceData(bytes: Uint8Array, start: number, end: number): void {
-    const { held, attempts, connection } = this;
+    const { search, connection } = this;
+    if (search === undefined) return;
+    const { held, attempts, isOpen } = search;
     if (held === undefined) return;
     held.append(bytes, start, end);
-    if (this.isOpen && attempts !== undefined) connection.wire.toNode(attempts.link, bytes, start, end);
+    if (isOpen && attempts !== undefined) connection.wire.toNode(attempts.link, bytes, start, end);
     if (held.length > connection.host.limits.maxPacketBytes) connection.wire.holdDevice(true);
   }
 
   linkOpened(link: Link): void {
-    const { held, attempts, connection } = this;
-    if (held === undefined || attempts === undefined) return;
-    this.isOpen = true;
+    const { search, connection } = this;
+    const { held, attempts } = search ?? {};
+    if (search === undefined || held === undefined || attempts === undefined) return;
+    search.isOpen = true;
     connection.wire.toNode(link, held.bytes, 0, held.length);
     if (this.halfClosed) connection.wire.finishNode(link);
     attempts.opened();
@@ -128,7 +133,7 @@ export class Relay implements Forwarder {
 
   /** The node's first bytes decide whether it serves this device. */
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    const { attempts, answer } = this;
+    const { attempts, answer } = this.search ?? {};
     if (attempts === undefined) return;
     if (answer === undefined) return this.judge(link, attempts, bytes, start, end);
     answer.append(bytes, start, end);
@@ -154,16 +159,17 @@ export class Relay implements Forwarder {
       return this.dialNext();
     }
     this.permit = attempts.succeeded();
-    this.attempts = undefined;
+    this.search = undefined;
     if (peek.kind === 'connack') this.decided(peek, bytes, start, end);
     else this.connection.placed(false); // how the login ends is not seen
     this.handOver(link, bytes, start, end);
   }
 
   private keepAnswer(bytes: Uint8Array, start: number, end: number): void {
-    if (this.answer !== undefined) return; // it has them already
-    this.answer = new GrowableBuffer();
-    this.answer.append(bytes, start, end);
+    const { search } = this;
+    if (search === undefined || search.answer !== undefined) return; // it has them already
+    search.answer = new GrowableBuffer();
+    search.answer.append(bytes, start, end);
   }
 
   /**
@@ -192,16 +198,15 @@ export class Relay implements Forwarder {
     wire.toDevice(bytes, start, end);
     wire.splice(link);
     wire.holdDevice(false);
-    this.held = undefined;
-    this.answer = undefined;
   }
 
   /** While a node is sought, a FIN behind a whole CONNECT is a half-close: the device may still read. */
   deviceEnded(cause: EndCause): void {
-    if (this.attempts === undefined) return this.waitForOther();
+    const { attempts, isOpen } = this.search ?? {};
+    if (attempts === undefined) return this.waitForOther();
     if (cause !== 'fin') return this.connection.close(closingOf(cause));
     this.halfClosed = true;
-    if (this.isOpen) this.connection.wire.finishNode(this.attempts.link);
+    if (isOpen) this.connection.wire.finishNode(attempts.link);
   }
 
   linkEnded(_link: Link, cause: EndCause): void {
@@ -246,11 +251,18 @@ export class Relay implements Forwarder {
     this.link = -1;
     this.attempts?.giveUp();
     this.permit?.release();
-    this.held = undefined;
+    if (this.search !== undefined) this.search.held = undefined;
   }
 
   closed(): void {
     this.attempts?.closed();
     this.permit?.release();
   }
+}
+
+/** Has the device sent anything behind its CONNECT, perhaps part of a packet? */
+function hasMore(held: GrowableBuffer | undefined): boolean {
+  if (held === undefined) return true;
+  const bodyAt = varintEnd(held.bytes, 1, held.length);
+  return bodyAt + varintValue(held.bytes, 1, bodyAt) < held.length;
 }

@@ -268,7 +268,7 @@ export class ListenerHost implements ConnectionHost {
     this.context.tell({ type: 'dialled', node: target.nodeId });
   }
 
-  placed(connection: Carried, isAccepted: boolean): void {
+  placed(connection: Carried, isAccepted: boolean, connackAfterMs = 0): void {
     connection.number = this.context.table.nextNumber();
     connection.wire.numbered(connection.number);
     countTraffic(this.listener.index, connection);
@@ -276,7 +276,7 @@ export class ListenerHost implements ConnectionHost {
       this.context.owners.add(connection);
       if (isAccepted) acceptClient(this.context, connection);
       if (isAccepted) this.context.memories.opened(connection);
-      if (isAccepted) this.context.table.observeConnect(connection.connackAfterMs / 1000);
+      if (isAccepted) this.context.table.observeConnect(connackAfterMs / 1000);
     }
     if (!this.context.verbose) return;
     const protocolVersion = connection.connect?.protocolVersion;

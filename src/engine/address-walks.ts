@@ -18,6 +18,10 @@ interface Dialling {
 export class AddressWalks {
   private readonly underWay = new Map<Link, Dialling>();
 
+  get size(): number {
+    return this.underWay.size;
+  }
+
   /** The target at the address that is dialled first. */
   begin(link: Link, target: Target): Target {
     const walk = target.addresses?.walk();

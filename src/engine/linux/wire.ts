@@ -1,10 +1,11 @@
 import type { EndCause, Link, Target, TargetTls, Wire, WireEvents } from '../../connection/wire.ts';
 import type { Endpoint } from '../../protocol/proxy-protocol/header.ts';
-import { ADDRESS_PATIENCE_MS, AddressWalks } from '../address-walks.ts';
+import { ADDRESS_PATIENCE_MS } from '../address-walks.ts';
 import type { HandedLink } from '../handed-sockets.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
 import { countAt, type SocketTable } from './socket-table.ts';
+import { WireExtras } from './wire-extras.ts';
 
 /** The wire of one connection: translates link numbers to sockets, and tells the connection what happens at them. */
 
@@ -51,16 +52,8 @@ export class LinuxWire implements Wire, Owner {
   private readonly host: WireHost;
   private link: Link = -1;
   private linkFd = NO_FD;
-  /** Links before the newest that are still open: hardly ever any. */
-  private older: Map<Link, number> | undefined;
-  /** What goes first on links that are not open yet: a header, or a TLS handshake. */
-  private preludes: Map<Link, Target> | undefined;
-  /** Those that are dialled to a node of several addresses. */
-  private walks: AddressWalks | undefined;
-  /** What goes on when nothing waits for that socket any more. */
-  private behind: { readonly fd: number; readonly task: () => void } | undefined;
-  /** Left by the connection, and not closed yet. */
-  private lingering: number[] | undefined;
+  /** Undefined while it would be empty. */
+  private extras: WireExtras | undefined;
   private openSockets = 1;
   /** Tasks of the connection that are still to run, and failures that are still to be told. */
   tasks = 0;
@@ -91,14 +84,12 @@ export class LinuxWire implements Wire, Owner {
   }
 
   dial(target: Target, greets = false): Link {
-    if (this.linkFd !== NO_FD) this.keepOlder(this.link, this.linkFd);
+    if (this.linkFd !== NO_FD) this.needExtras().keepOlder(this.link, this.linkFd);
     const link = ++this.link;
     const result = this.beginDial(link, target, greets);
     this.openSockets++;
-    if (result >= 0 && (target.header !== undefined || target.tls !== undefined)) {
-      this.preludes ??= new Map();
-      this.preludes.set(link, target);
-    }
+    if (result >= 0 && (target.header !== undefined || target.tls !== undefined))
+      this.needExtras().dialled(link, target);
     this.linkFd = result >= 0 ? result : FAILED_FD;
     if (result < 0) {
       this.tasks++;
@@ -109,14 +100,13 @@ export class LinuxWire implements Wire, Owner {
 
   private beginDial(link: Link, target: Target, greets: boolean): number {
     if (target.addresses === undefined) return this.host.dial(this.slot, link, target, greets, 0);
-    this.walks ??= new AddressWalks();
-    return this.dialAny(link, this.walks.begin(link, target), greets) ?? -EHOSTUNREACH;
+    return this.dialAny(link, this.needExtras().beginWalk(link, target), greets) ?? -EHOSTUNREACH;
   }
 
   /** Dials an address of a node that has several; one that is refused at once gives way to the next. */
   private dialAny(link: Link, first: Target | undefined, greets: boolean): number | undefined {
     let result: number | undefined;
-    for (let at = first; at !== undefined; at = this.walks?.next(link)) {
+    for (let at = first; at !== undefined; at = this.extras?.walks?.next(link)) {
       const limitMs = this.hasNextAddress(link) ? ADDRESS_PATIENCE_MS : 0;
       result = this.host.dial(this.slot, link, at, greets, limitMs);
       if (result >= 0) return result;
@@ -155,7 +145,7 @@ export class LinuxWire implements Wire, Owner {
 
   nextTurn(task: () => void, link?: Link): void {
     const fd = link === undefined ? NO_FD : this.fdOf(link);
-    if (fd >= 0 && this.host.waiting[fd] !== 0) this.behind = { fd, task };
+    if (fd >= 0 && this.host.waiting[fd] !== 0) this.needExtras().behind = { fd, task };
     else this.host.turns.add(this, task);
   }
 
@@ -179,7 +169,7 @@ export class LinuxWire implements Wire, Owner {
     this.forget(link);
     if (fd < 0) return;
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
-    if (how === 'flush') this.linger(fd);
+    if (how === 'flush') this.needExtras().linger(fd);
     this.host.end(fd, how);
   }
 
@@ -207,7 +197,10 @@ export class LinuxWire implements Wire, Owner {
   /** Nothing of the connection is still to be done besides what happens at its sockets. */
   get isIdle(): boolean {
     return (
-      this.conversation !== undefined && this.deviceFd >= 0 && this.tasks === 0 && this.behind === undefined
+      this.conversation !== undefined &&
+      this.deviceFd >= 0 &&
+      this.tasks === 0 &&
+      this.extras?.behind === undefined
     );
   }
 
@@ -219,16 +212,16 @@ export class LinuxWire implements Wire, Owner {
   sockets(): number[] {
     const links: number[] = [];
     this.eachLink((fd) => links.push(fd));
-    return [this.deviceFd, ...links, ...(this.lingering ?? [])];
+    return [this.deviceFd, ...links, ...(this.extras?.lingering ?? [])];
   }
 
   /** Takes the links of another engine's wire. */
   takeLinks(links: readonly HandedLink[], lastLink: Link): void {
     for (const { fd, link, lingerMs } of links) {
       this.openSockets++;
-      if (lingerMs > 0) this.linger(fd);
+      if (lingerMs > 0) this.needExtras().linger(fd);
       else if (link === lastLink) this.linkFd = fd;
-      else this.keepOlder(link, fd);
+      else this.needExtras().keepOlder(link, fd);
     }
     this.link = lastLink;
   }
@@ -258,9 +251,8 @@ export class LinuxWire implements Wire, Owner {
   }
 
   linkOpened(link: Link): void {
-    this.walks?.reached(link);
-    const { header, tls } = this.preludes?.get(link) ?? {};
-    this.preludes?.delete(link);
+    const { header, tls } = this.extras?.opened(link) ?? {};
+    this.tidy();
     if (header !== undefined) this.toNode(link, header, 0, header.length);
     if (tls === undefined) this.conversation?.linkOpened(link);
     else this.host.secure(this.fdOf(link), tls);
@@ -271,11 +263,12 @@ export class LinuxWire implements Wire, Owner {
   }
 
   linkFailed(link: Link, reason: string): void {
-    const next = this.walks === undefined ? undefined : this.dialAny(link, this.walks.next(link), false);
+    const walks = this.extras?.walks;
+    const next = walks === undefined ? undefined : this.dialAny(link, walks.next(link), false);
     if (next !== undefined && next >= 0) {
       this.openSockets++;
       if (link === this.link) this.linkFd = next;
-      else this.older?.set(link, next);
+      else this.extras?.older?.set(link, next);
       return;
     }
     this.forget(link);
@@ -283,14 +276,15 @@ export class LinuxWire implements Wire, Owner {
   }
 
   linkDrained(fd: number): void {
-    const { behind } = this;
-    if (behind?.fd !== fd) return;
-    this.behind = undefined;
-    this.host.turns.add(this, behind.task);
+    const { extras } = this;
+    if (extras?.behind?.fd !== fd) return;
+    this.host.turns.add(this, extras.behind.task);
+    extras.behind = undefined;
+    this.tidy();
   }
 
   hasNextAddress(link: Link): boolean {
-    return this.walks?.has(link) === true;
+    return this.extras?.walks?.has(link) === true;
   }
 
   socketClosed(fd = NO_FD): void {
@@ -298,35 +292,16 @@ export class LinuxWire implements Wire, Owner {
       this.linkDrained(fd);
       if (fd === this.deviceFd) this.deviceFd = NO_FD;
       else if (fd === this.linkFd) this.linkFd = NO_FD;
-      else if (!this.older || !this.forgetOlder(this.older, fd)) this.forgetLingering(fd);
+      else this.extras?.closed(fd);
+      this.tidy();
     }
     if (--this.openSockets === 0) this.host.done(this);
     else this.resumeOthers(); // they may have waited for this one to drain
   }
 
-  private forgetOlder(older: Map<Link, number>, fd: number): boolean {
-    for (const [link, other] of older) if (other === fd) return older.delete(link);
-    return false;
-  }
-
-  private keepOlder(link: Link, fd: number): void {
-    this.older ??= new Map();
-    this.older.set(link, fd);
-  }
-
-  private linger(fd: number): void {
-    this.lingering ??= [];
-    this.lingering.push(fd);
-  }
-
-  private forgetLingering(fd: number): void {
-    const at = this.lingering?.indexOf(fd) ?? -1;
-    if (at >= 0) this.lingering?.splice(at, 1);
-  }
-
   private resumeOthers(): void {
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd);
-    if (this.older !== undefined) this.eachLink((fd) => this.host.resume(fd));
+    if (this.extras?.older !== undefined) this.eachLink((fd) => this.host.resume(fd));
     else if (this.linkFd >= 0) this.host.resume(this.linkFd); // no closure for nearly every connection
   }
 
@@ -343,14 +318,15 @@ export class LinuxWire implements Wire, Owner {
   linksWaiting(): boolean {
     const { waiting } = this.host;
     if (this.linkFd >= 0 && waiting[this.linkFd] !== 0) return true;
-    if (this.older !== undefined)
-      for (const fd of this.older.values()) if (fd >= 0 && waiting[fd] !== 0) return true;
+    const older = this.extras?.older;
+    if (older !== undefined) for (const fd of older.values()) if (fd >= 0 && waiting[fd] !== 0) return true;
     return false;
   }
 
   eachLink(each: (fd: number) => void): void {
     if (this.linkFd >= 0) each(this.linkFd);
-    if (this.older !== undefined) for (const fd of this.older.values()) if (fd >= 0) each(fd);
+    const older = this.extras?.older;
+    if (older !== undefined) for (const fd of older.values()) if (fd >= 0) each(fd);
   }
 
   /** Resets every socket at once; `closed` is told as ever. */
@@ -363,14 +339,22 @@ export class LinuxWire implements Wire, Owner {
   // ---- links
 
   private fdOf(link: Link): number {
-    return link === this.link ? this.linkFd : (this.older?.get(link) ?? NO_FD);
+    return link === this.link ? this.linkFd : (this.extras?.older?.get(link) ?? NO_FD);
   }
 
   private forget(link: Link): void {
     this.linkDrained(this.fdOf(link)); // nothing will go to it
-    this.preludes?.delete(link);
-    this.walks?.forget(link);
     if (link === this.link) this.linkFd = NO_FD;
-    else this.older?.delete(link);
+    this.extras?.forget(link);
+    this.tidy();
+  }
+
+  private needExtras(): WireExtras {
+    this.extras ??= new WireExtras();
+    return this.extras;
+  }
+
+  private tidy(): void {
+    if (this.extras?.isEmpty) this.extras = undefined;
   }
 }

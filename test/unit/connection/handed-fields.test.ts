@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { GrowableBuffer } from '../../../src/base/growable-buffer.ts';
 import { Deaths } from '../../../src/connection/deaths.ts';
 import { FlowControl } from '../../../src/connection/flow-control.ts';
+import { Greeting } from '../../../src/connection/greeting.ts';
 import { HungNode } from '../../../src/connection/hung-node.ts';
 import { KeepAliveMonitor } from '../../../src/connection/keep-alive-monitor.ts';
 import { LaterTurns } from '../../../src/connection/later-turns.ts';
@@ -48,17 +49,18 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     connection,
     {
-      goes: 'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs connectAtMs phase reason held forwarder deviceFin isHolding',
-      begins: 'setIndex connectEnd',
+      goes: 'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs phase reason greeting forwarder',
+      begins: 'setIndex',
       isGiven: 'wire host peer',
     },
   ],
+  [new Greeting(), { goes: 'held connectAtMs deviceFin isHolding', begins: 'connectEnd' }],
   [
     of(relayed, 'forwarder'),
     {
       goes: 'connect permit assignedClientId link halfClosed',
-      begins: 'attempts held answer isOpen',
-      isGiven: 'connection route',
+      begins: 'search',
+      isGiven: 'connection',
     },
   ],
   [

@@ -130,6 +130,7 @@ export class Scene {
   counted = 0;
   ends = 0;
   lefts = 0;
+  connackAfterMs: number | undefined;
   /** Everything that the last link was given before the splice. */
   given: Buffer = Buffer.alloc(0);
   /** Everything that the device sent before the splice. */
@@ -318,8 +319,10 @@ export class Scene {
       departed: () => {},
       dialFailed: ({ nodeId }, failure) => this.lines.push(`${nodeId} failed: ${failure}`),
       dialled: ({ nodeId }, ms) => this.lines.push(`${nodeId} answered after ${ms}`),
-      placed: ({ target }, isAccepted) =>
-        this.lines.push(`placed at ${target?.nodeId}${isAccepted ? '' : ', not accepted'}`),
+      placed: ({ target }, isAccepted, connackAfterMs) => {
+        this.connackAfterMs = connackAfterMs;
+        this.lines.push(`placed at ${target?.nodeId}${isAccepted ? '' : ', not accepted'}`);
+      },
       nodeSpoke: notRelayed,
       hasSpoken: notRelayed,
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),

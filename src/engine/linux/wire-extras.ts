@@ -1,0 +1,66 @@
+import type { Link, Target } from '../../connection/wire.ts';
+import { AddressWalks } from '../address-walks.ts';
+
+/** What a wire has besides its device and one open link. Hardly any wire has it for long, and there are very many wires. */
+export class WireExtras {
+  /** Links before the newest that are still open, with their fds. */
+  older: Map<Link, number> | undefined;
+  /** What goes first on links that are not open yet: a header, or a TLS handshake. */
+  private preludes: Map<Link, Target> | undefined;
+  /** Links that are dialled to a node of several addresses. */
+  walks: AddressWalks | undefined;
+  /** What goes on when nothing waits for that socket any more. */
+  behind: { readonly fd: number; readonly task: () => void } | undefined;
+  /** Sockets that the connection has left, and that are not closed yet. */
+  lingering: number[] | undefined;
+
+  get isEmpty(): boolean {
+    const { older, preludes, walks, behind, lingering } = this;
+    return !older?.size && !preludes?.size && !walks?.size && behind === undefined && !lingering?.length;
+  }
+
+  keepOlder(link: Link, fd: number): void {
+    this.older ??= new Map();
+    this.older.set(link, fd);
+  }
+
+  linger(fd: number): void {
+    this.lingering ??= [];
+    this.lingering.push(fd);
+  }
+
+  /** A socket is closed that is neither the device's nor of the newest link. */
+  closed(fd: number): void {
+    const { older, lingering } = this;
+    for (const [link, other] of older ?? []) if (other === fd) return void older?.delete(link);
+    const at = lingering?.indexOf(fd) ?? -1;
+    if (at >= 0) lingering?.splice(at, 1);
+  }
+
+  /** `target` has a header or TLS. */
+  dialled(link: Link, target: Target): void {
+    this.preludes ??= new Map();
+    this.preludes.set(link, target);
+  }
+
+  /** The target at the address that is dialled first. */
+  beginWalk(link: Link, target: Target): Target {
+    this.walks ??= new AddressWalks();
+    return this.walks.begin(link, target);
+  }
+
+  /** TCP is there. Returns what `dialled` was told. */
+  opened(link: Link): Target | undefined {
+    const { preludes } = this;
+    this.walks?.reached(link);
+    const target = preludes?.get(link);
+    preludes?.delete(link);
+    return target;
+  }
+
+  forget(link: Link): void {
+    this.older?.delete(link);
+    this.preludes?.delete(link);
+    this.walks?.forget(link);
+  }
+}
