@@ -10,7 +10,7 @@ const SESSIONS = 5_000;
 /** Others that share this heap, such as the compiler, may take some of it in one round, and hardly in each. */
 const ROUNDS = 3;
 /** Less than what an idle session may cost in all (1 kB), because the connection around it needs some of that. */
-const MOST_BYTES = 750;
+const MOST_BYTES = 700;
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
