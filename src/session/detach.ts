@@ -22,8 +22,7 @@ export function detach(
   if (deviceFrames?.midStream) state.needMigration().cut = true;
   state.toNode.abort();
   state.pingsSent = 0;
-  state.pingsOdd = 0;
-  state.pingsSpare = 0;
+  state.forgetOddPings();
   state.inflightToDevice?.suspend();
   return isWhole;
 }

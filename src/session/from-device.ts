@@ -76,7 +76,7 @@ export function forward(s: State, bytes: Uint8Array, at: number, bodyAt: number,
       if (isPingreq(bytes, at, end)) {
         s.pingsOwed++;
         s.pingsSent++;
-      } else s.pingsOdd++;
+      } else s.needRare().pingsOdd++;
       break;
     case packetType.disconnect:
       s.deviceLeft = true;

@@ -156,12 +156,13 @@ function ponged(s: State, bytes: Uint8Array, at: number, end: number): void {
   const isOwed = s.pingsSent > 0;
   if (isOwed) s.pingsSent--;
   if (s.pingsOwed > 0) s.pingsOwed--;
-  else if (s.pingsOdd > 0) {
-    s.pingsOdd--;
-    if (isOwed) s.pingsSpare++;
+  else if (s.rare.pingsOdd > 0) {
+    const rare = s.needRare();
+    rare.pingsOdd--;
+    if (isOwed) rare.pingsSpare++;
   } else if (isOwed) return;
-  else if (s.pingsSpare > 0) {
-    s.pingsSpare--;
+  else if (s.rare.pingsSpare > 0) {
+    s.needRare().pingsSpare--;
     return;
   }
   s.toDevice.pass(bytes, at, end);

@@ -17,6 +17,10 @@ export class Rare {
   notUnderstood = false;
   /** The node has asked the device to go on with an enhanced authentication. */
   authenticates = false;
+  /** PINGREQs of the device that the standard does not allow: the node may answer each, or end the link. */
+  pingsOdd = 0;
+  /** PINGRESPs that went to the device for one of those though ours was owed too: as many are still to come for us. */
+  pingsSpare = 0;
 }
 
 /** None of it. */

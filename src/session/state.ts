@@ -77,10 +77,6 @@ export class State implements Speaker {
   /** PINGRESPs that the device waits for, and that the node on this link owes. */
   pingsOwed = 0;
   pingsSent = 0;
-  /** PINGREQs of the device that the standard does not allow: the node may answer each, or end the link. */
-  pingsOdd = 0;
-  /** PINGRESPs that went to the device for one of those though ours was owed too: as many are still to come for us. */
-  pingsSpare = 0;
   /** PINGREQs that were answered while no node had the session, since the device last took all that it was given. */
   pingsBehind = 0;
   /** It is not known yet whether a node will answer them, or the link has ended for the device too. */
@@ -171,6 +167,11 @@ export class State implements Speaker {
     return this.rare;
   }
 
+  /** The node that may answer them is gone. */
+  forgetOddPings(): void {
+    if (this.rare !== nothingRare) Object.assign(this.needRare(), { pingsOdd: 0, pingsSpare: 0 });
+  }
+
   needSubscriptions(): Subscriptions {
     this.subscriptions ??= new Subscriptions();
     return this.subscriptions;
@@ -240,7 +241,7 @@ export class State implements Speaker {
     if (this.phase !== 'attached' || this.linkDead || this.isWithheld) return undefined;
     const { heldBack, isBeyondRecall, overflown, notUnderstood, authenticates, unsubscribed } = this.rare;
     const { attachments, inherited, deviceLeft, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
-    const { pingsOdd, pingsSpare } = this;
+    const { pingsOdd, pingsSpare } = this.rare;
     const { isPaused, billedMessages, billedBytes, options, migration } = this;
     return {
       ...{ attachments, inherited, isBeyondRecall, deviceLeft, overflown },
@@ -264,9 +265,11 @@ export class State implements Speaker {
   revive(handed: HandedState): void {
     const { heldBack, unsubscribed, isBeyondRecall, overflown, notUnderstood, authenticates } = handed;
     const { inflightFromDevice, inflightToDevice, subscriptions, aliases, offlineBuffer } = handed;
-    if (heldBack || unsubscribed || isBeyondRecall || overflown || notUnderstood || authenticates)
+    const { pingsOdd, pingsSpare } = handed;
+    const hasPings = pingsOdd > 0 || pingsSpare > 0;
+    if (heldBack || unsubscribed || isBeyondRecall || overflown || notUnderstood || authenticates || hasPings)
       Object.assign(this.needRare(), {
-        ...{ heldBack, isBeyondRecall, overflown, notUnderstood, authenticates },
+        ...{ heldBack, isBeyondRecall, overflown, notUnderstood, authenticates, pingsOdd, pingsSpare },
         unsubscribed: unsubscribed && Subscriptions.revive(unsubscribed),
       });
     this.attachments = handed.attachments;
@@ -274,8 +277,6 @@ export class State implements Speaker {
     this.deviceLeft = handed.deviceLeft;
     this.pingsOwed = handed.pingsOwed;
     this.pingsSent = handed.pingsSent;
-    this.pingsOdd = handed.pingsOdd;
-    this.pingsSpare = handed.pingsSpare;
     this.pingsBehind = handed.pingsBehind;
     this.pingsWait = handed.pingsWait;
     this.isPaused = handed.isPaused && this.options.isPaced; // there may be no rates here

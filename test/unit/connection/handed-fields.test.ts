@@ -116,7 +116,7 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     of(session, 'state'),
     {
-      goes: 'rare attachments inherited deviceLeft advertised terms pingsOwed pingsSent pingsOdd pingsSpare pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
+      goes: 'rare attachments inherited deviceLeft advertised terms pingsOwed pingsSent pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
       begins: 'phase budget answered linkDead isWithheld place',
       isGiven: 'connect options output',
     },
@@ -124,7 +124,7 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     new Rare(),
     {
-      goes: 'heldBack unsubscribed isBeyondRecall overflown notUnderstood authenticates',
+      goes: 'heldBack unsubscribed isBeyondRecall overflown notUnderstood authenticates pingsOdd pingsSpare',
       begins: 'expiryAtEnd',
     },
   ],
