@@ -9,7 +9,7 @@ import { main, run } from '../support/cli.ts';
 import { connectDevice, connectDevices, type Device, endDevices } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
 import { atEnd, temporaryDirectory } from '../support/process.ts';
-import { until } from '../support/wait.ts';
+import { patience, until } from '../support/wait.ts';
 
 /** What becomes of a proxy whose log is not taken: no space, a reader that stopped, a reader or terminal that is gone. */
 
@@ -45,7 +45,7 @@ async function startOn(stdout: number | 'pipe', command: readonly string[] = [])
   });
   const admin = `http://127.0.0.1:${adminPort}`;
   const isReady = () =>
-    fetch(`${admin}/readyz`).then(
+    fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(patience(1_000)) }).then(
       ({ ok }) => ok,
       () => false,
     );
@@ -57,8 +57,12 @@ type Running = Awaited<ReturnType<typeof startOn>>;
 
 /** The device is answered, the admin API too; `lost` is what the metric says. */
 async function look({ admin }: Running, device: Device): Promise<{ lost: number }> {
-  device.socket.write(Buffer.from([0xc0, 0])); // PINGREQ
-  expect([...(await once(device.socket, 'data'))[0]]).toEqual([0xd0, 0]);
+  const heard: number[] = [];
+  const hear = (bytes: Buffer) => heard.push(...bytes);
+  device.socket.on('data', hear).write(Buffer.from([0xc0, 0])); // PINGREQ
+  await until(() => heard.length > 0, 'PINGRESP');
+  device.socket.off('data', hear);
+  expect(heard).toEqual([0xd0, 0]);
   expect((await fetch(`${admin}/api/v1/clients`)).status).toBe(200);
   return { lost: await lostLines(admin) };
 }
@@ -84,6 +88,7 @@ async function overfill(running: Running): Promise<void> {
 
 async function stopsInOrder({ child, exited }: Running): Promise<void> {
   child.kill('SIGTERM');
+  await until(() => child.exitCode !== null || child.signalCode !== null, 'the proxy to stop');
   expect(await exited).toBe(0);
 }
 
