@@ -324,7 +324,7 @@ export type WorkerEvent =
   /** The broker has accepted newer connections of these client ids: links that they lose are no node's fault. Numbers as in `link-lost`. */
   | { readonly type: 'taken-over'; readonly clients: readonly number[] }
   /** Such a device's session is at another node. */
-  | { readonly type: 'claim-moved'; readonly pool: string; readonly clientId: string; readonly node: string }
+  | ({ readonly type: 'claim-moved'; readonly node: string } & Omit<Accepted, 'who'>)
   /** Two nodes died of this packet of a device, which was disconnected. */
   | {
       readonly type: 'convicted';

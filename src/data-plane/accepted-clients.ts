@@ -60,8 +60,9 @@ export function acceptedOf(connection: Connection | OpaqueConnection): Accepted 
 
 /** The session of the device is at another node. */
 export function clientMoved({ isShared, tell }: Context, connection: Connection): void {
-  if (claimTtlOf(connection, isShared) > 0)
-    tell({ type: 'claim-moved', ...deviceOf(connection), node: connection.target?.nodeId ?? '' });
+  if (claimTtlOf(connection, isShared) === 0) return;
+  const { acceptedAtMs: sinceMs, target } = connection;
+  tell({ type: 'claim-moved', ...deviceOf(connection), sinceMs, node: target?.nodeId ?? '' });
 }
 
 /** The connection of the device has ended. */

@@ -15,6 +15,7 @@ export interface Claimant extends ClientKey {
 }
 
 export interface Claim extends Claimant {
+  sinceMs: number;
   node: string;
   thread: number;
   /** Of the client id in that pool, here: a device that comes back may be there twice for a moment. */
@@ -30,6 +31,16 @@ export interface Claim extends Claimant {
 /** No name of a pool has a space. */
 export function keyOf({ pool, clientId }: ClientKey): string {
   return `${pool} ${clientId}`;
+}
+
+/** @param newer a newer connection that has left already: the device was there */
+export function claimFor(
+  claimant: Claimant,
+  connections: number,
+  newer: Pick<Claimant, 'node' | 'sinceMs'> | undefined,
+): Claim {
+  const { node, sinceMs } = newer ?? claimant;
+  return { ...claimant, node, sinceMs, connections, epoch: undefined, rival: undefined, isOld: false };
 }
 
 /** What one process tells the next of a claim. */

@@ -1,5 +1,5 @@
 import type { Clock, Timers } from '../base/time.ts';
-import { type Claim, type Claimant, createHandedClaims, keyOf } from './claim.ts';
+import { type Claim, type Claimant, claimFor, createHandedClaims, keyOf } from './claim.ts';
 import { LeftPlaces } from './left-places.ts';
 import type { ClientKey, ClientPlace, MembershipStore } from './store/store.ts';
 
@@ -33,7 +33,7 @@ export function createClaims(options: ClaimsOptions) {
   /** As far as this proxy knows: where the device is, or was. */
   function placeHere(key: string): string | undefined {
     const claim = claims.get(key);
-    return claim === undefined || claim.isOld ? left.get(key) : claim.node;
+    return claim === undefined || claim.isOld ? left.get(key)?.node : claim.node;
   }
 
   function compare(claim: Claim): void {
@@ -72,21 +72,26 @@ export function createClaims(options: ClaimsOptions) {
       return (await Promise.race([asked, after(timers, recallTimeoutMs() / 2)]))?.node ?? known;
     },
 
+    /** Data threads are heard in any order: where a newer connection was heard of before, the device is where that is, or was. */
     async claim(claimant: Claimant): Promise<void> {
       const key = keyOf(claimant);
-      const connections = (claims.get(key)?.connections ?? 0) + 1;
-      const claim: Claim = { ...claimant, connections, epoch: undefined, rival: undefined, isOld: false };
+      const known = claims.get(key);
+      if (known !== undefined && known.sinceMs > claimant.sinceMs) return void known.connections++;
+      const last = left.get(key);
+      const newer = last !== undefined && last.sinceMs > claimant.sinceMs ? last : undefined;
+      const claim = claimFor(claimant, (known?.connections ?? 0) + 1, newer);
       claims.set(key, claim);
-      await make(claim);
+      if (newer === undefined) await make(claim);
     },
 
     /**
      * The session of a device that is claimed here is at another node. The claim keeps its epoch: a device that has
      * come back at another proxy meanwhile has the newer claim (rule 14).
      */
-    async moved(client: ClientKey, node: string): Promise<void> {
+    async moved(client: ClientKey & Pick<Claimant, 'sinceMs' | 'node'>): Promise<void> {
+      const { node, sinceMs } = client;
       const claim = claims.get(keyOf(client));
-      if (claim === undefined || claim.isOld) return;
+      if (claim === undefined || claim.isOld || claim.sinceMs !== sinceMs) return;
       claim.node = node;
       const { who, epoch } = claim;
       if (epoch === undefined) return; // it is claimed there with the next renewal
@@ -99,7 +104,7 @@ export function createClaims(options: ClaimsOptions) {
       const claim = claims.get(key);
       if (claim === undefined || --claim.connections > 0) return;
       claims.delete(key);
-      if (!claim.isOld) left.add(key, claim.node, claim.ttlMs);
+      if (!claim.isOld) left.add(key, claim);
     },
 
     /** Another proxy has claimed the device. */

@@ -1,12 +1,15 @@
 /** Where devices were served that have left, for when the store does not say. */
 
 import type { Clock } from '../base/time.ts';
+import type { Claimant } from './claim.ts';
 
 /** Some 150 bytes each; beyond it the one that left first is forgotten. */
 const PLACES_MAX = 100_000;
 
 interface Place {
   readonly node: string;
+  /** When the broker accepted the connection. */
+  readonly sinceMs: number;
   readonly endsAtMs: number;
 }
 
@@ -19,9 +22,9 @@ export class LeftPlaces {
     this.clock = clock;
   }
 
-  add(key: string, node: string, ttlMs: number): void {
+  add(key: string, { node, sinceMs, ttlMs }: Pick<Claimant, 'node' | 'sinceMs' | 'ttlMs'>): void {
     this.places.delete(key);
-    this.places.set(key, { node, endsAtMs: this.clock.now() + ttlMs });
+    this.places.set(key, { node, sinceMs, endsAtMs: this.clock.now() + ttlMs });
     if (this.places.size <= PLACES_MAX) return;
     const [oldest = ''] = this.places.keys();
     this.places.delete(oldest);
@@ -31,8 +34,8 @@ export class LeftPlaces {
     this.places.delete(key);
   }
 
-  get(key: string): string | undefined {
+  get(key: string): Place | undefined {
     const place = this.places.get(key);
-    return place !== undefined && this.clock.now() < place.endsAtMs ? place.node : undefined;
+    return place !== undefined && this.clock.now() < place.endsAtMs ? place : undefined;
   }
 }

@@ -1,6 +1,15 @@
 import type { Clock, Timers } from '../base/time.ts';
 import { mergeRest } from '../session/index.ts';
-import type { ClientKey, MembershipStore, StoredSession } from './store/store.ts';
+import {
+  fold,
+  insert,
+  keyOf,
+  type Lineage,
+  newestOf,
+  relevant,
+  SessionLineages,
+} from './session-lineages.ts';
+import type { ClientKey, MembershipStore, StoredSession, TakeHow } from './store/store.ts';
 import { StoreQueue, WAITING_MAX } from './store-queue.ts';
 
 /**
@@ -8,8 +17,17 @@ import { StoreQueue, WAITING_MAX } from './store-queue.ts';
  * waiting for that connection.
  */
 const RETRY_MS = [250, 1_000, 4_000] as const;
-/** The proxy of an earlier connection may report late: so long is waited after the session was taken. */
-const CONFIRM_AFTER_MS = 1_000;
+/** All connections have left it: words of others, of other data threads, may be heard later by so much. */
+const KEEP_AFTER_MS = 100;
+/** All connections have left, and an earlier one has the session: so long is waited for that to leave too. */
+const ASK_ONCE_MORE_MS = 250;
+/**
+ * The proxy of an earlier connection may report late: so long is waited after the session was taken. That proxy may have
+ * waited itself for another to leave.
+ */
+const CONFIRM_AFTER_MS = 1_000 + ASK_ONCE_MORE_MS;
+/** An older connection that a newer one has taken over is not heard to end: so long is waited for that. */
+const ENDING_MS = 5_000;
 /** A worker has its answer within this time as far as anybody knows; answers are kept for so long. */
 const DELIVERY_MS = 2_000;
 const DELIVERED_MAX = 10_000;
@@ -49,15 +67,6 @@ export interface SessionMemoryOptions {
   readonly timers: Timers;
 }
 
-interface Question extends OpenedSession {
-  readonly thread: number;
-  attempts: number;
-  /** What was remembered; undefined until it is taken. */
-  before: string | undefined;
-  /** What the connection has left meanwhile. */
-  left: LeftSession | undefined;
-}
-
 /**
  * What is remembered of persistent sessions from one connection to the next. A session is taken out of the store when a
  * connection opens it, and put back when that connection ends:
@@ -66,23 +75,27 @@ interface Question extends OpenedSession {
  *                └─ an earlier connection has it: again later
  *   left ──► keep: all that the session has; before the answer: what was taken, with the changes
  *
- * So nothing in the store is older than what the device knows. A word of an earlier connection that comes late takes the
- * session away from the one that has it, which is not answered then. Where the store was away when a session was opened,
- * that is made good as soon as it answers.
+ * So nothing in the store is older than what the device knows. Connections of this proxy that come before one is answered
+ * belong to one lineage, in whatever order their data threads are heard: the newest speaks for them at the store, and has what
+ * the older ones leave. A word of an earlier connection that comes later than that takes the session away from the one that has it, which
+ * is not answered then, unless the session began anew since. Where the store was away when a session was opened, that is made good as
+ * soon as it answers.
  */
 export class RememberedSessions {
   private readonly options: SessionMemoryOptions;
   private readonly work: StoreQueue;
   /** Sessions that were opened while the store was away: what it holds of them is out of date. */
   private readonly missed = new Map<string, ClientKey & { readonly connection: number }>();
-  /** Of connections that are not answered, by their numbers. */
-  private readonly questions = new Map<number, Question>();
+  /** Of connections that are not answered. */
+  private readonly lineages: SessionLineages<LeftSession>;
   private readonly delivered: ReturnType<typeof createDelivered>;
   private readonly pending = new Set<unknown>();
+  private isStopping = false;
 
   constructor(options: SessionMemoryOptions) {
     this.options = options;
     this.work = new StoreQueue(options.timers);
+    this.lineages = new SessionLineages(options.clock);
     this.delivered = createDelivered(options.clock);
   }
 
@@ -101,27 +114,34 @@ export class RememberedSessions {
   }
 
   opened(session: OpenedSession, thread: number): void {
-    if (!session.isResumed) return this.close(session);
-    const { pool, clientId, who, connection, isResumed } = session;
-    const known = { pool, clientId, who, connection, isResumed };
-    const question = { ...known, thread, attempts: 0, before: undefined, left: undefined };
-    this.questions.set(connection, question);
-    this.ask(question);
+    const { connection, who, isResumed } = session;
+    const overtaken = this.lineages.overtaken(session);
+    if (overtaken === 'hidden') return;
+    if (!isResumed) this.lineages.begun(session);
+    const lineage = this.lineages.of(session);
+    const link = { connection, who, thread, isResumed, left: undefined };
+    if (overtaken === 'late' || (lineage === undefined && !isResumed)) {
+      if (lineage !== undefined) this.lineages.settle(lineage);
+      this.close(session);
+    } else if (lineage !== undefined) this.join(lineage, link);
+    else if (this.lineages.size >= WAITING_MAX) this.close(session);
+    else this.ask(this.lineages.begin(session, link), 'first');
   }
 
   left(session: LeftSession): void {
     const { connection, subscriptions, unsubscribed } = session;
-    const question = this.questions.get(connection);
     const before = this.delivered.take(connection);
-    if (subscriptions === undefined) {
-      this.questions.delete(connection);
-      this.close(session);
-    } else if (unsubscribed === undefined) this.keepLater(session, subscriptions);
-    else if (before !== undefined) this.keepChanged({ connection, before }, session);
-    else if (question === undefined) this.close(session);
-    else if (question.before !== undefined) this.keepChanged(question, session);
-    else if (question.attempts > 0) this.giveUp(question);
-    else question.left = session;
+    const overtaken = this.lineages.overtaken(session);
+    if (overtaken === 'hidden') return;
+    const lineage = this.lineages.of(session);
+    const link = lineage?.links.find((each) => each.connection === connection);
+    if (lineage !== undefined && link !== undefined) {
+      link.left = session;
+      this.plan(lineage);
+    } else if (overtaken === 'late' || subscriptions === undefined) this.close(session);
+    else if (unsubscribed === undefined) this.keepLater(session, subscriptions);
+    else if (before !== undefined) this.keepChanged(session, before);
+    else this.close(session);
   }
 
   /** The store answers again: what it holds of sessions that were opened meanwhile is deleted. */
@@ -131,9 +151,15 @@ export class RememberedSessions {
     for (const session of missed) this.close(session);
   }
 
-  /** Asks nothing more. Resolves when the store has everything, or after so long. */
+  /** Asks nothing more for connections that are open. Resolves when the store has everything, or after so long. */
   async stop(timeoutMs: number): Promise<void> {
+    this.isStopping = true;
     for (const timer of this.pending) this.options.timers.clearTimeout(timer);
+    for (const lineage of this.lineages.all()) {
+      if (relevant(lineage).some(({ left }) => left === undefined)) continue;
+      if (lineage.isWaiting) this.ask(lineage, 'again');
+      else this.plan(lineage);
+    }
     await this.work.drained(timeoutMs);
   }
 
@@ -160,7 +186,7 @@ export class RememberedSessions {
   private close(client: ClientKey & { readonly connection: number }): void {
     const isQueued = this.work.add(async () => {
       try {
-        await this.options.store.takeSession(client, this.nameOf(client.connection), true);
+        await this.options.store.takeSession(client, this.nameOf(client.connection), 'anyway');
         this.missed.delete(keyOf(client));
       } catch {
         this.miss(client);
@@ -169,56 +195,136 @@ export class RememberedSessions {
     if (!isQueued) this.miss(client);
   }
 
-  private ask(question: Question): void {
-    if (!this.work.add(() => this.take(question))) this.giveUp(question);
+  /** A connection comes while others of its client id wait, which may be newer. */
+  private join(lineage: Lineage<LeftSession>, link: Lineage<LeftSession>['links'][number]): void {
+    const { connection: former } = newestOf(lineage);
+    if (!insert(lineage, link)) return this.giveUp(lineage);
+    lineage.isEnding = false;
+    if (newestOf(lineage) === link) {
+      const { isAsking, base, links } = lineage;
+      if (!isAsking && base === undefined && links[0]?.isResumed) return this.restart(lineage);
+      lineage.attempts = 0;
+      this.ask(lineage, isAsking ? 'again' : 'first', former);
+    } else if (!link.isResumed) {
+      lineage.isAsking = false;
+      this.close({ ...lineage, connection: newestOf(lineage).connection });
+    }
+    this.plan(lineage);
   }
 
-  /** Gives the question up: what the session has is unknown. */
-  private giveUp(question: Question): void {
-    if (this.questions.delete(question.connection)) this.close(question);
+  /** The place at the store is lost. The newest connection asks on its own behalf: others must learn that it is there. */
+  private restart(lineage: Lineage<LeftSession>): void {
+    lineage.baseOf = newestOf(lineage).connection;
+    lineage.isAsking = true;
+    lineage.attempts = 0;
+    lineage.round++;
+    this.ask(lineage, 'first');
   }
 
-  private async take(question: Question): Promise<void> {
-    const { connection, who } = question;
-    if (this.questions.get(connection) !== question) return;
-    const isFinal = question.attempts === RETRY_MS.length;
+  /** What comes next, when nothing else does. */
+  private plan(lineage: Lineage<LeftSession>): void {
+    const { isAsking, isWaiting } = lineage;
+    const round = ++lineage.round;
+    const after = (ms: number, run: (lineage: Lineage<LeftSession>) => void): void =>
+      this.later(() => {
+        if (this.lineages.has(lineage) && lineage.round === round) run.call(this, lineage);
+      }, ms);
+    const open = relevant(lineage).filter(({ left }) => left === undefined);
+    if (isAsking) {
+      if (open.length === 0 && isWaiting) this.askOnceMore(lineage);
+    } else if (open.length === 0) {
+      if (this.isStopping) this.keepAll(lineage);
+      else after(KEEP_AFTER_MS, this.keepAll);
+    } else if (this.isStopping) return;
+    else if (open.length === 1 && open[0] === newestOf(lineage))
+      after(CONFIRM_AFTER_MS, (each) => void this.work.add(() => this.confirm(each)));
+    else after(ENDING_MS, this.giveUp);
+  }
+
+  /** @param former the connection that spoke for the lineage until now */
+  private ask(lineage: Lineage<LeftSession>, how: TakeHow, former?: number): void {
+    lineage.isWaiting = false;
+    if (!this.work.add(() => this.take(lineage, how, former))) this.giveUp(lineage);
+  }
+
+  /** Nobody is told, and whoever else has the session loses it. */
+  private giveUp(lineage: Lineage<LeftSession>): void {
+    if (this.lineages.has(lineage)) this.lineages.settle(lineage);
+    this.close({ ...lineage, connection: newestOf(lineage).connection });
+  }
+
+  private async take(lineage: Lineage<LeftSession>, how: TakeHow, former?: number): Promise<void> {
+    if (!this.lineages.has(lineage)) return;
+    const { connection } = newestOf(lineage);
+    const place = former === undefined ? undefined : this.nameOf(former);
     try {
-      const found = await this.options.store.takeSession(question, this.nameOf(connection), isFinal);
-      if (found === 'in-use') return this.askLater(question);
-      this.missed.delete(keyOf(question));
-      if (found === 'unknown' || found.who !== who) return void this.questions.delete(connection);
-      question.before = found.subscriptions;
-      if (question.left !== undefined) this.keepChanged(question, question.left);
-      else this.later(() => void this.work.add(() => this.confirm(question)), CONFIRM_AFTER_MS);
+      const found = await this.options.store.takeSession(lineage, this.nameOf(connection), how, place);
+      const wasOurs = how === 'first' && former !== undefined;
+      if (wasOurs && found !== 'unknown') return this.giveUp(lineage); // another one has come in between
+      if (!this.lineages.has(lineage) || !lineage.isAsking) return;
+      const isNews = connection === newestOf(lineage).connection;
+      if (found === 'in-use') return isNews ? this.askLater(lineage) : undefined;
+      if (found === 'unknown' && !isNews) return;
+      if (found === 'unknown' && former !== undefined) return this.restart(lineage);
+      this.missed.delete(keyOf(lineage));
+      lineage.base = found === 'unknown' ? undefined : found;
+      lineage.isAsking = false;
+      this.plan(lineage);
     } catch {
-      this.giveUp(question);
+      if (this.lineages.has(lineage)) this.giveUp(lineage);
     }
   }
 
-  private askLater(question: Question): void {
-    if (question.left !== undefined) return this.giveUp(question);
-    this.later(() => this.ask(question), RETRY_MS[question.attempts++] as number);
+  private askLater(lineage: Lineage<LeftSession>): void {
+    const { attempts } = lineage;
+    const delayMs = RETRY_MS[attempts];
+    lineage.attempts++;
+    if (relevant(lineage).every(({ left }) => left !== undefined)) this.askOnceMore(lineage);
+    else if (delayMs === undefined) this.giveUp(lineage);
+    else this.askAfter(lineage, delayMs, lineage.attempts === RETRY_MS.length ? 'last' : 'again');
+  }
+
+  /** All connections of the lineage have ended, and nobody knows whether the one that has the session is older. */
+  private askOnceMore(lineage: Lineage<LeftSession>): void {
+    if (lineage.isEnding || this.isStopping) return this.giveUp(lineage);
+    lineage.isEnding = true;
+    this.askAfter(lineage, ASK_ONCE_MORE_MS, 'again');
+  }
+
+  private askAfter(lineage: Lineage<LeftSession>, ms: number, how: TakeHow): void {
+    const newest = newestOf(lineage);
+    lineage.isWaiting = true;
+    this.later(() => {
+      if (lineage.isWaiting && newestOf(lineage) === newest) this.ask(lineage, how);
+    }, ms);
   }
 
   /** Nobody else has taken it meanwhile: an earlier connection would have, if it had more to say. */
-  private async confirm(question: Question): Promise<void> {
+  private async confirm(lineage: Lineage<LeftSession>): Promise<void> {
     const { store, recalled } = this.options;
-    const { thread, connection, before } = question;
-    if (this.questions.get(connection) !== question || before === undefined) return;
-    const found = await store.takeSession(question, this.nameOf(connection), false).catch(() => 'in-use');
-    if (this.questions.get(connection) !== question) return;
-    if (found !== 'unknown') return this.giveUp(question);
-    this.questions.delete(connection);
-    this.delivered.add(connection, before);
-    recalled(thread, connection, before);
+    const { round } = lineage;
+    const { thread, connection } = newestOf(lineage);
+    const has = fold(lineage);
+    if (!this.lineages.has(lineage)) return;
+    if (has === undefined) return this.lineages.settle(lineage);
+    const found = await store.takeSession(lineage, this.nameOf(connection), 'first').catch(() => 'in-use');
+    if (found !== 'unknown') return this.giveUp(lineage);
+    if (!this.lineages.has(lineage) || lineage.round !== round) return;
+    this.lineages.settle(lineage);
+    this.delivered.add(connection, has.subscriptions);
+    recalled(thread, connection, has.subscriptions);
   }
 
-  /** The connection has ended without its answer: its changes are applied to what was remembered. */
-  private keepChanged(
-    { connection, before = '' }: Pick<Question, 'connection' | 'before'>,
-    left: LeftSession,
-  ): void {
-    this.questions.delete(connection);
+  /** All connections have ended without an answer. */
+  private keepAll(lineage: Lineage<LeftSession>): void {
+    const { left } = newestOf(lineage);
+    const has = fold(lineage);
+    this.lineages.settle(lineage);
+    if (left !== undefined && has !== undefined) this.keepLater(left, has.subscriptions);
+  }
+
+  /** The answer may not have reached the connection: its changes are applied to what was remembered. */
+  private keepChanged(left: LeftSession, before: string): void {
     const all = mergeRest(before, left.subscriptions ?? '', left.unsubscribed ?? '');
     if (all === undefined) this.close(left);
     else this.keepLater(left, all);
@@ -259,9 +365,4 @@ function createDelivered(clock: Clock) {
       return answer?.subscriptions;
     },
   };
-}
-
-/** No name of a pool has a space. */
-function keyOf({ pool, clientId }: ClientKey): string {
-  return `${pool} ${clientId}`;
 }

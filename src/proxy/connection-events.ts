@@ -23,7 +23,7 @@ interface PassiveHealth {
 interface ClientMemory {
   recall(client: ClientKey): Promise<string | undefined>;
   claim(claimant: Claimant): Promise<void>;
-  moved(client: ClientKey, node: string): Promise<void>;
+  moved(client: ClientKey & Pick<Claimant, 'sinceMs' | 'node'>): Promise<void>;
   released(client: ClientKey): void;
 }
 
@@ -41,6 +41,8 @@ interface ConnectionEventsOptions {
   readonly memory: ClientMemory;
   readonly sessions: Sessions;
   readonly recalled: (thread: number, request: number, node: string | undefined) => void;
+  /** Runs it when what the other threads have sent by now is heard. */
+  readonly afterOthers: (run: () => void) => void;
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
   /** What is known of who has taken links over. */
   readonly losses: Pick<NodeLosses, 'lost' | 'takenOver' | 'accepted'>;
@@ -89,7 +91,9 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
         for (const client of event.clients) losses.takenOver(client);
         return;
       case 'recall':
-        return void memory.recall(event).then((node) => options.recalled(thread, event.request, node));
+        return options.afterOthers(
+          () => void memory.recall(event).then((node) => options.recalled(thread, event.request, node)),
+        );
       case 'claimed':
         return void memory.claim({ ...event, thread });
       case 'session-opened':
@@ -97,7 +101,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'session-left':
         return sessions.left(event);
       case 'claim-moved':
-        return void memory.moved(event, event.node);
+        return void memory.moved(event);
       case 'owned':
         losses.accepted(clientNumber(event.pool, event.clientId));
         return owners.owned(thread, event);

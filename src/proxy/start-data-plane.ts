@@ -65,6 +65,7 @@ function receive(
     memory: cluster.claims,
     sessions: cluster.sessions,
     recalled: (thread, request, node) => threads.recalled(thread, request, node),
+    afterOthers: setImmediate, // each port is read to its end before
     owners,
     losses,
     reattached: (reattachment) => {

@@ -401,63 +401,96 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     const stored = (text: string) => ({ who: -7, subscriptions: Buffer.from(text).toString('base64') });
 
     test('a session that rests is given to the next connection, once', async () => {
-      expect(await store.takeSession(client('d'), '1', false)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '1', 'first')).toBe('unknown');
       expect(await store.keepSession(client('d'), '1', stored('a'), LONG_MS)).toBe(true);
-      expect(await store.takeSession(client('d'), '2', false)).toEqual(stored('a'));
-      expect(await store.takeSession(client('d'), '2', false)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '2', 'first')).toEqual(stored('a'));
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('unknown');
       expect(await store.keepSession(client('d'), '2', stored(''), LONG_MS)).toBe(true);
-      expect(await store.takeSession(client('d'), '3', true)).toEqual(stored(''));
+      expect(await store.takeSession(client('d'), '3', 'anyway')).toEqual(stored(''));
     });
 
     test('a session that an earlier connection has is waited for, and then taken without its word', async () => {
-      await store.takeSession(client('d'), '1', true);
-      expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
+      await store.takeSession(client('d'), '1', 'anyway');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '2', 'again')).toBe('in-use');
       await store.keepSession(client('d'), '1', stored('a'), LONG_MS);
-      expect(await store.takeSession(client('d'), '2', false)).toEqual(stored('a'));
-      expect(await store.takeSession(client('d'), '3', false)).toBe('in-use');
-      expect(await store.takeSession(client('d'), '3', true)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '2', 'again')).toEqual(stored('a'));
+      expect(await store.takeSession(client('d'), '3', 'first')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '3', 'last')).toBe('unknown');
       expect(await store.keepSession(client('d'), '2', stored('late'), LONG_MS)).toBe(false);
-      expect(await store.takeSession(client('d'), '3', false)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '3', 'first')).toBe('unknown');
       expect(await store.keepSession(client('d'), '3', stored('b'), LONG_MS)).toBe(true);
     });
 
     test('a session that one connection waits for is not known to a third one, before it is left nor after', async () => {
       for (const isLeftFirst of [true, false]) {
         const key = client(`d${isLeftFirst}`);
-        await store.takeSession(key, '1', true);
-        expect(await store.takeSession(key, '2', false)).toBe('in-use');
+        await store.takeSession(key, '1', 'anyway');
+        expect(await store.takeSession(key, '2', 'first')).toBe('in-use');
         if (isLeftFirst) await store.keepSession(key, '1', stored('a'), LONG_MS);
-        expect(await store.takeSession(key, '3', false)).toBe('in-use');
-        expect(await store.takeSession(key, '3', false)).toBe('unknown');
+        expect(await store.takeSession(key, '3', 'first')).toBe('in-use');
+        expect(await store.takeSession(key, '3', 'again')).toBe('unknown');
         if (!isLeftFirst) expect(await store.keepSession(key, '1', stored('a'), LONG_MS)).toBe(false);
-        expect(await store.takeSession(key, '2', false)).toBe('in-use');
+        expect(await store.takeSession(key, '2', isLeftFirst ? 'again' : 'last')).toBe('unknown');
         expect(await store.keepSession(key, '3', stored('c'), LONG_MS)).toBe(true);
-        expect(await store.takeSession(key, '4', true)).toBe('unknown');
+        expect(await store.takeSession(key, '2', 'last')).toBe('unknown');
+        expect(await store.takeSession(key, '4', 'first')).toEqual(stored('c'));
       }
     });
 
+    test('whoever waits for a session does not get what a later one has begun', async () => {
+      await store.takeSession(client('d'), '1', 'anyway');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      await store.takeSession(client('d'), '3', 'anyway');
+      expect(await store.keepSession(client('d'), '3', stored('new'), LONG_MS)).toBe(true);
+      for (const how of ['again', 'last'] as const)
+        expect(await store.takeSession(client('d'), '2', how)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '4', 'first')).toEqual(stored('new'));
+    });
+
+    test('a connection has the place of a former one, which has the session or waits for it', async () => {
+      await store.takeSession(client('d'), '1', 'anyway');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '3', 'again', '2')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '2', 'again')).toBe('unknown');
+      expect(await store.keepSession(client('d'), '1', stored('a'), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '4', 'again', '3')).toEqual(stored('a'));
+      expect(await store.takeSession(client('d'), '5', 'first', '4')).toBe('unknown');
+      expect(await store.keepSession(client('d'), '4', stored('late'), LONG_MS)).toBe(false);
+      expect(await store.keepSession(client('d'), '5', stored('b'), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '6', 'first')).toEqual(stored('b'));
+    });
+
+    test('but not where another one waits for the former one to leave', async () => {
+      await store.takeSession(client('d'), '1', 'anyway');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '3', 'first', '1')).toBe('in-use');
+      expect(await store.keepSession(client('d'), '1', stored('a'), LONG_MS)).toBe(false);
+      expect(await store.takeSession(client('d'), '2', 'again')).toBe('unknown');
+    });
+
     test('where two connections speak for one session, it is not remembered', async () => {
-      await store.takeSession(client('d'), '1', true);
+      await store.takeSession(client('d'), '1', 'anyway');
       await store.keepSession(client('d'), '1', stored('a'), LONG_MS);
       expect(await store.keepSession(client('d'), '0', stored('late'), LONG_MS)).toBe(false);
-      expect(await store.takeSession(client('d'), '2', false)).toBe('in-use');
-      expect(await store.takeSession(client('d'), '2', true)).toBe('unknown');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      expect(await store.takeSession(client('d'), '2', 'last')).toBe('unknown');
     });
 
     test('a session is another one in every pool, and is forgotten when it expires', async () => {
       const there = { ...client('d'), pool: 'other' };
       await store.keepSession(client('d'), '1', stored('here'), 1);
       await store.keepSession(there, '1', stored('there'), LONG_MS);
-      const expired = async () => (await store.takeSession(client('d'), '2', false)) === 'unknown';
+      const expired = async () => (await store.takeSession(client('d'), '2', 'first')) === 'unknown';
       await until(expired, 'the session to expire');
-      expect(await store.takeSession(there, '2', false)).toEqual(stored('there'));
+      expect(await store.takeSession(there, '2', 'first')).toEqual(stored('there'));
     });
 
     test('a session has room for as much as may be remembered, and ids for anything', async () => {
       const session = { who: 0, subscriptions: 'a'.repeat(SUBSCRIPTIONS_MAX) };
       const id = 'a b\n"}{:é/%\u0000';
       expect(await store.keepSession(client(id), '1', session, LONG_MS)).toBe(true);
-      expect(await store.takeSession(client(id), '2', false)).toEqual(session);
+      expect(await store.takeSession(client(id), '2', 'first')).toEqual(session);
     });
 
     test('what is shared is what was put first, or in the place of exactly what was there', async () => {

@@ -101,10 +101,8 @@ export class MemoryStore implements MembershipStore {
     return clients.filter((client) => this.places.recall(keyOf(client)) === undefined);
   }
 
-  async takeSession(
-    ...[client, connection, isFinal]: Args<'takeSession'>
-  ): Promise<StoredSession | 'unknown' | 'in-use'> {
-    return this.sessions.take(keyOf(client), connection, isFinal);
+  async takeSession(...[client, ...how]: Args<'takeSession'>): Promise<StoredSession | 'unknown' | 'in-use'> {
+    return this.sessions.take(keyOf(client), ...how);
   }
 
   async keepSession(...[client, connection, session, ttlMs]: Args<'keepSession'>): Promise<boolean> {

@@ -51,16 +51,24 @@ end
 return {others, unknown, broken}`),
 
   /**
-   * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 1 if it is final, 4 TTL (ms). Answers the text of the session;
-   * 0 where nobody remembers it, 1 where another connection has it, which is not waited for if it is final. One connection
-   * may wait at a time (`next`): of what it changes meanwhile, a third one knows nothing. That one has the session then, and
-   * is answered 1 too, and 0 when it asks again.
+   * Keys: 1 session. Arguments: 1 deadline, 2 connection, 3 how (`TakeHow`), 4 TTL (ms), 5 the connection whose
+   * place it has, or nothing. Answers the text of the session; 0 where nobody remembers it, 1 where another connection has it. One connection may wait at a time (`next`): of what it
+   * changes meanwhile, a third one knows nothing. That one has the session then, and is answered 1 too, and 0 when it asks again.
    */
   takeSession: script(`${clock}
 cleared(KEYS[1], 'hash')
 local held = redis.call('HMGET', KEYS[1], 'connection', 'text', 'next')
+if held[3] and held[3] == ARGV[5] then
+  held[3] = ARGV[2]
+  redis.call('HSET', KEYS[1], 'next', ARGV[2])
+elseif held[1] == ARGV[5] and not held[3] then
+  held[1] = ARGV[2]
+  redis.call('HSET', KEYS[1], 'connection', ARGV[2])
+end
+if (ARGV[3] == 'again' or ARGV[3] == 'last') and held[3] ~= ARGV[2] then return 0 end
 local is_next = not held[3] or held[3] == ARGV[2]
-if ARGV[3] ~= '1' and held[1] and not held[2] then
+local waits = ARGV[3] == 'first' or ARGV[3] == 'again'
+if waits and held[1] and not held[2] then
   if held[1] == ARGV[2] then return 0 end
   if is_next then
     redis.call('HSET', KEYS[1], 'next', ARGV[2])
@@ -70,7 +78,7 @@ end
 redis.call('HDEL', KEYS[1], 'text', 'next')
 redis.call('HSET', KEYS[1], 'connection', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-if not is_next and ARGV[3] ~= '1' then return 1 end
+if not is_next and waits then return 1 end
 return is_next and held[2] or 0`),
 
   /**

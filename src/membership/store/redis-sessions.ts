@@ -4,7 +4,7 @@ import type { Codec } from './codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { scripts } from './redis-scripts.ts';
-import { type ClientKey, SESSION_OWNER_MS, type StoredSession } from './store.ts';
+import { type ClientKey, SESSION_OWNER_MS, type StoredSession, type TakeHow } from './store.ts';
 
 interface SessionsOptions {
   readonly keys: RedisKeys;
@@ -22,9 +22,10 @@ export function createSessions({ keys, codec, run, deadline }: SessionsOptions) 
     async take(
       client: ClientKey,
       connection: string,
-      isFinal: boolean,
+      how: TakeHow,
+      former = '',
     ): Promise<StoredSession | 'unknown' | 'in-use'> {
-      const args = [deadline(), connection, isFinal ? 1 : 0, SESSION_OWNER_MS];
+      const args = [deadline(), connection, how, SESSION_OWNER_MS, former];
       const reply = await run(scripts.takeSession, [keys.session(client)], args);
       if (typeof reply !== 'string') return reply === 1 ? 'in-use' : 'unknown';
       const place = { key: 'session', field: nameOf(client) };

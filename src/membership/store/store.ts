@@ -70,15 +70,16 @@ export interface MembershipStore {
   /**
    * A connection of the device has a persistent session at the broker from now on. What was remembered of the session is
    * given to it, and to no other: the store forgets it. `in-use`: an earlier connection has the session, and may still give it back to
-   * the store. This one alone may wait for that; when a third connection asks, nobody gets it. With `isFinal` the word of the
-   * earlier one is not waited for, and not taken if it comes.
+   * the store. This one alone may wait for that; when a third connection asks, nobody gets it.
    * @param connection unique over all proxies, and over their starts
+   * @param former an earlier connection: if it waits for the session, or has it and nobody waits, this one has its place
    * @throws BreakwaterError STORE_UNAVAILABLE
    */
   takeSession(
     client: ClientKey,
     connection: string,
-    isFinal: boolean,
+    how: TakeHow,
+    former?: string,
   ): Promise<StoredSession | 'unknown' | 'in-use'>;
   /**
    * That connection has ended, and this is to be remembered of the session. False where a later connection has taken it:
@@ -223,6 +224,13 @@ export interface ClientKey {
   readonly pool: string;
   readonly clientId: string;
 }
+
+/**
+ * How a connection takes a session: `first`; `again`, if it was told that it is in use: `unknown`, and nothing has changed, where another
+ * connection has come in between; `last` likewise, but the word of the earlier one is not waited for, and not taken if it comes;
+ * `anyway`, whoever has it or waits for it.
+ */
+export type TakeHow = 'first' | 'again' | 'last' | 'anyway';
 
 /** What is remembered of a persistent session while no connection has it. */
 export interface StoredSession {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/time.ts';
 import type { SessionsState } from './memory-state.ts';
-import { SESSION_OWNER_MS, type StoredSession } from './store.ts';
+import { SESSION_OWNER_MS, type StoredSession, type TakeHow } from './store.ts';
 
 /** Of an entry besides its texts: the entry of the map, the object, and the strings' heads. */
 const ENTRY_BYTES = 240;
@@ -53,6 +53,16 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
     return entry !== undefined && entry.endsAt > clock.now() ? entry : undefined;
   }
 
+  /** What is there when `connection` has the place of `former`, unless another one waits for that to leave. */
+  function replaced(key: string, connection: string, former: string): Entry | undefined {
+    const entry = at(key);
+    if (entry === undefined) return undefined;
+    const { next } = entry;
+    if (next === former) put(key, { ...entry, next: connection });
+    else if (entry.connection === former && next === undefined) put(key, { ...entry, connection });
+    return at(key);
+  }
+
   return {
     /** For the process after this one. */
     describe(): SessionsState {
@@ -64,10 +74,17 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
         if (!entries.has(key))
           put(key, { session: undefined, next: undefined, ...entry, endsAt: clock.now() + msLeft });
     },
-    take(key: string, connection: string, isFinal: boolean): StoredSession | 'unknown' | 'in-use' {
-      const entry = at(key);
+    take(
+      key: string,
+      connection: string,
+      how: TakeHow,
+      former?: string,
+    ): StoredSession | 'unknown' | 'in-use' {
+      const entry = former === undefined ? at(key) : replaced(key, connection, former);
+      if ((how === 'again' || how === 'last') && entry?.next !== connection) return 'unknown';
       const isNext = entry?.next === undefined || entry.next === connection;
-      if (!isFinal && entry !== undefined && entry.session === undefined) {
+      const waits = how === 'first' || how === 'again';
+      if (waits && entry !== undefined && entry.session === undefined) {
         if (entry.connection === connection) return 'unknown';
         if (isNext) {
           put(key, { ...entry, next: connection });
@@ -76,7 +93,7 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
       }
       const endsAt = clock.now() + SESSION_OWNER_MS;
       put(key, { connection, session: undefined, next: undefined, endsAt });
-      if (!isNext && !isFinal) return 'in-use';
+      if (!isNext && waits) return 'in-use';
       return (isNext ? entry?.session : undefined) ?? 'unknown';
     },
     keep(key: string, connection: string, session: StoredSession, ttlMs: number): boolean {

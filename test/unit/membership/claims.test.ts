@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BreakwaterError } from '../../../src/base/errors.ts';
 import { systemClock, systemTimers } from '../../../src/base/time.ts';
@@ -156,7 +157,7 @@ test('a store that is away costs nothing but the memory', async () => {
   });
   expect(await claims.recall(meter)).toBeUndefined();
   await claims.claim(at('n1'));
-  await claims.moved(meter, 'n2');
+  await claims.moved({ ...meter, sinceMs: 1, node: 'n2' });
 });
 
 /** A store that counts as empty for who renews. */
@@ -222,7 +223,7 @@ test('a session that moves to another node grows no younger: a device that came 
   const { a, b, told } = scene();
   await a.claim(at('n1'));
   await b.claim(at('n2')); // of which a has not heard yet
-  await a.moved(meter, 'n3');
+  await a.moved({ ...meter, sinceMs: 1, node: 'n3' });
   expect(await b.recall(meter)).toBe('n2');
   a.rivalled(meter, { who: 7, epoch: 2 });
   expect(told).toEqual(['meter@a until 1: 7']);
@@ -231,7 +232,7 @@ test('a session that moves to another node grows no younger: a device that came 
 test('a session that moved is remembered at its new node, and forgotten with its one connection', async () => {
   const { a, b, told } = scene();
   await a.claim(at('n1'));
-  await a.moved(meter, 'n2');
+  await a.moved({ ...meter, sinceMs: 1, node: 'n2' });
   expect(await b.recall(meter)).toBe('n2');
   a.released(meter);
   a.rivalled(meter, { who: 8, epoch: 99 });
@@ -245,7 +246,7 @@ test.each([
 ])('where the store %s, a device that has left goes back to the node that it was at here', async (_, recallClient) => {
   const { store, a, clock, waits } = scene();
   await a.claim(at('n1'));
-  await a.moved(meter, 'n2');
+  await a.moved({ ...meter, sinceMs: 1, node: 'n2' });
   store.recallClient = recallClient;
   const recalled = () => {
     const place = a.recall(meter);
@@ -269,4 +270,37 @@ test('what another proxy claimed since then holds, and not what was known here',
   a.rivalled(meter, { epoch: 2, who: 7 });
   store.recallClient = () => Promise.reject(new BreakwaterError('STORE_UNAVAILABLE', 'away'));
   expect(await a.recall(meter)).toBeUndefined();
+});
+
+test('a device is where its newest connection is, or was, in whatever order three threads are heard', async () => {
+  const connection = fc.record({ thread: fc.nat(2), moves: fc.boolean(), isTakenOver: fc.boolean() });
+  const order = fc.array(fc.nat(2), { minLength: 20, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(connection, { minLength: 2, maxLength: 5 }),
+      fc.boolean(),
+      order,
+      async (all, stays, turns) => {
+        const { a, store } = scene();
+        const queues: (() => unknown)[][] = [[], [], []];
+        const end = (i: number) => queues[all[i]?.thread ?? 0]?.push(() => a.released(meter));
+        for (const [i, { thread, moves, isTakenOver }] of all.entries()) {
+          const [sinceMs, isLast] = [i + 1, i === all.length - 1];
+          queues[thread]?.push(() => a.claim(at(`n${i}`, { thread, sinceMs })));
+          if (all[i - 1]?.isTakenOver) end(i - 1);
+          if (moves) queues[thread]?.push(() => a.moved({ ...meter, sinceMs, node: `m${i}` }));
+          if (isLast ? !stays : !isTakenOver) end(i);
+        }
+        for (let i = 0; queues.some(({ length }) => length > 0); i++) {
+          const speaking = queues.filter(({ length }) => length > 0);
+          await speaking[(turns[i] ?? 0) % speaking.length]?.shift()?.();
+        }
+        const last = all.length - 1;
+        const place = `${all[last]?.moves ? 'm' : 'n'}${last}`;
+        expect((await store.recallClient(meter))?.node).toBe(place);
+        store.recallClient = async () => undefined;
+        expect(await a.recall(meter)).toBe(place);
+      },
+    ),
+  );
 });

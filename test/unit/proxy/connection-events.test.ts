@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 import { createConnectionEvents } from '../../../src/proxy/connection-events.ts';
 
-function scene() {
+function scene(parts: object = {}) {
   const lines: unknown[] = [];
   const log = new Proxy(
     {},
@@ -19,11 +19,13 @@ function scene() {
     },
     ...{ memory: {} as never, sessions: {} as never },
     recalled: () => undefined,
+    afterOthers: (run) => run(),
     owners: {} as never,
     losses: {} as never,
     reattached: () => undefined,
     requests: () => undefined,
     listenerUrl: () => '',
+    ...parts,
   });
   return { receive: (...events: WorkerEvent[]) => receive(events, 0), lines, blamed };
 }
@@ -50,4 +52,27 @@ test('what we are out of is told once for each cause, and then every ten seconds
     ['error', OUT, { cause: 'EADDRNOTAVAIL', more: 0 }],
     ['error', OUT, { cause: 'EMFILE', more: 4 }],
   ]);
+});
+
+test('where a device was is answered when what the other threads have sent is heard', async () => {
+  const told: string[] = [];
+  let isClaimed = false;
+  let answer: (() => void) | undefined;
+  const { receive } = scene({
+    afterOthers: (run: () => void) => {
+      answer = run;
+    },
+    memory: {
+      claim: async () => {
+        isClaimed = true;
+      },
+      recall: async () => (isClaimed ? 'n1' : undefined),
+    },
+    recalled: (_: number, request: number, node: string) => told.push(`${request} ${node}`),
+  });
+  receive({ type: 'recall', request: 1, pool: 'p', clientId: 'd' });
+  receive({ type: 'claimed', pool: 'p', clientId: 'd', who: 0, sinceMs: 1, node: 'n1', ttlMs: 1_000 });
+  answer?.();
+  await new Promise(setImmediate);
+  expect(told).toEqual(['1 n1']);
 });

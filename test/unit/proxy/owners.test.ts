@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createOwners } from '../../../src/proxy/owners.ts';
 
@@ -66,4 +67,29 @@ test('nobody is told of a connection that has ended, or whose thread has died', 
   forget(0);
   for (const clientId of ['gone', 'lost', 'kept']) owned(2, clientId, 2);
   expect(told).toEqual(['thread 1: 7 has kept after 1']);
+});
+
+test('a connection that lives is told of a newer one, also where that has ended, in whatever order threads are heard', () => {
+  const connection = fc.record({ thread: fc.nat(2), ends: fc.boolean() });
+  const order = fc.array(fc.nat(2), { minLength: 12, maxLength: 12 });
+  fc.assert(
+    fc.property(fc.array(connection, { minLength: 2, maxLength: 6 }), order, (all, turns) => {
+      const { owned, disowned, told } = stage();
+      const queues: (() => void)[][] = [[], [], []];
+      for (const [i, { thread, ends }] of all.entries()) {
+        queues[thread]?.push(() => owned(thread, 'dev', i));
+        if (ends) queues[thread]?.push(() => disowned(thread, 'dev'));
+      }
+      for (let i = 0; queues.some(({ length }) => length > 0); i++) {
+        const speaking = queues.filter(({ length }) => length > 0);
+        speaking[(turns[i] ?? 0) % speaking.length]?.shift()?.();
+      }
+      const taken = all.flatMap(({ thread, ends }, i) => {
+        const newer = all.slice(i + 1);
+        const knowsItself = newer.some((other) => other.thread === thread);
+        return ends || newer.length === 0 || knowsItself ? [] : [`thread ${thread}: 7 has dev after ${i}`];
+      });
+      expect(told).toEqual(expect.arrayContaining(taken));
+    }),
+  );
 });
