@@ -115,7 +115,8 @@ export function checkUpstream({ ca, certificate }: UpstreamTls): void {
   if (certificate !== undefined) checkCertificate(certificate);
 }
 
-export const TICKET_KEY_BYTES = 80;
+/** What Node takes (`ticketKeys` of `tls.createServer`), so that every engine opens the tickets of every other. */
+export const TICKET_KEY_BYTES = 48;
 
 /** Certificates that are alternatives to each other, such as one with an RSA and one with an EC key. */
 interface CertificateGroup {

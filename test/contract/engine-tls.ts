@@ -348,10 +348,13 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
   describe('sessions', () => {
     const ticketOf = (device: TLSSocket) => once(device, 'session').then(([session]) => session as Buffer);
     let twin: EngineUnderTest;
+    let stranger: EngineUnderTest;
     beforeAll(async () => {
       twin = await startEngine({ engine: name, highWaterBytes: HIGH_WATER });
+      const other = name === 'node' ? 'epoll' : 'node';
+      stranger = await startEngine({ engine: other, highWaterBytes: HIGH_WATER });
     });
-    afterAll(() => twin.stop());
+    afterAll(() => Promise.all([twin.stop(), stranger.stop()]));
 
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const only: ConnectionOptions = { minVersion: version, maxVersion: version };
@@ -378,6 +381,21 @@ export function tlsContract(name: EngineName, records: TlsOptions['records'] = '
         const device = client(bound.port, { ...only, session });
         await once(device, 'secureConnect');
         expect(device.isSessionReused()).toBe(true);
+      });
+
+      it(`are resumed from one kind of engine to the other, and back (${version})`, async () => {
+        const tls = tlsOptions([ec]);
+        const port = await listen(tls);
+        const { port: foreign } = await stranger.listen('127.0.0.1', 0, ports.length, tls);
+        const isResumed = async (at: number, session: Buffer) => {
+          const device = client(at, { ...only, session });
+          await once(device, 'secureConnect');
+          return device.isSessionReused();
+        };
+        expect({
+          there: await isResumed(foreign, await ticketOf(client(port, only))),
+          back: await isResumed(port, await ticketOf(client(foreign, only))),
+        }).toEqual({ there: true, back: true });
       });
     }
   });

@@ -5,9 +5,9 @@ import { pinned } from './tls-material.ts';
 
 /** Seals and opens the session tickets of devices with the keys that threads and proxies share. */
 
-/** The parts of a ticket key, as in SSL_CTX_set_tlsext_ticket_keys(3): its name, a key for HMAC and one for AES. */
+/** The parts of a ticket key: its name, a key for HMAC and one for AES. Node's own (`ticketKeys` of `tls.createServer`) are the same. */
 const NAME_BYTES = 16;
-const HMAC_BYTES = 32;
+const HMAC_BYTES = 16;
 const IV_BYTES = 16;
 
 /** What OpenSSL is answered (SSL_CTX_set_tlsext_ticket_key_evp_cb(3)). */
@@ -19,10 +19,10 @@ const CIPHER_START = 'uintptr_t cipher, uintptr_t type, uintptr_t engine, uintpt
 
 type Numbers = (...args: number[]) => number;
 
-/** HMAC with SHA-256, AES-256 in CBC mode, keys at addresses; false where memory is out. */
+/** HMAC with SHA-256, AES-128 in CBC mode, keys at addresses; false where memory is out. */
 class Ciphers extends NativeLibrary {
   private readonly sha256 = this.bind<() => number>('uintptr_t EVP_sha256()')();
-  private readonly aes256 = this.bind<() => number>('uintptr_t EVP_aes_256_cbc()')();
+  private readonly aes128 = this.bind<() => number>('uintptr_t EVP_aes_128_cbc()')();
   private readonly randomBytes: Numbers = this.bind('int RAND_bytes(uintptr_t bytes, int length)');
   private readonly initHmac: Numbers = this.bind(
     'int HMAC_Init_ex(uintptr_t hmac, uintptr_t key, int length, uintptr_t hash, uintptr_t engine)',
@@ -40,11 +40,11 @@ class Ciphers extends NativeLibrary {
   }
 
   startEncrypting(cipher: number, key: number, iv: number): boolean {
-    return this.initEncrypting(cipher, this.aes256, 0, key, iv) === 1;
+    return this.initEncrypting(cipher, this.aes128, 0, key, iv) === 1;
   }
 
   startDecrypting(cipher: number, key: number, iv: number): boolean {
-    return this.initDecrypting(cipher, this.aes256, 0, key, iv) === 1;
+    return this.initDecrypting(cipher, this.aes128, 0, key, iv) === 1;
   }
 }
 

@@ -25,8 +25,6 @@ import {
 
 /** As long as OpenSSL's own servers do; Node's default is five minutes. */
 const SESSION_SECONDS = 7200;
-/** Node's tickets take fewer bytes of key than OpenSSL's. */
-const NODE_TICKET_KEY_BYTES = 48;
 /** The connection keeps the time of a handshake; Node would not let one take longer than two minutes. */
 const HANDSHAKE_TIMEOUT_MS = 2 ** 31 - 1;
 /** As OpenSSL's default. */
@@ -79,7 +77,7 @@ export class Handshakes {
       ecdhCurve: GROUPS,
       sessionIdContext: sessionScope(this.listenerIndex, tls),
       sessionTimeout: SESSION_SECONDS,
-      ticketKeys: Buffer.from(tls.ticketKeys[0]?.subarray(0, NODE_TICKET_KEY_BYTES) ?? []),
+      ticketKeys: Buffer.from(tls.ticketKeys[0] ?? []),
       ...(isAsked && { ca: tls.clientCa }),
       ...(isAsked && crl && !isTolerated && { crl: crlBlocks(crl.pem) }),
     } satisfies SecureContextOptions;

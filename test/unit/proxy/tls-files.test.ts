@@ -8,7 +8,7 @@ import { readTlsFiles } from '../../../src/proxy/tls-files.ts';
 import { type Authority, createAuthority, type Issued } from '../../support/certificates.ts';
 import { temporaryDirectory } from '../../support/process.ts';
 
-const ticketKeys = [new Uint8Array(80)];
+const ticketKeys = [new Uint8Array(48)];
 let root: Authority;
 let one: Issued;
 let two: Issued;
