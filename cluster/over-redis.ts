@@ -64,7 +64,10 @@ function connection(redisUrl: string): Redis {
 
 function busOver(sub: Redis, pub: Redis, onError: (error: unknown) => void): MQEmitter {
   // ioredis 6 connections in place of the package's own ioredis 5: one client library, and its errors reach us.
-  const bus = mqemitterRedis({ subConn: sub, pubConn: pub } as never) as unknown as MQEmitter & {
+  const bus = mqemitterRedis({
+    subConn: hearing(sub),
+    pubConn: saying(pub),
+  } as never) as unknown as MQEmitter & {
     state: { on(event: 'error', listener: (error: unknown) => void): void };
     _close(done: () => void): void;
   };
@@ -84,6 +87,33 @@ function busOver(sub: Redis, pub: Redis, onError: (error: unknown) => void): MQE
       Promise.all([end(sub), end(pub)]).then(() => bus._close(done));
     },
   });
+}
+
+/**
+ * What every channel of the bus begins with. Without it a device that subscribes to `#` would have its node hear all that is said in
+ * that Redis, which the package cannot read and dies of; and a device could speak on channels of the proxies.
+ */
+const CHANNELS = 'mqtt:';
+
+/** As much of a connection as the package uses to hear others. */
+function hearing(redis: Redis) {
+  const of = (topic: string): string => `${CHANNELS}${topic}`;
+  type Done = (error?: Error | null) => void;
+  return {
+    on: (event: string, listener: (...heard: unknown[]) => void) => redis.on(event, listener),
+    subscribe: (topic: string, done: Done) => redis.subscribe(of(topic), done),
+    psubscribe: (topic: string, done: Done) => redis.psubscribe(of(topic), done),
+    unsubscribe: (topic: string, done: Done) => redis.unsubscribe(of(topic), done),
+    punsubscribe: (topic: string, done: Done) => redis.punsubscribe(of(topic), done),
+  };
+}
+
+/** As much of a connection as the package uses to tell others. */
+function saying(redis: Redis) {
+  return {
+    on: (event: string, listener: (...heard: unknown[]) => void) => redis.on(event, listener),
+    publish: (topic: string, message: Buffer) => redis.publish(`${CHANNELS}${topic}`, message),
+  };
 }
 
 /** Ends a connection after what it was told last; at once where it is not connected. */

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { connect as tcp } from 'node:net';
 import { deserialize, serialize } from 'node:v8';
+import { Redis } from 'ioredis';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { connectAsync } from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -12,7 +13,7 @@ import { clusterOfParent, serveChild } from '../../cluster/over-ipc.ts';
 import { redisCluster } from '../../cluster/over-redis.ts';
 import { startAedes } from '../support/aedes.ts';
 import { freePort } from '../support/free-port.ts';
-import { startRedis } from '../support/redis.ts';
+import { redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
 const open: MqttClient[] = [];
@@ -170,6 +171,29 @@ describe.each(Object.entries(clusters))('a cluster %s', (_, startCluster) => {
     await until(() => subscriber.inbox.length === 1, 'the message');
     await expect(once(tcp(a.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
+});
+
+test('over Redis, devices that subscribe to everything hear what devices say, and nothing else that is said there', async () => {
+  const { url } = await startRedis();
+  const changes = '{breakwater:default}:changes';
+  const [a, b] = (await startAedes(
+    2,
+    redisCluster(url, () => {}),
+  )) as [Broker, Broker];
+  const watcher = await device(a);
+  await watcher.subscribeAsync(['#', changes], { qos: 1 });
+  const proxy = new Redis(url);
+  const heard: string[] = [];
+  proxy.on('message', (channel) => heard.push(channel));
+  await proxy.subscribe(changes);
+  for (const said of ['12', '{"v":1}', '\xc1']) await redisCommand(url, 'publish', changes, said);
+  await until(() => heard.length === 3, 'what was said');
+  await (await device(b)).publishAsync(changes, 'of a device', { qos: 1 });
+  await until(() => watcher.inbox.length > 0, 'the message');
+  expect(watcher.inbox).toEqual([`${changes} of a device`]);
+  await proxy.ping();
+  expect(heard).toHaveLength(3);
+  proxy.disconnect();
 });
 
 test('a node answers MQTT 5.0 with CONNACK 0x01 [MQTT-3.1.2-2]', async () => {
