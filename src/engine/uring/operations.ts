@@ -105,9 +105,10 @@ export class Operations {
   /**
    * Receives again and again into small buffers, until it is cancelled or the kernel ends it; or once, into a large one.
    * @param expects something is probably there
+   * @param isOnce it takes one buffer, also a small one
    */
-  receive(fd: number, expects: boolean, isBulk: boolean): void {
-    const priority = (expects ? 0 : a.RECV_POLL_FIRST) | (isBulk ? 0 : a.RECV_MULTISHOT);
+  receive(fd: number, expects: boolean, isBulk: boolean, isOnce = false): void {
+    const priority = (expects ? 0 : a.RECV_POLL_FIRST) | (isBulk || isOnce ? 0 : a.RECV_MULTISHOT);
     const at = this.begin(receive | (priority << 16), fd, RECEIVE);
     this.ring.words[at + a.SQE_BUFFER_GROUP] = isBulk ? LARGE : SMALL;
   }

@@ -50,6 +50,8 @@ export class PoolReader implements Reader {
   private current = NONE;
   /** Those whose receive has ended, each with its generation: what is to become of them is seen before the loop waits. */
   private stopped: number[] = [];
+  /** One has found no buffer since the loop has waited. */
+  private isScarce = false;
 
   /** @param keptBytes that one socket may have received and not read before it stops to receive */
   constructor(
@@ -152,8 +154,13 @@ export class PoolReader implements Reader {
 
   /** Receives at a socket, unless that is under way, it has ended, or it has enough that is not read. */
   goOn(fd: number, expects: boolean): void {
-    if (this.operations.isUnderWay(fd, RECEIVE) || this.ended[fd] !== 0 || this.unread[fd] !== 0) return;
-    this.operations.receive(fd, expects, this.isBulk[fd] === 1);
+    if (!this.mayReceive(fd)) return;
+    if (this.isScarce) this.resumeLater(fd);
+    else this.operations.receive(fd, expects, this.isBulk[fd] === 1);
+  }
+
+  private mayReceive(fd: number): boolean {
+    return !this.operations.isUnderWay(fd, RECEIVE) && this.ended[fd] === 0 && this.unread[fd] === 0;
   }
 
   /** A receive has got something, or has ended. Gives the events that are to be told, as of epoll_ctl(2); 0: none. */
@@ -163,6 +170,9 @@ export class PoolReader implements Reader {
     if (buffer !== NONE) this.pool.giveBack(buffer);
     switch (result) {
       case -ENOBUFS:
+        this.isScarce = true;
+        this.resumeLater(fd);
+        return 0;
       case -ECANCELED: // for what was not read, which may have been read meanwhile
       case -EINTR:
       case -EAGAIN:
@@ -219,17 +229,20 @@ export class PoolReader implements Reader {
 
   /**
    * Sockets that are not read yet only tell of their end, and receive again when they are read. The others receive again at
-   * once, as many as there are buffers for.
+   * once, as many as there are buffers for. Where one has found none each receives one buffer: one that has much would take all
+   * of them again and again, before the others.
    */
   private goOnWithStopped(): void {
-    const { stopped, table } = this;
+    const { stopped, table, isScarce } = this;
     let { free } = this.pool;
     this.stopped = [];
+    this.isScarce = false;
     for (let i = 0; i < stopped.length; i += 2) {
       const fd = stopped[i] as number;
       if (table.generation[fd] !== stopped[i + 1]) continue;
       if (this.unread[fd] !== 0 || this.ended[fd] !== 0) this.operations.awaitEnd(fd);
-      else if (free-- > 0) this.goOn(fd, true);
+      else if (!this.mayReceive(fd)) continue;
+      else if (free-- > 0) this.operations.receive(fd, true, this.isBulk[fd] === 1, isScarce);
       else this.resumeLater(fd);
     }
   }
