@@ -23,6 +23,7 @@ const ADOPT_TIMEOUT_MS = 30_000;
 
 type Adopted = Extract<Report, { type: 'adopted' }>;
 type Thread = Pick<WorkerHandle, 'number' | 'ask' | 'tell' | 'note'>;
+type Offering = Pick<WorkerHandle, 'offered'>;
 
 /** What has become of some of the devices: they go on at the thread of this number, or (undefined) have ended. */
 export type Settle = (devices: readonly HandedDevice[], thread: number | undefined) => void;
@@ -57,6 +58,8 @@ interface SurvivorsParts {
 export class Survivors {
   private readonly parts: SurvivorsParts;
   private readonly waiting = new Map<number, Waiting>();
+  /** What is to become of what threads had offered that have died. */
+  private readonly offers = new Map<Offering, Settle>();
 
   constructor(parts: SurvivorsParts) {
     this.parts = parts;
@@ -68,6 +71,33 @@ export class Survivors {
     const { groups = [], takeovers = [] } = this.waiting.get(place) ?? {};
     if (devices.length > 0) groups.push({ devices: [...devices], listeners, settle });
     this.waiting.set(place, { groups, listening, listeners, takeovers });
+  }
+
+  /** A thread has died while another process was asked to take some of its connections. */
+  offer(thread: Offering, settle: Settle): void {
+    if (thread.offered.length > 0) this.offers.set(thread, settle);
+  }
+
+  /** The other process has them, but those at these places, which wait here. False: that thread has not died. */
+  given(place: number, thread: Offering, kept: readonly number[] | 'all'): boolean {
+    const settle = this.offers.get(thread);
+    if (settle === undefined) return false;
+    this.offers.delete(thread);
+    const { offered } = thread;
+    const places = new Set(kept === 'all' ? offered.keys() : kept);
+    const gone = offered.filter((_, at) => !places.has(at));
+    for (const { sockets } of gone) {
+      wipe(sockets);
+      this.parts.close(descriptorsOf(sockets), []); // at once: for the other process they stay open
+    }
+    if (gone.length > 0) settle(gone, undefined);
+    const devices = offered.filter((_, at) => places.has(at));
+    if (devices.length === 0) return true;
+    const listeners = this.parts.listeners();
+    const waiting = this.waiting.get(place) ?? { groups: [], listening: [], listeners, takeovers: [] };
+    waiting.groups.push({ devices, listeners, settle });
+    this.waiting.set(place, waiting);
+    return true;
   }
 
   /** They wait for the next thread at that place, if it comes soon; else another has them. Or nobody, as where none may. */

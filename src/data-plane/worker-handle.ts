@@ -3,10 +3,11 @@ import { Worker } from 'node:worker_threads';
 import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
 import { runningTimeout } from '../base/running-timeout.ts';
 import { systemTimers } from '../base/time.ts';
-import type { HandOverReport } from '../data-plane-api/hand-over-messages.ts';
+import type { HandedDevice, HandOverReport } from '../data-plane-api/hand-over-messages.ts';
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
-import { closeDescriptors } from '../engine/descriptors.ts';
+import { CLOSED, CONNECTION, closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
 import { unmapLeft } from '../engine/unmap.ts';
 import { takeLeft } from './left-behind.ts';
 import { ListenError } from './listen-error.ts';
@@ -51,6 +52,11 @@ export class WorkerHandle {
   isAlive = true;
   /** In the routing table and in reports. */
   readonly number: number;
+  /**
+   * Its connections that stand still, because another process is asked to take them. Meanwhile their descriptors are not noted as the
+   * thread's: where it dies they stay open, for who takes them or for another thread.
+   */
+  offered: readonly HandedDevice[] = [];
   private readonly pending = new Map<number, Request>();
   private readonly descriptors: Uint8Array | undefined;
   private readonly left: Extract<HandOverReport, { type: 'left' }>[] = [];
@@ -82,6 +88,7 @@ export class WorkerHandle {
       if (report.type === 'left') return void this.left.push(report);
       if (!('request' in report)) return events.onReport(report);
       const request = this.pending.get(report.request);
+      if (report.type === 'handing' && request !== undefined) this.hold(report.devices);
       if (report.type === 'failed') request?.reject(failureIn(report));
       else request?.resolve(report);
     });
@@ -103,6 +110,18 @@ export class WorkerHandle {
     unmapLeft(descriptors);
     closeDescriptors(descriptors, systemTimers);
     return taken;
+  }
+
+  private hold(devices: readonly HandedDevice[]): void {
+    this.offered = devices;
+    for (const { sockets } of devices) this.note(descriptorsOf(sockets), CLOSED);
+  }
+
+  /** The other process has those that it offered, but those at these places, which go on at the thread. */
+  given(kept: readonly number[] | 'all'): void {
+    for (const { sockets } of this.offered) this.note(descriptorsOf(sockets), CONNECTION);
+    this.offered = [];
+    this.tell({ type: 'given', kept });
   }
 
   /** Notes in the thread's stead what these descriptors are, which it is given, or gives back. */

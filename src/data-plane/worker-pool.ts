@@ -126,7 +126,7 @@ export class WorkerPool {
           },
           onExit: (failure, hasListened, left) => {
             this.threads[thread] = undefined;
-            if (hasListened) this.died(thread, failure, { ...left, listeners: this.listeners });
+            if (hasListened) this.died(thread, failure, { ...left, listeners: this.listeners }, started);
             else reject(failure);
           },
         },
@@ -151,13 +151,15 @@ export class WorkerPool {
     setTimeout(settle, STEADY_MS).unref();
   }
 
-  private died(thread: number, error: Error, left?: Left): void {
+  private died(thread: number, error: Error, left?: Left, handle?: WorkerHandle): void {
     const number = this.numberOf(thread);
     forgetThread(this.limiter, number);
     if (this.closing !== undefined) return left && this.survivors.endAll(left);
     const { devices = this.survivors.at(thread) } = left ?? {};
-    const death = this.restarts.died(thread, devices.length > 0);
-    const settle = this.service?.onDeath(number, error, death.deaths, devices);
+    const survivors = [...devices, ...(handle?.offered ?? [])];
+    const death = this.restarts.died(thread, survivors.length > 0);
+    const settle = this.service?.onDeath(number, error, death.deaths, survivors);
+    if (handle !== undefined && settle !== undefined) this.survivors.offer(handle, settle);
     if (left !== undefined && settle !== undefined) this.survivors.keep(thread, left, settle);
     if (this.restarts.hasBegunToFail(death)) this.service?.onFailing(number, true);
     if (this.accepting) setTimeout(() => this.restart(thread), death.delayMs).unref();
@@ -178,6 +180,15 @@ export class WorkerPool {
     const { service } = this;
     if (this.closing !== undefined || !this.accepting || service === undefined) return;
     this.startThread(thread, () => this.listeners, service).catch((error: Error) => this.died(thread, error));
+  }
+
+  /** Another process has what this thread has offered, but those at these places: they go on at the thread, or at the next. */
+  given(handle: WorkerHandle, kept: readonly number[] | 'all'): void {
+    const place = handle.number - this.numberOf(0);
+    if (!this.survivors.given(place, handle, kept)) return handle.given(kept);
+    const next = this.threads[place];
+    if (next?.listens) void this.survivors.adopt(place, next);
+    else this.survivors.settle(place, true, this.accepting);
   }
 
   /** Ends one of the threads that live, as a fault would: for tests. */

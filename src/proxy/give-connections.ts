@@ -24,17 +24,20 @@ export function createConnectionGiver({
   const { threads, listeners } = dataPlane;
   const { claims } = control.cluster;
   let offers: readonly Offer[] = [];
+  /** Threads of the last batch. */
+  let asked: readonly WorkerHandle[] = [];
   let size = FIRST_BATCH;
   let beganMs = 0;
 
   return {
     async next(): Promise<Batch> {
       beganMs = systemClock.now();
-      const asked = threads.alive.map(async (thread) => {
+      asked = threads.alive;
+      const answered = asked.map(async (thread) => {
         const { devices, busy } = await offeredBy(thread, size);
         return { thread, devices, busy };
       });
-      const answers = await Promise.all(asked);
+      const answers = await Promise.all(answered);
       offers = answers;
       const all = answers.flatMap(({ devices }) => devices);
       return {
@@ -52,21 +55,22 @@ export function createConnectionGiver({
       let first = 0;
       for (const { thread, devices } of offers) {
         const kept = [...devices.keys()].filter((at) => places.has(first + at));
-        thread.tell({ type: 'given', kept });
-        for (const [at, { accepted }] of devices.entries())
-          if (accepted !== undefined && !places.has(first + at)) claims.departed(accepted);
+        if (thread.isAlive)
+          for (const [at, { accepted }] of devices.entries())
+            if (accepted !== undefined && !places.has(first + at)) claims.departed(accepted);
+        threads.given(thread, kept);
         first += devices.length;
       }
       offers = [];
       size = nextBatchSize(size, systemClock.now() - beganMs);
     },
     keepAll() {
-      for (const thread of threads.alive) thread.tell({ type: 'given', kept: 'all' });
+      for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all');
     },
   };
 }
 
-/** A thread that dies has none for now: the next one has what it leaves (`survivors.ts`). @throws Error of one that fails otherwise */
+/** A thread that dies before it answers has none for now: the next one has what it leaves (`survivors.ts`). @throws Error of one that fails otherwise */
 async function offeredBy(thread: WorkerHandle, most: number): Promise<Pick<Handing, 'devices' | 'busy'>> {
   try {
     return await thread.ask<Handing>((request) => ({ type: 'hand-over', request, most }));

@@ -376,6 +376,31 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   expect(table.liveAt('a')).toBe(0);
 });
 
+test.runIf(linuxEngines.length > 0)(
+  'devices that stand still for another process when their thread dies are its own or go on at the next thread',
+  async () => {
+    const { threads, deaths, port } = await startThreads(0, 'epoll');
+    const devices = [];
+    for (const id of clientIds(4)) devices.push(await connectDevice(port, id));
+    const [thread] = threads.alive as [WorkerHandle];
+    await thread.ask((request) => ({ type: 'hand-over', request, most: 10 }));
+    expect(thread.offered).toHaveLength(4);
+    const ends: string[] = [];
+    for (const { socket, clientId } of devices) socket.resume().once('close', () => ends.push(clientId));
+    await kill(threads);
+    await until(() => deaths.length === 1, 'its death');
+    threads.given(thread, [0, 1, 3]);
+    await until(() => ends.length === 1, 'the end of the one that nobody has');
+    await threads.ready();
+    const list = () => threads.devices.clients(anyone).catch(() => undefined);
+    await until(async () => (await list())?.total === 3, 'the others to go on');
+    const { clients } = await threads.devices.clients(anyone);
+    expect([...ends, ...clients.map(({ clientId }) => clientId)].sort()).toEqual(clientIds(4).sort());
+    for (const { clientId } of clients) expect(await threads.devices.kick({ clientId })).toBe(1);
+    await until(() => ends.length === 4, 'their end');
+  },
+);
+
 test('close ends every device, and tells of it before the thread exits', async () => {
   const { threads, table, events, port } = await startThreads();
   const { socket } = await connectDevice(port, 'meter-1');

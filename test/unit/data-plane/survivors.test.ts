@@ -127,6 +127,23 @@ test('of a thread that dies meanwhile ends what it was given; the rest waits for
   }
 });
 
+test('of what was offered to another process when the thread died, the rest goes on at the next one', async () => {
+  const { survivors, closed, fates } = scene();
+  const dead = { offered: [device(10), device(20), device(30)] };
+  expect(survivors.given(0, dead, 'all')).toBe(false); // it lives
+  survivors.offer(dead, (some, where) => fates.push([some.length, where]));
+  expect(survivors.given(0, dead, [1])).toBe(true);
+  expect(closed).toEqual([10, 11, 30, 31]); // the other process has its own of these
+  const next = thread();
+  await survivors.adopt(0, next);
+  expect([...next.noted.keys()]).toEqual([20, 21]);
+  expect(fates).toEqual([
+    [2, undefined],
+    [1, 9],
+  ]);
+  expect(survivors.given(0, dead, 'all')).toBe(false); // it was told already
+});
+
 test('devices of a listener that is another by now end', async () => {
   const { survivors, keep, closed, fates, now } = scene([listener(0), listener(1)]);
   keep([device(10, 0), device(20, 1)]);
