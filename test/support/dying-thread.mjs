@@ -14,6 +14,7 @@ function order() {
   if (!existsSync(DIE_AT)) return undefined;
   try {
     const how = readFileSync(DIE_AT, 'utf8');
+    if (how === '') return undefined; // it is being written
     unlinkSync(DIE_AT);
     return how;
   } catch {
