@@ -17,6 +17,8 @@ export class Attachment {
   oldLink: Link = -1;
   /** At the node that serves. */
   permit: NodePermit | undefined;
+  /** At the node of `oldLink`: until another node has the session, that one is not empty. */
+  private oldPermit: NodePermit | undefined;
   /** When it took the session, on the host's clock. */
   attachedAtMs = 0;
   /** The connection ends, or has ended. */
@@ -95,7 +97,14 @@ export class Attachment {
 
   private leaveOld(closeMode: CloseMode): void {
     if (this.oldLink >= 0) this.part(this.oldLink, closeMode);
+    this.oldLinkOver();
+  }
+
+  /** The old node has ended its link, or it is left. */
+  oldLinkOver(): void {
     this.oldLink = -1;
+    this.oldPermit?.release();
+    this.oldPermit = undefined;
   }
 
   /**
@@ -121,8 +130,8 @@ export class Attachment {
    */
   leaveBehind(): boolean {
     this.oldLink = this.link;
+    this.oldPermit = this.permit;
     this.link = -1;
-    this.permit?.release();
     this.permit = undefined;
     return this.detach();
   }
@@ -131,7 +140,7 @@ export class Attachment {
   sayGoodbye(endsSession: boolean): void {
     const { oldLink } = this;
     if (oldLink < 0) return;
-    this.oldLink = -1;
+    this.oldLinkOver();
     this.part(oldLink, 'goodbye', endsSession);
   }
 

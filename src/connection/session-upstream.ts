@@ -213,7 +213,7 @@ export class SessionUpstream implements LossOwner, HangHost {
   linkEnded(link: Link, cause: EndCause): void {
     if (this.isOver) return this.purge?.end(link);
     if (link === this.at.oldLink) {
-      this.at.oldLink = -1;
+      this.at.oldLinkOver();
       this.owner.session.nodeGone();
       return this.connection.wire.endNode(link, 'reset');
     }
@@ -394,5 +394,6 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.hung?.closed();
     this.attempts?.closed();
     this.at.permit?.release();
+    this.at.oldLinkOver();
   }
 }

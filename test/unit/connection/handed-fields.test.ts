@@ -87,7 +87,10 @@ const classes: readonly (readonly [object, Fate])[] = [
       isGiven: 'connection connect owner',
     },
   ],
-  [of(upstream, 'at'), { goes: 'link permit attachedAtMs', begins: 'oldLink isOver', isGiven: 'owner' }],
+  [
+    of(upstream, 'at'),
+    { goes: 'link permit attachedAtMs', begins: 'oldLink oldPermit isOver', isGiven: 'owner' },
+  ],
   [new Parting(), { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell' }],
   [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],
   [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence dueAtMs', isGiven: 'host' }],

@@ -30,6 +30,22 @@ test('the old node serves until the new link is open; then its late bytes reach 
   );
 });
 
+test.each([
+  ['it has said goodbye there', 'b', 'CONNACK present'],
+  ['the old node has ended its link', 'a', 'fin'],
+  ['the device has gone', 'device', 'reset'],
+])('a node that is drained is not empty before another has the session: until %s', (_what, who, last) => {
+  const scene = served();
+  scene.say('owner', 'move drain');
+  scene.say('b', 'opens');
+  expect([...scene.counted]).toEqual([
+    ['a', 1],
+    ['b', 1],
+  ]);
+  scene.say(who, last);
+  expect(scene.counted.get('a')).toBe(0);
+});
+
 test('a session that the new node does not have is ended at the old one, if it would outlive its link', () => {
   goOn(
     served('CONNECT id=dev sessionExpiryInterval:60', v5),
