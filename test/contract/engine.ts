@@ -560,33 +560,27 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
     });
 
-    // node:net reads nothing more where a write has failed.
-    it.skipIf(name === 'node')(
-      'that are reset are heard to the last byte, also where bytes to them fail before that is told',
-      async () => {
-        await engine.script('fill-late');
-        const { device, connection } = await connect();
-        connection.call('dial', node.target);
-        const upstream = await link();
-        await connection.told('linkOpened');
-        Atomics.store(gate, 0, 0);
-        try {
-          device.write('too late');
-          await connection.told('waits');
-          const words = 'last words '.repeat(10_000);
-          upstream.write(words, () => upstream.resetAndDestroy());
-          await once(upstream, 'close');
-          openGate();
-          expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
-          const heard = connection.events
-            .filter(({ name }) => name === 'linkData')
-            .map(({ args }) => args[1]);
-          expect(heard.join('')).toBe(words);
-        } finally {
-          openGate();
-        }
-      },
-    );
+    it('that are reset are heard to the last byte, also where bytes to them fail before that is told', async () => {
+      await engine.script('fill-late');
+      const { device, connection } = await connect();
+      connection.call('dial', node.target);
+      const upstream = await link();
+      await connection.told('linkOpened');
+      Atomics.store(gate, 0, 0);
+      try {
+        device.write('too late');
+        await connection.told('waits');
+        const words = 'last words '.repeat(10_000);
+        upstream.write(words, () => upstream.resetAndDestroy());
+        await once(upstream, 'close');
+        openGate();
+        expect(await connection.told('linkEnded')).toEqual([0, 'reset']);
+        const heard = connection.events.filter(({ name }) => name === 'linkData').map(({ args }) => args[1]);
+        expect(heard.join('')).toBe(words);
+      } finally {
+        openGate();
+      }
+    });
 
     it('end with the connection: closed is told when the last socket is gone', async () => {
       const { device, connection } = await dialled();

@@ -6,6 +6,7 @@ import { type EngineOptions, LINK_LINGER_MS } from '../engine.ts';
 import { ByteCounts } from './byte-counts.ts';
 import { dialTcp, giveUpAfter } from './dial.ts';
 import { describe, type Handshakes } from './handshakes.ts';
+import { hearOut } from './last-words.ts';
 import { type Links, reasonOf } from './links.ts';
 import { causeOf, closeHandshake, hasPeer, reset, resetError, resetTls, wasReset } from './reset.ts';
 import { copyOf, whenDrained } from './sending.ts';
@@ -106,6 +107,7 @@ export class SocketWire implements Wire {
 
   private attach(device: Socket): void {
     this.device = device;
+    hearOut(device);
     device.on('data', (chunk: Buffer) => this.guard(() => this.deviceReadable(chunk)));
     device.on('end', () => {
       if (wasReset(device)) device.destroy(resetError());
@@ -215,6 +217,7 @@ export class SocketWire implements Wire {
     this.links.set(link, socket);
     let endTold = false;
     const current = (): boolean => this.links.get(link) === socket;
+    hearOut(socket);
     const ended = (cause: EndCause): void => {
       if (endTold || !current()) return;
       endTold = true;
