@@ -1,14 +1,6 @@
 import type { Clock, Timers } from '../base/time.ts';
 import { mergeRest } from '../session/index.ts';
-import {
-  fold,
-  insert,
-  keyOf,
-  type Lineage,
-  newestOf,
-  relevant,
-  SessionLineages,
-} from './session-lineages.ts';
+import { fold, insert, keyOf, type Lineage, newestOf, SessionLineages } from './session-lineages.ts';
 import type { ClientKey, MembershipStore, StoredSession, TakeHow } from './store/store.ts';
 import { StoreQueue, WAITING_MAX } from './store-queue.ts';
 
@@ -156,7 +148,7 @@ export class RememberedSessions {
     this.isStopping = true;
     for (const timer of this.pending) this.options.timers.clearTimeout(timer);
     for (const lineage of this.lineages.all()) {
-      if (relevant(lineage).some(({ left }) => left === undefined)) continue;
+      if (lineage.links.some(({ left }) => left === undefined)) continue;
       if (lineage.isWaiting) this.ask(lineage, 'again');
       else this.plan(lineage);
     }
@@ -202,7 +194,7 @@ export class RememberedSessions {
     lineage.isEnding = false;
     if (newestOf(lineage) === link) {
       const { isAsking, base, links } = lineage;
-      if (!isAsking && base === undefined && links[0]?.isResumed) return this.restart(lineage);
+      if (!isAsking && base === undefined && links[0]?.isResumed) return this.lose(lineage);
       lineage.attempts = 0;
       this.ask(lineage, isAsking ? 'again' : 'first', former);
     } else if (!link.isResumed) {
@@ -212,13 +204,11 @@ export class RememberedSessions {
     this.plan(lineage);
   }
 
-  /** The place at the store is lost. The newest connection asks on its own behalf: others must learn that it is there. */
-  private restart(lineage: Lineage<LeftSession>): void {
-    lineage.baseOf = newestOf(lineage).connection;
-    lineage.isAsking = true;
-    lineage.attempts = 0;
-    lineage.round++;
-    this.ask(lineage, 'first');
+  /** What older connections had is unknown, and so is what this one has: the store must not go on with anything older. */
+  private lose(lineage: Lineage<LeftSession>): void {
+    lineage.isAsking = false;
+    this.close({ ...lineage, connection: newestOf(lineage).connection });
+    this.plan(lineage);
   }
 
   /** What comes next, when nothing else does. */
@@ -229,7 +219,7 @@ export class RememberedSessions {
       this.later(() => {
         if (this.lineages.has(lineage) && lineage.round === round) run.call(this, lineage);
       }, ms);
-    const open = relevant(lineage).filter(({ left }) => left === undefined);
+    const open = lineage.links.filter(({ left }) => left === undefined);
     if (isAsking) {
       if (open.length === 0 && isWaiting) this.askOnceMore(lineage);
     } else if (open.length === 0) {
@@ -265,7 +255,7 @@ export class RememberedSessions {
       const isNews = connection === newestOf(lineage).connection;
       if (found === 'in-use') return isNews ? this.askLater(lineage) : undefined;
       if (found === 'unknown' && !isNews) return;
-      if (found === 'unknown' && former !== undefined) return this.restart(lineage);
+      if (found === 'unknown' && former !== undefined) return this.lose(lineage);
       this.missed.delete(keyOf(lineage));
       lineage.base = found === 'unknown' ? undefined : found;
       lineage.isAsking = false;
@@ -279,7 +269,7 @@ export class RememberedSessions {
     const { attempts } = lineage;
     const delayMs = RETRY_MS[attempts];
     lineage.attempts++;
-    if (relevant(lineage).every(({ left }) => left !== undefined)) this.askOnceMore(lineage);
+    if (lineage.links.every(({ left }) => left !== undefined)) this.askOnceMore(lineage);
     else if (delayMs === undefined) this.giveUp(lineage);
     else this.askAfter(lineage, delayMs, lineage.attempts === RETRY_MS.length ? 'last' : 'again');
   }
@@ -321,6 +311,7 @@ export class RememberedSessions {
     const has = fold(lineage);
     this.lineages.settle(lineage);
     if (left !== undefined && has !== undefined) this.keepLater(left, has.subscriptions);
+    else if (left !== undefined) this.close(left);
   }
 
   /** The answer may not have reached the connection: its changes are applied to what was remembered. */

@@ -31,10 +31,8 @@ interface Link<L extends Rest> {
 export interface Lineage<L extends Rest> extends ClientKey {
   /** The oldest first, and at least one. */
   readonly links: Link<L>[];
-  /** What was remembered; undefined where nothing is known. */
+  /** What the oldest began with; undefined where that is not known. */
   base: StoredSession | undefined;
-  /** The number of the connection that was asked for; undefined: of the oldest. */
-  baseOf: number | undefined;
   /** The store has not said what the base is. */
   isAsking: boolean;
   /** An earlier connection has the session: so often the store has said so, and whether it will be asked again. */
@@ -95,7 +93,7 @@ export class SessionLineages<L extends Rest> {
       clientId,
       links: [link],
       base: undefined,
-      baseOf: undefined,
+
       ...question,
       round: 0,
     };
@@ -156,19 +154,13 @@ export function newestOf<L extends Rest>({ links }: Lineage<L>): Link<L> {
   return links.at(-1) as Link<L>;
 }
 
-/** All since the session began, or since the connection for which it was asked; older ones may prove to come after a beginning. */
-export function relevant<L extends Rest>({ links, baseOf }: Lineage<L>): readonly Link<L>[] {
-  if (baseOf === undefined || !links[0]?.isResumed) return links;
-  return links.filter(({ connection }) => !isOlder(connection, baseOf));
-}
-
 /**
  * What the session has after all that have left it; undefined where that is not known. Another `who` has another session, though
  * under the same client id.
  */
 export function fold<L extends Rest>(lineage: Lineage<L>): StoredSession | undefined {
   let known = lineage.base;
-  for (const { who, isResumed, left } of relevant(lineage)) {
+  for (const { who, isResumed, left } of lineage.links) {
     if (isResumed && known?.who !== who) known = undefined;
     if (left !== undefined) known = afterwards(known?.subscriptions, who, left);
   }
