@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startAedes } from '../support/aedes.ts';
@@ -22,7 +22,12 @@ async function startDying(config: object) {
   const DIE_AT = join(temporaryDirectory(), 'die');
   const NODE_OPTIONS = `--import=${resolve('test/support/dying-thread.mjs')}`;
   const proxy = await startBreakwater(config, [], { NODE_OPTIONS, DIE_AT });
-  return { proxy, die: (how: 'reject' | 'loop') => writeFileSync(DIE_AT, how) };
+  /** The file is there with all that it says, or a thread could read it before that. */
+  const die = (how: 'reject' | 'loop'): void => {
+    writeFileSync(`${DIE_AT}-next`, how);
+    renameSync(`${DIE_AT}-next`, DIE_AT);
+  };
+  return { proxy, die };
 }
 
 /** What is counted of devices: at a time, so that no thread may have counted one twice, or none. */
