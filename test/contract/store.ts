@@ -469,6 +469,15 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
       expect(await store.takeSession(client('d'), '2', 'again')).toBe('unknown');
     });
 
+    test('nor where another one has come in between: nobody gets then what that has left', async () => {
+      await store.takeSession(client('d'), '1', 'anyway');
+      expect(await store.takeSession(client('d'), '2', 'first')).toBe('in-use');
+      await store.takeSession(client('d'), '3', 'anyway');
+      expect(await store.keepSession(client('d'), '3', stored('c'), LONG_MS)).toBe(true);
+      expect(await store.takeSession(client('d'), '4', 'again', '2')).toBe('unknown');
+      expect(await store.takeSession(client('d'), '5', 'first')).toBe('in-use');
+    });
+
     test('where two connections speak for one session, it is not remembered', async () => {
       await store.takeSession(client('d'), '1', 'anyway');
       await store.keepSession(client('d'), '1', stored('a'), LONG_MS);

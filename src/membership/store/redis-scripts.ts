@@ -58,12 +58,18 @@ return {others, unknown, broken}`),
   takeSession: script(`${clock}
 cleared(KEYS[1], 'hash')
 local held = redis.call('HMGET', KEYS[1], 'connection', 'text', 'next')
-if held[3] and held[3] == ARGV[5] then
+if ARGV[5] == '' then
+elseif held[3] and held[3] == ARGV[5] then
   held[3] = ARGV[2]
   redis.call('HSET', KEYS[1], 'next', ARGV[2])
 elseif held[1] == ARGV[5] and not held[3] then
   held[1] = ARGV[2]
   redis.call('HSET', KEYS[1], 'connection', ARGV[2])
+else
+  redis.call('HDEL', KEYS[1], 'text', 'next')
+  redis.call('HSET', KEYS[1], 'connection', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  return ARGV[3] == 'first' and 1 or 0
 end
 if (ARGV[3] == 'again' or ARGV[3] == 'last') and held[3] ~= ARGV[2] then return 0 end
 local is_next = not held[3] or held[3] == ARGV[2]

@@ -72,7 +72,8 @@ export interface MembershipStore {
    * given to it, and to no other: the store forgets it. `in-use`: an earlier connection has the session, and may still give it back to
    * the store. This one alone may wait for that; when a third connection asks, nobody gets it.
    * @param connection unique over all proxies, and over their starts
-   * @param former an earlier connection: if it waits for the session, or has it and nobody waits, this one has its place
+   * @param former an earlier connection: if it waits for the session, or has it and nobody waits, this one has its place;
+   *   else it has the session, and nobody gets what was remembered: `unknown`, `in-use` for `first`
    * @throws BreakwaterError STORE_UNAVAILABLE
    */
   takeSession(

@@ -53,14 +53,13 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
     return entry !== undefined && entry.endsAt > clock.now() ? entry : undefined;
   }
 
-  /** What is there when `connection` has the place of `former`, unless another one waits for that to leave. */
-  function replaced(key: string, connection: string, former: string): Entry | undefined {
+  /** Has `connection` the place of `former` now? Not where another one waits for that to leave, or has come in between. */
+  function replace(key: string, connection: string, former: string): boolean {
     const entry = at(key);
-    if (entry === undefined) return undefined;
-    const { next } = entry;
-    if (next === former) put(key, { ...entry, next: connection });
-    else if (entry.connection === former && next === undefined) put(key, { ...entry, connection });
-    return at(key);
+    if (entry?.next === former) put(key, { ...entry, next: connection });
+    else if (entry?.connection === former && entry.next === undefined) put(key, { ...entry, connection });
+    else return false;
+    return true;
   }
 
   return {
@@ -80,7 +79,13 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
       how: TakeHow,
       former?: string,
     ): StoredSession | 'unknown' | 'in-use' {
-      const entry = former === undefined ? at(key) : replaced(key, connection, former);
+      const endsAt = clock.now() + SESSION_OWNER_MS;
+      const taken = { connection, session: undefined, next: undefined, endsAt };
+      if (former !== undefined && !replace(key, connection, former)) {
+        put(key, taken);
+        return how === 'first' ? 'in-use' : 'unknown';
+      }
+      const entry = at(key);
       if ((how === 'again' || how === 'last') && entry?.next !== connection) return 'unknown';
       const isNext = entry?.next === undefined || entry.next === connection;
       const waits = how === 'first' || how === 'again';
@@ -91,8 +96,7 @@ export function createStoredSessions(clock: Clock, { maxBytes, onForgotten }: St
           return 'in-use';
         }
       }
-      const endsAt = clock.now() + SESSION_OWNER_MS;
-      put(key, { connection, session: undefined, next: undefined, endsAt });
+      put(key, taken);
       if (!isNext && waits) return 'in-use';
       return (isNext ? entry?.session : undefined) ?? 'unknown';
     },
