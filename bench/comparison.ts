@@ -31,7 +31,7 @@ const { values } = parseArgs({
     continue: { type: 'boolean', default: false },
     page: { type: 'boolean', default: false },
     figures: { type: 'string', default: 'dist/benchmarks.json' },
-    warmUpMs: { type: 'string', default: '800' },
+    warmUpMs: { type: 'string', default: '3000' },
     windowMs: { type: 'string', default: '700' },
     patienceMs: { type: 'string', default: '30000' },
     json: { type: 'boolean', default: false },

@@ -26,7 +26,7 @@ const FEW_ROUNDS = 3;
 
 export interface Pace {
   readonly rounds: number;
-  /** Each sample is of a new process, whose code is still to be compiled. */
+  /** Each sample is of a new process, whose code is compiled while it runs, by threads that want the same core. */
   readonly warmUpMs: number;
   readonly windowMs: number;
 }
@@ -129,7 +129,7 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       title: 'Connects: TCP, CONNECT, CONNACK, reset, 64 at a time',
       load: 'connects',
       contenders: ['direct', 'haproxy-mqtt', ...PROXIES, ...ENGINES, ...SESSIONS],
-      settings: { connections: 64, ratePerSecond: 0, warmUpMs: 2 * warmUpMs, windowMs },
+      settings: { connections: 64, ratePerSecond: 0, warmUpMs, windowMs },
     },
     {
       name: 'refusals',
@@ -143,7 +143,7 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
         'breakwater-epoll-deny',
         'breakwater-node-deny',
       ],
-      settings: { connections: 64, ratePerSecond: 0, warmUpMs: 2 * warmUpMs, windowMs, from: '127.0.0.2' },
+      settings: { connections: 64, ratePerSecond: 0, warmUpMs, windowMs, from: '127.0.0.2' },
       rounds: FEW_ROUNDS,
     },
     {
@@ -168,16 +168,15 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
   ];
 }
 
-/** The load of TLS is slow, and code that runs a few hundred times a second takes its time to be compiled. */
 function tls({ warmUpMs, windowMs }: Pace): readonly Measure[] {
-  const warm = { connections: 16, ratePerSecond: 0, warmUpMs: 3.5 * warmUpMs, windowMs };
+  const warm = { connections: 16, ratePerSecond: 0, warmUpMs, windowMs };
   return [
     {
       name: 'tlsEcho',
       title: 'TLS 1.3: CPU per round trip of 100 bytes, 64 devices',
       load: 'tlsEcho',
       contenders: [...TLS, 'breakwater-tls-openssl'],
-      settings: { ...warm, connections: 64, warmUpMs: 2 * warmUpMs },
+      settings: { ...warm, connections: 64 },
     },
     {
       name: 'tlsHandshakes',
@@ -185,7 +184,7 @@ function tls({ warmUpMs, windowMs }: Pace): readonly Measure[] {
       load: 'tlsHandshakes',
       contenders: TLS,
       settings: warm,
-      opensMs: 1.4 * warmUpMs + windowMs, // of the resumed ones
+      opensMs: warmUpMs + windowMs, // of the resumed ones
     },
     {
       name: 'tlsRsa',
@@ -244,7 +243,7 @@ function web({ warmUpMs, windowMs }: Pace): readonly Measure[] {
         'HTTP: CPU per request with an answer of 100 bytes, 64 connections that are kept, on both sides (`node-http` is the least proxy of `node:http` and `undici`: `bench/bare-http.ts`)',
       load: 'httpRequests',
       contenders: ['haproxy-http', 'nginx-http', 'node-http', 'breakwater-http'],
-      settings: { ...saturating, warmUpMs: 3 * warmUpMs },
+      settings: saturating,
       rounds: FEW_ROUNDS,
     },
   ];

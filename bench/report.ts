@@ -140,7 +140,7 @@ npm run bench -- upgrade                          what devices notice of an upgr
 \`\`\`
 
 It wants a quiet machine with two cores or more, Linux, HAProxy and nginx with its stream module (Debian:
-\`haproxy nginx libnginx-mod-stream\`), openssl and taskset, and less than half an hour. Every sample is kept in
+\`haproxy nginx libnginx-mod-stream\`), openssl and taskset, and about 45 minutes. Every sample is kept in
 \`dist/benchmarks.json\` as soon as it is taken (\`--figures FILE\`); \`--json\` prints them all.
 `;
 }
