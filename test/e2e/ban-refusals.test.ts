@@ -190,7 +190,7 @@ test('a ban ends by itself', async () => {
   expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
 });
 
-test('a proxy that starts, and its threads, know the bans from the first device on', async () => {
+test('a proxy that starts knows the bans from the first device on', async () => {
   await store.ban(ban('clientId', 'early'));
   const { url } = broker;
   const late = await startProxy(redis, 'late', { pools: { default: { nodes: [{ url }] } } });
