@@ -37,6 +37,7 @@ export const errorCodes = {
   CLIENT_IMMOVABLE: { source: 'device', retryable: false, status: 409 },
   BAN_LIMIT: { source: 'user', retryable: false, status: 409 },
   MOVE_REFUSED: { source: 'node', retryable: true, status: 409 },
+  BAN_UNKNOWN: { source: 'user', retryable: false, status: 404 },
   REBALANCE_REFUSED: { source: 'user', retryable: false, status: 409 },
   REQUEST_INVALID: { source: 'user', retryable: false, status: 400, exit: 2 },
   NOT_FOUND: { source: 'user', retryable: false, status: 404 },

@@ -79,6 +79,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: 'the node does not take the session, or the session is in the middle of something; the message says which',
     remedy: 'try again, or name another node',
   },
+  BAN_UNKNOWN: { when: 'no ban has this id, or it has ended', remedy: '`ban list` has them' },
   REBALANCE_REFUSED: {
     when: 'the pool has a hash strategy, under which devices would go back',
     remedy: 'change weights instead',

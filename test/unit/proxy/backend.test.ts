@@ -96,6 +96,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     failingThreads: () => [],
     phase: { isAccepting: true, isStopping: false, isDraining: false, isUpgrading: false },
     proxyMoves: {} as BackendParts['proxyMoves'],
+    bans: {} as BackendParts['bans'],
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     events: { emit: () => {} },
