@@ -12,14 +12,30 @@ export function endBanned(bans: Bans, hosts: Iterable<{ readonly open: Iterable<
   if (bans.size === 0) return;
   for (const { open } of hosts)
     for (const connection of [...open])
-      if (bans.find(subjectOf(connection), Date.now()) !== undefined) connection.end('kicked');
+      if (bans.find(new Subject(connection), Date.now()) !== undefined) connection.end('kicked');
 }
 
-function subjectOf({ clientId, connect, peer }: Carried): BanSubject {
-  return {
-    ...{ clientId, username: connect?.username, sourceAddress: peer.remoteAddress },
-    get clientCn() {
-      return clientCnOf(peer);
-    },
-  };
+/** Asked of each connection of the thread: what no ban asks for is not looked up. */
+class Subject implements BanSubject {
+  private readonly connection: Carried;
+
+  constructor(connection: Carried) {
+    this.connection = connection;
+  }
+
+  get clientId(): string {
+    return this.connection.clientId;
+  }
+
+  get username(): string | undefined {
+    return this.connection.connect?.username;
+  }
+
+  get clientCn(): string | undefined {
+    return clientCnOf(this.connection.peer);
+  }
+
+  get sourceAddress(): string {
+    return this.connection.peer.remoteAddress;
+  }
 }

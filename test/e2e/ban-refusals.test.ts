@@ -5,8 +5,8 @@ import { generate } from 'mqtt-packet';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { RedisStore } from '../../src/membership/store/redis.ts';
 import { ban, Recorder } from '../contract/store.ts';
-import type { Breakwater } from '../support/breakwater.ts';
-import { startProxy } from '../support/cluster.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { HEARTBEAT, startProxy } from '../support/cluster.ts';
 import { connectBytes, connectDevice, openSocket } from '../support/devices.ts';
 import { ask, startHttpNode } from '../support/http.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
@@ -21,19 +21,21 @@ let proxies: Breakwater[];
 let redis: RedisServer;
 let store: RedisStore;
 let broker: Mosquitto;
+let web: { readonly url: string };
 const heard = new Recorder();
 const names = ['mqtt', 'tcp', 'ws', 'http', 'proxied'] as const;
 const portOf = (proxy: Breakwater, name: (typeof names)[number]): number =>
   proxy.ports[names.indexOf(name)] as number;
 
 beforeAll(async () => {
-  const [server, mosquitto, web] = await Promise.all([
+  const [server, mosquitto, httpNode] = await Promise.all([
     startRedis(),
     startMosquitto(),
     startHttpNode((_, answer) => void answer.end('web')),
   ]);
   redis = server;
   broker = mosquitto;
+  web = httpNode;
   const start = (engine: (typeof engines)[number]) =>
     startProxy(redis, engine, {
       proxy: { id: engine, engine, threads: engine === 'node' ? 1 : 2 },
@@ -190,9 +192,29 @@ test('a ban ends by itself', async () => {
   expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
 });
 
-test('a proxy that starts, and its threads, know the bans from the first device on', async () => {
-  await store.ban(ban('clientId', 'early'));
-  const { url } = broker;
-  const late = await startProxy(redis, 'late', { pools: { default: { nodes: [{ url }] } } });
-  expect((await connectDevice(late.port, 'early')).code).toBe(5);
+test('a proxy that starts knows the bans from the first device on, and so do threads that start again', async () => {
+  await store.ban(ban('source', '127.0.0.1'));
+  const nodes = (url: string) => ({ nodes: [{ url }] });
+  const late = await startBreakwater(
+    {
+      proxy: { id: 'late', engine: 'epoll', threads: 1 },
+      membership: { store: 'redis', url: redis.url, heartbeat: HEARTBEAT },
+      listeners: [{ url: 'mqtt://127.0.0.1:0' }, { url: 'http://127.0.0.1:0', pool: 'web' }],
+      pools: { default: nodes(broker.url), web: nodes(web.url) },
+    },
+    [],
+    { BREAKWATER_TEST_FAULTS: '1' },
+  );
+  const refused = async () => [
+    (await connectDevice(late.ports[0] as number, 'early')).code,
+    (await ask(`http://127.0.0.1:${late.ports[1]}/`)).status,
+  ];
+  expect(await refused()).toEqual([5, 403]);
+  const deaths = () => late.logs().filter(({ msg }) => msg.startsWith('data thread died')).length;
+  for (const count of [1, 2]) {
+    late.kill('SIGPWR');
+    await until(() => deaths() === count, 'a thread to die');
+  }
+  const again = await until(() => refused().catch(() => undefined), 'both to listen again');
+  expect(again).toEqual([5, 403]);
 });

@@ -8,6 +8,7 @@ import { type Network, networkText, parseNetwork } from '../../protocol/address/
 /** What a device is known by; `source` is an address or a CIDR network. */
 export const banKinds = ['clientId', 'username', 'clientCn', 'source'] as const;
 export type BanKind = (typeof banKinds)[number];
+const nameKinds = ['clientId', 'username', 'clientCn'] as const;
 
 /** Of one cluster, those included that are over and not yet forgotten. */
 export const BANS_MAX = 10_000;
@@ -35,8 +36,14 @@ export interface Ban {
  * @throws Error for a source that is no network
  */
 export function banId(kind: BanKind, value: string): string {
-  const criterion = kind === 'source' ? networkText(parseNetwork(value)) : value;
-  return createHash('sha256').update(`${kind}\0${criterion}`).digest('hex').slice(0, 12);
+  return createHash('sha256')
+    .update(`${kind}\0${criterionOf(kind, value)}`)
+    .digest('hex')
+    .slice(0, 12);
+}
+
+function criterionOf(kind: BanKind, value: string): string {
+  return kind === 'source' ? networkText(parseNetwork(value)) : value;
 }
 
 export function tooManyBans(): BreakwaterError {
@@ -80,12 +87,10 @@ export interface BanSubject {
 /** The bans that one thread goes by. A look takes a step for each name, and one for each length of prefix that sources have. */
 export class Bans {
   private readonly byId = new Map<string, Ban>();
-  private readonly named = { clientId: new Map(), username: new Map(), clientCn: new Map() } satisfies Record<
-    string,
-    Map<string, Ban>
-  >;
-  /** By `networkText`. */
-  private readonly sources = new Map<string, Ban>();
+  /** By kind and `criterionOf`. */
+  private readonly of: Readonly<Record<BanKind, Map<string, Ban>>> = {
+    ...{ clientId: new Map(), username: new Map(), clientCn: new Map(), source: new Map() },
+  };
   /** How many of the sources have this length of prefix. */
   private readonly lengths = { 4: new Map<number, number>(), 6: new Map<number, number>() };
   private readonly words = newIpWords();
@@ -109,20 +114,16 @@ export class Bans {
   private add(ban: Ban): void {
     this.remove(ban.id);
     this.byId.set(ban.id, ban);
-    if (ban.kind !== 'source') return void this.named[ban.kind].set(ban.value, ban);
-    const network = parseNetwork(ban.value);
-    this.sources.set(networkText(network), ban);
-    this.count(network, 1);
+    this.of[ban.kind].set(criterionOf(ban.kind, ban.value), ban);
+    if (ban.kind === 'source') this.count(parseNetwork(ban.value), 1);
   }
 
   private remove(id: string): void {
     const ban = this.byId.get(id);
     if (ban === undefined) return;
     this.byId.delete(id);
-    if (ban.kind !== 'source') return void this.named[ban.kind].delete(ban.value);
-    const network = parseNetwork(ban.value);
-    this.sources.delete(networkText(network));
-    this.count(network, -1);
+    this.of[ban.kind].delete(criterionOf(ban.kind, ban.value));
+    if (ban.kind === 'source') this.count(parseNetwork(ban.value), -1);
   }
 
   /**
@@ -130,23 +131,23 @@ export class Bans {
    * @param nowMs since 1970
    */
   find(subject: BanSubject, nowMs: number): Ban | undefined {
-    for (const ban of this.matching(subject)) if (!isOver(ban, nowMs)) return ban;
-    return undefined;
+    for (const kind of nameKinds) {
+      const bans = this.of[kind];
+      const ban = bans.size === 0 ? undefined : bans.get(subject[kind] ?? '');
+      if (ban !== undefined && !isOver(ban, nowMs)) return ban;
+    }
+    return this.of.source.size === 0 ? undefined : this.findBySource(subject, nowMs);
   }
 
-  private *matching(subject: BanSubject): Iterable<Ban> {
-    for (const kind of ['clientId', 'username', 'clientCn'] as const) {
-      const bans: ReadonlyMap<string, Ban> = this.named[kind];
-      const ban = bans.size === 0 ? undefined : bans.get(subject[kind] ?? '');
-      if (ban !== undefined) yield ban;
-    }
-    const { sourceAddress = '' } = subject;
-    const family = this.sources.size === 0 ? 0 : parseIp(sourceAddress, this.words);
-    if (family === 0) return;
+  private findBySource({ sourceAddress = '' }: BanSubject, nowMs: number): Ban | undefined {
+    const { words } = this;
+    const family = parseIp(sourceAddress, words);
+    if (family === 0) return undefined;
     for (const bits of this.lengths[family].keys()) {
-      const ban = this.sources.get(networkText({ family, words: this.words, bits }));
-      if (ban !== undefined) yield ban;
+      const ban = this.of.source.get(networkText({ family, words, bits }));
+      if (ban !== undefined && !isOver(ban, nowMs)) return ban;
     }
+    return undefined;
   }
 
   private count({ family, bits }: Network, change: 1 | -1): void {
