@@ -1,9 +1,11 @@
 import type { Connection } from '../connection/connection.ts';
 import type { OpaqueConnection } from '../connection/opaque.ts';
+import type { Peer } from '../connection/wire.ts';
 import type { BanSubject, Bans } from '../policy/admission/bans.ts';
 import { clientCnOf } from './rule-input.ts';
+import { shownId } from './shown-id.ts';
 
-/** Ends the devices that are connected when they are banned. */
+/** What a ban sees of a device, and what it does to one that is connected. */
 
 type Carried = Connection | OpaqueConnection;
 
@@ -11,31 +13,34 @@ type Carried = Connection | OpaqueConnection;
 export function endBanned(bans: Bans, hosts: Iterable<{ readonly open: Iterable<Carried> }>): void {
   if (bans.size === 0) return;
   for (const { open } of hosts)
-    for (const connection of [...open])
-      if (bans.find(new Subject(connection), Date.now()) !== undefined) connection.end('kicked');
+    for (const connection of [...open]) {
+      const { clientId, connect, peer } = connection;
+      const ban = bans.find(new Subject(clientId, connect?.username, peer), Date.now());
+      if (ban !== undefined) connection.end('kicked');
+    }
 }
 
-/** Asked of each connection of the thread: what no ban asks for is not looked up. */
-class Subject implements BanSubject {
-  private readonly connection: Carried;
+/** What bans may look at. Of each connection of a thread it is asked for: what no ban asks for is not looked up. */
+export class Subject implements BanSubject {
+  readonly username: string | undefined;
+  private readonly id: string | undefined;
+  private readonly peer: Peer;
 
-  constructor(connection: Carried) {
-    this.connection = connection;
+  constructor(clientId: string | undefined, username: string | undefined, peer: Peer) {
+    this.id = clientId;
+    this.username = username;
+    this.peer = peer;
   }
 
-  get clientId(): string {
-    return this.connection.clientId;
-  }
-
-  get username(): string | undefined {
-    return this.connection.connect?.username;
+  get clientId(): string | undefined {
+    return this.id && shownId(this.id);
   }
 
   get clientCn(): string | undefined {
-    return clientCnOf(this.connection.peer);
+    return clientCnOf(this.peer);
   }
 
   get sourceAddress(): string {
-    return this.connection.peer.remoteAddress;
+    return this.peer.remoteAddress;
   }
 }

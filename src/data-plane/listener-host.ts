@@ -36,6 +36,7 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from './accepted-clients.ts';
+import { Subject } from './banned.ts';
 import { listed, meantBy } from './client-list.ts';
 import { addressOf, nameOf } from './client-record.ts';
 import { countTraffic } from './count-traffic.ts';
@@ -175,7 +176,7 @@ export class ListenerHost implements ConnectionHost {
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
     const { bans } = this.context;
     if (bans.size === 0) return this.routeByRules(connect, peer);
-    const banned = bans.find(ruleInput(connect, peer, this.listener.url), Date.now());
+    const banned = bans.find(new Subject(connect.clientId, connect.username, peer), Date.now());
     return banned === undefined ? this.routeByRules(connect, peer) : 'banned';
   }
 

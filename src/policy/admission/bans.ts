@@ -12,8 +12,8 @@ const nameKinds = ['clientId', 'username', 'clientCn'] as const;
 
 /** Of one cluster, those included that are over and not yet forgotten. */
 export const BANS_MAX = 10_000;
-/** Characters of what a device is known by. Longer client ids are legal, and can be banned by the other kinds. */
-export const BAN_VALUE_MAX = 1_024;
+/** Characters of what a device is known by. A longer client id is banned in the form in which lists show it. */
+export const BAN_VALUE_MAX = 256;
 /** Characters. */
 export const BAN_REASON_MAX = 256;
 
@@ -77,6 +77,7 @@ export function banChange(
 
 /** What is known of a device; of an opaque protocol that is its address. */
 export interface BanSubject {
+  /** As lists show it: a long one is cut. */
   readonly clientId?: string | undefined;
   readonly username?: string | undefined;
   /** Read only where some ban asks for it. */

@@ -7,11 +7,12 @@ import { ClientIds } from '../../../src/data-plane/client-ids.ts';
 import { ListenerHost } from '../../../src/data-plane/listener-host.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
 import { SessionMemories } from '../../../src/data-plane/session-memories.ts';
+import { shownId } from '../../../src/data-plane/shown-id.ts';
 import type { WorkerContext } from '../../../src/data-plane/worker-context.ts';
 import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable } from '../../../src/data-plane-api/routing-table.ts';
 import { TableReader } from '../../../src/data-plane-api/table-reader.ts';
-import { type BanKind, Bans, banId } from '../../../src/policy/admission/bans.ts';
+import { BAN_VALUE_MAX, type BanKind, Bans, banId } from '../../../src/policy/admission/bans.ts';
 import type { ConnectionLimiter } from '../../../src/policy/admission/connection-limiter.ts';
 import type { RuleInput } from '../../../src/policy/routing/rules.ts';
 import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
@@ -90,6 +91,16 @@ test.each<readonly [BanKind, string]>([
   expect(host.routeTo('default', connect, peer)).toBe(route);
   const other = { remoteAddress: '192.0.2.1', remotePort: 40_000 };
   expect(host.route({ ...connect, clientId: 'meter-2', username: 'bob' }, other)).toBe(route);
+});
+
+test('a client id that is longer than lists show it is banned in the form in which they do', () => {
+  const clientId = 'x'.repeat(65_535);
+  const value = shownId(clientId);
+  expect(value.length).toBeLessThanOrEqual(BAN_VALUE_MAX);
+  const ban = { id: banId('clientId', value), kind: 'clientId', value, createdAt: '', kick: false } as const;
+  const host = hostWith({ routes: [{ name: 'default' } as PoolRoute], bans: new Bans([ban]) });
+  expect(host.route({ ...connect, clientId }, peer)).toBe('banned');
+  expect(host.route({ ...connect, clientId: `${clientId}y` }, peer)).toMatchObject({ name: 'default' });
 });
 
 describe('one client id', () => {
