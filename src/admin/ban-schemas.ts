@@ -14,7 +14,7 @@ const reason = z.string().max(BAN_REASON_MAX).meta({ description: 'For people; d
 
 /** One of them is there. */
 const criteria = {
-  clientId: name.optional().meta({ example: 'meter-17' }),
+  clientId: name.optional().meta({ description: 'A long one as lists show it, cut.', example: 'meter-17' }),
   username: name.optional(),
   clientCn: name.optional().meta({ description: 'Common name of the verified certificate.' }),
   source: network().optional().meta({ description: 'Address or CIDR block.', example: '198.51.100.0/24' }),

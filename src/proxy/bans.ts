@@ -3,7 +3,6 @@
 import type { Backend, BanCriterion, BanRequest, BanView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
-import { isCutId } from '../data-plane/shown-id.ts';
 import type { BreakwaterEvent } from '../journal/event.ts';
 import type { MembershipStore } from '../membership/store/store.ts';
 import { type Ban, banId, banKinds, isOver } from '../policy/admission/bans.ts';
@@ -50,18 +49,10 @@ export function createBans({
   };
 }
 
-/**
- * @param request with exactly one criterion
- * @throws BreakwaterError REQUEST_INVALID for a client id as lists show long ones: no device has it
- */
+/** @param request with exactly one criterion */
 function banOf({ expires, reason, kick = false, ...criterion }: BanRequest, now: number): Ban {
   const kind = banKinds.find((each) => criterion[each] !== undefined) ?? 'clientId';
   const value = criterion[kind] ?? '';
-  if (kind === 'clientId' && isCutId(value))
-    throw new BreakwaterError(
-      'REQUEST_INVALID',
-      'this client id is cut; give all of it, or ban by another criterion',
-    );
   return {
     ...{ id: banId(kind, value), kind, value, kick, createdAt: new Date(now).toISOString() },
     ...(reason !== undefined && { reason }),
