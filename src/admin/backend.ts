@@ -327,7 +327,7 @@ export interface Backend extends JournalBackend {
   bans(): readonly BanView[];
   /**
    * It holds at every proxy; a ban of the same device or network is replaced.
-   * @throws BreakwaterError REQUEST_INVALID, BAN_LIMIT, STORE_UNAVAILABLE
+   * @throws BreakwaterError BAN_LIMIT, STORE_UNAVAILABLE
    */
   ban(request: BanRequest): Promise<BanView>;
   /** @throws BreakwaterError BAN_UNKNOWN, STORE_UNAVAILABLE */

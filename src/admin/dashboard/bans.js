@@ -60,7 +60,8 @@ function createRow(ban) {
     update({ createdAt, expiresAt, reason = '' }) {
       const left = expiresAt === undefined ? 0 : (Date.parse(expiresAt) - Date.now()) / 1000;
       const until = left <= 0 ? '' : `, for ${duration(left)} more`;
-      setText(note, `since ${ago(createdAt)}${until} ${visible(reason)}`);
+      const why = reason === '' ? '' : `: ${visible(reason)}`;
+      setText(note, `made ${ago(createdAt)} ago${until}${why}`);
     },
   };
 }
