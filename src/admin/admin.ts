@@ -11,6 +11,7 @@ import { type Access, guard, requireSafeBinding } from './access.ts';
 import { type Api, type ZodTypes, zodCompilers } from './api.ts';
 import { logRequests } from './audit.ts';
 import type { Backend } from './backend.ts';
+import { banRoutes } from './bans.ts';
 import { clientTraceRoutes } from './client-trace.ts';
 import { clientRoutes } from './clients.ts';
 import { type ConnectionPlaces, Connections } from './connections.ts';
@@ -172,6 +173,7 @@ async function compose(
   await describeApi(app);
   nodeRoutes(app, backend);
   clientRoutes(app, backend);
+  banRoutes(app, backend);
   clientTraceRoutes(app, backend);
   poolRoutes(app, backend);
   rebalanceRoutes(app, backend);

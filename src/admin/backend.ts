@@ -1,6 +1,7 @@
 import type { NamedChanges } from '../config/difference.ts';
 import type { TracedPacket } from '../connection/packet-trace.ts';
 import type { AdminState, Health, NodeCreate, NodePatch, NodeSource } from '../nodes/node.ts';
+import type { BanKind } from '../policy/admission/bans.ts';
 import type { JournalBackend } from './journal-views.ts';
 import type { ProxyView, StatusView } from './status-views.ts';
 
@@ -217,6 +218,28 @@ export interface ClientList {
   readonly missing: readonly string[];
 }
 
+/** Whom a ban is about: exactly one of them is there. */
+export type BanCriterion = { readonly [Kind in BanKind]?: string | undefined };
+
+export interface BanRequest extends BanCriterion {
+  /** Seconds; absent: until it is removed. */
+  readonly expires?: number | undefined;
+  readonly reason?: string | undefined;
+  /** Who is connected and matches is disconnected. */
+  readonly kick?: boolean | undefined;
+}
+
+export interface BanView extends BanCriterion {
+  /** Made of whom it is about. */
+  readonly id: string;
+  readonly reason?: string | undefined;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** RFC 3339; absent: it holds until it is removed. */
+  readonly expiresAt?: string | undefined;
+  readonly kick: boolean;
+}
+
 export interface PoolView {
   readonly name: string;
   readonly strategy: string;
@@ -300,6 +323,15 @@ export interface Backend extends JournalBackend {
   moveClient(asked: string, node: string): Promise<ClientDetail>;
   /** What passes between a device and its node from now on. */
   trace(asked: string, payloads: boolean): Promise<ClientTrace>;
+  /** Newest first. */
+  bans(): readonly BanView[];
+  /**
+   * It holds at every proxy; a ban of the same device or network is replaced.
+   * @throws BreakwaterError BAN_LIMIT, STORE_UNAVAILABLE
+   */
+  ban(request: BanRequest): Promise<BanView>;
+  /** @throws BreakwaterError BAN_UNKNOWN, STORE_UNAVAILABLE */
+  unban(id: string): Promise<void>;
   rebalance(request: RebalanceRequest): Promise<RebalanceView>;
   rebalanceProgress(): Promise<RebalanceView>;
   /** Reads the configuration again and applies what changed; resolves when all of it holds. */

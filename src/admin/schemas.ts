@@ -28,6 +28,7 @@ import type {
   TlsView,
   UpgradeView,
 } from './backend.ts';
+import { banRequest, banView } from './ban-schemas.ts';
 import { clientHistory, eventList, incidentList, incidentView } from './journal-schemas.ts';
 import {
   movesView,
@@ -314,6 +315,8 @@ export const named = {
   ClientDetail: clientDetail,
   ClientMove: clientMove,
   ClientList: clientList,
+  Ban: banView,
+  BanRequest: banRequest,
   Drain: drainView,
   DrainRequest: drainRequest,
   Rebalance: rebalanceView,
@@ -338,6 +341,7 @@ export const named = {
 } as const;
 
 export const nodeParams = z.strictObject({ id: nodeId });
+export const banParams = z.strictObject({ id: z.string().min(1).max(64) });
 export const proxyParams = z.strictObject({ id: z.string().min(1).max(256) });
 export const clientParams = z.strictObject({
   clientId: z.string().meta({

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../base/version.ts';
 import { agentCommand } from './commands/agent-command.ts';
+import { banCommand } from './commands/ban.ts';
 import { brokerCommand } from './commands/broker-command.ts';
 import { checkCommand } from './commands/check.ts';
 import { clientCommand } from './commands/client.ts';
@@ -37,6 +38,7 @@ function createProgram(): Command {
     agentCommand(),
     nodeCommand(),
     clientCommand(),
+    banCommand(),
     rebalanceCommand(),
     proxyCommand(),
     statusCommand(),

@@ -5,6 +5,7 @@ import type { UpgradeTerms } from '../connection/websocket/upgrade.ts';
 import type { PeerTls } from '../connection/wire.ts';
 import type { BoundAddress, EngineName, ListenOptions } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
+import type { Ban, BanChange } from '../policy/admission/bans.ts';
 import type { LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-throttle.ts';
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
@@ -29,6 +30,7 @@ export interface WorkerStart {
   /** What all workers count connections in, by source and listener. */
   readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
+  readonly bans: readonly Ban[];
   readonly engine: EngineName;
   /** Where the thread notes the descriptors that its end would leave open. */
   readonly descriptors: Uint8Array | undefined;
@@ -221,14 +223,11 @@ export type Command =
       readonly to: string | undefined;
     }
   /** Answered by `moved`, once the orders are given. */
-  | {
-      readonly type: 'move';
-      readonly request: number;
-      readonly whom: Whom;
-      readonly to: string | undefined;
-    }
+  | { readonly type: 'move'; readonly request: number; readonly whom: Whom; readonly to: string | undefined }
   /** Answered by `traced`. */
   | { readonly type: 'trace'; readonly request: number; readonly order: TraceOrder }
+  /** Bans come and go; some end connections too. */
+  | ({ readonly type: 'bans' } & BanChange)
   /** Answered by `kicked`. */
   | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
   /** Answered by `tlsUpdated`. */

@@ -2,6 +2,7 @@ import type { EndReason } from '../connection/connection-host.ts';
 import type { ListenerSettings, WorkerSettings } from '../data-plane-api/messages.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions } from '../engine/tls.ts';
+import { type Ban, banChange } from '../policy/admission/bans.ts';
 import { listeningAt } from './inherited-sockets.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { sharedLimiterMemory } from './shared-limits.ts';
@@ -83,6 +84,7 @@ export class DataPlane extends WorkerPool {
     if (this.http !== undefined) return this.http.listen(listeners);
     if (this.httpService === undefined) throw new Error('listeners come after the start');
     const http = new WorkerPool(this.httpOptions);
+    http.bans = this.bans;
     const bound = await http.start(listeners, this.httpService);
     this.http = http;
     return bound;
@@ -106,6 +108,14 @@ export class DataPlane extends WorkerPool {
       super.applySettings(settings, listeners),
       this.http?.applySettings(settings, listeners),
     ]);
+  }
+
+  /** Whom every thread refuses from now on. */
+  applyBans(bans: ReadonlyMap<string, Ban>): void {
+    const change = banChange(this.bans, bans);
+    this.bans = bans;
+    if (this.http !== undefined) this.http.bans = bans;
+    if (change !== undefined) for (const thread of this.allAlive) thread.tell({ type: 'bans', ...change });
   }
 
   override async updateTls(listener: number, tls: TlsOptions): Promise<void> {

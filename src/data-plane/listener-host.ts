@@ -36,6 +36,7 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import { acceptClient, clientEnded, clientMoved, deviceNumber, deviceOf } from './accepted-clients.ts';
+import { Subject } from './banned.ts';
 import { listed, meantBy } from './client-list.ts';
 import { addressOf, nameOf } from './client-record.ts';
 import { countTraffic } from './count-traffic.ts';
@@ -173,6 +174,14 @@ export class ListenerHost implements ConnectionHost {
   };
 
   route(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
+    const { bans } = this.context;
+    if (bans.size === 0) return this.routeByRules(connect, peer);
+    const banned = bans.find(new Subject(connect.clientId, connect.username, peer), Date.now());
+    return banned === undefined ? this.routeByRules(connect, peer) : 'banned';
+  }
+
+  /** Bans are for those who come: who is connected may stay. */
+  private routeByRules(connect: Partial<Connect>, peer: Peer): PoolRoute | Refusal {
     const { routes, decide } = this.context;
     const decision = decide?.(ruleInput(connect, peer, this.listener.url));
     if (decision !== undefined && 'reject' in decision) return decision.reject;
@@ -185,12 +194,12 @@ export class ListenerHost implements ConnectionHost {
   }
 
   follow(route: Route, connect: Connect, peer: Peer): Route {
-    const next = isAmong(this.context.routes, route) ? route : this.route(connect, peer);
+    const next = isAmong(this.context.routes, route) ? route : this.routeByRules(connect, peer);
     return typeof next === 'string' ? route : next;
   }
 
   routeTo(pool: string, connect: Partial<Connect>, peer: Peer): PoolRoute | undefined {
-    const present = this.route(connect, peer);
+    const present = this.routeByRules(connect, peer);
     if (typeof present !== 'string' && present.name === pool) return present;
     return this.context.routes.find((candidate) => candidate?.name === pool);
   }
@@ -198,7 +207,7 @@ export class ListenerHost implements ConnectionHost {
   /** The pool of the connection is gone, and the present rules give it no other. */
   private isForsaken({ route, connect, peer }: Carried): boolean {
     const isGone = connect !== undefined && route !== undefined && !isAmong(this.context.routes, route);
-    return isGone && typeof this.route(connect, peer) === 'string';
+    return isGone && typeof this.routeByRules(connect, peer) === 'string';
   }
 
   pending(holder: PendingHolder, bytes: number): void {

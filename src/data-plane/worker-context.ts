@@ -3,6 +3,7 @@ import type { Connection } from '../connection/connection.ts';
 import type { ConnectionHost } from '../connection/connection-host.ts';
 import type { WorkerEvent } from '../data-plane-api/messages.ts';
 import type { TableReader } from '../data-plane-api/table-reader.ts';
+import type { Bans } from '../policy/admission/bans.ts';
 import type { PendingBytes } from '../policy/admission/pending-bytes.ts';
 import type { ReconnectThrottle } from '../policy/admission/reconnect-throttle.ts';
 import type { TokenBucket } from '../policy/admission/token-bucket.ts';
@@ -36,6 +37,7 @@ export interface WorkerContext {
   readonly table: TableReader;
   /** Undefined where there are no rules. */
   readonly decide: ((input: RuleInput) => Decision) | undefined;
+  readonly bans: Bans;
   readonly reconnectThrottle: ReconnectThrottle;
   /** Limits how many refused devices get the reason in a CONNACK; undefined: none do. */
   readonly rejectionBudget: TokenBucket | undefined;

@@ -12,6 +12,7 @@ import type {
 import { closeLeft, createDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
 import type { TlsOptions, UpstreamTls } from '../engine/tls.ts';
+import type { Ban } from '../policy/admission/bans.ts';
 import { forgetThread, type LimiterMemory } from '../policy/admission/connection-limiter.ts';
 import {
   createReconnectThrottleMemory,
@@ -41,6 +42,8 @@ export class WorkerPool {
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
+  /** By id; threads begin with them. */
+  bans: ReadonlyMap<string, Ban> = new Map();
   /** By number; undefined while a thread is dead. */
   private readonly threads: (WorkerHandle | undefined)[] = [];
   /** As they are bound, for threads that start again. */
@@ -109,7 +112,7 @@ export class WorkerPool {
       const started = new WorkerHandle(
         {
           ...{ thread: number, threads: count, tableThreads, table, limiter },
-          ...{ reconnectThrottle, engine, settings },
+          ...{ reconnectThrottle, engine, settings, bans: [...this.bans.values()] },
           descriptors: engine !== 'node' ? createDescriptors() : undefined,
         },
         {

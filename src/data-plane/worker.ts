@@ -18,6 +18,7 @@ import { openTable, pulseOf } from '../data-plane-api/routing-table.ts';
 import { TableReader } from '../data-plane-api/table-reader.ts';
 import { createEngine } from '../engine/create.ts';
 import { Pulse } from '../engine/pulse.ts';
+import { Bans } from '../policy/admission/bans.ts';
 import { type ConnectionLimiter, createConnectionLimiter } from '../policy/admission/connection-limiter.ts';
 import { createLogThrottle } from '../policy/admission/log-throttle.ts';
 import { PendingBytes } from '../policy/admission/pending-bytes.ts';
@@ -27,6 +28,7 @@ import { compileRules } from '../policy/routing/rules.ts';
 import { supersedeClient } from './accepted-clients.ts';
 import { AffinityLookups } from './affinity-lookups.ts';
 import { Balancer } from './balancer.ts';
+import { endBanned } from './banned.ts';
 import { ClientIds } from './client-ids.ts';
 import { laidTogether } from './client-list.ts';
 import { Departures } from './departures.ts';
@@ -64,6 +66,7 @@ const events = new EventBatch(
 const balancer = new Balancer(table, strategiesOf(start.settings), systemRandom);
 const context = {
   ...choicesBy(start.settings),
+  bans: new Bans(start.bans),
   pending: new PendingBytes(start.settings.limits.pendingBytes / start.threads),
   scheduler: createTurnScheduler(systemClock.now),
   owners: new ClientIds({
@@ -312,6 +315,8 @@ function carryOut(command: Command): unknown {
       return context.memories.recalled(command.connection, command.subscriptions);
     case 'updateTls':
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
+    case 'bans':
+      return endBanned(context.bans.change(command), hosts.values());
     case 'kick': {
       let count = 0;
       for (const host of hosts.values()) count += host.kick(command.whom);

@@ -25,7 +25,7 @@ import { z } from 'zod';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 6;
+export const PROTOCOL = 8;
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);

@@ -11,6 +11,8 @@ const IDLE_LEAST_MS = 1_000;
 export class HttpClient {
   /** It is asked to leave. */
   isLeaving = false;
+  /** IP literal of the device, or of the proxy before us. */
+  readonly address: string;
   private readonly socket: Pick<Socket, 'bytesRead' | 'destroySoon'>;
   private readonly timers: Timers;
   private isTunnel = false;
@@ -19,7 +21,8 @@ export class HttpClient {
   /** When it became idle. A request that has come in part is one: whoever sends it gets its answer. */
   private bytesRead: number;
 
-  constructor(socket: Pick<Socket, 'bytesRead' | 'destroySoon'>, timers: Timers) {
+  constructor(socket: Pick<Socket, 'bytesRead' | 'destroySoon'>, timers: Timers, address: string) {
+    this.address = address;
     this.socket = socket;
     this.timers = timers;
     this.bytesRead = socket.bytesRead;

@@ -6,6 +6,7 @@ import { createSources, sourced } from '../data-plane/source-addresses.ts';
 import type { ListenerSettings, WorkerEvent } from '../data-plane-api/messages.ts';
 import type { TableReader } from '../data-plane-api/table-reader.ts';
 import type { UpstreamTls } from '../engine/tls.ts';
+import type { Bans } from '../policy/admission/bans.ts';
 import type { ConnectionLimiter } from '../policy/admission/connection-limiter.ts';
 import type { Decision, Refusal, RuleInput } from '../policy/routing/rules.ts';
 import type { HttpHost, HttpRefusal, HttpRoute } from './http-host.ts';
@@ -16,6 +17,7 @@ export interface HttpContext {
   /** By the number of the pool. */
   pools: readonly (HttpPool | undefined)[];
   decide: (input: RuleInput) => Decision;
+  readonly bans: Bans;
   /** Each request is reported. */
   tellsRequests: boolean;
   readonly table: TableReader;
@@ -78,6 +80,11 @@ export function createHttpHost(context: HttpContext, place: HttpPlace): HttpHost
   const { table, now, tell } = context;
   const { index } = place.settings;
 
+  function decide(asked: RuleInput): Decision {
+    const isBanned = context.bans.size > 0 && context.bans.find(asked, Date.now()) !== undefined;
+    return isBanned ? { reject: 'banned' } : context.decide({ ...asked, listener: place.settings.url });
+  }
+
   function poolFor(decision: Decision): HttpPool | undefined {
     const name = decision !== undefined && 'pool' in decision ? decision.pool : undefined;
     return name === undefined
@@ -113,7 +120,7 @@ export function createHttpHost(context: HttpContext, place: HttpPlace): HttpHost
     refused: (reason) => table.countRejected(reason),
     isTrusted: (address) => place.isTrusted(address),
     route(asked): HttpRoute | HttpRefusal {
-      const decision = context.decide({ ...asked, listener: place.settings.url });
+      const decision = decide(asked);
       if (decision !== undefined && 'reject' in decision) {
         return { status: refusalStatus[decision.reject], detail: decision.reject };
       }

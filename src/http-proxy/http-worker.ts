@@ -19,6 +19,7 @@ import { openTable, pulseOf } from '../data-plane-api/routing-table.ts';
 import { TableReader } from '../data-plane-api/table-reader.ts';
 import { Pulse } from '../engine/pulse.ts';
 import { type UpstreamTls, verifying } from '../engine/tls.ts';
+import { Bans } from '../policy/admission/bans.ts';
 import { createConnectionLimiter } from '../policy/admission/connection-limiter.ts';
 import { compileRules } from '../policy/routing/rules.ts';
 import { compileNetworks } from '../protocol/address/networks.ts';
@@ -55,6 +56,7 @@ const counts = new Map<number, number>();
 const linkTls: UpstreamTls[] = [];
 const context: HttpContext = {
   ...choicesBy(start.settings),
+  bans: new Bans(start.bans),
   table,
   now: systemClock.now,
   tell: (event) => events.add(event),
@@ -134,6 +136,14 @@ function endAll(only: number | undefined): void {
   }
 }
 
+/** As when the proxy stops: an answer that is under way is finished. */
+function endBanned(bans: Bans): void {
+  if (bans.size === 0) return;
+  for (const { listener } of places.values())
+    for (const client of listener.clients)
+      if (bans.find({ sourceAddress: client.address }, Date.now()) !== undefined) client.end();
+}
+
 function applyAll({ request, settings, listeners }: Extract<Command, { type: 'settings' }>): void {
   try {
     balancer.use(strategiesOf(settings));
@@ -202,6 +212,8 @@ function carryOut(command: Command): unknown {
       }));
       return report({ type: 'descriptors', request: command.request, listeners });
     }
+    case 'bans':
+      return endBanned(context.bans.change(command));
     case 'endAll':
       return endAll(command.listener);
     case 'close':

@@ -48,7 +48,7 @@ export class HttpListener {
     this.server.emit('listening'); // it never does, the front does; this makes it look for requests that take too long
     this.front = new Front(context, options, (socket, peer) => {
       this.peers.set(socket, peer);
-      this.follow(socket);
+      this.follow(socket, peer);
       this.server.emit('connection', socket);
     });
     this.server.maxHeadersCount = 0; // we count them ourselves; Node would leave the rest out in silence
@@ -125,8 +125,8 @@ export class HttpListener {
     this.server.close();
   }
 
-  private follow(socket: Socket): void {
-    const client = new HttpClient(socket, systemTimers);
+  private follow(socket: Socket, { address }: HttpPeer): void {
+    const client = new HttpClient(socket, systemTimers, address);
     this.clients.add(client);
     this.clientOf.set(socket, client);
     socket.once('close', () => {

@@ -29,6 +29,7 @@ export const eventKinds = {
   certificate: { keep: 200, types: ['certificate'] },
   store: { keep: 200, types: ['store'] },
   thread: { keep: 500, types: ['thread'] },
+  ban: { keep: 500, types: ['banned', 'unbanned'] },
   /** Changes by the admin API. */
   audit: { keep: 1000, types: ['admin'] },
   /** Those that were not allowed. */

@@ -11,7 +11,7 @@ import { LostProxies, type LostProxy } from './lost-proxies.ts';
 import { NodeSources } from './node-sources.ts';
 import { RememberedSessions, type SessionMemoryOptions } from './remembered-sessions.ts';
 import { MemoryStore } from './store/memory.ts';
-import type { LivingProxy, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
+import type { LivingProxy, Membership, MembershipStore, ProxyBeat, StoreWatcher } from './store/store.ts';
 
 /** How often claims are renewed: a few times within the shortest ttl that may be configured. */
 const RENEW_INTERVAL_MS = 20_000;
@@ -32,6 +32,8 @@ interface ClusterMemberOptions {
   /** Sends a connection of this proxy what is remembered of its session. */
   readonly recalledSession: SessionMemoryOptions['recalled'];
   readonly forgotten: SessionMemoryOptions['forgotten'];
+  /** Whom the cluster bans, whenever something has changed in the store. */
+  readonly onBans: (bans: Membership['bans']) => void;
   readonly answer: (question: unknown) => Promise<unknown>;
   /** By which the store knows connections of this proxy, where it has had an older process. */
   readonly sessionsStart?: string | undefined;
@@ -82,6 +84,8 @@ export class ClusterMember {
   private readonly heartbeat: Heartbeat;
   private readonly renewal: NodeJS.Timeout;
   private readonly lost: LostProxies;
+  /** By id; those too that are over. */
+  bans: Membership['bans'] = new Map();
   private living: readonly LivingProxy[] = [];
   private storeOutage: StoreOutage | undefined;
   private speaks: boolean;
@@ -140,7 +144,7 @@ export class ClusterMember {
     const { answer, onSkipped } = this.options;
     this.sources.update();
     await this.store.open({
-      onMembership: this.sources.share,
+      onMembership: (membership) => this.onMembership(membership),
       onProxies: (living) => this.onProxies(living),
       onClaim: this.claims.rivalled,
       onAsk: (question) => (this.speaks ? answer(question) : undefined),
@@ -184,6 +188,12 @@ export class ClusterMember {
   /** A claim that fails is repeated by the next renewal. */
   private renew(): void {
     if (this.speaks) void this.claims.renew().catch(() => {});
+  }
+
+  private onMembership(membership: Membership): void {
+    this.bans = membership.bans;
+    this.options.onBans(membership.bans);
+    this.sources.share(membership);
   }
 
   private onProxies(living: readonly LivingProxy[]): void {

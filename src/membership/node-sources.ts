@@ -18,11 +18,13 @@ interface NodeSourcesOptions {
   readonly health: { absent(nodeId: string, cause: string): void; present(nodeId: string): void };
 }
 
+type Shared = Pick<Membership, 'nodes' | 'decisions'>;
+
 /** Makes the node table of three sources: nodes of the configuration, of discovery, and of the shared store. */
 export class NodeSources {
   private readonly options: NodeSourcesOptions;
   private readonly discovered: Discovered;
-  private membership: Membership = { nodes: new Map(), decisions: new Map() };
+  private membership: Shared = { nodes: new Map(), decisions: new Map() };
   /** Shared nodes that cannot be used here, each of which is logged once. */
   private readonly refused = new Set<string>();
   /** While a reload is under way: devices may still be placed at the nodes of before. */
@@ -45,10 +47,10 @@ export class NodeSources {
   }
 
   /** What the store holds. */
-  readonly share = (membership: Membership): void => {
+  share(membership: Shared): void {
     this.membership = membership;
     this.update();
-  };
+  }
 
   /** Follows the discoveries of the present configuration. */
   follow(): void {

@@ -16,7 +16,7 @@ interface DesiredNode {
 export function desiredNodes(
   declared: readonly NodeSpec[],
   discovered: readonly DiscoveredNode[],
-  membership: Membership,
+  membership: Pick<Membership, 'nodes' | 'decisions'>,
 ): DesiredNode[] {
   const specs = new Map<string, NodeSpec>();
   const draining = new Set<string>();

@@ -49,6 +49,8 @@ interface BackendParts {
   readonly table: Pick<TableWriter, 'connectionsAt' | 'connectsAt' | 'trafficAt' | 'devices' | 'rejected'>;
   /** Devices of this proxy and of all others. */
   readonly peerClients: PeerClients;
+  /** People's decisions about who may not connect. */
+  readonly bans: Pick<Backend, 'bans' | 'ban' | 'unban'>;
   readonly orderTrace: OrderTrace;
   /** Drains of this proxy and of all others. */
   readonly peerMoves: Pick<PeerMoves, 'setDrainRate' | 'drainProgress'>;
@@ -153,6 +155,7 @@ export function createBackend(parts: BackendParts): Backend {
     removeNode: (id) => nodeAdmin.remove(id),
     ...createMoves({ ...parts, clients, viewOf }),
     ...parts.proxyMoves,
+    ...parts.bans,
     clients: peerClients.clients,
     client: async (asked) => (await clients.find(whomOf(asked)))[0],
     trace: createClientTraces(clients, parts.orderTrace),

@@ -54,6 +54,7 @@ export async function createMembershipParts(
     recalledSession: (thread, connection, subscriptions) =>
       threads.recalledSession(thread, connection, subscriptions),
     forgotten: forgotten.add,
+    onBans: (bans) => threads.applyBans(bans),
     answer: topics.answer,
     isSilent: former !== undefined,
     sessionsStart: former?.sessionsStart,

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { placeOf } from '../config/source.ts';
 import { AdminTls } from './admin-tls.ts';
 import { createBackend } from './backend.ts';
+import { createBans } from './bans.ts';
 import { checkReload } from './check-config.ts';
 import type { Common } from './common.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
@@ -43,6 +44,12 @@ export async function startAdmin(
   const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin });
   const backend = createBackend({
     ...{ ...common, ...control, reload, upgrade: upgrade.run },
+    bans: createBans({
+      store: control.store,
+      bans: () => control.cluster.bans,
+      clock: { now: Date.now },
+      events,
+    }),
     check: singleFlight(() => checkReload(current.config, read)),
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { RedisStore } from '../../src/membership/store/redis.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
-import { node, Recorder, storeContract } from './store.ts';
+import { ban, node, Recorder, storeContract } from './store.ts';
 import { sharedStoreContract } from './store-shared.ts';
 
 let redis: Promise<RedisServer> | undefined;
@@ -22,7 +22,7 @@ async function emptyCluster() {
 storeContract('signed redis', emptyCluster);
 sharedStoreContract('signed redis', emptyCluster);
 
-test('a cluster that runs begins to sign, and changes its secret, without losing a node', async () => {
+test('a cluster that runs begins to sign, and changes its secret, without losing a node or a ban', async () => {
   redis ??= startRedis();
   const { url } = await redis;
   const cluster = `test-${++clusters}`;
@@ -35,8 +35,11 @@ test('a cluster that runs begins to sign, and changes its secret, without losing
   const record = async () => `${await redisCommand(url, 'HGET', `{breakwater:${cluster}}:nodes`, 'a')}`;
   const { store: first } = await open();
   await first.addNode(node('a'));
+  const made = ban('clientId', 'd');
+  await first.ban(made);
   await first.close();
-  let last = await record();
+  const banRecord = async () => `${await redisCommand(url, 'HGET', `{breakwater:${cluster}}:bans`, made.id)}`;
+  let [last, lastBan] = [await record(), await banRecord()];
   for (const { signing, isWrittenAnew } of [
     { signing: { secret: 'first', acceptsUnsigned: true }, isWrittenAnew: true },
     { signing: { secret: 'first', acceptsUnsigned: false }, isWrittenAnew: false },
@@ -45,9 +48,12 @@ test('a cluster that runs begins to sign, and changes its secret, without losing
   ]) {
     const { store, heard } = await open(signing);
     await until(() => heard.nodeIds().join() === 'a', `the node with ${JSON.stringify(signing)}`);
-    if (isWrittenAnew) await until(async () => (await record()) !== last, 'it to be signed anew');
-    else expect(await record()).toBe(last);
-    last = await record();
+    expect([...heard.bans.values()]).toEqual([made]);
+    if (isWrittenAnew) {
+      await until(async () => (await record()) !== last, 'it to be signed anew');
+      await until(async () => (await banRecord()) !== lastBan, 'the ban to be signed anew');
+    } else expect([await record(), await banRecord()]).toEqual([last, lastBan]);
+    [last, lastBan] = [await record(), await banRecord()];
     expect(heard.skipped).toEqual([]);
     await store.close();
   }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MembershipStore } from '../../src/membership/store/store.ts';
 import { until } from '../support/wait.ts';
-import { beat, client, node, Recorder, type StoreFixture } from './store.ts';
+import { ban, beat, client, node, Recorder, type StoreFixture } from './store.ts';
 
 const LONG_MS = 60_000;
 
@@ -39,6 +39,24 @@ export function sharedStoreContract(name: string, factory: () => StoreFixture | 
       await two.removeNode('a');
       await until(() => heardByOne.nodeIds().length === 0, 'the removal');
       expect(heardByOne.last()).toEqual({ nodes: {}, decisions: {} });
+    });
+
+    test('a ban of one holds for the other, until that takes it back', async () => {
+      const made = ban('source', '10.0.0.0/8', { reason: 'noisy', kick: true });
+      await one.ban(made);
+      await until(() => heardByTwo.bans.size === 1, 'the ban');
+      expect([...heardByTwo.bans.values()]).toEqual([made]);
+      await two.unban(made.id);
+      await until(() => heardByOne.bans.size === 0, 'the end of the ban');
+    });
+
+    test('a proxy that comes later knows the bans', async () => {
+      const made = ban('clientId', 'd');
+      await one.ban(made);
+      const [three, heardByThree] = [fixture.store('three'), new Recorder()];
+      await three.open(heardByThree);
+      expect([...heardByThree.bans.values()]).toEqual([made]);
+      await three.close();
     });
 
     test('of two that add one id, one wins at both', async () => {

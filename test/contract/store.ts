@@ -12,6 +12,7 @@ import type {
   StoreWatcher,
 } from '../../src/membership/store/store.ts';
 import type { NodeSpec } from '../../src/nodes/node.ts';
+import { type Ban, type BanKind, banId } from '../../src/policy/admission/bans.ts';
 import { SUBSCRIPTIONS_MAX } from '../../src/session/index.ts';
 import { until } from '../support/wait.ts';
 
@@ -31,6 +32,17 @@ export const node = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => (
   source: 'api',
   ...changes,
 });
+
+export const ban = (kind: BanKind, value: string, changes: Partial<Ban> = {}): Ban => {
+  return {
+    id: banId(kind, value),
+    kind,
+    value,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    kick: false,
+    ...changes,
+  };
+};
 
 export const beat = (id: string, changes: Partial<ProxyBeat> = {}): ProxyBeat => ({
   id,
@@ -62,7 +74,10 @@ export class Recorder implements StoreWatcher {
   readonly skipped: Skipped[] = [];
   answer: (question: unknown) => Promise<unknown> = async (question) => question;
 
-  onMembership({ nodes, decisions }: Membership): void {
+  bans: Membership['bans'] = new Map();
+
+  onMembership({ nodes, decisions, bans }: Membership): void {
+    this.bans = bans;
     this.told.push(
       structuredClone({ nodes: Object.fromEntries(nodes), decisions: Object.fromEntries(decisions) }),
     );
@@ -204,6 +219,44 @@ export function storeContract(name: string, factory: () => StoreFixture | Promis
     test('removing an unknown node is no error', async () => {
       await store.removeNode('a');
       expect(heard.last()).toEqual({ nodes: {}, decisions: {} });
+    });
+
+    const bans = () => [...heard.bans.values()];
+
+    test('bans devices, and takes that back', async () => {
+      const [meter, network] = [ban('clientId', 'm"é\u0000'), ban('source', '10.0.0.0/8')];
+      await store.ban(meter);
+      await store.ban(network);
+      expect(bans()).toEqual(expect.arrayContaining([meter, network]));
+      expect(heard.bans.get(meter.id)).toEqual(meter);
+      expect(await store.unban(meter.id)).toBe(true);
+      expect(bans()).toEqual([network]);
+      expect(await store.unban(meter.id)).toBe(false);
+    });
+
+    test('a ban of the same criterion is in the place of the one before', async () => {
+      await store.ban(ban('username', 'u', { reason: 'first' }));
+      const second = ban('username', 'u', { kick: true, expiresAt: '2100-01-01T00:00:00.000Z' });
+      await store.ban(second);
+      expect(bans()).toEqual([second]);
+    });
+
+    test('bans that are over give way to the next', async () => {
+      await store.ban(ban('clientId', 'over', { expiresAt: '2026-01-01T00:00:01.000Z' }));
+      await store.ban(ban('clientId', 'lasts', { expiresAt: '2100-01-01T00:00:00.000Z' }));
+      await store.ban(ban('clientId', 'new'));
+      expect(bans().map(({ value }) => value)).toEqual(expect.arrayContaining(['lasts', 'new']));
+      expect(bans()).toHaveLength(2);
+    });
+
+    test('a ban stays the same value as long as nothing of it changes, and so do all together', async () => {
+      await store.ban(ban('clientId', 'a'));
+      const before = heard.bans;
+      await store.addNode(node('n'));
+      expect(heard.bans).toBe(before);
+      await store.ban(ban('clientId', 'b'));
+      expect(heard.bans).not.toBe(before);
+      expect(heard.bans.get(banId('clientId', 'a'))).toBe(before.get(banId('clientId', 'a')));
     });
 
     const self = (changes: Partial<NodeSpec> = {}) => node('a', { source: 'self', ...changes });

@@ -91,6 +91,8 @@ test('who only looks changes nothing; who works at night adds no node; probes ne
       'DELETE /api/v1/clients/nothing',
       'POST /api/v1/clients/nothing/move',
       'POST /api/v1/rebalance',
+      'POST /api/v1/bans',
+      'DELETE /api/v1/bans/nothing',
     ]),
   );
   expect(of('admin')).toEqual(

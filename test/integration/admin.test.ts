@@ -101,12 +101,34 @@ test.each([
   ['POST', '/api/v1/clients/x/move', { node: 'a' }, 404, 'CLIENT_UNKNOWN'],
   ['POST', '/api/v1/clients/meter-1/move', { node: 'x' }, 404, 'NODE_UNKNOWN'],
   ['GET', '/api/v1/nodes/x/drain', undefined, 404, 'NODE_UNKNOWN'],
+  ['DELETE', '/api/v1/bans/x', undefined, 404, 'BAN_UNKNOWN'],
   ['GET', '/api/v1/nothing', undefined, 404, 'NOT_FOUND'],
   ['PUT', '/api/v1/nodes', {}, 404, 'NOT_FOUND'],
 ])('%s %s %o answers %i %s', async (method, path, body, status, code) => {
   const { call } = await start();
   const answer = await call(method, path, body);
   expect(answer).toMatchObject({ status, body: { code, message: expect.any(String), retryable: false } });
+});
+
+test.each([
+  { clientId: 'meter/17 é' },
+  { username: 'u' },
+  { clientCn: 'cn' },
+  { source: '2001:db8::/32' },
+])('bans: add %o, list, remove', async (criterion) => {
+  const { call } = await start();
+  const request = { ...criterion, expires: 60, reason: 'noise', kick: true };
+  const { status, body } = await call('POST', '/api/v1/bans', request);
+  const { expires: _, ...asked } = request;
+  expect([status, body]).toEqual([
+    201,
+    { ...asked, id: expect.any(String), createdAt: expect.any(String), expiresAt: expect.any(String) },
+  ]);
+  expect(Date.parse(body.expiresAt) - Date.parse(body.createdAt)).toBe(60_000);
+  expect((await call('GET', '/api/v1/bans')).body).toEqual([body]);
+  const removed = await call('DELETE', `/api/v1/bans/${encodeURIComponent(body.id)}`);
+  expect(removed).toMatchObject({ status: 204, text: '' });
+  expect((await call('GET', '/api/v1/bans')).body).toEqual([]);
 });
 
 test('sessions: move one, rebalance all', async () => {
@@ -131,6 +153,13 @@ test.each([
   ['POST', '/api/v1/nodes', undefined, 'body'],
   ['PATCH', '/api/v1/nodes/a', {}, 'body'],
   ['PATCH', '/api/v1/nodes/a', { state: 'off' }, 'state'],
+  ['POST', '/api/v1/bans', {}, 'body'],
+  ['POST', '/api/v1/bans', { clientId: 'a', username: 'b' }, 'body'],
+  ['POST', '/api/v1/bans', { clientId: '' }, 'clientId'],
+  ['POST', '/api/v1/bans', { source: '10.0.0.0/33' }, 'source'],
+  ['POST', '/api/v1/bans', { clientId: 'a', expires: 0 }, 'expires'],
+  ['POST', '/api/v1/bans', { clientId: 'a', expires: 315_360_001 }, 'expires'],
+  ['POST', '/api/v1/bans', { clientId: 'a', reason: 'x'.repeat(257) }, 'reason'],
   ['GET', '/api/v1/nodes/a%20b', undefined, 'id'],
   ['GET', '/api/v1/clients?limit=0', undefined, 'limit'],
   ['GET', '/api/v1/clients?limit=10001', undefined, 'limit'],
@@ -254,6 +283,9 @@ test('the OpenAPI document describes every route, and its references resolve', a
       'get /api/v1/clients/{clientId}',
       'delete /api/v1/clients/{clientId}',
       'post /api/v1/clients/{clientId}/move',
+      'get /api/v1/bans',
+      'post /api/v1/bans',
+      'delete /api/v1/bans/{id}',
       'get /api/v1/rebalance',
       'post /api/v1/rebalance',
       'post /api/v1/reload',

@@ -25,7 +25,7 @@ interface View {
 async function newCluster(): Promise<View> {
   const cluster = `c${++clusters}`;
   const store = new RedisStore({ url: redis.url, cluster, proxyId: 'viewer', heartbeatMs: 100 });
-  let membership: Membership = { nodes: new Map(), decisions: new Map() };
+  let membership: Membership = { nodes: new Map(), decisions: new Map(), bans: new Map() };
   await store.open({
     onMembership: (next) => {
       membership = next;
@@ -223,7 +223,7 @@ describe('breakwater agent', () => {
     await says(agent, 'no heartbeat');
     agent.kill('SIGTERM');
     expect(await agent.exited).toBe(0);
-    expect(view.membership()).toEqual({ nodes: new Map(), decisions: new Map() });
+    expect(view.membership()).toEqual({ nodes: new Map(), decisions: new Map(), bans: new Map() });
   });
 
   test('on SIGTERM drains until no proxy has a device there any more', async () => {

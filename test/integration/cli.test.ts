@@ -36,11 +36,24 @@ describe('help and usage', () => {
   const families = {
     node: ['list', 'add', 'remove', 'drain', 'enable', 'disable', 'weight', 'inspect'],
     client: ['list', 'inspect', 'move', 'kick'],
+    ban: ['add', 'list', 'remove'],
     proxy: ['list'],
     config: ['show'],
   };
   const single = [
-    ...['start', 'check', 'demo', 'broker', 'status', 'node', 'client', 'rebalance', 'proxy', 'reload'],
+    ...[
+      'start',
+      'check',
+      'demo',
+      'broker',
+      'status',
+      'node',
+      'client',
+      'ban',
+      'rebalance',
+      'proxy',
+      'reload',
+    ],
     ...['config', 'schema', 'completion', 'top'],
   ];
   const commands = [
@@ -337,7 +350,7 @@ describe('a running proxy', () => {
     expect(await runHere(list, { BREAKWATER_TOKEN: TOKEN })).toMatchObject({ code: 0 });
   });
 
-  it('is asked by a shell for the ids of nodes and pools when it completes a command', async () => {
+  it('is asked by a shell for the ids of nodes, pools and bans when it completes a command', async () => {
     const { stdout: script } = await runHere(['completion', 'bash']);
     const wrapped = `breakwater() { "${process.execPath}" "${main}" "$@"; }\n${script}
       for COMP_LINE in "$@"; do COMP_POINT=\${#COMP_LINE}; _breakwater; echo "\${COMPREPLY[*]}"; done`;
@@ -346,10 +359,20 @@ describe('a running proxy', () => {
       'breakwater node dr',
       'breakwater node drain aedes:',
       'breakwater node list --pool ',
+      'breakwater ban remove ',
     ];
+    const { id } = await json('ban', 'add', '--client-id', 'stolen');
+    onTestFinished(async () => void (await cli('ban', 'remove', id)));
     const env = { ...process.env, BREAKWATER_ADMIN: proxy.adminUrl, BREAKWATER_TOKEN: TOKEN };
     const shell = spawnSync('bash', ['-c', wrapped, 'bash', ...lines], { env, encoding: 'utf8' });
-    expect(shell.stdout.split('\n')).toEqual(['node', 'drain', '1 2', 'default', '']);
+    expect(shell.stdout.split('\n')).toEqual([
+      'node',
+      'drain',
+      '1 2',
+      'default',
+      expect.stringContaining(id),
+      '',
+    ]);
   });
 
   it('says of a taken port which flag changes it: exit code 1', async () => {

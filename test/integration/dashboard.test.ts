@@ -211,6 +211,32 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
     expect(backend.clientTable.has('pump-7')).toBe(false);
   });
 
+  test('a network is banned for a time, a device from its page; a ban is removed', async () => {
+    const { backend } = await open({ clients: [memoryClient('pump-7')] });
+    await page.locator('#no-bans').waitFor();
+    await press('Ban', '#bans-actions');
+    await page.getByLabel('By', { exact: true }).selectOption('source');
+    await page.getByLabel('Which').fill('10.0.0.0/33');
+    await press('Ban', '#ask');
+    await seen('#ask-fault', 'CIDR');
+    await page.getByLabel('Which').fill('198.51.100.0/24');
+    await page.getByLabel('For seconds').fill('3600');
+    await page.getByLabel('Reason').fill('<b>noise</b>');
+    await press('Ban', '#ask');
+    await seen('#bans li', /source 198\.51\.100\.0\/24.*for .* more.*<b>noise<\/b>/);
+    await page.goto(`${page.url().split('#')[0]}#device/pump-7`);
+    await press('Ban', '#panel');
+    await page.getByLabel('Who is connected').selectOption('kick');
+    await press('Ban', '#ask');
+    await expect.poll(() => backend.bans()).toMatchObject([{ clientId: 'pump-7', kick: true }, {}]);
+    await press('Close', '#panel');
+    await seen('#bans li:nth-child(1)', 'client id pump-7');
+    await press('Remove', '#bans li:nth-child(1)');
+    await expect.poll(() => backend.bans()).toMatchObject([{ source: '198.51.100.0/24' }]);
+    await seen('#bans li:nth-child(1)', 'source');
+    await seen('#events li', 'pump-7 is banned no more');
+  });
+
   test('events are kept by kind, alike ones as one line, and the filter holds over a reload', async () => {
     const { backend } = await open();
     await seen('#live', /^live$/);

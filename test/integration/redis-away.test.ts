@@ -3,12 +3,14 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RedisStore, type RedisStoreOptions } from '../../src/membership/store/redis.ts';
 import type { MembershipStore } from '../../src/membership/store/store.ts';
-import { beat, client, node, Recorder } from '../contract/store.ts';
+import { BANS_MAX } from '../../src/policy/admission/bans.ts';
+import { ban, beat, client, node, Recorder } from '../contract/store.ts';
 import { atEnd } from '../support/process.ts';
 import { type RedisServer, redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
 const LONG_MS = 60_000;
+const bansKey = '{breakwater:test}:bans';
 const self = node('agent', { source: 'self' });
 
 interface Proxy {
@@ -43,9 +45,12 @@ async function bothKnow(one: Proxy, two: Proxy, ids: string): Promise<void> {
 test('a Redis that stops: commands fail at once with the remedy, and the last snapshot stays', async () => {
   const { store, heard } = await opened('one');
   await store.addNode(node('a'));
+  await store.ban(ban('clientId', 'd'));
   await redis.stop();
   await until(() => !store.isUp(), 'the store to be down');
   const commands = [
+    store.ban(ban('clientId', 'e')),
+    store.unban(ban('clientId', 'd').id),
     store.addNode(node('b')),
     store.removeNode('a'),
     store.decide('a', { weight: 1 }),
@@ -65,6 +70,7 @@ test('a Redis that stops: commands fail at once with the remedy, and the last sn
     });
   }
   expect(heard.nodeIds()).toEqual(['a']);
+  expect([...heard.bans.values()]).toEqual([ban('clientId', 'd')]);
   expect([heard.ups, heard.causes.length]).toEqual([[false], 1]);
 });
 
@@ -107,6 +113,59 @@ test('a Redis that comes back empty is given back what the proxies know', async 
     [false, true],
     [false, true],
   ]);
+});
+
+test('bans that Redis has lost are given back, and those that were taken back are not', async () => {
+  const one = await opened('one');
+  const [lasting, removed] = [ban('source', '10.0.0.0/8'), ban('clientId', 'd')];
+  await one.store.ban(lasting);
+  await one.store.ban(removed);
+  const backup = await redisCommand(redis.url, 'HGETALL', bansKey);
+  await one.store.unban(removed.id);
+  await redisCommand(redis.url, 'FLUSHALL');
+  await redisCommand(redis.url, 'HSET', bansKey, ...(backup as string[]));
+  await one.store.addNode(node('a'));
+  expect([...one.heard.bans.values()]).toEqual([lasting]);
+  const two = await opened('two');
+  expect([...two.heard.bans.values()]).toEqual([lasting]);
+  await redisCommand(redis.url, 'SET', bansKey, 'not yours');
+  await until(
+    async () => (await redisCommand(redis.url, 'TYPE', bansKey)) === 'hash',
+    'a sync to put it right',
+  );
+  await two.store.ban(ban('username', 'u'));
+  expect(await redisCommand(redis.url, 'HLEN', bansKey)).toBe(2);
+});
+
+test('a ban that nobody can use is passed over and told, and gives way to a good one', async () => {
+  const good = ban('source', '10.0.0.0/8');
+  const write = (id: string, said: object) =>
+    redisCommand(redis.url, 'HSET', bansKey, id, `${Date.now()}000 ${JSON.stringify({ v: 1, ...said })}`);
+  await write(good.id, { ...good, value: '10.0.0.0/33' });
+  await write('000000000000', { ...good, id: '000000000000' });
+  await write('other', good);
+  const { store, heard } = await opened('one');
+  expect(heard.bans.size).toBe(0);
+  expect(heard.skipped.map(({ key, field, reason }) => [key, field, reason]).sort()).toEqual([
+    ['bans', '000000000000', 'schema'],
+    ['bans', good.id, 'schema'],
+    ['bans', 'other', 'schema'],
+  ]);
+  await store.ban(good);
+  expect([...heard.bans.values()]).toEqual([good]);
+});
+
+test('a cluster has so many bans at most, of which one may still be replaced', async () => {
+  const { store, heard } = await opened('one');
+  await store.ban(ban('clientId', 'd'));
+  const others = Array.from({ length: BANS_MAX - 1 }, (_, i) => ban('clientId', `d${i}`));
+  const records = others.flatMap((each) => [each.id, `1 ${JSON.stringify({ v: 1, ...each })}`]);
+  await redisCommand(redis.url, 'HSET', bansKey, ...records);
+  await expect(store.ban(ban('clientId', 'one more'))).rejects.toMatchObject({ code: 'BAN_LIMIT' });
+  await store.ban(ban('clientId', 'd', { reason: 'again' }));
+  expect(heard.bans.size).toBe(BANS_MAX);
+  expect(await store.unban(others[0]?.id ?? '')).toBe(true);
+  await store.ban(ban('clientId', 'one more'));
 });
 
 test('a proxy that is new finds an empty Redis first: the others still give back what they know', async () => {

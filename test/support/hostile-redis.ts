@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { banId } from '../../src/policy/admission/bans.ts';
 
 /** One command of somebody who can write to the Redis of a cluster. */
 export type HostileCommand = readonly [string, ...(string | number)[]];
@@ -35,6 +36,10 @@ const text = fc.oneof(
 const samples: Readonly<Record<string, object>> = {
   nodes: { id: 'evil', pool: 'default', url: 'mqtt://127.0.0.1:1', weight: 10, source: 'api' },
   decisions: { state: 'enabled', weight: 10, maxConnections: 0, removed: false },
+  bans: {
+    ...{ id: banId('source', '127.0.0.0/8'), kind: 'source', value: '127.0.0.0/8', kick: true },
+    ...{ createdAt: '2026-01-01T00:00:00Z', expiresAt: '2100-01-01T00:00:00Z', reason: 'evil' },
+  },
   proxies: {
     ...{ id: 'evil', version: '0', host: 'h', pid: 1, engine: 'node', threads: 1, listeners: [] },
     ...{ connections: 0, nodeConnections: [], startedAt: '2026-01-01T00:00:00Z' },
@@ -86,10 +91,18 @@ export function hostileCommands(
 ): fc.Arbitrary<HostileCommand> {
   const key = (name: string): string => `{breakwater:${cluster}}:${name}`;
   const field = fc.oneof(
-    fc.constantFrom('evil', '__proto__', 'constructor', '', 'x'.repeat(300), 'a b\n\u0000'),
+    fc.constantFrom(
+      'evil',
+      banId('source', '127.0.0.0/8'),
+      '__proto__',
+      'constructor',
+      '',
+      'x'.repeat(300),
+      'a b\n\u0000',
+    ),
     fc.string({ maxLength: 12 }),
   );
-  const hashes = ['nodes', 'decisions', 'leases', 'proxies'] as const;
+  const hashes = ['nodes', 'decisions', 'bans', 'leases', 'proxies'] as const;
   const channels = [
     ...['changes', 'claims', 'questions'],
     ...proxies.flatMap((id) => [`questions:${id}`, `proxy:${id}`]),
@@ -117,7 +130,7 @@ export function hostileCommands(
       fc.tuple(field, record(name)).map(([id, value]): HostileCommand => ['HSET', key(name), id, value]),
     ),
     fc
-      .tuple(fc.constantFrom('version', 'base', 'sweptAt', 'other'), number)
+      .tuple(fc.constantFrom('version', 'bans', 'base', 'sweptAt', 'other'), number)
       .map(([name, value]): HostileCommand => ['HSET', key('meta'), name, value]),
     fc
       .tuple(fc.integer({ min: -5, max: 5 }), number)
@@ -139,7 +152,7 @@ export function hostileCommands(
 /** Every key of the cluster as a value of another type, which no command can use. */
 export function wrongTypes(cluster: string, clientIds: readonly string[]): HostileCommand[] {
   const key = (name: string): string => `{breakwater:${cluster}}:${name}`;
-  const strings = ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'].map(key);
+  const strings = ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history', 'bans'].map(key);
   return [
     ...strings.map((name): HostileCommand => ['SET', name, 'not yours']),
     ['DEL', key('epoch')],

@@ -18,6 +18,8 @@ import { Incidents } from '../../src/journal/incidents.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import { createOthers } from '../../src/membership/other-proxies.ts';
 import { createTopics } from '../../src/membership/store/topics.ts';
+import type { Ban } from '../../src/policy/admission/bans.ts';
+import { createBans } from '../../src/proxy/bans.ts';
 import { rememberEvent } from '../../src/proxy/history-entries.ts';
 import { createPeerEvents } from '../../src/proxy/peer-events.ts';
 import { createPeerJournal } from '../../src/proxy/peer-journal.ts';
@@ -99,6 +101,7 @@ export function createMemoryBackend(
 ): MemoryBackend {
   const nodeTable = new Map(nodes.map((node) => [node.id, node]));
   const clientTable = new Map(clients.map((client) => [client.clientId, client]));
+  const banTable = new Map<string, Ban>();
   const listeners = new Set<(event: BreakwaterEvent, id: string) => void>();
   const journal = new Journal('test', { now: Date.now });
   const incidents = new Incidents({ now: Date.now });
@@ -210,6 +213,13 @@ export function createMemoryBackend(
       clientTable.set(moved.clientId, moved);
       return moved;
     },
+    ...createBans({
+      store: {
+        ban: async (ban) => void banTable.set(ban.id, ban),
+        unban: async (id) => banTable.delete(id),
+      },
+      ...{ bans: () => banTable, clock: { now: Date.now }, events: { emit: (event) => backend.emit(event) } },
+    }),
     rebalance: async ({ rate = 100, tolerance = 0.1 }) => {
       backend.rebalanced = { ...memoryMoves, pools: ['default'], rate, tolerance, spread: 0 };
       return backend.rebalanced;

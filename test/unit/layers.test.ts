@@ -182,6 +182,7 @@ test('pure rooms import no I/O', () => {
     'protocol/mqtt': ['node:buffer'],
     'policy/routing': ['re2js'],
     'policy/cookie-affinity': ['node:crypto'],
+    'policy/admission': ['node:crypto'],
     connection: ['node:buffer', 'zod'],
     session: ['zod'],
     'connection/websocket': ['node:crypto'], // SHA-1, which RFC 6455 asks for

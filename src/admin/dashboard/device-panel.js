@@ -3,6 +3,7 @@
 
 import { may } from './abilities.js';
 import { get, getIfThere, request } from './api.js';
+import { askBan } from './bans.js';
 import { nameOfConnection, protocols } from './devices.js';
 import { ask, button } from './dialogs.js';
 import { h, setClass, setText } from './dom.js';
@@ -103,6 +104,9 @@ function actionsOf(client, path) {
   return [
     ...(may('move') && isMovable ? [button('Move', move)] : []),
     ...(may('kick') ? [button('Kick', kick, 'quiet-danger')] : []),
+    ...(may('ban') && client.clientId !== ''
+      ? [button('Ban', () => askBan(client.clientId), 'quiet-danger')]
+      : []),
   ];
 }
 

@@ -19,6 +19,7 @@ const groups = {
   ...{ reattached: 'move', placed: 'device', ended: 'device' },
   ...{ rejected: 'refusal', refusals: 'refusal', 'dial-failed': 'refusal' },
   ...{ reload: 'change', certificate: 'change', store: 'change', thread: 'change' },
+  ...{ banned: 'change', unbanned: 'change' },
   ...{ admin: 'change', 'admin-denied': 'change' },
 };
 
@@ -28,7 +29,7 @@ export const kindsOf = {
   move: 'move',
   device: 'device',
   refusal: 'refusal,refusals,dial',
-  change: 'proxy,reload,certificate,store,thread,audit,denied',
+  change: 'proxy,reload,certificate,store,thread,ban,audit,denied',
 };
 
 /** @type {readonly Group[]} */

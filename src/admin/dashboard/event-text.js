@@ -141,6 +141,15 @@ function clusterSentence(event) {
         what: `data thread ${event.thread}: ${state}`,
         detail: visible(String(cause)),
       };
+    case 'banned':
+    case 'unbanned': {
+      const whom = visible(
+        String(event.clientId ?? event.username ?? event.clientCn ?? event.source ?? event.ban),
+      );
+      const detail = detailOf(event, ['ban', 'clientId', 'username', 'clientCn', 'source']);
+      if (type === 'banned') return { tone: 'warn', what: `${whom} was banned`, detail };
+      return { tone: 'good', what: `${whom} is banned no more`, detail };
+    }
     case 'admin':
     case 'admin-denied': {
       const isDone = Number(event.status) < 400;

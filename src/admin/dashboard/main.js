@@ -3,6 +3,7 @@
 
 import { learnAbilities } from './abilities.js';
 import { get } from './api.js';
+import { createBans } from './bans.js';
 import { devicePanel } from './device-panel.js';
 import { createDevices, offerNodes, refreshDevices } from './devices.js';
 import { byId } from './dom.js';
@@ -25,6 +26,7 @@ const showStatus = createStatus();
 const showNodes = createNodes();
 const showProxies = createProxies();
 const refreshIncidents = createIncidents();
+const refreshBans = createBans();
 
 /** @param {boolean} force also what is asked for less often */
 async function refresh(force) {
@@ -39,7 +41,13 @@ async function refresh(force) {
   show();
   byId('main').removeAttribute('aria-busy');
   // What one of these cannot tell keeps nobody from the rest; each tells by itself why.
-  const parts = [refreshRebalance(), refreshDevices(force), refreshPanel(), refreshIncidents(force)];
+  const parts = [
+    refreshRebalance(),
+    refreshDevices(force),
+    refreshPanel(),
+    refreshIncidents(force),
+    refreshBans(force),
+  ];
   await Promise.allSettled([refreshDrains(nodes).then(show), ...parts]);
 }
 

@@ -71,10 +71,15 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     when: 'the device is relayed, logged in by enhanced authentication, or has too many subscriptions to be moved',
     remedy: '`client kick` disconnects it, so that it finds another node',
   },
+  BAN_LIMIT: {
+    when: 'the cluster has 10,000 bans that are not over',
+    remedy: 'remove some, or ban a network in place of its addresses',
+  },
   MOVE_REFUSED: {
     when: 'the node does not take the session, or the session is in the middle of something; the message says which',
     remedy: 'try again, or name another node',
   },
+  BAN_UNKNOWN: { when: 'no ban has this id, or it has ended', remedy: '`ban list` has them' },
   REBALANCE_REFUSED: {
     when: 'the pool has a hash strategy, under which devices would go back',
     remedy: 'change weights instead',

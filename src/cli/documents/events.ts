@@ -97,6 +97,14 @@ const meanings: Readonly<Record<BreakwaterEvent['type'], EventMeaning>> = {
     when: 'a data thread does not answer (`stuck`), answers again (`answers`), has died (`died`), dies again and again (`failing`), or lives after that (`lives`)',
     fields: ['thread', 'state', 'connection', 'cause'],
   },
+  banned: {
+    when: 'somebody has banned a device or a network; the proxy that was asked tells it',
+    fields: ['ban', 'clientId', 'username', 'clientCn', 'source', 'reason', 'expiresAt', 'kick'],
+  },
+  unbanned: {
+    when: 'somebody has removed a ban; likewise. A ban that ends by itself is not told',
+    fields: ['ban', 'clientId', 'username', 'clientCn', 'source'],
+  },
   admin: {
     when: 'somebody changed something by the admin API, or tried to',
     fields: [

@@ -1,12 +1,12 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** Completion scripts of shells, made from the commands as they are. Ids of nodes and pools are asked for at the running proxy. */
+/** Completion scripts of shells, made from the commands as they are. Ids of nodes, pools and bans are asked for at the running proxy. */
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
 /** What only a running proxy knows. */
-export const askables = ['nodes', 'pools'] as const;
+export const askables = ['nodes', 'pools', 'bans'] as const;
 export type Askable = (typeof askables)[number];
 
 /** One command, by its words, such as `node drain`; empty for the program. */
@@ -44,9 +44,10 @@ function placesOf(command: Command, at: string): Place[] {
   return [place, ...inner.flatMap((one) => placesOf(one, `${at} ${one.name()}`.trim()))];
 }
 
-/** By the name of an argument or the placeholder of an option: `<id>` of `node drain`, `<node>` of `client move`. */
-function asksOf(argument: Argument): Askable | undefined {
-  return /^(id|node)$/.test(argument.name()) && /node id/.test(argument.description) ? 'nodes' : undefined;
+/** By what an argument says of itself: `<id>` of `node drain`, `<node>` of `client move`. */
+function asksOf({ description }: Argument): Askable | undefined {
+  if (description === 'ban id') return 'bans';
+  return description === 'node id' ? 'nodes' : undefined;
 }
 
 function valuesOf({ long, flags, argChoices }: Option): (readonly [string, Values])[] {

@@ -38,7 +38,7 @@ interface CodecOptions {
 }
 
 /** These are believed under the name that they were written for only. */
-const records: readonly Kind[] = ['node', 'decision', 'proxy', 'session', 'shared'];
+const records: readonly Kind[] = ['node', 'decision', 'ban', 'proxy', 'session', 'shared'];
 
 export function createCodec({ cluster, now, onSkipped, ...options }: CodecOptions): Codec {
   const signing = options.signing && createSigning(options.signing, cluster);

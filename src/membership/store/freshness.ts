@@ -1,5 +1,7 @@
 import type { Kind } from './records.ts';
 
+/** Records that are believed however old they are, but not when a newer one was seen before. */
+const lasting: readonly Kind[] = ['node', 'decision', 'ban', 'shared', 'session'];
 /** The clocks of proxies may differ by so much. A text that is older, or from further ahead, is not believed. */
 const MESSAGE_WINDOW_MS = 60_000;
 /** A heartbeat lies in the store until the lease has run out. */
@@ -36,7 +38,7 @@ export function createFreshness(now: () => number) {
     /** Why it is not believed; undefined where it is. @param text with its signature */
     problem(kind: Kind, place: string, at: number, text: string): string | undefined {
       const ageMs = now() - at;
-      if (kind === 'node' || kind === 'decision' || kind === 'shared' || kind === 'session') {
+      if (lasting.includes(kind)) {
         const seen = newestAt(place);
         if (at < seen) return 'it is older than one that was there before';
         if (kind === 'session' && at === seen) return 'it was taken before';

@@ -24,7 +24,7 @@ export class MemoryNodes {
     this.clock = clock;
   }
 
-  membership(): Membership {
+  membership(): Omit<Membership, 'bans'> {
     return { nodes: this.nodes, decisions: this.decisions };
   }
 

@@ -32,6 +32,7 @@ export type SessionsState = z.output<typeof sessions>;
 
 export const memoryState = z.object({
   ...{ nodes, places, sessions },
+  bans: z.array(shapes.ban),
   shared: z.array(z.tuple([id, z.string().max(100_000)])),
 });
 export type MemoryState = z.output<typeof memoryState>;

@@ -3,6 +3,7 @@
 import { readHanded } from '../../base/read-handed.ts';
 import { type Clock, systemClock } from '../../base/time.ts';
 import type { NodeSpec } from '../../nodes/node.ts';
+import { BANS_MAX, type Ban, isOver, tooManyBans } from '../../policy/admission/bans.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryPlaces } from './memory-places.ts';
 import { type MemoryState, memoryState } from './memory-state.ts';
@@ -12,6 +13,7 @@ import type {
   ClientKey,
   ClientPlace,
   Decision,
+  Membership,
   MembershipStore,
   ProxyBeat,
   StoredSession,
@@ -70,6 +72,22 @@ export class MemoryStore implements MembershipStore {
     if (this.registry.nodes.leave(id)) this.registry.changed();
   }
 
+  async ban(ban: Ban): Promise<void> {
+    const { registry } = this;
+    const others = [...registry.bans.values()].filter(
+      (each) => each.id !== ban.id && !isOver(each, Date.now()),
+    );
+    if (others.length >= BANS_MAX) throw tooManyBans();
+    registry.setBans([...others, ban]);
+  }
+
+  async unban(id: string): Promise<boolean> {
+    const { registry } = this;
+    if (!registry.bans.has(id)) return false;
+    registry.setBans([...registry.bans.values()].filter((ban) => ban.id !== id));
+    return true;
+  }
+
   async beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void> {
     const isNews = this.registry.nodes.beat(spec, leaseMs, forgetAfterMs);
     this.registry.schedule();
@@ -124,7 +142,7 @@ export class MemoryStore implements MembershipStore {
     const { registry, places, sessions, shared } = this;
     return {
       ...{ nodes: registry.nodes.describe(), places: places.describe(), sessions: sessions.describe() },
-      shared: [...shared],
+      ...{ bans: [...registry.bans.values()], shared: [...shared] },
     };
   }
 
@@ -132,10 +150,10 @@ export class MemoryStore implements MembershipStore {
     const { registry, places, sessions, shared } = this;
     const state = readHanded(memoryState, described, 'the memory store');
     registry.nodes.restore(state.nodes);
+    registry.setBans(state.bans);
     places.restore(state.places);
     sessions.restore(state.sessions);
     for (const [name, text] of state.shared) if (!shared.has(name)) shared.set(name, text);
-    registry.changed();
     registry.schedule();
   }
 
@@ -144,9 +162,10 @@ export class MemoryStore implements MembershipStore {
   }
 }
 
-/** Nodes and proxies whose leases run out in time. It has the one timer for both, and reports changes. */
+/** Nodes and proxies whose leases run out in time. It has the one timer for both, and reports changes, also those of bans. */
 class LeaseKeeper {
   readonly nodes: MemoryNodes;
+  bans: Membership['bans'] = new Map();
   private readonly clock: Clock;
   private readonly proxies = new Map<string, { beat: ProxyBeat; beatAt: number; endsAt: number }>();
   private watcher = nobody;
@@ -163,7 +182,12 @@ class LeaseKeeper {
   }
 
   changed(): void {
-    this.watcher.onMembership(this.nodes.membership());
+    this.watcher.onMembership({ ...this.nodes.membership(), bans: this.bans });
+  }
+
+  setBans(bans: readonly Ban[]): void {
+    this.bans = new Map(bans.map((ban) => [ban.id, ban]));
+    this.changed();
   }
 
   beatProxy(beat: ProxyBeat, leaseMs: number): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAX_CONNECTIONS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../../nodes/node.ts';
+import { BAN_REASON_MAX, BAN_VALUE_MAX, type Ban, banId, banKinds } from '../../policy/admission/bans.ts';
 import { SUBSCRIPTIONS_MAX } from '../../session/index.ts';
 import type { BeatingNode, Decision, ProxyBeat, StoredSession } from './store.ts';
 
@@ -56,6 +57,29 @@ const decision = z.object({
   removed: z.boolean().optional(),
 }) satisfies z.ZodType<Decision>;
 
+const ban = z
+  .object({
+    id,
+    kind: z.enum(banKinds),
+    value: z.string().min(1).max(BAN_VALUE_MAX),
+    reason: z.string().max(BAN_REASON_MAX).optional(),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().optional(),
+    kick: z.boolean(),
+  })
+  .refine(
+    isOfItsCriterion,
+    'it is of another criterion than its id, or its source is no network',
+  ) satisfies z.ZodType<Ban>;
+
+function isOfItsCriterion({ id, kind, value }: Ban): boolean {
+  try {
+    return banId(kind, value) === id;
+  } catch {
+    return false;
+  }
+}
+
 const proxy = z.object({
   id,
   version: z.string().max(ID_MAX),
@@ -110,7 +134,7 @@ const shared = z.object({ value: z.string().min(1).max(SHARED_MAX) });
 const message = z.object({ id, from: id, payload: z.unknown().optional() });
 
 export const shapes = {
-  ...{ node, decision, proxy, claim, session, shared },
+  ...{ node, decision, ban, proxy, claim, session, shared },
   ...{ question: message, answer: message },
 } as const;
 

@@ -9,9 +9,10 @@ import type { ClientKey } from './store.ts';
  *
  * | key | what it holds |
  * | --- | --- |
- * | `{breakwater:NAME}:meta` | hash: `version` of nodes and decisions; `base`, the version up to which all is contained; `sweptAt` (ms) |
+ * | `{breakwater:NAME}:meta` | hash: `version` of nodes, decisions and bans; `bans`, the last that changed a ban; `base`, the version up to which all is contained; `sweptAt` (ms) |
  * | `{breakwater:NAME}:nodes` | hash: node id to `VERSION TEXT` |
  * | `{breakwater:NAME}:decisions` | hash: node id to `VERSION TEXT` |
+ * | `{breakwater:NAME}:bans` | hash: ban id to `VERSION TEXT` |
  * | `{breakwater:NAME}:leases` | hash: id of a self-registered node to `ENDS LASTS FORGET LATE` (ms, ms, ms, 0 or 1) |
  * | `{breakwater:NAME}:proxies` | hash: proxy id to `ENDS LASTS BEAT_AT VERSION TEXT` (ms, ms, ms) |
  * | `{breakwater:NAME}:history` | sorted set: the last versions |
@@ -24,7 +25,7 @@ export function redisKeys(cluster: string, proxyId: string) {
   const inboxOf = (proxy: string): string => `${tag}:proxy:${proxy}`;
   return {
     /** In the order that the scripts name them. */
-    membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'].map(
+    membership: ['meta', 'nodes', 'decisions', 'leases', 'proxies', 'history', 'bans'].map(
       (name) => `${tag}:${name}`,
     ),
     shared: `${tag}:shared`,
@@ -32,7 +33,7 @@ export function redisKeys(cluster: string, proxyId: string) {
     client: ({ pool, clientId }: ClientKey): string => `${tag}:client:${pool} ${clientId}`,
     session: ({ pool, clientId }: ClientKey): string => `${tag}:session:${pool} ${clientId}`,
 
-    /** Channel: nodes, decisions or proxies changed. */
+    /** Channel: nodes, decisions, bans or proxies changed. */
     changes: `${tag}:changes`,
     /** Channel: a proxy claimed a device. */
     claims: `${tag}:claims`,

@@ -1,3 +1,4 @@
+import { BANS_MAX } from '../../policy/admission/bans.ts';
 import { clock, script } from './redis-script.ts';
 
 /** Longest lease, and longest time until a node without one is forgotten, in ms; those that can be configured are shorter. */
@@ -13,12 +14,12 @@ const NAMED_MAX = 64;
 const HISTORY_LENGTH = 1_000;
 
 /**
- * Keys: 1 meta, 2 nodes, 3 decisions, 4 leases, 5 proxies, 6 history. Arguments: 1 deadline, 2 channel of changes.
+ * Keys: 1 meta, 2 nodes, 3 decisions, 4 leases, 5 proxies, 6 history, 7 bans. Arguments: 1 deadline, 2 channel of changes.
  * A version that is neither in the history nor covered by `base` was lost by Redis: it came back empty, from a backup,
  * or as a replica that lacked the last writes.
  */
 const keyNames = `
-local META, NODES, DECISIONS, LEASES, PROXIES, HISTORY = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local META, NODES, DECISIONS, LEASES, PROXIES, HISTORY, BANS = unpack(KEYS)
 `;
 
 /** What is done before anything else is read: a key of another type would make every command fail. */
@@ -29,7 +30,7 @@ local function skip(key, field, reason)
   if #skipped >= 3 * ${NAMED_MAX} then return end
   for _, each in ipairs({key, string.sub(field, 1, 256), reason}) do skipped[#skipped + 1] = each end
 end
-local names = {'meta', 'nodes', 'decisions', 'leases', 'proxies', 'history'}
+local names = {'meta', 'nodes', 'decisions', 'leases', 'proxies', 'history', 'bans'}
 for i, name in ipairs(names) do
   if cleared(KEYS[i], name == 'history' and 'zset' or 'hash') then
     skip(name, '', 'type')
@@ -52,6 +53,11 @@ local function change()
   redis.call('HSET', META, 'version', version)
   remember(version)
   redis.call('PUBLISH', ARGV[2], version)
+  return version
+end
+local function change_bans()
+  local version = change()
+  redis.call('HSET', META, 'bans', version)
   return version
 end
 if stored('version') == 0 then change() end
@@ -80,7 +86,7 @@ export const membershipScripts = {
    * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 longest pause without anybody's sync (ms),
    * 4 own inbox, 5 pulse, 6 version that the sender knows (0: none).
    * Ends leases, and sends the pulse over the inbox. Answers {now, 1 if Redis lost that version, proxies}, and where it
-   * did not but has another: version, nodes, decisions, leases.
+   * did not but has another: version, nodes, decisions, leases; and bans, of which there may be many, if one of them changed.
    * A time in which nobody synced, because Redis was away or stopped, counts against no lease: nobody could renew one.
    */
   sync: script(`${healed}
@@ -138,12 +144,12 @@ local known = tonumber(ARGV[6])
 if known > 0 and is_lost(known) then return {now, 1, living, skipped, skipped_count} end
 local version = stored('version')
 if version == known then return {now, 0, living, skipped, skipped_count} end
-local function usable(name, key)
+local function usable(name, key, most)
   local all, good = redis.call('HGETALL', key), {}
   for i = 1, #all, 2 do
     if not version_of(all[i + 1]) then
       skip(name, all[i], 'form')
-    elseif #all[i + 1] > ${RECORD_MAX_BYTES} or #good >= 2 * ${RECORDS_MAX} then
+    elseif #all[i + 1] > ${RECORD_MAX_BYTES} or #good >= 2 * most then
       skip(name, all[i], 'size')
     else
       good[#good + 1] = all[i]
@@ -152,12 +158,14 @@ local function usable(name, key)
   end
   return good
 end
-local nodes, decisions = usable('nodes', NODES), usable('decisions', DECISIONS)
-return {now, 0, living, skipped, skipped_count, version, nodes, decisions, good_leases}`),
+local nodes = usable('nodes', NODES, ${RECORDS_MAX})
+local decisions = usable('decisions', DECISIONS, ${RECORDS_MAX})
+local bans = (known == 0 or stored('bans') > known) and usable('bans', BANS, ${BANS_MAX}) or nil
+return {now, 0, living, skipped, skipped_count, version, nodes, decisions, good_leases, bans}`),
 
   /**
    * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 version that the sender knows,
-   * 4 JSON {nodes, decisions, leases, proxies}: all records of that version as they were stored.
+   * 4 JSON {nodes, decisions, bans, leases, proxies}: all records of that version as they were stored.
    * Lays what a proxy knows over a Redis that lost it. Of each record the newer version stays; what the sender knows to
    * be removed goes. What Redis was told meanwhile is newer by its clock, and stays. Leases begin anew. The sender has
    * checked what it gives.
@@ -179,6 +187,7 @@ local function lay(key, records)
 end
 lay(NODES, given.nodes)
 lay(DECISIONS, given.decisions)
+lay(BANS, given.bans)
 for _, id in ipairs(redis.call('HKEYS', LEASES)) do
   if redis.call('HEXISTS', NODES, id) == 0 then redis.call('HDEL', LEASES, id) end
 end
@@ -194,7 +203,7 @@ for id, proxy in pairs(given.proxies) do
   redis.call('HSETNX', PROXIES, id, table.concat({text(now + lasts), lasts, rest}, ' '))
 end
 redis.call('HSET', META, 'base', text(known), 'version', text(math.max(stored('version'), known)))
-change()
+change_bans()
 return 1`),
 
   /**
@@ -231,13 +240,32 @@ end
 return 1`),
 
   /**
-   * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 `nodes` or `decisions`, 4 id, 5 record as the sender
+   * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 `nodes`, `decisions` or `bans`, 4 id, 5 record as the sender
    * knows it, 6 text that says the same. Answers whether it was still there.
    */
   rewrite: script(`${membership}
-local key = ARGV[3] == 'nodes' and NODES or DECISIONS
+local key = ({nodes = NODES, decisions = DECISIONS, bans = BANS})[ARGV[3]]
 if redis.call('HGET', key, ARGV[4]) ~= ARGV[5] then return 0 end
-redis.call('HSET', key, ARGV[4], change() .. ' ' .. ARGV[6])
+local version = key == BANS and change_bans() or change()
+redis.call('HSET', key, ARGV[4], version .. ' ' .. ARGV[6])
+return 1`),
+
+  /**
+   * Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 ban id, 4 its text, 5 JSON {id: record} of bans that are
+   * over, and that give way. Answers 0 where there are too many.
+   */
+  ban: script(`${membership}
+for id, record in pairs(cjson.decode(ARGV[5])) do
+  if redis.call('HGET', BANS, id) == record then redis.call('HDEL', BANS, id) end
+end
+if redis.call('HEXISTS', BANS, ARGV[3]) == 0 and redis.call('HLEN', BANS) >= ${BANS_MAX} then return 0 end
+redis.call('HSET', BANS, ARGV[3], change_bans() .. ' ' .. ARGV[4])
+return 1`),
+
+  /** Keys: membership. Arguments: 1 deadline, 2 channel of changes, 3 ban id. Answers whether there was such a ban. */
+  unban: script(`${membership}
+if redis.call('HDEL', BANS, ARGV[3]) == 0 then return 0 end
+change_bans()
 return 1`),
 
   /** As `decide`, and the node leaves: what was decided is changed only if it was there. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Codec } from './codec.ts';
 import { isNodeId } from './records.ts';
+import { SharedBans } from './redis-bans.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { membershipScripts as scripts } from './redis-membership-scripts.ts';
@@ -23,11 +24,12 @@ export const PULSE = 'pulse';
 const flat = z.array(z.string());
 /**
  * Now, whether the known version is lost, proxies, what was skipped (key, field, reason) and how much; and where there is
- * news: its version, nodes, decisions, leases.
+ * news: its version, nodes, decisions, leases, and bans if they changed.
  */
 const syncReply = z.union([
   z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int()]),
   z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int(), z.int(), flat, flat, flat]),
+  z.tuple([z.int(), z.literal([0, 1]), flat, flat, z.int(), z.int(), flat, flat, flat, flat]),
 ]);
 
 interface Known {
@@ -39,14 +41,14 @@ interface Known {
 
 /** What one sync has brought. */
 export interface Synced {
-  /** Whether nodes or decisions changed. */
+  /** Whether nodes, decisions or bans changed. */
   readonly isNews: boolean;
   readonly proxies: readonly LivingProxy[];
 }
 
 /** A record that is believed for now. */
 interface Outdated {
-  readonly key: 'nodes' | 'decisions';
+  readonly key: 'nodes' | 'decisions' | 'bans';
   readonly id: string;
   readonly record: string;
   readonly value: object;
@@ -79,7 +81,8 @@ const MOST_RESTORES = 3;
 export class SharedMembership {
   private readonly options: SharedMembershipOptions;
   private known: Known = { version: 0, nodes: nobody, decisions: nobody, leases: nobody };
-  private present: Membership = { nodes: new Map(), decisions: new Map() };
+  private present: Omit<Membership, 'bans'> = { nodes: new Map(), decisions: new Map() };
+  readonly bans: SharedBans;
   private unusableNodes: Records = nobody;
   private proxies: Records = nobody;
   private unusableProxies: Records = nobody;
@@ -89,11 +92,12 @@ export class SharedMembership {
 
   constructor(options: SharedMembershipOptions) {
     this.options = options;
+    this.bans = new SharedBans(options.codec);
   }
 
   /** As it was known last. */
   membership(): Membership {
-    return this.present;
+    return { ...this.present, bans: this.bans.bans };
   }
 
   /** Of what is known. */
@@ -159,7 +163,7 @@ export class SharedMembership {
       if (value !== undefined && codec.isOutdated('decision', textOf(record, 1), id))
         found.push({ key: 'decisions', id, record, value });
     }
-    return found;
+    return [...found, ...this.bans.outdated()];
   }
 
   private ask(script: Script, ...args: (string | number)[]): Promise<unknown> {
@@ -179,14 +183,16 @@ export class SharedMembership {
     if (lost === 1) return true;
     this.readProxies(records(beats), storeNow);
     if (version === undefined) return false;
-    const [nodes = nobody, decisions = nobody, leases = nobody] = parts.map(records);
+    const [nodes = nobody, decisions = nobody, leases = nobody, bans] = parts.map(records);
     this.read(version, nodes, decisions, leases);
+    if (bans !== undefined) this.bans.read(bans);
     return false;
   }
 
   private async restore(): Promise<void> {
     const { version, nodes, decisions, leases } = this.known;
-    const given = Object.entries({ nodes, decisions, leases, proxies: this.proxies });
+    const bans = this.bans.records();
+    const given = Object.entries({ nodes, decisions, bans, leases, proxies: this.proxies });
     const byName = given.map(([name, all]) => [name, Object.fromEntries(all)] as const);
     await this.ask(scripts.restore, version, JSON.stringify(Object.fromEntries(byName)));
   }

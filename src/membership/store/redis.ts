@@ -4,9 +4,11 @@ import { BreakwaterError } from '../../base/errors.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../base/time.ts';
 import type { SigningConfig } from '../../config/config.ts';
 import type { NodeSpec } from '../../nodes/node.ts';
+import type { Ban } from '../../policy/admission/bans.ts';
 import type { Resolve } from '../../protocol/address/lookup.ts';
 import { type Codec, createCodec } from './codec.ts';
 import { createAsking } from './redis-ask.ts';
+import { createBanCommands } from './redis-bans.ts';
 import { createClaims } from './redis-claims.ts';
 import { createDecisions } from './redis-decisions.ts';
 import { type RedisKeys, redisKeys } from './redis-keys.ts';
@@ -85,6 +87,7 @@ export class RedisStore implements MembershipStore {
   private readonly sync: RedisSync;
   private readonly asking: ReturnType<typeof createAsking>;
   private readonly decisions: ReturnType<typeof createDecisions>;
+  private readonly bans: ReturnType<typeof createBanCommands>;
   private readonly claims: ReturnType<typeof createClaims>;
   private readonly sessions: ReturnType<typeof createSessions>;
   private readonly sharing: ReturnType<typeof createSharing>;
@@ -124,7 +127,11 @@ export class RedisStore implements MembershipStore {
       sendAnswer: (proxy, text) => this.link.publish(keys.inboxOf(proxy), text),
       onAsk: (question) => this.watcher.onAsk(question),
     });
-    this.decisions = createDecisions(codec, this.shared, (script, ...args) => this.write(script, ...args));
+    const write = (script: Script, ...args: (string | number)[]) => this.write(script, ...args);
+    this.decisions = createDecisions(codec, this.shared, write);
+    this.bans = createBanCommands({
+      ...{ codec, bans: this.shared.bans, storeNow: () => this.shared.storeNow(), write },
+    });
     const commands = { keys, codec, run: this.run, deadline: () => this.deadline() };
     this.sessions = createSessions(commands);
     this.claims = createClaims({
@@ -189,6 +196,17 @@ export class RedisStore implements MembershipStore {
   async decide(id: string, decision: Decision): Promise<void> {
     await this.decisions.decide(id, decision);
     await this.sync.refresh();
+  }
+
+  async ban(ban: Ban): Promise<void> {
+    await this.bans.ban(ban);
+    await this.sync.refresh();
+  }
+
+  async unban(id: string): Promise<boolean> {
+    const isUnbanned = await this.bans.unban(id);
+    await this.sync.refresh();
+    return isUnbanned;
   }
 
   async beatNode(spec: BeatingNode, leaseMs: number, forgetAfterMs: number): Promise<void> {
@@ -327,11 +345,14 @@ export class RedisStore implements MembershipStore {
   /** Of several proxies the first does it; what fails is tried again with the next news. */
   private renewOutdated(): void {
     for (const { key, id, record, value } of this.shared.outdated()) {
-      const text = this.codec.write(key === 'nodes' ? 'node' : 'decision', value, id);
+      const text = this.codec.write(kindOf[key], value, id);
       this.write(scripts.rewrite, key, id, record, text).catch(() => {});
     }
   }
 }
+
+/** What the records of a key are. */
+const kindOf = { nodes: 'node', decisions: 'decision', bans: 'ban' } as const;
 
 /** The ids that a script answers. */
 function idsOf(reply: unknown): readonly string[] {

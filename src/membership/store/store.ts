@@ -1,11 +1,12 @@
 import type { AdminState, NodeSpec } from '../../nodes/node.ts';
+import type { Ban } from '../../policy/admission/bans.ts';
 
 /**
  * Membership: what the proxies of one cluster share. Every implementation passes `test/contract/store.ts`.
  *
  * The store holds nodes that were added at run time or registered themselves, what people decided about any node
- * (declared elsewhere or not), the heartbeats of proxies, where devices were served last, and the subscriptions of persistent
- * sessions whose devices are away.
+ * (declared elsewhere or not), bans of devices, the heartbeats of proxies, where devices were served last, and the subscriptions of
+ * persistent sessions whose devices are away.
  * It tells whole snapshots, not changes: whoever missed one is right again with the next.
  * When a write has resolved, the watcher of the proxy that wrote has been told of it.
  */
@@ -25,6 +26,14 @@ export interface MembershipStore {
   removeNode(id: string): Promise<void>;
   /** Lays the given fields over what was decided before. @throws BreakwaterError STORE_UNAVAILABLE */
   decide(id: string, decision: Decision): Promise<void>;
+
+  /**
+   * Bans devices, in the place of a ban of the same id. Bans that are over give way to it.
+   * @throws BreakwaterError BAN_LIMIT, STORE_UNAVAILABLE
+   */
+  ban(ban: Ban): Promise<void>;
+  /** Takes a ban back; false where there is none of this id. @throws BreakwaterError STORE_UNAVAILABLE */
+  unban(id: string): Promise<boolean>;
 
   /**
    * A node (source `self`) says that it lives: registers it if need be, and renews its lease. When the lease runs
@@ -113,7 +122,7 @@ export interface MembershipStore {
 
 /** What the store reports to its proxy. */
 export interface StoreWatcher {
-  /** Nodes or decisions changed. Also called after the store was away. */
+  /** Nodes, decisions or bans changed. Also called after the store was away. */
   onMembership(membership: Membership): void;
   /** The proxies that live, this one included; told about once a second where there are several. */
   onProxies(proxies: readonly LivingProxy[]): void;
@@ -159,6 +168,8 @@ export interface Skipped {
 export interface Membership {
   readonly nodes: ReadonlyMap<string, StoredNode>;
   readonly decisions: ReadonlyMap<string, Decision>;
+  /** By id; those too that are over. The same map as long as nothing of it changes, and the same value as long as that does not. */
+  readonly bans: ReadonlyMap<string, Ban>;
 }
 
 /** What a self-registered node says of itself. */

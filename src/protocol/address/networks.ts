@@ -1,4 +1,4 @@
-import { type IpFamily, type IpWords, newIpWords, parseIp } from './ip.ts';
+import { formatIp, type IpFamily, type IpWords, newIpWords, parseIp } from './ip.ts';
 
 /** A set of networks, compiled for lookup: as many networks as one likes cost a binary search of a few steps. */
 interface NetworkSet {
@@ -30,20 +30,50 @@ interface Range {
   readonly last: bigint;
 }
 
-function rangeOf(network: string): Range {
+/** A network as it is written, read. */
+export interface Network {
+  readonly family: IpFamily;
+  /** One of its addresses. */
+  readonly words: IpWords;
+  /** Leading bits that all its addresses have in common: 0 to 32, or to 128. */
+  readonly bits: number;
+}
+
+/**
+ * Reads an address or a CIDR block; an IPv4 block may be written in its IPv6 form.
+ * @throws Error that names a network which cannot be read
+ */
+export function parseNetwork(network: string): Network {
   const [address = '', prefix, ...rest] = network.split('/');
   const words = newIpWords();
   const family = parseIp(address, words);
-  const bits = family === 4 ? 32 : 128;
+  const most = family === 4 ? 32 : 128;
   // `::ffff:10.0.0.0/104` is 10.0.0.0/8 in its IPv6 form
-  const written =
-    prefix === undefined ? bits : Number(prefix) - (family === 4 && address.includes(':') ? 96 : 0);
+  const bits =
+    prefix === undefined ? most : Number(prefix) - (family === 4 && address.includes(':') ? 96 : 0);
   const isPrefix = prefix === undefined || /^\d{1,3}$/.test(prefix);
-  if (family === 0 || rest.length > 0 || !isPrefix || written < 0 || written > bits) {
+  if (family === 0 || rest.length > 0 || !isPrefix || bits < 0 || bits > most) {
     throw new Error(`'${network}' is no IP address and no CIDR block such as 10.1.0.0/16`);
   }
+  return { family, words, bits };
+}
+
+/** The one text of a network, whichever of its addresses is given: `10.1.0.0/16`, `2001:db8::/32`, `10.1.2.3/32`. */
+export function networkText({ family, words, bits }: Network): string {
+  const leading = family === 4 ? bits + 96 : bits;
+  const first = words.map((word, i) => word & maskOf(leading - 32 * i));
+  return `${formatIp(family, first)}/${bits}`;
+}
+
+/** So many leading bits of a word, all where it is more than 32, none where it is less than 1. */
+function maskOf(bits: number): number {
+  return bits <= 0 ? 0 : bits >= 32 ? 0xffff_ffff : ~(0xffff_ffff >>> bits);
+}
+
+function rangeOf(network: string): Range {
+  const { family, words, bits } = parseNetwork(network);
   const value = words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
-  const host = (1n << BigInt(bits - written)) - 1n;
+  const host = (1n << BigInt((family === 4 ? 32 : 128) - bits)) - 1n;
   return { family, first: value & ~host, last: value | host };
 }
 

@@ -83,3 +83,13 @@ test('lengths of time are told in one unit', () => {
     ...['40 ms', '6.4 s', '59 s', '1 min', '2 h', '2 d'],
   ]);
 });
+
+test('a ban says whom it is about', () => {
+  const log = new EventLog();
+  log.add(event('banned', 0, { ban: '6f1c0a52be01', clientId: 'meter-17', kick: true, reason: 'noise' }));
+  log.add(event('unbanned', 1, { ban: '0b77de4c1f90', source: '198.51.100.0/24' }));
+  expect(shown(log, 'change')).toEqual([
+    '198.51.100.0/24 is banned no more',
+    'meter-17 was banned | kick true · reason noise',
+  ]);
+});

@@ -7,10 +7,12 @@ import { ClientIds } from '../../../src/data-plane/client-ids.ts';
 import { ListenerHost } from '../../../src/data-plane/listener-host.ts';
 import type { PoolRoute } from '../../../src/data-plane/pool-route.ts';
 import { SessionMemories } from '../../../src/data-plane/session-memories.ts';
+import { shownId } from '../../../src/data-plane/shown-id.ts';
 import type { WorkerContext } from '../../../src/data-plane/worker-context.ts';
 import type { WorkerEvent } from '../../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable } from '../../../src/data-plane-api/routing-table.ts';
 import { TableReader } from '../../../src/data-plane-api/table-reader.ts';
+import { BAN_VALUE_MAX, type BanKind, Bans, banId } from '../../../src/policy/admission/bans.ts';
 import type { ConnectionLimiter } from '../../../src/policy/admission/connection-limiter.ts';
 import type { RuleInput } from '../../../src/policy/routing/rules.ts';
 import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
@@ -49,6 +51,7 @@ function hostWith(context: Partial<WorkerContext>): ListenerHost {
     threads: 1,
     memories,
     lostLinks: { hasLost: () => false },
+    bans: new Bans([]),
     ...context,
   };
   const listener = { index: 0, url: 'mqtts://0.0.0.0:8883', pool: 0, mode: 'session' };
@@ -72,6 +75,32 @@ test('rules are told all that is known of a device: its CONNECT, its address, it
       ...{ sourceAddress: '10.0.0.1', listener: 'mqtts://0.0.0.0:8883', sni: 'a.example', clientCn: 'meter' },
     },
   ]);
+});
+
+test.each<readonly [BanKind, string]>([
+  ['clientId', 'meter-1'],
+  ['username', 'ann'],
+  ['clientCn', 'meter'],
+  ['source', '10.0.0.0/8'],
+])('a device that is banned by %s is refused when it comes, and goes on where it is connected', (kind, value) => {
+  const ban = { id: banId(kind, value), kind, value, createdAt: '2026-01-01T00:00:00Z', kick: false };
+  const route = { name: 'default' } as PoolRoute;
+  const host = hostWith({ routes: [route], bans: new Bans([ban]) });
+  expect(host.route(connect, peer)).toBe('banned');
+  expect(host.follow({ name: 'gone' } as PoolRoute, connect, peer)).toBe(route);
+  expect(host.routeTo('default', connect, peer)).toBe(route);
+  const other = { remoteAddress: '192.0.2.1', remotePort: 40_000 };
+  expect(host.route({ ...connect, clientId: 'meter-2', username: 'bob' }, other)).toBe(route);
+});
+
+test('a client id that is longer than lists show it is banned in the form in which they do', () => {
+  const clientId = 'x'.repeat(65_535);
+  const value = shownId(clientId);
+  expect(value.length).toBeLessThanOrEqual(BAN_VALUE_MAX);
+  const ban = { id: banId('clientId', value), kind: 'clientId', value, createdAt: '', kick: false } as const;
+  const host = hostWith({ routes: [{ name: 'default' } as PoolRoute], bans: new Bans([ban]) });
+  expect(host.route({ ...connect, clientId }, peer)).toBe('banned');
+  expect(host.route({ ...connect, clientId: `${clientId}y` }, peer)).toMatchObject({ name: 'default' });
 });
 
 describe('one client id', () => {

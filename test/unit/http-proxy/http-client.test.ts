@@ -12,7 +12,7 @@ function scene() {
       client.left();
     },
   };
-  const client = new HttpClient(socket, time.timers);
+  const client = new HttpClient(socket, time.timers, '192.0.2.1');
   return { ...time, socket, client };
 }
 

@@ -45,6 +45,7 @@ function scene(config = declared) {
     acceptedElsewhere: () => {},
     setRemote: (id, connections) => remote.set(id, connections),
     ...{ recalledSession: () => {}, forgotten: () => {} },
+    onBans: () => {},
     answer: async (question) => question,
     onStore: () => {},
     onProxyLost() {},
@@ -100,7 +101,7 @@ test('a node that registered itself and misses heartbeats is absent until it is 
   await store.beatNode(self, 1_000, 1_000);
   expect(told).toEqual(['own is present']);
   const late = new Map([['own', { ...self, late: true }]]);
-  watcher().onMembership({ nodes: late, decisions: new Map() });
+  watcher().onMembership({ nodes: late, decisions: new Map(), bans: new Map() });
   expect(told.at(-1)).toBe('own: heartbeats missed');
   await member.leave();
 });

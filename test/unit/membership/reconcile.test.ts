@@ -17,6 +17,7 @@ const spec = (id: string, changes: Partial<NodeSpec> = {}): NodeSpec => ({
 const membership = (nodes: readonly BeatingNode[], decisions: Record<string, Decision> = {}) => ({
   nodes: new Map(nodes.map((node) => [node.id, { ...node, late: false }])),
   decisions: new Map(Object.entries(decisions)),
+  bans: new Map(),
 });
 
 const desired = (

@@ -31,7 +31,7 @@ async function scene(more: Partial<BackendParts> = {}) {
   const declared = () => current.config.pools.flatMap((pool) => pool.nodes);
   const store = new MemoryStore();
   const nodes = new NodeTable();
-  let membership: Membership = { nodes: new Map(), decisions: new Map() };
+  let membership: Membership = { nodes: new Map(), decisions: new Map(), bans: new Map() };
   await store.open({
     onMembership(next) {
       membership = next;
@@ -96,6 +96,7 @@ async function scene(more: Partial<BackendParts> = {}) {
     failingThreads: () => [],
     phase: { isAccepting: true, isStopping: false, isDraining: false, isUpgrading: false },
     proxyMoves: {} as BackendParts['proxyMoves'],
+    bans: {} as BackendParts['bans'],
     accepted: () => 9,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     events: { emit: () => {} },

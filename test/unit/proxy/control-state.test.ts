@@ -5,7 +5,7 @@ import { fromNew, fromOld, PROTOCOL } from '../../../src/handover/protocol.ts';
 import { controlState, lastWords } from '../../../src/proxy/control-state.ts';
 
 /** What `formatOf` gives of each version. */
-const formats: Readonly<Record<number, string>> = { 6: '58a2a0983f3ce4ff' };
+const formats: Readonly<Record<number, string>> = { 8: 'a7cfbb762c48d6c4' };
 
 /** The shapes of all that travels between two processes, besides connections, which have a version of their own. */
 function formatOf(schemas: readonly z.ZodType[]): string {

@@ -53,6 +53,8 @@ const toldElsewhere = [
     'store',
     'thread',
     'incident',
+    'banned',
+    'unbanned',
   ],
 ];
 

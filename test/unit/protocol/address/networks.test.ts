@@ -1,7 +1,7 @@
 import { BlockList } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compileNetworks } from '../../../../src/protocol/address/networks.ts';
+import { compileNetworks, networkText, parseNetwork } from '../../../../src/protocol/address/networks.ts';
 
 const has = (networks: string[], address: string) => compileNetworks(networks).has(address);
 
@@ -20,6 +20,18 @@ test.each([
   ['0.0.0.0/0', '', false], // the device was gone before its address could be read
 ])('%s and the device %s', (network, address, is) => {
   expect(has([network], address)).toBe(is);
+});
+
+test.each([
+  ['10.1.99.99/16', '10.1.0.0/16'],
+  ['10.1.2.3', '10.1.2.3/32'],
+  ['::ffff:10.1.2.3/104', '10.0.0.0/8'],
+  ['0.0.0.0/0', '0.0.0.0/0'],
+  ['2001:DB8:0:0:ffff::1/65', '2001:db8:0:0:8000::/65'],
+  ['2001:db8::1', '2001:db8::1/128'],
+  ['ffff:ffff::/17', 'ffff:8000::/17'],
+])('the one text of %s is %s', (network, text) => {
+  expect(networkText(parseNetwork(network))).toBe(text);
 });
 
 test('no network holds nobody', () => {

@@ -1,0 +1,46 @@
+import type { Connection } from '../connection/connection.ts';
+import type { OpaqueConnection } from '../connection/opaque.ts';
+import type { Peer } from '../connection/wire.ts';
+import type { BanSubject, Bans } from '../policy/admission/bans.ts';
+import { clientCnOf } from './rule-input.ts';
+import { shownId } from './shown-id.ts';
+
+/** What a ban sees of a device, and what it does to one that is connected. */
+
+type Carried = Connection | OpaqueConnection;
+
+/** As `client kick` ends them. */
+export function endBanned(bans: Bans, hosts: Iterable<{ readonly open: Iterable<Carried> }>): void {
+  if (bans.size === 0) return;
+  for (const { open } of hosts)
+    for (const connection of [...open]) {
+      const { clientId, connect, peer } = connection;
+      const ban = bans.find(new Subject(clientId, connect?.username, peer), Date.now());
+      if (ban !== undefined) connection.end('kicked');
+    }
+}
+
+/** What bans may look at. Of each connection of a thread it is asked for: what no ban asks for is not looked up. */
+export class Subject implements BanSubject {
+  readonly username: string | undefined;
+  private readonly id: string | undefined;
+  private readonly peer: Peer;
+
+  constructor(clientId: string | undefined, username: string | undefined, peer: Peer) {
+    this.id = clientId;
+    this.username = username;
+    this.peer = peer;
+  }
+
+  get clientId(): string | undefined {
+    return this.id && shownId(this.id);
+  }
+
+  get clientCn(): string | undefined {
+    return clientCnOf(this.peer);
+  }
+
+  get sourceAddress(): string {
+    return this.peer.remoteAddress;
+  }
+}
