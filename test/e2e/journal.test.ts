@@ -124,6 +124,12 @@ test('of a device that nobody has seen nothing is remembered', async () => {
   await expect(historyOf(first(), 'nobody')).rejects.toThrow('CLIENT_UNKNOWN');
 });
 
+interface Frame {
+  readonly id: string;
+  readonly type: string | undefined;
+  readonly data: Record<string, unknown>;
+}
+
 /** Frames of a stream of events, until it is cancelled. */
 async function stream(proxy: Breakwater, query: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${proxy.adminUrl}/api/v1/events?${query}`, {
@@ -133,7 +139,7 @@ async function stream(proxy: Breakwater, query: string, headers: Record<string, 
     .pipeThrough(new TextDecoderStream())
     .getReader();
   let text = '';
-  const frames = () =>
+  const frames = (): Frame[] =>
     [...text.matchAll(/^id: (\S+)\nevent: (\S+)\ndata: (.*)$/gm)].map(([, id = '', type, data = '']) => ({
       ...{ id, type },
       data: JSON.parse(data) as Record<string, unknown>,
@@ -146,6 +152,13 @@ async function stream(proxy: Breakwater, query: string, headers: Record<string, 
         text += value;
       }
       return frames();
+    },
+    /** The first that is so. */
+    async find(isMeant: (frame: Frame) => boolean) {
+      for (let count = 1; ; count++) {
+        const found = (await this.until(count)).find(isMeant);
+        if (found !== undefined) return found;
+      }
     },
     cancel: () => reader.cancel(),
   };
@@ -171,15 +184,29 @@ test('a stream begins with what is kept, goes on with what happens, and after a 
 });
 
 test('what happens at one proxy is told to who follows at the other', async () => {
-  const following = await stream(first(), 'kind=device&client=elsewhere');
+  const following = await stream(first(), 'kind=device');
+  // Of single devices it tells from when it has heard that somebody follows.
+  let probes = 0;
+  let isHeard = false;
+  const heard = following
+    .find(({ data }) => data.proxy === 'p2')
+    .then(() => {
+      isHeard = true;
+    });
+  await until(async () => {
+    if (!isHeard) (await connectDevice(second().port, `probe-${probes++}`)).socket.destroy();
+    return isHeard;
+  }, 'an event of the other');
+  await heard;
   const device = await connectDevice(second().port, 'elsewhere');
-  const [placed] = await following.until(1);
-  expect(placed).toMatchObject({ type: 'placed', data: { proxy: 'p2', clientId: 'elsewhere' } });
+  const isOf = (type: string) => (frame: Frame) => frame.type === type && frame.data.clientId === 'elsewhere';
+  const placed = await following.find(isOf('placed'));
+  expect(placed.data.proxy).toBe('p2');
   device.socket.end(Buffer.from([0xe0, 0])); // DISCONNECT
-  const [, ended] = await following.until(2);
+  const ended = await following.find(isOf('ended'));
   await following.cancel();
   expect(ended).toMatchObject({ type: 'ended', data: { proxy: 'p2', reason: 'device-closed' } });
-  const again = await stream(first(), 'kind=device&client=elsewhere', { 'last-event-id': placed?.id ?? '' });
+  const again = await stream(first(), 'kind=device&client=elsewhere', { 'last-event-id': placed.id });
   expect((await again.until(1))[0]).toEqual(ended);
   await again.cancel();
 });
