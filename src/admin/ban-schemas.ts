@@ -1,12 +1,9 @@
 import { z } from 'zod';
 import { network } from '../config/fields.ts';
-import { BAN_REASON_MAX, BAN_VALUE_MAX, banKinds } from '../policy/admission/bans.ts';
+import { BAN_REASON_MAX, BAN_SECONDS_MAX, BAN_VALUE_MAX, banKinds } from '../policy/admission/bans.ts';
 import type { BanRequest, BanView } from './backend.ts';
 
 /** Bans, as schemas. */
-
-/** Ten years. */
-const EXPIRES_MAX = 315_360_000;
 
 const name = z.string().min(1).max(BAN_VALUE_MAX);
 const timestamp = z.string().meta({ format: 'date-time' });
@@ -35,7 +32,7 @@ export const banRequest = z
     expires: z
       .int()
       .min(1)
-      .max(EXPIRES_MAX)
+      .max(BAN_SECONDS_MAX)
       .optional()
       .meta({ description: 'Seconds; absent: until it is removed.' }),
     reason: reason.optional(),

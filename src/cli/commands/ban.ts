@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import type { BanCriterion, BanRequest, BanView } from '../../admin/backend.ts';
 import { BreakwaterError } from '../../base/errors.ts';
+import { BAN_SECONDS_MAX } from '../../policy/admission/bans.ts';
 import { createAdminClient } from '../admin-client.ts';
 import {
   type DataOptions,
@@ -12,7 +13,7 @@ import {
   withExample,
   withWatchOption,
 } from '../options.ts';
-import { jsonText, print, printJson, tableText } from '../output/print.ts';
+import { jsonText, report, tableText } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
 import { show } from '../output/watch.ts';
 
@@ -59,7 +60,7 @@ function add(): Command {
   );
 }
 
-const seconds = wholeNumber(1, 315_360_000);
+const seconds = wholeNumber(1, BAN_SECONDS_MAX);
 
 /** @throws BreakwaterError USAGE */
 function requireOne(criterion: BanCriterion): void {
@@ -96,9 +97,4 @@ function wordsOf({ clientId, username, clientCn, source }: BanCriterion): string
   if (clientId !== undefined) return `client id ${clientId}`;
   if (username !== undefined) return `username ${username}`;
   return clientCn === undefined ? `source ${source}` : `client CN ${clientCn}`;
-}
-
-function report(options: DataOptions, value: unknown, sentence: string): void {
-  if (options.json) printJson(value);
-  else print(sentence);
 }

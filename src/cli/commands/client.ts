@@ -19,7 +19,7 @@ import {
   withExample,
   withWatchOption,
 } from '../options.ts';
-import { jsonText, print, printDetails, printJson, printTable, tableText } from '../output/print.ts';
+import { jsonText, print, printDetails, printJson, printTable, report, tableText } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
 import { show } from '../output/watch.ts';
 import { clientHistoryCommand } from './client-history.ts';
@@ -161,8 +161,7 @@ function kick(): Command {
     .argument('<client>', WHOM)
     .action(async (clientId: string, options: DataOptions) => {
       await createAdminClient(options).delete(pathOf(clientId));
-      if (options.json) printJson({ clientId, kicked: true });
-      else print(printable(`client ${clientId} disconnected`));
+      report(options, { clientId, kicked: true }, printable(`client ${clientId} disconnected`));
     });
   return withExample(withAdminOptions(command), 'client kick meter-17');
 }

@@ -13,7 +13,7 @@ import {
   withWatchOption,
 } from '../options.ts';
 import { nodeColumns } from '../output/node-table.ts';
-import { jsonText, print, printDetails, printJson, tableText } from '../output/print.ts';
+import { jsonText, printDetails, printJson, report, tableText } from '../output/print.ts';
 import { show } from '../output/watch.ts';
 import { followMoves, RATE_OPTION } from './moves.ts';
 
@@ -176,11 +176,6 @@ function probesText(probes: NodeDetail['probes']): string {
 async function change(id: string, patch: NodePatch, options: DataOptions): Promise<void> {
   const node = await createAdminClient(options).patch<NodeView>(pathOf(id), patch);
   report(options, node, `node ${id} is ${node.state} with weight ${node.weight}`);
-}
-
-function report(options: DataOptions, value: unknown, sentence: string): void {
-  if (options.json) printJson(value);
-  else print(sentence);
 }
 
 function pathOf(id: string): string {

@@ -18,7 +18,7 @@ import {
   withExample,
   withWatchOption,
 } from '../options.ts';
-import { jsonText, print, printJson, tableText } from '../output/print.ts';
+import { jsonText, report, tableText } from '../output/print.ts';
 import type { Column } from '../output/table.ts';
 import { show } from '../output/watch.ts';
 import { followMoves, tolerance } from './moves.ts';
@@ -84,17 +84,16 @@ function drain(): Command {
       const id = asked ?? (await self(admin));
       if (options.ifOthers && !(await hasOthers(admin, id))) {
         const text = `proxy ${id} is not drained: no other proxy of the cluster takes devices`;
-        return options.json ? printJson({ proxy: id, state: 'off', reason: text }) : print(text);
+        return report(options, { proxy: id, state: 'off', reason: text }, text);
       }
       const path = `${pathOf(id)}/drain`;
       const begun = await admin.post<ProxyDrainView>(path, { rate, within, delay });
       if (!options.wait) {
         const text = `proxy ${id} is draining; devices to leave: ${begun.left}`;
-        return options.json ? printJson(begun) : print(text);
+        return report(options, begun, text);
       }
       const end = await followMoves(() => admin.get<ProxyDrainView>(path), options.json === true);
-      if (options.json) printJson(end);
-      else print(proxyDrainSentence(end));
+      report(options, end, proxyDrainSentence(end));
       if (end.state !== 'done') process.exitCode = 1;
     });
   return withExample(
@@ -118,8 +117,7 @@ function enable(): Command {
       const admin = createAdminClient(options);
       const id = asked ?? (await self(admin));
       await admin.post(`${pathOf(id)}/enable`);
-      if (options.json) printJson({ proxy: id, state: 'enabled' });
-      else print(`proxy ${id} is enabled`);
+      report(options, { proxy: id, state: 'enabled' }, `proxy ${id} is enabled`);
     });
   return withExample(withAdminOptions(command), 'proxy enable edge-1');
 }
@@ -137,14 +135,12 @@ function rebalance(): Command {
     .action(async ({ rate, tolerance, ...options }: ProxyRebalanceOptions) => {
       const admin = createAdminClient(options);
       const begun = await admin.post<ProxyRebalanceView>('proxy-rebalance', { rate, tolerance });
-      if (!options.wait)
-        return options.json ? printJson(begun) : print(`rebalancing ${begun.proxies.join(', ')}`);
+      if (!options.wait) return report(options, begun, `rebalancing ${begun.proxies.join(', ')}`);
       const end = await followMoves(
         () => admin.get<ProxyRebalanceView>('proxy-rebalance'),
         options.json === true,
       );
-      if (options.json) printJson(end);
-      else print(proxyRebalanceSentence(end));
+      report(options, end, proxyRebalanceSentence(end));
       if (end.state !== 'done') process.exitCode = 1;
     });
   return withExample(withAdminOptions(command), 'proxy rebalance', 'proxy rebalance --rate 50');

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import type { RebalanceRequest, RebalanceView } from '../../admin/backend.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { type DataOptions, wholeNumber, withAdminOptions, withExample } from '../options.ts';
-import { print, printJson } from '../output/print.ts';
+import { report } from '../output/print.ts';
 import { followMoves, RATE_OPTION, tolerance } from './moves.ts';
 
 interface RebalanceOptions extends DataOptions, RebalanceRequest {
@@ -27,11 +27,10 @@ export function rebalanceCommand(): Command {
       const admin = createAdminClient(options);
       const begun = await admin.post<RebalanceView>('rebalance', { pool, rate, tolerance });
       if (!options.wait) {
-        return options.json ? printJson(begun) : print(`rebalancing ${begun.pools.join(', ')}`);
+        return report(options, begun, `rebalancing ${begun.pools.join(', ')}`);
       }
       const end = await followMoves(() => admin.get<RebalanceView>('rebalance'), options.json === true);
-      if (options.json) printJson(end);
-      else print(rebalanceSentence(end));
+      report(options, end, rebalanceSentence(end));
       if (end.state !== 'done') process.exitCode = 1;
     });
   return withExample(

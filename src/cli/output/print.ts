@@ -23,6 +23,16 @@ export function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, null, 2));
 }
 
+/** What a command has done: the value for machines where `--json` asks for it, else the sentence for people. */
+export function report(
+  { json }: { readonly json?: boolean | undefined },
+  value: unknown,
+  sentence: string,
+): void {
+  if (json) printJson(value);
+  else print(sentence);
+}
+
 /** `none` is said instead of an empty table. */
 export function printTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], none: string): void {
   console.log(tableText(columns, rows, none));

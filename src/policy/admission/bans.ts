@@ -16,6 +16,8 @@ export const BANS_MAX = 10_000;
 export const BAN_VALUE_MAX = 256;
 /** Characters. */
 export const BAN_REASON_MAX = 256;
+/** Ten years. */
+export const BAN_SECONDS_MAX = 315_360_000;
 
 export interface Ban {
   /** `banId` of its kind and value. */
