@@ -87,15 +87,9 @@ export class SessionLineages<L extends Rest> {
   }
 
   begin({ pool, clientId }: ClientKey, link: Link<L>): Lineage<L> {
-    const question = { isAsking: true, attempts: 0, isWaiting: false, isEnding: false };
     const lineage = {
-      pool,
-      clientId,
-      links: [link],
-      base: undefined,
-
-      ...question,
-      round: 0,
+      ...{ pool, clientId, links: [link], base: undefined },
+      ...{ isAsking: true, attempts: 0, isWaiting: false, isEnding: false, round: 0 },
     };
     this.lineages.set(keyOf(lineage), lineage);
     return lineage;
