@@ -1,6 +1,6 @@
 import type { Timers } from '../../src/base/time.ts';
 
-/** Time that passes when it is told to: timers fire in their order, and what they await is done before the next. */
+/** Time that passes when it is told to: timers fire in their order, and what is awaited is done before each. */
 export function fakeTime() {
   let nowMs = 0;
   let timers: { readonly atMs: number; readonly run: () => void }[] = [];
@@ -22,12 +22,12 @@ export function fakeTime() {
     async pass(ms: number): Promise<void> {
       const endMs = nowMs + ms;
       for (;;) {
+        await settled();
         const [next] = timers.toSorted((a, b) => a.atMs - b.atMs);
         if (next === undefined || next.atMs > endMs) break;
         nowMs = next.atMs;
         timerFunctions.clearTimeout(next);
         next.run();
-        await settled();
       }
       nowMs = endMs;
     },

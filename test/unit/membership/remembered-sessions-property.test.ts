@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
 import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import { readSubscriptions, Subscriptions } from '../../../src/session/subscriptions.ts';
+import { fakeTime } from '../../support/fake-time.ts';
 
 // One device, which changes its subscriptions through one proxy and another, comes back before it has left, and is told
 // nothing but the truth: what it is subscribed to at the broker. Proxies are slow, die, and cannot reach the store.
@@ -24,24 +25,17 @@ function filtersOf(text: string): string[] {
 
 /** One store and its proxies, with a clock of their own. */
 class Field {
-  nowMs = 0;
   /** What the broker has. */
   truth: Set<string> | undefined;
   recalls = 0;
   private isAway = false;
   private slowestMs = 0;
   readonly lies: string[] = [];
-  private timers: { run: () => void; atMs: number }[] = [];
-  private readonly clock = { now: () => this.nowMs };
-  private readonly store = new MemoryStore(this.clock);
+  private readonly time = fakeTime();
+  readonly pass = this.time.pass;
+  private readonly store = new MemoryStore(this.time.clock);
   private connections: Link[] = [];
   private starts = 0;
-
-  private readonly setTimeout = (run: () => void, ms: number) => {
-    const timer = { run, atMs: this.nowMs + ms };
-    this.timers.push(timer);
-    return timer;
-  };
 
   private proxies = ['one', 'two'].map((id) => this.start(id));
 
@@ -50,7 +44,7 @@ class Field {
     let turn: Promise<void> = Promise.resolve();
     /** In order, as one connection to Redis has it. */
     const reach = <T>(work: () => Promise<T>): Promise<T> => {
-      const waited = new Promise<void>((resolve) => this.setTimeout(resolve, state.delayMs));
+      const waited = new Promise<void>((resolve) => this.time.timers.setTimeout(resolve, state.delayMs));
       turn = turn.then(() => waited);
       return turn.then(() => {
         if (state.isDead) return new Promise<never>(() => {});
@@ -68,23 +62,10 @@ class Field {
         if (!state.isDead) this.connections[number]?.recall(text);
       },
       forgotten: () => {},
-      clock: this.clock,
-      timers: { setTimeout: this.setTimeout, clearTimeout: () => {} },
+      clock: this.time.clock,
+      timers: this.time.timers,
     });
     return { id, state, memory };
-  }
-
-  async pass(ms: number): Promise<void> {
-    const untilMs = this.nowMs + ms;
-    for (;;) {
-      for (let i = 0; i < 40; i++) await Promise.resolve();
-      const next = this.timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined) break;
-      this.timers = this.timers.filter((timer) => timer !== next);
-      this.nowMs = Math.max(this.nowMs, next.atMs);
-      next.run();
-    }
-    this.nowMs = untilMs;
   }
 
   get newest(): Link | undefined {

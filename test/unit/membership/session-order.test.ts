@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { RememberedSessions } from '../../../src/membership/remembered-sessions.ts';
 import { MemoryStore } from '../../../src/membership/store/memory.ts';
 import { readSubscriptions, Subscriptions } from '../../../src/session/subscriptions.ts';
+import { fakeTime } from '../../support/fake-time.ts';
 
 // One device comes and goes through several data threads. Each thread speaks by its own port: its words stay in order, and those
 // of two threads are heard in any order. What the last connection is told does not depend on it.
@@ -84,43 +85,22 @@ function play(lives: readonly Life[]): { words: Word[]; truth: string | undefine
 }
 
 class Field {
-  nowMs = 0;
   told: string | undefined;
-  private timers: { run: () => void; atMs: number }[] = [];
-  private readonly clock = { now: () => this.nowMs };
+  private readonly time = fakeTime();
+  readonly pass = this.time.pass;
   readonly memory: RememberedSessions;
 
   constructor(last: number) {
     this.memory = new RememberedSessions({
       start: 'one',
-      store: new MemoryStore(this.clock),
+      store: new MemoryStore(this.time.clock),
       recalled: (_, connection, text) => {
         if (connection === last) this.told = filtersOf(text);
       },
       forgotten: () => {},
-      clock: this.clock,
-      timers: {
-        setTimeout: (run, ms) => {
-          const timer = { run, atMs: this.nowMs + ms };
-          this.timers.push(timer);
-          return timer;
-        },
-        clearTimeout: () => {},
-      },
+      clock: this.time.clock,
+      timers: this.time.timers,
     });
-  }
-
-  async pass(ms: number): Promise<void> {
-    const untilMs = this.nowMs + ms;
-    for (;;) {
-      for (let i = 0; i < 40; i++) await Promise.resolve();
-      const next = this.timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined) break;
-      this.timers = this.timers.filter((timer) => timer !== next);
-      this.nowMs = Math.max(this.nowMs, next.atMs);
-      next.run();
-    }
-    this.nowMs = untilMs;
   }
 }
 
