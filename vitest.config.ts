@@ -59,6 +59,7 @@ export default defineConfig({
       },
       // A process for each file: some count its descriptors, or its memory.
       { extends: true, test: { ...live, name: 'apart', include: apart } },
+      // A process for each file as well: they count steps, or memory that other files would give back meanwhile.
       {
         extends: true,
         test: {

@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { Connection } from '../../src/connection/connection.ts';
 import type { ConnectionHost } from '../../src/connection/connection-host.ts';
 import { LinuxWire, type WireHost } from '../../src/engine/linux/wire.ts';
+import { usedBytes } from '../support/used-bytes.ts';
 import { peer, Scene } from '../unit/connection/scene.ts';
 import { SessionScene } from '../unit/connection/session-scene.ts';
 import { bytesOf } from '../unit/session/packet-text.ts';
@@ -14,9 +13,6 @@ const CONNECTIONS = 4_000;
 /** Others that share this heap, such as the compiler, may take some of it in one round, and hardly in each. */
 const ROUNDS = 3;
 const NODE_FD = 3;
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
 
 const connack = bytesOf('CONNACK', 4);
 const subscribe = bytesOf('SUBSCRIBE #1 cmd/all/#:0 cmd/one/+:1', 4);
@@ -49,12 +45,6 @@ function idle(host: ConnectionHost, index: number): Connection {
   wire.deviceData(subscribe, 0, subscribe.length);
   wire.linkData(0, suback, 0, suback.length);
   return connection;
-}
-
-function usedBytes(): number {
-  for (let i = 0; i < 3; i++) gc();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }
 
 test.each([

@@ -1,19 +1,15 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { decodeConnect } from '../../../src/protocol/mqtt/connect.ts';
-import { Session } from '../../../src/session/index.ts';
-import { bytesOf } from './packet-text.ts';
-import { options } from './transcript.ts';
+import { decodeConnect } from '../../src/protocol/mqtt/connect.ts';
+import { Session } from '../../src/session/index.ts';
+import { usedBytes } from '../support/used-bytes.ts';
+import { bytesOf } from '../unit/session/packet-text.ts';
+import { options } from '../unit/session/transcript.ts';
 
 const SESSIONS = 5_000;
 /** Others that share this heap, such as the compiler, may take some of it in one round, and hardly in each. */
 const ROUNDS = 3;
 /** Less than what an idle session may cost in all (1 kB), because the connection around it needs some of that. */
 const MOST_BYTES = 700;
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
 
 const output = { toNode() {}, toDevice() {}, event() {}, isDeviceBehind: () => false };
 const connack = bytesOf('CONNACK', 4);
@@ -30,12 +26,6 @@ function idle(index: number): Session {
   session.fromDevice(subscribe, 0, subscribe.length);
   session.fromNode(suback, 0, suback.length);
   return session;
-}
-
-function usedBytes(): number {
-  for (let i = 0; i < 3; i++) gc();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }
 
 test('an idle session with two subscriptions is remembered in a few hundred bytes', () => {
