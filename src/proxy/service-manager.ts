@@ -8,7 +8,7 @@ import { createNotifySocket, type SendNotice } from '../engine/notify-socket.ts'
  * that it lives. The protocol is that of sd_notify(3), which systemd speaks, and other managers too.
  */
 
-/** Notices that wait because the manager did not take them; the oldest is given up. */
+/** Notices of a change that wait because the manager did not take them; the oldest is given up. */
 const WAITING_MAX = 16;
 const RETRY_MS = 200;
 /** How often the line of `systemctl status` is looked at. */
@@ -38,6 +38,8 @@ export class ServiceManager {
   private readonly parts: ServiceManagerParts | undefined;
   private state: 'starting' | 'ready' | 'reloading' | 'stopping' | 'handed-over' = 'starting';
   private readonly waiting: string[] = [];
+  /** Due, and not sent. They wait behind notices, and say what is the case when they are sent: an old sign of life would be a lie. */
+  private readonly due = { sign: false, status: false };
   private readonly timers: NodeJS.Timeout[] = [];
   private retry: NodeJS.Timeout | undefined;
   private looks: Looks | undefined;
@@ -60,11 +62,11 @@ export class ServiceManager {
     if (parts === undefined || this.state !== 'starting') return;
     this.looks = looks;
     this.state = 'ready';
-    this.tell('READY=1', this.status() ?? '');
-    this.timers.push(setInterval(() => this.tell(this.status() ?? ''), STATUS_MS));
+    this.tell('READY=1', this.takeStatus());
+    this.timers.push(setInterval(() => this.makeDue('status'), STATUS_MS));
     // Half of the time, as sd_watchdog_enabled(3) asks for: one that is late is not taken for dead.
     if (parts.watchdogMs !== undefined)
-      this.timers.push(setInterval(() => this.live(), Math.max(1, parts.watchdogMs / 2)));
+      this.timers.push(setInterval(() => this.makeDue('sign'), Math.max(1, parts.watchdogMs / 2)));
   }
 
   reloading(): void {
@@ -83,7 +85,7 @@ export class ServiceManager {
   stopping(): void {
     if (this.parts === undefined || this.state === 'handed-over') return;
     this.state = 'stopping';
-    this.tell('STOPPING=1', this.status() ?? '');
+    this.tell('STOPPING=1', this.takeStatus());
   }
 
   /**
@@ -101,36 +103,56 @@ export class ServiceManager {
     clearTimeout(this.retry);
   }
 
-  private live(): void {
-    if (this.looks?.isAlive() === true) this.tell('WATCHDOG=1');
+  private makeDue(what: 'sign' | 'status'): void {
+    if (this.state === 'handed-over') return;
+    this.due[what] = true;
+    this.flush();
   }
 
-  /** Undefined where it is as it was told last. */
-  private status(): string | undefined {
+  /** The line for people; empty where it is as it was told last. */
+  private status(): string {
     const status = this.looks?.status().replaceAll('\n', ' ') ?? '';
-    if (status === this.told) return undefined;
+    return status === this.told ? '' : status;
+  }
+
+  private takeStatus(): string {
+    const status = this.status();
+    if (status === '') return '';
     this.told = status;
     return `STATUS=${status}`;
   }
 
   private tell(...lines: readonly string[]): void {
-    const text = lines.filter((line) => line !== '').join('\n');
-    if (text === '' || this.state === 'handed-over') return;
-    this.waiting.push(text);
+    if (this.state === 'handed-over') return;
+    this.waiting.push(lines.filter((line) => line !== '').join('\n'));
     if (this.waiting.length > WAITING_MAX) this.waiting.shift();
     this.flush();
   }
 
-  /** In order: what the manager does not take holds up what follows. */
   private flush(): void {
     clearTimeout(this.retry);
+    if (!this.sendNotices() || !this.sendDue()) this.retry = setTimeout(() => this.flush(), RETRY_MS);
+  }
+
+  /** In order. False: what the manager does not take holds up what follows. */
+  private sendNotices(): boolean {
     for (let [next] = this.waiting; next !== undefined; [next] = this.waiting) {
-      if (!this.send(next)) {
-        this.retry = setTimeout(() => this.flush(), RETRY_MS);
-        return;
-      }
+      if (!this.send(next)) return false;
       this.waiting.shift();
     }
+    return true;
+  }
+
+  private sendDue(): boolean {
+    const { due, looks } = this;
+    if (this.state === 'handed-over') return true;
+    if (due.sign && looks?.isAlive() === true && !this.send('WATCHDOG=1')) return false;
+    due.sign = false;
+    const status = due.status ? this.status() : '';
+    if (status !== '' && !this.send(`STATUS=${status}`)) return false;
+    if (status !== '') this.told = status;
+    due.status = false;
+    return true;
   }
 
   /** A manager that cannot be reached is said once, and the proxy does without. */

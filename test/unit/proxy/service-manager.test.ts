@@ -72,6 +72,35 @@ test('what is not taken waits, in order and within a bound, and the oldest is gi
   manager.close();
 });
 
+test('signs of life and lines for people that are not taken push nothing out, and none is sent that is not true any more', () => {
+  const { manager, ready, sent, state } = scene(1000);
+  state.hasRoom = false;
+  ready();
+  vi.advanceTimersByTime(60_000);
+  state.status = 'worse';
+  vi.advanceTimersByTime(10_000);
+  state.isAlive = false;
+  vi.advanceTimersByTime(400);
+  state.hasRoom = true;
+  vi.advanceTimersByTime(10_000);
+  expect(sent).toEqual(['READY=1\nSTATUS=well', 'STATUS=worse']);
+  state.isAlive = true;
+  vi.advanceTimersByTime(500);
+  expect(sent.slice(2)).toEqual(['WATCHDOG=1']);
+  manager.close();
+});
+
+test('a sign of life that is not taken at once follows as soon as it is', () => {
+  const { manager, ready, sent, state } = scene(60_000);
+  ready();
+  state.hasRoom = false;
+  vi.advanceTimersByTime(30_100);
+  state.hasRoom = true;
+  vi.advanceTimersByTime(200);
+  expect(sent.slice(1)).toEqual(['WATCHDOG=1']);
+  manager.close();
+});
+
 test('after the hand-over this process says nothing: the manager listens to the other one', () => {
   const { manager, ready, sent } = scene(1000);
   ready();
