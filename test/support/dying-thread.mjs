@@ -33,20 +33,26 @@ function fail() {
 }
 
 if (!isMainThread) {
-  setInterval(obey, 50).unref(); // with Node's own sockets
+  let hasLoop = false;
+  const obeyInLoop = () => {
+    hasLoop = true;
+    obey();
+  };
+  // With Node's own sockets. Where the engine has a loop, a fault of a timer would not be one of that.
+  setInterval(() => hasLoop || obey(), 50).unref();
   const koffi = createRequire(import.meta.url)('koffi');
   const { load } = koffi;
   let isPoisoned = false;
   const faulty = {
     epoll_wait(call) {
       return (...args) => {
-        obey();
+        obeyInLoop();
         return call(...args);
       };
     },
     syscall(call) {
       return (number, ...args) => {
-        if (number === URING_ENTER) obey();
+        if (number === URING_ENTER) obeyInLoop();
         return call(number, ...args);
       };
     },

@@ -44,13 +44,17 @@ export async function startTraffic(
     }),
   );
   let goesOn = true;
+  /** By device. */
+  const underWay = new Map<number, string>();
   /** Each device sends to its neighbour: most of the time by another listener, and another thread. */
   const loops = clients.map(async (client, i) => {
     for (let n = 0; goesOn; n++) {
       const qos = (n % 3) as 0 | 1 | 2;
       const message = `${i} ${n} qos${qos}`;
       sent++;
+      underWay.set(i, message);
       await client.publishAsync(`traffic/${(i + perUrl) % clients.length}`, message, { qos });
+      underWay.delete(i);
       if (qos > 0) acknowledged.add(message);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
@@ -61,6 +65,11 @@ export async function startTraffic(
     twice: () => [...heard].filter(([message, count]) => message.endsWith('qos2') && count > 1).map(String),
     async stop() {
       goesOn = false;
+      await until(() => underWay.size === 0, 'every acknowledgement').catch((error: Error) => {
+        throw new Error(
+          `${error.message}: ${[...underWay.values()]}; disconnected: ${ends.join(', ') || 'none'}`,
+        );
+      });
       await Promise.all(loops);
       await until(() => lost().length === 0, 'everything to be heard');
     },
