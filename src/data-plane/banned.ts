@@ -9,15 +9,14 @@ import { shownId } from './shown-id.ts';
 
 type Carried = Connection | OpaqueConnection;
 
-/** As `client kick` ends them. */
-export function endBanned(bans: Bans, hosts: Iterable<{ readonly open: Iterable<Carried> }>): void {
+/** Ends those of the connections that are not to stay, as `client kick` does. */
+export function endBanned(bans: Bans, connections: Iterable<Carried>): void {
   if (bans.size === 0) return;
-  for (const { open } of hosts)
-    for (const connection of [...open]) {
-      const { clientId, connect, peer } = connection;
-      const ban = bans.find(new Subject(clientId, connect?.username, peer), Date.now());
-      if (ban !== undefined) connection.end('kicked');
-    }
+  for (const connection of [...connections]) {
+    const { clientId, connect, peer } = connection;
+    const ban = bans.findKick(new Subject(clientId, connect?.username, peer), Date.now());
+    if (ban !== undefined) connection.end('kicked');
+  }
 }
 
 /** What bans may look at. Of each connection of a thread it is asked for: what no ban asks for is not looked up. */

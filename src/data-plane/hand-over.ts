@@ -23,6 +23,8 @@ interface HandOverParts {
   readonly hosts: ReadonlyMap<number, ListenerHost>;
   readonly report: (report: HandOverReport) => void;
   readonly now: () => number;
+  /** They have stood still, and have not heard what was said to all meanwhile. */
+  readonly goOn: (connections: readonly Carried[]) => void;
 }
 
 /** So many devices are reported together by a thread that ends. */
@@ -44,7 +46,7 @@ export class HandOver {
   private busy = 0;
   /** Those that the other process has refused are not offered again. */
   private readonly kept = new WeakSet<Carried>();
-  private adopted: Wire[] = [];
+  private adopted: Frozen[] = [];
   private readonly probation: Probation<Wire>;
 
   constructor(parts: HandOverParts) {
@@ -72,10 +74,22 @@ export class HandOver {
         return this.given(command.kept);
       case 'adopt':
         return this.adopt(command);
-      case 'begin':
-        for (const wire of this.adopted) engine.thaw(wire);
+      case 'begin': {
+        const { adopted } = this;
         this.adopted = [];
+        return this.goOn(adopted);
+      }
     }
+  }
+
+  /** A fault ends the one whose it is; the others do not stand still for ever. */
+  private goOn(frozen: readonly Frozen[]): void {
+    const { engine, goOn } = this.parts;
+    for (const { host, connection, wire } of frozen) {
+      host.open.add(connection);
+      wire.guard(() => engine.thaw(wire));
+    }
+    goOn(frozen.map(({ connection }) => connection));
   }
 
   private handOver(request: number, most: number): void {
@@ -96,7 +110,8 @@ export class HandOver {
       if (frozen.length >= most) break;
     }
     this.frozen = frozen;
-    this.parts.report({ type: 'handing', request, devices, busy: this.busy });
+    const busy = this.busy + this.adopted.length; // those have not begun
+    this.parts.report({ type: 'handing', request, devices, busy });
   }
 
   /** From here on it stands still. Undefined: not now; nothing has changed then. */
@@ -123,18 +138,20 @@ export class HandOver {
 
   private given(kept: readonly number[] | 'all'): void {
     const { engine } = this.parts;
-    const places = new Set(kept === 'all' ? this.frozen.keys() : kept);
-    for (const [at, { host, connection, wire }] of this.frozen.entries()) {
-      if (!places.has(at)) {
-        connection.departed();
-        engine.depart(wire);
+    const { frozen } = this;
+    this.frozen = [];
+    const places = new Set(kept === 'all' ? frozen.keys() : kept);
+    for (const [at, { connection, wire }] of frozen.entries()) {
+      if (places.has(at)) {
+        if (kept !== 'all') this.kept.add(connection);
         continue;
       }
-      if (kept !== 'all') this.kept.add(connection);
-      host.open.add(connection);
-      engine.thaw(wire);
+      wire.guard(() => {
+        connection.departed();
+        engine.depart(wire);
+      });
     }
-    this.frozen = [];
+    this.goOn(frozen.filter((_, at) => places.has(at)));
   }
 
   private adopt({ request, devices, ofDead }: Extract<HandOverCommand, { type: 'adopt' }>): void {
@@ -144,8 +161,13 @@ export class HandOver {
       const host = hosts.get(listener);
       try {
         if (host === undefined) throw new Error('there is no such listener');
-        const wire = engine.adopt(sockets, (made) => host.revive(made, peer, state));
-        this.adopted.push(wire);
+        let connection: Carried | undefined;
+        const wire = engine.adopt(sockets, (made) => {
+          const revived = host.revive(made, peer, state);
+          connection = revived.connection;
+          return revived.events;
+        });
+        this.adopted.push({ host, connection: connection as Carried, wire });
         if (ofDead) this.probation.add(wire);
       } catch (error) {
         refused.push({ at, why: messageOf(error) });

@@ -149,22 +149,14 @@ export class ListenerHost implements ConnectionHost {
   }
 
   /**
-   * Goes on with what another process has described, whatever the limits say.
+   * Goes on with what another process has described, whatever the limits say. It is not among those that are open yet.
    * @throws BreakwaterError NODE_UNKNOWN, POOL_UNKNOWN, HANDOVER_INVALID; then nothing has changed
    */
-  revive(wire: Wire, peer: Peer, state: HandedConnection): WireEvents {
-    const { connection, events } = reviveConnection(
-      state,
-      wire,
-      peer,
-      this,
-      this.listener.websocket,
-      this.onUpgrade,
-    );
-    this.open.add(connection);
+  revive(wire: Wire, peer: Peer, state: HandedConnection): ReturnType<typeof reviveConnection> {
+    const revived = reviveConnection(state, wire, peer, this, this.listener.websocket, this.onUpgrade);
     this.context.table.countDevice(1);
     this.limiter.readmit(peer);
-    return events;
+    return revived;
   }
 
   /** Finds the route of a device that has not sent its CONNECT, by the rules that need none. */

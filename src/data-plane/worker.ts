@@ -130,7 +130,10 @@ const engine = createEngine(start.engine, {
   pulse: new Pulse(pulseOf(memory, start.thread)),
 });
 
-const handOver = new HandOver({ engine, hosts, report, now: systemClock.now });
+const handOver = new HandOver({
+  ...{ engine, hosts, report, now: systemClock.now },
+  goOn: (connections) => endBanned(context.bans, connections),
+});
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
 function choicesBy({ limits, pools, rules, recallTimeoutMs, isShared }: WorkerSettings) {
@@ -204,6 +207,10 @@ async function listen({ request, listeners }: Extract<Command, { type: 'listen' 
     for (const { index } of listeners) engine.unlisten(index);
   };
   report(await answerListen(request, listeners, bound, undo));
+}
+
+function* allOpen() {
+  for (const { open } of hosts.values()) yield* open;
 }
 
 function dismiss({ request, ...order }: Extract<Command, { type: 'dismiss' }>): void {
@@ -316,7 +323,7 @@ function carryOut(command: Command): unknown {
     case 'updateTls':
       return report({ type: 'tlsUpdated', request: command.request, problem: updateTls(command) });
     case 'bans':
-      return endBanned(context.bans.change(command), hosts.values());
+      return endBanned(context.bans.change(command), allOpen());
     case 'kick': {
       let count = 0;
       for (const host of hosts.values()) count += host.kick(command.whom);

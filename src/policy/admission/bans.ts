@@ -134,21 +134,30 @@ export class Bans {
    * @param nowMs since 1970
    */
   find(subject: BanSubject, nowMs: number): Ban | undefined {
+    return this.first(subject, (ban) => !isOver(ban, nowMs));
+  }
+
+  /** One of those that end connections too. */
+  findKick(subject: BanSubject, nowMs: number): Ban | undefined {
+    return this.first(subject, (ban) => ban.kick && !isOver(ban, nowMs));
+  }
+
+  private first(subject: BanSubject, holds: (ban: Ban) => boolean): Ban | undefined {
     for (const kind of nameKinds) {
       const bans = this.of[kind];
       const ban = bans.size === 0 ? undefined : bans.get(subject[kind] ?? '');
-      if (ban !== undefined && !isOver(ban, nowMs)) return ban;
+      if (ban !== undefined && holds(ban)) return ban;
     }
-    return this.of.source.size === 0 ? undefined : this.findBySource(subject, nowMs);
+    return this.of.source.size === 0 ? undefined : this.firstBySource(subject, holds);
   }
 
-  private findBySource({ sourceAddress = '' }: BanSubject, nowMs: number): Ban | undefined {
+  private firstBySource({ sourceAddress = '' }: BanSubject, holds: (ban: Ban) => boolean): Ban | undefined {
     const { words } = this;
     const family = parseIp(sourceAddress, words);
     if (family === 0) return undefined;
     for (const bits of this.lengths[family].keys()) {
       const ban = this.of.source.get(networkText({ family, words, bits }));
-      if (ban !== undefined && !isOver(ban, nowMs)) return ban;
+      if (ban !== undefined && holds(ban)) return ban;
     }
     return undefined;
   }

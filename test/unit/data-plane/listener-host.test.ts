@@ -274,8 +274,9 @@ describe('a connection goes from one process to another', () => {
     ['by WebSocket', socket, { path: '/mqtt' }],
   ] as const)('%s: it is what it was, is counted, and nobody is told', (_, state, websocket) => {
     const { host, told, owners, facts } = process(websocket);
-    host.revive(wire, peer, state);
-    const [connection] = [...host.open] as [Connection];
+    const connection = host.revive(wire, peer, state).connection as Connection;
+    expect([...host.open]).toEqual([]); // it stands still
+    host.open.add(connection);
     expect(connection).toMatchObject({ number: 7, placedAtMs: 3_000, acceptedAtMs: 90, who: 3 });
     expect([facts(), [...owners.named('meter-1')], told]).toEqual([[1, 1, 1], [connection], []]);
     const described = host.describe(connection);

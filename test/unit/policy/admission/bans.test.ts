@@ -108,6 +108,14 @@ test('of new bans those are named that end connections too', () => {
   ]);
 });
 
+test('a ban that ends connections is found behind one that does not', () => {
+  const bans = new Bans([ban('clientId', 'a'), ban('source', '10.0.0.0/8', { kick: true })]);
+  expect(bans.findKick({ clientId: 'a' }, never)).toBeUndefined();
+  expect(bans.findKick({ clientId: 'a', sourceAddress: '10.0.0.1' }, never)).toMatchObject({
+    kind: 'source',
+  });
+});
+
 test('what has changed is told, and nothing where nothing has', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((each) => ban('clientId', each)) as [Ban, Ban, Ban];
   const mapOf = (...bans: Ban[]) => new Map(bans.map((each) => [each.id, each]));
