@@ -3,6 +3,8 @@ import type { WorkerHandle } from './worker-handle.ts';
 
 /** A question that goes to several workers. One that has died is not asked: it has no connections. */
 
+const SETTLE_TIMEOUT_MS = 1_000;
+
 export type Workers = readonly Pick<WorkerHandle, 'ask'>[];
 
 /** Asks every worker, and resolves with all answers. @throws BreakwaterError THREAD_UNAVAILABLE */
@@ -11,4 +13,15 @@ export function askAll<T extends Report>(
   command: (request: number) => Command,
 ): Promise<T[]> {
   return Promise.all(workers.map((worker) => worker.ask<T>(command)));
+}
+
+/**
+ * Resolves when every worker has told what is in its sockets; one that does not answer is not waited for. Asked twice, because a
+ * worker may have been in the middle of a turn, and what it told may be news to another.
+ */
+export async function settleAll(workers: () => Workers): Promise<void> {
+  for (let round = 0; round < 2; round++)
+    await Promise.allSettled(
+      workers().map((worker) => worker.ask((request) => ({ type: 'settle', request }), SETTLE_TIMEOUT_MS)),
+    );
 }

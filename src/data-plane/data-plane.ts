@@ -146,8 +146,9 @@ export class DataPlane extends WorkerPool {
     return [...this.alive, ...(this.http?.alive ?? [])];
   }
 
-  /** The sockets of each listener, by its index. */
-  listening(): Promise<ReadonlyMap<number, readonly number[]>> {
+  /** The sockets of each listener, by its index. A thread that is being started again is waited for: it has those of the one before. */
+  async listening(): Promise<ReadonlyMap<number, readonly number[]>> {
+    await this.ready().catch(() => undefined); // those that live have theirs
     return listeningAt(this.allAlive);
   }
 

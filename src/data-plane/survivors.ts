@@ -109,6 +109,11 @@ export class Survivors {
     else if (!this.parts.isAwaited(place, other)) this.end(place);
   }
 
+  /** No thread is started any more: what waits where none comes does not wait any longer. */
+  noneIsStarted(comes: (place: number) => boolean): void {
+    for (const place of [...this.waiting.keys()]) if (!comes(place)) this.settle(place, true, false);
+  }
+
   /** Nobody takes them. */
   end(place: number): void {
     this.release(place);
@@ -162,13 +167,21 @@ export class Survivors {
       if ((place === undefined || place === at) && takeovers.length < TAKEOVERS_MAX) takeovers.push(accepted);
   }
 
+  /** How many wait. */
+  get count(): number {
+    let count = 0;
+    for (const { groups } of this.waiting.values()) for (const { devices } of groups) count += devices.length;
+    return count;
+  }
+
   /** Those that wait at that place. */
   at(place: number): readonly HandedDevice[] {
     return (this.waiting.get(place)?.groups ?? []).flatMap(({ devices }) => devices);
   }
 
   /**
-   * The thread, which listens, goes on with all that wait at that place. Where it dies meanwhile, the rest waits for the next thread there.
+   * The thread, which listens, goes on with all that wait at that place. Where it dies meanwhile, the rest waits for the next thread there;
+   * where none comes, or this one does not answer, another thread that lives has them, or nobody.
    */
   async adopt(place: number, thread: Thread): Promise<void> {
     this.release(place);
@@ -177,8 +190,9 @@ export class Survivors {
       const batch = group.devices.splice(0, BATCH);
       if (group.devices.length === 0) groups.shift();
       if (await this.give(this.known(batch, group), thread, group.settle)) continue;
-      if (!this.parts.isAwaited(place, thread)) this.end(place);
-      return;
+      if (this.parts.isAwaited(place, thread)) return;
+      const other = this.parts.living();
+      return other === undefined || other === thread ? this.end(place) : this.adopt(place, other);
     }
     this.waiting.delete(place);
     for (const accepted of takeovers) thread.tell({ type: 'superseded', ...accepted });

@@ -58,6 +58,8 @@ export class WorkerHandle {
    */
   offered: readonly HandedDevice[] = [];
   private readonly pending = new Map<number, Request>();
+  /** Call it when the thread has done what it is ended for otherwise: its devices and its place would wait for ever. */
+  private inTime: () => void;
   private readonly descriptors: Uint8Array | undefined;
   private readonly left: Extract<HandOverReport, { type: 'left' }>[] = [];
   private wakeFd: number | undefined;
@@ -74,24 +76,40 @@ export class WorkerHandle {
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve));
+    this.inTime = this.within(LISTEN_TIMEOUT_MS, 'it did not start in time');
     this.worker.on('error', (error) => {
       this.failure = error;
     });
     this.worker.on('exit', () => {
       this.isAlive = false;
+      this.inTime();
       this.forget();
       const left = this.bury();
       events.onExit(this.failure, this.listens, left);
     });
     this.worker.on('message', (report: Report) => {
-      if (report.type === 'ready') this.wakeFd = report.wakeFd;
-      if (report.type === 'left') return void this.left.push(report);
+      if (report.type === 'ready') {
+        this.inTime();
+        this.wakeFd = report.wakeFd;
+      }
+      if (report.type === 'left') return this.leaves(report);
       if (!('request' in report)) return events.onReport(report);
       const request = this.pending.get(report.request);
       if (report.type === 'handing' && request !== undefined) this.hold(report.devices);
       if (report.type === 'failed') request?.reject(failureIn(report));
       else request?.resolve(report);
     });
+  }
+
+  private within(ms: number, otherwise: string): () => void {
+    return runningTimeout(() => this.end(otherwise), ms);
+  }
+
+  /** It has given itself up, and ends behind the last of these. */
+  private leaves(report: Extract<HandOverReport, { type: 'left' }>): void {
+    this.left.push(report);
+    this.inTime();
+    this.inTime = this.within(REQUEST_TIMEOUT_MS, 'it did not end in time');
   }
 
   /** Nothing may be told to a dead thread. Its descriptor was kept until now, so that no number was written to that is another's. */

@@ -18,7 +18,7 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import { askAll } from './ask-workers.ts';
+import { askAll, settleAll } from './ask-workers.ts';
 import { awaitThreads, beingStarted } from './await-threads.ts';
 import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
@@ -30,8 +30,6 @@ import { Survivors } from './survivors.ts';
 import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
 /** The data threads as the main thread sees them. */
-
-const SETTLE_TIMEOUT_MS = 1_000;
 
 /** Starts the data threads, speaks to them, starts again one that dies. */
 export class WorkerPool {
@@ -54,7 +52,8 @@ export class WorkerPool {
   private readonly survivors = new Survivors({
     listeners: () => this.listeners,
     living: () => this.alive.find(({ listens }) => listens),
-    isAwaited: (place, thread) => this.accepting && this.threads[place] !== thread,
+    // One that has died, or cannot be started, is started again.
+    isAwaited: (place, thread) => this.accepting && (!thread || this.threads[place] !== thread),
     refused: (why) => this.service?.onRefused(why),
     close: closeLeft,
   });
@@ -146,6 +145,7 @@ export class WorkerPool {
 
   private lives(thread: number, handle: WorkerHandle): void {
     this.restarts.lives(thread);
+    if (!this.accepting) handle.tell({ type: 'leave' }); // it was being started
     void this.survivors.adopt(thread, handle);
     const settle = (): void => {
       if (this.threads[thread] === handle && this.restarts.settle(thread))
@@ -172,6 +172,11 @@ export class WorkerPool {
   /** Deaths of threads since the start. */
   get threadDeaths(): number {
     return this.restarts.total;
+  }
+
+  /** Devices of dead threads that no other has yet. */
+  get awaited(): number {
+    return this.survivors.count;
   }
 
   /** Threads that die again and again. */
@@ -311,15 +316,9 @@ export class WorkerPool {
     this.tellAll({ type: 'watch' });
   }
 
-  /**
-   * Resolves when every thread has told what is in its sockets now, as far as it can: one that does not answer is not
-   * waited for. Asked twice, because a thread may have been in the middle of a turn, and what it told may be news to another.
-   */
-  async settled(): Promise<void> {
-    for (let round = 0; round < 2; round++)
-      await Promise.allSettled(
-        this.alive.map((thread) => thread.ask((request) => ({ type: 'settle', request }), SETTLE_TIMEOUT_MS)),
-      );
+  /** Resolves when every thread has told what is in its sockets now, as far as it can. */
+  settled(): Promise<void> {
+    return settleAll(() => this.alive);
   }
 
   /** Tells every thread whether a node is gone. */
@@ -376,6 +375,7 @@ export class WorkerPool {
   stopAccepting(how: 'stop' | 'leave' = 'stop'): void {
     this.accepting = false;
     this.tellAll({ type: how });
+    this.survivors.noneIsStarted((place) => this.threads[place] !== undefined);
   }
 
   /** Ends every connection in order, and then the threads. */

@@ -47,7 +47,7 @@ export function createConnectionGiver({
           claim: accepted && claims.describe(accepted),
         })),
         descriptors: all.flatMap(({ sockets }) => descriptorsOf(sockets)),
-        busy: answers.reduce((sum, { busy }) => sum + busy, 0),
+        busy: answers.reduce((sum, { busy }) => sum + busy, threads.awaited),
       };
     },
     async given(refused) {

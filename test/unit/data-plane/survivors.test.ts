@@ -207,3 +207,28 @@ test('who waits for a thread that may not come goes to one that lives; without a
     expect(closed.slice(-2)).toEqual([30, 31]);
   }
 });
+
+test('when no thread is started any more, who waits for none goes to one that lives, and what listens there is closed', () => {
+  const { survivors, keep, closed, now } = scene(undefined, false);
+  keep([device(10)], [50], 0);
+  keep([device(20)], [60], 1);
+  expect(survivors.count).toBe(2);
+  now.living = thread();
+  survivors.noneIsStarted((place) => place === 1); // is being started
+  expect([now.living.adopted(), survivors.count, closed]).toEqual([1, 1, [50]]);
+  now.living = undefined;
+  survivors.noneIsStarted(() => false);
+  expect([survivors.count, closed]).toEqual([0, [50, 60, 20, 21]]);
+});
+
+test('where a thread dies that none follows, another goes on with the rest', async () => {
+  const { survivors, keep, fates, now } = scene(undefined, false);
+  keep(Array.from({ length: 65 }, (_, i) => device(100 + 2 * i)));
+  now.living = thread();
+  await survivors.adopt(0, thread('dies'));
+  expect([now.living.adopted(), survivors.count]).toEqual([1, 0]);
+  expect(fates).toEqual([
+    [64, undefined],
+    [1, 9],
+  ]);
+});

@@ -26,7 +26,7 @@ function parts(...alive: object[]): RunningParts {
   return {
     common: { log: { debug: () => undefined } },
     dataPlane: {
-      threads: { alive, ready: async () => undefined },
+      threads: { alive, awaited: 2, ready: async () => undefined },
       listeners: { keyAt: () => 'key', indexOf: () => 0 },
     },
     control: { cluster: { claims: {} } },
@@ -35,9 +35,10 @@ function parts(...alive: object[]): RunningParts {
 }
 
 test('a thread of the older process that dies has nothing to give for now, and is asked again; other faults end the upgrade', async () => {
+  // Two devices of dead threads wait, for the next one.
   const handing = { devices: [], busy: 2 };
   const giver = createConnectionGiver(parts(thread('dies'), thread('answers', handing)));
-  expect(await giver.next()).toEqual({ connections: [], descriptors: [], busy: 3 });
+  expect(await giver.next()).toEqual({ connections: [], descriptors: [], busy: 5 });
   await expect(createConnectionGiver(parts(thread('fails'))).next()).rejects.toThrow('fails');
 });
 
