@@ -123,13 +123,6 @@ export class DataPlane extends WorkerPool {
     else await super.updateTls(listener, tls);
   }
 
-  override endThread(turn: number): void {
-    const ofHttp = this.http === undefined ? 0 : 1;
-    const before = turn % (this.alive.length + ofHttp);
-    if (before < this.alive.length) super.endThread(before);
-    else this.http?.endThread(0);
-  }
-
   override get threadDeaths(): number {
     return super.threadDeaths + (this.http?.threadDeaths ?? 0);
   }
@@ -142,7 +135,7 @@ export class DataPlane extends WorkerPool {
     await Promise.all([super.ready(), this.http?.ready()]);
   }
 
-  protected override get allAlive(): readonly WorkerHandle[] {
+  override get allAlive(): readonly WorkerHandle[] {
     return [...this.alive, ...(this.http?.alive ?? [])];
   }
 

@@ -3,6 +3,11 @@ import { AT, BEAT, BEGAN, LONGEST } from '../engine/pulse.ts';
 /** A thread that gives no sign of life for so long does not answer. It gives several a second. */
 const SILENT_MS = 1000;
 /**
+ * One that is silent at so many looks in a row, half a minute, does not come back: its devices would wait for ever. Looks are counted, and
+ * not time: a machine that was asleep has threads that were silent for hours, and are none the worse.
+ */
+const LOST_LOOKS = 60;
+/**
  * A look that comes so late shows that the main thread itself was held up. It says nothing about the workers, which
  * may have been held up too.
  */
@@ -18,14 +23,22 @@ interface WatchdogParts {
   /** `connection`: the number of the connection that the worker is busy with; 0 where it has none yet. */
   readonly silent: (thread: number, connection: number, silentMs: number) => void;
   readonly answers: (thread: number, silentMs: number) => void;
+  /** It does not come back. */
+  readonly lost: (thread: number, silentMs: number) => void;
+}
+
+interface Silence {
+  /** The last sign of life. */
+  readonly sinceMs: number;
+  looks: number;
 }
 
 /** Finds workers that are stuck, and measures how long their turns take. */
 export class Watchdog {
   private readonly parts: WatchdogParts;
   private lookedAtMs: number;
-  /** When those that do not answer gave their last sign of life. */
-  private readonly silentSince = new Map<number, number>();
+  /** Of those that do not answer. */
+  private readonly silences = new Map<number, Silence>();
   /** The longest turns of the windows before and now, by thread, in milliseconds. */
   private longest: { readonly before: number[]; readonly now: number[] } = { before: [], now: [] };
   private windowEndsMs: number;
@@ -54,20 +67,20 @@ export class Watchdog {
 
   private judge(thread: number, pulse: Float64Array, nowMs: number): void {
     const beatMs = pulse[BEAT] as number;
-    const sinceMs = this.silentSince.get(thread);
+    const silence = this.silences.get(thread);
     if (beatMs === 0 || nowMs - beatMs < SILENT_MS) {
-      if (sinceMs === undefined) return;
-      this.silentSince.delete(thread);
-      if (beatMs !== 0) this.parts.answers(thread, beatMs - sinceMs);
-    } else if (sinceMs === undefined) {
-      this.silentSince.set(thread, beatMs);
+      if (silence === undefined) return;
+      this.silences.delete(thread);
+      if (beatMs !== 0) this.parts.answers(thread, beatMs - silence.sinceMs);
+    } else if (silence === undefined) {
+      this.silences.set(thread, { sinceMs: beatMs, looks: 1 });
       this.parts.silent(thread, pulse[AT] as number, nowMs - beatMs);
-    }
+    } else if (++silence.looks === LOST_LOOKS) this.parts.lost(thread, nowMs - beatMs);
   }
 
   /** The workers that do not answer. */
   get silentThreads(): readonly number[] {
-    return [...this.silentSince.keys()].sort((a, b) => a - b);
+    return [...this.silences.keys()].sort((a, b) => a - b);
   }
 
   /** The longest turn of each thread within the last minute, in seconds; one that is under way counts. */

@@ -199,10 +199,9 @@ export class WorkerPool {
     else this.survivors.settle(place, true, this.accepting);
   }
 
-  /** Ends one of the threads that live, as a fault would: for tests. */
-  endThread(turn: number): void {
-    const { alive } = this;
-    alive[turn % alive.length]?.end('ended by a test');
+  /** Ends a thread, by its number in the routing table, with all that it carries. */
+  endThread(number: number, why: string): void {
+    this.allAlive.find((thread) => thread.number === number)?.end(why);
   }
 
   private tellAll(command: Command): void {
@@ -214,7 +213,7 @@ export class WorkerPool {
   }
 
   /** Those too that serve HTTP. */
-  protected get allAlive(): readonly WorkerHandle[] {
+  get allAlive(): readonly WorkerHandle[] {
     return this.alive;
   }
 

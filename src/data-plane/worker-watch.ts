@@ -3,11 +3,15 @@ import { sharedClock } from '../base/time.ts';
 import type { TableWriter } from '../data-plane-api/routing-table.ts';
 import { Watchdog } from './watchdog.ts';
 
-/** Says in the log which data thread does not come back, and from which connection; `client inspect '#17'` tells more. */
+/**
+ * Says in the log which data thread does not answer, and at which connection it is; `client inspect '#17'` tells more. One that does not
+ * come back is ended.
+ */
 export function watchThreads(
   table: Pick<TableWriter, 'pulses'>,
   log: Pick<Log, 'error' | 'warn'>,
   onChange: (thread: number, isSilent: boolean, connection: number | undefined) => void,
+  end: (thread: number, why: string) => void,
 ): Watchdog {
   return new Watchdog({
     pulses: table.pulses(),
@@ -21,5 +25,6 @@ export function watchThreads(
       log.warn({ thread, ms: Math.round(silentMs) }, 'a data thread answers again');
       onChange(thread, false, undefined);
     },
+    lost: (thread, silentMs) => end(thread, `it gave no sign of life for ${Math.round(silentMs / 1000)} s`),
   });
 }

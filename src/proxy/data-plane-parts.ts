@@ -46,10 +46,11 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
   await poolTls.prepare(config);
   poolTls.use();
   const listeners = new Listeners({ threads, table, numbers: poolNumbers, log });
-  const watchdog = watchThreads(table, log, (thread, isSilent, connection) => {
+  const onSilence = (thread: number, isSilent: boolean, connection: number | undefined): void => {
     const state = isSilent ? 'stuck' : 'answers';
     events.emit({ type: 'thread', at: new Date().toISOString(), thread, state, connection });
-  });
+  };
+  const watchdog = watchThreads(table, log, onSilence, (thread, why) => threads.endThread(thread, why));
   return {
     ...{ threads, listeners, wanted, certificates, poolTls, watchdog },
     ...{ usedCertificates, certificateWatch },

@@ -17,6 +17,7 @@ class Scene {
       now: () => this.nowMs,
       silent: (thread, connection, ms) => this.told.push(`${thread} silent for ${ms} at ${connection}`),
       answers: (thread, ms) => this.told.push(`${thread} answers after ${ms}`),
+      lost: (thread, ms) => this.told.push(`${thread} lost after ${ms}`),
     });
   }
 
@@ -68,6 +69,23 @@ test('who was away itself holds nothing against the others', () => {
   expect(scene.look()).toEqual([]);
   scene.beat(0);
   expect(scene.look()).toEqual(['1 silent for 21500 at 0']);
+});
+
+test('a thread that is silent for half a minute of looks is lost, which is told once; time without looks does not count', () => {
+  const scene = new Scene();
+  scene.beat(0, 1);
+  scene.look();
+  const lookOn = (looks: number): string[] =>
+    Array.from({ length: looks }, () => {
+      scene.beat(0);
+      return scene.look();
+    }).flat();
+  expect(lookOn(1)).toEqual(['1 silent for 1000 at 0']);
+  expect(lookOn(30)).toEqual([]);
+  scene.nowMs += 3_600_000; // the machine was asleep
+  expect(lookOn(29)).toEqual([]);
+  expect(lookOn(1)).toEqual(['1 lost after 3631000']);
+  expect(lookOn(100)).toEqual([]);
 });
 
 test('the longest turn is that of the last minute, or the one that is under way', () => {
