@@ -4,7 +4,7 @@ import { handOverContract } from './engine-handover.ts';
 import { tlsHandOverContract } from './engine-handover-tls.ts';
 
 /** So small that submissions, completions and buffers run out all the time. */
-const sizes = { submissions: 4, completions: 8, small: 4, large: 2 };
+const sizes = { submissions: 4, completions: 8, buffers: 4 };
 
 describe.runIf(loadUring().available)('engines that are not the same', () => {
   describe('uring, with very small rings, to epoll', () => handOverContract('uring', 'epoll', sizes));

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
+  EAGAIN,
   ECONNRESET,
   EPOLLERR,
   EPOLLIN,
@@ -8,10 +9,13 @@ import {
   loadLibc,
   SOCK_NONBLOCK,
 } from '../../src/engine/linux/libc.ts';
+import { BufferPool } from '../../src/engine/uring/buffer-pool.ts';
 import { loadUring } from '../../src/engine/uring/load.ts';
+import { Ring } from '../../src/engine/uring/ring.ts';
+import { atEnd } from '../support/process.ts';
 import { RingScene } from '../support/ring-scene.ts';
 
-const small = { submissions: 4, completions: 8, small: 4, large: 2 };
+const small = { submissions: 4, completions: 8, buffers: 4 };
 
 describe.runIf(loadUring().available)('the ring of the uring engine', () => {
   describe('completions after a close', () => {
@@ -30,7 +34,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
 
     it('give their buffers back', () => {
       const ring = new RingScene(small);
-      for (let life = 0; life < 5 * small.small; life++) {
+      for (let life = 0; life < 5 * small.buffers; life++) {
         const { fd, far } = ring.device();
         ring.turn();
         ring.say(far, 'never read');
@@ -70,7 +74,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
   describe('buffers', () => {
     it('that run out are given to those that found none, in the end to all', () => {
       const ring = new RingScene(small);
-      const pairs = Array.from({ length: 5 * small.small }, () => ring.device());
+      const pairs = Array.from({ length: 5 * small.buffers }, () => ring.device());
       for (const { far } of pairs) ring.say(far, `from ${far}`);
       const heard = new Map<number, string>();
       ring.until(() => {
@@ -81,9 +85,23 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       expect(heard).toEqual(new Map(pairs.map(({ fd, far }) => [fd, `from ${far}`])));
     });
 
+    it('are given to the kernel a few at first, and twice as many whenever it has less than half of them, up to all', () => {
+      const libc = loadLibc();
+      const ring = new Ring(libc, { submissions: 4, completions: 8 });
+      atEnd(() => ring.close());
+      const pool = new BufferPool(libc, ring, { count: 1024, bytes: 64 });
+      const given = [pool.free];
+      for (let taken = 0; taken < 1024; taken++) {
+        pool.taken();
+        if (pool.isLow && pool.grow()) given.push(pool.free + taken + 1);
+      }
+      expect(given).toEqual([256, 512, 1024]);
+      expect(pool.free).toBe(0);
+    });
+
     it('of sockets that nobody reads are not missed by the others, and what they held is not lost', () => {
       const ring = new RingScene(small);
-      const held = Array.from({ length: 3 * small.small }, () => ring.device());
+      const held = Array.from({ length: 3 * small.buffers }, () => ring.device());
       for (const { far } of held) ring.say(far, `kept ${far}`);
       for (const { fd } of held) ring.awaitEvents(fd);
       const busy = ring.device();
@@ -126,6 +144,88 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
         return heard.length === said.length || undefined;
       });
       expect(heard === said).toBe(true);
+    });
+  });
+
+  describe('a socket of which much comes at once', () => {
+    it('is read in large pieces', () => {
+      const { ring, fd, far } = busy();
+      let reads = 0;
+      let heard = 0;
+      for (let i = 0; i < 20; i++) {
+        const said = ring.say(far, Buffer.alloc(65_536, 'x'));
+        let rest = said;
+        while (rest > 0) {
+          ring.turn();
+          for (let got = ring.reader.receive(fd, flagsOf(ring, fd)); got > 0; ) {
+            reads++;
+            rest -= got;
+            got = ring.reader.receive(fd, flagsOf(ring, fd));
+          }
+        }
+        heard += said;
+      }
+      expect(heard / reads).toBeGreaterThan(32_768);
+    });
+
+    it('receives by itself again when little comes, and nothing is lost or told twice on the way', () => {
+      const { ring, fd, far } = busy();
+      for (let i = 0; i < 50; i++) {
+        ring.say(far, `little ${i}`);
+        ring.awaitEvents(fd);
+        expect(ring.read(fd)).toBe(`little ${i}`);
+      }
+      const recv = vi.spyOn(ring.libc, 'recv');
+      ring.say(far, 'last');
+      expect(ring.awaitEvents(fd)).toBe(EPOLLIN);
+      expect(ring.read(fd)).toBe('last');
+      expect(recv).not.toHaveBeenCalled();
+    });
+
+    it('tells of its end behind the last bytes', () => {
+      const { ring, fd, far } = busy();
+      ring.say(far, 'last');
+      ring.finish(far);
+      let heard = '';
+      ring.until(() => {
+        ring.turn();
+        heard += ring.read(fd);
+        return heard === 'last' || undefined;
+      });
+      expect(ring.until(() => notAgain(ring.reader.receive(fd, flagsOf(ring, fd))))).toBe(0);
+    });
+
+    it('tells of a reset', () => {
+      const { ring, fd, far } = busy();
+      ring.reset(far);
+      ring.until(() => ((ring.told(fd) ?? 0) & EPOLLERR) !== 0 || undefined);
+      expect(ring.until(() => notAgain(ring.reader.receive(fd, flagsOf(ring, fd))))).toBe(-ECONNRESET);
+    });
+
+    it('goes on as it did when it was frozen and is thawed', () => {
+      const { ring, fd, far } = busy();
+      ring.say(far, 'before, ');
+      freeze(ring, fd);
+      expect(ring.freezer.thaw(fd)).toBe(0);
+      ring.say(far, 'behind');
+      let heard = '';
+      ring.until(() => {
+        ring.turn();
+        heard += ring.read(fd);
+        return heard.length >= 14 || undefined;
+      });
+      expect(heard).toBe('before, behind');
+    });
+
+    it('leaves nothing at the next socket of its number', () => {
+      const { ring, fd, far } = busy();
+      const next = ring.dial();
+      ring.say(far, 'of the former');
+      ring.close(fd);
+      const { far: nextFar } = ring.device(next);
+      ring.say(nextFar, 'of the next');
+      expect(ring.awaitEvents(fd)).toBe(EPOLLIN);
+      expect(ring.read(fd)).toBe('of the next');
     });
   });
 
@@ -226,7 +326,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     it('to a socket that was closed in the same turn go nowhere, and their buffers are given back', () => {
       const ring = new RingScene(small);
       const from = ring.device();
-      for (let i = 0; i < 5 * small.small; i++) {
+      for (let i = 0; i < 5 * small.buffers; i++) {
         const to = ring.device();
         ring.say(from.far, `message ${i}`);
         ring.awaitEvents(from.fd);
@@ -388,6 +488,28 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     ring.libc.close(wakeFd);
   });
 });
+
+/** A socket that much has come at, which is read. */
+function busy() {
+  const libc = { ...loadLibc() };
+  const ring = new RingScene(undefined, libc);
+  const pair = ring.device();
+  const length = 65_536;
+  ring.say(pair.far, Buffer.alloc(length, 'x'));
+  let heard = 0;
+  ring.until(() => {
+    ring.turn();
+    heard += ring.read(pair.fd).length;
+    return heard === length || undefined;
+  });
+  ring.turn();
+  ring.read(pair.fd);
+  ring.told(pair.fd);
+  return { ring, ...pair };
+}
+
+const flagsOf = (ring: RingScene, fd: number): number => ring.table.flags[fd] as number;
+const notAgain = (result: number): number | undefined => (result === -EAGAIN ? undefined : result);
 
 /** As a hand-over does, to one socket. */
 function freeze(ring: RingScene, fd: number): void {

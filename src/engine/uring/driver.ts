@@ -18,15 +18,13 @@ import { BatchWriter } from './writer.ts';
 /** Sockets by completions: a ring receives into buffers of its own, and sends what a turn has gathered. */
 
 export interface UringSizes extends RingSizes {
-  /** Buffers that all sockets receive into, small and large ones; powers of two. */
-  readonly small: number;
-  readonly large: number;
+  /** Buffers that all sockets receive into; a power of two, at most 32,768. */
+  readonly buffers: number;
 }
 
-const SIZES: UringSizes = { submissions: 2048, completions: 8192, small: 1024, large: 64 };
+const SIZES: UringSizes = { submissions: 2048, completions: 8192, buffers: 1024 };
 /** For most messages, and no power of two: their beginnings, which are all that they touch, share no lines of the caches. */
-const SMALL_BYTES = 1024 + 128;
-const LARGE_BYTES = 32_768;
+const BUFFER_BYTES = 1024 + 128;
 /** A socket stops to receive when so many of its bytes have come and are not read. */
 const UNREAD_BYTES = 8192;
 
@@ -36,9 +34,7 @@ export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES)
   const operations = new Operations(ring, table);
   const poller = new RingPoller(ring, operations, table);
   function serve(tls: TlsSessions, readBytes: number, host: DriverHost) {
-    const small = { count: sizes.small, bytes: SMALL_BYTES };
-    const large = { count: sizes.large, bytes: Math.min(LARGE_BYTES, readBytes) };
-    const pool = new BufferPool(libc, ring, small, large);
+    const pool = new BufferPool(libc, ring, { count: sizes.buffers, bytes: BUFFER_BYTES });
     const scratch = new ScratchReader(libc, table, tls, readBytes);
     const reader = new PoolReader(libc, table, operations, pool, scratch, UNREAD_BYTES);
     const sender = new Sender(libc, table, tls, (fd) => host.setNoDelay(fd));

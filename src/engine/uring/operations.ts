@@ -2,7 +2,7 @@ import { EPOLLET, EPOLLOUT } from '../linux/libc.ts';
 import { STREAM_EVENTS } from '../linux/poller.ts';
 import type { SocketTable } from '../linux/socket-table.ts';
 import * as a from './abi.ts';
-import { LARGE, SMALL } from './buffer-pool.ts';
+import { GROUP } from './buffer-pool.ts';
 import type { Ring } from './ring.ts';
 
 /**
@@ -103,14 +103,14 @@ export class Operations {
   }
 
   /**
-   * Receives again and again into small buffers, until it is cancelled or the kernel ends it; or once, into a large one.
+   * Receives again and again, until it is cancelled or the kernel ends it.
    * @param expects something is probably there
-   * @param isOnce it takes one buffer, also a small one
+   * @param isOnce it takes one buffer
    */
-  receive(fd: number, expects: boolean, isBulk: boolean, isOnce = false): void {
-    const priority = (expects ? 0 : a.RECV_POLL_FIRST) | (isBulk || isOnce ? 0 : a.RECV_MULTISHOT);
+  receive(fd: number, expects: boolean, isOnce = false): void {
+    const priority = (expects ? 0 : a.RECV_POLL_FIRST) | (isOnce ? 0 : a.RECV_MULTISHOT);
     const at = this.begin(receive | (priority << 16), fd, RECEIVE);
-    this.ring.words[at + a.SQE_BUFFER_GROUP] = isBulk ? LARGE : SMALL;
+    this.ring.words[at + a.SQE_BUFFER_GROUP] = GROUP;
   }
 
   private begin(operation: number, fd: number, kind: number): number {

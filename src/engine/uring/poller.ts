@@ -204,7 +204,7 @@ export class RingPoller implements Poller {
     const { pool, reader } = this.streams as Streams;
     const buffer = (flags & a.CQE_BUFFER) === 0 ? -1 : flags >>> a.CQE_BUFFER_SHIFT;
     const isLast = (flags & a.CQE_MORE) === 0;
-    if (buffer >= 0) pool.taken(buffer);
+    if (buffer >= 0) pool.taken();
     if (this.generation[fd] === generation) {
       const events = reader.completed(fd, result, buffer, isLast);
       if (events !== 0) this.tell(fd, events);

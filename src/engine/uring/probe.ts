@@ -29,7 +29,7 @@ export function probe(libc: Libc, disabled: () => string = () => readFileSync(DI
     throw new Error(`${messageOf(error)}: ${whyRefused(messageOf(error), disabled)}`, { cause: error });
   }
   try {
-    new BufferPool(libc, ring, BUFFERS, BUFFERS);
+    new BufferPool(libc, ring, BUFFERS);
     const missing = Object.entries(NEEDED).filter(([, operation]) => !hasOperation(libc, ring, operation));
     if (missing.length > 0)
       throw new Error(`io_uring has no ${missing.map(([name]) => name).join(', ')} here`);

@@ -1,16 +1,21 @@
 import type { Reader } from '../linux/driver.ts';
 import { Inbox } from '../linux/inbox.ts';
 import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPOLLERR, EPOLLIN, type Libc, SHUT_RD } from '../linux/libc.ts';
+import { READ_EVENTS } from '../linux/poller.ts';
 import type { ScratchReader } from '../linux/scratch-reader.ts';
 import * as is from '../linux/socket-state.ts';
 import { countReceived, type SocketTable } from '../linux/socket-table.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { type Operations, RECEIVE } from './operations.ts';
+import { type Operations, POLL, RECEIVE } from './operations.ts';
 
 /** Keeps what the kernel has received until it is read, and has it receive more or stop. */
 
 const READS_PER_TURN = 16;
 const STOWED_READ_BYTES = 16_384;
+/** What a read by a system call has to bring to pay. */
+const BULK_BYTES = 4096;
+/** After so many in a row that brought less the ring receives again. */
+const BULK_READS = 16;
 /** Of `ended`: the end was received; else 0, or a negative errno. */
 const FIN = 1;
 const NONE = -1;
@@ -21,12 +26,13 @@ const NONE = -1;
  * nobody reads takes no buffer from the others.
  *
  * Sockets receive again and again into small buffers, with one operation. The kernel fills up to some 65 of them before it
- * hears that it is to stop. A socket of which much comes at once therefore receives one large buffer at a time.
+ * hears that it is to stop. A socket of which much comes at once is therefore read by system calls when it is ready, as TLS
+ * is: into memory that stays in the caches, from where it is sent at once.
  */
 export class PoolReader implements Reader {
   bytes: Buffer;
   start = 0;
-  readonly readsPerTurn = READS_PER_TURN;
+  readsPerTurn = READS_PER_TURN;
   private readonly libc: Libc;
   private readonly table: SocketTable;
   private readonly operations: Operations;
@@ -38,8 +44,8 @@ export class PoolReader implements Reader {
   private readonly last: Int32Array;
   private readonly unread: Uint32Array;
   private readonly ended: Int16Array;
-  /** 1: much comes at once, so it is received once at a time, and much. */
-  private readonly isBulk: Uint8Array;
+  /** By fd, where much comes at once: reads that may still bring little before the ring receives again. 0: that receives. */
+  private readonly bulk: Uint8Array;
   /** Bytes that were taken out of the pool, because nobody reads them yet, and those of another engine. */
   private readonly inbox = new Inbox();
   /** By buffer: the next of its socket, plus one; its bytes; whose it is. */
@@ -73,7 +79,7 @@ export class PoolReader implements Reader {
     this.last = new Int32Array(table.capacity);
     this.unread = new Uint32Array(table.capacity);
     this.ended = new Int16Array(table.capacity);
-    this.isBulk = new Uint8Array(table.capacity);
+    this.bulk = new Uint8Array(table.capacity);
     this.next = new Int32Array(pool.count);
     this.length = new Uint32Array(pool.count);
     this.owner = new Int32Array(pool.count).fill(NONE);
@@ -83,23 +89,53 @@ export class PoolReader implements Reader {
 
   receive(fd: number, flags: number): number {
     this.release();
-    if ((flags & is.TLS) !== 0) return this.receiveTls(fd, flags);
+    if ((flags & is.TLS) !== 0) return this.receiveNow(fd, flags);
     const got = this.inbox.has(fd) ? this.takeStowed(fd) : this.takeBuffer(fd);
-    if (got === 0) return this.result(fd);
+    if (got === 0) return this.isReadNow(fd) ? this.receiveMuch(fd, flags) : this.result(fd);
+    this.readsPerTurn = READS_PER_TURN;
     countReceived(this.table, fd, flags, got);
     const unread = (this.unread[fd] as number) - got;
     this.unread[fd] = unread;
-    if (unread === 0 && this.ended[fd] === 0) {
+    if (unread === 0 && this.ended[fd] === 0 && !this.isReadNow(fd)) {
       this.table.states.readDry(fd);
       this.goOn(fd, true);
     }
     return got;
   }
 
-  private receiveTls(fd: number, flags: number): number {
-    this.bytes = this.scratch.bytes;
+  private receiveNow(fd: number, flags: number): number {
+    const { scratch } = this;
+    this.bytes = scratch.bytes;
     this.start = 0;
-    return this.scratch.receive(fd, flags);
+    this.readsPerTurn = scratch.readsPerTurn;
+    return scratch.receive(fd, flags);
+  }
+
+  /** Much comes at once, and nothing before it is still the ring's to receive. */
+  private isReadNow(fd: number): boolean {
+    return this.bulk[fd] !== 0 && this.ended[fd] === 0 && !this.operations.isUnderWay(fd, RECEIVE);
+  }
+
+  /** The poll tells of what comes behind what is read. */
+  private receiveMuch(fd: number, flags: number): number {
+    this.watchMuch(fd);
+    const got = this.receiveNow(fd, flags);
+    if (got >= BULK_BYTES) this.bulk[fd] = BULK_READS;
+    else if (got > 0) this.receivedLittle(fd);
+    else if (got !== -EAGAIN) this.ended[fd] = got === 0 ? FIN : got;
+    return got;
+  }
+
+  private watchMuch(fd: number): void {
+    if (!this.operations.isUnderWay(fd, POLL)) this.operations.poll(fd, READ_EVENTS);
+  }
+
+  private receivedLittle(fd: number): void {
+    const left = (this.bulk[fd] as number) - 1;
+    this.bulk[fd] = left;
+    if (left > 0) return;
+    this.operations.stop(fd, POLL);
+    this.goOn(fd, true);
   }
 
   private takeBuffer(fd: number): number {
@@ -131,7 +167,7 @@ export class PoolReader implements Reader {
 
   /** The kernel may have more, which it gives, and the end, when nothing can follow any more. */
   hasAll(fd: number, flags: number): boolean {
-    if ((flags & is.TLS) !== 0 || this.ended[fd] !== 0) return true;
+    if ((flags & is.TLS) !== 0 || this.ended[fd] !== 0 || this.isReadNow(fd)) return true;
     this.libc.shutdown(fd, SHUT_RD);
     this.goOn(fd, true);
     return false;
@@ -155,8 +191,9 @@ export class PoolReader implements Reader {
   /** Receives at a socket, unless that is under way, it has ended, or it has enough that is not read. */
   goOn(fd: number, expects: boolean): void {
     if (!this.mayReceive(fd)) return;
-    if (this.isScarce) this.resumeLater(fd);
-    else this.operations.receive(fd, expects, this.isBulk[fd] === 1);
+    if (this.bulk[fd] !== 0) this.watchMuch(fd);
+    else if (this.isScarce) this.resumeLater(fd);
+    else this.operations.receive(fd, expects);
   }
 
   private mayReceive(fd: number): boolean {
@@ -199,11 +236,9 @@ export class PoolReader implements Reader {
     if (this.first[fd] === 0) this.first[fd] = buffer + 1;
     else this.next[(this.last[fd] as number) - 1] = buffer + 1;
     this.last[fd] = buffer + 1;
-    if (isLast) {
-      this.resumeLater(fd);
-      if (this.pool.isSmall(bytes)) this.isBulk[fd] = 0;
-    } else if (before <= this.keptBytes && unread > this.keptBytes) {
-      this.isBulk[fd] = 1;
+    if (isLast) this.resumeLater(fd);
+    else if (before <= this.keptBytes && unread > this.keptBytes) {
+      this.bulk[fd] = BULK_READS;
       this.operations.cancel(fd, RECEIVE);
     }
     return before === 0 ? EPOLLIN : 0;
@@ -223,7 +258,7 @@ export class PoolReader implements Reader {
   /** The loop is about to wait. */
   prepare(): void {
     this.release();
-    if (this.pool.isLow) this.makeRoom();
+    if (this.pool.isLow && !this.pool.grow()) this.makeRoom();
     if (this.stopped.length > 0) this.goOnWithStopped();
   }
 
@@ -242,7 +277,8 @@ export class PoolReader implements Reader {
       if (table.generation[fd] !== stopped[i + 1]) continue;
       if (this.unread[fd] !== 0 || this.ended[fd] !== 0) this.operations.awaitEnd(fd);
       else if (!this.mayReceive(fd)) continue;
-      else if (free-- > 0) this.operations.receive(fd, true, this.isBulk[fd] === 1, isScarce);
+      else if (this.bulk[fd] !== 0) this.watchMuch(fd);
+      else if (free-- > 0) this.operations.receive(fd, true, isScarce);
       else this.resumeLater(fd);
     }
   }
@@ -281,7 +317,7 @@ export class PoolReader implements Reader {
     this.first[fd] = 0;
     this.unread[fd] = 0;
     this.ended[fd] = 0;
-    this.isBulk[fd] = 0;
+    this.bulk[fd] = 0;
     this.inbox.clear(fd);
   }
 
