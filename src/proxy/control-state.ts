@@ -40,7 +40,7 @@ export const controlState = z.object({
   /** The number that a connection was given last. */
   lastNumber: z.int().min(0).max(0xffff_ffff),
   nodes: z.array(nodeHealth),
-  /** Of the memory store; it parses that itself. */
+  /** Of the store, which parses that itself. */
   store: z.unknown(),
 });
 export type ControlState = z.output<typeof controlState>;

@@ -34,7 +34,7 @@ export function describeControl({
     reconnects: { seed, levels: levels.slice() },
     lastNumber: common.table.lastNumber,
     nodes: describeHealth(control),
-    store: control.store.describe?.(),
+    store: control.store.describe(),
   };
 }
 
@@ -52,7 +52,7 @@ export async function describeLast({
     history: common.history.describe(),
     moves: control.underWay.describe(),
     missedSessions: control.cluster.sessions.describeMissed(),
-    store: control.store.describe?.(),
+    store: control.store.describe(),
   };
 }
 
@@ -67,7 +67,7 @@ export async function restoreLast(
   const raw = openTable(memory, tableThreads(identity.threads));
   restoreTotals(raw, table, (key) => dataPlane.listeners.indexOf(key), totals);
   await common.metrics.restore(metrics);
-  if (store !== undefined) control.store.restore?.(store);
+  if (store !== undefined) control.store.restore(store);
   control.underWay.restore(moves);
   control.cluster.sessions.restoreMissed(missedSessions);
 }

@@ -27,7 +27,7 @@ export async function createMembershipParts(
   const { config } = current;
   const forgotten = createForgottenSessions(log);
   const store = await createStore(current, identity.id, forgotten.add);
-  if (former?.store !== undefined) store.restore?.(former.store);
+  if (former?.store !== undefined) store.restore(former.store);
   const keys = new SharedKeys({
     ...{ config, store, log, former: former?.keys },
     onTicketKeys: (next) => void certificates.useTicketKeys(next).catch(() => {}),

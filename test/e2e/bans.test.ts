@@ -3,8 +3,9 @@ import { beforeAll, expect, test } from 'vitest';
 import type { BanView } from '../../src/admin/backend.ts';
 import type { EventList } from '../../src/admin/journal-views.ts';
 import type { Breakwater } from '../support/breakwater.ts';
+import { createAuthority, type Issued } from '../support/certificates.ts';
 import { type Finished, runHere } from '../support/cli.ts';
-import { startProxy } from '../support/cluster.ts';
+import { HEARTBEAT, startProxy } from '../support/cluster.ts';
 import { connectDevice } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd, execute } from '../support/process.ts';
@@ -19,6 +20,10 @@ const BANNED = [0x8a, 5] as const;
 /** Within so long it holds at every proxy. */
 const SECOND = 1_000;
 
+const root = createAuthority('root');
+const server = root.issue({ cn: 'server', names: 'IP:127.0.0.1' });
+const modes = ['session', 'relay'] as const;
+
 let redis: RedisServer;
 let broker: Mosquitto;
 let pools: object;
@@ -32,7 +37,12 @@ beforeAll(async () => {
 });
 
 function startOne(id: string): Promise<Breakwater> {
-  const listeners = [{ url: 'mqtt://127.0.0.1:0' }, { url: 'tcp://127.0.0.1:0', pool: 'opaque' }];
+  const tls = { cert: server.certFile, key: server.keyFile, clientCa: root.certFile, clientAuth: 'request' };
+  const listeners = [
+    { url: 'mqtt://127.0.0.1:0' },
+    { url: 'tcp://127.0.0.1:0', pool: 'opaque' },
+    ...modes.map((mode) => ({ url: 'mqtts://127.0.0.1:0', mode, tls })),
+  ];
   return startProxy(redis, id, { proxy: { id, threads: 2 }, listeners, pools });
 }
 
@@ -145,6 +155,43 @@ test('--kick ends those that match and are connected, at every proxy, and nobody
   await untilTaken({ username: 'guest' }, SECOND);
 });
 
+test.each(
+  modes.map((mode, at) => [mode, 2 + at] as const),
+)('a ban of a certificate refuses and kicks who shows it, %s mode', async (mode, listener) => {
+  const [p1, p2] = proxies;
+  const [banned, other] = ['meter', 'gate'].map((cn) => root.issue({ cn: `${cn}-${mode}` })) as [
+    Issued,
+    Issued,
+  ];
+  const optionsOf = (proxy: Breakwater, { cert, key }: Partial<Issued>): IClientOptions => ({
+    ...{ protocol: 'mqtts', host: '127.0.0.1', port: proxy.ports[listener], ca: root.cert, cert, key },
+  });
+  const connectTo = (proxy: Breakwater, issued: Partial<Issued>) =>
+    connect(proxy, { ...optionsOf(proxy, issued), protocolVersion: 5 });
+  const devices = await Promise.all(proxies.map((proxy) => connectTo(proxy, banned)));
+  const stay = await Promise.all([connectTo(p1, other), connectTo(p2, {})]);
+  const closed = Promise.all(devices.map(untilClosed));
+  const { id } = await ban(p1, '--client-cn', `meter-${mode}`, '--kick');
+  await closed;
+  for (const proxy of proxies) {
+    await until(async () => (await codeOf(proxy, optionsOf(proxy, banned))) !== 0, 'a refusal', SECOND);
+    expect(await codesOf(proxy, optionsOf(proxy, banned))).toEqual(BANNED);
+  }
+  const publish = ({ certFile, keyFile }: Issued) => {
+    const to = ['-h', '127.0.0.1', '-p', `${p2.ports[listener]}`, '--cafile', root.certFile];
+    const message = ['-t', 't', '-m', 'm', '-q', '1'];
+    return execute('mosquitto_pub', [...to, '--cert', certFile, '--key', keyFile, ...message]);
+  };
+  await expect(publish(banned)).rejects.toMatchObject({
+    stderr: expect.stringMatching(/not authori[sz]ed/i),
+  });
+  await publish(other);
+  for (const device of stay) await device.publishAsync('t', 'm', { qos: 1 });
+  await cli(p2, 'remove', id);
+  for (const proxy of proxies)
+    await until(async () => (await codeOf(proxy, optionsOf(proxy, banned))) === 0, 'it to be taken', SECOND);
+});
+
 test('a ban that expires ends by itself, at both', async () => {
   const { expiresAt = '' } = await ban(proxies[0], '--client-id', 'brief', '--expires', '4');
   await untilRefused({ clientId: 'brief' });
@@ -214,6 +261,24 @@ test.runIf(process.platform === 'linux')(
     await untilRefused({ clientId: 'stays' }, [proxy]);
     await untilRefused({ username: 'u' }, [proxy]);
     await device.publishAsync('t', 'm', { qos: 1 });
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'a ban in Redis goes over to the new process of an upgrade, which need not wait for a Redis that is away',
+  async () => {
+    const membership = { store: 'redis', url: redis.url, heartbeat: HEARTBEAT };
+    const proxy = await startInstalled({ proxy: { id: 'p3', threads: 1 }, membership, pools });
+    const { id } = await ban(proxy, '--client-id', 'meanwhile');
+    await untilRefused({ clientId: 'meanwhile' }, [proxy]);
+    redis.kill('SIGSTOP');
+    atEnd(() => redis.kill('SIGCONT')); // whatever fails here
+    await proxy.upgrade();
+    expect(await codesOf(proxy, { clientId: 'meanwhile' })).toEqual(BANNED);
+    expect(await codesOf(proxy, { clientId: 'another' })).toEqual([0, 0]);
+    redis.kill('SIGCONT');
+    await until(async () => (await cli(proxy, 'remove', id)).code === 0, 'the ban to be removed');
+    await until(async () => (await codeOf(proxy, { clientId: 'meanwhile' })) === 0, 'the device to be taken');
   },
 );
 

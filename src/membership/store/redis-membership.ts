@@ -6,6 +6,7 @@ import type { RedisKeys } from './redis-keys.ts';
 import type { RunScript } from './redis-link.ts';
 import { membershipScripts as scripts } from './redis-membership-scripts.ts';
 import type { Script } from './redis-script.ts';
+import type { RedisState } from './redis-state.ts';
 import {
   type Decision,
   type LivingProxy,
@@ -89,6 +90,8 @@ export class SharedMembership {
   private living: readonly LivingProxy[] = [];
   /** Of Redis's clock to ours, in milliseconds. */
   private clockAhead = 0;
+  /** What is known is what another process has read: this one reads all of it once, as soon as Redis has what was known. */
+  private isInherited = false;
 
   constructor(options: SharedMembershipOptions) {
     this.options = options;
@@ -132,7 +135,30 @@ export class SharedMembership {
       if (restores === MOST_RESTORES) throw new Error('it loses again and again what it is given back');
       await this.restore();
     }
+    if (this.isInherited) await this.readAll();
     return { isNews: this.known.version !== before, proxies: this.living };
+  }
+
+  /** This process may have other secrets than the one that has read it: it may be able to use what that could not. */
+  private async readAll(): Promise<void> {
+    this.known = { ...this.known, version: 0 };
+    await this.fetch();
+    this.isInherited = false;
+  }
+
+  describe(): RedisState {
+    const { version, nodes, decisions, leases } = this.known;
+    return {
+      ...{ version, nodes: [...nodes], decisions: [...decisions], leases: [...leases] },
+      bans: [...this.bans.records()],
+    };
+  }
+
+  /** Goes on from what the process before this one knew, until Redis says itself what there is. */
+  inherit({ version, nodes, decisions, leases, bans }: RedisState): void {
+    this.read(version, new Map(nodes), new Map(decisions), new Map(leases));
+    this.bans.read(new Map(bans));
+    this.isInherited = true;
   }
 
   /** What such a record says; undefined where it cannot be used. */

@@ -1,6 +1,7 @@
 /** The membership store that proxies share over Redis. Each concern has a file of its own; here they come together. */
 
 import { BreakwaterError } from '../../base/errors.ts';
+import { readHanded } from '../../base/read-handed.ts';
 import { type Clock, type Random, systemClock, systemRandom } from '../../base/time.ts';
 import type { SigningConfig } from '../../config/config.ts';
 import type { NodeSpec } from '../../nodes/node.ts';
@@ -18,6 +19,7 @@ import { membershipScripts as scripts } from './redis-membership-scripts.ts';
 import type { Script } from './redis-script.ts';
 import { createSessions } from './redis-sessions.ts';
 import { createSharing } from './redis-sharing.ts';
+import { type RedisState, redisState } from './redis-state.ts';
 import { RedisSync } from './redis-sync.ts';
 import { redisTarget } from './redis-target.ts';
 import type {
@@ -94,6 +96,7 @@ export class RedisStore implements MembershipStore {
   private watcher = nobody;
   /** What the watcher knows of the link; undefined until `open` is done. */
   private reportedUp: boolean | undefined;
+  private hasSynced = false;
   private onFirstUp = (): void => {};
   /** Versions of this proxy's heartbeats; they grow over restarts too. */
   private beats = Date.now();
@@ -260,6 +263,17 @@ export class RedisStore implements MembershipStore {
     return this.asking.ask(...args);
   }
 
+  describe(): RedisState {
+    return this.shared.describe();
+  }
+
+  /** Redis's own word, if it has been heard, is newer. */
+  restore(state: unknown): void {
+    if (this.hasSynced) return;
+    this.shared.inherit(readHanded(redisState, state, 'what is known of the store'));
+    this.watcher.onMembership(this.shared.membership());
+  }
+
   private createLink(options: RedisStoreOptions): RedisLink {
     const { keys, proxyId } = this;
     return new RedisLink({
@@ -299,6 +313,7 @@ export class RedisStore implements MembershipStore {
 
   private onSynced({ isNews, proxies }: Synced): void {
     const isUp = this.link.isUp();
+    this.hasSynced = true;
     if (isNews || !isUp) this.watcher.onMembership(this.shared.membership()); // after an absence all is reported
     if (isNews && isUp) this.renewOutdated();
     this.watcher.onProxies(proxies);

@@ -112,10 +112,13 @@ export interface MembershipStore {
    */
   ask(question: unknown, timeoutMs: number, to?: string): Promise<Answers>;
 
-  /** What ends with this process, for the process after it; absent where it is all in the store that proxies share. */
-  describe?(): unknown;
-  /** Goes on from what an older process had: of nodes and decisions that is all, of the rest what is not known here. */
-  restore?(state: unknown): void;
+  /** For the process after this one: what ends with this process, or what is known of a store that may be away then. */
+  describe(): unknown;
+  /**
+   * Goes on from what an older process had. Of nodes, decisions and bans that is all, unless a store that proxies share has told of them already; of
+   * the rest what is not known here. @throws BreakwaterError HANDOVER_INVALID
+   */
+  restore(state: unknown): void;
 
   close(): Promise<void>;
 }
