@@ -48,7 +48,7 @@ export class HandOver {
     // What was under way may have failed.
     if (!this.areSteady(fds) || !freezer.settle(fds) || !this.areSteady(fds)) return undefined;
     for (const fd of fds) freezer.freeze(fd);
-    wire.isFrozen = true;
+    wire.freeze();
     return this.describe(wire, fds);
   }
 
@@ -162,7 +162,7 @@ export class HandOver {
     const { host } = this;
     const { capacity } = host.table;
     const wire = host.newWire(device.fd);
-    wire.isFrozen = true;
+    wire.freeze();
     this.enterSocket(wire, device, is.DEVICE, -1);
     for (const socket of links) {
       const { fd, link, lingerMs } = socket;

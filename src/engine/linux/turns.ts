@@ -29,7 +29,7 @@ export class Turns {
   }
 
   add(wire: LinuxWire, run: () => void): void {
-    wire.tasks++;
+    wire.taskBegins();
     this.waiting.push({ wire, run });
   }
 
@@ -44,7 +44,7 @@ export class Turns {
     while (this.at < this.serving.length) {
       const task = this.serving[this.at] as Task;
       this.serving[this.at++] = undefined;
-      task.wire.tasks--;
+      task.wire.taskEnds();
       this.run(task.wire, task.run);
       if (this.now() >= untilMs) return;
     }

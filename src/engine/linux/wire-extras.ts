@@ -13,9 +13,15 @@ export class WireExtras {
   behind: { readonly fd: number; readonly task: () => void } | undefined;
   /** Sockets that the connection has left, and that are not closed yet. */
   lingering: number[] | undefined;
+  /** So many tasks of the connection are still to run, or failures still to be told. */
+  tasks = 0;
+  isFrozen = false;
+  /** The timer has fired while the connection was frozen. */
+  isDue = false;
 
   get isEmpty(): boolean {
-    const { older, preludes, walks, behind, lingering } = this;
+    const { older, preludes, walks, behind, lingering, tasks, isFrozen } = this;
+    if (tasks > 0 || isFrozen) return false;
     return !older?.size && !preludes?.size && !walks?.size && behind === undefined && !lingering?.length;
   }
 

@@ -55,11 +55,6 @@ export class LinuxWire implements Wire, Owner {
   /** Undefined while it would be empty. */
   private extras: WireExtras | undefined;
   private openSockets = 1;
-  /** Tasks of the connection that are still to run, and failures that are still to be told. */
-  tasks = 0;
-  isFrozen = false;
-  /** The timer has fired while the connection was frozen. */
-  private isDue = false;
 
   constructor(host: WireHost, slot: number, deviceFd: number) {
     this.host = host;
@@ -92,7 +87,7 @@ export class LinuxWire implements Wire, Owner {
       this.needExtras().dialled(link, target);
     this.linkFd = result >= 0 ? result : FAILED_FD;
     if (result < 0) {
-      this.tasks++;
+      this.taskBegins();
       this.host.later(this, () => this.dialFailed(link, errnoName(result)));
     }
     return link;
@@ -115,7 +110,7 @@ export class LinuxWire implements Wire, Owner {
   }
 
   private dialFailed(link: Link, reason: string): void {
-    this.tasks--;
+    this.taskEnds();
     const cancelled = this.fdOf(link) !== FAILED_FD;
     this.forget(link);
     try {
@@ -182,13 +177,14 @@ export class LinuxWire implements Wire, Owner {
   }
 
   setTimer(ms: number): void {
-    this.isDue = false;
+    if (this.extras !== undefined) this.extras.isDue = false;
     if (this.openSockets > 0) this.host.setTimer(this.slot, ms);
   }
 
   /** It fires for a frozen connection when that is thawed. */
   timer(): void {
-    if (this.isFrozen) this.isDue = true;
+    const { extras } = this;
+    if (extras?.isFrozen) extras.isDue = true;
     else this.conversation?.timer();
   }
 
@@ -199,7 +195,7 @@ export class LinuxWire implements Wire, Owner {
     return (
       this.conversation !== undefined &&
       this.deviceFd >= 0 &&
-      this.tasks === 0 &&
+      !this.extras?.tasks &&
       this.extras?.behind === undefined
     );
   }
@@ -226,9 +222,20 @@ export class LinuxWire implements Wire, Owner {
     this.link = lastLink;
   }
 
+  get isFrozen(): boolean {
+    return this.extras?.isFrozen ?? false;
+  }
+
+  freeze(): void {
+    this.needExtras().isFrozen = true;
+  }
+
   thaw(): void {
-    this.isFrozen = false;
-    if (this.isDue) this.setTimer(1);
+    const { extras } = this;
+    if (extras === undefined) return;
+    extras.isFrozen = false;
+    if (extras.isDue) this.setTimer(1);
+    this.tidy();
   }
 
   // ---- Owner
@@ -346,6 +353,16 @@ export class LinuxWire implements Wire, Owner {
     this.linkDrained(this.fdOf(link)); // nothing will go to it
     if (link === this.link) this.linkFd = NO_FD;
     this.extras?.forget(link);
+    this.tidy();
+  }
+
+  /** A task of the connection is still to run, or a failure still to be told. */
+  taskBegins(): void {
+    this.needExtras().tasks++;
+  }
+
+  taskEnds(): void {
+    this.needExtras().tasks--;
     this.tidy();
   }
 
