@@ -1,6 +1,6 @@
 import type { PendingHolder } from '../policy/admission/pending-bytes.ts';
 import type { Refusal } from '../policy/routing/rules.ts';
-import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { Connect, ConnectSummary } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { Asker, Evidence, TrialQueue } from './evidence.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -177,7 +177,7 @@ export type EndReason = (typeof endReasons)[number];
 /** A live connection as the outside may see it. */
 export interface ConnectionView {
   readonly peer: Peer;
-  readonly connect: Connect | undefined;
+  readonly connect: ConnectSummary | undefined;
   /** The one that the node assigned, where the device brought none (MQTT 5); empty where nobody knows it. */
   readonly clientId: string;
   /** A hash of who the device says it is besides, once the broker has accepted it; else 0. */

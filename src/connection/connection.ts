@@ -1,15 +1,15 @@
 import type { GrowableBuffer } from '../base/growable-buffer.ts';
 import { FREE_BYTES, type PendingHolder } from '../policy/admission/pending-bytes.ts';
-import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
+import { type ConnectSummary, decodeConnect, summaryOf } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { closingOf, TAKEOVER_MS } from './close-reasons.ts';
 import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import { Greeting } from './greeting.ts';
 import type { HandedMqtt } from './handed.ts';
-import { connectIn, handedRoute, handedTarget } from './handed-place.ts';
+import { connectIn, handedRoute, handedTarget, sessionPlace } from './handed-place.ts';
 import { HANDED_VERSION } from './handed-version.ts';
-import { Relay } from './relay.ts';
+import { Relay, Search } from './relay.ts';
 import { SessionForwarder } from './session-forwarder.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
@@ -32,6 +32,14 @@ const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
   error: 'device-timeout',
 };
 
+/** The newest connection that the broker has accepted for the client id of an older one. */
+interface Rival {
+  /** On the host's clock. */
+  readonly acceptedAtMs: number;
+  /** As far as anybody can know, it is, or one before it was, of the same device. */
+  readonly isSame: boolean;
+}
+
 /**
  * Three kinds of methods, in the order in which they are called:
  *
@@ -49,7 +57,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   readonly wire: Wire;
   readonly host: ConnectionHost;
   readonly peer: Peer;
-  connect: Connect | undefined;
+  connect: ConnectSummary | undefined;
   route: PoolRoute | undefined;
   /** When the device was served, on the host's clock, in whole milliseconds; 0 before. */
   placedAtMs = 0;
@@ -60,9 +68,8 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   /** When the broker accepted it, by the clock that all threads share; 0 before. A re-attach does not change it. */
   acceptedAtMs = 0;
   who = 0;
-  isSuperseded = false;
-  /** When a newer connection of the client id was last accepted in this pool, on the host's clock. */
-  private rivalledAtMs: number | undefined;
+  /** A newer connection of the client id was accepted in this pool. */
+  private rival: Rival | undefined;
 
   private phase: Phase = 'greeting';
   private reason: EndReason | undefined;
@@ -87,9 +94,13 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     return this.forwarder?.assignedClientId ?? this.connect?.clientId ?? '';
   }
 
+  get isSuperseded(): boolean {
+    return this.rival?.isSame ?? false;
+  }
+
   get isTakenOver(): boolean {
-    const { isSuperseded, rivalledAtMs, host } = this;
-    return isSuperseded || (rivalledAtMs !== undefined && host.now() - rivalledAtMs < TAKEOVER_MS);
+    const { rival, host } = this;
+    return rival !== undefined && (rival.isSame || host.now() - rival.acceptedAtMs < TAKEOVER_MS);
   }
 
   get session(): SessionForwarder | undefined {
@@ -124,6 +135,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     if (result.kind === 'refused') return this.refuse(result.fault, result.reply, 'connect-rejected');
     const { connect } = result;
     this.connect = connect;
+    greeting.connect = connect;
     greeting.connectEnd = result.end;
     greeting.connectAtMs = this.host.now();
     const route = this.host.route(connect, this.peer);
@@ -137,9 +149,9 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.wire.setTimer(waitMs);
   }
 
-  private recall(connect: Connect, route: PoolRoute): void {
+  private recall({ clientId }: ConnectSummary, route: PoolRoute): void {
     // An empty client id belongs to no device: the node, or we, will choose one that nobody else has.
-    if (route.recallTimeoutMs === 0 || connect.clientId === '') return this.carry(undefined);
+    if (route.recallTimeoutMs === 0 || clientId === '') return this.carry(undefined);
     this.phase = 'recalling';
     this.wire.setTimer(route.recallTimeoutMs);
     this.host.recall(this, this);
@@ -150,14 +162,15 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private carry(preferred: string | undefined): void {
-    const { greeting, connect, route, host } = this;
-    const held = greeting?.held;
+    const { greeting, route, host } = this;
+    const { held, connect } = greeting ?? {};
     if (greeting === undefined || held === undefined || connect === undefined || route === undefined) return;
     this.phase = 'carried';
     this.letGo();
     if (greeting.isHolding) this.hold(greeting, false); // from here on it is the forwarder's
     if ((route.mode ?? host.mode) === 'relay') {
-      this.forwarder = new Relay(this, connect, held);
+      this.connect = summaryOf(connect);
+      this.forwarder = new Relay(this, new Search(this.connect, held));
     } else {
       const raw = held.bytes.subarray(0, greeting.connectEnd);
       this.forwarder = new SessionForwarder(this, connect, route, raw);
@@ -222,9 +235,9 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
    * same device.
    */
   superseded(isSame: boolean): void {
-    this.rivalledAtMs = this.host.now();
-    if (!isSame || this.isSuperseded) return;
-    this.isSuperseded = true;
+    const wasSuperseded = this.isSuperseded;
+    this.rival = { acceptedAtMs: this.host.now(), isSame: isSame || wasSuperseded };
+    if (!isSame || wasSuperseded) return;
     this.wire.guard(() => this.forwarder?.superseded());
   }
 
@@ -286,16 +299,16 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   private describeCarried(): HandedMqtt['state'] | undefined {
-    const { phase, route, host, placedAtMs, rivalledAtMs } = this;
+    const { phase, route, host, placedAtMs, rival } = this;
     if (phase !== 'carried' || route === undefined || placedAtMs === 0) return undefined;
     const forwarder = this.forwarder?.describe();
     if (forwarder === undefined) return undefined;
-    const { number, acceptedAtMs, who, isSuperseded } = this;
+    const { number, acceptedAtMs, who } = this;
     const nowMs = host.now();
     return {
-      ...{ phase, pool: route.name, number, acceptedAtMs, who, isSuperseded, forwarder },
+      ...{ phase, pool: route.name, number, acceptedAtMs, who, forwarder },
       placedAgoMs: nowMs - placedAtMs,
-      rivalledAgoMs: rivalledAtMs === undefined ? undefined : nowMs - rivalledAtMs,
+      rival: rival && { acceptedAgoMs: nowMs - rival.acceptedAtMs, isSame: rival.isSame },
     };
   }
 
@@ -319,6 +332,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     const { connect, end } = connectIn(held);
     this.route = handedRoute(host, state.pool, connect, peer);
     this.connect = connect;
+    greeting.connect = connect;
     greeting.connectEnd = end;
     greeting.connectAtMs = host.now() - state.connectAgoMs;
     greeting.deviceFin = state.deviceFin;
@@ -328,17 +342,14 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
 
   private reviveCarried(state: Extract<HandedMqtt['state'], { phase: 'carried' }>): void {
     const { peer, host } = this;
-    const { pool, placedAgoMs, rivalledAgoMs, forwarder } = state;
-    const connect = forwarder.kind === 'relay' ? forwarder.connect : connectIn(forwarder.session.raw).connect;
-    // A session may be in another pool by now than the one that it began in, and that one may be gone.
-    const node = forwarder.kind === 'relay' ? forwarder.node : forwarder.upstream.at.node;
-    const present = handedRoute(
-      host,
-      forwarder.kind === 'relay' ? pool : forwarder.upstream.pool,
-      connect,
-      peer,
-    );
-    const target = handedTarget(present, node, peer);
+    const { pool, placedAgoMs, rival, forwarder } = state;
+    const from =
+      forwarder.kind === 'relay'
+        ? ({ kind: 'relay', forwarder, connect: forwarder.connect, pool, node: forwarder.node } as const)
+        : { kind: forwarder.kind, forwarder, ...sessionPlace(forwarder) };
+    const { connect } = from;
+    const present = handedRoute(host, from.pool, connect, peer);
+    const target = handedTarget(present, from.node, peer);
     const route =
       present.name === pool ? present : (host.routeTo(pool, connect, peer) ?? { ...present, name: pool });
     const nowMs = host.now();
@@ -350,12 +361,11 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     this.placedAtMs = wholeMs(nowMs - placedAgoMs);
     this.acceptedAtMs = state.acceptedAtMs;
     this.who = state.who;
-    this.isSuperseded = state.isSuperseded;
-    this.rivalledAtMs = rivalledAgoMs === undefined ? undefined : nowMs - rivalledAgoMs;
+    this.rival = rival && { acceptedAtMs: nowMs - rival.acceptedAgoMs, isSame: rival.isSame };
     this.forwarder =
-      forwarder.kind === 'relay'
-        ? Relay.revive(this, target, forwarder)
-        : SessionForwarder.revive(this, connect, present, target, forwarder);
+      from.kind === 'relay'
+        ? Relay.revive(this, target, from.forwarder)
+        : SessionForwarder.revive(this, from.connect, present, target, from.forwarder);
     host.revived(this);
   }
 

@@ -3,6 +3,7 @@
 import { BreakwaterError } from '../base/errors.ts';
 import { type Connect, decodeConnect } from '../protocol/mqtt/connect.ts';
 import type { ConnectionHost, PoolRoute } from './connection-host.ts';
+import type { HandedSessionForwarder } from './handed-forwarder.ts';
 import type { Peer, Target } from './wire.ts';
 
 /**
@@ -16,6 +17,18 @@ export function connectIn(bytes: Uint8Array): { readonly connect: Connect; reado
     'HANDOVER_INVALID',
     'a connection of another process has no whole CONNECT: it stays there',
   );
+}
+
+/**
+ * Where a session is. It may be in another pool by now than the one that it began in, and that one may be gone.
+ * @throws BreakwaterError HANDOVER_INVALID
+ */
+export function sessionPlace({ session, upstream }: HandedSessionForwarder): {
+  readonly connect: Connect;
+  readonly pool: string;
+  readonly node: string;
+} {
+  return { connect: connectIn(session.raw).connect, pool: upstream.pool, node: upstream.at.node };
 }
 
 /** @throws BreakwaterError POOL_UNKNOWN */

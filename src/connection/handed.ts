@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { bytes, maybe, uint32 } from '../base/handed-shapes.ts';
 import { readHanded } from '../base/read-handed.ts';
-import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ConnectSummary } from '../protocol/mqtt/connect.ts';
 import { endReasons } from './connection-host.ts';
 import { handedSessionForwarder } from './handed-forwarder.ts';
 import { HANDED_VERSION } from './handed-version.ts';
@@ -16,21 +16,12 @@ const ms = z.number();
 const link = z.int().min(0);
 const port = z.int().min(0).max(65_535);
 
-/** What was decoded of a CONNECT (`protocol/mqtt/connect.ts`). */
-const connect: z.ZodType<Connect> = z.strictObject({
+const connect: z.ZodType<ConnectSummary> = z.strictObject({
   protocolVersion: z.literal([3, 4, 5]),
-  isBridge: z.boolean(),
   clientId: z.string(),
   cleanStart: z.boolean(),
   keepAlive: z.int().min(0).max(65_535),
   username: maybe(z.string()),
-  hasPassword: z.boolean(),
-  hasWill: z.boolean(),
-  sessionExpiryInterval: uint32,
-  receiveMaximum: z.int().min(0).max(65_535),
-  maximumPacketSize: maybe(uint32),
-  topicAliasMaximum: z.int().min(0).max(65_535),
-  authenticationMethod: maybe(z.string()),
 });
 
 /** Of the class `Relay`. */
@@ -67,8 +58,7 @@ const carried = z.strictObject({
   /** By the machine's monotonic clock, which both processes have. */
   acceptedAtMs: ms,
   who: z.int(),
-  isSuperseded: z.boolean(),
-  rivalledAgoMs: maybe(ms),
+  rival: maybe(z.strictObject({ acceptedAgoMs: ms, isSame: z.boolean() })),
   forwarder,
 });
 

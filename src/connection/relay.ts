@@ -1,6 +1,6 @@
 import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isRetryable, peekConnack } from '../protocol/mqtt/connack.ts';
-import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ConnectSummary } from '../protocol/mqtt/connect.ts';
 import { hexOf } from '../protocol/mqtt/reason-codes.ts';
 import { varintEnd, varintValue } from '../protocol/mqtt/varint.ts';
 import { readAssignedClientId } from '../session/index.ts';
@@ -9,7 +9,6 @@ import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
 import type { EndReason } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedRelay } from './handed.ts';
-import { NodePermit } from './node-permit.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
@@ -18,7 +17,8 @@ const MAX_CONNACK_BYTES = 4_096;
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 
 /** What a relay has until a node serves its device. */
-class Search {
+export class Search {
+  readonly connect: ConnectSummary;
   attempts: ConnectAttempts | undefined;
   /** Everything from CONNECT on, until the connection closes. */
   held: GrowableBuffer | undefined;
@@ -26,7 +26,8 @@ class Search {
   /** The link that is tried is open. */
   isOpen = false;
 
-  constructor(held: GrowableBuffer) {
+  constructor(connect: ConnectSummary, held: GrowableBuffer) {
+    this.connect = connect;
     this.held = held;
   }
 }
@@ -37,19 +38,20 @@ class Search {
  */
 export class Relay implements Forwarder {
   private readonly connection: ForwarderHost;
-  private readonly connect: Connect;
   private search: Search | undefined;
-  private permit: NodePermit | undefined;
+  /** It serves the device. */
+  private node: Target | undefined;
+  /** The connection is counted at `node`. Not a `NodePermit`, because there are very many relays. */
+  private isCounted = false;
   assignedClientId: string | undefined;
   private link: Link = -1;
   /** One side has ended, and the other has its time to do so too. */
   private halfClosed = false;
 
-  /** @param held everything from CONNECT on; undefined: the engine moves the bytes already */
-  constructor(connection: ForwarderHost, connect: Connect, held: GrowableBuffer | undefined) {
+  /** @param search undefined: the engine moves the bytes already */
+  constructor(connection: ForwarderHost, search: Search | undefined) {
     this.connection = connection;
-    this.connect = connect;
-    this.search = held && new Search(held);
+    this.search = search;
   }
 
   private get attempts(): ConnectAttempts | undefined {
@@ -58,33 +60,41 @@ export class Relay implements Forwarder {
 
   /** While the engine moves the bytes, and neither the node nor we have ended it. */
   describe(): HandedRelay | undefined {
-    const { connect, assignedClientId, permit, link, halfClosed } = this;
-    if (this.attempts !== undefined || link < 0 || !permit?.isHeld) return undefined;
-    return { kind: 'relay', connect, assignedClientId, node: permit.target.nodeId, link, halfClosed };
+    const { assignedClientId, node, link, halfClosed } = this;
+    const { connect } = this.connection;
+    if (connect === undefined || node === undefined || link < 0 || !this.isCounted) return undefined;
+    return { kind: 'relay', connect, assignedClientId, node: node.nodeId, link, halfClosed };
   }
 
   static revive(connection: ForwarderHost, target: Target, handed: HandedRelay): Relay {
-    const relay = new Relay(connection, handed.connect, undefined);
+    const relay = new Relay(connection, undefined);
     relay.assignedClientId = handed.assignedClientId;
-    relay.permit = NodePermit.ofServed(connection.host, target);
+    connection.host.takeServed(target);
+    relay.node = target;
+    relay.isCounted = true;
     relay.link = handed.link;
     relay.halfClosed = handed.halfClosed;
     return relay;
   }
 
   departed(): void {
-    this.permit?.release();
+    this.release();
+  }
+
+  private release(): void {
+    if (this.isCounted && this.node !== undefined) this.connection.host.release(this.node);
+    this.isCounted = false;
   }
 
   get target(): Target | undefined {
-    return (this.permit ?? this.attempts?.permit)?.target;
+    return this.node ?? this.attempts?.permit?.target;
   }
 
   place(preferred: string | undefined): void {
-    const { connection, connect, search } = this;
+    const { connection, search } = this;
     const { route, peer } = connection;
     if (search === undefined || route === undefined) return;
-    search.attempts = new ConnectAttempts(connection, route.place(connect, peer, preferred), {
+    search.attempts = new ConnectAttempts(connection, route.place(search.connect, peer, preferred), {
       goodbye: () => (hasMore(search.held) ? undefined : DISCONNECT),
       gone: () => this.attemptOver('connack-timeout'),
     });
@@ -92,13 +102,13 @@ export class Relay implements Forwarder {
   }
 
   private dialNext(): void {
-    const { search, attempts, connection } = this;
-    if (search !== undefined) {
-      search.isOpen = false;
-      search.answer = undefined;
-    }
+    const { search, connection } = this;
+    if (search === undefined) return;
+    search.isOpen = false;
+    search.answer = undefined;
+    const { connect, attempts } = search;
     if (attempts?.choose(true) !== undefined) return attempts.dialInTurn();
-    turnAway(connection, this.connect, attempts);
+    turnAway(connection, connect, attempts);
   }
 
   private attemptOver(why: Overdue): void {
@@ -133,22 +143,30 @@ export class Relay implements Forwarder {
 
   /** The node's first bytes decide whether it serves this device. */
   linkData(link: Link, bytes: Uint8Array, start: number, end: number): void {
-    const { attempts, answer } = this.search ?? {};
-    if (attempts === undefined) return;
-    if (answer === undefined) return this.judge(link, attempts, bytes, start, end);
+    const { search } = this;
+    if (search === undefined) return;
+    const { answer } = search;
+    if (answer === undefined) return this.judge(link, search, bytes, start, end);
     answer.append(bytes, start, end);
-    this.judge(link, attempts, answer.bytes, 0, answer.length);
+    this.judge(link, search, answer.bytes, 0, answer.length);
   }
 
   /** Nearly always the answer comes whole, and then it is not copied. */
-  private judge(link: Link, attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
+  private judge(
+    link: Link,
+    { attempts, connect }: Search,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (attempts === undefined) return;
     const peek = peekConnack(bytes, start, end);
     if (peek.kind === 'incomplete') return this.keepAnswer(bytes, start, end);
     if (peek.kind === 'other') {
       attempts.ended('error');
       return this.dialNext();
     }
-    if (peek.kind === 'connack' && isRetryable(this.connect.protocolVersion, peek.code)) {
+    if (peek.kind === 'connack' && isRetryable(connect.protocolVersion, peek.code)) {
       const isWhole = peek.end <= end;
       // All of it, because it may be the last word to the device.
       if (!isWhole && peek.end - start <= MAX_CONNACK_BYTES) return this.keepAnswer(bytes, start, end);
@@ -158,9 +176,10 @@ export class Relay implements Forwarder {
       );
       return this.dialNext();
     }
-    this.permit = attempts.succeeded();
+    this.node = attempts.succeeded()?.target;
+    this.isCounted = true;
     this.search = undefined;
-    if (peek.kind === 'connack') this.decided(peek, bytes, start, end);
+    if (peek.kind === 'connack') this.decided(peek, connect, bytes, start, end);
     else this.connection.placed(false); // how the login ends is not seen
     this.handOver(link, bytes, start, end);
   }
@@ -178,11 +197,12 @@ export class Relay implements Forwarder {
    */
   private decided(
     { code, end: behind }: Extract<ConnackPeek, { kind: 'connack' }>,
+    connect: ConnectSummary,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
-    const { connection, connect } = this;
+    const { connection } = this;
     if (code !== 0) return connection.host.rejected('node-refused', connection);
     if (connect.clientId === '' && behind <= end)
       this.assignedClientId = readAssignedClientId(bytes, start, behind, connect.protocolVersion);
@@ -210,15 +230,15 @@ export class Relay implements Forwarder {
   }
 
   linkEnded(_link: Link, cause: EndCause): void {
-    const { attempts, permit, connection } = this;
+    const { attempts, node, connection } = this;
     if (attempts !== undefined && this.halfClosed) return connection.close('flush'); // it answers nobody who has gone
     if (attempts !== undefined) {
       attempts.ended(cause);
       return this.dialNext();
     }
-    if (permit !== undefined && !this.halfClosed && !connection.isTakenOver)
-      connection.host.linkLost(connection, permit.target, cause);
-    permit?.release();
+    if (node !== undefined && !this.halfClosed && !connection.isTakenOver)
+      connection.host.linkLost(connection, node, cause);
+    this.release();
     connection.because(connection.isTakenOver ? 'taken-over' : nodeEndOf(cause));
     this.waitForOther();
   }
@@ -250,13 +270,13 @@ export class Relay implements Forwarder {
     if (this.link >= 0) wire.endNode(this.link, 'reset');
     this.link = -1;
     this.attempts?.giveUp();
-    this.permit?.release();
+    this.release();
     if (this.search !== undefined) this.search.held = undefined;
   }
 
   closed(): void {
     this.attempts?.closed();
-    this.permit?.release();
+    this.release();
   }
 }
 

@@ -1,6 +1,6 @@
 /** Answers a device that cannot be served, in words of MQTT, and ends its connection. */
 
-import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ConnectSummary } from '../protocol/mqtt/connect.ts';
 import { type ConnackRefusal, refusalConnack } from '../protocol/mqtt/reason-codes.ts';
 import { nodeEndOf } from './close-reasons.ts';
 import type { ConnectAttempts, Shortage } from './connect-attempts.ts';
@@ -18,7 +18,7 @@ const saysOf = {
  */
 export function turnAway(
   connection: ForwarderHost,
-  { protocolVersion }: Connect,
+  { protocolVersion }: Pick<ConnectSummary, 'protocolVersion'>,
   attempts: ConnectAttempts | undefined,
 ): void {
   const word = attempts?.lastWord;

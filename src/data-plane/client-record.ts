@@ -1,12 +1,12 @@
 import type { SessionForwarder } from '../connection/session-forwarder.ts';
 import type { Peer, Target } from '../connection/wire.ts';
 import type { ClientRecord, SessionRecord } from '../data-plane-api/messages.ts';
-import type { Connect } from '../protocol/mqtt/connect.ts';
+import type { ConnectSummary } from '../protocol/mqtt/connect.ts';
 import { shownId } from './shown-id.ts';
 
 /** A connection that a node serves, or did until it was lost. */
 interface Served {
-  readonly connect: Connect | undefined;
+  readonly connect: ConnectSummary | undefined;
   readonly clientId: string;
   readonly number: number;
   readonly target: Target | undefined;

@@ -29,6 +29,18 @@ export interface Connect extends Readonly<ConnectProperties> {
   readonly hasWill: boolean;
 }
 
+/** What is asked of a CONNECT when a node has accepted it: by rules, and by people who look at the connection. */
+export type ConnectSummary = Pick<
+  Connect,
+  'protocolVersion' | 'clientId' | 'cleanStart' | 'keepAlive' | 'username'
+>;
+
+/** These fields and no others, which would take memory as long as the device is connected. */
+export function summaryOf(connect: Connect): ConnectSummary {
+  const { protocolVersion, clientId, cleanStart, keepAlive, username } = connect;
+  return { protocolVersion, clientId, cleanStart, keepAlive, username };
+}
+
 /** Why a first packet is refused: a metric label, and what the standard answers. */
 type ConnectFault = 'not-mqtt' | 'too-large' | 'malformed' | 'protocol-version';
 

@@ -49,17 +49,17 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     connection,
     {
-      goes: 'connect route placedAtMs number acceptedAtMs who isSuperseded rivalledAtMs phase reason greeting forwarder',
+      goes: 'connect route placedAtMs number acceptedAtMs who rival phase reason greeting forwarder',
       begins: 'setIndex',
       isGiven: 'wire host peer',
     },
   ],
-  [new Greeting(), { goes: 'held connectAtMs deviceFin isHolding', begins: 'connectEnd' }],
+  [new Greeting(), { goes: 'held connectAtMs deviceFin isHolding', begins: 'connect connectEnd' }],
   [
     of(relayed, 'forwarder'),
     {
-      goes: 'connect permit assignedClientId link halfClosed',
-      begins: 'search',
+      goes: 'node assignedClientId link halfClosed',
+      begins: 'search isCounted',
       isGiven: 'connection',
     },
   ],

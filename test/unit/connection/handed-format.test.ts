@@ -8,7 +8,7 @@ import { anySession } from './handed-values.ts';
 import { packet, Scene } from './scene.ts';
 
 /** What `formatOf` gives of each version. */
-const formats: Readonly<Record<number, string>> = { 2: 'eb2c25672b73d268' };
+const formats: Readonly<Record<number, string>> = { 3: 'c8d583ed69bb03d4' };
 
 /** The names of all fields. */
 function formatOf(values: readonly unknown[]): string {

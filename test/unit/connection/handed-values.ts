@@ -195,6 +195,7 @@ export const anySession: fc.Arbitrary<HandedMqtt> = fc.record({
   reason: maybe(fc.constantFrom(...endReasons)),
   state: fc.record({
     ...{ phase: fc.constant('carried'), pool: fc.constant('pool'), number: uint32, placedAgoMs: ms },
-    ...{ acceptedAtMs: ms, who: fc.integer(), isSuperseded: bool, rivalledAgoMs: maybe(ms), forwarder },
+    ...{ acceptedAtMs: ms, who: fc.integer(), forwarder },
+    rival: maybe(fc.record({ acceptedAgoMs: ms, isSame: bool })),
   }),
 });

@@ -246,7 +246,7 @@ describe('a connection goes from one process to another', () => {
     ...{ version: HANDED_VERSION, kind: 'mqtt', reason: undefined },
     state: {
       ...{ phase: 'carried', pool: 'default', number: 7, placedAgoMs: 2_000, acceptedAtMs: 90, who: 3 },
-      ...{ isSuperseded: false, rivalledAgoMs: undefined },
+      rival: undefined,
       forwarder: {
         ...{ kind: 'relay', connect, assignedClientId: undefined, node: 'a', link: 4, halfClosed: false },
       },
