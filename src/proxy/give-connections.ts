@@ -1,15 +1,21 @@
-import { systemClock } from '../base/time.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
 import { descriptorsOf } from '../engine/handed-sockets.ts';
-import { FIRST_BATCH, nextBatchSize } from '../handover/batch-size.ts';
 import type { Batch, Giver } from '../handover/give.ts';
 import type { RunningParts } from './running-parts.ts';
 
 /** The connections of this process, as another one takes them over: in batches, so that each stands still for milliseconds. */
 
 type Handing = Extract<Report, { type: 'handing' }>;
+
+/**
+ * How many connections of each thread stand still together. The new process has run nothing of this before, and takes a hundred times as long
+ * for its first connection as for later ones, so one begins, and each batch has twice as many. Larger ones than 16 stand still longer, and all
+ * together take no less: the way between the processes costs as much as 16 connections.
+ */
+const FIRST_BATCH = 1;
+const LARGEST_BATCH = 16;
 
 /** What stands still: which connections of which thread, in the order of the batch. */
 interface Offer {
@@ -27,11 +33,9 @@ export function createConnectionGiver({
   /** Threads of the last batch. */
   let asked: readonly WorkerHandle[] = [];
   let size = FIRST_BATCH;
-  let beganMs = 0;
 
   return {
     async next(): Promise<Batch> {
-      beganMs = systemClock.now();
       asked = threads.alive;
       const answered = asked.map(async (thread) => {
         const { devices, busy } = await offeredBy(thread, size);
@@ -62,7 +66,7 @@ export function createConnectionGiver({
         first += devices.length;
       }
       offers = [];
-      size = nextBatchSize(size, systemClock.now() - beganMs);
+      size = Math.min(LARGEST_BATCH, 2 * size);
     },
     keepAll() {
       for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all');
