@@ -21,6 +21,9 @@ export interface Task {
   readonly sharesCore?: boolean;
 }
 
+/** The last bytes of a message are when it was sent. */
+const TIME_BYTES = 8;
+
 export type Figures = Readonly<Record<string, number>>;
 
 export interface Window {
@@ -56,13 +59,29 @@ export function prepare(task: Task, manner: AttemptOptions) {
   return { station, packets, sink, devices };
 }
 
-/** Many devices publish at a fixed rate; what does one message cost the proxy? */
+/** Many devices publish at a fixed rate; what does one message cost the proxy, and how long is it on its way? */
 export function fanIn(task: Task): Figures {
   const { station, packets, sink, devices } = prepare(task, 'swallow');
   devices.open(task.connections);
-  return fanInOf(task, station, sink, (message) => {
-    station.send(devices.fds[message % devices.fds.length] as number, packets.publish, MESSAGE_BYTES);
-  });
+  let histogram = new Histogram();
+  sink.onBytes = (got) => {
+    const nowMs = performance.now();
+    for (let end = MESSAGE_BYTES; end <= got; end += MESSAGE_BYTES)
+      histogram.add((nowMs - station.scratch.bytes.readDoubleLE(end - TIME_BYTES)) * 1000);
+  };
+  const figures = fanInOf(
+    task,
+    station,
+    sink,
+    (message) => {
+      packets.publish.bytes.writeDoubleLE(performance.now(), MESSAGE_BYTES - TIME_BYTES);
+      station.send(devices.fds[message % devices.fds.length] as number, packets.publish, MESSAGE_BYTES);
+    },
+    () => {
+      histogram = new Histogram();
+    },
+  );
+  return { ...figures, ...quantiles(histogram) };
 }
 
 /** The same with acknowledgements. */
@@ -75,7 +94,13 @@ export function qos1(task: Task): Figures {
   });
 }
 
-export function fanInOf(task: Task, station: Station, sink: Sink, send: (message: number) => void): Figures {
+export function fanInOf(
+  task: Task,
+  station: Station,
+  sink: Sink,
+  send: (message: number) => void,
+  begin: () => void = () => undefined,
+): Figures {
   const sleepsMs = task.sharesCore ? 1 : 0;
   const startMs = performance.now();
   let sent = 0;
@@ -89,6 +114,7 @@ export function fanInOf(task: Task, station: Station, sink: Sink, send: (message
     },
     () => {
       before = sink.bytes;
+      begin();
     },
   );
   const messages = (sink.bytes - before) / MESSAGE_BYTES;

@@ -14,6 +14,8 @@ export type AttemptOptions = 'swallow' | 'echo' | 'everyone' | 'broker';
 
 export class Sink implements Role {
   bytes = 0;
+  /** Of what is swallowed: so many bytes have come, which are in `station.scratch`. */
+  onBytes: (got: number) => void = () => undefined;
   /** Those that were greeted. */
   private readonly links = new Set<number>();
   private readonly station: Station;
@@ -48,6 +50,7 @@ export class Sink implements Role {
       this.station.send(fd, this.packets.connack, CONNACK_BYTES);
     } else {
       this.bytes += got;
+      if (this.manner === 'swallow') this.onBytes(got);
       if (this.manner === 'echo') this.station.send(fd, this.station.scratch, got);
       if (this.manner === 'everyone')
         for (const link of this.links) this.station.send(link, this.station.scratch, got);
