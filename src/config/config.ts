@@ -171,6 +171,7 @@ export interface LimitsConfig {
   readonly highWaterBytes: number;
   /** On one data thread. */
   readonly maxHandshakes: number;
+  readonly gathers: boolean;
   readonly halfCloseTimeoutMs: number;
   readonly maxOfflineBytes: number;
   readonly maxInflightBytes: number;
@@ -233,6 +234,7 @@ export function toConfig(document: Document, isFlagNode: IsFlagNode, fileName: s
       pendingBytes: limits.pendingBytes,
       highWaterBytes: limits.highWater,
       maxHandshakes: limits.maxHandshakes,
+      gathers: limits.gather,
       halfCloseTimeoutMs: toMs(limits.halfCloseTimeout),
       maxOfflineBytes: limits.sessionGap,
       maxInflightBytes: limits.sessionInflight,

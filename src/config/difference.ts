@@ -36,6 +36,7 @@ const fixed: Part = {
   'admin.tls.clientAuth': ({ admin }) => admin.tls?.clientAuth,
   'limits.highWater': ({ limits }) => limits.highWaterBytes,
   'limits.maxHandshakes': ({ limits }) => limits.maxHandshakes,
+  'limits.gather': ({ limits }) => limits.gathers,
   'log.format': ({ log }) => log.format,
 };
 
@@ -46,7 +47,7 @@ const swappable: Part = {
   'admin.tokens': ({ admin }) => admin.tokens,
   'admin.tracePayloads': ({ admin }) => admin.tracePayloads,
   'admin.tls': ({ admin: { tls, clients } }) => [tls?.certificates, tls?.clientCa, clients],
-  limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, ...limits } }) => limits,
+  limits: ({ limits: { highWaterBytes: _, maxHandshakes: _fixed, gathers: _also, ...limits } }) => limits,
   'log.level': ({ log }) => log.level,
 };
 

@@ -109,6 +109,7 @@ const engine = createEngine(start.engine, {
   accept: (wire, peer, listener) => hosts.get(listener)?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
   maxHandshakes: start.settings.limits.maxHandshakes,
+  gathers: start.settings.limits.gathers,
   descriptors: start.descriptors,
   onHandshakeRefused: () => table.countRejected('tls-busy'),
   onHeaderRefused(listener, refusal, remoteAddress) {

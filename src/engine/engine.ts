@@ -119,6 +119,8 @@ export interface EngineOptions {
    * its destination. The node engine stops when so many bytes wait; one read, of at most 64 KiB, may come on top.
    */
   readonly highWaterBytes: number;
+  /** Whether messages that go one way in quick succession wait for each other, for some 0.1 ms; absent: they do. The node engine never has them wait. */
+  readonly gathers?: boolean;
   /** An exception in one connection's code: that connection is reset, the engine goes on. */
   readonly onFault: (error: unknown) => void;
   /**

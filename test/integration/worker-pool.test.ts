@@ -32,6 +32,7 @@ const settings: Service['settings'] = {
     pendingBytes: 67_108_864,
     highWaterBytes: 65_536,
     maxHandshakes: 1000,
+    gathers: true,
     halfCloseTimeoutMs: 5_000,
     ...{ maxOfflineBytes: 65_536, maxInflightBytes: 65_536, maxStateBytes: 65_536 },
     ...{ sessionMemoryBytes: 65_536, sessionMemoryMs: 60_000 },

@@ -20,8 +20,17 @@ export class AdaptiveSpin {
   private readonly confidence = new Uint8Array(2);
   private readonly waits = new Uint32Array(2);
 
-  /** Waits for events; how many there are. @param kind of the last one: which of `DEVICE` and `TLS` its socket is */
-  wait(poller: Pick<Poller, 'wait' | 'look' | 'looks'>, timeoutMs: number, kind: number): number {
+  /**
+   * Waits for events; how many there are.
+   * @param kind of the last one: which of `DEVICE` and `TLS` its socket is
+   * @param gathers where it sleeps, it sleeps on until there are several
+   */
+  wait(
+    poller: Pick<Poller, 'wait' | 'gather' | 'look' | 'looks'>,
+    timeoutMs: number,
+    kind: number,
+    gathers: boolean,
+  ): number {
     // Behind TLS looking never pays: records that gather while the thread sleeps cost less, served together.
     if (timeoutMs !== 0 && (kind & TLS) === 0 && this.expects(kind)) {
       let count = 0;
@@ -29,7 +38,7 @@ export class AdaptiveSpin {
       this.learn(kind, count !== 0);
       if (count !== 0) return count;
     }
-    return poller.wait(timeoutMs);
+    return gathers && timeoutMs !== 0 ? poller.gather(timeoutMs) : poller.wait(timeoutMs);
   }
 
   expects(kind: number): boolean {

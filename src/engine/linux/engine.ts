@@ -57,6 +57,7 @@ export class LinuxEngine implements Engine {
       accept: options.accept,
       onFault: options.onFault,
       highWaterBytes: options.highWaterBytes,
+      gathers: options.gathers ?? true,
       linkLingerMs: options.linkLingerMs ?? LINK_LINGER_MS,
       keepAlive: options.keepAlive ?? DEFAULT_KEEP_ALIVE,
       clock: options.clock ?? systemClock,

@@ -24,6 +24,7 @@ export interface Libc {
   epollCreate(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: number): number;
   epollWait(epfd: number, events: number, maxEvents: number, timeoutMs: number): number;
+  nanosleep(duration: number, remaining: number): number;
   eventfd(initial: number, flags: number): number;
   read(fd: number, address: number, length: number): number;
   open(path: string, flags: number): number;
@@ -232,6 +233,7 @@ export function loadLibc(): Libc {
     epollCreate: call('int epoll_create1(int flags)'),
     epollCtl: call('int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)'),
     epollWait: call('int epoll_wait(int epfd, uintptr_t events, int maxEvents, int timeoutMs)'),
+    nanosleep: call('int nanosleep(uintptr_t duration, uintptr_t remaining)'),
     eventfd: call('int eventfd(unsigned int initial, int flags)'),
     read: call('intptr_t read(int fd, uintptr_t address, size_t length)'),
     open: call('int open(const char *path, int flags)'),

@@ -4,9 +4,9 @@ import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
-import { AdaptiveSpin } from './adaptive-spin.ts';
 import { peerOf, sourceOf } from './addresses.ts';
 import type { CreateDriver } from './driver.ts';
+import { EventWait } from './event-wait.ts';
 import { Faults } from './faults.ts';
 import { EINVAL, EMFILE, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.ts';
 import { type AcceptPressure, Listeners } from './listeners.ts';
@@ -15,7 +15,7 @@ import { ProxyHeaders } from './proxy-headers.ts';
 import { createSockaddrCache, type Sockaddrs } from './sockaddr-cache.ts';
 import { SocketRecycler } from './socket-recycler.ts';
 import { CheckedSocketStates } from './socket-rules.ts';
-import { DEVICE, SocketStates, TLS } from './socket-state.ts';
+import { SocketStates } from './socket-state.ts';
 import { beginSlot, createSocketTable, descriptorLimit, type SocketTable } from './socket-table.ts';
 import { type KeepAlive, Sockets } from './sockets.ts';
 import { Streams } from './streams.ts';
@@ -30,6 +30,7 @@ interface LoopOptions extends AcceptPressure {
   readonly accept: Accept;
   readonly onFault: (error: unknown) => void;
   readonly highWaterBytes: number;
+  readonly gathers: boolean;
   readonly linkLingerMs: number;
   readonly keepAlive: KeepAlive;
   readonly checksStates: boolean;
@@ -80,9 +81,7 @@ export class Loop implements WireHost {
   private readonly serveReady = (fd: number): void => this.guarded(fd, 0);
   private readonly fireTimer = (key: number): void => this.fire(key);
   private nowMs: number;
-  private readonly spin = new AdaptiveSpin();
-  /** Of the socket of the last event: which of `DEVICE` and `TLS` it is. */
-  private lastKind = 0;
+  private readonly eventWait: EventWait;
   private descriptorFreed = false;
   private woken = false;
 
@@ -100,6 +99,7 @@ export class Loop implements WireHost {
     this.wheel = new TimerWheel(this.recyclerKey + 1, this.nowMs);
     const driver = createDriver(libc, this.table);
     this.poller = driver.poller;
+    this.eventWait = new EventWait(driver.poller, options.gathers, this.nowMs);
     this.sockets = new Sockets(libc, options.keepAlive);
     const readBytes = Math.min(READ_BYTES_MAX, options.highWaterBytes);
     this.tls = new TlsSessions(libc, this.table, { ...options, readBytes }, (fd) =>
@@ -153,21 +153,22 @@ export class Loop implements WireHost {
   }
 
   private turn(): void {
-    const { poller, streams, wheel, table } = this;
-    const count = this.spin.wait(poller, this.timeoutMs(), this.lastKind);
+    const { poller, streams, wheel, table, eventWait } = this;
+    const count = eventWait.wait(this.timeoutMs());
     this.nowMs = this.options.clock.now();
     this.options.pulse.begin(this.nowMs);
     const { words, stride, fdAt, generationAt } = poller;
     this.recycler.beginBatch();
     for (let i = 0, at = 0; i < count; i++, at += stride) {
       const fd = words[at + fdAt] as number;
-      this.lastKind = (table.flags[fd] as number) & (DEVICE | TLS);
+      eventWait.saw(table.flags[fd] as number);
       if (table.generation[fd] !== words[at + generationAt]) continue;
       if (table.slot[fd] !== 0) this.guarded(fd, words[at] as number);
       else if (fd === this.wakeFd) this.wake();
       else this.arrive(fd, words[at] as number);
     }
     this.recycler.endBatch();
+    eventWait.served(this.nowMs);
     if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
     if (!streams.handshakes.isEmpty)
       streams.handshakes.serveFor(HANDSHAKES_MS, this.options.clock, this.serveReady);

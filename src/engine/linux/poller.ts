@@ -30,6 +30,8 @@ export interface Poller {
   isLetGo(fd: number): boolean;
   /** Sleeps until something happens. Number of events, or the negative errno (EINTR). */
   wait(timeoutMs: number): number;
+  /** The same, and where nothing has happened yet, what happens within some 0.1 ms is told together. */
+  gather(timeoutMs: number): number;
   /** The same without sleeping. */
   look(): number;
   close(): void;

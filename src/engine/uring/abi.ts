@@ -23,6 +23,8 @@ export const FEAT_NODROP = 1 << 1;
 export const FEAT_SUBMIT_STABLE = 1 << 2;
 export const FEAT_EXT_ARG = 1 << 8;
 export const FEAT_CQE_SKIP = 1 << 11;
+/** Linux 6.12: `min_wait_usec` of `struct io_uring_getevents_arg`. */
+export const FEAT_MIN_TIMEOUT = 1 << 15;
 
 // Flags of io_uring_enter(2).
 export const ENTER_GETEVENTS = 1 << 0;
@@ -77,6 +79,8 @@ export const SQ_TASKRUN = 1 << 2;
 
 /** `struct io_uring_getevents_arg`, and behind it the `__kernel_timespec` that it names. */
 export const GETEVENTS_BYTES = 24;
+/** Of `struct io_uring_getevents_arg`, in bytes: microseconds, after which one completion is enough. */
+export const GETEVENTS_MIN_WAIT = 12;
 export const TIMESPEC_BYTES = 16;
 
 /** `struct io_uring_buf`: address, length, number, and in the first one the tail of the ring at byte 14. */

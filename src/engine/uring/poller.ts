@@ -87,9 +87,17 @@ export class RingPoller implements Poller {
   // ---- waiting
 
   wait(timeoutMs: number): number {
+    return this.sleep(timeoutMs, false);
+  }
+
+  gather(timeoutMs: number): number {
+    return this.sleep(timeoutMs, true);
+  }
+
+  private sleep(timeoutMs: number, gathers: boolean): number {
     this.prepare();
     const isUrgent = this.streams?.reader.isStarved === true || this.hasMore;
-    this.ring.enter(isUrgent ? 0 : timeoutMs);
+    this.ring.enter(isUrgent ? 0 : timeoutMs, gathers);
     return this.collect();
   }
 

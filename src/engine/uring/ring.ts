@@ -10,6 +10,9 @@ export interface RingSizes {
   readonly completions: number;
 }
 
+/** So many completions are gathered, unless that takes longer: then one is enough. */
+const GATHERED = 64;
+const GATHER_US = 100;
 /** The kernel is out of memory where it takes no submission so often. */
 const TRIES_MAX = 1000;
 
@@ -38,6 +41,9 @@ export class Ring {
   private readonly entries: number;
   private readonly mask: number;
   private readonly argument: Pinned;
+  /** Microseconds. */
+  private readonly minWait: Uint32Array;
+  private readonly canGather: boolean;
   /** Seconds and nanoseconds, each as two words. */
   private readonly timeout: Uint32Array;
   private tail: number;
@@ -56,10 +62,12 @@ export class Ring {
     const of = (name: keyof typeof a.PARAMS): number => params.bytes.readUInt32LE(a.PARAMS[name]);
     const needed =
       a.FEAT_SINGLE_MMAP | a.FEAT_NODROP | a.FEAT_SUBMIT_STABLE | a.FEAT_EXT_ARG | a.FEAT_CQE_SKIP;
-    if ((of('features') & needed) !== needed) {
+    const features = of('features');
+    if ((features & needed) !== needed) {
       libc.close(this.fd);
-      throw new Error(`io_uring has features 0x${of('features').toString(16)} only`);
+      throw new Error(`io_uring has features 0x${features.toString(16)} only`);
     }
+    this.canGather = (features & a.FEAT_MIN_TIMEOUT) !== 0;
     this.entries = of('sqEntries');
     const ringBytes = Math.max(
       of('sqArray') + this.entries * 4,
@@ -85,6 +93,7 @@ export class Ring {
     for (let i = 0; i < this.entries; i++) this.control[word('sqArray') + i] = i;
     this.tail = this.control[this.at.sqTail] as number;
     this.argument = libc.pin(a.GETEVENTS_BYTES + a.TIMESPEC_BYTES);
+    this.minWait = new Uint32Array(this.argument.bytes.buffer, a.GETEVENTS_MIN_WAIT, 1);
     this.timeout = new Uint32Array(this.argument.bytes.buffer, a.GETEVENTS_BYTES, 4);
     this.argument.bytes.writeBigUInt64LE(BigInt(this.argument.address + a.GETEVENTS_BYTES), 16);
     const registered = this.registerSelf();
@@ -144,15 +153,20 @@ export class Ring {
     return this.pending > 0;
   }
 
-  /** Submits what was taken, and sleeps until there is a completion, or so many milliseconds are over; 0: does not sleep. */
-  enter(timeoutMs: number): void {
+  /**
+   * Submits what was taken, and sleeps until there is a completion, or so many milliseconds are over; 0: does not sleep.
+   * @param gathers those that come within some 0.1 ms are waited for, where the kernel can (Linux 6.12)
+   */
+  enter(timeoutMs: number, gathers = false): void {
     const { argument, timeout } = this;
     if (timeoutMs > 0) {
       timeout[0] = Math.floor(timeoutMs / 1000);
       timeout[2] = (timeoutMs % 1000) * 1_000_000;
     }
     Atomics.store(this.control, this.at.sqTail, this.tail);
-    const wanted = timeoutMs > 0 ? 1 : 0;
+    const isGathering = gathers && this.canGather;
+    this.minWait[0] = isGathering ? GATHER_US : 0;
+    const wanted = timeoutMs <= 0 ? 0 : isGathering ? GATHERED : 1;
     const { enterFd, enterFlags, pending } = this;
     this.libc.uringEnter(enterFd, pending, wanted, enterFlags, argument.address, a.GETEVENTS_BYTES);
     this.pending = (this.tail - Atomics.load(this.control, this.at.sqHead)) | 0;

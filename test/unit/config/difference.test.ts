@@ -76,6 +76,7 @@ test.each([
   ['membership.heartbeat', { membership: { heartbeat: 3 } }],
   ['admin.url', { admin: { url: 'http://127.0.0.1:9999' } }],
   ['limits.highWater', { limits: { highWater: 8192 } }],
+  ['limits.gather', { limits: { gather: false } }],
   ['log.format', { log: { format: 'pretty' } }],
 ])('%s holds until the next start', (path, changes) => {
   expect(difference(config(), config(changes))).toEqual({ ...same, needRestart: [path] });

@@ -53,6 +53,7 @@ describe('a valid file', () => {
       maxPacketBytes: 1_048_576,
       highWaterBytes: 65_536,
       maxHandshakes: 1000,
+      gathers: true,
       halfCloseTimeoutMs: 10_000,
       maxOfflineBytes: 65_536,
       maxInflightBytes: 1_048_576,
