@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ClientDetail } from '../../src/admin/backend.ts';
+import { redisKeys } from '../../src/membership/store/redis-keys.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
@@ -11,7 +12,7 @@ import {
   type Version,
   watcher,
 } from '../support/persistent-devices.ts';
-import { startRedis } from '../support/redis.ts';
+import { redisCommand, startRedis } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
 
 // Persistent sessions that are older than their connections, at brokers that share nothing. What their devices had
@@ -28,19 +29,37 @@ function poolOf([{ url }]: readonly [Mosquitto, Mosquitto]): object {
   return { default: { nodes: [{ id: 'node-0', url }] } };
 }
 
-/** The sessions at the first node: subscribed, changed by another connection, and resumed by a third one. */
+/**
+ * The sessions at the first node: subscribed, changed by another connection, and resumed by a third one.
+ * @param kept resolves when what connections have left can be given to the next ones. A device that comes back twice, each time through
+ *   another proxy, before the first of them has said so is not remembered.
+ */
 async function resume(
   ports: readonly [number, number, number],
   version: Version,
+  kept = async () => {},
 ): Promise<PersistentDevice[]> {
   const first = await connectAll(ports[0], version, ids, false);
   await answered(first, (device) => device.subscribe(`to/${device.clientId}`, `old/${device.clientId}`));
   await leaveAll(first);
+  await kept();
   const second = await connectAll(ports[1], version, ids, true);
   await answered(second, (device) => device.unsubscribe(`old/${device.clientId}`));
   await answered(second, (device) => device.subscribe(`+/also/${device.clientId}/#`));
   await leaveAll(second);
+  await kept();
   return connectAll(ports[2], version, ids, true);
+}
+
+/** Redis has what each connection has left. */
+async function untilKept(url: string): Promise<void> {
+  const { session } = redisKeys('default', '');
+  const isKept = async (clientId: string) =>
+    (await redisCommand(url, 'HEXISTS', session({ pool: 'default', clientId }), 'text')) === 1;
+  await until(
+    async () => (await Promise.all(ids.map(isKept))).every((isThere) => isThere),
+    'Redis to have what each has left',
+  );
 }
 
 /** What `survive` publishes to. */
@@ -103,7 +122,8 @@ test.concurrent.each([
   const membership = { store: 'redis', url: redis.url, ...signing };
   const start = () => startBreakwater({ membership, proxy: { engine }, pools: poolOf(nodes) });
   const [one, two] = await Promise.all([start(), start()]);
-  await survive(one, nodes, await resume([one.port, two.port, one.port], version));
+  const devices = await resume([one.port, two.port, one.port], version, () => untilKept(redis.url));
+  await survive(one, nodes, devices);
 });
 
 test.concurrent('a proxy that is stopped leaves what its devices had subscribed to the next one', async () => {
