@@ -5,7 +5,7 @@ import { Drop } from './drop.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { HandedAttachment } from './handed-forwarder.ts';
 import { NodePermit } from './node-permit.ts';
-import { type CloseMode, part } from './part.ts';
+import { type CloseMode, type PartOptions, part } from './part.ts';
 import type { UpstreamHost } from './upstream-host.ts';
 import type { Link, Target } from './wire.ts';
 
@@ -59,8 +59,8 @@ export class Attachment {
     this.owner.served();
   }
 
-  part(link: Link, closeMode: CloseMode, endsSession = false): void {
-    part(this.connection.wire, this.owner, link, closeMode, endsSession);
+  part(link: Link, closeMode: CloseMode, options?: PartOptions): void {
+    part(this.connection.wire, this.owner, link, closeMode, options);
   }
 
   /** Leaves the node for good. A session that ends with its link is over. */
@@ -71,10 +71,10 @@ export class Attachment {
 
   /** Leaves the link only: the session may be at another node already. */
   leaveLink(closeMode: CloseMode): void {
-    this.part(this.link, closeMode);
+    const { link, permit } = this;
     this.link = -1;
-    this.permit?.release();
     this.permit = undefined;
+    this.part(link, closeMode, { permit });
   }
 
   /**
@@ -82,22 +82,21 @@ export class Attachment {
    * be the session's.
    */
   leave(attempts: ConnectAttempts | undefined, closeMode: CloseMode): void {
-    const { link } = this;
+    const { link, permit } = this;
     this.link = -1;
     this.leaveOld(closeMode);
-    if (link >= 0 && link === attempts?.link) {
-      if (closeMode === 'goodbye') this.send(link, this.owner.session.goodbye(false));
+    if (link < 0 || link === attempts?.link) permit?.release();
+    else this.part(link, closeMode, { permit });
+    if (link >= 0 && link === attempts?.link && closeMode !== 'goodbye')
       attempts.giveUp(closeMode === 'reset' ? 'reset' : 'flush');
-    } else {
-      if (link >= 0) this.part(link, closeMode);
-      attempts?.withdraw();
-    }
-    this.permit?.release();
+    else attempts?.withdraw();
   }
 
-  private leaveOld(closeMode: CloseMode): void {
-    if (this.oldLink >= 0) this.part(this.oldLink, closeMode);
-    this.oldLinkOver();
+  private leaveOld(closeMode: CloseMode, options?: PartOptions): void {
+    const { oldLink, oldPermit } = this;
+    this.oldLink = -1;
+    this.oldPermit = undefined;
+    if (oldLink >= 0) this.part(oldLink, closeMode, { ...options, permit: oldPermit });
   }
 
   /** The old node has ended its link, or it is left. */
@@ -117,8 +116,9 @@ export class Attachment {
     this.isOver = true;
     this.link = -1;
     this.leaveOld('goodbye');
-    permit.release();
+    this.oldPermit = permit; // until it is dropped there
     return new Drop(connection.wire, session, { version, link, target: permit.target }, () => {
+      this.oldLinkOver();
       session.endDevice(code);
       connection.close('flush');
     });
@@ -137,11 +137,8 @@ export class Attachment {
   }
 
   /** The new node has the session. */
-  sayGoodbye(endsSession: boolean): void {
-    const { oldLink } = this;
-    if (oldLink < 0) return;
-    this.oldLinkOver();
-    this.part(oldLink, 'goodbye', endsSession);
+  sayGoodbye(options: PartOptions): void {
+    this.leaveOld('goodbye', options);
   }
 
   /** Takes nothing more from the link. Returns false when the connection has ended with it. */

@@ -17,10 +17,7 @@ export type Shortage = (typeof shortages)[number];
 /** How a node refused a device: with a whole CONNACK, or without a word, by ending the link. */
 type LastWord = { readonly connack: Uint8Array } | { readonly end: EndCause };
 
-/**
- * Where a CONNECT makes a node end the link, it probably does the same to the next. After so many nodes the search
- * ends.
- */
+/** Where a CONNECT makes a node end the link, it probably does the same to the next: after so many the search ends. */
 const MAX_ENDS = 2;
 
 export interface AttemptOptions extends CandidateOptions {
@@ -321,15 +318,18 @@ export class ConnectAttempts implements DoubtHost, TurnHost {
    * link for the death of the device.
    */
   withdraw(): void {
-    this.part();
+    const { permit } = this;
+    this.permit = undefined; // it counts until the node has closed the link
+    this.part(() => permit?.release());
     this.forget();
   }
 
-  private part(): void {
+  private part(closed?: () => void): void {
     const { wire } = this.connection;
+    if (this.link < 0) return closed?.();
     const goodbye = this.isAsking ? this.how.goodbye?.() : undefined;
     if (goodbye !== undefined) wire.toNode(this.link, goodbye, 0, goodbye.length);
-    if (this.link >= 0) wire.endNode(this.link, goodbye === undefined ? 'reset' : 'flush');
+    wire.endNode(this.link, goodbye === undefined ? 'reset' : 'flush', closed);
   }
 
   /**

@@ -34,6 +34,11 @@ export class Move {
     this.start = start;
   }
 
+  /** Nobody knows when the node that is left reads again. */
+  get isFromHung(): boolean {
+    return this.start.cause === 'node-silent';
+  }
+
   get origin(): Target {
     return this.start.origin;
   }

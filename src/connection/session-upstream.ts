@@ -204,7 +204,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.move = undefined;
     this.accepted();
     if (leftBehind && move !== undefined) this.copies = withCopy(this.copies, move.origin);
-    at.sayGoodbye(!sessionPresent);
+    at.sayGoodbye({ endsSession: !sessionPresent, isHung: move?.isFromHung });
     if (move !== undefined) this.needMoves().ended(move, at.permit?.target, sessionPresent);
   }
 

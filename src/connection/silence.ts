@@ -99,7 +99,7 @@ export class Silence {
       wire: {
         dial: (target, greets) => wire.dial(target, greets),
         toNode: (link, bytes, start, end) => wire.toNode(link, bytes, start, end),
-        endNode: (link, how) => wire.endNode(link, how),
+        endNode: (link, how, closed) => wire.endNode(link, how, closed),
         guard: (run) => wire.guard(run),
         setTimer: (ms) => owner.alarm(Math.max(1, Math.min(ms, this.parksAtMs - host.now()))),
       },

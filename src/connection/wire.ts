@@ -103,9 +103,9 @@ export interface Wire {
   finishNode(link: Link): void;
   /**
    * Ends one link likewise: `flush` waits for the node to close too, for a minute at most. Nothing of that link is told
-   * any more.
+   * any more, but `closed` is called once: when its socket is closed, or at once where it is closed already or reset.
    */
-  endNode(link: Link, how: 'flush' | 'reset'): void;
+  endNode(link: Link, how: 'flush' | 'reset', closed?: () => void): void;
   /** The connection has this number from now on: the engine notes it while it is at work for it. */
   numbered(connection: number): void;
   /**

@@ -69,7 +69,7 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
     return { ...pair, upstream };
   }
 
-  async function dialled(script: 'manual' | 'fill' = 'manual') {
+  async function dialled(script: 'manual' | 'fill' | 'leave' = 'manual') {
     await engine.script(script);
     const pair = await connect();
     pair.connection.call('dial', node.target);
@@ -475,6 +475,27 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       upstream.end();
       await connection.told('closed');
       expect(connection.names()).not.toContain('linkData');
+    });
+
+    it('that are left say when the node has closed them, not before, and ahead of the end of the connection', async () => {
+      const { device, connection, upstream } = await dialled('leave');
+      device.write('x');
+      expect(await endOf(upstream)).toBe('fin');
+      device.resetAndDestroy();
+      await connection.told('deviceEnded');
+      await engine.defer();
+      expect(connection.names()).not.toContain('linkClosed');
+      upstream.end();
+      await connection.told('closed');
+      expect(connection.names().slice(-2)).toEqual(['linkClosed', 'closed']);
+    });
+
+    it('that are closed already when they are left say so at once', async () => {
+      const { device, connection, upstream } = await dialled('leave');
+      upstream.resetAndDestroy();
+      await connection.told('linkEnded');
+      device.write('x');
+      await connection.told('linkClosed');
     });
 
     it.each([

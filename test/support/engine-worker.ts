@@ -39,6 +39,8 @@ export type Script =
   /** From its first bytes on it works in every turn of the loop, for a millisecond, until it is closed. */
   | 'toil'
   | 'throw-in-turn'
+  /** At the device's first bytes it leaves link 0, and tells when that is closed. */
+  | 'leave'
   /** At the device's bytes it calls another connection, whose code fails; it goes on itself. */
   | 'disturb'
   /** At the device's first bytes fills link 0, and tells when it takes bytes again, or is closed. */
@@ -182,6 +184,7 @@ class Scripted implements WireEvents {
       this.wire.nextTurn(() => settings.gate && Atomics.wait(settings.gate, 0, 0));
       return;
     }
+    if (this.script === 'leave') this.wire.endNode(0, 'flush', () => this.tell('linkClosed'));
     if (this.script === 'toil') this.wire.nextTurn(() => this.toil(true));
     if (this.script === 'disturb') {
       const fail = (): never => {

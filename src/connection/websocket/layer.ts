@@ -300,9 +300,9 @@ export class WebSocketLayer implements Wire, WireEvents {
     this.wire.finishNode(link);
   }
 
-  endNode(link: Link, how: 'flush' | 'reset'): void {
+  endNode(link: Link, how: 'flush' | 'reset', closed?: () => void): void {
     if (link === this.spliced) this.spliced = -1;
-    this.wire.endNode(link, how);
+    this.wire.endNode(link, how, closed);
   }
 
   numbered(connection: number): void {

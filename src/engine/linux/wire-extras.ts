@@ -11,8 +11,8 @@ export class WireExtras {
   walks: AddressWalks | undefined;
   /** What goes on when nothing waits for that socket any more. */
   behind: { readonly fd: number; readonly task: () => void } | undefined;
-  /** Sockets that the connection has left, and that are not closed yet. */
-  lingering: number[] | undefined;
+  /** Sockets that the connection has left, and that are not closed yet, with who wants to know when they are. */
+  lingering: Map<number, (() => void) | undefined> | undefined;
   /** So many tasks of the connection are still to run, or failures still to be told. */
   tasks = 0;
   isFrozen = false;
@@ -22,7 +22,7 @@ export class WireExtras {
   get isEmpty(): boolean {
     const { older, preludes, walks, behind, lingering, tasks, isFrozen } = this;
     if (tasks > 0 || isFrozen) return false;
-    return !older?.size && !preludes?.size && !walks?.size && behind === undefined && !lingering?.length;
+    return !older?.size && !preludes?.size && !walks?.size && behind === undefined && !lingering?.size;
   }
 
   keepOlder(link: Link, fd: number): void {
@@ -30,17 +30,18 @@ export class WireExtras {
     this.older.set(link, fd);
   }
 
-  linger(fd: number): void {
-    this.lingering ??= [];
-    this.lingering.push(fd);
+  linger(fd: number, closed?: () => void): void {
+    this.lingering ??= new Map();
+    this.lingering.set(fd, closed);
   }
 
   /** A socket is closed that is neither the device's nor of the newest link. */
   closed(fd: number): void {
     const { older, lingering } = this;
     for (const [link, other] of older ?? []) if (other === fd) return void older?.delete(link);
-    const at = lingering?.indexOf(fd) ?? -1;
-    if (at >= 0) lingering?.splice(at, 1);
+    const told = lingering?.get(fd);
+    lingering?.delete(fd);
+    told?.();
   }
 
   /** `target` has a header or TLS. */

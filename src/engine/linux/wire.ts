@@ -159,12 +159,13 @@ export class LinuxWire implements Wire, Owner {
     if (fd >= 0) this.host.end(fd, 'finish');
   }
 
-  endNode(link: Link, how: 'flush' | 'reset'): void {
+  endNode(link: Link, how: 'flush' | 'reset', closed?: () => void): void {
     const fd = this.fdOf(link);
     this.forget(link);
+    if (fd < 0 || how === 'reset') closed?.();
     if (fd < 0) return;
     if (this.deviceFd >= 0) this.host.resume(this.deviceFd); // it may have waited for this link to drain
-    if (how === 'flush') this.needExtras().linger(fd);
+    if (how === 'flush') this.needExtras().linger(fd, closed);
     this.host.end(fd, how);
   }
 
@@ -208,7 +209,7 @@ export class LinuxWire implements Wire, Owner {
   sockets(): number[] {
     const links: number[] = [];
     this.eachLink((fd) => links.push(fd));
-    return [this.deviceFd, ...links, ...(this.extras?.lingering ?? [])];
+    return [this.deviceFd, ...links, ...(this.extras?.lingering?.keys() ?? [])];
   }
 
   /** Takes the links of another engine's wire. */

@@ -315,15 +315,17 @@ export class SocketWire implements Wire {
     if (socket !== undefined && this.opened.has(socket)) socket.end();
   }
 
-  endNode(link: Link, how: 'flush' | 'reset'): void {
+  endNode(link: Link, how: 'flush' | 'reset', closed?: () => void): void {
     const socket = this.links.get(link);
-    if (socket === undefined) return;
+    if (socket === undefined) return closed?.();
     this.links.delete(link);
     this.heldLinks.delete(link);
     this.walks?.forget(link);
     if (this.spliced === socket) this.spliced = undefined;
-    if (how === 'reset' || !this.opened.has(socket) || socket.destroyed) this.resetLink(socket);
-    else this.leave(socket);
+    if (how === 'reset' || !this.opened.has(socket) || socket.destroyed) {
+      this.resetLink(socket);
+      closed?.();
+    } else this.leave(socket, closed);
     this.resumeDevice(); // it may have waited for this link to drain
   }
 
@@ -334,8 +336,9 @@ export class SocketWire implements Wire {
   }
 
   /** The node is heard out, so that no reset overtakes what it was told last. */
-  private leave(socket: Socket): void {
+  private leave(socket: Socket, closed?: () => void): void {
     this.left.add(socket);
+    if (closed !== undefined) socket.prependOnceListener('close', closed); // before the connection itself is told
     socket.end();
     socket.resume();
     const late = setTimeout(() => this.resetLink(socket), this.options.linkLingerMs ?? LINK_LINGER_MS);

@@ -178,6 +178,7 @@ function seen(scene: SessionScene): string {
   const { outputs, held, deviceDone, timerAtMs, nowMs } = scene;
   scene.outputs = [];
   const timerMs = timerAtMs && Math.round(timerAtMs - nowMs);
+  scene.nodesClose(); // links that were left are counted by the process that left them
   const counted = [...scene.counted].filter(([, count]) => count > 0);
   const bytes = Buffer.concat(outputs).toString('hex');
   const links = [...scene.links.values()];

@@ -231,10 +231,11 @@ export class Scene {
         if (this.links.get(link) !== 'open') throw new Error(`FIN on link ${link}, which is not open`);
         told('finish node');
       },
-      endNode: (link, how) => {
+      endNode: (link, how, closed) => {
         told(`end node: ${how}`);
         this.links.delete(link);
         if (this.spliced === link) this.spliced = undefined;
+        closed?.();
       },
       setTimer: (ms) => {
         told(ms === 0 ? 'no timer' : `timer ${ms}`);

@@ -141,6 +141,7 @@ test('whatever happens, one place is counted at a time: where it is served, or a
   fc.assert(
     fc.property(plays, (choice) => {
       play(choice, (scene) => {
+        scene.nodesClose();
         const counted = [...scene.counted.values()].reduce((sum, count) => sum + count, 0);
         const { session } = scene.connection;
         const isSilent = session?.session.isWithheld ?? false;

@@ -31,7 +31,6 @@ test('the old node serves until the new link is open; then its late bytes reach 
 });
 
 test.each([
-  ['it has said goodbye there', 'b', 'CONNACK present'],
   ['the old node has ended its link', 'a', 'fin'],
   ['the device has gone', 'device', 'reset'],
 ])('a node that is drained is not empty before another has the session: until %s', (_what, who, last) => {
@@ -44,6 +43,42 @@ test.each([
   ]);
   scene.say(who, last);
   expect(scene.counted.get('a')).toBe(0);
+});
+
+describe('a node that reads late is not empty before it has read the goodbye, and closes', () => {
+  test.each([
+    ['as the new node has the session', {}, ['b: CONNACK present']],
+    ['before the new node is asked', { takeoverFiresWill: true }, []],
+    ['and moves once more', {}, ['b: CONNACK present', 'owner: move drain to=c', 'c: opens', 'c: CONNACK']],
+    ['and its device leaves', {}, ['b: CONNACK present', 'device: reset']],
+  ])('a session says it %s', (_when, options, lines) => {
+    const scene = served('CONNECT id=dev will=gone', options);
+    for (const line of ['owner: move drain', 'b: opens', ...lines]) {
+      const [who = '', what = ''] = line.split(': ');
+      scene.say(who, what);
+    }
+    expect(scene.did()).toContain('a gets DISCONNECT');
+    expect(scene.counted.get('a')).toBe(1);
+    scene.say('a', 'closes');
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test('of the node itself that leaves [MQTT 5.0 clause 4.13]', () => {
+    const scene = served('CONNECT id=dev', v5);
+    scene.say('a', 'DISCONNECT code=139');
+    expect(scene.counted.get('a')).toBe(1);
+    scene.say('a', 'closes');
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test.each(['immovable', 'shutdown'])('a device that is ended (%s) says it', (reason) => {
+    const scene = served();
+    scene.say('owner', `end ${reason}`);
+    expect(scene.did()).toContain('a gets DISCONNECT');
+    expect(scene.counted.get('a')).toBe(1);
+    scene.say('a', 'closes');
+    expect(scene.counted.get('a')).toBe(0);
+  });
 });
 
 test('a session that the new node does not have is ended at the old one, if it would outlive its link', () => {

@@ -53,6 +53,7 @@ type LinkState = 'dialling' | 'open' | 'ended';
  *   device: fin                      or reset, or timeout      device gets …
  *   a: opens                         or refuses, which fails the dial
  *   a: CONNACK present               the node says; a: reset is how its link ends
+ *   a: closes                        its end of links that were ended by `flush`
  *   old a: PUBLISH t=x               the same on the link before the newest
  *   time: 2000                       passes, and every timer that is due fires
  *   owner: move drain to=c           or check, end kicked      answer moving
@@ -97,6 +98,8 @@ export class SessionScene {
   private dials = 0;
   private lines: string[] = [];
   private readonly tasks: (() => void)[] = [];
+  /** Links that were flushed, and that their nodes have not closed. */
+  private left: { readonly node: string; readonly closed: () => void }[] = [];
   private asker: Recaller | undefined;
   /** Who waits for its turn to send again what a node may have died of. */
   private queue: Defendant[] = [];
@@ -121,6 +124,7 @@ export class SessionScene {
     if (described === undefined) return;
     this.handed++;
     connection.departed();
+    this.nodesClose(); // the engine closes its copies
     const shiftMs = 86_400_000;
     this.nowMs += shiftMs;
     if (this.timerAtMs !== undefined) this.timerAtMs += shiftMs;
@@ -230,11 +234,13 @@ export class SessionScene {
         if (node === undefined) throw new Error(`link ${link} is gone`);
         told(`finish ${node}`);
       },
-      endNode: (link, how) => {
+      endNode: (link, how, closed) => {
         const node = this.links.get(link)?.node;
         if (node === undefined) throw new Error(`link ${link} is gone`);
         told(`end ${node}: ${how}`);
         this.links.delete(link);
+        if (how === 'reset') closed?.();
+        else if (closed !== undefined) this.left.push({ node, closed });
       },
       setTimer: (ms) => {
         if (this.isClosed) throw new Error('timer: the connection is closed');
@@ -377,6 +383,7 @@ export class SessionScene {
       return connection.deviceEnded(verb);
     }
     if (who === 'device') return this.deviceSays(this.bytesOf(what));
+    if (verb === 'closes') return this.nodesClose(who);
     const ofNode = [...this.links].filter(([, { node }]) => node === who.replace('old ', ''));
     const [link, state] = ofNode.at(who.startsWith('old ') ? -2 : -1) ?? [];
     if (link === undefined || state === undefined) throw new Error(`${who} has no link`);
@@ -455,7 +462,15 @@ export class SessionScene {
     for (const asker of askers) asker.judged(word === 'lives' ? undefined : (word as Evidence));
   }
 
+  /** This node, or every one, closes its end of the links that were ended by `flush`. */
+  nodesClose(node?: string): void {
+    const { left } = this;
+    this.left = left.filter((each) => node !== undefined && each.node !== node);
+    for (const each of left) if (!this.left.includes(each)) each.closed();
+  }
+
   closes(): void {
+    this.nodesClose();
     this.isClosed = true;
     this.connection.closed(1, 2);
   }
