@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { ClientDetail } from '../../src/admin/backend.ts';
 import { redisKeys } from '../../src/membership/store/redis-keys.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
@@ -18,15 +18,36 @@ import { until } from '../support/wait.ts';
 // Persistent sessions that are older than their connections, at brokers that share nothing. What their devices had
 // subscribed is remembered from the connections before: their node dies, and no device notices.
 
-const ids = clientIds(20, 'resting');
-
-/** Two nodes, of which the proxies know the first. */
-function startNodes(): Promise<[Mosquitto, Mosquitto]> {
-  return Promise.all([startMosquitto(), startMosquitto()]);
+/** A pool of two nodes, of which the proxies know the first, and the devices that are its own. */
+interface Scene {
+  readonly pool: string;
+  readonly nodes: readonly [Mosquitto, Mosquitto];
+  readonly ids: readonly string[];
+  /** Of its listener at each proxy. */
+  readonly ports: readonly number[];
 }
 
-function poolOf([{ url }]: readonly [Mosquitto, Mosquitto]): object {
-  return { default: { nodes: [{ id: 'node-0', url }] } };
+interface Stage {
+  readonly proxies: readonly Breakwater[];
+  scene(pool: string): Scene;
+}
+
+/** @param proxies what the configuration of each says besides */
+async function startStage(names: readonly string[], proxies: readonly object[]): Promise<Stage> {
+  const pools = await Promise.all(
+    names.map(async (pool) => ({ pool, nodes: await Promise.all([startMosquitto(), startMosquitto()]) })),
+  );
+  const shared = {
+    listeners: names.map((pool) => ({ url: 'mqtt://127.0.0.1:0', pool })),
+    pools: Object.fromEntries(
+      pools.map(({ pool, nodes: [{ url }] }) => [pool, { nodes: [{ id: `${pool}-0`, url }] }]),
+    ),
+  };
+  const started = await Promise.all(proxies.map((own) => startBreakwater({ ...shared, ...own })));
+  const scenes = pools.map(({ pool, nodes }, i): Scene => {
+    return { pool, nodes, ids: clientIds(20, pool), ports: started.map(({ ports }) => ports[i] as number) };
+  });
+  return { proxies: started, scene: (pool) => scenes.find((each) => each.pool === pool) as Scene };
 }
 
 /**
@@ -35,6 +56,7 @@ function poolOf([{ url }]: readonly [Mosquitto, Mosquitto]): object {
  *   another proxy, before the first of them has said so is not remembered.
  */
 async function resume(
+  { ids }: Scene,
   ports: readonly [number, number, number],
   version: Version,
   kept = async () => {},
@@ -52,10 +74,10 @@ async function resume(
 }
 
 /** Redis has what each connection has left. */
-async function untilKept(url: string): Promise<void> {
+async function untilKept(url: string, { pool, ids }: Scene): Promise<void> {
   const { session } = redisKeys('default', '');
   const isKept = async (clientId: string) =>
-    (await redisCommand(url, 'HEXISTS', session({ pool: 'default', clientId }), 'text')) === 1;
+    (await redisCommand(url, 'HEXISTS', session({ pool, clientId }), 'text')) === 1;
   await until(
     async () => (await Promise.all(ids.map(isKept))).every((isThere) => isThere),
     'Redis to have what each has left',
@@ -67,10 +89,20 @@ function filtersOf({ clientId }: PersistentDevice): string[] {
   return [`to/${clientId}`, `+/also/${clientId}/#`];
 }
 
+async function addNode(breakwater: Breakwater, pool: string, { url }: Mosquitto): Promise<void> {
+  await breakwater.api('nodes', { method: 'POST', body: { id: `${pool}-1`, pool, url } });
+}
+
+/** How many of these sessions this proxy has moved. */
+function moved(breakwater: Breakwater, ids: readonly string[]): number {
+  const own = new Set<unknown>(ids);
+  return breakwater.logs().filter(({ msg, clientId }) => msg === 'session moved' && own.has(clientId)).length;
+}
+
 /** The first node dies: each device hears what it is subscribed to, once, and nothing else. */
 async function survive(
   breakwater: Breakwater,
-  [lost, survivor]: readonly [Mosquitto, Mosquitto],
+  { pool, nodes: [lost, survivor], ids }: Scene,
   devices: readonly PersistentDevice[],
 ): Promise<void> {
   const known = async (id: string) =>
@@ -79,12 +111,11 @@ async function survive(
     async () => (await Promise.all(ids.map(known))).every((isKnown) => isKnown),
     'what is remembered of each',
   );
-  await breakwater.api('nodes', { method: 'POST', body: { id: 'node-1', url: survivor.url } });
+  await addNode(breakwater, pool, survivor);
   const { tell, wills } = await watcher(survivor);
   lost.kill('SIGKILL');
-  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
   await until(
-    () => moved() === ids.length || devices.some(({ isClosed }) => isClosed),
+    () => moved(breakwater, ids) === ids.length || devices.some(({ isClosed }) => isClosed),
     'the sessions at the other node',
   );
   for (const id of ids) {
@@ -102,68 +133,78 @@ async function survive(
   expect(wills).toEqual([]);
 }
 
-test.concurrent.each([
-  [4, 'auto'],
-  [5, 'auto'],
-  [4, 'node'],
-  [5, 'node'],
-] as const)('MQTT %i (engine %s): devices that were here before stay when their node dies', async (version, engine) => {
-  const nodes = await startNodes();
-  const breakwater = await startBreakwater({ proxy: { engine }, pools: poolOf(nodes) });
-  const { port } = breakwater;
-  await survive(breakwater, nodes, await resume([port, port, port], version));
+describe.each(['auto', 'node'])('at one proxy (engine %s)', (engine) => {
+  let stage: Stage;
+  let proxy: Breakwater;
+  beforeAll(async () => {
+    stage = await startStage(['v4', 'v5', 'taken-over', 'drained'], [{ proxy: { engine } }]);
+    [proxy] = stage.proxies as [Breakwater];
+  });
+
+  test.concurrent.each([
+    4, 5,
+  ] as const)('MQTT %i: devices that were here before stay when their node dies', async (version) => {
+    const scene = stage.scene(`v${version}`);
+    const [port] = scene.ports as [number];
+    await survive(proxy, scene, await resume(scene, [port, port, port], version));
+  });
+
+  test.concurrent('a device that takes its own session over, without having left, is known too', async () => {
+    const scene = stage.scene('taken-over');
+    const [port] = scene.ports as [number];
+    const before = await connectAll(port, 5, scene.ids, false);
+    await answered(before, (device) => device.subscribe(...filtersOf(device)));
+    await survive(proxy, scene, await connectAll(port, 5, scene.ids, true));
+    expect(before.every(({ isClosed }) => isClosed)).toBe(true);
+  });
+
+  test.concurrent('a drain waits for what is remembered of devices that have just come back', async () => {
+    const { pool, nodes, ids, ports } = stage.scene('drained');
+    const [port] = ports as [number];
+    const before = await connectAll(port, 5, ids, false);
+    await answered(before, (device) => device.subscribe(...filtersOf(device)));
+    await leaveAll(before);
+    const devices = await connectAll(port, 5, ids, true);
+    await addNode(proxy, pool, nodes[1]);
+    await proxy.api(`nodes/${pool}-0/drain`, { method: 'POST' });
+    await until(
+      () => moved(proxy, ids) === ids.length || devices.some(({ isClosed }) => isClosed),
+      'the sessions at the other node',
+    );
+    expect(devices.filter(({ isClosed }) => isClosed).map(({ clientId }) => clientId)).toEqual([]);
+    const { tell } = await watcher(nodes[1]);
+    for (const id of ids) tell(`to/${id}`, 'hello');
+    await until(() => devices.every(({ messages }) => messages.length === 1), 'each message');
+  });
 });
 
-test.concurrent.each([
-  [4, 'auto', {}],
-  [5, 'node', { secret: 'a secret of this cluster' }],
-] as const)('MQTT %i (engine %s): also devices that come back through another proxy', async (version, engine, signing) => {
-  const [redis, nodes] = await Promise.all([startRedis(), startNodes()]);
-  const membership = { store: 'redis', url: redis.url, ...signing };
-  const start = () => startBreakwater({ membership, proxy: { engine }, pools: poolOf(nodes) });
-  const [one, two] = await Promise.all([start(), start()]);
-  const devices = await resume([one.port, two.port, one.port], version, () => untilKept(redis.url));
-  await survive(one, nodes, devices);
-});
+describe('at two proxies that share a Redis', () => {
+  let stage: Stage;
+  let url: string;
+  beforeAll(async () => {
+    ({ url } = await startRedis());
+    const membership = { store: 'redis', url, secret: 'a secret of this cluster' };
+    const own = { membership, limits: { shutdownGrace: 0 } };
+    const proxies = ['auto', 'node'].map((engine) => ({ ...own, proxy: { engine } }));
+    stage = await startStage(['v4', 'v5', 'left'], proxies);
+  });
 
-test.concurrent('a proxy that is stopped leaves what its devices had subscribed to the next one', async () => {
-  const [redis, nodes] = await Promise.all([startRedis(), startNodes()]);
-  const membership = { store: 'redis', url: redis.url };
-  const start = () => startBreakwater({ membership, limits: { shutdownGrace: 0 }, pools: poolOf(nodes) });
-  const [one, two] = await Promise.all([start(), start()]);
-  const devices = await connectAll(one.port, 4, ids, false);
-  await answered(devices, (device) => device.subscribe(...filtersOf(device)));
-  await one.stop();
-  await survive(two, nodes, await connectAll(two.port, 4, ids, true));
-});
+  test.each([
+    [4, 0, 1],
+    [5, 1, 0],
+  ] as const)('MQTT %i: also devices that come back through the other stay', async (version, home, other) => {
+    const scene = stage.scene(`v${version}`);
+    const [here, there] = [scene.ports[home], scene.ports[other]] as [number, number];
+    const devices = await resume(scene, [here, there, here], version, () => untilKept(url, scene));
+    await survive(stage.proxies[home] as Breakwater, scene, devices);
+  });
 
-test.concurrent('a device that takes its own session over, without having left, is known too', async () => {
-  const nodes = await startNodes();
-  const breakwater = await startBreakwater({ pools: poolOf(nodes) });
-  const { port } = breakwater;
-  const before = await connectAll(port, 5, ids, false);
-  await answered(before, (device) => device.subscribe(...filtersOf(device)));
-  await survive(breakwater, nodes, await connectAll(port, 5, ids, true));
-  expect(before.every(({ isClosed }) => isClosed)).toBe(true);
-});
-
-test.concurrent('a drain waits for what is remembered of devices that have just come back', async () => {
-  const nodes = await startNodes();
-  const breakwater = await startBreakwater({ pools: poolOf(nodes) });
-  const { port } = breakwater;
-  const before = await connectAll(port, 5, ids, false);
-  await answered(before, (device) => device.subscribe(...filtersOf(device)));
-  await leaveAll(before);
-  const devices = await connectAll(port, 5, ids, true);
-  await breakwater.api('nodes', { method: 'POST', body: { id: 'node-1', url: nodes[1].url } });
-  await breakwater.api('nodes/node-0/drain', { method: 'POST' });
-  const moved = () => breakwater.logs().filter(({ msg }) => msg === 'session moved').length;
-  await until(
-    () => moved() === ids.length || devices.some(({ isClosed }) => isClosed),
-    'the sessions at the other node',
-  );
-  expect(devices.filter(({ isClosed }) => isClosed).map(({ clientId }) => clientId)).toEqual([]);
-  const { tell } = await watcher(nodes[1]);
-  for (const id of ids) tell(`to/${id}`, 'hello');
-  await until(() => devices.every(({ messages }) => messages.length === 1), 'each message');
+  test('one that is stopped, last of all, leaves what its devices had subscribed to the other', async () => {
+    const scene = stage.scene('left');
+    const [[one, two], ports] = [stage.proxies, scene.ports] as [[Breakwater, Breakwater], [number, number]];
+    const devices = await connectAll(ports[0], 4, scene.ids, false);
+    await answered(devices, (device) => device.subscribe(...filtersOf(device)));
+    await one.stop();
+    await survive(two, scene, await connectAll(ports[1], 4, scene.ids, true));
+  });
 });
