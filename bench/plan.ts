@@ -148,12 +148,13 @@ function connections({ warmUpMs, windowMs }: Pace): readonly Measure[] {
     },
     {
       name: 'idle',
-      title: 'Memory: 8,000 devices that are connected and say nothing',
+      title:
+        'Memory: what the 1,001st to the 8,000th device that is connected and says nothing take, each, and all 8,000 with what the first bring along, such as compiled code',
       load: 'idle',
       contenders: ['haproxy-mqtt', ...PROXIES, ...ENGINES],
       settings: { ...silent, windowMs: 500 },
       rounds: FEW_ROUNDS,
-      opensMs: 1000,
+      opensMs: 1500,
     },
     {
       name: 'subscribed',
@@ -230,12 +231,12 @@ function web({ warmUpMs, windowMs }: Pace): readonly Measure[] {
     },
     {
       name: 'wsIdle',
-      title: 'WebSocket memory: 8,000 devices that are connected and say nothing',
+      title: 'WebSocket memory: the same of 8,000 devices that are connected and say nothing',
       load: 'wsIdle',
       contenders: ['haproxy-ws', 'breakwater-ws', 'breakwater-ws-node'],
       settings: { connections: 8000, ratePerSecond: 0, warmUpMs: 0, windowMs: 500 },
       rounds: FEW_ROUNDS,
-      opensMs: 1500,
+      opensMs: 2000,
     },
     {
       name: 'http',

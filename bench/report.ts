@@ -19,6 +19,7 @@ const headings: Readonly<Record<string, string>> = {
   cpuUsPerRefusal: 'CPU µs per refusal',
   refusalsPerCpuSecond: 'refusals per CPU second',
   bytesPerConnection: 'resident bytes per connection',
+  bytesWithTheFirst: 'with the first ones',
   heapBytesPerConnection: 'heap bytes per connection',
   handshakesPerSecond: 'handshakes per second',
   cpuUsPerHandshake: 'CPU µs per full handshake',

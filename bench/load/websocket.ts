@@ -1,6 +1,5 @@
 import { EAGAIN, EPOLLIN, EPOLLOUT, type Libc, type Pinned } from '../../src/engine/linux/libc.ts';
-import { residentBytes } from './gauges.ts';
-import { type Figures, measured, settled, type Task } from './measures.ts';
+import { type Figures, idleBytes, measured, type Task } from './measures.ts';
 import { CONNACK_BYTES, createPackets, MESSAGE_BYTES } from './mqtt.ts';
 import { type Address, MAX_FD, type Role, Station } from './station.ts';
 
@@ -161,10 +160,11 @@ class Devices implements Role {
 
   /** Opens so many, a bounded number at a time. */
   open(count: number, to: Address, atOnce = 100): void {
-    let dialled = 0;
-    for (const end = performance.now() + 60_000; this.served < count; this.station.turn(10)) {
-      for (; dialled < count && dialled - this.served < atOnce; dialled++) this.station.dial(to, this);
-      if (performance.now() > end) throw new Error(`${this.served} of ${count} devices connected`);
+    const whole = this.served + count;
+    let dialled = this.served;
+    for (const end = performance.now() + 60_000; this.served < whole; this.station.turn(10)) {
+      for (; dialled < whole && dialled - this.served < atOnce; dialled++) this.station.dial(to, this);
+      if (performance.now() > end) throw new Error(`${this.served} of ${whole} devices connected`);
     }
   }
 }
@@ -205,7 +205,5 @@ export function wsEcho(task: Task): Figures {
 /** What does a connected device that says nothing cost in resident memory? */
 export function wsIdle(task: Task): Figures {
   const { station, devices } = prepare(task);
-  const before = residentBytes(task.pids);
-  devices.open(task.connections, task.proxy);
-  return { bytesPerConnection: (settled(task, station) - before) / task.connections };
+  return idleBytes(task, station, (count) => devices.open(count, task.proxy));
 }
