@@ -19,7 +19,7 @@ export class Attachment {
   permit: NodePermit | undefined;
   /** At the node of `oldLink`: until another node has the session, that one is not empty. */
   private oldPermit: NodePermit | undefined;
-  /** When it took the session, on the host's clock. */
+  /** When it took the session, on the host's clock, in whole milliseconds: others take memory of their own. */
   attachedAtMs = 0;
   /** The connection ends, or has ended. */
   isOver = false;
@@ -45,7 +45,7 @@ export class Attachment {
     const { host } = this.connection;
     this.link = link;
     this.permit = NodePermit.ofServed(host, target);
-    this.attachedAtMs = host.now() - attachedAgoMs;
+    this.attachedAtMs = Math.ceil(host.now() - attachedAgoMs);
   }
 
   send(link: Link, packet: Uint8Array): void {
@@ -55,7 +55,7 @@ export class Attachment {
   /** A node has accepted the session on `link`. */
   attach(permit: NodePermit | undefined): void {
     this.permit = permit;
-    this.attachedAtMs = this.connection.host.now();
+    this.attachedAtMs = Math.ceil(this.connection.host.now()); // what was known of the node before then says nothing
     this.owner.served();
   }
 

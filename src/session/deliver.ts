@@ -198,7 +198,8 @@ function mustWait(s: State, inflightToDevice: InflightToDevice): boolean {
 
 /** May the device be given one more message? Some packet ids must also stay free for messages of another node. */
 function hasRoom({ connect }: State, { unfinished, foreign }: InflightToDevice): boolean {
-  const most = foreign > 0 ? Math.min(connect.receiveMaximum, MOST_UNFINISHED) : connect.receiveMaximum;
+  const { receiveMaximum } = connect.properties;
+  const most = foreign > 0 ? Math.min(receiveMaximum, MOST_UNFINISHED) : receiveMaximum;
   return unfinished < most;
 }
 

@@ -110,7 +110,7 @@ function isAsking({ inflightFromDevice }: State): boolean {
  * CONNECT (MQTT 5.0 clauses 3.14.2.2.2, 3.2.2.3.2, 3.1.2.11.2).
  */
 function sessionExpiryOf({ rare, advertised, connect }: State): number {
-  return rare.expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval;
+  return rare.expiryAtEnd ?? advertised.sessionExpiryInterval ?? connect.properties.sessionExpiryInterval;
 }
 
 /** The device has unsubscribed: of a session that is older than the connection too. */

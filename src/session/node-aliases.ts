@@ -13,7 +13,7 @@ import type { State } from './state.ts';
 
 /** Can the node use aliases on this link? */
 export function followsAliases(s: State): boolean {
-  return s.migration !== undefined && s.connect.topicAliasMaximum > 0;
+  return s.migration !== undefined && s.connect.properties.topicAliasMaximum > 0;
 }
 
 /** A PUBLISH with an alias, as the device is to get it. */

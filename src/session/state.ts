@@ -220,7 +220,8 @@ export class State implements Speaker {
   get endsWithLink(): boolean {
     const { connect } = this;
     if (this.version !== 5) return connect.cleanStart || this.isNameless;
-    return (this.advertised.sessionExpiryInterval ?? connect.sessionExpiryInterval) === 0 && !this.inherited;
+    const expirySeconds = this.advertised.sessionExpiryInterval ?? connect.properties.sessionExpiryInterval;
+    return expirySeconds === 0 && !this.inherited;
   }
 
   /** Bytes of subscriptions and aliases. */
@@ -309,7 +310,7 @@ export class State implements Speaker {
 
   /** Why the session can never go to another node; undefined when it can. */
   get stays(): 'enhanced-auth' | 'too-much-state' | 'not-understood' | undefined {
-    if (this.connect.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
+    if (this.connect.properties.authenticationMethod !== undefined) return 'enhanced-auth'; // rule 17 [MQTT-4.12.1-1]
     if (this.rare.overflown) return 'too-much-state';
     return this.rare.notUnderstood ? 'not-understood' : undefined;
   }
@@ -319,7 +320,7 @@ export class State implements Speaker {
     if (this.phase === 'over') return;
     if (this.version === 5 && this.attachments > 0) {
       const packet = disconnectPacket(code, serverReference);
-      const isTooLarge = packet.length > (this.connect.maximumPacketSize ?? packet.length); // [MQTT-3.1.2-24]
+      const isTooLarge = packet.length > (this.connect.properties.maximumPacketSize ?? packet.length); // [MQTT-3.1.2-24]
       this.toDevice.write(isTooLarge ? disconnectPacket(code) : packet);
     }
     this.phase = 'over';

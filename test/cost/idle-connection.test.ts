@@ -49,7 +49,7 @@ function idle(host: ConnectionHost, index: number): Connection {
 
 test.each([
   { mode: 'relay', scene: () => new Scene(), most: 430 },
-  { mode: 'session', scene: () => new SessionScene(), most: 1_440 },
+  { mode: 'session', scene: () => new SessionScene(), most: 1_380 },
 ])('an idle connection takes $most bytes at most in $mode mode', ({ scene, most }) => {
   const host = hostOf(scene());
   const all = Array.from({ length: (ROUNDS + 1) * CONNECTIONS }, () => undefined as Connection | undefined);

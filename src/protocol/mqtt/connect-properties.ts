@@ -18,6 +18,40 @@ export interface ConnectProperties {
   authenticationMethod: string | undefined;
 }
 
+/** Where the device says nothing. */
+export const plainProperties: Readonly<ConnectProperties> = Object.freeze({
+  sessionExpiryInterval: 0,
+  receiveMaximum: 65_535,
+  maximumPacketSize: undefined,
+  topicAliasMaximum: 0,
+  authenticationMethod: undefined,
+});
+
+/** Of 3.1 and 3.1.1, without clean session. */
+export const lastingProperties: Readonly<ConnectProperties> = Object.freeze({
+  ...plainProperties,
+  sessionExpiryInterval: 0xffff_ffff,
+});
+
+let known = plainProperties;
+
+/** The same properties as one shared value, because nearly all devices of a kind say the same. */
+export function sharedProperties(properties: ConnectProperties): Readonly<ConnectProperties> {
+  if (areEqual(properties, plainProperties)) return plainProperties;
+  if (!areEqual(properties, known)) known = properties;
+  return known;
+}
+
+function areEqual(left: Readonly<ConnectProperties>, right: Readonly<ConnectProperties>): boolean {
+  return (
+    left.sessionExpiryInterval === right.sessionExpiryInterval &&
+    left.receiveMaximum === right.receiveMaximum &&
+    left.maximumPacketSize === right.maximumPacketSize &&
+    left.topicAliasMaximum === right.topicAliasMaximum &&
+    left.authenticationMethod === right.authenticationMethod
+  );
+}
+
 /**
  * Reads the section at `at` into `into`, up to where it cannot be understood: whether it is as it should be is for the
  * broker to judge. The offset just behind it; MALFORMED where that is not to be found before `end`.

@@ -1,5 +1,11 @@
 import { uint16 } from '../../base/bytes.ts';
-import { type ConnectProperties, readConnectProperties } from './connect-properties.ts';
+import {
+  type ConnectProperties,
+  lastingProperties,
+  plainProperties,
+  readConnectProperties,
+  sharedProperties,
+} from './connect-properties.ts';
 import { anyText, fieldEnd } from './field.ts';
 import { sectionEnd } from './properties.ts';
 import {
@@ -16,7 +22,7 @@ import { INCOMPLETE, MALFORMED, varintEnd, varintValue } from './varint.ts';
 
 export type { ProtocolVersion };
 
-export interface Connect extends Readonly<ConnectProperties> {
+export interface Connect {
   readonly protocolVersion: ProtocolVersion;
   /** It asks to be treated as another broker (3.1 and 3.1.1): live messages reach it with RETAIN as they were published. */
   readonly isBridge: boolean;
@@ -25,8 +31,9 @@ export interface Connect extends Readonly<ConnectProperties> {
   /** Seconds; 0 is off. */
   readonly keepAlive: number;
   readonly username: string | undefined;
-  readonly hasPassword: boolean;
   readonly hasWill: boolean;
+  /** Of MQTT 5; of 3.1 and 3.1.1 what comes to the same. */
+  readonly properties: Readonly<ConnectProperties>;
 }
 
 /** What is asked of a CONNECT when a node has accepted it: by rules, and by people who look at the connection. */
@@ -65,9 +72,6 @@ const CLEAN_START = 0x02;
 const WILL = 0x04;
 const PASSWORD = 0x40;
 const USERNAME = 0x80;
-
-const NEVER_EXPIRES = 0xffff_ffff;
-const RECEIVE_MAXIMUM_DEFAULT = 65_535;
 
 /**
  * Looks at the first packet in [start, end). It is asked again over the same bytes whenever more have arrived: while
@@ -135,19 +139,16 @@ function readFields(
     cleanStart,
     keepAlive: uint16(bytes, flagsAt + 1),
     username: undefined as string | undefined,
-    hasPassword: false,
     hasWill: (flags & WILL) !== 0,
-    sessionExpiryInterval: version === 5 || cleanStart ? 0 : NEVER_EXPIRES,
-    receiveMaximum: RECEIVE_MAXIMUM_DEFAULT,
-    maximumPacketSize: undefined as number | undefined,
-    topicAliasMaximum: 0,
-    authenticationMethod: undefined as string | undefined,
+    properties: version === 5 || cleanStart ? plainProperties : lastingProperties,
   };
 
   let at = flagsAt + 3;
   if (version === 5) {
-    at = readConnectProperties(bytes, at, end, connect);
+    const properties = { ...plainProperties };
+    at = readConnectProperties(bytes, at, end, properties);
     if (at === MALFORMED) return 'properties are cut off (3.1.2.11)';
+    connect.properties = sharedProperties(properties);
   }
 
   const behindId = fieldEnd(bytes, at, end);
@@ -162,10 +163,8 @@ function readFields(
     connect.username = anyText(bytes, at + 2, behind);
     at = behind;
   }
-  if ((flags & PASSWORD) !== 0 && !mayBeMissing(at, end, version)) {
-    connect.hasPassword = true;
-    if (fieldEnd(bytes, at, end) === MALFORMED) return 'password is cut off (3.1.3.6)';
-  }
+  const hasPassword = (flags & PASSWORD) !== 0 && !mayBeMissing(at, end, version);
+  if (hasPassword && fieldEnd(bytes, at, end) === MALFORMED) return 'password is cut off (3.1.3.6)';
   return connect;
 }
 

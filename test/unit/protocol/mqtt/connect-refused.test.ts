@@ -163,9 +163,7 @@ test('what is understood of such a CONNECT holds', () => {
     username: 'a\0b',
   });
   expect(read(withProperties(0x21, 0, 0, 0x22, 0, 7, 0x7f, 0x11, 0, 0, 0, 1))).toMatchObject({
-    receiveMaximum: 65_535,
-    topicAliasMaximum: 7,
-    sessionExpiryInterval: 0,
+    properties: { receiveMaximum: 65_535, topicAliasMaximum: 7, sessionExpiryInterval: 0 },
   });
 });
 

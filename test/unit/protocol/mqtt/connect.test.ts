@@ -18,13 +18,14 @@ function expected(shape: ConnectShape) {
     cleanStart: shape.clean,
     keepAlive: shape.keepalive,
     username: shape.username,
-    hasPassword: shape.password !== undefined,
     hasWill: shape.will !== undefined,
-    sessionExpiryInterval: given?.sessionExpiryInterval ?? (neverExpires ? 0xffff_ffff : 0),
-    receiveMaximum: given?.receiveMaximum ?? 65_535,
-    maximumPacketSize: given?.maximumPacketSize,
-    topicAliasMaximum: given?.topicAliasMaximum ?? 0,
-    authenticationMethod: given?.authenticationMethod,
+    properties: {
+      sessionExpiryInterval: given?.sessionExpiryInterval ?? (neverExpires ? 0xffff_ffff : 0),
+      receiveMaximum: given?.receiveMaximum ?? 65_535,
+      maximumPacketSize: given?.maximumPacketSize,
+      topicAliasMaximum: given?.topicAliasMaximum ?? 0,
+      authenticationMethod: given?.authenticationMethod,
+    },
   };
 }
 
@@ -103,13 +104,13 @@ test('MQTT 5 allows a password without a user name (3.1.2.9)', () => {
     1,
     0x70,
   ]);
-  expect(whole(packet)).toMatchObject({ connect: { username: undefined, hasPassword: true } });
+  expect(whole(packet)).toMatchObject({ kind: 'connect', connect: { username: undefined } });
 });
 
 test('3.1: the remaining length takes precedence over the user name and password flags', () => {
   const packet = connectPacket({ ...plain, version: 3 });
   packet.writeUInt8(0xc2, 11);
-  expect(whole(packet)).toMatchObject({ connect: { username: undefined, hasPassword: false } });
+  expect(whole(packet)).toMatchObject({ kind: 'connect', connect: { username: undefined } });
 });
 
 test("3.1: the unused flag and the will flags of no will are the sender's own affair (clause 3.1)", () => {
