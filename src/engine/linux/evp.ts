@@ -3,17 +3,19 @@ import { type Aead, TAG_BYTES } from '../../protocol/tls-record/aead.ts';
 import type { Hmac } from '../../protocol/tls-record/key-schedule.ts';
 import { IV_BYTES } from '../../protocol/tls-record/state.ts';
 import { aeadCiphers, type HashName } from '../../protocol/tls-record/suites.ts';
-import type { Libc } from './libc.ts';
+import type { Libc, Pinned } from './libc.ts';
 import { NativeLibrary } from './native-library.ts';
+import {
+  type CipherFunctions,
+  CRYPTO_3,
+  loadProviderCiphers,
+  type ProviderCiphers,
+} from './provider-ciphers.ts';
 
 /**
- * The ciphers of OpenSSL (EVP), for records that are our own. One context for each cipher and direction serves all connections
+ * The ciphers and hashes of OpenSSL, for records that are our own. One context for each cipher and direction serves all connections
  * of a thread: the key is set anew for each record, which costs 0.1 µs, and an idle connection costs no context.
  */
-
-const INIT = 'uintptr_t ctx, uintptr_t cipher, uintptr_t key, uintptr_t iv, uintptr_t params';
-const UPDATE = 'uintptr_t ctx, uintptr_t out, uintptr_t outLength, uintptr_t in, int length';
-const FINAL = 'uintptr_t ctx, uintptr_t out, uintptr_t outLength';
 
 /** OSSL_PARAM(3): types, and the size of one parameter. */
 const OSSL_PARAM_UTF8_STRING = 4;
@@ -27,21 +29,6 @@ const HMAC_INPUT_BYTES_MAX = 256;
 type Numbers = (...args: number[]) => number;
 
 class Evp extends NativeLibrary {
-  readonly fetch: (library: number, name: string, properties: null) => number = this.bind(
-    'uintptr_t EVP_CIPHER_fetch(uintptr_t library, const char *name, const char *properties)',
-  );
-  readonly newContext: () => number = this.bind('uintptr_t EVP_CIPHER_CTX_new()');
-  readonly freeContext: (context: number) => void = this.bind('void EVP_CIPHER_CTX_free(uintptr_t ctx)');
-  readonly encryptInit: Numbers = this.bind(`int EVP_EncryptInit_ex2(${INIT})`);
-  readonly encryptUpdate: Numbers = this.bind(`int EVP_EncryptUpdate(${UPDATE})`);
-  readonly encryptFinal: Numbers = this.bind(`int EVP_EncryptFinal_ex(${FINAL})`);
-  readonly decryptInit: Numbers = this.bind(`int EVP_DecryptInit_ex2(${INIT})`);
-  readonly decryptUpdate: Numbers = this.bind(`int EVP_DecryptUpdate(${UPDATE})`);
-  readonly decryptFinal: Numbers = this.bind(`int EVP_DecryptFinal_ex(${FINAL})`);
-  readonly getParams: (context: number, params: number) => number = this.bind(
-    'int EVP_CIPHER_CTX_get_params(uintptr_t ctx, uintptr_t params)',
-  );
-  readonly clearErrors: () => void = this.bind('void ERR_clear_error()');
   readonly fetchMac: (library: number, name: string, properties: null) => number = this.bind(
     'uintptr_t EVP_MAC_fetch(uintptr_t library, const char *name, const char *properties)',
   );
@@ -59,7 +46,7 @@ class Evp extends NativeLibrary {
 let loaded: Evp | undefined;
 
 function loadEvp(): Evp {
-  loaded ??= new Evp('EVP_EncryptInit_ex2', ['libcrypto.so.3']); // new in version 3
+  loaded ??= new Evp(...CRYPTO_3);
   return loaded;
 }
 
@@ -72,71 +59,103 @@ export interface EvpAead extends Aead {
 
 /** @throws BreakwaterError ENGINE_UNAVAILABLE where OpenSSL does not do what is asked of it; see `checkAead` */
 export function createAead(libc: Libc): EvpAead {
-  const evp = loadEvp();
+  const library = loadProviderCiphers();
   const nonce = libc.pin(IV_BYTES);
   const aad = libc.pin(AAD_BYTES_MAX);
-  const trailer = libc.pin(1);
-  const length = libc.pin(4);
-  const zeros = libc.pin(32);
-  const tag = createParam(libc, 'tag', OSSL_PARAM_OCTET_STRING);
-  const sealing: number[] = [];
-  const opening: number[] = [];
-  for (const { number, name } of aeadCiphers) {
-    const cipher = evp.fetch(0, name, null);
-    evp.clearErrors();
-    if (cipher === 0) continue;
-    sealing[number] = context(cipher, evp.encryptInit);
-    opening[number] = context(cipher, evp.decryptInit);
+  const seals = createSeals(libc, library, nonce.address, aad.address);
+  const ciphers: (Seals | undefined)[] = [];
+  for (const { number, name, keyBytes } of aeadCiphers) {
+    const functions = library.functionsOf(libc, name);
+    ciphers[number] = functions && seals(functions, keyBytes);
   }
-
-  /** A context knows its cipher for good; keys come with each record. */
-  function context(cipher: number, init: Numbers): number {
-    const made = evp.newContext();
-    if (made === 0 || init(made, cipher, zeros.address, zeros.address, 0) !== 1)
-      throw unavailable('OpenSSL has no memory for a cipher');
-    return made;
-  }
-
   const aead: EvpAead = {
-    supports: (cipher) => sealing[cipher] !== undefined,
+    supports: (cipher) => ciphers[cipher] !== undefined,
     nonce: nonce.bytes,
     aad: aad.bytes,
     seal(cipher, key, aadBytes, from, bytes, last, to) {
-      const ctx = sealing[cipher] as number;
-      let done = evp.encryptInit(ctx, 0, key, nonce.address, 0);
-      done &= evp.encryptUpdate(ctx, 0, length.address, aad.address, aadBytes);
-      if (bytes > 0) done &= evp.encryptUpdate(ctx, to, length.address, from, bytes);
-      let end = to + bytes;
-      if (last >= 0) {
-        trailer.bytes[0] = last;
-        done &= evp.encryptUpdate(ctx, end++, length.address, trailer.address, 1);
-      }
-      done &= evp.encryptFinal(ctx, end, length.address);
-      tag.point(end, TAG_BYTES);
-      done &= evp.getParams(ctx, tag.address);
-      if (done !== 1) throw new BreakwaterError('INTERNAL', 'OpenSSL has not sealed a record');
+      (ciphers[cipher] as Seals).seal(key, aadBytes, from, bytes, last, to);
     },
-    open(cipher, key, aadBytes, from, bytes, to) {
-      const ctx = opening[cipher] as number;
-      tag.point(from + bytes, TAG_BYTES);
-      let done = evp.decryptInit(ctx, 0, key, nonce.address, tag.address);
-      done &= evp.decryptUpdate(ctx, 0, length.address, aad.address, aadBytes);
-      if (bytes > 0) done &= evp.decryptUpdate(ctx, to, length.address, from, bytes);
-      done &= evp.decryptFinal(ctx, to + bytes, length.address);
-      if (done === 1) return true;
-      evp.clearErrors();
-      return false;
-    },
-    wipe(cipher) {
-      evp.encryptInit(sealing[cipher] as number, 0, zeros.address, zeros.address, 0);
-      evp.decryptInit(opening[cipher] as number, 0, zeros.address, zeros.address, 0);
-    },
+    open: (cipher, key, aadBytes, from, bytes, to) =>
+      (ciphers[cipher] as Seals).open(key, aadBytes, from, bytes, to),
+    wipe: (cipher) => ciphers[cipher]?.wipe(),
     close() {
-      for (const ctx of [...sealing, ...opening]) if (ctx !== undefined) evp.freeContext(ctx); // which wipes it
+      for (const cipher of ciphers) cipher?.close();
     },
   };
   checkAead(libc, aead);
   return aead;
+}
+
+/** One cipher: see `Aead`. */
+interface Seals {
+  /** What it has the addresses of, which must not be collected before it. */
+  readonly memory: readonly Pinned[];
+  seal(key: number, aadBytes: number, from: number, bytes: number, last: number, to: number): void;
+  open(key: number, aadBytes: number, from: number, bytes: number, to: number): boolean;
+  wipe(): void;
+  close(): void;
+}
+
+/**
+ * What makes the contexts of a cipher; keys come with each record. Addresses are constants, because V8 makes an object of every
+ * number beyond 2^31 that is given to a function of C, but for one that is an object already.
+ */
+function createSeals(
+  libc: Libc,
+  library: ProviderCiphers,
+  nonce: number,
+  aad: number,
+): (functions: CipherFunctions, keyBytes: number) => Seals {
+  const trailer = libc.pin(1);
+  const trailerAt = trailer.address;
+  const length = libc.pin(8);
+  const lengthAt = length.address;
+  const zeroKey = libc.pin(32);
+  const zeros = zeroKey.address;
+  const tag = createParam(libc, 'tag', OSSL_PARAM_OCTET_STRING);
+  const tagAt = tag.address;
+
+  return (functions, keyBytes) => {
+    const { encryptInit, decryptInit, update, final, getParams, freeContext } = functions;
+    const sealing = functions.newContext();
+    const opening = functions.newContext();
+    if (sealing === 0 || opening === 0) throw unavailable('OpenSSL has no memory for a cipher');
+    return {
+      memory: [length, zeroKey],
+      seal(key, aadBytes, from, bytes, last, to) {
+        let done = encryptInit(sealing, key, keyBytes, nonce, IV_BYTES, 0);
+        done &= update(sealing, 0, lengthAt, aadBytes, aad, aadBytes);
+        if (bytes > 0) done &= update(sealing, to, lengthAt, bytes, from, bytes);
+        let end = to + bytes;
+        if (last >= 0) {
+          trailer.bytes[0] = last;
+          done &= update(sealing, end++, lengthAt, 1, trailerAt, 1);
+        }
+        done &= final(sealing, to, lengthAt, 0);
+        tag.point(end, TAG_BYTES);
+        done &= getParams(sealing, tagAt);
+        if (done !== 1) throw new BreakwaterError('INTERNAL', 'OpenSSL has not sealed a record');
+      },
+      open(key, aadBytes, from, bytes, to) {
+        tag.point(from + bytes, TAG_BYTES);
+        let done = decryptInit(opening, key, keyBytes, nonce, IV_BYTES, tagAt);
+        done &= update(opening, 0, lengthAt, aadBytes, aad, aadBytes);
+        if (bytes > 0) done &= update(opening, to, lengthAt, bytes, from, bytes);
+        done &= final(opening, to, lengthAt, 0);
+        if (done === 1) return true;
+        library.clearErrors();
+        return false;
+      },
+      wipe() {
+        encryptInit(sealing, zeros, keyBytes, zeros, IV_BYTES, 0);
+        decryptInit(opening, zeros, keyBytes, zeros, IV_BYTES, 0);
+      },
+      close() {
+        freeContext(sealing);
+        freeContext(opening);
+      },
+    };
+  };
 }
 
 /** A list of one parameter (OSSL_PARAM(3)), which ends with zeros; behind it are its name, and a text that it may point to. */
@@ -150,7 +169,7 @@ function createParam(libc: Libc, name: string, type: number) {
   bytes.writeBigUInt64LE(BigInt(address + nameAt), 0);
   bytes.writeUInt32LE(type, 8);
   function point(to: number, length: number): void {
-    words[4] = to % 2 ** 32;
+    words[4] = to; // the low half of it
     words[5] = to / 2 ** 32;
     words[6] = length;
   }

@@ -53,6 +53,11 @@ export class NativeLibrary {
     return this.koffi.proto(prototype);
   }
 
+  /** The function of this type at an address. */
+  protected at<F>(address: number, type: CallbackType): F {
+    return this.koffi.decode(BigInt(address), type) as F;
+  }
+
   /** Lets the library call `run`, until it is freed. */
   protected register(type: CallbackType, run: (...args: number[]) => number): Callback {
     const registered = this.koffi.register(run, this.koffi.pointer(type));

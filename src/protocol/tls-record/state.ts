@@ -1,3 +1,4 @@
+import { uint16, uint32 } from '../../base/bytes.ts';
 import { type AeadCipher, aeadCipher } from './suites.ts';
 
 /**
@@ -161,7 +162,7 @@ export class RecordState {
   }
 
   get fragmentLimit(): number {
-    return this.bytes.readUInt16BE(this.at + FRAGMENT_LIMIT);
+    return uint16(this.bytes, this.at + FRAGMENT_LIMIT);
   }
 
   /** Records in a row that brought no bytes. */
@@ -196,7 +197,7 @@ export class RecordState {
 
   /** How many of its bytes are still to come, and are of no interest. */
   get messageSkip(): number {
-    return this.bytes.readUInt32BE(this.at + MESSAGE_SKIP);
+    return uint32(this.bytes, this.at + MESSAGE_SKIP);
   }
 
   set messageSkip(count: number) {
@@ -276,9 +277,12 @@ export class RecordState {
       if (next !== 0) break;
     }
     const blocks = this.at + direction + BLOCKS;
-    const low = bytes.readUInt32BE(blocks + 4) + 1 + ((length + 15) >>> 4);
-    bytes.writeUInt32BE(low >>> 0, blocks + 4);
-    if (low > 0xffff_ffff) bytes.writeUInt32BE(bytes.readUInt32BE(blocks) + 1, blocks);
+    let carry = 1 + ((length + 15) >>> 4);
+    for (let i = blocks + 7; i >= blocks && carry !== 0; i--) {
+      carry += bytes[i] as number;
+      bytes[i] = carry & 0xff;
+      carry >>>= 8;
+    }
   }
 
   /** The handshake has used the first numbers of a sequence. */
@@ -290,7 +294,7 @@ export class RecordState {
   isWorn(direction: Direction): boolean {
     const sequence = this.at + direction + SEQUENCE;
     if (((this.bytes[sequence] as number) | (this.bytes[sequence + 1] as number)) !== 0) return true;
-    const high = this.bytes.readUInt32BE(this.at + direction + BLOCKS);
+    const high = uint32(this.bytes, this.at + direction + BLOCKS);
     return high >= BLOCKS_MAX / 2 ** 32 && this.cipher.wearsOut;
   }
 
