@@ -15,6 +15,8 @@ export class Attachment {
   link: Link = -1;
   /** The link to the node that is left for another one, until that one has the session; or -1. */
   oldLink: Link = -1;
+  /** The node of `oldLink` has been told goodbye, and is waited for: it closes its link when it has read all. */
+  saidGoodbye = false;
   /** At the node that serves. */
   permit: NodePermit | undefined;
   /** At the node of `oldLink`: until another node has the session, that one is not empty. */
@@ -93,10 +95,12 @@ export class Attachment {
   }
 
   private leaveOld(closeMode: CloseMode, options?: PartOptions): void {
-    const { oldLink, oldPermit } = this;
+    const { oldLink, oldPermit, saidGoodbye } = this;
     this.oldLink = -1;
     this.oldPermit = undefined;
-    if (oldLink >= 0) this.part(oldLink, closeMode, { ...options, permit: oldPermit });
+    this.saidGoodbye = false;
+    const how = saidGoodbye && closeMode === 'goodbye' ? 'flush' : closeMode;
+    if (oldLink >= 0) this.part(oldLink, how, { ...options, permit: oldPermit });
   }
 
   /** The old node has ended its link, or it is left. */
@@ -104,6 +108,19 @@ export class Attachment {
     this.oldLink = -1;
     this.oldPermit?.release();
     this.oldPermit = undefined;
+    this.saidGoodbye = false;
+  }
+
+  /**
+   * Says goodbye to the node before another one is asked, which would else have it fire the Will as soon as the session is
+   * taken over. The node closes the link when it has done with all that was sent before. False: as in `detach`.
+   */
+  leaveFirst(): boolean {
+    const { session } = this.owner;
+    session.nodeGone();
+    this.send(this.link, session.goodbye(false));
+    this.saidGoodbye = true;
+    return this.leaveBehind();
   }
 
   /**

@@ -139,7 +139,8 @@ export class SessionUpstream implements LossOwner, HangHost {
 
   /** False when no node is sought: then the timer is not the upstream's. */
   timer(): boolean {
-    const { attempts, move, lost } = this;
+    const { attempts, move, lost, at } = this;
+    if (at.saidGoodbye) at.sayGoodbye({}); // it was waited for
     if (this.isOver) this.purge?.giveUp();
     else if (lost !== undefined) lost.timer();
     else if (attempts !== undefined) this.attemptOver(attempts.due());
@@ -213,9 +214,11 @@ export class SessionUpstream implements LossOwner, HangHost {
   linkEnded(link: Link, cause: EndCause): void {
     if (this.isOver) return this.purge?.end(link);
     if (link === this.at.oldLink) {
+      const wasLeftFirst = this.at.saidGoodbye;
       this.at.oldLinkOver();
       this.owner.session.nodeGone();
-      return this.connection.wire.endNode(link, 'reset');
+      this.connection.wire.endNode(link, 'reset');
+      return wasLeftFirst ? this.attemptOver(this.attempts?.due()) : undefined;
     }
     if (this.hung?.ended(link)) return;
     if (link === this.attempts?.link) return this.tryAnother((attempts) => attempts.ended(cause));
@@ -327,12 +330,9 @@ export class SessionUpstream implements LossOwner, HangHost {
     }
     this.move = move;
     this.attempts = attempts;
-    if (session.leavesFirst) {
-      at.leaveNode('goodbye');
-      if (!at.detach()) return 'over';
-    }
-    attempts.dial();
-    return 'moving';
+    if (!session.leavesFirst) attempts.dial();
+    else if (at.leaveFirst()) attempts.dialIn(this.route.moves.silenceTimeoutMs);
+    return this.isOver ? 'over' : 'moving';
   }
 
   /** A planned move is given up: the device leaves its node, or the node ends its session. */

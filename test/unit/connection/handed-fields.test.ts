@@ -89,7 +89,7 @@ const classes: readonly (readonly [object, Fate])[] = [
   ],
   [
     of(upstream, 'at'),
-    { goes: 'link permit attachedAtMs', begins: 'oldLink oldPermit isOver', isGiven: 'owner' },
+    { goes: 'link permit attachedAtMs', begins: 'oldLink oldPermit saidGoodbye isOver', isGiven: 'owner' },
   ],
   [new Parting(), { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell' }],
   [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],

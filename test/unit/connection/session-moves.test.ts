@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { moves } from './scene.ts';
 import { drainedAndAsked, goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
 
 // Planned moves: the old node lives, and the session leaves it for another.
@@ -47,12 +48,11 @@ test.each([
 
 describe('a node that reads late is not empty before it has read the goodbye, and closes', () => {
   test.each([
-    ['as the new node has the session', {}, ['b: CONNACK present']],
-    ['before the new node is asked', { takeoverFiresWill: true }, []],
-    ['and moves once more', {}, ['b: CONNACK present', 'owner: move drain to=c', 'c: opens', 'c: CONNACK']],
-    ['and its device leaves', {}, ['b: CONNACK present', 'device: reset']],
-  ])('a session says it %s', (_when, options, lines) => {
-    const scene = served('CONNECT id=dev will=gone', options);
+    ['as the new node has the session', ['b: CONNACK present']],
+    ['and moves once more', ['b: CONNACK present', 'owner: move drain to=c', 'c: opens', 'c: CONNACK']],
+    ['and its device leaves', ['b: CONNACK present', 'device: reset']],
+  ])('a session says it %s', (_when, lines) => {
+    const scene = served('CONNECT id=dev will=gone');
     for (const line of ['owner: move drain', 'b: opens', ...lines]) {
       const [who = '', what = ''] = line.split(': ');
       scene.say(who, what);
@@ -240,19 +240,67 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
     goOn(
       willed(),
       `
-      -- A takeover would fire the Will, so a hears a goodbye before b is asked.
+      -- A takeover would fire the Will, so a has read a goodbye, and what was sent before, when b is asked.
       owner: move drain
         a gets DISCONNECT
-        end a: flush
-        dial b
         answer moving
       device: PUBLISH t=x
+      a: fin
+        end a: reset
+        dial b
       b: opens
         b gets CONNECT id=dev will=gone
       b: CONNACK
         b gets PUBLISH t=x
         moved (drain) from a to b rebuilt after 0`,
     );
+  });
+
+  test('a node that does not close its link is waited for no longer than one that hangs', () => {
+    const scene = willed();
+    goOn(
+      scene,
+      `
+      owner: move drain
+        a gets DISCONNECT
+        answer moving
+      time: ${moves.silenceTimeoutMs - 1}
+      device: PUBLISH t=x
+      time: 1
+        end a: flush
+        dial b
+      b: opens
+        b gets CONNECT id=dev will=gone
+      b: CONNACK
+        b gets PUBLISH t=x
+        moved (drain) from a to b rebuilt after ${moves.silenceTimeoutMs}`,
+    );
+    expect([...scene.counted]).toEqual([
+      ['a', 0],
+      ['b', 1],
+    ]);
+  });
+
+  test.each([
+    ['owner: end shutdown', 'flush'],
+    ['device: reset', 'reset'],
+  ])('the connection ends meanwhile, and a is told nothing behind its goodbye: %s', (end, how) => {
+    const scene = willed();
+    goOn(
+      scene,
+      `
+      owner: move drain
+        a gets DISCONNECT
+        answer moving
+      ${end}
+        end a: ${how}
+        end device: ${how}`,
+    );
+    scene.closes();
+    expect([...scene.counted]).toEqual([
+      ['a', 0],
+      ['b', 0],
+    ]);
   });
 
   test('but not where there is nowhere to go', () => {
