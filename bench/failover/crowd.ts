@@ -42,6 +42,8 @@ export interface Crowd {
   publish(): void;
   /** What is published from now on counts as later. */
   markLater(): void;
+  /** See `Account.lostHalfway`. */
+  markHalfway(): void;
   /** See `Ledger.ackTimes`; of all devices but these. */
   ackTimesBut(clientIds: ReadonlySet<string>, fromMs: number, toMs: number): AckTimes;
   /** Stops publishing, and waits until everything is acknowledged and received, or nothing has come for a while. */
@@ -130,6 +132,7 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
   return {
     publish: pace.start,
     markLater: () => ledger.markLater(),
+    markHalfway: () => ledger.markHalfway(devices.flatMap(({ halfway }) => halfway)),
     ackTimesBut: (clientIds, fromMs, toMs) =>
       ledger.ackTimes((publisher) => !clientIds.has(`${run}-${publisher}`), fromMs, toMs),
     async quieten() {
@@ -138,12 +141,7 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
       while (!ledger.isSettled && performance.now() - lastNewsMs < QUIET_MS) await sleep(50);
       await sleep(500); // for what should not come
     },
-    members: () =>
-      devices.map(({ localPort, isConnected }, index) => ({
-        ...(seen[index] as Seen),
-        localPort,
-        isConnected,
-      })),
+    members: () => devices.map((device, index) => memberOf(device, seen[index] as Seen)),
     figures: (isMeant) => ({
       disconnects: seen.reduce((sum, { disconnects }) => sum + disconnects, 0),
       refusals,
@@ -157,6 +155,10 @@ export async function gather(options: CrowdOptions): Promise<Crowd> {
       await Promise.all(devices.map((device) => device.leave()));
     },
   };
+}
+
+function memberOf({ localPort, isConnected }: Device, seen: Seen): Member {
+  return { ...seen, localPort, isConnected };
 }
 
 /** Calls back so often a second between `start` and `stop`. */

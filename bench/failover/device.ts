@@ -78,6 +78,13 @@ export class Device {
     return this.outgoing.size;
   }
 
+  /** Payloads of QoS 2 publishes that have PUBREC, and no PUBCOMP. */
+  get halfway(): string[] {
+    return [...this.outgoing.values()]
+      .filter(({ isReceived }) => isReceived)
+      .map(({ packet }) => packet.payload.toString());
+  }
+
   /** PINGREQs that were not answered. */
   get unansweredPings(): number {
     return this.pings;

@@ -17,6 +17,8 @@ export interface Account {
   readonly lost: Losses;
   /** Of these, the ones that were published after `markLater`. */
   readonly lostLater: Losses;
+  /** Of the lost ones of QoS 2, those that had PUBREC and no PUBCOMP at each `markHalfway`. */
+  readonly lostHalfway: number;
   readonly duplicates: Losses;
   /** Messages that came for the first time behind a later one of the same topic and publisher. */
   readonly outOfOrder: Losses & { readonly qos0: number };
@@ -60,6 +62,7 @@ export class Ledger {
   private slowestAckMs = 0;
   private readonly acks: Acknowledgement[] = [];
   private readonly disorder: string[] = [];
+  private halfway: ReadonlySet<string> | undefined;
 
   constructor(topics: readonly { readonly subscriber: number; readonly qos: Qos }[]) {
     this.topics = topics.map(({ subscriber, qos }, publisher) => ({
@@ -109,6 +112,11 @@ export class Ledger {
     for (const topic of this.topics) topic.later = topic.received.length;
   }
 
+  /** @param messages `publisher sequence` of each that is half acknowledged at this moment; of several calls, at each */
+  markHalfway(messages: readonly string[]): void {
+    this.halfway = new Set(messages.filter((message) => this.halfway?.has(message) ?? true));
+  }
+
   /** @param isMeant of these publishers only */
   account(isMeant: (publisher: number) => boolean = () => true): Account {
     const topics = this.topics.filter(({ publisher }) => isMeant(publisher));
@@ -135,6 +143,10 @@ export class Ledger {
       ),
       lost: byQos((topic) => lost(topic).length),
       lostLater: byQos((topic) => lost(topic).filter((sequence) => sequence >= topic.later).length),
+      lostHalfway: sumOf(
+        2,
+        (topic) => lost(topic).filter((sequence) => this.isHalfway(topic, sequence)).length,
+      ),
       duplicates: byQos(({ received }) =>
         received.reduce((total, count) => total + Math.max(0, count - 1), 0),
       ),
@@ -149,6 +161,10 @@ export class Ledger {
     return this.topics.every(
       (topic) => topic.qos === 0 || (topic.acknowledged.every(Boolean) && lost(topic).length === 0),
     );
+  }
+
+  private isHalfway({ publisher }: Topic, sequence: number): boolean {
+    return this.halfway?.has(`${publisher} ${sequence}`) ?? false;
   }
 
   private topic(publisher: number): Topic {

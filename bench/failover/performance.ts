@@ -49,6 +49,8 @@ const NODES = 3;
 const TOLERANCE = 0.1;
 /** How long it may take until every affected device has another node. */
 const MOVES_TIMEOUT_MS = 60_000;
+/** Two of these are less than a hang is found in. */
+const LOOK_MS = 750;
 
 interface Scene {
   readonly play: Play;
@@ -151,7 +153,7 @@ const faults: Readonly<
     scene.nodes[0]?.signal('SIGSTOP');
     // A cluster that shares sessions gives none away while the node that has it hangs.
     const isLeft = brokers === 'emqx' ? undefined : moved(scene, affected, faultAtMs);
-    await Promise.all([isLeft, sleep(hangMs)]);
+    await Promise.all([isLeft, sleep(hangMs), markHalfway(scene)]);
     scene.nodes[0]?.signal('SIGCONT');
   },
 
@@ -180,6 +182,14 @@ const faults: Readonly<
     }
   },
 };
+
+/** What waits for PUBCOMP at two looks, before anything moves, waits for the node that hangs. */
+async function markHalfway({ crowd }: Scene): Promise<void> {
+  for (let look = 0; look < 2; look++) {
+    await sleep(LOOK_MS);
+    crowd.markHalfway();
+  }
+}
 
 async function moved({ play, front }: Scene, affected: number, faultAtMs: number): Promise<void> {
   if (play.front !== 'breakwater' || front === undefined) return;
