@@ -40,8 +40,8 @@ const questionShape = z.object({
   client: z.string().max(512).optional(),
   /** What each proxy told last. */
   behind: z.array(z.tuple([z.string().max(256), sinceShape])).max(1024),
-  /** From where on the others tell; absent: they only say where they are. */
-  others: sinceShape.optional(),
+  /** From where on the others tell. */
+  others: sinceShape,
 });
 
 const answerShape = z.object({
@@ -74,7 +74,6 @@ export function createPeerEvents(parts: PeerEventParts) {
   function answer({ behind, others: rest, ...filter }: Question): Answer {
     listen(AUDIENCE_MS);
     const since = behind.find(([proxy]) => proxy === proxyId)?.[1] ?? rest;
-    if (since === undefined) return { events: [], at: journal.position(), isMore: false, isCut: false };
     const found = journal.read(filter, since);
     const events: KeptEvent[] = [];
     let characters = 0;
@@ -121,20 +120,21 @@ export function createPeerEvents(parts: PeerEventParts) {
       return { events, missing: [...silent].sort() };
     },
 
-    /** Tells the reader, until the returned function is called. */
+    /**
+     * Tells the reader what happens from now on, by this clock, until the returned function is called. What happens before another proxy has
+     * heard the first question is told too, but for single devices, of which nobody takes note while there is no reader.
+     */
     follow(reader: EventReader): () => void {
       const told = new Map<string, Since>();
       const began: Since = { start: '', number: 0, atMs: clock.now() };
-      let isFirst = true;
       let isOver = false;
       let timer: unknown;
       let lastMissing = '';
 
       async function look(): Promise<void> {
         const kinds = reader.kinds();
-        const { given, missing } = await askOnce(told, { kinds, others: isFirst ? undefined : began });
+        const { given, missing } = await askOnce(told, { kinds, others: began });
         if (isOver) return;
-        isFirst = false;
         for (const event of eventsOf(given)) reader.tell(event);
         const cut = [...given].filter(([, { isCut }]) => isCut).map(([proxy]) => proxy);
         if (cut.length > 0 || missing.join() !== lastMissing) reader.tellPeers({ missing, cut });

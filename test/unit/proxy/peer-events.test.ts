@@ -14,6 +14,8 @@ function cluster(...ids: string[]) {
   const listened: string[] = [];
   const asked: number[] = [];
   const topicsOf = new Map<string, Topics>();
+  /** What happens while the first question is on its way. */
+  const onTheWay: (() => void)[] = [];
   const clock = { now: () => 1_800_000_000_000 + time.clock.now() };
 
   function proxy(id: string) {
@@ -22,6 +24,7 @@ function cluster(...ids: string[]) {
       const given = new Map<string, unknown>();
       const missing: string[] = [];
       asked.push(time.clock.now());
+      onTheWay.shift()?.();
       for (const [other, topics] of topicsOf) {
         if (other === id) continue;
         if (silent.has(other)) missing.push(other);
@@ -44,7 +47,7 @@ function cluster(...ids: string[]) {
       journal.idOf(journal.add({ type, node, at: new Date(clock.now()).toISOString() }));
     return { events, journal, add };
   }
-  return { time, silent, listened, asked, clock, proxies: ids.map(proxy) };
+  return { time, silent, listened, asked, clock, onTheWay, proxies: ids.map(proxy) };
 }
 
 /** The first question is answered. */
@@ -65,6 +68,7 @@ test('what happens at other proxies from now on is told once, in their order', a
   const { time, listened, proxies } = cluster('a', 'b', 'c');
   const [a, b, c] = proxies as [(typeof proxies)[0], (typeof proxies)[0], (typeof proxies)[0]];
   b.add('node-health', 'before');
+  await time.pass(1);
   const { self, names, peers } = reader();
   const stop = a.events.follow(self);
   await begun();
@@ -79,6 +83,22 @@ test('what happens at other proxies from now on is told once, in their order', a
   expect(new Set(listened)).toEqual(new Set(['b', 'c']));
   stop();
   expect(time.pending()).toBe(0);
+});
+
+test('what happens at another proxy before it hears the first question is told', async () => {
+  const { time, proxies, onTheWay } = cluster('a', 'b');
+  const [a, b] = proxies as [(typeof proxies)[0], (typeof proxies)[0]];
+  b.add('node-health', 'before');
+  await time.pass(1);
+  onTheWay.push(() => b.add('node-health', '1'));
+  const { self, names } = reader();
+  const stop = a.events.follow(self);
+  await begun();
+  expect(names()).toEqual(['b 1']);
+  b.add('node-health', '2');
+  await time.pass(3_000);
+  expect(names()).toEqual(['b 1', 'b 2']);
+  stop();
 });
 
 test('only the kinds that are read are asked for', async () => {
