@@ -99,15 +99,19 @@ export function handOverContract(name: LinuxEngineName, to = name, sizes?: Uring
     });
 
     it('is told of its timer when it is thawed, once', async () => {
-      const { connection, port } = await serve('manual');
+      const { device, connection, port } = await serve('manual');
       connection.call('setTimer', 1);
       await frozen(engine, port);
+      device.write('I live');
       const bystander = await serve('manual');
       bystander.connection.call('setTimer', 200);
       await bystander.connection.told('timer');
       expect(connection.names()).not.toContain('timer');
       await engine.thaw(port);
       await connection.told('timer');
+      const names = connection.names();
+      expect(names.indexOf('deviceData')).toBeGreaterThan(-1); // who has spoken is not silent
+      expect(names.indexOf('deviceData')).toBeLessThan(names.indexOf('timer'));
     });
 
     it('keeps what is written to it, in order', async () => {

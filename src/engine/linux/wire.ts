@@ -44,6 +44,9 @@ const NO_FD = -1;
 /** The dial failed at once, which is not told before the connection's call has returned. */
 const FAILED_FD = -2;
 
+/** What came while a connection stood still is read before its timer, which may ask whether anything has come. */
+const THAWED_MS = 200;
+
 /** One connection: its slot, and the fds of its device and links. */
 export class LinuxWire implements Wire, Owner {
   readonly slot: number;
@@ -235,7 +238,7 @@ export class LinuxWire implements Wire, Owner {
     const { extras } = this;
     if (extras === undefined) return;
     extras.isFrozen = false;
-    if (extras.isDue) this.setTimer(1);
+    if (extras.isDue) this.setTimer(THAWED_MS);
     this.tidy();
   }
 
