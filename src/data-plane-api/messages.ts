@@ -228,8 +228,8 @@ export type Command =
   | { readonly type: 'trace'; readonly request: number; readonly order: TraceOrder }
   /** Bans come and go; some end connections too. */
   | ({ readonly type: 'bans' } & BanChange)
-  /** Answered by `kicked`. */
-  | { readonly type: 'kick'; readonly request: number; readonly whom: Whom }
+  /** Ends those that the broker had accepted by `untilMs`, by `sharedClock`. Answered by `kicked`. */
+  | { readonly type: 'kick'; readonly request: number; readonly whom: Whom; readonly untilMs: number }
   /** Answered by `tlsUpdated`. */
   | {
       readonly type: 'updateTls';

@@ -7,19 +7,21 @@ import { addTallies } from '../data-plane-api/move-tally.ts';
 import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
 import { askAll, type Workers } from './ask-workers.ts';
 import { laidTogether } from './client-list.ts';
+import type { Kick } from './recent-kicks.ts';
 
 /**
  * What may be asked of devices, whichever worker has them. Each throws BreakwaterError THREAD_UNAVAILABLE.
  * @param all those too that have only clients of HTTP
+ * @param kicked notes a kick for connections that stand still
  */
-export function createDeviceOrders(workers: () => Workers, all: () => Workers) {
+export function createDeviceOrders(workers: () => Workers, all: () => Workers, kicked: (whom: Whom) => Kick) {
   let turn = 0;
   return {
     clients: (filter: ClientFilter) => list(workers(), filter),
     moveSome: (node: string, count: number, cause: MoveCause, to?: string) =>
       moveSome(workers(), node, count, cause, to),
     move: (whom: Whom, to: string | undefined) => move(workers(), whom, to),
-    kick: (whom: Whom) => kick(workers(), whom),
+    kick: (whom: Whom) => kick(workers(), kicked(whom)),
     trace: (order: TraceOrder) => trace(workers(), order),
     dismiss: (order: DepartureOrder) => dismiss(all(), order, turn++),
   };
@@ -73,11 +75,11 @@ async function move(workers: Workers, whom: Whom, to: string | undefined): Promi
 }
 
 /** Ends connections. @returns how many there were */
-async function kick(workers: Workers, whom: Whom): Promise<number> {
+async function kick(workers: Workers, order: Kick): Promise<number> {
   const reports = await askAll<Extract<Report, { type: 'kicked' }>>(workers, (request) => ({
     type: 'kick',
     request,
-    whom,
+    ...order,
   }));
   return reports.reduce((sum, report) => sum + report.count, 0);
 }

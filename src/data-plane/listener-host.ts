@@ -49,6 +49,7 @@ import {
 } from './handed-clients.ts';
 import { type Mover, moveAll, moveSome } from './move-orders.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
+import type { Kick } from './recent-kicks.ts';
 import { ruleInput } from './rule-input.ts';
 import { SwapRemoveSet } from './swap-remove-set.ts';
 import type { Trials } from './trials.ts';
@@ -377,8 +378,8 @@ export class ListenerHost implements ConnectionHost {
   }
 
   /** Ends connections; returns how many. */
-  kick(whom: Whom): number {
-    const meant = [...this.meant(whom)];
+  kick({ whom, untilMs }: Kick): number {
+    const meant = [...this.meant(whom)].filter(({ acceptedAtMs }) => acceptedAtMs <= untilMs);
     for (const connection of meant) connection.end('kicked');
     return meant.length;
   }

@@ -3,6 +3,7 @@ import type { Accepted, ListenerSettings, Report } from '../data-plane-api/messa
 import { CLOSED, CONNECTION, OTHER } from '../engine/descriptors.ts';
 import { descriptorsOf } from '../engine/handed-sockets.ts';
 import type { Left } from './left-behind.ts';
+import { type Kick, type Kicks, kickAgain } from './recent-kicks.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 /**
@@ -16,8 +17,8 @@ import type { WorkerHandle } from './worker-handle.ts';
 
 /** So many stand still together at the thread that goes on with them. */
 const BATCH = 64;
-/** Takeovers that are noted while devices wait. Of those beyond, the devices hear nothing. */
-const TAKEOVERS_MAX = 10_000;
+/** Takeovers and kicks that are noted while devices wait. Of those beyond, the devices hear nothing. */
+const NEWS_MAX = 10_000;
 /** The machine may be busy; a thread that takes longer is not waited for. */
 const ADOPT_TIMEOUT_MS = 30_000;
 
@@ -40,6 +41,7 @@ interface Waiting {
   /** Of the listeners, when the sockets were left. */
   readonly listeners: readonly ListenerSettings[];
   readonly takeovers: Accepted[];
+  readonly kicks: Kick[];
 }
 
 interface SurvivorsParts {
@@ -68,9 +70,9 @@ export class Survivors {
   /** They wait for the next thread at that place. */
   keep(place: number, { devices, listening, listeners }: Left, settle: Settle): void {
     this.release(place);
-    const { groups = [], takeovers = [] } = this.waiting.get(place) ?? {};
+    const { groups = [], takeovers = [], kicks = [] } = this.waiting.get(place) ?? {};
     if (devices.length > 0) groups.push({ devices: [...devices], listeners, settle });
-    this.waiting.set(place, { groups, listening, listeners, takeovers });
+    this.waiting.set(place, { groups, listening, listeners, takeovers, kicks });
   }
 
   /** A thread has died while another process was asked to take some of its connections. */
@@ -78,8 +80,8 @@ export class Survivors {
     if (thread.offered.length > 0) this.offers.set(thread, settle);
   }
 
-  /** The other process has them, but those at these places, which wait here. False: that thread has not died. */
-  given(place: number, thread: Offering, kept: readonly number[] | 'all'): boolean {
+  /** The other process has them, but those at these places, which wait here. False: that thread has not died. @param missed kicks since they stand still */
+  given(place: number, thread: Offering, kept: readonly number[] | 'all', missed: Kicks): boolean {
     const settle = this.offers.get(thread);
     if (settle === undefined) return false;
     this.offers.delete(thread);
@@ -94,8 +96,15 @@ export class Survivors {
     const devices = offered.filter((_, at) => places.has(at));
     if (devices.length === 0) return true;
     const listeners = this.parts.listeners();
-    const waiting = this.waiting.get(place) ?? { groups: [], listening: [], listeners, takeovers: [] };
+    const waiting = this.waiting.get(place) ?? {
+      groups: [],
+      listening: [],
+      listeners,
+      takeovers: [],
+      kicks: [],
+    };
     waiting.groups.push({ devices, listeners, settle });
+    waiting.kicks.push(...missed);
     this.waiting.set(place, waiting);
     return true;
   }
@@ -164,7 +173,13 @@ export class Survivors {
   /** The broker has accepted a newer connection of a device; `place`: those that wait there are meant. */
   superseded(accepted: Accepted, place?: number): void {
     for (const [at, { takeovers }] of this.waiting)
-      if ((place === undefined || place === at) && takeovers.length < TAKEOVERS_MAX) takeovers.push(accepted);
+      if ((place === undefined || place === at) && takeovers.length < NEWS_MAX) takeovers.push(accepted);
+  }
+
+  /** Who is meant is to be ended, when it goes on. */
+  kicked(kick: Kick): Kick {
+    for (const { kicks } of this.waiting.values()) if (kicks.length < NEWS_MAX) kicks.push(kick);
+    return kick;
   }
 
   /** How many wait. */
@@ -185,7 +200,7 @@ export class Survivors {
    */
   async adopt(place: number, thread: Thread): Promise<void> {
     this.release(place);
-    const { groups = [], takeovers = [] } = this.waiting.get(place) ?? {};
+    const { groups = [], takeovers = [], kicks = [] } = this.waiting.get(place) ?? {};
     for (let group = groups[0]; group !== undefined; group = groups[0]) {
       const batch = group.devices.splice(0, BATCH);
       if (group.devices.length === 0) groups.shift();
@@ -196,6 +211,7 @@ export class Survivors {
     }
     this.waiting.delete(place);
     for (const accepted of takeovers) thread.tell({ type: 'superseded', ...accepted });
+    kickAgain([thread], kicks);
   }
 
   /** Without those whose listener is gone. */

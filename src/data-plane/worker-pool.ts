@@ -1,5 +1,5 @@
 import { BreakwaterError } from '../base/errors.ts';
-import { systemClock } from '../base/time.ts';
+import { sharedClock, systemClock } from '../base/time.ts';
 import type { EndReason } from '../connection/connection-host.ts';
 import type {
   Accepted,
@@ -23,6 +23,7 @@ import { awaitThreads, beingStarted } from './await-threads.ts';
 import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
 import type { Left } from './left-behind.ts';
+import { type Kicks, RecentKicks } from './recent-kicks.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
@@ -36,7 +37,9 @@ export class WorkerPool {
   readonly devices = createDeviceOrders(
     () => this.alive,
     () => this.allAlive,
+    (whom) => this.survivors.kicked(this.kicks.add(whom)),
   );
+  readonly kicks = new RecentKicks(sharedClock);
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
@@ -191,9 +194,9 @@ export class WorkerPool {
   }
 
   /** Another process has what this thread has offered, but those at these places: they go on at the thread, or at the next. */
-  given(handle: WorkerHandle, kept: readonly number[] | 'all'): void {
+  given(handle: WorkerHandle, kept: readonly number[] | 'all', missed: Kicks = []): void {
     const place = handle.number - this.numberOf(0);
-    if (!this.survivors.given(place, handle, kept)) return handle.given(kept);
+    if (!this.survivors.given(place, handle, kept, missed)) return handle.given(kept, missed);
     const next = this.threads[place];
     if (next?.listens) void this.survivors.adopt(place, next);
     else this.survivors.settle(place, true, this.accepting);

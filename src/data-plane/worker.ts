@@ -327,7 +327,7 @@ function carryOut(command: Command): unknown {
       return endBanned(context.bans.change(command), allOpen());
     case 'kick': {
       let count = 0;
-      for (const host of hosts.values()) count += host.kick(command.whom);
+      for (const host of hosts.values()) count += host.kick(command);
       return report({ type: 'kicked', request: command.request, count });
     }
     default:

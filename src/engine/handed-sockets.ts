@@ -15,7 +15,7 @@ const socketShape = {
   fd,
   /** The TLS connection, with its keys (`protocol/tls-record/snapshot.ts`): never logged, and wiped by `adopt`. Absent: plain TCP. */
   tls: bytes.optional(),
-  /** What was received and is still to be read, first to last. */
+  /** What was received and is still to be read, first to last: with TLS as it came, behind the unopened records of `tls`. */
   unread: bytes,
   /** What is still to be sent, first to last. */
   waiting: bytes,
@@ -36,7 +36,7 @@ const handedLink = z.strictObject({
   lingerMs: count,
 });
 
-const handedSockets = z.strictObject({
+export const handedSockets = z.strictObject({
   device: z.strictObject(socketShape),
   /** Those that are open, in the order in which they were dialled. */
   links: z.array(handedLink).readonly(),

@@ -18,8 +18,8 @@ type Named = { readonly type: string };
 
 /** One end of the conversation: says `Out`, hears `In`. */
 export interface Channel<Out extends Named, In extends Named> {
-  /** @throws HandOverError where the other end is gone, or has not taken it in time */
-  say(message: Out, descriptors?: readonly number[]): Promise<void>;
+  /** @throws HandOverError where the other end is gone, or has not taken it within `timeoutMs` (10 s) */
+  say(message: Out, descriptors?: readonly number[], timeoutMs?: number): Promise<void>;
   /**
    * The next message, which must be one of these. Undefined: the other end is gone without a word.
    * @throws HandOverError where it is another, where `abort` came, or nothing within `timeoutMs`: then what comes late is for the next call
@@ -54,11 +54,11 @@ export function openChannel<Out extends Named, In extends Named>(
   }
 
   return {
-    async say(message, descriptors = []) {
+    async say(message, descriptors = [], timeoutMs = SAY_TIMEOUT_MS) {
       const sent = socket.send({ bytes: serialize(message), descriptors });
       const gone = new HandOverError('the other process has ended');
       await within(
-        SAY_TIMEOUT_MS,
+        timeoutMs,
         sent.catch(() => Promise.reject(gone)),
       );
     },

@@ -7,6 +7,8 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './p
 export interface Batch {
   readonly connections: readonly unknown[];
   readonly descriptors: readonly number[];
+  /** Who was to be ended since the batch before. */
+  readonly kicks: readonly unknown[];
   /** Connections that could not be stopped just now: they are in the middle of something. */
   readonly busy: number;
 }
@@ -35,7 +37,9 @@ export interface Giver {
 interface GiveOptions {
   /** How long the new process may take for each step until it accepts devices. */
   readonly startTimeoutMs: number;
-  /** How long it may take for each step behind that. */
+  /** How long it may take to take a batch of connections, which stand still meanwhile. */
+  readonly batchTimeoutMs: number;
+  /** How long it may take for each step behind those. */
   readonly stepTimeoutMs: number;
   /** Ends the new process at once; resolves when it has ended. */
   readonly kill: () => Promise<void>;
@@ -104,15 +108,15 @@ async function giveConnections(
 async function offer(
   channel: Channel<FromOld, FromNew>,
   giver: Giver,
-  { connections, descriptors }: Batch,
-  { stepTimeoutMs, kill }: GiveOptions,
+  { connections, descriptors, kicks }: Batch,
+  { batchTimeoutMs, kill }: GiveOptions,
 ): Promise<readonly number[]> {
   try {
-    await channel.say({ type: 'batch', connections }, descriptors);
-    return (await heard(channel, 'taken', stepTimeoutMs)).refused;
+    await channel.say({ type: 'batch', connections, kicks }, descriptors, batchTimeoutMs);
+    return (await heard(channel, 'taken', batchTimeoutMs)).refused;
   } catch (error) {
     await kill();
-    const late = await channel.hear(['taken'], stepTimeoutMs).catch(() => undefined);
+    const late = await channel.hear(['taken'], batchTimeoutMs).catch(() => undefined);
     if (late !== undefined) await giver.given(late.refused);
     throw error;
   }

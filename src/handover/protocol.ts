@@ -25,7 +25,7 @@ import { z } from 'zod';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 8;
+export const PROTOCOL = 9;
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);
@@ -54,7 +54,8 @@ export const fromOld = z.discriminatedUnion('type', [
   z.object({ type: z.literal('state'), state: z.unknown() }),
   z.object({ type: z.literal('refuse'), why }),
   z.object({ type: z.literal('listeners'), listeners: z.array(listeningSockets).max(1_000) }),
-  z.object({ type: z.literal('batch'), connections: z.unknown() }),
+  /** `kicks`: of devices since the batch before, some of which may have gone over by then. */
+  z.object({ type: z.literal('batch'), connections: z.unknown(), kicks: z.unknown() }),
   z.object({ type: z.literal('done'), state: z.unknown() }),
 ]);
 export type FromOld = z.output<typeof fromOld>;

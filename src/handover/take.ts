@@ -5,9 +5,9 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './p
 
 /** What the new process does with connections. */
 export interface Taker {
-  /** Makes them, without a move. Resolves with the places of those that it does not take. @throws Error where that fails: then none may go on here */
-  adopt(connections: unknown, descriptors: readonly number[]): Promise<readonly number[]>;
-  /** Those of the last batch go on here. */
+  /** Makes them, without a move. `kicks` are for `begin`. Resolves with the places of those that it does not take. @throws Error where that fails: then none may go on here */
+  adopt(connections: unknown, descriptors: readonly number[], kicks: unknown): Promise<readonly number[]>;
+  /** Those of the last batch go on here, and who is kicked is ended. */
   begin(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export async function takeConnections(
   for (;;) {
     const message = await channel.hear(['batch', 'done']);
     if (message?.type !== 'batch') return message;
-    const refused = await taker.adopt(message.connections, message.descriptors);
+    const refused = await taker.adopt(message.connections, message.descriptors, message.kicks);
     const isThere = await said(channel, { type: 'taken', refused: [...refused] });
     await taker.begin();
     if (!isThere) return undefined;

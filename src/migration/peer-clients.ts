@@ -17,7 +17,7 @@ const TWINS_MAX = 64;
 
 const clientId = z.string().max(65_535);
 const nodeId = z.string().max(64);
-const whomShape = z.union([
+export const whomShape = z.union([
   z.object({ clientId }),
   z.object({ connection: z.int().min(0), proxy: z.string().max(256).optional() }),
 ]) satisfies z.ZodType<Whom>;

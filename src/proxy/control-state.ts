@@ -4,6 +4,7 @@ import type { DeviceEntry } from '../journal/device-history.ts';
 import { eventKinds } from '../journal/event.ts';
 import { incidentKinds } from '../journal/incident.ts';
 import { movesUnderWay } from '../migration/moves-under-way.ts';
+import { whomShape } from '../migration/peer-clients.ts';
 import { formerIdentity } from './identity.ts';
 import { keysState } from './shared-keys.ts';
 
@@ -44,6 +45,12 @@ export const controlState = z.object({
   store: z.unknown(),
 });
 export type ControlState = z.output<typeof controlState>;
+
+/** Who was to be ended while connections went over. */
+export const handedKicks = z
+  .array(z.object({ whom: whomShape, untilMs: z.number() }))
+  .max(1_000)
+  .readonly();
 
 /** A session of which the store may know something that is out of date. */
 const missedSession = z.object({ pool: z.string(), clientId: z.string(), connection: z.int() });
@@ -111,6 +118,7 @@ export const lastWords = z.object({
   }),
   history: z.array(z.tuple([text, z.array(historyEntry).max(100)])),
   moves: movesUnderWay,
+  kicks: handedKicks,
   missedSessions: z.array(missedSession),
   store: z.unknown(),
 });

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { tableThreads } from '../data-plane/data-plane.ts';
+import { kickAgain } from '../data-plane/recent-kicks.ts';
 import { openTable } from '../data-plane-api/routing-table.ts';
 import { describeTotals, restoreTotals } from '../data-plane-api/totals.ts';
 import type { ControlState, LastWords } from './control-state.ts';
@@ -38,11 +39,10 @@ export function describeControl({
   };
 }
 
-export async function describeLast({
-  common,
-  control,
-  dataPlane,
-}: Omit<RunningParts, 'admin' | 'owners'>): Promise<LastWords> {
+export async function describeLast(
+  { common, control, dataPlane }: Omit<RunningParts, 'admin' | 'owners'>,
+  kicks: LastWords['kicks'],
+): Promise<LastWords> {
   const nodes = control.nodes.list().map(({ id }) => id);
   return {
     journal: common.journal.describe(),
@@ -51,13 +51,14 @@ export async function describeLast({
     metrics: await common.metrics.describe(),
     history: common.history.describe(),
     moves: control.underWay.describe(),
+    kicks,
     missedSessions: control.cluster.sessions.describeMissed(),
     store: control.store.describe(),
   };
 }
 
 export async function restoreLast(
-  { totals, metrics, moves, missedSessions, store, journal, incidents, history }: LastWords,
+  { totals, metrics, moves, kicks, missedSessions, store, journal, incidents, history }: LastWords,
   { common, control, dataPlane }: RunningParts,
 ): Promise<void> {
   const { memory, identity, table } = common;
@@ -69,5 +70,6 @@ export async function restoreLast(
   await common.metrics.restore(metrics);
   if (store !== undefined) control.store.restore(store);
   control.underWay.restore(moves);
+  kickAgain(dataPlane.threads.alive, kicks);
   control.cluster.sessions.restoreMissed(missedSessions);
 }

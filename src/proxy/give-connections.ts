@@ -1,3 +1,4 @@
+import type { Kicks } from '../data-plane/recent-kicks.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
@@ -23,19 +24,37 @@ interface Offer {
   readonly devices: readonly HandedDevice[];
 }
 
+interface ConnectionGiver extends Pick<Giver, 'next' | 'given'> {
+  /** Whom the new process has not heard of. */
+  unsaidKicks(): Kicks;
+  /** The new process is gone: all go on here. */
+  keepAll(): void;
+}
+
 export function createConnectionGiver({
   dataPlane,
   control,
-}: Pick<RunningParts, 'dataPlane' | 'control'>): Pick<Giver, 'next' | 'given'> & { keepAll(): void } {
+}: Pick<RunningParts, 'dataPlane' | 'control'>): ConnectionGiver {
   const { threads, listeners } = dataPlane;
   const { claims } = control.cluster;
   let offers: readonly Offer[] = [];
   /** Threads of the last batch. */
   let asked: readonly WorkerHandle[] = [];
   let size = FIRST_BATCH;
+  let saidKicks = threads.kicks.mark;
+  /** Before the last batch stood still. */
+  let heardKicks = saidKicks;
+
+  function unsaidKicks(): Kicks {
+    const kicks = threads.kicks.since(saidKicks);
+    saidKicks = threads.kicks.mark;
+    return kicks;
+  }
 
   return {
+    unsaidKicks,
     async next(): Promise<Batch> {
+      heardKicks = threads.kicks.mark;
       asked = threads.alive;
       const answered = asked.map(async (thread) => {
         const { devices, busy } = await offeredBy(thread, size);
@@ -50,6 +69,7 @@ export function createConnectionGiver({
           descriptors: descriptorsOf(sockets).length,
           claim: accepted && claims.describe(accepted),
         })),
+        kicks: all.length === 0 ? [] : unsaidKicks(),
         descriptors: all.flatMap(({ sockets }) => descriptorsOf(sockets)),
         busy: answers.reduce((sum, { busy }) => sum + busy, threads.awaited),
       };
@@ -62,14 +82,15 @@ export function createConnectionGiver({
         if (thread.isAlive)
           for (const [at, { accepted }] of devices.entries())
             if (accepted !== undefined && !places.has(first + at)) claims.departed(accepted);
-        threads.given(thread, kept);
+        threads.given(thread, kept, threads.kicks.since(heardKicks));
         first += devices.length;
       }
       offers = [];
       size = Math.min(LARGEST_BATCH, 2 * size);
     },
     keepAll() {
-      for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all');
+      const missed = threads.kicks.since(heardKicks);
+      for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all', missed);
     },
   };
 }

@@ -55,7 +55,7 @@ export function createMigrationParts(
     move: ({ from, count, to }) => devices.moveSome(from, count, 'rebalance', to),
     ...{ isHeld, ...time },
   });
-  const localClients = createLocalClients(devices, identity.id, (index) => listeners.urlAt(index));
+  const localClients = createLocalClients(devices, identity.id, (index) => listeners.urlAt(index), phase);
   const peerClients = withPeerClients(localClients, topics, others, identity.id);
   const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
   const peerMoves = withPeerMoves(localMoves, topics, others);

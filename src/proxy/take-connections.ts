@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { readHanded } from '../base/read-handed.ts';
 import { readHandedConnection, readHandedPeer } from '../connection/handed.ts';
+import { type Kicks, kickAgain } from '../data-plane/recent-kicks.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
@@ -10,12 +11,13 @@ import { CLOSED, CONNECTION } from '../engine/descriptors.ts';
 import { descriptorsOf, readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
 import type { Taker } from '../handover/take.ts';
 import { describedClaim } from '../membership/claim.ts';
+import { handedKicks } from './control-state.ts';
 import type { RunningParts } from './running-parts.ts';
 
 /** The connections of an older process, as this one takes them over. */
 
 /** What was described of one: `give-connections.ts`. */
-const offered = z.object({
+export const offeredConnection = z.object({
   /** Key of its listener. */
   listener: z.string(),
   /** How many of the descriptors, which come in the same order. */
@@ -26,7 +28,7 @@ const offered = z.object({
     .optional(),
   claim: describedClaim.optional(),
 });
-type Offered = z.output<typeof offered>;
+type Offered = z.output<typeof offeredConnection>;
 
 interface Placed {
   /** Place in the batch. */
@@ -42,6 +44,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
   const { threads, listeners } = dataPlane;
   const { log } = common;
   let adopted: readonly Placed[] = [];
+  let kicks: Kicks = [];
   let turn = 0;
 
   function read(offer: Offered, fds: readonly number[]): HandedDevice {
@@ -90,8 +93,9 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
   }
 
   return {
-    async adopt(connections, descriptors) {
-      const offers = readHanded(z.array(offered), connections, 'a batch');
+    async adopt(connections, descriptors, ordered) {
+      kicks = readHanded(handedKicks, ordered, 'an order');
+      const offers = readHanded(z.array(offeredConnection), connections, 'a batch');
       const fds = fdsOf(offers, descriptors);
       const refused: number[] = [];
       const refuse = (at: number, why: string, areOurs = true): void => {
@@ -122,6 +126,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
         if (device.accepted !== undefined) owners.owned(number, device.accepted);
       }
       for (const thread of threads.alive) thread.tell({ type: 'begin' });
+      kickAgain(threads.alive, kicks);
       adopted = [];
     },
   };

@@ -13,7 +13,12 @@ import { type Successor, startSuccessor } from './successor.ts';
 
 /** How long the new process may take to get ready: it reads its files, and waits for the store and for names of nodes. */
 const START_TIMEOUT_MS = 60_000;
-/** For each step behind that; none takes a tenth of it on a busy machine. */
+/**
+ * A batch stands still for 20 to 90 ms. A node gives a device up after one and a half keep-alives, and the device may have been silent for
+ * one when the batch is stopped: half a keep-alive of 5 s is 2.5 s, in which there must be time to end the new process too.
+ */
+const BATCH_TIMEOUT_MS = 2_000;
+/** For each step behind those; none takes a tenth of it on a busy machine. */
 const STEP_TIMEOUT_MS = 10_000;
 /** Connections that are in the middle of something are tried again for so long. */
 const SETTLE_MS = 5_000;
@@ -51,7 +56,8 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
     const giver = createGiver(parts(), origin.formers);
     try {
       const { version, given } = await give(next.channel, giver, {
-        ...{ startTimeoutMs: START_TIMEOUT_MS, stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
+        ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
+        ...{ stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
         ...{ kill: next.kill, now: systemClock.now, sleep },
       });
       const seconds = (systemClock.now() - beganMs) / 1000;
@@ -169,7 +175,7 @@ function createGiver(parts: GivenParts, formers: Formers): Giver & { keepAll(): 
     ...{ next: connections.next, given: connections.given },
     async retire() {
       control.cluster.silence();
-      return describeLast(parts);
+      return describeLast(parts, connections.unsaidKicks());
     },
     keepAll() {
       connections.keepAll();

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { beforeAll, expect, test } from 'vitest';
 import type { BanView } from '../../src/admin/backend.ts';
@@ -6,7 +9,7 @@ import type { Breakwater } from '../support/breakwater.ts';
 import { createAuthority, type Issued } from '../support/certificates.ts';
 import { type Finished, runHere } from '../support/cli.ts';
 import { HEARTBEAT, startProxy } from '../support/cluster.ts';
-import { connectDevice } from '../support/devices.ts';
+import { connectBytes, connectDevice, openSocket } from '../support/devices.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd, execute } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -75,11 +78,14 @@ async function codesOf(proxy: Breakwater, options: IClientOptions): Promise<[num
   ];
 }
 
-/** Waits until every proxy refuses a device, a second at most. */
+/** Waits until every proxy refuses a device, a second at most; each of its threads hears of it by itself. */
 async function untilRefused(options: IClientOptions, all: readonly Breakwater[] = proxies): Promise<void> {
-  for (const proxy of all)
-    await until(async () => (await codeOf(proxy, options)) !== 0, 'the device to be refused', SECOND);
-  for (const proxy of all) expect(await codesOf(proxy, options)).toEqual(BANNED);
+  for (const proxy of all) await untilBanned(proxy, options);
+}
+
+async function untilBanned(proxy: Breakwater, options: IClientOptions): Promise<void> {
+  const isBanned = async () => isDeepStrictEqual(await codesOf(proxy, options), BANNED);
+  await until(isBanned, 'the device to be refused', SECOND);
 }
 
 async function untilTaken(options: IClientOptions, quietMs: number): Promise<void> {
@@ -173,10 +179,7 @@ test.each(
   const closed = Promise.all(devices.map(untilClosed));
   const { id } = await ban(p1, '--client-cn', `meter-${mode}`, '--kick');
   await closed;
-  for (const proxy of proxies) {
-    await until(async () => (await codeOf(proxy, optionsOf(proxy, banned))) !== 0, 'a refusal', SECOND);
-    expect(await codesOf(proxy, optionsOf(proxy, banned))).toEqual(BANNED);
-  }
+  for (const proxy of proxies) await untilBanned(proxy, optionsOf(proxy, banned));
   const publish = ({ certFile, keyFile }: Issued) => {
     const to = ['-h', '127.0.0.1', '-p', `${p2.ports[listener]}`, '--cafile', root.certFile];
     const message = ['-t', 't', '-m', 'm', '-q', '1'];
@@ -279,6 +282,38 @@ test.runIf(process.platform === 'linux')(
     redis.kill('SIGCONT');
     await until(async () => (await cli(proxy, 'remove', id)).code === 0, 'the ban to be removed');
     await until(async () => (await codeOf(proxy, { clientId: 'meanwhile' })) === 0, 'the device to be taken');
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'who is kicked while connections go over to a new process is ended there',
+  async () => {
+    const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    atEnd(() => mute.close());
+    await once(mute, 'listening');
+    const { port: mutePort } = mute.address() as AddressInfo;
+    const proxy = await startInstalled({
+      listeners: [{ url: 'mqtt://127.0.0.1:0' }, { url: 'mqtt://127.0.0.1:0', pool: 'mute' }],
+      pools: { ...pools, mute: { nodes: [{ url: `mqtt://127.0.0.1:${mutePort}` }] } },
+    });
+    const devices = await Promise.all(
+      ['d1', 'd2', 'd3'].map((clientId) => connectDevice(proxy.port, clientId)),
+    );
+    const unanswered = openSocket(proxy.ports[1] as number); // so long the old process tries again
+    unanswered.write(connectBytes('unanswered'));
+    await until(async () => (await proxy.status()).connections === 4, 'all to be connected');
+    const upgraded = proxy.upgrade();
+    await until(async () => (await proxy.status()).connections === 1, 'the others to have gone over');
+    for (const { clientId } of devices.slice(0, 2))
+      expect(await runHere(['client', 'kick', clientId, '--admin', proxy.adminUrl])).toMatchObject({
+        stderr: expect.stringContaining('go over to a new process'),
+      });
+    unanswered.destroy();
+    await upgraded;
+    const [first, second, third] = devices.map(({ socket }) => socket);
+    for (const socket of [first, second])
+      await until(() => socket?.closed || socket?.readableEnded, 'the end of its connection', 20_000);
+    expect(third?.closed).toBe(false);
   },
 );
 

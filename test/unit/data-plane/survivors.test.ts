@@ -130,9 +130,9 @@ test('of a thread that dies meanwhile ends what it was given; the rest waits for
 test('of what was offered to another process when the thread died, the rest goes on at the next one', async () => {
   const { survivors, closed, fates } = scene();
   const dead = { offered: [device(10), device(20), device(30)] };
-  expect(survivors.given(0, dead, 'all')).toBe(false); // it lives
+  expect(survivors.given(0, dead, 'all', [])).toBe(false); // it lives
   survivors.offer(dead, (some, where) => fates.push([some.length, where]));
-  expect(survivors.given(0, dead, [1])).toBe(true);
+  expect(survivors.given(0, dead, [1], [])).toBe(true);
   expect(closed).toEqual([10, 11, 30, 31]); // the other process has its own of these
   const next = thread();
   await survivors.adopt(0, next);
@@ -141,7 +141,23 @@ test('of what was offered to another process when the thread died, the rest goes
     [2, undefined],
     [1, 9],
   ]);
-  expect(survivors.given(0, dead, 'all')).toBe(false); // it was told already
+  expect(survivors.given(0, dead, 'all', [])).toBe(false); // it was told already
+});
+
+test('who is kicked meanwhile is ended when it goes on, also of what another process did not take', async () => {
+  const { survivors, keep } = scene();
+  const kick = { whom: { clientId: 'a' }, untilMs: 5 };
+  keep([device(10)]);
+  survivors.kicked(kick);
+  const next = thread();
+  await survivors.adopt(0, next);
+  expect(next.told).toEqual(['adopt', 'begin', 'kick']);
+  const dead = { offered: [device(20)] };
+  survivors.offer(dead, () => undefined);
+  survivors.given(0, dead, [0], [kick]);
+  const other = thread();
+  await survivors.adopt(0, other);
+  expect(other.told).toEqual(['adopt', 'begin', 'kick']);
 });
 
 test('devices of a listener that is another by now end', async () => {

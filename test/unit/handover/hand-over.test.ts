@@ -67,7 +67,12 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
         atOld.set(i, 'frozen');
         tried.add(i);
       }
-      return { connections: batch, descriptors: batch.map((i) => 100 + i), busy };
+      return {
+        connections: batch,
+        descriptors: batch.map((i) => 100 + i),
+        kicks: [`d${batch.length}`],
+        busy,
+      };
     },
     async given(refused) {
       for (const [at, i] of batch.entries()) atOld.set(i, refused.includes(at) ? 'old' : 'given');
@@ -78,9 +83,10 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
     },
   };
   const taker: Taker = {
-    async adopt(connections, descriptors) {
+    async adopt(connections, descriptors, kicks) {
       const offered = z.array(z.int()).parse(connections);
       expect(descriptors).toEqual(offered.map((i) => 100 + i));
+      expect(kicks).toEqual([`d${offered.length}`]);
       adopted = offered.filter((i) => !refuses(i));
       for (const i of adopted) atNew.set(i, 'adopted');
       return [...offered.keys()].filter((at) => refuses(offered[at] as number));
@@ -107,6 +113,7 @@ async function takeAll(socket: DescriptorSocket, taker: Taker, protocols?: reado
 
 const options = {
   startTimeoutMs: 5_000,
+  batchTimeoutMs: 5_000,
   stepTimeoutMs: 5_000,
   settleMs: 300,
   kill: async () => {},
@@ -253,11 +260,24 @@ test('a new process that does not answer is killed, and only then the old one go
     pair.die();
   };
   void untilFirstBatch(pair.new);
-  const given = give(openChannel(pair.old, fromNew), giver, { ...options, stepTimeoutMs: 20, kill });
+  const given = give(openChannel(pair.old, fromNew), giver, { ...options, batchTimeoutMs: 20, kill });
   await expect(given).rejects.toThrow('it has not answered within 0.02 s');
   expect(new Set(placesAtKill)).toEqual(new Set(['frozen']));
   keepAll();
   expect(new Set(atOld.values())).toEqual(new Set(['old']));
+});
+
+test('nor does a batch stand still longer where the new process does not even take it', async () => {
+  const { giver } = scene();
+  const pair = sockets(() => false);
+  const send: DescriptorSocket['send'] = (parcel) =>
+    parcel.descriptors.length > 4 ? new Promise(() => {}) : pair.old.send(parcel);
+  void untilFirstBatch(pair.new).catch(() => undefined);
+  const given = give(openChannel({ ...pair.old, send }, fromNew), giver, {
+    ...{ ...options, batchTimeoutMs: 20 },
+    kill: async () => pair.die(),
+  });
+  await expect(given).rejects.toThrow('it has not answered within 0.02 s');
 });
 
 test('what it had said by its death holds: it may have begun', async () => {
@@ -268,7 +288,7 @@ test('what it had said by its death holds: it may have begun', async () => {
     await (await begun).say({ type: 'taken', refused: [1] } as never);
     pair.die();
   };
-  const given = give(openChannel(pair.old, fromNew), giver, { ...options, stepTimeoutMs: 20, kill });
+  const given = give(openChannel(pair.old, fromNew), giver, { ...options, batchTimeoutMs: 20, kill });
   await expect(given).rejects.toThrow('it has not answered');
   keepAll();
   expect(all.filter((i) => atOld.get(i) === 'given')).toEqual([0, 2, 3, 4]);

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
+import { RecentKicks } from '../../../src/data-plane/recent-kicks.ts';
 import type { Command } from '../../../src/data-plane-api/messages.ts';
 import { CLOSED, CONNECTION } from '../../../src/engine/descriptors.ts';
 import { createConnectionGiver } from '../../../src/proxy/give-connections.ts';
@@ -26,7 +27,7 @@ function parts(...alive: object[]): RunningParts {
   return {
     common: { log: { debug: () => undefined } },
     dataPlane: {
-      threads: { alive, awaited: 2, ready: async () => undefined },
+      threads: { alive, awaited: 2, kicks: new RecentKicks({ now: () => 0 }), ready: async () => undefined },
       listeners: { keyAt: () => 'key', indexOf: () => 0 },
     },
     control: { cluster: { claims: {} } },
@@ -38,7 +39,7 @@ test('a thread of the older process that dies has nothing to give for now, and i
   // Two devices of dead threads wait, for the next one.
   const handing = { devices: [], busy: 2 };
   const giver = createConnectionGiver(parts(thread('dies'), thread('answers', handing)));
-  expect(await giver.next()).toEqual({ connections: [], descriptors: [], busy: 5 });
+  expect(await giver.next()).toEqual({ connections: [], descriptors: [], kicks: [], busy: 5 });
   await expect(createConnectionGiver(parts(thread('fails'))).next()).rejects.toThrow('fails');
 });
 
@@ -71,7 +72,7 @@ test('what a thread of the newer process was given when it died stays with the o
   const [lost, kept] = [openSync('/dev/null', 'r'), openSync('/dev/null', 'r')];
   const [dying, living] = [thread('dies'), thread('answers', { refused: [{ at: 0, why: 'no' }] })];
   const taker = createConnectionTaker(parts(dying, living));
-  const refused = await taker.adopt([offer(0), offer(0)], [lost, kept]);
+  const refused = await taker.adopt([offer(0), offer(0)], [lost, kept], []);
   expect([...refused].sort()).toEqual([0, 1]);
   // The dead one's is closed with its thread, which has it noted; what is refused is closed here.
   expect(dying.noted).toEqual([[[lost], CONNECTION]]);
@@ -81,5 +82,5 @@ test('what a thread of the newer process was given when it died stays with the o
   ]);
   closeSync(lost);
   const alone = createConnectionTaker(parts());
-  expect(await alone.adopt([offer(0)], [openSync('/dev/null', 'r')])).toEqual([0]);
+  expect(await alone.adopt([offer(0)], [openSync('/dev/null', 'r')], [])).toEqual([0]);
 });
