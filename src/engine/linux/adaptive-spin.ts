@@ -32,7 +32,7 @@ export class AdaptiveSpin {
     gathers: boolean,
   ): number {
     // Behind TLS looking never pays: records that gather while the thread sleeps cost less, served together.
-    if (timeoutMs !== 0 && (kind & TLS) === 0 && this.expects(kind)) {
+    if (timeoutMs !== 0 && !gathers && (kind & TLS) === 0 && this.expects(kind)) {
       let count = 0;
       for (let look = 0; look < poller.looks && count === 0; look++) count = poller.look();
       this.learn(kind, count !== 0);

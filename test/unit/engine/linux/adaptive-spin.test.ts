@@ -59,4 +59,15 @@ describe('adaptive spin', () => {
     looks(spin, DEVICE, 20_000, () => true);
     expect(looks(spin, DEVICE, 20_000, (wait) => wait % 30 !== 0)).toBe(20_000);
   });
+
+  it('does not look where the thread gathers messages: it would find each alone', () => {
+    const spin = new AdaptiveSpin();
+    looks(spin, DEVICE, 20_000, () => true);
+    const calls: string[] = [];
+    const told = (call: string) => (): number => calls.push(call);
+    const poller = { looks: 1, look: told('look'), wait: told('wait'), gather: told('gather') };
+    spin.wait(poller, 100, DEVICE, false);
+    spin.wait(poller, 100, DEVICE, true);
+    expect(calls).toEqual(['look', 'gather']);
+  });
 });
