@@ -56,7 +56,7 @@ export class PoolReader implements Reader {
   private current = NONE;
   /** Those whose receive has ended, each with its generation: what is to become of them is seen before the loop waits. */
   private stopped: number[] = [];
-  /** One has found no buffer since the loop has waited. */
+  /** One has found no buffer since the loop has waited, or waits for one still. */
   private isScarce = false;
 
   /** @param keptBytes that one socket may have received and not read before it stops to receive */
@@ -207,8 +207,7 @@ export class PoolReader implements Reader {
     if (buffer !== NONE) this.pool.giveBack(buffer);
     switch (result) {
       case -ENOBUFS:
-        this.isScarce = true;
-        this.resumeLater(fd);
+        this.waitForBuffer(fd);
         return 0;
       case -ECANCELED: // for what was not read, which may have been read meanwhile
       case -EINTR:
@@ -255,6 +254,12 @@ export class PoolReader implements Reader {
     this.stopped.push(fd, this.table.generation[fd] as number);
   }
 
+  /** As long as one waits, those that are read get in line behind it: else they would begin before it, and take all buffers again. */
+  private waitForBuffer(fd: number): void {
+    this.isScarce = true;
+    this.resumeLater(fd);
+  }
+
   /** The loop is about to wait. */
   prepare(): void {
     this.release();
@@ -279,7 +284,7 @@ export class PoolReader implements Reader {
       else if (!this.mayReceive(fd)) continue;
       else if (this.bulk[fd] !== 0) this.watchMuch(fd);
       else if (free-- > 0) this.operations.receive(fd, true, isScarce);
-      else this.resumeLater(fd);
+      else this.waitForBuffer(fd);
     }
   }
 
