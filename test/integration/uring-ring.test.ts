@@ -137,13 +137,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       const ring = new RingScene();
       const { fd, far } = ring.device();
       const said = ring.sayUntilFull(far);
-      let heard = '';
-      ring.until(() => {
-        ring.turn();
-        heard += ring.read(fd);
-        return heard.length === said.length || undefined;
-      });
-      expect(heard === said).toBe(true);
+      expect(ring.readAll(fd, said.length) === said).toBe(true);
     });
   });
 
@@ -186,12 +180,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       const { ring, fd, far } = busy();
       ring.say(far, 'last');
       ring.finish(far);
-      let heard = '';
-      ring.until(() => {
-        ring.turn();
-        heard += ring.read(fd);
-        return heard === 'last' || undefined;
-      });
+      expect(ring.readAll(fd, 4)).toBe('last');
       expect(ring.until(() => notAgain(ring.reader.receive(fd, flagsOf(ring, fd))))).toBe(0);
     });
 
@@ -208,13 +197,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       freeze(ring, fd);
       expect(ring.freezer.thaw(fd)).toBe(0);
       ring.say(far, 'behind');
-      let heard = '';
-      ring.until(() => {
-        ring.turn();
-        heard += ring.read(fd);
-        return heard.length >= 14 || undefined;
-      });
-      expect(heard).toBe('before, behind');
+      expect(ring.readAll(fd, 14)).toBe('before, behind');
     });
 
     it('leaves nothing at the next socket of its number', () => {
@@ -378,13 +361,7 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
         expect(ring.freezer.thaw(fd)).toBe(0);
       }
       ring.say(far, 'four');
-      let heard = '';
-      ring.until(() => {
-        ring.turn();
-        heard += ring.read(fd);
-        return heard.length >= 18 || undefined;
-      });
-      expect(heard).toBe('one two three four');
+      expect(ring.readAll(fd, 18)).toBe('one two three four');
     });
 
     it('hides nothing from the others: what is told meanwhile is told by the next wait', () => {
@@ -496,12 +473,7 @@ function busy() {
   const pair = ring.device();
   const length = 65_536;
   ring.say(pair.far, Buffer.alloc(length, 'x'));
-  let heard = 0;
-  ring.until(() => {
-    ring.turn();
-    heard += ring.read(pair.fd).length;
-    return heard === length || undefined;
-  });
+  expect(ring.readAll(pair.fd, length).length).toBe(length);
   ring.turn();
   ring.read(pair.fd);
   ring.told(pair.fd);

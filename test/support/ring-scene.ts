@@ -161,6 +161,16 @@ export class RingScene {
     return got <= 0 ? undefined : memory.bytes.subarray(0, got);
   }
 
+  /** Turns and reads until so many characters have come. Whoever gets more was sent more. */
+  readAll(fd: number, length: number): string {
+    let text = '';
+    return this.until(() => {
+      this.turn();
+      text += this.read(fd);
+      return text.length >= length ? text : undefined;
+    });
+  }
+
   /** All that the ring has received for a socket, until it has no more at present, as text. */
   read(fd: number): string {
     let text = '';
