@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import {
   EAGAIN,
   ECONNRESET,
+  EINVAL,
   EPOLLERR,
   EPOLLIN,
   EPOLLOUT,
@@ -451,6 +452,20 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     ring.told(fd); // the end of one direction
     ring.reset(far);
     expect(ring.awaitEvents(fd) & EPOLLERR).toBe(EPOLLERR);
+  });
+
+  it('shows the core as idle while it waits, where the kernel can', () => {
+    const libc = loadLibc();
+    const waits: number[] = [];
+    const uringEnter: Libc['uringEnter'] = (...args) => {
+      waits.push(args[3]);
+      return libc.uringEnter(...args);
+    };
+    const ring = new RingScene(undefined, { ...libc, uringEnter });
+    ring.turn();
+    const NO_IOWAIT = 1 << 7;
+    const isKnown = libc.uringEnter(-1, 0, 0, NO_IOWAIT, 0, 0) !== -EINVAL;
+    expect(new Set(waits.map((flags) => (flags & NO_IOWAIT) !== 0))).toEqual(new Set([isKnown]));
   });
 
   it('wakes up for a descriptor as long as it can be read, and no more when it was read', () => {

@@ -25,11 +25,15 @@ export const FEAT_EXT_ARG = 1 << 8;
 export const FEAT_CQE_SKIP = 1 << 11;
 /** Linux 6.12: `min_wait_usec` of `struct io_uring_getevents_arg`. */
 export const FEAT_MIN_TIMEOUT = 1 << 15;
+/** Linux 6.15: `ENTER_NO_IOWAIT`. */
+export const FEAT_NO_IOWAIT = 1 << 17;
 
 // Flags of io_uring_enter(2).
 export const ENTER_GETEVENTS = 1 << 0;
 export const ENTER_EXT_ARG = 1 << 3;
 export const ENTER_REGISTERED_RING = 1 << 4;
+/** A thread that waits is idle, and does not count as one that waits for a disk. */
+export const ENTER_NO_IOWAIT = 1 << 7;
 
 // Operations of io_uring_register(2).
 export const REGISTER_PROBE = 8;

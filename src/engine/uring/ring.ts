@@ -29,6 +29,8 @@ export class Ring {
   /** The completions, as words. */
   readonly completed: Int32Array;
   readonly completedMask: number;
+  /** While the thread waits its core is shown as idle; else as one that waits for a disk (iowait, and pressure of I/O). */
+  readonly showsIdle: boolean;
   private readonly libc: Libc;
   private readonly fd: number;
   /** The number that the kernel knows the ring by without looking the descriptor up, and the flag that says so. */
@@ -68,6 +70,7 @@ export class Ring {
       throw new Error(`io_uring has features 0x${features.toString(16)} only`);
     }
     this.canGather = (features & a.FEAT_MIN_TIMEOUT) !== 0;
+    this.showsIdle = (features & a.FEAT_NO_IOWAIT) !== 0;
     this.entries = of('sqEntries');
     const ringBytes = Math.max(
       of('sqArray') + this.entries * 4,
@@ -98,7 +101,11 @@ export class Ring {
     this.argument.bytes.writeBigUInt64LE(BigInt(this.argument.address + a.GETEVENTS_BYTES), 16);
     const registered = this.registerSelf();
     this.enterFd = registered < 0 ? this.fd : registered;
-    this.enterFlags = a.ENTER_GETEVENTS | a.ENTER_EXT_ARG | (registered < 0 ? 0 : a.ENTER_REGISTERED_RING);
+    this.enterFlags =
+      a.ENTER_GETEVENTS |
+      a.ENTER_EXT_ARG |
+      (registered < 0 ? 0 : a.ENTER_REGISTERED_RING) |
+      (this.showsIdle ? a.ENTER_NO_IOWAIT : 0);
   }
 
   /** `struct io_uring_rsrc_update`: which number, which is -1 for any, and the descriptor. */
