@@ -431,6 +431,21 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     });
   });
 
+  it('that has lost completions says so, and nobody goes on with what may miss bytes', () => {
+    const libc = loadLibc();
+    const EBADR = 53;
+    let loses = false;
+    const uringEnter: Libc['uringEnter'] = (...args) => (loses ? -EBADR : libc.uringEnter(...args));
+    const ring = new RingScene(undefined, { ...libc, uringEnter });
+    const { fd } = ring.device();
+    ring.turn();
+    loses = true;
+    expect(() => ring.turn()).toThrow('io_uring has lost completions');
+    loses = false; // it is told once
+    ring.turn();
+    expect(ring.freezer.settle([fd])).toBe(false);
+  });
+
   it('tells of a reset also where nothing is received, because what came is not read', () => {
     const ring = new RingScene();
     const { fd, far } = ring.device();

@@ -34,6 +34,8 @@ export const ENTER_EXT_ARG = 1 << 3;
 export const ENTER_REGISTERED_RING = 1 << 4;
 /** A thread that waits is idle, and does not count as one that waits for a disk. */
 export const ENTER_NO_IOWAIT = 1 << 7;
+/** Of io_uring_enter(2): completions are lost, because there was no memory to keep them. `os.errno` has no name for it. */
+export const EBADR = 53;
 
 // Operations of io_uring_register(2).
 export const REGISTER_PROBE = 8;

@@ -24,6 +24,7 @@ export function createFreezer(
 ): Freezer {
   return {
     settle(fds) {
+      if (ring.hasLost) return false; // whoever went on might miss some bytes
       poller.settleSends();
       for (const fd of fds) writer.sendNow(fd);
       return poller.endReceives(fds) && !fds.some((fd) => reader.hasFailed(fd));

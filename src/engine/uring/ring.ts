@@ -51,6 +51,8 @@ export class Ring {
   private tail: number;
   /** Filled, and not submitted yet. */
   private pending = 0;
+  /** Completions are lost: bytes may be missing at any socket, and nobody knows at which. */
+  hasLost = false;
 
   /** @throws Error that says which call failed, where the kernel has no such ring or does not allow it */
   constructor(libc: Libc, { submissions, completions }: RingSizes) {
@@ -163,6 +165,7 @@ export class Ring {
   /**
    * Submits what was taken, and sleeps until there is a completion, or so many milliseconds are over; 0: does not sleep.
    * @param gathers those that come within some 0.1 ms are waited for, where the kernel can (Linux 6.12)
+   * @throws Error where the kernel has lost completions
    */
   enter(timeoutMs: number, gathers = false): void {
     const { argument, timeout } = this;
@@ -175,8 +178,15 @@ export class Ring {
     this.minWait[0] = isGathering ? GATHER_US : 0;
     const wanted = timeoutMs <= 0 ? 0 : isGathering ? GATHERED : 1;
     const { enterFd, enterFlags, pending } = this;
-    this.libc.uringEnter(enterFd, pending, wanted, enterFlags, argument.address, a.GETEVENTS_BYTES);
+    const { address } = argument;
+    const done = this.libc.uringEnter(enterFd, pending, wanted, enterFlags, address, a.GETEVENTS_BYTES);
     this.pending = (this.tail - Atomics.load(this.control, this.at.sqHead)) | 0;
+    if (done === -a.EBADR) this.lose();
+  }
+
+  private lose(): never {
+    this.hasLost = true;
+    throw new Error('io_uring has lost completions: the kernel is out of memory');
   }
 
   /** Submits what was taken, all of it. What completes meanwhile stays in the ring. @throws Error where the kernel takes nothing */
