@@ -126,9 +126,16 @@ function plain({ expected, input }: { readonly expected: string; readonly input?
 /** Of thousands of names, a message holds the first. */
 const MAX_NAMES = 20;
 
-/** `'metres' does not exist; use default or meters` */
-export function unknownName(what: string, name: string, known: readonly string[]): string {
+/**
+ * Says of names that do not exist which ones do: `pool 'metres' does not exist (did you mean 'meters'?); use default or meters`.
+ * A hint takes a look at every name, and what is not shown needs none.
+ */
+export function unknownNames(what: string, known: readonly string[]): (name: string) => string {
   const more = known.length - MAX_NAMES;
-  const shown = more > 0 ? [...known.slice(0, MAX_NAMES), `one of ${more} more`] : known;
-  return `${what} '${name}' does not exist${didYouMean(name, known)}; use ${list(shown)}`;
+  const choice = list(more > 0 ? [...known.slice(0, MAX_NAMES), `one of ${more} more`] : known);
+  let hints = 0;
+  return (name) => {
+    const hint = ++hints > MAX_PROBLEMS ? '' : didYouMean(name, known);
+    return `${what} '${name}' does not exist${hint}; use ${choice}`;
+  };
 }

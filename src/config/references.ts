@@ -3,7 +3,7 @@ import { defaultNodeId, parseNodeUrl } from '../nodes/url.ts';
 import { fullUrl, withoutSecrets } from './address.ts';
 import { findAdminProblems } from './admin-references.ts';
 import { findSharedAddresses } from './bound-addresses.ts';
-import { type Finding, type Path, unknownName } from './problems.ts';
+import { type Finding, type Path, unknownNames } from './problems.ts';
 import { findMixedProtocols } from './protocols.ts';
 import { at, keysOf, listOf, textAt } from './raw.ts';
 
@@ -37,6 +37,7 @@ interface Placed {
 
 function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
   const known = new Set(pools);
+  const unknown = unknownNames('pool', pools);
   const used: { path: Path; pool: unknown }[] = [
     ...(listOf(at(raw, 'listeners')) ?? [{}]).map((listener, index) => ({
       path: at(listener, 'pool') === undefined ? ['listeners', index] : ['listeners', index, 'pool'],
@@ -48,7 +49,7 @@ function unknownPools(raw: unknown, pools: readonly string[]): Finding[] {
     })),
   ];
   return used.flatMap(({ path, pool }) =>
-    typeof pool !== 'string' || known.has(pool) ? [] : [{ path, message: unknownName('pool', pool, pools) }],
+    typeof pool !== 'string' || known.has(pool) ? [] : [{ path, message: unknown(pool) }],
   );
 }
 
@@ -57,13 +58,14 @@ function unknownListeners(raw: unknown): Finding[] {
     typeof text === 'string' ? attempt(() => fullUrl(text)) : undefined;
   const urls = (listOf(at(raw, 'listeners')) ?? []).map((listener) => urlOf(at(listener, 'url')));
   const known = new Set(urls.filter((url) => url !== undefined));
+  const unknown = unknownNames('listener', [...known]);
   return (listOf(at(raw, 'rules')) ?? []).flatMap((rule, index) => {
     const named = at(at(rule, 'when'), 'listener');
     const path = ['rules', index, 'when', 'listener'];
     return (listOf(named) ?? (named === undefined ? [] : [named])).flatMap((url) => {
       const full = urlOf(url);
       if (full === undefined || known.has(full)) return [];
-      return [{ path, message: unknownName('listener', full, [...known]) }];
+      return [{ path, message: unknown(full) }];
     });
   });
 }

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { findBrokenReferences } from '../../src/config/references.ts';
 import { Connection } from '../../src/connection/connection.ts';
 import type { ConnectionHost } from '../../src/connection/connection-host.ts';
 import { OpaqueConnection } from '../../src/connection/opaque.ts';
@@ -165,4 +166,15 @@ it('what waits for a socket is kept and sent piece by piece', () => {
     };
   };
   expectLinear(1000, prepare, 5000); // each byte is one
+});
+
+it('names in a configuration that do not exist, among many that do', () => {
+  const prepare = (n: number) => {
+    const names = (letter: string) => Array.from({ length: n }, (_, i) => `${letter}${i}`);
+    const listeners = names('mqtt://127.0.0.1:').map((url) => ({ url, pool: 'p0' }));
+    const pools = Object.fromEntries(names('p').map((pool) => [pool, {}]));
+    const rules = names('q').map((pool, i) => ({ pool, when: { listener: `mqtt://127.0.0.2:${i}` } }));
+    return () => expect(findBrokenReferences({ listeners, pools, rules })).toHaveLength(2 * n);
+  };
+  expectLinear(200, prepare, 50_000); // a hint for each of the first fifty is a look at all names
 });
