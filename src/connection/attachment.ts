@@ -153,6 +153,28 @@ export class Attachment {
     return this.detach();
   }
 
+  /**
+   * The node that serves is to be left. It finishes what it was sent first, and has so many ms for that: the connection's
+   * timer is set.
+   */
+  quiesce(ms: number): void {
+    const { session, connection } = this.owner;
+    connection.wire.setTimer(ms);
+    session.quiescence.begin();
+    this.owner.drainEvents();
+  }
+
+  get isQuiescing(): boolean {
+    return this.owner.session.quiescence.isUnderWay;
+  }
+
+  /** The node serves on: what has waited goes to it. */
+  goOn(): void {
+    if (!this.isQuiescing) return;
+    this.owner.session.release();
+    this.owner.drainEvents();
+  }
+
   /** The new node has the session. */
   sayGoodbye(options: PartOptions): void {
     this.leaveOld('goodbye', options);

@@ -30,7 +30,7 @@ export interface AttemptOptions extends CandidateOptions {
   readonly goodbye?: () => Uint8Array | undefined;
   /** Called when the node that is tried turns out to be gone between two looks. */
   readonly gone?: () => void;
-  /** Has the device a node that may go on? Then the one that was asked is left on better evidence only. */
+  /** Can the device wait, because its node lives or may go on? Then the one that was asked is left on better evidence only. */
   readonly waits?: () => boolean;
   /** Where `dialAtTurn` waits, and for how long at most where there is no other node, in ms. */
   readonly turns?: TurnQueue | undefined;

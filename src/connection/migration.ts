@@ -11,6 +11,8 @@ const BACKOFF_MAX_MS = 2_000;
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
 
+const plannedCauses: ReadonlySet<MoveCause> = new Set(['drain', 'removed', 'move', 'rebalance']);
+
 export const noHistory: readonly MigrationResult[] = [];
 
 interface MoveStart {
@@ -37,6 +39,11 @@ export class Move {
   /** Nobody knows when the node that is left reads again. */
   get isFromHung(): boolean {
     return this.start.cause === 'node-silent';
+  }
+
+  /** The node that is left lives, so that the device can wait for the next one. */
+  get isPlanned(): boolean {
+    return plannedCauses.has(this.start.cause);
   }
 
   get origin(): Target {

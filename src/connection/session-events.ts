@@ -37,6 +37,8 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
       return of.needDeaths().suspected(upstream.target, of.route);
     case 'acquitted':
       return of.deaths?.over();
+    case 'quiescent':
+      return upstream.quiescent();
     case 'node-leaving':
       return upstream.nodeLeaves(event.code, event.serverReference);
     case 'node-fault':

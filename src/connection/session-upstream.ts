@@ -14,6 +14,7 @@ import { type HangHost, HungNode } from './hung-node.ts';
 import { type LossOwner, LostLink } from './lost-link.ts';
 import { type Move, Moves } from './migration.ts';
 import type { CloseMode } from './part.ts';
+import { isBetweenPackets, obstacle } from './planned-move.ts';
 import type { StaleSessionPurge } from './stale-session-purge.ts';
 import { turnAway } from './turn-away.ts';
 import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
@@ -55,7 +56,6 @@ export class SessionUpstream implements LossOwner, HangHost {
     return this.at.isOver;
   }
 
-  /** The link that the session speaks on. */
   get link(): Link {
     return this.at.link;
   }
@@ -104,6 +104,7 @@ export class SessionUpstream implements LossOwner, HangHost {
       connackDeadlineMs: this.move && this.route.moves.reattachConnackDeadlineMs,
       ...{ turns: connection.host.turns.lost, turnDeadlineMs: this.route.moves.reattachDeadlineMs },
       goodbye: () => this.owner.session.goodbye(false),
+      waits: () => this.move?.isPlanned ?? false,
       gone: () => this.attemptOver('connack-timeout'),
     });
   }
@@ -116,11 +117,12 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (attempts === undefined || target === undefined) return this.exhausted();
     if (move === undefined) attempts.dialInTurn();
     else if (this.at.permit === undefined) attempts.dialAtTurn();
-    else if (move.wants(target)) attempts.dial();
-    else this.exhausted();
+    else if (move.wants(target)) {
+      this.at.goOn();
+      attempts.dial();
+    } else this.exhausted();
   }
 
-  /** Every candidate has failed. */
   private exhausted(): void {
     const { attempts, connection, move } = this;
     attempts?.giveUp();
@@ -129,7 +131,8 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (this.at.permit !== undefined) {
       this.move = undefined; // the old node goes on serving
       this.needMoves().ended(move, undefined, false);
-      return this.owner.served();
+      this.at.goOn();
+      return this.isOver ? undefined : this.owner.served();
     }
     const wait = move.backoff(connection.host.now(), connection.host.random());
     if (wait !== undefined) return connection.wire.setTimer(wait);
@@ -142,6 +145,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     const { attempts, move, lost, at } = this;
     if (at.saidGoodbye) at.sayGoodbye({}); // it was waited for
     if (this.isOver) this.purge?.giveUp();
+    else if (at.isQuiescing) this.quiescent();
     else if (lost !== undefined) lost.timer();
     else if (attempts !== undefined) this.attemptOver(attempts.due());
     else if (move !== undefined) this.search(undefined);
@@ -158,9 +162,13 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (this.isOver) return this.purge?.opened(link);
     const { attempts, at } = this;
     if (this.hung?.opened(link) || attempts === undefined) return;
-    if (at.permit !== undefined && !this.turnFrom()) return;
-    at.link = link;
-    at.send(link, this.owner.session.connectPacket());
+    if (at.permit === undefined) this.ask(attempts);
+    else at.quiesce(this.route.moves.silenceTimeoutMs);
+  }
+
+  private ask(attempts: ConnectAttempts): void {
+    this.at.link = attempts.link;
+    this.at.send(attempts.link, this.owner.session.connectPacket());
     attempts.opened();
   }
 
@@ -314,13 +322,9 @@ export class SessionUpstream implements LossOwner, HangHost {
 
   /** Leaves a node that serves for another, or for that one and no other. */
   moveAway(cause: MoveCause, to: string | undefined): MoveAnswer {
-    const { at, owner } = this;
-    const { session } = owner;
-    const origin = at.permit?.target;
-    if (this.isOver) return 'over';
-    if (this.connection.isSuperseded) return 'superseded';
-    if (session.stays !== undefined) return session.stays;
-    if (origin === undefined || this.isMoving || !this.isBetweenPackets) return 'later';
+    const origin = this.at.permit?.target;
+    const why = obstacle(this);
+    if (why !== undefined || origin === undefined) return why ?? 'later';
     const move = this.needMoves().start({ cause, origin, to });
     const attempts = this.attemptsFor(to, move.from);
     const target = attempts.choose();
@@ -330,9 +334,19 @@ export class SessionUpstream implements LossOwner, HangHost {
     }
     this.move = move;
     this.attempts = attempts;
-    if (!session.leavesFirst) attempts.dial();
-    else if (at.leaveFirst()) attempts.dialIn(this.route.moves.silenceTimeoutMs);
+    if (this.owner.session.leavesFirst) this.at.quiesce(this.route.moves.silenceTimeoutMs);
+    else attempts.dial();
     return this.isOver ? 'over' : 'moving';
+  }
+
+  /** The node that is to be left has finished what it was sent, or has had its time: it is not listened to any more. */
+  quiescent(): void {
+    const { at, attempts } = this;
+    if (attempts === undefined || !at.isQuiescing) return;
+    if (!isBetweenPackets(this.owner.session)) return this.exhausted(); // the move is off
+    if (attempts.link >= 0) {
+      if (at.leaveBehind()) this.ask(attempts);
+    } else if (at.leaveFirst()) attempts.dialIn(this.route.moves.silenceTimeoutMs);
   }
 
   /** A planned move is given up: the device leaves its node, or the node ends its session. */
@@ -343,19 +357,6 @@ export class SessionUpstream implements LossOwner, HangHost {
     this.move = undefined;
   }
 
-  /** Is no message in the middle, in either direction, that only this node could complete? */
-  private get isBetweenPackets(): boolean {
-    const { immovable, midPublish } = this.owner.session;
-    return immovable === undefined && !midPublish;
-  }
-
-  /** The new node's link is open: from here on the old node is not listened to. False when the move is off. */
-  private turnFrom(): boolean {
-    if (this.isBetweenPackets) return this.at.leaveBehind();
-    this.exhausted();
-    return false;
-  }
-
   // ---- the end ---------------------------------------------------------------------------------------------
 
   /** `purges`: nodes that may keep a session that the device wanted clean are asked to drop it. */
@@ -364,6 +365,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     const { attempts, at } = this;
     const { session } = this.owner;
     const holder = at.link >= 0 ? this.target : undefined;
+    if (at.isQuiescing) session.release(); // its node hears all that it said
     at.isOver = true;
     this.lost?.forget();
     this.lost = undefined;
@@ -387,7 +389,6 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (!this.hung?.heard(link, bytes, start, end)) this.purge?.answered(link, bytes, start);
   }
 
-  /** Every socket is closed. */
   closed(): void {
     this.at.isOver = true;
     this.lost?.forget();

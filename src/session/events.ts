@@ -25,6 +25,8 @@ export type SessionEvent =
    */
   | { readonly kind: 'suspected' }
   | { readonly kind: 'acquitted' }
+  /** The node has finished all that it was sent (`Quiescence`): it can be left. May come more than once. */
+  | { readonly kind: 'quiescent' }
   /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */
   | { readonly kind: 'node-leaving'; readonly code: number; readonly serverReference: string | undefined }
   /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e)` if genuine, or re-attach. */

@@ -4,6 +4,7 @@ import { acknowledgedByDevice, noteFresh } from './deliver.ts';
 import { ackPacket, copyOf, packetType, pingreqPacket, pingrespPacket } from './encode.ts';
 import { noteExpiry } from './memory.ts';
 import { DUP, qosOf, topicAliasAt, topicEnd, withTopic } from './publish.ts';
+import { isToFinish } from './quiescence.ts';
 import { quotaIsUsed } from './quota.ts';
 import { stage } from './stages.ts';
 import type { State } from './state.ts';
@@ -18,7 +19,7 @@ const MAX_WAITING_PINGS = 16;
 /** A whole packet from the device. */
 export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
   if (s.phase === 'over' || s.deviceLeft) return;
-  if (s.forwards) forward(s, bytes, at, bodyAt, end);
+  if (s.forwards || isToFinish(s, (bytes[at] as number) >> 4)) forward(s, bytes, at, bodyAt, end);
   else keep(s, bytes, at, end);
 }
 

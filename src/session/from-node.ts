@@ -7,6 +7,7 @@ import { ackPacket, packetType } from './encode.ts';
 import { exchange } from './inflight-from-device.ts';
 import { unsubscribedFrom } from './memory.ts';
 import type { MigrationState } from './migration-state.ts';
+import { answered } from './quiescence.ts';
 import { sendWaiting } from './quota.ts';
 import { connackFromNode, replayAnswered } from './resume.ts';
 import { stage } from './stages.ts';
@@ -37,14 +38,17 @@ export function packetFromNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
     case packetType.puback:
     case packetType.pubrec:
     case packetType.pubcomp:
-      return acknowledgedByNode(s, type, bytes, at, bodyAt, end);
+      acknowledgedByNode(s, type, bytes, at, bodyAt, end);
+      return answered(s);
     case packetType.pubrel:
       return releasedByNode(s, bytes, at, bodyAt, end);
     case packetType.suback:
     case packetType.unsuback:
-      return answeredByNode(s, type, bytes, at, bodyAt, end);
+      answeredByNode(s, type, bytes, at, bodyAt, end);
+      return answered(s);
     case packetType.pingresp:
-      return ponged(s, bytes, at, end);
+      ponged(s, bytes, at, end);
+      return answered(s);
     case packetType.auth:
       if (s.version === 5) return s.toDevice.pass(bytes, at, end);
       break;

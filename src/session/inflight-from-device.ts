@@ -55,6 +55,7 @@ export class InflightFromDevice extends Slots {
   private exchangedCount = 0;
   private waitingCount = 0;
   private unkeptCount = 0;
+  private localCount = 0;
   private suspectCount = 0;
   /** The oldest that a new node is still to be sent; -1: none. */
   private unsent = -1;
@@ -82,6 +83,11 @@ export class InflightFromDevice extends Slots {
   /** Packets that were under way to a node that died, and that no node has answered since. */
   get suspects(): number {
     return this.suspectCount;
+  }
+
+  /** Exchanges that the node has been sent, and has not finished. */
+  get open(): number {
+    return this.count - this.waitingCount - this.localCount;
   }
 
   /** Publishes that wait for room. */
@@ -259,6 +265,7 @@ export class InflightFromDevice extends Slots {
     this.exchangedCount = 0;
     this.waitingCount = 0;
     this.unkeptCount = 0;
+    this.localCount = 0;
     this.suspectCount = 0;
     this.waitingFrom = -1;
     this.unsent = -1;
@@ -281,6 +288,7 @@ export class InflightFromDevice extends Slots {
     if (at === stage.sent) this.sent += by;
     else if (at === stage.waiting) this.waitingCount += by;
     else if (at === stage.unkept) this.unkeptCount += by;
+    else if (at === stage.local) this.localCount += by;
     else if (at === stage.received || at === stage.released) this.exchangedCount += by;
   }
 

@@ -29,6 +29,11 @@ export class MigrationState {
   /** Suspects were sent to a node and are not all answered: `InflightFromDevice.suspects` tells. */
   isOnTrial = false;
 
+  /** The node is to be left, and finishes what it was sent first (`Quiescence`). */
+  quiesces = false;
+  /** Acknowledgements of the device go to it meanwhile. */
+  passesAcknowledgements = false;
+
   // Of the link that is up:
 
   /** The node was asked for a new session: what it had under the client id belonged to another connection. */
@@ -55,6 +60,7 @@ export class MigrationState {
 
   linkLost(): void {
     this.isOnTrial = false;
+    this.quiesces = false;
     this.replays = undefined;
     this.retainedUntilMs = 0;
     this.resent = undefined;

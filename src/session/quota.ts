@@ -13,6 +13,7 @@ export function quotaIsUsed(s: State): boolean {
 export function sendWaiting(s: State): void {
   const { inflightFromDevice } = s;
   if (inflightFromDevice === undefined || s.isResending) return; // in their order
+  if (s.migration?.quiesces) return; // for the next node
   while (inflightFromDevice.waiting > 0 && inflightFromDevice.inflight < s.terms.receiveMaximum) {
     const at = inflightFromDevice.firstWaiting();
     s.toNode.write(inflightFromDevice.packet(at));

@@ -260,6 +260,10 @@ function askAgain(s: State, migration: MigrationState, packet: Uint8Array): void
 export function drainOffline(s: State): void {
   const { offlineBuffer, inflightFromDevice, migration } = s;
   if (s.phase !== 'attached' || s.isWithheld) return;
+  if (migration?.quiesces) {
+    migration.quiesces = false; // the node serves on
+    sendWaiting(s);
+  }
   if (inflightFromDevice !== undefined && migration !== undefined && s.isResending)
     resend(s, inflightFromDevice, migration);
   if (offlineBuffer === undefined || s.isResending) return;

@@ -14,6 +14,7 @@ import type { HandedSession } from './handed.ts';
 import { goodbyePacket, mustLeaveFirst } from './leave.ts';
 import { SessionMemory } from './memory.ts';
 import { type Immovable, immovableOf, isTied, type Stays } from './movable.ts';
+import { Quiescence } from './quiescence.ts';
 import { drainOffline } from './resume.ts';
 import { type Handle, SecretArena } from './secret-arena.ts';
 import { State } from './state.ts';
@@ -38,7 +39,7 @@ const MOST_PINGS_OWED = 1024;
  * 1. A link begins: `connectPacket`; or `ask`, while another link is still the session's, and then `detached` and `turn`.
  * 2. Bytes: `fromDevice` at any time, `fromNode` for the link that is the session's. After each of them, and after every other
  *    call, look at `holdsDevice`, `hasDeviceRest` and `hasNodeRest`; the rest is asked for by `goOnDevice` and `goOnNode`.
- * 3. The node says nothing: `pingNode`, `withhold`, and `release` when it speaks again.
+ * 3. The node says nothing: `pingNode`, `withhold`, and `release` when it speaks again. It is to be left: `quiescence`.
  * 4. The link ends: `detached` once for each link, `nodeGone` besides where its node is dead, `answerPings` if pings were to wait.
  * 5. The device ends: `deviceFinished`, or `endDevice` with a reason; `goodbye` and `purgeConnect` give what nodes are told.
  * 6. `wipe`, last of all.
@@ -119,10 +120,7 @@ export class Session {
     if (this.state.migration !== undefined) this.state.migration.asking = false;
   }
 
-  /**
-   * The node is silent: what the device sends waits, and its PINGREQs are answered here. What the node sends all
-   * the same still reaches the device.
-   */
+  /** The node is silent: what the device sends waits, and PINGREQ is answered here. What the node says still reaches the device. */
   withhold(): void {
     if (this.state.phase !== 'attached') return;
     this.state.isWithheld = true;
@@ -139,6 +137,11 @@ export class Session {
   /** What outlives the connection, and is given to the next one. */
   get memory(): SessionMemory {
     return new SessionMemory(this.state);
+  }
+
+  /** How a node is left that lives. */
+  get quiescence(): Quiescence {
+    return new Quiescence(this.state);
   }
 
   /** Packets that nodes may have died of. */
@@ -223,9 +226,7 @@ export class Session {
     this.state.flush();
   }
 
-  /**
-   * The device sends nothing more, but may still read: what the node answers is passed on. Call it while attached.
-   */
+  /** The device sends nothing more, but may still read: what the node answers is passed on. Call it while attached. */
   deviceFinished(): void {
     const { state } = this;
     state.deviceLeft = true;
@@ -271,10 +272,7 @@ export class Session {
     return !this.hasDeviceRest && !this.hasNodeRest && !this.holdsDevice;
   }
 
-  /**
-   * While the device is too fast, what it sends waits, as it does while no node has the session. Call `goOnDevice`
-   * when the pause is over.
-   */
+  /** While the device is too fast, what it sends waits, as while no node has the session. Call `goOnDevice` behind the pause. */
   pause(isPaused: boolean): void {
     this.state.isPaused = isPaused;
   }

@@ -135,7 +135,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     new MigrationState(),
     {
       goes: 'asking doubtful isOver mustPurge cut held isOnTrial anew sessionPresent retainedUntilMs room resent fresh swallowed drops nodeAliases awaitsRedelivery',
-      begins: 'replays',
+      begins: 'replays quiesces passesAcknowledgements',
     },
   ],
   [
@@ -143,7 +143,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     {
       goes: 'words log unsent suspectCount',
       begins:
-        'used freed entries tail packets index isIndexed waitingFrom sent exchangedCount waitingCount unkeptCount',
+        'used freed entries tail packets index isIndexed waitingFrom sent exchangedCount waitingCount unkeptCount localCount',
     },
   ],
   [

@@ -164,6 +164,8 @@ test('on a planned move: the node that is left keeps the session, and fires no W
       dial b
       answer moving
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets CONNECT id=dev will=gone sessionExpiryInterval:60
     b: CONNACK
       a gets DISCONNECT

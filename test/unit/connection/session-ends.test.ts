@@ -374,6 +374,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         dial b
         answer moving
       b: opens
+        a gets PINGREQ
+      a: PINGRESP
         b gets CONNECT id=dev will=gone
       b: CONNACK
         a gets DISCONNECT
@@ -415,6 +417,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         dial a
         answer moving
       a: opens
+        b gets PINGREQ
+      b: PINGRESP
         a gets CONNECT id=dev will=gone
       a: CONNACK
         b gets DISCONNECT
@@ -447,6 +451,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         dial c
         answer moving
       c: opens
+        b gets PINGREQ
+      b: PINGRESP
         c gets CONNECT id=dev will=gone
       c: CONNACK
         b gets DISCONNECT
@@ -456,6 +462,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         dial b
         answer moving
       b: opens
+        c gets PINGREQ
+      c: PINGRESP
         b gets CONNECT id=dev will=gone
       b: CONNACK present
         b gets PINGREQ
@@ -493,6 +501,8 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
         dial b
         answer moving
       b: opens
+        a gets PINGREQ
+      a: PINGRESP
         b gets CONNECT id=dev
       device: reset
         end a: reset

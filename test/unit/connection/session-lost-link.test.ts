@@ -72,6 +72,8 @@ describe('a node that lives: the end is its word, and goes on to the device as i
         dial b
         answer moving
       b: opens
+        a gets PINGREQ
+      a: PINGRESP
         b gets CONNECT id=dev
       b: CONNACK
         a gets DISCONNECT

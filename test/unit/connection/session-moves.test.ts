@@ -6,11 +6,11 @@ import { drainedAndAsked, goOn, PACE_MS, type SessionScene, served } from './ses
 
 const v5 = { version: 5 } as const;
 
-test('the old node serves until the new link is open; then its late bytes reach nobody (rule 14)', () => {
+test('the old node serves until the new link is open and it has answered; then its late bytes reach nobody (rule 14)', () => {
   goOn(
     served(),
     `
-    -- A drain. Until b's link is open all goes to a; what a says after that is not listened to.
+    -- A drain. Until b's link is open all goes to a, and what a says behind its last answer is not listened to.
     owner: move drain
       dial b
       answer moving
@@ -19,6 +19,8 @@ test('the old node serves until the new link is open; then its late bytes reach 
     a: PUBLISH u=2
       device gets PUBLISH u=2
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets CONNECT id=dev
     a: PUBLISH u=late
     device: PUBLISH t=3
@@ -38,6 +40,7 @@ test.each([
   const scene = served();
   scene.say('owner', 'move drain');
   scene.say('b', 'opens');
+  scene.say('a', 'PINGRESP');
   expect([...scene.counted]).toEqual([
     ['a', 1],
     ['b', 1],
@@ -49,11 +52,14 @@ test.each([
 describe('a node that reads late is not empty before it has read the goodbye, and closes', () => {
   test.each([
     ['as the new node has the session', ['b: CONNACK present']],
-    ['and moves once more', ['b: CONNACK present', 'owner: move drain to=c', 'c: opens', 'c: CONNACK']],
+    [
+      'and moves once more',
+      ['b: CONNACK present', 'owner: move drain to=c', 'c: opens', 'b: PINGRESP', 'c: CONNACK'],
+    ],
     ['and its device leaves', ['b: CONNACK present', 'device: reset']],
   ])('a session says it %s', (_when, lines) => {
     const scene = served('CONNECT id=dev will=gone');
-    for (const line of ['owner: move drain', 'b: opens', ...lines]) {
+    for (const line of ['owner: move drain', 'b: opens', 'a: PINGRESP', ...lines]) {
       const [who = '', what = ''] = line.split(': ');
       scene.say(who, what);
     }
@@ -90,6 +96,8 @@ test('a session that the new node does not have is ended at the old one, if it w
       dial b
       answer moving
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets CONNECT id=dev sessionExpiryInterval:60
     b: CONNACK
       a gets DISCONNECT sessionExpiryInterval:0
@@ -110,6 +118,8 @@ test.each([
       dial b
       answer moving
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets CONNECT id=dev
     a: ${cause}
       end a: reset
@@ -155,7 +165,7 @@ describe('the old node goes on serving', () => {
     );
   });
 
-  test('when a message that is too large to keep is on its way to the device as the new link opens', () => {
+  test('until a message that is too large to keep, and on its way to the device as the new link opens, is through', () => {
     const scene = served('CONNECT id=dev', { maxPacketBytes: 64 });
     const [link = -1] = scene.links.keys();
     scene.say('owner', 'move drain');
@@ -167,14 +177,35 @@ describe('the old node goes on serving', () => {
       `
       b: opens
         device gets 75 bytes
-        end b: reset
-        moved (drain) from a to nowhere after 0`,
+        a gets PINGREQ`,
     );
     scene.connection.linkData(link, Buffer.alloc(27), 0, 27);
-    expect(scene.did()).toEqual(['device gets 27 bytes']);
+    goOn(
+      scene,
+      `
+      a: PINGRESP
+        device gets 27 bytes
+        b gets CONNECT id=dev`,
+    );
   });
 
-  test('when the device is in the middle of a message as the new link opens', () => {
+  test('until the device is through with a message that it has begun as the new link opens', () => {
+    const scene = served();
+    scene.say('owner', 'move drain');
+    scene.did();
+    scene.deviceSays(Buffer.of(0x30, 100, 0, 1, 0x74));
+    scene.say('b', 'opens');
+    scene.deviceSays(Buffer.alloc(97));
+    expect(scene.did()).toEqual(['a gets 5 bytes', 'a gets 99 bytes']);
+    goOn(
+      scene,
+      `
+      a: PINGRESP
+        b gets CONNECT id=dev`,
+    );
+  });
+
+  test('when the device is still in the middle of a message when the old node has had its time', () => {
     const scene = served();
     scene.say('owner', 'move drain');
     scene.did();
@@ -184,9 +215,12 @@ describe('the old node goes on serving', () => {
       `
       b: opens
         a gets 5 bytes
+      time: ${moves.silenceTimeoutMs}
         end b: reset
-        moved (drain) from a to nowhere after 0`,
+        moved (drain) from a to nowhere after ${moves.silenceTimeoutMs}`,
     );
+    scene.deviceSays(Buffer.alloc(97));
+    expect(scene.did()).toEqual(['a gets 99 bytes']); // with the PINGREQ that waited behind them
   });
 
   test('but is lost as ever when its link ends while the other is dialled', () => {
@@ -218,6 +252,8 @@ test('a new node that does not take it, once the old one is not listened to: the
       dial b
       answer moving
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets CONNECT id=dev
     b: CONNACK code=3
       end b: reset
@@ -242,9 +278,11 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
       `
       -- A takeover would fire the Will, so a has read a goodbye, and what was sent before, when b is asked.
       owner: move drain
-        a gets DISCONNECT
+        a gets PINGREQ
         answer moving
       device: PUBLISH t=x
+      a: PINGRESP
+        a gets DISCONNECT
       a: fin
         end a: reset
         dial b
@@ -262,8 +300,10 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
       scene,
       `
       owner: move drain
-        a gets DISCONNECT
+        a gets PINGREQ
         answer moving
+      a: PINGRESP
+        a gets DISCONNECT
       time: ${moves.silenceTimeoutMs - 1}
       device: PUBLISH t=x
       time: 1
@@ -290,8 +330,10 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
       scene,
       `
       owner: move drain
-        a gets DISCONNECT
+        a gets PINGREQ
         answer moving
+      a: PINGRESP
+        a gets DISCONNECT
       ${end}
         end a: ${how}
         end device: ${how}`,
@@ -403,8 +445,9 @@ test('the last ten moves are remembered', () => {
   const scene = served();
   for (let i = 0; i < 12; i++) {
     scene.say('owner', 'move rebalance');
-    const next = [...scene.links.values()].at(-1)?.node ?? '';
+    const [old = '', next = ''] = [...scene.links.values()].map(({ node }) => node);
     scene.say(next, 'opens');
+    scene.say(old, 'PINGRESP');
     scene.say(next, 'CONNACK present');
     scene.pass(1);
   }

@@ -551,6 +551,8 @@ export function drainedAndAsked(connect = 'CONNECT id=dev', options: SessionScen
       dial b
       answer moving
     b: opens
+      a gets PINGREQ
+    a: PINGRESP
       b gets ${connect.replace(' clean', '')}`,
   );
 }
