@@ -77,6 +77,11 @@ function deliverPlain(
   const hash = payloadHash(s, bytes, idAt + 2, end, end - at + rest);
   const inflightToDevice = s.needInflightToDevice();
   const again = (header & DUP) !== 0;
+  const repeated = again ? byThisLink(inflightToDevice, id, qos, hash) : -1;
+  if (repeated >= 0) {
+    passAs(s, inflightToDevice.deviceId(repeated), id, bytes, at, end, idAt);
+    return true;
+  }
   const isLookedAt = inflightToDevice.foreign > 0 || again || s.migration?.holds;
   if (isLookedAt || isHeldForAnother(s, inflightToDevice, id, qos, hash)) {
     if (redelivered(s, inflightToDevice, id, qos, hash)) return false;
@@ -124,7 +129,18 @@ function payloadHash(s: State, bytes: Uint8Array, propertiesAt: number, end: num
 }
 
 /**
- * Does the device have this message already? Its connection has stayed up, so whatever was passed on is there or on
+ * The message that is under way to the device by this very link, or -1. Brokers that wait for an acknowledgement in vain send a
+ * message once more (`retry_interval` of EMQX and VerneMQ): whether the device needs that is not ours to judge (rule 0).
+ */
+function byThisLink(inflightToDevice: InflightToDevice, id: number, qos: number, hash: number): number {
+  const entry = inflightToDevice.byNode(id);
+  if (entry < 0 || inflightToDevice.owner(entry) !== owner.node) return -1;
+  const isSame = inflightToDevice.isQos2(entry) === (qos === 2) && inflightToDevice.hash(entry) === hash;
+  return isSame && inflightToDevice.step(entry) !== step.done ? entry : -1;
+}
+
+/**
+ * Does the device have this message already, of a link before? Its connection has stayed up, so whatever was passed on is there or on
  * its way: the message is not sent twice, and the one acknowledgement goes to this node. The payload decides, not
  * DUP: aedes leaves DUP out in spite of [MQTT-3.3.1-1], and a node may have lost count of its packet ids.
  */
@@ -282,7 +298,9 @@ export function releasedByNode(s: State, bytes: Uint8Array, at: number, bodyAt: 
     inflightToDevice.remove(entry);
     return s.toNode.write(ackPacket(packetType.pubcomp, id));
   }
-  const known = inflightToDevice.step(entry) === step.released; // the device has this PUBREL; its PUBCOMP will come
+  // Of a link before: the device has this PUBREL, and its PUBCOMP will come.
+  const known =
+    inflightToDevice.step(entry) === step.released && inflightToDevice.owner(entry) !== owner.node;
   inflightToDevice.set(entry, step.released, owner.node);
   if (!known) passAs(s, inflightToDevice.deviceId(entry), id, bytes, at, end, bodyAt);
 }

@@ -246,6 +246,52 @@ describe('rule 5: to the device, in flight', () => {
     expect(session.facts.toDevice).toBe(1);
   });
 
+  it('shows the device what a node sends once more by the same link, because it had no answer (rule 0)', () => {
+    const { session } = play(
+      4,
+      `
+      -- As EMQX and VerneMQ do after their retry_interval.
+      ${open}
+      node>   PUBLISH #1 q1 a=1 | PUBLISH #2 q2 a=2 | PUBLISH #1 q1 dup a=1 | PUBLISH #2 q2 dup a=2
+      >device PUBLISH #1 q1 a=1
+      >device PUBLISH #2 q2 a=2
+      >device PUBLISH #1 q1 dup a=1
+      >device PUBLISH #2 q2 dup a=2
+      device> PUBREC #2 | PUBREC #2
+      >node   PUBREC #2
+      >node   PUBREC #2
+      node>   PUBREL #2 | PUBREL #2
+      >device PUBREL #2
+      >device PUBREL #2
+      device> PUBCOMP #2 | PUBCOMP #2 | PUBACK #1 | PUBACK #1
+      >node   PUBCOMP #2
+      >node   PUBCOMP #2
+      >node   PUBACK #1
+      >node   PUBACK #1`,
+    );
+    expect(session.facts.toDevice).toBe(0);
+  });
+
+  it('shows it what the next node sends a second time, under the id that the device knows', () => {
+    const { session } = play(
+      4,
+      `
+      -- The first time is the redelivery that a new link begins with, of what the device has.
+      ${inFlight}
+      node>   CONNACK present
+      ${shared}
+      node>   PUBLISH #1 q1 dup a=1 | PUBREL #3
+      >device PUBREL #3
+      node>   PUBLISH #1 q1 dup a=1 | PUBREL #3
+      >device PUBLISH #1 q1 dup a=1
+      >device PUBREL #3
+      device> PUBACK #1 | PUBCOMP #3
+      >node   PUBACK #1
+      >node   PUBCOMP #3`,
+    );
+    expect(session.facts.toDevice).toBe(2);
+  });
+
   it('answers a redelivery itself where the device has acknowledged while no node had it [MQTT-4.3.3-10]', () => {
     const { session } = play(
       4,
