@@ -24,8 +24,8 @@ const codes: Partial<Record<EndReason, ReasonCode>> = {
 };
 
 /** Only with 0x9C (or 0x9D) a device may be told where to go [MQTT 5.0 clause 3.14.2.2.5]. */
-export function codeOf(reason: EndReason, serverReference?: string): ReasonCode {
-  if (serverReference !== undefined) return reasonCode.useAnotherServer;
+export function codeOf(reason: EndReason, said?: string | Uint8Array): ReasonCode {
+  if (typeof said === 'string') return reasonCode.useAnotherServer;
   return codes[reason] ?? reasonCode.administrativeAction;
 }
 

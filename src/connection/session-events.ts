@@ -20,7 +20,8 @@ export interface EventHandler {
   left(): void;
   /** It waits for the next node. */
   waitToLeave(): void;
-  end(reason: EndReason): void;
+  /** @param said the node's DISCONNECT, which is passed on */
+  end(reason: EndReason, said?: Uint8Array): void;
 }
 
 export function handleEvent(of: EventHandler, event: SessionEvent): void {
@@ -44,7 +45,7 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
     case 'node-fault':
       return of.linkEnded(upstream.link, 'error');
     case 'taken-over':
-      return upstream.hung?.follows() ? undefined : of.end('taken-over');
+      return upstream.hung?.follows() ? undefined : of.end('taken-over', event.packet);
     case 'node-ended':
       connection.because('node-closed');
       return connection.close('flush');

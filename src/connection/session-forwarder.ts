@@ -312,14 +312,14 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   }
 
   /** Tells the device why, where its protocol has a word for it, and closes. */
-  end(reason: EndReason, serverReference?: string): void {
+  end(reason: EndReason, said?: string | Uint8Array): void {
     const parting = this.needParting();
     if (parting.isFarewell) return this.connection.close('flush');
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack(reason)) parting.closeMode = 'goodbye';
     if (purgesNothing(reason)) parting.purges = false;
     this.connection.because(reason);
-    this.session.endDevice(codeOf(reason, serverReference), serverReference);
+    this.session.endDevice(codeOf(reason, said), said);
     this.drainEvents();
     this.connection.close('flush');
   }

@@ -29,8 +29,8 @@ export type SessionEvent =
   | { readonly kind: 'quiescent' }
   /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */
   | { readonly kind: 'node-leaving'; readonly code: number; readonly serverReference: string | undefined }
-  /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e)` if genuine, or re-attach. */
-  | { readonly kind: 'taken-over' }
+  /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e, packet)` if genuine, or re-attach. */
+  | { readonly kind: 'taken-over'; readonly packet: Uint8Array }
   /** The node's DISCONNECT with any other reason was passed on (terminal): close both sides. */
   | { readonly kind: 'node-ended'; readonly code: number }
   /** What came is not MQTT, or not allowed (terminal): treat it as a lost link. */

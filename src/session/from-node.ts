@@ -3,7 +3,7 @@
 import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { readServerReference } from './connack-capabilities.ts';
 import { abandonSuspended, deliver, releasedByNode } from './deliver.ts';
-import { ackPacket, packetType } from './encode.ts';
+import { ackPacket, copyOf, packetType } from './encode.ts';
 import { exchange } from './inflight-from-device.ts';
 import { unsubscribedFrom } from './memory.ts';
 import type { MigrationState } from './migration-state.ts';
@@ -184,7 +184,7 @@ function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, e
       return s.event({ kind: 'node-leaving', code, serverReference });
     }
     case reasonCode.sessionTakenOver:
-      return s.event({ kind: 'taken-over' });
+      return s.event({ kind: 'taken-over', packet: copyOf(bytes, at, end) });
   }
   s.toDevice.pass(bytes, at, end);
   s.phase = 'over';

@@ -233,9 +233,9 @@ export class Session {
     if (state.phase === 'attached') state.phase = 'leaving';
   }
 
-  /** Writes DISCONNECT with this reason where MQTT 5 has one. The owner closes the device behind it. */
-  endDevice(code: ReasonCode, serverReference?: string): void {
-    this.state.end(code, 'asked', serverReference);
+  /** Writes DISCONNECT with this reason, or what is `said`, where MQTT 5 has one. The owner closes the device behind it. */
+  endDevice(code: ReasonCode, said?: string | Uint8Array): void {
+    this.state.end(code, 'asked', said);
     this.state.flush();
   }
 

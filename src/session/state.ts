@@ -315,11 +315,14 @@ export class State implements Speaker {
     return this.rare.notUnderstood ? 'not-understood' : undefined;
   }
 
-  /** Ends the device's side with a reason; 3.1.1 has no word for it and is just closed. */
-  end(code: ReasonCode, why: EndWhy, serverReference?: string): void {
+  /**
+   * Ends the device's side with a reason; 3.1.1 has no word for it and is just closed.
+   * @param said where to go instead, or the DISCONNECT of the node
+   */
+  end(code: ReasonCode, why: EndWhy, said?: string | Uint8Array): void {
     if (this.phase === 'over') return;
     if (this.version === 5 && this.attachments > 0) {
-      const packet = disconnectPacket(code, serverReference);
+      const packet = said instanceof Uint8Array ? said : disconnectPacket(code, said);
       const isTooLarge = packet.length > (this.connect.properties.maximumPacketSize ?? packet.length); // [MQTT-3.1.2-24]
       this.toDevice.write(isTooLarge ? disconnectPacket(code) : packet);
     }

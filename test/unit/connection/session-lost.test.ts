@@ -512,8 +512,8 @@ describe('a node asks to go elsewhere', () => {
     goOn(
       served('CONNECT id=dev', v5),
       `
-      a: DISCONNECT code=142
-        device gets DISCONNECT code=142
+      a: DISCONNECT code=142 reasonString:newer
+        device gets DISCONNECT code=142 reasonString:newer
         end a: reset
         end device: flush
       wire: closed
