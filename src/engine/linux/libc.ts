@@ -20,6 +20,7 @@ export interface Libc {
   recv(fd: number, address: number, length: number, flags: number): number;
   send(fd: number, address: number, length: number, flags: number): number;
   shutdown(fd: number, how: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
   close(fd: number): number;
   epollCreate(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: number): number;
@@ -95,12 +96,15 @@ export const MSG_PEEK = 0x2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
+/** Bytes of a socket that its peer has not acknowledged, sent or not (tcp(7)). */
+export const SIOCOUTQ = 0x5411;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;
@@ -181,7 +185,6 @@ export function loadLibc(): Libc {
   }
   const koffi = loadKoffi();
   const libc = koffi.load(null);
-  const { errno } = koffi;
 
   type Native = (...args: (number | string)[]) => number;
   function call<F extends (...args: never[]) => number>(prototype: string): F {
@@ -202,7 +205,7 @@ export function loadLibc(): Libc {
     }
   }
   function result(value: number): number {
-    return value >= 0 ? value : -errno();
+    return value >= 0 ? value : -koffi.errno();
   }
 
   // glibc has no functions for these.
@@ -229,6 +232,7 @@ export function loadLibc(): Libc {
     recv: call('intptr_t recv(int fd, uintptr_t address, size_t length, int flags)'),
     send: call('intptr_t send(int fd, uintptr_t address, size_t length, int flags)'),
     shutdown: call('int shutdown(int fd, int how)'),
+    ioctl: call('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
     close: call('int close(int fd)'),
     epollCreate: call('int epoll_create1(int flags)'),
     epollCtl: call('int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)'),
@@ -248,7 +252,7 @@ export function loadLibc(): Libc {
     map(fd, bytes, offset) {
       const pointer = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, offset);
       const address = koffi.address(pointer);
-      if (address === MAP_FAILED) throw new Error(`mmap: ${errnoName(errno())}`);
+      if (address === MAP_FAILED) throw new Error(`mmap: ${errnoName(koffi.errno())}`);
       return { memory: koffi.view(pointer, bytes), address: Number(address) };
     },
     unmap: call('int munmap(uintptr_t address, size_t length)'),

@@ -1,9 +1,9 @@
-import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './libc.ts';
+import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './libc.ts';
 
 /** What the loop asks of whoever watches descriptors: which are watched, and what has happened at them. */
 
 /** Edge-triggered: most sockets are registered once in their life. */
-export const READ_EVENTS = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
+export const READ_EVENTS = (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET) >>> 0;
 export const STREAM_EVENTS = (READ_EVENTS | EPOLLOUT) >>> 0;
 
 /**

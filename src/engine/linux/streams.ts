@@ -215,8 +215,10 @@ export class Streams {
       this.drain(fd);
       if (this.table.slot[fd] === 0) return;
     }
-    if ((mask & (c.EPOLLIN | c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) === 0) return;
-    this.states.report(fd, (mask & (c.EPOLLRDHUP | c.EPOLLHUP)) !== 0, (mask & c.EPOLLERR) !== 0);
+    if ((mask & (c.EPOLLIN | c.EPOLLPRI | c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLERR)) === 0) return;
+    // A read stops in front of a byte that is urgent (RFC 6093), and is short though more is there.
+    const isShort = (mask & (c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLPRI)) !== 0;
+    this.states.report(fd, isShort, (mask & c.EPOLLERR) !== 0);
     this.read(fd);
   }
 
