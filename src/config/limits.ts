@@ -158,7 +158,8 @@ export const limitsSchema = z.strictObject({
     min: 1,
     max: 3600,
     default: 10,
-    about: 'When one side has ended, the other may still finish for so long. MQTT has no use for longer.',
+    about:
+      'When one side has ended, the other may still finish for so long, and as long again while it takes, however slowly, what is on its way to it. MQTT has no use for longer.',
   }),
   sessionGap: count({
     min: 1024,

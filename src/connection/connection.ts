@@ -9,6 +9,7 @@ import { Greeting } from './greeting.ts';
 import type { HandedMqtt } from './handed.ts';
 import { connectIn, handedRoute, handedTarget, sessionPlace } from './handed-place.ts';
 import { HANDED_VERSION } from './handed-version.ts';
+import { hasTimeAgain } from './last-bytes.ts';
 import { Relay, Search } from './relay.ts';
 import { SessionForwarder } from './session-forwarder.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
@@ -215,6 +216,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
     if (this.phase === 'held-back' && connect && route) return this.recall(connect, route);
     if (this.phase === 'recalling') return this.carry(undefined);
     if (this.phase === 'carried') return this.forwarder?.timer();
+    if (hasTimeAgain(this)) return;
     this.wire.endDevice('reset'); // it was flushed, and has had its time
     this.forwarder?.leave();
   }

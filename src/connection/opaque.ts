@@ -6,6 +6,7 @@ import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './con
 import type { HandedOpaque } from './handed.ts';
 import { handedRoute, handedTarget } from './handed-place.ts';
 import { HANDED_VERSION } from './handed-version.ts';
+import { hasTimeAgain } from './last-bytes.ts';
 import { NodePermit } from './node-permit.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
@@ -151,6 +152,8 @@ export class OpaqueConnection implements WireEvents, ConnectionView {
 
   timer(): void {
     const { attempts, wire } = this;
+    const hasEnded = this.isClosing || (attempts === undefined && this.link >= 0);
+    if (hasEnded && hasTimeAgain(this)) return;
     if (this.isClosing) return wire.endDevice('reset'); // it was flushed, and has had its time
     if (attempts !== undefined) {
       if (attempts.link < 0) return attempts.dial(); // its turn has come

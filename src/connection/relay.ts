@@ -9,6 +9,7 @@ import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
 import type { EndReason } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedRelay } from './handed.ts';
+import { hasTimeAgain } from './last-bytes.ts';
 import { turnAway } from './turn-away.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
@@ -251,6 +252,7 @@ export class Relay implements Forwarder {
 
   timer(): void {
     const { attempts, connection } = this;
+    if (attempts === undefined && hasTimeAgain(connection)) return;
     if (attempts === undefined) return connection.close('reset');
     const why = attempts.due();
     if (why !== undefined) this.attemptOver(why);

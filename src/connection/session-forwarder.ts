@@ -7,6 +7,7 @@ import { FlowControl, freeFlow } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedSessionForwarder } from './handed-forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
+import { hasTimeAgain } from './last-bytes.ts';
 import { noHistory } from './migration.ts';
 import { Parting, staying } from './parting.ts';
 import { type EventHandler, handleEvent } from './session-events.ts';
@@ -239,7 +240,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   timer(): void {
     const { upstream, connection, parting } = this;
-    if (parting.isFarewell) return connection.close('flush');
+    if (parting.isFarewell) return hasTimeAgain(connection) ? undefined : connection.close('flush');
     upstream.hung?.timer();
     const { monitor } = this;
     if (this.deaths?.timer() || upstream.timer() || monitor === undefined) return;

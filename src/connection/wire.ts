@@ -95,7 +95,7 @@ export interface Wire {
   guard<T>(run: () => T): T | undefined;
   /**
    * Ends the device side: `flush` sends what waits, then FIN, and closes when the device has closed too (what it still
-   * sends is discarded), however long that takes: the connection bounds it by a timer, and then resets. `reset`, also after
+   * sends is discarded), however long that takes: the connection bounds it by a timer (`stillTakes`), and then resets. `reset`, also after
    * `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
@@ -106,6 +106,11 @@ export interface Wire {
    * any more, but `closed` is called once: when its socket is closed, or at once where it is closed already or reset.
    */
   endNode(link: Link, how: 'flush' | 'reset', closed?: () => void): void;
+  /**
+   * Has a side that was ended taken anything, since this was asked last, of what waits for it here or in the kernel? The first
+   * time: does anything wait? The `node` engine does not see what waits in the kernel.
+   */
+  stillTakes(): boolean;
   /** The connection has this number from now on: the engine notes it while it is at work for it. */
   numbered(connection: number): void;
   /**

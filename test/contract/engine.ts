@@ -4,12 +4,13 @@ import { connect as dial, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Target } from '../../src/connection/wire.ts';
 import type { EngineName } from '../../src/engine/engine.ts';
+import { loadLibc } from '../../src/engine/linux/libc.ts';
 import { AT, BEAT, BEGAN, LONGEST, PULSE_DOUBLES } from '../../src/engine/pulse.ts';
 import type { UringSizes } from '../../src/engine/uring/driver.ts';
 import { NodeAddresses } from '../../src/nodes/addresses.ts';
 import { blackHole } from '../support/black-hole.ts';
 import { engineScene } from '../support/engine-scene.ts';
-import { type EngineUnderTest, startEngine } from '../support/engine-under-test.ts';
+import { type EngineUnderTest, type RemoteConnection, startEngine } from '../support/engine-under-test.ts';
 import {
   bytesOf,
   digest,
@@ -25,6 +26,15 @@ import { until } from '../support/wait.ts';
 const HIGH_WATER = 65_536;
 /** More than the kernel's buffers of two sockets and the engine's own hold where nobody reads. */
 const FLOOD = 16 * 1024 * 1024;
+
+const MSG_OOB = 1;
+
+/** Node has no way to say so. */
+function sendUrgent(socket: Socket): void {
+  const libc = loadLibc();
+  const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+  expect(libc.send(fd, libc.pin(1).address, 1, MSG_OOB)).toBe(1);
+}
 
 /**
  * What `Engine`, `Wire` and `WireEvents` promise, checked with real sockets against an engine in its own thread. With sizes of
@@ -67,6 +77,15 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
     const upstream = await link();
     await pair.connection.told('linkOpened');
     return { ...pair, upstream };
+  }
+
+  /** What `stillTakes` says when a timer fires. */
+  async function takes(connection: RemoteConnection): Promise<boolean> {
+    const timers = () => connection.events.filter(({ name }) => name === 'timer');
+    const before = timers().length;
+    connection.call('setTimer', 20);
+    await until(() => timers().length > before, 'the timer');
+    return timers().at(-1)?.args[0] === true;
   }
 
   async function dialled(script: 'manual' | 'fill' | 'leave' = 'manual') {
@@ -262,6 +281,25 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       expect(connection.names()).toEqual(['accepted', 'closed']);
     });
 
+    it('that was ended still takes its bytes as long as it reads, and no longer', async () => {
+      const { device, connection } = await connect();
+      device.pause();
+      const bytes = new Uint8Array(FLOOD / 256);
+      for (let i = 0; i < 256; i++) connection.call('toDevice', bytes, 0, bytes.length);
+      connection.call('endDevice', 'flush');
+      await until(async () => !(await takes(connection)), 'it to be asked twice while it reads nothing');
+      device.resume();
+      await until(() => device.bytesRead > FLOOD / 4, 'it to read on');
+      device.pause();
+      expect(await takes(connection)).toBe(true);
+      await until(async () => !(await takes(connection)), 'it to read nothing again');
+      device.resume();
+      await received(device);
+      await until(async () => !(await takes(connection)), 'it to have taken all');
+      device.end();
+      expect(await connection.told('closed')).toEqual([0, FLOOD]);
+    });
+
     it('is reset on request, also when it does not read what was flushed to it', async () => {
       const { device, connection } = await connect();
       device.pause();
@@ -281,6 +319,21 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       await connection.told('closed');
       expect(connection.names()).toEqual(['accepted', 'deviceEnded', 'closed']);
     });
+
+    it.runIf(process.platform === 'linux')(
+      'is read on behind an urgent byte, which is not given to anybody [RFC 6093]',
+      async () => {
+        const { device, connection } = await connect();
+        connection.call('holdDevice', true); // so that all of it is there before it is read
+        await engine.defer();
+        device.write('before');
+        sendUrgent(device);
+        device.write('behind');
+        await (await connect()).connection.told('accepted');
+        connection.call('holdDevice', false);
+        expect(await connection.text('deviceData', 12)).toBe('beforebehind');
+      },
+    );
 
     it('is not read while held', async () => {
       const { device, connection } = await connect();

@@ -255,7 +255,7 @@ class Scripted implements WireEvents {
   }
 
   timer(): void {
-    this.tell('timer');
+    this.tell('timer', this.wire.stillTakes());
   }
 
   closed(bytesFromDevice: number, bytesToDevice: number): void {

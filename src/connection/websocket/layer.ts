@@ -271,6 +271,10 @@ export class WebSocketLayer implements Wire, WireEvents {
     return this.wire.isDeviceBehind();
   }
 
+  stillTakes(): boolean {
+    return this.wire.stillTakes();
+  }
+
   holdDevice(hold: boolean): void {
     this.wire.holdDevice(hold);
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/time.ts';
 import type { Link, Target, TargetTls } from '../../connection/wire.ts';
-import type { Endpoint, ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
+import type { ProxyHeader } from '../../protocol/proxy-protocol/header.ts';
 import type { Accept } from '../engine.ts';
 import { type OnHeaderRefused, proxied } from '../headers.ts';
 import type { Pulse } from '../pulse.ts';
@@ -379,11 +379,6 @@ export class Loop implements WireHost {
 
   setTimer(slot: number, ms: number): void {
     this.setKey(slot, ms);
-  }
-
-  localAddress(fd: number): Endpoint {
-    const { host, port } = this.sockets.localAddress(fd);
-    return { address: host, port };
   }
 
   done(wire: LinuxWire): void {

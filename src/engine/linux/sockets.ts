@@ -177,6 +177,11 @@ export class Sockets {
     return { host: hostOf(local.bytes), port: portOf(local.bytes) };
   }
 
+  /** Bytes in the kernel that the peer has not acknowledged. */
+  unsent(fd: number): number {
+    return this.libc.ioctl(fd, c.SIOCOUTQ, this.option.address) < 0 ? 0 : (this.optionValue[0] as number);
+  }
+
   /** Takes (and clears) the socket's pending error, as a positive errno; 0 for none. */
   takeError(fd: number): number {
     const { option, optionLength } = this;

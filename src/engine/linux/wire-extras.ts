@@ -18,11 +18,20 @@ export class WireExtras {
   isFrozen = false;
   /** The timer has fired while the connection was frozen. */
   isDue = false;
+  /** What sides that were ended had not taken when that was asked last. */
+  private unsent = 0;
 
   get isEmpty(): boolean {
-    const { older, preludes, walks, behind, lingering, tasks, isFrozen } = this;
-    if (tasks > 0 || isFrozen) return false;
+    const { older, preludes, walks, behind, lingering, tasks, isFrozen, unsent } = this;
+    if (tasks > 0 || isFrozen || unsent > 0) return false;
     return !older?.size && !preludes?.size && !walks?.size && behind === undefined && !lingering?.size;
+  }
+
+  /** Whether any of it was taken since, where so much is not. */
+  takes(unsent: number): boolean {
+    const before = this.unsent;
+    this.unsent = unsent;
+    return unsent > 0 && unsent !== before;
   }
 
   keepOlder(link: Link, fd: number): void {

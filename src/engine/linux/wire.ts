@@ -4,7 +4,9 @@ import { ADDRESS_PATIENCE_MS } from '../address-walks.ts';
 import type { HandedLink } from '../handed-sockets.ts';
 import { EHOSTUNREACH, errnoName } from './libc.ts';
 import type { Owner } from './owner.ts';
+import { FIN_WANTED } from './socket-state.ts';
 import { countAt, type SocketTable } from './socket-table.ts';
+import type { Sockets } from './sockets.ts';
 import { WireExtras } from './wire-extras.ts';
 
 /** The wire of one connection: translates link numbers to sockets, and tells the connection what happens at them. */
@@ -34,8 +36,7 @@ export interface WireHost {
   /** For later turns of the loop. */
   readonly turns: { add(wire: LinuxWire, run: () => void): void };
   setTimer(slot: number, ms: number): void;
-  /** The socket's own end. */
-  localAddress(fd: number): Endpoint;
+  readonly sockets: Pick<Sockets, 'localAddress' | 'unsent'>;
   /** Every socket of the connection is closed, unless it dials anew before its present call has returned. */
   done(wire: LinuxWire): void;
 }
@@ -67,7 +68,9 @@ export class LinuxWire implements Wire, Owner {
 
   /** Where the device connected to. */
   get destination(): Endpoint | undefined {
-    return this.deviceFd < 0 ? undefined : this.host.localAddress(this.deviceFd);
+    if (this.deviceFd < 0) return undefined;
+    const { host, port } = this.host.sockets.localAddress(this.deviceFd);
+    return { address: host, port };
   }
 
   // ---- Wire
@@ -130,6 +133,15 @@ export class LinuxWire implements Wire, Owner {
 
   isDeviceBehind(): boolean {
     return this.deviceFd >= 0 && this.host.waiting[this.deviceFd] !== 0;
+  }
+
+  stillTakes(): boolean {
+    const { sockets, table, waiting } = this.host;
+    let unsent = 0;
+    for (const fd of this.sockets())
+      if (fd >= 0 && ((table.flags[fd] as number) & FIN_WANTED) !== 0)
+        unsent += (waiting[fd] as number) + sockets.unsent(fd);
+    return this.needExtras().takes(unsent);
   }
 
   holdDevice(hold: boolean): void {

@@ -48,6 +48,7 @@ export class SocketWire implements Wire {
   private deviceEndTold = false;
   /** `endDevice` was called, or the socket is closed. */
   private deviceDone = false;
+  private unsent = 0; // what sides that were ended had not taken when that was asked last
   /** The spliced link is closed while the device is not: what the device still sends is discarded. */
   private nodeGone = false;
 
@@ -264,6 +265,14 @@ export class SocketWire implements Wire {
 
   isDeviceBehind(): boolean {
     return this.device.writableNeedDrain;
+  }
+
+  stillTakes(): boolean {
+    const before = this.unsent;
+    this.unsent = 0;
+    for (const side of [this.device, ...this.links.values()])
+      if (side.writableEnded) this.unsent += side.writableLength;
+    return this.unsent > 0 && this.unsent !== before;
   }
 
   holdDevice(hold: boolean): void {

@@ -436,6 +436,14 @@ describe('a device is turned away', () => {
     expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual(['end device: reset']);
     expect(scene.closes().did()).toEqual(['ended: connect-rejected']);
   });
+
+  test('and not reset while it takes them', () => {
+    const scene = new Scene({ refusal: 'banned' }).says(CONNECT);
+    scene.takes = [true];
+    scene.did();
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual(['end device: reset']);
+  });
 });
 
 describe('a device breaks WebSocket’s protocol, and was told', () => {
@@ -488,6 +496,20 @@ describe('a device leaves', () => {
       'end node: reset',
       'end device: flush',
     ]);
+  });
+
+  test.each([
+    'device',
+    'node',
+  ] as const)('and the other side reads slowly: it has its time anew as long as it reads (%s)', (who) => {
+    const scene = new Scene().served();
+    if (who === 'device') scene.deviceEnds('fin');
+    else scene.nodeEnds('fin');
+    scene.takes = [true, true];
+    scene.did();
+    for (let i = 0; i < 2; i++)
+      expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toContain('end device: reset');
   });
 
   test('politely before it is served: how long the node may still send is bounded', () => {

@@ -51,6 +51,14 @@ describe('a connection of any protocol', () => {
     expect(scene.after(limits.halfCloseTimeoutMs).did()).toContain('end node: reset');
   });
 
+  test('that ends while its node reads slowly waits for that', () => {
+    const scene = new Scene({ opaque: 'tcp' }).deviceEnds('fin').opens();
+    scene.takes = [true];
+    scene.did();
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toEqual([`timer ${limits.halfCloseTimeoutMs}`]);
+    expect(scene.after(limits.halfCloseTimeoutMs).did()).toContain('end node: reset');
+  });
+
   test('that is reset while a node is sought holds nothing against the node', () => {
     const scene = new Scene({ opaque: 'tcp' });
     scene.did();

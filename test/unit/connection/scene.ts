@@ -124,6 +124,8 @@ export class Scene {
   deviceEnd: EndCause | undefined;
   deviceDone: 'flush' | 'reset' | undefined;
   isClosed = false;
+  /** The next answers of `stillTakes`; behind them false. */
+  takes: boolean[] = [];
   held = false;
   dials = 0;
   /** Times that a node is counted, less times that it is released. */
@@ -194,6 +196,7 @@ export class Scene {
     return {
       guard: (run) => run(),
       isDeviceBehind: () => false,
+      stillTakes: () => this.takes.shift() ?? false,
       holdNode: (link, hold) => live(`${hold ? 'hold' : 'read'} link ${link}`),
       nextTurn: () => live('next turn'),
       numbered: () => {},

@@ -85,6 +85,22 @@ describe('the device ends it', () => {
     );
   });
 
+  test('by fin, and its node reads slowly: it has its time anew as long as it reads', () => {
+    const scene = served();
+    scene.takes = [true];
+    goOn(
+      scene,
+      `
+      device: fin
+        finish a
+      time: ${2 * limits.halfCloseTimeoutMs - 1}
+        --
+      time: 1
+        end a: flush
+        end device: flush`,
+    );
+  });
+
   test.each(['fin', 'DISCONNECT'])('by %s, and then by the other, while its node has its time', (first) => {
     const second = first === 'fin' ? 'DISCONNECT' : 'fin';
     goOn(

@@ -84,6 +84,8 @@ export class SessionScene {
   readonly spokenAtMs = new Map<string, number>();
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
+  /** The next answers of `stillTakes`; behind them false. */
+  takes: boolean[] = [];
   /** Set by a test: where nodes may have copies, each is dialled in the end. */
   mostLinks = 2;
   ends = 0;
@@ -194,6 +196,7 @@ export class SessionScene {
     return {
       guard: (run) => run(),
       isDeviceBehind: () => this.isDeviceBehind,
+      stillTakes: () => this.takes.shift() ?? false,
       toDevice: (bytes, start, end) => {
         if (this.deviceEnd === 'reset') return; // an engine drops it
         for (const text of this.read(bytes, start, end)) live(`device gets ${text}`);

@@ -40,7 +40,13 @@ class Stage {
     const all = (names: string) => Object.fromEntries(names.split(' ').map((name) => [name, note(name)]));
     this.wire = {
       ...all('toDevice toNode splice holdDevice holdNode nextTurn endDevice finishNode endNode setTimer'),
-      ...{ dial: () => 0, isDeviceBehind: () => false, numbered: () => {}, countAt: () => {} },
+      ...{
+        dial: () => 0,
+        isDeviceBehind: () => false,
+        stillTakes: () => false,
+        numbered: () => {},
+        countAt: () => {},
+      },
     } as unknown as Wire;
     this.conversation = all(
       'deviceData deviceEnded linkOpened linkFailed linkData linkEnded timer closed',

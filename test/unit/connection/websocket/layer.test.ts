@@ -89,6 +89,9 @@ class Scene implements Wire, WireEvents {
   isDeviceBehind(): boolean {
     return this.isBehind;
   }
+  stillTakes(): boolean {
+    return this.isBehind;
+  }
   holdDevice(hold: boolean): void {
     this.lines.push(`hold ${hold}`);
   }
