@@ -13,19 +13,27 @@ const linux: Readonly<Record<Exclude<EngineName, 'node'>, () => LinuxSupport>> =
 };
 
 /**
- * The engine of the configuration's `proxy.engine`, and for `auto` why it is not a faster one.
+ * The engine of the configuration's `proxy.engine`, and for `auto` why it is not a faster one: one that cannot speak TLS here is not taken.
  * @throws BreakwaterError ENGINE_UNAVAILABLE where an engine is asked for that this machine cannot run
  */
-export function chooseEngine(wanted: EngineName | 'auto'): {
-  readonly name: EngineName;
-  readonly why?: string;
-} {
+export function chooseEngine(
+  wanted: EngineName | 'auto',
+  engines = linux,
+): { readonly name: EngineName; readonly why?: string } {
   if (wanted === 'node') return { name: 'node' };
   const name = wanted === 'auto' ? 'epoll' : wanted;
-  const support = linux[name]();
-  if (support.available) return { name };
-  if (wanted === 'auto') return { name: 'node', why: support.reason };
-  throw unavailable(name, support.reason);
+  const support = engines[name]();
+  const isAuto = wanted === 'auto';
+  const why = support.available ? (isAuto ? support.tlsFault() : undefined) : support.reason;
+  if (why === undefined) return { name };
+  if (isAuto) return { name: 'node', why };
+  throw unavailable(name, why);
+}
+
+/** Why TLS records are OpenSSL's at this engine, whatever the configuration says; undefined: they are not, or always were Node's. */
+export function recordsFault(name: EngineName): string | undefined {
+  const support = name === 'node' ? undefined : linux[name]();
+  return support?.available ? support.recordsFault() : undefined;
 }
 
 /** @throws BreakwaterError TRANSPARENT_UNAVAILABLE where this engine, or this process, cannot use devices' addresses */

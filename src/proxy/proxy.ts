@@ -1,5 +1,6 @@
 import type { ReloadView } from '../admin/backend.ts';
 import type { Config } from '../config/config.ts';
+import { recordsFault } from '../engine/create.ts';
 import { type Common, createCommon } from './common.ts';
 import { createDataPlane } from './data-plane-parts.ts';
 import { createEnding } from './ending.ts';
@@ -50,6 +51,8 @@ export async function startProxy(
     const dataPlane = await createDataPlane(common, teardown);
     const { id: proxy, version, threads } = identity;
     log.info({ proxy, version, engine: engine.name, threads, why: engine.why }, 'starting');
+    const why = recordsFault(engine.name);
+    if (why !== undefined) log.warn({ why }, 'TLS records are left to OpenSSL');
     const control = await startControl(common, dataPlane, teardown, stopping);
     const inherited = await origin.listeners();
     const { admin, ...asked } = await startAdmin(common, dataPlane, control, read, origin, teardown);

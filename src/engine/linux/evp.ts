@@ -45,7 +45,8 @@ class Evp extends NativeLibrary {
 
 let loaded: Evp | undefined;
 
-function loadEvp(): Evp {
+/** @throws Error where this OpenSSL lacks one of its functions */
+export function loadEvp(): Evp {
   loaded ??= new Evp(...CRYPTO_3);
   return loaded;
 }
@@ -253,5 +254,5 @@ export function createHmac(libc: Libc): Hmac & { close(): void } {
 }
 
 function unavailable(reason: string): BreakwaterError {
-  return new BreakwaterError('ENGINE_UNAVAILABLE', `${reason}; set tls.records to openssl`);
+  return new BreakwaterError('ENGINE_UNAVAILABLE', reason);
 }

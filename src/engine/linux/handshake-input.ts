@@ -33,15 +33,20 @@ class Bio extends NativeLibrary {
 
 let loaded: Bio | undefined;
 
+/** @throws Error where this OpenSSL lacks one of them */
+export function loadBio(): Bio {
+  loaded ??= new Bio(...OPENSSL_3);
+  return loaded;
+}
+
 export class HandshakeInput {
   private readonly libc: Libc;
   private readonly bio: Bio;
   private readonly memory: Pinned;
 
   constructor(libc: Libc) {
-    loaded ??= new Bio(...OPENSSL_3);
     this.libc = libc;
-    this.bio = loaded;
+    this.bio = loadBio();
     this.memory = libc.pin(INPUT_BYTES);
   }
 

@@ -23,14 +23,17 @@ export class NativeLibrary {
   /** strlen(3). */
   readonly lengthOf: (address: number) => number;
 
-  /** Where the executable does not export `symbol`, these libraries are loaded. @throws Error where one is missing */
+  /**
+   * Where the executable does not export `symbol`, these libraries are loaded. What they need they take from themselves and each other first: the
+   * executable may have some functions of the same names, of another version. @throws Error where one is missing
+   */
   constructor(symbol: string, names: readonly string[]) {
     const executable = this.koffi.load(null);
     this.libraries = [executable];
     try {
       executable.func(`int ${symbol}(int a)`);
     } catch {
-      this.libraries = [...names.map((name) => this.koffi.load(name)), executable];
+      this.libraries = [...names.map((name) => this.koffi.load(name, { deep: true })), executable];
     }
     this.copy = this.bind('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t length)');
     this.lengthOf = this.bind('size_t strlen(uintptr_t text)');

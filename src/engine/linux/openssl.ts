@@ -1,4 +1,3 @@
-import { BreakwaterError, messageOf } from '../../base/errors.ts';
 import { type Callback, NativeLibrary } from './native-library.ts';
 
 /** The functions and constants of OpenSSL 3 that the engine uses, each beside its prototype. */
@@ -369,15 +368,8 @@ export const OPENSSL_3 = ['SSL_get1_peer_certificate', ['libssl.so.3', 'libcrypt
 
 let loaded: OpenSsl | undefined;
 
-/** @throws BreakwaterError ENGINE_UNAVAILABLE where this machine has no OpenSSL 3 to call */
+/** @throws Error where this machine has no OpenSSL 3 to call */
 export function loadOpenSsl(): OpenSsl {
-  try {
-    loaded ??= new OpenSsl(...OPENSSL_3);
-    return loaded;
-  } catch (error) {
-    throw new BreakwaterError(
-      'ENGINE_UNAVAILABLE',
-      `this engine finds no OpenSSL 3 for TLS listeners (${messageOf(error)}); set proxy.engine to node`,
-    );
-  }
+  loaded ??= new OpenSsl(...OPENSSL_3);
+  return loaded;
 }

@@ -1,9 +1,10 @@
+import { BreakwaterError } from '../../base/errors.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Peer, TargetTls } from '../../connection/wire.ts';
 import type { IpSource } from '../../protocol/address/ip.ts';
 import { HandshakeSlots } from '../handshake-slots.ts';
 import { ownsRecords, type TlsOptions, type UpstreamTls } from '../tls.ts';
-import { createAead, createHmac } from './evp.ts';
+import { createHmac } from './evp.ts';
 import { HandshakeInput, INPUT_BYTES } from './handshake-input.ts';
 import { EAGAIN, ECONNRESET, EPROTO, type Libc, type Pinned } from './libc.ts';
 import {
@@ -22,6 +23,7 @@ import { TlsFacts, TlsPeer } from './tls-facts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 import { TlsRecords } from './tls-records.ts';
 import { SecretsTaker, type TakenHandshake } from './tls-secrets.ts';
+import { findTlsFault, tryAead } from './tls-support.ts';
 
 /** What is there once a listener, or a pool, speaks TLS. */
 interface Loaded {
@@ -56,6 +58,8 @@ export class TlsSessions {
   private watchRoom: ((fd: number) => void) | undefined;
   private loaded: Loaded | undefined;
   private records: TlsRecords | undefined;
+  /** OpenSSL's ciphers do not do what records of our own ask of them: it keeps all records. */
+  private hasNoRecords = false;
   private failureText = '';
   private ssl = undefined as unknown as OpenSsl; // there is a session, so OpenSSL is loaded
 
@@ -103,11 +107,16 @@ export class TlsSessions {
     else this.load().links.set(pool, tls);
   }
 
+  /** @throws BreakwaterError ENGINE_UNAVAILABLE where there is no OpenSSL */
   private load(): Loaded {
     if (this.loaded !== undefined) return this.loaded;
     const { libc } = this;
+    const fault = findTlsFault();
+    if (fault !== undefined)
+      throw new BreakwaterError('ENGINE_UNAVAILABLE', `TLS: ${fault}; set proxy.engine to node`);
     const ssl = loadOpenSsl();
-    const taker = new SecretsTaker(libc, ssl, createHmac(libc), (fd) => this.loadRecords().of(fd));
+    const stateOf = (fd: number) => (this.records as TlsRecords).of(fd);
+    const taker = new SecretsTaker(libc, ssl, createHmac(libc), stateOf);
     this.ssl = ssl;
     this.loaded = {
       taker,
@@ -119,11 +128,14 @@ export class TlsSessions {
     return this.loaded;
   }
 
-  /** @throws BreakwaterError ENGINE_UNAVAILABLE where OpenSSL's ciphers fail their check */
-  private loadRecords(): TlsRecords {
+  /** Undefined where OpenSSL keeps the records, whatever the configuration says (`findRecordsFault`). */
+  private loadRecords(): TlsRecords | undefined {
+    if (this.records !== undefined || this.hasNoRecords) return this.records;
     const { libc, table, readBytes } = this;
     const awaitRoom = (fd: number): void => this.awaitRoom(fd);
-    this.records ??= new TlsRecords(libc, table, createAead(libc), createHmac(libc), readBytes, awaitRoom);
+    const aead = tryAead(libc);
+    if (typeof aead === 'string') this.hasNoRecords = true;
+    else this.records = new TlsRecords(libc, table, aead, createHmac(libc), readBytes, awaitRoom);
     return this.records;
   }
 
@@ -164,12 +176,13 @@ export class TlsSessions {
   private begin(fd: number, session: number, hasOwnRecords: boolean): void {
     this.sessions[fd] = session;
     this.states.beginTls(fd);
-    if (!hasOwnRecords) {
+    const records = hasOwnRecords ? this.loadRecords() : undefined;
+    if (records === undefined) {
       this.ssl.setFd(session, fd);
       return;
     }
     const { taker, input } = this.loaded as Loaded;
-    this.loadRecords().begin(fd);
+    records.begin(fd);
     const isClient = ((this.flags[fd] as number) & DEVICE) === 0;
     this.taken.set(fd, taker.begin(fd, isClient, input.begin(session, fd)));
   }
@@ -243,7 +256,10 @@ export class TlsSessions {
     if (peer !== undefined) peer.tls = facts.of(session, suite);
     this.peers.delete(fd);
     const handshake = this.taken.get(fd);
-    if (handshake === undefined) return;
+    if (handshake === undefined) {
+      if (this.hasNoRecords) this.ssl.goOn(session);
+      return;
+    }
     this.taken.delete(fd);
     if (taker.establish(session, handshake, suite)) {
       this.records?.receive(fd, input.takeRest(handshake.input));
@@ -339,7 +355,7 @@ export class TlsSessions {
    * order. False where the bytes are no such form, or need a cipher that is not here.
    */
   attach(fd: number, bytes: Uint8Array): boolean {
-    if (!this.loadRecords().attach(fd, bytes)) return false;
+    if (this.loadRecords()?.attach(fd, bytes) !== true) return false;
     this.states.attachTls(fd);
     return true;
   }

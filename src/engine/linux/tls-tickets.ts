@@ -50,6 +50,12 @@ class Ciphers extends NativeLibrary {
 
 let loaded: Ciphers | undefined;
 
+/** @throws Error where this OpenSSL lacks one of them */
+export function loadTicketCiphers(): Ciphers {
+  loaded ??= new Ciphers(...OPENSSL_3);
+  return loaded;
+}
+
 /** Seals the tickets of sessions with the newest key of their listener, and opens those of the keys before it. */
 export interface TicketKeys {
   /** @param keys newest first, `TICKET_KEY_BYTES` each */
@@ -60,8 +66,7 @@ export interface TicketKeys {
 
 /** @param onSeal a session is about to send a ticket */
 export function createTicketKeys(libc: Libc, ssl: OpenSsl, onSeal: (session: number) => void): TicketKeys {
-  loaded ??= new Ciphers(...OPENSSL_3);
-  const ciphers = loaded;
+  const ciphers = loadTicketCiphers();
   const keysOf = new Map<number, readonly Pinned[]>();
   const name = libc.pin(NAME_BYTES);
 
