@@ -1,4 +1,3 @@
-import { deserialize, serialize } from 'node:v8';
 import type { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { runningTimeout } from '../base/running-timeout.ts';
@@ -15,6 +14,14 @@ export class HandOverError extends Error {
 type Received<M> = M & { readonly descriptors: readonly number[] };
 
 type Named = { readonly type: string };
+
+/** What one of the two processes says: which messages, and how they are written. */
+export interface Language<M extends Named> {
+  readonly schema: z.ZodType<M>;
+  write(message: M): Uint8Array;
+  /** @throws Error where it cannot be read */
+  read(bytes: Uint8Array): unknown;
+}
 
 /** One end of the conversation: says `Out`, hears `In`. */
 export interface Channel<Out extends Named, In extends Named> {
@@ -37,10 +44,11 @@ export interface Channel<Out extends Named, In extends Named> {
 /** A process that is stopped takes nothing from a socket that is full. */
 const SAY_TIMEOUT_MS = 10_000;
 
-/** Speaks by this schema over a socket. */
+/** Speaks over a socket. */
 export function openChannel<Out extends Named, In extends Named>(
   socket: DescriptorSocket,
-  incoming: z.ZodType<In>,
+  incoming: Language<In>,
+  outgoing: Language<Out>,
 ): Channel<Out, In> {
   /** Not heard yet, though somebody may have waited for it. */
   let coming: Promise<Parcel | undefined> | undefined;
@@ -55,7 +63,7 @@ export function openChannel<Out extends Named, In extends Named>(
 
   return {
     async say(message, descriptors = [], timeoutMs = SAY_TIMEOUT_MS) {
-      const sent = socket.send({ bytes: serialize(message), descriptors });
+      const sent = socket.send({ bytes: outgoing.write(message), descriptors });
       const gone = new HandOverError('the other process has ended');
       await within(
         timeoutMs,
@@ -67,10 +75,7 @@ export function openChannel<Out extends Named, In extends Named>(
       const parcel = await (timeoutMs === undefined ? coming : within(timeoutMs, coming));
       coming = undefined;
       if (parcel === undefined) return undefined;
-      const parsed = incoming.safeParse(deserialize(parcel.bytes));
-      if (!parsed.success)
-        throw new HandOverError('the other process says what this one does not understand');
-      const message = parsed.data;
+      const message = understood(incoming, parcel.bytes);
       if (types.some((type) => type === message.type))
         return { ...message, descriptors: parcel.descriptors } as never;
       const why = 'why' in message ? String(message.why) : `it says '${message.type}' out of turn`;
@@ -79,6 +84,15 @@ export function openChannel<Out extends Named, In extends Named>(
     close: () => socket.close(),
     release: () => socket.release(),
   };
+}
+
+/** @throws HandOverError where it is no message of this language */
+function understood<M extends Named>({ schema, read }: Language<M>, bytes: Uint8Array): M {
+  try {
+    return schema.parse(read(bytes));
+  } catch {
+    throw new HandOverError('the other process says what this one does not understand');
+  }
 }
 
 /** @throws HandOverError where it takes longer */

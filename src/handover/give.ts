@@ -1,5 +1,5 @@
 import { type Channel, HandOverError } from './channel.ts';
-import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './protocol.ts';
+import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORMAT } from './protocol.ts';
 
 /** The side of the process that hands over. */
 
@@ -64,8 +64,8 @@ export async function give(
 ): Promise<{ readonly version: string; readonly given: number }> {
   const { startTimeoutMs, stepTimeoutMs } = options;
   const hello = await heard(channel, 'hello', startTimeoutMs);
-  if (!hello.protocols.includes(PROTOCOL)) {
-    const why = `version ${hello.version} does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`;
+  const why = whyRefused(hello);
+  if (why !== undefined) {
     await channel.say({ type: 'refuse', why });
     throw new HandOverError(why);
   }
@@ -80,6 +80,20 @@ export async function give(
   await channel.say({ type: 'done', state: await giver.retire() });
   await heard(channel, 'over', stepTimeoutMs);
   return { version: hello.version, given };
+}
+
+/** Why nothing can be handed over to a process; undefined: it can. */
+function whyRefused({
+  protocols,
+  version,
+  node,
+  format,
+}: Extract<FromNew, { type: 'hello' }>): string | undefined {
+  if (!protocols.includes(PROTOCOL))
+    return `version ${version} does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`;
+  if (format < VALUE_FORMAT)
+    return `Node.js ${node} cannot read what Node.js ${process.version} writes; restart the proxy instead`;
+  return undefined;
 }
 
 async function giveConnections(

@@ -1,9 +1,11 @@
+import { deserialize, serialize } from 'node:v8';
 import { z } from 'zod';
+import type { Language } from './channel.ts';
 
 /**
  * What the two processes of an upgrade say to each other. `old` is the process that runs, `new` the one that it has started:
  *
- *   new ─ hello ──────► old      which protocols it speaks
+ *   new ─ hello ──────► old      which protocols it speaks, and what it can read
  *   new ◄─ state ────── old      what the new one starts with, and the lines to older processes; or `refuse`
  *   new ─ ready ──────► old      configuration, certificates, store and nodes are there
  *   new ◄─ listeners ── old      with the listening sockets
@@ -22,10 +24,20 @@ import { z } from 'zod';
  * Behind `over` nobody speaks. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one, which
  * may still have devices, hears by its end that there is no proxy any more.
  *
+ * The two may run on different versions of Node.js. The new process speaks in JSON, which each of them reads. The old one has bytes and what JSON
+ * has no word for, and says it in the format of V8 (`node:v8`), of which a newer Node.js reads what an older one has written. Where the new
+ * process runs on an older one that cannot, it is refused, in JSON too.
+ *
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 9;
+export const PROTOCOL = 10;
+
+/** What V8 writes begins with this byte, which UTF-8 has not, and then the number of its format. */
+const VALUE_START = 0xff;
+
+/** The newest format of V8 that this process reads, and the one that it writes. */
+export const VALUE_FORMAT = serialize(undefined)[1] as number;
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);
@@ -38,8 +50,15 @@ const listeningSockets = z.object({
 });
 
 /** What the new process says. */
-export const fromNew = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('hello'), protocols: z.array(z.int()).max(100), version: text }),
+const newMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    protocols: z.array(z.int()).max(100),
+    version: text,
+    /** That of Node.js, and its `VALUE_FORMAT`. */
+    node: text,
+    format: z.int(),
+  }),
   z.object({ type: z.literal('ready') }),
   z.object({ type: z.literal('listening') }),
   /** `refused`: which of the batch stay with the old process, by their place in it. */
@@ -47,10 +66,12 @@ export const fromNew = z.discriminatedUnion('type', [
   z.object({ type: z.literal('over') }),
   z.object({ type: z.literal('abort'), why }),
 ]);
-export type FromNew = z.output<typeof fromNew>;
+export type FromNew = z.output<typeof newMessage>;
+
+export const fromNew: Language<FromNew> = { schema: newMessage, write: writeJson, read: readJson };
 
 /** What the old process says. Who reads a state or a connection parses it. */
-export const fromOld = z.discriminatedUnion('type', [
+const oldMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('state'), state: z.unknown() }),
   z.object({ type: z.literal('refuse'), why }),
   z.object({ type: z.literal('listeners'), listeners: z.array(listeningSockets).max(1_000) }),
@@ -58,6 +79,20 @@ export const fromOld = z.discriminatedUnion('type', [
   z.object({ type: z.literal('batch'), connections: z.unknown(), kicks: z.unknown() }),
   z.object({ type: z.literal('done'), state: z.unknown() }),
 ]);
-export type FromOld = z.output<typeof fromOld>;
+export type FromOld = z.output<typeof oldMessage>;
+
+export const fromOld: Language<FromOld> = {
+  schema: oldMessage,
+  write: (message) => (message.type === 'refuse' ? writeJson(message) : serialize(message)),
+  read: (bytes) => (bytes[0] === VALUE_START ? deserialize(bytes) : readJson(bytes)),
+};
 
 export type ListeningSockets = z.output<typeof listeningSockets>;
+
+function writeJson(message: object): Uint8Array {
+  return Buffer.from(JSON.stringify(message));
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes).toString());
+}

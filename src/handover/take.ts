@@ -1,5 +1,5 @@
 import { type Channel, HandOverError } from './channel.ts';
-import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL } from './protocol.ts';
+import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORMAT } from './protocol.ts';
 
 /** The side of the process that takes over. */
 
@@ -23,6 +23,9 @@ const ANSWER_TIMEOUT_MS = 60_000;
 interface Introduction {
   readonly version: string;
   readonly protocols?: readonly number[];
+  /** The version of its Node.js, and the newest format of V8 that this reads. */
+  readonly node?: string;
+  readonly format?: number;
 }
 
 /**
@@ -31,9 +34,9 @@ interface Introduction {
  */
 export async function greet(
   channel: Channel<FromNew, FromOld>,
-  { version, protocols = [PROTOCOL] }: Introduction,
+  { version, protocols = [PROTOCOL], node = process.version, format = VALUE_FORMAT }: Introduction,
 ): Promise<{ readonly state: unknown; readonly descriptors: readonly number[] } | undefined> {
-  const isThere = await said(channel, { type: 'hello', protocols: [...protocols], version });
+  const isThere = await said(channel, { type: 'hello', protocols: [...protocols], version, node, format });
   const answer = isThere ? await channel.hear(['state', 'refuse'], ANSWER_TIMEOUT_MS) : undefined;
   if (answer?.type === 'refuse') throw new HandOverError(answer.why);
   return answer;

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { descriptorPair, openDescriptorSocket } from '../engine/linux/descriptor-socket.ts';
 import { type Channel, openChannel } from '../handover/channel.ts';
-import { type FromNew, type FromOld, fromNew } from '../handover/protocol.ts';
+import { type FromNew, type FromOld, fromNew, fromOld } from '../handover/protocol.ts';
 import { doubleFork } from './double-fork.ts';
 import { HAND_OVER_VARIABLE, KEEPER_FD } from './keeper.ts';
 
@@ -19,6 +19,8 @@ export interface Successor {
 }
 
 interface SuccessorOptions {
+  /** The program of Node.js. */
+  readonly node: string;
   /** The descriptor of this process's own line to its keeper, which the new one takes over; undefined: this process is the keeper. */
   readonly line: number | undefined;
   /** A service manager is to have the new process as its main process. */
@@ -29,18 +31,18 @@ interface SuccessorOptions {
 type Descriptors = readonly (number | 'pipe')[];
 
 /**
- * Starts the program as this process was started: the same Node.js, options, arguments and folder, and whatever is installed there now.
+ * Starts the program as this process was started: the same options, arguments and folder, and whatever is installed there now.
  * In a session of its own: signals of a terminal come by way of its keeper.
  * @throws Error where it cannot be started
  */
-export async function startSuccessor({ line, isManaged }: SuccessorOptions): Promise<Successor> {
+export async function startSuccessor({ node, line, isManaged }: SuccessorOptions): Promise<Successor> {
   const { ours, theirs } = descriptorPair();
   const socket = openDescriptorSocket(ours);
   try {
     const start = isManaged ? startOrphan : startChild;
-    const { pid, stdio, kill } = await start([theirs, line ?? 'pipe']);
+    const { pid, stdio, kill } = await start(command(node), [theirs, line ?? 'pipe']);
     const ownLine = line === undefined ? (stdio[KEEPER_FD] as unknown as Duplex) : undefined;
-    return { pid, channel: openChannel(socket, fromNew), line: ownLine, kill };
+    return { pid, channel: openChannel(socket, fromNew, fromOld), line: ownLine, kill };
   } catch (error) {
     socket.close();
     throw error;
@@ -49,9 +51,9 @@ export async function startSuccessor({ line, isManaged }: SuccessorOptions): Pro
   }
 }
 
-function command(): string[] {
+function command(node: string): string[] {
   const [, ...args] = process.argv;
-  return [process.execPath, ...process.execArgv, ...args];
+  return [node, ...process.execArgv, ...args];
 }
 
 function environment(): NodeJS.ProcessEnv {
@@ -59,8 +61,7 @@ function environment(): NodeJS.ProcessEnv {
   return { ...env, [HAND_OVER_VARIABLE]: '1' };
 }
 
-async function startChild(descriptors: Descriptors) {
-  const [program = '', ...args] = command();
+async function startChild([program = '', ...args]: readonly string[], descriptors: Descriptors) {
   const child = spawn(program, args, {
     env: environment(),
     stdio: ['inherit', 'inherit', 'inherit', ...descriptors],
@@ -80,6 +81,6 @@ async function startChild(descriptors: Descriptors) {
   };
 }
 
-function startOrphan(descriptors: Descriptors) {
-  return doubleFork(command(), { env: environment(), descriptors });
+function startOrphan(command: readonly string[], descriptors: Descriptors) {
+  return doubleFork(command, { env: environment(), descriptors });
 }

@@ -5,7 +5,7 @@ import { version } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { openDescriptorSocket } from '../engine/linux/descriptor-socket.ts';
 import { type Channel, openChannel } from '../handover/channel.ts';
-import { type FromNew, type FromOld, fromOld } from '../handover/protocol.ts';
+import { type FromNew, type FromOld, fromNew, fromOld } from '../handover/protocol.ts';
 import { greet, takeConnections, takeListeners, takenOver } from '../handover/take.ts';
 import { type ControlState, controlState, lastWords } from './control-state.ts';
 import { fixedParts, restoreLast } from './describe-control.ts';
@@ -34,7 +34,7 @@ type Old = Channel<FromNew, FromOld>;
 export async function openTakeOver(): Promise<TakeOver> {
   delete process.env[HAND_OVER_VARIABLE];
   const line = openKeeperLine();
-  const channel: Old = openChannel(openDescriptorSocket(HAND_OVER_FD), fromOld);
+  const channel: Old = openChannel(openDescriptorSocket(HAND_OVER_FD), fromOld, fromNew);
   const greeted = await greet(channel, { version: version() });
   const why = (error: unknown): string => messageOf(error).slice(0, 2_000);
   const abort = (error: unknown): Promise<void> =>

@@ -5,6 +5,7 @@ import { BreakwaterError, messageOf } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
 import { type Giver, give } from '../handover/give.ts';
 import { describeControl, describeLast } from './describe-control.ts';
+import { findNode } from './find-node.ts';
 import type { Formers } from './formers.ts';
 import { createConnectionGiver } from './give-connections.ts';
 import { adminKey, type Origin } from './origin.ts';
@@ -45,6 +46,7 @@ interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
 /** Replaces this process by a new one of the program, as it is installed now. */
 export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgrade {
   const { line } = origin;
+  const node = findNode();
   const { log, engine, events, phase, table, identity, serviceManager } = others.common;
   let onReplaced = (_: Successor): void => {};
   let successor: Successor | undefined;
@@ -88,7 +90,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   async function replace(): Promise<UpgradeView> {
     const beganMs = systemClock.now();
     log.info('upgrading: the program is started anew');
-    successor = await startSuccessor({ line: line?.fd, isManaged: serviceManager.isPresent });
+    successor = await startSuccessor({ node, line: line?.fd, isManaged: serviceManager.isPresent });
     const view = await handOver(successor, beganMs);
     const { to, connections, left, seconds } = view;
     log.info(

@@ -1,16 +1,19 @@
 import { once } from 'node:events';
+import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { NodeView } from '../../src/admin/backend.ts';
 import type { ClientHistory } from '../../src/admin/journal-views.ts';
 import { version } from '../../src/base/version.ts';
-import { PROTOCOL } from '../../src/handover/protocol.ts';
+import { PROTOCOL, VALUE_FORMAT } from '../../src/handover/protocol.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { run } from '../support/cli.ts';
 import { connectDevice, type Device } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
 import { startHttpNode } from '../support/http.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
+import { temporaryDirectory } from '../support/process.ts';
 import { type Installed, startInstalled } from '../support/upgrade.ts';
 import { until } from '../support/wait.ts';
 
@@ -41,17 +44,19 @@ async function ping({ socket }: Device): Promise<string> {
 
 /** A program that says these messages of the hand-over, and ends by itself. */
 const says = (...messages: readonly object[]) => `
-  import { serialize } from 'node:v8';
   import { writeSync } from 'node:fs';
   for (const message of ${JSON.stringify(messages)}) {
-    const body = serialize(message);
+    const body = Buffer.from(JSON.stringify(message));
     const head = Buffer.alloc(8);
     head.writeUInt32LE(body.length, 0);
     writeSync(3, Buffer.concat([head, body]));
   }
   await new Promise((resolve) => setTimeout(resolve, 200));
 `;
-const hello = { type: 'hello', protocols: [PROTOCOL], version: '9.9.9' };
+const hello = {
+  ...{ type: 'hello', protocols: [PROTOCOL], version: '9.9.9' },
+  ...{ node: process.version, format: VALUE_FORMAT },
+};
 
 describe.runIf(isLinux)('an upgrade', () => {
   let proxy: Installed;
@@ -252,6 +257,19 @@ test.runIf(isLinux)(
     expect((await connectDevice(proxy.port, 'comes')).code).toBe(0);
   },
 );
+
+test.runIf(isLinux)('runs the Node.js that the name leads to by which it was started', async () => {
+  const folder = temporaryDirectory();
+  const [node, next] = [join(folder, 'node'), join(folder, 'next')];
+  symlinkSync(process.execPath, node);
+  const proxy = await startInstalled({ proxy: { threads: 1 }, pools: nodes() }, { node });
+  const device = await connectDevice(proxy.port, 'stays');
+  writeFileSync(next, `#!/bin/sh\nNEXT_NODE=yes exec ${process.execPath} "$@"\n`, { mode: 0o755 });
+  renameSync(next, node);
+  const { to } = await proxy.upgrade();
+  expect(readFileSync(`/proc/${to.pid}/environ`, 'latin1').split('\0')).toContain('NEXT_NODE=yes');
+  expect(await ping(device)).toBe('d000');
+});
 
 test('the engine of Node.js says that it cannot', async () => {
   const proxy = await startBreakwater({ proxy: { engine: 'node' }, pools: nodes() });

@@ -37,6 +37,7 @@ export interface LogLine {
  * free ports of the loopback, log in JSON.
  * @param wrap what goes before the command
  * @param main the program
+ * @param node the Node.js that runs it
  */
 export async function startBreakwater(
   config: object,
@@ -44,6 +45,7 @@ export async function startBreakwater(
   env: NodeJS.ProcessEnv = {},
   wrap: readonly string[] = [],
   main = built,
+  node = process.execPath,
 ): Promise<Breakwater> {
   const file = join(temporaryDirectory(), 'breakwater.yaml');
   const defaults = {
@@ -54,7 +56,7 @@ export async function startBreakwater(
   const write = (text: string) => writeFileSync(file, text);
   const rewrite = (said: object) => write(JSON.stringify({ ...defaults, ...said })); // YAML holds JSON
   rewrite(config);
-  const [program = '', ...rest] = [...wrap, process.execPath, main, 'start', '-c', file, ...args];
+  const [program = '', ...rest] = [...wrap, node, main, 'start', '-c', file, ...args];
   const server = start(program, rest, env);
 
   let ended: number | string | undefined;

@@ -38,17 +38,22 @@ export interface Installed extends Breakwater {
 
 /**
  * Starts a proxy from a copy of the program of its own. All its processes end with the test file.
- * @param wrap what goes before the command
+ * @param options.wrap what goes before the command
+ * @param options.node the Node.js that runs it
  */
 export async function startInstalled(
   config: object,
-  { env, wrap }: { readonly env?: NodeJS.ProcessEnv; readonly wrap?: readonly string[] } = {},
+  {
+    env,
+    wrap,
+    node,
+  }: { readonly env?: NodeJS.ProcessEnv; readonly wrap?: readonly string[]; readonly node?: string } = {},
 ): Promise<Installed> {
   const directory = temporaryDirectory();
   const folder = join(directory, 'breakwater');
   const program = join(folder, 'dist/breakwater/main.js');
   copyProgram(folder);
-  const proxy = await startBreakwater(config, [], env, wrap, program);
+  const proxy = await startBreakwater(config, [], env, wrap, program, node);
   atEnd(() => endAll(program));
   return {
     ...proxy,
@@ -86,7 +91,7 @@ function copyProgram(folder: string, build?: Build): void {
 /** Both sides of the hand-over, in a program that is built. */
 function speakOnly(protocol: number, folder: string): void {
   const edits = [
-    ['proxy.js', `hello.protocols.includes(${PROTOCOL})`, `hello.protocols.includes(${protocol})`],
+    ['proxy.js', `!protocols.includes(${PROTOCOL})`, `!protocols.includes(${protocol})`],
     ['take-over.js', `protocols = [${PROTOCOL}]`, `protocols = [${protocol}]`],
   ] as const;
   for (const [name, was, is] of edits) {

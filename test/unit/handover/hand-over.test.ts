@@ -3,7 +3,14 @@ import { z } from 'zod';
 import type { DescriptorSocket, Parcel } from '../../../src/engine/linux/descriptor-socket.ts';
 import { HandOverError, openChannel } from '../../../src/handover/channel.ts';
 import { type Giver, give } from '../../../src/handover/give.ts';
-import { fromNew, fromOld, PROTOCOL } from '../../../src/handover/protocol.ts';
+import {
+  type FromNew,
+  type FromOld,
+  fromNew,
+  fromOld,
+  PROTOCOL,
+  VALUE_FORMAT,
+} from '../../../src/handover/protocol.ts';
 import { greet, type Taker, takeConnections, takeListeners, takenOver } from '../../../src/handover/take.ts';
 
 /** Two sockets of one pair. `cut` is asked before each parcel is sent: true ends the sender, before the parcel has left it. */
@@ -102,9 +109,13 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
   return { all, atOld, atNew, giver, taker, said, keepAll };
 }
 
-async function takeAll(socket: DescriptorSocket, taker: Taker, protocols?: readonly number[]) {
-  const channel = openChannel(socket, fromOld);
-  const greeted = await greet(channel, { version: '2.0.0', ...(protocols && { protocols }) });
+async function takeAll(
+  socket: DescriptorSocket,
+  taker: Taker,
+  introduction: Omit<Parameters<typeof greet>[1], 'version'> = {},
+) {
+  const channel = openChannel(socket, fromOld, fromNew);
+  const greeted = await greet(channel, { version: '2.0.0', ...introduction });
   const { listeners } = await takeListeners(channel);
   const last = await takeConnections(channel, taker);
   await takenOver(channel);
@@ -125,7 +136,7 @@ test('everything goes over, with the descriptors that belong to it', async () =>
   const { all, atOld, atNew, giver, taker, said } = scene({ busyLooks: 2 });
   const pair = sockets(() => false);
   const [given, taken] = await Promise.all([
-    give(openChannel(pair.old, fromNew), giver, options),
+    give(openChannel(pair.old, fromNew, fromOld), giver, options),
     takeAll(pair.new, taker),
   ]);
   expect(given).toEqual({ version: '2.0.0', given: 12 });
@@ -141,7 +152,7 @@ test('what the new process refuses goes on at the old one', async () => {
   const { atOld, atNew, giver, taker } = scene({ refused: [3, 11] });
   const pair = sockets(() => false);
   const [{ given }] = await Promise.all([
-    give(openChannel(pair.old, fromNew), giver, options),
+    give(openChannel(pair.old, fromNew, fromOld), giver, options),
     takeAll(pair.new, taker),
   ]);
   expect(given).toBe(10);
@@ -162,26 +173,32 @@ test('connections that stay busy are given up in the end', async () => {
     },
   };
   await Promise.all([
-    give(openChannel(pair.old, fromNew), giver, { ...options, ...clock }),
+    give(openChannel(pair.old, fromNew, fromOld), giver, { ...options, ...clock }),
     takeAll(pair.new, taker),
   ]);
   expect(nowMs).toBe(300);
   expect(atOld.get(0)).toBe('old');
 });
 
-test('a process that does not speak the protocol is refused before anything moves', async () => {
+test.each([
+  [
+    'does not speak the protocol',
+    { protocols: [99] },
+    `version 2.0.0 does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`,
+  ],
+  [
+    'runs on a Node.js that cannot read what this one writes',
+    { format: VALUE_FORMAT - 1, node: 'v1.0.0' },
+    `Node.js v1.0.0 cannot read what Node.js ${process.version} writes; restart the proxy instead`,
+  ],
+])('a process that %s is refused before anything moves', async (_, introduction, message) => {
   const { all, atOld, giver, taker, said } = scene();
   const pair = sockets(() => false);
   const [given, taken] = await Promise.allSettled([
-    give(openChannel(pair.old, fromNew), giver, options),
-    takeAll(pair.new, taker, [99]),
+    give(openChannel(pair.old, fromNew, fromOld), giver, options),
+    takeAll(pair.new, taker, introduction),
   ]);
-  for (const result of [given, taken])
-    expect(result).toMatchObject({
-      reason: {
-        message: `version 2.0.0 does not speak protocol ${PROTOCOL} of the hand-over; restart the proxy instead`,
-      },
-    });
+  for (const result of [given, taken]) expect(result).toMatchObject({ reason: { message } });
   expect(all.map((i) => atOld.get(i))).toEqual(all.map(() => 'old'));
   expect(said).toEqual([]);
 });
@@ -189,7 +206,7 @@ test('a process that does not speak the protocol is refused before anything move
 test('one that does not answer in time is given up', async () => {
   const { giver } = scene();
   const pair = sockets(() => false);
-  const given = give(openChannel(pair.old, fromNew), giver, { ...options, startTimeoutMs: 20 });
+  const given = give(openChannel(pair.old, fromNew, fromOld), giver, { ...options, startTimeoutMs: 20 });
   await expect(given).rejects.toThrow('it has not answered within 0.02 s');
 });
 
@@ -201,11 +218,32 @@ test('what is said out of turn, or is no message, ends the hand-over', async () 
   ] as const) {
     const { giver } = scene();
     const pair = sockets(() => false);
-    const given = give(openChannel(pair.old, fromNew), giver, options);
-    await openChannel(pair.new, fromOld).say(message as never);
+    const given = give(openChannel(pair.old, fromNew, fromOld), giver, options);
+    await openChannel(pair.new, fromOld, fromNew).say(message as never);
     await expect(given).rejects.toThrow(why);
     await expect(given).rejects.toBeInstanceOf(HandOverError);
   }
+});
+
+test('what cannot be read at all, such as the format of a later V8, ends it likewise', async () => {
+  const later = fromOld.write({ type: 'listeners', listeners: [] });
+  later[1] = VALUE_FORMAT + 100;
+  for (const hears of [fromNew, fromOld]) {
+    const pair = sockets(() => false);
+    await pair.old.send({ bytes: later, descriptors: [] });
+    const heard = openChannel(pair.new, hears as typeof fromOld, fromNew).hear(['listeners']);
+    await expect(heard).rejects.toThrow('the other process says what this one does not understand');
+    await expect(heard).rejects.toBeInstanceOf(HandOverError);
+  }
+});
+
+test('what a process says that takes over, and why it is refused, can be read by every Node.js: it is JSON', () => {
+  const taken: FromNew = { type: 'taken', refused: [3] };
+  const refuse: FromOld = { type: 'refuse', why: 'a reason' };
+  expect(Buffer.from(fromNew.write(taken)).toString()).toBe(JSON.stringify(taken));
+  expect(Buffer.from(fromOld.write(refuse)).toString()).toBe(JSON.stringify(refuse));
+  expect(fromNew.read(fromNew.write(taken))).toEqual(taken);
+  expect(fromOld.read(fromOld.write(refuse))).toEqual(refuse);
 });
 
 /** Both processes say twelve messages, if nobody dies. */
@@ -223,7 +261,7 @@ test.each(
     return true;
   });
   const [given, taken] = await Promise.allSettled([
-    give(openChannel(pair.old, fromNew), giver, { ...options, kill: async () => pair.die() }),
+    give(openChannel(pair.old, fromNew, fromOld), giver, { ...options, kill: async () => pair.die() }),
     takeAll(pair.new, taker),
   ]);
   expect(dead).toBeDefined();
@@ -243,7 +281,7 @@ test.each(
 
 /** A new process that says all it should before the first batch; what it does then is up to the test. */
 async function untilFirstBatch(socket: DescriptorSocket) {
-  const channel = openChannel(socket, fromOld);
+  const channel = openChannel(socket, fromOld, fromNew);
   await greet(channel, { version: '2.0.0' });
   await takeListeners(channel);
   await channel.say({ type: 'listening' });
@@ -260,7 +298,11 @@ test('a new process that does not answer is killed, and only then the old one go
     pair.die();
   };
   void untilFirstBatch(pair.new);
-  const given = give(openChannel(pair.old, fromNew), giver, { ...options, batchTimeoutMs: 20, kill });
+  const given = give(openChannel(pair.old, fromNew, fromOld), giver, {
+    ...options,
+    batchTimeoutMs: 20,
+    kill,
+  });
   await expect(given).rejects.toThrow('it has not answered within 0.02 s');
   expect(new Set(placesAtKill)).toEqual(new Set(['frozen']));
   keepAll();
@@ -273,7 +315,7 @@ test('nor does a batch stand still longer where the new process does not even ta
   const send: DescriptorSocket['send'] = (parcel) =>
     parcel.descriptors.length > 4 ? new Promise(() => {}) : pair.old.send(parcel);
   void untilFirstBatch(pair.new).catch(() => undefined);
-  const given = give(openChannel({ ...pair.old, send }, fromNew), giver, {
+  const given = give(openChannel({ ...pair.old, send }, fromNew, fromOld), giver, {
     ...{ ...options, batchTimeoutMs: 20 },
     kill: async () => pair.die(),
   });
@@ -288,7 +330,11 @@ test('what it had said by its death holds: it may have begun', async () => {
     await (await begun).say({ type: 'taken', refused: [1] } as never);
     pair.die();
   };
-  const given = give(openChannel(pair.old, fromNew), giver, { ...options, batchTimeoutMs: 20, kill });
+  const given = give(openChannel(pair.old, fromNew, fromOld), giver, {
+    ...options,
+    batchTimeoutMs: 20,
+    kill,
+  });
   await expect(given).rejects.toThrow('it has not answered');
   keepAll();
   expect(all.filter((i) => atOld.get(i) === 'given')).toEqual([0, 2, 3, 4]);
@@ -300,7 +346,7 @@ test('a process that takes nothing from a socket that is full is given up', asyn
   try {
     const { old } = sockets(() => false);
     const full = { ...old, send: () => new Promise<void>(() => {}) };
-    const said = openChannel(full, fromNew).say({ type: 'over' });
+    const said = openChannel(full, fromOld, fromNew).say({ type: 'over' });
     const failed = expect(said).rejects.toThrow('it has not answered within 10 s');
     await vi.advanceTimersByTimeAsync(10_000);
     await failed;
@@ -313,7 +359,7 @@ test('an old process that answers nothing before it has given anything is given 
   vi.useFakeTimers();
   try {
     const pair = sockets(() => false);
-    const greeted = greet(openChannel(pair.new, fromOld), { version: '2.0.0' });
+    const greeted = greet(openChannel(pair.new, fromOld, fromNew), { version: '2.0.0' });
     const failed = expect(greeted).rejects.toThrow('it has not answered within 60 s');
     await vi.advanceTimersByTimeAsync(60_000);
     await failed;
