@@ -1,6 +1,6 @@
-import { errnoName, type Libc, type Pinned } from '../linux/libc.ts';
+import type { Libc, Pinned } from '../linux/libc.ts';
 import * as a from './abi.ts';
-import type { Ring } from './ring.ts';
+import { type Ring, ringError } from './ring.ts';
 
 /** The buffers that the kernel receives into, whichever socket has something: a ring of provided buffers. */
 
@@ -45,7 +45,7 @@ export class BufferPool {
     registration.bytes.writeUInt32LE(count, 8);
     registration.bytes.writeUInt16LE(GROUP, 12);
     const registered = ring.register(a.REGISTER_PBUF_RING, registration.address, 1);
-    if (registered < 0) throw new Error(`io_uring_register of a buffer ring: ${errnoName(registered)}`);
+    if (registered < 0) throw ringError('io_uring_register of a buffer ring', registered);
     this.use(Math.min(FIRST_COUNT, count));
     this.publish();
   }

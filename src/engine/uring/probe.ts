@@ -26,7 +26,9 @@ export function probe(libc: Libc, disabled: () => string = () => readFileSync(DI
   try {
     ring = new Ring(libc, SIZES);
   } catch (error) {
-    throw new Error(`${messageOf(error)}: ${whyRefused(messageOf(error), disabled)}`, { cause: error });
+    const message = messageOf(error);
+    if (message.includes('ENOMEM')) throw error; // it says why
+    throw new Error(`${message}: ${whyRefused(message, disabled)}`, { cause: error });
   }
   try {
     new BufferPool(libc, ring, BUFFERS);

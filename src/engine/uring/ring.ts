@@ -16,6 +16,13 @@ const GATHER_US = 100;
 /** The kernel is out of memory where it takes no submission so often. */
 const TRIES_MAX = 1000;
 
+/** Rings are locked memory, which `ulimit -l` bounds for all processes of a user together. */
+export function ringError(call: string, errno: number): Error {
+  const name = errnoName(errno);
+  const remedy = ': a data thread takes 0.3 MB of locked memory; raise ulimit -l, or LimitMEMLOCK of systemd';
+  return new Error(`${call}: ${name}${name === 'ENOMEM' ? remedy : ''}`);
+}
+
 /**
  * The two rings that are shared with the kernel. What each side writes for the other is published by a store of the index
  * behind it, with Atomics: what was written before is seen by whoever has seen the index.
@@ -62,7 +69,7 @@ export class Ring {
     params.bytes.writeUInt32LE(completions, a.PARAMS.cqEntries);
     params.bytes.writeUInt32LE(flags | a.SETUP_SINGLE_ISSUER | a.SETUP_DEFER_TASKRUN, a.PARAMS.flags);
     this.fd = libc.uringSetup(submissions, params.address);
-    if (this.fd < 0) throw new Error(`io_uring_setup: ${errnoName(this.fd)}`);
+    if (this.fd < 0) throw ringError('io_uring_setup', this.fd);
     const of = (name: keyof typeof a.PARAMS): number => params.bytes.readUInt32LE(a.PARAMS[name]);
     const needed =
       a.FEAT_SINGLE_MMAP | a.FEAT_NODROP | a.FEAT_SUBMIT_STABLE | a.FEAT_EXT_ARG | a.FEAT_CQE_SKIP;

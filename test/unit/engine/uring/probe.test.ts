@@ -9,7 +9,7 @@ const refusing = (errno: number): Libc =>
     uringSetup: () => -errno,
   }) as unknown as Libc;
 
-const [EPERM, EINVAL, ENOSYS, EMFILE] = [1, 22, 38, 24];
+const [EPERM, EINVAL, ENOSYS, EMFILE, ENOMEM] = [1, 22, 38, 24, 12];
 const never = (): string => {
   throw new Error('no such file');
 };
@@ -23,6 +23,11 @@ describe('a kernel without a ring', () => {
     [ENOSYS, never, 'ENOSYS: the kernel was built without it, or a seccomp filter hides it'],
     [EINVAL, never, 'EINVAL: it needs Linux 6.1 or later'],
     [EMFILE, never, 'EMFILE: see io_uring_setup(2)'],
+    [
+      ENOMEM,
+      never,
+      'ENOMEM: a data thread takes 0.3 MB of locked memory; raise ulimit -l, or LimitMEMLOCK of systemd',
+    ],
   ])('is told with the reason (errno %i)', (errno, disabled, reason) => {
     expect(() => probe(refusing(errno), disabled)).toThrow(`io_uring_setup: ${reason}`);
   });
