@@ -7,9 +7,10 @@ import { measureSlowness, patience, SLOWNESS } from './test/support/wait.ts';
 /** Pure code under test shares its modules: loading them anew for each file took longer than the tests. */
 const pure = ['test/unit/**/*.test.ts', 'test/fuzz/*.test.ts'];
 
-/** Those that look at the process that they run in. */
+/** Those that look at the descriptors or the memory of the process that they run in. */
 const apart = [
-  'test/contract/*.test.ts',
+  'test/contract/engine-{epoll,node,uring,uring-small}.test.ts',
+  'test/contract/engine-{handover,tls}-{epoll,mixed,node,openssl,uring}.test.ts',
   'test/integration/{descriptor-socket,linux-*,node-engine,uring-ring,worker-pool}.test.ts',
 ];
 
@@ -46,13 +47,13 @@ export default defineConfig({
           setupFiles: ['test/support/end.ts', 'test/support/seed.ts'],
         },
       },
-      // They run the built program, in processes of their own, and begin after all others.
+      // They begin after all others. Most run the built program, in processes of their own.
       {
         extends: true,
         test: {
           ...live,
           name: 'live',
-          include: ['test/{e2e,integration}/**/*.test.ts'],
+          include: ['test/{contract,e2e,integration}/**/*.test.ts'],
           exclude: apart,
           isolate: false,
         },
