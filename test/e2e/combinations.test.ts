@@ -16,7 +16,7 @@ import { patience } from '../support/wait.ts';
 const numberOf = (name: string, fallback: number): number =>
   Number(process.env[`COMBINATIONS_${name}`] ?? fallback);
 // These five have all engines, both stores and every kind of listener, with faults and without.
-const runs = numberOf('RUNS', 8);
+const runs = numberOf('RUNS', 5);
 const seed = numberOf('SEED', 61);
 const reloads = numberOf('RELOADS', 1);
 /** Waiting is most of it. */
