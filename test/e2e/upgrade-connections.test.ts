@@ -59,7 +59,7 @@ describe.each(linuxEngines)('devices of an upgraded proxy whose first engine is 
   });
 
   test('notice nothing, three times in a row: none is disconnected, nothing is lost, nothing comes twice', async () => {
-    const traffic = await startTraffic(urls, 6);
+    const traffic = await startTraffic(urls, 6, { pauseMs: 20 });
     const { clients: before } = await proxy.api<{ clients: { clientId: string; connectedAt: string }[] }>(
       'clients',
     );
