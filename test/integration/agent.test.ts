@@ -243,7 +243,7 @@ describe('breakwater agent', () => {
     await beatBoth(2);
     agent.kill('SIGTERM');
     await drains(view, 'a');
-    await until(() => beatBoth(1).then(() => beats > 50), 'some time'); // half a second, in which it looks several times
+    await until(() => beatBoth(1).then(() => beats > 20), 'some time'); // half a second, in which it looks several times
     expect(view.membership().nodes.has('a')).toBe(true);
     await until(() => beatBoth(0).then(() => !view.membership().nodes.has('a')), 'node a to be gone');
     expect(await agent.exited).toBe(0);
