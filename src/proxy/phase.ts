@@ -7,7 +7,7 @@ export interface Phase {
   isStopping: boolean;
   /** A person has taken it out: it is not ready, and its devices leave. Its listeners stay open. */
   isDraining: boolean;
-  /** Another process is to take its place. */
+  /** Another process is to take its place, or has. */
   isUpgrading: boolean;
 }
 

@@ -1,4 +1,3 @@
-import type { ReloadView } from '../admin/backend.ts';
 import type { Config } from '../config/config.ts';
 import { recordsFault } from '../engine/create.ts';
 import { type Common, createCommon } from './common.ts';
@@ -25,8 +24,11 @@ interface RunningProxy {
   upgrade(): Promise<unknown>;
   /** Where another process has taken the place of this one: the exit code of the proxy, when it has ended. */
   successor(): Promise<number> | undefined;
-  /** Reads the configuration again and applies what changed; what is wrong with it is in the log too. @throws BreakwaterError */
-  reload(): Promise<ReloadView>;
+  /**
+   * SIGHUP: reads the configuration again and applies what changed, or says in the log why not. Behind an upgrade that is under way this is
+   * done by whichever process is the proxy then.
+   */
+  hangUp(): void;
 }
 
 /**
@@ -65,11 +67,12 @@ export async function startProxy(
       status: () => statusLine(common, control),
     });
 
-    const { reload, upgrade } = asked;
+    const { upgrade, hangUps } = asked;
     const ending = createEnding({ common, dataPlane, control, admin, upgrade, teardown, origin });
     const { urls } = dataPlane.listeners;
     const addresses = config.listeners.map(({ url }, i) => ({ listener: url, url: urls[i] ?? url }));
-    return { addresses, adminUrl: admin.url, reload, upgrade: upgrade.run, ...ending };
+    const hangUp = (): void => hangUps.heed();
+    return { addresses, adminUrl: admin.url, hangUp, upgrade: upgrade.run, ...ending };
   } catch (error) {
     if (stopping.aborted) log.info({ devices: 0 }, 'stopped');
     await teardown.run();

@@ -1,5 +1,4 @@
 import { Admin } from '../admin/admin.ts';
-import type { ReloadView } from '../admin/backend.ts';
 import { systemClock } from '../base/time.ts';
 import { allTokens } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
@@ -11,6 +10,7 @@ import { checkReload } from './check-config.ts';
 import type { Common } from './common.ts';
 import { type DataPlaneParts, useCertificates } from './data-plane-parts.ts';
 import { createFollowers } from './followers.ts';
+import { HangUps } from './hang-ups.ts';
 import { readListeners } from './listener-tls.ts';
 import { checkMachine } from './machine.ts';
 import type { Origin } from './origin.ts';
@@ -34,14 +34,19 @@ export async function startAdmin(
   read: () => Promise<Config>,
   origin: Origin,
   teardown: Teardown,
-): Promise<{ readonly admin: Admin; readonly reload: () => Promise<ReloadView>; readonly upgrade: Upgrade }> {
+): Promise<{
+  readonly admin: Admin;
+  readonly upgrade: Upgrade;
+  readonly hangUps: HangUps;
+}> {
   const { current, log, events } = common;
   const { url } = current.config.admin;
   const adminTls = new AdminTls({ serve: (tls) => admin.useTls(tls), emit: events.emit, log });
   teardown.deferStop(adminTls);
   const tls = await adminTls.prepare(current.config);
   const reload = reloadOf(common, dataPlane, control, adminTls, read);
-  const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin });
+  const hangUps = new HangUps({ reload: () => reload().catch(() => {}), log }); // the log says why
+  const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin, hangUps });
   const backend = createBackend({
     ...{ ...common, ...control, reload, upgrade: upgrade.run },
     bans: createBans({
@@ -76,7 +81,7 @@ export async function startAdmin(
     await admin.open(inherited);
     log.info({ url: admin.url }, 'admin listening');
   });
-  return { admin, reload, upgrade };
+  return { admin, upgrade, hangUps };
 }
 
 /** What a reload reads, and who follows it. */

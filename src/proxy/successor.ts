@@ -14,6 +14,8 @@ export interface Successor {
   readonly channel: Channel<FromOld, FromNew>;
   /** The other end of the new process's line to its keeper, where this process is to be that. */
   readonly line: Duplex | undefined;
+  /** Has it read its configuration again, as soon as it is the proxy. */
+  hangUp(): void;
   /** Ends it at once, and resolves when it has ended: then it has nothing any more of what it was given. */
   kill(): Promise<void>;
 }
@@ -42,12 +44,21 @@ export async function startSuccessor({ node, line, isManaged }: SuccessorOptions
     const start = isManaged ? startOrphan : startChild;
     const { pid, stdio, kill } = await start(command(node), [theirs, line ?? 'pipe']);
     const ownLine = line === undefined ? (stdio[KEEPER_FD] as unknown as Duplex) : undefined;
-    return { pid, channel: openChannel(socket, fromNew, fromOld), line: ownLine, kill };
+    const channel = openChannel(socket, fromNew, fromOld);
+    return { pid, channel, line: ownLine, kill, hangUp: () => hangUp(pid) };
   } catch (error) {
     socket.close();
     throw error;
   } finally {
     closeSync(theirs);
+  }
+}
+
+function hangUp(pid: number): void {
+  try {
+    process.kill(pid, 'SIGHUP');
+  } catch {
+    // It has ended, and the upgrade fails.
   }
 }
 

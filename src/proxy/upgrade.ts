@@ -8,6 +8,7 @@ import { describeControl, describeLast } from './describe-control.ts';
 import { findNode } from './find-node.ts';
 import type { Formers } from './formers.ts';
 import { createConnectionGiver } from './give-connections.ts';
+import type { HangUps } from './hang-ups.ts';
 import { adminKey, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
 import { type Successor, startSuccessor } from './successor.ts';
@@ -41,10 +42,11 @@ type GivenParts = Omit<RunningParts, 'owners'>;
 interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
   readonly admin: () => Admin;
   readonly origin: Pick<Origin, 'line' | 'formers' | 'isWholeProgram'>;
+  readonly hangUps: HangUps;
 }
 
 /** Replaces this process by a new one of the program, as it is installed now. */
-export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgrade {
+export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradeParts): Upgrade {
   const { line } = origin;
   const node = findNode();
   const { log, engine, events, phase, table, identity, serviceManager } = others.common;
@@ -55,7 +57,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   const parts = (): GivenParts => ({ ...others, admin: admin() });
 
   async function handOver(next: Successor, beganMs: number): Promise<UpgradeView> {
-    const giver = createGiver(parts(), origin.formers);
+    const giver = createGiver(parts(), origin.formers, () => hangUps.newProcessListens(next.hangUp));
     try {
       const { version, given } = await give(next.channel, giver, {
         ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
@@ -84,6 +86,7 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
     leave(others);
     admin().leave();
     serviceManager.handedOver(next.pid);
+    hangUps.replaced(next.line !== undefined && !serviceManager.isPresent);
     onReplaced(next);
   }
 
@@ -103,26 +106,23 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
 
   return {
     async run() {
-      const why = unavailable(engine.name, origin);
-      if (why !== undefined) throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
-      if (underWay !== undefined || !phase.isAccepting)
-        throw new BreakwaterError(
-          'UPGRADE_UNDER_WAY',
-          'the proxy starts, stops or is upgraded already; wait for that',
-        );
+      checkAvailable(engine.name, origin);
+      if (underWay !== undefined || !phase.isAccepting) throw isBusy();
       phase.isUpgrading = true;
+      hangUps.upgradeBegins();
       underWay = replace();
       try {
         return await underWay;
       } catch (error) {
+        phase.isUpgrading = false;
         const cause = messageOf(error);
         log.error({ cause }, 'upgrade failed: this process goes on');
         events.emit({ type: 'upgrade', at: new Date().toISOString(), result: 'failed', cause });
         throw new BreakwaterError('UPGRADE_FAILED', `the proxy goes on as it was: ${cause}`);
       } finally {
-        phase.isUpgrading = false;
         underWay = undefined;
         successor = undefined;
+        hangUps.upgradeEnds(!phase.isUpgrading);
       }
     },
     onReplaced(run) {
@@ -136,13 +136,19 @@ export function createUpgrade({ admin, origin, ...others }: UpgradeParts): Upgra
   };
 }
 
-/** Why this proxy can never hand over; undefined: it can. */
-function unavailable(engine: string, { isWholeProgram }: Pick<Origin, 'isWholeProgram'>): string | undefined {
-  if (engine === 'node')
-    return 'connections are handed over by the engines epoll and uring only, which are for Linux; restart the proxy';
-  if (!isWholeProgram)
-    return 'this proxy is part of another program, such as the demo; only what `breakwater start` runs is upgraded';
-  return undefined;
+/** @throws BreakwaterError UPGRADE_UNAVAILABLE where this proxy can never hand over */
+function checkAvailable(engine: string, { isWholeProgram }: Pick<Origin, 'isWholeProgram'>): void {
+  if (engine !== 'node' && isWholeProgram) return;
+  const why =
+    engine === 'node'
+      ? 'connections are handed over by the engines epoll and uring only, which are for Linux; restart the proxy'
+      : 'this proxy is part of another program, such as the demo; only what `breakwater start` runs is upgraded';
+  throw new BreakwaterError('UPGRADE_UNAVAILABLE', why);
+}
+
+function isBusy(): BreakwaterError {
+  const message = 'the proxy starts, stops or is upgraded already; wait for that';
+  return new BreakwaterError('UPGRADE_UNDER_WAY', message);
 }
 
 /** Another process accepts devices, and goes on with drains and rebalances. */
@@ -151,14 +157,15 @@ function leave({ dataPlane, control }: Pick<RunningParts, 'dataPlane' | 'control
   control.underWay.leave();
 }
 
-/** What this process has to hand over. */
-function createGiver(parts: GivenParts, formers: Formers): Giver & { keepAll(): void } {
+/** What this process has to hand over. @param onReady called when the new process is ready */
+function createGiver(parts: GivenParts, formers: Formers, onReady: () => void): Giver & { keepAll(): void } {
   const { dataPlane, control, admin, common } = parts;
   const { threads, listeners } = dataPlane;
   const connections = createConnectionGiver(parts);
   return {
     state: () => ({ state: describeControl(parts), descriptors: formers.alive() }),
     async listeners() {
+      onReady();
       const own = await listeners.listening();
       const { descriptor } = admin;
       const all = [

@@ -61,8 +61,8 @@ type Server = Awaited<ReturnType<typeof import('../../proxy/proxy.ts').startProx
 
 /** Resolves to the exit code. */
 async function serve(server: Server): Promise<number> {
-  watchHangups().heed(() => void server.reload().catch(() => {})); // the log says why
-  watchUpgrades().heed(() => void server.upgrade().catch(() => {})); // likewise
+  watchHangups().heed(() => server.hangUp());
+  watchUpgrades().heed(() => void server.upgrade().catch(() => {})); // the log says why
   const code = await untilStopped(server);
   return (await server.successor()) ?? code;
 }
