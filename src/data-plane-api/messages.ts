@@ -11,6 +11,7 @@ import type { ReconnectThrottleMemory } from '../policy/admission/reconnect-thro
 import type { HeaderRefusal } from '../protocol/proxy-protocol/expect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { DepartureOrder } from './departure.ts';
+import type { DeviceOrder, Whom } from './device-order.ts';
 import type { HandOverCommand, HandOverReport } from './hand-over-messages.ts';
 import type { TraceAnswer, TraceOrder } from './trace.ts';
 
@@ -94,11 +95,6 @@ interface Owned {
   /** Number of the connection. */
   readonly connection: number;
 }
-
-/** Which connections are meant: all of a client id, or the one of a number; of that proxy, or of any. */
-export type Whom =
-  | { readonly clientId: string }
-  | { readonly connection: number; readonly proxy?: string | undefined };
 
 /** A served connection, as `client list` shows it. */
 export interface ClientRecord {
@@ -222,14 +218,12 @@ export type Command =
       readonly cause: MoveCause;
       readonly to: string | undefined;
     }
-  /** Answered by `moved`, once the orders are given. */
-  | { readonly type: 'move'; readonly request: number; readonly whom: Whom; readonly to: string | undefined }
   /** Answered by `traced`. */
   | { readonly type: 'trace'; readonly request: number; readonly order: TraceOrder }
   /** Bans come and go; some end connections too. */
   | ({ readonly type: 'bans' } & BanChange)
-  /** Ends those that the broker had accepted by `untilMs`, by `sharedClock`. Answered by `kicked`. */
-  | { readonly type: 'kick'; readonly request: number; readonly whom: Whom; readonly untilMs: number }
+  /** Answered by `kicked`, or by `moved` once the moves have begun. */
+  | (DeviceOrder & { readonly request: number })
   /** Answered by `tlsUpdated`. */
   | {
       readonly type: 'updateTls';

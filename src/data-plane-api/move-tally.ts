@@ -16,3 +16,8 @@ export function addTallies(tallies: readonly MoveTally[]): MoveTally {
     noNode: sum((tally) => tally.noNode),
   };
 }
+
+/** The order has reached a device, whatever became of it. */
+export function hasFound({ moving, later, stuck, ended, noNode }: MoveTally): boolean {
+  return moving + later + stuck + ended + noNode > 0;
+}

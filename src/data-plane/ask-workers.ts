@@ -15,6 +15,17 @@ export function askAll<T extends Report>(
   return Promise.all(workers.map((worker) => worker.ask<T>(command)));
 }
 
+/** The same with what those answer that do, when all have answered or failed; `failure`: of one that has not. */
+export async function askEach<T extends Report>(
+  workers: Workers,
+  command: (request: number) => Command,
+): Promise<{ readonly reports: readonly T[]; readonly failure: unknown }> {
+  const asked = await Promise.allSettled(workers.map((worker) => worker.ask<T>(command)));
+  const reports = asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+  const failed = asked.find((answer) => answer.status === 'rejected');
+  return { reports, failure: failed?.reason };
+}
+
 /**
  * Resolves when every worker has told what is in its sockets; one that does not answer is not waited for. Asked twice, because a
  * worker may have been in the middle of a turn, and what it told may be news to another.

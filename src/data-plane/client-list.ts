@@ -2,7 +2,8 @@
 
 import type { Connection } from '../connection/connection.ts';
 import { OpaqueConnection } from '../connection/opaque.ts';
-import type { ClientAnswer, ClientFilter, Whom } from '../data-plane-api/messages.ts';
+import type { Whom } from '../data-plane-api/device-order.ts';
+import type { ClientAnswer, ClientFilter } from '../data-plane-api/messages.ts';
 import type { ClientIds } from './client-ids.ts';
 import { clientRecord, nodeOf } from './client-record.ts';
 import { isCutId, isIdOf } from './shown-id.ts';

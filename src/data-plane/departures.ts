@@ -19,7 +19,10 @@ interface Member {
   readonly crew: Crew;
 }
 
-/** Those that were here when a departure began leave in an order of chance, so that all listeners and pools are thinned out alike. */
+/**
+ * Those that were here when a departure began leave in an order of chance, so that all listeners and pools are thinned out alike. Those of
+ * another thread that has died were here too.
+ */
 export class Departures {
   private readonly random: Random;
   private departure = 0;
@@ -36,6 +39,13 @@ export class Departures {
     let ended = 0;
     while (ended < order.count && this.members.length > 0) if (this.endOne(order)) ended++;
     return { ended, left: this.members.length };
+  }
+
+  /** These have stood still, and go on in this worker. */
+  join(members: readonly Member[]): void {
+    if (this.departure === 0) return; // all who are here are noted when one begins
+    this.members = this.members.filter(({ leaver, crew }) => crew.open.has(leaver as never));
+    this.members.push(...members);
   }
 
   private begin(departure: number, crews: Iterable<Crew>): void {

@@ -2,28 +2,43 @@
 
 import type { MoveCause } from '../connection/connection-host.ts';
 import type { DepartureOrder } from '../data-plane-api/departure.ts';
-import type { ClientAnswer, ClientFilter, MoveTally, Report, Whom } from '../data-plane-api/messages.ts';
-import { addTallies } from '../data-plane-api/move-tally.ts';
+import type { DeviceOrder, Whom } from '../data-plane-api/device-order.ts';
+import type { ClientAnswer, ClientFilter, MoveTally, Report } from '../data-plane-api/messages.ts';
+import { addTallies, hasFound } from '../data-plane-api/move-tally.ts';
 import type { TraceAnswer, TraceOrder } from '../data-plane-api/trace.ts';
-import { askAll, type Workers } from './ask-workers.ts';
+import { askAll, askEach, type Workers } from './ask-workers.ts';
 import { laidTogether } from './client-list.ts';
-import type { Kick } from './recent-kicks.ts';
+import type { RecentOrders } from './recent-orders.ts';
 
 /**
  * What may be asked of devices, whichever worker has them. Each throws BreakwaterError THREAD_UNAVAILABLE.
  * @param all those too that have only clients of HTTP
- * @param kicked notes a kick for connections that stand still
+ * @param orders keeps kicks and moves for connections that stand still
+ * @param awaited how many those are that no worker has, because the one that had them has died
  */
-export function createDeviceOrders(workers: () => Workers, all: () => Workers, kicked: (whom: Whom) => Kick) {
+export function createDeviceOrders(
+  workers: () => Workers,
+  all: () => Workers,
+  orders: Pick<RecentOrders, 'carry'>,
+  awaited: () => number,
+) {
   let turn = 0;
   return {
     clients: (filter: ClientFilter) => list(workers(), filter),
     moveSome: (node: string, count: number, cause: MoveCause, to?: string) =>
       moveSome(workers(), node, count, cause, to),
-    move: (whom: Whom, to: string | undefined) => move(workers(), whom, to),
-    kick: (whom: Whom) => kick(workers(), kicked(whom)),
+    /** Moves one device to that node. */
+    move: (whom: Whom, to: string): Promise<MoveTally> =>
+      orders.carry({ type: 'move', whom, to }, (order) => move(workers(), order), hasFound),
+    /** Ends connections; resolves with how many there were. Another one of the same client id may stand still. */
+    kick: (whom: Whom): Promise<number> =>
+      orders.carry(
+        { type: 'kick', whom },
+        (order) => kick(workers(), order),
+        () => false,
+      ),
     trace: (order: TraceOrder) => trace(workers(), order),
-    dismiss: (order: DepartureOrder) => dismiss(all(), order, turn++),
+    dismiss: (order: DepartureOrder) => dismiss(all(), order, turn++, awaited),
   };
 }
 
@@ -52,39 +67,41 @@ async function moveSome(
 ): Promise<MoveTally> {
   const tallies: MoveTally[] = [];
   let left = count;
+  let failure: unknown;
   for (const [asked, worker] of workers.entries()) {
     const share = Math.ceil(left / (workers.length - asked));
-    const { tally } = await worker.ask<Extract<Report, { type: 'moved' }>>((request) => ({
-      ...{ type: 'moveSome', request, node, count: share, cause, to },
-    }));
-    left -= tally.moving + tally.noNode + tally.ended;
-    tallies.push(tally);
+    try {
+      const { tally } = await worker.ask<Extract<Report, { type: 'moved' }>>((request) => ({
+        ...{ type: 'moveSome', request, node, count: share, cause, to },
+      }));
+      left -= tally.moving + tally.noNode + tally.ended;
+      tallies.push(tally);
+    } catch (error) {
+      failure = error;
+    }
   }
-  return addTallies(tallies);
+  const tally = addTallies(tallies);
+  if (failure !== undefined && !hasFound(tally)) throw failure; // what the others have begun counts
+  return tally;
 }
 
-/** Moves one device, to the node `to` if one is given. */
-async function move(workers: Workers, whom: Whom, to: string | undefined): Promise<MoveTally> {
-  const reports = await askAll<Extract<Report, { type: 'moved' }>>(workers, (request) => ({
-    type: 'move',
-    request,
-    whom,
-    to,
-  }));
-  return addTallies(reports.map((report) => report.tally));
+async function move(workers: Workers, order: DeviceOrder): Promise<MoveTally> {
+  type Moved = Extract<Report, { type: 'moved' }>;
+  const { reports, failure } = await askEach<Moved>(workers, (request) => ({ ...order, request }));
+  const tally = addTallies(reports.map((report) => report.tally));
+  if (failure !== undefined && !hasFound(tally)) throw failure;
+  return tally;
 }
 
-/** Ends connections. @returns how many there were */
-async function kick(workers: Workers, order: Kick): Promise<number> {
-  const reports = await askAll<Extract<Report, { type: 'kicked' }>>(workers, (request) => ({
-    type: 'kick',
-    request,
-    ...order,
-  }));
-  return reports.reduce((sum, report) => sum + report.count, 0);
+async function kick(workers: Workers, order: DeviceOrder): Promise<number> {
+  type Kicked = Extract<Report, { type: 'kicked' }>;
+  const { reports, failure } = await askEach<Kicked>(workers, (request) => ({ ...order, request }));
+  const count = reports.reduce((sum, report) => sum + report.count, 0);
+  if (failure !== undefined && count === 0) throw failure;
+  return count;
 }
 
-/** How many devices were ended, and how many are still to leave. */
+/** How many devices were ended, and how many are still to leave, those included that stand still. */
 interface Dismissal {
   readonly ended: number;
   readonly left: number;
@@ -96,9 +113,16 @@ const DISMISS_TIMEOUT_MS = 1_000;
 /**
  * Lets `order.count` devices leave, over all workers. Each is given its share, later ones make up for what it lacks, and
  * `turn` says who comes first, so that a count of one is not always the same worker's. One that does not answer is passed over.
+ * Whom no worker has is still to leave: one that dies meanwhile leaves its devices to the next.
  */
-async function dismiss(workers: Workers, order: DepartureOrder, turn: number): Promise<Dismissal> {
+async function dismiss(
+  workers: Workers,
+  order: DepartureOrder,
+  turn: number,
+  awaited: () => number,
+): Promise<Dismissal> {
   let [ended, left] = [0, 0];
+  const before = awaited();
   for (const asked of workers.keys()) {
     const worker = workers[(asked + turn) % workers.length];
     const count = Math.ceil((order.count - ended) / (workers.length - asked));
@@ -111,7 +135,7 @@ async function dismiss(workers: Workers, order: DepartureOrder, turn: number): P
     ended += answer?.ended ?? 0;
     left += answer?.left ?? 0;
   }
-  return { ended, left };
+  return { ended, left: left + Math.max(before, awaited()) };
 }
 
 /** Only the worker that has the connection knows it. */

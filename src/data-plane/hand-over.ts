@@ -25,6 +25,8 @@ interface HandOverParts {
   readonly now: () => number;
   /** They have stood still, and have not heard what was said to all meanwhile. */
   readonly goOn: (connections: readonly Carried[]) => void;
+  /** Those of them that were another worker's. */
+  readonly joined: (members: readonly { readonly leaver: Carried; readonly crew: ListenerHost }[]) => void;
 }
 
 /** So many devices are reported together by a thread that ends. */
@@ -77,7 +79,8 @@ export class HandOver {
       case 'begin': {
         const { adopted } = this;
         this.adopted = [];
-        return this.goOn(adopted);
+        this.goOn(adopted);
+        return this.parts.joined(adopted.map(({ host, connection }) => ({ leaver: connection, crew: host })));
       }
     }
   }

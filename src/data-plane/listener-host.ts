@@ -18,13 +18,8 @@ import { RejectingConnection } from '../connection/rejecting-connection.ts';
 import { WebSocketLayer } from '../connection/websocket/layer.ts';
 import type { UpgradeHook } from '../connection/websocket/upgrade.ts';
 import type { Peer, Target, Wire, WireEvents } from '../connection/wire.ts';
-import type {
-  ClientAnswer,
-  ClientFilter,
-  ListenerSettings,
-  MoveTally,
-  Whom,
-} from '../data-plane-api/messages.ts';
+import type { DeviceOrder, Whom } from '../data-plane-api/device-order.ts';
+import type { ClientAnswer, ClientFilter, ListenerSettings, MoveTally } from '../data-plane-api/messages.ts';
 import { lossReasons } from '../journal/loss-reasons.ts';
 import {
   type ConnectionLimiter,
@@ -49,7 +44,6 @@ import {
 } from './handed-clients.ts';
 import { type Mover, moveAll, moveSome } from './move-orders.ts';
 import { isAmong, type PoolRoute } from './pool-route.ts';
-import type { Kick } from './recent-kicks.ts';
 import { ruleInput } from './rule-input.ts';
 import { SwapRemoveSet } from './swap-remove-set.ts';
 import type { Trials } from './trials.ts';
@@ -355,8 +349,9 @@ export class ListenerHost implements ConnectionHost {
     return moveSome(this.open, { node, count, cause, to }, this.mover);
   }
 
-  move(whom: Whom, to: string | undefined): MoveTally {
-    return moveAll(this.meant(whom), to, this.mover);
+  /** As a person orders it. */
+  move({ whom, to, untilMs }: Extract<DeviceOrder, { type: 'move' }>): MoveTally {
+    return moveAll(this.meantUntil(whom, untilMs), to, this.mover);
   }
 
   private readonly mover: Mover = {
@@ -378,10 +373,14 @@ export class ListenerHost implements ConnectionHost {
   }
 
   /** Ends connections; returns how many. */
-  kick({ whom, untilMs }: Kick): number {
-    const meant = [...this.meant(whom)].filter(({ acceptedAtMs }) => acceptedAtMs <= untilMs);
+  kick({ whom, untilMs }: Extract<DeviceOrder, { type: 'kick' }>): number {
+    const meant = this.meantUntil(whom, untilMs);
     for (const connection of meant) connection.end('kicked');
     return meant.length;
+  }
+
+  private meantUntil(whom: Whom, untilMs: number): readonly Connection[] {
+    return [...this.meant(whom)].filter(({ acceptedAtMs }) => acceptedAtMs <= untilMs);
   }
 
   clients(filter: ClientFilter): ClientAnswer {

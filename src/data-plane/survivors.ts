@@ -3,7 +3,7 @@ import type { Accepted, ListenerSettings, Report } from '../data-plane-api/messa
 import { CLOSED, CONNECTION, OTHER } from '../engine/descriptors.ts';
 import { descriptorsOf } from '../engine/handed-sockets.ts';
 import type { Left } from './left-behind.ts';
-import { type Kick, type Kicks, kickAgain } from './recent-kicks.ts';
+import { orderAgain, type RecentOrders } from './recent-orders.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 /**
@@ -17,7 +17,7 @@ import type { WorkerHandle } from './worker-handle.ts';
 
 /** So many stand still together at the thread that goes on with them. */
 const BATCH = 64;
-/** Takeovers and kicks that are noted while devices wait. Of those beyond, the devices hear nothing. */
+/** Takeovers that are noted while devices wait. Of those beyond, the devices hear nothing. */
 const NEWS_MAX = 10_000;
 /** The machine may be busy; a thread that takes longer is not waited for. */
 const ADOPT_TIMEOUT_MS = 30_000;
@@ -39,12 +39,14 @@ interface Waiting {
   readonly groups: Group[];
   listening: readonly Listening[];
   /** Of the listeners, when the sockets were left. */
-  readonly listeners: readonly ListenerSettings[];
+  listeners: readonly ListenerSettings[];
   readonly takeovers: Accepted[];
-  readonly kicks: Kick[];
+  /** The number of the last order that all of them have heard. */
+  heard: number;
 }
 
 interface SurvivorsParts {
+  readonly orders: Pick<RecentOrders, 'answered' | 'since'>;
   /** As they are now. */
   readonly listeners: () => readonly ListenerSettings[];
   /** A thread that listens. */
@@ -60,6 +62,8 @@ interface SurvivorsParts {
 export class Survivors {
   private readonly parts: SurvivorsParts;
   private readonly waiting = new Map<number, Waiting>();
+  /** Devices that a thread is asked to go on with at this moment. */
+  private asked = 0;
   /** What is to become of what threads had offered that have died. */
   private readonly offers = new Map<Offering, Settle>();
 
@@ -70,9 +74,22 @@ export class Survivors {
   /** They wait for the next thread at that place. */
   keep(place: number, { devices, listening, listeners }: Left, settle: Settle): void {
     this.release(place);
-    const { groups = [], takeovers = [], kicks = [] } = this.waiting.get(place) ?? {};
-    if (devices.length > 0) groups.push({ devices: [...devices], listeners, settle });
-    this.waiting.set(place, { groups, listening, listeners, takeovers, kicks });
+    const waiting = this.waitingAt(place, this.parts.orders.answered);
+    if (devices.length > 0) waiting.groups.push({ devices: [...devices], listeners, settle });
+    waiting.listening = listening;
+    waiting.listeners = listeners;
+  }
+
+  private waitingAt(place: number, heard: number): Waiting {
+    const known = this.waiting.get(place);
+    if (known !== undefined) {
+      known.heard = Math.min(known.heard, heard);
+      return known;
+    }
+    const listeners = this.parts.listeners();
+    const waiting = { groups: [], listening: [], listeners, takeovers: [], heard };
+    this.waiting.set(place, waiting);
+    return waiting;
   }
 
   /** A thread has died while another process was asked to take some of its connections. */
@@ -80,8 +97,11 @@ export class Survivors {
     if (thread.offered.length > 0) this.offers.set(thread, settle);
   }
 
-  /** The other process has them, but those at these places, which wait here. False: that thread has not died. @param missed kicks since they stand still */
-  given(place: number, thread: Offering, kept: readonly number[] | 'all', missed: Kicks): boolean {
+  /**
+   * The other process has them, but those at these places, which wait here. False: that thread has not died.
+   * @param heard the number of the last order before they stood still
+   */
+  given(place: number, thread: Offering, kept: readonly number[] | 'all', heard: number): boolean {
     const settle = this.offers.get(thread);
     if (settle === undefined) return false;
     this.offers.delete(thread);
@@ -96,16 +116,7 @@ export class Survivors {
     const devices = offered.filter((_, at) => places.has(at));
     if (devices.length === 0) return true;
     const listeners = this.parts.listeners();
-    const waiting = this.waiting.get(place) ?? {
-      groups: [],
-      listening: [],
-      listeners,
-      takeovers: [],
-      kicks: [],
-    };
-    waiting.groups.push({ devices, listeners, settle });
-    waiting.kicks.push(...missed);
-    this.waiting.set(place, waiting);
+    this.waitingAt(place, heard).groups.push({ devices, listeners, settle });
     return true;
   }
 
@@ -176,15 +187,9 @@ export class Survivors {
       if ((place === undefined || place === at) && takeovers.length < NEWS_MAX) takeovers.push(accepted);
   }
 
-  /** Who is meant is to be ended, when it goes on. */
-  kicked(kick: Kick): Kick {
-    for (const { kicks } of this.waiting.values()) if (kicks.length < NEWS_MAX) kicks.push(kick);
-    return kick;
-  }
-
-  /** How many wait. */
+  /** How many stand still. */
   get count(): number {
-    let count = 0;
+    let count = this.asked;
     for (const { groups } of this.waiting.values()) for (const { devices } of groups) count += devices.length;
     return count;
   }
@@ -200,7 +205,9 @@ export class Survivors {
    */
   async adopt(place: number, thread: Thread): Promise<void> {
     this.release(place);
-    const { groups = [], takeovers = [], kicks = [] } = this.waiting.get(place) ?? {};
+    const waiting = this.waiting.get(place);
+    if (waiting === undefined) return;
+    const { groups, takeovers } = waiting;
     for (let group = groups[0]; group !== undefined; group = groups[0]) {
       const batch = group.devices.splice(0, BATCH);
       if (group.devices.length === 0) groups.shift();
@@ -211,7 +218,7 @@ export class Survivors {
     }
     this.waiting.delete(place);
     for (const accepted of takeovers) thread.tell({ type: 'superseded', ...accepted });
-    kickAgain([thread], kicks);
+    orderAgain([thread], this.parts.orders.since(waiting.heard));
   }
 
   /** Without those whose listener is gone. */
@@ -227,6 +234,7 @@ export class Survivors {
 
   /** False: the thread has died, and what it was given ends with it. */
   private async give(devices: readonly HandedDevice[], thread: Thread, settle: Settle): Promise<boolean> {
+    this.asked += devices.length;
     for (const { sockets } of devices) thread.note(descriptorsOf(sockets), CONNECTION);
     try {
       const asked = thread.ask<Adopted>(
@@ -250,7 +258,16 @@ export class Survivors {
       return false;
     } finally {
       thread.tell({ type: 'begin' });
+      this.asked -= devices.length;
+      this.endGone(devices, thread);
     }
+  }
+
+  /** Whoever ended the devices of a listener that is gone by now did not reach those. */
+  private endGone(devices: readonly HandedDevice[], thread: Thread): void {
+    const present = new Set(this.parts.listeners().map(({ index }) => index));
+    const gone = new Set(devices.map(({ listener }) => listener).filter((index) => !present.has(index)));
+    for (const listener of gone) thread.tell({ type: 'endAll', reason: 'listener-removed', listener });
   }
 }
 

@@ -11,7 +11,6 @@ import { descriptorsOf } from '../engine/handed-sockets.ts';
 import { unmapLeft } from '../engine/unmap.ts';
 import { takeLeft } from './left-behind.ts';
 import { ListenError } from './listen-error.ts';
-import { type Kicks, kickAgain } from './recent-kicks.ts';
 import type { WorkerProgram } from './worker-program.ts';
 import { ensureWorkingFolder } from './working-folder.ts';
 
@@ -136,12 +135,11 @@ export class WorkerHandle {
     for (const { sockets } of devices) this.note(descriptorsOf(sockets), CLOSED);
   }
 
-  /** The other process has those that it offered, but those at these places, which go on at the thread. @param missed while they stood still */
-  given(kept: readonly number[] | 'all', missed: Kicks = []): void {
+  /** The other process has those that it offered, but those at these places, which go on at the thread. */
+  given(kept: readonly number[] | 'all'): void {
     for (const { sockets } of this.offered) this.note(descriptorsOf(sockets), CONNECTION);
     this.offered = [];
     this.tell({ type: 'given', kept });
-    kickAgain([this], missed);
   }
 
   /** Notes in the thread's stead what these descriptors are, which it is given, or gives back. */

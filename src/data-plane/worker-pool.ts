@@ -23,7 +23,7 @@ import { awaitThreads, beingStarted } from './await-threads.ts';
 import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
 import type { Left } from './left-behind.ts';
-import { type Kicks, RecentKicks } from './recent-kicks.ts';
+import { orderAgain, RecentOrders } from './recent-orders.ts';
 import { Restarts, STEADY_MS } from './restarts.ts';
 import type { Service, WorkerPoolOptions } from './service.ts';
 import { randomSeed, sharedLimiterMemory } from './shared-limits.ts';
@@ -34,12 +34,13 @@ import { REQUEST_TIMEOUT_MS, WorkerHandle } from './worker-handle.ts';
 
 /** Starts the data threads, speaks to them, starts again one that dies. */
 export class WorkerPool {
+  readonly orders = new RecentOrders(sharedClock);
   readonly devices = createDeviceOrders(
-    () => this.alive,
-    () => this.allAlive,
-    (whom) => this.survivors.kicked(this.kicks.add(whom)),
+    () => this.alive.filter(hasDevices),
+    () => this.allAlive.filter(hasDevices),
+    this.orders,
+    () => this.awaited,
   );
-  readonly kicks = new RecentKicks(sharedClock);
   private readonly options: WorkerPoolOptions;
   private readonly limiter: LimiterMemory;
   readonly reconnectThrottle: ReconnectThrottleMemory;
@@ -53,6 +54,7 @@ export class WorkerPool {
   private service: Service | undefined;
   private readonly restarts = new Restarts(systemClock);
   private readonly survivors = new Survivors({
+    orders: this.orders,
     listeners: () => this.listeners,
     living: () => this.alive.find(({ listens }) => listens),
     // One that has died, or cannot be started, is started again.
@@ -193,10 +195,16 @@ export class WorkerPool {
     this.startThread(thread, () => this.listeners, service).catch((error: Error) => this.died(thread, error));
   }
 
-  /** Another process has what this thread has offered, but those at these places: they go on at the thread, or at the next. */
-  given(handle: WorkerHandle, kept: readonly number[] | 'all', missed: Kicks = []): void {
+  /**
+   * Another process has what this thread has offered, but those at these places: they go on at the thread, or at the next.
+   * @param heard the number of the last order before they stood still
+   */
+  given(handle: WorkerHandle, kept: readonly number[] | 'all', heard = this.orders.last): void {
     const place = handle.number - this.numberOf(0);
-    if (!this.survivors.given(place, handle, kept, missed)) return handle.given(kept, missed);
+    if (!this.survivors.given(place, handle, kept, heard)) {
+      handle.given(kept);
+      return orderAgain([handle], this.orders.since(heard));
+    }
     const next = this.threads[place];
     if (next?.listens) void this.survivors.adopt(place, next);
     else this.survivors.settle(place, true, this.accepting);
@@ -398,3 +406,6 @@ export class WorkerPool {
     clearTimeout(late);
   }
 }
+
+/** One that is being started has none, and could not answer. */
+const hasDevices = ({ listens }: WorkerHandle): boolean => listens;

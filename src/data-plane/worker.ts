@@ -134,6 +134,7 @@ const engine = createEngine(start.engine, {
 const handOver = new HandOver({
   ...{ engine, hosts, report, now: systemClock.now },
   goOn: (connections) => endBanned(context.bans, connections),
+  joined: (members) => departures.join(members),
 });
 
 /** What connections are placed by: those that are open keep the pool that they were given, and see the new limits. */
@@ -310,7 +311,7 @@ function carryOut(command: Command): unknown {
     case 'moveSome':
       return report({ type: 'moved', request: command.request, tally: moveSome(command) });
     case 'move': {
-      const tallies = Array.from(hosts.values(), (host) => host.move(command.whom, command.to));
+      const tallies = Array.from(hosts.values(), (host) => host.move(command));
       return report({ type: 'moved', request: command.request, tally: addTallies(tallies) });
     }
     case 'trace': {

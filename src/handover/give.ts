@@ -7,8 +7,8 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORM
 export interface Batch {
   readonly connections: readonly unknown[];
   readonly descriptors: readonly number[];
-  /** Who was to be ended since the batch before. */
-  readonly kicks: readonly unknown[];
+  /** What people ordered since the batch before. */
+  readonly orders: readonly unknown[];
   /** Connections that could not be stopped just now: they are in the middle of something. */
   readonly busy: number;
 }
@@ -122,11 +122,11 @@ async function giveConnections(
 async function offer(
   channel: Channel<FromOld, FromNew>,
   giver: Giver,
-  { connections, descriptors, kicks }: Batch,
+  { connections, descriptors, orders }: Batch,
   { batchTimeoutMs, kill }: GiveOptions,
 ): Promise<readonly number[]> {
   try {
-    await channel.say({ type: 'batch', connections, kicks }, descriptors, batchTimeoutMs);
+    await channel.say({ type: 'batch', connections, orders }, descriptors, batchTimeoutMs);
     return (await heard(channel, 'taken', batchTimeoutMs)).refused;
   } catch (error) {
     await kill();

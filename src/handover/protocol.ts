@@ -31,7 +31,7 @@ import type { Language } from './channel.ts';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 10;
+export const PROTOCOL = 11;
 
 /** What V8 writes begins with this byte, which UTF-8 has not, and then the number of its format. */
 const VALUE_START = 0xff;
@@ -75,8 +75,8 @@ const oldMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('state'), state: z.unknown() }),
   z.object({ type: z.literal('refuse'), why }),
   z.object({ type: z.literal('listeners'), listeners: z.array(listeningSockets).max(1_000) }),
-  /** `kicks`: of devices since the batch before, some of which may have gone over by then. */
-  z.object({ type: z.literal('batch'), connections: z.unknown(), kicks: z.unknown() }),
+  /** `orders`: of people to devices since the batch before, some of which may have gone over by then. */
+  z.object({ type: z.literal('batch'), connections: z.unknown(), orders: z.unknown() }),
   z.object({ type: z.literal('done'), state: z.unknown() }),
 ]);
 export type FromOld = z.output<typeof oldMessage>;

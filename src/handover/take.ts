@@ -5,9 +5,9 @@ import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORM
 
 /** What the new process does with connections. */
 export interface Taker {
-  /** Makes them, without a move. `kicks` are for `begin`. Resolves with the places of those that it does not take. @throws Error where that fails: then none may go on here */
-  adopt(connections: unknown, descriptors: readonly number[], kicks: unknown): Promise<readonly number[]>;
-  /** Those of the last batch go on here, and who is kicked is ended. */
+  /** Makes them, without a move. `orders` are for `begin`. Resolves with the places of those that it does not take. @throws Error where that fails: then none may go on here */
+  adopt(connections: unknown, descriptors: readonly number[], orders: unknown): Promise<readonly number[]>;
+  /** Those of the last batch go on here, and hear what people ordered. */
   begin(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export async function takeConnections(
   for (;;) {
     const message = await channel.hear(['batch', 'done']);
     if (message?.type !== 'batch') return message;
-    const refused = await taker.adopt(message.connections, message.descriptors, message.kicks);
+    const refused = await taker.adopt(message.connections, message.descriptors, message.orders);
     const isThere = await said(channel, { type: 'taken', refused: [...refused] });
     await taker.begin();
     if (!isThere) return undefined;

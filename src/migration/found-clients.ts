@@ -1,6 +1,6 @@
 import type { ClientDetail } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
-import type { Whom } from '../data-plane-api/messages.ts';
+import type { Whom } from '../data-plane-api/device-order.ts';
 import type { PeerClients } from './peer-clients.ts';
 
 /** At least one. */

@@ -43,12 +43,11 @@ export function createMoves(parts: MovesParts): Moves {
     if (stays !== undefined) {
       throw new BreakwaterError('CLIENT_IMMOVABLE', `${device} stays at ${from}: ${stays}`);
     }
-    const { pool, state, health } = target;
-    const refused = (why: string) =>
-      new BreakwaterError('MOVE_REFUSED', `${device} stays at ${from}: node ${to} ${why}`);
-    if (nodes.has(from) && nodes.get(from).pool !== pool) throw refused(`is of another pool, ${pool}`);
-    if (state !== 'enabled') throw refused(`is ${state}; enable it first`);
-    if (health === 'unhealthy') throw refused('is unhealthy');
+    const { pool } = target;
+    const isStrange = nodes.has(from) && nodes.get(from).pool !== pool;
+    const why = isStrange ? `is of another pool, ${pool}` : whyItTakesNone(target);
+    if (why !== undefined)
+      throw new BreakwaterError('MOVE_REFUSED', `${device} stays at ${from}: node ${to} ${why}`);
   }
 
   /** The newest of those that this node could take: two pools may have devices of one client id. */
@@ -58,8 +57,19 @@ export function createMoves(parts: MovesParts): Moves {
     return all.find(({ node }) => !nodes.has(node) || nodes.get(node).pool === pool) ?? all[0];
   }
 
+  /** Whoever stands still is not seen, and is ordered to move all the same: as far as its pool and its session let it. */
+  async function orderUnseen(asked: string, to: string): Promise<void> {
+    const whom = whomOf(asked);
+    const isAnyProxys = 'connection' in whom && whom.proxy === undefined; // each proxy has numbers of its own
+    if (isAnyProxys || !nodes.has(to) || whyItTakesNone(nodes.get(to)) !== undefined) return;
+    await peerClients.move(whom, to).catch(() => undefined); // why it is not seen is said already
+  }
+
   async function moveClient(asked: string, to: string): Promise<ClientDetail> {
-    const before = await candidate(asked, to);
+    const before = await candidate(asked, to).catch(async (error: unknown) => {
+      if (error instanceof BreakwaterError && error.retryable) await orderUnseen(asked, to);
+      throw error;
+    });
     checkMove(before, to);
     if (before.node === to) return before;
     const whom = { connection: before.connection, proxy: before.proxy };
@@ -96,6 +106,11 @@ export function createMoves(parts: MovesParts): Moves {
       return (await parts.rebalance()) ?? { ...none, pools: [], tolerance: 0 };
     },
   };
+}
+
+function whyItTakesNone({ state, health }: Node): string | undefined {
+  if (state !== 'enabled') return `is ${state}; enable it first`;
+  return health === 'unhealthy' ? 'is unhealthy' : undefined;
 }
 
 /** Times are reckoned back from how long ago it was, so the same one may differ by a little. */

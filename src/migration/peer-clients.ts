@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { ClientDetail, ClientList, ClientQuery, ClientView } from '../admin/backend.ts';
 import { named } from '../admin/schemas.ts';
-import type { ClientFilter, MoveTally, Whom } from '../data-plane-api/messages.ts';
-import { addTallies } from '../data-plane-api/move-tally.ts';
+import { BreakwaterError } from '../base/errors.ts';
+import type { Whom } from '../data-plane-api/device-order.ts';
+import type { ClientFilter, MoveTally } from '../data-plane-api/messages.ts';
+import { addTallies, hasFound } from '../data-plane-api/move-tally.ts';
 import type { Others } from '../membership/other-proxies.ts';
 import { createPages } from '../membership/pages.ts';
 import type { Ask, Topics } from '../membership/store/topics.ts';
@@ -57,7 +59,7 @@ export interface ClientPart {
 /** What this proxy knows and can do by itself; `client list` and its kind ask all proxies together. */
 export interface LocalClients {
   clients(filter: ClientFilter): Promise<ClientPart>;
-  /** Every connection that is meant, of those here. */
+  /** Every connection that is meant, of those here. Like those below: @throws BreakwaterError where it may stand still here */
   client(whom: Whom): Promise<readonly ClientDetail[]>;
   /** How many connections were ended. */
   kick(whom: Whom): Promise<number>;
@@ -138,27 +140,59 @@ export function withPeerClients(local: LocalClients, topics: Topics, others: Oth
         missing: [...missing, ...cutShort].sort(),
       };
     },
-    /** @throws BreakwaterError STORE_UNAVAILABLE where it is not here, and others cannot be asked */
+    /**
+     * @throws BreakwaterError where nobody has it for certain: STORE_UNAVAILABLE, others cannot be asked; PROXY_SILENT, one does not
+     * answer; UPGRADE_UNDER_WAY, THREAD_UNAVAILABLE: it may stand still here
+     */
     async client(whom: Whom): Promise<readonly ClientDetail[]> {
-      const own = await local.client(whom);
-      const { given } = await others.askAbsent(client, { whom }, own.length > 0);
-      return [...own, ...[...given.values()].flat()];
+      const all = await everywhere(others, local.client(whom), client, { whom }, (found) => found.length > 0);
+      return all.flat();
     },
-    /** @throws BreakwaterError STORE_UNAVAILABLE likewise */
+    /** @throws BreakwaterError likewise */
     async kick(whom: Whom): Promise<number> {
-      const own = await local.kick(whom);
-      const { given } = await others.askAbsent(kick, { whom }, own > 0);
-      return [...given.values()].reduce((total, ended) => total + ended, own);
+      const all = await everywhere(others, local.kick(whom), kick, { whom }, (ended) => ended > 0);
+      return all.reduce((total, ended) => total + ended, 0);
     },
+    /** @throws BreakwaterError likewise */
     async move(whom: Whom, node: string): Promise<MoveTally> {
-      const own = await local.move(whom, node);
-      const { given } = await others.askAbsent(move, { whom, node }, own.moving > 0);
-      return addTallies([own, ...given.values()]);
+      return addTallies(await everywhere(others, local.move(whom, node), move, { whom, node }, hasFound));
     },
   };
 }
 
 export type PeerClients = ReturnType<typeof withPeerClients>;
+
+/** What each proxy answers. Of one that cannot say it only matters where no other has found the device. */
+async function everywhere<Question extends { readonly whom: Whom }, Answer>(
+  others: Others,
+  here: Promise<Answer>,
+  ask: Ask<Question, Answer>,
+  question: Question,
+  isFound: (answer: Answer) => boolean,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  let failure: unknown;
+  await here.then(
+    (answer) => answers.push(answer),
+    (error) => (failure = error),
+  );
+  const { given, missing } = await others.askAbsent(ask, question, answers.some(isFound));
+  answers.push(...given.values());
+  if (answers.some(isFound)) return answers;
+  if (failure !== undefined) throw failure;
+  const silent = missing.filter((proxy) => mayHave(proxy, question.whom));
+  if (silent.length > 0) throw unsaid(silent);
+  return answers;
+}
+
+function mayHave(proxy: string, whom: Whom): boolean {
+  return 'clientId' in whom || (whom.proxy ?? proxy) === proxy;
+}
+
+function unsaid(silent: readonly string[]): BreakwaterError {
+  const names = silent.toSorted().join(', ');
+  return new BreakwaterError('PROXY_SILENT', `${names} cannot say whether the device is there; try again`);
+}
 
 /** A list has the proxies in the order of their ids: of those before that of `after` nothing is listed any more. */
 function partOf({ after, ...query }: ClientQuery, proxyId: string): ClientFilter {

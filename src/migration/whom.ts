@@ -1,4 +1,4 @@
-import type { Whom } from '../data-plane-api/messages.ts';
+import type { Whom } from '../data-plane-api/device-order.ts';
 
 /**
  * Whom a person means: `#17` is the connection of that number, at any proxy; `#17@edge-1` that of one proxy; everything

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DeviceOrder } from '../data-plane-api/device-order.ts';
 import { totals } from '../data-plane-api/totals.ts';
 import type { DeviceEntry } from '../journal/device-history.ts';
 import { eventKinds } from '../journal/event.ts';
@@ -46,9 +47,16 @@ export const controlState = z.object({
 });
 export type ControlState = z.output<typeof controlState>;
 
-/** Who was to be ended while connections went over. */
-export const handedKicks = z
-  .array(z.object({ whom: whomShape, untilMs: z.number() }))
+const ordered = { whom: whomShape, untilMs: z.number() };
+
+/** What people ordered while connections went over. */
+export const handedOrders = z
+  .array(
+    z.discriminatedUnion('type', [
+      z.object({ type: z.literal('kick'), ...ordered }),
+      z.object({ type: z.literal('move'), to: nodeId, ...ordered }),
+    ]) satisfies z.ZodType<DeviceOrder>,
+  )
   .max(1_000)
   .readonly();
 
@@ -118,7 +126,7 @@ export const lastWords = z.object({
   }),
   history: z.array(z.tuple([text, z.array(historyEntry).max(100)])),
   moves: movesUnderWay,
-  kicks: handedKicks,
+  orders: handedOrders,
   missedSessions: z.array(missedSession),
   store: z.unknown(),
 });

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { tableThreads } from '../data-plane/data-plane.ts';
-import { kickAgain } from '../data-plane/recent-kicks.ts';
+import { orderAgain } from '../data-plane/recent-orders.ts';
 import { openTable } from '../data-plane-api/routing-table.ts';
 import { describeTotals, restoreTotals } from '../data-plane-api/totals.ts';
 import type { ControlState, LastWords } from './control-state.ts';
@@ -41,7 +41,7 @@ export function describeControl({
 
 export async function describeLast(
   { common, control, dataPlane }: Omit<RunningParts, 'admin' | 'owners'>,
-  kicks: LastWords['kicks'],
+  orders: LastWords['orders'],
 ): Promise<LastWords> {
   const nodes = control.nodes.list().map(({ id }) => id);
   return {
@@ -51,14 +51,14 @@ export async function describeLast(
     metrics: await common.metrics.describe(),
     history: common.history.describe(),
     moves: control.underWay.describe(),
-    kicks,
+    orders,
     missedSessions: control.cluster.sessions.describeMissed(),
     store: control.store.describe(),
   };
 }
 
 export async function restoreLast(
-  { totals, metrics, moves, kicks, missedSessions, store, journal, incidents, history }: LastWords,
+  { totals, metrics, moves, orders, missedSessions, store, journal, incidents, history }: LastWords,
   { common, control, dataPlane }: RunningParts,
 ): Promise<void> {
   const { memory, identity, table } = common;
@@ -70,6 +70,6 @@ export async function restoreLast(
   await common.metrics.restore(metrics);
   if (store !== undefined) control.store.restore(store);
   control.underWay.restore(moves);
-  kickAgain(dataPlane.threads.alive, kicks);
+  orderAgain(dataPlane.threads.alive, orders);
   control.cluster.sessions.restoreMissed(missedSessions);
 }

@@ -1,5 +1,5 @@
-import type { Kicks } from '../data-plane/recent-kicks.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
+import type { DeviceOrder } from '../data-plane-api/device-order.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
 import { descriptorsOf } from '../engine/handed-sockets.ts';
@@ -25,8 +25,8 @@ interface Offer {
 }
 
 interface ConnectionGiver extends Pick<Giver, 'next' | 'given'> {
-  /** Whom the new process has not heard of. */
-  unsaidKicks(): Kicks;
+  /** What the new process has not heard of. */
+  unsaidOrders(): readonly DeviceOrder[];
   /** The new process is gone: all go on here. */
   keepAll(): void;
 }
@@ -41,20 +41,21 @@ export function createConnectionGiver({
   /** Threads of the last batch. */
   let asked: readonly WorkerHandle[] = [];
   let size = FIRST_BATCH;
-  let saidKicks = threads.kicks.mark;
-  /** Before the last batch stood still. */
-  let heardKicks = saidKicks;
+  const { orders } = threads;
+  /** The number of the last order that the new process was told, and of the last one before the last batch stood still. */
+  let said = orders.last;
+  let heard = said;
 
-  function unsaidKicks(): Kicks {
-    const kicks = threads.kicks.since(saidKicks);
-    saidKicks = threads.kicks.mark;
-    return kicks;
+  function unsaidOrders(): readonly DeviceOrder[] {
+    const unsaid = orders.since(said);
+    said = orders.last;
+    return unsaid;
   }
 
   return {
-    unsaidKicks,
+    unsaidOrders,
     async next(): Promise<Batch> {
-      heardKicks = threads.kicks.mark;
+      heard = orders.last;
       asked = threads.alive;
       const answered = asked.map(async (thread) => {
         const { devices, busy } = await offeredBy(thread, size);
@@ -69,7 +70,7 @@ export function createConnectionGiver({
           descriptors: descriptorsOf(sockets).length,
           claim: accepted && claims.describe(accepted),
         })),
-        kicks: all.length === 0 ? [] : unsaidKicks(),
+        orders: all.length === 0 ? [] : unsaidOrders(),
         descriptors: all.flatMap(({ sockets }) => descriptorsOf(sockets)),
         busy: answers.reduce((sum, { busy }) => sum + busy, threads.awaited),
       };
@@ -82,15 +83,14 @@ export function createConnectionGiver({
         if (thread.isAlive)
           for (const [at, { accepted }] of devices.entries())
             if (accepted !== undefined && !places.has(first + at)) claims.departed(accepted);
-        threads.given(thread, kept, threads.kicks.since(heardKicks));
+        threads.given(thread, kept, heard);
         first += devices.length;
       }
       offers = [];
       size = Math.min(LARGEST_BATCH, 2 * size);
     },
     keepAll() {
-      const missed = threads.kicks.since(heardKicks);
-      for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all', missed);
+      for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all', heard);
     },
   };
 }

@@ -2,20 +2,24 @@ import type { ClientDetail, SessionView, TlsView } from '../admin/backend.ts';
 import { BreakwaterError } from '../base/errors.ts';
 import type { PeerTls } from '../connection/wire.ts';
 import type { DeviceOrders } from '../data-plane/device-orders.ts';
-import type { ClientFilter, ClientRecord, SessionRecord, Whom } from '../data-plane-api/messages.ts';
-import { noMoves } from '../data-plane-api/move-tally.ts';
+import type { Whom } from '../data-plane-api/device-order.ts';
+import type { ClientFilter, ClientRecord, SessionRecord } from '../data-plane-api/messages.ts';
+import { hasFound, noMoves } from '../data-plane-api/move-tally.ts';
 import type { LocalClients } from '../migration/peer-clients.ts';
 import type { Phase } from './phase.ts';
 
 /** Most connections of one client id that are looked at: a device that reconnects is there twice for a moment. */
 const MAX_TWINS = 16;
 
-/** The devices of this proxy, as its data threads know them. */
+/**
+ * The devices of this proxy, as its data threads know them.
+ * @param standstill why some of them may not be found just now
+ */
 export function createLocalClients(
   devices: Pick<DeviceOrders, 'clients' | 'kick' | 'move'>,
   proxyId: string,
   listenerUrl: (index: number) => string,
-  phase: Pick<Phase, 'isUpgrading'>,
+  standstill: () => BreakwaterError | undefined,
 ): LocalClients {
   const viewOf = (record: ClientRecord): ClientDetail => ({
     clientId: record.clientId,
@@ -41,24 +45,47 @@ export function createLocalClients(
   const isElsewhere = (whom: Whom): boolean =>
     'connection' in whom && whom.proxy !== undefined && whom.proxy !== proxyId;
 
+  /** Whom nobody has found may stand still, or be at another process: before it was asked, or since then. */
+  async function settled<T>(ask: () => Promise<T>, isFound: (answer: T) => boolean): Promise<T> {
+    const before = standstill();
+    const answer = await ask();
+    const why = before ?? standstill();
+    if (why !== undefined && !isFound(answer)) throw why;
+    return answer;
+  }
+
   return {
     clients,
-    client: async (whom) => (isElsewhere(whom) ? [] : (await clients({ whom, limit: MAX_TWINS })).clients),
+    async client(whom) {
+      if (isElsewhere(whom)) return [];
+      const ask = async () => (await clients({ whom, limit: MAX_TWINS })).clients;
+      return settled(ask, (found) => found.length > 0);
+    },
     async kick(whom) {
       if (isElsewhere(whom)) return 0;
-      const count = await devices.kick(whom);
-      if (count === 0 && phase.isUpgrading) throw goneOver();
-      return count;
+      return settled(
+        () => devices.kick(whom),
+        (count) => count > 0,
+      );
     },
-    move: async (whom, node) => (isElsewhere(whom) ? noMoves : devices.move(whom, node)),
+    async move(whom, node) {
+      if (isElsewhere(whom)) return noMoves;
+      return settled(() => devices.move(whom, node), hasFound);
+    },
   };
 }
 
-/** Who stands still, or is at the new process, is ended there, and not counted. */
-function goneOver(): BreakwaterError {
-  const message =
-    'connections go over to a new process: if it is among those, it is ended there; try again to be sure';
-  return new BreakwaterError('UPGRADE_UNDER_WAY', message);
+/**
+ * Why devices of this proxy may not be found just now. What people order those to do they do when they go on.
+ * @param awaited devices whose data thread has died
+ */
+export function standstillOf({ isUpgrading }: Pick<Phase, 'isUpgrading'>, awaited: number) {
+  const hint = 'the device may be among those; try again';
+  if (isUpgrading)
+    return new BreakwaterError('UPGRADE_UNDER_WAY', `connections go over to a new process, and ${hint}`);
+  if (awaited > 0)
+    return new BreakwaterError('THREAD_UNAVAILABLE', `devices of a data thread that died wait, and ${hint}`);
+  return undefined;
 }
 
 function tlsView({ serverName: sni, clientCertificateCn: clientCn, ...rest }: PeerTls): TlsView {

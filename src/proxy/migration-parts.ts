@@ -1,5 +1,6 @@
 import { named } from '../admin/schemas.ts';
 import { systemClock, systemTimers } from '../base/time.ts';
+import type { DeviceOrders } from '../data-plane/device-orders.ts';
 import type { ServerReference } from '../data-plane-api/departure.ts';
 import { takingProxies } from '../membership/taking-proxies.ts';
 import { Drains } from '../migration/drains.ts';
@@ -12,7 +13,7 @@ import {
   tellProxyState,
 } from '../migration/move-events.ts';
 import { createMovesUnderWay } from '../migration/moves-under-way.ts';
-import { withPeerClients } from '../migration/peer-clients.ts';
+import { type LocalClients, withPeerClients } from '../migration/peer-clients.ts';
 import { withPeerDepartures } from '../migration/peer-departures.ts';
 import { withPeerMoves } from '../migration/peer-moves.ts';
 import { withPeerRebalance } from '../migration/peer-rebalance.ts';
@@ -23,26 +24,34 @@ import { ProxyRebalancer } from '../migration/proxy-rebalancer.ts';
 import { Rebalancer } from '../migration/rebalancer.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
-import { createLocalClients } from './local-clients.ts';
+import { createLocalClients, standstillOf } from './local-clients.ts';
 import type { MembershipParts } from './membership-parts.ts';
 import type { NodeParts } from './node-parts.ts';
 import { createPeerTraces } from './peer-traces.ts';
+import type { Phase } from './phase.ts';
 import type { Teardown } from './teardown.ts';
+
+/** What moves sessions, and lets devices leave, because a person wants it. */
+
+const time = { clock: systemClock, timers: systemTimers };
 
 /**
  * The parts that move sessions because a person wants it: drains, rebalancing and single moves, here and at all
  * other proxies.
  */
 export function createMigrationParts(
-  { current, pools, identity, table, log, events, phase, former }: Common,
-  { threads: { devices }, listeners }: DataPlaneParts,
+  common: Common,
+  dataPlane: DataPlaneParts,
   { nodes }: NodeParts,
   { cluster, topics, others }: MembershipParts,
   teardown: Teardown,
 ) {
-  const time = { clock: systemClock, timers: systemTimers };
+  const { current, pools, identity, table, log, events, phase, former } = common;
+  const { threads } = dataPlane;
+  const { devices } = threads;
   const hold = { isOn: former !== undefined };
-  const isHeld = () => hold.isOn;
+  /** Connections go over, to another process or another thread: what stands still can neither be moved nor be asked to leave. */
+  const isHeld = () => hold.isOn || threads.awaited > 0;
   const drains = new Drains({
     liveAt: (id) => table.liveAt(id),
     move: devices.moveSome,
@@ -55,8 +64,12 @@ export function createMigrationParts(
     move: ({ from, count, to }) => devices.moveSome(from, count, 'rebalance', to),
     ...{ isHeld, ...time },
   });
-  const localClients = createLocalClients(devices, identity.id, (index) => listeners.urlAt(index), phase);
-  const peerClients = withPeerClients(localClients, topics, others, identity.id);
+  const peerClients = withPeerClients(
+    localClients(dataPlane, identity.id, phase),
+    topics,
+    others,
+    identity.id,
+  );
   const localMoves = createLocalMoves({ proxyId: identity.id, table, drains, carryOut });
   const peerMoves = withPeerMoves(localMoves, topics, others);
   const rebalancer = new Rebalancer({
@@ -71,21 +84,7 @@ export function createMigrationParts(
     others,
   );
   teardown.deferStop(rebalancer, carryOut, drains);
-  const references = (): readonly ServerReference[] =>
-    takingProxies(cluster.proxies()).flatMap(({ id, advertised = [] }) =>
-      id === identity.id ? [] : advertised,
-    );
-  const departures = new ProxyDepartures({
-    dismiss: (departure, count, reason) =>
-      devices.dismiss({ departure, count, reason, references: references() }),
-    devices: () => table.devices(),
-    phase,
-    onState: (isDraining) => tellProxyState(log, events.emit, identity.id, isDraining),
-    onProgress(kind, progress) {
-      if (kind === 'drain') tellDeparture(log, events.emit, identity.id, progress);
-    },
-    ...{ isHeld, ...time },
-  });
+  const departures = createDepartures(common, devices, cluster, isHeld);
   const peerDepartures = withPeerDepartures({
     ...{ self: identity.id, local: departures, topics },
     proxies: () => cluster.proxies().map(({ id }) => id),
@@ -120,4 +119,33 @@ export function createMigrationParts(
     rebalance,
     underWay,
   };
+}
+
+function localClients({ threads, listeners }: DataPlaneParts, proxyId: string, phase: Phase): LocalClients {
+  const urlOf = (index: number): string => listeners.urlAt(index);
+  return createLocalClients(threads.devices, proxyId, urlOf, () => standstillOf(phase, threads.awaited));
+}
+
+/** What lets devices leave this proxy. They are told where the other proxies are. */
+function createDepartures(
+  { identity, table, log, events, phase }: Common,
+  devices: Pick<DeviceOrders, 'dismiss'>,
+  cluster: Pick<MembershipParts['cluster'], 'proxies'>,
+  isHeld: () => boolean,
+): ProxyDepartures {
+  const references = (): readonly ServerReference[] =>
+    takingProxies(cluster.proxies()).flatMap(({ id, advertised = [] }) =>
+      id === identity.id ? [] : advertised,
+    );
+  return new ProxyDepartures({
+    dismiss: (departure, count, reason) =>
+      devices.dismiss({ departure, count, reason, references: references() }),
+    devices: () => table.devices(),
+    phase,
+    onState: (isDraining) => tellProxyState(log, events.emit, identity.id, isDraining),
+    onProgress(kind, progress) {
+      if (kind === 'drain') tellDeparture(log, events.emit, identity.id, progress);
+    },
+    ...{ isHeld, ...time },
+  });
 }

@@ -3,15 +3,16 @@ import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { readHanded } from '../base/read-handed.ts';
 import { readHandedConnection, readHandedPeer } from '../connection/handed.ts';
-import { type Kicks, kickAgain } from '../data-plane/recent-kicks.ts';
+import { orderAgain } from '../data-plane/recent-orders.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
+import type { DeviceOrder } from '../data-plane-api/device-order.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
 import { CLOSED, CONNECTION } from '../engine/descriptors.ts';
 import { descriptorsOf, readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
 import type { Taker } from '../handover/take.ts';
 import { describedClaim } from '../membership/claim.ts';
-import { handedKicks } from './control-state.ts';
+import { handedOrders } from './control-state.ts';
 import type { RunningParts } from './running-parts.ts';
 
 /** The connections of an older process, as this one takes them over. */
@@ -44,7 +45,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
   const { threads, listeners } = dataPlane;
   const { log } = common;
   let adopted: readonly Placed[] = [];
-  let kicks: Kicks = [];
+  let orders: readonly DeviceOrder[] = [];
   let turn = 0;
 
   function read(offer: Offered, fds: readonly number[]): HandedDevice {
@@ -94,7 +95,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
 
   return {
     async adopt(connections, descriptors, ordered) {
-      kicks = readHanded(handedKicks, ordered, 'an order');
+      orders = readHanded(handedOrders, ordered, 'an order');
       const offers = readHanded(z.array(offeredConnection), connections, 'a batch');
       const fds = fdsOf(offers, descriptors);
       const refused: number[] = [];
@@ -126,7 +127,7 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
         if (device.accepted !== undefined) owners.owned(number, device.accepted);
       }
       for (const thread of threads.alive) thread.tell({ type: 'begin' });
-      kickAgain(threads.alive, kicks);
+      orderAgain(threads.alive, orders);
       adopted = [];
     },
   };

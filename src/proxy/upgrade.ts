@@ -184,7 +184,7 @@ function createGiver(parts: GivenParts, formers: Formers, onReady: () => void): 
     ...{ next: connections.next, given: connections.given },
     async retire() {
       control.cluster.silence();
-      return describeLast(parts, connections.unsaidKicks());
+      return describeLast(parts, connections.unsaidOrders());
     },
     keepAll() {
       connections.keepAll();

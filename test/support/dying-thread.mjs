@@ -1,6 +1,7 @@
 // Loaded into a proxy by `--import`: when there is a file at the path in DIE_AT, one data thread takes it away, and fails as it
 // says: `reject`: over and over where no guard is, until it is given up; `loop`: once, in its loop. And a thread that is to send
-// `poison` to a node fails there, and fails again when it resets that connection.
+// `poison` to a node fails there, and fails again when it resets that connection. As long as there is a file at that path with `-gate`
+// behind it, a thread that starts does not get ready.
 import { existsSync, readFileSync, unlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
@@ -33,6 +34,8 @@ function fail() {
 }
 
 if (!isMainThread) {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  while (existsSync(`${DIE_AT}-gate`)) Atomics.wait(never, 0, 0, 20);
   let hasLoop = false;
   const obeyInLoop = () => {
     hasLoop = true;

@@ -27,8 +27,8 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'wait until that is over',
   },
   UPGRADE_UNDER_WAY: {
-    when: 'the proxy starts, stops, or is upgraded already',
-    remedy: 'wait until it has',
+    when: 'the proxy starts, stops, or is upgraded already; or a device may stand still for an upgrade, or have gone over: a kick or a move is carried out all the same',
+    remedy: 'wait until that is over, and try again',
   },
   UPGRADE_FAILED: {
     when: 'the new process did not get ready, or ended; the old one goes on',
@@ -56,7 +56,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   POOL_UNKNOWN: { when: 'no pool has this name', remedy: 'choose one of those that the message lists' },
   PROXY_UNKNOWN: { when: 'no proxy of this id lives', remedy: 'choose one of those that the message lists' },
   PROXY_SILENT: {
-    when: 'a proxy lives by its heartbeats, and does not answer the one that was asked',
+    when: 'a proxy lives by its heartbeats, and does not answer the one that was asked, or cannot say whether a device is there',
     remedy: 'try again, or ask its own admin API',
   },
   CLIENT_UNKNOWN: {
@@ -156,7 +156,7 @@ const meanings: Readonly<Record<ErrorCode, Meaning>> = {
     remedy: 'try again',
   },
   THREAD_UNAVAILABLE: {
-    when: 'a data thread died, or did not answer within 5 s; one that died is started again at once, or after up to 10 s where it dies again and again',
+    when: 'a data thread died, or did not answer within 5 s; one that died is started again at once, or after up to 10 s where it dies again and again. Its devices stand still until then, and a kick or a move of one is carried out behind that',
     remedy: 'try again; the log says why',
   },
   HANDOVER_INVALID: {

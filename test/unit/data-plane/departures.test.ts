@@ -74,3 +74,18 @@ test('a late order of a departure that another one has replaced lets nobody leav
   expect(departures.take({ ...order, departure: 2, count: 50 }, [crew])).toEqual({ ended: 3, left: 0 });
   expect([...crew.open]).toEqual([back]);
 });
+
+test('devices of another thread that has died leave too, also where they come when it has begun here', () => {
+  const departures = new Departures(random);
+  const crew = crewOf(2);
+  const join = (count: number) =>
+    departures.join(Array.from({ length: count }, () => ({ leaver: crew.enter(), crew })));
+  join(1); // nothing has begun: it is among those that are noted then
+  expect(departures.take({ ...order, count: 0 }, [crew])).toEqual({ ended: 0, left: 3 });
+  crew.enter();
+  const [gone] = crew.open;
+  if (gone !== undefined) crew.open.delete(gone); // by itself
+  join(2);
+  expect(departures.take({ ...order, count: 9 }, [crew])).toEqual({ ended: 4, left: 0 });
+  expect(crew.open.size).toBe(1);
+});

@@ -45,6 +45,8 @@ function scene(broken: readonly string[] = []) {
     },
     goOn: (connections: readonly unknown[]) =>
       story.push(`told again: ${connections.map((each) => (each as Named).name)}`),
+    joined: (members: readonly { readonly leaver: Named }[]) =>
+      story.push(`joined: ${members.map(({ leaver }) => leaver.name)}`),
   } as never);
   const names = () => [...open].map(({ name }) => name).sort();
   return { handOver, story, reports, names };
@@ -68,6 +70,6 @@ test('what was adopted is open when it begins, and busy before that', () => {
   handOver.carryOut({ type: 'hand-over', request: 2, most: 9 });
   expect(reports.map((report) => ('busy' in report ? report.busy : report.type))).toEqual(['adopted', 2]);
   handOver.carryOut({ type: 'begin' });
-  expect(story).toEqual(['x goes on', 'y goes on', 'told again: x,y']);
+  expect(story).toEqual(['x goes on', 'y goes on', 'told again: x,y', 'joined: x,y']);
   expect(names()).toEqual(['x', 'y']);
 });

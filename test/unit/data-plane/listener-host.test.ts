@@ -144,9 +144,9 @@ describe('one client id', () => {
     expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 10 })).toMatchObject({
       ...{ total: 1, clients: [{ clientId: 'meter-1' }] },
     });
-    expect(host.kick({ whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(1);
-    expect(host.kick({ whom: { clientId: 'nobody' }, untilMs: 1 })).toBe(0);
-    expect(host.kick({ whom: { clientId: 'meter-1' }, untilMs: -1 })).toBe(0); // it has come again since then
+    expect(host.kick({ type: 'kick', whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(1);
+    expect(host.kick({ type: 'kick', whom: { clientId: 'nobody' }, untilMs: 1 })).toBe(0);
+    expect(host.kick({ type: 'kick', whom: { clientId: 'meter-1' }, untilMs: -1 })).toBe(0); // it has come again since then
     expect(ended).toEqual(['meter-1 kicked']);
   });
 
@@ -159,7 +159,7 @@ describe('one client id', () => {
       'meter-1 relay unseen',
     );
     expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 2 })).toMatchObject({ total: 4 });
-    expect(host.kick({ whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(4);
+    expect(host.kick({ type: 'kick', whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(4);
     expect(ended).toHaveLength(4);
   });
 
@@ -169,8 +169,8 @@ describe('one client id', () => {
     const listed = clients.map(({ clientId, connection }) => `${clientId} #${connection}`);
     expect(listed.sort()).toEqual([' #3', ' #4', 'meter-1 #1', 'meter-1 #2']);
     expect(host.clients({ whom: { connection: 4 }, limit: 10 })).toMatchObject({ total: 1 });
-    expect(host.kick({ whom: { connection: 1 }, untilMs: 1 })).toBe(1);
-    expect(host.kick({ whom: { connection: 99 }, untilMs: 1 })).toBe(0);
+    expect(host.kick({ type: 'kick', whom: { connection: 1 }, untilMs: 1 })).toBe(1);
+    expect(host.kick({ type: 'kick', whom: { connection: 99 }, untilMs: 1 })).toBe(0);
     expect(ended).toEqual(['meter-1 kicked']);
     expect(connections.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
   });
@@ -188,7 +188,7 @@ describe('one client id', () => {
     expect(host.clients({ whom: { clientId: 'meter-1' }, limit: 10 }).clients).toMatchObject([
       { node: 'b', session: { served: false } },
     ]);
-    expect(host.kick({ whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(1);
+    expect(host.kick({ type: 'kick', whom: { clientId: 'meter-1' }, untilMs: 1 })).toBe(1);
   });
 
   test('that a newer connection has taken over says why it cannot be moved', () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { takeLeft } from '../../../src/data-plane/left-behind.ts';
+import { RecentOrders } from '../../../src/data-plane/recent-orders.ts';
 import { Survivors } from '../../../src/data-plane/survivors.ts';
 import type { HandedDevice } from '../../../src/data-plane-api/hand-over-messages.ts';
 import type { Command, ListenerSettings } from '../../../src/data-plane-api/messages.ts';
@@ -42,7 +43,9 @@ function scene(listeners: readonly ListenerSettings[] = [listener(0)], isAwaited
   const refused: string[] = [];
   const fates: [number, number | undefined][] = [];
   const now = { listeners, living: undefined as ReturnType<typeof thread> | undefined };
+  const orders = new RecentOrders({ now: () => 5 });
   const survivors = new Survivors({
+    orders,
     listeners: () => now.listeners,
     living: () => now.living,
     isAwaited: () => isAwaited,
@@ -55,7 +58,7 @@ function scene(listeners: readonly ListenerSettings[] = [listener(0)], isAwaited
       { devices, listening: listening.map((fd) => ({ index: 0, descriptors: [fd] })), listeners },
       (some, where) => fates.push([some.length, where]),
     );
-  return { survivors, keep, closed, refused, fates, now };
+  return { survivors, keep, orders, closed, refused, fates, now };
 }
 
 test('of what a thread reports only what it had noted as its own is taken, and each once', () => {
@@ -130,9 +133,9 @@ test('of a thread that dies meanwhile ends what it was given; the rest waits for
 test('of what was offered to another process when the thread died, the rest goes on at the next one', async () => {
   const { survivors, closed, fates } = scene();
   const dead = { offered: [device(10), device(20), device(30)] };
-  expect(survivors.given(0, dead, 'all', [])).toBe(false); // it lives
+  expect(survivors.given(0, dead, 'all', 0)).toBe(false); // it lives
   survivors.offer(dead, (some, where) => fates.push([some.length, where]));
-  expect(survivors.given(0, dead, [1], [])).toBe(true);
+  expect(survivors.given(0, dead, [1], 0)).toBe(true);
   expect(closed).toEqual([10, 11, 30, 31]); // the other process has its own of these
   const next = thread();
   await survivors.adopt(0, next);
@@ -141,23 +144,73 @@ test('of what was offered to another process when the thread died, the rest goes
     [2, undefined],
     [1, 9],
   ]);
-  expect(survivors.given(0, dead, 'all', [])).toBe(false); // it was told already
+  expect(survivors.given(0, dead, 'all', 0)).toBe(false); // it was told already
 });
 
-test('who is kicked meanwhile is ended when it goes on, also of what another process did not take', async () => {
-  const { survivors, keep } = scene();
-  const kick = { whom: { clientId: 'a' }, untilMs: 5 };
+test('what people order meanwhile is done when they go on, also of what another process did not take', async () => {
+  const { survivors, keep, orders } = scene();
+  const order = (type: 'kick' | 'move') =>
+    orders.carry(
+      { type, whom: { clientId: 'a' }, to: 'b' },
+      async () => 0,
+      () => false,
+    );
+  await order('kick'); // they have heard it
   keep([device(10)]);
-  survivors.kicked(kick);
+  await order('kick');
+  await order('move');
+  const next = thread();
+  await survivors.adopt(0, next);
+  expect(next.told).toEqual(['adopt', 'begin', 'kick', 'move']);
+  const dead = { offered: [device(20)] };
+  survivors.offer(dead, () => undefined);
+  const { last } = orders;
+  await order('move');
+  survivors.given(0, dead, [0], last);
+  const other = thread();
+  await survivors.adopt(0, other);
+  expect(other.told).toEqual(['adopt', 'begin', 'move']);
+});
+
+test('an order that the thread had not answered when it died is said again', async () => {
+  const { survivors, keep, orders } = scene();
+  let die = (_: Error): void => undefined;
+  const asked = orders.carry(
+    { type: 'kick', whom: { clientId: 'a' } },
+    () => new Promise<number>((_, reject) => (die = reject)),
+    () => false,
+  );
+  keep([device(10)]);
+  die(new Error('it died'));
+  await expect(asked).rejects.toThrow('it died');
   const next = thread();
   await survivors.adopt(0, next);
   expect(next.told).toEqual(['adopt', 'begin', 'kick']);
-  const dead = { offered: [device(20)] };
-  survivors.offer(dead, () => undefined);
-  survivors.given(0, dead, [0], [kick]);
-  const other = thread();
-  await survivors.adopt(0, other);
-  expect(other.told).toEqual(['adopt', 'begin', 'kick']);
+});
+
+test('they stand still, and are counted, until they begin at the next thread', async () => {
+  const { survivors, keep } = scene();
+  keep([device(10), device(20)]);
+  const counts: number[] = [survivors.count];
+  const next = thread();
+  const adopting = survivors.adopt(0, {
+    ...next,
+    tell: ({ type }: Command) => void counts.push(type === 'begin' ? survivors.count : -1),
+  });
+  counts.push(survivors.count);
+  await adopting;
+  expect([...counts, survivors.count]).toEqual([2, 2, 2, 0]);
+});
+
+test('devices of a listener that goes while they are being given end at the next thread', async () => {
+  const { survivors, keep, now } = scene([listener(0), listener(1)]);
+  keep([device(10, 0), device(20, 1)]);
+  const next = thread();
+  const told: unknown[] = [];
+  const adopting = survivors.adopt(0, { ...next, tell: (command: Command) => void told.push(command) });
+  now.listeners = [listener(0)];
+  await adopting;
+  expect(told).toEqual([{ type: 'begin' }, { type: 'endAll', reason: 'listener-removed', listener: 1 }]);
 });
 
 test('devices of a listener that is another by now end', async () => {
@@ -224,13 +277,14 @@ test('who waits for a thread that may not come goes to one that lives; without a
   }
 });
 
-test('when no thread is started any more, who waits for none goes to one that lives, and what listens there is closed', () => {
+test('when no thread is started any more, who waits for none goes to one that lives, and what listens there is closed', async () => {
   const { survivors, keep, closed, now } = scene(undefined, false);
   keep([device(10)], [50], 0);
   keep([device(20)], [60], 1);
   expect(survivors.count).toBe(2);
   now.living = thread();
   survivors.noneIsStarted((place) => place === 1); // is being started
+  await Promise.resolve();
   expect([now.living.adopted(), survivors.count, closed]).toEqual([1, 1, [50]]);
   now.living = undefined;
   survivors.noneIsStarted(() => false);

@@ -77,7 +77,7 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
       return {
         connections: batch,
         descriptors: batch.map((i) => 100 + i),
-        kicks: [`d${batch.length}`],
+        orders: [`d${batch.length}`],
         busy,
       };
     },
@@ -90,10 +90,10 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
     },
   };
   const taker: Taker = {
-    async adopt(connections, descriptors, kicks) {
+    async adopt(connections, descriptors, orders) {
       const offered = z.array(z.int()).parse(connections);
       expect(descriptors).toEqual(offered.map((i) => 100 + i));
-      expect(kicks).toEqual([`d${offered.length}`]);
+      expect(orders).toEqual([`d${offered.length}`]);
       adopted = offered.filter((i) => !refuses(i));
       for (const i of adopted) atNew.set(i, 'adopted');
       return [...offered.keys()].filter((at) => refuses(offered[at] as number));

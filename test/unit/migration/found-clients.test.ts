@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ClientDetail } from '../../../src/admin/backend.ts';
-import type { Whom } from '../../../src/data-plane-api/messages.ts';
+import type { Whom } from '../../../src/data-plane-api/device-order.ts';
 import { createFoundClients } from '../../../src/migration/found-clients.ts';
 import { whomOf } from '../../../src/migration/whom.ts';
 

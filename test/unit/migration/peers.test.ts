@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { ClientDetail } from '../../../src/admin/backend.ts';
 import { BreakwaterError } from '../../../src/base/errors.ts';
 import type { ClientFilter } from '../../../src/data-plane-api/messages.ts';
+import { noMoves } from '../../../src/data-plane-api/move-tally.ts';
 import { createOthers } from '../../../src/membership/other-proxies.ts';
 import type { MembershipStore, Skipped } from '../../../src/membership/store/store.ts';
 import { createTopics } from '../../../src/membership/store/topics.ts';
@@ -96,6 +97,34 @@ test('a store that is away: what is not here is not said to be nowhere', async (
   const { peers } = together(local([]), away);
   await expect(peers.client({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   await expect(peers.kick({ clientId: 'meter' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
+
+test('what cannot be said here, because devices stand still, matters only where no other proxy has found the device', async () => {
+  const why = new BreakwaterError('UPGRADE_UNDER_WAY', 'connections go over');
+  const still = async () => Promise.reject(why);
+  const own = { ...local([]), client: still, kick: still, move: still };
+  const has = together({ ...local(many(1)), move: async () => ({ ...noMoves, moving: 1 }) }, nobody);
+  const elsewhere = together(own, asking(has)).peers;
+  expect(await elsewhere.client({ clientId: 'meter' })).toHaveLength(1);
+  expect(await elsewhere.kick({ clientId: 'meter' })).toBe(1);
+  expect(await elsewhere.move({ clientId: 'meter' }, 'b')).toMatchObject({ moving: 1 });
+  const hasNot = together({ ...local([]), move: async () => noMoves }, nobody);
+  const here = together(own, asking(hasNot)).peers;
+  await expect(here.client({ clientId: 'meter' })).rejects.toBe(why);
+  await expect(here.kick({ clientId: 'meter' })).rejects.toBe(why);
+  await expect(here.move({ clientId: 'meter' }, 'b')).rejects.toBe(why);
+});
+
+test('of a proxy that does not say so nobody knows that it does not have the device', async () => {
+  const silent = { ask: async () => ({ given: new Map(), missing: ['other'] }) };
+  const { peers } = together({ ...local([]), move: async () => noMoves }, silent);
+  const code = { code: 'PROXY_SILENT', message: expect.stringContaining('other cannot say') };
+  await expect(peers.client({ clientId: 'meter' })).rejects.toMatchObject(code);
+  await expect(peers.kick({ connection: 1, proxy: 'other' })).rejects.toMatchObject(code);
+  expect(await peers.kick({ connection: 1, proxy: 'self' })).toBe(0);
+  expect(await peers.move({ connection: 1, proxy: 'self' }, 'b')).toEqual(noMoves);
+  const { peers: found } = together(local(many(1)), silent);
+  expect(await found.client({ clientId: 'meter' })).toHaveLength(1);
 });
 
 test('a long list comes in pages, whole and in order, up to the limit', async () => {

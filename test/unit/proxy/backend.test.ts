@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { BreakwaterError } from '../../../src/base/errors.ts';
 import { ConfigHolder } from '../../../src/config/current.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { createNodeAdmin } from '../../../src/membership/node-admin.ts';
@@ -150,6 +151,32 @@ test('a device is found and kicked by client id or by number, and an unknown one
   await backend.kickClient('meter');
   expect(kicked).toEqual([{ clientId: 'meter' }]);
   await expect(backend.client('nobody')).rejects.toMatchObject({ code: 'CLIENT_UNKNOWN' });
+});
+
+test('a device that stands still is ordered to move unseen, to a node that takes it, and whoever asked is told to try again', async () => {
+  const moves: unknown[] = [];
+  const why = new BreakwaterError('UPGRADE_UNDER_WAY', 'connections go over');
+  const standing = async () => Promise.reject(why);
+  const { backend, nodes } = await scene({
+    peerClients: {
+      ...{ clients: standing, client: standing, kick: standing },
+      async move(whom, node) {
+        moves.push([whom, node]);
+        throw why;
+      },
+    },
+  });
+  await expect(backend.moveClient('meter', 'b')).rejects.toBe(why);
+  await expect(backend.moveClient('#17@edge-1', 'b')).rejects.toBe(why);
+  const ordered = [
+    [{ clientId: 'meter' }, 'b'],
+    [{ connection: 17, proxy: 'edge-1' }, 'b'],
+  ];
+  expect(moves).toEqual(ordered);
+  nodes.setState('b', 'draining');
+  for (const to of ['b', 'unknown']) await expect(backend.moveClient('meter', to)).rejects.toBe(why);
+  await expect(backend.moveClient('#17', 'a')).rejects.toBe(why); // of whichever proxy has that number
+  expect(moves).toEqual(ordered);
 });
 
 test('pools are summed up over their nodes', async () => {

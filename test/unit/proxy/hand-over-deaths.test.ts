@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
-import { RecentKicks } from '../../../src/data-plane/recent-kicks.ts';
+import { RecentOrders } from '../../../src/data-plane/recent-orders.ts';
 import type { Command } from '../../../src/data-plane-api/messages.ts';
 import { CLOSED, CONNECTION } from '../../../src/engine/descriptors.ts';
 import { createConnectionGiver } from '../../../src/proxy/give-connections.ts';
@@ -27,7 +27,12 @@ function parts(...alive: object[]): RunningParts {
   return {
     common: { log: { debug: () => undefined } },
     dataPlane: {
-      threads: { alive, awaited: 2, kicks: new RecentKicks({ now: () => 0 }), ready: async () => undefined },
+      threads: {
+        alive,
+        awaited: 2,
+        orders: new RecentOrders({ now: () => 0 }),
+        ready: async () => undefined,
+      },
       listeners: { keyAt: () => 'key', indexOf: () => 0 },
     },
     control: { cluster: { claims: {} } },
@@ -39,7 +44,7 @@ test('a thread of the older process that dies has nothing to give for now, and i
   // Two devices of dead threads wait, for the next one.
   const handing = { devices: [], busy: 2 };
   const giver = createConnectionGiver(parts(thread('dies'), thread('answers', handing)));
-  expect(await giver.next()).toEqual({ connections: [], descriptors: [], kicks: [], busy: 5 });
+  expect(await giver.next()).toEqual({ connections: [], descriptors: [], orders: [], busy: 5 });
   await expect(createConnectionGiver(parts(thread('fails'))).next()).rejects.toThrow('fails');
 });
 
