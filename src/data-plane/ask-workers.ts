@@ -26,6 +26,19 @@ export async function askEach<T extends Report>(
   return { reports, failure: failed?.reason };
 }
 
+/** Has every worker do something. One that does not answer is none the worse: a slow one has the command before it, a dead one starts by it. */
+export async function haveDone<T extends Report>(
+  workers: Workers,
+  command: (request: number) => Command,
+): Promise<readonly T[]> {
+  const done = await Promise.allSettled(workers.map((worker) => worker.ask<T>(command)));
+  return done.flatMap((result) => {
+    if (result.status === 'fulfilled') return result.value;
+    if (result.reason.code !== 'THREAD_UNAVAILABLE') throw result.reason;
+    return [];
+  });
+}
+
 /**
  * Resolves when every worker has told what is in its sockets; one that does not answer is not waited for. Asked twice, because a
  * worker may have been in the middle of a turn, and what it told may be news to another.

@@ -18,8 +18,9 @@ import {
   createReconnectThrottleMemory,
   type ReconnectThrottleMemory,
 } from '../policy/admission/reconnect-throttle.ts';
-import { askAll, settleAll } from './ask-workers.ts';
+import { haveDone, settleAll } from './ask-workers.ts';
 import { awaitThreads, beingStarted } from './await-threads.ts';
+import { withSettings, withTls } from './bound-listeners.ts';
 import { createDeviceOrders } from './device-orders.ts';
 import { inheritedShares } from './inherited-sockets.ts';
 import type { Left } from './left-behind.ts';
@@ -273,7 +274,7 @@ export class WorkerPool {
   /** Closes listeners on every thread; their connections go on. */
   async unlisten(indexes: readonly number[]): Promise<void> {
     this.listeners = this.listeners.filter(({ index }) => !indexes.includes(index));
-    await this.haveDone((request) => ({ type: 'unlisten', request, listeners: indexes }));
+    await haveDone(this.alive, (request) => ({ type: 'unlisten', request, listeners: indexes }));
   }
 
   has(listener: number): boolean {
@@ -294,12 +295,9 @@ export class WorkerPool {
   async applySettings(settings: WorkerSettings, listeners: readonly ListenerSettings[]): Promise<void> {
     if (this.service === undefined) return; // they start by what holds then
     this.service = { ...this.service, settings };
-    this.listeners = this.listeners.map((bound) => {
-      const next = listeners.find(({ index }) => index === bound.index);
-      return next === undefined ? bound : { ...next, port: bound.port };
-    });
+    this.listeners = withSettings(this.listeners, listeners);
     const command = { type: 'settings', settings, listeners: this.listeners } as const;
-    await this.haveDone((request) => ({ ...command, request }));
+    await haveDone(this.alive, (request) => ({ ...command, request }));
   }
 
   /**
@@ -311,14 +309,6 @@ export class WorkerPool {
     const upstreamTls = [...this.service.settings.upstreamTls];
     upstreamTls[pool] = tls;
     await this.applySettings({ ...this.service.settings, upstreamTls }, []);
-  }
-
-  /** One that does not answer is none the worse: a slow thread has the command before it, a dead one starts by it. */
-  private async haveDone(command: (request: number) => Command): Promise<void> {
-    const done = await Promise.allSettled(this.alive.map((thread) => thread.ask(command)));
-    for (const result of done) {
-      if (result.status === 'rejected' && result.reason.code !== 'THREAD_UNAVAILABLE') throw result.reason;
-    }
   }
 
   /** Asks every thread to look whether the nodes of its sessions still answer. */
@@ -360,18 +350,17 @@ export class WorkerPool {
 
   /**
    * Has every thread shake hands at a listener by these options from now on, also those that are started again.
-   * @throws BreakwaterError TLS_INVALID, THREAD_UNAVAILABLE
+   * @throws BreakwaterError TLS_INVALID
    */
   async updateTls(listener: number, tls: TlsOptions): Promise<void> {
-    const reports = await askAll<Extract<Report, { type: 'tlsUpdated' }>>(this.alive, (request) => ({
-      type: 'updateTls',
-      request,
-      listener,
-      tls,
-    }));
-    for (const { problem } of reports)
-      if (problem !== undefined) throw new BreakwaterError('TLS_INVALID', problem);
-    this.listeners = this.listeners.map((each) => (each.index === listener ? { ...each, tls } : each));
+    const before = this.listeners.find(({ index }) => index === listener)?.tls;
+    this.listeners = withTls(this.listeners, listener, tls); // a thread that is being started begins with it
+    type Updated = Extract<Report, { type: 'tlsUpdated' }>;
+    const ask = (request: number): Command => ({ type: 'updateTls', request, listener, tls });
+    const bad = (await haveDone<Updated>(this.alive, ask)).find(({ problem }) => problem !== undefined);
+    if (bad === undefined) return;
+    this.listeners = withTls(this.listeners, listener, before);
+    throw new BreakwaterError('TLS_INVALID', `${bad.problem}`);
   }
 
   /** Whether each placed, ended and rejected device is reported. */

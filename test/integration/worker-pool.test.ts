@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ import type { WorkerPool } from '../../src/data-plane/worker-pool.ts';
 import type { ListenerSettings, WorkerEvent } from '../../src/data-plane-api/messages.ts';
 import { createTableMemory, openTable, TableWriter } from '../../src/data-plane-api/routing-table.ts';
 import { allV2Fields } from '../../src/protocol/proxy-protocol/encode.ts';
+import { createAuthority, tlsOptions } from '../support/certificates.ts';
 import { clientIds, connectDevice, endSockets, openSocket } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
 import { linuxEngines } from '../support/linux-engines.ts';
@@ -375,6 +377,23 @@ test('listeners come and go, and settings change, while devices stay; a thread t
   expect(again.code).toBe(5);
   await expect(connectDevice(added?.port ?? 0, 'too-late')).rejects.toThrow('ECONNREFUSED');
   expect(table.liveAt('a')).toBe(0);
+});
+
+test('a thread that is being started shows the certificate that came meanwhile', async () => {
+  const authority = createAuthority('devices');
+  const tlsOf = (cn: string) => tlsOptions([authority.issue({ cn })]);
+  const { threads } = await startThreads();
+  const secure = { ...listener, index: 1, url: 'mqtts://127.0.0.1:0', tls: tlsOf('first') };
+  const [bound] = await threads.listen([secure]);
+  await kill(threads);
+  await until(() => threads.alive.some(({ listens }) => !listens), 'the next thread');
+  await threads.updateTls(1, tlsOf('second'));
+  await threads.ready();
+  const socket = connectTls({ port: bound?.port, host: '127.0.0.1', rejectUnauthorized: false });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  expect(socket.getPeerCertificate().subject.CN).toBe('second');
+  socket.destroy();
 });
 
 test.runIf(linuxEngines.length > 0)(
