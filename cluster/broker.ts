@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { Aedes } from 'aedes';
 import { BreakwaterError, messageOf } from '../src/base/errors.ts';
 import type { Cluster } from './cluster.ts';
+import { heedEarlyGoodbyes } from './early-goodbye.ts';
 import { type Incoming, publishExactlyOnce } from './exactly-once.ts';
 import { fenceAfterAbsence } from './fence.ts';
 import { inMemoryCluster } from './in-memory.ts';
@@ -56,6 +57,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   publishExactlyOnce(aedes, incoming);
   deliverInTurn(aedes);
   keepPacketIdsApart(membership.persistence as Outgoing);
+  heedEarlyGoodbyes(aedes, membership.persistence as Wills);
   keepWillsOnTakeover(aedes, membership.mq, membership.persistence as Wills);
   aedes.addListener('error', options.onError ?? ((error) => process.emitWarning(messageOf(error))));
 
