@@ -4,11 +4,12 @@ import type { Session } from '../session/index.ts';
 import type { Attachment } from './attachment.ts';
 import type { ConnectAttempts, Overdue } from './connect-attempts.ts';
 import type { MovePolicy, Placement, PoolRoute } from './connection-host.ts';
+import type { Asker, Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { Move, Moves } from './migration.ts';
 import { Silence, type SilenceOwner } from './silence.ts';
 import type { UpstreamHost } from './upstream-host.ts';
-import type { Link } from './wire.ts';
+import type { Link, Target } from './wire.ts';
 
 /** What this object needs of the upstream. */
 export interface HangHost {
@@ -34,6 +35,8 @@ export interface HangHost {
 export class HungNode implements SilenceOwner {
   private readonly host: HangHost;
   private silence: Silence | undefined;
+  /** Asks whether the node that is silent to this session is so to everybody. */
+  private doubt: Asker | undefined;
   /** When `Silence.timer` is to be called, on the host's clock. */
   private dueAtMs = NEVER;
   /** CONNECTs of ours that were given up, and may still take the session from the node that serves: until when. */
@@ -49,14 +52,40 @@ export class HungNode implements SilenceOwner {
   }
 
   /**
-   * The node that serves does not answer. Where nothing can be done, the device waits for it, as it would without
-   * us.
+   * The node that serves does not answer. That alone shows nothing: brokers let single devices wait, where they limit their rates or are
+   * behind with what those have sent (decision 9). So a node that answers a probe of ours is waited for.
    */
   hangs(): void {
-    const { connection, owner, at } = this.host;
+    const { connection, at } = this.host;
     const target = at.permit?.target;
     if (this.silence !== undefined) return this.silence.nodeHangs();
-    if (target === undefined) return;
+    if (target === undefined || this.doubt !== undefined) return;
+    const { attachedAtMs } = at;
+    this.doubt = {
+      target,
+      attachedAtMs,
+      judged: (evidence) => connection.wire.guard(() => this.judged(evidence)),
+    };
+    const evidence = connection.host.evidence(this.doubt);
+    if (evidence !== undefined) this.judged(evidence);
+  }
+
+  /** The node has not spoken meanwhile. */
+  private judged(evidence: Evidence | undefined): void {
+    const { doubt } = this;
+    this.doubt = undefined;
+    if (doubt !== undefined && evidence !== undefined) this.isHung(doubt.target);
+  }
+
+  /** It lives, or the question is another one by now. */
+  private trust(): void {
+    if (this.doubt !== undefined) this.connection.host.forget(this.doubt);
+    this.doubt = undefined;
+  }
+
+  /** Where nothing can be done, the device waits for it, as it would without us. */
+  private isHung(target: Target): void {
+    const { connection, owner } = this.host;
     connection.host.dialFailed(target, 'silent', 'PINGREQ unanswered');
     if (connection.isSuperseded) return owner.takenOver(true); // rule 14
     if (owner.session.immovable !== undefined) return;
@@ -66,8 +95,14 @@ export class HungNode implements SilenceOwner {
     this.silence?.search();
   }
 
+  /** Is it asked whether the node hangs? */
+  get isDoubting(): boolean {
+    return this.doubt !== undefined;
+  }
+
   /** It has said something. */
   spoke(): void {
+    this.trust();
     this.silence?.nodeSpoke();
   }
 
@@ -246,6 +281,7 @@ export class HungNode implements SilenceOwner {
 
   /** The device has gone, or the node that serves has ended the session: no other node is asked for it any longer. */
   leave(): void {
+    this.trust();
     this.silence?.leave();
     this.end();
   }
@@ -259,6 +295,7 @@ export class HungNode implements SilenceOwner {
 
   /** Every socket is closed. */
   closed(): void {
+    this.trust();
     this.silence?.closed();
   }
 }

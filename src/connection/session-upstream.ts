@@ -72,11 +72,11 @@ export class SessionUpstream implements LossOwner, HangHost {
   /** For another process. Undefined unless a node serves, and nothing is sought, asked or decided. */
   describe(): HandedUpstream | undefined {
     const { spoken, copies: targets, hung, route, connection } = this;
-    const at = this.isMoving || this.attempts !== undefined ? undefined : this.at.describe();
+    const isBusy = this.isMoving || hung?.isDoubting || this.attempts !== undefined;
+    const at = isBusy ? undefined : this.at.describe();
     const nowMs = connection.host.now();
     const [straysMs, history] = [hung?.describe(nowMs) ?? [], this.moves?.describe(nowMs) ?? []];
-    const copies = targets.map(({ nodeId }) => nodeId);
-    return at && { at, pool: route.name, spoken, copies, straysMs, history };
+    return at && { at, pool: route.name, spoken, copies: targets.map((of) => of.nodeId), straysMs, history };
   }
 
   /** Goes on where another process was, at this node. A copy at a node that is not known any more is past help. */

@@ -93,7 +93,7 @@ const classes: readonly (readonly [object, Fate])[] = [
   ],
   [new Parting(), { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell' }],
   [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],
-  [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence dueAtMs', isGiven: 'host' }],
+  [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence doubt dueAtMs', isGiven: 'host' }],
   [
     monitorOf,
     {

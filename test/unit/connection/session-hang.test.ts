@@ -18,6 +18,8 @@ function hung(connect = DEVICE, options: SessionSceneOptions = {}): SessionScene
     owner: check
       a gets PINGREQ
     time: ${0.4 * moves.silenceTimeoutMs}
+      is a gone?
+    owner: verdict no-answer
       a failed: silent`,
   );
 }
@@ -33,6 +35,59 @@ function asked(connect = DEVICE, options: SessionSceneOptions = {}): SessionScen
       b gets ${connect.replace(' clean', '')}`,
   );
 }
+
+describe('a node that does not answer one session', () => {
+  const unanswered = (version: 4 | 5 = 4) =>
+    goOn(
+      served(DEVICE, { evidence: 'ask', version }),
+      `
+      owner: check
+        a gets PINGREQ
+      time: ${0.4 * moves.silenceTimeoutMs}
+        is a gone?`,
+    );
+
+  test('and lives for others is waited for, as without us: it may limit the rate of the device', () => {
+    goOn(
+      unanswered(),
+      `
+      owner: verdict lives
+      device: PUBLISH #1 q1 t=1 | PINGREQ
+        a gets PUBLISH #1 q1 t=1
+        a gets PINGREQ
+      a: PUBACK #1 | PINGRESP | PINGRESP
+        device gets PUBACK #1
+        device gets PINGRESP
+      owner: check
+        a gets PINGREQ
+      time: ${0.4 * moves.silenceTimeoutMs}
+        is a gone?
+      owner: verdict no-answer
+        a failed: silent
+      time: ${PACE_MS}
+        dial b`,
+    );
+  });
+
+  test('and speaks before it is known is not looked at any more', () => {
+    goOn(
+      unanswered(),
+      `
+      a: PINGRESP
+        never mind`,
+    );
+  });
+
+  test('nor is it when the device leaves', () => {
+    goOn(
+      unanswered(),
+      `
+      device: DISCONNECT
+        a gets DISCONNECT
+        never mind`,
+    );
+  });
+});
 
 describe('until another node has accepted the session', () => {
   test('the link is kept, the device’s pings are answered, and what it sends waits; then the old node gets a goodbye', () => {
@@ -67,6 +122,8 @@ describe('until another node has accepted the session', () => {
       owner: check
         a gets PINGREQ
       time: ${0.4 * moves.silenceTimeoutMs}
+        is a gone?
+      owner: verdict no-answer
         a failed: silent
       time: ${PACE_MS}
         dial b
@@ -95,6 +152,8 @@ describe('until another node has accepted the session', () => {
       owner: check
         a gets PINGREQ
       time: ${0.4 * moves.silenceTimeoutMs}
+        is a gone?
+      owner: verdict no-answer
         a failed: silent
       time: ${PACE_MS}
         dial b
