@@ -154,17 +154,21 @@ describe.runIf(process.platform === 'linux')('upgrades', () => {
     expect(manager.messages().filter((message) => message.startsWith('READY=1'))).toHaveLength(3);
     expect(device?.socket.closed).toBe(false);
     await expectUnnoticed(traffic);
-    await endMain(proxy);
+    await endMain(proxy, manager);
     await told(/^STOPPING=1/);
     await device?.closed;
     expect(lastWords(device?.said() ?? Buffer.alloc(0))).toEqual(SHUTTING_DOWN);
   });
 });
 
-/** As the manager does it: SIGTERM to the main process, whose end it waits for; what is left then is killed. */
-async function endMain(proxy: Installed): Promise<void> {
+/**
+ * As the manager does it: SIGTERM to the main process, whose end it waits for; what is left then is killed. It reads what it is told
+ * meanwhile: few notices have room in its socket.
+ */
+async function endMain(proxy: Installed, manager: { messages(): unknown }): Promise<void> {
   const { pid } = (await proxy.status()).proxy;
+  manager.messages();
   process.kill(pid, 'SIGTERM');
-  await until(() => look(pid) === undefined, 'the main process to end');
+  await until(() => manager.messages() && look(pid) === undefined, 'the main process to end');
   for (const left of proxy.processes()) process.kill(left, 'SIGKILL');
 }
