@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { PROBATION_MS } from '../../src/data-plane/probation.ts';
 import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
@@ -65,16 +66,18 @@ describe.runIf(process.platform === 'linux')('devices of a data thread that dies
       return `${url.replace('tcp:', 'mqtt:').replace(':0', `:${proxy.ports[i]}`)}${path}`;
     });
     const traffic = await startTraffic(urls, 2, { pauseMs: 20, keepalive: 5 });
-    const goesOn = async (messages: number): Promise<void> => {
-      const wanted = traffic.sent() + messages * traffic.clients.length;
-      await until(() => traffic.sent() >= wanted, 'the traffic to go on');
+    /** Ten messages of each device, and for so long. */
+    const goesOn = async (ms = 0): Promise<void> => {
+      const wanted = traffic.sent() + 10 * traffic.clients.length;
+      const endMs = performance.now() + ms;
+      await until(() => traffic.sent() >= wanted && performance.now() > endMs, 'the traffic to go on');
     };
+    await goesOn();
     for (const [i, how] of (['reject', 'loop', 'loop'] as const).entries()) {
-      await goesOn(100); // longer than they are on probation
       die(how);
       await until(() => logged(proxy, GO_ON).length === i + 1, 'the devices to go on');
+      await goesOn(PROBATION_MS); // or the next death would take them along
     }
-    await goesOn(10);
     await traffic.stop();
     expect(traffic.ends).toEqual([]);
     expect(traffic.twice()).toEqual([]);
