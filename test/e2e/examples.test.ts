@@ -131,6 +131,8 @@ describe.each(names)('%s', (name) => {
       await until(async () => (await proxyIds(proxies[0])).length === 2, 'the two to know each other');
     }
     for (const proxy of proxies) {
+      const isReady = async () => (await fetch(`${proxy.adminUrl}/readyz`)).ok;
+      await until(isReady, 'nodes to be discovered');
       for (const [i, { url, proxyProtocol }] of example.listeners.entries()) {
         const address = url.replace(/:0\b/, `:${proxy.ports[i]}`);
         expect(await sendAndReceive(address, proxyProtocol === 'require')).toBe('hello');
