@@ -31,9 +31,17 @@ interface MoveStart {
 export class Move {
   private readonly start: MoveStart;
   private rounds = 0;
+  /** Since when no node has the session, on the host's clock. */
+  private adriftSinceMs: number;
 
   constructor(start: MoveStart) {
     this.start = start;
+    this.adriftSinceMs = start.nowMs;
+  }
+
+  /** The node that lives, and has served until now, is left. */
+  leaves(nowMs: number): void {
+    this.adriftSinceMs = nowMs;
   }
 
   /** Nobody knows when the node that is left reads again. */
@@ -63,7 +71,7 @@ export class Move {
   /** How long to wait before all candidates are tried anew, in ms; undefined when it is too late for that. */
   backoff(nowMs: number, random: number): number | undefined {
     const wait = this.backoffMs(random);
-    return nowMs + wait < this.start.nowMs + this.start.patienceMs ? wait : undefined;
+    return nowMs + wait < this.adriftSinceMs + this.start.patienceMs ? wait : undefined;
   }
 
   /** The same, without a limit on the time. */

@@ -33,7 +33,6 @@ export class SessionUpstream implements LossOwner, HangHost {
   private attempts: ConnectAttempts | undefined;
   /** The serving node has ended the link, and nobody knows yet what that means. */
   lost: LostLink | undefined;
-  /** The serving node hangs, or one has hung. */
   hung: HungNode | undefined;
   move: Move | undefined;
   moves: Moves | undefined;
@@ -344,6 +343,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     const { at, attempts } = this;
     if (attempts === undefined || !at.isQuiescing) return;
     if (!isBetweenPackets(this.owner.session)) return this.exhausted(); // the move is off
+    this.move?.leaves(this.connection.host.now());
     if (attempts.link >= 0) {
       if (at.leaveBehind()) this.ask(attempts);
     } else if (at.leaveFirst()) attempts.dialIn(this.route.moves.silenceTimeoutMs);

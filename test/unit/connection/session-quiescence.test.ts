@@ -283,3 +283,25 @@ test('the next node may be busy only, and would act on the CONNECT later: it is 
       dial c`,
   );
 });
+
+test('how long another node is sought begins when the old one, which lives, is left', () => {
+  const scene = served('CONNECT id=dev', { evidence: 'ask' });
+  scene.nodes = ['a', 'b'];
+  goOn(
+    scene,
+    `
+    owner: move drain
+      dial b
+      answer moving
+    b: opens
+      a gets PINGREQ
+    time: ${moves.silenceTimeoutMs}
+      b gets CONNECT id=dev`,
+  );
+  scene.nodes = [];
+  scene.say('b', 'reset');
+  scene.pass(moves.reattachDeadlineMs - 3_000);
+  expect(scene.deviceDone).toBeUndefined();
+  scene.pass(3_000);
+  expect(scene.deviceDone).toBe('flush');
+});
