@@ -225,7 +225,7 @@ describe.each([
       },
     });
     raw.on('data', (bytes) => through.push(bytes));
-    const secure = connectTls({ socket: through, session, ...tls });
+    const secure = connectTls({ socket: through, session, host: to.host, ...tls }); // a session is of its host
     await once(secure, 'secureConnect');
     expect(secure.isSessionReused()).toBe(session !== undefined);
     secure.write('first words');
