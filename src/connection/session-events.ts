@@ -1,5 +1,6 @@
 /** What follows from what a session tells. */
 
+import { reasonCode } from '../protocol/mqtt/reason-codes.ts';
 import type { SessionEvent } from '../session/index.ts';
 import { reasonOf } from './close-reasons.ts';
 import type { EndReason, PoolRoute } from './connection-host.ts';
@@ -41,6 +42,7 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
     case 'quiescent':
       return upstream.quiescent();
     case 'node-leaving':
+      if (staysAlone(of, event.code)) return of.end('node-closed', event.packet);
       return upstream.nodeLeaves(event.code, event.serverReference);
     case 'node-fault':
       return of.linkEnded(upstream.link, 'error');
@@ -55,4 +57,14 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
       if (event.why !== 'asked') connection.because(reasonOf[event.why]);
       return event.drops ? upstream.drop(event.code) : connection.close('flush');
   }
+}
+
+/**
+ * The node that serves sends the device to another server, and the pool has none: the device is told. From one that stops it is
+ * kept, because that may be back in a moment.
+ */
+function staysAlone({ route, upstream }: EventHandler, code: number): boolean {
+  const { target, isMoving } = upstream;
+  if (code === reasonCode.serverShuttingDown || target === undefined || isMoving) return false;
+  return !route.hasOther([target.nodeId]);
 }

@@ -28,7 +28,12 @@ export type SessionEvent =
   /** The node has finished all that it was sent (`Quiescence`): it can be left. May come more than once. */
   | { readonly kind: 'quiescent' }
   /** The node asks to go elsewhere: 0x8B, 0x9C or 0x9D (terminal). Not passed on: re-attach. */
-  | { readonly kind: 'node-leaving'; readonly code: number; readonly serverReference: string | undefined }
+  | {
+      readonly kind: 'node-leaving';
+      readonly code: number;
+      readonly serverReference: string | undefined;
+      readonly packet: Uint8Array;
+    }
   /** 0x8E on the link that is up (terminal). Not passed on: `endDevice(0x8e, packet)` if genuine, or re-attach. */
   | { readonly kind: 'taken-over'; readonly packet: Uint8Array }
   /** The node's DISCONNECT with any other reason was passed on (terminal): close both sides. */

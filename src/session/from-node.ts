@@ -181,7 +181,7 @@ function disconnected(s: State, bytes: Uint8Array, at: number, bodyAt: number, e
     case reasonCode.useAnotherServer:
     case reasonCode.serverMoved: {
       const serverReference = readServerReference(bytes, bodyAt, end);
-      return s.event({ kind: 'node-leaving', code, serverReference });
+      return s.event({ kind: 'node-leaving', code, serverReference, packet: copyOf(bytes, at, end) });
     }
     case reasonCode.sessionTakenOver:
       return s.event({ kind: 'taken-over', packet: copyOf(bytes, at, end) });

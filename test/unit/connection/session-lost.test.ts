@@ -482,6 +482,21 @@ describe('a node asks to go elsewhere', () => {
     );
   });
 
+  test.each([
+    156, 157,
+  ])('%i, and the pool has no other: the device is told, with all that the node has said', (code) => {
+    goOn(
+      served('CONNECT id=dev', { ...v5, nodes: ['a'] }),
+      `
+      a: DISCONNECT code=${code} serverReference:c.example reasonString:full
+        device gets DISCONNECT code=${code} serverReference:c.example reasonString:full
+        end a: reset
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+  });
+
   test('a node that does so before it has the session is just another that does not take it', () => {
     goOn(
       served('CONNECT id=dev', v5),
