@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
-import { Aedes } from 'aedes';
+import { Aedes, type Client } from 'aedes';
 import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { inMemoryCluster } from '../../../cluster/in-memory.ts';
@@ -70,4 +70,16 @@ test('a message gets no packet id that the session has for another one since an 
     '501 queued too',
     '502 new',
   ]);
+});
+
+test('a connection that is closed gives no message a packet id any more, but keeps PUBREC that it has heard [MQTT-4.3.3-10]', async () => {
+  const kept: string[] = [];
+  const outgoing: Outgoing = {
+    async *outgoingStream() {},
+    outgoingUpdate: async ({ closed }, { cmd }) => kept.push(`${cmd} ${closed ? 'closed' : 'open'}`),
+  };
+  keepPacketIdsApart(outgoing);
+  for (const closed of [false, true])
+    for (const cmd of ['publish', 'pubrel']) await outgoing.outgoingUpdate({ closed } as Client, { cmd });
+  expect(kept).toEqual(['publish open', 'pubrel open', 'pubrel closed']);
 });
