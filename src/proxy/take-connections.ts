@@ -58,7 +58,9 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
     const index = listeners.indexOf(listener);
     if (index === undefined) throw new Error(`there is no listener ${listener} any more`);
     checkDescription(description, descriptors.length);
-    return { listener: index, descriptors, accepted, description };
+    const own = new Uint8Array(description); // without all that came beside it
+    wipe({ description });
+    return { listener: index, descriptors, accepted, description: own };
   }
 
   /** The threads make what was read; what they refuse is added to the others, and what is lost with a thread that dies. */
