@@ -1,5 +1,12 @@
 import { type Channel, HandOverError } from './channel.ts';
-import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORMAT } from './protocol.ts';
+import {
+  type FromNew,
+  type FromOld,
+  type ListeningSockets,
+  PROTOCOL,
+  type Token,
+  VALUE_FORMAT,
+} from './protocol.ts';
 
 /** The side of the process that hands over. */
 
@@ -30,6 +37,8 @@ export interface Giver {
   next(): Promise<Batch>;
   /** The connections of the last batch are the new process's, but those at these places, which go on here. */
   given(refused: readonly number[]): Promise<void>;
+  /** The connections of the last batch go on here, and may be offered again. */
+  back(): void;
   /** From now on the new process speaks for this proxy: what is to be said of it last. */
   retire(): Promise<unknown>;
 }
@@ -39,6 +48,8 @@ interface GiveOptions {
   readonly startTimeoutMs: number;
   /** How long it may take to take a batch of connections, which stand still meanwhile. */
   readonly batchTimeoutMs: number;
+  /** What is passed on with a batch: whoever takes it, which can be done once, has the batch. */
+  readonly token: Token & { create(): number };
   /** How long it may take for each step behind those. */
   readonly stepTimeoutMs: number;
   /** Ends the new process at once; resolves when it has ended. */
@@ -51,6 +62,8 @@ interface GiveOptions {
 
 /** How often connections are tried again that are in the middle of something. */
 const RETRY_MS = 100;
+/** A process that is late with more batches than that, one after the other, is too slow to serve devices. */
+const MOST_LATE = 5;
 
 /**
  * Hands everything over. Resolves with what the new process is, and how many connections went.
@@ -103,11 +116,16 @@ async function giveConnections(
 ): Promise<number> {
   const { settleMs, now, sleep } = options;
   let given = 0;
+  let lateInARow = 0;
   for (let settledBy: number | undefined; ; ) {
     const batch = await giver.next();
     const { connections, busy } = batch;
     if (connections.length > 0) {
       const refused = await offer(channel, giver, batch, options);
+      lateInARow = refused === undefined ? lateInARow + 1 : 0;
+      if (lateInARow > MOST_LATE)
+        throw new HandOverError(`it has taken none of ${lateInARow} batches in time`);
+      if (refused === undefined) continue;
       await giver.given(refused);
       given += connections.length - refused.length;
       continue;
@@ -118,22 +136,42 @@ async function giveConnections(
   }
 }
 
-/** Which of the batch the new process does not take. Where it does not say so in time it is killed: it could begin with them any moment. */
+/** Which of the batch the new process does not take. Undefined: it was late for the batch, which goes on here. */
 async function offer(
   channel: Channel<FromOld, FromNew>,
   giver: Giver,
   { connections, descriptors, orders }: Batch,
-  { batchTimeoutMs, kill }: GiveOptions,
-): Promise<readonly number[]> {
+  options: GiveOptions,
+): Promise<readonly number[] | undefined> {
+  const { batchTimeoutMs, stepTimeoutMs, token } = options;
+  const descriptor = token.create();
   try {
-    await channel.say({ type: 'batch', connections, orders }, descriptors, batchTimeoutMs);
+    const all = [descriptor, ...descriptors];
+    await channel.say({ type: 'batch', connections, orders }, all, batchTimeoutMs);
     return (await heard(channel, 'taken', batchTimeoutMs)).refused;
   } catch (error) {
-    await kill();
-    const late = await channel.hear(['taken'], batchTimeoutMs).catch(() => undefined);
-    if (late !== undefined) await giver.given(late.refused);
-    throw error;
+    if (!token.take(descriptor)) return await settled(channel, giver, options, error);
+    giver.back();
+    await heard(channel, 'late', stepTimeoutMs).catch(() => Promise.reject(error));
+    return undefined;
+  } finally {
+    token.close(descriptor); // not before: where its buffer was full, it may be sent this late
   }
+}
+
+/** What the new process says to a batch of which it has the token. Where it does not say it in time it is killed: it could begin any moment. */
+async function settled(
+  channel: Channel<FromOld, FromNew>,
+  giver: Giver,
+  { batchTimeoutMs, kill }: GiveOptions,
+  reason: unknown,
+): Promise<readonly number[]> {
+  const inTime = await channel.hear(['taken'], batchTimeoutMs).catch(() => undefined);
+  if (inTime !== undefined) return inTime.refused;
+  await kill();
+  const last = await channel.hear(['taken'], batchTimeoutMs).catch(() => undefined);
+  if (last !== undefined) await giver.given(last.refused);
+  throw reason;
 }
 
 async function heard<T extends FromNew['type']>(

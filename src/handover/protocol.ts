@@ -10,14 +10,16 @@ import type { Language } from './channel.ts';
  *   new ─ ready ──────► old      configuration, certificates, store and nodes are there
  *   new ◄─ listeners ── old      with the listening sockets
  *   new ─ listening ──► old      it accepts devices; the old one accepts none from now on
- *   new ◄─ batch ────── old      connections, which stand still at both from here ...
- *   new ─ taken ──────► old      ... to here: they are the new one's, but those that it does not take
+ *   new ◄─ batch ────── old      connections, which stand still at both from here, and a token ...
+ *   new ─ taken ──────► old      ... to here: they are the new one's, but those that it does not take; or `late`
  *   new ◄─ done ─────── old      nothing more comes: the new one speaks for the proxy
  *   new ─ over ───────► old
  *
- * Where the new one cannot go on it says `abort`, and ends. Where it does not answer in time, because it hangs or is stopped, the old one
- * kills it first, and then looks whether it had said `taken`: what it had is lost with it, and the old one goes on with all the rest.
- * So no connection is gone on with twice, and none stands still for ever. Where the old one ends, the new one goes on with all that it was
+ * Whoever takes the token has the batch. Where the new one does not take it in time, because it hangs or is stopped, the old one does: the batch
+ * goes on there, and the new one says `late` to it when it goes on, and is offered others. Where that takes too long too, or the new one has
+ * taken the token and not answered, the old one kills it first, and then looks whether it had said `taken`: what it had is lost with it,
+ * and the old one goes on with all the rest. So no connection is gone on with twice, and none stands still for ever.
+ * Where the new one cannot go on it says `abort`, and ends. Where the old one ends, the new one goes on with all that it was
  * given, answered or not, since nobody else has it. Where the old one is stopped the new one waits: it serves what it has and whoever
  * comes meanwhile, and an old process that goes on again still has the others.
  *
@@ -31,13 +33,20 @@ import type { Language } from './channel.ts';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 12;
+export const PROTOCOL = 13;
 
 /** What V8 writes begins with this byte, which UTF-8 has not, and then the number of its format. */
 const VALUE_START = 0xff;
 
 /** The newest format of V8 that this process reads, and the one that it writes. */
 export const VALUE_FORMAT = serialize(undefined)[1] as number;
+
+/** A descriptor that both processes have, and out of which something can be taken once. */
+export interface Token {
+  /** False: the other process has taken it. */
+  take(descriptor: number): boolean;
+  close(descriptor: number): void;
+}
 
 const why = z.string().max(2_000);
 const text = z.string().max(2_000);
@@ -63,6 +72,8 @@ const newMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('listening') }),
   /** `refused`: which of the batch stay with the old process, by their place in it. */
   z.object({ type: z.literal('taken'), refused: z.array(z.int().min(0)).max(100_000) }),
+  /** The old process has taken the batch back. */
+  z.object({ type: z.literal('late') }),
   z.object({ type: z.literal('over') }),
   z.object({ type: z.literal('abort'), why }),
 ]);

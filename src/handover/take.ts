@@ -1,5 +1,12 @@
 import { type Channel, HandOverError } from './channel.ts';
-import { type FromNew, type FromOld, type ListeningSockets, PROTOCOL, VALUE_FORMAT } from './protocol.ts';
+import {
+  type FromNew,
+  type FromOld,
+  type ListeningSockets,
+  PROTOCOL,
+  type Token,
+  VALUE_FORMAT,
+} from './protocol.ts';
 
 /** The side of the process that takes over. */
 
@@ -60,16 +67,32 @@ export async function takeListeners(channel: Channel<FromNew, FromOld>): Promise
 export async function takeConnections(
   channel: Channel<FromNew, FromOld>,
   taker: Taker,
+  token: Token,
 ): Promise<LastWord | undefined> {
   if (!(await said(channel, { type: 'listening' }))) return undefined;
   for (;;) {
     const message = await channel.hear(['batch', 'done']);
     if (message?.type !== 'batch') return message;
-    const refused = await taker.adopt(message.connections, message.descriptors, message.orders);
-    const isThere = await said(channel, { type: 'taken', refused: [...refused] });
+    const isThere = await said(channel, await answerTo(message, taker, token));
     await taker.begin();
     if (!isThere) return undefined;
   }
+}
+
+type Batch = Extract<FromOld, { type: 'batch' }> & { readonly descriptors: readonly number[] };
+
+/** A batch that came too late goes on at the old process; its orders count all the same. */
+async function answerTo(
+  { connections, orders, descriptors: [descriptor = -1, ...descriptors] }: Batch,
+  taker: Taker,
+  token: Token,
+): Promise<FromNew> {
+  const isOurs = token.take(descriptor);
+  token.close(descriptor);
+  if (isOurs) return { type: 'taken', refused: [...(await taker.adopt(connections, descriptors, orders))] };
+  for (const each of descriptors) token.close(each);
+  await taker.adopt([], [], orders);
+  return { type: 'late' };
 }
 
 /** The last word. */

@@ -23,7 +23,7 @@ interface Offer {
   readonly devices: readonly HandedDevice[];
 }
 
-interface ConnectionGiver extends Pick<Giver, 'next' | 'given'> {
+interface ConnectionGiver extends Pick<Giver, 'next' | 'given' | 'back'> {
   /** What the new process has not heard of. */
   unsaidOrders(): readonly DeviceOrder[];
   /** The new process is gone: all go on here. */
@@ -86,6 +86,10 @@ export function createConnectionGiver({
       }
       offers = [];
       size = Math.min(LARGEST_BATCH, 2 * size);
+    },
+    back() {
+      for (const { thread } of offers) threads.given(thread, 'all', heard);
+      offers = [];
     },
     keepAll() {
       for (const thread of new Set([...threads.alive, ...asked])) threads.given(thread, 'all', heard);

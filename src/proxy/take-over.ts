@@ -14,6 +14,7 @@ import { HAND_OVER_FD, HAND_OVER_VARIABLE, type KeeperLine, openKeeperLine } fro
 import { adminKey, fromNothing, type Inherited, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
 import { createConnectionTaker } from './take-connections.ts';
+import { token } from './token.ts';
 
 /** The start of a process that an older one has started to take its place. */
 interface TakeOver extends Origin {
@@ -75,7 +76,7 @@ function takenOrigin(
   async function take(parts: RunningParts): Promise<void> {
     const { config } = parts.common.current;
     closeOthers(inherited, parts);
-    const last = await takeConnections(channel, createConnectionTaker(parts));
+    const last = await takeConnections(channel, createConnectionTaker(parts), token);
     if (last !== undefined) await heed(last.state, parts);
     parts.common.events.release();
     parts.control.underWay.hold(false);

@@ -12,12 +12,13 @@ import type { HangUps } from './hang-ups.ts';
 import { adminKey, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
 import { type Successor, startSuccessor } from './successor.ts';
+import { token } from './token.ts';
 
 /** How long the new process may take to get ready: it reads its files, and waits for the store and for names of nodes. */
 const START_TIMEOUT_MS = 60_000;
 /**
  * A batch stands still for 20 to 90 ms. A node gives a device up after one and a half keep-alives, and the device may have been silent for
- * one when the batch is stopped: half a keep-alive of 5 s is 2.5 s, in which there must be time to end the new process too.
+ * one when the batch is stopped: half a keep-alive of 5 s is 2.5 s, in which it must go on here, or at the new process.
  */
 const BATCH_TIMEOUT_MS = 2_000;
 /** For each step behind those; none takes a tenth of it on a busy machine. */
@@ -62,7 +63,7 @@ export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradePart
       const { version, given } = await give(next.channel, giver, {
         ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
         ...{ stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
-        ...{ kill: next.kill, now: systemClock.now, sleep },
+        ...{ kill: next.kill, now: systemClock.now, sleep, token },
       });
       const seconds = (systemClock.now() - beganMs) / 1000;
       const { version: before, generation } = identity;
@@ -181,7 +182,7 @@ function createGiver(parts: GivenParts, formers: Formers, onReady: () => void): 
       threads.hold(true);
       control.underWay.hold(true);
     },
-    ...{ next: connections.next, given: connections.given },
+    ...{ next: connections.next, given: connections.given, back: connections.back },
     async retire() {
       control.cluster.silence();
       return describeLast(parts, connections.unsaidOrders());

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { loadKoffi } from './koffi.ts';
 
@@ -59,6 +59,24 @@ export function descriptorPair(): { readonly ours: number; readonly theirs: numb
   const failed = libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, Number(koffi.address(pair)));
   if (failed < 0) throw new Error(`socketpair: errno ${koffi.errno()}`);
   return { ours: pair.readInt32LE(0), theirs: pair.readInt32LE(4) };
+}
+
+/**
+ * A descriptor that two processes can have, and out of which one of them can take something, once.
+ * @throws Error
+ */
+export function createToken(): number {
+  const { ours, theirs } = descriptorPair();
+  writeSync(ours, Uint8Array.of(1));
+  closeSync(ours);
+  return theirs;
+}
+
+/** False: the other process has taken it. */
+export function takeToken(fd: number): boolean {
+  const { koffi, libc } = load();
+  const byte = Buffer.allocUnsafeSlow(1);
+  return libc.recv(fd, Number(koffi.address(byte)), 1, MSG_DONTWAIT) === 1;
 }
 
 /** Nobody has the other end any more; what the other end may have sent stays. */

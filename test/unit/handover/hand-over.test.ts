@@ -84,6 +84,7 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
     async given(refused) {
       for (const [at, i] of batch.entries()) atOld.set(i, refused.includes(at) ? 'old' : 'given');
     },
+    back: () => keepAll(),
     async retire() {
       said.push('retire');
       return { last: true };
@@ -92,6 +93,8 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
   const taker: Taker = {
     async adopt(connections, descriptors, orders) {
       const offered = z.array(z.int()).parse(connections);
+      if (offered.length === 0) said.push(`ordered: ${orders}`);
+      if (offered.length === 0) return [];
       expect(descriptors).toEqual(offered.map((i) => 100 + i));
       expect(orders).toEqual([`d${offered.length}`]);
       adopted = offered.filter((i) => !refuses(i));
@@ -104,20 +107,36 @@ function scene(options: { refused?: readonly number[]; busyLooks?: number } = {}
   };
   /** The new process is dead: the old one goes on. */
   const keepAll = (): void => {
+    for (const i of all) if (atOld.get(i) === 'frozen') tried.delete(i);
     for (const i of all) if (atOld.get(i) === 'frozen') atOld.set(i, 'old');
   };
   return { all, atOld, atNew, giver, taker, said, keepAll };
+}
+
+/** As both processes see them: which are left by their descriptors, above those of connections. */
+function tokens() {
+  const left = new Set<number>();
+  let last = 1000;
+  return {
+    create() {
+      left.add(++last);
+      return last;
+    },
+    take: (descriptor: number) => left.delete(descriptor),
+    close: () => {},
+  };
 }
 
 async function takeAll(
   socket: DescriptorSocket,
   taker: Taker,
   introduction: Omit<Parameters<typeof greet>[1], 'version'> = {},
+  token = options.token,
 ) {
   const channel = openChannel(socket, fromOld, fromNew);
   const greeted = await greet(channel, { version: '2.0.0', ...introduction });
   const { listeners } = await takeListeners(channel);
-  const last = await takeConnections(channel, taker);
+  const last = await takeConnections(channel, taker, token);
   await takenOver(channel);
   return { greeted, listeners, last };
 }
@@ -128,6 +147,7 @@ const options = {
   stepTimeoutMs: 5_000,
   settleMs: 300,
   kill: async () => {},
+  token: tokens(),
   now: () => 0,
   sleep: async () => {},
 };
@@ -279,17 +299,18 @@ test.each(
   }
 });
 
-/** A new process that says all it should before the first batch; what it does then is up to the test. */
-async function untilFirstBatch(socket: DescriptorSocket) {
+/** A new process that says all it should before the first batch, and takes its token; what it does then is up to the test. */
+async function untilFirstBatch(socket: DescriptorSocket, token = options.token) {
   const channel = openChannel(socket, fromOld, fromNew);
   await greet(channel, { version: '2.0.0' });
   await takeListeners(channel);
   await channel.say({ type: 'listening' });
-  await channel.hear(['batch']);
+  const batch = await channel.hear(['batch']);
+  token.take(batch?.descriptors[0] ?? -1);
   return channel;
 }
 
-test('a new process that does not answer is killed, and only then the old one goes on with the batch', async () => {
+test('a new process that takes a batch and does not answer is killed, and only then the old one goes on with the batch', async () => {
   const { atOld, giver, keepAll } = scene();
   const pair = sockets(() => false);
   let placesAtKill: (Place | undefined)[] = [];
@@ -339,6 +360,57 @@ test('what it had said by its death holds: it may have begun', async () => {
   keepAll();
   expect(all.filter((i) => atOld.get(i) === 'given')).toEqual([0, 2, 3, 4]);
   expect(all.every((i) => ['old', 'given'].includes(atOld.get(i) ?? ''))).toBe(true);
+});
+
+test('what a new process is late for goes on at the old one meanwhile, and is offered again when that is there again', async () => {
+  const { all, atOld, atNew, giver, taker, said } = scene();
+  const pair = sockets(() => false);
+  const back = vi.fn(() => {
+    giver.back();
+    expect(new Set(atOld.values())).toEqual(new Set(['old']));
+    hangEnds();
+  });
+  let hangEnds = (): void => {};
+  const hang = new Promise<void>((resolve) => {
+    hangEnds = resolve;
+  });
+  const slow: DescriptorSocket = {
+    ...pair.new,
+    async receive() {
+      const parcel = await pair.new.receive();
+      if ((parcel?.descriptors.length ?? 0) > 4) await hang;
+      return parcel;
+    },
+  };
+  const [given] = await Promise.all([
+    give(openChannel(pair.old, fromNew, fromOld), { ...giver, back }, { ...options, batchTimeoutMs: 20 }),
+    takeAll(slow, taker),
+  ]);
+  expect([back.mock.calls.length, given.given]).toEqual([1, 12]);
+  expect(all.map((i) => [atOld.get(i), atNew.get(i)])).toEqual(all.map(() => ['given', 'new']));
+  expect(said).toEqual(['hold', 'ordered: d5', 'retire']);
+});
+
+test('one that is late for too many in a row is given up', async () => {
+  const { atOld, atNew, giver, taker } = scene();
+  const pair = sockets(() => false);
+  const none = { ...options.token, take: () => true };
+  const receive: DescriptorSocket['receive'] = () =>
+    new Promise((resolve) => pair.new.receive().then(resolve));
+  void takeAll({ ...pair.new, receive }, taker, undefined, { ...tokens(), take: () => false }).catch(
+    () => undefined,
+  );
+  const heard: DescriptorSocket['receive'] = async () => {
+    const parcel = await pair.old.receive();
+    const type = parcel && (fromNew.read(parcel.bytes) as FromNew).type;
+    if (type === 'late') await new Promise((resolve) => setTimeout(resolve, 40));
+    return parcel;
+  };
+  const given = give(openChannel({ ...pair.old, receive: heard }, fromNew, fromOld), giver, {
+    ...{ ...options, batchTimeoutMs: 20, token: none },
+  });
+  await expect(given).rejects.toThrow('it has taken none of 6 batches in time');
+  expect([new Set(atOld.values()), atNew.size]).toEqual([new Set(['old']), 0]);
 });
 
 test('a process that takes nothing from a socket that is full is given up', async () => {
