@@ -1,13 +1,15 @@
+import type { HandedConnection, HandedPeer } from '../connection/handed.ts';
+import type { HandedSockets } from '../engine/handed-sockets.ts';
+
 /** What is said between the main thread and a worker while one process hands over to another; see `messages.ts`. */
 
-/** A connection that stands still, as a value: another worker, of this process or another, goes on with it (`handed-device.ts`). */
+/** A connection that stands still, as a value: another worker, of this process or another, goes on with it. */
 export interface HandedDevice {
   /** Index of the listener. */
   readonly listener: number;
-  /** Of the device, and of its links. */
-  readonly descriptors: readonly number[];
-  /** Its sockets, with keys of TLS, whose they are, and its state: never logged, and wiped. */
-  readonly description: Uint8Array;
+  readonly sockets: HandedSockets;
+  readonly peer: HandedPeer;
+  readonly state: HandedConnection;
   /** As in `Accepted`: the broker has accepted it. */
   readonly accepted?: HandedAcceptance | undefined;
 }

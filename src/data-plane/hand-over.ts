@@ -3,7 +3,6 @@ import type { Wire } from '../connection/wire.ts';
 import type { HandedDevice, HandOverCommand, HandOverReport } from '../data-plane-api/hand-over-messages.ts';
 import type { Engine } from '../engine/engine.ts';
 import { acceptedOf } from './accepted-clients.ts';
-import { packDevice, unpackDevice, wipe } from './handed-device.ts';
 import type { ListenerHost } from './listener-host.ts';
 import { Probation } from './probation.ts';
 
@@ -116,7 +115,6 @@ export class HandOver {
     this.frozen = frozen;
     const busy = this.busy + this.adopted.length; // those have not begun
     this.parts.report({ type: 'handing', request, devices, busy });
-    for (const device of devices) wipe(device); // the main thread has its own
   }
 
   /** From here on it stands still. Undefined: not now; nothing has changed then. */
@@ -131,7 +129,7 @@ export class HandOver {
     const sockets = this.parts.engine.freeze(wire);
     if (sockets === undefined) return undefined;
     const accepted = acceptedOf(connection);
-    return { wire, device: packDevice({ sockets, peer, state }, host.listener.index, accepted) };
+    return { wire, device: { listener: host.listener.index, sockets, peer, state, accepted } };
   }
 
   private beginPass(): void {
@@ -162,11 +160,10 @@ export class HandOver {
   private adopt({ request, devices, ofDead }: Extract<HandOverCommand, { type: 'adopt' }>): void {
     const { engine, hosts, report } = this.parts;
     const refused: { at: number; why: string }[] = [];
-    for (const [at, device] of devices.entries()) {
-      const host = hosts.get(device.listener);
+    for (const [at, { listener, sockets, peer, state }] of devices.entries()) {
+      const host = hosts.get(listener);
       try {
         if (host === undefined) throw new Error('there is no such listener');
-        const { sockets, peer, state } = unpackDevice(device);
         let connection: Carried | undefined;
         const wire = engine.adopt(sockets, (made) => {
           const revived = host.revive(made, peer, state);
@@ -177,8 +174,6 @@ export class HandOver {
         if (ofDead) this.probation.add(wire);
       } catch (error) {
         refused.push({ at, why: messageOf(error) });
-      } finally {
-        wipe(device);
       }
     }
     report({ type: 'adopted', request, refused });

@@ -1,6 +1,7 @@
 import type { HandedDevice, HandOverReport, Listening } from '../data-plane-api/hand-over-messages.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
 import { CLOSED, CONNECTION, OTHER } from '../engine/descriptors.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
 
 /** What a data thread that has died has left to another. */
 
@@ -21,7 +22,7 @@ export function takeLeft(
     for (const fd of fds) open[fd] = CLOSED;
     return true;
   };
-  const isOwn = ({ descriptors }: HandedDevice): boolean => take(descriptors, CONNECTION);
+  const isOwn = ({ sockets }: HandedDevice): boolean => take(descriptorsOf(sockets), CONNECTION);
   return {
     devices: reports.flatMap(({ devices }) => devices.filter(isOwn)),
     listening: reports.flatMap(({ listeners }) => listeners.filter((each) => take(each.descriptors, OTHER))),

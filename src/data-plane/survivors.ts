@@ -1,7 +1,7 @@
 import type { HandedDevice, Listening } from '../data-plane-api/hand-over-messages.ts';
 import type { Accepted, ListenerSettings, Report } from '../data-plane-api/messages.ts';
 import { CLOSED, CONNECTION, OTHER } from '../engine/descriptors.ts';
-import { wipe } from './handed-device.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
 import type { Left } from './left-behind.ts';
 import { orderAgain, type RecentOrders } from './recent-orders.ts';
 import type { WorkerHandle } from './worker-handle.ts';
@@ -108,9 +108,9 @@ export class Survivors {
     const { offered } = thread;
     const places = new Set(kept === 'all' ? offered.keys() : kept);
     const gone = offered.filter((_, at) => !places.has(at));
-    for (const device of gone) {
-      wipe(device);
-      this.parts.close(device.descriptors, []); // at once: for the other process they stay open
+    for (const { sockets } of gone) {
+      wipe(sockets);
+      this.parts.close(descriptorsOf(sockets), []); // at once: for the other process they stay open
     }
     if (gone.length > 0) settle(gone, undefined);
     const devices = offered.filter((_, at) => places.has(at));
@@ -161,10 +161,10 @@ export class Survivors {
 
   private endSome(devices: readonly HandedDevice[], settle: Settle): void {
     if (devices.length === 0) return;
-    for (const device of devices) wipe(device);
+    for (const { sockets } of devices) wipe(sockets);
     this.parts.close(
       [],
-      devices.flatMap(({ descriptors }) => descriptors),
+      devices.flatMap(({ sockets }) => descriptorsOf(sockets)),
     );
     settle(devices, undefined);
   }
@@ -235,18 +235,18 @@ export class Survivors {
   /** False: the thread has died, and what it was given ends with it. */
   private async give(devices: readonly HandedDevice[], thread: Thread, settle: Settle): Promise<boolean> {
     this.asked += devices.length;
-    for (const { descriptors } of devices) thread.note(descriptors, CONNECTION);
+    for (const { sockets } of devices) thread.note(descriptorsOf(sockets), CONNECTION);
     try {
       const asked = thread.ask<Adopted>(
         (request) => ({ type: 'adopt', request, devices, ofDead: true }),
         ADOPT_TIMEOUT_MS,
       );
-      for (const device of devices) wipe(device);
+      for (const { sockets } of devices) wipe(sockets);
       const { refused } = await asked;
       const places = new Set(refused.map(({ at }) => at));
       const back = devices.filter((_, at) => places.has(at));
       for (const { why } of refused) this.parts.refused(why);
-      for (const { descriptors } of back) thread.note(descriptors, CLOSED);
+      for (const { sockets } of back) thread.note(descriptorsOf(sockets), CLOSED);
       settle(
         devices.filter((_, at) => !places.has(at)),
         thread.number,
@@ -279,4 +279,9 @@ function isSame(
 ): boolean {
   const [was, is] = [before, now].map((some) => some.find((each) => each.index === index));
   return was !== undefined && is !== undefined && was.url === is.url;
+}
+
+/** The keys of TLS; whoever goes on with the connection has its own copy. */
+function wipe({ device, links }: HandedDevice['sockets']): void {
+  for (const { tls } of [device, ...links]) tls?.fill(0);
 }

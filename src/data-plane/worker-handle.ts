@@ -7,8 +7,8 @@ import type { HandedDevice, HandOverReport } from '../data-plane-api/hand-over-m
 import type { Command, ListenerSettings, Report, WorkerStart } from '../data-plane-api/messages.ts';
 import { CLOSED, CONNECTION, closeDescriptors } from '../engine/descriptors.ts';
 import type { BoundAddress } from '../engine/engine.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
 import { unmapLeft } from '../engine/unmap.ts';
-import { wipe } from './handed-device.ts';
 import { takeLeft } from './left-behind.ts';
 import { ListenError } from './listen-error.ts';
 import type { WorkerProgram } from './worker-program.ts';
@@ -132,15 +132,12 @@ export class WorkerHandle {
 
   private hold(devices: readonly HandedDevice[]): void {
     this.offered = devices;
-    for (const { descriptors } of devices) this.note(descriptors, CLOSED);
+    for (const { sockets } of devices) this.note(descriptorsOf(sockets), CLOSED);
   }
 
   /** The other process has those that it offered, but those at these places, which go on at the thread. */
   given(kept: readonly number[] | 'all'): void {
-    for (const device of this.offered) {
-      this.note(device.descriptors, CONNECTION);
-      wipe(device);
-    }
+    for (const { sockets } of this.offered) this.note(descriptorsOf(sockets), CONNECTION);
     this.offered = [];
     this.tell({ type: 'given', kept });
   }

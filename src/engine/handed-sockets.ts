@@ -61,3 +61,18 @@ export type HandedSocket = HandedSockets['device'];
 export function readHandedSockets(value: unknown): HandedSockets {
   return readHanded(handedSockets, value, 'a socket');
 }
+
+/** All descriptors of a connection, in an order that `withDescriptors` knows. */
+export function descriptorsOf({ device, links }: HandedSockets): number[] {
+  return [device.fd, ...links.map((link) => link.fd)];
+}
+
+/** The same sockets by the descriptors of another process, as many as there are sockets. */
+export function withDescriptors(sockets: HandedSockets, fds: readonly number[]): HandedSockets {
+  const at = (index: number): number => readHanded(fd, fds[index], 'a descriptor');
+  return {
+    ...sockets,
+    device: { ...sockets.device, fd: at(0) },
+    links: sockets.links.map((link, index) => ({ ...link, fd: at(index + 1) })),
+  };
+}

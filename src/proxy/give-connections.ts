@@ -2,6 +2,7 @@ import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { DeviceOrder } from '../data-plane-api/device-order.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
+import { descriptorsOf } from '../engine/handed-sockets.ts';
 import type { Batch, Giver } from '../handover/give.ts';
 import type { RunningParts } from './running-parts.ts';
 
@@ -64,12 +65,13 @@ export function createConnectionGiver({
       offers = answers;
       const all = answers.flatMap(({ devices }) => devices);
       return {
-        connections: all.map(({ listener, descriptors, ...rest }) => ({
-          ...{ ...rest, listener: listeners.keyAt(listener), descriptors: descriptors.length },
-          claim: rest.accepted && claims.describe(rest.accepted),
+        connections: all.map(({ listener, sockets, accepted, ...rest }) => ({
+          ...{ ...rest, sockets, accepted, listener: listeners.keyAt(listener) },
+          descriptors: descriptorsOf(sockets).length,
+          claim: accepted && claims.describe(accepted),
         })),
         orders: all.length === 0 ? [] : unsaidOrders(),
-        descriptors: all.flatMap(({ descriptors }) => descriptors),
+        descriptors: all.flatMap(({ sockets }) => descriptorsOf(sockets)),
         busy: answers.reduce((sum, { busy }) => sum + busy, threads.awaited),
       };
     },

@@ -1,18 +1,15 @@
 import { closeSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
-import { bytes } from '../base/handed-shapes.ts';
 import { readHanded } from '../base/read-handed.ts';
 import { readHandedConnection, readHandedPeer } from '../connection/handed.ts';
-import { readDescription, wipe } from '../data-plane/handed-device.ts';
 import { orderAgain } from '../data-plane/recent-orders.ts';
 import type { WorkerHandle } from '../data-plane/worker-handle.ts';
 import type { DeviceOrder } from '../data-plane-api/device-order.ts';
 import type { HandedDevice } from '../data-plane-api/hand-over-messages.ts';
 import type { Report } from '../data-plane-api/messages.ts';
 import { CLOSED, CONNECTION } from '../engine/descriptors.ts';
-import { descriptorsOf } from '../engine/handed-descriptors.ts';
-import { readHandedSockets } from '../engine/handed-sockets.ts';
+import { descriptorsOf, readHandedSockets, withDescriptors } from '../engine/handed-sockets.ts';
 import type { Taker } from '../handover/take.ts';
 import { describedClaim } from '../membership/claim.ts';
 import { handedOrders } from './control-state.ts';
@@ -26,16 +23,13 @@ export const offeredConnection = z.object({
   listener: z.string(),
   /** How many of the descriptors, which come in the same order. */
   descriptors: z.int().min(1),
-  description: bytes,
+  ...{ sockets: z.unknown(), peer: z.unknown(), state: z.unknown() },
   accepted: z
     .object({ pool: z.string(), clientId: z.string(), who: z.int(), sinceMs: z.number() })
     .optional(),
   claim: describedClaim.optional(),
 });
 type Offered = z.output<typeof offeredConnection>;
-
-/** In the bytes of `description`. */
-const described = z.strictObject({ sockets: z.unknown(), peer: z.unknown(), state: z.unknown() });
 
 interface Placed {
   /** Place in the batch. */
@@ -54,13 +48,16 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
   let orders: readonly DeviceOrder[] = [];
   let turn = 0;
 
-  function read({ listener, accepted, description }: Offered, descriptors: readonly number[]): HandedDevice {
-    const index = listeners.indexOf(listener);
-    if (index === undefined) throw new Error(`there is no listener ${listener} any more`);
-    checkDescription(description, descriptors.length);
-    const own = new Uint8Array(description); // without all that came beside it
-    wipe({ description });
-    return { listener: index, descriptors, accepted, description: own };
+  function read(offer: Offered, fds: readonly number[]): HandedDevice {
+    const listener = listeners.indexOf(offer.listener);
+    if (listener === undefined) throw new Error(`there is no listener ${offer.listener} any more`);
+    return {
+      listener,
+      sockets: withDescriptors(readHandedSockets(offer.sockets), fds),
+      peer: readHandedPeer(offer.peer),
+      state: readHandedConnection(offer.state),
+      accepted: offer.accepted,
+    };
   }
 
   /** The threads make what was read; what they refuse is added to the others, and what is lost with a thread that dies. */
@@ -69,15 +66,16 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
     refuse: (at: number, why: string, areOurs?: boolean) => void,
   ): Promise<Placed[]> {
     const refused = new Set<Placed>();
-    const note = ({ device, thread }: Placed, what: number) => thread.note(device.descriptors, what);
+    const note = ({ device, thread }: Placed, what: number) =>
+      thread.note(descriptorsOf(device.sockets), what);
     const asked = [...new Set(placed.map(({ thread }) => thread))].map(async (thread) => {
       const own = placed.filter((each) => each.thread === thread);
       for (const each of own) note(each, CONNECTION); // so that they are closed, should it die
       try {
-        const devices = own.map(({ device }) => device);
-        const answer = thread.ask<Adopted>((request) => ({ type: 'adopt', request, devices }));
-        for (const device of devices) wipe(device);
-        for (const { at, why } of (await answer).refused) {
+        const answer = await thread.ask<Adopted>((request) => ({
+          ...{ type: 'adopt', request, devices: own.map(({ device }) => device) },
+        }));
+        for (const { at, why } of answer.refused) {
           const each = own[at] as Placed;
           note(each, CLOSED);
           refused.add(each);
@@ -133,15 +131,6 @@ export function createConnectionTaker({ common, dataPlane, control, owners }: Ru
       adopted = [];
     },
   };
-}
-
-/** Threads take it as it is. @throws BreakwaterError HANDOVER_INVALID; Error where it cannot be read at all */
-function checkDescription(description: Uint8Array, descriptors: number): void {
-  const { sockets, peer, state } = readHanded(described, readDescription(description), 'a device');
-  if (descriptorsOf(readHandedSockets(sockets)).length !== descriptors)
-    throw new Error('the descriptors are not those of the sockets');
-  readHandedPeer(peer);
-  readHandedConnection(state);
 }
 
 /** The descriptors of each. @throws Error where there are others than they say */

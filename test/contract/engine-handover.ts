@@ -1,7 +1,7 @@
 import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { descriptorsOf } from '../../src/engine/handed-descriptors.ts';
+import { descriptorsOf } from '../../src/engine/handed-sockets.ts';
 import type { UringSizes } from '../../src/engine/uring/driver.ts';
 import { blackHole } from '../support/black-hole.ts';
 import { engineScene } from '../support/engine-scene.ts';

@@ -1,5 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { descriptorPair, openDescriptorSocket } from '../../src/engine/linux/descriptor-socket.ts';
 
@@ -43,44 +42,6 @@ test.runIf(isLinux)('more descriptors and bytes than the kernel takes at once', 
   for (const fd of [...descriptors, ...(parcel?.descriptors ?? [])]) closeSync(fd);
   a.close();
   b.close();
-});
-
-test.runIf(isLinux)(
-  'parcels that lie there together arrive one by one, each with its own descriptors',
-  async () => {
-    const [a, b] = pair();
-    const sent = opened(5);
-    const parts = [sent.slice(0, 2), [], sent.slice(2)];
-    for (const [i, descriptors] of parts.entries())
-      await a.send({ bytes: Buffer.from(`part ${i}`), descriptors });
-    for (const [i, descriptors] of parts.entries()) {
-      const parcel = await b.receive();
-      expect(String(parcel?.bytes)).toBe(`part ${i}`);
-      expect(parcel?.descriptors.map((fd) => fstatSync(fd).ino)).toEqual(
-        descriptors.map((fd) => fstatSync(fd).ino),
-      );
-      for (const fd of parcel?.descriptors ?? []) closeSync(fd);
-    }
-    for (const fd of sent) closeSync(fd);
-    a.close();
-    b.close();
-  },
-);
-
-test.runIf(isLinux)('a parcel that comes byte by byte is whole when its last byte has come', async () => {
-  const { ours, theirs } = descriptorPair();
-  const socket = openDescriptorSocket(theirs);
-  const received = socket.receive();
-  for (const byte of Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 97, 98, 99])) {
-    await setImmediate();
-    writeSync(ours, Uint8Array.of(byte));
-  }
-  expect(String((await received)?.bytes)).toBe('abc');
-  const cut = socket.receive();
-  writeSync(ours, Uint8Array.of(3, 0, 0));
-  closeSync(ours);
-  expect(await cut).toBeUndefined();
-  socket.close();
 });
 
 test.runIf(isLinux)('the end of one is told to the other, in the middle of a wait too', async () => {

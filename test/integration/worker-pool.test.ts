@@ -411,14 +411,7 @@ test.runIf(linuxEngines.length > 0)(
     await until(() => deaths.length === 1, 'its death');
     threads.given(thread, [0, 1, 3]);
     await until(() => ends.length === 1, 'the end of the one that nobody has');
-    await until(
-      () =>
-        threads.ready().then(
-          () => true,
-          () => false,
-        ),
-      'the next thread',
-    );
+    await threads.ready();
     const list = () => threads.devices.clients(anyone).catch(() => undefined);
     await until(async () => (await list())?.total === 3, 'the others to go on');
     const { clients } = await threads.devices.clients(anyone);

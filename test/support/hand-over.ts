@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { descriptorsOf, withDescriptors } from '../../src/engine/handed-descriptors.ts';
-import type { HandedSockets } from '../../src/engine/handed-sockets.ts';
+import { descriptorsOf, type HandedSockets, withDescriptors } from '../../src/engine/handed-sockets.ts';
 import { loadKoffi } from '../../src/engine/linux/koffi.ts';
 import type { EngineUnderTest, RemoteConnection } from './engine-under-test.ts';
 import type { Script } from './engine-worker.ts';

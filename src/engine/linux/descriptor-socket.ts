@@ -26,8 +26,6 @@ const MESSAGE_BYTES = 56; // struct msghdr
 const FRAME_HEADER_BYTES = 8;
 /** A longer frame is no frame of ours. */
 const FRAME_BYTES_MAX = 256 * 1024 * 1024;
-/** Most frames are shorter. */
-const FRAME_BYTES_USUAL = 64 * 1024;
 
 /** What one end sent in one call. */
 export interface Parcel {
@@ -38,8 +36,7 @@ export interface Parcel {
 
 /**
  * One end of a pair of Unix sockets (socketpair(2)). It has no name in the file system, so that only these two processes
- * ever have it. What blocks does so in a thread of libuv's pool, never in that of the caller. Each end sends one parcel at a time, and awaits one.
- * A parcel is one call at each end where it can be: each change of threads takes time on a busy machine, and connections stand still meanwhile.
+ * ever have it. The calls block in a thread of libuv's pool, never in that of the caller. Each end sends one parcel at a time, and awaits one.
  */
 export interface DescriptorSocket {
   /** Resolves when the kernel has it. @throws Error where the other end is gone */
@@ -122,60 +119,50 @@ export function openDescriptorSocket(fd: number): DescriptorSocket {
 
   async function sendSome(bytes: Uint8Array, descriptors: readonly number[]): Promise<number> {
     const header = outgoing.of(bytes, descriptors);
-    const atOnce = isClosed ? 0 : libc.sendNow(fd, header, MSG_NOSIGNAL | MSG_DONTWAIT);
-    const sent = atOnce > 0 ? atOnce : await call(() => libc.sendmsg(fd, header, MSG_NOSIGNAL));
+    const sent = await call(() => libc.sendmsg(fd, header, MSG_NOSIGNAL));
     if (sent <= 0) throw new Error('the other process is gone');
     return sent;
   }
 
-  async function receiveSome(into: Uint8Array, descriptors: number[]): Promise<number> {
-    const header = incoming.room(into);
-    const received = await call(() => libc.recvmsg(fd, header, MSG_CMSG_CLOEXEC));
-    if (received > 0) descriptors.push(...incoming.received());
-    return received;
+  async function sendAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) at += await sendSome(bytes.subarray(at), []);
   }
 
-  /** What came behind the frame before, and with it. */
-  let early: { readonly bytes: Uint8Array; readonly descriptors: readonly number[] } = {
-    bytes: new Uint8Array(),
-    descriptors: [],
-  };
+  /** False at the end of the stream. */
+  async function receiveAll(into: Uint8Array, descriptors: number[]): Promise<boolean> {
+    for (let at = 0; at < into.length; ) {
+      const header = incoming.room(into.subarray(at));
+      const received = await call(() => libc.recvmsg(fd, header, MSG_CMSG_CLOEXEC));
+      if (received <= 0) return false;
+      descriptors.push(...incoming.received());
+      at += received;
+    }
+    return true;
+  }
 
   return {
     async send({ bytes, descriptors }) {
-      const frame = frameOf(bytes, descriptors.length);
-      let at = 0;
-      let given = 0;
-      while (at < frame.length) {
-        const some = descriptors.slice(given, given + DESCRIPTORS_PER_CALL);
-        given += some.length;
-        const end = given < descriptors.length ? at + 1 : frame.length; // descriptors need a byte to go with
-        at += await sendSome(frame.subarray(at, end), some);
-      }
+      const head = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES);
+      head.writeUInt32LE(bytes.length, 0);
+      head.writeUInt32LE(descriptors.length, 4);
+      await sendAll(head);
+      for (let at = 0; at < descriptors.length; at += DESCRIPTORS_PER_CALL)
+        await sendSome(Buffer.allocUnsafeSlow(1), descriptors.slice(at, at + DESCRIPTORS_PER_CALL));
+      await sendAll(outsideHeap(bytes));
     },
     async receive() {
-      const descriptors = [...early.descriptors];
-      let frame = roomFor(early.bytes, FRAME_BYTES_USUAL);
-      let filled = early.bytes.length;
-      for (;;) {
-        const { length, count } = sizesOf(frame, filled);
-        if (length > FRAME_BYTES_MAX) throw new Error('what came is no message of this protocol');
-        const end = FRAME_HEADER_BYTES + length;
-        if (filled >= end) {
-          early = { bytes: frame.subarray(end, filled), descriptors: descriptors.splice(count) };
-          if (descriptors.length === count)
-            return { bytes: frame.subarray(FRAME_HEADER_BYTES, end), descriptors };
-          for (const each of descriptors) closeSync(each);
-          throw new Error('no free file descriptor; raise LimitNOFILE or ulimit -n');
-        }
-        if (end > frame.length) frame = roomFor(frame.subarray(0, filled), end);
-        const received = await receiveSome(frame.subarray(filled), descriptors);
-        if (received > 0) filled += received;
-        else {
-          for (const each of descriptors) closeSync(each);
-          return undefined;
-        }
-      }
+      const head = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES);
+      const descriptors: number[] = [];
+      if (!(await receiveAll(head, descriptors))) return undefined;
+      const [length, count] = [head.readUInt32LE(0), head.readUInt32LE(4)];
+      if (length > FRAME_BYTES_MAX) throw new Error('what came is no message of this protocol');
+      const parcels = Buffer.allocUnsafeSlow(Math.ceil(count / DESCRIPTORS_PER_CALL));
+      const bytes = Buffer.allocUnsafeSlow(length);
+      const isWhole = (await receiveAll(parcels, descriptors)) && (await receiveAll(bytes, descriptors));
+      if (isWhole && descriptors.length === count) return { bytes, descriptors };
+      for (const each of descriptors) closeSync(each);
+      if (isWhole) throw new Error('no free file descriptor; raise LimitNOFILE or ulimit -n');
+      return undefined;
     },
     close,
     release() {
@@ -192,8 +179,6 @@ interface Native {
   shutdown(fd: number, how: number): number;
   recv(fd: number, address: number, length: number, flags: number): number;
   sendmsg(fd: number, header: number, flags: number): Promise<number>;
-  /** The same, which must not block. */
-  sendNow(fd: number, header: number, flags: number): number;
   recvmsg(fd: number, header: number, flags: number): Promise<number>;
 }
 
@@ -213,7 +198,6 @@ function loadNative() {
     fcntl: library.func('int fcntl(int fd, int command, ...)') as unknown,
     shutdown: library.func('int shutdown(int fd, int how)'),
     recv: library.func('intptr_t recv(int fd, uintptr_t address, size_t length, int flags)'),
-    sendNow: library.func('intptr_t sendmsg(int fd, uintptr_t header, int flags)'),
     sendmsg: blocking('intptr_t sendmsg(int fd, uintptr_t header, int flags)'),
     recvmsg: blocking('intptr_t recvmsg(int fd, uintptr_t header, int flags)'),
   };
@@ -272,24 +256,9 @@ function addressOf(bytes: Uint8Array): bigint {
   return BigInt(load().koffi.address(bytes));
 }
 
-/** What one end sends, where the garbage collector does not move it. */
-function frameOf(bytes: Uint8Array, descriptors: number): Uint8Array {
-  const frame = roomFor(new Uint8Array(FRAME_HEADER_BYTES), FRAME_HEADER_BYTES + bytes.length);
-  frame.writeUInt32LE(bytes.length, 0);
-  frame.writeUInt32LE(descriptors, 4);
-  frame.set(bytes, FRAME_HEADER_BYTES);
-  return frame;
-}
-
-/** So many bytes that the garbage collector does not move, which begin with these. */
-function roomFor(bytes: Uint8Array, length: number): Buffer {
-  const room = Buffer.allocUnsafeSlow(Math.max(length, bytes.length));
-  room.set(bytes);
-  return room;
-}
-
-/** Of a frame of which so many bytes have come: nothing yet, while its header has not come. */
-function sizesOf(frame: Buffer, filled: number): { readonly length: number; readonly count: number } {
-  if (filled < FRAME_HEADER_BYTES) return { length: 0, count: 0 };
-  return { length: frame.readUInt32LE(0), count: frame.readUInt32LE(4) };
+/** A copy that the garbage collector does not move. */
+function outsideHeap(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

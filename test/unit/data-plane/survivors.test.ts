@@ -8,7 +8,9 @@ import { CLOSED, CONNECTION, OTHER } from '../../../src/engine/descriptors.ts';
 
 /** With one link; the listener has this index. */
 function device(fd: number, listener = 0): HandedDevice {
-  return { listener, descriptors: [fd, fd + 1], description: Uint8Array.of(7) };
+  const socket = (of: number) => ({ fd: of, tls: Uint8Array.of(7) });
+  const sockets = { device: socket(fd), links: [socket(fd + 1)] };
+  return { listener, sockets } as unknown as HandedDevice;
 }
 const listener = (index: number, url = `mqtt://127.0.0.1:${index}`): ListenerSettings =>
   ({ index, url }) as ListenerSettings;
@@ -90,7 +92,9 @@ test('the next thread goes on with all in batches; they are its own before it ha
     [36, 9],
   ]);
   expect([next.noted.size, new Set(next.noted.values())]).toEqual([200, new Set([CONNECTION])]);
-  expect(devices.every(({ description }) => description[0] === 0)).toBe(true);
+  expect(
+    devices.every(({ sockets }) => sockets.device.tls?.[0] === 0 && sockets.links[0]?.tls?.[0] === 0),
+  ).toBe(true);
   expect(closed).toEqual([]);
   await survivors.adopt(0, next);
   expect(next.adopted()).toBe(100);

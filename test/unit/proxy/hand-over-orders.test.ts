@@ -10,7 +10,7 @@ import { createConnectionTaker } from '../../../src/proxy/take-connections.ts';
 function process(devices: number) {
   const told: Command[] = [];
   const orders = new RecentOrders({ now: () => 7 });
-  const device = { listener: 0, descriptors: [5], description: new Uint8Array() };
+  const device = { listener: 0, sockets: { device: { fd: 5 }, links: [] } };
   const thread = {
     ...{ number: 0, isAlive: true },
     tell: (command: Command) => void told.push(command),
