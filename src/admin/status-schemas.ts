@@ -19,6 +19,10 @@ export const proxyView = z.object({
   host: z.string(),
   pid: z.int(),
   engine: z.string(),
+  engineReason: z.string().optional().meta({
+    description: 'Why `proxy.engine: auto` has taken no faster one.',
+    example: 'not uring: io_uring_setup: EPERM: sysctl kernel.io_uring_disabled is 2',
+  }),
   threads: count,
   listeners: z.array(z.string()).readonly(),
   connections: count,

@@ -6,6 +6,8 @@ export interface ProxyView {
   readonly host: string;
   readonly pid: number;
   readonly engine: string;
+  /** Why `proxy.engine: auto` has taken no faster one. Absent: there is none, or it is not said, as of another proxy. */
+  readonly engineReason?: string | undefined;
   readonly threads: number;
   readonly listeners: readonly string[];
   readonly connections: number;

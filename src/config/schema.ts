@@ -35,7 +35,7 @@ export const documentSchema = z.strictObject({
       engine: choice(['auto', 'uring', 'epoll', 'node'])
         .default('auto')
         .describe(
-          'Code that owns the sockets. `auto` takes `epoll` where it loads, else `node`, and logs why. `uring` needs Linux 6.1 and a process that may use io_uring.',
+          'Code that owns the sockets. `auto` takes `uring` where that can be had and harms nothing (Linux 6.15, a process that may use io_uring), else `epoll` where it loads, else `node`; the log and `status` say why. `uring` by name needs Linux 6.1.',
         ),
     })
     .prefault({})

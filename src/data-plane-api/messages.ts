@@ -33,6 +33,8 @@ export interface WorkerStart {
   readonly reconnectThrottle: ReconnectThrottleMemory;
   readonly bans: readonly Ban[];
   readonly engine: EngineName;
+  /** Taken where that cannot be made; undefined: then the thread ends. */
+  readonly spareEngine: EngineName | undefined;
   /** Where the thread notes the descriptors that its end would leave open. */
   readonly descriptors: Uint8Array | undefined;
   readonly settings: WorkerSettings;
@@ -291,10 +293,7 @@ export type WorkerEvent =
       readonly failure: DialFailure;
       readonly detail: string;
     }
-  /**
-   * A device of a pool with persistence by client id asks where it was served last; answered by the command
-   * `recalled`.
-   */
+  /** A device of a pool with persistence by client id asks where it was served last; answered by the command `recalled`. */
   | { readonly type: 'recall'; readonly request: number; readonly pool: string; readonly clientId: string }
   /** The broker has accepted a device of such a pool, or of a cluster of proxies; and it is no longer served. */
   | ({ readonly type: 'claimed'; readonly node: string; readonly ttlMs: number } & Accepted)

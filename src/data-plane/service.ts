@@ -18,6 +18,8 @@ export interface WorkerPoolOptions {
   /** Absent: data threads. */
   readonly program?: WorkerProgram;
   readonly engine: EngineName;
+  /** Taken by a thread where that cannot be made; absent: then the thread ends. */
+  readonly spareEngine?: EngineName | undefined;
   readonly table: SharedArrayBuffer;
   /** What an older process knows of devices that connect over and over. */
   readonly reconnects?: ReconnectThrottleMemory | undefined;

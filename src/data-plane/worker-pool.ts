@@ -109,7 +109,7 @@ export class WorkerPool {
     listeners: () => readonly ListenerSettings[],
     { settings, onEvents, onFault }: Service,
   ): Promise<readonly BoundAddress[]> {
-    const { engine, table, count, shared, program } = this.options;
+    const { engine, spareEngine, table, count, shared, program } = this.options;
     const { limiter, reconnectThrottle } = this;
     const number = this.numberOf(thread);
     const tableThreads = shared?.tableThreads ?? count;
@@ -117,7 +117,7 @@ export class WorkerPool {
       const started = new WorkerHandle(
         {
           ...{ thread: number, threads: count, tableThreads, table, limiter },
-          ...{ reconnectThrottle, engine, settings, bans: [...this.bans.values()] },
+          ...{ reconnectThrottle, engine, spareEngine, settings, bans: [...this.bans.values()] },
           descriptors: engine !== 'node' ? createDescriptors() : undefined,
         },
         {

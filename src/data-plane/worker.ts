@@ -16,7 +16,7 @@ import type {
 import { addTallies } from '../data-plane-api/move-tally.ts';
 import { openTable, pulseOf } from '../data-plane-api/routing-table.ts';
 import { TableReader } from '../data-plane-api/table-reader.ts';
-import { createEngine } from '../engine/create.ts';
+import { createEngineOr } from '../engine/create.ts';
 import { Pulse } from '../engine/pulse.ts';
 import { Bans } from '../policy/admission/bans.ts';
 import { type ConnectionLimiter, createConnectionLimiter } from '../policy/admission/connection-limiter.ts';
@@ -105,7 +105,7 @@ const departures = new Departures(systemRandom);
 const hangDetector = createHangDetector(systemClock.now, systemRandom);
 const refusalThrottle = createLogThrottle(systemClock);
 const pauseThrottle = createLogThrottle(systemClock);
-const engine = createEngine(start.engine, {
+const { engine, failure } = createEngineOr(start.engine, start.spareEngine, {
   accept: (wire, peer, listener) => hosts.get(listener)?.accept(wire, peer),
   highWaterBytes: start.settings.limits.highWaterBytes,
   maxHandshakes: start.settings.limits.maxHandshakes,
@@ -339,3 +339,4 @@ function carryOut(command: Command): unknown {
 parentPort?.on('message', (command: Command) => faults.carryOut(command, carryOut));
 
 report({ type: 'ready', wakeFd: engine.wakeFd });
+if (failure !== undefined) faults.tell(`engine ${start.engine}`, failure);

@@ -4,30 +4,68 @@ import { loadEpoll } from './epoll/load.ts';
 import type { LinuxSupport } from './linux/support.ts';
 import { NodeEngine } from './node/engine.ts';
 import { loadUring } from './uring/load.ts';
+import { deadlyFilter } from './uring/seccomp.ts';
 
 /** Chooses the engine that the configuration asks for, and makes it. */
 
-const linux: Readonly<Record<Exclude<EngineName, 'node'>, () => LinuxSupport>> = {
-  epoll: loadEpoll,
-  uring: loadUring,
-};
+type LinuxEngineName = Exclude<EngineName, 'node'>;
+
+const linux: Readonly<Record<LinuxEngineName, () => LinuxSupport>> = { epoll: loadEpoll, uring: loadUring };
+
+/** What `chooseEngine` asks the machine. */
+interface Machine {
+  readonly epoll: () => LinuxSupport;
+  readonly uring: () => LinuxSupport;
+  /** Why io_uring is not even to be tried; undefined where it may be. */
+  readonly deadlyFilter: () => string | undefined;
+}
+
+interface ChosenEngine {
+  readonly name: EngineName;
+  /** For `auto`: why it is not a faster one. */
+  readonly why?: string;
+  /** For `auto`: what a thread takes whose engine cannot be made after all. */
+  readonly spare?: EngineName;
+}
+
+let filter: { readonly fault: string | undefined } | undefined;
+
+/** Is asked once: it takes a process. */
+function knownFilter(): string | undefined {
+  filter ??= { fault: deadlyFilter() };
+  return filter.fault;
+}
 
 /**
- * The engine of the configuration's `proxy.engine`, and for `auto` why it is not a faster one: one that cannot speak TLS here is not taken.
+ * The engine of the configuration's `proxy.engine`. `auto` takes the fastest that can be had, speaks TLS, and harms nobody.
+ * @param threads data threads that are to run
  * @throws BreakwaterError ENGINE_UNAVAILABLE where an engine is asked for that this machine cannot run
  */
 export function chooseEngine(
   wanted: EngineName | 'auto',
-  engines = linux,
-): { readonly name: EngineName; readonly why?: string } {
+  threads: number,
+  machine: Machine = { ...linux, deadlyFilter: knownFilter },
+): ChosenEngine {
   if (wanted === 'node') return { name: 'node' };
-  const name = wanted === 'auto' ? 'epoll' : wanted;
-  const support = engines[name]();
-  const isAuto = wanted === 'auto';
-  const why = support.available ? (isAuto ? support.tlsFault() : undefined) : support.reason;
-  if (why === undefined) return { name };
-  if (isAuto) return { name: 'node', why };
-  throw unavailable(name, why);
+  if (wanted === 'auto') return chooseFastest(machine, threads);
+  const support = machine[wanted]();
+  if (support.available) return { name: wanted };
+  throw unavailable(wanted, support.reason);
+}
+
+function chooseFastest({ epoll, uring, deadlyFilter }: Machine, threads: number): ChosenEngine {
+  const support = epoll();
+  const lacking = support.available ? support.tlsFault() : support.reason;
+  if (lacking !== undefined) return { name: 'node', why: `not epoll: ${lacking}` };
+  const fault = deadlyFilter() ?? faultOf(uring(), threads);
+  return fault === undefined
+    ? { name: 'uring', spare: 'epoll' }
+    : { name: 'epoll', why: `not uring: ${fault}` };
+}
+
+/** Why an engine is not taken for those who did not ask for it. */
+function faultOf(support: LinuxSupport, threads: number): string | undefined {
+  return support.available ? support.drawback?.(threads) : support.reason;
 }
 
 /** Why TLS records are OpenSSL's at this engine, whatever the configuration says; undefined: they are not, or always were Node's. */
@@ -46,11 +84,29 @@ export function checkTransparent(name: EngineName): void {
   throw new BreakwaterError('TRANSPARENT_UNAVAILABLE', fault);
 }
 
+/** @throws Error where the machine has not what it needs, or has no more of it */
 export function createEngine(name: EngineName, options: EngineOptions): Engine {
   if (name === 'node') return new NodeEngine(options);
   const support = linux[name]();
   if (!support.available) throw unavailable(name, support.reason);
   return support.create(options);
+}
+
+/**
+ * The same, but where it cannot be made, and there is a spare one, that, and what failed: memory may have run out since the engine
+ * was chosen.
+ */
+export function createEngineOr(
+  name: EngineName,
+  spare: EngineName | undefined,
+  options: EngineOptions,
+): { readonly engine: Engine; readonly failure?: unknown } {
+  try {
+    return { engine: createEngine(name, options) };
+  } catch (error) {
+    if (spare === undefined) throw error;
+    return { engine: createEngine(spare, options), failure: error };
+  }
 }
 
 function unavailable(name: EngineName, reason: string): BreakwaterError {

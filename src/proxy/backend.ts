@@ -41,6 +41,8 @@ import { type Phase, proxyStateOf } from './phase.ts';
 interface BackendParts {
   readonly current: CurrentConfig;
   readonly identity: Identity;
+  /** Why it is not a faster one, where that was left to us. */
+  readonly engine: { readonly why?: string };
   readonly nodes: NodeTable;
   readonly store: Pick<MembershipStore, 'kind' | 'isUp'>;
   readonly storeOutage: () => StoreOutage | undefined;
@@ -127,6 +129,7 @@ export function createBackend(parts: BackendParts): Backend {
 
   const self = (): ProxyView => ({
     ...identity,
+    engineReason: parts.engine.why,
     pid: process.pid,
     listeners: parts.listeners.urls,
     connections: table.devices(),

@@ -9,7 +9,7 @@ import { createTableMemory, openTable, TableWriter } from '../data-plane-api/rou
 import { chooseEngine } from '../engine/create.ts';
 import type { ControlState } from './control-state.ts';
 import { createJournal } from './create-journal.ts';
-import { identify } from './identity.ts';
+import { identify, threadsWanted } from './identity.ts';
 import { checkMachine } from './machine.ts';
 import { createPhase } from './phase.ts';
 import { connectServiceManager } from './service-manager.ts';
@@ -23,7 +23,7 @@ export async function createCommon(config: Config, former?: ControlState) {
   const current = new ConfigHolder(config);
   const processLog = openProcessLog(config.log);
   await checkMachine(config);
-  const engine = chooseEngine(config.proxy.engine);
+  const engine = chooseEngine(config.proxy.engine, threadsWanted(config.proxy));
   const identity = identify(config, engine.name, former?.identity);
   const metrics = createMetrics(moveCauses);
   const memory = createTableMemory(tableThreads(identity.threads));

@@ -19,6 +19,7 @@ export async function createDataPlane(common: Common, teardown: Teardown) {
   const threads = new DataPlane({
     count: identity.threads,
     engine: engine.name,
+    spareEngine: engine.spare,
     table: memory,
     maxConnections: config.limits.maxConnections,
     reconnects: common.former?.reconnects,

@@ -43,6 +43,10 @@ export function identify(
 
 /** One worker does for Node's own event loop; the engines for Linux take a thread a core. */
 function threadCount({ proxy }: Pick<Config, 'proxy'>, engine: EngineName): number {
-  if (engine === 'node') return 1;
-  return proxy.threads === 'auto' ? availableParallelism() : proxy.threads;
+  return engine === 'node' ? 1 : threadsWanted(proxy);
+}
+
+/** Where the engine makes use of so many. */
+export function threadsWanted({ threads }: Pick<Config['proxy'], 'threads'>): number {
+  return threads === 'auto' ? availableParallelism() : threads;
 }

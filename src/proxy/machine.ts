@@ -6,6 +6,7 @@ import { configError } from '../config/source.ts';
 import { checkTransparent, chooseEngine } from '../engine/create.ts';
 import type { EngineName } from '../engine/engine.ts';
 import { redisTarget } from '../membership/store/redis-target.ts';
+import { threadsWanted } from './identity.ts';
 
 /** Below it a port takes a privilege (ip_unprivileged_port_start). */
 const FIRST_FREE_PORT = 1024;
@@ -31,7 +32,7 @@ export async function checkMachine(config: Config): Promise<void> {
 function findEngineProblems({ proxy, pools }: Config): Finding[] {
   let engine: EngineName;
   try {
-    engine = chooseEngine(proxy.engine).name;
+    engine = chooseEngine(proxy.engine, threadsWanted(proxy)).name;
   } catch (error) {
     return [toFinding(['proxy', 'engine'], error)];
   }

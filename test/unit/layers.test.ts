@@ -28,7 +28,7 @@ const pure = [
 /** Workers, the demo's brokers, and the dashboard's script, are started by their paths, and so reached by no import. */
 const roots = [
   ...['main.ts', 'cli/config-thread.ts', 'data-plane/worker.ts', 'http-proxy/http-worker.ts'],
-  ...['cli/commands/demo-broker.ts', 'admin/dashboard/main.js'],
+  ...['cli/commands/demo-broker.ts', 'engine/uring/uring-trial.ts', 'admin/dashboard/main.js'],
 ];
 const MAX_LINES = 400;
 

@@ -44,6 +44,7 @@ function summary({ cluster, proxy, store, nodes, ...rest }: StatusView) {
   return {
     cluster,
     proxy: `${proxy.id} (version ${proxy.version}, ${proxy.engine} × ${proxy.threads}, pid ${proxy.pid} on ${proxy.host})`,
+    ...(proxy.engineReason !== undefined && { engine: `${proxy.engine}, ${proxy.engineReason}` }),
     ready: rest.ready ? 'yes' : 'no',
     listeners: proxy.listeners.join(' '),
     nodes: `${nodes.total}, of which ${nodes.healthy} healthy and ${nodes.enabled} enabled`,

@@ -132,6 +132,7 @@ export const {
   ENFILE,
 } = os.errno;
 export const { EADDRINUSE, EHOSTUNREACH, EADDRNOTAVAIL, EINVAL, ECANCELED, ENOBUFS } = os.errno;
+export const { ENOTCONN, EPERM } = os.errno;
 
 const ERRNO_NAMES = new Map(Object.entries(os.errno).map(([name, value]) => [value, name]));
 

@@ -17,6 +17,8 @@ export type LinuxSupport =
       tlsFault(): string | undefined;
       /** Why OpenSSL keeps TLS records, whatever the configuration says; undefined where it does not. */
       recordsFault(): string | undefined;
+      /** Why nobody gets it who did not ask for it, with so many data threads; undefined where it harms nothing. Absent: it never does. */
+      drawback?(threads: number): string | undefined;
     }
   | { readonly available: false; readonly reason: string };
 

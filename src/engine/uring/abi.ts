@@ -75,6 +75,7 @@ export const POLL_MULTISHOT = 1 << 0;
 
 /** `struct io_uring_cqe`: 4 words: user data in two, the result, and flags, above them the number of a buffer. */
 export const CQE_WORDS = 4;
+export const CQE_RESULT = 2;
 export const CQE_BUFFER = 1 << 0;
 export const CQE_MORE = 1 << 1;
 export const CQE_BUFFER_SHIFT = 16;

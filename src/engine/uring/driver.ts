@@ -30,11 +30,10 @@ const UNREAD_BYTES = 8192;
 
 /** @throws Error that says what the kernel lacks, or does not allow */
 export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES): Driver {
-  const ring = new Ring(libc, sizes);
+  const { ring, pool } = openRing(libc, sizes);
   const operations = new Operations(ring, table);
   const poller = new RingPoller(ring, operations, table);
   function serve(tls: TlsSessions, readBytes: number, host: DriverHost) {
-    const pool = new BufferPool(libc, ring, { count: sizes.buffers, bytes: BUFFER_BYTES });
     const scratch = new ScratchReader(libc, table, tls, readBytes);
     const reader = new PoolReader(libc, table, operations, pool, scratch, UNREAD_BYTES);
     const sender = new Sender(libc, table, tls, (fd) => host.setNoDelay(fd));
@@ -49,6 +48,17 @@ export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES)
     return { reader, writer, watch, freezer };
   }
   return { poller, serve };
+}
+
+/** A ring with its buffers. Where there is no memory for both, none stays open. */
+function openRing(libc: Libc, sizes: UringSizes) {
+  const ring = new Ring(libc, sizes);
+  try {
+    return { ring, pool: new BufferPool(libc, ring, { count: sizes.buffers, bytes: BUFFER_BYTES }) };
+  } catch (error) {
+    ring.close();
+    throw error;
+  }
 }
 
 /** Plain sockets receive as soon as they can. Those of TLS are read and written when they are ready, as with epoll. */

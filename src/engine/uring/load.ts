@@ -1,6 +1,7 @@
 import { type Libc, loadLibc } from '../linux/libc.ts';
 import { findSupport, type LinuxSupport } from '../linux/support.ts';
 import { createUringDriver, type UringSizes } from './driver.ts';
+import { lockedMemoryFault } from './locked-memory.ts';
 import { probe } from './probe.ts';
 
 /**
@@ -8,10 +9,13 @@ import { probe } from './probe.ts';
  * @param sizes for tests: smaller rings are full more often
  */
 export function loadUring(load = loadLibc, sizes?: UringSizes): LinuxSupport {
+  let showsBusy: string | undefined;
   const probed = (): Libc => {
     const libc = load();
-    probe(libc);
+    showsBusy = probe(libc);
     return libc;
   };
-  return findSupport('uring', probed, (libc, table) => createUringDriver(libc, table, sizes));
+  const support = findSupport('uring', probed, (libc, table) => createUringDriver(libc, table, sizes));
+  if (!support.available) return support;
+  return { ...support, drawback: (threads) => showsBusy ?? lockedMemoryFault(threads) };
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../base/errors.ts';
-import { errnoName, type Libc } from '../linux/libc.ts';
+import { AF_INET, ENOTCONN, EPERM, errnoName, type Libc, SOCK_CLOEXEC, SOCK_STREAM } from '../linux/libc.ts';
 import * as a from './abi.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { Operations } from './operations.ts';
 import { Ring } from './ring.ts';
 
 /** Asks the running kernel whether it has all that the uring engine needs, and lets this process use it. */
@@ -15,13 +16,20 @@ const NEEDED = {
 };
 /** Who may use io_uring: 0 everybody, 1 members of a group and CAP_SYS_ADMIN, 2 nobody. Linux 6.6. */
 const DISABLED = '/proc/sys/kernel/io_uring_disabled';
+const ANSWER_MS = 1000;
+const FORBIDDEN = 'a seccomp filter forbids it, as the default one of containers does';
+const DRAWBACK =
+  'before Linux 6.15 the cores of threads that wait for messages are shown as waiting for a disk (iowait)';
 
 /**
- * Makes a ring and buffers as the engine does. A receive that goes on by itself cannot be asked for, but a kernel that
- * defers its work (Linux 6.1) has it (6.0).
+ * Makes a ring and buffers as the engine does, and receives with them. Returns why nobody gets this who did not ask for it,
+ * undefined where it harms nothing.
  * @throws Error with the reason
  */
-export function probe(libc: Libc, disabled: () => string = () => readFileSync(DISABLED, 'latin1')): void {
+export function probe(
+  libc: Libc,
+  disabled: () => string = () => readFileSync(DISABLED, 'latin1'),
+): string | undefined {
   let ring: Ring;
   try {
     ring = new Ring(libc, SIZES);
@@ -35,6 +43,8 @@ export function probe(libc: Libc, disabled: () => string = () => readFileSync(DI
     const missing = Object.entries(NEEDED).filter(([, operation]) => !hasOperation(libc, ring, operation));
     if (missing.length > 0)
       throw new Error(`io_uring has no ${missing.map(([name]) => name).join(', ')} here`);
+    tryToReceive(libc, ring);
+    return ring.showsIdle ? undefined : DRAWBACK;
   } finally {
     ring.close();
   }
@@ -49,13 +59,35 @@ function hasOperation(libc: Libc, ring: Ring, operation: number): boolean {
   return (answer.bytes.readUInt16LE(16 + 8 * operation + 2) & 1) === 1;
 }
 
+/**
+ * Receives as the engine does, at a socket that has no connection: a kernel that knows these flags says so, another says that it
+ * does not know them.
+ */
+function tryToReceive(libc: Libc, ring: Ring): void {
+  const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new Error(`socket: ${errnoName(fd)}`);
+  try {
+    const operations = new Operations(ring, { generation: new Uint32Array(fd + 1), capacity: fd + 1 });
+    operations.receive(fd, true);
+    const entered = ring.enter(ANSWER_MS);
+    if (entered === -EPERM) throw new Error(`io_uring_enter: EPERM: ${FORBIDDEN}`);
+    const result = ring.head === ring.end ? entered : (ring.completed[a.CQE_RESULT] as number);
+    if (result !== -ENOTCONN)
+      throw new Error(
+        `io_uring does not receive as it is to: ${errnoName(result)}; it needs Linux 6.1 or later`,
+      );
+  } finally {
+    libc.close(fd);
+  }
+}
+
 function whyRefused(message: string, disabled: () => string): string {
   if (message.endsWith('EINVAL')) return 'it needs Linux 6.1 or later';
   if (message.endsWith('ENOSYS')) return 'the kernel was built without it, or a seccomp filter hides it';
   if (!message.endsWith('EPERM')) return 'see io_uring_setup(2)';
   const value = settingOf(disabled);
   if (value === '1' || value === '2') return `sysctl kernel.io_uring_disabled is ${value}`;
-  return 'a seccomp filter forbids it, as the default one of containers does';
+  return FORBIDDEN;
 }
 
 function settingOf(disabled: () => string): string {

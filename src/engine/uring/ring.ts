@@ -1,4 +1,4 @@
-import { errnoName, type Libc, type Pinned } from '../linux/libc.ts';
+import { errnoName, type Libc, type Mapping, type Pinned } from '../linux/libc.ts';
 import * as a from './abi.ts';
 
 /** One io_uring of one thread: how operations are submitted, and how their completions come back. */
@@ -44,7 +44,7 @@ export class Ring {
   private readonly enterFd: number;
   private readonly enterFlags: number;
   /** Address and bytes of each. */
-  private readonly mappings: readonly (readonly [number, number])[];
+  private readonly mappings: (readonly [number, number])[] = [];
   private readonly control: Int32Array;
   private readonly at: { readonly [name in 'sqHead' | 'sqTail' | 'sqFlags' | 'cqHead' | 'cqTail']: number };
   private readonly entries: number;
@@ -85,13 +85,8 @@ export class Ring {
       of('sqArray') + this.entries * 4,
       of('cqes') + of('cqEntries') * a.CQE_WORDS * 4,
     );
-    const rings = libc.map(this.fd, ringBytes, 0);
-    const sqeBytes = this.entries * a.SQE_WORDS * 4;
-    const sqes = libc.map(this.fd, sqeBytes, a.OFFSET_SQES);
-    this.mappings = [
-      [rings.address, ringBytes],
-      [sqes.address, sqeBytes],
-    ];
+    const rings = this.map(ringBytes, 0);
+    const sqes = this.map(this.entries * a.SQE_WORDS * 4, a.OFFSET_SQES);
     this.words = new Uint32Array(sqes.memory);
     this.control = new Int32Array(rings.memory, 0, ringBytes >>> 2);
     this.completed = this.control.subarray(of('cqes') >>> 2);
@@ -115,6 +110,18 @@ export class Ring {
       a.ENTER_EXT_ARG |
       (registered < 0 ? 0 : a.ENTER_REGISTERED_RING) |
       (this.showsIdle ? a.ENTER_NO_IOWAIT : 0);
+  }
+
+  /** Where there is no memory for it, nothing stays open. */
+  private map(bytes: number, offset: number): Mapping {
+    try {
+      const mapping = this.libc.map(this.fd, bytes, offset);
+      this.mappings.push([mapping.address, bytes]);
+      return mapping;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** `struct io_uring_rsrc_update`: which number, which is -1 for any, and the descriptor. */
@@ -171,10 +178,11 @@ export class Ring {
 
   /**
    * Submits what was taken, and sleeps until there is a completion, or so many milliseconds are over; 0: does not sleep.
+   * Returns how many it has submitted, or the negative errno.
    * @param gathers those that come within some 0.1 ms are waited for, where the kernel can (Linux 6.12)
    * @throws Error where the kernel has lost completions
    */
-  enter(timeoutMs: number, gathers = false): void {
+  enter(timeoutMs: number, gathers = false): number {
     const { argument, timeout } = this;
     if (timeoutMs > 0) {
       timeout[0] = Math.floor(timeoutMs / 1000);
@@ -189,6 +197,7 @@ export class Ring {
     const done = this.libc.uringEnter(enterFd, pending, wanted, enterFlags, address, a.GETEVENTS_BYTES);
     this.pending = (this.tail - Atomics.load(this.control, this.at.sqHead)) | 0;
     if (done === -a.EBADR) this.lose();
+    return done;
   }
 
   private lose(): never {

@@ -45,6 +45,7 @@ async function scene(more: Partial<BackendParts> = {}) {
   const counts: Record<string, number> = { a: 3, b: 1, w: 2 };
   const clients = [memoryClient('meter', { connection: 17 })];
   const parts: BackendParts = {
+    engine: { why: 'not epoll: it needs Linux' },
     ...{ current, identity, nodes, store, storeOutage: () => undefined, lostProxies: () => [] },
     nodeAdmin: createNodeAdmin({
       ...{ table: nodes, store, declared },

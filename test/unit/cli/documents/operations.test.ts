@@ -112,6 +112,7 @@ describe('the log of docs/operations.md', () => {
       'node healthy',
       'node unhealthy',
       'command … failed',
+      'engine … failed',
       'a connection failed',
       'a thread failed',
     ];
