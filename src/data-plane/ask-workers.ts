@@ -15,15 +15,16 @@ export function askAll<T extends Report>(
   return Promise.all(workers.map((worker) => worker.ask<T>(command)));
 }
 
-/** The same with what those answer that do, when all have answered or failed; `failure`: of one that has not. */
+/** The same with what those answer that do, when all have answered or failed; `failures`: of those that have not. */
 export async function askEach<T extends Report>(
   workers: Workers,
   command: (request: number) => Command,
-): Promise<{ readonly reports: readonly T[]; readonly failure: unknown }> {
+): Promise<{ readonly reports: readonly T[]; readonly failures: readonly { readonly code?: string }[] }> {
   const asked = await Promise.allSettled(workers.map((worker) => worker.ask<T>(command)));
-  const reports = asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-  const failed = asked.find((answer) => answer.status === 'rejected');
-  return { reports, failure: failed?.reason };
+  return {
+    reports: asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : [])),
+    failures: asked.flatMap((answer) => (answer.status === 'rejected' ? answer.reason : [])),
+  };
 }
 
 /** Has every worker do something. One that does not answer is none the worse: a slow one has the command before it, a dead one starts by it. */
@@ -31,12 +32,9 @@ export async function haveDone<T extends Report>(
   workers: Workers,
   command: (request: number) => Command,
 ): Promise<readonly T[]> {
-  const done = await Promise.allSettled(workers.map((worker) => worker.ask<T>(command)));
-  return done.flatMap((result) => {
-    if (result.status === 'fulfilled') return result.value;
-    if (result.reason.code !== 'THREAD_UNAVAILABLE') throw result.reason;
-    return [];
-  });
+  const { reports, failures } = await askEach<T>(workers, command);
+  for (const failure of failures) if (failure.code !== 'THREAD_UNAVAILABLE') throw failure;
+  return reports;
 }
 
 /**

@@ -85,20 +85,29 @@ async function moveSome(
   return tally;
 }
 
-async function move(workers: Workers, order: DeviceOrder): Promise<MoveTally> {
+function move(workers: Workers, order: DeviceOrder): Promise<MoveTally> {
   type Moved = Extract<Report, { type: 'moved' }>;
-  const { reports, failure } = await askEach<Moved>(workers, (request) => ({ ...order, request }));
-  const tally = addTallies(reports.map((report) => report.tally));
-  if (failure !== undefined && !hasFound(tally)) throw failure;
-  return tally;
+  const together = (reports: readonly Moved[]) => addTallies(reports.map(({ tally }) => tally));
+  return giveTo(workers, order, together, hasFound);
 }
 
-async function kick(workers: Workers, order: DeviceOrder): Promise<number> {
+function kick(workers: Workers, order: DeviceOrder): Promise<number> {
   type Kicked = Extract<Report, { type: 'kicked' }>;
-  const { reports, failure } = await askEach<Kicked>(workers, (request) => ({ ...order, request }));
-  const count = reports.reduce((sum, report) => sum + report.count, 0);
-  if (failure !== undefined && count === 0) throw failure;
-  return count;
+  const together = (reports: readonly Kicked[]) => reports.reduce((sum, { count }) => sum + count, 0);
+  return giveTo(workers, order, together, (count) => count > 0);
+}
+
+/** What all workers answer together. One that does not answer is a failure only where no other has found the device. */
+async function giveTo<R extends Report, T>(
+  workers: Workers,
+  order: DeviceOrder,
+  together: (reports: readonly R[]) => T,
+  isFound: (answer: T) => boolean,
+): Promise<T> {
+  const { reports, failures } = await askEach<R>(workers, (request) => ({ ...order, request }));
+  const answer = together(reports);
+  if (failures.length > 0 && !isFound(answer)) throw failures[0];
+  return answer;
 }
 
 /** How many devices were ended, and how many are still to leave, those included that stand still. */
