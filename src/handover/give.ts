@@ -122,10 +122,12 @@ async function giveConnections(
     const { connections, busy } = batch;
     if (connections.length > 0) {
       const refused = await offer(channel, giver, batch, options);
-      lateInARow = refused === undefined ? lateInARow + 1 : 0;
-      if (lateInARow > MOST_LATE)
-        throw new HandOverError(`it has taken none of ${lateInARow} batches in time`);
-      if (refused === undefined) continue;
+      if (refused === undefined) {
+        if (++lateInARow > MOST_LATE)
+          throw new HandOverError(`it has taken none of ${lateInARow} batches in time`);
+        continue;
+      }
+      lateInARow = 0;
       await giver.given(refused);
       given += connections.length - refused.length;
       continue;

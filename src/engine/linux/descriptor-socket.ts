@@ -71,16 +71,19 @@ export function createToken(): number {
 
 /** False: the other process has taken it. */
 export function takeToken(fd: number): boolean {
-  const { koffi, libc } = load();
-  const byte = Buffer.allocUnsafeSlow(1);
-  return libc.recv(fd, Number(koffi.address(byte)), 1, MSG_DONTWAIT) === 1;
+  return receiveByte(fd, 0) === 1;
 }
 
 /** Nobody has the other end any more; what the other end may have sent stays. */
 export function hasEnded(fd: number): boolean {
+  return receiveByte(fd, MSG_PEEK) === 0;
+}
+
+/** As recv(2), of one byte, without waiting: 0 at the end of the stream, negative where nothing is there. */
+function receiveByte(fd: number, flags: number): number {
   const { koffi, libc } = load();
   const byte = Buffer.allocUnsafeSlow(1);
-  return libc.recv(fd, Number(koffi.address(byte)), 1, MSG_PEEK | MSG_DONTWAIT) === 0;
+  return libc.recv(fd, Number(koffi.address(byte)), 1, flags | MSG_DONTWAIT);
 }
 
 /** The other end hears the end, though more may come from there. */
