@@ -107,15 +107,9 @@ test('a node that does not answer is left when it has had its time, and what it 
 });
 
 test('a message that waits for room at the old node goes to the next one [MQTT-3.3.4-7]', () => {
-  const scene = served('CONNECT id=dev', { version: 5 });
   goOn(
-    scene,
+    leaving(served('CONNECT id=dev', { version: 5 })),
     `
-    owner: move drain
-      dial b
-      answer moving
-    b: opens
-      a gets PINGREQ
     a: PINGRESP
       b gets CONNECT id=dev
     b: CONNACK present receiveMaximum:1
@@ -288,13 +282,8 @@ test('how long another node is sought begins when the old one, which lives, is l
   const scene = served('CONNECT id=dev', { evidence: 'ask' });
   scene.nodes = ['a', 'b'];
   goOn(
-    scene,
+    leaving(scene),
     `
-    owner: move drain
-      dial b
-      answer moving
-    b: opens
-      a gets PINGREQ
     time: ${moves.silenceTimeoutMs}
       b gets CONNECT id=dev`,
   );
