@@ -117,6 +117,7 @@ describe.each(engines)('the %s engine', (engine) => {
     const lines = () => proxy.logs().filter(({ msg }) => msg === 'PROXY protocol header refused');
     await until(() => lines().length > 0, 'the log');
     expect(lines()).toMatchObject([{ reason: 'proxy-untrusted', remoteAddress: '127.0.0.7', more: 0 }]);
+    await until(async () => (await counted('proxy-untrusted')) >= 3, 'the count');
     expect(await counted('proxy-untrusted')).toBe(3);
   });
 
