@@ -398,6 +398,18 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       expect(ring.hear(far)).toBeUndefined();
     });
 
+    it('is not kept open either where very many others have something to tell just then', () => {
+      const { ring, pairs } = crowd();
+      const [{ fd, far }] = pairs.slice(-1) as [(typeof pairs)[number]];
+      ring.finish(far); // its reset is waited for
+      ring.awaitEvents(fd);
+      ring.turn();
+      for (const each of pairs.slice(0, -1)) ring.say(each.far, 'x');
+      freeze(ring, fd);
+      ring.libc.close(fd); // and nobody turns any more
+      expect(ring.hear(far)).toBeUndefined();
+    });
+
     it('is one also where the kernel does not find its receive at first', () => {
       const ring = new RingScene(undefined, findingNothingOnce());
       const { fd, far } = ring.device();
@@ -406,6 +418,17 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
       ring.say(far, 'for another');
       for (let turn = 0; turn < 5; turn++) ring.turn();
       expect(ring.hear(fd)?.toString()).toBe('for another');
+    });
+
+    it('is one also where very many others have something to tell just then', () => {
+      const { ring, pairs } = crowd();
+      const [{ fd, far }] = pairs.slice(-1) as [(typeof pairs)[number]];
+      for (const each of pairs) ring.say(each.far, 'x');
+      freeze(ring, fd);
+      ring.say(far, 'for another');
+      for (let turn = 0; turn < 50; turn++) ring.turn();
+      const unread = Buffer.from(ring.reader.unreadOf(fd)).toString();
+      expect(unread + ring.hear(fd)?.toString()).toBe('xfor another');
     });
 
     it('is none where its reset was received: that is told, and read', () => {
@@ -483,6 +506,17 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     expect(new Set(waits.map((flags) => (flags & NO_IOWAIT) !== 0))).toEqual(new Set([isKnown]));
   });
 
+  it('closes a listening socket at once, also where very many others have something to tell just then', () => {
+    const { ring, pairs } = crowd();
+    for (const { far } of pairs) ring.say(far, 'x');
+    ring.watchListener();
+    ring.turn();
+    for (const { far } of pairs) ring.say(far, 'y');
+    ring.closeListener();
+    const late = ring.dial();
+    expect(ring.hear(late)).toBeUndefined(); // it is refused
+  });
+
   it('wakes up for a descriptor as long as it can be read, and no more when it was read', () => {
     const ring = new RingScene();
     const wakeFd = ring.libc.eventfd(1, SOCK_NONBLOCK);
@@ -508,6 +542,14 @@ function busy() {
   ring.read(pair.fd);
   ring.told(pair.fd);
   return { ring, ...pair };
+}
+
+/** So many that the kernel does not come to all of them in a few calls. */
+function crowd() {
+  const ring = new RingScene();
+  const pairs = Array.from({ length: 450 }, () => ring.device());
+  ring.turn();
+  return { ring, pairs };
 }
 
 const flagsOf = (ring: RingScene, fd: number): number => ring.table.flags[fd] as number;

@@ -1,13 +1,14 @@
 import { encodeAddress, type SocketAddress } from '../../src/engine/linux/addresses.ts';
-import { EAGAIN, type Libc, loadLibc, MSG_DONTWAIT, SHUT_WR } from '../../src/engine/linux/libc.ts';
+import { EAGAIN, EPOLLIN, type Libc, loadLibc, MSG_DONTWAIT, SHUT_WR } from '../../src/engine/linux/libc.ts';
 import { CheckedSocketStates } from '../../src/engine/linux/socket-rules.ts';
 import { createSocketTable } from '../../src/engine/linux/socket-table.ts';
 import { DEFAULT_KEEP_ALIVE, Sockets } from '../../src/engine/linux/sockets.ts';
 import type { TlsSessions } from '../../src/engine/linux/tls-sessions.ts';
 import { createUringDriver, type UringSizes } from '../../src/engine/uring/driver.ts';
+import type { RingPoller } from '../../src/engine/uring/poller.ts';
 import { atEnd } from './process.ts';
 
-const CAPACITY = 1024;
+const CAPACITY = 4096;
 const READ_BYTES = 65_536;
 
 /** A socket that the ring receives from and sends to, and the other end of its connection. */
@@ -16,17 +17,26 @@ interface Pair {
   readonly far: number;
 }
 
+/** What the reader keeps to itself. */
+interface Internals {
+  readonly operations: { readonly underWay: Uint8Array; readonly lingering: Uint16Array };
+  readonly stopped: readonly number[];
+  readonly inbox: { readonly kept: ReadonlyMap<number, unknown> };
+}
+
 /** The driver of the uring engine on real sockets, without a loop: each test plays that, turn by turn. */
 export class RingScene {
   readonly libc: Libc;
   readonly table = createSocketTable(CAPACITY, new CheckedSocketStates(CAPACITY));
   /** Sockets that were told to be broken, each with its errno. */
   readonly failures: (readonly [number, number])[] = [];
+  onFailed = (fd: number, error: number): void => void this.failures.push([fd, error]);
   private readonly events = new Map<number, number>();
   private readonly sockets: Sockets;
   private readonly driver;
   private readonly streams;
   private readonly listener: number;
+  private isListening = true;
   private readonly address: SocketAddress;
 
   constructor(sizes?: UringSizes, libc = loadLibc()) {
@@ -34,7 +44,7 @@ export class RingScene {
     this.sockets = new Sockets(libc, DEFAULT_KEEP_ALIVE);
     this.driver = createUringDriver(this.libc, this.table, sizes);
     this.streams = this.driver.serve({} as TlsSessions, READ_BYTES, {
-      failed: (fd, error) => this.failures.push([fd, error]),
+      failed: (fd, error) => this.onFailed(fd, error),
       setNoDelay: () => undefined,
     });
     const any = encodeAddress(this.libc, '127.0.0.1', 0) as SocketAddress;
@@ -43,7 +53,7 @@ export class RingScene {
     this.address = encodeAddress(this.libc, host, port) as SocketAddress;
     atEnd(() => {
       this.driver.poller.close();
-      this.libc.close(this.listener);
+      if (this.isListening) this.libc.close(this.listener);
     });
   }
 
@@ -70,6 +80,18 @@ export class RingScene {
   /** The other end resets. */
   reset(far: number): void {
     this.sockets.reset(far);
+  }
+
+  /** Listening is polled, as the engine does it. */
+  watchListener(): void {
+    this.poller.add(this.listener, 0, EPOLLIN);
+  }
+
+  closeListener(): void {
+    this.poller.remove(this.listener);
+    this.poller.forget(this.listener);
+    this.libc.close(this.listener);
+    this.isListening = false;
   }
 
   /** A connection that nobody has accepted yet; the fd of its other end. */
@@ -179,6 +201,22 @@ export class RingScene {
       if (got <= 0) return text;
       text += this.reader.bytes.toString('latin1', this.reader.start, this.reader.start + got);
     }
+  }
+
+  /** What is still somebody's: buffers that the kernel does not have, operations under way, receives of closed sockets, bytes. */
+  left() {
+    const { pool, reader } = (this.poller as RingPoller).streams as NonNullable<RingPoller['streams']>;
+    const { operations, stopped, inbox } = reader as unknown as Internals;
+    const { underWay, lingering } = operations;
+    const used = (pool as unknown as { used: number }).used;
+    const count = (all: Iterable<number>) => [...all].filter((each) => each !== 0).length;
+    return {
+      buffers: used - pool.free,
+      operations: count(underWay),
+      lingering: count(lingering),
+      stopped: stopped.length,
+      kept: inbox.kept.size,
+    };
   }
 
   /** As the streams close one. */

@@ -62,8 +62,8 @@ export interface StreamWatch {
 export interface Freezer {
   /**
    * Ends what is under way at sockets that are to be frozen: what was written to them has gone or waits, and what is still
-   * received comes to be read. It takes as long as a system call or two: the kernel ends an operation within the call that cancels
-   * it, so whoever freezes need not ask again. False: not now, or one has failed; then all goes on.
+   * received comes to be read. It takes as many system calls as the kernel needs to come to them, behind others that have something
+   * to tell, so whoever freezes need not ask again. False: not now, or one has failed; then all goes on.
    */
   settle(fds: readonly number[]): boolean;
   /** From now on neither the kernel nor the driver tells or moves anything of it, not even where other processes have duplicates. Its state says so. */

@@ -32,7 +32,7 @@ export function createFreezer(
     freeze(fd) {
       states.freeze(fd);
       operations.forget(fd);
-      if (ring.hasPending) ring.submit(); // a poll would keep the socket open, whoever closes it
+      if (ring.hasPending) ring.workOff(); // a poll would keep the socket open, whoever closes it
       generation[fd] = (generation[fd] as number) + 1; // what is still told of it is nobody's
     },
     thaw(fd) {

@@ -81,7 +81,7 @@ export class RingPoller implements Poller {
     if (this.isClosed) return;
     this.operations.forget(fd);
     // A listening socket accepts until it is closed, which is when nothing is under way at it.
-    if (this.levels.delete(fd)) this.ring.submit();
+    if (this.levels.delete(fd)) this.ring.workOff();
   }
 
   // ---- waiting
@@ -174,7 +174,7 @@ export class RingPoller implements Poller {
       const open = fds.filter((fd) => operations.isUnderWay(fd, RECEIVE));
       if (open.length === 0) return true;
       for (const fd of open) operations.cancel(fd, RECEIVE);
-      this.ring.enter(0);
+      this.ring.workOff();
       this.fetch();
     }
     return !fds.some((fd) => operations.isUnderWay(fd, RECEIVE));
