@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { messageOf } from '../../base/errors.ts';
 
 /** Whether this process may lock as much memory as the rings of its threads take. */
 
@@ -13,11 +14,21 @@ const LIMIT = /^Max locked memory +(\S+)/m;
 const CAPABILITIES = /^CapEff:\s*([0-9a-f]+)$/m;
 const CAP_IPC_LOCK = 14n;
 
-/** Why so many threads are too many; undefined where they are not. */
+type Read = (path: string) => string;
+
+/** Why so many threads are too many, or why nobody knows; undefined where they are not. */
 export function lockedMemoryFault(
   threads: number,
-  read: (path: string) => string = (path) => readFileSync(path, 'latin1'),
+  read: Read = (path) => readFileSync(path, 'latin1'),
 ): string | undefined {
+  try {
+    return faultOf(threads, read);
+  } catch (error) {
+    return `nobody knows how much memory may be locked: ${messageOf(error)}`;
+  }
+}
+
+function faultOf(threads: number, read: Read): string | undefined {
   const limit = Number(LIMIT.exec(read(LIMITS))?.[1]); // not a number: none
   const needed = PROCESSES * threads * RING_BYTES;
   if (!(needed > limit) || isPrivileged(read(STATUS))) return undefined;

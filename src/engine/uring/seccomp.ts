@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../base/errors.ts';
 
 /**
  * Finds out whether a seccomp filter ends whoever calls io_uring, as a unit of systemd has it that gives no `SystemCallErrorNumber`.
@@ -25,19 +26,17 @@ export function deadlyFilter(
   readStatus: () => string = () => readFileSync(STATUS, 'latin1'),
   tryOut: () => Ended = startTrial,
 ): string | undefined {
-  if (!isFiltered(readStatus)) return undefined;
+  let self: string;
+  try {
+    self = readStatus();
+  } catch (error) {
+    return `nobody knows whether a seccomp filter ends a process that calls io_uring: ${messageOf(error)}`;
+  }
+  if (!FILTERED.test(self)) return undefined;
   const { status, signal, error } = tryOut();
   if (status === 0) return undefined;
   if (signal === 'SIGSYS') return 'a seccomp filter ends a process that calls io_uring';
   return `nobody knows what the seccomp filter does to a process that calls io_uring: ${error?.message ?? `one ended with ${signal ?? status}`}`;
-}
-
-function isFiltered(readStatus: () => string): boolean {
-  try {
-    return FILTERED.test(readStatus());
-  } catch {
-    return false; // no such file: another system
-  }
 }
 
 /** Without what `NODE_OPTIONS` adds to this program. */

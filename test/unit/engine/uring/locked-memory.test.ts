@@ -28,3 +28,12 @@ it('without one the limit holds', () => {
     /^rings of 1 data threads lock 0.6 MiB .* and 0.1 may be locked/,
   );
 });
+
+it('where nobody knows the limit that is said, and not thrown', () => {
+  const noProc = () => {
+    throw new Error("ENOENT: no such file or directory, open '/proc/self/limits'");
+  };
+  expect(lockedMemoryFault(1, noProc)).toBe(
+    "nobody knows how much memory may be locked: ENOENT: no such file or directory, open '/proc/self/limits'",
+  );
+});
