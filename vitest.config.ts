@@ -11,7 +11,7 @@ const pure = ['test/unit/**/*.test.ts', 'test/fuzz/*.test.ts'];
 const apart = [
   'test/contract/engine-{epoll,node,uring,uring-small}.test.ts',
   'test/contract/engine-{handover,tls}-{epoll,mixed,node,openssl,uring}.test.ts',
-  'test/integration/{descriptor-socket,linux-*,node-engine,uring-ring,worker-pool}.test.ts',
+  'test/integration/{descriptor-socket,linux-*,node-engine,uring-random,uring-ring,worker-pool}.test.ts',
 ];
 
 /** Tests with real servers and sockets. */
