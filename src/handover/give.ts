@@ -60,6 +60,11 @@ interface GiveOptions {
   readonly sleep: (ms: number) => Promise<unknown>;
 }
 
+/**
+ * Behind each batch as long as it took, up to this: a batch keeps threads of both processes busy one after the other, and devices that
+ * do not stand still wait for those threads, and for the cores.
+ */
+const LONGEST_REST_MS = 20;
 /** How often connections are tried again that are in the middle of something. */
 const RETRY_MS = 100;
 /** A process that is late with more batches than that, one after the other, is too slow to serve devices. */
@@ -118,6 +123,7 @@ async function giveConnections(
   let given = 0;
   let lateInARow = 0;
   for (let settledBy: number | undefined; ; ) {
+    const beganMs = now();
     const batch = await giver.next();
     const { connections, busy } = batch;
     if (connections.length > 0) {
@@ -130,6 +136,7 @@ async function giveConnections(
       lateInARow = 0;
       await giver.given(refused);
       given += connections.length - refused.length;
+      await sleep(Math.min(now() - beganMs, LONGEST_REST_MS));
       continue;
     }
     settledBy ??= now() + settleMs;

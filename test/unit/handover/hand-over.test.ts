@@ -182,6 +182,25 @@ test('what the new process refuses goes on at the old one', async () => {
   ]);
 });
 
+test('behind each batch devices have as long for themselves as it took, up to 20 ms', async () => {
+  const { giver, taker } = scene();
+  const pair = sockets(() => false);
+  const takesMs = [7, 30, 3, 0];
+  let nowMs = 0;
+  const next = (): ReturnType<Giver['next']> => {
+    nowMs += takesMs.shift() ?? 0;
+    return giver.next();
+  };
+  const rests: number[] = [];
+  const sleep = async (ms: number): Promise<void> => void rests.push(ms);
+  const timed = { ...options, now: () => nowMs, sleep };
+  await Promise.all([
+    give(openChannel(pair.old, fromNew, fromOld), { ...giver, next }, timed),
+    takeAll(pair.new, taker),
+  ]);
+  expect(rests).toEqual([7, 20, 3]);
+});
+
 test('connections that stay busy are given up in the end', async () => {
   const { atOld, giver, taker } = scene({ busyLooks: Number.POSITIVE_INFINITY });
   let nowMs = 0;
