@@ -10,7 +10,7 @@ import { ConfigError, formatProblem } from '../config/problems.ts';
 import type { ListenerSettings } from '../data-plane-api/messages.ts';
 import type { WantedListener } from './listener-tls.ts';
 import type { Listeners } from './listeners.ts';
-import { singleFlight } from './single-flight.ts';
+import { type SingleFlight, singleFlight } from './single-flight.ts';
 
 export interface ReloadParts {
   /** The file as it is now. @throws BreakwaterError CONFIG_INVALID, CONFIG_UNREADABLE */
@@ -40,7 +40,7 @@ export interface ReloadParts {
  * checking, and binding what is new. Then nodes come, then devices are placed at them, and only then others go: listeners
  * with their devices, and nodes, whose sessions follow the new routes. At every moment each device finds its node.
  */
-export function createReload(parts: ReloadParts): () => Promise<ReloadView> {
+export function createReload(parts: ReloadParts): SingleFlight<ReloadView> {
   const { current, listeners, log } = parts;
   /** From here on nothing is undone. */
   let isUnderWay = false;

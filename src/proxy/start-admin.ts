@@ -44,18 +44,18 @@ export async function startAdmin(
   const adminTls = new AdminTls({ serve: (tls) => admin.useTls(tls), emit: events.emit, log });
   teardown.deferStop(adminTls);
   const tls = await adminTls.prepare(current.config);
-  const reload = reloadOf(common, dataPlane, control, adminTls, read);
-  const hangUps = new HangUps({ reload: () => reload().catch(() => {}), log }); // the log says why
-  const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin, hangUps });
+  const reloads = reloadOf(common, dataPlane, control, adminTls, read);
+  const hangUps = new HangUps({ reload: () => reloads.run().catch(() => {}), log }); // the log says why
+  const upgrade = createUpgrade({ common, dataPlane, control, admin: () => admin, origin, hangUps, reloads });
   const backend = createBackend({
-    ...{ ...common, ...control, reload, upgrade: upgrade.run },
+    ...{ ...common, ...control, reload: reloads.run, upgrade: upgrade.run },
     bans: createBans({
       store: control.store,
       bans: () => control.cluster.bans,
       clock: { now: Date.now },
       events,
     }),
-    check: singleFlight(() => checkReload(current.config, read)),
+    check: singleFlight(() => checkReload(current.config, read)).run,
     listeners: dataPlane.listeners,
     isLeft: (id) => control.drains.progress(id) !== undefined,
     proxies: () => control.cluster.proxies(),

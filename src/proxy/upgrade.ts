@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../admin/admin.ts';
 import type { UpgradeView } from '../admin/backend.ts';
 import { BreakwaterError, messageOf } from '../base/errors.ts';
+import { runningTimeout } from '../base/running-timeout.ts';
 import { systemClock } from '../base/time.ts';
 import { type Giver, give } from '../handover/give.ts';
 import { describeControl, describeLast } from './describe-control.ts';
@@ -9,11 +10,15 @@ import { findNode } from './find-node.ts';
 import type { Formers } from './formers.ts';
 import { createConnectionGiver } from './give-connections.ts';
 import type { HangUps } from './hang-ups.ts';
+import { interruptible } from './interruptible.ts';
 import { adminKey, type Origin } from './origin.ts';
 import type { RunningParts } from './running-parts.ts';
+import type { SingleFlight } from './single-flight.ts';
 import { type Successor, startSuccessor } from './successor.ts';
 import { token } from './token.ts';
 
+/** A reload that is under way may take so long to end: it reads files, and waits for names of nodes and for data threads. */
+const RELOAD_TIMEOUT_MS = 60_000;
 /** How long the new process may take to get ready: it reads its files, and waits for the store and for names of nodes. */
 const START_TIMEOUT_MS = 60_000;
 /**
@@ -44,22 +49,25 @@ interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
   readonly admin: () => Admin;
   readonly origin: Pick<Origin, 'line' | 'formers' | 'isWholeProgram'>;
   readonly hangUps: HangUps;
+  readonly reloads: Pick<SingleFlight<unknown>, 'idle'>;
 }
 
 /** Replaces this process by a new one of the program, as it is installed now. */
-export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradeParts): Upgrade {
+export function createUpgrade({ admin, origin, hangUps, reloads, ...others }: UpgradeParts): Upgrade {
   const { line } = origin;
   const node = findNode();
   const { log, engine, events, phase, table, identity, serviceManager } = others.common;
   let onReplaced = (_: Successor): void => {};
   let successor: Successor | undefined;
   let underWay: Promise<UpgradeView> | undefined;
+  let cancelled = new AbortController();
 
   const parts = (): GivenParts => ({ ...others, admin: admin() });
 
   async function handOver(next: Successor, beganMs: number): Promise<UpgradeView> {
     const giver = createGiver(parts(), origin.formers, () => hangUps.newProcessListens(next.hangUp));
     try {
+      cancelled.signal.throwIfAborted();
       const { version, given } = await give(next.channel, giver, {
         ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
         ...{ stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
@@ -91,7 +99,16 @@ export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradePart
     onReplaced(next);
   }
 
+  /** What a reload changes goes over as it is then, and whoever asked for it gets what came of it. */
+  async function behindReloads(): Promise<void> {
+    const late = () => cancelled.abort(new Error('a reload has not ended within a minute'));
+    const answered = runningTimeout(late, RELOAD_TIMEOUT_MS);
+    await interruptible(reloads.idle(), cancelled.signal).finally(answered);
+    phase.isUpgrading = true; // reloads are refused
+  }
+
   async function replace(): Promise<UpgradeView> {
+    await behindReloads();
     const beganMs = systemClock.now();
     log.info('upgrading: the program is started anew');
     successor = await startSuccessor({ node, line: line?.fd, isManaged: serviceManager.isPresent });
@@ -109,7 +126,7 @@ export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradePart
     async run() {
       checkAvailable(engine.name, origin);
       if (underWay !== undefined || !phase.isAccepting) throw isBusy();
-      phase.isUpgrading = true;
+      cancelled = new AbortController();
       hangUps.upgradeBegins();
       underWay = replace();
       try {
@@ -131,6 +148,7 @@ export function createUpgrade({ admin, origin, hangUps, ...others }: UpgradePart
     },
     async cancel() {
       if (underWay === undefined) return;
+      cancelled.abort(new Error('the proxy stops'));
       await successor?.kill();
       await underWay.catch(() => {});
     },

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ClientDetail, MovesView } from '../../src/admin/backend.ts';
+import type { ClientDetail, MovesView, UpgradeView } from '../../src/admin/backend.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectBytes, connectDevice, connectDevices, openSocket } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
@@ -234,5 +236,31 @@ test.runIf(isLinux)(
     );
     expect(proxy.logs().filter(({ msg }) => msg.startsWith('not reloaded'))).toEqual([]);
     expect((await connectDevice(proxy.port, 'late-1')).code).not.toBe(0);
+  },
+);
+
+test.runIf(isLinux)(
+  'an upgrade waits for a reload that is under way, and the new process goes by it',
+  async () => {
+    const proxy = await startInstalled({ proxy: { threads: 1 } });
+    const { file, port, api, logs } = proxy;
+    // What the reload reads comes when the test writes it.
+    execFileSync('mkfifo', [`${file}-pipe`]);
+    renameSync(`${file}-pipe`, file);
+    const reloaded = api('reload', { method: 'POST' });
+    const pipe = await open(file, 'w');
+    const upgrades = [1, 2].map(() => api<UpgradeView>('upgrade', { method: 'POST' }));
+    await expect(Promise.race(upgrades)).rejects.toThrow('UPGRADE_UNDER_WAY'); // the other has begun
+    const rules = [{ when: { clientId: '^late-' }, reject: 'banned' }];
+    rmSync(file);
+    proxy.rewrite({ proxy: { threads: 1 }, rules });
+    await pipe.writeFile(readFileSync(file));
+    await pipe.close();
+    expect(await reloaded).toMatchObject({ settings: ['rules'] });
+    const { to } = await Promise.any(upgrades);
+    expect((await proxy.status()).proxy.pid).toBe(to.pid);
+    const steps = logs().filter(({ msg }) => /^(reloaded|upgrading|upgraded)/.test(msg));
+    expect(steps.map(({ msg }) => msg.split(':')[0])).toEqual(['reloaded', 'upgrading', 'upgraded']);
+    expect((await connectDevice(port, 'late-1')).code).not.toBe(0);
   },
 );

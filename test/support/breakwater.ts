@@ -13,6 +13,8 @@ export interface Breakwater extends Omit<Spawned, 'child'> {
   /** Ports of all listeners. */
   readonly ports: readonly number[];
   readonly adminUrl: string;
+  /** The configuration file. */
+  readonly file: string;
   /** Writes the configuration file anew; what it does not say is as at the start. */
   rewrite(config: object): void;
   /** The same with a text that is no configuration. */
@@ -87,6 +89,7 @@ export async function startBreakwater(
     port: ports[0] ?? 0,
     ports,
     adminUrl,
+    file,
     rewrite,
     rewriteText: write,
     logs,

@@ -15,7 +15,7 @@ function scene(file: object = {}, failing = '') {
   };
   const current = new ConfigHolder(parseConfig('', 'test'));
   const state = { accepting: true };
-  const reload = createReload({
+  const { run: reload } = createReload({
     read: async () => {
       step('read');
       return parseConfig(JSON.stringify(file), 'test');

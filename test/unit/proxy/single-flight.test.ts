@@ -4,8 +4,10 @@ import { singleFlight } from '../../../src/proxy/single-flight.ts';
 /** A task whose runs end when the test says so. */
 function scene() {
   const running: { resolve: (value: string) => void; reject: (error: Error) => void }[] = [];
-  const run = singleFlight(() => new Promise<string>((resolve, reject) => running.push({ resolve, reject })));
-  return { run, running };
+  const { run, idle } = singleFlight(
+    () => new Promise<string>((resolve, reject) => running.push({ resolve, reject })),
+  );
+  return { run, idle, running };
 }
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -37,4 +39,20 @@ test('a run that fails is its askers’ own, and the next one runs', async () =>
   await settled();
   running[1]?.resolve('well');
   expect(await second).toBe('well');
+});
+
+test('who waits until nothing runs also waits for whoever has asked meanwhile, and for runs that fail', async () => {
+  const { run, idle, running } = scene();
+  const steps: string[] = [];
+  const first = run();
+  const ended = idle().then(() => steps.push('idle'));
+  await settled();
+  const second = run();
+  running[0]?.reject(new Error('bad file'));
+  await expect(first).rejects.toThrow('bad file');
+  await settled();
+  expect(steps).toEqual([]);
+  running[1]?.resolve('well');
+  await Promise.all([second, ended]);
+  await idle(); // nothing runs: at once
 });
