@@ -192,8 +192,3 @@ async function heard<T extends FromNew['type']>(
   if (message === undefined) throw new HandOverError('the new process has ended; its log says why');
   return message;
 }
-
-/** Resolves when there is no proxy any more, behind `give`: neither the new process nor one after it. */
-export async function proxyEnded(channel: Channel<FromOld, FromNew>): Promise<void> {
-  await channel.hear([]).catch(() => {});
-}

@@ -23,8 +23,8 @@ import type { Language } from './channel.ts';
  * given, answered or not, since nobody else has it. Where the old one is stopped the new one waits: it serves what it has and whoever
  * comes meanwhile, and an old process that goes on again still has the others.
  *
- * Behind `over` nobody speaks. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one, which
- * may still have devices, hears by its end that there is no proxy any more.
+ * Behind `over` there are no messages. The new one keeps its end, and leaves it to the process after it, as long as the proxy runs: the old one,
+ * which may still have devices, hears by its end that there is no proxy any more. It says by one byte that it has got a SIGHUP.
  *
  * The two may run on different versions of Node.js. The new process speaks in JSON, which each of them reads. The old one has bytes and what JSON
  * has no word for, and says it in the format of V8 (`node:v8`), of which a newer Node.js reads what an older one has written. Where the new

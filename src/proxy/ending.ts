@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../admin/admin.ts';
 import { systemClock } from '../base/time.ts';
-import { proxyEnded } from '../handover/give.ts';
 import { takingProxies } from '../membership/taking-proxies.ts';
 import type { Common } from './common.ts';
 import type { DataPlaneParts } from './data-plane-parts.ts';
@@ -47,12 +46,12 @@ export function createEnding({ common, dataPlane, control, admin, upgrade, teard
     dismiss: (part) => control.departures.end(part),
     closedLate: () => control.departures.anew(),
   });
-  upgrade.onReplaced(({ line, channel }) => {
+  upgrade.onReplaced(({ line, proxy }) => {
     successor = line === undefined || serviceManager.isPresent ? Promise.resolve(0) : keep(line);
     const left = outlast(admin, () => table.devices(), current.config.limits.upgradeGraceMs);
-    void Promise.race([left, proxyEnded(channel)]).then(async () => {
+    void Promise.race([left, proxy.ended()]).then(async () => {
       await shutdown.stop();
-      channel.close(); // the proxy waits for it
+      proxy.close();
       releaseMemory();
     });
   });

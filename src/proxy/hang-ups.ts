@@ -15,6 +15,8 @@ export class HangUps {
   private readonly parts: HangUpsParts;
   private isUpgrading = false;
   private isReplaced = false;
+  /** Has the process that is the proxy read its configuration again; undefined where the keeper does that. */
+  private passOn: (() => void) | undefined;
   /** One has come while the proxy was upgraded. */
   private waits = false;
   /** Has the new process read its configuration again as soon as it is the proxy; undefined while it may not be listening yet. */
@@ -27,7 +29,7 @@ export class HangUps {
   /** One has come. */
   heed(): void {
     const { log, reload } = this.parts;
-    if (this.isReplaced) return; // the keeper passes it on
+    if (this.isReplaced) return this.heedReplaced();
     if (!this.isUpgrading) return void reload();
     log.info(
       'SIGHUP: the configuration is read again behind the upgrade, by whichever process is the proxy then',
@@ -46,12 +48,19 @@ export class HangUps {
     if (this.waits) pass();
   }
 
-  /** The new process is the proxy. @param isKeeper this process passes signals on to it */
-  replaced(isKeeper: boolean): void {
-    this.isReplaced = isKeeper;
+  /** The new process is the proxy. @param passOn undefined: this process is the keeper, which passes on all signals (`keeper.ts`) */
+  replaced(passOn: (() => void) | undefined): void {
+    this.isReplaced = true;
+    this.passOn = passOn;
   }
 
-  /** Behind it this process is the proxy, or is not and refuses. */
+  private heedReplaced(): void {
+    if (this.passOn === undefined) return;
+    this.parts.log.info('SIGHUP: passed on to the process that is the proxy');
+    this.passOn();
+  }
+
+  /** Behind it this process is the proxy, or passes on what comes. */
   upgradeEnds(hasFailed: boolean): void {
     const { waits } = this;
     this.isUpgrading = false;

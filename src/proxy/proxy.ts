@@ -68,6 +68,7 @@ export async function startProxy(
     });
 
     const { upgrade, hangUps } = asked;
+    origin.formers.heed(() => hangUps.heed());
     const ending = createEnding({ common, dataPlane, control, admin, upgrade, teardown, origin });
     const { urls } = dataPlane.listeners;
     const addresses = config.listeners.map(({ url }, i) => ({ listener: url, url: urls[i] ?? url }));

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { createToken, takeToken } from '../engine/linux/descriptor-socket.ts';
+import { createToken, takeByte } from '../engine/linux/descriptor-socket.ts';
 
 /** What tells which of two processes has a batch of connections: the one that takes it. */
-export const token = { create: createToken, take: takeToken, close: closeSync };
+export const token = { create: createToken, take: takeByte, close: closeSync };

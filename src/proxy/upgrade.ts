@@ -7,7 +7,7 @@ import { systemClock } from '../base/time.ts';
 import { type Giver, give } from '../handover/give.ts';
 import { describeControl, describeLast } from './describe-control.ts';
 import { findNode } from './find-node.ts';
-import type { Formers } from './formers.ts';
+import { type Formers, ProxyLine } from './formers.ts';
 import { createConnectionGiver } from './give-connections.ts';
 import type { HangUps } from './hang-ups.ts';
 import { interruptible } from './interruptible.ts';
@@ -30,6 +30,10 @@ const BATCH_TIMEOUT_MS = 2_000;
 const STEP_TIMEOUT_MS = 10_000;
 /** Connections that are in the middle of something are tried again for so long. */
 const SETTLE_MS = 5_000;
+const limits = {
+  ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
+  ...{ stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
+};
 
 export interface Upgrade {
   /**
@@ -38,12 +42,19 @@ export interface Upgrade {
    */
   run(): Promise<UpgradeView>;
   /** Calls back when another process is the proxy: this one ends when its last devices have left. */
-  onReplaced(run: (successor: Successor) => void): void;
+  onReplaced(run: (next: Replacement) => void): void;
   /** An upgrade that is under way fails, and the new process ends at once; resolves when all is as it was before. */
   cancel(): Promise<void>;
 }
 
 type GivenParts = Omit<RunningParts, 'owners'>;
+
+/** The process that is the proxy behind an upgrade, as this one sees it. */
+interface Replacement {
+  /** As of `Successor`. */
+  readonly line: Successor['line'];
+  readonly proxy: ProxyLine;
+}
 
 interface UpgradeParts extends Omit<RunningParts, 'admin' | 'owners'> {
   readonly admin: () => Admin;
@@ -57,7 +68,7 @@ export function createUpgrade({ admin, origin, hangUps, reloads, ...others }: Up
   const { line } = origin;
   const node = findNode();
   const { log, engine, events, phase, table, identity, serviceManager } = others.common;
-  let onReplaced = (_: Successor): void => {};
+  let onReplaced = (_: Replacement): void => {};
   let successor: Successor | undefined;
   let underWay: Promise<UpgradeView> | undefined;
   let cancelled = new AbortController();
@@ -69,8 +80,7 @@ export function createUpgrade({ admin, origin, hangUps, reloads, ...others }: Up
     try {
       cancelled.signal.throwIfAborted();
       const { version, given } = await give(next.channel, giver, {
-        ...{ startTimeoutMs: START_TIMEOUT_MS, batchTimeoutMs: BATCH_TIMEOUT_MS },
-        ...{ stepTimeoutMs: STEP_TIMEOUT_MS, settleMs: SETTLE_MS },
+        ...limits,
         ...{ kill: next.kill, now: systemClock.now, sleep, token },
       });
       const seconds = (systemClock.now() - beganMs) / 1000;
@@ -88,36 +98,27 @@ export function createUpgrade({ admin, origin, hangUps, reloads, ...others }: Up
     }
   }
 
-  function retire(next: Successor): void {
+  function retire({ pid, line: keeperLine, channel }: Successor): void {
     phase.isAccepting = false;
-    line?.leave();
-    origin.formers.leave();
-    leave(others);
+    leave(others, origin);
     admin().leave();
-    serviceManager.handedOver(next.pid);
-    hangUps.replaced(next.line !== undefined && !serviceManager.isPresent);
-    onReplaced(next);
-  }
-
-  /** What a reload changes goes over as it is then, and whoever asked for it gets what came of it. */
-  async function behindReloads(): Promise<void> {
-    const late = () => cancelled.abort(new Error('a reload has not ended within a minute'));
-    const answered = runningTimeout(late, RELOAD_TIMEOUT_MS);
-    await interruptible(reloads.idle(), cancelled.signal).finally(answered);
-    phase.isUpgrading = true; // reloads are refused
+    serviceManager.handedOver(pid);
+    const proxy = new ProxyLine(channel.release());
+    const isKeeper = keeperLine !== undefined && !serviceManager.isPresent;
+    hangUps.replaced(isKeeper ? undefined : () => proxy.hangUp());
+    onReplaced({ line: keeperLine, proxy });
   }
 
   async function replace(): Promise<UpgradeView> {
-    await behindReloads();
+    await endOf(reloads, cancelled);
+    phase.isUpgrading = true; // reloads are refused
     const beganMs = systemClock.now();
     log.info('upgrading: the program is started anew');
     successor = await startSuccessor({ node, line: line?.fd, isManaged: serviceManager.isPresent });
     const view = await handOver(successor, beganMs);
     const { to, connections, left, seconds } = view;
-    log.info(
-      { pid: to.pid, version: to.version, connections, left, seconds },
-      'upgraded: another process is the proxy',
-    );
+    const { pid, version } = to;
+    log.info({ pid, version, connections, left, seconds }, 'upgraded: another process is the proxy');
     retire(successor);
     return view;
   }
@@ -155,6 +156,13 @@ export function createUpgrade({ admin, origin, hangUps, reloads, ...others }: Up
   };
 }
 
+/** What a reload changes goes over as it is then, and whoever asked for it gets what came of it. @throws Error where it is cancelled, or is late */
+async function endOf(reloads: UpgradeParts['reloads'], cancelled: AbortController): Promise<void> {
+  const late = () => cancelled.abort(new Error('a reload has not ended within a minute'));
+  const inTime = runningTimeout(late, RELOAD_TIMEOUT_MS);
+  await interruptible(reloads.idle(), cancelled.signal).finally(inTime);
+}
+
 /** @throws BreakwaterError UPGRADE_UNAVAILABLE where this proxy can never hand over */
 function checkAvailable(engine: string, { isWholeProgram }: Pick<Origin, 'isWholeProgram'>): void {
   if (engine !== 'node' && isWholeProgram) return;
@@ -171,7 +179,12 @@ function isBusy(): BreakwaterError {
 }
 
 /** Another process accepts devices, and goes on with drains and rebalances. */
-function leave({ dataPlane, control }: Pick<RunningParts, 'dataPlane' | 'control'>): void {
+function leave(
+  { dataPlane, control }: Omit<GivenParts, 'admin'>,
+  { line, formers }: UpgradeParts['origin'],
+): void {
+  line?.leave();
+  formers.leave();
   dataPlane.threads.stopAccepting('leave');
   control.underWay.leave();
 }

@@ -131,6 +131,7 @@ describe.runIf(process.platform === 'linux')('upgrades', () => {
       env: { NOTIFY_SOCKET: address, WATCHDOG_USEC: '400000' },
     });
     let device: Awaited<ReturnType<typeof connectStaying>> | undefined;
+    const mains = [proxy.pid];
     let from = 0;
     /** The next notice that has this line. */
     const told = (line: RegExp): Promise<string> =>
@@ -141,18 +142,22 @@ describe.runIf(process.platform === 'linux')('upgrades', () => {
         return manager.messages()[at];
       }, `${line}`) as Promise<string>;
     await told(/^READY=1/);
-    for (let main = proxy.pid, upgrade = 0; upgrade < 2; upgrade++) {
+    for (let upgrade = 0; upgrade < 2; upgrade++) {
       const { to } = await proxy.upgrade();
       const announced = Number(/^MAINPID=(\d+)$/.exec(await told(/^MAINPID=/))?.[1]);
       expect(announced).toBe(to.pid);
       // systemd waits only for the end of its own children, and kills another main process right behind SIGTERM.
-      expect(look(announced)?.parent).not.toBe(main);
+      expect(look(announced)?.parent).not.toBe(mains.at(-1));
       await told(/^WATCHDOG=1$/);
       device ??= await connectStaying(stays, 'stays');
-      main = announced;
+      mains.push(announced);
     }
     expect(manager.messages().filter((message) => message.startsWith('READY=1'))).toHaveLength(3);
     expect(device?.socket.closed).toBe(false);
+    process.kill(mains[1] as number, 'SIGHUP'); // the device's process is not the proxy any more
+    const logged = (pattern: RegExp) => proxy.logs().some(({ msg }) => pattern.test(msg));
+    await until(() => logged(/^reloaded: nothing has changed$/), 'the proxy to read its configuration again');
+    expect(logged(/^not reloaded/)).toBe(false);
     await expectUnnoticed(traffic);
     await endMain(proxy, manager);
     await told(/^STOPPING=1/);

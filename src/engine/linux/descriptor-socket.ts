@@ -69,8 +69,8 @@ export function createToken(): number {
   return theirs;
 }
 
-/** False: the other process has taken it. */
-export function takeToken(fd: number): boolean {
+/** Without waiting. False: no byte is there, such as that of a token which the other process has taken. */
+export function takeByte(fd: number): boolean {
   return receiveByte(fd, 0) === 1;
 }
 
@@ -84,6 +84,13 @@ function receiveByte(fd: number, flags: number): number {
   const { koffi, libc } = load();
   const byte = Buffer.allocUnsafeSlow(1);
   return libc.recv(fd, Number(koffi.address(byte)), 1, flags | MSG_DONTWAIT);
+}
+
+/** One byte for whoever has the other end, without waiting: where it has no room there are many already. */
+export function giveByte(fd: number): void {
+  const { koffi, libc } = load();
+  const byte = Buffer.allocUnsafeSlow(1).fill(1);
+  libc.send(fd, Number(koffi.address(byte)), 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /** The other end hears the end, though more may come from there. */
@@ -181,6 +188,7 @@ interface Native {
   fcntl(fd: number, command: number, argument: number): number;
   shutdown(fd: number, how: number): number;
   recv(fd: number, address: number, length: number, flags: number): number;
+  send(fd: number, address: number, length: number, flags: number): number;
   sendmsg(fd: number, header: number, flags: number): Promise<number>;
   recvmsg(fd: number, header: number, flags: number): Promise<number>;
 }
@@ -201,6 +209,7 @@ function loadNative() {
     fcntl: library.func('int fcntl(int fd, int command, ...)') as unknown,
     shutdown: library.func('int shutdown(int fd, int how)'),
     recv: library.func('intptr_t recv(int fd, uintptr_t address, size_t length, int flags)'),
+    send: library.func('intptr_t send(int fd, uintptr_t address, size_t length, int flags)'),
     sendmsg: blocking('intptr_t sendmsg(int fd, uintptr_t header, int flags)'),
     recvmsg: blocking('intptr_t recvmsg(int fd, uintptr_t header, int flags)'),
   };

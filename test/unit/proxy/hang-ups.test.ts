@@ -25,7 +25,7 @@ test('in an upgrade it is the new process that reads it, told as soon as it list
   hangUps.newProcessListens(pass);
   expect(done.splice(0)).toEqual(['passed on']);
   hangUps.heed();
-  hangUps.replaced(true);
+  hangUps.replaced(undefined);
   hangUps.upgradeEnds(false);
   expect(done.splice(0)).toEqual(['told', 'passed on']);
   hangUps.heed(); // the keeper passes it on
@@ -46,11 +46,11 @@ test('where the upgrade fails this process reads it, once, and where nobody aske
   expect(done).toEqual([]);
 });
 
-test('a process that is not the proxy any more, and passes nothing on, says that it refuses', () => {
-  const { hangUps, done } = scene();
+test('a process that is not the proxy any more, and not its keeper, passes it on and says so', () => {
+  const { hangUps, pass, done } = scene();
   hangUps.upgradeBegins();
-  hangUps.replaced(false);
+  hangUps.replaced(pass);
   hangUps.upgradeEnds(false);
   hangUps.heed();
-  expect(done).toEqual(['reload']);
+  expect(done).toEqual(['told', 'passed on']);
 });
