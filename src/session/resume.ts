@@ -17,6 +17,7 @@ import { sendWaiting } from './quota.ts';
 import { stage } from './stages.ts';
 import type { State } from './state.ts';
 import { batches, qosAsked, subscribePacket } from './subscribe.ts';
+import type { Subscription } from './subscriptions.ts';
 import { hasWildcard, isShared } from './topic-filter.ts';
 
 /** The whole first byte: its lower four bits are reserved [MQTT-2.1.3-1]. */
@@ -67,7 +68,8 @@ function resume(s: State, terms: ConnackCapabilities): void {
   // What is held of a session that the node has comes again: the device never saw it.
   if (sessionPresent) migration.held = undefined;
   else forgetNodeSide(s, migration);
-  if (migration.doubtful) replaySubscriptions(s, migration);
+  if (migration.doubtful) replaySubscriptions(s, migration, s.subscriptions ?? [], true);
+  else if (s.version !== 5) renewForgotten(s, migration);
   if (migration.replays === undefined) attach(s, migration);
   else s.phase = 'rebuilding';
 }
@@ -130,21 +132,34 @@ function forgetNodeSide(s: State, migration: MigrationState): void {
   giveHeld(s);
 }
 
-function replaySubscriptions(s: State, migration: MigrationState): void {
-  const { subscriptions } = s;
-  if (subscriptions === undefined || subscriptions.count === 0) return;
-  migration.retainedUntilMs = Number.POSITIVE_INFINITY;
-  migration.replays = new Map();
-  let id = 0x1_0000;
+/**
+ * RabbitMQ before 3.12 says Session Present for a session whose subscriptions of QoS 0 it has forgotten with the link. So these
+ * are renewed; the session goes on whatever the node says to that, because it may have them.
+ */
+function renewForgotten(s: State, migration: MigrationState): void {
+  const forgotten = Array.from(s.subscriptions ?? []).filter((each) => qosAsked(each) === 0);
+  replaySubscriptions(s, migration, forgotten, false);
+}
+
+/**
+ * The lowest packet ids that the device does not use: RabbitMQ before 3.12 goes on counting its own from the highest that it was
+ * given, and ends the connection where it comes round to one that the device has not acknowledged.
+ */
+function replaySubscriptions(
+  s: State,
+  migration: MigrationState,
+  subscriptions: Iterable<Subscription>,
+  mustBeGranted: boolean,
+): void {
+  let id = 0;
   const maxBytes = Math.min(BATCH_BYTES, s.terms.maximumPacketSize);
   for (const batch of batches(subscriptions, BATCH_FILTERS, maxBytes)) {
-    do id--;
+    migration.retainedUntilMs = Number.POSITIVE_INFINITY;
+    migration.replays ??= new Map();
+    do id++;
     while (s.inflightFromDevice?.uses(id));
     s.toNode.write(subscribePacket(s.version, id, batch));
-    migration.replays.set(
-      id,
-      batch.map((each) => qosAsked(each)),
-    );
+    migration.replays.set(id, mustBeGranted ? batch.map((each) => qosAsked(each)) : []);
   }
 }
 

@@ -26,13 +26,13 @@ const fromNode: Record<Version, readonly string[]> = {
   3: [],
   4: [
     ...['PUBLISH q1 #7 u=x', 'PUBLISH q2 #8 u=x', 'PUBLISH q2 dup #8 u=x', 'PUBREL #8', 'PUBLISH u=x'],
-    ...['PUBACK #1', 'PUBREC #2', 'PUBCOMP #2', 'SUBACK #3 1 2', 'SUBACK #65535 1', 'UNSUBACK #4'],
+    ...['PUBACK #1', 'PUBREC #2', 'PUBCOMP #2', 'SUBACK #3 1 2', 'SUBACK #1 1', 'UNSUBACK #4'],
     ...['PINGRESP', `PUBLISH u=${long}`, `PUBLISH q1 #9 retain u=${long}`, 'PUBLISH q1 #7 retain u=x'],
   ],
   5: [
     ...['PUBLISH q1 #7 topicAlias:3 u=x', 'PUBLISH q1 #10 topicAlias:3 =z', 'PUBLISH q2 #8 u=x', 'PUBREL #8'],
     ...['PUBACK #1 code=16', 'PUBREC #2', 'PUBREC #2 code=145', 'PUBCOMP #2', 'SUBACK #3 1 2'],
-    ...['SUBACK #65535 1', 'UNSUBACK #4 0', 'PINGRESP', `PUBLISH q2 #9 u=${long}`, 'AUTH code=24'],
+    ...['SUBACK #1 1', 'UNSUBACK #4 0', 'PINGRESP', `PUBLISH q2 #9 u=${long}`, 'AUTH code=24'],
   ],
 };
 const answers: Record<Version, readonly string[]> = {
@@ -93,7 +93,7 @@ function waysOut(scene: SessionScene): Act[] {
     if (state === 'dialling') return [say(who, 'opens')];
     if (state !== 'open') continue;
     for (const text of answers[scene.version]) if (!text.includes('code')) found.push(say(who, text));
-    found.push(say(who, 'SUBACK #65535 1 2'), say(who, 'SUBACK #65535 2 2'), say(who, 'SUBACK #65534 2'));
+    found.push(say(who, 'SUBACK #1 1 2'), say(who, 'SUBACK #1 2 2'), say(who, 'SUBACK #65534 2'));
   }
   return found;
 }
@@ -267,10 +267,10 @@ describe('a session', () => {
     scene.pass(40);
     scene.say('b', 'opens');
     scene.say('b', 'CONNACK');
-    scene.say('b', 'SUBACK #65535 1');
+    scene.say('b', 'SUBACK #1 1');
     expect(scene.handed).toBe(1);
     expect(scene.did()).toEqual([
-      ...['a lost: reset', 'end a: reset', 'dial b', 'b gets CONNECT id=dev', 'b gets SUBSCRIBE #65535 t:1'],
+      ...['a lost: reset', 'end a: reset', 'dial b', 'b gets CONNECT id=dev', 'b gets SUBSCRIBE #1 t:1'],
       ...['b gets PUBLISH #2 q1 dup t=x', 'moved (link-lost) from a to b rebuilt after 40'],
     ]);
   });

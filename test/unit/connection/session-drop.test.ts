@@ -137,8 +137,8 @@ test('so is one that was rebuilt in part, when the node grants less than before'
     `
     -- The replayed subscription is refused. The session that b has begun is dropped, then the device is told why.
     b: CONNACK
-      b gets SUBSCRIBE #65535 t:1+rh2
-    b: SUBACK #65535 135
+      b gets SUBSCRIBE #1 t:1+rh2
+    b: SUBACK #1 135
       b gets DISCONNECT sessionExpiryInterval:0
       finish b
     b: fin

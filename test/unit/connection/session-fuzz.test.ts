@@ -11,7 +11,7 @@ const fromDevice = [
 ];
 const fromNode = [
   ...['CONNACK', 'CONNACK', 'CONNACK present', 'PUBLISH q1 #7 u=x', 'PUBLISH u=x', 'PUBACK #1', 'PUBREC #2'],
-  ...['SUBACK #3 1', 'SUBACK #65535 1', 'UNSUBACK #4 0', 'PINGRESP'],
+  ...['SUBACK #3 1', 'SUBACK #1 1', 'UNSUBACK #4 0', 'PINGRESP'],
 ];
 const refusals: Record<Version, readonly string[]> = {
   3: [],

@@ -158,7 +158,7 @@ describe('a lost link', () => {
       b: opens
         b gets CONNECT id=dev
       b: CONNACK
-        b gets SUBSCRIBE #65535 t:1
+        b gets SUBSCRIBE #1 t:1
       b: fin
         end b: reset
         b failed: closed-before-connack
@@ -167,8 +167,8 @@ describe('a lost link', () => {
       c: opens
         c gets CONNECT id=dev
       c: CONNACK
-        c gets SUBSCRIBE #65535 t:1
-      c: SUBACK #65535 1
+        c gets SUBSCRIBE #1 t:1
+      c: SUBACK #1 1
         moved (link-lost) from a to c rebuilt after ${2 * PACE_MS}`,
     );
   });
@@ -190,8 +190,8 @@ describe('a lost link', () => {
       b: opens
         b gets CONNECT id=dev
       b: CONNACK
-        b gets SUBSCRIBE #65535 t:1+rh2
-      b: SUBACK #65535 135
+        b gets SUBSCRIBE #1 t:1+rh2
+      b: SUBACK #1 135
         device gets DISCONNECT code=135
         end b: reset
         end device: flush
@@ -514,7 +514,7 @@ describe('a node asks to go elsewhere', () => {
       b: opens
         b gets CONNECT id=dev
       b: CONNACK
-        b gets SUBSCRIBE #65535 t:1+rh2
+        b gets SUBSCRIBE #1 t:1+rh2
       b: DISCONNECT code=139
         end b: reset
         b failed: busy

@@ -33,8 +33,8 @@ describe('rules 1 and 2: asking for the session', () => {
       >device SUBACK #1 1
       ${moving(v4)}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
       ${rebuilt}
       device> PUBLISH b=on
       >node   PUBLISH b=on`,
@@ -60,8 +60,8 @@ describe('rules 1 and 2: asking for the session', () => {
       >device SUBACK #1 1
       ${losing(connect)}
       node>   CONNACK present
-      >node   SUBSCRIBE #65535 a:1${version === 5 ? '+rh2' : ''}
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1${version === 5 ? '+rh2' : ''}
+      node>   SUBACK #1 1
       ${rebuilt}`,
       );
       expect(stage.session.mustPurge).toBe(false);
@@ -80,8 +80,8 @@ describe('rules 1 and 2: asking for the session', () => {
       >device SUBACK #1 1
       ${losing('CONNECT id=dev')}
       node>   CONNACK present
-      >node   SUBSCRIBE #65535 a:1+rh2
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1+rh2
+      node>   SUBACK #1 1
       >node   PINGREQ
       ${shared}`,
     );
@@ -236,8 +236,8 @@ describe('rules 1 and 2: asking for the session', () => {
       5,
       `${subscribed}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a/+:1+rh2
-      node>   SUBACK #65535 135
+      >node   SUBSCRIBE #1 a/+:1+rh2
+      node>   SUBACK #1 135
       event   end code=135 why=granted-less drops=true`,
     );
     play(
@@ -260,11 +260,11 @@ describe('rules 1 and 2: asking for the session', () => {
       >device SUBACK #1 1
       ${moving(v4)}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1
+      >node   SUBSCRIBE #1 a:1
       ${moving(v4)}
       node>   CONNACK present
-      >node   SUBSCRIBE #65535 a:1
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
       >node   PINGREQ
       ${shared}`,
     );
@@ -408,8 +408,8 @@ describe('rule 15: the assigned client id', () => {
       link
       >node   CONNECT id=chosen user=me
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 1
       ${rebuilt}
       lost
       link

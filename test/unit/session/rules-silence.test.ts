@@ -97,7 +97,7 @@ it('trusts a session no more that a node has after one that was asked and did no
     lost
     turn
     node>   CONNACK present`;
-  play(4, `${script('')}\n>node SUBSCRIBE #65535 b:1`);
+  play(4, `${script('')}\n>node SUBSCRIBE #1 b:1`);
   const { session } = play(4, `${script('refused')}\n${shared}`);
   expect(session.attached).toBe(true);
 });

@@ -39,29 +39,29 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
     }
   });
 
-  it('replays under packet ids that the device has no use for, at the end of their range too [MQTT-2.2.1-3]', () => {
+  it('replays under the lowest packet ids that the device has no use for [MQTT-2.2.1-3]', () => {
     play(
       5,
       `
-      -- The replay needs packet ids while the device uses those at both ends of the range.
+      -- The replay needs packet ids while the device uses some itself. Low ones: RabbitMQ counts its own on from the highest.
       ${subscribed('a:1', '1')}
-      device> PUBLISH #65535 q1 b=1 | PUBLISH #65534 q2 b=2 | PUBLISH #1 q1 b=3
-      >node   PUBLISH #65535 q1 b=1
-      >node   PUBLISH #65534 q2 b=2
-      >node   PUBLISH #1 q1 b=3
+      device> PUBLISH #1 q1 b=1 | PUBLISH #2 q2 b=2 | PUBLISH #4 q1 b=3
+      >node   PUBLISH #1 q1 b=1
+      >node   PUBLISH #2 q2 b=2
+      >node   PUBLISH #4 q1 b=3
       ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65533 a:1+rh2
+      >node   SUBSCRIBE #3 a:1+rh2
       -- meanwhile the device may use any id that it has not in flight
-      device> PUBLISH #65533 q1 b=4
-      node>   SUBACK #65533 1
-      >node   PUBLISH #65535 q1 dup b=1
-      >node   PUBLISH #65534 q2 dup b=2
-      >node   PUBLISH #1 q1 dup b=3
-      >node   PUBLISH #65533 q1 b=4
+      device> PUBLISH #3 q1 b=4
+      node>   SUBACK #3 1
+      >node   PUBLISH #1 q1 dup b=1
+      >node   PUBLISH #2 q2 dup b=2
+      >node   PUBLISH #4 q1 dup b=3
+      >node   PUBLISH #3 q1 b=4
       ${rebuilt}
-      node>   PUBACK #65533
-      >device PUBACK #65533`,
+      node>   PUBACK #3
+      >device PUBACK #3`,
     );
   });
 
@@ -75,11 +75,11 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       >node   PUBLISH #2 q1 a=1
       ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1 b:1
+      >node   SUBSCRIBE #1 a:1 b:1
       device> PUBLISH a=2
       node>   PUBLISH b=live
       >device PUBLISH b=live
-      node>   SUBACK #65535 1 1
+      node>   SUBACK #1 1 1
       >node   PUBLISH #2 q1 dup a=1
       >node   PUBLISH a=2
       ${rebuilt}`,
@@ -100,8 +100,8 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       >device SUBACK #3 2
       ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:2+nl+rh2
-      node>   SUBACK #65535 2
+      >node   SUBSCRIBE #1 a:2+nl+rh2
+      node>   SUBACK #1 2
       ${rebuilt}`,
     );
   });
@@ -111,8 +111,8 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       5,
       `${subscribed('a:1', '1')} ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1+rh2
-      node>   SUBACK #65535 135
+      >node   SUBSCRIBE #1 a:1+rh2
+      node>   SUBACK #1 135
       >device DISCONNECT code=135
       event   end code=135 why=granted-less`,
     );
@@ -120,9 +120,34 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       4,
       `${subscribed('a:1', '1')} ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1
-      node>   SUBACK #65535 0
+      >node   SUBSCRIBE #1 a:1
+      node>   SUBACK #1 0
       event   end code=155 why=granted-less drops=true`,
+    );
+  });
+
+  it('renews subscriptions of QoS 0 where the session is present before MQTT 5, because RabbitMQ forgets them', () => {
+    // A node that has the subscription may refuse a new one (128), and serves the session all the same.
+    for (const answer of [0, 128]) {
+      play(
+        4,
+        `
+      -- The next node has the session, and what is queued for it, but not its subscription of QoS 0.
+      ${subscribed('a:1 b:0 c:2', '1 0 1')} ${move}
+      node>   CONNACK present
+      >node   SUBSCRIBE #1 b:0
+      node>   PUBLISH #1 q1 a=queued | PUBLISH retain b=old | SUBACK #1 ${answer}
+      >device PUBLISH #1 q1 a=queued
+      ${shared}
+      node>   PUBLISH b=live
+      >device PUBLISH b=live`,
+      );
+    }
+    play(
+      5,
+      `${subscribed('a:1 b:0', '1 0')} ${move}
+      node>   CONNACK present
+      ${shared}`,
     );
   });
 
@@ -133,14 +158,14 @@ describe('rule 7: SUBSCRIBE and UNSUBSCRIBE', () => {
       `
       -- Nine filters do not fit into one packet: two are sent, and nothing else until both are answered.
       ${subscribed(filters, '0 0 0 0 0 0 0 0 0')}
-      device> PUBLISH #65535 q1 a=1
-      >node   PUBLISH #65535 q1 a=1
+      device> PUBLISH #1 q1 a=1
+      >node   PUBLISH #1 q1 a=1
       ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65534 ${filters.slice(0, 39)}
-      >node   SUBSCRIBE #65533 f9:0
-      node>   SUBACK #65533 0 | SUBACK #65534 0 0 0 0 0 0 0 0
-      >node   PUBLISH #65535 q1 dup a=1
+      >node   SUBSCRIBE #2 ${filters.slice(0, 39)}
+      >node   SUBSCRIBE #3 f9:0
+      node>   SUBACK #3 0 | SUBACK #2 0 0 0 0 0 0 0 0
+      >node   PUBLISH #1 q1 dup a=1
       ${rebuilt}`,
     );
   });
@@ -152,8 +177,8 @@ describe('rule 8: retained messages', () => {
       5,
       `${subscribed('a:1+rh1', '1')} ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1+rh2
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 a:1+rh2
+      node>   SUBACK #1 1
       ${rebuilt}`,
     );
   });
@@ -165,8 +190,8 @@ describe('rule 8: retained messages', () => {
       -- The replay brings old retained messages again: they are for us. What the device asks for itself is not.
       ${subscribed('a/+:2', '2')} ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a/+:2
-      node>   PUBLISH retain a/1=old | SUBACK #65535 2 | PUBLISH #1 q1 retain a/2=old | PUBLISH #2 q2 retain a/3=old
+      >node   SUBSCRIBE #1 a/+:2
+      node>   PUBLISH retain a/1=old | SUBACK #1 2 | PUBLISH #1 q1 retain a/2=old | PUBLISH #2 q2 retain a/3=old
       >node   PUBACK #1
       >node   PUBREC #2
       ${rebuilt}
@@ -188,8 +213,8 @@ describe('rule 8: retained messages', () => {
       4,
       `${subscribed('a/+:0', '0')} ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a/+:0
-      node>   SUBACK #65535 0
+      >node   SUBSCRIBE #1 a/+:0
+      node>   SUBACK #1 0
       ${rebuilt}
       node>   PUBLISH retain a/1=old`,
       { now: () => nowMs },
@@ -218,8 +243,8 @@ describe('rule 8: retained messages', () => {
       >device SUBACK #1 1
       ${losing(connect)}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 ${replayed}
-      node>   SUBACK #65535 1
+      >node   SUBSCRIBE #1 ${replayed}
+      node>   SUBACK #1 1
       ${rebuilt}
       node>   PUBLISH #1 q1 retain a/1=live
       >device PUBLISH #1 q1 retain a/1=live
@@ -233,7 +258,7 @@ describe('rule 8: retained messages', () => {
   it('lets them through where nothing was replayed', () => {
     play(
       4,
-      `${subscribed('a:0', '0')} ${move}
+      `${subscribed('a:1', '1')} ${move}
       node>   CONNACK present
       ${shared}
       node>   PUBLISH retain a=1
@@ -257,9 +282,9 @@ describe('rule 9: identifiers, options, shared subscriptions', () => {
       >device SUBACK #2 1
       ${move}
       node>   CONNACK
-      >node   SUBSCRIBE #65535 a:1+nl+rap+rh2 b:2+rh2 subscriptionIdentifier:300
-      >node   SUBSCRIBE #65534 $share/g/c:1+rh2 subscriptionIdentifier:7
-      node>   SUBACK #65535 1 2 | SUBACK #65534 1
+      >node   SUBSCRIBE #1 a:1+nl+rap+rh2 b:2+rh2 subscriptionIdentifier:300
+      >node   SUBSCRIBE #2 $share/g/c:1+rh2 subscriptionIdentifier:7
+      node>   SUBACK #1 1 2 | SUBACK #2 1
       ${rebuilt}`,
     );
   });
