@@ -2,6 +2,7 @@ import { BreakwaterError } from '../base/errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';
 import { loadEpoll } from './epoll/load.ts';
 import type { LinuxSupport } from './linux/support.ts';
+import { tlsUnavailable } from './linux/tls-support.ts';
 import { NodeEngine } from './node/engine.ts';
 import { loadUring } from './uring/load.ts';
 import { deadlyFilter } from './uring/seccomp.ts';
@@ -72,6 +73,13 @@ function faultOf(support: LinuxSupport, threads: number): string | undefined {
 export function recordsFault(name: EngineName): string | undefined {
   const support = name === 'node' ? undefined : linux[name]();
   return support?.available ? support.recordsFault() : undefined;
+}
+
+/** @throws BreakwaterError ENGINE_UNAVAILABLE where this engine finds no OpenSSL that it can call */
+export function checkTls(name: EngineName): void {
+  const support = name === 'node' ? undefined : linux[name]();
+  const fault = support?.available ? support.tlsFault() : undefined;
+  if (fault !== undefined) throw tlsUnavailable(fault);
 }
 
 /** @throws BreakwaterError TRANSPARENT_UNAVAILABLE where this engine, or this process, cannot use devices' addresses */

@@ -6,7 +6,7 @@ import { ConfigError, type Finding, formatProblem } from '../config/problems.ts'
 import { configError, placed } from '../config/source.ts';
 import { findWarnings } from '../config/warnings.ts';
 import { adminExpiries, listenerExpiries, upstreamExpiries } from './expiry-findings.ts';
-import { findMachineProblems } from './machine.ts';
+import { findMachineProblems, findMachineWarnings } from './machine.ts';
 import { readAdminTlsFiles, readTlsFiles, readUpstreamTlsFiles } from './tls-files.ts';
 
 /** What is wrong with a configuration, found without applying it. */
@@ -21,6 +21,7 @@ export async function checkHere(config: Config): Promise<Finding[]> {
   if (found.length > 0) throw configError(config, found);
   const nowMs = Date.now();
   return [
+    ...findMachineWarnings(config),
     ...listenerExpiries(files, nowMs),
     ...upstreamExpiries(config.pools, upstreamFiles, nowMs),
     ...adminExpiries(adminFiles, nowMs),

@@ -3,7 +3,7 @@ import { BreakwaterError, type ErrorCode, messageOf } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/problems.ts';
 import { configError } from '../config/source.ts';
-import { checkTransparent, chooseEngine } from '../engine/create.ts';
+import { checkTls, checkTransparent, chooseEngine, recordsFault } from '../engine/create.ts';
 import type { EngineName } from '../engine/engine.ts';
 import { redisTarget } from '../membership/store/redis-target.ts';
 import { threadsWanted } from './identity.ts';
@@ -29,10 +29,36 @@ export async function checkMachine(config: Config): Promise<void> {
   if (found.length > 0) throw configError(config, found);
 }
 
-function findEngineProblems({ proxy, pools }: Config): Finding[] {
+/** What works otherwise on this machine than the configuration reads. */
+export function findMachineWarnings(config: Config): Finding[] {
+  const why = speaksTls(config) ? recordsFault(engineOf(config)) : undefined;
+  if (why === undefined) return [];
+  return [{ path: ['proxy', 'engine'], message: `TLS records are left to OpenSSL: ${why}` }];
+}
+
+/** Does an engine speak TLS, to devices or to nodes? HTTP is not its business. */
+function speaksTls({ listeners, pools }: Config): boolean {
+  return (
+    listeners.some(({ url, tls }) => tls !== undefined && !url.startsWith('https:')) ||
+    pools.some(
+      ({ nodes, discovery, upstream }) =>
+        upstream.tls !== undefined ||
+        nodes.some(({ url }) => url.startsWith('mqtts:')) ||
+        discovery.some(({ scheme }) => scheme === 'mqtts'),
+    )
+  );
+}
+
+function engineOf({ proxy }: Config): EngineName {
+  return chooseEngine(proxy.engine, threadsWanted(proxy)).name;
+}
+
+function findEngineProblems(config: Config): Finding[] {
+  const { pools } = config;
   let engine: EngineName;
   try {
-    engine = chooseEngine(proxy.engine, threadsWanted(proxy)).name;
+    engine = engineOf(config);
+    if (speaksTls(config)) checkTls(engine);
   } catch (error) {
     return [toFinding(['proxy', 'engine'], error)];
   }

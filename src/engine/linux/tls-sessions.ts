@@ -1,4 +1,3 @@
-import { BreakwaterError } from '../../base/errors.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Peer, TargetTls } from '../../connection/wire.ts';
 import type { IpSource } from '../../protocol/address/ip.ts';
@@ -23,7 +22,7 @@ import { TlsFacts, TlsPeer } from './tls-facts.ts';
 import { createTlsLinks, type TlsLinks } from './tls-links.ts';
 import { TlsRecords } from './tls-records.ts';
 import { SecretsTaker, type TakenHandshake } from './tls-secrets.ts';
-import { findTlsFault, tryAead } from './tls-support.ts';
+import { findTlsFault, tlsUnavailable, tryAead } from './tls-support.ts';
 
 /** What is there once a listener, or a pool, speaks TLS. */
 interface Loaded {
@@ -112,8 +111,7 @@ export class TlsSessions {
     if (this.loaded !== undefined) return this.loaded;
     const { libc } = this;
     const fault = findTlsFault();
-    if (fault !== undefined)
-      throw new BreakwaterError('ENGINE_UNAVAILABLE', `TLS: ${fault}; set proxy.engine to node`);
+    if (fault !== undefined) throw tlsUnavailable(fault);
     const ssl = loadOpenSsl();
     const stateOf = (fd: number) => (this.records as TlsRecords).of(fd);
     const taker = new SecretsTaker(libc, ssl, createHmac(libc), stateOf);

@@ -1,4 +1,4 @@
-import { messageOf } from '../../base/errors.ts';
+import { BreakwaterError, messageOf } from '../../base/errors.ts';
 import { createAead, type EvpAead, loadEvp } from './evp.ts';
 import { loadBio } from './handshake-input.ts';
 import type { Libc } from './libc.ts';
@@ -18,6 +18,11 @@ export function findTlsFault(): string | undefined {
   } catch (error) {
     return `it finds no OpenSSL 3 to call (${messageOf(error)})`;
   }
+}
+
+/** Where something is to speak TLS all the same. */
+export function tlsUnavailable(fault: string): BreakwaterError {
+  return new BreakwaterError('ENGINE_UNAVAILABLE', `TLS: ${fault}; set proxy.engine to node`);
 }
 
 /** The ciphers for records of our own; a text: why OpenSSL has to keep the records, whatever the configuration says. */
