@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { freePort } from '../test/support/free-port.ts';
 import { contenders } from './contenders.ts';
 import {
   type Figured,
@@ -38,8 +39,6 @@ const { values } = parseArgs({
   },
 });
 
-const SINK_PORT = 21_883;
-const FIRST_PORT = 21_900;
 const LOAD = resolve('dist/bench/load/main.js');
 const LOAD_TIMEOUT_MS = 60_000;
 const PAGE = 'docs/benchmarks.md';
@@ -62,6 +61,9 @@ for (const name of wanted ?? [])
 const writesPage = only === undefined && (wanted === undefined || values.merge || values.continue);
 const patience: RetryPolicy = { leftMs: Number(values.patienceMs) };
 const head = commit();
+const sinkPort = await freePort();
+/** Of each contender that has taken part: connections that are not quite over are nobody else's. */
+const ports = new Map<string, number>();
 /** Contenders that cannot run on this machine. */
 const absent = new Set<string>();
 let figured = begun();
@@ -94,11 +96,9 @@ async function started(measure: string, name: string, directory: string): Promis
   if (contender === undefined) throw new Error(`there is no contender ${name}`);
   if (absent.has(name)) return undefined;
   try {
-    return await run(
-      contender,
-      { proxy: FIRST_PORT + contenders.indexOf(contender), sink: SINK_PORT },
-      directory,
-    );
+    const port = ports.get(name) ?? (await freePort());
+    ports.set(name, port);
+    return await run(contender, { proxy: port, sink: sinkPort }, directory);
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     absent.add(name);
@@ -114,7 +114,7 @@ function trouble(measure: string, text: string): void {
 
 async function load({ load, settings }: Measure, contender: Running): Promise<Figures> {
   const at = (port: number) => ({ host: '127.0.0.1', port });
-  const task = { ...settings, proxy: at(contender.port), sink: at(SINK_PORT), pids: contender.pids() };
+  const task = { ...settings, proxy: at(contender.port), sink: at(sinkPort), pids: contender.pids() };
   const command = ['-c', String(LOAD_CORE), process.execPath, LOAD, load, JSON.stringify(task)];
   const { stdout } = await promisify(execFile)('taskset', command, { timeout: LOAD_TIMEOUT_MS });
   const figures = JSON.parse(stdout) as Figures;

@@ -1,11 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
+import { freePort } from '../../test/support/free-port.ts';
 import { cpuUs, residentBytes } from '../load/gauges.ts';
 import type { Figures, Task } from '../load/measures.ts';
 
@@ -24,10 +24,9 @@ const { values } = parseArgs({
   },
 });
 const windowMs = Number(values.seconds) * 1000;
-const [proxyPort, sinkPort, adminPort] = await freePorts(3);
-const proxy = { host: '127.0.0.1', port: proxyPort as number };
-const sink = { host: '127.0.0.1', port: sinkPort as number };
-const adminUrl = `http://127.0.0.1:${adminPort}`;
+const proxy = { host: '127.0.0.1', port: await freePort() };
+const sink = { host: '127.0.0.1', port: await freePort() };
+const adminUrl = `http://127.0.0.1:${await freePort()}`;
 const file = (path: string) => new URL(path, import.meta.url).pathname;
 
 const directory = mkdtempSync(join(tmpdir(), 'breakwater-storm-'));
@@ -72,14 +71,6 @@ const calm = (limits: Partial<Task> = {}) =>
     connections: 1000,
     ...limits,
   });
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((each) => once(each, 'listening')));
-  const ports = servers.map((each) => (each.address() as AddressInfo).port);
-  await Promise.all(servers.map((each) => once(each.close(), 'close')));
-  return ports;
-}
 
 async function ready(): Promise<void> {
   for (;;) {
