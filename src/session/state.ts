@@ -119,8 +119,9 @@ export class State implements Speaker {
     return this.inflightFromDevice !== undefined && this.inflightFromDevice.nextResend >= 0;
   }
 
-  /** So many bytes of a packet of this type go to the node. */
+  /** So many bytes of a packet of this type go to the node. Without rates nobody asks for them, and they would grow for ever. */
   bill(type: number, bytes: number): void {
+    if (!this.options.isPaced) return;
     if (type === packetType.publish) this.billedMessages++;
     this.billedBytes += bytes;
   }

@@ -223,3 +223,10 @@ test('a device that has ended its side while it waits is heard to the end by the
       finish b`,
   );
 });
+
+test('without rates nothing is counted that nobody asks for, since it would grow for ever', () => {
+  const scene = served();
+  scene.say('device', 'PUBLISH t=x | PUBLISH q1 #1 t=x');
+  const state = scene.connection.describe()?.state;
+  expect(state).toMatchObject({ forwarder: { session: { state: { billedMessages: 0, billedBytes: 0 } } } });
+});
