@@ -10,7 +10,7 @@ import type { EndCause, Target } from './wire.ts';
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /** What is decided about the session. */
-export interface LossOwner {
+interface LossOwner {
   /** The node lives: it has ended the session. */
   nodeLives(lost: LostLink): void;
   nodeGone(lost: LostLink, evidence: Evidence): void;
@@ -27,12 +27,14 @@ export class LostLink implements Asker {
   readonly lostAtMs: number;
   /** False: the device has part of a message that only this node could complete. */
   readonly isWhole: boolean;
+  /** The node has ended its side only, and its link is kept: if it lives it may still read. */
+  readonly mayRead: boolean;
   private readonly connection: Pick<ForwarderHost, 'host' | 'wire'>;
   private owner: LossOwner | undefined;
 
   constructor(
     connection: Pick<ForwarderHost, 'host' | 'wire'>,
-    facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole'>,
+    facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole' | 'mayRead'>,
     owner: LossOwner,
   ) {
     this.connection = connection;
@@ -40,6 +42,7 @@ export class LostLink implements Asker {
     this.cause = facts.cause;
     this.attachedAtMs = facts.attachedAtMs;
     this.isWhole = facts.isWhole;
+    this.mayRead = facts.mayRead;
     this.lostAtMs = connection.host.now();
     this.owner = owner;
   }

@@ -2,14 +2,15 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
 import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
-import { Deaths, noDeaths } from './deaths.ts';
-import { FlowControl, freeFlow } from './flow-control.ts';
+import { Deaths } from './deaths.ts';
+import { describeForwarder } from './describe-forwarder.ts';
+import { FlowControl } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedSessionForwarder } from './handed-forwarder.ts';
 import { KeepAliveMonitor } from './keep-alive-monitor.ts';
 import { hasTimeAgain } from './last-bytes.ts';
 import { noHistory } from './migration.ts';
-import { Parting, staying } from './parting.ts';
+import { Parting, revivedParting, staying } from './parting.ts';
 import { type EventHandler, handleEvent } from './session-events.ts';
 import { sessionOptions } from './session-options.ts';
 import { SessionUpstream } from './session-upstream.ts';
@@ -129,6 +130,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   }
 
   toDevice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.parting.nodeFinished) return; // it was told the end already
     if (this.monitor === undefined) this.upstream.spoken = true;
     this.connection.wire.toDevice(bytes, start, end);
   }
@@ -171,8 +173,9 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (upstream.isOver) return;
     if (!this.flow?.pauseMs(this.monitor !== undefined)) session.goOnDevice(this.flow?.step);
     this.drainEvents();
-    const isHeard = this.monitor !== undefined && !session.isWithheld; // else by the next node, or later
-    if (this.parting.farewellWaits && isHeard && !session.hasDeviceRest) this.farewell();
+    const isHeard = this.monitor !== undefined || this.parting.nodeFinished; // else by the next node, or later
+    if (this.parting.farewellWaits && isHeard && !session.isWithheld && !session.hasDeviceRest)
+      this.farewell();
   }
 
   // ---- links -----------------------------------------------------------------------------------------------
@@ -240,7 +243,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   timer(): void {
     const { upstream, connection, parting } = this;
-    if (parting.isFarewell) return hasTimeAgain(connection) ? undefined : connection.close('flush');
+    if (parting.isHalfClosed) return hasTimeAgain(connection) ? undefined : connection.close('flush');
     upstream.hung?.timer();
     const { monitor } = this;
     if (this.deaths?.timer() || upstream.timer() || monitor === undefined) return;
@@ -269,7 +272,8 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
       parting.finished = true;
       if (!parting.leaving) parting.closeMode = 'flush';
       if (parting.isFarewell) this.connection.wire.finishNode(this.upstream.link);
-      else if (this.monitor !== undefined && !this.session.isWithheld) this.farewell();
+      else if (parting.nodeFinished || (this.monitor !== undefined && !this.session.isWithheld))
+        this.farewell();
       return;
     }
     if (!parting.leaving) parting.closeMode = 'reset';
@@ -297,6 +301,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (parting.isFarewell || this.upstream.isOver) return;
     parting.farewellWaits = this.session.hasDeviceRest;
     if (parting.farewellWaits) return this.needFlow().later.askForDevice(-1); // at once, or a node that hangs holds the end up
+    if (parting.nodeFinished) return this.connection.close('flush'); // nobody will answer
     parting.isFarewell = true;
     this.monitor = undefined;
     this.upstream.giveUpMove();
@@ -312,10 +317,26 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     this.connection.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
+  /**
+   * The node has ended its side, and may still read. The device hears that, and may still speak: its node gets what it says until it
+   * ends its own side.
+   */
+  nodeFinished(): void {
+    const { connection } = this;
+    const parting = this.needParting();
+    Object.assign(parting, { nodeFinished: true, closeMode: 'flush', purges: false } satisfies Partial<Parting>);
+    connection.because(nodeEndOf('fin'));
+    connection.wire.setTimer(connection.host.limits.halfCloseTimeoutMs);
+    connection.wire.finishDevice();
+    this.session.release();
+    this.drainEvents();
+    if (parting.finished && !this.upstream.isOver) this.farewell();
+  }
+
   /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason, said?: string | Uint8Array): void {
     const parting = this.needParting();
-    if (parting.isFarewell) return this.connection.close('flush');
+    if (parting.isHalfClosed) return this.connection.close('flush');
     // It is alive, and its Will must not fire because of us (rule 13).
     if (comesBack(reason)) parting.closeMode = 'goodbye';
     if (purgesNothing(reason)) parting.purges = false;
@@ -328,12 +349,12 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   /** The session that a node has under this client id is the newer connection's by now: it is not purged (rule 14). */
   superseded(): void {
     this.needParting().purges = false;
-    this.upstream.superseded();
+    if (!this.parting.nodeFinished) this.upstream.superseded();
   }
 
   takenOver(isWhole: boolean): void {
     // A node that has not closed its link to it may fire the Will of a device that is alive (rule 13).
-    if (!this.parting.isFarewell) this.needParting().closeMode = 'goodbye';
+    if (!this.parting.isHalfClosed) this.needParting().closeMode = 'goodbye';
     if (isWhole) this.end('taken-over');
     else this.endInTheMiddle('taken-over');
   }
@@ -357,18 +378,11 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   /** While a node serves, and nothing else is under way. */
   describe(): HandedSessionForwarder | undefined {
-    const { monitor, connection, parting } = this;
-    const { leaving, closeMode, purges } = parting;
-    const waits = parting.farewellWaits || parting.linkEnd !== undefined;
-    if (monitor === undefined || waits || parting.finished) return undefined;
-    const [session, upstream] = [this.session.describe(), this.upstream.describe()];
-    const flow = this.flow === undefined ? freeFlow : this.flow.describe();
-    const deaths = this.deaths === undefined ? noDeaths : this.deaths.describe();
-    if (!session || !upstream || !flow || !deaths) return undefined;
-    return {
-      ...{ kind: 'session', session, upstream, flow, deaths, leaving, closeMode, purges },
-      monitor: monitor.describe(connection.host.now()),
-    };
+    const { session, upstream, monitor, flow, deaths, parting } = this;
+    return describeForwarder(
+      { session, upstream, monitor, flow, deaths, parting },
+      this.connection.host.now(),
+    );
   }
 
   /** `route` is that of `handed.upstream`, and `target` the node. */
@@ -387,9 +401,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (handed.deaths.origin !== '' || handed.deaths.isSudden) forwarder.needDeaths().revive(handed.deaths);
     forwarder.monitor = new KeepAliveMonitor(forwarder, host.now());
     forwarder.monitor.revive(handed.monitor, host.now());
-    const { leaving, closeMode, purges } = handed;
-    if (leaving || !purges || closeMode !== staying.closeMode)
-      Object.assign(forwarder.needParting(), { leaving, closeMode, purges });
+    forwarder.parting = revivedParting(handed);
     return forwarder;
   }
 

@@ -7,11 +7,11 @@ import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
 import type { MoveCause, PoolRoute } from './connection-host.ts';
 import { noCopies, purge, withCopy } from './copies.ts';
 import type { Drop } from './drop.ts';
-import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { HandedUpstream } from './handed-forwarder.ts';
 import { type HangHost, HungNode } from './hung-node.ts';
-import { type LossOwner, LostLink } from './lost-link.ts';
+import { linkLost, lossOver } from './link-loss.ts';
+import type { LostLink } from './lost-link.ts';
 import { type Move, Moves } from './migration.ts';
 import type { CloseMode } from './part.ts';
 import { isBetweenPackets, obstacle } from './planned-move.ts';
@@ -21,7 +21,7 @@ import type { MoveAnswer, UpstreamHost } from './upstream-host.ts';
 import type { EndCause, Link, Target } from './wire.ts';
 
 /** Where a session is: finds it its first node, takes it from node to node, and leaves the last (`LIFECYCLE.md`). */
-export class SessionUpstream implements LossOwner, HangHost {
+export class SessionUpstream implements HangHost {
   readonly at: Attachment;
   /** The device was sent something while no node served it. */
   spoken = false;
@@ -230,41 +230,7 @@ export class SessionUpstream implements LossOwner, HangHost {
     if (this.hung?.ended(link)) return;
     if (link === this.attempts?.link) return this.tryAnother((attempts) => attempts.ended(cause));
     const target = this.at.permit?.target;
-    if (target !== undefined && !this.hung?.follows()) this.servingLinkEnded(target, cause);
-  }
-
-  /** The node has ended the link: the word of the broker, or its death. The session waits until it is known which. */
-  private servingLinkEnded(target: Target, cause: EndCause): void {
-    const { connection, route, owner, at } = this;
-    if (!connection.isTakenOver) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
-    this.giveUpMove();
-    at.part(at.link, 'reset');
-    at.link = -1;
-    owner.adrift();
-    const isWhole = owner.session.detached(true);
-    if (connection.isSuperseded) return owner.takenOver(isWhole);
-    this.lost = new LostLink(connection, { target, cause, attachedAtMs: at.attachedAtMs, isWhole }, this);
-    this.lost.decide(route.moves.lostLink);
-  }
-
-  nodeLives({ cause, isWhole }: LostLink): void {
-    this.lost = undefined;
-    if (this.connection.isTakenOver) this.owner.takenOver(isWhole);
-    else this.owner.nodeEnded(cause);
-  }
-
-  nodeGone({ target, isWhole, lostAtMs }: LostLink, evidence: Evidence): void {
-    const { at, owner } = this;
-    this.lost = undefined;
-    at.permit?.release();
-    at.permit = undefined;
-    if (!isWhole) return owner.endInTheMiddle('node-reset');
-    if (!owner.needDeaths().survives(target, evidence)) return;
-    owner.session.nodeGone();
-    owner.session.answerPings();
-    owner.drainEvents();
-    if (!this.isOver)
-      this.moveOn(this.needMoves().start({ cause: 'link-lost', origin: target, evidence, nowMs: lostAtMs }));
+    if (target !== undefined && !this.hung?.follows()) linkLost(this, target, cause);
   }
 
   /** The node says that it stops, or that the session should go elsewhere. */
@@ -283,8 +249,9 @@ export class SessionUpstream implements LossOwner, HangHost {
   superseded(): void {
     if (this.isOver) return this.purge?.giveUp();
     const isNewer = this.moves?.hasMovedSince(this.connection.host.now() - TAKEOVER_MS) ?? false;
+    if (this.lost !== undefined) return this.owner.takenOver(lossOver(this, this.lost));
     const isSpeaking = this.link >= 0 && this.at.permit !== undefined && !this.hung?.isSilent;
-    if (!isSpeaking || isNewer) this.owner.takenOver(this.lost?.isWhole ?? true);
+    if (!isSpeaking || isNewer) this.owner.takenOver(true);
     else if (this.move !== undefined) this.exhausted();
   }
 

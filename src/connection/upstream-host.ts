@@ -21,6 +21,8 @@ export interface UpstreamHost {
   adrift(): void;
   /** The node lives and has ended the session: the device is ended in the same way, without a further packet. */
   nodeEnded(cause: EndCause): void;
+  /** The same, but it may still read: what has waited goes to it, and what the device says until it ends its side. */
+  nodeFinished(): void;
   /** A newer connection has the session. Not `isWhole`: the device has part of a message. */
   takenOver(isWhole: boolean): void;
   /** The device has part of a message, and no other node has the rest. */

@@ -99,6 +99,8 @@ export interface Wire {
    * `flush`, or while TLS still shakes hands, discards and resets at once. Only `timer` and `closed` are still told.
    */
   endDevice(how: 'flush' | 'reset'): void;
+  /** Sends FIN behind what waits for the device, which may go on speaking and is still heard. Nothing is sent after it. */
+  finishDevice(): void;
   /** Sends FIN behind what waits for the node, which may go on speaking and is still heard. Nothing is sent after it. */
   finishNode(link: Link): void;
   /**

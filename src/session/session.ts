@@ -120,14 +120,15 @@ export class Session {
     if (this.state.migration !== undefined) this.state.migration.asking = false;
   }
 
-  /** The node is silent: what the device sends waits, and PINGREQ is answered here. What the node says still reaches the device. */
-  withhold(): void {
+  /** The node is silent, or has ended its side: what the device sends waits; PINGREQ is answered here, or waits too as for `detached`. */
+  withhold(pingsWait = false): void {
     if (this.state.phase !== 'attached') return;
     this.state.isWithheld = true;
-    this.answerPings();
+    this.state.pingsWait = pingsWait;
+    if (!pingsWait) this.answerPings();
   }
 
-  /** The node serves again: what has waited goes to it. */
+  /** The node serves again, or reads on: what has waited goes to it. */
   release(): void {
     if (!this.state.isWithheld) return;
     this.state.isWithheld = false;
@@ -228,9 +229,8 @@ export class Session {
 
   /** The device sends nothing more, but may still read: what the node answers is passed on. Call it while attached. */
   deviceFinished(): void {
-    const { state } = this;
-    state.deviceLeft = true;
-    if (state.phase === 'attached') state.phase = 'leaving';
+    this.state.deviceLeft = true;
+    if (this.state.phase === 'attached') this.state.phase = 'leaving';
   }
 
   /** Writes DISCONNECT with this reason, or what is `said`, where MQTT 5 has one. The owner closes the device behind it. */

@@ -725,6 +725,38 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
     });
   }
 
+  describe('finishDevice', () => {
+    it('sends FIN behind what waits; the device is still heard, and its end told', async () => {
+      const { device, connection } = await dialled();
+      const { bytes, digest: expected } = payload(3_000_000);
+      connection.call('toDevice', bytes, 0, bytes.length);
+      connection.call('finishDevice');
+      connection.call('toDevice', bytes, 0, bytes.length); // nothing follows a FIN
+      expect(digest(await received(device))).toBe(expected);
+      device.end('answer');
+      expect(await connection.text('deviceData', 6)).toBe('answer');
+      expect(await connection.told('deviceEnded')).toEqual(['fin']);
+      connection.call('endNode', 0, 'reset');
+      connection.call('endDevice', 'flush');
+      await connection.told('closed');
+    });
+
+    it('of a link that has ended its side: what the device says still goes there', async () => {
+      const { device, connection, upstream } = await dialled();
+      upstream.end();
+      expect(await connection.told('linkEnded')).toEqual([0, 'fin']);
+      connection.call('finishDevice');
+      expect(await endOf(device)).toBe('fin');
+      const bytes = Buffer.from('last words');
+      connection.call('toNode', 0, bytes, 0, bytes.length);
+      connection.call('endNode', 0, 'flush');
+      expect((await received(upstream)).toString()).toBe('last words');
+      connection.call('endDevice', 'flush');
+      device.end();
+      await connection.told('closed');
+    });
+  });
+
   describe('finishNode', () => {
     it('sends FIN behind what waits; the node is still heard, and its end told', async () => {
       const { device, connection, upstream } = await dialled();

@@ -300,6 +300,11 @@ export class WebSocketLayer implements Wire, WireEvents {
     this.wire.endDevice('flush');
   }
 
+  /** With its own close frame it has said its last (RFC 6455, 5.5.1). */
+  finishDevice(): void {
+    this.sayCode(closeCode.normal);
+  }
+
   finishNode(link: Link): void {
     this.wire.finishNode(link);
   }

@@ -169,6 +169,10 @@ export class LinuxWire implements Wire, Owner {
     this.host.end(fd, how);
   }
 
+  finishDevice(): void {
+    if (this.deviceFd >= 0) this.host.end(this.deviceFd, 'finish');
+  }
+
   finishNode(link: Link): void {
     const fd = this.fdOf(link);
     if (fd >= 0) this.host.end(fd, 'finish');

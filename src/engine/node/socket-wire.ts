@@ -145,7 +145,7 @@ export class SocketWire implements Wire {
   }
 
   toDevice(bytes: Uint8Array, start: number, end: number): void {
-    if (this.deviceDone || end === start) return;
+    if (this.deviceDone || end === start || this.device.writableEnded) return;
     if (!this.writeDevice(copyOf(bytes, start, end))) for (const link of this.links.values()) link.pause();
   }
 
@@ -157,7 +157,7 @@ export class SocketWire implements Wire {
     return false;
   }
 
-  private finishDevice(): void {
+  finishDevice(): void {
     if (this.early === undefined) this.device.end();
     else this.early.end = true;
   }

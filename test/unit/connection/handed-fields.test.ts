@@ -91,7 +91,10 @@ const classes: readonly (readonly [object, Fate])[] = [
     of(upstream, 'at'),
     { goes: 'link permit attachedAtMs', begins: 'oldLink oldPermit saidGoodbye isOver', isGiven: 'owner' },
   ],
-  [new Parting(), { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell' }],
+  [
+    new Parting(),
+    { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell nodeFinished' },
+  ],
   [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],
   [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence doubt dueAtMs', isGiven: 'host' }],
   [

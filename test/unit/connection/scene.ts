@@ -230,6 +230,9 @@ export class Scene {
         this.deviceDone = how;
         this.spliced = undefined;
       },
+      finishDevice: () => {
+        throw new Error('a splice carries the end over');
+      },
       finishNode: (link) => {
         if (this.links.get(link) !== 'open') throw new Error(`FIN on link ${link}, which is not open`);
         told('finish node');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { limits } from './scene.ts';
 import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
 
 // A link ended, and nobody knows yet whether the broker has ended it, or is gone (decision 9).
@@ -9,10 +10,9 @@ function asking(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): 
 
 describe('a node that lives: the end is its word, and goes on to the device as it was', () => {
   test.each([
-    ['fin', 'flush', 'node-closed'],
-    ['reset', 'reset', 'node-reset'],
-    ['error', 'reset', 'node-timeout'],
-  ])('%s', (cause, how, reason) => {
+    ['reset', 'node-reset'],
+    ['error', 'node-timeout'],
+  ])('%s', (cause, reason) => {
     const scene = goOn(
       asking('CONNECT id=dev clean'),
       `
@@ -26,7 +26,7 @@ describe('a node that lives: the end is its word, and goes on to the device as i
         is a gone?
       device: PUBLISH t=x
       owner: verdict lives
-        end device: ${how}
+        end device: reset
       wire: closed
         ended: ${reason}`,
     );
@@ -42,11 +42,10 @@ describe('a node that lives: the end is its word, and goes on to the device as i
         a gets PINGREQ
       a: fin
         a lost: fin
-        end a: reset
         is a gone?
       device: PINGREQ
       owner: verdict lives
-        end device: flush`,
+        finish device`,
     );
   });
 
@@ -56,10 +55,9 @@ describe('a node that lives: the end is its word, and goes on to the device as i
       `
       a: fin
         a lost: fin
-        end a: reset
         is a gone?
       owner: verdict lives
-        end device: flush`,
+        finish device`,
     );
   });
 
@@ -81,9 +79,11 @@ describe('a node that lives: the end is its word, and goes on to the device as i
         moved (drain) from a to b rebuilt after 0
       b: fin
         b lost: fin
-        end b: reset
         is b gone?
       owner: verdict lives
+        finish device
+      device: fin
+        end b: flush
         end device: flush
       wire: closed
         ended: node-closed`,
@@ -91,7 +91,158 @@ describe('a node that lives: the end is its word, and goes on to the device as i
   });
 });
 
+describe('a node that lives, and has ended its own side only, may still read', () => {
+  const finished = (options: SessionSceneOptions = {}): SessionScene =>
+    goOn(
+      asking('CONNECT id=dev clean', options),
+      `
+      a: fin
+        a lost: fin
+        is a gone?
+      owner: verdict lives
+        finish device`,
+    );
+
+  test('what the device says reaches it, before and after that is known, until the device ends its side', () => {
+    const scene = goOn(
+      asking('CONNECT id=dev clean'),
+      `
+      -- a ends its side. What the device says waits for the verdict, and goes to a then: no other node would be told either.
+      a: PUBLISH q1 #1 t=1
+        device gets PUBLISH #1 q1 t=1
+      a: fin
+        a lost: fin
+        is a gone?
+      device: PUBACK #1 | PUBLISH t=2
+      owner: verdict lives
+        finish device
+        a gets PUBACK #1
+        a gets PUBLISH t=2
+      device: PUBLISH t=3
+        a gets PUBLISH t=3
+      device: fin
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+    expect(scene.counted.get('a')).toBe(0);
+  });
+
+  test('nothing that the device says is answered in its name, or kept for another node', () => {
+    const scene = goOn(
+      finished(),
+      `
+      device: PINGREQ | PUBLISH q1 #1 t=x
+        a gets PINGREQ
+        a gets PUBLISH #1 q1 t=x
+      owner: move drain
+        answer later
+      owner: supersede same
+      device: DISCONNECT
+        a gets DISCONNECT
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+    expect(scene.connection.describe()).toBeUndefined();
+  });
+
+  test('DISCONNECT and the end of the device, said before it is known, go on behind all else', () => {
+    goOn(
+      asking('CONNECT id=dev clean'),
+      `
+      a: fin
+        a lost: fin
+        is a gone?
+      device: PUBLISH t=x | DISCONNECT
+      device: fin
+      owner: verdict lives
+        finish device
+        a gets PUBLISH t=x
+        a gets DISCONNECT
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test('a device that vanishes then leaves no goodbye', () => {
+    goOn(
+      finished(),
+      `
+      device: reset
+        end a: reset
+        end device: reset`,
+    );
+  });
+
+  test.each([
+    [[], limits.halfCloseTimeoutMs],
+    [[true], 2 * limits.halfCloseTimeoutMs],
+  ])('a device that does not end its side has its time, and more as long as it takes what waits: %j', (takes, ms) => {
+    const scene = finished();
+    scene.takes = [...takes];
+    goOn(
+      scene,
+      `
+      time: ${ms - 1}
+      time: 1
+        end a: flush
+        end device: flush`,
+    );
+  });
+
+  test('the device may be ended from outside: it has been told the end already', () => {
+    goOn(
+      finished({ version: 5 }),
+      `
+      owner: end kicked
+        end a: flush
+        end device: flush
+      wire: closed
+        ended: node-closed`,
+    );
+  });
+
+  test('a takeover is for the newer connection: what waits is not said for the older one', () => {
+    goOn(
+      asking(),
+      `
+      a: fin
+        a lost: fin
+        is a gone?
+      device: PUBLISH t=x
+      owner: supersede same
+        never mind
+        end a: reset
+        end device: flush`,
+    );
+  });
+});
+
 describe('a node that is gone: the session moves', () => {
+  test('with what the device said since the node ended its side', () => {
+    goOn(
+      asking(),
+      `
+      a: fin
+        a lost: fin
+        is a gone?
+      device: PUBLISH t=1 | PINGREQ
+      owner: verdict refused
+        end a: reset
+        device gets PINGRESP
+      time: ${PACE_MS}
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        b gets PUBLISH t=1
+        moved (link-lost) from a to b present after ${PACE_MS}`,
+    );
+  });
+
   test('with all that the device said meanwhile, and its PINGREQ is answered (rules 6 and 16)', () => {
     const scene = goOn(
       asking(),
@@ -170,7 +321,6 @@ describe('while nobody knows', () => {
       `
       a: fin
         a lost: fin
-        end a: reset
         is a gone?`,
     );
 
@@ -204,6 +354,7 @@ describe('while nobody knows', () => {
       `
       device: reset
         never mind
+        end a: reset
         end device: reset
       owner: verdict refused
       wire: closed
@@ -220,6 +371,7 @@ describe('while nobody knows', () => {
       device: PUBLISH q1 #1 t=x | DISCONNECT
       device: fin
       owner: verdict refused
+        end a: reset
       time: ${PACE_MS}
         dial b
       b: opens
@@ -242,6 +394,7 @@ describe('while nobody knows', () => {
       owner: end taken-over
         device gets DISCONNECT code=142
         never mind
+        end a: reset
         end device: flush`,
     );
   });
@@ -254,7 +407,7 @@ describe('while nobody knows', () => {
       time: 1
         is a gone?
         never mind
-        end device: flush`,
+        finish device`,
     );
   });
 });

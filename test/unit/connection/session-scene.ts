@@ -76,6 +76,7 @@ export class SessionScene {
   readonly links = new Map<Link, { readonly node: string; state: LinkState }>();
   deviceEnd: EndCause | undefined;
   deviceDone: 'flush' | 'reset' | undefined;
+  isDeviceFinished = false;
   isClosed = false;
   held = false;
   /** Set by a test: nodes that have as many connections as they may. */
@@ -199,6 +200,7 @@ export class SessionScene {
       stillTakes: () => this.takes.shift() ?? false,
       toDevice: (bytes, start, end) => {
         if (this.deviceEnd === 'reset') return; // an engine drops it
+        if (this.isDeviceFinished) throw new Error('something is sent behind FIN');
         for (const text of this.read(bytes, start, end)) live(`device gets ${text}`);
       },
       toNode: (link, bytes, start, end) => {
@@ -231,6 +233,10 @@ export class SessionScene {
       endDevice: (how) => {
         if (this.deviceDone !== how) told(`end device: ${how}`);
         this.deviceDone = how;
+      },
+      finishDevice: () => {
+        live('finish device');
+        this.isDeviceFinished = true;
       },
       finishNode: (link) => {
         const node = this.links.get(link)?.node;

@@ -120,9 +120,11 @@ describe('a newer connection was accepted', () => {
       time: 5000
       a: fin
         a lost: fin
-        end a: reset
         is a gone?
       owner: verdict lives
+        finish device
+      device: fin
+        end a: flush
         end device: flush
       wire: closed
         ended: node-closed`,
@@ -136,11 +138,11 @@ describe('a newer connection was accepted', () => {
       -- The link has ended, and while its node is probed the mark comes: that was the reason.
       a: fin
         a lost: fin
-        end a: reset
         is a gone?
       owner: supersede same
-        device gets DISCONNECT code=142
         never mind
+        end a: reset
+        device gets DISCONNECT code=142
         end device: flush
       wire: closed
         ended: taken-over`,

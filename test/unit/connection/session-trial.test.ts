@@ -119,10 +119,9 @@ test('a node that lives and closes it has spoken, and it goes nowhere else', () 
       moved (link-lost) from a to b present after ${PACE_MS}
     b: fin
       b lost: fin
-      end b: reset
       is b gone?
     owner: verdict lives
-      end device: flush`,
+      finish device`,
   );
 });
 

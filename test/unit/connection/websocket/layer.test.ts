@@ -98,6 +98,9 @@ class Scene implements Wire, WireEvents {
   endDevice(how: 'flush' | 'reset'): void {
     this.lines.push(`end device ${how}`);
   }
+  finishDevice(): void {
+    this.lines.push('finish device');
+  }
   finishNode(link: Link): void {
     this.lines.push(`finish node ${link}`);
   }
@@ -303,6 +306,15 @@ test.each([
   scene.layer.linkEnded(0, cause);
   expect(scene.told()).toEqual(['end device flush', 'end node 0 flush', `link 0 ${cause}`]);
   expect(await scene.got()).toEqual(['binary DISCONNECT', `close ${code}`]);
+});
+
+test('the end of a node that may still read is a close frame; what the device says before its own is heard', async () => {
+  const scene = new Scene();
+  scene.layer.finishDevice();
+  scene.layer.toDevice(Buffer.from('late'), 0, 4);
+  scene.says(Buffer.concat([binary('PUBLISH'), close(1000)]));
+  expect(scene.told()).toEqual(['data PUBLISH', 'ended fin', 'end device flush']);
+  expect(await scene.got()).toEqual(['close 1000']);
 });
 
 test('an end from before the splice is carried over by it', () => {
