@@ -16,7 +16,6 @@ const codes: Partial<Record<EndReason, ReasonCode>> = {
   // CONNACK says it more exactly (0x86, 0x8A), with codes that DISCONNECT has not [MQTT-3.14.2-1].
   'connect-rejected': reasonCode.notAuthorized,
   'deadly-packet': reasonCode.implementationSpecificError,
-  'keep-alive': reasonCode.keepAliveTimeout,
   'taken-over': reasonCode.sessionTakenOver,
   immovable: reasonCode.serverShuttingDown,
   shutdown: reasonCode.serverShuttingDown,

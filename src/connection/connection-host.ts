@@ -160,7 +160,6 @@ export const endReasons = [
   'no-node',
   'kicked',
   'taken-over',
-  'keep-alive',
   'protocol-error',
   'immovable',
   'granted-less',

@@ -25,6 +25,9 @@ export const evidences = [
 ] as const;
 export type Evidence = (typeof evidences)[number];
 
+/** Nothing but the death of the node explains these. A probe that finds nobody may have met a node that is busy. */
+export const proofs: ReadonlySet<Evidence> = new Set(['tcp-timeout', 'refused']);
+
 /** A session that waits for its turn to send packets again that a node may have died of. */
 export interface Defendant {
   /** It is its turn. */

@@ -1,14 +1,12 @@
-import { deviceSilenceMs, nodeSilenceMs, type Session } from '../session/index.ts';
+import { keepAliveMs, type Session } from '../session/index.ts';
 import type { HandedMonitor } from './handed-forwarder.ts';
 
 /** Bounds of the time between two looks; the longer is also how often a node without keep-alive is asked for a sign of life. */
-const SOON_LOOK_MS = 1_000;
+const SOON_LOOK_MS = 500;
 const IDLE_LOOK_MS = 60_000;
 /** A node waits for one and a half keep-alives [MQTT-3.1.2-22]. */
 const NODE_GRACE = 1.5;
 const UNASKED = -1;
-
-export type Verdict = 'alive' | 'device-gone' | 'node-silent';
 
 /** Whose session it watches. */
 interface Watched {
@@ -18,14 +16,17 @@ interface Watched {
 }
 
 /**
- * Watches one served session for silence (rule 16), by looks at long intervals instead of a clock reading for every
+ * Watches the node of one served session for silence (rule 16), by looks at long intervals instead of a clock reading for every
  * packet: a look asks whether anything came since the one before. A node is asked by PINGREQ, and any byte is an answer.
+ *
+ * Whether the device keeps its keep-alive is for its node to judge. A PINGREQ of ours is one of the device to it, so a device that
+ * has fallen silent is not vouched for: its node would keep it as long as we ask.
  */
 export class KeepAliveMonitor {
-  /** Set it whenever the device sends anything. */
-  deviceSpoke = false;
+  /** Set it whenever the device sends anything. At the beginning CONNECT is on its way, or has just been answered. */
+  deviceSpoke = true;
   /** Set it whenever anything is sent to the node. */
-  toldNode = false;
+  toldNode = true;
   /** Count it up whenever the node sends anything. */
   heard = 0;
   private readonly owner: Watched;
@@ -70,6 +71,35 @@ export class KeepAliveMonitor {
     return Math.max(1, dueAtMs - nowMs);
   }
 
+  /**
+   * The device has been heard a moment ago, at most half a keep-alive, so that its node may be asked in its name; or the node does not
+   * count the time.
+   */
+  mayAsk(nowMs: number): boolean {
+    return this.deviceSpoke || this.session.pingUnanswered || this.isToVouch(nowMs);
+  }
+
+  /**
+   * Without a keep-alive at the node nothing is put off. Where the node's is shorter than what the device was told, which another node
+   * has told it, it is vouched for until its own is over.
+   */
+  private isToVouch(nowMs: number): boolean {
+    const { deviceMs, nodeMs } = this;
+    return nodeMs === Number.POSITIVE_INFINITY || (nodeMs < deviceMs && this.quietMs(nowMs) < deviceMs);
+  }
+
+  /** For at least so long the device has said nothing, in ms. */
+  private quietMs(nowMs: number): number {
+    const { intervalMs } = this;
+    return this.deviceSpoke ? 0 : this.quietLooks * intervalMs + nowMs - (this.lookAtMs - intervalMs);
+  }
+
+  /** Has the device been silent for so long that its node may end it for that? */
+  isOverdue(nowMs: number): boolean {
+    const { deviceMs, nodeMs } = this;
+    return nodeMs < Number.POSITIVE_INFINITY && this.quietMs(nowMs) >= Math.max(deviceMs, nodeMs);
+  }
+
   /** Asks for a sign of life now; returns what `isSilent` wants to know. */
   ask(): number {
     this.session.pingNode();
@@ -81,47 +111,55 @@ export class KeepAliveMonitor {
     return this.heard === heardThen && this.session.pingUnanswered && !this.owner.isDeviceBehind();
   }
 
-  /** The node may hang: it has so many ms to prove the contrary. */
+  /** The node may hang: it has so many ms to prove the contrary. A device that its node may end is not vouched for. */
   check(nowMs: number, withinMs: number): void {
-    if (this.heardAtCheck !== UNASKED) return;
+    if (this.heardAtCheck !== UNASKED || this.isOverdue(nowMs)) return;
     this.heardAtCheck = this.ask();
     this.checkEndsAtMs = Math.ceil(nowMs + withinMs);
   }
 
-  look(nowMs: number): Verdict {
-    let verdict: Verdict = 'alive';
+  /** True: the node is silent. */
+  look(nowMs: number): boolean {
+    let isSilent = false;
     if (this.heardAtCheck !== UNASKED && nowMs >= this.checkEndsAtMs) {
-      if (this.isSilent(this.heardAtCheck)) verdict = 'node-silent';
+      isSilent = this.isSilent(this.heardAtCheck);
       this.heardAtCheck = UNASKED;
     }
-    if (nowMs < this.lookAtMs) return verdict;
-    if (this.isSilent(this.heardAtLook)) verdict = 'node-silent';
-    const { intervalMs, session } = this;
-    this.lookAtMs = Math.ceil(nowMs + intervalMs);
+    if (nowMs < this.lookAtMs) return isSilent;
+    if (this.isSilent(this.heardAtLook)) isSilent = true;
+    const { session } = this;
+    const vouches = this.deviceSpoke || this.isToVouch(nowMs);
+    this.lookAtMs = Math.ceil(nowMs + this.intervalMs);
     this.quietLooks = this.deviceSpoke ? 0 : this.quietLooks + 1;
     this.deviceSpoke = false;
     this.untoldLooks = this.toldNode ? 0 : this.untoldLooks + 1;
-    if (this.quietLooks * intervalMs >= deviceSilenceMs(session.deviceKeepAlive)) return 'device-gone';
-    if (this.mayBeMissed || session.isWithheld) session.pingNode();
+    if (vouches && (this.mayBeMissed || session.isWithheld)) session.pingNode();
     this.toldNode = false; // our own PINGREQ does not come from the device
     this.heardAtLook = session.pingUnanswered ? this.heard : UNASKED;
-    return verdict;
+    return isSilent;
   }
 
   private get session(): Session {
     return this.owner.session;
   }
 
-  /** A third of one and a half keep-alives of the device, so that it is given up between 1.5 and 2 keep-alives. */
+  /** What the device was told. */
+  private get deviceMs(): number {
+    return keepAliveMs(this.session.deviceKeepAlive);
+  }
+
+  /** What the node goes by. */
+  private get nodeMs(): number {
+    return keepAliveMs(this.session.nodeKeepAlive);
+  }
+
   private get intervalMs(): number {
-    const deviceMs = deviceSilenceMs(this.session.deviceKeepAlive);
-    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
-    return Math.max(SOON_LOOK_MS, Math.min(deviceMs / 3, nodeMs / 2, IDLE_LOOK_MS));
+    return Math.max(SOON_LOOK_MS, Math.min(this.deviceMs / 2, this.nodeMs / 2, IDLE_LOOK_MS));
   }
 
   /** Would the node have heard nothing for its whole keep-alive by the look after the next, or for longer than it waits? */
   private get mayBeMissed(): boolean {
-    const nodeMs = nodeSilenceMs(this.session.nodeKeepAlive);
+    const { nodeMs } = this;
     if (nodeMs === Number.POSITIVE_INFINITY) return this.untoldLooks > 0;
     const untoldMs = (this.untoldLooks + 2) * this.intervalMs;
     return untoldMs > (this.untoldLooks > 0 ? nodeMs : nodeMs * NODE_GRACE);

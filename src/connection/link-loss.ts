@@ -27,7 +27,9 @@ interface Loser {
  */
 export function linkLost(of: Loser, target: Target, cause: EndCause): void {
   const { connection, route, owner, at } = of;
-  if (!connection.isTakenOver) connection.host.linkLost(connection, target, cause); // a takeover says nothing of the node
+  const isExplained = owner.isOverdue;
+  // A takeover says nothing of the node, nor does the end of a device that says nothing itself.
+  if (!connection.isTakenOver && !isExplained) connection.host.linkLost(connection, target, cause);
   of.giveUpMove();
   owner.adrift();
   const { isSuperseded } = connection;
@@ -37,7 +39,7 @@ export function linkLost(of: Loser, target: Target, cause: EndCause): void {
   if (mayRead) owner.session.withhold(true);
   const isWhole = mayRead || cutOff(of);
   if (isSuperseded) return owner.takenOver(isWhole);
-  const facts = { target, cause, attachedAtMs: at.attachedAtMs, isWhole, mayRead };
+  const facts = { target, cause, attachedAtMs: at.attachedAtMs, isWhole, mayRead, isExplained };
   of.lost = new LostLink(connection, facts, {
     nodeLives: (lost) => nodeLives(of, lost),
     nodeGone: (lost, evidence) => nodeGone(of, lost, evidence),

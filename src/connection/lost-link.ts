@@ -1,5 +1,5 @@
 import type { PoolRoute } from './connection-host.ts';
-import type { Asker, Evidence } from './evidence.ts';
+import { type Asker, type Evidence, proofs } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { EndCause, Target } from './wire.ts';
 
@@ -29,12 +29,14 @@ export class LostLink implements Asker {
   readonly isWhole: boolean;
   /** The node has ended its side only, and its link is kept: if it lives it may still read. */
   readonly mayRead: boolean;
+  /** The device has been silent for so long that its node may have ended it for that: only a proof shows the contrary. */
+  readonly isExplained: boolean;
   private readonly connection: Pick<ForwarderHost, 'host' | 'wire'>;
   private owner: LossOwner | undefined;
 
   constructor(
     connection: Pick<ForwarderHost, 'host' | 'wire'>,
-    facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole' | 'mayRead'>,
+    facts: Pick<LostLink, 'target' | 'cause' | 'attachedAtMs' | 'isWhole' | 'mayRead' | 'isExplained'>,
     owner: LossOwner,
   ) {
     this.connection = connection;
@@ -43,6 +45,7 @@ export class LostLink implements Asker {
     this.attachedAtMs = facts.attachedAtMs;
     this.isWhole = facts.isWhole;
     this.mayRead = facts.mayRead;
+    this.isExplained = facts.isExplained;
     this.lostAtMs = connection.host.now();
     this.owner = owner;
   }
@@ -56,12 +59,14 @@ export class LostLink implements Asker {
   }
 
   judged(evidence: Evidence | undefined): void {
-    const { owner } = this;
+    const { owner, isExplained } = this;
     if (owner === undefined) return;
     this.owner = undefined;
     this.connection.wire.setTimer(0);
     this.connection.wire.guard(() =>
-      evidence === undefined ? owner.nodeLives(this) : owner.nodeGone(this, evidence),
+      evidence === undefined || (isExplained && !proofs.has(evidence))
+        ? owner.nodeLives(this)
+        : owner.nodeGone(this, evidence),
     );
   }
 

@@ -1,9 +1,10 @@
 import type { Connect } from '../protocol/mqtt/connect.ts';
 import { Session, type SessionEvent } from '../session/index.ts';
-import { closingOf, codeOf, comesBack, nodeEndOf, purgesNothing } from './close-reasons.ts';
+import { closingOf, nodeEndOf } from './close-reasons.ts';
 import type { EndReason, MigrationResult, MoveCause, PoolRoute } from './connection-host.ts';
 import { Deaths } from './deaths.ts';
 import { describeForwarder } from './describe-forwarder.ts';
+import { endDevice, finishDevice } from './device-end.ts';
 import { FlowControl } from './flow-control.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import type { HandedSessionForwarder } from './handed-forwarder.ts';
@@ -87,7 +88,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     return this.deaths;
   }
 
-  private needParting(): Parting {
+  needParting(): Parting {
     if (this.parting === staying) this.parting = new Parting();
     return this.parting;
   }
@@ -224,6 +225,16 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     return this.route.moves.silenceTimeoutMs;
   }
 
+  /** May the node be asked in the name of the device? Not where that would keep a device alive that says nothing itself. */
+  mayAsk(nowMs: number): boolean {
+    return this.monitor?.mayAsk(nowMs) ?? false;
+  }
+
+  /** Has the device been silent for so long that its node may end it for that? */
+  get isOverdue(): boolean {
+    return this.monitor?.isOverdue(this.connection.host.now()) ?? false;
+  }
+
   /** Asks the node for a sign of life; `isSilent` wants to know the answer. Undefined while no node serves. */
   ask(): number | undefined {
     return this.monitor?.ask();
@@ -249,15 +260,9 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (this.deaths?.timer() || upstream.timer() || monitor === undefined) return;
     if (this.flow?.holdsDevice || parting.farewellWaits) monitor.deviceSpoke = true; // if it did, it was not heard
     if (this.flow !== undefined) this.drainEvents(); // a pause may be over
-    switch (monitor.look(connection.host.now())) {
-      case 'alive':
-        return this.watch(monitor);
-      case 'device-gone':
-        return this.end('keep-alive');
-      case 'node-silent':
-        this.watch(monitor);
-        return upstream.nodeHangs();
-    }
+    const isSilent = monitor.look(connection.host.now());
+    this.watch(monitor);
+    if (isSilent) upstream.nodeHangs();
   }
 
   // ---- ends ------------------------------------------------------------------------------------------------
@@ -295,7 +300,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     this.farewell();
   }
 
-  private farewell(): void {
+  farewell(): void {
     const { wire, host } = this.connection;
     const parting = this.needParting();
     if (parting.isFarewell || this.upstream.isOver) return;
@@ -317,33 +322,12 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     this.connection.close(cause === 'fin' ? 'flush' : 'reset');
   }
 
-  /**
-   * The node has ended its side, and may still read. The device hears that, and may still speak: its node gets what it says until it
-   * ends its own side.
-   */
   nodeFinished(): void {
-    const { connection } = this;
-    const parting = this.needParting();
-    Object.assign(parting, { nodeFinished: true, closeMode: 'flush', purges: false } satisfies Partial<Parting>);
-    connection.because(nodeEndOf('fin'));
-    connection.wire.setTimer(connection.host.limits.halfCloseTimeoutMs);
-    connection.wire.finishDevice();
-    this.session.release();
-    this.drainEvents();
-    if (parting.finished && !this.upstream.isOver) this.farewell();
+    finishDevice(this);
   }
 
-  /** Tells the device why, where its protocol has a word for it, and closes. */
   end(reason: EndReason, said?: string | Uint8Array): void {
-    const parting = this.needParting();
-    if (parting.isHalfClosed) return this.connection.close('flush');
-    // It is alive, and its Will must not fire because of us (rule 13).
-    if (comesBack(reason)) parting.closeMode = 'goodbye';
-    if (purgesNothing(reason)) parting.purges = false;
-    this.connection.because(reason);
-    this.session.endDevice(codeOf(reason, said), said);
-    this.drainEvents();
-    this.connection.close('flush');
+    endDevice(this, reason, said);
   }
 
   /** The session that a node has under this client id is the newer connection's by now: it is not purged (rule 14). */

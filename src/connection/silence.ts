@@ -1,7 +1,7 @@
 import { GrowableBuffer } from '../base/growable-buffer.ts';
 import { type ConnackPeek, isCrowded, isLocked, peekConnack } from '../protocol/mqtt/connack.ts';
 import type { ProtocolVersion } from '../protocol/mqtt/protocol.ts';
-import { nodeSilenceMs, type Session } from '../session/index.ts';
+import { keepAliveMs, type Session } from '../session/index.ts';
 import { ConnectAttempts, type Overdue, type Seeker } from './connect-attempts.ts';
 import type { MovePolicy, Placement } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
@@ -272,7 +272,7 @@ export class Silence {
 
   /** The node that has accepted hears nothing meanwhile, and must not take the device for dead (rule 13). */
   private get lastWordsMs(): number {
-    return Math.min(this.patienceMs, nodeSilenceMs(this.owner.session.nodeKeepAlive));
+    return Math.min(this.patienceMs, keepAliveMs(this.owner.session.nodeKeepAlive));
   }
 
   private get othersHear(): boolean {

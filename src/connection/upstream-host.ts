@@ -11,6 +11,8 @@ export type MoveAnswer = 'moving' | 'later' | 'no-node' | 'superseded' | Immovab
 export interface UpstreamHost {
   readonly connection: ForwarderHost;
   readonly session: Session;
+  /** Has the device been silent for so long that its node may end it for that? */
+  readonly isOverdue: boolean;
   /** Call it after every call of the session: it handles the events that the session has reported. */
   drainEvents(): void;
   /** A node serves, or still serves: the connection's timer is the owner's. */

@@ -10,7 +10,7 @@ export interface Watched {
   readonly wire: Pick<Wire, 'guard'>;
   readonly placedAtMs: number;
   readonly session:
-    | Pick<SessionForwarder, 'target' | 'silenceTimeoutMs' | 'ask' | 'isSilent' | 'check'>
+    | Pick<SessionForwarder, 'target' | 'silenceTimeoutMs' | 'mayAsk' | 'ask' | 'isSilent' | 'check'>
     | undefined;
 }
 
@@ -32,7 +32,7 @@ interface Draw {
 
 /**
  * Finds nodes that hang: their kernel still accepts and acknowledges, so no socket says anything. One session of each
- * node, another at every look, asks for a sign of life; when the answer is late, every session of that node asks, and
+ * node, another at every look, of those whose devices have just been heard, asks for a sign of life; when the answer is late, every session of that node asks, and
  * those that get no answer move. Idle sessions cost nothing that way, however short the timeout.
  */
 export function createHangDetector(now: () => number, random: Random) {
@@ -73,7 +73,7 @@ export function createHangDetector(now: () => number, random: Random) {
           const target = session?.target;
           if (session === undefined || target === undefined || placedAtMs === 0) continue;
           if (suspected.size > 0 && suspected.has(target.nodeId)) wire.guard(() => session.check());
-          draw(draws, watched, session, target.slot);
+          if (session.mayAsk(nowMs)) draw(draws, watched, session, target.slot);
         }
       }
       for (const { forwarder, wire } of draws.values()) {

@@ -4,7 +4,7 @@ export { readAssignedClientId } from './connack-capabilities.ts';
 export { packetType } from './encode.ts';
 export type { EndWhy, SessionEvent, SessionOptions, SessionOutput } from './events.ts';
 export type { SessionFacts } from './facts.ts';
-export { deviceSilenceMs, nodeSilenceMs } from './keep-alive.ts';
+export { keepAliveMs } from './keep-alive.ts';
 export { mergeRest, SUBSCRIPTIONS_MAX } from './memory.ts';
 export type { Immovable, Stays } from './movable.ts';
 export { Session } from './session.ts';

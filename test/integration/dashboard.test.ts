@@ -337,7 +337,7 @@ describe.skipIf(noBrowser !== '')(`dashboard${noBrowser}`, () => {
       prepare({ emit }) {
         emit({ type: 'placed', at, ...life });
         emit({ ...life, type: 'reattached', at, from: 'b', to: 'a', cause: 'drain', duration: 0.4 });
-        emit({ type: 'ended', at, ...life, node: 'a', reason: 'keep-alive', duration: 9 });
+        emit({ type: 'ended', at, ...life, node: 'a', reason: 'node-closed', duration: 9 });
       },
     });
     await page.getByLabel('Client id contains').fill('meter-17');

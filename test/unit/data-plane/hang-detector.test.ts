@@ -20,6 +20,12 @@ class Session {
     return { slot: this.node.charCodeAt(0), nodeId: this.node, host: '', port: 0 };
   }
 
+  isQuiet = false;
+
+  mayAsk(): boolean {
+    return !this.isQuiet;
+  }
+
   ask(): number {
     return this.asked++;
   }
@@ -67,6 +73,14 @@ test('one session of each node is asked at every look, drawn by lot', () => {
   const last = stage(['a', 'a', 'a', 'b'], 0);
   last.look();
   expect(last.asked()).toEqual([0, 0, 1, 1]);
+});
+
+test('in the name of a device that says nothing no node is asked', () => {
+  const { look, sessions, asked } = stage(['a', 'a', 'a', 'b']);
+  for (const at of [0, 2, 3]) Object.assign(sessions[at] as Session, { isQuiet: true });
+  look();
+  look();
+  expect(asked()).toEqual([0, 2, 0, 0]);
 });
 
 test('every session of a node has the same chance', () => {

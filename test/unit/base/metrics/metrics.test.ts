@@ -36,7 +36,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     connectionsTotal: [{ listener: 'mqtt://:1883', count: 7 }],
     rejectedTotal: [{ reason: 'malformed', count: 2 }],
     connectsDelayed: [{ cause: 'flapping', count: 5 }],
-    disconnectsTotal: [{ cause: 'keep-alive', count: 4 }],
+    disconnectsTotal: [{ cause: 'no-node', count: 4 }],
     messages: [{ direction: 'to_device', type: 'publish', count: 9 }],
     bytes: [
       { listener: 'mqtt://:1883', node: 'a', direction: 'from_device', count: 10 },
