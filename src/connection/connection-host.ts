@@ -79,6 +79,9 @@ export const moveCauses = [
 ] as const;
 export type MoveCause = (typeof moveCauses)[number];
 
+/** The node that is left lives, and a person or the cluster wants the session elsewhere. */
+export const plannedCauses: ReadonlySet<MoveCause> = new Set(['drain', 'removed', 'move', 'rebalance']);
+
 /** One re-attach that has ended, well or not. */
 export interface MigrationResult {
   readonly cause: MoveCause;

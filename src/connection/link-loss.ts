@@ -16,6 +16,7 @@ interface Loser {
   readonly route: PoolRoute;
   readonly at: Attachment;
   lost: LostLink | undefined;
+  readonly moves: Moves | undefined;
   needMoves(): Moves;
   giveUpMove(): void;
   moveOn(move: Move): void;
@@ -76,6 +77,7 @@ function nodeGone(of: Loser, lost: LostLink, evidence: Evidence): void {
   at.permit?.release();
   at.permit = undefined;
   if (!isWhole) return owner.endInTheMiddle('node-reset');
+  if (of.moves?.isInVain) return owner.nodeEnded(lost.cause); // whatever the nodes may be, they all end it
   if (!owner.needDeaths().survives(target, evidence)) return;
   owner.session.nodeGone();
   owner.session.answerPings();

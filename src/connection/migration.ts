@@ -1,7 +1,8 @@
-import type { MigrationResult, MoveCause } from './connection-host.ts';
+import { type MigrationResult, type MoveCause, plannedCauses } from './connection-host.ts';
 import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { HandedMove } from './handed-forwarder.ts';
+import { isInVain, moveDelayMs } from './short-stays.ts';
 import type { Target } from './wire.ts';
 
 /** The first wait after every candidate has failed; doubled each time, with jitter. */
@@ -10,8 +11,6 @@ const BACKOFF_MAX_MS = 2_000;
 
 /** Re-attachments that `client inspect` shows. */
 const HISTORY = 10;
-
-const plannedCauses: ReadonlySet<MoveCause> = new Set(['drain', 'removed', 'move', 'rebalance']);
 
 export const noHistory: readonly MigrationResult[] = [];
 
@@ -114,6 +113,17 @@ export class Moves {
     const last = this.history.at(-1);
     if (last === undefined || last.to === undefined || last.atMs <= sinceMs) return false;
     return last.cause === 'link-lost' || last.cause === 'node-silent';
+  }
+
+  /** Has one node after the other accepted the session, and ended it again at once? */
+  get isInVain(): boolean {
+    return isInVain(this.history, this.connection.host.now());
+  }
+
+  /** How long to wait before the next node is asked, because the last ones did not keep the session; mostly 0. */
+  get delayMs(): number {
+    const { host } = this.connection;
+    return moveDelayMs(this.history, host.now(), host.random());
   }
 
   start(start: Pick<MoveStart, 'cause' | 'origin'> & Partial<MoveStart>): Move {

@@ -42,7 +42,7 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
     case 'quiescent':
       return upstream.quiescent();
     case 'node-leaving':
-      if (staysAlone(of, event.code)) return of.end('node-closed', event.packet);
+      if (staysAlone(of, event.code) || isInVain(of)) return of.end('node-closed', event.packet);
       return upstream.nodeLeaves(event.code, event.serverReference);
     case 'node-fault':
       return of.linkEnded(upstream.link, 'error');
@@ -57,6 +57,11 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
       if (event.why !== 'asked') connection.because(reasonOf[event.why]);
       return event.drops ? upstream.drop(event.code) : connection.close('flush');
   }
+}
+
+/** One node after the other has served it only to say so. */
+function isInVain({ upstream }: EventHandler): boolean {
+  return upstream.at.permit !== undefined && (upstream.moves?.isInVain ?? false);
 }
 
 /**

@@ -261,8 +261,11 @@ export class SessionUpstream implements HangHost {
     if (connection.isSuperseded) return owner.takenOver(true); // rule 14
     if (owner.session.isTied) return owner.end('immovable'); // rule 17
     this.attempts?.giveUp(); // of a planned move
+    this.attempts = undefined;
     this.move = move;
-    this.search(to);
+    const { delayMs } = this.needMoves();
+    if (delayMs > 0) connection.wire.setTimer(delayMs);
+    else this.search(to);
   }
 
   /** `attempts` has asked a node for the session, and nobody else has it. */

@@ -615,6 +615,79 @@ describe('a node that hangs', () => {
   });
 });
 
+describe('nodes that accept a session, and end it at once', () => {
+  /** Plays that until the device is told, and how long each node waited to be asked, in ms. */
+  function goInCircles(
+    scene: SessionScene,
+    ends: string,
+  ): { readonly waits: number[]; readonly last: string[] } {
+    const waits: number[] = [];
+    scene.nodes = ['a'];
+    for (let i = 0; i < 50; i++) {
+      const fromMs = scene.nowMs;
+      scene.say('a', ends);
+      const said = scene.did();
+      if (scene.deviceDone !== undefined) return { waits, last: said };
+      while (!scene.did().includes('dial a')) scene.pass(1);
+      waits.push(scene.nowMs - fromMs - PACE_MS);
+      scene.nodesClose();
+      scene.say('a', 'opens');
+      scene.say('a', 'CONNACK present');
+      scene.did();
+    }
+    throw new Error('for ever');
+  }
+
+  const growing = [0, 0, 188, 375, 750, 1_500, 3_000, 3_750, 3_750];
+
+  test('are asked at once at first, then more and more slowly; then the device hears their word (0x8B)', () => {
+    const { waits, last } = goInCircles(served('CONNECT id=dev will=gone', v5), 'DISCONNECT code=139');
+    expect(waits).toEqual(growing);
+    expect(last).toEqual(['device gets DISCONNECT code=139', 'end a: reset', 'end device: flush']);
+  });
+
+  test.each([
+    ['reset', 'reset'],
+    ['fin', 'flush'],
+  ])('likewise where they are found to be gone each time: %s', (cause, how) => {
+    const scene = served('CONNECT id=dev', { lostLink: 'move' });
+    const { waits, last } = goInCircles(scene, cause);
+    expect(waits).toEqual(growing);
+    expect(last).toEqual([`a lost: ${cause}`, 'end a: reset', `end device: ${how}`]);
+  });
+
+  test('what the device says while the next one is not asked yet is kept, and its PINGREQ answered', () => {
+    const scene = served('CONNECT id=dev', { lostLink: 'move' });
+    scene.nodes = ['a'];
+    for (let i = 0; i < 2; i++) {
+      scene.say('a', 'reset');
+      scene.pass(PACE_MS);
+      scene.say('a', 'opens');
+      scene.say('a', 'CONNACK present');
+    }
+    scene.did();
+    goOn(
+      scene,
+      `
+      a: reset
+        a lost: reset
+        end a: reset
+      device: PUBLISH t=x | PINGREQ
+        device gets PINGRESP
+      time: 187
+      owner: move drain
+        answer later
+      time: 41
+        dial a
+      a: opens
+        a gets CONNECT id=dev
+      a: CONNACK present
+        a gets PUBLISH t=x
+        moved (link-lost) from a to a present after 228`,
+    );
+  });
+});
+
 describe('keep-alive (rule 16)', () => {
   test('how long a device may be silent is for its node to say, which is told nothing in its name [MQTT-3.1.2-22]', () => {
     goOn(
