@@ -220,7 +220,8 @@ export interface ConnectionHost {
    * answers may wait for that node, and say nothing of the one that is asked.
    */
   readonly turns: { readonly lost: TurnQueue; readonly hung: TurnQueue };
-  reattached(connection: ConnectionView, reattachment: MigrationResult): void;
+  /** @param connackMs what the node that took the session needed for its answer to CONNECT */
+  reattached(connection: ConnectionView, reattachment: MigrationResult, connackMs: number): void;
   /** A number in [0, 1). */
   random(): number;
   /**

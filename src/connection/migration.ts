@@ -132,11 +132,11 @@ export class Moves {
     return new Move({ to: undefined, evidence: undefined, nowMs, patienceMs, ...start });
   }
 
-  /** No node took the session where `to` is undefined. */
-  ended(move: Move, to: Target | undefined, sessionPresent: boolean): void {
+  /** No node took the session where `to` is undefined. @param connackMs what `to` needed for its answer */
+  ended(move: Move, to: Target | undefined, sessionPresent: boolean, connackMs = 0): void {
     const { host } = this.connection;
     const reattachment = move.ended(to, sessionPresent, host.now());
     this.history = [...this.history, reattachment].slice(-HISTORY);
-    host.reattached(this.connection, reattachment);
+    host.reattached(this.connection, reattachment, connackMs);
   }
 }

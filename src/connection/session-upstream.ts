@@ -209,11 +209,12 @@ export class SessionUpstream implements HangHost {
   /** `leftBehind`: the node before may keep a copy of a session that was to be clean. */
   resumed(sessionPresent: boolean, leftBehind: boolean): void {
     const { move, at } = this;
+    const connackMs = this.attempts?.waitedMs;
     this.move = undefined;
     this.accepted();
     if (leftBehind && move !== undefined) this.copies = withCopy(this.copies, move.origin);
     at.sayGoodbye({ endsSession: !sessionPresent, isHung: move?.isFromHung });
-    if (move !== undefined) this.needMoves().ended(move, at.permit?.target, sessionPresent);
+    if (move !== undefined) this.needMoves().ended(move, at.permit?.target, sessionPresent, connackMs);
   }
 
   // ---- losing a node ---------------------------------------------------------------------------------------

@@ -263,6 +263,7 @@ export type WorkerEvent =
       readonly connection: number;
       readonly remoteAddress: string;
       readonly reattachment: MigrationResult;
+      readonly connackMs: number;
     }
   /** A connection of this thread is the newest of its client id and pool, and has ended. */
   | ({ readonly type: 'owned' } & Accepted)

@@ -226,9 +226,12 @@ export class ListenerHost implements ConnectionHost {
     return this.context.turns;
   }
 
-  reattached(connection: Connection, reattachment: MigrationResult): void {
+  reattached(connection: Connection, reattachment: MigrationResult, connackMs: number): void {
     const { clientId, connection: number, remoteAddress } = this.nameOf(connection);
-    this.context.tell({ type: 'reattached', clientId, connection: number, remoteAddress, reattachment });
+    this.context.tell({
+      ...{ type: 'reattached', clientId, connection: number, remoteAddress },
+      ...{ reattachment, connackMs },
+    });
     if (reattachment.to === undefined) return;
     countTraffic(this.listener.index, connection);
     clientMoved(this.context, connection);

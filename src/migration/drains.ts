@@ -1,9 +1,9 @@
 import type { Node } from '../nodes/node.ts';
 import type { NodeChange } from '../nodes/table.ts';
-import { type MoveCounts, NOTHING_MOVED } from './move-meter.ts';
+import { type MoveCounts, type MoveTimes, NOTHING_MOVED } from './move-meter.ts';
 import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 
-/** Sessions a second that leave one node, over all proxies: a node of 10,000 is empty in less than two minutes. */
+/** Sessions a second that leave one node at most, over all proxies: one of 10,000 is empty in less than two minutes. */
 export const DEFAULT_DRAIN_RATE = 100;
 
 type DrainCause = 'drain' | 'removed';
@@ -70,9 +70,9 @@ export class Drains {
   }
 
   /** A session has moved, or no node took it. */
-  reattached(from: string, cause: string, ok: boolean): void {
+  reattached(from: string, cause: string, ok: boolean, times: MoveTimes): void {
     const drain = this.drains.get(from);
-    drain?.mover.ended(ok, cause === drain.cause);
+    drain?.mover.ended(ok, cause === drain.cause, times);
   }
 
   /** Not of nodes that are removed: the next process does not know them, and their sessions stay here. */

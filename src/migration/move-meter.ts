@@ -11,6 +11,14 @@ export interface MoveCounts {
   readonly failed: number;
 }
 
+/** What a move took that a node has accepted, or that has failed. */
+export interface MoveTimes {
+  /** From the order on. */
+  readonly durationMs: number;
+  /** What the node needed for its answer to CONNECT. */
+  readonly connackMs: number;
+}
+
 export const NOTHING_MOVED: MoveCounts = { moved: 0, failed: 0 };
 
 interface Mark {
@@ -60,6 +68,11 @@ export class MoveMeter {
     return this.begun.reduce((sum, { count }) => sum + count, 0);
   }
 
+  /** Of these, the ones that began before then. */
+  underWaySince(beforeMs: number): number {
+    return this.begun.reduce((sum, { atMs, count }) => (atMs < beforeMs ? sum + count : sum), 0);
+  }
+
   /** How many may begin now. */
   room(nowMs: number): number {
     this.tokens = Math.min(this.burst, this.tokens + ((nowMs - this.filledAtMs) * this.rate) / 1000);
@@ -75,11 +88,13 @@ export class MoveMeter {
     if (count > over) this.begun.push({ atMs: nowMs, count: count - over });
   }
 
-  ended(ok: boolean): void {
+  /** @param begunAtMs of the last move that began before then; absent: of the oldest */
+  ended(ok: boolean, begunAtMs = Number.NEGATIVE_INFINITY): void {
     if (ok) this.moved++;
     else this.failed++;
-    const oldest = this.begun.find(({ count }) => count > 0);
-    if (oldest !== undefined) oldest.count--;
+    const open = this.begun.filter(({ count }) => count > 0);
+    const mark = open.findLast(({ atMs }) => atMs <= begunAtMs) ?? open[0];
+    if (mark !== undefined) mark.count--;
     else this.early++;
   }
 

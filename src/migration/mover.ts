@@ -1,6 +1,7 @@
 import type { Clock } from '../base/time.ts';
 import type { MoveTally } from '../data-plane-api/messages.ts';
-import { type MoveCounts, MoveMeter, NOTHING_MOVED } from './move-meter.ts';
+import { type MoveCounts, MoveMeter, type MoveTimes, NOTHING_MOVED } from './move-meter.ts';
+import { MovePace } from './move-pace.ts';
 
 /** How often sessions are ordered away while all goes well. */
 const BATCH_MS = 100;
@@ -13,6 +14,8 @@ const TELL_MS = 1_000;
  * When nothing is left, reports of the last moves are waited for so long: a device may leave in the middle of one.
  */
 const LAST_MOVES_MS = 3_000;
+/** A move that is not over after so long is a sign that the nodes are too busy, and makes room for another one. */
+const LATE_MS = 5_000;
 
 /** Sessions to be moved: at most `count` from one node, to `to` and no other if that is given. */
 interface Order {
@@ -49,7 +52,7 @@ export interface MoverOptions {
   /** Connections that are still where they should not be. */
   readonly left: () => number;
   readonly move: (order: Order) => Promise<MoveTally>;
-  /** Sessions a second. */
+  /** Sessions a second, at most. */
   readonly rate: number;
   /** What an older process has moved of it. */
   readonly earlier?: MoveCounts | undefined;
@@ -68,17 +71,21 @@ export interface MoverOptions {
 
 /**
  * Moves sessions at a bounded rate: every `BATCH_MS` a few are ordered away, never more under way than the rate of one
- * second; what cannot go is tried again, less and less often. It runs from its making until `stop`, or with `once`
+ * second, and fewer where they fail or nodes answer slowly (`MovePace`); what cannot go is tried again, less and less often. It runs from its making until `stop`, or with `once`
  * until it is done or blocked.
  */
 export class Mover {
   private readonly options: MoverOptions;
   private readonly meter: MoveMeter;
+  private readonly pace: MovePace;
   private timer: unknown;
   private stopped = false;
   private state: MoverState;
   private stays = 0;
-  private pace = 0;
+  /** Sessions a second, of late. */
+  private speed = 0;
+  /** Moves that were late at the last look. */
+  private late = 0;
   /** Tries in a row that moved nothing. */
   private fruitless = 0;
   private emptyAtMs: number | undefined;
@@ -89,6 +96,7 @@ export class Mover {
     this.options = options;
     const { earlier = NOTHING_MOVED } = options;
     this.meter = new MoveMeter(options.rate, options.clock.now(), earlier);
+    this.pace = new MovePace(options.rate);
     this.before = earlier;
     this.state = options.left() === 0 ? 'done' : 'moving';
     this.schedule(0);
@@ -103,20 +111,25 @@ export class Mover {
       left,
       stays: Math.min(this.stays, left),
       rate: this.meter.sessionsPerSecond,
-      pace: this.pace,
+      pace: this.speed,
     };
   }
 
   /** A move that was ordered has ended, or one for another cause has taken a session from there. */
-  ended(ok: boolean, wasOrdered: boolean): void {
-    if (wasOrdered) this.meter.ended(ok);
-    else if (ok) this.meter.moved++;
-    else this.meter.failed++;
+  ended(ok: boolean, wasOrdered: boolean, { durationMs, connackMs }: MoveTimes): void {
+    const { meter, pace, options } = this;
+    const nowMs = options.clock.now();
+    if (wasOrdered && ok) pace.answered(connackMs, nowMs);
+    else if (wasOrdered) pace.failed(nowMs);
+    if (wasOrdered) meter.ended(ok, nowMs - durationMs);
+    else if (ok) meter.moved++;
+    else meter.failed++;
   }
 
   /** @param rate sessions a second */
   setRate(rate: number): void {
     this.meter.sessionsPerSecond = rate;
+    this.pace.rate = rate;
   }
 
   stop(): void {
@@ -147,7 +160,7 @@ export class Mover {
   private async order(): Promise<MoveTally | undefined> {
     const { meter, options } = this;
     const nowMs = options.clock.now();
-    const room = this.fruitless > 0 ? Math.min(1, meter.room(nowMs)) : meter.room(nowMs);
+    const room = this.fruitless > 0 ? Math.min(1, this.room(nowMs)) : this.room(nowMs);
     const wanted = options.next();
     if (room < 1 || wanted === undefined) return undefined;
     const count = Math.min(room, wanted.count);
@@ -158,6 +171,15 @@ export class Mover {
     options.begun?.(wanted, tally.moving + tally.noNode + tally.ended);
     this.stays = tally.stuck;
     return tally;
+  }
+
+  private room(nowMs: number): number {
+    const { meter, pace } = this;
+    const room = meter.room(nowMs);
+    const late = meter.underWaySince(nowMs - LATE_MS);
+    if (late > this.late) pace.failed(nowMs);
+    this.late = late;
+    return Math.min(room, pace.room - (meter.underWay - late));
   }
 
   /** Counts how many of the last tries moved nothing. */
@@ -188,7 +210,7 @@ export class Mover {
     const nowMs = this.options.clock.now();
     const isDue = this.state === 'moving' && nowMs - this.toldAtMs >= TELL_MS;
     if (!isDue && this.state === was) return;
-    this.pace = this.meter.pace(nowMs);
+    this.speed = this.meter.pace(nowMs);
     this.toldAtMs = nowMs;
     this.options.onProgress(this.progress());
   }

@@ -1,6 +1,6 @@
 /** Carries out what a rebalance has planned, session by session. */
 
-import type { MoveCounts } from './move-meter.ts';
+import type { MoveCounts, MoveTimes } from './move-meter.ts';
 import { Mover, type MoverOptions, type MoverProgress } from './mover.ts';
 import type { PlannedMove } from './rebalance.ts';
 
@@ -33,8 +33,8 @@ export class PlanExecutor {
     return this.mover?.progress();
   }
 
-  reattached(cause: string, ok: boolean): void {
-    if (cause === 'rebalance') this.mover?.ended(ok, true);
+  reattached(cause: string, ok: boolean, times: MoveTimes): void {
+    if (cause === 'rebalance') this.mover?.ended(ok, true, times);
   }
 
   /** Undefined before the first plan. */

@@ -46,7 +46,7 @@ interface ConnectionEventsOptions {
   readonly owners: Pick<Owners, 'owned' | 'disowned'>;
   /** What is known of who has taken links over. */
   readonly losses: Pick<NodeLosses, 'lost' | 'takenOver' | 'accepted'>;
-  readonly reattached: (reattachment: MigrationResult) => void;
+  readonly reattached: (reattachment: MigrationResult, connackMs: number) => void;
   readonly requests: (listener: string, status: number, count: number) => void;
   readonly listenerUrl: (index: number) => string;
 }
@@ -108,7 +108,7 @@ export function createConnectionEvents(options: ConnectionEventsOptions) {
       case 'disowned':
         return owners.disowned(thread, event.pool, event.clientId);
       case 'reattached':
-        options.reattached(event.reattachment);
+        options.reattached(event.reattachment, event.connackMs);
         return log.reattached(event, at);
       case 'convicted':
         return log.convicted(event);

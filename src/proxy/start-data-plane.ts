@@ -68,11 +68,12 @@ function receive(
     afterOthers: setImmediate, // each port is read to its end before
     owners,
     losses,
-    reattached: (reattachment) => {
-      const { cause, from, to } = reattachment;
+    reattached: (reattachment, connackMs) => {
+      const { cause, from, to, durationMs } = reattachment;
+      const times = { durationMs, connackMs };
       metrics.reattached(reattachment);
-      drains.reattached(from, cause, to !== undefined);
-      carryOut.reattached(cause, to !== undefined);
+      drains.reattached(from, cause, to !== undefined, times);
+      carryOut.reattached(cause, to !== undefined, times);
     },
     requests: metrics.requests,
     listenerUrl: (index) => listeners.urlAt(index),

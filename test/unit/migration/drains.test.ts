@@ -4,6 +4,8 @@ import type { MoverProgress } from '../../../src/migration/mover.ts';
 import { NodeTable } from '../../../src/nodes/table.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
+const times = { durationMs: 20, connackMs: 5 };
+
 /** Nodes with so many sessions each; what is ordered away leaves 20 ms later, unless no node takes it. */
 function scene(
   sessions: Readonly<Record<string, number>>,
@@ -20,7 +22,7 @@ function scene(
       orders.push({ from, cause, count });
       const one = () => {
         if (takes) live.set(from, (live.get(from) ?? 0) - 1);
-        drains.reattached(from, cause, takes);
+        drains.reattached(from, cause, takes, times);
       };
       for (let i = 0; i < count; i++) time.timers.setTimeout(one, 20);
       return { moving: count, later: 0, stuck: 0, ended: 0, noNode: 0 };
@@ -124,9 +126,9 @@ test('a session that leaves the node for another cause is counted as moved', asy
   const { nodes, drains, live } = scene({ a: 5 });
   nodes.setState('a', 'draining');
   live.set('a', 4);
-  drains.reattached('a', 'link-lost', true);
+  drains.reattached('a', 'link-lost', true, times);
   expect(drains.progress('a')).toMatchObject({ moved: 1, left: 4 });
-  drains.reattached('b', 'link-lost', true);
+  drains.reattached('b', 'link-lost', true, times);
   expect(drains.progress('b')).toBeUndefined();
 });
 

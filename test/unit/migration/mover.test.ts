@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Mover, type MoverOptions, type MoverProgress } from '../../../src/migration/mover.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 
+const quick = { durationMs: 20, connackMs: 5 };
 const tally = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 
 /** A node with so many sessions, of which `relayed` cannot be moved; what is ordered away leaves after `tookMs`. */
@@ -21,7 +22,7 @@ function open(
       const movable = Math.min(count, node.sessions - underWay);
       orders.push({ atMs: time.clock.now(), count: movable });
       if (!node.takes) {
-        for (let i = 0; i < movable; i++) time.timers.setTimeout(() => mover.ended(false, true), 1);
+        for (let i = 0; i < movable; i++) time.timers.setTimeout(() => mover.ended(false, true, quick), 1);
         return { ...tally, noNode: movable, stuck: node.relayed };
       }
       underWay += movable;
@@ -29,7 +30,7 @@ function open(
         time.timers.setTimeout(() => {
           underWay--;
           node.sessions--;
-          mover.ended(true, true);
+          mover.ended(true, true, { durationMs: tookMs, connackMs: Math.min(5, tookMs) });
         }, tookMs);
       }
       return { ...tally, moving: movable, stuck: node.relayed };
@@ -67,6 +68,57 @@ test('has never more under way than go in a second', async () => {
   const { pass, orders } = open({ sessions: 1_000, tookMs: 60_000 });
   await pass(20_000);
   expect(orders.reduce((sum, { count }) => sum + count, 0)).toBeLessThanOrEqual(100);
+});
+
+test('where nodes answer slowly few are under way at a time, and more again when they are quick', async () => {
+  const node = { takesMs: 20 };
+  let underWay = 0;
+  let most = 0;
+  const { pass, mover, clock, timers } = open(
+    { sessions: 10_000 },
+    {
+      async move({ count }) {
+        underWay += count;
+        most = Math.max(most, underWay);
+        const { takesMs } = node;
+        for (let i = 0; i < count; i++)
+          timers.setTimeout(() => {
+            underWay--;
+            mover.ended(true, true, { durationMs: takesMs, connackMs: takesMs });
+          }, takesMs);
+        return { ...tally, moving: count };
+      },
+    },
+  );
+  await pass(1_000);
+  node.takesMs = 2_000;
+  await pass(6_000);
+  most = 0;
+  const before = { moved: mover.progress().moved, atMs: clock.now() };
+  await pass(20_000);
+  expect(most).toBe(4);
+  expect(mover.progress().moved - before.moved).toBeGreaterThanOrEqual(36);
+  node.takesMs = 20;
+  await pass(4_000);
+  const quick = mover.progress().moved;
+  await pass(1_000);
+  expect(mover.progress().moved - quick).toBeGreaterThan(90);
+});
+
+test('devices that leave in the middle of their moves do not hold up the others', async () => {
+  let gone = 0;
+  const { pass, mover, timers } = open(
+    { sessions: 10_000 },
+    {
+      async move({ count }) {
+        for (let i = 0; i < count; i++)
+          if (++gone > 10) timers.setTimeout(() => mover.ended(true, true, quick), 20);
+        return { ...tally, moving: count };
+      },
+    },
+  );
+  await pass(10_000);
+  expect(mover.progress().moved).toBeGreaterThan(300);
 });
 
 test('a rate that is changed holds at once', async () => {
@@ -118,8 +170,8 @@ test('ends that come before their begin are counted once', async () => {
     { sessions: 5 },
     {
       async move() {
-        mover.ended(true, true);
-        mover.ended(true, true);
+        mover.ended(true, true, quick);
+        mover.ended(true, true, quick);
         node.sessions -= 2;
         return { ...tally, moving: 2 };
       },

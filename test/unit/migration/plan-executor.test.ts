@@ -4,6 +4,7 @@ import { fakeTime } from '../../support/fake-time.ts';
 
 type Order = Parameters<ConstructorParameters<typeof PlanExecutor>[0]['move']>[0];
 
+const times = { durationMs: 20, connackMs: 5 };
 const nothing = { moving: 0, later: 0, stuck: 0, ended: 0, noNode: 0 };
 
 /** What is ordered arrives 20 ms later; `movable` says how many sessions of an order may go. */
@@ -15,7 +16,7 @@ function scene(movable: (order: Order) => number = ({ count }) => count, time = 
       const moving = Math.min(order.count, movable(order));
       orders.push(`${moving} ${order.from} ${order.to}`);
       for (let i = 0; i < moving; i++)
-        time.timers.setTimeout(() => carryOut.reattached('rebalance', true), 20);
+        time.timers.setTimeout(() => carryOut.reattached('rebalance', true, times), 20);
       return { ...nothing, moving, stuck: order.count - moving };
     },
     isHeld: () => hold.isOn,
@@ -94,10 +95,10 @@ test('an empty plan is done at once', async () => {
 
 test('sessions that move for another cause are not counted, and stopped is stopped', async () => {
   const { carryOut, pass, orders, pending } = scene();
-  carryOut.reattached('rebalance', true); // of a plan that this proxy never had
+  carryOut.reattached('rebalance', true, times); // of a plan that this proxy never had
   carryOut.start([{ from: 'a', to: 'b', count: 1_000 }], 100);
-  carryOut.reattached('link-lost', true);
-  carryOut.reattached('link-lost', false);
+  carryOut.reattached('link-lost', true, times);
+  carryOut.reattached('link-lost', false, times);
   expect(carryOut.progress()).toMatchObject({ moved: 0, failed: 0 });
   await pass(500);
   carryOut.stop();

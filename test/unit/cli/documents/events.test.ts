@@ -36,6 +36,7 @@ const ofWorkers: readonly WorkerEvent[] = [
     connection: 1,
     remoteAddress: '',
     reattachment: { ...migration, sessionPresent: true },
+    connackMs: 1,
   },
 ];
 
