@@ -15,7 +15,7 @@ const NEW_CLIENTS = '$SYS/+/new/clients';
 
 /**
  * A device that another node of the cluster has taken over is alive, and its Will went there with it: the node that it
- * left publishes none, nor do the others when that node dies. (EMQX does the same; by [MQTT-3.1.2-8] to the letter, each
+ * left publishes none, nor do the others when that node dies. (EMQX before 5.6 does the same; by [MQTT-3.1.2-8] to the letter, each
  * would be published.) To be called before the broker listens to its bus itself.
  */
 export function keepWillsOnTakeover(aedes: Aedes, mq: Pick<MQEmitter, 'on'>, wills: Wills): void {

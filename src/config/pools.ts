@@ -191,7 +191,7 @@ const upstream = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX: its takeover keeps the session whole.',
+      'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX before 5.6, which publishes none: then a session with a Will moves whole. Where it is `true`, such a session says goodbye to its node before it moves on purpose.',
     ),
   lostLink: choice(['evidence', 'move', 'pass'])
     .default('evidence')

@@ -90,7 +90,7 @@ export interface SessionOptions {
   readonly maxStateBytes: number;
   /** Used where a 3.1.1 device brings an empty client id, which no node would ever reveal (rule 15). */
   readonly clientId: string;
-  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
+  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX before 5.6 does not. */
   readonly takeoverFiresWill: boolean;
   /** Is the rate of the device limited (`Session.pause`)? */
   readonly isPaced: boolean;
