@@ -26,6 +26,8 @@ export interface Play {
   readonly hangMs: number;
   /** Of the stand-in's own waits (`EMQX_TIME_SCALE`); 1 is what the real one has. */
   readonly timeScale?: number | undefined;
+  /** Of the stand-in: from 5.6 on a takeover publishes the Will. */
+  readonly emqxVersion?: '5.3' | '5.6' | undefined;
   /** Traffic before the fault and after its end. */
   readonly calmMs: number;
   /** Added to the pool's configuration. */
@@ -112,13 +114,17 @@ function othersOf(crowd: Crowd, moves: Moves, faultAtMs: number, calmMs: number)
 async function startFront(stage: Stage, nodes: readonly Actor[], play: Play): Promise<Scene['front']> {
   if (play.front === 'direct') return undefined;
   if (play.front === 'haproxy') return stage.haproxy(nodes);
-  const upstream = play.brokers === 'emqx' ? { upstream: { takeoverFiresWill: false } } : {};
+  const firesNoWill = play.brokers === 'emqx' && play.emqxVersion !== '5.6';
+  const upstream = firesNoWill ? { upstream: { takeoverFiresWill: false } } : {};
   return stage.breakwater(nodes, play.engine, { ...upstream, ...play.pool });
 }
 
-async function startNodes(stage: Stage, { brokers, timeScale = 1 }: Play): Promise<Actor[]> {
+async function startNodes(stage: Stage, play: Play): Promise<Actor[]> {
+  const { brokers, timeScale = 1, emqxVersion = '5.3' } = play;
   const ids = Array.from({ length: NODES }, (_, index) => `${brokers}-${index + 1}`);
-  if (brokers === 'emqx') return stage.emqx(ids, { EMQX_TIME_SCALE: `${timeScale}` });
+  if (brokers === 'emqx') {
+    return stage.emqx(ids, { EMQX_TIME_SCALE: `${timeScale}`, EMQX_VERSION: emqxVersion });
+  }
   if (brokers === 'mosquitto') return Promise.all(ids.map((id) => stage.mosquitto(id)));
   const redis = await stage.redis();
   return Promise.all(ids.map((id) => stage.aedes(id, redis)));

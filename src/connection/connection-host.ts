@@ -3,6 +3,7 @@ import type { Refusal } from '../policy/routing/rules.ts';
 import type { Connect, ConnectSummary } from '../protocol/mqtt/connect.ts';
 import type { Suspect } from '../session/index.ts';
 import type { Asker, Evidence, TrialQueue } from './evidence.ts';
+import type { Scouts } from './scouts.ts';
 import type { TurnQueue } from './turn-queue.ts';
 import type { EndCause, Peer, Target } from './wire.ts';
 
@@ -41,7 +42,7 @@ export interface MovePolicy {
   readonly silenceTimeoutMs: number;
   /** As `reattachDeadlineMs`, where the node hangs and keeps its link. */
   readonly silenceDeadlineMs: number;
-  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX does not. */
+  /** Does a takeover fire the Will at the old node, as the standard has it? EMQX before 5.6 does not. */
   readonly takeoverFiresWill: boolean;
   /**
    * What becomes of a session whose link its node ended. `evidence`: it moves where the node is shown to be gone, else the
@@ -220,6 +221,8 @@ export interface ConnectionHost {
    * answers may wait for that node, and say nothing of the one that is asked.
    */
   readonly turns: { readonly lost: TurnQueue; readonly hung: TurnQueue };
+  /** What is known of nodes that hang by those of their sessions that were asked for elsewhere. */
+  readonly scouts: Pick<Scouts, 'sent' | 'answered' | 'mayAsk'>;
   /** @param connackMs what the node that took the session needed for its answer to CONNECT */
   reattached(connection: ConnectionView, reattachment: MigrationResult, connackMs: number): void;
   /** A number in [0, 1). */

@@ -4,6 +4,9 @@ import type { Target } from './wire.ts';
 /** A session with something at stake leaves the first question for so long to those with less. */
 const OTHERS_FIRST_MS: Readonly<Record<TakeoverStake, number>> = { nothing: 0, messages: 500, will: 1_000 };
 
+/** A scout asks again when what it had locked is free. One that has not for so many times as long has left. */
+const SCOUT_LOCKS = 3;
+
 const NEVER = Number.NEGATIVE_INFINITY;
 
 interface Asked {
@@ -45,7 +48,8 @@ export class Scouts {
       answeredAtMs: NEVER,
     };
     if (answeredAtMs >= silentSinceMs) return true;
-    if (nowMs < lastAtMs + lockedMs || nowMs < searchesSinceMs + OTHERS_FIRST_MS[stake]) return false;
+    if (nowMs < lastAtMs + SCOUT_LOCKS * lockedMs || nowMs < searchesSinceMs + OTHERS_FIRST_MS[stake])
+      return false;
     this.sent(origin, nowMs);
     return true;
   }

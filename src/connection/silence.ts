@@ -83,6 +83,8 @@ export class Silence {
   /** CONNECTs that no node has refused. */
   private asked = 0;
   private fetches = 0;
+  /** It may be asked for, and need not wait for what becomes of others. */
+  private isFree = false;
   /** With a cluster whose nodes live. */
   private patienceMs = 0;
   /** When `fetching` ends; on the host's clock. */
@@ -124,6 +126,7 @@ export class Silence {
   }
 
   search(): void {
+    if (this.isHeldBack) return this.rest(this.backoffMs());
     const { session, policy } = this.owner;
     this.wasRefused = false;
     const placement = this.owner.place();
@@ -138,6 +141,19 @@ export class Silence {
       gone: () => this.owner.attemptGone(),
     });
     this.tryNext();
+  }
+
+  /** As long as it is not known that others have a session of this node at once, it waits with its node. */
+  private get isHeldBack(): boolean {
+    const { policy, session, connection } = this.owner;
+    const { silentSinceMs, lockedMs, move, endsAtMs } = this;
+    const nowMs = connection.host.now();
+    if (this.isFree) return false;
+    if (connection.host.hasSpoken(move.origin, nowMs - policy.silenceTimeoutMs)) return true;
+    const searchesSinceMs = endsAtMs - policy.silenceDeadlineMs;
+    const wish = { silentSinceMs, searchesSinceMs, lockedMs, stake: session.takeoverStake };
+    this.isFree = connection.host.scouts.mayAsk(move.origin, wish, nowMs);
+    return !this.isFree;
   }
 
   private tryNext(): void {
@@ -202,6 +218,7 @@ export class Silence {
     const { session, connection } = this.owner;
     const packet = session.ask();
     this.asked++;
+    connection.host.scouts.sent(this.move.origin, connection.host.now());
     connection.wire.toNode(link, packet, 0, packet.length);
     this.attempts?.opened();
   }
@@ -246,7 +263,10 @@ export class Silence {
     }
     if (peek.kind !== 'connack' || peek.code !== 0) return this.refused(attempts, peek);
     if (peek.sessionPresent) return this.listenToTheLast(bytes, start, end);
-    if (this.mode === 'silent') return this.owner.takenElsewhere(attempts, bytes, start, end);
+    if (this.mode === 'silent') {
+      this.hadAtOnce();
+      return this.owner.takenElsewhere(attempts, bytes, start, end);
+    }
     // The node that speaks again has more of the session than one that does not know it.
     this.owner.session.refused();
     attempts.withdraw();
@@ -287,8 +307,17 @@ export class Silence {
 
   private taken(): void {
     const { attempts, answer } = this;
-    if (attempts !== undefined && answer !== undefined)
-      this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
+    if (attempts === undefined || answer === undefined) return;
+    this.hadAtOnce();
+    this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
+  }
+
+  /** Another node has the session; if it did not wait for the one that hangs, others may ask as well. */
+  private hadAtOnce(): void {
+    const { host } = this.owner.connection;
+    const hasWaited = (this.attempts?.waitedMs ?? 0) >= LONG_MS + LAST_WORD_MS;
+    if (this.mode !== 'silent' || hasWaited || this.othersHear) return;
+    host.scouts.answered(this.move.origin, host.now());
   }
 
   private refused(attempts: ConnectAttempts, peek: ConnackPeek): void {

@@ -226,6 +226,10 @@ export class ListenerHost implements ConnectionHost {
     return this.context.turns;
   }
 
+  get scouts(): WorkerContext['scouts'] {
+    return this.context.scouts;
+  }
+
   reattached(connection: Connection, reattachment: MigrationResult, connackMs: number): void {
     const { clientId, connection: number, remoteAddress } = this.nameOf(connection);
     this.context.tell({

@@ -30,6 +30,7 @@ export interface WorkerContext {
   readonly spokenAtMs: Map<number, number>;
   readonly trials: Trials;
   readonly turns: ConnectionHost['turns'];
+  readonly scouts: ConnectionHost['scouts'];
   readonly memories: SessionMemories;
   readonly threads: number;
   readonly isShared: boolean;

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../base/errors.ts';
 import { sharedClock, systemClock, systemRandom } from '../base/time.ts';
+import { Scouts } from '../connection/scouts.ts';
 import type { Wire } from '../connection/wire.ts';
 import type {
   ClientAnswer,
@@ -85,6 +86,7 @@ const context = {
     lost: new ReattachTurns(systemClock.now, start.threads),
     hung: new ReattachTurns(systemClock.now, start.threads),
   },
+  scouts: new Scouts(),
   lostLinks: new LostLinks({ table, now: sharedClock.now, tell: (event) => events.add(event) }),
   threads: start.threads,
   random: systemRandom,

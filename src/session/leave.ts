@@ -4,11 +4,25 @@ import type { Connect } from '../protocol/mqtt/connect.ts';
 import { willDelay } from './connect-again.ts';
 import type { State } from './state.ts';
 
-/** `raw` is the device's CONNECT. */
+/**
+ * So it is where a takeover would fire the Will of a live device. Otherwise the next node is asked first, and the takeover keeps
+ * the session whole. `raw` is the device's CONNECT.
+ */
 export function mustLeaveFirst({ connect, options }: State, raw: Uint8Array): boolean {
   // A session without expiry ends on the takeover, and whatever delays its Will with it (3.1.4, 3.1.3.2.2).
   const isDelayed = connect.properties.sessionExpiryInterval > 0 && willDelay(raw) > 0;
   return connect.hasWill && options.takeoverFiresWill && !isDelayed;
+}
+
+/**
+ * What a takeover may cost that waits for a node that hangs. A cluster completes it when that node goes on, before what other
+ * nodes had sent there: `messages` on their way to the session are lost (EMQX). And it may publish the `will`.
+ */
+export type TakeoverStake = 'nothing' | 'messages' | 'will';
+
+export function stakeOf(s: State, raw: Uint8Array): TakeoverStake {
+  if (mustLeaveFirst(s, raw)) return 'will';
+  return s.inherited || (s.subscriptions?.count ?? 0) > 0 ? 'messages' : 'nothing';
 }
 
 /** DISCONNECT, with MQTT 5 one that ends the session where `endSession`. */

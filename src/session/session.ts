@@ -11,7 +11,7 @@ import { factsOf, type SessionFacts } from './facts.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
 import { Frames, idleFrames } from './frames.ts';
 import type { HandedSession } from './handed.ts';
-import { goodbyePacket, mustLeaveFirst } from './leave.ts';
+import { goodbyePacket, mustLeaveFirst, stakeOf, type TakeoverStake } from './leave.ts';
 import { SessionMemory } from './memory.ts';
 import { type Immovable, immovableOf, isTied, type Stays } from './movable.ts';
 import { Quiescence } from './quiescence.ts';
@@ -327,13 +327,13 @@ export class Session {
     return this.state.terms.serverKeepAlive ?? this.state.connect.keepAlive;
   }
 
-  /**
-   * On a planned move, must the old link be left with `goodbye` before the next node is asked? So it is where a
-   * takeover would fire the Will of a live device (rule 13). Otherwise the next node is asked first, the takeover keeps
-   * the session whole (rule 1), and `goodbye` follows on the old link.
-   */
+  /** On a planned move, must the old link be left with `goodbye` before the next node is asked (rules 1 and 13)? */
   get leavesFirst(): boolean {
     return mustLeaveFirst(this.state, this.raw);
+  }
+
+  get takeoverStake(): TakeoverStake {
+    return stakeOf(this.state, this.raw);
   }
 
   /** The clean DISCONNECT that leaves a live node without its Will [MQTT-3.14.4-3]; `endSession` when another has it. */

@@ -15,6 +15,10 @@ type Question =
   | { readonly kind: 'begin' | 'end' | 'discard'; readonly clientId: string }
   | { readonly kind: 'barrier' };
 
+/** So many ticks late, a node was stopped. */
+const WOKE_TICKS = 3;
+const CALLS_FIRST_MS = 100;
+
 /** A session that a new connection may have. */
 export interface Opened {
   readonly session: Session;
@@ -28,7 +32,7 @@ export interface Opened {
  * `ekka_locker.erl`): a session lives at one node; a connect with Clean Start 0 elsewhere takes it over in two steps, of
  * which the first asks the old node for the session and the second has it close its link; one with Clean Start 1 has the
  * old node drop it. Both wait, for a fixed time, for a node that does not answer, and hold a lock of the client id in the
- * whole cluster meanwhile. It knows no retained messages, no shared subscriptions and no authentication.
+ * whole cluster meanwhile. What later versions do otherwise is in `waits.ts`. It knows no retained messages, no shared subscriptions and no authentication.
  */
 export class Broker implements PeerHandler {
   private readonly self: string;
@@ -41,6 +45,8 @@ export class Broker implements PeerHandler {
   private readonly holders = new Map<string, string>();
   private readonly heardAtMs = new Map<string, number>();
   private lastTickAtMs = performance.now();
+  /** Messages of other nodes that waited while this one was stopped. */
+  private late: Message[] | undefined;
   private lastMessage = 0;
 
   constructor(self: string, ports: ReadonlyMap<string, number>, rule: LockRule) {
@@ -151,11 +157,12 @@ export class Broker implements PeerHandler {
   }
 
   private async end(session: Session): Promise<Message[]> {
-    // What the others had sent before they knew of the new place is still on its way.
+    // What the others had sent before they knew of the new place is still on its way, and is lost behind a hang.
     const { up } = this.peers;
-    await Promise.all(
-      up.map((peer) => this.peers.ask(peer, { kind: 'barrier' }, waits.tickMs * 2).catch(() => undefined)),
-    );
+    if (this.late === undefined)
+      await Promise.all(
+        up.map((peer) => this.peers.ask(peer, { kind: 'barrier' }, waits.tickMs * 2).catch(() => undefined)),
+      );
     this.channels.get(session)?.takenOver();
     const pendings = session.pendings ?? [];
     this.drop(session);
@@ -198,15 +205,18 @@ export class Broker implements PeerHandler {
   }
 
   note(peer: string, body: unknown): void {
+    this.noteWaking();
     this.heardAtMs.set(peer, performance.now());
     const note = body as Note;
-    if (note.kind === 'message') this.deliver(note.message);
+    if (note.kind === 'message' && this.late !== undefined) this.late.push(note.message);
+    else if (note.kind === 'message') this.deliver(note.message);
     else if (note.kind === 'holds') this.holders.set(note.clientId, peer);
     else if (note.kind === 'gone' && this.holders.get(note.clientId) === peer)
       this.holders.delete(note.clientId);
   }
 
   question(_peer: string, body: unknown): unknown {
+    this.noteWaking();
     const question = body as Question;
     switch (question.kind) {
       case 'lock':
@@ -223,10 +233,22 @@ export class Broker implements PeerHandler {
     }
   }
 
+  /** It was stopped: what other nodes ask of it comes by other links than messages do, and is done before them. */
+  private noteWaking(): void {
+    if (this.late !== undefined || performance.now() - this.lastTickAtMs < WOKE_TICKS * waits.tickMs) return;
+    this.late = [];
+    setTimeout(() => {
+      const { late = [] } = this;
+      this.late = undefined;
+      for (const message of late) this.deliver(message);
+    }, CALLS_FIRST_MS);
+  }
+
   /** A node that others have given up for dead starts anew when it goes on; here its process ends. */
   private tick(): void {
     const nowMs = performance.now();
     if (nowMs - this.lastTickAtMs > waits.nodeDownMs) process.exit(3);
+    this.noteWaking();
     this.lastTickAtMs = nowMs;
     this.peers.tellAll({ kind: 'tick' } satisfies Note);
     for (const [peer, heardAtMs] of this.heardAtMs) {

@@ -11,6 +11,7 @@ import {
 } from 'mqtt-packet';
 import type { Broker, Opened } from './broker.ts';
 import type { Qos, Session, Speaker } from './session.ts';
+import { takeoverFiresWill } from './waits.ts';
 
 const TAKEN_OVER = 0x8e;
 const CLIENT_ID_REFUSED = { v5: 0x85, v4: 2 };
@@ -108,11 +109,11 @@ export class Channel implements Speaker {
     return clean ? 0 : DEFAULT_EXPIRY_MS;
   }
 
-  /** The client id is locked. The Will of the connection that is refused is published (fixed in later versions). */
+  /** The client id is locked. The Will of the connection that is refused is published, before 5.6. */
   private refuse(): void {
     const code = this.version === 5 ? CLIENT_ID_REFUSED.v5 : CLIENT_ID_REFUSED.v4;
     this.send(this.connack(code, false));
-    this.publishWill();
+    if (!takeoverFiresWill) this.publishWill();
     this.close();
   }
 
@@ -148,8 +149,10 @@ export class Channel implements Speaker {
 
   // ---- the end ---------------------------------------------------------------------------------------------
 
-  /** Another connection has the session. No Will: this one has not ended in the eyes of EMQX 5.3. */
+  /** Another connection has the session. This one has not ended in the eyes of EMQX before 5.6: then there is no Will. */
   takenOver(): void {
+    const isDelayed = (this.will?.properties?.willDelayInterval ?? 0) > 0;
+    if (takeoverFiresWill && !isDelayed) this.publishWill();
     if (this.version === 5) this.send({ cmd: 'disconnect', reasonCode: TAKEN_OVER });
     this.session?.detach();
     this.session = undefined;

@@ -4,6 +4,12 @@
  */
 const scale = Number(process.env.EMQX_TIME_SCALE ?? 1);
 
+/**
+ * Does a takeover publish the Will, unless it is delayed, and a connect that is refused none? So it is from EMQX 5.6 on
+ * (`emqx_channel.erl`, `maybe_publish_will_msg`): `EMQX_VERSION=5.6`.
+ */
+export const takeoverFiresWill = process.env.EMQX_VERSION === '5.6';
+
 export const waits = {
   /** For the node that has the session to hand it over: then the new connection is closed without an answer. */
   takeoverMs: 30_000 * scale,

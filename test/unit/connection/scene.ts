@@ -332,6 +332,7 @@ export class Scene {
       },
       nodeSpoke: notRelayed,
       hasSpoken: notRelayed,
+      scouts: { sent: notRelayed, answered: notRelayed, mayAsk: notRelayed },
       linkLost: (_, { nodeId }, cause) => this.lines.push(`${nodeId} lost: ${cause}`),
       rejected: (reason) => this.lines.push(`rejected: ${reason}`),
       left: () => {

@@ -12,6 +12,7 @@ import type {
 } from '../../../src/connection/connection-host.ts';
 import type { Asker, Defendant, Evidence } from '../../../src/connection/evidence.ts';
 import { readHandedConnection } from '../../../src/connection/handed.ts';
+import { Scouts } from '../../../src/connection/scouts.ts';
 import type { SessionForwarder } from '../../../src/connection/session-forwarder.ts';
 import type { EndCause, Link, Target, Wire } from '../../../src/connection/wire.ts';
 import { bytesOf, packetsIn, textOf, type Version } from '../session/packet-text.ts';
@@ -83,6 +84,7 @@ export class SessionScene {
   readonly full = new Set<string>();
   /** When a node that hung spoke again, to this session or, set by a test, to another. */
   readonly spokenAtMs = new Map<string, number>();
+  readonly scouts = new Scouts();
   /** Set by a test: the device does not read, so the link is not read either. */
   isDeviceBehind = false;
   /** The next answers of `stillTakes`; behind them false. */
@@ -310,6 +312,7 @@ export class SessionScene {
         this.asker = asker;
       },
       turns: { lost: this.room, hung: this.room },
+      scouts: this.scouts,
       take: ({ nodeId }) => {
         if (this.full.has(nodeId)) return false;
         count(nodeId, 1);

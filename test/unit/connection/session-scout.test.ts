@@ -121,10 +121,12 @@ test('but not when the node has just spoken to another session', () => {
   );
 });
 
-test('a scout that nobody answers is followed by another one when its lock is over', () => {
+test('a scout that has not asked again for three times the lock is followed by another one', () => {
   const scene = asked();
   expect(othersMayAsk(scene)).toBe(false);
-  scene.nowMs += LOCKED_MS;
+  scene.nowMs += 3 * LOCKED_MS - 1;
+  expect(othersMayAsk(scene)).toBe(false);
+  scene.nowMs += 1;
   expect(othersMayAsk(scene)).toBe(true);
   expect(othersMayAsk(scene)).toBe(false);
 });
