@@ -42,6 +42,18 @@ export class Attachment {
     return { node: permit.target.nodeId, link, attachedAgoMs: connection.host.now() - attachedAtMs };
   }
 
+  /** The same, while no node has the session, and none is still to be left; `node` had it. */
+  describeLeft(node: Target): HandedAttachment | undefined {
+    const { link, oldLink, permit, attachedAtMs, isOver, connection } = this;
+    if (isOver || link >= 0 || oldLink >= 0 || permit !== undefined) return undefined;
+    return { node: node.nodeId, link, attachedAgoMs: connection.host.now() - attachedAtMs };
+  }
+
+  /** Goes on where another process was, at no node. */
+  reviveLeft({ attachedAgoMs }: HandedAttachment): void {
+    this.attachedAtMs = Math.ceil(this.connection.host.now() - attachedAgoMs);
+  }
+
   /** Goes on where another process was, at this node. */
   revive(target: Target, { link, attachedAgoMs }: HandedAttachment): void {
     const { host } = this.connection;

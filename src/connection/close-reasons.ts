@@ -22,6 +22,16 @@ const codes: Partial<Record<EndReason, ReasonCode>> = {
   'proxy-drain': reasonCode.serverShuttingDown,
 };
 
+/** Why a connection ends whose device has ended it so. */
+export const deviceEndOf: Readonly<Record<EndCause, EndReason>> = {
+  fin: 'device-closed',
+  reset: 'device-reset',
+  timeout: 'device-timeout',
+  tls: 'tls-failed',
+  websocket: 'protocol-error',
+  error: 'device-timeout',
+};
+
 /** Only with 0x9C (or 0x9D) a device may be told where to go [MQTT 5.0 clause 3.14.2.2.5]. */
 export function codeOf(reason: EndReason, said?: string | Uint8Array): ReasonCode {
   if (typeof said === 'string') return reasonCode.useAnotherServer;

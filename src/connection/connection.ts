@@ -2,7 +2,7 @@ import type { GrowableBuffer } from '../base/growable-buffer.ts';
 import { FREE_BYTES, type PendingHolder } from '../policy/admission/pending-bytes.ts';
 import { type ConnectSummary, decodeConnect, summaryOf } from '../protocol/mqtt/connect.ts';
 import { refusalConnack } from '../protocol/mqtt/reason-codes.ts';
-import { closingOf, TAKEOVER_MS } from './close-reasons.ts';
+import { closingOf, deviceEndOf, TAKEOVER_MS } from './close-reasons.ts';
 import type { ConnectionHost, ConnectionView, EndReason, PoolRoute } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
 import { Greeting } from './greeting.ts';
@@ -12,6 +12,7 @@ import { HANDED_VERSION } from './handed-version.ts';
 import { hasTimeAgain } from './last-bytes.ts';
 import { Relay, Search } from './relay.ts';
 import { SessionForwarder } from './session-forwarder.ts';
+import { stepBack } from './step-back.ts';
 import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
 
 /**
@@ -23,15 +24,6 @@ import type { EndCause, Link, Peer, Target, Wire, WireEvents } from './wire.ts';
  * `SessionForwarder` finds the device its node, trying candidates until one answers, and carries it until one side ends.
  */
 type Phase = 'greeting' | 'held-back' | 'recalling' | 'carried' | 'closing';
-
-const DEVICE_END: Readonly<Record<EndCause, EndReason>> = {
-  fin: 'device-closed',
-  reset: 'device-reset',
-  timeout: 'device-timeout',
-  tls: 'tls-failed',
-  websocket: 'protocol-error',
-  error: 'device-timeout',
-};
 
 /** The newest connection that the broker has accepted for the client id of an older one. */
 interface Rival {
@@ -182,7 +174,7 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   deviceEnded(cause: EndCause): void {
-    this.because(DEVICE_END[cause]);
+    this.because(deviceEndOf[cause]);
     if (this.phase === 'carried') return this.forwarder?.deviceEnded(cause);
     if (cause === 'tls' || cause === 'websocket') {
       this.host.rejected(cause === 'tls' ? 'tls-failed' : 'websocket-refused', this);
@@ -279,6 +271,16 @@ export class Connection implements WireEvents, ConnectionView, PendingHolder, Fo
   }
 
   // ---- between processes -----------------------------------------------------------------------------------
+
+  /** Its thread ends: what no node has answered is begun anew by the next one. Then `describe` is called, and nothing else. */
+  stepBack(): void {
+    const { phase, greeting, forwarder } = this;
+    const unserved = phase === 'carried' ? stepBack(forwarder) : undefined;
+    if (greeting === undefined || (phase !== 'recalling' && unserved === undefined)) return;
+    if (unserved !== undefined) greeting.stepBack(unserved);
+    this.phase = 'held-back';
+    this.wire.setTimer(1);
+  }
 
   /**
    * What another process needs to go on with it: a plain value, which has secrets in it. Undefined: not now, because it is in

@@ -16,18 +16,18 @@ interface Parts {
   readonly parting: Readonly<Parting>;
 }
 
-/** For another process. Undefined unless a node serves, and nothing else is under way. */
+/** For another process. Undefined unless a node serves, or none is asked, and nothing else is under way. */
 export function describeForwarder(parts: Parts, nowMs: number): HandedSessionForwarder | undefined {
   const { monitor, parting } = parts;
   const { leaving, closeMode, purges } = parting;
   const waits = parting.farewellWaits || parting.linkEnd !== undefined;
-  if (monitor === undefined || waits || parting.finished) return undefined;
+  if (waits || parting.finished) return undefined;
   const [session, upstream] = [parts.session.describe(), parts.upstream.describe()];
   const flow = parts.flow === undefined ? freeFlow : parts.flow.describe();
   const deaths = parts.deaths === undefined ? noDeaths : parts.deaths.describe();
-  if (!session || !upstream || !flow || !deaths) return undefined;
+  if (!session || !upstream || !flow || !deaths || !monitor === !upstream.move) return undefined;
   return {
     ...{ kind: 'session', session, upstream, flow, deaths, leaving, closeMode, purges },
-    monitor: monitor.describe(nowMs),
+    monitor: monitor?.describe(nowMs),
   };
 }

@@ -1,5 +1,11 @@
-import { GrowableBuffer } from '../base/growable-buffer.ts';
+import { bufferOf, GrowableBuffer } from '../base/growable-buffer.ts';
 import type { Connect } from '../protocol/mqtt/connect.ts';
+
+/** A device that no node has answered: all that it has said, and whether it has ended its side. */
+export interface Unserved {
+  readonly said: Uint8Array;
+  readonly hasFinished: boolean;
+}
 
 /** What a connection remembers until its device is served. */
 export class Greeting {
@@ -13,4 +19,11 @@ export class Greeting {
   connectAtMs = 0;
   deviceFin = false;
   isHolding = false;
+
+  /** Is as it was before the device was carried. */
+  stepBack({ said, hasFinished }: Unserved): void {
+    this.held = bufferOf(said);
+    this.deviceFin = hasFinished;
+    this.isHolding = true; // whoever carried it may have held it
+  }
 }

@@ -58,10 +58,12 @@ export class KeepAliveMonitor {
   }
 
   /** Goes on where another process was. */
-  revive({ lookInMs, checkEndsInMs, ...rest }: HandedMonitor, nowMs: number): void {
-    Object.assign(this, rest);
-    this.lookAtMs = Math.ceil(nowMs + lookInMs);
-    this.checkEndsAtMs = Math.ceil(nowMs + checkEndsInMs);
+  static revive(owner: Watched, handed: HandedMonitor, nowMs: number): KeepAliveMonitor {
+    const { lookInMs, checkEndsInMs, ...rest } = handed;
+    const monitor = Object.assign(new KeepAliveMonitor(owner, nowMs), rest);
+    monitor.lookAtMs = Math.ceil(nowMs + lookInMs);
+    monitor.checkEndsAtMs = Math.ceil(nowMs + checkEndsInMs);
+    return monitor;
   }
 
   /** How long until `look`, in ms. */

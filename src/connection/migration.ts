@@ -1,7 +1,7 @@
 import { type MigrationResult, type MoveCause, plannedCauses } from './connection-host.ts';
 import type { Evidence } from './evidence.ts';
 import type { ForwarderHost } from './forwarder.ts';
-import type { HandedMove } from './handed-forwarder.ts';
+import type { HandedMove, HandedMoving } from './handed-forwarder.ts';
 import { isInVain, moveDelayMs } from './short-stays.ts';
 import type { Target } from './wire.ts';
 
@@ -29,6 +29,7 @@ interface MoveStart {
 /** One re-attach under way: from where, why, and how much time is left for it. */
 export class Move {
   private readonly start: MoveStart;
+  /** In which no candidate has taken the session. */
   private rounds = 0;
   /** Since when no node has the session, on the host's clock. */
   private adriftSinceMs: number;
@@ -36,6 +37,22 @@ export class Move {
   constructor(start: MoveStart) {
     this.start = start;
     this.adriftSinceMs = start.nowMs;
+  }
+
+  /** For another process, where no node has the session: what a person wanted has become of the node that is left. */
+  describe(nowMs: number): HandedMoving {
+    const { cause, evidence, nowMs: startedAtMs } = this.start;
+    const { rounds, adriftSinceMs } = this;
+    return { cause, evidence, rounds, startedAgoMs: nowMs - startedAtMs, adriftAgoMs: nowMs - adriftSinceMs };
+  }
+
+  /** Goes on where another process was. */
+  static revive(origin: Target, moves: Moves, handed: HandedMoving, nowMs: number): Move {
+    const { cause, evidence, rounds, startedAgoMs, adriftAgoMs } = handed;
+    const move = moves.start({ cause, origin, evidence, nowMs: nowMs - startedAgoMs });
+    move.rounds = rounds;
+    move.adriftSinceMs = nowMs - adriftAgoMs;
+    return move;
   }
 
   /** The node that lives, and has served until now, is left. */

@@ -8,6 +8,7 @@ import { closingOf, nodeEndOf } from './close-reasons.ts';
 import { ConnectAttempts, type Overdue } from './connect-attempts.ts';
 import type { EndReason } from './connection-host.ts';
 import type { Forwarder, ForwarderHost } from './forwarder.ts';
+import type { Unserved } from './greeting.ts';
 import type { HandedRelay } from './handed.ts';
 import { hasTimeAgain } from './last-bytes.ts';
 import { turnAway } from './turn-away.ts';
@@ -80,6 +81,14 @@ export class Relay implements Forwarder {
 
   departed(): void {
     this.release();
+  }
+
+  /** No node is sought any more. Undefined: one has answered the device. */
+  giveUpSearch(): Unserved | undefined {
+    const { search, halfClosed } = this;
+    if (search?.held === undefined) return undefined;
+    search.attempts?.withdraw();
+    return { said: search.held.copy, hasFinished: halfClosed };
   }
 
   private release(): void {

@@ -39,7 +39,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
   private flow: FlowControl | undefined;
   private events: SessionEvent[] | undefined;
   deaths: Deaths | undefined;
-  private parting = staying;
+  parting = staying;
 
   /** @param origin the packet that `connect` was decoded from, or the session of another process */
   constructor(
@@ -360,7 +360,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
 
   // ---- between processes -----------------------------------------------------------------------------------
 
-  /** While a node serves, and nothing else is under way. */
+  /** While a node serves, or none is asked, and nothing else is under way. */
   describe(): HandedSessionForwarder | undefined {
     const { session, upstream, monitor, flow, deaths, parting } = this;
     return describeForwarder(
@@ -383,8 +383,7 @@ export class SessionForwarder implements Forwarder, UpstreamHost, EventHandler {
     if (handed.flow.holdsDevice || handed.flow.isPaused || forwarder.flow)
       forwarder.needFlow().revive(handed.flow);
     if (handed.deaths.origin !== '' || handed.deaths.isSudden) forwarder.needDeaths().revive(handed.deaths);
-    forwarder.monitor = new KeepAliveMonitor(forwarder, host.now());
-    forwarder.monitor.revive(handed.monitor, host.now());
+    forwarder.monitor = handed.monitor && KeepAliveMonitor.revive(forwarder, handed.monitor, host.now());
     forwarder.parting = revivedParting(handed);
     return forwarder;
   }

@@ -9,6 +9,7 @@ import { noCopies, purge, withCopy } from './copies.ts';
 import type { Drop } from './drop.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { HandedUpstream } from './handed-forwarder.ts';
+import { describeUpstream, reviveUpstream } from './handed-upstream.ts';
 import { type HangHost, HungNode } from './hung-node.ts';
 import { linkLost, lossOver } from './link-loss.ts';
 import type { LostLink } from './lost-link.ts';
@@ -29,8 +30,8 @@ export class SessionUpstream implements HangHost {
   readonly owner: UpstreamHost;
   readonly connect: Connect;
   route: PoolRoute;
-  private copies = noCopies;
-  private attempts: ConnectAttempts | undefined;
+  copies = noCopies;
+  attempts: ConnectAttempts | undefined;
   /** The serving node has ended the link, and nobody knows yet what that means. */
   lost: LostLink | undefined;
   hung: HungNode | undefined;
@@ -68,24 +69,14 @@ export class SessionUpstream implements HangHost {
     return this.move !== undefined || this.lost !== undefined || (this.hung?.isSilent ?? false);
   }
 
-  /** For another process. Undefined unless a node serves, and nothing is sought, asked or decided. */
+  /** For another process. Undefined while something is asked or decided. */
   describe(): HandedUpstream | undefined {
-    const { spoken, copies: targets, hung, route, connection } = this;
-    const isBusy = this.isMoving || hung?.isDoubting || this.attempts !== undefined;
-    const at = isBusy ? undefined : this.at.describe();
-    const nowMs = connection.host.now();
-    const [straysMs, history] = [hung?.describe(nowMs) ?? [], this.moves?.describe(nowMs) ?? []];
-    return at && { at, pool: route.name, spoken, copies: targets.map((of) => of.nodeId), straysMs, history };
+    return describeUpstream(this);
   }
 
-  /** Goes on where another process was, at this node. A copy at a node that is not known any more is past help. */
-  revive(target: Target, { at, spoken, copies, straysMs, history }: HandedUpstream): void {
-    const nowMs = this.connection.host.now();
-    this.at.revive(target, at);
-    if (history.length > 0) this.needMoves().revive(history, nowMs);
-    this.spoken = spoken;
-    this.copies = copies.flatMap((node) => this.route.target(node, this.connection.peer) ?? []);
-    if (straysMs.length > 0) this.hungNode().revive(straysMs, nowMs);
+  /** Goes on where another process was, at this node, or behind it. */
+  revive(target: Target, handed: HandedUpstream): void {
+    reviveUpstream(this, target, handed);
   }
 
   // ---- finding a node --------------------------------------------------------------------------------------
@@ -279,7 +270,7 @@ export class SessionUpstream implements HangHost {
 
   // ---- a node that hangs -----------------------------------------------------------------------------------
 
-  private hungNode(): HungNode {
+  hungNode(): HungNode {
     this.hung ??= new HungNode(this);
     return this.hung;
   }

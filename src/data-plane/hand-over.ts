@@ -1,8 +1,10 @@
 import { messageOf } from '../base/errors.ts';
+import { Connection } from '../connection/connection.ts';
 import type { Wire } from '../connection/wire.ts';
 import type { HandedDevice, HandOverCommand, HandOverReport } from '../data-plane-api/hand-over-messages.ts';
 import type { Engine } from '../engine/engine.ts';
 import { acceptedOf } from './accepted-clients.ts';
+import { engineWireOf } from './handed-clients.ts';
 import type { ListenerHost } from './listener-host.ts';
 import { Probation } from './probation.ts';
 
@@ -49,6 +51,7 @@ export class HandOver {
   /** Those that the other process has refused are not offered again. */
   private readonly kept = new WeakSet<Carried>();
   private adopted: Frozen[] = [];
+  private readonly broken = new WeakSet<Carried>();
   private readonly probation: Probation<Wire>;
 
   constructor(parts: HandOverParts) {
@@ -121,10 +124,9 @@ export class HandOver {
   private stop(
     host: ListenerHost,
     connection: Carried,
-    goes: (wire: Wire) => boolean = () => true,
   ): { readonly wire: Wire; readonly device: HandedDevice } | undefined {
     const client = host.describe(connection);
-    if (client === undefined || !goes(client.wire)) return undefined;
+    if (client === undefined) return undefined;
     const { wire, peer, state } = client;
     const sockets = this.parts.engine.freeze(wire);
     if (sockets === undefined) return undefined;
@@ -179,19 +181,36 @@ export class HandOver {
     report({ type: 'adopted', request, refused });
   }
 
+  /** The thread ends, by a fault of the `culprit` if it is known: what another thread can begin anew is given up. Then call `leaveAll`. */
+  stepBack(culprit: Wire | undefined): void {
+    for (const { open } of this.parts.hosts.values()) {
+      for (const connection of open) {
+        if (!(connection instanceof Connection) || !this.goesOn(connection, culprit)) continue;
+        const isWhole = attempt(() => connection.stepBack() ?? true);
+        if (!isWhole) this.broken.add(connection);
+      }
+    }
+  }
+
+  /** What has killed a thread, or may have, is not to kill the next one. */
+  private goesOn(connection: Carried, culprit: Wire | undefined): boolean {
+    const wire = engineWireOf(connection);
+    return wire !== culprit && !this.probation.has(wire) && !this.broken.has(connection);
+  }
+
   /**
-   * The thread ends, by a fault: reports whatever another thread can go on with. What cannot be described, what is on
+   * The thread ends: reports whatever another thread can go on with. What cannot be described, what is on
    * probation, and the culprit are left out. Nothing runs in this thread behind that.
    * @throws BreakwaterError UPGRADE_UNAVAILABLE where the engine cannot hand over; then nothing is reported
    */
   leaveAll(culprit: Wire | undefined): void {
     const { engine, hosts, report } = this.parts;
     const listeners = Array.from(hosts.keys(), (index) => ({ index, descriptors: engine.listening(index) }));
-    const goes = (wire: Wire): boolean => wire !== culprit && !this.probation.has(wire);
     let devices: HandedDevice[] = [];
     for (const host of hosts.values()) {
       for (const connection of host.open) {
-        const device = attempt(() => this.stop(host, connection, goes)?.device);
+        if (!this.goesOn(connection, culprit)) continue;
+        const device = attempt(() => this.stop(host, connection)?.device);
         if (device !== undefined) devices.push(device);
         if (devices.length < LEFT_BATCH) continue;
         report({ type: 'left', devices, listeners: [] });

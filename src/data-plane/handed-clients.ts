@@ -20,6 +20,11 @@ export interface HandedClient {
   readonly state: HandedConnection;
 }
 
+/** The engine's, which a WebSocket may stand before. */
+export function engineWireOf({ wire }: Connection | OpaqueConnection): Wire {
+  return wire instanceof WebSocketLayer ? wire.wire : wire;
+}
+
 /** Undefined: not now. What is about to become known of its session comes to this process. */
 export function describeClient(
   { memories }: Context,
@@ -29,7 +34,7 @@ export function describeClient(
   const inner = connection.describe();
   const layer = connection.wire instanceof WebSocketLayer ? connection.wire : undefined;
   const state = layer === undefined || inner?.kind !== 'mqtt' ? inner : layer.describe(inner);
-  return state && { wire: layer?.wire ?? connection.wire, peer: describePeer(connection.peer), state };
+  return state && { wire: engineWireOf(connection), peer: describePeer(connection.peer), state };
 }
 
 interface Context {

@@ -268,6 +268,7 @@ function settle(request: number): void {
 /** The thread is no good any more. What it has said of its devices comes before them. */
 function giveUp(culprit: Wire | undefined): never {
   try {
+    handOver.stepBack(culprit);
     events.flush();
     handOver.leaveAll(culprit);
   } catch (error) {

@@ -33,7 +33,7 @@ import type { Language } from './channel.ts';
  * The number is raised with every change of what any message, state or connection carries: two versions that differ in it
  * refuse each other before anything moves.
  */
-export const PROTOCOL = 14;
+export const PROTOCOL = 15;
 
 /** What V8 writes begins with this byte, which UTF-8 has not, and then the number of its format. */
 const VALUE_START = 0xff;

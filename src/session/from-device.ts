@@ -15,6 +15,8 @@ import { isRequest, leadingId } from './subscribe.ts';
  * stays small.
  */
 const MAX_WAITING_PINGS = 16;
+/** PINGREQs that a lost node owes and that are answered: a device that asks more often does not wait for each. */
+const MOST_PINGS_OWED = 1024;
 
 /** A whole packet from the device. */
 export function packetFromDevice(s: State, bytes: Uint8Array, at: number, bodyAt: number, end: number): void {
@@ -50,6 +52,13 @@ function pinged(s: State): void {
   // A device that keeps asking and never reads the answers gets no more of them.
   s.pingsBehind = s.output.isDeviceBehind() ? s.pingsBehind + 1 : 0;
   if (s.pingsBehind <= MAX_WAITING_PINGS) s.toDevice.write(pingrespPacket);
+}
+
+/** Answers the PINGREQs that wait for a node. */
+export function answerPings(s: State): void {
+  s.pingsWait = false;
+  for (let left = Math.min(s.pingsOwed, MOST_PINGS_OWED); left > 0; left--) s.toDevice.write(pingrespPacket);
+  s.pingsOwed = 0;
 }
 
 /**

@@ -91,8 +91,9 @@ const migration = z.strictObject({
   awaitsRedelivery: z.boolean(),
 });
 
-/** Of the class `State`, which is attached to a node. */
+/** Of the class `State`, which is attached to a node, or is detached again behind that. */
 const state = z.strictObject({
+  isDetached: z.boolean(),
   heldBack: maybe(z.strictObject({ node: maybe(z.array(bytes)), device: maybe(z.array(bytes)) })),
   attachments: count.min(1),
   inherited: z.boolean(),

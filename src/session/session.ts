@@ -5,11 +5,12 @@ import type { ReasonCode } from '../protocol/mqtt/reason-codes.ts';
 import { mustHoldDevice } from './back-pressure.ts';
 import { connectAgain, connectToPurge } from './connect-again.ts';
 import { detach } from './detach.ts';
-import { pingreqPacket, pingrespPacket } from './encode.ts';
+import { pingreqPacket } from './encode.ts';
 import type { SessionOptions, SessionOutput } from './events.ts';
 import { factsOf, type SessionFacts } from './facts.ts';
 import { deviceSide, nodeSide } from './frame-sides.ts';
 import { Frames, idleFrames } from './frames.ts';
+import { answerPings } from './from-device.ts';
 import type { HandedSession } from './handed.ts';
 import { goodbyePacket, mustLeaveFirst, stakeOf, type TakeoverStake } from './leave.ts';
 import { SessionMemory } from './memory.ts';
@@ -19,11 +20,10 @@ import { drainOffline } from './resume.ts';
 import { type Handle, SecretArena } from './secret-arena.ts';
 import { State } from './state.ts';
 import { Suspects } from './suspects.ts';
+import { unansweredOf } from './unanswered.ts';
 
 const secrets = new SecretArena();
 const utf8 = new TextEncoder();
-/** PINGREQs that a lost node owes and that are answered: a device that asks more often does not wait for each. */
-const MOST_PINGS_OWED = 1024;
 
 /**
  * One device's MQTT session, followed so that another node can take it while the device stays connected. A value:
@@ -219,11 +219,7 @@ export class Session {
 
   /** No node has the session, or it is silent: answers the PINGREQs that wait, and each further one at once (rule 16). */
   answerPings(): void {
-    const { state } = this;
-    state.pingsWait = false;
-    for (let left = Math.min(state.pingsOwed, MOST_PINGS_OWED); left > 0; left--)
-      state.toDevice.write(pingrespPacket);
-    state.pingsOwed = 0;
+    answerPings(this.state);
     this.state.flush();
   }
 
@@ -353,6 +349,11 @@ export class Session {
 
   get facts(): SessionFacts {
     return factsOf(this.state, this.deviceFrames, this.nodeFrames);
+  }
+
+  /** All that the device has said, from its CONNECT on; undefined: a node has begun to answer it, or not all is kept. */
+  get unanswered(): Uint8Array | undefined {
+    return unansweredOf(this.state, this.raw, this.deviceFrames);
   }
 
   /** What another process needs to go on; undefined: not now, and nothing has changed. It holds the device's secrets. */

@@ -238,15 +238,17 @@ export class State implements Speaker {
     this.aliases = undefined;
   }
 
-  /** For another process. Undefined unless a node has the session and what is said goes to and fro. */
+  /** For another process. Undefined unless a node has the session and what is said goes to and fro, or none has it and none is asked. */
   describe(): HandedState | undefined {
-    if (this.phase !== 'attached' || this.linkDead || this.isWithheld) return undefined;
+    const isDetached = this.phase === 'detached' && this.linkDead;
+    const isAttached = this.phase === 'attached' && !this.linkDead && !this.isWithheld;
+    if (!isAttached && !isDetached) return undefined;
     const { heldBack, isBeyondRecall, overflown, notUnderstood, authenticates, unsubscribed } = this.rare;
     const { attachments, inherited, deviceLeft, pingsOwed, pingsSent, pingsBehind, pingsWait } = this;
     const { pingsOdd, pingsSpare } = this.rare;
     const { isPaused, billedMessages, billedBytes, options, migration } = this;
     return {
-      ...{ attachments, inherited, isBeyondRecall, deviceLeft, overflown },
+      ...{ isDetached, attachments, inherited, isBeyondRecall, deviceLeft, overflown },
       ...{ notUnderstood, authenticates, pingsOwed, pingsSent, pingsBehind, pingsWait },
       ...{ pingsOdd, pingsSpare },
       ...{ isPaused, billedMessages, billedBytes },
@@ -284,7 +286,8 @@ export class State implements Speaker {
     this.isPaused = handed.isPaused && this.options.isPaced; // there may be no rates here
     this.billedMessages = handed.billedMessages;
     this.billedBytes = handed.billedBytes;
-    this.phase = 'attached';
+    this.phase = handed.isDetached ? 'detached' : 'attached';
+    this.linkDead = handed.isDetached;
     this.answered = true;
     this.advertised = interned(handed.advertised);
     this.terms = interned(handed.terms);

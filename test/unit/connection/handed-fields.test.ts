@@ -7,7 +7,7 @@ import { HungNode } from '../../../src/connection/hung-node.ts';
 import { KeepAliveMonitor } from '../../../src/connection/keep-alive-monitor.ts';
 import { LaterTurns } from '../../../src/connection/later-turns.ts';
 import { Meter } from '../../../src/connection/meter.ts';
-import { Moves } from '../../../src/connection/migration.ts';
+import { Move, Moves } from '../../../src/connection/migration.ts';
 import { Parting } from '../../../src/connection/parting.ts';
 import { TokenBucket } from '../../../src/policy/admission/token-bucket.ts';
 import { Aliases } from '../../../src/session/aliases.ts';
@@ -82,8 +82,8 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     upstream,
     {
-      goes: 'at moves spoken copies hung route',
-      begins: 'attempts lost move purge',
+      goes: 'at move moves spoken copies hung route',
+      begins: 'attempts lost purge',
       isGiven: 'connection connect owner',
     },
   ],
@@ -95,6 +95,7 @@ const classes: readonly (readonly [object, Fate])[] = [
     new Parting(),
     { goes: 'leaving closeMode purges', begins: 'linkEnd farewellWaits finished isFarewell nodeFinished' },
   ],
+  [new Move({} as never), { goes: 'start rounds adriftSinceMs' }],
   [new Moves({} as never, 0), { goes: 'history', isGiven: 'connection patienceMs' }],
   [new HungNode({} as never), { goes: 'strayUntilMs', begins: 'silence doubt dueAtMs', isGiven: 'host' }],
   [
@@ -122,8 +123,8 @@ const classes: readonly (readonly [object, Fate])[] = [
   [
     of(session, 'state'),
     {
-      goes: 'rare attachments inherited deviceLeft advertised terms pingsOwed pingsSent pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
-      begins: 'phase budget answered linkDead isWithheld place',
+      goes: 'phase linkDead rare attachments inherited deviceLeft advertised terms pingsOwed pingsSent pingsBehind pingsWait inflightFromDevice inflightToDevice subscriptions aliases offlineBuffer migration isPaused billedMessages billedBytes',
+      begins: 'budget answered isWithheld place',
       isGiven: 'connect options output',
     },
   ],

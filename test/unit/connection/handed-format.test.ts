@@ -6,9 +6,10 @@ import { WebSocketLayer } from '../../../src/connection/websocket/layer.ts';
 import type { Wire } from '../../../src/connection/wire.ts';
 import { anySession } from './handed-values.ts';
 import { packet, Scene } from './scene.ts';
+import { served } from './session-scene.ts';
 
 /** What `formatOf` gives of each version. */
-const formats: Readonly<Record<number, string>> = { 3: 'c8d583ed69bb03d4' };
+const formats: Readonly<Record<number, string>> = { 4: '32a18bd63f3470a8' };
 
 /** The names of all fields. */
 function formatOf(values: readonly unknown[]): string {
@@ -46,6 +47,11 @@ test('formats change with their version only: count HANDED_VERSION up, and write
       ...fc.sample(anySession, { numRuns: 200, seed: 1 }),
     ],
   ];
+  const moving = served('CONNECT id=dev', { nodes: ['a'] });
+  moving.say('a', 'reset');
+  moving.pass(40);
+  moving.say('a', 'refuses ECONNREFUSED');
+  all.push(moving.connection.describe());
   expect(all).not.toContain(undefined);
   expect(formatOf(all)).toBe(formats[HANDED_VERSION]);
 });

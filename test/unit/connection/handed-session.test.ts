@@ -211,9 +211,9 @@ test('whatever happens, a session that another process goes on with does byte fo
 });
 
 /** Nodes answer what they are asked, and time passes. */
-function settle(scene: SessionScene): boolean {
+function settle(scene: SessionScene, isDone: () => boolean): boolean {
   for (let round = 0; round < 200 && isAlive(scene); round++) {
-    if (scene.connection.describe() !== undefined) return true;
+    if (isDone()) return true;
     scene.turns();
     for (const [, { node, state }] of [...scene.links]) if (state === 'dialling') scene.say(node, 'opens');
     const asked = scene.did().flatMap((line) => /^(\w) gets (CONNECT|PINGREQ)/.exec(line)?.slice(1) ?? []);
@@ -236,10 +236,31 @@ test('whatever happens, a session can go over again when that is through, or its
         const possible = chances(scene, piece);
         possible[choice % possible.length]?.(scene);
       }
-      expect(settle(scene)).toBe(true);
+      expect(settle(scene, () => scene.connection.describe() !== undefined)).toBe(true);
     }),
     { numRuns: 100 },
   );
+});
+
+test('whatever happens, a session whose thread ends is served again if it goes over', () => {
+  let handed = 0;
+  fc.assert(
+    fc.property(plays, (play) => {
+      const scene = begun(play);
+      for (const [choice, piece] of play.steps.slice(0, play.answer % 40)) {
+        const possible = chances(scene, piece);
+        possible[choice % possible.length]?.(scene);
+      }
+      if (!isAlive(scene)) return;
+      scene.connection.stepBack();
+      scene.handOver();
+      handed += scene.handed;
+      if (scene.handed > 0)
+        expect(settle(scene, () => scene.connection.session?.isServed === true)).toBe(true);
+    }),
+    { numRuns: 400 },
+  );
+  expect(handed).toBeGreaterThan(100);
 });
 
 const metered = { version: 5, maxPacketBytes: 64, rates: { messageRate: 9, byteRate: 99 } } as const;
@@ -273,5 +294,95 @@ describe('a session', () => {
       ...['a lost: reset', 'end a: reset', 'dial b', 'b gets CONNECT id=dev', 'b gets SUBSCRIBE #1 t:1'],
       ...['b gets PUBLISH #2 q1 dup t=x', 'moved (link-lost) from a to b rebuilt after 40'],
     ]);
+  });
+});
+
+describe('a session whose thread ends', () => {
+  test('is asked for anew where no node has accepted it, with all that the device has said', () => {
+    const scene = new SessionScene();
+    scene.say('device', 'CONNECT id=dev | PUBLISH q1 #1 t=x');
+    scene.say('a', 'opens');
+    scene.say('device', 'PUBLISH t=y');
+    scene.connection.stepBack();
+    scene.handOver();
+    scene.say('time', '1');
+    scene.say('a', 'opens');
+    scene.say('a', 'CONNACK');
+    expect(scene.handed).toBe(1);
+    expect(scene.did()).toEqual([
+      ...['dial a', 'a gets CONNECT id=dev', 'a gets DISCONNECT', 'end a: flush', 'read device'],
+      ...['dial a', 'a gets CONNECT id=dev', 'a gets PUBLISH #1 q1 t=x', 'a gets PUBLISH t=y'],
+      ...['device gets CONNACK', 'placed at a'],
+    ]);
+    expect([...scene.counted]).toEqual([['a', 1]]);
+  });
+
+  test('stays at the node that was to be left', () => {
+    const scene = served();
+    scene.say('owner', 'move drain');
+    scene.say('b', 'opens');
+    scene.say('device', 'PUBLISH t=x');
+    scene.did();
+    scene.connection.stepBack();
+    scene.handOver();
+    expect(scene.handed).toBe(1);
+    expect(scene.did()).toEqual([
+      'end b: reset',
+      'moved (drain) from a to nowhere after 0',
+      'a gets PUBLISH t=x',
+    ]);
+    scene.say('device', 'PUBLISH t=y');
+    expect(scene.did()).toEqual(['a gets PUBLISH t=y']);
+  });
+
+  test('stays at a node that hangs, and that is found anew', () => {
+    const scene = served('CONNECT id=dev', { evidence: 'ask' });
+    const hangs = () => {
+      for (const order of ['check', 'verdict no-answer']) {
+        scene.say('owner', order);
+        scene.pass(2_000);
+      }
+      return scene.did();
+    };
+    expect(hangs()).toContain('dial b');
+    scene.say('device', 'PUBLISH q1 #1 t=x');
+    scene.connection.stepBack();
+    scene.handOver();
+    expect([scene.handed, scene.did()]).toEqual([1, ['end b: reset', 'a gets PUBLISH #1 q1 t=x']]);
+    expect(hangs()).toContain('dial b');
+  });
+
+  test('is asked for anew while it moves, with what nobody has acknowledged; who was asked hears a goodbye', () => {
+    const scene = served();
+    scene.say('device', 'PUBLISH q1 #1 t=x');
+    scene.say('a', 'reset');
+    scene.pass(40);
+    scene.say('b', 'opens');
+    scene.say('device', 'PUBLISH q1 #2 t=y');
+    scene.did();
+    scene.connection.stepBack();
+    scene.handOver();
+    expect([scene.handed, scene.did()]).toEqual([1, ['b gets DISCONNECT', 'end b: flush']]);
+    scene.say('device', 'PINGREQ');
+    scene.pass(41);
+    scene.say('b', 'opens');
+    scene.say('b', 'CONNACK present');
+    expect(scene.did()).toEqual([
+      ...['device gets PINGRESP', 'dial b', 'b gets CONNECT id=dev', 'b gets PINGREQ'],
+      ...['b gets PUBLISH #1 q1 dup t=x', 'b gets PUBLISH #2 q1 t=y'],
+      ...['moved (link-lost) from a to b present after 81'],
+    ]);
+    expect([...scene.counted]).toEqual([
+      ['a', 0],
+      ['b', 1],
+    ]);
+  });
+
+  test('does not go while nobody knows whether its node is gone', () => {
+    const scene = served('CONNECT id=dev', { evidence: 'ask' });
+    scene.say('a', 'reset');
+    scene.connection.stepBack();
+    scene.handOver();
+    expect(scene.handed).toBe(0);
   });
 });

@@ -107,6 +107,7 @@ const migration: fc.Arbitrary<HandedMigration> = fc.record({
 });
 
 const state: fc.Arbitrary<HandedState> = fc.record({
+  isDetached: fc.constant(false),
   heldBack: maybe(fc.record({ node: maybe(fc.array(bytes)), device: maybe(fc.array(bytes)) })),
   attachments: fc.integer({ min: 1, max: 9 }),
   ...{ inherited: bool, isBeyondRecall: bool, deviceLeft: bool, overflown: bool, notUnderstood: bool },
@@ -158,6 +159,7 @@ const forwarder: fc.Arbitrary<HandedSessionForwarder> = fc.record({
   }),
   upstream: fc.record({
     at: fc.record({ node: fc.constantFrom('a', 'b'), link: fc.nat(9), attachedAgoMs: ms }),
+    move: fc.constant(undefined),
     pool: fc.constant('pool'),
     spoken: bool,
     copies: fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 4 }),

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
+import { Connection } from '../../../src/connection/connection.ts';
 import { readHandedConnection, readHandedPeer } from '../../../src/connection/handed.ts';
 import { describePeer } from '../../../src/connection/handed-peer.ts';
 import { HANDED_VERSION } from '../../../src/connection/handed-version.ts';
@@ -44,6 +45,46 @@ describe('a connection goes to another process', () => {
     long[9] = 4;
     const scene = new Scene({ maxPacketBytes: 1 << 20 }).says(long);
     expect([scene.deviceDone, scene.handOver().handed]).toEqual([undefined, 0]);
+  });
+});
+
+describe('a connection whose thread ends goes to the next thread', () => {
+  const left = (scene: Scene) => {
+    if (scene.connection instanceof Connection) scene.connection.stepBack();
+    return scene.handOver();
+  };
+
+  test('while its node has not answered, which hears a goodbye: the next is sent the same', () => {
+    const scene = left(new Scene().says(packet.CONNECT).opens());
+    expect(scene.did().slice(-4)).toEqual(['timer 2500', 'node gets \xe0\x00', 'end node: flush', 'timer 1']);
+    expect([scene.handed, scene.counted]).toEqual([1, 0]);
+    expect(scene.after(1).did()).toEqual(['read device', 'dial a', 'timer 3000']);
+    expect(scene.opens().given).toEqual(packet.CONNECT);
+  });
+
+  test('with what the device has said behind it, where a goodbye could be taken for more of that', () => {
+    const scene = left(new Scene().says(packet.CONNECT).opens().says('more'));
+    expect(scene.did().slice(-2)).toEqual(['end node: reset', 'timer 1']);
+    expect(scene.after(1).opens().given.toString('latin1')).toBe(`${packet.CONNECT.toString('latin1')}more`);
+  });
+
+  test('while its node is dialled, and with the end of what it says', () => {
+    const scene = left(new Scene().says(packet.CONNECT).deviceEnds('fin'));
+    expect(scene.handed).toBe(1);
+    expect(scene.after(1).opens().did().slice(-2)).toEqual(['finish node', 'timer 2500']);
+  });
+
+  test('while it is asked where it was last: that is asked anew', () => {
+    const scene = left(new Scene({ recallTimeoutMs: 100 }).says(packet.CONNECT));
+    expect(scene.handed).toBe(1);
+    scene.did();
+    expect(scene.after(1).remembers('b').did()).toContain('dial b');
+  });
+
+  test('as it is while a node serves it, and not while it ends', () => {
+    const scene = left(relayed());
+    expect([scene.handed, scene.counted]).toEqual([1, 1]);
+    expect(left(relayed().nodeEnds('fin')).handed).toBe(0);
   });
 });
 

@@ -143,8 +143,8 @@ export class SessionScene {
     const { state } = handed;
     if (this.links.size === 0 && state.phase === 'carried' && state.forwarder.kind === 'session') {
       const { node, link } = state.forwarder.upstream.at;
-      this.links.set(link, { node, state: 'open' });
-      this.dials = link + 1;
+      if (link >= 0) this.links.set(link, { node, state: 'open' });
+      this.dials = Math.max(this.dials, link + 1);
     }
     this.connection = Connection.revive(this.wire(), peer, this.host(this.options), handed);
     this.forwarder = this.connection.session;
