@@ -148,20 +148,3 @@ describe.each([
     socket.destroy();
   });
 });
-
-test('a broker that accepts a device each time, and says each time that it stops (0x8B), is not stormed', async () => {
-  const evil = await startEvilNode();
-  evil.answer = Buffer.concat([ACCEPTED_5, Buffer.of(0xe0, 1, 0x8b)]);
-  const breakwater = await startBreakwater({
-    pools: { default: { nodes: [{ id: 'evil', url: evil.url }] } },
-  });
-  const { socket } = await connectDevice(breakwater.port, 'unwanted', { protocolVersion: 5 });
-  const heard: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => heard.push(chunk));
-  await once(socket, 'close');
-  expect(Buffer.concat(heard).toString('hex')).toBe('e0018b');
-  await until(() => moves(breakwater) >= 9, 'the last move in the log');
-  expect(moves(breakwater)).toBe(9);
-});
-
-const moves = ({ logs }: Breakwater): number => logs().filter(({ msg }) => msg === 'session moved').length;
