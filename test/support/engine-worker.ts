@@ -239,7 +239,9 @@ class Scripted implements WireEvents {
 
   linkEnded(link: Link, cause: EndCause): void {
     this.tell('linkEnded', link, cause);
-    if (this.script === 'forward') this.wire.endDevice('flush');
+    if (this.script !== 'forward') return;
+    this.wire.endDevice('flush');
+    this.wire.endNode(link, 'flush'); // the end of a device that was ended is not told
   }
 
   linkOpened(link: Link): void {
