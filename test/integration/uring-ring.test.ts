@@ -506,6 +506,12 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     expect(new Set(waits.map((flags) => (flags & NO_IOWAIT) !== 0))).toEqual(new Set([isKnown]));
   });
 
+  it('tells of as many as there are buffers for, not of some 20, where a turn may take long', () => {
+    const { ring, pairs } = crowd();
+    for (const { far } of pairs) ring.say(far, 'x');
+    expect(ring.poller.wait(0)).toBeGreaterThan(100);
+  });
+
   it('closes a listening socket at once, also where very many others have something to tell just then', () => {
     const { ring, pairs } = crowd();
     for (const { far } of pairs) ring.say(far, 'x');

@@ -1,5 +1,5 @@
 import type { Owner } from './owner.ts';
-import type { ReadyList } from './ready-list.ts';
+import type { ReadyReads } from './ready-list.ts';
 import * as is from './socket-state.ts';
 import type { SocketTable } from './socket-table.ts';
 
@@ -7,10 +7,15 @@ import type { SocketTable } from './socket-table.ts';
 export class BackPressure {
   private readonly table: SocketTable;
   private readonly waiting: Uint32Array;
-  private readonly ready: ReadyList;
+  private readonly ready: Pick<ReadyReads, 'add'>;
   private readonly ownerOf: (slot: number) => Owner;
 
-  constructor(table: SocketTable, waiting: Uint32Array, ready: ReadyList, ownerOf: (slot: number) => Owner) {
+  constructor(
+    table: SocketTable,
+    waiting: Uint32Array,
+    ready: Pick<ReadyReads, 'add'>,
+    ownerOf: (slot: number) => Owner,
+  ) {
     this.table = table;
     this.waiting = waiting;
     this.ready = ready;

@@ -169,7 +169,7 @@ export class Loop implements WireHost {
     }
     this.recycler.endBatch();
     eventWait.served(this.nowMs);
-    if (!streams.ready.isEmpty) streams.ready.serve(this.serveReady);
+    if (!streams.ready.isEmpty) streams.ready.serve(this.options.clock, this.serveReady);
     if (!streams.handshakes.isEmpty)
       streams.handshakes.serveFor(HANDSHAKES_MS, this.options.clock, this.serveReady);
     if (wheel.size > 0) wheel.advance(this.now(), this.fireTimer);

@@ -7,7 +7,7 @@ import type { Libc } from './libc.ts';
 import * as c from './libc.ts';
 import { Openings } from './openings.ts';
 import { causeOf, type Owner } from './owner.ts';
-import { ReadyList } from './ready-list.ts';
+import { ReadyList, ReadyReads } from './ready-list.ts';
 import type { SocketRecycler } from './socket-recycler.ts';
 import type { SocketFlags, SocketStates } from './socket-state.ts';
 import * as is from './socket-state.ts';
@@ -33,7 +33,7 @@ const FROZEN_LINGER_MS = 100;
  */
 export class Streams {
   readonly writer: Writer;
-  readonly ready: ReadyList;
+  readonly ready: ReadyReads;
   /** In line for the next step of their handshake. */
   readonly handshakes: ReadyList;
   private readonly libc: Libc;
@@ -73,7 +73,7 @@ export class Streams {
     this.table = table;
     this.states = table.states;
     this.flags = table.flags;
-    this.ready = new ReadyList(table.states);
+    this.ready = new ReadyReads(table.states, table.capacity);
     this.handshakes = new ReadyList(table.states);
     this.peer = table.peer;
     this.sockets = sockets;
@@ -193,6 +193,7 @@ export class Streams {
     this.unpair(fd);
     this.writer.clear(fd);
     this.reader.clear(fd);
+    this.ready.brought(fd, 0);
     this.setTimer(fd, 0);
     this.poller.forget(fd);
     if (((this.flags[fd] as number) & is.TLS) !== 0) this.tls.free(fd);
@@ -219,7 +220,8 @@ export class Streams {
     // A read stops in front of a byte that is urgent (RFC 6093), and is short though more is there.
     const isShort = (mask & (c.EPOLLRDHUP | c.EPOLLHUP | c.EPOLLPRI)) !== 0;
     this.states.report(fd, isShort, (mask & c.EPOLLERR) !== 0);
-    this.read(fd);
+    if (this.ready.waits(fd)) this.ready.add(fd);
+    else this.read(fd);
   }
 
   /** False where the socket is not, or not yet, one to read and write. */
@@ -288,6 +290,7 @@ export class Streams {
 
   private relay(fd: number, flags: number): void {
     const got = this.reader.receive(fd, flags);
+    this.ready.brought(fd, got);
     if (got > 0) this.writer.forward(this.peer[fd] as number, got);
     else this.readEnded(fd, got);
   }
@@ -295,6 +298,7 @@ export class Streams {
   private deliver(fd: number, flags: number): void {
     const { reader } = this;
     const got = reader.receive(fd, flags);
+    this.ready.brought(fd, got);
     if (got <= 0) {
       this.readEnded(fd, got);
       return;
@@ -385,14 +389,8 @@ export class Streams {
 
   private drain(fd: number): void {
     const flushed = this.writer.flush(fd);
-    if (flushed < 0) {
-      this.sendFailed(fd, flushed);
-      return;
-    }
-    if (this.waiting[fd] !== 0) {
-      this.watch.room(fd);
-      return;
-    }
+    if (flushed < 0) return this.sendFailed(fd, flushed);
+    if (this.waiting[fd] !== 0) return this.watch.room(fd);
     this.pressure.resumeSources(fd);
     if (((this.flags[fd] as number) & (is.FIN_WANTED | is.FIN_SENT)) === is.FIN_WANTED)
       this.endings.sendFin(fd);

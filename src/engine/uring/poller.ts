@@ -14,6 +14,8 @@ import type { BatchWriter } from './writer.ts';
 const LOOKS = 110;
 const STRIDE = 3;
 const EVENTS = 1024;
+/** Of a turn in which some have much: as many as epoll tells of. */
+const EVENTS_MAX = 512;
 /** A receive that the kernel is at just then is not found. It fills some 30 buffers more, and is found the next time. */
 const CANCELS_MAX = 8;
 
@@ -98,7 +100,8 @@ export class RingPoller implements Poller {
     this.prepare();
     const isUrgent = this.streams?.reader.isStarved === true || this.hasMore;
     this.ring.enter(isUrgent ? 0 : timeoutMs, gathers);
-    return this.collect();
+    const count = this.collect();
+    return timeoutMs === 0 ? this.collectMore() : count;
   }
 
   look(): number {
@@ -139,6 +142,20 @@ export class RingPoller implements Poller {
     this.count -= this.given;
     this.fetch();
     this.streams?.writer.settle();
+    this.given = this.count;
+    return this.count;
+  }
+
+  /**
+   * The kernel tells of some 20 sockets in one call. A turn that serves those who have much may take long, and until the next one
+   * all others would wait, as many turns as there are twenties of them.
+   */
+  private collectMore(): number {
+    const { ring } = this;
+    while (ring.isBehind && this.count < EVENTS_MAX && this.streams?.pool.isLow === false) {
+      ring.enter(0);
+      this.fetch();
+    }
     this.given = this.count;
     return this.count;
   }

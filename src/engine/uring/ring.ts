@@ -224,7 +224,8 @@ export class Ring {
     for (let calls = 0; calls < CALLS_MAX && this.isBehind; calls++) this.enter(0);
   }
 
-  private get isBehind(): boolean {
+  /** The kernel has work to do for this ring. */
+  get isBehind(): boolean {
     return (Atomics.load(this.control, this.at.sqFlags) & a.SQ_TASKRUN) !== 0;
   }
 
