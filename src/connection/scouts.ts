@@ -22,6 +22,9 @@ interface Wish {
   readonly stake: TakeoverStake;
 }
 
+/** `first`: as the scout, when a newcomer was answered at once. */
+export type Permission = 'no' | 'first' | 'yes';
+
 /**
  * What sessions of a node that hangs learn from each other. A cluster that shares sessions completes a takeover only when that
  * node goes on, when nobody needs it any more, and it may cost messages and the Will. Nodes that share nothing, or share by a
@@ -41,16 +44,21 @@ export class Scouts {
     this.asked.set(slot, { lastAtMs: nowMs, answeredAtMs: nowMs });
   }
 
-  /** May a session be asked for? One that may, though nothing is known yet, is the scout from now on. */
-  mayAsk(origin: Target, { silentSinceMs, searchesSinceMs, lockedMs, stake }: Wish, nowMs: number): boolean {
+  /** May a session be asked for? */
+  mayAsk(
+    origin: Target,
+    { silentSinceMs, searchesSinceMs, lockedMs, stake }: Wish,
+    nowMs: number,
+  ): Permission {
     const { lastAtMs, answeredAtMs } = this.asked.get(origin.slot) ?? {
       lastAtMs: NEVER,
       answeredAtMs: NEVER,
     };
-    if (answeredAtMs >= silentSinceMs) return true;
-    if (nowMs < lastAtMs + SCOUT_LOCKS * lockedMs || nowMs < searchesSinceMs + OTHERS_FIRST_MS[stake])
-      return false;
+    if (answeredAtMs >= silentSinceMs) return 'yes';
+    if (nowMs < lastAtMs + SCOUT_LOCKS * lockedMs || nowMs < searchesSinceMs + OTHERS_FIRST_MS[stake]) {
+      return 'no';
+    }
     this.sent(origin, nowMs);
-    return true;
+    return 'first';
   }
 }

@@ -6,6 +6,7 @@ import { ConnectAttempts, type Overdue, type Seeker } from './connect-attempts.t
 import type { MovePolicy, Placement } from './connection-host.ts';
 import type { ForwarderHost } from './forwarder.ts';
 import type { Move } from './migration.ts';
+import { Scouting } from './scouting.ts';
 import type { Link } from './wire.ts';
 
 /** The wait for a node that has shown no session a sign of having come back. */
@@ -83,8 +84,7 @@ export class Silence {
   /** CONNECTs that no node has refused. */
   private asked = 0;
   private fetches = 0;
-  /** It may be asked for, and need not wait for what becomes of others. */
-  private isFree = false;
+  private readonly scouting: Scouting;
   /** With a cluster whose nodes live. */
   private patienceMs = 0;
   /** When `fetching` ends; on the host's clock. */
@@ -106,6 +106,7 @@ export class Silence {
         setTimer: (ms) => owner.alarm(Math.max(1, Math.min(ms, this.parksAtMs - host.now()))),
       },
     };
+    this.scouting = new Scouting(owner, move.origin);
     this.endsAtMs = host.now() + owner.policy.silenceDeadlineMs;
     this.fallsSilent();
   }
@@ -120,14 +121,19 @@ export class Silence {
     return this.asked > 0;
   }
 
+  /** Is a node asked for the session now, and not for a newcomer? */
+  private get isAskedFor(): boolean {
+    return !this.scouting.isProbing && (this.attempts?.isAsking ?? false);
+  }
+
   /** Is it the link of the node that is asked? */
   owns(link: Link): boolean {
     return this.attempts !== undefined && this.attempts.link === link;
   }
 
   search(): void {
-    if (this.isHeldBack) return this.rest(this.backoffMs());
     const { session, policy } = this.owner;
+    if (this.scouting.isHeldBack(this.silentSinceMs, this.endsAtMs)) return this.rest(this.backoffMs());
     this.wasRefused = false;
     const placement = this.owner.place();
     this.patienceMs = placement.retryPolicy.connackTimeoutMs;
@@ -137,23 +143,10 @@ export class Silence {
       turns: this.owner.connection.host.turns.hung,
       turnDeadlineMs: policy.reattachDeadlineMs,
       waits: () => this.owner.isSilent,
-      goodbye: () => session.goodbye(false),
+      goodbye: () => session.goodbye(this.scouting.isProbing),
       gone: () => this.owner.attemptGone(),
     });
     this.tryNext();
-  }
-
-  /** As long as it is not known that others have a session of this node at once, it waits with its node. */
-  private get isHeldBack(): boolean {
-    const { policy, session, connection } = this.owner;
-    const { silentSinceMs, lockedMs, move, endsAtMs } = this;
-    const nowMs = connection.host.now();
-    if (this.isFree) return false;
-    if (connection.host.hasSpoken(move.origin, nowMs - policy.silenceTimeoutMs)) return true;
-    const searchesSinceMs = endsAtMs - policy.silenceDeadlineMs;
-    const wish = { silentSinceMs, searchesSinceMs, lockedMs, stake: session.takeoverStake };
-    this.isFree = connection.host.scouts.mayAsk(move.origin, wish, nowMs);
-    return !this.isFree;
   }
 
   private tryNext(): void {
@@ -196,7 +189,7 @@ export class Silence {
   attemptOver(why: Overdue): void {
     const wasParked = this.mode === 'parked';
     const hangs = this.attempts?.isUnanswered ?? false;
-    if (this.attempts?.isAsking) this.givenUp++;
+    if (this.isAskedFor) this.givenUp++;
     this.attempts?.fail(why);
     if (why !== 'slow') return this.tryNext();
     if (wasParked) this.owner.backAgain();
@@ -215,11 +208,9 @@ export class Silence {
   // ---- the node that is asked ------------------------------------------------------------------------------
 
   opened(link: Link): void {
-    const { session, connection } = this.owner;
-    const packet = session.ask();
-    this.asked++;
-    connection.host.scouts.sent(this.move.origin, connection.host.now());
-    connection.wire.toNode(link, packet, 0, packet.length);
+    const packet = this.scouting.connect();
+    if (!this.scouting.isProbing) this.asked++;
+    this.owner.connection.wire.toNode(link, packet, 0, packet.length);
     this.attempts?.opened();
   }
 
@@ -234,6 +225,7 @@ export class Silence {
    */
   ended(): void {
     const wasLong = this.isLong;
+    if (this.scouting.isProbing && this.attempts !== undefined) return this.probed(this.attempts, true);
     this.attempts?.giveUp();
     this.isTaken = false;
     this.answer = undefined;
@@ -261,10 +253,11 @@ export class Silence {
       this.answer = new GrowableBuffer();
       return this.answer.append(bytes, start, end);
     }
+    if (this.scouting.isProbing) return this.probed(attempts, false);
     if (peek.kind !== 'connack' || peek.code !== 0) return this.refused(attempts, peek);
     if (peek.sessionPresent) return this.listenToTheLast(bytes, start, end);
     if (this.mode === 'silent') {
-      this.hadAtOnce();
+      if (this.isAtOnce(LONG_MS + LAST_WORD_MS)) this.scouting.hadAtOnce();
       return this.owner.takenElsewhere(attempts, bytes, start, end);
     }
     // The node that speaks again has more of the session than one that does not know it.
@@ -308,16 +301,23 @@ export class Silence {
   private taken(): void {
     const { attempts, answer } = this;
     if (attempts === undefined || answer === undefined) return;
-    this.hadAtOnce();
+    if (this.isAtOnce(LONG_MS + LAST_WORD_MS)) this.scouting.hadAtOnce();
     this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
   }
 
-  /** Another node has the session; if it did not wait for the one that hangs, others may ask as well. */
-  private hadAtOnce(): void {
-    const { host } = this.owner.connection;
-    const hasWaited = (this.attempts?.waitedMs ?? 0) >= LONG_MS + LAST_WORD_MS;
-    if (this.mode !== 'silent' || hasWaited || this.othersHear) return;
-    host.scouts.answered(this.move.origin, host.now());
+  private isAtOnce(mostMs: number): boolean {
+    return this.mode === 'silent' && (this.attempts?.waitedMs ?? 0) < mostMs && !this.othersHear;
+  }
+
+  /** A newcomer was answered, or turned away. At once, it says that nobody was waited for. */
+  private probed(attempts: ConnectAttempts, hasEnded: boolean): void {
+    const wasAtOnce = this.isAtOnce(LONG_MS);
+    if (hasEnded) attempts.giveUp();
+    else attempts.withdraw();
+    this.scouting.probed(wasAtOnce);
+    this.attempts = undefined;
+    this.answer = undefined;
+    this.search();
   }
 
   private refused(attempts: ConnectAttempts, peek: ConnackPeek): void {
@@ -340,9 +340,9 @@ export class Silence {
     this.owner.connection.host.nodeSpoke(this.move.origin);
     this.mode = 'fetching';
     if (this.isTaken) return this.owner.alarm(this.lastWordsMs);
-    if (!this.attempts?.isAsking) return this.rest(0);
+    if (!this.isAskedFor) return this.rest(0);
     this.parksAtMs = this.owner.connection.host.now() + this.patienceMs;
-    this.attempts.lookAgain();
+    this.attempts?.lookAgain();
   }
 
   /** It has spoken, and is silent again. */
@@ -379,7 +379,7 @@ export class Silence {
     | { readonly attempts: ConnectAttempts; readonly answer: GrowableBuffer | undefined }
     | undefined {
     const { attempts, answer } = this;
-    if (attempts?.isAsking) return { attempts, answer };
+    if (attempts !== undefined && this.isAskedFor) return { attempts, answer };
     attempts?.giveUp();
     return undefined;
   }

@@ -43,15 +43,18 @@ export function connectAs(raw: Uint8Array, clientId: Uint8Array | undefined): Ui
   return packet;
 }
 
-/** Ends a 3.1.1 session at a node: clean, without the Will; to be followed by DISCONNECT (rule 2) [MQTT-3.1.2-6]. */
+/**
+ * Clean, and without the Will. Ends a 3.1.1 session at a node (rule 2) [MQTT-3.1.2-6], or asks for a newcomer; to be followed by
+ * DISCONNECT.
+ */
 export function connectToPurge(raw: Uint8Array, clientId: Uint8Array | undefined): Uint8Array {
   const whole = connectAs(raw, clientId);
-  const { bodyAt, flagsAt, clientIdEnd } = layout(whole);
+  const { isV5, bodyAt, flagsAt, clientIdEnd } = layout(whole);
   const flags = whole[flagsAt] as number;
+  const { length } = whole;
+  const topicAt = isV5 ? sectionEnd(whole, clientIdEnd, length) : clientIdEnd;
   const willEnd =
-    (flags & 0x04) === 0
-      ? clientIdEnd
-      : fieldEnd(whole, fieldEnd(whole, clientIdEnd, whole.length), whole.length);
+    (flags & 0x04) === 0 ? clientIdEnd : fieldEnd(whole, fieldEnd(whole, topicAt, length), length);
   const size = clientIdEnd - bodyAt + whole.length - willEnd;
   const packet = new Uint8Array(1 + varintSize(size) + size);
   packet[0] = whole[0] as number;

@@ -342,9 +342,9 @@ export class Session {
     return this.state.migration?.mustPurge ?? false;
   }
 
-  /** The CONNECT of a link of its own that drops the session; send `goodbye(true)` there when CONNACK has come. */
-  purgeConnect(): Uint8Array {
-    return connectToPurge(this.raw, this.clientId);
+  /** The CONNECT of a link of its own that drops the session, or that of `another` id; then send `goodbye(true)` there. */
+  purgeConnect(another?: Uint8Array): Uint8Array {
+    return connectToPurge(this.raw, another ?? this.clientId);
   }
 
   get facts(): SessionFacts {

@@ -24,11 +24,15 @@ export const RANDOM = 0.5;
 /** What a session then waits before it is asked for again. */
 export const PACE_MS = 40;
 
+const scouted = { sent() {}, answered() {}, mayAsk: () => 'yes' as const };
+
 export interface SessionSceneOptions {
   readonly version?: Version;
   /** `a`, `b` and `c`, best first. */
   readonly nodes?: readonly string[];
   readonly takeoverFiresWill?: boolean;
+  /** False: it is known already that others have sessions of a node that hangs at once. */
+  readonly scouts?: boolean;
   readonly maxPacketBytes?: number;
   readonly maxOfflineBytes?: number;
   readonly rates?: DeviceRates;
@@ -312,7 +316,7 @@ export class SessionScene {
         this.asker = asker;
       },
       turns: { lost: this.room, hung: this.room },
-      scouts: this.scouts,
+      scouts: options.scouts ? this.scouts : scouted,
       take: ({ nodeId }) => {
         if (this.full.has(nodeId)) return false;
         count(nodeId, 1);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Permission } from '../../../src/connection/scouts.ts';
 import { moves, retryPolicy } from './scene.ts';
 import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
 
@@ -13,7 +14,7 @@ const LOCKED_MS = moves.reattachConnackDeadlineMs;
 
 function hung(connect = DEVICE): SessionScene {
   return goOn(
-    served(connect, { evidence: 'ask', takeoverFiresWill: true }),
+    served(connect, { evidence: 'ask', takeoverFiresWill: true, scouts: true }),
     `
     owner: check
       a gets PINGREQ
@@ -24,11 +25,20 @@ function hung(connect = DEVICE): SessionScene {
   );
 }
 
-/** The same, without a Will, and `b` has been asked. */
+const NEWCOMER = `
+    time: ${PACE_MS}
+      dial b
+    b: opens
+      b gets CONNECT id=breakwater-probe-i00000 clean`;
+
+/** The same, without a Will, and a newcomer was let in at `b` at once; now `b` is asked for the session. */
 function asked(): SessionScene {
   return goOn(
     hung('CONNECT id=dev'),
-    `
+    `${NEWCOMER}
+    b: CONNACK
+      b gets DISCONNECT
+      end b: flush
     time: ${PACE_MS}
       dial b
     b: opens
@@ -37,7 +47,7 @@ function asked(): SessionScene {
 }
 
 /** May a session with a Will be asked for, that has waited long enough to be the scout? */
-const othersMayAsk = ({ scouts, nowMs }: SessionScene): boolean =>
+const othersMayAsk = ({ scouts, nowMs }: SessionScene): Permission =>
   scouts.mayAsk(ORIGIN, { silentSinceMs: 0, searchesSinceMs: 0, lockedMs: LOCKED_MS, stake: 'will' }, nowMs);
 
 test('it lets others ask first; where nobody does, it is the scout', () => {
@@ -46,7 +56,10 @@ test('it lets others ask first; where nobody does, it is the scout', () => {
     `
     time: ${LOOKS_MS[0]}
     time: ${LOOKS_MS[1]}
-    time: ${LOOKS_MS[2]}
+    time: ${LOOKS_MS[2]}${NEWCOMER}
+    b: CONNACK 5
+      b gets DISCONNECT
+      end b: flush
     time: ${PACE_MS}
       dial b
     b: opens
@@ -54,7 +67,7 @@ test('it lets others ask first; where nobody does, it is the scout', () => {
     b: CONNACK
       a gets DISCONNECT
       end a: flush
-      moved (node-silent) from a to b rebuilt after ${LOOKS_MS[0] + LOOKS_MS[1] + LOOKS_MS[2] + PACE_MS}`,
+      moved (node-silent) from a to b rebuilt after ${LOOKS_MS[0] + LOOKS_MS[1] + LOOKS_MS[2] + 2 * PACE_MS}`,
   );
 });
 
@@ -77,7 +90,7 @@ test('while another one waits for its answer it stays, and goes on with its node
 
 test('one that has subscribed leaves the first question to those that have not, for half a second', () => {
   goOn(
-    served('CONNECT id=dev', { evidence: 'ask' }),
+    served('CONNECT id=dev', { evidence: 'ask', scouts: true }),
     `
     device: SUBSCRIBE #1 t:1
       a gets SUBSCRIBE #1 t:1
@@ -121,14 +134,57 @@ test('but not when the node has just spoken to another session', () => {
   );
 });
 
+test('the session is not asked for while a newcomer waits: the cluster waits for the node', () => {
+  goOn(
+    hung('CONNECT id=dev'),
+    `
+    -- nothing was asked for, so the session stays when a wakes, and what has waited goes there.
+    ${NEWCOMER.trim()}
+    device: PUBLISH #1 q1 t=1
+    time: 2000
+    a: PINGRESP
+      end b: reset
+      a gets PUBLISH #1 q1 t=1
+    a: PUBACK #1
+      device gets PUBACK #1`,
+  );
+});
+
+test('nor when it is let in late', () => {
+  goOn(
+    hung('CONNECT id=dev'),
+    `${NEWCOMER}
+    time: 1000
+    b: CONNACK
+      b gets DISCONNECT
+      end b: flush
+    time: ${LOOKS_MS[0]}
+    time: ${LOOKS_MS[1]}
+    time: ${LOOKS_MS[2]}`,
+  );
+});
+
+test('a broker that closes its link has answered too', () => {
+  goOn(
+    hung('CONNECT id=dev'),
+    `${NEWCOMER}
+    b: fin
+      end b: reset
+    time: ${PACE_MS}
+      dial b
+    b: opens
+      b gets CONNECT id=dev`,
+  );
+});
+
 test('a scout that has not asked again for three times the lock is followed by another one', () => {
   const scene = asked();
-  expect(othersMayAsk(scene)).toBe(false);
+  expect(othersMayAsk(scene)).toBe('no');
   scene.nowMs += 3 * LOCKED_MS - 1;
-  expect(othersMayAsk(scene)).toBe(false);
+  expect(othersMayAsk(scene)).toBe('no');
   scene.nowMs += 1;
-  expect(othersMayAsk(scene)).toBe(true);
-  expect(othersMayAsk(scene)).toBe(false);
+  expect(othersMayAsk(scene)).toBe('first');
+  expect(othersMayAsk(scene)).toBe('no');
 });
 
 test('an answer at once, of a node that shares nothing, is told to the others', () => {
@@ -138,9 +194,9 @@ test('an answer at once, of a node that shares nothing, is told to the others', 
     b: CONNACK
       a gets DISCONNECT
       end a: flush
-      moved (node-silent) from a to b rebuilt after ${PACE_MS}`,
+      moved (node-silent) from a to b rebuilt after ${2 * PACE_MS}`,
   );
-  expect(othersMayAsk(scene)).toBe(true);
+  expect(othersMayAsk(scene)).toBe('yes');
 });
 
 test('so is one of a node that shares by a store', () => {
@@ -151,9 +207,9 @@ test('so is one of a node that shares by a store', () => {
     time: 200
       a gets DISCONNECT
       end a: flush
-      moved (node-silent) from a to b present after ${PACE_MS + 200}`,
+      moved (node-silent) from a to b present after ${2 * PACE_MS + 200}`,
   );
-  expect(othersMayAsk(scene)).toBe(true);
+  expect(othersMayAsk(scene)).toBe('yes');
 });
 
 test('one that came because the node went on is not', () => {
@@ -165,7 +221,7 @@ test('one that came because the node went on is not', () => {
     time: ${retryPolicy.connackTimeoutMs}
       a gets DISCONNECT
       end a: flush
-      moved (node-silent) from a to b present after ${PACE_MS + 1000 + retryPolicy.connackTimeoutMs}`,
+      moved (node-silent) from a to b present after ${2 * PACE_MS + 1000 + retryPolicy.connackTimeoutMs}`,
   );
-  expect(othersMayAsk(late)).toBe(false);
+  expect(othersMayAsk(late)).toBe('no');
 });

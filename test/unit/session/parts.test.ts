@@ -93,6 +93,15 @@ describe('CONNECT, again', () => {
     expect(bare).toEqual(['CONNECT id=dev clean']);
   });
 
+  it('asks for a newcomer with MQTT 5 too, whose Will has properties', () => {
+    for (const will of ['', ' willDelayInterval:70000']) {
+      const newcomer = connectToPurge(bytesOf(`${v5}${will}`, 5), text('new'));
+      expect(packetsIn(newcomer, 5).map(textOf)).toEqual([
+        'CONNECT id=new clean keepalive=7 user=me password=pw receiveMaximum:5',
+      ]);
+    }
+  });
+
   it('knows the Will Delay Interval', () => {
     expect(willDelay(bytesOf(`${v5} willDelayInterval:70000`, 5))).toBe(70_000);
     expect(willDelay(bytesOf(v5, 5))).toBe(0);
