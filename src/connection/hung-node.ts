@@ -274,8 +274,9 @@ export class HungNode implements SilenceOwner {
   private followStray(): void {
     const { host } = this;
     const origin = host.at.permit?.target;
+    if (origin === undefined) return host.attemptOver('connack-timeout'); // it is asked, and has not all of the session yet
     host.at.leaveLink('reset');
-    if (origin === undefined || !host.at.detach()) return;
+    if (!host.at.detach()) return;
     host.moveOn(host.needMoves().start({ cause: 'link-lost', origin, evidence: 'own-connect' }));
   }
 

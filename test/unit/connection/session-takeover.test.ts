@@ -369,3 +369,21 @@ test('a re-attach makes no session newer: it is told to nobody', () => {
   expect(scene.did().filter((line) => line.startsWith('placed'))).toEqual([]);
   expect(scene.connection.acceptedAtMs).toBe(77);
 });
+
+test('a node that says so while it is still told what the session was is left for another, when a CONNECT that was given up explains it', () => {
+  const scene = served('CONNECT id=dev', v5);
+  scene.say('device', 'SUBSCRIBE #1 t:1');
+  scene.say('a', 'SUBACK #1 1');
+  scene.say('a', 'reset');
+  scene.pass(40);
+  scene.say('b', 'opens');
+  while (!scene.did().includes('dial c')) scene.pass(500); // b does not answer
+  scene.say('c', 'opens');
+  scene.say('c', 'CONNACK');
+  expect(scene.did()).toContain('c gets SUBSCRIBE #1 t:1+rh2');
+  scene.say('c', 'DISCONNECT code=142');
+  scene.pass(1_000);
+  const did = scene.did();
+  expect(did).toContain('dial a');
+  expect(did.join()).not.toContain('device gets DISCONNECT');
+});
