@@ -9,6 +9,7 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { HEARTBEAT, startProxy } from '../support/cluster.ts';
 import { connectBytes, connectDevice, openSocket } from '../support/devices.ts';
 import { ask, startHttpNode } from '../support/http.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -16,7 +17,7 @@ import { patience, until } from '../support/wait.ts';
 import { openWebSocket } from '../support/websockets.ts';
 
 /** Two proxies of a cluster, and a third that has no devices and makes bans. */
-const engines = ['epoll', 'node'] as const;
+const engines = [fastestEngine, 'node'] as const;
 let proxies: Breakwater[];
 let redis: RedisServer;
 let store: RedisStore;

@@ -7,6 +7,7 @@ import { type Bystander, startBystander } from '../support/bystander.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { connectBytes, connectDevice } from '../support/devices.ts';
 import { startHttpNode } from '../support/http.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { until } from '../support/wait.ts';
 
 /**
@@ -45,9 +46,9 @@ async function helloOf(group: string): Promise<Buffer> {
   return bytes;
 }
 
-describe.each(['epoll', 'node'])('a crowd at the %s engine', (engine) => {
+describe.each([fastestEngine, 'node'])('a crowd at the %s engine', (engine) => {
   /** The engine has no part in it. */
-  const elsewhere = test.runIf(engine === 'epoll');
+  const elsewhere = test.runIf(engine !== 'node');
   let bystander: Bystander;
   let breakwater: Breakwater;
   let sockets: Socket[] = [];

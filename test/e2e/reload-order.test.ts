@@ -6,11 +6,12 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { connectDevice, connectDevices, type Device } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
 import { ask, startHttpNode } from '../support/http.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 
 /** Whoever comes while a reload is under way finds a node, by the routes of before or by the new ones. */
-describe.each(['epoll', 'node'] as const)('%s engine: while a reload is under way', (engine) => {
+describe.each([fastestEngine, 'node'] as const)('%s engine: while a reload is under way', (engine) => {
   let brokers: Awaited<ReturnType<typeof startAedes>>;
   let proxy: Breakwater;
   let web: string;
@@ -31,7 +32,7 @@ describe.each(['epoll', 'node'] as const)('%s engine: while a reload is under wa
   const slow = { id: 'slow', url: 'mqtt://no-such-host.invalid:1883' };
   function config(changes: object = {}) {
     return {
-      proxy: { engine, threads: engine === 'epoll' ? 2 : 1 },
+      proxy: { engine, threads: engine !== 'node' ? 2 : 1 },
       listeners: [mqtt('a'), { url: web, pool: 'wa' }],
       pools: { a: { nodes: [nodeAt(0)] }, wa: { nodes: [webNodes[0]] } },
       ...changes,

@@ -6,6 +6,7 @@ import { startAedes } from '../support/aedes.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { clientIds, connectDevice, connectDevices, type Device } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 
@@ -13,7 +14,7 @@ const nothing = { added: [], removed: [], changed: [] };
 const unchanged = { listeners: nothing, pools: nothing, settings: [], certificates: [] };
 const first = { url: 'mqtt://127.0.0.1:0' };
 
-describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
+describe.each([fastestEngine, 'node'] as const)('%s engine: a reload', (engine) => {
   let brokers: Awaited<ReturnType<typeof startAedes>>;
   let proxy: Breakwater;
   let devices: Device[];
@@ -21,7 +22,7 @@ describe.each(['epoll', 'node'] as const)('%s engine: a reload', (engine) => {
 
   const nodeAt = (index: number) => ({ id: `n${index}`, url: brokers[index]?.url ?? '' });
   const base = () => ({
-    proxy: { engine, threads: engine === 'epoll' ? 2 : 1 },
+    proxy: { engine, threads: engine !== 'node' ? 2 : 1 },
     listeners: [first] as object[],
     pools: { default: { nodes: [nodeAt(0)] } } as Record<string, object>,
   });

@@ -7,6 +7,7 @@ import { createAuthority } from '../support/certificates.ts';
 import { clientIds, connectBytes, connectDevice, connectDevices, type Device } from '../support/devices.ts';
 import { freePort } from '../support/free-port.ts';
 import { startHttpNode } from '../support/http.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 
@@ -149,7 +150,7 @@ describe('with clients that came by TLS and stay', () => {
   }
 
   test.each([
-    'epoll',
+    fastestEngine,
     'node',
   ] as const)('SIGTERM ends the process, also where listeners have been removed before (%s)', async (engine) => {
     const removed = [await secure('mqtts'), await secure('https')];

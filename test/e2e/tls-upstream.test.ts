@@ -4,6 +4,7 @@ import { connectAsync, type MqttClient } from 'mqtt';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Breakwater, type LogLine, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -23,7 +24,7 @@ function startBroker(): Promise<Mosquitto> {
   return startMosquitto({ config: [...files, 'require_certificate true'].join('\n') });
 }
 
-describe.each(['epoll', 'node'])('nodes by TLS on the %s engine', (engine) => {
+describe.each([fastestEngine, 'node'])('nodes by TLS on the %s engine', (engine) => {
   /** Each test has a pool for itself. */
   const pools = ['lives', 'unknown'] as const;
   type Pool = (typeof pools)[number];

@@ -9,6 +9,7 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { run } from '../support/cli.ts';
 import { connectBytes } from '../support/devices.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { execute, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -33,7 +34,7 @@ function replace(file: string, pem: string): void {
   renameSync(`${file}.new`, file);
 }
 
-describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
+describe.each([fastestEngine, 'node'])('TLS on the %s engine', (engine) => {
   /** Two brokers for the one test that kills one of them. */
   let mortals: [Mosquitto, Mosquitto];
   let proxy: Breakwater;
@@ -57,7 +58,7 @@ describe.each(['epoll', 'node'])('TLS on the %s engine', (engine) => {
     const certificates = [{ cert: two.certFile, key: two.keyFile }];
     const url = 'mqtts://127.0.0.1:0';
     proxy = await startBreakwater({
-      proxy: { engine, threads: engine === 'epoll' ? 2 : 'auto' },
+      proxy: { engine, threads: engine !== 'node' ? 2 : 'auto' },
       listeners: [
         { url, tls: { ...asking, clientAuth: 'request', certificates } },
         { url, tls: { cert: files.cert, key: files.key } },

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { endOf, firstBytes } from '../support/fake-node.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { atEnd } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -40,7 +41,7 @@ beforeAll(async () => {
   }
 });
 
-describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
+describe.each([fastestEngine, 'node'] as const)('the %s engine', (engine) => {
   let proxy: Breakwater;
 
   beforeAll(async () => {

@@ -6,6 +6,7 @@ import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { startEmqxListener } from '../support/emqx-listener.ts';
 import { freePort } from '../support/free-port.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.ts';
 import { accepts, type Spawned, start, temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -75,7 +76,7 @@ const logOf = (receiver: string): string =>
 
 const { certFile: cert, keyFile: key } = createAuthority('root').issue({ cn: 'localhost' });
 
-describe.each(['epoll', 'node'] as const)('the %s engine', (engine) => {
+describe.each([fastestEngine, 'node'] as const)('the %s engine', (engine) => {
   let proxy: Breakwater;
   let emqx: Awaited<ReturnType<typeof startEmqxListener>>;
 

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { connectBytes } from '../support/devices.ts';
+import { fastestEngine } from '../support/linux-engines.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { until } from '../support/wait.ts';
 import { connectClient, openWebSocket, startWebSocket } from '../support/websockets.ts';
@@ -18,7 +19,7 @@ const refusedWith = async (port: number, path: string, options = {}, protocols: 
   return String(error);
 };
 
-describe.each(['epoll', 'node'])('MQTT over WebSocket, %s engine', (engine) => {
+describe.each([fastestEngine, 'node'])('MQTT over WebSocket, %s engine', (engine) => {
   let proxy: Breakwater;
   beforeAll(async () => {
     const broker = await startMosquitto();
