@@ -306,6 +306,7 @@ function toPool(
       silenceTimeoutMs: toMs(upstream.silenceTimeout),
       silenceDeadlineMs: toMs(upstream.silenceDeadline),
       takeoverFiresWill: upstream.takeoverFiresWill,
+      leavesFirst: upstream.leaveFirst,
       lostLink: upstream.lostLink,
       sourceAddresses: upstream.sourceAddresses,
       tls: upstream.tls && toUpstreamTls(upstream.tls, fileName),

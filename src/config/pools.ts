@@ -193,6 +193,12 @@ const upstream = z.strictObject({
     .describe(
       'Session mode: whether a node publishes the Will when another node of its cluster takes the session over, as the standard has it. `false` for EMQX before 5.6, which publishes none: then a session with a Will moves whole. Where it is `true`, such a session says goodbye to its node before it moves on purpose.',
     ),
+  leaveFirst: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Session mode: whether every session says goodbye to its node before it moves on purpose, as one with a Will does. For clusters whose nodes do not take sessions over whole, such as RabbitMQ: what a session had at the node that it leaves would stay there.',
+    ),
   lostLink: choice(['evidence', 'move', 'pass'])
     .default('evidence')
     .describe(

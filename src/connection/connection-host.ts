@@ -44,6 +44,8 @@ export interface MovePolicy {
   readonly silenceDeadlineMs: number;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX before 5.6 does not. */
   readonly takeoverFiresWill: boolean;
+  /** Does each session leave its node before another one is asked, on a planned move? */
+  readonly leavesFirst: boolean;
   /**
    * What becomes of a session whose link its node ended. `evidence`: it moves where the node is shown to be gone, else the
    * end goes on to the device. `move`, `pass`: always the one or the other.

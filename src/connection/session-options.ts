@@ -24,6 +24,7 @@ export function sessionOptions(
       maxStateBytes: sessionLimits.maxStateBytes,
       clientId: '',
       takeoverFiresWill: route.moves.takeoverFiresWill,
+      leavesFirst: route.moves.leavesFirst,
       isPaced: route.rates !== undefined,
       now: () => host.now(),
       ...(messages && { messages }),

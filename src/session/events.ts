@@ -92,6 +92,8 @@ export interface SessionOptions {
   readonly clientId: string;
   /** Does a takeover fire the Will at the old node, as the standard has it? EMQX before 5.6 does not. */
   readonly takeoverFiresWill: boolean;
+  /** Is a node that lives always left before the next one is asked? */
+  readonly leavesFirst: boolean;
   /** Is the rate of the device limited (`Session.pause`)? */
   readonly isPaced: boolean;
   /** Milliseconds, monotonic. Asked only after a move. */

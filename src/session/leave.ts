@@ -5,10 +5,14 @@ import { willDelay } from './connect-again.ts';
 import type { State } from './state.ts';
 
 /**
- * So it is where a takeover would fire the Will of a live device. Otherwise the next node is asked first, and the takeover keeps
- * the session whole. `raw` is the device's CONNECT.
+ * So it is where a takeover would fire the Will of a live device, or takes no session whole. Otherwise the next node is asked
+ * first, and the takeover keeps the session whole. `raw` is the device's CONNECT.
  */
-export function mustLeaveFirst({ connect, options }: State, raw: Uint8Array): boolean {
+export function mustLeaveFirst(s: State, raw: Uint8Array): boolean {
+  return s.options.leavesFirst || firesWill(s, raw);
+}
+
+function firesWill({ connect, options }: State, raw: Uint8Array): boolean {
   // A session without expiry ends on the takeover, and whatever delays its Will with it (3.1.4, 3.1.3.2.2).
   const isDelayed = connect.properties.sessionExpiryInterval > 0 && willDelay(raw) > 0;
   return connect.hasWill && options.takeoverFiresWill && !isDelayed;
@@ -21,7 +25,7 @@ export function mustLeaveFirst({ connect, options }: State, raw: Uint8Array): bo
 export type TakeoverStake = 'nothing' | 'messages' | 'will';
 
 export function stakeOf(s: State, raw: Uint8Array): TakeoverStake {
-  if (mustLeaveFirst(s, raw)) return 'will';
+  if (firesWill(s, raw)) return 'will';
   return s.inherited || (s.subscriptions?.count ?? 0) > 0 ? 'messages' : 'nothing';
 }
 

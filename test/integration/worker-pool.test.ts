@@ -73,6 +73,7 @@ const settings: Service['settings'] = {
           silenceTimeoutMs: 5_000,
           silenceDeadlineMs: 180_000,
           takeoverFiresWill: true,
+          leavesFirst: false,
           lostLink: 'evidence',
         },
         sourceAddresses: [],

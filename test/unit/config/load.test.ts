@@ -93,6 +93,7 @@ describe('a valid file', () => {
       silenceTimeoutMs: 5000,
       silenceDeadlineMs: 180_000,
       takeoverFiresWill: true,
+      leavesFirst: false,
       lostLink: 'evidence',
       sourceAddresses: [],
       transparent: false,

@@ -45,6 +45,7 @@ export const moves: MovePolicy = {
   silenceTimeoutMs: 5_000,
   silenceDeadlineMs: 60_000,
   takeoverFiresWill: false,
+  leavesFirst: false,
   lostLink: 'evidence',
 };
 export const sessionLimits: SessionLimits = {

@@ -294,6 +294,26 @@ describe('a device with a Will, where a takeover would fire it (rule 13) [MQTT-3
     );
   });
 
+  test('so it is with any session where `leaveFirst` says so: a clean one has ended then, and begins anew', () => {
+    goOn(
+      served('CONNECT id=dev clean', { leavesFirst: true }),
+      `
+      -- At a RabbitMQ cluster a takeover leaves a session's queues where they are. So a is left before b is asked.
+      owner: move drain
+        a gets PINGREQ
+        answer moving
+      a: PINGRESP
+        a gets DISCONNECT
+      a: fin
+        end a: reset
+        dial b
+      b: opens
+        b gets CONNECT id=dev clean
+      b: CONNACK
+        moved (drain) from a to b rebuilt after 0`,
+    );
+  });
+
   test('a node that does not close its link is waited for no longer than one that hangs', () => {
     const scene = willed();
     goOn(

@@ -33,6 +33,7 @@ export interface SessionSceneOptions {
   readonly takeoverFiresWill?: boolean;
   /** False: it is known already that others have sessions of a node that hangs at once. */
   readonly scouts?: boolean;
+  readonly leavesFirst?: boolean;
   readonly maxPacketBytes?: number;
   readonly maxOfflineBytes?: number;
   readonly rates?: DeviceRates;
@@ -276,7 +277,7 @@ export class SessionScene {
   }
 
   private host(options: SessionSceneOptions): ConnectionHost {
-    const { takeoverFiresWill = false, maxPacketBytes = 256 } = options;
+    const { takeoverFiresWill = false, leavesFirst = false, maxPacketBytes = 256 } = options;
     const count = (node: string, by: number): void => {
       const counted = (this.counted.get(node) ?? 0) + by;
       if (counted < 0) throw new Error(`${node} is released once too often`);
@@ -304,7 +305,7 @@ export class SessionScene {
         name: 'pool',
         mode: undefined,
         rates: options.rates,
-        moves: { ...moves, takeoverFiresWill, lostLink: options.lostLink ?? 'evidence' },
+        moves: { ...moves, takeoverFiresWill, leavesFirst, lostLink: options.lostLink ?? 'evidence' },
         hasOther: (than) => this.nodes.some((node) => !than.includes(node)),
         named: (reference) => this.nodes.find((node) => reference === `${node}.example`),
         place: (_, __, preferred) => place(preferred),

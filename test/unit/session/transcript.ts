@@ -16,6 +16,7 @@ export const options: SessionOptions = {
   maxStateBytes: 4096,
   clientId: 'chosen',
   takeoverFiresWill: true,
+  leavesFirst: false,
   isPaced: false,
   now: () => 0,
 };
