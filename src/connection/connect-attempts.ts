@@ -172,7 +172,7 @@ export class ConnectAttempts implements DoubtHost, TurnHost {
     this.turn.enter();
   }
 
-  private endTurn(end: TurnEnd): void {
+  endTurn(end: TurnEnd): void {
     this.turn?.end(end);
     this.turn = undefined;
   }

@@ -36,6 +36,7 @@ export function handleEvent(of: EventHandler, event: SessionEvent): void {
     case 'resumed':
       return upstream.resumed(event.sessionPresent, event.leftBehind);
     case 'suspected':
+      upstream.awaitsTrial();
       return of.needDeaths().suspected(upstream.target, of.route);
     case 'acquitted':
       return of.deaths?.over();

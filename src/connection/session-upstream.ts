@@ -191,6 +191,11 @@ export class SessionUpstream implements HangHost {
     this.tryNext();
   }
 
+  /** The node has accepted, and the session waits for its trial. That says nothing of the node, and others need not wait for it. */
+  awaitsTrial(): void {
+    this.attempts?.endTurn('answered');
+  }
+
   accepted(): void {
     const permit = this.attempts?.succeeded();
     this.attempts = undefined;

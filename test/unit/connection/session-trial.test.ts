@@ -164,6 +164,30 @@ describe('its turn', () => {
     );
   });
 
+  test('is not waited for by those whose turn it is next: the node has answered', () => {
+    goOn(
+      served('CONNECT id=dev', { nodes: ['a', 'b'], isFull: true }),
+      `
+      -- a dies with a message under way. b accepts: the next session may be asked for, two seconds before this one goes on.
+      device: PUBLISH q1 #1 deadly/t=payload
+        a gets PUBLISH #1 q1 deadly/t=payload
+      a: reset
+        a lost: reset
+        end a: reset
+      time: ${PACE_MS}
+        waits for b
+      owner: room
+        dial b
+      b: opens
+        b gets CONNECT id=dev
+      b: CONNACK present
+        turn at b over: answered
+      time: 2000
+        b gets PUBLISH #1 q1 dup deadly/t=payload
+        moved (link-lost) from a to b present after ${PACE_MS + 2_000}`,
+    );
+  });
+
   test('who waits for it when its node is lost has sent nothing there', () => {
     goOn(
       died({ queues: true }),
