@@ -72,7 +72,7 @@ test('counts kept elsewhere are read at scrape time under the names of the contr
     'breakwater_certificate_expiry_seconds{listener="mqtts://:8883"} 60',
     'breakwater_certificate_expiry_seconds{pool="default"} -5',
     'breakwater_connects_delayed_total{cause="flapping"} 5',
-    'breakwater_device_disconnects_total{cause="keep-alive"} 4',
+    'breakwater_device_disconnects_total{cause="no-node"} 4',
     'breakwater_messages_total{direction="to_device",type="publish"} 9',
     'breakwater_bytes_total{listener="mqtt://:1883",node="a",direction="from_device"} 10',
     'breakwater_bytes_total{listener="",node="",direction="to_device"} 20',
