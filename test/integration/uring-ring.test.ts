@@ -72,6 +72,25 @@ describe.runIf(loadUring().available)('the ring of the uring engine', () => {
     });
   });
 
+  describe('a reset', () => {
+    it('is told although it came together with bytes', () => {
+      const ring = new RingScene();
+      for (let life = 0; life < 3; life++) {
+        const far = ring.dial();
+        ring.say(far, 'last words');
+        ring.reset(far);
+        const fd = ring.connected();
+        let events = 0;
+        ring.until(() => {
+          events |= ring.told(fd) ?? 0;
+          return (events & EPOLLERR) !== 0 || undefined;
+        });
+        expect(ring.read(fd)).toBe('last words');
+        ring.close(fd);
+      }
+    });
+  });
+
   describe('buffers', () => {
     it('that run out are given to those that found none, in the end to all', () => {
       const ring = new RingScene(small);

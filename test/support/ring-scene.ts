@@ -103,14 +103,26 @@ export class RingScene {
 
   /** A device that the engine has accepted and receives from. */
   device(far = this.dial()): Pair {
+    const fd = this.accept();
+    this.streams.watch.device(fd);
+    return { fd, far };
+  }
+
+  /** The same, but nothing is expected yet, as at a link that has been dialled. */
+  connected(): number {
+    const fd = this.accept();
+    this.streams.watch.connected(fd);
+    return fd;
+  }
+
+  private accept(): number {
     const fd = this.until(() => {
       const accepted = this.sockets.accept(this.listener);
       return accepted >= 0 ? accepted : undefined;
     });
     this.table.states.enterDevice(fd);
     this.table.slot[fd] = 1;
-    this.streams.watch.device(fd);
-    return { fd, far };
+    return fd;
   }
 
   /** Turns until it gives something. */

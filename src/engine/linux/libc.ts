@@ -25,6 +25,8 @@ export interface Libc {
   epollCreate(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: number): number;
   epollWait(epfd: number, events: number, maxEvents: number, timeoutMs: number): number;
+  /** @param sockets address of so many `struct pollfd` */
+  poll(sockets: number, count: number, timeoutMs: number): number;
   nanosleep(duration: number, remaining: number): number;
   eventfd(initial: number, flags: number): number;
   read(fd: number, address: number, length: number): number;
@@ -180,10 +182,7 @@ export function noted(libc: Libc, open: Uint8Array): Libc {
  * @throws Error with a readable reason where the platform, koffi or a symbol does not allow it.
  */
 export function loadLibc(): Libc {
-  if (process.platform !== 'linux') throw new Error(`it needs Linux, this is ${process.platform}`);
-  if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
-    throw new Error(`it knows the struct layouts of x64 and arm64, this is ${process.arch}`);
-  }
+  checkPlatform();
   const koffi = loadKoffi();
   const libc = koffi.load(null);
 
@@ -237,6 +236,7 @@ export function loadLibc(): Libc {
     close: call('int close(int fd)'),
     epollCreate: call('int epoll_create1(int flags)'),
     epollCtl: call('int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)'),
+    poll: call('int poll(uintptr_t sockets, unsigned long count, int timeoutMs)'),
     epollWait: call('int epoll_wait(int epfd, uintptr_t events, int maxEvents, int timeoutMs)'),
     nanosleep: call('int nanosleep(uintptr_t duration, uintptr_t remaining)'),
     eventfd: call('int eventfd(unsigned int initial, int flags)'),
@@ -262,4 +262,11 @@ export function loadLibc(): Libc {
       return { bytes, address: Number(koffi.address(bytes)) };
     },
   };
+}
+
+function checkPlatform(): void {
+  if (process.platform !== 'linux') throw new Error(`it needs Linux, this is ${process.platform}`);
+  if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
+    throw new Error(`it knows the struct layouts of x64 and arm64, this is ${process.arch}`);
+  }
 }

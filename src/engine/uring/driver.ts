@@ -9,6 +9,7 @@ import type { SocketTable } from '../linux/socket-table.ts';
 import type { TlsSessions } from '../linux/tls-sessions.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { createFreezer } from './freezer.ts';
+import { MissedResets } from './missed-resets.ts';
 import { Operations } from './operations.ts';
 import { RingPoller } from './poller.ts';
 import { PoolReader } from './reader.ts';
@@ -35,7 +36,8 @@ export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES)
   const poller = new RingPoller(ring, operations, table);
   function serve(tls: TlsSessions, readBytes: number, host: DriverHost) {
     const scratch = new ScratchReader(libc, table, tls, readBytes);
-    const reader = new PoolReader(libc, table, operations, pool, scratch, UNREAD_BYTES);
+    const missedResets = new MissedResets(libc, table, operations);
+    const reader = new PoolReader(libc, table, operations, pool, scratch, missedResets, UNREAD_BYTES);
     const sender = new Sender(libc, table, tls, (fd) => host.setNoDelay(fd));
     const watch = createStreamWatch(table, operations, reader);
     const direct = new DirectWriter(libc, table.capacity, table.flags, sender, scratch.scratch, {
@@ -43,7 +45,7 @@ export function createUringDriver(libc: Libc, table: SocketTable, sizes = SIZES)
       room: (fd) => watch.room(fd),
     });
     const writer = new BatchWriter(libc, table, operations, pool, reader, direct, sender, host);
-    poller.streams = { pool, reader, writer };
+    poller.streams = { pool, reader, writer, missedResets };
     const freezer = createFreezer(table, ring, operations, poller, reader, writer);
     return { reader, writer, watch, freezer };
   }

@@ -3,6 +3,7 @@ import type { Poller } from '../linux/poller.ts';
 import type { SocketTable } from '../linux/socket-table.ts';
 import * as a from './abi.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { MissedResets } from './missed-resets.ts';
 import { CANCEL, fdOf, kindOf, type Operations, POLL, RECEIVE, SEND } from './operations.ts';
 import type { PoolReader } from './reader.ts';
 import type { Ring } from './ring.ts';
@@ -24,6 +25,7 @@ interface Streams {
   readonly pool: BufferPool;
   readonly reader: PoolReader;
   readonly writer: BatchWriter;
+  readonly missedResets: MissedResets;
 }
 
 /**
@@ -99,8 +101,10 @@ export class RingPoller implements Poller {
   private sleep(timeoutMs: number, gathers: boolean): number {
     this.prepare();
     const isUrgent = this.streams?.reader.isStarved === true || this.hasMore;
-    this.ring.enter(isUrgent ? 0 : timeoutMs, gathers);
+    const { missedResets } = this.streams ?? {};
+    this.ring.enter(isUrgent ? 0 : (missedResets?.within(timeoutMs) ?? timeoutMs), gathers);
     const count = this.collect();
+    missedResets?.waited(count > 0);
     return timeoutMs === 0 ? this.collectMore() : count;
   }
 
@@ -108,7 +112,9 @@ export class RingPoller implements Poller {
     this.prepare();
     if (!this.ring.hasPending && !this.ring.hasNews && !this.hasMore) return 0;
     this.ring.enter(0);
-    return this.collect();
+    const count = this.collect();
+    if (count > 0) this.streams?.missedResets.waited(true);
+    return count;
   }
 
   private prepare(): void {

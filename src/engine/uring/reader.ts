@@ -6,6 +6,7 @@ import type { ScratchReader } from '../linux/scratch-reader.ts';
 import * as is from '../linux/socket-state.ts';
 import { countReceived, type SocketTable } from '../linux/socket-table.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { MissedResets } from './missed-resets.ts';
 import { type Operations, POLL, RECEIVE } from './operations.ts';
 
 /** Keeps what the kernel has received until it is read, and has it receive more or stop. */
@@ -38,6 +39,7 @@ export class PoolReader implements Reader {
   private readonly operations: Operations;
   private readonly pool: BufferPool;
   private readonly scratch: ScratchReader;
+  private readonly missedResets: MissedResets;
   private readonly keptBytes: number;
   /** Received and not read, by fd: the first and the last buffer, as their numbers plus one; bytes, also of those stowed. */
   private readonly first: Int32Array;
@@ -66,6 +68,7 @@ export class PoolReader implements Reader {
     operations: Operations,
     pool: BufferPool,
     scratch: ScratchReader,
+    missedResets: MissedResets,
     keptBytes: number,
   ) {
     this.libc = libc;
@@ -73,6 +76,7 @@ export class PoolReader implements Reader {
     this.operations = operations;
     this.pool = pool;
     this.scratch = scratch;
+    this.missedResets = missedResets;
     this.keptBytes = keptBytes;
     this.bytes = pool.memory.bytes;
     this.first = new Int32Array(table.capacity);
@@ -236,7 +240,8 @@ export class PoolReader implements Reader {
     else this.next[(this.last[fd] as number) - 1] = buffer + 1;
     this.last[fd] = buffer + 1;
     if (isLast) this.resumeLater(fd);
-    else if (before <= this.keptBytes && unread > this.keptBytes) {
+    else this.missedResets.note(fd);
+    if (!isLast && before <= this.keptBytes && unread > this.keptBytes) {
       this.bulk[fd] = BULK_READS;
       this.operations.cancel(fd, RECEIVE);
     }
