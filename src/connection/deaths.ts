@@ -63,6 +63,7 @@ export class Deaths {
   suspected(node: Target | undefined, route: PoolRoute): void {
     const { connection, owner, origin } = this;
     if (node === undefined) return;
+    this.isSudden = false; // what the node before was sent says nothing of this one
     this.trial = new Trial(connection, node, route.hasOther([node.nodeId, origin]), () => {
       owner.session.suspects.tryAgain();
       owner.drainEvents();

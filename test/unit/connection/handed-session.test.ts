@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytesOf, type Version } from '../session/packet-text.ts';
 import { anySession } from './handed-values.ts';
-import { SessionScene, served } from './session-scene.ts';
+import { goOn, PACE_MS, SessionScene, served } from './session-scene.ts';
 
 // Two processes, or one: the device and the nodes must not be able to tell. Each play is played twice, once with a session that
 // goes to another process at any moment at which it can.
@@ -294,6 +294,36 @@ describe('a session', () => {
       ...['a lost: reset', 'end a: reset', 'dial b', 'b gets CONNECT id=dev', 'b gets SUBSCRIBE #1 t:1'],
       ...['b gets PUBLISH #2 q1 dup t=x', 'moved (link-lost) from a to b rebuilt after 40'],
     ]);
+  });
+
+  test('is not ended for what it was sent long ago, because a node before went at once', () => {
+    const loses = (node: string, verdict: string) => `
+      ${node}: reset
+        ${node} lost: reset
+        end ${node}: reset
+        is ${node} gone?
+      owner: verdict ${verdict}`;
+    const asks = (node: string) => `
+      time: ${PACE_MS}
+        dial ${node}
+      ${node}: opens
+        ${node} gets CONNECT id=dev
+      ${node}: CONNACK present
+        ${node} gets PUBLISH #1 q1 dup t=x`;
+    const scene = goOn(
+      served('CONNECT id=dev', { evidence: 'ask' }),
+      `
+      -- a dies with a message under way. b is removed a moment after it was sent it, and a, which is back, lives on with it.
+      device: PUBLISH q1 #1 t=x
+        a gets PUBLISH #1 q1 t=x${loses('a', 'refused')}${asks('b')}
+        moved (link-lost) from a to b present after ${PACE_MS}${loses('b', 'removed')}${asks('a')}
+        moved (link-lost) from b to a present after ${PACE_MS}
+      time: 1000`,
+    );
+    scene.handOver();
+    expect(scene.handed).toBe(1);
+    goOn(scene, loses('a', 'refused'));
+    expect(scene.deviceDone).toBeUndefined();
   });
 });
 
