@@ -594,6 +594,28 @@ export function engineContract(name: EngineName, sizes?: UringSizes): void {
       expect(await connection.text('linkData', 10)).toBe('last words');
     });
 
+    it('may be five at once, of a connection whose device goes', async () => {
+      await engine.script('manual');
+      const { device, connection } = await connect();
+      const upstreams: Socket[] = [];
+      for (let i = 0; i < 5; i++) {
+        connection.call('dial', node.target);
+        upstreams.push(await link());
+      }
+      connection.call('endDevice', 'flush');
+      device.end();
+      await until(
+        () => connection.names().filter((event) => event === 'linkOpened').length === 5,
+        'every link',
+      );
+      for (const i of upstreams.keys()) connection.write(i, `${i}`);
+      expect(await Promise.all(upstreams.map((socket) => firstBytes(socket, 1)))).toEqual([...'01234']);
+      for (const [i, socket] of upstreams.entries()) socket.write(`${i}`);
+      expect([...(await connection.text('linkData', 5))].sort()).toEqual([...'01234']);
+      for (const i of upstreams.keys()) connection.call('endNode', i, 'reset');
+      await connection.told('closed');
+    });
+
     it('may still be dialled when the last socket has closed, until closed is told', async () => {
       await engine.script('go-on-alone', node.target);
       const { device, connection } = await connect();

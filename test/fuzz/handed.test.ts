@@ -72,7 +72,6 @@ function use(scene: SessionScene): void {
 
 function outcomeOf(value: unknown): string {
   const scene = new SessionScene({ version: 5, rates: { messageRate: 9, byteRate: 99 } });
-  scene.mostLinks = 6;
   try {
     readHandedConnection(value);
     scene.takeOver(value);

@@ -495,6 +495,34 @@ describe('a clean 3.1.1 session that has moved is dropped by the node that was a
     );
   });
 
+  test('by every node that may have a copy, each on a link of its own at the same time', () => {
+    const moves = (from: string, to: string) => `
+      owner: move drain to=${to}
+        dial ${to}
+        answer moving
+      ${to}: opens
+        ${from} gets PINGREQ
+      ${from}: PINGRESP
+        ${to} gets CONNECT id=dev will=gone
+      ${to}: CONNACK
+        ${from} gets DISCONNECT
+        end ${from}: flush
+        moved (drain) from ${from} to ${to} rebuilt after 0`;
+    goOn(
+      moved(),
+      `
+      -- From b to c, and back to a: three nodes were asked to keep it.
+      ${moves('b', 'c')}
+      ${moves('c', 'a')}
+      device: reset
+        end a: reset
+        dial a
+        dial b
+        dial c
+        end device: reset`,
+    );
+  });
+
   test('or has vanished', () => {
     goOn(
       moved(),

@@ -24,6 +24,11 @@ export const RANDOM = 0.5;
 /** What a session then waits before it is asked for again. */
 export const PACE_MS = 40;
 
+/** To the node that a session has, and to the one that is asked for it. */
+const SESSION_LINKS = 2;
+/** A session that is over is dropped at the node that had it last, and at four that may keep a copy. */
+const PURGED_NODES = 5;
+
 const scouted = { sent() {}, answered() {}, mayAsk: () => 'yes' as const };
 
 export interface SessionSceneOptions {
@@ -94,8 +99,6 @@ export class SessionScene {
   isDeviceBehind = false;
   /** The next answers of `stillTakes`; behind them false. */
   takes: boolean[] = [];
-  /** Set by a test: where nodes may have copies, each is dialled in the end. */
-  mostLinks = 2;
   ends = 0;
   lefts = 0;
   /** Connections counted at each node. */
@@ -216,7 +219,9 @@ export class SessionScene {
         for (const text of this.read(bytes, start, end)) told(`${node} gets ${text}`);
       },
       dial: ({ nodeId }) => {
-        if (this.links.size >= this.mostLinks) throw new Error('one link more is dialled');
+        const isOver = this.connection.session?.upstream.isOver ?? false;
+        if (this.links.size >= (isOver ? PURGED_NODES : SESSION_LINKS))
+          throw new Error('one link more is dialled');
         live(`dial ${nodeId}`);
         this.links.set(this.dials, { node: nodeId, state: 'dialling' });
         return this.dials++;

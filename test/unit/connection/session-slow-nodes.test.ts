@@ -53,7 +53,6 @@ class Story {
       maxOfflineBytes: 4_096,
       maxPacketBytes: 4_096,
     });
-    this.scene.mostLinks = 4;
     this.cluster = new SlowCluster(rules);
     this.say('device', 'CONNECT id=dev');
     for (const what of ['open', 'work', 'arrive'] as const) this.take({ what, die: 0 });
