@@ -256,10 +256,7 @@ export class Silence {
     if (this.scouting.isProbing) return this.probed(attempts, false);
     if (peek.kind !== 'connack' || peek.code !== 0) return this.refused(attempts, peek);
     if (peek.sessionPresent) return this.listenToTheLast(bytes, start, end);
-    if (this.mode === 'silent') {
-      if (this.isAtOnce(LONG_MS + LAST_WORD_MS)) this.scouting.hadAtOnce();
-      return this.owner.takenElsewhere(attempts, bytes, start, end);
-    }
+    if (this.mode === 'silent') return this.takenElsewhere(attempts, bytes, start, end);
     // The node that speaks again has more of the session than one that does not know it.
     this.owner.session.refused();
     attempts.withdraw();
@@ -300,9 +297,12 @@ export class Silence {
 
   private taken(): void {
     const { attempts, answer } = this;
-    if (attempts === undefined || answer === undefined) return;
+    if (attempts && answer) this.takenElsewhere(attempts, answer.bytes, 0, answer.length);
+  }
+
+  private takenElsewhere(attempts: ConnectAttempts, bytes: Uint8Array, start: number, end: number): void {
     if (this.isAtOnce(LONG_MS + LAST_WORD_MS)) this.scouting.hadAtOnce();
-    this.owner.takenElsewhere(attempts, answer.bytes, 0, answer.length);
+    this.owner.takenElsewhere(attempts, bytes, start, end);
   }
 
   private isAtOnce(mostMs: number): boolean {
