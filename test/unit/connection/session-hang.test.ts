@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { moves, retryPolicy } from './scene.ts';
-import { goOn, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
+import { goOn, hung, PACE_MS, type SessionScene, type SessionSceneOptions, served } from './session-scene.ts';
 
 // The node that serves hangs: another is asked for the session, and the link is kept until one has accepted.
 
@@ -10,19 +10,6 @@ const LOCK_MS = moves.reattachConnackDeadlineMs;
 /** The first: 250 ms with a random number of 0.5. */
 const BACKOFF_MS = 188;
 const LOOK_MS = retryPolicy.connackTimeoutMs / 2;
-
-function hung(connect = DEVICE, options: SessionSceneOptions = {}): SessionScene {
-  return goOn(
-    served(connect, { evidence: 'ask', ...options }),
-    `
-    owner: check
-      a gets PINGREQ
-    time: ${0.4 * moves.silenceTimeoutMs}
-      is a gone?
-    owner: verdict no-answer
-      a failed: silent`,
-  );
-}
 
 /** The same, and `b` has been asked. */
 function asked(connect = DEVICE, options: SessionSceneOptions = {}): SessionScene {
@@ -248,7 +235,7 @@ describe('until another node has accepted the session', () => {
 
   test('one node is asked at a time, and never the one that hangs', () => {
     goOn(
-      hung(),
+      hung(DEVICE),
       `
       -- a hangs. b refuses, then c: one at a time, then a pause, and b again. a is never asked.
       time: ${PACE_MS}
@@ -463,7 +450,7 @@ describe('until another node has accepted the session', () => {
 describe('the node speaks again', () => {
   test('before any was asked: the session stays, and what waited goes to it', () => {
     goOn(
-      hung(),
+      hung(DEVICE),
       `
       -- a speaks before anybody was asked: all is as before, and what waited goes to a.
       device: PUBLISH #1 q1 t=1
@@ -819,7 +806,7 @@ describe('the device', () => {
 
   test('ends its side: what it said before goes to the node when it speaks, which may still answer', () => {
     goOn(
-      hung(),
+      hung(DEVICE),
       `
       device: PUBLISH #1 q1 t=1
       device: fin

@@ -549,6 +549,20 @@ export function served(connect = 'CONNECT id=dev', options: SessionSceneOptions 
   return scene;
 }
 
+/** Node `a`, which serves the device, has not answered in time, nor has it answered a probe. */
+export function hung(connect: string, options: SessionSceneOptions = {}): SessionScene {
+  return goOn(
+    served(connect, { evidence: 'ask', ...options }),
+    `
+    owner: check
+      a gets PINGREQ
+    time: ${0.4 * moves.silenceTimeoutMs}
+      is a gone?
+    owner: verdict no-answer
+      a failed: silent`,
+  );
+}
+
 /** Node `a`, which has served the device, is lost, and `b` is asked for the session. */
 export function lostAndAsked(connect = 'CONNECT id=dev', options: SessionSceneOptions = {}): SessionScene {
   return goOn(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Permission } from '../../../src/connection/scouts.ts';
 import { moves, retryPolicy } from './scene.ts';
-import { goOn, PACE_MS, type SessionScene, served } from './session-scene.ts';
+import { goOn, hung, PACE_MS, type SessionScene, served } from './session-scene.ts';
 
 // The node that serves hangs, and a takeover that comes late would cost something: the session waits until it is known that no
 // other node waits for this one.
@@ -12,18 +12,7 @@ const ORIGIN = { slot: 0, nodeId: 'a', host: '127.0.0.1', port: 1883 };
 const LOOKS_MS = [188, 375, 750] as const;
 const LOCKED_MS = moves.reattachConnackDeadlineMs;
 
-function hung(connect = DEVICE): SessionScene {
-  return goOn(
-    served(connect, { evidence: 'ask', takeoverFiresWill: true, scouts: true }),
-    `
-    owner: check
-      a gets PINGREQ
-    time: ${0.4 * moves.silenceTimeoutMs}
-      is a gone?
-    owner: verdict no-answer
-      a failed: silent`,
-  );
-}
+const scouted = (connect = DEVICE): SessionScene => hung(connect, { takeoverFiresWill: true, scouts: true });
 
 const NEWCOMER = `
     time: ${PACE_MS}
@@ -34,7 +23,7 @@ const NEWCOMER = `
 /** The same, without a Will, and a newcomer was let in at `b` at once; now `b` is asked for the session. */
 function asked(): SessionScene {
   return goOn(
-    hung('CONNECT id=dev'),
+    scouted('CONNECT id=dev'),
     `${NEWCOMER}
     b: CONNACK
       b gets DISCONNECT
@@ -52,7 +41,7 @@ const othersMayAsk = ({ scouts, nowMs }: SessionScene): Permission =>
 
 test('it lets others ask first; where nobody does, it is the scout', () => {
   goOn(
-    hung(),
+    scouted(),
     `
     time: ${LOOKS_MS[0]}
     time: ${LOOKS_MS[1]}
@@ -72,7 +61,7 @@ test('it lets others ask first; where nobody does, it is the scout', () => {
 });
 
 test('while another one waits for its answer it stays, and goes on with its node when that wakes', () => {
-  const scene = hung();
+  const scene = scouted();
   scene.scouts.sent(ORIGIN, scene.nowMs);
   goOn(
     scene,
@@ -110,7 +99,7 @@ test('one that has subscribed leaves the first question to those that have not, 
 });
 
 test('when that one was answered at once, it is asked for too', () => {
-  const scene = hung();
+  const scene = scouted();
   scene.scouts.sent(ORIGIN, scene.nowMs);
   scene.scouts.answered(ORIGIN, scene.nowMs + 1);
   goOn(
@@ -123,7 +112,7 @@ test('when that one was answered at once, it is asked for too', () => {
 });
 
 test('but not when the node has just spoken to another session', () => {
-  const scene = hung();
+  const scene = scouted();
   scene.scouts.answered(ORIGIN, scene.nowMs);
   scene.spokenAtMs.set('a', scene.nowMs);
   goOn(
@@ -136,7 +125,7 @@ test('but not when the node has just spoken to another session', () => {
 
 test('the session is not asked for while a newcomer waits: the cluster waits for the node', () => {
   goOn(
-    hung('CONNECT id=dev'),
+    scouted('CONNECT id=dev'),
     `
     -- nothing was asked for, so the session stays when a wakes, and what has waited goes there.
     ${NEWCOMER.trim()}
@@ -152,7 +141,7 @@ test('the session is not asked for while a newcomer waits: the cluster waits for
 
 test('nor when it is let in late', () => {
   goOn(
-    hung('CONNECT id=dev'),
+    scouted('CONNECT id=dev'),
     `${NEWCOMER}
     time: 1000
     b: CONNACK
@@ -166,7 +155,7 @@ test('nor when it is let in late', () => {
 
 test('a broker that closes its link has answered too', () => {
   goOn(
-    hung('CONNECT id=dev'),
+    scouted('CONNECT id=dev'),
     `${NEWCOMER}
     b: fin
       end b: reset
